@@ -1,0 +1,1 @@
+"""The assertion language: parse, print, evaluate, explain; pure, never raising while it evaluates."""

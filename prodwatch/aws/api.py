@@ -1,0 +1,89 @@
+"""The door to AWS that sources and probes use; what stands behind it is their own business."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from prodwatch.model.result import Usage
+from prodwatch.model.status import Reason
+
+
+class AwsError(Exception):
+    """A call that gave no answer to judge: AWS's code, our reason, one sentence."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        reason: Reason,
+        service: str,
+        operation: str,
+        status: int | None = None,
+        request_id: str | None = None,
+        transient: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        """One sentence: what happened, for which resource, what to do; names the IAM action when denied."""
+        self.code = code
+        """`AccessDeniedException`, `ThrottlingException`, `ResourceNotFoundException` …"""
+        self.reason = reason
+        self.service = service
+        self.operation = operation
+        self.status = status
+        """HTTP status, None when no answer came."""
+        self.request_id = request_id
+        self.transient = transient
+
+
+class AwsApi(Protocol):
+    """Budgeted, counted, cancellable calls; every failure is an `AwsError`."""
+
+    async def call(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+        retries: bool = True,
+    ) -> dict[str, Any]:
+        """Call `operation` (AWS's own name, `GetItem`) and return the response with `ResponseMetadata`.
+
+        Streaming bodies come back read, as bytes. `account` is an alias from `[aws.accounts]`.
+        `retries=False` for anything that must be sent exactly once.
+        """
+        ...
+
+    def pages(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over the pages of a paginated operation, empty ones included."""
+        ...
+
+    async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
+        """Return the shared aiobotocore client, for what `call` cannot do (event streams, raw pages)."""
+        ...
+
+    async def account_id(self, account: str | None = None) -> str:
+        """Return the account the credentials belong to; refused when the environment names another."""
+        ...
+
+    def region_name(self, account: str | None = None) -> str | None:
+        """Return the region calls go to, None when none is configured."""
+        ...
+
+    def usage(self) -> Usage:
+        """Return calls, throttles and cost so far."""
+        ...

@@ -1,0 +1,1 @@
+"""Statistics and rules that turn arrays of evidence into verdicts; pure."""

@@ -1,0 +1,1 @@
+"""The frozen values every other room speaks in; imports nothing of ours."""

@@ -1,0 +1,156 @@
+"""One environment as its file describes it: where it runs, what to watch, what a release is."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from prodwatch.model.check import SourcePosition
+
+
+class AwsTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials, region and endpoint of one account."""
+
+    region: str | None = None
+    profile: str | None = None
+    """None: botocore decides; "" means no profile at all."""
+    role_arn: str | None = None
+    account: str | None = None
+    """The only account that may answer; another one stops the run before the first other call."""
+    endpoint_url: str | None = None
+
+
+class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a secret lives; never its value."""
+
+    env: str | None = None
+    ssm: str | None = None
+    secretsmanager: str | None = None
+    field: str | None = None
+    """Key inside a JSON secret."""
+    account: str | None = None
+    region: str | None = None
+
+
+class StackReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A CloudFormation stack behind a short alias."""
+
+    name: str
+    account: str | None = None
+    region: str | None = None
+
+
+class FunctionTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A Lambda function under release; its logs, metrics, traces and versions follow from the name."""
+
+    name: str
+    alias: str | None = None
+    account: str | None = None
+    region: str | None = None
+    log_group: str | None = None
+    """None: `/aws/lambda/<name>`, or what the function's LoggingConfig says."""
+
+
+class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A log group, or every group with a prefix when the name ends in `*`."""
+
+    group: str
+    live_tail: bool = False
+    filter: str | None = None
+    """Server-side pattern; lines that do not match are not fetched."""
+    account: str | None = None
+    region: str | None = None
+
+
+class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A CloudWatch metric to watch and, when it has assertions, to judge."""
+
+    name: str
+    namespace: str
+    metric: str
+    dimensions: dict[str, str] = {}
+    stat: str = "Average"
+    unit: str | None = None
+    better: Literal["lower", "higher"] = "lower"
+    expect: tuple[str, ...] = ()
+    warn: tuple[str, ...] = ()
+    gate: bool = True
+    period_s: int = 60
+    account: str | None = None
+    region: str | None = None
+
+
+class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Alarms by name or by prefix."""
+
+    prefix: str | None = None
+    names: tuple[str, ...] = ()
+    gate: bool = True
+    account: str | None = None
+    region: str | None = None
+
+
+class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a release is here and how an answer proves which version served it."""
+
+    codedeploy: str | None = None
+    attest: str | None = None
+    match: str = "{version}"
+    baseline: Literal["auto", "none"] = "auto"
+    signatures_gate: bool = True
+
+
+class Rounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How often checks repeat in the dashboard and in a gate."""
+
+    every_s: float = 30.0
+    bake_s: float = 900.0
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one run."""
+
+    concurrency: int = 50
+    per_host: int = 8
+    per_service: int = 8
+    api_cost_usd: float | None = None
+    api_calls: int | None = None
+    self_check: str | None = None
+    """URL; when it fails, target failures of that round become `error`."""
+    prices: dict[str, float] = {}
+    """US dollars per call by `service:Operation`, overriding the shipped table."""
+
+
+class DemoTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """The embedded AWS and the staged release it plays."""
+
+    scenario: str = "bad"
+    at: str | None = None
+    """`before`, `during`, `after`, `+90s`; None: the script runs from its start."""
+    speed: float = 1.0
+    seed: int = 42
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole environment file; `${…}` may still be inside where the contract allows it."""
+
+    name: str
+    title: str
+    source: SourcePosition
+    protected: bool = True
+    aws: AwsTarget = AwsTarget()
+    accounts: dict[str, AwsTarget] = {}
+    stacks: dict[str, StackReference] = {}
+    vars: dict[str, Any] = {}
+    secrets: dict[str, SecretReference] = {}
+    functions: tuple[FunctionTarget, ...] = ()
+    logs: tuple[LogTarget, ...] = ()
+    traces_filter: str | None = None
+    traces_enabled: bool = True
+    metrics: tuple[MetricTarget, ...] = ()
+    alarms: tuple[AlarmTarget, ...] = ()
+    release: ReleaseTarget = ReleaseTarget()
+    rounds: Rounds = Rounds()
+    limits: Limits = Limits()
+    demo: DemoTarget | None = None

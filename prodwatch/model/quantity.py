@@ -1,0 +1,78 @@
+"""Quantities that keep their unit: a duration is never a bare number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """A span of time, exact to the nanosecond."""
+
+    ns: int
+
+    @classmethod
+    def from_s(cls, seconds: float | Decimal) -> Duration:
+        """Build from seconds; a float is rounded to the nanosecond."""
+        return cls(round(seconds * NS_PER_S))
+
+    @classmethod
+    def from_ms(cls, milliseconds: float | Decimal) -> Duration:
+        """Build from milliseconds."""
+        return cls(round(milliseconds * 1_000_000))
+
+    @property
+    def s(self) -> float:
+        """Seconds."""
+        return self.ns / NS_PER_S
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds."""
+        return self.ns / 1_000_000
+
+    def __str__(self) -> str:
+        """Return the literal the assertion language reads back as the same value."""
+        for unit_ns, unit in ((NS_PER_S, "s"), (1_000_000, "ms"), (1_000, "us")):
+            if abs(self.ns) >= unit_ns:
+                return f"{Decimal(self.ns) / unit_ns:f}{unit}"
+        return f"{self.ns}ns"
+
+
+class Headers(Mapping[str, str]):
+    """HTTP headers in the order received: names case-insensitive, every value kept.
+
+    As a mapping it gives each name (lower case) with its first value.
+    """
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: tuple[tuple[str, str], ...] = ()) -> None:
+        self.pairs = pairs
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of `name`, in order; empty when absent."""
+        wanted = name.lower()
+        return [value for key, value in self.pairs if key.lower() == wanted]
+
+    def __getitem__(self, name: str) -> str:
+        """Return the first value of `name`; KeyError when absent."""
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return values[0]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over distinct names, lower case, in the order received."""
+        return iter(dict.fromkeys(key.lower() for key, _ in self.pairs))
+
+    def __len__(self) -> int:
+        """Count distinct names."""
+        return len({key.lower() for key, _ in self.pairs})
+
+    def __repr__(self) -> str:
+        return f"Headers({self.pairs!r})"

@@ -1,0 +1,66 @@
+"""How a check type describes itself: its keys, its document, its manners. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+KeyKind = Literal["text", "integer", "number", "boolean", "duration", "list", "table", "any", "texts"]
+"""`texts` is one text or a list of texts; `any` is any TOML value; `duration` is written `"5s"`."""
+
+FieldKind = Literal["text", "integer", "number", "boolean", "duration", "size", "time", "list", "table", "any"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of a check type, as users write it."""
+
+    name: str
+    kind: KeyKind
+    doc: str
+    """One sentence for the reference page and the JSON Schema."""
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    """As TOML would say it; for documentation."""
+    minimum: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of the document that `expect` and `capture` read."""
+
+    name: str
+    kind: FieldKind
+    doc: str
+    """Shape, unit, and where the value comes from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSpec:
+    """A check type: everything settings, docs and schema need, without importing any SDK."""
+
+    type: str
+    title: str
+    doc: str
+    """A paragraph for the reference page."""
+    keys: tuple[Key, ...] = ()
+    fields: tuple[Field, ...] = ()
+    example: str = ""
+    """A complete check in TOML that validates."""
+    one_of: tuple[tuple[str, ...], ...] = ()
+    """Groups of keys of which at least one must be written."""
+    implicit_expect: tuple[str, ...] = ()
+    """Judged unless an assertion of the step mentions the same leading field."""
+    timeout_s: float = 5.0
+    smoke_timeout_s: float | None = None
+    """Default timeout of a smoke check when it differs."""
+    within_s: float = 10.0
+    """Default poll budget."""
+    mutation: Callable[[Mapping[str, Any]], str | None] = field(default=lambda _params: None)
+    """Given the keys as written, says why this check changes something, or None when it only reads."""
+    service: str | None = None
+    """The AWS service it calls; `None` for none, `"*"` when a key names it."""
+    needs_probe: bool = True
+    """False for types the runner itself understands (flow, all, any, none, pass, fail, skip, wait)."""

@@ -1,0 +1,94 @@
+"""The contract between the runner and a check type's probe."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from prodwatch.clock import Clock
+from prodwatch.model.environment import Environment
+from prodwatch.model.result import Correlation, Exchange
+from prodwatch.model.status import Reason, Status
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from prodwatch.aws.api import AwsApi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why there is no document to judge, or why the document alone cannot be a pass."""
+
+    status: Status
+    """`fail`: the target is to blame; `error`: we could not measure; `inconclusive` and `skipped` as they say."""
+    reason: Reason
+    message: str
+    """One sentence: what happened, to which resource, what to do."""
+    transient: bool = False
+    """True for transport failures and throttles: the only things a retry repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one request saw, raw: assertions read it as it is; whatever leaves is redacted later."""
+
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """The document of the type's reference page; durations are `Duration`, times aware datetimes, headers `Headers`."""
+    failure: Failure | None = None
+    complete: bool = True
+    """False when the source could not be read to its end: absence proves nothing."""
+    exchange: Exchange | None = None
+    correlation: Correlation = field(default_factory=Correlation)
+    version: str | None = None
+    """The version that answered, where the probe itself knows it (Lambda's ExecutedVersion)."""
+    notices: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    """Things this probe made that outlive it, for cleanup and its journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Where a mutation is written down before it is sent."""
+
+    record: Callable[[str, Mapping[str, Any]], Awaitable[None]]
+    """`await record("sqs.send", {...})`: fsynced on return; raises when it cannot be, and then nothing may be sent."""
+
+
+class HttpPool(Protocol):
+    """Shared HTTP sessions: one pool per (verify_tls, http_version)."""
+
+    def session(self, *, verify_tls: bool = True) -> ClientSession:
+        """Return the session to use; never close it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeContext:
+    """Everything a probe may use; nothing is global."""
+
+    clock: Clock
+    environment: Environment
+    timeout_s: float
+    """Of this one request; the runner also enforces it from outside."""
+    http: HttpPool
+    aws: AwsApi
+    trace_id: str
+    """X-Ray form; sent with the request unless the check says `trace = false`."""
+    run_id: str
+    root: str
+    """Project root: relative paths in checks (`body_file`) start here, and never leave it."""
+    account: str | None = None
+    region: str | None = None
+    own_marks: tuple[str, ...] = ()
+    """Texts unique to this execution (its uid): data carrying one is ours."""
+    release_started_at: Any = None
+    """datetime of the release's start, or None: `since = "release"`."""
+
+
+Probe = Callable[[Mapping[str, Any], ProbeContext], Awaitable[Observation]]
+"""`probe(params, context)`: params are the type's keys, every `${…}` filled, types already checked.
+
+A probe raises only on bugs and on cancellation; anything about the target or AWS is a `Failure`.
+"""

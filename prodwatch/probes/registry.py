@@ -1,0 +1,84 @@
+"""Finds a check type's spec and probe by name, importing only the one that is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from prodwatch.model.spec import ProbeSpec
+
+if TYPE_CHECKING:
+    from prodwatch.probes.base import Probe
+
+GROUP = "prodwatch.probes"
+
+BUILT_IN = {
+    name: f"prodwatch.probes.{folder}"
+    for folder, names in {
+        "http": "http",
+        "tcp": "tcp",
+        "tls": "tls",
+        "dns": "dns",
+        "ping": "ping",
+        "smtp": "smtp",
+        "lambda_": "lambda",
+        "sqs": "sqs",
+        "dynamodb": "dynamodb",
+        "s3": "s3",
+        "aws": "aws",
+        "logs": "logs",
+        "traces": "traces",
+        "metric": "metric",
+        "alarm": "alarm",
+        "stack": "stack",
+        "release": "release",
+        "sql": "sql",
+        "redis": "redis",
+        "command": "command",
+        "flow": "flow wait",
+        "composite": "all any none",
+        "fixed": "pass fail skip",
+    }.items()
+    for name in names.split()
+}
+"""Type → package; a package's `spec` module holds `SPECS`, its `probe` module `probe`."""
+
+
+def names() -> list[str]:
+    """Return every known type, built-in ones first, each group in alphabetical order."""
+    others = sorted(set(_external()) - set(BUILT_IN))
+    return [*sorted(BUILT_IN), *others]
+
+
+@cache
+def spec(type_: str) -> ProbeSpec | None:
+    """Return the spec of `type_`, or None when nobody provides it."""
+    package = _package(type_)
+    if package is None:
+        return None
+    specs: tuple[ProbeSpec, ...] = import_module(f"{package}.spec").SPECS
+    return next((each for each in specs if each.type == type_), None)
+
+
+@cache
+def probe(type_: str) -> Probe:
+    """Load and return the probe of `type_`; KeyError when there is none."""
+    package = _package(type_)
+    if package is None:
+        raise KeyError(type_)
+    loaded: Probe = import_module(f"{package}.probe").probe
+    return loaded
+
+
+def _package(type_: str) -> str | None:
+    if type_ in BUILT_IN:
+        return BUILT_IN[type_]
+    return _external().get(type_)
+
+
+@cache
+def _external() -> dict[str, str]:
+    # Reading installed metadata costs milliseconds, so it happens only for a type we do not ship.
+    return {point.name: point.value for point in entry_points(group=GROUP)}

@@ -1,0 +1,1 @@
+"""Live signals: one asynchronous iterator of batches per source, supervised, none disturbing another."""

@@ -1,0 +1,1 @@
+"""What is known now, in bounded rings with a revision per topic."""

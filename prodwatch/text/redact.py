@@ -1,0 +1,100 @@
+"""Secrets never leave: not inside larger texts, not base64 or URL encoded, not in headers known to carry them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "•••"
+MIN_LENGTH = 6
+"""Shorter secrets are refused: masking them would blank out ordinary text and give them away."""
+
+SECRET_HEADERS = frozenset(
+    (
+        "authorization cookie set-cookie proxy-authorization x-api-key api-key apikey "
+        "x-amz-security-token x-auth-token x-csrf-token"
+    ).split()
+)
+
+SECRET_OPERATIONS = re.compile(r"GetSecretValue|BatchGetSecretValue|GetParameters?(ByPath)?|Get.*Token|AssumeRole.*")
+"""AWS operations whose results are always masked."""
+
+
+def _base64_cores(secret: bytes) -> Iterable[str]:
+    """Yield what every base64 text holding `secret` must contain, for each of the three alignments.
+
+    The first and last character of an encoded run also carry neighbouring bits, so they are left out.
+    """
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + secret).decode()
+        start = (offset * 8 + 5) // 6
+        end = (offset + len(secret)) * 8 // 6
+        core = encoded[start:end]
+        if len(core) >= MIN_LENGTH:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
+
+
+def _forms(secret: str) -> Iterable[str]:
+    yield secret
+    yield quote(secret, safe="")
+    yield quote(secret)
+    yield quote_plus(secret)
+    yield quote(secret, safe="").replace("%", "%25")
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield json.dumps(json.dumps(secret))[3:-3]
+    yield from _base64_cores(secret.encode())
+    yield secret.encode().hex()
+
+
+class Redactor:
+    """Masks known secrets in any text or JSON-like value; secrets may be added while it runs."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Learn secrets; ValueError for one under 6 characters."""
+        for secret in secrets:
+            if len(secret) < MIN_LENGTH:
+                raise ValueError(f"a secret needs at least {MIN_LENGTH} characters to be masked safely")
+            self._forms.update(form for form in _forms(secret) if len(form) >= MIN_LENGTH)
+        if secrets:
+            # Longest first, so that no shorter form leaves the rest of a longer one standing.
+            ordered = sorted(self._forms, key=len, reverse=True)
+            # Percent escapes and hex come in either case; letters of a secret itself matter.
+            self._pattern = re.compile("|".join(_either_case_escapes(form) for form in ordered))
+
+    def text(self, text: str) -> str:
+        """Return `text` with every form of every secret masked."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def value(self, value: Any) -> Any:
+        """Return a JSON-like value with every text masked, keys included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.value(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(each) for each in value]
+        return value
+
+
+def _either_case_escapes(form: str) -> str:
+    return re.sub(
+        r"%([0-9A-F]{2})",
+        lambda match: f"%(?:{match[1]}|{match[1].lower()})" if match[1] != match[1].lower() else match[0],
+        re.escape(form),
+    )
+
+
+def redact_headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return headers with the values of those that carry secrets masked."""
+    return [(name, MASK if name.lower() in SECRET_HEADERS else value) for name, value in pairs]

@@ -1,0 +1,56 @@
+"""Remote text made safe to show: nothing in it can steer a terminal, reorder a line or pass for markup."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MAX_CHARS = 10_000
+"""Longest line any view keeps; what is cut is said."""
+
+# C0 and C1 controls, DEL, bidi marks and overrides, zero-width characters, line and paragraph separators,
+# the BOM, lone surrogates, noncharacters and tag characters. Newline and tab are handled by the callers.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return "\ufffd"
+
+
+def sanitize(text: str, *, limit: int = MAX_CHARS) -> str:
+    """Return `text` with control and bidi characters made visible; newlines and tabs stay.
+
+    Longer than `limit` characters: cut, with the number of characters cut at the end.
+    """
+    if len(text) > limit:
+        text = f"{text[:limit]}… (+{len(text) - limit} characters)"
+    if text.isprintable():
+        return text
+    return _UNSAFE.sub(_picture, text)
+
+
+def sanitize_line(text: str, *, limit: int = MAX_CHARS) -> str:
+    """Return `text` as one line: newlines as `⏎`, tabs expanded to spaces."""
+    clean = sanitize(text, limit=limit)
+    if clean.isprintable():
+        return clean
+    return clean.replace("\r\n", "⏎").replace("\n", "⏎").expandtabs(4)
+
+
+def sanitize_value(value: Any, *, limit: int = MAX_CHARS) -> Any:
+    """Return a JSON-like value with every text in it sanitised, keys included."""
+    if isinstance(value, str):
+        return sanitize(value, limit=limit)
+    if isinstance(value, dict):
+        return {sanitize(str(key)): sanitize_value(each, limit=limit) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [sanitize_value(each, limit=limit) for each in value]
+    return value

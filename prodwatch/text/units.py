@@ -1,0 +1,82 @@
+"""Durations and sizes as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from prodwatch.model.quantity import NS_PER_S, Duration
+
+_DURATION_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": NS_PER_S,
+    "m": 60 * NS_PER_S,
+    "h": 3600 * NS_PER_S,
+    "d": 86400 * NS_PER_S,
+}
+_SIZE_BYTES = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
+_SIZE = re.compile(r"(-?\d+(?:\.\d+)?)(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+
+
+def parse_duration(text: str) -> Duration:
+    """Read `300ms`, `5s`, `2m`, `1h30m`, `-5m`, `3d`; ValueError otherwise."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f'"{text}" is not a duration; write one like 300ms, 5s, 2m or 1h30m')
+    total = sum((Decimal(number) * _DURATION_NS[unit] for number, unit in _PART.findall(text)), Decimal(0))
+    return Duration(int(-total if text.startswith("-") else total))
+
+
+def parse_size(text: str) -> int:
+    """Read `512B`, `10kB`, `5MiB` as bytes; ValueError otherwise."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f'"{text}" is not a size; write one like 512B, 10kB or 5MiB')
+    return int(Decimal(match[1]) * _SIZE_BYTES[match[2]])
+
+
+def format_ms(milliseconds: float) -> str:
+    """Return a duration for a narrow column: `0.4 ms`, `212 ms`, `1.84 s`, `3 m 12 s`, `2 h 05 m`, `71 d`."""
+    if milliseconds < 9.95:
+        return f"{milliseconds:.1f} ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 99.95:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02} s"
+    if whole < 172800:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} m"
+    return f"{whole // 86400} d"
+
+
+def format_bytes(count: float) -> str:
+    """Return a size for a narrow column: `512 B`, `1.4 kB`, `3.2 MB`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def format_age(seconds: float) -> str:
+    """Return an age in its largest whole unit: `2s`, `4m`, `3h`, `2d`."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"

@@ -1,0 +1,1 @@
+"""The dashboard: widgets that show views and send intents; it decides nothing."""

@@ -1,0 +1,1 @@
+"""Rows for any front end, computed from the store; pure."""
