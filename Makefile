@@ -1,0 +1,59 @@
+# Every target does its own set-up; a second run does none. PYTHON=… chooses the interpreter.
+SHELL := /bin/sh
+BIN := .venv/bin
+
+.PHONY: help demo test test-slow lint types contracts pytest wheel format docs pictures bench clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo:  ## Open the dashboard on a staged bad release, no AWS account needed
+	@.ci/setup demo
+	@$(BIN)/prodwatch demo
+
+test: lint types contracts pytest wheel  ## Lint, types, import contracts, tests, and the built wheel
+
+lint:
+	@.ci/setup dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	@.ci/setup dev
+	$(BIN)/mypy
+
+contracts:
+	@.ci/setup dev
+	$(BIN)/lint-imports
+
+pytest:
+	@.ci/setup dev
+	$(BIN)/pytest -n 2 -q
+
+wheel:  ## Build the wheel, install it into a clean environment and run it from an empty folder
+	@.ci/setup dev
+	@.ci/wheel
+
+test-slow:  ## What takes minutes: fault regimes, real terminals, long runs
+	@.ci/setup dev
+	$(BIN)/pytest -n 2 -q -m slow
+
+format:  ## Format and fix what can be fixed
+	@.ci/setup dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs:  ## Write the generated reference pages anew
+	@.ci/setup dev
+	$(BIN)/python docs/generate.py
+
+pictures:  ## Render the README's and the docs' pictures from the demo
+	@.ci/setup dev
+	$(BIN)/python docs/pictures.py
+
+bench:  ## Print every benchmark's table of ratios
+	@.ci/setup dev
+	@for script in bench/*.py; do case "$$script" in */_*) ;; *) $(BIN)/python "$$script" || exit 1 ;; esac; done
+
+clean:  ## Remove the environment and everything generated
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
