@@ -84,6 +84,10 @@ class AwsApi(Protocol):
         """Return the region calls go to, None when none is configured."""
         ...
 
+    def charge(self, operation: str, units: float) -> None:
+        """Add billable units no single response tells: `charge("logs:StartLiveTail", 1.5)` minutes."""
+        ...
+
     def usage(self) -> Usage:
         """Return calls, throttles and cost so far."""
         ...

@@ -28,6 +28,9 @@ class Failure:
     """One sentence: what happened, to which resource, what to do."""
     transient: bool = False
     """True for transport failures and throttles: the only things a retry repeats."""
+    answered_by: tuple[str, ...] = ()
+    """Leading fields of the document that tell this failure too (`error` for an AWS API error): when an
+    assertion of the step mentions one of them the document alone is judged, otherwise the failure stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
