@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+__all__ = ["entry"]
+
 
 def entry() -> None:
-    """Run the `prodwatch` command."""
+    """Run the `prodwatch` command with the process's own arguments and end the process."""
+    import sys
+
+    from prodwatch.cli.main import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,34 @@
+"""The log file: everything a user is spared on the terminal, at a path that is told."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def log_path() -> Path:
+    """Return where the log goes: the user's log folder, or a temporary one when that cannot be written."""
+    import platformdirs
+
+    for folder in (Path(platformdirs.user_log_dir("prodwatch", appauthor=False)), Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / "prodwatch.log"
+            with path.open("a", encoding="utf-8"):
+                return path
+        except OSError:
+            continue
+    raise OSError("no folder for a log file can be written")
+
+
+def write_crash() -> Path | None:
+    """Append the exception being handled to the log; return its path, None when no log can be written."""
+    try:
+        path = log_path()
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"\n--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{traceback.format_exc()}")
+    except OSError:
+        return None
+    return path

@@ -1,0 +1,165 @@
+"""The command line's front door: imports only the command that is called, turns every outcome into an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from prodwatch import __version__
+from prodwatch.cli.exits import ExitCode
+from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.talk import error, problems, say
+from prodwatch.errors import (
+    CannotVerifyError,
+    ConfigurationError,
+    NothingSelectedError,
+    ProdwatchError,
+    UnavailableFeatureError,
+)
+
+COMMANDS = {
+    "check": "Run the selected checks once and say whether they hold.",
+    "list": "List the checks that would run.",
+    "validate": "Check every file without touching the network.",
+    "explain": "Show one check fully expanded.",
+    "schema": "Print the JSON Schema of the files and of the result.",
+    "cleanup": "Finish the cleanups a killed run left behind.",
+    "merge": "Merge the results of several shards into one.",
+    "demo": "Open the dashboard on the embedded AWS and its shop.",
+}
+"""Command → its one line of help; the module of the same name holds it as `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is called or asked for its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Return the commands in the order of the documentation."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
+        """Import and return one command, None when there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"prodwatch.cli.commands.{cmd_name.replace('-', '_')}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a misspelt one is told its nearest neighbour."""
+        name = args[0]
+        if name not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f' (did you mean "{near[0]}"?)' if near else ""
+            ctx.fail(f'no such command "{name}"{hint}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- likewise
+        """List the commands from the table, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="prodwatch", message="%(prog)s %(version)s")
+@common_options
+def main(common: Common) -> None:
+    """Is the release good? Why? How sure is that?
+
+    Without a command: open the dashboard on ENV.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        from prodwatch.cli.dashboard import open_dashboard
+
+        context.exit(open_dashboard(common))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; nothing escapes but SystemExit from below."""
+    debug = "--debug" in arguments
+    try:
+        outcome: Any = main.main(args=list(arguments), prog_name="prodwatch", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else ExitCode.OK
+    except (ProdwatchError, click.ClickException) as caught:
+        if debug and not isinstance(caught, click.UsageError):
+            _show_traceback()
+        return _expected(caught)
+    except (KeyboardInterrupt, click.Abort):
+        say("")
+        error("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`). Commands that only stream end well by themselves; here a result was lost.
+        _silence_stdout()
+        return ExitCode.ERROR
+    except OSError as caught:
+        if debug:
+            _show_traceback()
+        error(_os_error(caught))
+        return ExitCode.ERROR
+    except Exception as caught:  # noqa: BLE001 -- the last resort: a bug must not look like a verdict
+        return _bug(caught, debug=debug)
+
+
+def _expected(caught: ProdwatchError | click.ClickException) -> int:
+    match caught:
+        case ConfigurationError():
+            problems(caught.problems)
+            return ExitCode.USAGE
+        case NothingSelectedError():
+            error(str(caught))
+            return ExitCode.NOTHING_SELECTED
+        case CannotVerifyError():
+            error(str(caught))
+            return ExitCode.ERROR
+        case UnavailableFeatureError():
+            error(str(caught))
+            return ExitCode.USAGE
+        case click.UsageError():
+            error(caught.format_message())
+            if caught.ctx is not None:
+                say(f"Try: {caught.ctx.command_path} --help")
+            return ExitCode.USAGE
+        case _:
+            error(caught.format_message() if isinstance(caught, click.ClickException) else str(caught))
+            return ExitCode.USAGE
+
+
+def _os_error(caught: OSError) -> str:
+    where = f"{caught.filename}: " if caught.filename else ""
+    return f"{where}{caught.strerror or caught}"
+
+
+def _silence_stdout() -> None:
+    # Python flushes stdout on exit; pointing it elsewhere keeps that from failing a second time.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+
+
+def _show_traceback() -> None:
+    import traceback
+
+    say(traceback.format_exc().rstrip())
+
+
+def _bug(caught: Exception, *, debug: bool) -> int:
+    from prodwatch.cli.log import write_crash
+
+    if debug:
+        _show_traceback()
+    where = write_crash()
+    told = f"; details are in {where}" if where else "; run again with --debug to see the details"
+    error(f"a bug in prodwatch, nothing was decided: {type(caught).__name__}: {caught}{told}")
+    return ExitCode.BUG

@@ -1,0 +1,159 @@
+"""A run for people at a terminal: red first with expected and actual, green in one line each, the verdict last."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
+from prodwatch.model.status import Status
+from prodwatch.report.mapping import GLYPHS, failures_first, headline, text
+from prodwatch.text.sanitize import sanitize, sanitize_line
+from prodwatch.text.units import format_ms
+
+STYLES = {
+    Status.PASS: "green",
+    Status.DEGRADED: "yellow",
+    Status.FAIL: "bold red",
+    Status.ERROR: "bold magenta",
+    Status.INCONCLUSIVE: "bold cyan",
+    Status.SKIPPED: "dim",
+}
+VERDICTS = {
+    "pass": Status.PASS,
+    "degraded": Status.DEGRADED,
+    "fail": Status.FAIL,
+    "error": Status.ERROR,
+    "inconclusive": Status.INCONCLUSIVE,
+    "empty": Status.INCONCLUSIVE,
+    "aborted": Status.ERROR,
+}
+MAX_GREEN = 40
+"""More green checks than this are counted, not listed."""
+
+
+def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width: int | None = None) -> None:
+    """Write the run to `stream`; `color` None means: as the terminal and NO_COLOR say."""
+    console = Console(
+        file=stream,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=True,
+        width=width,
+        no_color=True if color is False else None,
+        force_terminal=True if color else None,
+    )
+    ordered = failures_first(result.checks)
+    loud = [check for check in ordered if check.status not in {Status.PASS, Status.SKIPPED} or check.flags]
+    quiet = [check for check in ordered if check.status is Status.PASS and not check.flags]
+    skipped = [check for check in ordered if check.status is Status.SKIPPED and not check.flags]
+    for check in loud:
+        _loud(console, check)
+    if len(quiet) <= MAX_GREEN:
+        for check in quiet:
+            console.print(_line(check))
+    else:
+        console.print(Text(f"✔ {len(quiet)} more checks passed", style="green"))
+    for check in skipped:
+        console.print(_line(check).append(f"  {sanitize_line(headline(check))}", style="dim"))
+    for notice in result.notices:
+        console.print(Text(f"note  {sanitize_line(notice.message)}", style="yellow"))
+    _verdict(console, result)
+
+
+def _line(check: CheckResult) -> Text:
+    glyph, word = GLYPHS[check.status]
+    style = STYLES[check.status]
+    line = Text.assemble((f"{glyph} {word:<7} ", style), (sanitize_line(check.title), "" if style != "dim" else "dim"))
+    if check.status is not Status.SKIPPED:
+        line.append(f"  {format_ms(check.duration_ms)}", style="dim")
+    for flag in check.flags:
+        line.append(f"  [{flag}]", style="dim")
+    return line
+
+
+def _loud(console: Console, check: CheckResult) -> None:
+    console.print(_line(check))
+    if check.status is Status.PASS:
+        return
+    told = {assertion.message for assertion in check.assertions}
+    if check.message and check.message not in told:
+        console.print(Text(f"          {sanitize_line(check.message)}"))
+    for assertion in check.assertions:
+        _assertion(console, assertion, indent=10)
+    for step in check.steps:
+        _step(console, step, "step")
+    for step in check.cleanup:
+        _step(console, step, "cleanup")
+    if len(check.attempts) > 1:
+        total = sum(attempt.duration_ms for attempt in check.attempts)
+        console.print(Text(f"          {len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"))
+    ids = [*check.correlation.request_ids]
+    if check.correlation.trace_id:
+        ids.insert(0, f"trace {check.correlation.trace_id}")
+    if ids:
+        console.print(Text(f"          {sanitize_line('  '.join(ids))}", style="dim"))
+    console.print(Text(f"          {check.id}  {check.source}", style="dim"))
+    for found in check.diagnosed_by:
+        console.print(Text("          diagnosed by ", style="dim").append_text(_line(found)))
+        if found.status is not Status.PASS:
+            console.print(Text(f"                       {sanitize_line(headline(found))}"))
+
+
+def _step(console: Console, step: StepResult, what: str) -> None:
+    if step.status in {Status.PASS, Status.SKIPPED} and not step.leftovers:
+        return
+    glyph, _ = GLYPHS[step.status]
+    line = Text.assemble((f"          {glyph} {what} {step.name}", STYLES[step.status]))
+    line.append(f"  {sanitize_line(step.message or '')}")
+    console.print(line)
+    for assertion in step.assertions:
+        _assertion(console, assertion, indent=12)
+    for leftover in step.leftovers:
+        console.print(Text(f"            left behind: {sanitize_line(leftover)}", style="yellow"))
+
+
+def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> None:
+    if assertion.ok is True:
+        return
+    pad = " " * indent
+    style = STYLES[Status.DEGRADED if assertion.severity == "warn" else Status.FAIL]
+    console.print(Text(f"{pad}{sanitize_line(assertion.expression)}", style=style))
+    if assertion.message:
+        console.print(Text(f"{pad}  {sanitize_line(assertion.message)}"))
+    if assertion.diff:
+        for line in sanitize(assertion.diff).splitlines():
+            mark = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
+            console.print(Text(f"{pad}  {line}", style=mark))
+        return
+    console.print(Text(f"{pad}  expected  {sanitize_line(text(assertion.expected))}"))
+    console.print(Text(f"{pad}  actual    {sanitize_line(text(assertion.actual))}"))
+
+
+def _verdict(console: Console, result: RunResult) -> None:
+    verdict = result.verdict
+    counts = [
+        f"{number} {name}"
+        for name, number in (
+            ("failed", result.summary.fail),
+            ("errors", result.summary.error),
+            ("inconclusive", result.summary.inconclusive),
+            ("degraded", result.summary.degraded),
+            ("passed", result.summary.passed),
+            ("skipped", result.summary.skipped),
+            ("flaky", result.summary.flaky),
+        )
+        if number
+    ]
+    style = STYLES[VERDICTS[verdict.status]]
+    console.print(
+        Text.assemble(
+            (f"{verdict.status.upper()}", style),
+            f"  {sanitize_line(verdict.reason)}",
+            (f"  ·  {', '.join(counts) or 'no checks'}  ·  {format_ms(result.run.duration_ms)}", "dim"),
+            (f"  ·  exit {verdict.exit_code}", "dim"),
+        )
+    )

@@ -1,0 +1,97 @@
+"""Common Test Report Format: error and inconclusive are `other`, the real word is in `rawStatus`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import msgspec
+
+from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.report.mapping import details, headline, outcome, verdict_outcome
+
+_STATUS = {"passed": "passed", "failure": "failed", "error": "other", "skipped": "skipped"}
+_SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")
+
+
+def render(result: RunResult) -> bytes:
+    """Return the document, indented; times are integer milliseconds."""
+    tests = [_test(check) for check in result.checks]
+    own = verdict_outcome(result)
+    if own:
+        tests.append(
+            {
+                "name": "verdict",
+                "status": _STATUS[own],
+                "duration": 0,
+                "message": result.verdict.reason,
+                "rawStatus": result.verdict.status,
+            }
+        )
+    counts = {name: sum(test["status"] == name for test in tests) for name in ("passed", "failed", "skipped", "other")}
+    environment: dict[str, Any] = {
+        "testEnvironment": result.environment.name,
+        "healthy": result.verdict.exit_code == 0,
+        "extra": {"prodwatch": {"verdict": result.verdict, "account": result.environment.account}},
+    }
+    if result.release and result.release.version:
+        environment["appVersion"] = result.release.version
+    document = {
+        "reportFormat": "CTRF",
+        "specVersion": "0.0.0",
+        "reportId": str(uuid.uuid5(_SPACE, result.run.id)),
+        "timestamp": result.run.ended_at,
+        "generatedBy": "prodwatch",
+        "results": {
+            "tool": {"name": "prodwatch", "version": result.tool.version},
+            "summary": {
+                "tests": len(tests),
+                "passed": counts["passed"],
+                "failed": counts["failed"],
+                "pending": 0,
+                "skipped": counts["skipped"],
+                "other": counts["other"],
+                "start": _ms(result.run.started_at),
+                "stop": _ms(result.run.ended_at),
+            },
+            "tests": tests,
+            "environment": environment,
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _test(check: CheckResult) -> dict[str, Any]:
+    found = outcome(check)
+    test: dict[str, Any] = {
+        "id": str(uuid.uuid5(_SPACE, check.id)),
+        "name": check.title,
+        "status": _STATUS[found],
+        "duration": check.duration_ms,
+        "suite": check.id.rpartition("/")[0] or "checks",
+        "rawStatus": check.status.value,
+        "tags": list(check.tags),
+        "type": check.kind,
+        "filePath": check.source.file,
+        "line": check.source.line,
+        "retries": max(0, sum(attempt.kind == "request" for attempt in check.attempts) - 1),
+        "flaky": "flaky" in check.flags,
+        "extra": {"prodwatch": {"id": check.id, "reason_code": check.reason_code, "flags": list(check.flags)}},
+    }
+    if check.started_at:
+        test["start"] = _ms(check.started_at)
+        test["stop"] = _ms(check.started_at) + check.duration_ms
+    if check.status.value != "pass":
+        test["message"] = headline(check)
+        test["trace"] = "\n".join(details(check))
+    if check.steps:
+        test["steps"] = [
+            {"name": step.name, "status": "passed" if step.status.value in {"pass", "degraded"} else "failed"}
+            for step in check.steps
+            if step.status.value != "skipped"
+        ]
+    return test
+
+
+def _ms(moment: Any) -> int:
+    return round(moment.timestamp() * 1000)

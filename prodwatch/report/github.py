@@ -1,0 +1,113 @@
+"""A job summary in Markdown and annotations at the lines that define red checks."""
+
+from __future__ import annotations
+
+from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.status import Status
+from prodwatch.report.mapping import GLYPHS, details, failures_first, headline
+from prodwatch.text.units import format_ms
+
+MAX_BYTES = 900_000
+"""GitHub refuses a step's summary over 1 MiB; what is cut is said."""
+
+
+def summary(result: RunResult) -> bytes:
+    """Return Markdown: the verdict first, red before green, what could not be measured apart."""
+    verdict = result.verdict
+    lines = [
+        f"## prodwatch · {_md(result.environment.title)}: **{verdict.status.upper()}**",
+        "",
+        _md(verdict.reason),
+        "",
+    ]
+    if result.release and result.release.version:
+        lines += [
+            f"Release {_md(result.release.version)}, before it {_md(result.release.previous or 'nothing known')}.",
+            "",
+        ]
+    groups = (
+        ("Failed", (Status.FAIL,)),
+        ("Could not be measured", (Status.ERROR, Status.INCONCLUSIVE)),
+        ("Degraded", (Status.DEGRADED,)),
+        ("Passed", (Status.PASS,)),
+        ("Skipped", (Status.SKIPPED,)),
+    )
+    ordered = failures_first(result.checks)
+    for title, statuses in groups:
+        members = [check for check in ordered if check.status in statuses]
+        if members:
+            lines += [f"### {title} ({len(members)})", "", "| | check | message | time |", "|---|---|---|--:|"]
+            lines += [_row(check) for check in members]
+            lines.append("")
+            if statuses[0] in {Status.FAIL, Status.ERROR}:
+                lines += _blocks(members)
+    lines += [f"_{notice.code}: {_md(notice.message)}_" for notice in result.notices]
+    lines.append(
+        f"\n<sub>run {result.run.id} · {format_ms(result.run.duration_ms)} · prodwatch {result.tool.version}</sub>"
+    )
+    return _capped("\n".join(lines) + "\n")
+
+
+def annotations(result: RunResult) -> list[str]:
+    """Return workflow commands, one per check that is not green."""
+    commands = []
+    for check in failures_first(result.checks):
+        if check.status in {Status.PASS, Status.SKIPPED}:
+            continue
+        red = check.status is not Status.DEGRADED and "advisory" not in check.flags
+        title = _property(f"{check.status.value}: {check.title}")
+        place = f"file={_property(check.source.file)},line={check.source.line},title={title}"
+        commands.append(f"::{'error' if red else 'warning'} {place}::{_data(headline(check))}")
+    if result.verdict.exit_code and not commands:
+        commands.append(f"::error title=prodwatch::{_data(result.verdict.reason)}")
+    return commands
+
+
+def _row(check: CheckResult) -> str:
+    glyph, word = GLYPHS[check.status]
+    message = "" if check.status is Status.PASS else headline(check)
+    flags = "".join(f" `{flag}`" for flag in check.flags)
+    return f"| {glyph} {word} | {_md(check.title)}{flags} | {_md(message)} | {format_ms(check.duration_ms)} |"
+
+
+def _blocks(members: list[CheckResult]) -> list[str]:
+    lines: list[str] = []
+    for check in members:
+        body = "\n".join(details(check))
+        longest = max((len(run) for run in _backtick_runs(body)), default=0)
+        fence = "`" * max(3, longest + 1)
+        lines += [f"<details><summary>{_html(check.title)}</summary>", "", fence, body, fence, "</details>", ""]
+    return lines
+
+
+def _backtick_runs(text: str) -> list[str]:
+    import re
+
+    return re.findall("`+", text)
+
+
+def _capped(text: str) -> bytes:
+    encoded = text.encode()
+    if len(encoded) <= MAX_BYTES:
+        return encoded
+    cut = encoded[:MAX_BYTES].decode(errors="ignore").rpartition("\n")[0]
+    return f"{cut}\n\n_The rest was cut: GitHub takes at most 1 MiB. The JSON result has everything._\n".encode()
+
+
+def _md(text: str) -> str:
+    flat = " ".join(text.split())
+    return "".join(f"\\{char}" if char in r"\`*_{}[]<>|#~" else char for char in flat)
+
+
+def _html(text: str) -> str:
+    import html
+
+    return html.escape(" ".join(text.split()))
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

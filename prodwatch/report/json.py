@@ -1,0 +1,44 @@
+"""The document `prodwatch.result/1`, and the same as one line per finished check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from prodwatch.model.result import CheckResult, RunResult
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(result: RunResult) -> bytes:
+    """Return the whole document, indented, with a final newline."""
+    return msgspec.json.format(_ENCODER.encode(result), indent=2) + b"\n"
+
+
+def decode(document: bytes) -> RunResult:
+    """Read a document back; msgspec.ValidationError or DecodeError when it is not one."""
+    return msgspec.json.decode(document, type=RunResult)
+
+
+def check_line(check: CheckResult) -> bytes:
+    """Return one NDJSON line for a check that has just finished."""
+    return _ENCODER.encode({"event": "check", "check": check}) + b"\n"
+
+
+def result_line(result: RunResult) -> bytes:
+    """Return the last NDJSON line: everything but the checks; a stream without it is a run that never ended."""
+    rest: dict[str, Any] = {"event": "result"}
+    rest.update((name, getattr(result, name)) for name in RunResult.__struct_fields__ if name != "checks")
+    return _ENCODER.encode(rest) + b"\n"
+
+
+def result_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the document."""
+    schema = msgspec.json.schema(RunResult)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "prodwatch.result/1",
+        "description": "What one run of prodwatch found. Fields are only ever added within a major version.",
+        **schema,
+    }

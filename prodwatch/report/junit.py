@@ -1,0 +1,93 @@
+"""JUnit XML as CI systems read it: fail is `<failure>`, error and inconclusive are `<error>`."""
+
+from __future__ import annotations
+
+import re
+
+from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.report.mapping import details, headline, outcome, verdict_outcome
+
+# XML 1.0 has no way to write these, not even escaped.
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render(result: RunResult) -> bytes:
+    """Return the document: one suite for the run, one case per check, `file` and `line` of its definition."""
+    from xml.etree import ElementTree as ET
+
+    root = ET.Element("testsuites", {"name": "prodwatch", "time": _seconds(result.run.duration_ms)})
+    suite = ET.SubElement(root, "testsuite", {"name": f"prodwatch {result.environment.name}"})
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (
+        ("verdict", result.verdict.status),
+        ("exit_code", str(result.verdict.exit_code)),
+        ("reason", result.verdict.reason),
+        ("run", result.run.id),
+        ("version", result.release.version if result.release and result.release.version else ""),
+    ):
+        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    counts = dict.fromkeys(("passed", "failure", "error", "skipped"), 0)
+    for check in result.checks:
+        counts[outcome(check)] += 1
+        _case(suite, check)
+    own = verdict_outcome(result)
+    if own:
+        counts[own] += 1
+        case = ET.SubElement(suite, "testcase", {"classname": "prodwatch", "name": "verdict", "time": "0.000"})
+        _note(case, own, result.verdict.reason, result.verdict.status, "")
+    for element in (root, suite):
+        element.set("tests", str(sum(counts.values())))
+        element.set("failures", str(counts["failure"]))
+        element.set("errors", str(counts["error"]))
+        element.set("skipped", str(counts["skipped"]))
+    suite.set("time", _seconds(result.run.duration_ms))
+    suite.set("timestamp", result.run.started_at.replace(tzinfo=None).isoformat(timespec="seconds"))
+    suite.set("hostname", _clean(result.run.host))
+    ET.indent(root)
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+
+
+def _case(suite: object, check: CheckResult) -> None:
+    from xml.etree import ElementTree as ET
+
+    case = ET.SubElement(
+        suite,  # type: ignore[arg-type]
+        "testcase",
+        {
+            "classname": _clean(check.id.rpartition("/")[0] or "checks"),
+            "name": _clean(check.title),
+            "time": _seconds(check.duration_ms),
+            "file": check.source.file,
+            "line": str(check.source.line),
+        },
+    )
+    found = outcome(check)
+    if found != "passed":
+        _note(case, found, headline(check), check.reason_code or check.status.value, "\n".join(details(check)))
+        return
+    if check.status.value != "pass" or check.flags:
+        marks = ET.SubElement(case, "properties")
+        ET.SubElement(marks, "property", {"name": "status", "value": check.status.value})
+        for flag in check.flags:
+            ET.SubElement(marks, "property", {"name": "flag", "value": flag})
+    if check.status.value not in {"pass", "skipped"}:
+        ET.SubElement(case, "system-out").text = _clean("\n".join([headline(check), *details(check)]))
+
+
+def _note(case: object, kind: str, message: str, type_: str, body: str) -> None:
+    from xml.etree import ElementTree as ET
+
+    attributes = {"message": _clean(message)}
+    if kind != "skipped":
+        attributes["type"] = _clean(type_)
+    note = ET.SubElement(case, kind, attributes)  # type: ignore[arg-type]
+    if kind != "skipped":
+        note.text = _clean(body)
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:.3f}"
+
+
+def _clean(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text)

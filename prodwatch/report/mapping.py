@@ -1,0 +1,105 @@
+"""How a status is called elsewhere: one table, so that no format can tell a better story than another."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.status import WORST_FIRST, Status
+
+Outcome = Literal["passed", "failure", "error", "skipped"]
+
+_OUTCOMES: dict[Status, Outcome] = {
+    Status.PASS: "passed",
+    Status.DEGRADED: "passed",
+    Status.FAIL: "failure",
+    Status.ERROR: "error",
+    Status.INCONCLUSIVE: "error",
+    Status.SKIPPED: "skipped",
+}
+
+GLYPHS = {
+    Status.PASS: ("✔", "PASS"),
+    Status.DEGRADED: ("!", "WARN"),
+    Status.FAIL: ("✘", "FAIL"),
+    Status.ERROR: ("✖", "ERROR"),
+    Status.INCONCLUSIVE: ("?", "UNKNOWN"),
+    Status.SKIPPED: ("–", "SKIP"),
+}
+"""Status → glyph and word, the same in every place people look."""
+
+
+def outcome(check: CheckResult) -> Outcome:
+    """Return what test reports call this check; an advisory one never reads as red there."""
+    found = _OUTCOMES[check.status]
+    if found in {"failure", "error"} and "advisory" in check.flags:
+        return "passed"
+    return found
+
+
+def verdict_outcome(result: RunResult) -> Outcome | None:
+    """Return an outcome for the run itself, or None when its checks already tell the whole story.
+
+    A format that only counts cases would call a run green in which everything was skipped, nothing was selected,
+    the run was interrupted, or `--strict` made a warning count: those get a case of their own.
+    """
+    if result.verdict.exit_code == 0:
+        return None
+    if any(outcome(check) in {"failure", "error"} for check in result.checks):
+        return None
+    return "failure" if result.verdict.exit_code == 1 else "error"
+
+
+def failures_first(checks: tuple[CheckResult, ...]) -> list[CheckResult]:
+    """Return checks worst first; within a status the run's own order stays."""
+    return sorted(checks, key=lambda check: WORST_FIRST.index(check.status))
+
+
+def headline(check: CheckResult) -> str:
+    """Return one sentence on a check that is not a plain pass."""
+    return check.message or check.reason_code or check.status.value
+
+
+def details(check: CheckResult) -> list[str]:
+    """Return the lines that explain a red check: each false assertion with expected and actual, then where it stands."""
+    lines: list[str] = []
+    for assertion in check.assertions:
+        if assertion.ok is True:
+            continue
+        lines.append(assertion.expression)
+        if assertion.message:
+            lines.append(f"  {assertion.message}")
+        if assertion.diff:
+            lines.extend(f"  {line}" for line in assertion.diff.splitlines())
+        else:
+            lines.append(f"  expected {text(assertion.expected)}")
+            lines.append(f"  actual   {text(assertion.actual)}")
+    for step in check.steps:
+        if step.status not in {Status.PASS, Status.SKIPPED}:
+            lines.append(
+                f"step {step.name}: {step.status.value}: {step.message or step.reason_code or ''}".rstrip(": ")
+            )
+            for assertion in step.assertions:
+                if assertion.ok is not True:
+                    lines.append(f"  {assertion.expression}")
+                    lines.append(f"    expected {text(assertion.expected)}")
+                    lines.append(f"    actual   {text(assertion.actual)}")
+    for step in check.cleanup:
+        if step.leftovers:
+            lines.append(f"cleanup {step.name} left: {', '.join(step.leftovers)}")
+        elif step.status is not Status.PASS:
+            lines.append(f"cleanup {step.name}: {step.status.value}: {step.message or ''}".rstrip(": "))
+    if check.correlation.trace_id:
+        lines.append(f"trace {check.correlation.trace_id}")
+    if check.correlation.request_ids:
+        lines.append(f"request {' '.join(check.correlation.request_ids)}")
+    lines.append(str(check.source))
+    return lines
+
+
+def text(value: object, *, limit: int = 400) -> str:
+    """Return a JSON value as one short text."""
+    import msgspec
+
+    shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return shown if len(shown) <= limit else f"{shown[:limit]}… (+{len(shown) - limit} characters)"
