@@ -88,6 +88,14 @@ def _loud(console: Console, check: CheckResult) -> None:
         _step(console, step, "step")
     for step in check.cleanup:
         _step(console, step, "cleanup")
+    _evidence(console, check)
+    for found in check.diagnosed_by:
+        console.print(Text("          diagnosed by ", style="dim").append_text(_line(found)))
+        if found.status is not Status.PASS:
+            console.print(Text(f"                       {sanitize_line(headline(found))}"))
+
+
+def _evidence(console: Console, check: CheckResult) -> None:
     if len(check.attempts) > 1:
         total = sum(attempt.duration_ms for attempt in check.attempts)
         console.print(Text(f"          {len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"))
@@ -97,10 +105,6 @@ def _loud(console: Console, check: CheckResult) -> None:
     if ids:
         console.print(Text(f"          {sanitize_line('  '.join(ids))}", style="dim"))
     console.print(Text(f"          {check.id}  {check.source}", style="dim"))
-    for found in check.diagnosed_by:
-        console.print(Text("          diagnosed by ", style="dim").append_text(_line(found)))
-        if found.status is not Status.PASS:
-            console.print(Text(f"                       {sanitize_line(headline(found))}"))
 
 
 def _step(console: Console, step: StepResult, what: str) -> None:

@@ -48,7 +48,7 @@ def summary(result: RunResult) -> bytes:
     return _capped("\n".join(lines) + "\n")
 
 
-def annotations(result: RunResult) -> list[str]:
+def workflow_commands(result: RunResult) -> list[str]:
     """Return workflow commands, one per check that is not green."""
     commands = []
     for check in failures_first(result.checks):

@@ -44,7 +44,7 @@ def render(result: RunResult) -> bytes:
     suite.set("timestamp", result.run.started_at.replace(tzinfo=None).isoformat(timespec="seconds"))
     suite.set("hostname", _clean(result.run.host))
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'.encode()
 
 
 def _case(suite: object, check: CheckResult) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
 from prodwatch.model.status import WORST_FIRST, Status
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
@@ -61,9 +62,28 @@ def headline(check: CheckResult) -> str:
 
 
 def details(check: CheckResult) -> list[str]:
-    """Return the lines that explain a red check: each false assertion with expected and actual, then where it stands."""
+    """Return the lines that explain a red check: every false assertion, bad step and leftover, then where it stands."""
+    lines = _assertions(check.assertions)
+    for step in check.steps:
+        if step.status not in {Status.PASS, Status.SKIPPED}:
+            lines.append(_step("step", step))
+            lines.extend(f"  {line}" for line in _assertions(step.assertions))
+    for step in check.cleanup:
+        if step.leftovers:
+            lines.append(f"cleanup {step.name} left: {', '.join(step.leftovers)}")
+        elif step.status is not Status.PASS:
+            lines.append(_step("cleanup", step))
+    if check.correlation.trace_id:
+        lines.append(f"trace {check.correlation.trace_id}")
+    if check.correlation.request_ids:
+        lines.append(f"request {' '.join(check.correlation.request_ids)}")
+    lines.append(str(check.source))
+    return lines
+
+
+def _assertions(judged: Iterable[AssertionResult]) -> list[str]:
     lines: list[str] = []
-    for assertion in check.assertions:
+    for assertion in judged:
         if assertion.ok is True:
             continue
         lines.append(assertion.expression)
@@ -74,27 +94,12 @@ def details(check: CheckResult) -> list[str]:
         else:
             lines.append(f"  expected {text(assertion.expected)}")
             lines.append(f"  actual   {text(assertion.actual)}")
-    for step in check.steps:
-        if step.status not in {Status.PASS, Status.SKIPPED}:
-            lines.append(
-                f"step {step.name}: {step.status.value}: {step.message or step.reason_code or ''}".rstrip(": ")
-            )
-            for assertion in step.assertions:
-                if assertion.ok is not True:
-                    lines.append(f"  {assertion.expression}")
-                    lines.append(f"    expected {text(assertion.expected)}")
-                    lines.append(f"    actual   {text(assertion.actual)}")
-    for step in check.cleanup:
-        if step.leftovers:
-            lines.append(f"cleanup {step.name} left: {', '.join(step.leftovers)}")
-        elif step.status is not Status.PASS:
-            lines.append(f"cleanup {step.name}: {step.status.value}: {step.message or ''}".rstrip(": "))
-    if check.correlation.trace_id:
-        lines.append(f"trace {check.correlation.trace_id}")
-    if check.correlation.request_ids:
-        lines.append(f"request {' '.join(check.correlation.request_ids)}")
-    lines.append(str(check.source))
     return lines
+
+
+def _step(what: str, step: StepResult) -> str:
+    why = step.message or step.reason_code
+    return f"{what} {step.name}: {step.status.value}" + (f": {why}" if why else "")
 
 
 def text(value: object, *, limit: int = 400) -> str:
