@@ -9,7 +9,7 @@ from rich.text import Text
 
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
 from prodwatch.model.status import Status
-from prodwatch.report.mapping import GLYPHS, failures_first, headline, text
+from prodwatch.report.mapping import GLYPHS, actual, failures_first, headline, text
 from prodwatch.text.sanitize import sanitize, sanitize_line
 from prodwatch.text.units import format_ms
 
@@ -134,7 +134,7 @@ def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> 
             console.print(Text(f"{pad}  {line}", style=mark))
         return
     console.print(Text(f"{pad}  expected  {sanitize_line(text(assertion.expected))}"))
-    console.print(Text(f"{pad}  actual    {sanitize_line(text(assertion.actual))}"))
+    console.print(Text(f"{pad}  actual    {sanitize_line(actual(assertion))}"))
 
 
 def _verdict(console: Console, result: RunResult) -> None:
@@ -143,7 +143,7 @@ def _verdict(console: Console, result: RunResult) -> None:
         f"{number} {name}"
         for name, number in (
             ("failed", result.summary.fail),
-            ("errors", result.summary.error),
+            ("errors" if result.summary.error != 1 else "error", result.summary.error),
             ("inconclusive", result.summary.inconclusive),
             ("degraded", result.summary.degraded),
             ("passed", result.summary.passed),

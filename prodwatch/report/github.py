@@ -58,7 +58,7 @@ def workflow_commands(result: RunResult) -> list[str]:
         title = _property(f"{check.status.value}: {check.title}")
         place = f"file={_property(check.source.file)},line={check.source.line},title={title}"
         commands.append(f"::{'error' if red else 'warning'} {place}::{_data(headline(check))}")
-    if result.verdict.exit_code and not commands:
+    if result.verdict.exit_code and not any(command.startswith("::error") for command in commands):
         commands.append(f"::error title=prodwatch::{_data(result.verdict.reason)}")
     return commands
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
 from prodwatch.model.status import WORST_FIRST, Status
+from prodwatch.text.sanitize import sanitize_line
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
 
@@ -58,7 +59,7 @@ def failures_first(checks: tuple[CheckResult, ...]) -> list[CheckResult]:
 
 def headline(check: CheckResult) -> str:
     """Return one sentence on a check that is not a plain pass."""
-    return check.message or check.reason_code or check.status.value
+    return sanitize_line(check.message or check.reason_code or check.status.value)
 
 
 def details(check: CheckResult) -> list[str]:
@@ -78,7 +79,7 @@ def details(check: CheckResult) -> list[str]:
     if check.correlation.request_ids:
         lines.append(f"request {' '.join(check.correlation.request_ids)}")
     lines.append(str(check.source))
-    return lines
+    return [sanitize_line(line) for line in lines]
 
 
 def _assertions(judged: Iterable[AssertionResult]) -> list[str]:
@@ -93,13 +94,20 @@ def _assertions(judged: Iterable[AssertionResult]) -> list[str]:
             lines.extend(f"  {line}" for line in assertion.diff.splitlines())
         else:
             lines.append(f"  expected {text(assertion.expected)}")
-            lines.append(f"  actual   {text(assertion.actual)}")
+            lines.append(f"  actual   {actual(assertion)}")
     return lines
 
 
 def _step(what: str, step: StepResult) -> str:
     why = step.message or step.reason_code
     return f"{what} {step.name}: {step.status.value}" + (f": {why}" if why else "")
+
+
+def actual(assertion: AssertionResult) -> str:
+    """Return what was found, or that nothing was."""
+    if assertion.actual is None and assertion.message:
+        return "(nothing)"
+    return text(assertion.actual)
 
 
 def text(value: object, *, limit: int = 400) -> str:

@@ -26,7 +26,7 @@ def render(result: RunResult) -> bytes:
             lines.append(f"  status: {check.status.value}")
             lines.append(f"  message: {_quoted(headline(check))}")
             lines.append("  details: |")
-            lines.extend(f"    {_one_line(line)}" for line in details(check))
+            lines.extend(f"    {line}" for line in details(check))
             lines.append("  ...")
     if own:
         lines.append(f"not ok {number + 1} - verdict {_description(result.verdict.reason)}")

@@ -1,0 +1,43 @@
+"""What every test may rely on: UTC, no colour settings from outside, golden files compared in bytes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Names that would make a result depend on the machine the tests run on.
+_OUTSIDE = ("AWS_", "PRODWATCH_", "GITHUB_", "CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TEXTUAL")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew instead of comparing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in list(os.environ):
+        if name.startswith(_OUTSIDE):
+            del os.environ[name]
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
+Golden = Callable[[str, bytes], None]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare bytes with `golden/<name>` beside the test file."""
+    folder = Path(str(request.node.path)).parent / "golden"
+
+    def compare(name: str, found: bytes) -> None:
+        path = folder / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(found)
+        assert found == path.read_bytes()
+
+    return compare

@@ -1,0 +1,134 @@
+"""Every format tells the same verdict; golden bytes pin each one."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import msgspec
+import pytest
+
+from prodwatch.model.result import RunResult, Verdict
+from prodwatch.report import console, ctrf, github, junit, nagios, tap
+from prodwatch.report import json as json_report
+
+Golden = Callable[[str, bytes], None]
+
+
+def on_console(result: RunResult) -> bytes:
+    stream = io.StringIO()
+    console.write(result, stream, color=False, width=100)
+    return stream.getvalue().encode()
+
+
+def on_ndjson(result: RunResult) -> bytes:
+    return b"".join(json_report.check_line(each) for each in result.checks) + json_report.result_line(result)
+
+
+FORMATS: dict[str, Callable[[RunResult], bytes]] = {
+    "result.json": json_report.encode,
+    "result.ndjson": on_ndjson,
+    "junit.xml": junit.render,
+    "ctrf.json": ctrf.render,
+    "result.tap": tap.render,
+    "nagios.txt": nagios.render,
+    "summary.md": github.summary,
+    "console.txt": on_console,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_red_run_is_written_byte_for_byte(name: str, red: RunResult, golden: Golden) -> None:
+    golden(name, FORMATS[name](red))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_format_lets_an_escape_byte_through(name: str, red: RunResult) -> None:
+    if not name.endswith("json"):  # JSON escapes control characters by itself
+        assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", FORMATS[name](red).replace(b"\\u001b", b""))
+
+
+def test_json_reads_back_as_the_same_result(red: RunResult) -> None:
+    assert json_report.decode(json_report.encode(red)) == red
+
+
+def test_the_document_keeps_its_published_schema(red: RunResult, green: RunResult) -> None:
+    schema = json_report.result_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for result in (red, green):
+        jsonschema.validate(json.loads(json_report.encode(result)), schema)
+
+
+def test_ndjson_ends_with_the_verdict_and_only_then(red: RunResult) -> None:
+    lines = [json.loads(line) for line in on_ndjson(red).splitlines()]
+    assert [line["event"] for line in lines] == ["check"] * len(red.checks) + ["result"]
+    assert lines[-1]["verdict"]["exit_code"] == 1
+    assert "checks" not in lines[-1]
+
+
+def is_green_junit(document: bytes) -> bool:
+    root = ET.fromstring(document)
+    counted = {kind: len(root.findall(f".//{kind}")) for kind in ("failure", "error")}
+    assert counted == {"failure": int(root.get("failures", "-1")), "error": int(root.get("errors", "-1"))}
+    return not any(counted.values())
+
+
+def is_green_ctrf(document: bytes) -> bool:
+    results = json.loads(document)["results"]
+    summary = results["summary"]
+    assert summary["tests"] == len(results["tests"])
+    return not (summary["failed"] or summary["other"])
+
+
+READERS: dict[str, Callable[[RunResult], bool]] = {
+    "json": lambda result: json.loads(json_report.encode(result))["verdict"]["exit_code"] == 0,
+    "junit": lambda result: is_green_junit(junit.render(result)),
+    "ctrf": lambda result: is_green_ctrf(ctrf.render(result)),
+    "tap": lambda result: b"\nnot ok" not in tap.render(result),
+    "nagios": lambda result: nagios.exit_code(result) == 0,
+    "annotations": lambda result: not any(line.startswith("::error") for line in github.workflow_commands(result)),
+}
+"""How a consumer of each format decides whether a run is green."""
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_green_is_green_everywhere(reader: str, green: RunResult) -> None:
+    assert READERS[reader](green)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_red_is_red_everywhere(reader: str, red: RunResult) -> None:
+    assert not READERS[reader](red)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_format_makes_a_silent_red_green(reader: str, silent_red: RunResult) -> None:
+    assert not READERS[reader](silent_red)
+
+
+def test_an_advisory_failure_alone_is_not_red_in_any_test_report(red: RunResult) -> None:
+    checks = tuple(each for each in red.checks if each.id == "orders/flow")
+    verdict = Verdict(status="pass", exit_code=0, reason="only advisory checks failed")
+    advisory = msgspec.structs.replace(red, checks=checks, verdict=verdict)
+    assert is_green_junit(junit.render(advisory))
+    assert is_green_ctrf(ctrf.render(advisory))
+    assert b"\nnot ok" not in tap.render(advisory)
+
+
+def test_tap_plan_matches_its_points(red: RunResult, silent_red: RunResult) -> None:
+    for result in (red, silent_red):
+        text = tap.render(result).decode()
+        plan = re.search(r"^1\.\.(\d+)$", text, re.MULTILINE)
+        assert plan
+        assert len(re.findall(r"^(?:not )?ok \d+ - ", text, re.MULTILINE)) == int(plan[1])
+
+
+def test_a_huge_summary_is_cut_and_says_so(red: RunResult) -> None:
+    many = msgspec.structs.replace(red, checks=red.checks * 2000)
+    text = github.summary(many)
+    assert len(text) < 1024 * 1024
+    assert b"The rest was cut" in text
