@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-KeyKind = Literal["text", "integer", "number", "boolean", "duration", "list", "table", "any", "texts"]
-"""`texts` is one text or a list of texts; `any` is any TOML value; `duration` is written `"5s"`."""
+KeyKind = Literal["text", "integer", "number", "boolean", "duration", "size", "list", "table", "any", "texts"]
+"""`texts` is one text or a list of texts; `any` is any TOML value; `duration` is written `"5s"`, `size` `"5MiB"`.
+
+A probe receives durations and sizes as the text that was written, already checked.
+"""
 
 FieldKind = Literal["text", "integer", "number", "boolean", "duration", "size", "time", "list", "table", "any"]
 
@@ -25,6 +28,8 @@ class Key:
     default: Any = None
     """As TOML would say it; for documentation."""
     minimum: float | None = None
+    keys: tuple[Key, ...] = ()
+    """Of a table: the keys it may hold; empty when it may hold any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,17 @@ class ProbeSpec:
     doc: str
     """A paragraph for the reference page."""
     keys: tuple[Key, ...] = ()
+    """A key called `name` gets the name of the check or step itself; one called `id` belongs to steps only,
+    since a check's `id` is its own."""
     fields: tuple[Field, ...] = ()
     example: str = ""
     """A complete check in TOML that validates."""
     one_of: tuple[tuple[str, ...], ...] = ()
     """Groups of keys of which at least one must be written."""
+    at_most_one: tuple[tuple[str, ...], ...] = ()
+    """Groups of keys of which no two may be written together."""
+    problems: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(default=lambda _params: ())
+    """Given the keys as written, one sentence for each combination that cannot be run; `${…}` may still be inside."""
     implicit_expect: tuple[str, ...] = ()
     """Judged unless an assertion of the step mentions the same leading field."""
     timeout_s: float = 5.0
