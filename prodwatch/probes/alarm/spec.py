@@ -1,0 +1,34 @@
+"""What an `alarm` check may say and what its answer looks like."""
+
+from __future__ import annotations
+
+from prodwatch.model.spec import Field, Key, ProbeSpec
+
+SPECS = (
+    ProbeSpec(
+        type="alarm",
+        title="CloudWatch alarms",
+        doc="Reads the state of metric and composite alarms. A named alarm that does not exist is a `fail`.",
+        keys=(
+            Key(name="names", kind="texts", doc="Alarm names."),
+            Key(name="prefix", kind="text", doc="Beginning of the names."),
+        ),
+        one_of=(("names", "prefix"),),
+        fields=(
+            Field(
+                name="alarms",
+                kind="list",
+                doc="Each with `name`, `state` (`OK`, `ALARM`, `INSUFFICIENT_DATA`), `reason`, `since`, `composite`.",
+            ),
+            Field(name="firing", kind="list", doc="Names of those in state ALARM."),
+        ),
+        example="""\
+[[check]]
+name = "no alarm fires"
+type = "alarm"
+prefix = "shop-"
+expect = ["length(firing) == 0", "all alarms[].state == 'OK'"]
+""",
+        service="cloudwatch",
+    ),
+)

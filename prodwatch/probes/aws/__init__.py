@@ -1,0 +1,1 @@
+"""Check type: any AWS API call."""

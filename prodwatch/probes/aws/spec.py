@@ -1,0 +1,82 @@
+"""What an `aws` check may say and what its answer looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.model.spec import Field, Key, ProbeSpec
+from prodwatch.probes.manners import WRITING_READS, aws_mutation
+
+_EXCEPTIONS = "\n".join(f"- `{name}` {why}" for name, why in sorted(WRITING_READS.items()))
+
+
+def _mutation(params: Mapping[str, Any]) -> str | None:
+    service, operation = params.get("service"), params.get("operation")
+    if not isinstance(service, str) or not isinstance(operation, str):
+        return None
+    return aws_mutation(service, operation)
+
+
+SPECS = (
+    ProbeSpec(
+        type="aws",
+        title="AWS API call",
+        doc=(
+            "Calls any operation of any AWS service and judges the response itself. An API error is never a"
+            " success: a check that wants one asserts `error.code == '…'`.\n"
+            "\n"
+            "An operation is taken for a read when its name begins with Get, List, Describe, Head,"
+            " BatchGet, Query, Scan, Search, Filter or Lookup; every other one needs `mutates` on the check."
+            " So do these, which are named like reads but are none: operations that hand out credentials"
+            " (`Get…Token…`, `Get…Credentials…`), every `Get…` of `ce`, which is billed per request, and\n"
+            "\n" + _EXCEPTIONS
+        ),
+        keys=(
+            Key(
+                name="service",
+                kind="text",
+                required=True,
+                doc="Service as the AWS CLI and boto3 call it: `stepfunctions`.",
+            ),
+            Key(
+                name="operation",
+                kind="text",
+                required=True,
+                doc="`DescribeExecution`, or the AWS CLI's `describe-execution`.",
+            ),
+            Key(name="params", kind="table", doc='Parameters in AWS\'s own spelling: `{ executionArn = "…" }`.'),
+            Key(
+                name="paginate",
+                kind="boolean",
+                default=False,
+                doc="`true` reads every page and joins the lists in them.",
+            ),
+        ),
+        fields=(
+            Field(
+                name="*",
+                kind="any",
+                doc="The response as AWS documents it, without `ResponseMetadata`; times are times.",
+            ),
+            Field(
+                name="error.code",
+                kind="text",
+                doc="AWS's error code, such as `ResourceNotFoundException`; absent without.",
+            ),
+            Field(name="error.message", kind="text", doc="AWS's own sentence; absent without an error."),
+            Field(name="latency", kind="duration", doc="Of the call, all pages."),
+        ),
+        example="""\
+[[check]]
+name = "the nightly state machine is active"
+type = "aws"
+service = "stepfunctions"
+operation = "DescribeStateMachine"
+params = { stateMachineArn = "arn:aws:states:eu-west-1:123456789012:stateMachine:nightly" }
+expect = ["status == 'ACTIVE'"]
+""",
+        mutation=_mutation,
+        service="*",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Check type: all, any and none of other checks."""

@@ -1,0 +1,1 @@
+"""Check type: DNS queries."""

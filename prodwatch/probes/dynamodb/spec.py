@@ -1,0 +1,92 @@
+"""What a `dynamodb` check may say and what its answer looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.model.spec import Field, Key, ProbeSpec
+from prodwatch.probes.manners import is_open, operation_mutation
+
+_WRITES = {
+    "put": "a put writes an item",
+    "update": "an update changes an item",
+    "delete": "a delete removes an item",
+}
+_NEEDS = {"get": "key", "query": "key", "delete": "key", "update": "key", "put": "item"}
+
+
+def _mutation(params: Mapping[str, Any]) -> str | None:
+    return operation_mutation(params, _WRITES, default="get")
+
+
+def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
+    operation = params.get("operation", "get")
+    if is_open(operation):
+        return ()
+    needed = _NEEDS.get(operation)
+    if needed and needed not in params:
+        return (f'operation "{operation}" needs `{needed}`',)
+    return ()
+
+
+SPECS = (
+    ProbeSpec(
+        type="dynamodb",
+        title="DynamoDB item",
+        doc=(
+            "Reads or writes items. Values are plain TOML on the way in and plain JSON with exact decimals"
+            " on the way out."
+        ),
+        keys=(
+            Key(name="table", kind="text", required=True, doc="Name or ARN."),
+            Key(
+                name="operation",
+                kind="text",
+                choices=("get", "query", "scan", "count", "put", "delete", "update"),
+                default="get",
+                doc="`count` counts a query when `key` is written, else a scan.",
+            ),
+            Key(
+                name="key",
+                kind="table",
+                doc="The whole primary key; for `query` and `count` the partition key alone will do.",
+            ),
+            Key(name="item", kind="table", doc="`put`: the item. `update`: the attributes to set."),
+            Key(
+                name="condition",
+                kind="any",
+                doc=(
+                    "A table of attribute = value that must all be equal, or a condition expression such as"
+                    ' `"attribute_not_exists(id)"`. Reads filter by it; writes happen only where it holds.'
+                ),
+            ),
+            Key(name="index", kind="text", doc="Secondary index to query or scan."),
+            Key(
+                name="consistent",
+                kind="boolean",
+                default=False,
+                doc="`true` reads what was just written, for twice the price.",
+            ),
+        ),
+        problems=_problems,
+        fields=(
+            Field(name="item", kind="table", doc="The item read, or the first of several; absent when there is none."),
+            Field(name="items", kind="list", doc="Every item of a query or scan, all pages."),
+            Field(name="count", kind="integer", doc="Number of items found."),
+            Field(name="deleted", kind="boolean", doc="Whether a `delete` found something to delete."),
+            Field(name="latency", kind="duration", doc="Of the call, all pages."),
+        ),
+        example="""\
+[[check]]
+name = "the price list is there"
+type = "dynamodb"
+table = "shop-prices"
+operation = "get"
+key = { id = "current" }
+expect = ["item exists", "item.currency == 'EUR'"]
+""",
+        mutation=_mutation,
+        service="dynamodb",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Check type: always pass, fail or skip."""

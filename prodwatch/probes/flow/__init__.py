@@ -1,0 +1,1 @@
+"""Check type: flows and waiting."""

@@ -1,0 +1,81 @@
+"""What the specs share: whether a value is known before the run, and which AWS operations only read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_READ_NAME = re.compile(r"(?:BatchGet|Describe|Filter|Get|Head|List|Lookup|Query|Scan|Search)(?![a-z])")
+_HANDS_OUT_CREDENTIALS = re.compile(r"Get\w*(?:Tokens?(?!Balance|Vault|Status)|Credentials)\w*")
+
+WRITING_READS: Mapping[str, str] = {
+    "appconfigdata:GetLatestConfiguration": "uses up its configuration token",
+    "athena:GetSessionEndpoint": "hands out credentials",
+    "cloudwatch:GetMetricWidgetImage": "is billed per image",
+    "cognito-identity:GetId": "creates an identity",
+    "cognito-identity:GetOpenIdTokenForDeveloperIdentity": "creates an identity and hands out credentials",
+    "cognito-idp:GetUserAttributeVerificationCode": "sends a message to the user",
+    "customer-profiles:GetProfileRecommendations": "is billed per request",
+    "forecastquery:QueryForecast": "is billed per request",
+    "forecastquery:QueryWhatIfForecast": "is billed per request",
+    "frauddetector:GetEventPrediction": "stores the event and is billed per prediction",
+    "importexport:GetShippingLabel": "creates a label",
+    "iot:GetRegistrationCode": "creates the code when there is none",
+    "kinesis-video-archived-media:GetDASHStreamingSessionURL": "opens a streaming session",
+    "kinesis-video-archived-media:GetHLSStreamingSessionURL": "opens a streaming session",
+    "lightsail:GetInstanceAccessDetails": "creates temporary keys",
+    "lightsail:GetRelationalDatabaseMasterUserPassword": "hands out credentials",
+    "personalize-runtime:GetActionRecommendations": "is billed per request",
+    "personalize-runtime:GetPersonalizedRanking": "is billed per request",
+    "personalize-runtime:GetRecommendations": "is billed per request",
+    "pca-connector-scep:GetChallengePassword": "hands out credentials",
+    "quicksight:GetDashboardEmbedUrl": "opens a billed session",
+    "quicksight:GetSessionEmbedUrl": "opens a billed session",
+    "rekognition:SearchFaces": "is billed per request",
+    "rekognition:SearchFacesByImage": "is billed per image",
+    "rekognition:SearchUsers": "is billed per request",
+    "rekognition:SearchUsersByImage": "is billed per image",
+    "s3control:GetDataAccess": "hands out credentials",
+    "stepfunctions:GetActivityTask": "takes a task away from its worker",
+    "sts:GetDelegatedAccessToken": "hands out credentials",
+    "timestream-query:Query": "is billed by the data it scans",
+}
+"""Operations named like reads that write, hand out credentials or cost money per call; every `ce:Get…` costs too."""
+
+
+def is_open(value: Any) -> bool:
+    """Return whether `value` is a text whose `${…}` are filled only when the check runs."""
+    return isinstance(value, str) and "${" in value.replace("$${", "")
+
+
+def pascal(operation: str) -> str:
+    """Return an AWS operation as AWS names it: `DescribeStacks` for `describe-stacks` and `describe_stacks`."""
+    if "-" not in operation and "_" not in operation and operation[:1].isupper():
+        return operation
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[-_]", operation))
+
+
+def aws_mutation(service: str, operation: str) -> str | None:
+    """Return why the call may change something, hand out credentials or cost money, or None for a plain read."""
+    if is_open(service) or is_open(operation):
+        return "which operation it calls is known only when it runs"
+    name = pascal(operation)
+    if not _READ_NAME.match(name):
+        return f"{service}:{name} is not named like a read, so it may change something"
+    what = WRITING_READS.get(f"{service}:{name}")
+    if what is None and _HANDS_OUT_CREDENTIALS.fullmatch(name):
+        what = "hands out credentials"
+    if what is None and service == "ce" and name.startswith("Get"):
+        what = "is billed per request"
+    return None if what is None else f"{service}:{name} {what}"
+
+
+def operation_mutation(
+    params: Mapping[str, Any], writes: Mapping[str, str], *, default: str, key: str = "operation"
+) -> str | None:
+    """Return what `writes` says of the operation written under `key`, or None when that one only reads."""
+    operation = params.get(key, default)
+    if is_open(operation):
+        return f"its `{key}` is known only when it runs"
+    return writes.get(operation) if isinstance(operation, str) else None

@@ -1,0 +1,1 @@
+"""Check type: CloudWatch metrics."""

@@ -1,0 +1,57 @@
+"""What a `redis` check may say and what its answer looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.model.spec import Field, Key, ProbeSpec
+
+
+def _mutation(_params: Mapping[str, Any]) -> str:
+    return "a Redis command may change data"
+
+
+SPECS = (
+    ProbeSpec(
+        type="redis",
+        title="Redis command",
+        doc=(
+            "Sends one command and judges the reply. Needs the extra `prodwatch[redis]`. A server that"
+            " refuses the connection or the command is a `fail`; one that refuses the login is an `error`."
+        ),
+        keys=(
+            Key(
+                name="url",
+                kind="text",
+                required=True,
+                doc="`redis://user:password@host:6379/0`, `rediss://` for TLS. Its password is never shown.",
+            ),
+            Key(
+                name="command",
+                kind="texts",
+                required=True,
+                doc='`"GET greeting"`, split like a shell does, or a list of arguments: `["GET", "a key"]`.',
+            ),
+        ),
+        fields=(
+            Field(
+                name="reply",
+                kind="any",
+                doc="Text, integer, list, table or null; bytes that are not UTF-8 come as base64 text.",
+            ),
+            Field(name="latency", kind="duration", doc="From command to reply, connection ready."),
+            Field(name="connect", kind="duration", doc="Connecting and logging in."),
+        ),
+        example="""\
+[[check]]
+name = "cache answers"
+type = "redis"
+mutates = false
+url = "redis://cache.shop.internal:6379/0"
+command = "PING"
+expect = ["reply == 'PONG'", "latency < 50ms"]
+""",
+        mutation=_mutation,
+    ),
+)

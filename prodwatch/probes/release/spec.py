@@ -1,0 +1,33 @@
+"""What a `release` check may say and what its answer looks like."""
+
+from __future__ import annotations
+
+from prodwatch.model.spec import Field, Key, ProbeSpec
+
+SPECS = (
+    ProbeSpec(
+        type="release",
+        title="Lambda release",
+        doc="Reads which versions an alias sends traffic to and what CodeDeploy is doing about it. Changes neither.",
+        keys=(
+            Key(name="function", kind="text", required=True, doc="Name or ARN."),
+            Key(name="alias", kind="text", required=True, doc="Alias under release."),
+        ),
+        fields=(
+            Field(name="version", kind="text", doc="Newest version the alias sends traffic to."),
+            Field(name="previous", kind="text", doc="Version before it; absent when unknown."),
+            Field(name="weights", kind="table", doc="Version = share of traffic, 0 to 1."),
+            Field(name="state", kind="text", doc="`stable`, `shifting`, `failed`, `rolled_back` or `unknown`."),
+            Field(name="deployment.status", kind="text", doc="CodeDeploy's status; absent without a deployment."),
+        ),
+        example="""\
+[[check]]
+name = "all traffic is on one version"
+type = "release"
+function = "shop-orders"
+alias = "live"
+expect = ["state == 'stable'", "length(keys(weights)) == 1"]
+""",
+        service="lambda",
+    ),
+)

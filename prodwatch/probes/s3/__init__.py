@@ -1,0 +1,1 @@
+"""Check type: S3 objects."""
