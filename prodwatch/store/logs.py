@@ -1,0 +1,107 @@
+"""The latest log lines, found again by number, request id and trace id."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from prodwatch.model.signal import Level, LogRecord
+from prodwatch.store.ring import Ring
+
+RATE_WINDOW_S = 10.0
+_SEVERE = frozenset((Level.ERROR, Level.FATAL))
+
+
+class GroupTally(msgspec.Struct):
+    """What one log group has sent since the start."""
+
+    lines: int = 0
+    errors: int = 0
+    late: int = 0
+    newest_ms: int = 0
+
+
+class InvocationTally(msgspec.Struct):
+    """Invocations of one version of one function, counted from its REPORT lines."""
+
+    count: int = 0
+    cold_starts: int = 0
+    timeouts: int = 0
+    max_memory_mb: int = 0
+
+
+class LogBook:
+    """A ring of lines with two indexes; every operation is O(lines given)."""
+
+    def __init__(self, capacity: int) -> None:
+        self.ring: Ring[LogRecord] = Ring(capacity)
+        self._by_request: dict[str, list[int]] = {}
+        self._by_trace: dict[str, list[int]] = {}
+        self.groups: dict[str, GroupTally] = {}
+        self.invocations: dict[tuple[str, str], InvocationTally] = {}
+        """(log group, version) → invocations."""
+        self._arrivals: deque[tuple[float, int]] = deque()
+
+    def add(self, records: Sequence[LogRecord], monotonic_s: float) -> None:
+        """File lines in the order given."""
+        if not records:
+            return
+        number = self.ring.tail
+        for record in records:
+            if record.request_id:
+                self._by_request.setdefault(record.request_id, []).append(number)
+            if record.trace_id:
+                self._by_trace.setdefault(record.trace_id, []).append(number)
+            self._count(record)
+            number += 1
+        for gone in self.ring.extend(records):
+            _forget(self._by_request, gone.request_id)
+            _forget(self._by_trace, gone.trace_id)
+        self._arrivals.append((monotonic_s, len(records)))
+        self._expire(monotonic_s)
+
+    def rate_per_s(self, monotonic_s: float) -> float:
+        """Return lines per second over the last ten seconds."""
+        self._expire(monotonic_s)
+        return sum(count for _, count in self._arrivals) / RATE_WINDOW_S
+
+    def find(self, request_ids: Iterable[str] = (), trace_id: str | None = None) -> list[LogRecord]:
+        """Return kept lines that carry any of the ids, in the order they came, each once."""
+        numbers = {number for each in request_ids for number in self._by_request.get(each, ())}
+        if trace_id:
+            numbers.update(self._by_trace.get(trace_id, ()))
+        found = (self.ring.get(number) for number in sorted(numbers))
+        return [record for record in found if record is not None]
+
+    def _count(self, record: LogRecord) -> None:
+        tally = self.groups.get(record.group)
+        if tally is None:
+            tally = self.groups[record.group] = GroupTally()
+        tally.lines += 1
+        tally.errors += record.level in _SEVERE
+        tally.late += record.late_ms > 0
+        tally.newest_ms = max(tally.newest_ms, record.timestamp_ms)
+        if record.report and record.version:
+            key = (record.group, record.version)
+            report = self.invocations.setdefault(key, InvocationTally())
+            report.count += 1
+            report.cold_starts += record.report.init_ms is not None
+            report.timeouts += record.report.status == "timeout"
+            report.max_memory_mb = max(report.max_memory_mb, record.report.used_mb)
+
+    def _expire(self, monotonic_s: float) -> None:
+        while self._arrivals and self._arrivals[0][0] <= monotonic_s - RATE_WINDOW_S:
+            self._arrivals.popleft()
+
+
+def _forget(index: dict[str, list[int]], key: str | None) -> None:
+    """Drop the oldest number under `key`: lines leave the ring in the order they came."""
+    if not key:
+        return
+    numbers = index[key]
+    if len(numbers) == 1:
+        del index[key]
+    else:
+        del numbers[0]

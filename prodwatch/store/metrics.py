@@ -1,0 +1,51 @@
+"""Metric series, minute by minute; a later answer for a minute replaces the earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries
+
+
+class MetricBook:
+    """Series by key, each bounded in points, all bounded in number."""
+
+    def __init__(self, points_per_series: int, capacity: int) -> None:
+        self.points_per_series = points_per_series
+        self.capacity = capacity
+        self._series: dict[MetricKey, MetricSeries] = {}
+        self.refused = 0
+        """Series that came when `capacity` was full."""
+
+    def add(self, arrivals: Iterable[MetricSeries]) -> None:
+        """Merge series into what is known."""
+        for arrival in arrivals:
+            known = self._series.get(arrival.key)
+            if known is None and len(self._series) >= self.capacity:
+                self.refused += 1
+                continue
+            points = merge_points(known.points if known else (), arrival.points)[-self.points_per_series :]
+            self._series[arrival.key] = msgspec.structs.replace(arrival, points=points)
+
+    @property
+    def series(self) -> Mapping[MetricKey, MetricSeries]:
+        """Every series by key, in order of first sight."""
+        return self._series
+
+
+def merge_points(old: tuple[MetricPoint, ...], new: tuple[MetricPoint, ...]) -> tuple[MetricPoint, ...]:
+    """Return both, oldest first, one point per period; `new` wins."""
+    if not new:
+        return old
+    ordered = tuple({point.timestamp_s: point for point in sorted(new, key=_when)}.values())
+    if not old or ordered[0].timestamp_s > old[-1].timestamp_s:
+        return old + ordered
+    merged = {point.timestamp_s: point for point in old}
+    merged.update((point.timestamp_s, point) for point in ordered)
+    return tuple(sorted(merged.values(), key=_when))
+
+
+def _when(point: MetricPoint) -> int:
+    return point.timestamp_s

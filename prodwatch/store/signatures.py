@@ -1,0 +1,92 @@
+"""Error lines grouped by shape: what is new since the release stands out from what was always there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from prodwatch.model.signal import Level, LogRecord
+
+Fingerprint = Callable[[str], str]
+"""Message → its shape; equal shapes are one signature."""
+
+SHAPE_CHARS = 200
+_SEVERE = frozenset((Level.ERROR, Level.FATAL))
+_VARIABLE = re.compile(
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27,}|\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{16,}\b|\b\d[\d.,:]*(?![A-Za-z_])"
+)
+
+
+def shape_of(message: str) -> str:
+    """Return the first line of `message` with ids and numbers as `<*>`."""
+    first = message.split("⏎", 1)[0].split("\n", 1)[0][:SHAPE_CHARS]
+    return _VARIABLE.sub("<*>", first)
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """One shape of error line and where it was seen."""
+
+    shape: str
+    sample: str
+    """The latest message, whole."""
+    group: str
+    count: int
+    by_version: dict[str, int]
+    """Version → lines; lines without a version are not in it."""
+    first_ms: int
+    last_ms: int
+    request_id: str | None = None
+    """Of the latest line."""
+    trace_id: str | None = None
+
+
+class SignatureBook:
+    """Signatures by shape; beyond `capacity` shapes new ones are only counted."""
+
+    def __init__(self, capacity: int, fingerprint: Fingerprint = shape_of) -> None:
+        self.capacity = capacity
+        self._fingerprint = fingerprint
+        self._signatures: dict[str, Signature] = {}
+        self.refused = 0
+        """Lines whose shape found no place."""
+
+    def add(self, records: Iterable[LogRecord]) -> bool:
+        """File the error lines among `records`; tell whether there were any."""
+        changed = False
+        for record in records:
+            if record.level not in _SEVERE:
+                continue
+            changed = True
+            shape = self._fingerprint(record.message)
+            known = self._signatures.get(shape)
+            if known is None and len(self._signatures) >= self.capacity:
+                self.refused += 1
+                continue
+            self._signatures[shape] = _merged(shape, known, record)
+        return changed
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """Every signature by shape, in order of first sight."""
+        return self._signatures
+
+
+def _merged(shape: str, known: Signature | None, record: LogRecord) -> Signature:
+    by_version = dict(known.by_version) if known else {}
+    if record.version:
+        by_version[record.version] = by_version.get(record.version, 0) + 1
+    newest = known is None or record.timestamp_ms >= known.last_ms
+    latest = record if newest else None
+    return Signature(
+        shape=shape,
+        sample=latest.message if latest else (known.sample if known else record.message),
+        group=record.group if latest or known is None else known.group,
+        count=(known.count if known else 0) + 1,
+        by_version=by_version,
+        first_ms=min(record.timestamp_ms, known.first_ms) if known else record.timestamp_ms,
+        last_ms=max(record.timestamp_ms, known.last_ms) if known else record.timestamp_ms,
+        request_id=latest.request_id if latest else (known.request_id if known else None),
+        trace_id=latest.trace_id if latest else (known.trace_id if known else None),
+    )

@@ -1,0 +1,215 @@
+"""Everything the front ends show, fed in batches: each is filed in time proportional to its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from prodwatch.clock import Clock
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
+from prodwatch.model.result import Notice, Usage, Verdict
+from prodwatch.model.signal import (
+    AlarmState,
+    Batch,
+    LogRecord,
+    MetricSeries,
+    ReleaseEvent,
+    ReleaseState,
+    SourceStatus,
+    Trace,
+    TraceSummary,
+)
+from prodwatch.model.status import Status
+from prodwatch.store.checks import CheckBook
+from prodwatch.store.logs import LogBook
+from prodwatch.store.metrics import MetricBook
+from prodwatch.store.release import ReleaseBook, mark_event
+from prodwatch.store.signatures import Fingerprint, SignatureBook, shape_of
+from prodwatch.store.traces import TraceBook
+
+
+class Topic(StrEnum):
+    """Parts of the store that change apart; each has its own revision."""
+
+    CHECKS = "checks"
+    LOGS = "logs"
+    SIGNATURES = "signatures"
+    TRACES = "traces"
+    METRICS = "metrics"
+    ALARMS = "alarms"
+    RELEASE = "release"
+    SOURCES = "sources"
+    VERDICT = "verdict"
+    USAGE = "usage"
+
+
+class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is kept; what goes beyond is let go oldest first and counted."""
+
+    log_lines: int = 50_000
+    traces: int = 2_000
+    points_per_series: int = 1_440
+    series: int = 2_000
+    signatures: int = 500
+    events: int = 5_000
+    notices: int = 50
+
+
+class GivenVerdict(msgspec.Struct, frozen=True):
+    """A verdict and the moment it was given."""
+
+    verdict: Verdict
+    at: datetime
+    since: datetime
+    """When the present run of equal statuses began."""
+
+
+DEFAULT_LIMITS = StoreLimits()
+
+
+class Store:
+    """What is known now. Written on the event loop by whoever feeds it, read by views; no thread may touch it."""
+
+    def __init__(
+        self, clock: Clock, *, limits: StoreLimits = DEFAULT_LIMITS, fingerprint: Fingerprint = shape_of
+    ) -> None:
+        self._clock = clock
+        self._revisions = dict.fromkeys(Topic, 0)
+        self.checks = CheckBook()
+        self.logs = LogBook(limits.log_lines)
+        self.signatures = SignatureBook(limits.signatures, fingerprint)
+        self.traces = TraceBook(limits.traces)
+        self.metrics = MetricBook(limits.points_per_series, limits.series)
+        self.release = ReleaseBook(limits.events)
+        self.sources: dict[str, SourceStatus] = {}
+        self.queue_drops: dict[str, int] = {}
+        """Source → records a bounded queue let go before they came here."""
+        self.usage = Usage()
+        self.verdict: GivenVerdict | None = None
+        """None until a judge has spoken."""
+        self.notices: list[Notice] = []
+        self._notice_limit = limits.notices
+
+    def revision(self, topic: Topic) -> int:
+        """Return a number that grows whenever the topic changes."""
+        return self._revisions[topic]
+
+    def define(self, checks: Iterable[CheckDefinition]) -> None:
+        """Say which checks there are, so that those that have not run yet are known to be missing."""
+        self.checks.define(checks)
+        self._touch(Topic.CHECKS)
+
+    def apply(self, batch: Batch) -> None:
+        """File what a source handed over."""
+        if batch.records:
+            self._file(batch.records)
+        if batch.status:
+            self.sources[batch.status.source] = batch.status
+            self._touch(Topic.SOURCES)
+        if batch.dropped:
+            self.queue_drops[batch.source] = self.queue_drops.get(batch.source, 0) + batch.dropped
+            self._touch(Topic.SOURCES)
+
+    def _file(self, records: Iterable[object]) -> None:
+        logs: list[LogRecord] = []
+        for record in records:
+            match record:
+                case LogRecord():
+                    logs.append(record)
+                case TraceSummary():
+                    self.traces.add((record,))
+                    self._touch(Topic.TRACES)
+                case MetricSeries():
+                    self.metrics.add((record,))
+                    self._touch(Topic.METRICS)
+                case AlarmState():
+                    self.release.set_alarm(record, self._clock.now())
+                    self._touch(Topic.ALARMS, Topic.RELEASE)
+                case ReleaseEvent():
+                    self.release.add_event(record)
+                    self._touch(Topic.RELEASE)
+                case ReleaseState():
+                    self.release.set_state(record)
+                    self._touch(Topic.RELEASE)
+        if logs:
+            self.logs.add(logs, self._clock.monotonic_s())
+            self._touch(Topic.LOGS)
+            if self.signatures.add(logs):
+                self._touch(Topic.SIGNATURES)
+
+    def apply_event(self, event: RunEvent) -> None:
+        """File what a run told; a change of a check's status goes on the time line."""
+        if isinstance(event, CheckStarted):
+            self.checks.started(event.id, event.at)
+        elif isinstance(event, CheckFinished):
+            before, after = self.checks.finished(event.result, self._clock.now())
+            if before != after and (before, after) != (None, Status.PASS):  # a first pass is no news
+                track = self.checks.get(event.result.id)
+                self.release.add_event(
+                    ReleaseEvent(
+                        at=(track.finished_at if track else None) or self._clock.now(),
+                        source="check",
+                        subject=event.result.title,
+                        what="status",
+                        from_=before,
+                        to=after,
+                        detail=event.result.message,
+                    )
+                )
+                self._touch(Topic.RELEASE)
+        else:
+            self.checks.done, self.checks.total = event.done, event.total
+        self._touch(Topic.CHECKS)
+
+    def add_trace(self, trace: Trace) -> None:
+        """Keep a whole trace that was fetched."""
+        self.traces.add_detail(trace)
+        self._touch(Topic.TRACES)
+
+    def set_usage(self, usage: Usage) -> None:
+        """Replace what the AWS calls have cost so far."""
+        if usage != self.usage:
+            self.usage = usage
+            self._touch(Topic.USAGE)
+
+    def set_verdict(self, verdict: Verdict) -> None:
+        """Replace the verdict; a change of status goes on the time line."""
+        now = self._clock.now()
+        before = self.verdict
+        same = before is not None and before.verdict.status == verdict.status
+        self.verdict = GivenVerdict(verdict, now, before.since if before and same else now)
+        if not same:
+            self.release.add_event(
+                ReleaseEvent(
+                    at=now,
+                    source="verdict",
+                    subject="verdict",
+                    what="status",
+                    from_=before.verdict.status if before else None,
+                    to=verdict.status,
+                    detail=verdict.reason,
+                )
+            )
+            self._touch(Topic.RELEASE)
+        self._touch(Topic.VERDICT)
+
+    def mark(self, note: str) -> ReleaseEvent:
+        """Put a note of a person's on the time line, now."""
+        event = mark_event(self._clock.now(), note)
+        self.release.add_event(event)
+        self._touch(Topic.RELEASE)
+        return event
+
+    def notice(self, notice: Notice) -> None:
+        """Keep something a reader should know; the oldest go beyond the limit."""
+        self.notices.append(notice)
+        del self.notices[: -self._notice_limit]
+        self._touch(Topic.SOURCES)
+
+    def _touch(self, *topics: Topic) -> None:
+        for topic in topics:
+            self._revisions[topic] += 1

@@ -1,0 +1,135 @@
+"""The check grid: failures first, one row per check, nothing green without a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from prodwatch.model.status import WORST_FIRST, Status
+from prodwatch.store.checks import CheckTrack
+from prodwatch.store.store import Store
+
+OUTCOMES = 12
+"""Latest outcomes in a row."""
+STALE_ROUNDS = 3
+"""A result older than this many rounds speaks of the past."""
+STALE_FLOOR_S = 60.0
+
+CheckSort = Literal["status", "name", "latency", "age"]
+_WEIGHT = {status: weight for weight, status in enumerate(WORST_FIRST)}
+_WAITING_WEIGHT = 2.5
+"""Checks that never finished stand below everything not green and above what is degraded."""
+
+
+class CheckRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One check as the grid shows it."""
+
+    id: str
+    title: str
+    kind: str
+    status: Status | None
+    running: bool
+    outcomes: tuple[Status, ...]
+    """Oldest first."""
+    latency_ms: int | None
+    age_s: float | None
+    stale: bool
+    since: datetime | None
+    streak: int
+    message: str | None
+    owner: str | None
+    flags: tuple[str, ...]
+
+
+class CheckGrid(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows in display order, and how many there are of each status."""
+
+    rows: tuple[CheckRow, ...]
+    counts: dict[Status, int]
+    """Smoke checks only, as the verdict counts them."""
+    waiting: int
+    """Smoke checks no round of which has finished."""
+    every_s: float | None
+    """The shortest interval between rounds, None when unknown."""
+
+
+def check_grid(
+    store: Store, now: datetime, *, every_s: float = 30.0, sort: CheckSort = "status", needle: str = ""
+) -> CheckGrid:
+    """Return the grid at `now`; `every_s` holds for checks that do not say how often they run."""
+    tracks = tuple(store.checks.tracks.values())
+    rows = [_row(track, now, every_s) for track in tracks if _matches(track, needle)]
+    smoke = [track for track in tracks if track.kind == "smoke"]
+    counts: dict[Status, int] = {}
+    for track in smoke:
+        if track.status:
+            counts[track.status] = counts.get(track.status, 0) + 1
+    return CheckGrid(
+        rows=tuple(_sorted(rows, sort)),
+        counts=counts,
+        waiting=sum(track.status is None for track in smoke),
+        every_s=min((_interval(track, every_s) for track in smoke), default=None),
+    )
+
+
+def is_stale(track: CheckTrack, now: datetime, every_s: float) -> bool:
+    """Tell whether the latest result is too old to speak of now.
+
+    A mutating check without an interval of its own runs once per session: its result does not age.
+    """
+    if track.finished_at is None:
+        return False
+    if track.definition and track.definition.mutates and track.definition.every_s is None:
+        return False
+    limit_s = max(STALE_FLOOR_S, STALE_ROUNDS * _interval(track, every_s))
+    return (now - track.finished_at).total_seconds() > limit_s
+
+
+def _interval(track: CheckTrack, every_s: float) -> float:
+    return track.definition.every_s if track.definition and track.definition.every_s else every_s
+
+
+def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
+    latest = track.latest
+    measured = latest is not None and latest.status is not Status.SKIPPED
+    flags = tuple(flag for flag in ("critical", "advisory", "muted", "flaky", "unattested") if track.has(flag))
+    return CheckRow(
+        id=track.id,
+        title=track.title,
+        kind=track.kind,
+        status=track.status,
+        running=track.running_since is not None,
+        outcomes=tuple(each.status for each in track.history[-OUTCOMES:]),
+        latency_ms=latest.duration_ms if latest and measured else None,
+        age_s=(now - track.finished_at).total_seconds() if track.finished_at else None,
+        stale=is_stale(track, now, every_s),
+        since=track.status_since,
+        streak=track.streak,
+        message=latest.message if latest else None,
+        owner=(latest.owner if latest else None) or (track.definition.owner if track.definition else None),
+        flags=flags,
+    )
+
+
+def _matches(track: CheckTrack, needle: str) -> bool:
+    wanted = needle.casefold()
+    return not wanted or wanted in track.title.casefold() or wanted in track.id.casefold()
+
+
+def _sorted(rows: Sequence[CheckRow], sort: CheckSort) -> list[CheckRow]:
+    """Sort stably, so that rows with equal keys stay in the order of the files."""
+    if sort == "name":
+        return sorted(rows, key=lambda row: row.title.casefold())
+    if sort == "latency":
+        return sorted(rows, key=lambda row: -(row.latency_ms if row.latency_ms is not None else -1))
+    if sort == "age":
+        return sorted(rows, key=lambda row: -(row.age_s if row.age_s is not None else float("inf")))
+    return sorted(rows, key=_weight)
+
+
+def _weight(row: CheckRow) -> tuple[bool, float]:
+    weight = _WEIGHT[row.status] if row.status else _WAITING_WEIGHT
+    return (row.kind != "smoke", weight)

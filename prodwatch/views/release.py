@@ -1,0 +1,98 @@
+"""The release in one line: versions, weights, phase, clock, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from prodwatch.model.signal import ReleasePhase, ReleaseState
+from prodwatch.store.store import Store
+
+UNDER_WAY = frozenset((ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING))
+WENT_WRONG = frozenset((ReleasePhase.FAILED, ReleasePhase.STOPPED, ReleasePhase.ROLLED_BACK))
+# The release people look at: what moves now, then what went wrong, then what ended well.
+_INTEREST = {
+    phase: weight
+    for weight, phase in enumerate(
+        (
+            ReleasePhase.SHIFTING,
+            ReleasePhase.HOOK,
+            ReleasePhase.BAKING,
+            ReleasePhase.NOT_STARTED,
+            ReleasePhase.ROLLED_BACK,
+            ReleasePhase.FAILED,
+            ReleasePhase.STOPPED,
+            ReleasePhase.SUCCEEDED,
+            ReleasePhase.NONE,
+        )
+    )
+}
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One version's part of the traffic."""
+
+    version: str
+    weight: float
+    """0 to 1."""
+    new: bool
+    """It is the version under release."""
+
+
+class ReleaseHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What the release line shows."""
+
+    function: str
+    shares: tuple[Share, ...]
+    """Previous version first."""
+    phase: ReleasePhase
+    version: str | None
+    previous: str | None
+    elapsed_s: float | None
+    """Since the release began; None when nothing began."""
+    next_shift_s: float | None
+    """Until the next shift; negative once it is overdue."""
+    cause: str | None
+    deployment: str | None
+    others: int
+    """Further functions with a release of their own."""
+
+
+def main_release(states: Iterable[ReleaseState]) -> ReleaseState | None:
+    """Return the release that matters most now, None when there is none."""
+    ranked = sorted(states, key=lambda state: _INTEREST[state.phase])
+    return ranked[0] if ranked and ranked[0].phase is not ReleasePhase.NONE else None
+
+
+def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
+    """Return the line for the main release; None in triage, when nothing is released."""
+    states = store.release.states.values()
+    state = main_release(states)
+    if state is None:
+        return None
+    return ReleaseHeader(
+        function=state.function,
+        shares=_shares(state),
+        phase=state.phase,
+        version=state.version,
+        previous=state.previous,
+        elapsed_s=(now - state.started_at).total_seconds() if state.started_at else None,
+        next_shift_s=(state.next_shift_at - now).total_seconds() if state.next_shift_at else None,
+        cause=state.cause,
+        deployment=state.deployment,
+        others=sum(each.phase is not ReleasePhase.NONE for each in states) - 1,
+    )
+
+
+def _shares(state: ReleaseState) -> tuple[Share, ...]:
+    shares = [Share(version, weight, version == state.version) for version, weight in state.weights.items()]
+    return tuple(sorted(shares, key=lambda share: (share.new, -share.weight)))
+
+
+def version_label(version: str | None) -> str:
+    """Return `v42` for Lambda's `42`; names that are not numbers stay as they are."""
+    if version is None:
+        return "–"
+    return f"v{version}" if version.isdigit() else version
