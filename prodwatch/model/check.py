@@ -119,6 +119,9 @@ class CheckDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 3339 date or time."""
     matrix: dict[str, Any] = {}
     vars: dict[str, Any] = {}
+    expect: tuple[str, ...] = ()
+    """Of a flow, judged over `steps.<name>` after its last step, or of a composite; a plain check's is in its step."""
+    warn: tuple[str, ...] = ()
     steps: tuple[StepDefinition, ...] = ()
     """A plain check has exactly one, named after its type; composites and pass/fail/skip have one too or none."""
     cleanup: tuple[StepDefinition, ...] = ()
