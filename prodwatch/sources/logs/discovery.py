@@ -1,0 +1,22 @@
+"""Finds the log groups behind a prefix."""
+
+from __future__ import annotations
+
+from prodwatch.aws.api import AwsApi
+from prodwatch.model.environment import LogTarget
+
+
+async def discover(aws: AwsApi, target: LogTarget) -> list[str]:
+    """Return the names of all groups that begin with the target's prefix; raises AwsError."""
+    prefix = target.group.rstrip("*")
+    names: list[str] = []
+    pages = aws.pages(
+        "logs",
+        "DescribeLogGroups",
+        {"logGroupNamePrefix": prefix} if prefix else {},
+        account=target.account,
+        region=target.region,
+    )
+    async for page in pages:
+        names += [str(group["logGroupName"]) for group in page.get("logGroups", ())]
+    return names
