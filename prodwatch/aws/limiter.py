@@ -1,0 +1,141 @@
+"""Call rates that AWS tolerates: one bucket per account, region and operation family, which learns from throttles.
+
+A throttle halves a family's rate; every ten clean seconds give some of it back, up to a ceiling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from prodwatch.clock import Clock
+
+FLOOR_PER_S = 0.2
+CLEAN_S = 10.0
+"""Seconds without a throttle after which a rate grows one step."""
+SAME_THROTTLE_S = 1.0
+"""Throttles of calls that were in flight together count as one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Operations that share one quota of AWS."""
+
+    name: str
+    rate_per_s: float
+    """Where it starts: below the documented quota, so that the team's consoles keep working."""
+    ceiling_per_s: float
+    burst: float
+
+    @property
+    def step_per_s(self) -> float:
+        """What ten clean seconds add."""
+        return max(0.2, self.ceiling_per_s / 50)
+
+
+_FILTER = Family(name="logs:FilterLogEvents", rate_per_s=3, ceiling_per_s=10, burst=3)
+_LOGS = Family(name="logs", rate_per_s=5, ceiling_per_s=10, burst=5)
+_ALARMS = Family(name="cloudwatch:alarms", rate_per_s=3, ceiling_per_s=9, burst=3)
+_METRICS = Family(name="cloudwatch", rate_per_s=10, ceiling_per_s=50, burst=10)
+_XRAY = Family(name="xray", rate_per_s=3, ceiling_per_s=10, burst=5)
+_DEPLOY = Family(name="codedeploy", rate_per_s=5, ceiling_per_s=10, burst=5)
+_STACKS = Family(name="cloudformation", rate_per_s=5, ceiling_per_s=10, burst=10)
+_CONTROL = Family(name="control", rate_per_s=10, ceiling_per_s=20, burst=15)
+_DATA = Family(name="data", rate_per_s=200, ceiling_per_s=500, burst=200)
+
+_BY_OPERATION = {
+    "logs:FilterLogEvents": _FILTER,
+    "cloudwatch:DescribeAlarms": _ALARMS,
+    "cloudwatch:DescribeAlarmHistory": _ALARMS,
+    "cloudwatch:DescribeAlarmsForMetric": _ALARMS,
+    "lambda:Invoke": _DATA,
+}
+_BY_SERVICE = {
+    "logs": _LOGS,
+    "cloudwatch": _METRICS,
+    "xray": _XRAY,
+    "codedeploy": _DEPLOY,
+    "cloudformation": _STACKS,
+    "dynamodb": _DATA,
+    "sqs": _DATA,
+    "s3": _DATA,
+    "kinesis": _DATA,
+}
+
+
+def family(service: str, operation: str) -> Family:
+    """Return the family whose quota `operation` spends; services not named here each have a modest one of their own."""
+    known = _BY_OPERATION.get(f"{service}:{operation}") or _BY_SERVICE.get(service)
+    if known:
+        return known
+    return Family(
+        name=service, rate_per_s=_CONTROL.rate_per_s, ceiling_per_s=_CONTROL.ceiling_per_s, burst=_CONTROL.burst
+    )
+
+
+class Bucket:
+    """One token bucket; waiting callers are served in the order they came."""
+
+    def __init__(self, family: Family, clock: Clock) -> None:
+        self.family = family
+        self.rate_per_s = family.rate_per_s
+        self.throttles = 0
+        self._clock = clock
+        self._tokens = family.burst
+        self._filled_at_s = clock.monotonic_s()
+        self._clean_since_s = self._filled_at_s
+        self._cut_at_s = float("-inf")
+        self._turn = asyncio.Lock()
+
+    async def acquire(self) -> None:
+        """Wait until one call may be sent."""
+        async with self._turn:
+            while True:
+                self._fill()
+                # A hair of tolerance: refilling in floating point may stop just short of a whole token.
+                if self._tokens >= 1 - 1e-9:
+                    self._tokens -= 1
+                    return
+                await self._clock.sleep((1 - self._tokens) / self.rate_per_s)
+
+    def throttled(self) -> None:
+        """Learn that AWS refused a call for its rate."""
+        self.throttles += 1
+        now_s = self._clock.monotonic_s()
+        self._clean_since_s = now_s
+        if now_s - self._cut_at_s < SAME_THROTTLE_S:
+            return
+        self._fill()
+        self._cut_at_s = now_s
+        self.rate_per_s = max(FLOOR_PER_S, self.rate_per_s / 2)
+        self._tokens = min(self._tokens, 0.0)
+
+    def accepted(self) -> None:
+        """Learn that AWS accepted a call."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._clean_since_s >= CLEAN_S:
+            self._fill()
+            self._clean_since_s = now_s
+            self.rate_per_s = min(self.family.ceiling_per_s, self.rate_per_s + self.family.step_per_s)
+
+    def _fill(self) -> None:
+        now_s = self._clock.monotonic_s()
+        earned = (now_s - self._filled_at_s) * self.rate_per_s
+        self._tokens = min(self.family.burst, self._tokens + earned)
+        self._filled_at_s = now_s
+
+
+class Limiter:
+    """All buckets of a run."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: dict[tuple[str, str, str], Bucket] = {}
+
+    def bucket(self, account: str, region: str, service: str, operation: str) -> Bucket:
+        """Return the bucket this call spends from."""
+        of = family(service, operation)
+        key = (account, region, of.name)
+        if key not in self._buckets:
+            self._buckets[key] = Bucket(of, self._clock)
+        return self._buckets[key]

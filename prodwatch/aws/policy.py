@@ -1,0 +1,120 @@
+"""Which IAM actions an operation needs, and a policy document of exactly those.
+
+An operation's action is usually `prefix:Operation`; the tables hold the prefixes and the exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+_PREFIXES = {
+    "apigatewayv2": "apigateway",
+    "application-signals": "application-signals",
+    "cloudcontrol": "cloudformation",
+    "cognito-idp": "cognito-idp",
+    "configservice": "config",
+    "efs": "elasticfilesystem",
+    "elb": "elasticloadbalancing",
+    "elbv2": "elasticloadbalancing",
+    "emr": "elasticmapreduce",
+    "iot-data": "iot",
+    "lexv2-runtime": "lex",
+    "opensearch": "es",
+    "opensearchserverless": "aoss",
+    "s3control": "s3",
+    "scheduler": "scheduler",
+    "sesv2": "ses",
+    "stepfunctions": "states",
+}
+"""botocore's service name → IAM's prefix, where they differ."""
+
+_EXCEPTIONS: dict[str, tuple[str, ...]] = {
+    "dynamodb:BatchExecuteStatement": ("dynamodb:PartiQLSelect",),
+    "dynamodb:ExecuteStatement": ("dynamodb:PartiQLSelect",),
+    "dynamodb:TransactGetItems": ("dynamodb:GetItem",),
+    "lambda:Invoke": ("lambda:InvokeFunction",),
+    "lambda:InvokeAsync": ("lambda:InvokeFunction",),
+    "lambda:InvokeWithResponseStream": ("lambda:InvokeFunction",),
+    "logs:GetLogGroupFields": ("logs:GetLogGroupFields",),
+    "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
+    "s3:DeleteObjects": ("s3:DeleteObject",),
+    "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),
+    "s3:GetBucketLifecycleConfiguration": ("s3:GetLifecycleConfiguration",),
+    "s3:HeadBucket": ("s3:ListBucket",),
+    "s3:HeadObject": ("s3:GetObject",),
+    "s3:ListBuckets": ("s3:ListAllMyBuckets",),
+    "s3:ListObjectVersions": ("s3:ListBucketVersions",),
+    "s3:ListObjects": ("s3:ListBucket",),
+    "s3:ListObjectsV2": ("s3:ListBucket",),
+    "sqs:ChangeMessageVisibilityBatch": ("sqs:ChangeMessageVisibility",),
+    "sqs:DeleteMessageBatch": ("sqs:DeleteMessage",),
+    "sqs:SendMessageBatch": ("sqs:SendMessage",),
+    "ssm:GetParameter": ("ssm:GetParameter",),
+}
+_WITHOUT_RESOURCES = frozenset(("cloudwatch", "xray", "sts", "application-signals"))
+"""Services whose read actions AWS grants on `*` only."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Need:
+    """One action on one resource."""
+
+    action: str
+    resource: str = "*"
+
+
+def actions(service: str, operation: str) -> tuple[str, ...]:
+    """Return the IAM actions that `operation` of botocore's `service` needs."""
+    if service in {"apigateway", "apigatewayv2"}:
+        # API Gateway is granted by HTTP method rather than by operation.
+        return ("apigateway:GET",) if operation.startswith("Get") else ("apigateway:*",)
+    prefix = _PREFIXES.get(service, service)
+    return _EXCEPTIONS.get(f"{service}:{operation}") or (f"{prefix}:{operation}",)
+
+
+def needs(service: str, operation: str, resource: str = "*") -> tuple[Need, ...]:
+    """Return the actions with the resource they are needed on; `*` where AWS knows nothing narrower."""
+    where = "*" if service in _WITHOUT_RESOURCES else resource
+    return tuple(Need(action, where) for action in actions(service, operation))
+
+
+def arn(service: str, name: str, *, region: str = "*", account: str = "*", partition: str = "aws") -> str:
+    """Return the ARN that IAM expects for what prodwatch calls by `name`; ARNs come back as they are.
+
+    `service` says what `name` is: a function (`name` or `name:alias`), table, queue name or URL, `bucket` or
+    `bucket/key`, log group (`*` may end it), stack, parameter or secret.
+    """
+    if name.startswith("arn:"):
+        return name
+    prefix = f"arn:{partition}:{_PREFIXES.get(service, service)}:{region}:{account}:"
+    last = name.rstrip("/").rsplit("/", 1)[-1]
+    forms = {
+        "lambda": f"{prefix}function:{name}",
+        "dynamodb": f"{prefix}table/{name}",
+        "sqs": f"{prefix}{last}",
+        "s3": f"arn:{partition}:s3:::{name}",
+        "logs": f"{prefix}log-group:{name}:*",
+        "cloudformation": f"{prefix}stack/{name}/*",
+        "ssm": f"{prefix}parameter/{name.lstrip('/')}",
+        "secretsmanager": f"{prefix}secret:{name}-*",
+    }
+    return forms.get(service, "*")
+
+
+def document(wanted: Iterable[Need]) -> dict[str, Any]:
+    """Return the policy that grants `wanted` and nothing else, grouped by resource, in stable order."""
+    by_resource: dict[str, set[str]] = {}
+    for need in wanted:
+        by_resource.setdefault(need.resource, set()).add(need.action)
+    by_actions: dict[tuple[str, ...], list[str]] = {}
+    for resource, granted in sorted(by_resource.items()):
+        by_actions.setdefault(tuple(sorted(granted)), []).append(resource)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": list(granted), "Resource": resources}
+            for granted, resources in sorted(by_actions.items())
+        ],
+    }
