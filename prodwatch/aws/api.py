@@ -76,6 +76,13 @@ class AwsApi(Protocol):
         """Return the shared aiobotocore client, for what `call` cannot do (event streams, raw pages)."""
         ...
 
+    async def credentials(self, account: str | None = None) -> Any:
+        """Return botocore's frozen credentials (`access_key secret_key token`), to sign requests that are not AWS calls.
+
+        AwsError when there are none or they have expired.
+        """
+        ...
+
     async def account_id(self, account: str | None = None) -> str:
         """Return the account the credentials belong to; refused when the environment names another."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
@@ -60,10 +60,12 @@ class Journal:
 
 
 class HttpPool(Protocol):
-    """Shared HTTP sessions: one pool per (verify_tls, http_version)."""
+    """Shared HTTP sessions, one for each way of connecting."""
 
-    def session(self, *, verify_tls: bool = True) -> ClientSession:
-        """Return the session to use; never close it."""
+    def session(
+        self, *, verify_tls: bool = True, keep_alive: bool = True, http_version: Literal["1.0", "1.1"] = "1.1"
+    ) -> ClientSession:
+        """Return the session to use; never close it. Without `keep_alive` each request gets a connection of its own."""
         ...
 
 
