@@ -11,19 +11,18 @@ from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
-from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.agenda import Agenda
 from prodwatch.sources.logs.discovery import discover
 from prodwatch.sources.logs.fetch import fetcher
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents, RawEvent
+from prodwatch.sources.status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
 WORKERS = 3
 """Pages read at the same time; the account's call rate is shared through the limiter behind `AwsApi`."""
 DISCOVER_EVERY_S = 30.0
 MISSING_EVERY_S = 15.0
-DENIED_EVERY_S = 60.0
 BEHIND_S = 30.0
 """A group whose last complete scan began longer ago than this is behind."""
 
@@ -97,7 +96,7 @@ class LogSource:
                     for group in await discover(self._aws, target):
                         self._add(group, target)
                 except AwsError as caught:
-                    await self._tell(_error_status(f"logs:{target.group}", caught, self._now_s() + DISCOVER_EVERY_S))
+                    await self._tell(error_status(f"logs:{target.group}", caught, self._now_s() + DISCOVER_EVERY_S))
             await self._clock.sleep(DISCOVER_EVERY_S)
 
     def _add(self, group: str, target: LogTarget) -> None:
@@ -173,7 +172,7 @@ class LogSource:
         retry_s = self._now_s() + _retry_delay_s(caught, group.backoff)
         self._agenda.later(key, retry_s)
         self._changed.set()
-        status = _error_status(f"logs:{key}", caught, retry_s)
+        status = error_status(f"logs:{key}", caught, retry_s)
         if caught.code == "ResourceNotFoundException":
             waiting = "does not exist yet; a function's group appears at its first invocation"
             status = SourceStatus(
@@ -189,23 +188,4 @@ class LogSource:
 def _retry_delay_s(caught: AwsError, backoff: Backoff) -> float:
     if caught.code == "ResourceNotFoundException":
         return MISSING_EVERY_S
-    if caught.reason in {Reason.ACCESS_DENIED, Reason.LIMIT, Reason.WRONG_ACCOUNT}:
-        return DENIED_EVERY_S
-    return backoff.next_s()
-
-
-_PHASES = {
-    Reason.THROTTLED: SourcePhase.THROTTLED,
-    Reason.ACCESS_DENIED: SourcePhase.DENIED,
-    Reason.EXPIRED_CREDENTIALS: SourcePhase.EXPIRED,
-}
-
-
-def _error_status(source: str, caught: AwsError, retry_s: float) -> SourceStatus:
-    return SourceStatus(
-        source=source,
-        phase=_PHASES.get(caught.reason, SourcePhase.FAILED),
-        message=caught.message,
-        action=f"{caught.service}:{caught.operation}" if caught.reason is Reason.ACCESS_DENIED else None,
-        retry_at=datetime.fromtimestamp(retry_s, UTC),
-    )
+    return retry_delay_s(caught, backoff)

@@ -1,0 +1,63 @@
+"""The loop shared by sources that ask for everything at once: poll, hand over, wait, back off."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+from prodwatch.aws.api import AwsError
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Batch, Record, SourcePhase, SourceStatus
+from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.status import error_status, retry_delay_s
+
+RECORDS_PER_BATCH = 500
+
+
+class PollingSource(ABC):
+    """Calls `poll` again and again; an AwsError becomes a status and a pause, never an exception."""
+
+    name: str
+
+    def __init__(self, *, clock: Clock, backoff: Callable[[], Backoff] = Backoff) -> None:
+        self._clock = clock
+        self._backoff = backoff()
+
+    @abstractmethod
+    async def poll(self) -> list[Record]:
+        """Ask once and return what is new; raises AwsError."""
+
+    @abstractmethod
+    def pause_s(self) -> float:
+        """Return the seconds until the next poll."""
+
+    def note(self) -> str | None:
+        """Return what a reader should know about the last poll, if anything."""
+        return None
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield batches until cancelled."""
+        while True:
+            began_s = self._now_s()
+            try:
+                records = await self.poll()
+            except AwsError as caught:
+                wait_s = retry_delay_s(caught, self._backoff)
+                yield Batch(source=self.name, status=error_status(self.name, caught, self._now_s() + wait_s))
+                await self._clock.sleep(wait_s)
+                continue
+            self._backoff.reset()
+            status = SourceStatus(
+                source=self.name,
+                phase=SourcePhase.LIVE,
+                message=self.note(),
+                fresh_at=datetime.fromtimestamp(began_s, UTC),
+            )
+            for start in range(0, len(records), RECORDS_PER_BATCH):
+                yield Batch(source=self.name, records=tuple(records[start : start + RECORDS_PER_BATCH]))
+            yield Batch(source=self.name, status=status)
+            await self._clock.sleep(self.pause_s())
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()

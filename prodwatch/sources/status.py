@@ -1,0 +1,37 @@
+"""How an AWS error shows in the state of a source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prodwatch.aws.api import AwsError
+from prodwatch.model.signal import SourcePhase, SourceStatus
+from prodwatch.model.status import Reason
+from prodwatch.sources.backoff import Backoff
+
+DENIED_EVERY_S = 60.0
+
+_PHASES = {
+    Reason.THROTTLED: SourcePhase.THROTTLED,
+    Reason.ACCESS_DENIED: SourcePhase.DENIED,
+    Reason.EXPIRED_CREDENTIALS: SourcePhase.EXPIRED,
+}
+
+
+def retry_delay_s(caught: AwsError, backoff: Backoff) -> float:
+    """Return how long to wait: a missing permission or a spent budget does not come back in seconds."""
+    if caught.reason in {Reason.ACCESS_DENIED, Reason.LIMIT, Reason.WRONG_ACCOUNT}:
+        return DENIED_EVERY_S
+    return max(0.2, backoff.next_s())
+
+
+def error_status(source: str, caught: AwsError, retry_s: float) -> SourceStatus:
+    """Return the state of `source` after an error; `retry_s` is the epoch second of the next try."""
+    denied = caught.reason is Reason.ACCESS_DENIED
+    return SourceStatus(
+        source=source,
+        phase=_PHASES.get(caught.reason, SourcePhase.FAILED),
+        message=caught.message,
+        action=f"{caught.service}:{caught.operation}" if denied else None,
+        retry_at=datetime.fromtimestamp(retry_s, UTC),
+    )
