@@ -77,7 +77,7 @@ class AwsApi(Protocol):
         ...
 
     async def credentials(self, account: str | None = None) -> Any:
-        """Return botocore's frozen credentials (`access_key secret_key token`), to sign requests that are not AWS calls.
+        """Return botocore's frozen credentials (`access_key secret_key token`), to sign other requests.
 
         AwsError when there are none or they have expired.
         """

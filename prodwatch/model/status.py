@@ -88,7 +88,7 @@ class Reason(StrEnum):
     UNRESOLVED = "unresolved"
     """A stack output, secret or variable could not be had."""
     INVALID = "invalid"
-    """A value known only when the check ran cannot be used: no URL, a header with a line break, a file that is missing."""
+    """A value known only when the check ran cannot be used: no URL, a line break in a header, a missing file."""
     PREREQUISITE = "prerequisite"
     """A check named in `needs` did not pass, or something in `requires` is missing."""
     PROTECTED = "protected"
