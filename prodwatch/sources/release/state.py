@@ -10,6 +10,17 @@ import msgspec
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
 
 
+_ENDS = {
+    "Succeeded": ReleasePhase.SUCCEEDED,
+    "Failed": ReleasePhase.FAILED,
+    "Stopped": ReleasePhase.STOPPED,
+    "Baking": ReleasePhase.BAKING,
+    "Created": ReleasePhase.NOT_STARTED,
+    "Queued": ReleasePhase.NOT_STARTED,
+    "Ready": ReleasePhase.NOT_STARTED,
+}
+
+
 class AliasNow(msgspec.Struct, frozen=True):
     """One alias as GetAlias tells it."""
 
@@ -157,19 +168,7 @@ def _by_alias_alone(function: str, alias: str | None, now: AliasNow | None, weig
 def _phase(shipped: DeploymentNow, undo: DeploymentNow | None) -> ReleasePhase:
     if undo is not None or shipped.rolled_back_by:
         return ReleasePhase.ROLLED_BACK
-    match shipped.status:
-        case "Succeeded":
-            return ReleasePhase.SUCCEEDED
-        case "Failed":
-            return ReleasePhase.FAILED
-        case "Stopped":
-            return ReleasePhase.STOPPED
-        case "Baking":
-            return ReleasePhase.BAKING
-        case "Created" | "Queued" | "Ready":
-            return ReleasePhase.NOT_STARTED
-        case _:
-            return _phase_in_progress(shipped)
+    return _ENDS.get(shipped.status) or _phase_in_progress(shipped)
 
 
 def _phase_in_progress(shipped: DeploymentNow) -> ReleasePhase:
