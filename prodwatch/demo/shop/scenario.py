@@ -1,0 +1,152 @@
+"""A staged release as its TOML file tells it: who releases what, how each version behaves, what happens when."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+import tomli
+
+from prodwatch.errors import ConfigurationError
+from prodwatch.text.units import parse_duration
+
+SCENARIOS = files("prodwatch.demo") / "scenarios"
+MOMENTS = ("before", "during", "after")
+
+MAX_ORDERS_PER_S = 58
+"""The traffic has 64 slots a second; the load breathes by up to a tenth."""
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which function is released, from which version to which."""
+
+    function: str
+    alias: str
+    last_week: str
+    """The version that served last week's same hour."""
+    previous: str
+    version: str
+    deployment_config: str
+
+
+class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much goes on."""
+
+    orders_per_s: float
+    traced: float
+    """Share of the requests that X-Ray samples, 0 to 1."""
+
+
+class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one version of the released function behaves."""
+
+    latency_ms: tuple[tuple[float, float], ...]
+    """Its quantile function: (share of requests, milliseconds at most), from 0 to 1."""
+    error_share: float
+    error: str
+    """`KeyError: 'currency'`: what the failing share raises."""
+    location: str
+    """`orders.py:88:place`: where it is raised."""
+    source: str
+    """The line of code there."""
+    table_scan: bool = False
+    """Its listings read the whole table; those over a second are logged as slow queries."""
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One thing that happens at one moment of the story."""
+
+    at: str
+    """Time since the new version's first request: `-50s`, `0s`, `2m20s`."""
+    do: Literal["stack", "publish", "deploy", "hook", "shift", "alarm", "stop", "roll back", "finish"]
+    status: str = ""
+    """Of the stack, the hook or the alarm."""
+    subject: str = ""
+    """The alarm's name, the stack's resource."""
+    weight: float | None = None
+    """Share of the traffic on the new version from now on."""
+    reason: str = ""
+
+    @property
+    def at_s(self) -> float:
+        """Story seconds since the new version's first request."""
+        return seconds(self.at)
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One staged release."""
+
+    title: str
+    seed: int
+    release: Release
+    moments: dict[str, str]
+    """Name → story time; `live` is where a played story opens."""
+    traffic: Traffic
+    behaviour: dict[str, Behaviour]
+    """By version; `default` speaks for all others."""
+    script: tuple[Step, ...]
+
+    def of(self, version: str) -> Behaviour:
+        """Return how `version` behaves."""
+        return self.behaviour.get(version, self.behaviour["default"])
+
+    def moment_s(self, at: str | None) -> float:
+        """Return the story time of `before`, `during`, `after`, `+90s`; None is where a played story opens."""
+        if at is None:
+            return seconds(self.moments["live"])
+        if at in self.moments:
+            return seconds(self.moments[at])
+        if at.startswith(("+", "-")):
+            try:
+                return seconds(at)
+            except ValueError:
+                pass
+        raise ConfigurationError(
+            f'"{at}" is not a moment of the staged release; write {", ".join(MOMENTS)}, or a time such as +90s'
+        )
+
+
+def seconds(text: str) -> float:
+    """Read `3m12s`, `+90s`, `-2m` as seconds; ValueError otherwise."""
+    return parse_duration(text.removeprefix("+")).s
+
+
+def names() -> list[str]:
+    """Return the scenarios that come with prodwatch."""
+    return sorted(each.name.removesuffix(".toml") for each in SCENARIOS.iterdir() if each.name.endswith(".toml"))
+
+
+def load(name: str) -> Scenario:
+    """Return the scenario called `name`; ConfigurationError lists the known ones when there is none."""
+    if name not in names():
+        raise ConfigurationError(f'there is no staged release "{name}"; known: {", ".join(names())}')
+    return parse((SCENARIOS / f"{name}.toml").read_text("utf-8"), name)
+
+
+def parse(text: str, name: str) -> Scenario:
+    """Read a scenario's TOML; ConfigurationError says what is wrong with it."""
+    try:
+        scenario = msgspec.convert(tomli.loads(text), Scenario, strict=False)
+        _validate(scenario)
+    except (tomli.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+        raise ConfigurationError(f'staged release "{name}": {error}') from error
+    return scenario
+
+
+def _validate(scenario: Scenario) -> None:
+    if missing := {"live", *MOMENTS} - set(scenario.moments):
+        raise ValueError(f"[moments] lacks {', '.join(sorted(missing))}")
+    if "default" not in scenario.behaviour:
+        raise ValueError("[behaviour.default] is missing")
+    if not 0 < scenario.traffic.orders_per_s <= MAX_ORDERS_PER_S:
+        raise ValueError(f"traffic.orders_per_s must lie between 0 and {MAX_ORDERS_PER_S}")
+    times = [step.at_s for step in scenario.script]
+    if times != sorted(times):
+        raise ValueError("the steps of [[script]] must be in the order of their time")
+    for moment in scenario.moments.values():
+        seconds(moment)
+    for version, behaviour in scenario.behaviour.items():
+        shares = [share for share, _ in behaviour.latency_ms]
+        if shares != sorted(shares) or shares[:1] != [0] or shares[-1:] != [1]:
+            raise ValueError(f"behaviour.{version}.latency_ms must rise from share 0 to share 1")

@@ -1,0 +1,89 @@
+"""Where the staged release stands at any wall time: a pure function of its start, its speed and its script."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prodwatch.demo.shop.scenario import Scenario, Step
+
+HISTORY_S = 3600
+WEEK_S = 7 * 86400
+
+
+class Timeline:
+    """Maps wall time to story time and to what the script has done by then.
+
+    `speed` compresses the script only: timestamps stay wall clock. With `hold_s` the story stands still at that
+    moment for ever, so that whoever looks sees the same release however long he looks.
+    """
+
+    def __init__(self, scenario: Scenario, *, opened_s: float, at: str | None = None, speed: float = 1.0) -> None:
+        if not 0.1 <= speed <= 1000:
+            raise ValueError(f"speed must lie between 0.1 and 1000, not {speed:g}")
+        moment_s = scenario.moment_s(at)
+        self.scenario = scenario
+        self.speed = speed
+        self.hold_s = moment_s if at is not None else math.inf
+        self.opened_s = int(opened_s)
+        """Epoch second at which somebody began to look."""
+        self.origin_s = self.opened_s - round(moment_s / speed)
+        """Epoch second of the new version's first request; all traffic is counted from here."""
+        self._steps = tuple((self.wall_s(step.at_s), step) for step in scenario.script)
+        shifts = [(at_s, step.weight) for at_s, step in self._steps if step.weight is not None and at_s < math.inf]
+        self._shift_times = [at_s for at_s, _ in shifts]
+        self._weights = [0.0, *(weight for _, weight in shifts)]
+
+    def story_s(self, wall_s: float) -> float:
+        """Return story seconds since the new version's first request."""
+        return min((wall_s - self.origin_s) * self.speed, self.hold_s)
+
+    def wall_s(self, story_s: float) -> float:
+        """Return when `story_s` is on the wall clock; infinity when the story is held before it."""
+        return self.origin_s + story_s / self.speed if story_s <= self.hold_s else math.inf
+
+    def weight(self, wall_s: float) -> float:
+        """Return the new version's share of the traffic, 0 to 1."""
+        return self._weights[bisect_right(self._shift_times, wall_s)]
+
+    def version(self, wall_s: float) -> str:
+        """Return the alias's primary version."""
+        release = self.scenario.release
+        if wall_s < self.opened_s - WEEK_S / 2:
+            return release.last_week
+        return release.version if self.weight(wall_s) >= 1 else release.previous
+
+    def weighted(self, start_s: float, end_s: float) -> bool:
+        """Return whether both versions served traffic at some moment of [start, end)."""
+        edges = [start_s, *(at_s for at_s in self._shift_times if start_s <= at_s < end_s)]
+        return any(0 < self.weight(edge) < 1 for edge in edges)
+
+    def done(self, wall_s: float) -> Iterator[tuple[float, Step]]:
+        """Yield what the script has done by `wall_s`, with its epoch second, in order."""
+        return ((at_s, step) for at_s, step in self._steps if at_s <= wall_s)
+
+    def next_s(self, wall_s: float) -> float:
+        """Return the epoch second of the first step after `wall_s`; infinity when there is none."""
+        return next((at_s for at_s, _ in self._steps if at_s > wall_s), math.inf)
+
+    def spans(self) -> tuple[Span, ...]:
+        """Return the stretches of time that have a past: last week's same hours, and from an hour ago on."""
+        week_ago = self.opened_s - WEEK_S
+        return (
+            Span(week_ago - HISTORY_S, week_ago + HISTORY_S),
+            Span(self.opened_s - HISTORY_S, self.opened_s + 366 * 86400),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Epoch seconds, start included, end excluded."""
+
+    start_s: int
+    end_s: int
+
+    def seconds_in(self, start_s: int, end_s: int) -> range:
+        """Return the seconds both this span and [start, end) have."""
+        return range(max(self.start_s, start_s), min(self.end_s, end_s))

@@ -1,0 +1,117 @@
+"""Every request of every second, computed when asked for: the one truth that logs, traces and metrics retell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from operator import attrgetter
+from typing import NamedTuple
+
+from prodwatch.demo.shop.draws import MASK, STEPS, Draws
+from prodwatch.demo.shop.fleet import ORDERS, Service, fleet
+from prodwatch.demo.shop.serving import Serving
+from prodwatch.demo.shop.timeline import Timeline
+
+SWELL = 0.05
+RIPPLE = 0.04
+"""The load breathes by these shares, slowly and quickly."""
+IDS_PER_S = 64
+
+
+class Request(NamedTuple):
+    """One invocation of a function, and the API request in front of it where there is one."""
+
+    number: int
+    """Its number among those of its version: the same in logs, traces and metrics."""
+    start_ms: int
+    """Invocation start, epoch milliseconds."""
+    duration_ms: float
+    version: str
+    stream: str
+    """The log stream's name after the date: `[42]9f86d0…`."""
+    init_ms: float
+    """0 unless this is a cold start."""
+    operation: int
+    """Which of the service's operations."""
+    status: int
+    """HTTP status of its answer."""
+    failed: bool
+    traced: bool
+
+
+_by_start = attrgetter("start_ms")
+
+
+class Traffic:
+    """The requests of each service by epoch second; remembers the minutes it was asked for last."""
+
+    def __init__(self, timeline: Timeline, seed: int) -> None:
+        scenario = timeline.scenario
+        self.timeline = timeline
+        self.services = {
+            each.name: each for each in fleet(scenario.traffic.orders_per_s, scenario.behaviour["default"])
+        }
+        self._seed = seed
+        self._traced_below = round(scenario.traffic.traced * 2**32)
+        self.requests = lru_cache(maxsize=2048)(self._requests)
+        """`requests(name, second)`: what `name` gets in an epoch second, in the order of start."""
+        self.serving = lru_cache(maxsize=64)(self._serving)
+        """`serving(name, version)`: how that version answers."""
+
+    def _serving(self, name: str, version: str) -> Serving:
+        service, release = self.services[name], self.timeline.scenario.release
+        behaviour = self.timeline.scenario.of(version) if name == ORDERS else service.behaviour
+        new = name == ORDERS and version == release.version
+        return Serving(service, version, behaviour, Draws(self._seed, f"{name}/{version}"), new=new)
+
+    def _mix(self, service: Service, second: int) -> list[tuple[Serving, float]]:
+        """Return the versions that serve in a second, each with its share of the requests."""
+        if service.name != ORDERS:
+            return [(self.serving(service.name, service.version), 1.0)]
+        release, weight = self.timeline.scenario.release, self.timeline.weight(second)
+        old = release.previous if weight else self.timeline.version(second)
+        both = [(self.serving(ORDERS, release.version), weight), (self.serving(ORDERS, old), 1 - weight)]
+        return [(serving, share) for serving, share in both if share]
+
+    def _requests(self, name: str, second: int) -> tuple[Request, ...]:
+        service = self.services[name]
+        mix = self._mix(service, second)
+        made = [each for serving, share in mix for each in self._served(service, serving, share, second)]
+        if len(mix) > 1:
+            made.sort(key=_by_start)
+        return tuple(made)
+
+    def _served(self, service: Service, serving: Serving, share: float, second: int) -> Iterator[Request]:
+        relative = second - self.timeline.origin_s
+        draws = serving.draws
+        slots = math.ceil(service.rate_per_s * share * (1 + SWELL + RIPPLE))
+        load = service.rate_per_s * share
+        load *= 1 + SWELL * draws.wave(relative, 600) + RIPPLE * draws.wave(relative, 20)
+        which, latency, kind, place, sample, arrival = draws.start(relative, slots)
+        _, step_latency, step_kind, step_place, step_sample, step_arrival = STEPS
+        whole = int(load)
+        count = whole + (which < (load - whole) * 2**32)
+        first, second_ms, traced_below = relative * IDS_PER_S, second * 1000, self._traced_below
+        homes = serving.environments(relative)
+        for slot in range(count):
+            rank = latency >> 22
+            operation, status, failed = serving.outcome(rank, kind)
+            stream, init_ms = homes.take(place)
+            yield Request(
+                first + slot,
+                second_ms + (slot * 1000 + (arrival * 1000 >> 32)) // count,
+                serving.durations[rank],
+                serving.version,
+                stream,
+                init_ms,
+                operation,
+                status,
+                failed,
+                sample < traced_below,
+            )
+            latency = (latency + step_latency) & MASK
+            kind = (kind + step_kind) & MASK
+            place = (place + step_place) & MASK
+            sample = (sample + step_sample) & MASK
+            arrival = (arrival + step_arrival) & MASK
