@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from prodwatch.model.signal import LambdaReport, Level
+from prodwatch.text.xray import trace_id_of
 
 Kind = Literal["app", "start", "end", "report", "init", "emf", "dropped", "platform"]
 
@@ -117,7 +118,7 @@ def _application(fields: dict[str, Any], text: str) -> Line:
         level,
         "app",
         _text(said.get("request_id")),
-        trace_root(said.get("trace_id")),
+        trace_id_of(said.get("trace_id")),
         _text(said.get("version")),
     )
 
@@ -177,7 +178,7 @@ def _platform(fields: dict[str, Any], type_: str, record: dict[str, Any]) -> Lin
         level,
         kind,
         request_id,
-        trace_root(tracing.get("value")) if isinstance(tracing, dict) else None,
+        trace_id_of(tracing.get("value")) if isinstance(tracing, dict) else None,
         _text(record.get("version") or record.get("functionVersion")),
         report,
     )
@@ -240,20 +241,9 @@ def _emf(fields: dict[str, Any]) -> Line:
         Level.INFO,
         "emf",
         _text(said.get("request_id")),
-        trace_root(said.get("trace_id")),
+        trace_id_of(said.get("trace_id")),
         _text(said.get("version")),
     )
-
-
-def trace_root(value: Any) -> str | None:
-    """Return the trace id in an id or header (`Root=1-…;Parent=…`, `1-…`, 32 hex digits) in X-Ray's form."""
-    if not isinstance(value, str):
-        return None
-    if "Root=" in value:
-        value = value.split("Root=", 1)[1].split(";", 1)[0]
-    if len(value) == 32 and value.isalnum():
-        return f"1-{value[:8]}-{value[8:]}"
-    return value if len(value) == 35 and value.startswith("1-") else None
 
 
 def _number(value: Any) -> float:
