@@ -1,4 +1,4 @@
-"""X-Ray's documents become traces, spans and summaries; pieces that came late, twice or broken do not spoil the rest."""
+"""X-Ray's documents become traces, spans and summaries; late, repeated or broken pieces do not spoil the rest."""
 
 from __future__ import annotations
 
