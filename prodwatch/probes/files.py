@@ -1,0 +1,32 @@
+"""Reads what checks keep in files, and nothing outside the project root."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from prodwatch.probes.failures import UnusableError
+
+
+def inside(root: str, path: str) -> Path:
+    """Return `path`, which starts at `root`, as an absolute path; UnusableError when it leads out of it.
+
+    Symbolic links are followed first, so that none leads out either.
+    """
+    base = Path(root).resolve()
+    try:
+        found = (base / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UnusableError(f'"{path}" is not a usable path: {error}') from error
+    if not found.is_relative_to(base):
+        raise UnusableError(f'"{path}" leads out of the project root {base}; move it inside')
+    return found
+
+
+async def read_inside(root: str, path: str) -> bytes:
+    """Return the bytes of the file `path` under `root`; UnusableError when it cannot be read."""
+    found = inside(root, path)
+    try:
+        return await asyncio.to_thread(found.read_bytes)
+    except OSError as error:
+        raise UnusableError(f'"{path}" cannot be read from the project root {root}: {error.strerror}') from error

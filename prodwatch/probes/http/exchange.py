@@ -1,0 +1,130 @@
+"""The request and the answer as people read them, and as a command they can paste."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from yarl import URL
+
+from prodwatch.probes.http.request import Request
+from prodwatch.text.redact import MASK, SECRET_HEADERS
+
+SHOWN_CHARS = 20_000
+"""Longest body kept for people; what is cut is said by `truncated`."""
+
+_OWN_HEADERS = frozenset({"x-amzn-trace-id", "traceparent"})
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+def shown_headers(pairs: Iterable[tuple[str, str]], secret: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return headers as name = value, repeated ones as a list, with those that carry secrets masked.
+
+    `secret` holds further names in lower case.
+    """
+    shown: dict[str, Any] = {}
+    for name, value in pairs:
+        lower = name.lower()
+        if lower in SECRET_HEADERS or lower in secret:
+            value = MASK  # noqa: PLW2901 -- what follows must not see the secret
+        if name not in shown:
+            shown[name] = value
+        elif isinstance(shown[name], list):
+            shown[name].append(value)
+        else:
+            shown[name] = [shown[name], value]
+    return shown
+
+
+def shown_url(url: URL) -> str:
+    """Return `url` as written, with a password in it masked."""
+    text = str(url)
+    if url.raw_password is None:
+        return text
+    return text.replace(f":{url.raw_password}@", f":{MASK}@", 1)
+
+
+def shown_body(body: bytes | None) -> str | None:
+    """Return a request's body as text, capped."""
+    if body is None:
+        return None
+    text = body[: SHOWN_CHARS * 4].decode(errors="replace")
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+
+
+def curl_command(
+    request: Request, params: Mapping[str, Any], *, timeout_s: float, region: str | None, secret: frozenset[str]
+) -> str:
+    """Return a curl command for the same request, one line, safe to paste into a POSIX shell.
+
+    Secrets stand as shell variables to be set first; control characters stand escaped.
+    """
+    words = ["curl", "--include", "--globoff", "--path-as-is", f"--max-time {timeout_s:g}"]
+    if request.method == "HEAD":
+        words.append("--head")
+    elif request.method != ("GET" if request.body is None else "POST"):
+        words.append(f"--request {quoted(request.method)}")
+    words.extend(option for option, wanted in _options(params) if wanted)
+    words.extend(_header(name, value, secret) for name, value in request.pairs if name.lower() not in _OWN_HEADERS)
+    words.extend(_credentials(params.get("auth"), region))
+    if request.body_file is not None:
+        words.append(f"--data-binary {quoted('@' + request.body_file)}")
+    elif request.body is not None:
+        words.append(f"--data-raw {quoted(shown_body(request.body) or '')}")
+    words.append(quoted(shown_url(request.url)))
+    return " ".join(words)
+
+
+def _options(params: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
+    return (
+        ("--location", params.get("follow_redirects", True)),
+        ("--insecure", not params.get("verify_tls", True)),
+        ("--http1.0", params.get("http_version") == "1.0"),
+    )
+
+
+def _header(name: str, value: str, secret: frozenset[str]) -> str:
+    lower = name.lower()
+    if lower in SECRET_HEADERS or lower in secret:
+        return _header_from_variable(name)
+    return f"--header {quoted(f'{name}: {value}' if value else f'{name};')}"  # curl's way of writing an empty value
+
+
+def quoted(text: str) -> str:
+    """Return `text` as one shell word; what a terminal would not show as it is, is written as an escape."""
+    if not _UNPRINTABLE.search(text):
+        return shlex.quote(text)
+    body = text.replace("\\", "\\\\").replace("'", "\\'")
+    escaped = _UNPRINTABLE.sub(
+        lambda match: match[0] if match[0].isprintable() else "".join(f"\\x{byte:02x}" for byte in _bytes(match[0])),
+        body,
+    )
+    return f"$'{escaped}'"
+
+
+def _bytes(character: str) -> bytes:
+    return character.encode(errors="surrogatepass")
+
+
+def _header_from_variable(name: str) -> str:
+    variable = re.sub(r"\W", "_", name.upper())
+    return f'--header {quoted(f"{name}: ")}"${variable}"'
+
+
+def _credentials(auth: Mapping[str, Any] | None, region: str | None) -> list[str]:
+    if not auth:
+        return []
+    if "bearer" in auth:
+        return ['--header "Authorization: Bearer $TOKEN"']
+    if "basic" in auth:
+        return [f'--user {quoted(str(auth["basic"]["user"]))}:"$PASSWORD"']
+    if "header" in auth:
+        return [_header_from_variable(auth["header"]["name"])]
+    scope = f"aws:amz:{region or ''}:{auth['sigv4']['service']}"
+    return [
+        f"--aws-sigv4 {quoted(scope)}",
+        '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
+        '--header "X-Amz-Security-Token: $AWS_SESSION_TOKEN"',
+    ]

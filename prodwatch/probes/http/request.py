@@ -1,0 +1,183 @@
+"""Builds the request of an `http` check from its keys, byte for byte as it will be sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from yarl import URL
+
+from prodwatch.probes.base import ProbeContext
+from prodwatch.probes.failures import UnusableError
+from prodwatch.probes.files import read_inside
+from prodwatch.text.units import parse_size
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+DEFAULT_MAX_BODY = "1MiB"
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request; `pairs` are its headers in order, without those that the HTTP client adds by itself."""
+
+    method: str
+    url: URL
+    pairs: list[tuple[str, str]]
+    body: bytes | None
+    body_file: str | None
+    sent_trace_id: str | None
+    """X-Ray trace id the request carries, None when it carries none."""
+
+    def header(self, name: str) -> str | None:
+        """Return the first header called `name`, case ignored; None without one."""
+        wanted = name.lower()
+        return next((value for key, value in self.pairs if key.lower() == wanted), None)
+
+
+async def build(params: Mapping[str, Any], context: ProbeContext) -> Request:
+    """Return the request that `params` describe; UnusableError when a value in them cannot be sent."""
+    method = params.get("method", "GET").upper()
+    if not _TOKEN.fullmatch(method):
+        raise UnusableError(f'"{method}" is not an HTTP method')
+    url = params["url"]
+    if query := params.get("query"):
+        url = _with_query(url, query)
+    request = Request(method, parse_url(url), [], None, None, None)
+    if headers := params.get("headers"):
+        request.pairs = [header_pair(name, each) for name, value in headers.items() for each in _values(value)]
+    await _add_body(request, params, context)
+    if params.get("trace", True):
+        _add_trace(request, context.trace_id)
+    return request
+
+
+@lru_cache(maxsize=4096)
+def parse_url(text: str) -> URL:
+    """Return `text` as a URL that is sent as written; UnusableError when it is none.
+
+    Only what HTTP cannot carry at all, spaces and letters outside ASCII, is percent-encoded.
+    """
+    if not text.startswith(("http://", "https://")):
+        raise UnusableError(f'"{text}" is not a URL that begins with http:// or https://')
+    if _CONTROL.search(text):
+        raise UnusableError(f"the URL {text!r} has a line break or another control character in it")
+    if not text.isascii() or " " in text:
+        scheme, _, rest = text.partition("://")
+        host = re.match(r"[^/?#]*", rest)
+        authority = host[0] if host else ""
+        text = f"{scheme}://{_ascii_host(authority)}{quote(rest[len(authority) :], safe=_PRINTABLE_ASCII)}"
+    try:
+        url = URL(text, encoded=True)
+        usable = url.raw_host and url.port is not None
+    except ValueError as error:
+        raise UnusableError(f'"{text}" is not a URL: {error}') from error
+    if not usable:
+        raise UnusableError(f'"{text}" is not a URL: it has no host')
+    return url
+
+
+def target_of(url: URL) -> str:
+    """Return `host:port`, as messages name a target."""
+    host = url.raw_host or ""
+    return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
+
+
+@lru_cache(maxsize=64)
+def max_body_bytes(written: str | int) -> int:
+    """Return `max_body` in bytes."""
+    if isinstance(written, int):
+        return written
+    try:
+        return parse_size(written)
+    except ValueError as error:
+        raise UnusableError(f"`max_body`: {error}") from error
+
+
+def text_value(value: Any) -> str:
+    """Return a TOML scalar the way it goes into headers, queries and forms."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else (value,)
+
+
+def header_pair(name: str, value: Any) -> tuple[str, str]:
+    """Return one header as it is sent; UnusableError when it would break the request."""
+    text = text_value(value)
+    if not _TOKEN.fullmatch(name):
+        raise UnusableError(f'"{name}" is not a header name')
+    if _BREAKS_A_HEADER.search(text):
+        raise UnusableError(f"header {name} has a line break or another control character in its value")
+    return name, text
+
+
+def _ascii_host(authority: str) -> str:
+    userinfo, at, host = authority.rpartition("@")
+    try:
+        return quote(userinfo, safe=_PRINTABLE_ASCII) + at + host.encode("idna").decode()
+    except UnicodeError as error:
+        raise UnusableError(f'"{host}" is not a valid host name') from error
+
+
+def _with_query(url: str, query: Mapping[str, Any]) -> str:
+    base, hash_, fragment = url.partition("#")
+    return f"{base}{'&' if '?' in base else '?'}{_encoded(query, quote)}{hash_}{fragment}"
+
+
+def _encoded(fields: Mapping[str, Any], quoting: Any) -> str:
+    return urlencode(
+        [(name, text_value(each)) for name, value in fields.items() for each in _values(value)], quote_via=quoting
+    )
+
+
+async def _add_body(request: Request, params: Mapping[str, Any], context: ProbeContext) -> None:
+    if "json" in params:
+        request.body, kind = _JSON.encode(params["json"]), "application/json"
+    elif "form" in params:
+        from urllib.parse import quote_plus
+
+        request.body, kind = _encoded(params["form"], quote_plus).encode(), "application/x-www-form-urlencoded"
+    elif "body" in params:
+        request.body, kind = params["body"].encode(), "text/plain; charset=utf-8"
+    elif "body_file" in params:
+        request.body_file = params["body_file"]
+        request.body, kind = await read_inside(context.root, params["body_file"]), "application/octet-stream"
+    else:
+        return
+    if request.header("content-type") is None:
+        request.pairs.append(("Content-Type", kind))
+
+
+def _add_trace(request: Request, trace_id: str) -> None:
+    own = request.header("x-amzn-trace-id") if request.pairs else None
+    if own is not None:
+        request.sent_trace_id = trace_root(own)
+        return
+    request.sent_trace_id = trace_id
+    request.pairs.append(("X-Amzn-Trace-Id", f"Root={trace_id};Sampled=1"))
+    if request.header("traceparent") is None:
+        joined = trace_id[2:].replace("-", "")
+        request.pairs.append(("traceparent", f"00-{joined}-{joined[16:]}-01"))
+
+
+def trace_root(header: str) -> str | None:
+    """Return the trace id in an `X-Amzn-Trace-Id` header; None when there is none."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == "Root":
+            return value
+    return None
