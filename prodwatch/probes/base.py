@@ -47,6 +47,8 @@ class Observation:
     version: str | None = None
     """The version that answered, where the probe itself knows it (Lambda's ExecutedVersion)."""
     notices: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    """Texts of the answer that must never be shown, such as what GetSecretValue returned: the runner masks them."""
     leftovers: tuple[str, ...] = ()
     """Things this probe made that outlive it, for cleanup and its journal."""
 
