@@ -1,0 +1,96 @@
+"""Equality, order and kinds of values: exact numbers, no silent conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from prodwatch.assertions.missing import MISSING
+from prodwatch.model.quantity import Duration
+
+Number = int | Decimal
+
+_KINDS: dict[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    type(None): "null",
+    list: "array",
+    tuple: "array",
+    dict: "object",
+    Duration: "duration",
+    datetime: "time",
+    bytes: "binary",
+    bytearray: "binary",
+    type(MISSING): "missing",
+}
+_ARTICLES = {"array": "an array", "object": "an object", "null": "null", "binary": "binary data", "missing": "missing"}
+
+
+def kind(value: Any) -> str:
+    """Return the kind of a value: the JSON types, duration, time, binary, missing, or `unknown`."""
+    found = _KINDS.get(type(value))
+    if found is not None:
+        return found
+    if isinstance(value, Mapping):
+        return "object"
+    for each, name in _KINDS.items():
+        if isinstance(value, each):
+            return name
+    return "unknown"
+
+
+def a_kind(value: Any) -> str:
+    """Return the kind with its article, for a sentence."""
+    name = kind(value)
+    return _ARTICLES.get(name, f"a {name}" if name != "unknown" else "a value of no known type")
+
+
+def exact(value: float | Decimal) -> Number:
+    """Return a number that compares and adds exactly; a float counts as the digits it prints."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def is_nan(value: Any) -> bool:
+    """Tell whether `value` is the number that equals nothing."""
+    return isinstance(value, float | Decimal) and value != value  # noqa: PLR0124 -- the definition of NaN
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Tell whether two values are equal: by value, by type, deeply; nothing is converted."""
+    if type(left) is type(right):
+        if isinstance(left, str | bool | int | Duration):
+            return bool(left == right)
+        if left is None:
+            return True
+    left_kind = kind(left)
+    if left_kind != kind(right) or left_kind == "missing":
+        return False
+    if left_kind == "number":
+        return not is_nan(left) and not is_nan(right) and exact(left) == exact(right)
+    if left_kind == "array":
+        return len(left) == len(right) and all(map(equal, left, right))
+    if left_kind == "object":
+        return len(left) == len(right) and all(key in right and equal(value, right[key]) for key, value in left.items())
+    if left_kind == "time" and (left.tzinfo is None) != (right.tzinfo is None):
+        return False
+    return bool(left == right)
+
+
+def freeze(value: Any) -> Any:
+    """Return a hashable stand-in: two values are equal exactly when their stand-ins are."""
+    name = kind(value)
+    if name == "number":
+        # NaN equals nothing, so each gets a stand-in of its own.
+        return (name, object() if is_nan(value) else exact(value))
+    if name == "array":
+        return (name, tuple(map(freeze, value)))
+    if name == "object":
+        return (name, frozenset((key, freeze(each)) for key, each in value.items()))
+    if name == "binary":
+        return (name, bytes(value))
+    return (name, object() if name in {"missing", "unknown"} else value)

@@ -1,0 +1,197 @@
+"""The functions of JMESPath over exact numbers, durations and times, and the table of all functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from typing import Any
+
+from prodwatch.assertions.compare import Number, a_kind, equal, exact, is_nan, kind
+from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.own_functions import OWN
+from prodwatch.assertions.show import json_text
+from prodwatch.assertions.signature import EXPRESSION, Function
+from prodwatch.model.quantity import Duration
+
+ARITHMETIC = Context(prec=100, Emax=10**9, Emin=-(10**9))
+"""A hundred digits: sums and averages of real documents are exact or rounded far beyond notice."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
+_ORDERED = ("number", "string", "duration", "time")
+_SORTABLE = "array of number|string|duration|time"
+_SUMMABLE = "array of number|duration"
+
+Expression = Callable[[Any], Any]
+
+
+def _absolute(value: float | Decimal | Duration) -> Number | Duration:
+    return Duration(abs(value.ns)) if isinstance(value, Duration) else _tidy(abs(_finite("abs", value)))
+
+
+def _finite(name: str, value: float | Decimal) -> Number:
+    number = exact(value)
+    if isinstance(number, Decimal) and (not number.is_finite() or abs(number.adjusted()) > 5_000):
+        raise PathError(f"{name}() cannot compute with {value}")
+    return number
+
+
+def _tidy(value: Number) -> Number:
+    """Return whole numbers as int, so that they read the same everywhere."""
+    if isinstance(value, Decimal) and value.adjusted() < 40 and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _total(name: str, values: list[Any]) -> Number:
+    total: Number = 0
+    for value in values:
+        number = _finite(name, value)
+        if isinstance(total, int) and isinstance(number, int):
+            total += number
+        else:
+            total = ARITHMETIC.add(Decimal(total), Decimal(number))
+    return _tidy(total)
+
+
+def _sum(values: list[Any]) -> Any:
+    if values and isinstance(values[0], Duration):
+        return Duration(sum(value.ns for value in values))
+    return _total("sum", values)
+
+
+def _average(values: list[Any]) -> Any:
+    if not values:
+        return MISSING
+    if isinstance(values[0], Duration):
+        return Duration(round(sum(value.ns for value in values) / len(values)))
+    return _tidy(ARITHMETIC.divide(Decimal(_total("avg", values)), Decimal(len(values))))
+
+
+def _rounded(name: str, direction: str) -> Callable[[Any], int]:
+    return lambda value: int(Decimal(_finite(name, value)).to_integral_value(direction))
+
+
+def _contains(subject: Any, search: Any) -> bool:
+    if isinstance(subject, str):
+        return isinstance(search, str) and search in subject
+    return any(equal(each, None if search is MISSING else search) for each in subject)
+
+
+def _key(name: str, value: Any) -> Any:
+    """Return what sorts a value; PathError for what has no order."""
+    if is_nan(value):
+        raise PathError(f"{name}() cannot order NaN")
+    if kind(value) == "number":
+        return exact(value)
+    return value
+
+
+def _extreme(name: str, choose: Callable[..., Any]) -> Callable[[list[Any]], Any]:
+    return lambda values: choose(values, key=lambda value: _key(name, value)) if values else MISSING
+
+
+def _keys_by(name: str, values: list[Any], expression: Expression) -> list[Any]:
+    keys = [expression(value) for value in values]
+    found = {kind(each) for each in keys}
+    if len(found) > 1 or not found <= set(_ORDERED):
+        wrong = next(each for each in keys if kind(each) not in _ORDERED or kind(each) != kind(keys[0]))
+        raise PathError(
+            f"{name}() needs numbers, strings, durations or times, all of one kind, and met {a_kind(wrong)}"
+        )
+    return [_key(name, each) for each in keys]
+
+
+def _extreme_by(name: str, choose: Callable[..., Any]) -> Callable[[list[Any], Expression], Any]:
+    def pick(values: list[Any], expression: Expression) -> Any:
+        if not values:
+            return MISSING
+        keys = _keys_by(name, values, expression)
+        return values[choose(range(len(values)), key=keys.__getitem__)]
+
+    return pick
+
+
+def _sort_by(values: list[Any], expression: Expression) -> list[Any]:
+    keys = _keys_by("sort_by", values, expression)
+    return [values[n] for n in sorted(range(len(values)), key=keys.__getitem__)]
+
+
+def _merge(*objects: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for each in objects:
+        merged.update(each)
+    return merged
+
+
+def _not_null(*values: Any) -> Any:
+    found = next((value for value in values if value is not None and value is not MISSING), MISSING)
+    return None if found is MISSING and None in values else found
+
+
+def _to_array(value: Any) -> Any:
+    return value if value is MISSING or kind(value) == "array" else [value]
+
+
+def _to_string(value: Any) -> Any:
+    if value is MISSING or isinstance(value, str):
+        return value
+    return (
+        str(value)
+        if isinstance(value, Duration)
+        else json_text(value).strip('"')
+        if kind(value) == "time"
+        else json_text(value)
+    )
+
+
+def _to_number(value: Any) -> Any:
+    if kind(value) == "number":
+        return value
+    if isinstance(value, str) and len(value) <= 1_000 and _NUMBER.fullmatch(value):
+        return _tidy(Decimal(value))
+    return MISSING
+
+
+def _type(value: Any) -> Any:
+    return MISSING if value is MISSING else kind(value)
+
+
+TABLE: dict[str, Function] = {
+    "abs": Function(("number|duration",), _absolute),
+    "avg": Function((_SUMMABLE,), _average),
+    "ceil": Function(("number",), _rounded("ceil", ROUND_CEILING)),
+    "contains": Function(("array|string", "any"), _contains),
+    "ends_with": Function(("string", "string"), str.endswith),
+    "floor": Function(("number",), _rounded("floor", ROUND_FLOOR)),
+    "join": Function(("string", "array of string"), str.join),
+    "keys": Function(("object",), list),
+    "length": Function(("string|array|object",), len),
+    "map": Function((EXPRESSION, "array"), lambda expression, values: [expression(value) for value in values]),
+    "max": Function((_SORTABLE,), _extreme("max", max)),
+    "max_by": Function(("array", EXPRESSION), _extreme_by("max_by", max)),
+    "merge": Function(("object",), _merge, variadic=True),
+    "min": Function((_SORTABLE,), _extreme("min", min)),
+    "min_by": Function(("array", EXPRESSION), _extreme_by("min_by", min)),
+    "not_null": Function(("any",), _not_null, variadic=True),
+    "reverse": Function(("array|string",), lambda value: value[::-1]),
+    "sort": Function((_SORTABLE,), lambda values: sorted(values, key=lambda value: _key("sort", value))),
+    "sort_by": Function(("array", EXPRESSION), _sort_by),
+    "starts_with": Function(("string", "string"), str.startswith),
+    "sum": Function((_SUMMABLE,), _sum),
+    "to_array": Function(("any",), _to_array),
+    "to_number": Function(("any",), _to_number),
+    "to_string": Function(("any",), _to_string),
+    "type": Function(("any",), _type),
+    "values": Function(("object",), lambda value: list(value.values())),
+    **OWN,
+}
+"""Every function by name: JMESPath's own, then ours."""
+
+
+def suggestion(name: str) -> str:
+    """Return ` (did you mean …?)` for a misspelt function, or the list of all."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, TABLE, 1)
+    return f" (did you mean {close[0]}()?)" if close else f"; there are {', '.join(sorted(TABLE))}"

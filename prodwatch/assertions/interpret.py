@@ -1,0 +1,332 @@
+"""Turns a JMESPath tree into a function of the document; a missing value stays apart from null.
+
+Where JMESPath sees null, this sees null or MISSING. MISSING comes out where nothing was there to be read;
+filters and functions treat it as JMESPath treats null, so that every well-known query keeps its meaning.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from prodwatch.assertions.compare import equal, exact, is_nan, kind
+from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.functions import TABLE, Function, suggestion
+from prodwatch.assertions.literals import Literal
+from prodwatch.assertions.missing import MISSING
+
+
+class Run:
+    """What one evaluation knows besides the document."""
+
+    __slots__ = ("holes", "now")
+
+    def __init__(self, holes: Sequence[Any] = (), now: datetime | None = None) -> None:
+        self.holes = holes
+        self.now = now
+
+
+Evaluator = Callable[[Any, Run], Any]
+Node = Mapping[str, Any]
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
+_ORDERED = {"number", "string", "duration", "time"}
+
+
+def step(value: Any, key: str | int) -> Any:
+    """Return one field or element, MISSING when it is not there."""
+    if type(key) is int:
+        if not isinstance(value, list | tuple):
+            return MISSING
+        try:
+            return value[key]
+        except IndexError:
+            return MISSING
+    if isinstance(value, Mapping):
+        return value.get(key, MISSING)
+    return MISSING
+
+
+def is_false(value: Any) -> bool:
+    """Tell whether JMESPath counts a value as false: empty text, list and object, null, false, and missing."""
+    if value is None or value is False or value is MISSING:
+        return True
+    return isinstance(value, str | list | tuple | Mapping) and not value
+
+
+class Compiler:
+    """Compiles the nodes of one path; `literals` are what its placeholders stand for."""
+
+    def __init__(self, literals: Sequence[Literal]) -> None:
+        self._literals = literals
+
+    def compile(self, node: Node, *, each: bool = False) -> Evaluator:
+        """Return the node as a function; PathError for what can be known to be wrong without a document.
+
+        With `each`, projections along the path keep elements that lack the rest of it, as MISSING.
+        """
+        method: Callable[..., Evaluator] = getattr(self, f"_{node['type']}")
+        return method(node, each=each)
+
+    def _name(self, value: str) -> str | int:
+        """Return the index of a quoted name's literal, or the plain name."""
+        return int(value) if value[0].isdigit() else value
+
+    def _keys(self, nodes: Sequence[Node]) -> tuple[str | int, ...] | None:
+        """Return the steps of a plain chain, or None when a step needs more than a key."""
+        keys: list[str | int] = []
+        for node in nodes:
+            if node["type"] == "index":
+                keys.append(node["value"])
+                continue
+            if node["type"] in {"subexpression", "index_expression"}:
+                inner = self._keys(node["children"])
+                if inner is None:
+                    return None
+                keys.extend(inner)
+                continue
+            if node["type"] != "field":
+                return None
+            name = self._name(node["value"])
+            if isinstance(name, int):
+                literal = self._literals[name]
+                fixed = getattr(literal, "value", None)
+                if not isinstance(fixed, str):
+                    return None
+                name = fixed
+            keys.append(name)
+        return tuple(keys)
+
+    def _field(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002 -- one shape for all nodes
+        keys = self._keys([node])
+        if keys is not None:
+            return _chain(keys)
+        literal = self._literals[int(node["value"])]
+        return lambda value, run: step(value, str(literal.fill(run.holes)))
+
+    def _index(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        return _chain((node["value"],))
+
+    def _sequence(self, node: Node, *, each: bool) -> Evaluator:
+        children: list[Node] = node["children"]
+        keys = self._keys(children)
+        if keys is not None:
+            return _chain(keys)
+        steps = [self.compile(child, each=each) for child in children]
+        if len(steps) == 2:
+            first, second = steps
+            return lambda value, run: second(first(value, run), run)
+
+        def follow(value: Any, run: Run) -> Any:
+            for each_step in steps:
+                value = each_step(value, run)
+            return value
+
+        return follow
+
+    def _subexpression(self, node: Node, *, each: bool = False) -> Evaluator:
+        return self._sequence(node, each=each)
+
+    def _index_expression(self, node: Node, *, each: bool = False) -> Evaluator:
+        return self._sequence(node, each=each)
+
+    def _pipe(self, node: Node, *, each: bool = False) -> Evaluator:
+        left, right = node["children"]
+        first, second = self.compile(left), self.compile(right, each=each)
+        return lambda value, run: second(first(value, run), run)
+
+    def _current(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        return lambda value, run: value  # noqa: ARG005
+
+    _identity = _current
+
+    def _literal(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        literal = self._literals[int(node["value"])]
+        fixed = getattr(literal, "value", MISSING)
+        if fixed is not MISSING:
+            return lambda value, run: fixed  # noqa: ARG005
+        return lambda value, run: literal.fill(run.holes)  # noqa: ARG005
+
+    def _slice(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        if node["children"][2] == 0:
+            raise PathError("a slice cannot step by 0")
+        part = slice(*node["children"])
+        return lambda value, run: value[part] if isinstance(value, list | tuple) else MISSING  # noqa: ARG005
+
+    def _projection(self, node: Node, *, each: bool = False) -> Evaluator:
+        base, right = (self.compile(child, each=each) for child in node["children"])
+        if node["children"][1]["type"] == "identity" and each:
+            return lambda value, run: _list(base(value, run))
+
+        def project(value: Any, run: Run) -> Any:
+            items = base(value, run)
+            if not isinstance(items, list | tuple):
+                return MISSING
+            found = [right(item, run) for item in items]
+            return found if each else _present(found)
+
+        return project
+
+    def _value_projection(self, node: Node, *, each: bool = False) -> Evaluator:
+        base, right = (self.compile(child, each=each) for child in node["children"])
+
+        def project(value: Any, run: Run) -> Any:
+            items = base(value, run)
+            if not isinstance(items, Mapping):
+                return MISSING
+            found = [right(item, run) for item in items.values()]
+            return found if each else _present(found)
+
+        return project
+
+    def _filter_projection(self, node: Node, *, each: bool = False) -> Evaluator:
+        base, right = (self.compile(child, each=each) for child in node["children"][:2])
+        condition = self.compile(node["children"][2])
+
+        def project(value: Any, run: Run) -> Any:
+            items = base(value, run)
+            if not isinstance(items, list | tuple):
+                return MISSING
+            found = [right(item, run) for item in items if not is_false(condition(item, run))]
+            return found if each else _present(found)
+
+        return project
+
+    def _flatten(self, node: Node, *, each: bool = False) -> Evaluator:
+        base = self.compile(node["children"][0], each=each)
+
+        def flatten(value: Any, run: Run) -> Any:
+            items = base(value, run)
+            if not isinstance(items, list | tuple):
+                return MISSING
+            merged: list[Any] = []
+            for item in items:
+                if isinstance(item, list | tuple):
+                    merged.extend(item)
+                else:
+                    merged.append(item)
+            return merged
+
+        return flatten
+
+    def _multi_select_list(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        parts = [self.compile(child) for child in node["children"]]
+        return lambda value, run: MISSING if value is None or value is MISSING else [part(value, run) for part in parts]
+
+    def _multi_select_dict(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        parts = [(self._name(child["value"]), self.compile(child["children"][0])) for child in node["children"]]
+
+        def select(value: Any, run: Run) -> Any:
+            if value is None or value is MISSING:
+                return MISSING
+            return {
+                str(self._literals[name].fill(run.holes)) if isinstance(name, int) else name: part(value, run)
+                for name, part in parts
+            }
+
+        return select
+
+    def _or_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        left, right = (self.compile(child) for child in node["children"])
+
+        def either(value: Any, run: Run) -> Any:
+            found = left(value, run)
+            return right(value, run) if is_false(found) else found
+
+        return either
+
+    def _and_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        left, right = (self.compile(child) for child in node["children"])
+
+        def both(value: Any, run: Run) -> Any:
+            found = left(value, run)
+            return found if is_false(found) else right(value, run)
+
+        return both
+
+    def _not_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        inner = self.compile(node["children"][0])
+        return lambda value, run: is_false(inner(value, run))
+
+    def _comparator(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        left, right = (self.compile(child) for child in node["children"])
+        name: str = node["value"]
+        if name in {"eq", "ne"}:
+            wanted = name == "eq"
+            return lambda value, run: equal(_null(left(value, run)), _null(right(value, run))) is wanted
+        order = _ORDER[name]
+
+        def compare(value: Any, run: Run) -> Any:
+            one, two = left(value, run), right(value, run)
+            common = kind(one)
+            if common != kind(two) or common not in _ORDERED or is_nan(one) or is_nan(two):
+                return MISSING
+            if common == "number":
+                return order(exact(one), exact(two))
+            if common == "time" and (one.tzinfo is None) != (two.tzinfo is None):
+                return MISSING
+            return order(one, two)
+
+        return compare
+
+    def _expref(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        raise PathError("`&` belongs only into functions that take an expression, such as sort_by(items, &price)")
+
+    def _function_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+        name: str = node["value"]
+        function = TABLE.get(name)
+        if function is None:
+            raise PathError(f"there is no function {name}(){suggestion(name)}")
+        arguments = node["children"]
+        function.check_count(name, len(arguments))
+        evaluators = [self._argument(name, function, n, child) for n, child in enumerate(arguments)]
+        return function.bind(name, evaluators)
+
+    def _argument(self, name: str, function: Function, position: int, node: Node) -> Evaluator:
+        wants_expression = function.takes_expression(position)
+        if (node["type"] == "expref") != wants_expression:
+            if wants_expression:
+                raise PathError(f"{name}() wants an expression as argument {position + 1}: write `&` before it")
+            raise PathError(f"{name}() takes no expression as argument {position + 1}: leave the `&` out")
+        if not wants_expression:
+            return self.compile(node)
+        inner = self.compile(node["children"][0])
+        # The function calls it with each element.
+        return lambda value, run: lambda item: inner(item, run)  # noqa: ARG005
+
+
+def _chain(keys: tuple[str | int, ...]) -> Evaluator:
+    if len(keys) == 1:
+        key = keys[0]
+        return lambda value, run: step(value, key)  # noqa: ARG005
+
+    def follow(value: Any, run: Run) -> Any:  # noqa: ARG001 -- one shape for all nodes
+        for key in keys:
+            # The two common cases inline: this loop is what most assertions consist of.
+            if type(value) is dict:
+                value = value.get(key, MISSING)
+            else:
+                value = step(value, key)
+            if value is MISSING:
+                return MISSING
+        return value
+
+    return follow
+
+
+def _list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else MISSING
+
+
+def _present(found: list[Any]) -> list[Any]:
+    return [value for value in found if value is not None and value is not MISSING]
+
+
+def _null(value: Any) -> Any:
+    return None if value is MISSING else value

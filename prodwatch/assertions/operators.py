@@ -1,0 +1,317 @@
+"""What each operator means: given the value found and the value expected, is it true, and if not, why not."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.assertions.compare import a_kind, equal, exact, freeze, is_nan, kind
+from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.patterns import LIMIT_S, search
+from prodwatch.assertions.schema import LoadSchema, violation
+from prodwatch.assertions.show import short
+from prodwatch.assertions.subset import includes
+
+JSON_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
+ORDERED = ("number", "duration", "time")
+_PLACES = {"starts with": str.startswith, "ends with": str.endswith}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """True, or false with a phrase that follows the path: `is 503, not 200`."""
+
+    ok: bool
+    phrase: str = ""
+    sound: bool = True
+    """False when the values could not be compared at all: then the opposite claim is false too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What judging may need besides the two values."""
+
+    load_schema: LoadSchema | None = None
+    search_limit_s: float = LIMIT_S
+
+
+TRUE = Judgement(True)
+
+
+def _false(phrase: str) -> Judgement:
+    return Judgement(False, phrase)
+
+
+def _mismatch(phrase: str) -> Judgement:
+    return Judgement(False, phrase, sound=False)
+
+
+def _unlike(actual: Any, expected: Any) -> Judgement:
+    """Return the mismatch of two kinds, with the hint that usually helps."""
+    kinds = {kind(actual), kind(expected)}
+    hint = ""
+    if kinds == {"duration", "number"}:
+        hint = "; a duration needs a unit, such as 300ms or 2s"
+    elif kinds == {"duration", "string"}:
+        hint = "; a duration stands without quotes, such as 300ms"
+    elif kinds == {"time", "string"}:
+        hint = "; a time stands without quotes, and parse_time() makes one of a text"
+    elif kinds == {"number", "string"}:
+        hint = "; to_number() makes a number of a text"
+    return _mismatch(
+        f"is {short(actual)}, {a_kind(actual)}, which cannot be compared with {a_kind(expected)}, {short(expected)}{hint}"
+    )
+
+
+def _equals(actual: Any, expected: Any, _means: Means) -> Judgement:
+    if equal(actual, expected):
+        return TRUE
+    if kind(actual) == kind(expected) or actual is None or expected is None:
+        return _false(f"is {short(actual)}, not {short(expected)}")
+    return _unlike(actual, expected)
+
+
+def _differs(actual: Any, expected: Any, _means: Means) -> Judgement:
+    if expected is None:
+        return _false("is null") if actual is None else TRUE
+    if kind(actual) != kind(expected):
+        return _unlike(actual, expected)
+    if is_nan(actual) or is_nan(expected):
+        return _mismatch("is NaN or compared with NaN, which neither equals nor differs")
+    return _false(f"is {short(actual)}") if equal(actual, expected) else TRUE
+
+
+def _pair(actual: Any, expected: Any) -> tuple[Any, Any] | Judgement:
+    """Return two values that have an order, or why they have none."""
+    common = kind(actual)
+    if common != kind(expected):
+        return _unlike(actual, expected)
+    if common not in ORDERED:
+        noun = {"string": "strings have", "boolean": "booleans have", "array": "arrays have", "object": "objects have"}
+        return _mismatch(f"is {short(actual)}, and {noun.get(common, f'{common} has')} no order here")
+    if is_nan(actual) or is_nan(expected):
+        return _mismatch("is NaN or compared with NaN, which has no order")
+    if common == "number":
+        return exact(actual), exact(expected)
+    if common == "time" and (actual.tzinfo is None) != (expected.tzinfo is None):
+        return _mismatch("is a time without a zone, which cannot be compared with one that has it")
+    return actual, expected
+
+
+def _ordering(symbol: str, compare: Callable[[Any, Any], bool]) -> Operator:
+    def judge(actual: Any, expected: Any, _means: Means) -> Judgement:
+        pair = _pair(actual, expected)
+        if isinstance(pair, Judgement):
+            return pair
+        return TRUE if compare(*pair) else _false(f"is {short(actual)}, not {symbol} {short(expected)}")
+
+    return judge
+
+
+def _between(actual: Any, expected: Any, _means: Means) -> Judgement:
+    low, high = expected
+    below, above = _pair(actual, low), _pair(actual, high)
+    if isinstance(below, Judgement):
+        return below
+    if isinstance(above, Judgement):
+        return above
+    if below[0] >= below[1] and above[0] <= above[1]:
+        return TRUE
+    return _false(f"is {short(actual)}, not between {short(low)} and {short(high)}")
+
+
+def _in(actual: Any, expected: Any, means: Means) -> Judgement:
+    if kind(expected) != "array":
+        return _mismatch(f"is looked for in {a_kind(expected)}, and `in` needs a list")
+    if any(equal(actual, each) for each in expected):
+        return TRUE
+    if actual is not None and expected and all(kind(each) != kind(actual) for each in expected):
+        return _unlike(actual, expected[0])
+    del means
+    return _false(f"is {short(actual)}, not one of {short(expected)}")
+
+
+def _not_in(actual: Any, expected: Any, means: Means) -> Judgement:
+    if kind(expected) == "array" and not expected:
+        return _mismatch("is looked for in an empty list, which proves nothing")
+    found = _in(actual, expected, means)
+    if found.ok:
+        return _false(f"is {short(actual)}, one of {short(expected)}")
+    if actual is None:
+        return _mismatch("is null, which is neither in nor out of a list that does not name it")
+    return TRUE if found.sound else found
+
+
+def _contains(actual: Any, expected: Any, _means: Means) -> Judgement:
+    if kind(actual) == "string":
+        unfit = _text_operand(actual, expected)
+        if unfit:
+            return unfit
+        return TRUE if expected in actual else _false(f"is {short(actual)}, which does not contain {short(expected)}")
+    if kind(actual) == "array":
+        if any(equal(each, expected) for each in actual):
+            return TRUE
+        if actual and expected is not None and all(kind(each) != kind(expected) for each in actual):
+            return _mismatch(
+                f"is {short(actual)}, none of whose elements can be compared with {a_kind(expected)}, {short(expected)}"
+            )
+        return _false(f"is {short(actual)}, which does not contain {short(expected)}")
+    hint = "; for the keys of an object use `includes` or `exists`" if kind(actual) == "object" else ""
+    return _mismatch(f"is {a_kind(actual)}, and only strings and arrays contain something{hint}")
+
+
+def _not_contains(actual: Any, expected: Any, means: Means) -> Judgement:
+    found = _contains(actual, expected, means)
+    if found.ok:
+        return _false(f"is {short(actual)}, which contains {short(expected)}")
+    return TRUE if found.sound else found
+
+
+def _text_operand(actual: Any, expected: Any) -> Judgement | None:
+    """Return why two values are no pair of texts, or None when they are."""
+    for side, value in (("", actual), ("compared with ", expected)):
+        if kind(value) != "string":
+            return _mismatch(f"is {side}{a_kind(value)}, and a string is needed")
+    return _mismatch("is searched for an empty text, which every text holds") if not expected else None
+
+
+def _placed(name: str) -> Operator:
+    test, verb = _PLACES[name], name.replace("s with", " with")
+
+    def judge(actual: Any, expected: Any, _means: Means) -> Judgement:
+        unfit = _text_operand(actual, expected)
+        if unfit:
+            return unfit
+        return (
+            TRUE if test(actual, expected) else _false(f"is {short(actual)}, which does not {verb} {short(expected)}")
+        )
+
+    return judge
+
+
+def _matches(actual: Any, expected: Any, means: Means) -> Judgement:
+    unfit = _text_operand(actual, expected)
+    if unfit:
+        return unfit
+    if search(expected, actual, means.search_limit_s):
+        return TRUE
+    return _false(f"is {short(actual)}, which does not match {short(expected)}")
+
+
+def is_integral(value: Any) -> bool:
+    """Tell whether a number is whole: `5.0` is."""
+    number = exact(value)
+    return isinstance(number, int) or (number.is_finite() and number == number.to_integral_value())
+
+
+def _is(actual: Any, expected: Any, _means: Means) -> Judgement:
+    found = kind(actual)
+    if found == expected or (expected == "integer" and found == "number" and is_integral(actual)):
+        return TRUE
+    wanted = {"integer": "an integer", "array": "an array", "object": "an object", "null": "null"}
+    return _false(f"is {a_kind(actual)}, not {wanted.get(expected, f'a {expected}')}")
+
+
+def _exists(actual: Any, _expected: Any, _means: Means) -> Judgement:
+    return _false("is missing") if actual is MISSING else TRUE
+
+
+def _absent(actual: Any, _expected: Any, _means: Means) -> Judgement:
+    return TRUE if actual is MISSING else _false(f"is there: {short(actual)}")
+
+
+def _includes(actual: Any, expected: Any, _means: Means) -> Judgement:
+    if kind(actual) != kind(expected) or kind(actual) not in {"array", "object"}:
+        return _mismatch(f"is {a_kind(actual)}, and `includes` needs two objects or two arrays")
+    if not expected:
+        return _mismatch("is compared with an empty subset, which proves nothing")
+    return TRUE if includes(actual, expected) else _false(f"does not include {short(expected)}")
+
+
+def _unordered(actual: Any, expected: Any, _means: Means) -> Judgement:
+    if kind(actual) != "array" or kind(expected) != "array":
+        wrong = actual if kind(actual) != "array" else expected
+        return _mismatch(
+            f"is {'compared with ' if wrong is expected else ''}{a_kind(wrong)}, and two arrays are needed"
+        )
+    if Counter(map(freeze, actual)) == Counter(map(freeze, expected)):
+        return TRUE
+    return _false(f"is {short(actual)}, which does not hold the elements of {short(expected)}")
+
+
+def _satisfies(actual: Any, expected: Any, means: Means) -> Judgement:
+    if not isinstance(expected, str):
+        return _mismatch(f"is compared with {a_kind(expected)}, and `satisfies` needs the name of a schema file")
+    broken = violation(actual, expected, means.load_schema)
+    return TRUE if broken is None else _false(f'does not satisfy "{expected}": {broken}')
+
+
+Operator = Callable[[Any, Any, Means], Judgement]
+OPERATORS: dict[str, Operator] = {
+    "==": _equals,
+    "!=": _differs,
+    "<": _ordering("<", operator.lt),
+    "<=": _ordering("<=", operator.le),
+    ">": _ordering(">", operator.gt),
+    ">=": _ordering(">=", operator.ge),
+    "in": _in,
+    "not in": _not_in,
+    "between": _between,
+    "contains": _contains,
+    "not contains": _not_contains,
+    "starts with": _placed("starts with"),
+    "ends with": _placed("ends with"),
+    "matches": _matches,
+    "is": _is,
+    "exists": _exists,
+    "absent": _absent,
+    "includes": _includes,
+    "equals unordered": _unordered,
+    "satisfies": _satisfies,
+}
+"""Every operator by its words."""
+
+
+def judge(name: str, actual: Any, expected: Any, means: Means) -> Judgement:
+    """Judge one value; a missing one fails every operator but `absent`."""
+    if actual is MISSING and name != "absent":
+        return _mismatch("is missing")
+    return OPERATORS[name](actual, expected, means)
+
+
+def unfit_operand(name: str, expected: Any) -> str | None:
+    """Return why a value written out can never be right behind `name`, or None."""
+    found = kind(expected)
+    if name in {"<", "<=", ">", ">="} and found not in ORDERED:
+        return f"`{name}` compares numbers, durations and times, not {a_kind(expected)}"
+    if name in {"in", "not in"} and found != "array":
+        return f"`{name}` needs a list, such as [200, 201]"
+    if name in {"in", "not in"} and not expected:
+        return f"`{name}` needs a list with at least one element"
+    if name in {"contains", "not contains"} and expected == "":
+        return f"`{name}` needs a text of at least one character"
+    if name in {"starts with", "ends with", "matches", "satisfies"}:
+        if found != "string":
+            return f"`{name}` needs a text in quotes, not {a_kind(expected)}"
+        if not expected:
+            return f"`{name}` needs a text of at least one character"
+    if name == "includes" and (found not in {"array", "object"} or not expected):
+        return "`includes` needs an object or a list with something in it"
+    if name == "equals unordered" and found != "array":
+        return "`equals unordered` needs a list"
+    return None
+
+
+def unfit_bounds(low: Any, high: Any) -> str | None:
+    """Return why two bounds written out can never hold anything between them, or None."""
+    for bound in (low, high):
+        if kind(bound) not in ORDERED:
+            return f"`between` compares numbers, durations and times, not {a_kind(bound)}"
+    if kind(low) != kind(high):
+        return f"the bounds of `between` are {a_kind(low)} and {a_kind(high)}; they must be of one kind"
+    if low > high:
+        return "the first bound of `between` is above the second, so nothing lies between them"
+    return None

@@ -1,0 +1,160 @@
+"""A JMESPath, parsed by jmespath, judged by our own interpreter; literals and holes never reach the parser."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from prodwatch.assertions.errors import AssertionSyntaxError, PathError
+from prodwatch.assertions.interpret import Compiler, Evaluator, Run
+from prodwatch.assertions.literals import Holes
+from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.reach import Lost, leading_fields, why_missing
+from prodwatch.assertions.scan import Scan, Scanner, Token, render
+
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """A path into a document. Equal paths print equally."""
+
+    source: str
+    holes: tuple[str, ...]
+    """Texts of the holes, in order of appearance."""
+    fields: frozenset[str]
+    """Leading fields of the document the path mentions."""
+    _scan: Scan = field(repr=False)
+    tree: Node = field(repr=False)
+    """As jmespath parsed it, literals by number."""
+    _evaluate: Evaluator = field(repr=False)
+    _evaluate_each: Evaluator = field(repr=False)
+    """As `_evaluate`, but a projection keeps the elements that lack the rest of the path."""
+
+    def __str__(self) -> str:
+        return render(self._scan)
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, Path) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def render(self, holes: Holes = None) -> str:
+        """Return the path as text, holes as written or filled."""
+        return render(self._scan, holes)
+
+    def resolve(self, document: Any, run: Run, *, each: bool = False) -> Any:
+        """Return the value or MISSING; PathError when a function met a type it does not take."""
+        return (self._evaluate_each if each else self._evaluate)(document, run)
+
+    def read(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> Any:
+        """Return the value, or MISSING when there is none; never raises on any document."""
+        try:
+            return self.resolve(document, Run(holes, now))
+        except (PathError, RecursionError):
+            return MISSING
+
+    def explain(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> str:
+        """Return one sentence on why `read` gives MISSING for this document."""
+        try:
+            self.resolve(document, Run(holes, now))
+        except PathError as problem:
+            return str(problem)
+        except RecursionError:
+            return "the document is nested too deeply to be read"
+        return str(self.lost(document, Run(holes, now)))
+
+    def lost(self, document: Any, run: Run) -> Lost:
+        """Return where a missing path broke off."""
+        return why_missing(self.tree, self._scan.literals, document, run, self.render(run.holes))
+
+
+@lru_cache(maxsize=4096)
+def parse_path(source: str) -> Path:
+    """Parse a path that stands alone, as in `capture`; AssertionSyntaxError when it is none."""
+    holes: list[str] = []
+    scan = Scanner(source, holes, assertion=False).scan(0)
+    return build(source, scan, tuple(holes))
+
+
+def build(source: str, scan: Scan, holes: tuple[str, ...]) -> Path:
+    """Make a path of scanned tokens; AssertionSyntaxError when they do not form one."""
+    if not scan.tokens:
+        raise AssertionSyntaxError("a path is missing; it names a field of the document, such as `status`", 1)
+    try:
+        node = _plain(scan.tokens) or _jmespath(source, scan)
+        compiler = Compiler(scan.literals)
+        evaluate, each = compiler.compile(node), compiler.compile(node, each=True)
+        fields = leading_fields(node, scan.literals)
+    except PathError as problem:
+        raise AssertionSyntaxError(str(problem), scan.tokens[0].start + 1) from None
+    except RecursionError:
+        raise AssertionSyntaxError("this path is nested too deeply", scan.tokens[0].start + 1) from None
+    return Path(source, holes, fields, scan, node, evaluate, each)
+
+
+def _plain(tokens: Sequence[Token]) -> Node | None:
+    """Return the tree of a plain chain (`json.items[0].id`) as jmespath builds it; None for anything else.
+
+    Nearly every path is one, and so importing and running the full parser is saved for those that need it.
+    """
+    first = tokens[0]
+    if first.kind != "name":
+        return None
+    node: dict[str, Any] = {"type": "field", "children": [], "value": first.text}
+    position, length = 1, len(tokens)
+    while position < length:
+        text = tokens[position].text
+        if text == "." and position + 1 < length and tokens[position + 1].kind == "name":
+            step = {"type": "field", "children": [], "value": tokens[position + 1].text}
+            position += 2
+            shape = "subexpression"
+        elif text == "[" and position + 2 < length and _is_index(tokens, position):
+            step = {"type": "index", "value": int(tokens[position + 1].text), "children": []}
+            position += 3
+            shape = "index_expression"
+        else:
+            return None
+        if node["type"] == shape:
+            node["children"].append(step)
+        else:
+            node = {"type": shape, "children": [node, step]}
+    return node
+
+
+def _is_index(tokens: Sequence[Token], position: int) -> bool:
+    number = tokens[position + 1]
+    return number.kind == "number" and len(number.text) < 10 and tokens[position + 2].text == "]"
+
+
+def _jmespath(source: str, scan: Scan) -> Node:
+    from jmespath.exceptions import IncompleteExpressionError, ParseError
+    from jmespath.parser import Parser
+
+    pieces: list[str] = []
+    offsets: list[int] = []
+    length = 0
+    for token in scan.tokens:
+        piece = token.text
+        if token.literal >= 0:
+            # A quoted number cannot be told apart from nothing else: every literal and quoted name is replaced.
+            piece = f'"{token.literal}"' if token.kind == "quoted" else f"'{token.literal}'"
+        offsets.append(length)
+        pieces.append(f"{piece} ")
+        length += len(piece) + 1
+    try:
+        tree: Node = Parser().parse("".join(pieces)).parsed
+    except IncompleteExpressionError:
+        raise AssertionSyntaxError("the path ends too early", scan.end + 1) from None
+    except ParseError as problem:
+        token = scan.tokens[max(0, bisect_right(offsets, problem.lex_position) - 1)]
+        shown = source[token.start : token.start + 1] if token.literal >= 0 else token.text
+        raise AssertionSyntaxError(f"`{shown}` is not expected here in a path", token.start + 1) from None
+    except ValueError as problem:  # a number of thousands of digits
+        raise AssertionSyntaxError(f"this path cannot be read: {problem}", scan.tokens[0].start + 1) from None
+    return tree

@@ -1,0 +1,72 @@
+"""Regular expressions that end: every search has a time limit, every pattern a size limit."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import lru_cache
+from typing import Any
+
+from prodwatch.assertions.errors import PathError, UndecidableError
+
+LIMIT_S = 0.25
+"""Longest one search may take."""
+MAX_LENGTH = 10_000
+MAX_NESTING = 60
+MAX_REPEATS = 1_000_000
+"""Product of nested `{n}` counts: the compiler unrolls them."""
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?#[^)]*\))?|\)|\{(\d*),?(\d*)\}", re.DOTALL)
+
+
+@lru_cache(maxsize=512)
+def compile_pattern(pattern: str) -> Any:
+    """Return the compiled pattern; PathError with one sentence when it is none."""
+    import regex
+
+    _refuse_explosive(pattern)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError, ValueError) as problem:
+        raise PathError(f"the pattern is no regular expression: {problem}") from None
+
+
+def search(pattern: str, text: str, limit_s: float = LIMIT_S) -> bool:
+    """Tell whether `pattern` is found anywhere in `text`; UndecidableError after `limit_s` seconds."""
+    compiled = compile_pattern(pattern)
+    try:
+        return compiled.search(text, timeout=limit_s) is not None
+    except TimeoutError:
+        raise UndecidableError(
+            f"the pattern was still searching {len(text):,} characters after {limit_s * 1000:g} ms and was stopped;"
+            " write it without nested repetition"
+        ) from None
+    except (MemoryError, RecursionError):
+        raise UndecidableError(f"the pattern needs too much memory for {len(text):,} characters") from None
+
+
+def _refuse_explosive(pattern: str) -> None:
+    """Refuse patterns whose compilation alone would eat the machine."""
+    if len(pattern) > MAX_LENGTH:
+        raise PathError(f"the pattern has {len(pattern):,} characters; {MAX_LENGTH:,} are the most")
+    # For each open group, the largest count of unrolled repetitions seen inside it.
+    largest = [1]
+    last = 1
+    for match in _PIECE.finditer(pattern):
+        piece = match[0]
+        if piece == "(":
+            largest.append(1)
+            if len(largest) > MAX_NESTING:
+                raise PathError(f"the pattern nests groups more than {MAX_NESTING} deep")
+        elif piece == ")" and len(largest) > 1:
+            last = largest.pop()
+            largest[-1] = max(largest[-1], last)
+            continue
+        elif piece[0] == "{" and (match[1] or match[2]):
+            last *= max(1, *(int(digits) for digits in match.groups() if digits and len(digits) < 12))
+            if last > MAX_REPEATS:
+                raise PathError(f"the pattern repeats its parts more than {MAX_REPEATS:,} times")
+            largest[-1] = max(largest[-1], last)
+            continue
+        last = 1

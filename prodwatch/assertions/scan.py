@@ -1,0 +1,183 @@
+"""Splits a path from the operator behind it; takes every literal out, so that jmespath never sees user data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from prodwatch.assertions.errors import AssertionSyntaxError
+from prodwatch.assertions.literals import Constant, Holes, Literal, TextTemplate, read_text
+from prodwatch.assertions.values import ValueReader, backtick_content, read_bare_hole
+
+COMPARATORS = ("==", "!=", "<=", ">=", "<", ">")
+_TOKEN = re.compile(
+    r"(?P<space>[ \t\r\n]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>-?[0-9]+)"
+    r"|(?P<symbol>\[\?|\[\]|==|!=|<=|>=|&&|\|\||[.*,:@(){}<>!&|\]\[])"
+)
+_OPEN = {"(": ")", "[": "]", "[?": "]", "{": "}"}
+_SPACED = {*COMPARATORS, "&&", "||", "|"}
+_ENDS_OPERAND = {")", "]", "}", "[]", "*", "@"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a path: a name, a number, a symbol, or a literal that was taken out."""
+
+    kind: str
+    """`name`, `number`, `symbol`, `literal` or `quoted` (a quoted identifier)."""
+    text: str
+    start: int
+    literal: int = -1
+    """Index into the literals of the path."""
+
+
+@dataclass(slots=True)
+class Scan:
+    """A path as tokens, and where it ends."""
+
+    tokens: list[Token] = field(default_factory=list)
+    literals: list[Literal] = field(default_factory=list)
+    end: int = 0
+
+
+class Scanner:
+    """Reads path tokens from `source`; stops before an operator when `assertion` is set."""
+
+    def __init__(self, source: str, holes: list[str], *, assertion: bool) -> None:
+        self.source = source
+        self.holes = holes
+        self.assertion = assertion
+        self.found = Scan()
+        self.brackets: list[tuple[str, int]] = []
+        self.complete = False
+        """The tokens so far could be a whole path: an operator may follow."""
+
+    def scan(self, position: int) -> Scan:
+        """Read from `position` to the operator or the end."""
+        source, length = self.source, len(self.source)
+        while position < length:
+            match = _TOKEN.match(source, position)
+            if match is None:
+                position = self._literal(position)
+                continue
+            kind, text = str(match.lastgroup), match[0]
+            if kind != "space":
+                if self.assertion and self.complete and not self.brackets and self._stops(kind, text):
+                    break
+                self._add(kind, text, position)
+            position = match.end()
+        if self.brackets:
+            bracket, start = self.brackets[-1]
+            raise AssertionSyntaxError(f"the `{bracket}` here is never closed; add `{_OPEN[bracket]}`", start + 1)
+        self.found.end = position
+        return self.found
+
+    @staticmethod
+    def _stops(kind: str, text: str) -> bool:
+        return kind == "name" or text in COMPARATORS
+
+    def _add(self, kind: str, text: str, start: int) -> None:
+        if kind == "symbol":
+            if text in _OPEN:
+                self.brackets.append((text, start))
+            elif text in ")]}":
+                self._close(text, start)
+            self.complete = text in _ENDS_OPERAND
+        else:
+            self.complete = True
+        self.found.tokens.append(Token(kind, text, start))
+
+    def _close(self, text: str, start: int) -> None:
+        if not self.brackets:
+            raise AssertionSyntaxError(f"`{text}` closes nothing", start + 1)
+        opened, position = self.brackets.pop()
+        if _OPEN[opened] != text:
+            raise AssertionSyntaxError(
+                f"`{text}` does not close the `{opened}` of column {position + 1}; `{_OPEN[opened]}` does", start + 1
+            )
+
+    def _literal(self, start: int) -> int:
+        character = self.source[start]
+        literal: Literal
+        if character in "'\"":
+            literal, end = read_text(self.source, start, self.holes)
+            kind = "literal" if character == "'" else "quoted"
+        elif character == "`":
+            literal, end = read_backticks(self.source, start, self.holes)
+            kind = "literal"
+        elif self.source.startswith("${", start):
+            literal, end = read_bare_hole(self.source, start, self.holes)
+            kind = "literal"
+        else:
+            raise AssertionSyntaxError(_stray(self.source, start), start + 1)
+        self.found.tokens.append(Token(kind, "", start, len(self.found.literals)))
+        self.found.literals.append(literal)
+        self.complete = True
+        return end
+
+
+def read_backticks(source: str, start: int, holes: list[str]) -> tuple[Literal, int]:
+    """Read a JMESPath literal: JSON between backticks; a bare word counts as text, as the AWS CLI has it."""
+    content, end = backtick_content(source, start)
+    reader = ValueReader(content, 0, holes)
+    before = len(holes)
+    try:
+        value = reader.read()
+        reader.finish()
+    except AssertionSyntaxError as problem:
+        del holes[before:]
+        text = content.strip()
+        if not re.fullmatch(r"[A-Za-z_][\w .-]*", text):
+            raise AssertionSyntaxError(problem.message, start + 1 + problem.column) from None
+        return Constant(text, f"'{text}'"), end
+    return value, end
+
+
+def _stray(source: str, start: int) -> str:
+    character = source[start]
+    if character == "=":
+        return "`=` is no operator; equality is written `==`"
+    if character == "~":
+        return "`~` is no operator; a regular expression is written `matches '…'`"
+    if character == "-":
+        return '`-` cannot stand in a path; quote a name that holds one: "x-y"'
+    if character == "$":
+        return "`$` cannot stand in a path; a path begins with a field of the document, without `$.`"
+    return f"`{character}` cannot stand in a path"
+
+
+def render(scan: Scan, holes: Holes = None) -> str:
+    """Return the tokens as one canonical text."""
+    pieces: list[str] = []
+    braces: list[str] = []
+    previous = ""
+    for token in scan.tokens:
+        text = _token_text(token, scan, holes)
+        if token.kind == "symbol":
+            if token.text in _OPEN:
+                braces.append(token.text)
+            elif token.text in ")]}":
+                braces.pop()
+        if token.text in _SPACED and token.kind == "symbol":
+            pieces.append(f" {text} ")
+        elif token.kind == "symbol" and (token.text == "," or (token.text == ":" and braces[-1:] == ["{"])):
+            pieces.append(f"{text} ")
+        elif token.kind != "symbol" and previous not in {"", "symbol"}:
+            pieces.append(f" {text}")
+        else:
+            pieces.append(text)
+        previous = token.kind
+    return "".join(pieces)
+
+
+def _token_text(token: Token, scan: Scan, filled: Holes) -> str:
+    if token.literal < 0:
+        return token.text
+    literal = scan.literals[token.literal]
+    if token.kind == "quoted":
+        assert isinstance(literal, Constant | TextTemplate)  # noqa: S101 -- read_text makes nothing else
+        return literal.render_double(filled)
+    text = literal.render(filled)
+    if text.startswith("'") or (filled is None and text.startswith("${")):
+        return text
+    return "`" + text.replace("`", "\\`") + "`"

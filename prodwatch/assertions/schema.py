@@ -1,0 +1,130 @@
+"""`satisfies`: a value against a JSON Schema, with exact numbers, bounded patterns and no network."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from prodwatch.assertions.errors import PathError, UndecidableError
+from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.patterns import search
+from prodwatch.assertions.show import text_of
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+LoadSchema = Callable[[str], Any]
+_LONG = 200
+
+
+def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
+    """Return how `value` breaks the schema in the file `name`, or None when it satisfies it.
+
+    UndecidableError when the schema cannot be had or is none.
+    """
+    from jsonschema.exceptions import best_match
+
+    validator = _validator(name, load)
+    try:
+        found = best_match(validator.iter_errors(_plain(value)))
+    except (PathError, UndecidableError):
+        raise
+    except Exception as problem:  # noqa: BLE001 -- a reference inside the schema that leads nowhere, of any type
+        raise UndecidableError(f'the schema "{name}" cannot be used: {_first_line(problem)}') from None
+    if found is None:
+        return None
+    where = found.json_path.removeprefix("$").removeprefix(".")
+    message = found.message if len(found.message) <= _LONG else f"it breaks `{found.validator}`"
+    return f"{where}: {message}" if where else message
+
+
+def _validator(name: str, load: LoadSchema | None) -> Validator:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    if load is None:
+        raise UndecidableError("`satisfies` needs the project's files, and none can be read here")
+    schema = _loaded(name, load)
+
+    def retrieve(uri: str) -> Resource[Any]:
+        # Only files of the project, relative to the schema that names them: nothing is fetched.
+        if "://" in uri:
+            raise UndecidableError(f'the schema "{name}" refers to {uri}; only files of the project can be used')
+        return Resource.from_contents(_loaded(posixpath.normpath(uri), load), default_specification=DRAFT202012)
+
+    kind_of = validator_for(schema, default=Draft202012Validator)
+    try:
+        kind_of.check_schema(schema)
+    except SchemaError as problem:
+        raise UndecidableError(f'the file "{name}" is no valid JSON Schema: {problem.message[:_LONG]}') from None
+    registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
+    registry = registry.with_resource(name, Resource.from_contents(schema, default_specification=DRAFT202012))
+    return _bounded(kind_of)({"$ref": name}, registry=registry)
+
+
+def _loaded(name: str, load: LoadSchema) -> Any:
+    try:
+        return _plain(load(name))
+    except UndecidableError:
+        raise
+    except Exception as problem:  # noqa: BLE001 -- whatever the loader meets, the assertion stays undecided
+        raise UndecidableError(f'the schema "{name}" cannot be read: {_first_line(problem)}') from None
+
+
+def _bounded(kind_of: Any) -> Any:
+    """Return the validator class with patterns that end and whole decimals that are integers."""
+    from jsonschema.validators import extend
+
+    checker = kind_of.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
+    return extend(kind_of, {"pattern": _pattern, "patternProperties": _pattern_properties}, type_checker=checker)
+
+
+def _is_number(_checker: Any, value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _is_integer(_checker: Any, value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite() and value == value.to_integral_value()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
+    from jsonschema.exceptions import ValidationError
+
+    if validator.is_type(instance, "string") and not search(pattern, instance):
+        yield ValidationError(f"{text_of(instance)!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
+    if not validator.is_type(instance, "object"):
+        return
+    for pattern, subschema in patterns.items():
+        for key, value in instance.items():
+            if search(pattern, key):
+                yield from validator.descend(value, subschema, path=key, schema_path=pattern)
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON data as jsonschema compares it exactly: floats as decimals, durations and times as text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if value is MISSING else text_of(value)
+
+
+def _first_line(problem: Exception) -> str:
+    lines = str(problem).strip().splitlines()
+    return lines[0][:_LONG] if lines else type(problem).__name__

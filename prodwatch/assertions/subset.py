@@ -1,0 +1,72 @@
+"""`includes`: an object holds the expected keys, a list holds the expected elements, each once, at any depth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prodwatch.assertions.compare import equal, freeze, kind
+from prodwatch.assertions.errors import UndecidableError
+
+MAX_PAIRS = 200_000
+"""Pairs of elements compared before giving up: two lists of some 450 objects each."""
+
+
+def includes(actual: Any, expected: Any) -> bool:
+    """Tell whether `expected` is a subset of `actual`."""
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        return all(key in actual and includes(actual[key], value) for key, value in expected.items())
+    if kind(expected) == kind(actual) == "array":
+        return not unmatched(expected, actual)
+    return equal(expected, actual)
+
+
+def unmatched(expected: Sequence[Any], actual: Sequence[Any]) -> list[Any]:
+    """Return the expected elements for which no element of `actual` is left."""
+    simple = [each for each in expected if kind(each) not in {"array", "object"}]
+    nested = [each for each in expected if kind(each) in {"array", "object"}]
+    available = Counter(freeze(each) for each in actual if kind(each) not in {"array", "object"})
+    left: list[Any] = []
+    for each in simple:
+        key = freeze(each)
+        if available[key] > 0:
+            available[key] -= 1
+        else:
+            left.append(each)
+    return left + _unmatched_nested(nested, [each for each in actual if kind(each) in {"array", "object"}])
+
+
+def _unmatched_nested(expected: list[Any], actual: list[Any]) -> list[Any]:
+    """Match each expected element with one of its own, re-arranging earlier matches where that helps."""
+    if len(expected) * len(actual) > MAX_PAIRS:
+        raise UndecidableError(
+            f"comparing {len(expected):,} expected with {len(actual):,} actual elements is too much for `includes`;"
+            " filter the list first, or use `equals unordered`"
+        )
+    fits = [[n for n, each in enumerate(actual) if includes(each, wanted)] for wanted in expected]
+    owner_of: dict[int, int] = {}
+    place_of: dict[int, int] = {}
+    return [each for n, each in enumerate(expected) if not _place(n, fits, owner_of, place_of)]
+
+
+def _place(start: int, fits: list[list[int]], owner_of: dict[int, int], place_of: dict[int, int]) -> bool:
+    """Find a place for one expected element along an alternating path, breadth first."""
+    came_from: dict[int, int] = {}
+    queue = [start]
+    for wanted in queue:
+        for place in fits[wanted]:
+            if place in came_from:
+                continue
+            came_from[place] = wanted
+            if place in owner_of:
+                queue.append(owner_of[place])
+                continue
+            while True:
+                owner = came_from[place]
+                previous = place_of.get(owner, -1)
+                owner_of[place], place_of[owner] = owner, place
+                if owner == start:
+                    return True
+                place = previous
+    return False

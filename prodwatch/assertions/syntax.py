@@ -1,0 +1,228 @@
+"""`<path> <operator> <value>`: text to Assertion and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from prodwatch.assertions.errors import AssertionSyntaxError, PathError
+from prodwatch.assertions.literals import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
+from prodwatch.assertions.operators import JSON_TYPES, OPERATORS, unfit_bounds, unfit_operand
+from prodwatch.assertions.path import Path, build
+from prodwatch.assertions.patterns import compile_pattern
+from prodwatch.assertions.scan import COMPARATORS, Scanner
+from prodwatch.assertions.show import text_of
+from prodwatch.assertions.values import ValueReader
+
+QUANTIFIERS = ("all", "any", "none")
+WITHOUT_VALUE = frozenset({"exists", "absent"})
+_QUANTIFIER = re.compile(r"[ \t\r\n]*(all|any|none)[ \t\r\n]+(?=[A-Za-z_\"'`\[({@$*])")
+_WORDS = re.compile(
+    r"not[ \t\r\n]+in|not[ \t\r\n]+contains|starts[ \t\r\n]+with|ends[ \t\r\n]+with|equals[ \t\r\n]+unordered"
+    r"|includes|in|between|contains|matches|is|exists|absent|satisfies"
+)
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_HINTS = {
+    "equals": "write `==`, or `equals unordered` for a list in any order",
+    "eq": "write `==`",
+    "like": "write `matches` with a regular expression",
+    "has": "write `contains`, `includes` or `exists`",
+    "not": "`not` goes with `in` and `contains`; otherwise use `!=`, `absent` or `none`",
+    "starts": "write `starts with`",
+    "ends": "write `ends with`",
+    "startswith": "write `starts with`",
+    "endswith": "write `ends with`",
+    "and": "write one assertion per claim, all of them must hold",
+    "or": "put alternatives in a list: `in [200, 201]`",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assertion:
+    """One claim about a document. Equal assertions print equally."""
+
+    source: str
+    """As written."""
+    holes: tuple[str, ...]
+    """Texts such as `${vars.id}`, in order of appearance; `evaluate` takes their values in this order."""
+    fields: frozenset[str]
+    """Leading fields of the document the path mentions."""
+    operator: str
+    quantifier: str
+    """`all`, `any`, `none`, or empty."""
+    path: Path
+    operand: Literal | None = field(repr=False)
+    """None for operators without a value; two bounds stand in a list."""
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, Assertion) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def render(self, holes: Holes = None) -> str:
+        """Return the canonical text, with the holes as written or filled."""
+        parts = [self.quantifier] if self.quantifier else []
+        parts += [self.path.render(holes), self.operator]
+        if self.operator == "between":
+            low, high = _bounds(self.operand)
+            parts += [low.render(holes), "and", high.render(holes)]
+        elif self.operand is not None:
+            parts.append(self.operand.value if self.operator == "is" else self.operand.render(holes))  # type: ignore[union-attr]
+        return " ".join(parts)
+
+    def expected(self, holes: Sequence[Any]) -> Any:
+        """Return the value to compare with; PathError when a hole cannot stand where it does."""
+        if self.operand is None:
+            return None
+        if self.operator == "matches" and isinstance(self.operand, TextTemplate):
+            return "".join(_literally(part, holes) for part in self.operand.parts)
+        return self.operand.fill(holes)
+
+
+def _literally(part: str | Hole, holes: Sequence[Any]) -> str:
+    """Return a part of a pattern: what a hole holds matches itself, whatever characters it has."""
+    return part if isinstance(part, str) else re.escape(text_of(holes[part.index]))
+
+
+@lru_cache(maxsize=8192)
+def parse(source: str) -> Assertion:
+    """Parse one assertion; AssertionSyntaxError with a sentence and a column when it is none."""
+    quantified = _QUANTIFIER.match(source)
+    if quantified:
+        try:
+            return _parse(source, quantified.end(), quantified[1])
+        except AssertionSyntaxError:
+            # `all == 3` and `none exists` speak of fields of that name.
+            plain = _field_named_as_quantifier(source)
+            if plain is not None:
+                return plain
+            raise
+    return _parse(source, 0, "")
+
+
+def _field_named_as_quantifier(source: str) -> Assertion | None:
+    try:
+        return _parse(source, 0, "")
+    except AssertionSyntaxError:
+        return None
+
+
+def _parse(source: str, start: int, quantifier: str) -> Assertion:
+    holes: list[str] = []
+    scan = Scanner(source, holes, assertion=True).scan(start)
+    in_path = len(holes)
+    if not scan.tokens:
+        raise AssertionSyntaxError("an assertion begins with a path, such as `status` or `json.items[0].id`", start + 1)
+    operator, position = _operator(source, scan.end)
+    path = build(source[scan.tokens[0].start : scan.end].rstrip(), scan, tuple(holes[:in_path]))
+    operand = _operand(source, position, operator, holes)
+    return Assertion(source, tuple(holes), path.fields, operator, quantifier, path, operand)
+
+
+def _operator(source: str, position: int) -> tuple[str, int]:
+    if position >= len(source):
+        raise AssertionSyntaxError(
+            "this claims nothing: an operator must follow the path, as in `json.ok == true` or `json.ok exists`",
+            len(source.rstrip()) + 1,
+        )
+    symbol = next((each for each in COMPARATORS if source.startswith(each, position)), None)
+    if symbol:
+        return symbol, position + len(symbol)
+    match = _WORDS.match(source, position)
+    following = source[match.end() : match.end() + 1] if match else ""
+    if match and not (following.isalnum() or following == "_"):
+        return " ".join(match[0].split()), match.end()
+    found = _WORD.match(source, position)
+    word = found[0] if found else source[position]
+    raise AssertionSyntaxError(f"`{word}` is no operator; {_hint(word)}", position + 1)
+
+
+def _hint(word: str) -> str:
+    from difflib import get_close_matches
+
+    if word.lower() in _HINTS:
+        return _HINTS[word.lower()]
+    close = get_close_matches(word.lower(), OPERATORS, 1)
+    return f"did you mean `{close[0]}`?" if close else f"operators are {', '.join(f'`{each}`' for each in OPERATORS)}"
+
+
+def _operand(source: str, position: int, operator: str, holes: list[str]) -> Literal | None:
+    reader = ValueReader(source, position, holes)
+    if operator in WITHOUT_VALUE:
+        reader.finish()
+        return None
+    if operator == "is":
+        return _type_name(reader)
+    reader.skip()
+    start = reader.position
+    if source.startswith("=", position) and operator in {"==", "!="}:
+        raise AssertionSyntaxError(f"`{operator}=` is no operator; write `{operator}`", position + 1)
+    value = reader.read()
+    if operator == "between":
+        value = _upper_bound(reader, value, start)
+    elif isinstance(value, Constant):
+        unfit = unfit_operand(operator, value.value)
+        if unfit:
+            raise AssertionSyntaxError(unfit, start + 1)
+        if operator == "matches":
+            _check_pattern(value.value, start)
+    elif operator == "matches" and isinstance(value, TextTemplate):
+        _check_pattern("".join(part if isinstance(part, str) else "x" for part in value.parts), start)
+    elif not isinstance(value, Hole) and (unfit := unfit_operand(operator, _shape(value))):
+        raise AssertionSyntaxError(unfit, start + 1)
+    reader.finish()
+    return value
+
+
+def _shape(value: Literal) -> Any:
+    """Return a stand-in of the same kind as a literal with holes in it."""
+    return {"TextTemplate": "x", "ListTemplate": ["x"], "ObjectTemplate": {"x": "x"}}.get(type(value).__name__)
+
+
+def _check_pattern(pattern: str, start: int) -> None:
+    try:
+        compile_pattern(pattern)
+    except PathError as problem:
+        raise AssertionSyntaxError(str(problem), start + 1) from None
+
+
+def _type_name(reader: ValueReader) -> Constant:
+    reader.skip()
+    start = reader.position
+    found = _WORD.match(reader.source, start)
+    word = found[0] if found else reader.source[start : start + 1]
+    if word not in JSON_TYPES:
+        hint = "; write `!= null`" if word == "not" else ""
+        raise AssertionSyntaxError(
+            f"`is` names a type ({', '.join(JSON_TYPES)}), and `{word}` is none{hint}"
+            if word
+            else f"`is` needs a type: {', '.join(JSON_TYPES)}",
+            start + 1,
+        )
+    reader.position += len(word)
+    reader.finish()
+    return Constant(word, word)
+
+
+def _upper_bound(reader: ValueReader, low: Literal, start: int) -> Literal:
+    if not reader.word("and"):
+        raise AssertionSyntaxError("`between` needs two values: between 1 and 5", reader.position + 1)
+    high = reader.read()
+    if isinstance(low, Constant) and isinstance(high, Constant):
+        unfit = unfit_bounds(low.value, high.value)
+        if unfit:
+            raise AssertionSyntaxError(unfit, start + 1)
+    return ListTemplate((low, high))
+
+
+def _bounds(operand: Literal | None) -> tuple[Literal, Literal]:
+    assert isinstance(operand, ListTemplate)
+    low, high = operand.items
+    return low, high
