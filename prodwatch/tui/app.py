@@ -1,0 +1,155 @@
+"""The application: it wires store, session and screens together and decides nothing about them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC
+from pathlib import PurePath
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from prodwatch.clock import Clock
+from prodwatch.store.store import Store
+from prodwatch.tui.deck import Deck, Preferences
+from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
+from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.session import Session, SessionFacts
+from prodwatch.tui.themes import FALLBACKS, THEMES
+
+_LOG = logging.getLogger(__name__)
+DEFAULT_PREFERENCES = Preferences()
+
+
+class ProdwatchApp(App[None]):
+    """The dashboard over `store`, fed by `session`."""
+
+    TITLE = "prodwatch"
+    CSS_PATH: ClassVar[str | PurePath | list[str | PurePath] | None] = "prodwatch.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*APP_BINDINGS]
+    DEFAULT_MODE = "overview"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        store: Store,
+        session: Session,
+        *,
+        environment: SessionFacts,
+        clock: Clock,
+        preferences: Preferences = DEFAULT_PREFERENCES,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.deck = Deck(
+            store=store,
+            clock=clock,
+            facts=environment,
+            preferences=preferences,
+            zone=None if preferences.local_time else UTC,
+        )
+        self.animation_level = "none"
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = preferences.theme if preferences.theme in self.available_themes else "prodwatch-dark"
+        self.set_keymap(dict(preferences.keymap))
+        for name in SCREENS:
+            self.add_mode(name, self._screen_maker(name))
+        self._verdict_seen: str | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give our tokens a meaning in themes that do not know them."""
+        return FALLBACKS
+
+    def _screen_maker(self, name: str) -> Callable[[], Screen[Any]]:
+        """Return what makes a screen when it is first asked for: until then its modules are not loaded."""
+
+        def make() -> Screen[Any]:
+            from prodwatch.tui.screens.overview import OverviewScreen
+
+            return {"overview": OverviewScreen}[name](self.deck)
+
+        return make
+
+    def on_mount(self) -> None:
+        """Start the clock of frames, and the session once the first picture stands."""
+        fps = self.deck.preferences.fps
+        if fps > 0:
+            self.set_interval(1 / fps, self.frame)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.work("start", self.session.start())
+
+    def frame(self) -> None:
+        """One tick: the screen on top follows the store."""
+        if isinstance(self.screen, DashScreen):
+            self.screen.frame()
+
+    def work(self, what: str, task: Coroutine[Any, Any, object], *, group: str = "session") -> None:
+        """Run `task` beside the app; what it raises is shown and logged, and the app goes on."""
+
+        async def guarded() -> None:
+            try:
+                await task
+            except Exception as error:  # noqa: BLE001 -- a broken intent must not take the dashboard with it
+                _LOG.exception("%s failed", what)
+                self.notify(f"{what}: {error}", severity="error", markup=False)
+
+        self.run_worker(guarded(), group=group, description=what, exit_on_error=False)
+
+    def open_check(self, check_id: str) -> None:
+        """Show one check."""
+        from prodwatch.tui.screens.check import CheckScreen
+
+        self.push_screen(CheckScreen(self.deck, check_id))
+
+    def rerun(self, check_ids: Sequence[str]) -> None:
+        """Run checks again, now."""
+        self.work("re-run", self.session.rerun(tuple(check_ids)), group="rerun")
+
+    def rerun_failed(self) -> None:
+        """Run again whatever is not green."""
+        self.work("re-run failed", self.session.rerun_failed(), group="rerun")
+
+    def copy(self, text: str | None, otherwise: str) -> None:
+        """Put `text` on the clipboard and say so, or say why there is nothing to copy."""
+        if not text:
+            self.notify(otherwise, markup=False, severity="warning", timeout=4)
+            return
+        self.copy_to_clipboard(text)
+        lines = text.count("\n") + 1
+        self.notify(f"copied {lines} {'line' if lines == 1 else 'lines'}", markup=False, timeout=2)
+
+    def action_show(self, name: str) -> None:
+        """Go to one of the numbered screens."""
+        self.switch_mode(name)
+
+    def action_pause(self) -> None:
+        """Let the display stand still, or follow again."""
+        self.deck.paused = not self.deck.paused
+        self.frame()
+
+    def action_switch_zone(self) -> None:
+        """Show times in UTC or in this machine's zone."""
+        self.deck.zone = None if self.deck.zone is UTC else UTC
+        self._redraw()
+
+    def action_switch_theme(self) -> None:
+        """Go from dark to light or back."""
+        dark, light = (theme.name for theme in THEMES)
+        self.theme = light if self.theme == dark else dark
+
+    def _redraw(self) -> None:
+        from prodwatch.tui.widgets.panel import Panel
+
+        for panel in self.screen.query(Panel):
+            panel.resync()
+        self.frame()
+
+    async def action_quit(self) -> None:
+        """Leave at once; whoever runs the app stops the session afterwards."""
+        self.exit()

@@ -1,0 +1,142 @@
+"""One line of a screen as pieces of text with a tone each, and columns that give way when it gets narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from prodwatch.text.sanitize import sanitize_line
+from prodwatch.views.states import Tone
+
+Piece = tuple[str, Tone]
+Line = Sequence[Piece]
+
+BLANK: Line = ()
+LIMIT_CELLS = 10_000
+
+
+def safe(text: str) -> str:
+    """Return `text` as one line that cannot steer the terminal, whatever the caller was given."""
+    return text if text.isprintable() and len(text) <= LIMIT_CELLS else sanitize_line(text, limit=LIMIT_CELLS)
+
+
+def cells(text: str) -> int:
+    """Return how many terminal cells `text` takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def width_of(line: Line) -> int:
+    """Return how many cells `line` takes."""
+    return sum(cells(text) for text, _ in line)
+
+
+def clip(text: str, width: int) -> str:
+    """Return `text` in at most `width` cells; what is cut ends in an ellipsis."""
+    if width <= 0:
+        return ""
+    if cells(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Return `text` in exactly `width` cells."""
+    cut = clip(safe(text), width)
+    space = " " * (width - cells(cut))
+    return space + cut if right else cut + space
+
+
+def clip_line(line: Line, width: int) -> Line:
+    """Return `line` in at most `width` cells."""
+    out: list[Piece] = []
+    left = width
+    for text, tone in line:
+        size = cells(text)
+        if size > left:
+            out.append((clip(text, left), tone))
+            break
+        out.append((text, tone))
+        left -= size
+    return out
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """Return `left` and `right` at the two ends of `width` cells; `left` gives way."""
+    room = width - width_of(right)
+    if room <= 0:
+        return clip_line(right, width)
+    cut = clip_line(left, room)
+    return (*cut, (" " * (room - width_of(cut)), Tone.PLAIN), *right)
+
+
+class Column(NamedTuple):
+    """One column of a table."""
+
+    name: str
+    title: str
+    width: int
+    """Cells it needs at least."""
+    grow: int = 0
+    """Share of the space left over."""
+    right: bool = False
+    drop: int = 0
+    """0: always shown; otherwise the higher goes first when it gets narrow."""
+
+
+class Fitted(NamedTuple):
+    """A column with the width it got."""
+
+    column: Column
+    width: int
+
+
+def fit(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fitted, ...]:
+    """Return the columns that find room in `width` cells, in order, spare cells given to those that grow."""
+    kept = list(columns)
+    while _needed(kept, gap) > width:
+        optional = [column for column in kept if column.drop]
+        if not optional:
+            break
+        kept.remove(max(optional, key=lambda column: column.drop))
+    spare = max(0, width - _needed(kept, gap))
+    shares = sum(column.grow for column in kept)
+    fitted = [Fitted(each, each.width + (spare * each.grow // shares if shares else 0)) for each in kept]
+    rest = width - sum(each.width for each in fitted) - gap * (len(fitted) - 1)
+    growing = [index for index, each in enumerate(fitted) if each.column.grow]
+    if rest and growing:
+        last = growing[-1]
+        fitted[last] = fitted[last]._replace(width=max(1, fitted[last].width + rest))
+    return tuple(fitted)
+
+
+def _needed(columns: Sequence[Column], gap: int) -> int:
+    return sum(column.width for column in columns) + gap * max(0, len(columns) - 1)
+
+
+def row(fitted: Sequence[Fitted], values: Mapping[str, Piece | Line], gap: int = 1) -> Line:
+    """Return one table row; a value is one piece or several."""
+    out: list[Piece] = []
+    for index, (column, width) in enumerate(fitted):
+        if index:
+            out.append((" " * gap, Tone.PLAIN))
+        value = values.get(column.name, ())
+        if len(value) == 2 and isinstance(value[0], str):
+            text, tone = value
+            out.append((pad(text, width, right=column.right), tone))  # type: ignore[arg-type] # a piece, by the test above
+        else:
+            pieces = clip_line(value, width)  # type: ignore[arg-type] # a line, by the test above
+            fill = (" " * (width - width_of(pieces)), Tone.PLAIN)
+            out.extend((fill, *pieces) if column.right else (*pieces, fill))
+    return out
+
+
+def head(fitted: Sequence[Fitted], gap: int = 1) -> Line:
+    """Return the row of column titles."""
+    return row(fitted, {each.column.name: (each.column.title, Tone.HEAD) for each in fitted}, gap)
+
+
+def text_of(line: Line) -> str:
+    """Return the line as plain text."""
+    return "".join(text for text, _ in line)

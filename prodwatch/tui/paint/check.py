@@ -1,0 +1,225 @@
+"""A check's parts as lines: assertions, phases, request, response, attempts, diagnostics, history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from textwrap import wrap
+
+from prodwatch.model.result import CheckResult, Exchange
+from prodwatch.model.status import Status
+from prodwatch.text.units import format_ms
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Line, Piece, pad, safe
+from prodwatch.tui.paint.bars import phase_lines, phase_width
+from prodwatch.views.check_detail import AssertionRow, CheckDetail, pretty
+from prodwatch.views.release import version_label
+from prodwatch.views.states import Tone, state_of
+from prodwatch.views.waterfall import phases_waterfall
+
+BODY_LINES = 400
+"""Most lines of one body; the rest is told as a number."""
+
+
+def assertion_lines(detail: CheckDetail, width: int, deck: Deck) -> list[Line]:
+    """Red first, each with what was expected and what came."""
+    lines: list[Line] = []
+    if detail.latest is None:
+        return [(("no round of this check has finished yet", Tone.DIM),)]
+    if detail.latest.message and detail.status is not Status.PASS:
+        tone = state_of(detail.status).tone
+        lines += [((part, tone),) for part in wrap(safe(detail.latest.message), max(20, width))]
+        lines.append(())
+    for each in detail.assertions:
+        lines += _assertion(each, width, deck)
+    if not detail.assertions:
+        lines.append((("this check has no assertions of its own", Tone.DIM),))
+    if detail.version:
+        lines.append((("  served by ", Tone.DIM), (version_label(detail.version), Tone.STRONG)))
+    if detail.latest.steps or detail.latest.cleanup:
+        lines += ((), (("steps", Tone.HEAD),), *_steps(detail.latest, deck))
+    return lines
+
+
+def _assertion(each: AssertionRow, width: int, deck: Deck) -> list[Line]:
+    status = {
+        True: Status.PASS,
+        False: Status.DEGRADED if each.severity == "warn" else Status.FAIL,
+        None: Status.INCONCLUSIVE,
+    }
+    state = state_of(status[each.ok])
+    where = f"{each.step}: " if each.step else ""
+    kind = f"  {each.severity}" if each.severity != "expect" else ""
+    first: list[Piece] = [
+        (f"{deck.glyph(state)} ", state.tone),
+        (f"{where}{each.expression}", Tone.PLAIN if each.ok else Tone.STRONG),
+        (kind, Tone.DIM),
+    ]
+    if each.ok:
+        if each.actual:
+            first.append((f"  {each.actual}", Tone.DIM))
+        return [first]
+    lines: list[Line] = [first]
+    if each.message:
+        lines += [(("    " + part, state.tone),) for part in wrap(safe(each.message), max(20, width - 4))]
+    lines.append((("    expected  ", Tone.DIM), (each.expected or "–", Tone.PLAIN)))
+    lines.append((("    actual    ", Tone.DIM), (each.actual or "–", Tone.PLAIN)))
+    lines += [((f"    {part}", _diff_tone(part)),) for part in each.diff]
+    return lines
+
+
+def _diff_tone(text: str) -> Tone:
+    return {"+": Tone.BAD, "-": Tone.GOOD}.get(text[:1], Tone.DIM)
+
+
+def _steps(latest: CheckResult, deck: Deck) -> list[Line]:
+    lines: list[Line] = []
+    for label, steps in (("", latest.steps), ("cleanup ", latest.cleanup)):
+        for step in steps:
+            state = state_of(step.status)
+            lines.append(
+                (
+                    (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
+                    (f"{label}{step.name}", Tone.PLAIN),
+                    (f"  {step.type}  {format_ms(step.duration_ms)}", Tone.DIM),
+                    (f"  {step.message}" if step.message else "", state.tone),
+                )
+            )
+            lines += [((f"    left over: {leftover}", Tone.WARN),) for leftover in step.leftovers]
+    return lines
+
+
+def phases(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+    """The request's phases as a waterfall, with the ids it sent."""
+    lines: list[Line] = []
+    measured = detail.phases_ms
+    if measured:
+        bars = phases_waterfall(measured, phase_width(width))
+        lines += phase_lines(bars, width, ascii_only=deck.preferences.ascii)
+    else:
+        lines.append((("no phases were measured: this type does not time its connection", Tone.DIM),))
+    lines.append(())
+    lines += [((pad("trace", 9), Tone.DIM), (each, Tone.PLAIN)) for each in detail.trace_ids]
+    lines += [((pad("request", 9), Tone.DIM), (each, Tone.PLAIN)) for each in detail.request_ids]
+    lines += [((pad(name, 9), Tone.DIM), (url, Tone.PLAIN)) for name, url in detail.links.items()]
+    if detail.latest:
+        lines.append(((pad("written", 9), Tone.DIM), (str(detail.latest.source), Tone.PLAIN)))
+    return lines
+
+
+def request(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+    """What was sent, and the same as a command."""
+    del width, deck
+    lines: list[Line] = []
+    for step, exchange in detail.exchanges:
+        lines += _step_title(step)
+        lines += _mapping(exchange.request)
+        lines += [((command, Tone.DIM),) for command in (exchange.curl, exchange.aws_cli) if command]
+        lines.append(())
+    return lines or [(("nothing was sent", Tone.DIM),)]
+
+
+def response(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+    """What came back."""
+    del width, deck
+    lines: list[Line] = []
+    for step, exchange in detail.exchanges:
+        lines += _step_title(step)
+        lines += _response(exchange)
+        lines.append(())
+    return lines or [(("nothing came back", Tone.DIM),)]
+
+
+def _response(exchange: Exchange) -> list[Line]:
+    body = exchange.response
+    lines = _mapping(body) if isinstance(body, dict) else _body(body)
+    if exchange.truncated:
+        lines.append((("the rest was cut: answers are kept up to a limit", Tone.WARN),))
+    return lines
+
+
+def _mapping(values: dict[str, object]) -> list[Line]:
+    lines: list[Line] = []
+    for name, value in values.items():
+        if name == "body":
+            lines += _body(value)
+        elif isinstance(value, dict):
+            lines += [((f"{key}: ", Tone.DIM), (str(each), Tone.PLAIN)) for key, each in value.items()]
+        else:
+            lines.append(((f"{name}: ", Tone.DIM), (str(value), Tone.STRONG)))
+    return lines
+
+
+def _body(value: object) -> list[Line]:
+    if value in (None, ""):
+        return []
+    lines = pretty(value)
+    shown: list[Line] = [((line, Tone.PLAIN),) for line in lines[:BODY_LINES]]
+    if len(lines) > BODY_LINES:
+        shown.append(((f"… and {len(lines) - BODY_LINES} more lines", Tone.DIM),))
+    return shown
+
+
+def _step_title(step: str | None) -> list[Line]:
+    return [((f"step {step}", Tone.HEAD),)] if step else []
+
+
+def attempts(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+    """Every request of retries, polls and holds."""
+    del width
+    lines: list[Line] = []
+    for each in detail.attempts:
+        state = state_of(each.attempt.status)
+        lines.append(
+            (
+                (f"{each.attempt.n:>3} ", Tone.DIM),
+                (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
+                (f"{each.attempt.kind:<8}", Tone.DIM),
+                (pad(format_ms(each.attempt.duration_ms), 9, right=True), Tone.PLAIN),
+                (f"  {each.step}" if each.step else "", Tone.DIM),
+                (f"  {each.attempt.message}" if each.attempt.message else "", Tone.PLAIN),
+            )
+        )
+    return lines or [(("one request, no retries", Tone.DIM),)]
+
+
+def diagnostics(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+    """What the diagnostics found that ran because this check is not green."""
+    lines: list[Line] = []
+    for each in detail.diagnostics:
+        state = state_of(each.status)
+        lines.append(
+            (
+                (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
+                (each.title, Tone.PLAIN),
+                (f"  {format_ms(each.duration_ms)}", Tone.DIM),
+            )
+        )
+        if each.message:
+            lines += [((f"    {part}", Tone.PLAIN),) for part in wrap(safe(each.message), max(20, width - 4))]
+    return lines or [(("no diagnostic ran: this check names none, or it is green", Tone.DIM),)]
+
+
+def history(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+    """Every round kept, newest first."""
+    del width
+    return [
+        (
+            (f"{deck.time(each.at)}  ", Tone.DIM),
+            (f"{deck.glyph(state_of(each.status))} {state_of(each.status).word:<6} ", state_of(each.status).tone),
+            (pad(format_ms(each.duration_ms), 9, right=True), Tone.PLAIN),
+            ("  flaky" if each.flaky else "", Tone.WARN),
+        )
+        for each in detail.history
+    ] or [(("no round has finished yet", Tone.DIM),)]
+
+
+Facet = Callable[[CheckDetail, int, Deck], Sequence[Line]]
+
+FACETS: dict[str, Facet] = {
+    "phases": phases,
+    "request": request,
+    "response": response,
+    "attempts": attempts,
+    "diagnostics": diagnostics,
+    "history": history,
+}

@@ -1,0 +1,1 @@
+"""One screen per question; each is loaded when first asked for."""

@@ -1,0 +1,55 @@
+"""What the dashboard asks of whoever feeds its store; it calls nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from prodwatch.model.signal import LogRecord, Trace
+
+
+class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change while the dashboard is open."""
+
+    environment: str
+    """The short name: `prod`."""
+    title: str
+    account: str | None = None
+    region: str | None = None
+    protected: bool = True
+    allow_writes: bool = False
+    mode: Literal["live", "replay", "triage", "demo"] = "live"
+    every_s: float = 30.0
+    """How often a check runs that does not say so itself."""
+    log_file: str | None = None
+    """Where the log with tracebacks is, told when something breaks."""
+
+
+class Session(Protocol):
+    """Feeds the store from the event loop of the app. Errors become statuses in the store, never exceptions."""
+
+    async def start(self) -> None:
+        """Begin to feed the store; called once, after the first paint. Returns when everything runs by itself."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop feeding and clean up; called once, after the terminal was given back."""
+        ...
+
+    async def rerun(self, check_ids: Sequence[str]) -> None:
+        """Run these checks once more, now; their events reach the store as always."""
+        ...
+
+    async def rerun_failed(self) -> None:
+        """Run every check once more whose latest round was not green."""
+        ...
+
+    async def fetch_trace(self, trace_id: str) -> Trace | None:
+        """Return the whole trace, None when X-Ray does not have it (yet)."""
+        ...
+
+    async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
+        """Return lines that carry any of the ids and are not in the store, in the order written."""
+        ...

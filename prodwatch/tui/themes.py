@@ -1,0 +1,56 @@
+"""Two themes of our own, and what every other theme needs to know of our tokens."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="prodwatch-dark",
+    primary="#6cb6ff",
+    secondary="#b083f0",
+    accent="#6cb6ff",
+    success="#4fb862",
+    warning="#d9a02c",
+    error="#f4564a",
+    foreground="#cdd5de",
+    background="#0e1217",
+    surface="#151b23",
+    panel="#1b232d",
+    dark=True,
+    variables={
+        "border": "#6cb6ff",
+        "border-blurred": "#333d49",
+        "cursor": "#24415f",
+        "cursor-blurred": "#1d2731",
+        "scrollbar": "#333d49",
+        "scrollbar-background": "#0e1217",
+    },
+)
+
+LIGHT = Theme(
+    name="prodwatch-light",
+    primary="#0a5dc2",
+    secondary="#7a3fd0",
+    accent="#0a5dc2",
+    success="#1a7f37",
+    warning="#8a5a00",
+    error="#c8201f",
+    foreground="#1f2730",
+    background="#fbfcfd",
+    surface="#f1f4f7",
+    panel="#e7ecf1",
+    dark=False,
+    variables={
+        "border": "#0a5dc2",
+        "border-blurred": "#c3cbd4",
+        "cursor": "#cfe3fb",
+        "cursor-blurred": "#e6ecf3",
+        "scrollbar": "#c3cbd4",
+        "scrollbar-background": "#fbfcfd",
+    },
+)
+
+THEMES = (DARK, LIGHT)
+
+FALLBACKS = {"cursor": "$primary 35%", "cursor-blurred": "$primary 15%"}
+"""Our tokens in terms of everybody's, for themes that do not know them."""

@@ -1,0 +1,1 @@
+"""Widgets that draw lines: no child widgets per row, no messages per record, no markup."""

@@ -1,0 +1,55 @@
+"""Fixed lines above and below the panels: who we look at, the release, the verdict, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.geometry import Size
+from textual.strip import Strip
+
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Line
+from prodwatch.tui.widgets.painter import Painter
+
+
+class Bar(Painter, can_focus=False):
+    """A few lines without scrolling; `frame` redraws when the lines changed."""
+
+    DEFAULT_CSS = """
+    Bar { height: 1; background: $background; }
+    """
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id, classes=classes)
+        self.deck = deck
+        self._lines: Sequence[Line] = ()
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return what to show in `width` cells."""
+        raise NotImplementedError
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return how many lines there are, for `height: auto`."""
+        del container, viewport
+        return max(1, len(self.lines(width)))
+
+    def frame(self) -> None:
+        """Redraw when something changed."""
+        if not self.display or not self.size.width:
+            return
+        lines = self.lines(self.size.width)
+        if lines != self._lines:
+            grown = len(lines) != len(self._lines)
+            self._lines = lines
+            self.refresh(layout=grown)
+
+    def on_resize(self) -> None:
+        """Fit the lines to the new width."""
+        self._lines = self.lines(self.size.width)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw line `y`."""
+        width = self.size.width
+        line = self._lines[y] if y < len(self._lines) else ()
+        return self.paint(line, self.rich_style).crop_extend(0, width, self.rich_style)

@@ -1,0 +1,132 @@
+"""The check grid: failures first, one row each, quiet where all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from prodwatch.model.status import Status
+from prodwatch.store.store import Topic
+from prodwatch.text.units import format_age, format_ms
+from prodwatch.tui.line import Column, Line, Piece, fit, row
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
+from prodwatch.views.states import STATES, WAITING, Tone, state_of
+
+_COLUMNS = (
+    Column("state", "", 8),
+    Column("title", "check", 14, grow=2),
+    Column("reason", "reason", 30, grow=4, drop=9),
+    Column("owner", "owner", 9, drop=8),
+    Column("outcomes", "last rounds", 12, drop=4),
+    Column("latency", "took", 8, right=True, drop=3),
+    Column("age", "age", 4, right=True, drop=2),
+)
+_SORTS: tuple[CheckSort, ...] = ("status", "name", "latency", "age")
+
+
+class CheckGridPanel(Panel):
+    """Rows are check ids; opening one shows the check."""
+
+    TOPICS = (Topic.CHECKS,)
+    TITLE = "Checks"
+    HELP = (
+        "Every check with its latest outcome. Red comes first; green stays quiet. A dim row marked old has no fresh "
+        "result. Enter opens a check, r runs it again, R runs everything again that is not green, s changes the order."
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        self._grid = CheckGrid(rows=(), counts={}, waiting=0, every_s=None)
+        self.sort: CheckSort = "status"
+        self.needle = ""
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
+
+    def sync(self) -> None:
+        """Take the grid from the store."""
+        deck = self.deck
+        self._grid = check_grid(deck.store, deck.now(), every_s=deck.facts.every_s, sort=self.sort, needle=self.needle)
+        self.set_title(f"Checks  {self._counts()}")
+        book = deck.store.checks
+        every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s else ""
+        running = f"{book.done} of {book.total} done" if book.total and book.done < book.total else ""
+        order = "" if self.sort == "status" else f"by {self.sort}"
+        self.set_subtitle(
+            " · ".join(part for part in (order, running, f"{len(self._grid.rows)} {every}".strip()) if part)
+        )
+        self.rows_changed()
+        self.ensure_cursor()
+
+    def _counts(self) -> str:
+        signs = [
+            f"{count} {self.deck.glyph(STATES[status])}"
+            for status in STATES
+            if (count := self._grid.counts.get(status, 0))
+        ]
+        if self._grid.waiting:
+            signs.append(f"{self._grid.waiting} {self.deck.glyph(WAITING)}")
+        return "  ".join(signs)
+
+    def cycle_sort(self) -> CheckSort:
+        """Go to the next order; return it."""
+        self.sort = _SORTS[(_SORTS.index(self.sort) + 1) % len(_SORTS)]
+        self.resync()
+        return self.sort
+
+    def row_count(self) -> int:
+        """Return how many checks are shown."""
+        return len(self._grid.rows)
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the check's id."""
+        return self._grid.rows[index].id
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one check."""
+        each = self._grid.rows[index]
+        return row(fit(_COLUMNS, width), check_cells(each, self.deck.glyph))
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say what to do."""
+        del width
+        if self.needle:
+            return ((("no check matches the filter; esc clears it", Tone.DIM),),)
+        return (
+            (("No checks are defined for this environment.", Tone.PLAIN),),
+            (("Write one under checks/, or run: prodwatch init", Tone.DIM),),
+        )
+
+
+def check_cells(each: CheckRow, glyph: object) -> dict[str, Piece | Line]:
+    """Return the cells of one check's row."""
+    assert callable(glyph)
+    state = state_of(each.status, running=each.running)
+    quiet = each.status in (Status.PASS, Status.SKIPPED, None)
+    title_tone = Tone.DIM if each.stale or each.kind != "smoke" else (Tone.PLAIN if quiet else Tone.STRONG)
+    sign = f"{glyph(state)} {state.word}"
+    outcomes = [(str(glyph(STATES[status])), _outcome_tone(status)) for status in each.outcomes]
+    marks = "".join(f" {flag}" for flag in each.flags if flag in {"flaky", "unattested", "advisory", "muted"})
+    title: list[Piece] = [(each.title, title_tone)]
+    if each.running and each.status is not None:
+        title.append((" …", Tone.RUNNING))
+    if marks:
+        title.append((marks, Tone.DIM))
+    if each.kind != "smoke":
+        title.append((" diagnostic", Tone.DIM))
+    return {
+        "state": (sign, Tone.DIM if each.stale else state.tone),
+        "title": title,
+        "reason": ("" if each.status is Status.PASS else each.message or "", Tone.PLAIN),
+        "owner": (each.owner or "", Tone.DIM),
+        "outcomes": outcomes,
+        "latency": (
+            format_ms(each.latency_ms) if each.latency_ms is not None else "",
+            Tone.DIM if quiet else Tone.PLAIN,
+        ),
+        "age": (
+            ("old" if each.stale else format_age(each.age_s)) if each.age_s is not None else "",
+            Tone.WARN if each.stale else Tone.DIM,
+        ),
+    }
+
+
+def _outcome_tone(status: Status) -> Tone:
+    return Tone.DIM if status is Status.PASS else STATES[status].tone

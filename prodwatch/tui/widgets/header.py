@@ -1,0 +1,71 @@
+"""The top line: which environment this is, whose account, whether signals flow, what it costs, what time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prodwatch.model.signal import SourcePhase
+from prodwatch.tui.line import Line, Piece, spread, width_of
+from prodwatch.tui.widgets.bar import Bar
+from prodwatch.views.states import SOURCE_STATES, Tone
+
+_TROUBLE = (
+    SourcePhase.DENIED,
+    SourcePhase.EXPIRED,
+    SourcePhase.FAILED,
+    SourcePhase.STOPPED,
+    SourcePhase.THROTTLED,
+    SourcePhase.BEHIND,
+)
+
+
+class Header(Bar):
+    """Gives way from the middle: the environment and the clock stay longest."""
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return the line."""
+        facts = self.deck.facts
+        badge = facts.environment.upper()
+        tone = Tone.BAD if facts.protected else Tone.STRONG
+        bar = "|" if self.deck.preferences.ascii else "▎"
+        left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar}", tone), (f" {facts.title}", Tone.PLAIN)]
+        right = [
+            *self._signals(),
+            (f"   {self.deck.time(self.deck.now())} {self.deck.zone_name} ", Tone.PLAIN),
+        ]
+        usage = self.deck.store.usage
+        optional: list[Piece] = [
+            (f"   cost ${usage.cost_usd:.3f}", Tone.DIM),
+            (f"   {self._where()}", Tone.DIM),
+        ]
+        for piece in optional:
+            if width_of(left) + width_of(right) + len(piece[0]) + 2 <= width:
+                if piece[0].startswith("   cost"):
+                    right.insert(-1, piece)
+                else:
+                    left.append(piece)
+        return (spread(left, right, width),)
+
+    def _where(self) -> str:
+        facts = self.deck.facts
+        account = f"{facts.account[:4]}…{facts.account[-4:]}" if facts.account else None
+        access = "writes allowed" if facts.allow_writes else "read-only"
+        return " · ".join(part for part in (facts.region, account, access) if part)
+
+    def _signals(self) -> list[Piece]:
+        if self.deck.paused:
+            sign = "||" if self.deck.preferences.ascii else "⏸"
+            return [(f"{sign} display paused", Tone.WARN)]
+        statuses = list(self.deck.store.sources.values())
+        if not statuses:
+            return [("… starting", Tone.RUNNING)]
+        bad = [each for each in statuses if each.phase in _TROUBLE]
+        if bad:
+            state = SOURCE_STATES[bad[0].phase]
+            more = f" +{len(bad) - 1}" if len(bad) > 1 else ""
+            return [(f"{self.deck.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
+        if self.deck.facts.mode == "replay":
+            return [("replay", Tone.ACCENT)]
+        starting = sum(each.phase is SourcePhase.STARTING for each in statuses)
+        state = SOURCE_STATES[SourcePhase.STARTING if starting == len(statuses) else SourcePhase.LIVE]
+        return [(f"{self.deck.glyph(state)} {state.word}", state.tone)]

@@ -1,0 +1,286 @@
+"""A scrolling list of one-line rows with a cursor that stays on its row's key, whatever happens around it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding
+from textual.cache import LRUCache
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import var
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from prodwatch.tui.line import Line, text_of
+from prodwatch.tui.widgets.painter import Painter
+
+CACHED_STRIPS = 1024
+
+
+class LineView(Painter, ScrollView, can_focus=True):
+    """Draws only the rows on screen. Subclasses give rows; keys, mouse, cursor and copying are here."""
+
+    BINDINGS = [
+        Binding("down,j", "move(1)", "down", show=False, id="list.down"),
+        Binding("up,k", "move(-1)", "up", show=False, id="list.up"),
+        Binding("ctrl+d,pagedown", "page(1)", "page down", show=False, id="list.page-down"),
+        Binding("ctrl+u,pageup", "page(-1)", "page up", show=False, id="list.page-up"),
+        Binding("g,home", "edge(0)", "first", show=False, id="list.first"),
+        Binding("G,end", "edge(1)", "last", show=False, id="list.last"),
+        Binding("left,h", "sideways(-8)", "scroll left", show=False, id="list.left"),
+        Binding("right,l", "sideways(8)", "scroll right", show=False, id="list.right"),
+        Binding("enter", "open", "open", id="list.open"),
+    ]
+
+    DEFAULT_CSS = """
+    LineView {
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 1;
+        overflow-x: hidden;
+    }
+    """
+
+    cursor_key: var[Hashable | None] = var(None, init=False)
+    """Key of the row under the cursor, None when there is none."""
+
+    class Moved(Message):
+        """The cursor went to another row."""
+
+        def __init__(self, view: LineView, key: Hashable) -> None:
+            super().__init__()
+            self.view = view
+            self.key = key
+
+        @property
+        def control(self) -> LineView:
+            """The list it happened in."""
+            return self.view
+
+    class Opened(Message):
+        """A row was asked to be opened."""
+
+        def __init__(self, view: LineView, key: Hashable) -> None:
+            super().__init__()
+            self.view = view
+            self.key = key
+
+        @property
+        def control(self) -> LineView:
+            """The list it happened in."""
+            return self.view
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id, classes=classes)
+        self._strips: LRUCache[tuple[Hashable, ...], Strip] = LRUCache(CACHED_STRIPS)
+        self.generation = 0
+        """Grows whenever rows may look different; part of the cache key."""
+
+    # What a subclass gives
+
+    def row_count(self) -> int:
+        """Return how many rows there are."""
+        raise NotImplementedError
+
+    def row_key(self, index: int) -> Hashable:
+        """Return what stays the same about row `index` when rows move."""
+        raise NotImplementedError
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Return row `index` for `width` cells."""
+        raise NotImplementedError
+
+    def index_of(self, key: Hashable) -> int | None:
+        """Return where the row with `key` is now, None when it is gone."""
+        return next((index for index in range(self.row_count()) if self.row_key(index) == key), None)
+
+    def head_lines(self, width: int) -> Sequence[Line]:  # noqa: ARG002 -- subclasses use it
+        """Return lines that stay on top."""
+        return ()
+
+    def empty_lines(self, width: int) -> Sequence[Line]:  # noqa: ARG002 -- subclasses use it
+        """Return what is shown when there are no rows."""
+        return ()
+
+    def content_width(self) -> int:
+        """Return how wide rows are; more than the view scrolls sideways."""
+        return self.size.width
+
+    @property
+    def selectable(self) -> bool:
+        """Whether there is a cursor."""
+        return True
+
+    # Drawing
+
+    def rows_changed(self) -> None:
+        """Redraw after rows changed; the cursor follows its key, else stays where it was."""
+        self.generation += 1
+        self.fit_height()
+        self.refresh()
+
+    def fit_height(self) -> None:
+        """Tell Textual how much there is to scroll; a change costs a layout, so only when it changed."""
+        size = Size(self.content_width(), self.row_count() + len(self.head_lines(self.size.width)))
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def notify_style_update(self) -> None:
+        """Forget strips when the theme or a class changed."""
+        super().notify_style_update()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw screen line `y` of this widget."""
+        width = self.size.width
+        base = self.rich_style
+        heads = self.head_lines(width)
+        if y < len(heads):
+            return self.paint(heads[y], base).crop_extend(0, width, base)
+        if not self.row_count():
+            lines = self.empty_lines(width)
+            line = lines[y - len(heads)] if y - len(heads) < len(lines) else ()
+            return self.paint(line, base).crop_extend(0, width, base)
+        index = y - len(heads) + self.scroll_offset.y
+        if index >= self.row_count():
+            return Strip.blank(width, base)
+        return self._row_strip(index, width, base).apply_offsets(self.scroll_offset.x, index)
+
+    def _row_strip(self, index: int, width: int, base: Style) -> Strip:
+        scroll_x = self.scroll_offset.x
+        row_key = self.row_key(index)
+        cursor = self._cursor_look(row_key)
+        span = self.text_selection.get_span(index) if self.text_selection else None
+        cache_key = (row_key, self.generation, scroll_x, width, cursor, span)
+        strip = self._strips.get(cache_key)
+        if strip is None:
+            background = base + self.style_of(cursor) if cursor else base
+            strip = self.paint(self.row_line(index, width), background)
+            if span is not None:
+                strip = self._with_selection(strip, span)
+            strip = strip.crop_extend(scroll_x, scroll_x + width, background)
+            self._strips[cache_key] = strip
+        return strip
+
+    def _cursor_look(self, row_key: Hashable) -> str:
+        if not self.selectable or row_key != self.cursor_key:
+            return ""
+        return "cursor" if self.has_focus else "cursor-blurred"
+
+    def _with_selection(self, strip: Strip, span: tuple[int, int]) -> Strip:
+        start = strip.index_to_cell_position(span[0])
+        stop = strip.cell_length if span[1] == -1 else strip.index_to_cell_position(span[1])
+        style = self.screen.get_component_rich_style("screen--selection")
+        inside = strip.crop(start, stop).apply_style(style)
+        return Strip.join((strip.crop(0, start), inside, strip.crop(stop, strip.cell_length)))
+
+    # Copying with the mouse
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Return the text the user marked."""
+        width = self.size.width
+        text = "\n".join(text_of(self.row_line(index, width)).rstrip() for index in range(self.row_count()))
+        return selection.extract(text), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002 -- Textual's signature
+        """Redraw what was marked or unmarked."""
+        self.refresh()
+
+    # Cursor
+
+    @property
+    def cursor_index(self) -> int | None:
+        """Where the cursor is now."""
+        return None if self.cursor_key is None else self.index_of(self.cursor_key)
+
+    def watch_cursor_key(self, old: Hashable | None, new: Hashable | None) -> None:
+        """Redraw the two rows and tell whoever listens."""
+        for key in (old, new):
+            index = None if key is None else self.index_of(key)
+            if index is not None:
+                self.refresh_line(index + len(self.head_lines(self.size.width)))
+        if new is not None:
+            self.post_message(self.Moved(self, new))
+
+    def ensure_cursor(self) -> None:
+        """Put the cursor on the first row when it has none or its row is gone."""
+        if self.selectable and self.row_count() and self.cursor_index is None:
+            self.cursor_key = self.row_key(0)
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on row `index`, as near as there is one, and bring it into view."""
+        count = self.row_count()
+        if not count:
+            return
+        index = min(max(0, index), count - 1)
+        if self.selectable:
+            self.cursor_key = self.row_key(index)
+        self.show_row(index)
+
+    def show_row(self, index: int) -> None:
+        """Scroll just enough to have row `index` on screen."""
+        room = max(1, self.size.height - len(self.head_lines(self.size.width)))
+        top = self.scroll_offset.y
+        if index < top:
+            self.scroll_to(y=index, animate=False)
+        elif index >= top + room:
+            self.scroll_to(y=index - room + 1, animate=False)
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows, or scroll when there is none."""
+        if not self.selectable:
+            self.scroll_to(y=self.scroll_offset.y + rows, animate=False)
+            return
+        index = self.cursor_index
+        self.move_to(0 if index is None else index + rows)
+
+    def action_page(self, pages: int) -> None:
+        """Move by half a page, as vi does."""
+        self.action_move(pages * max(1, self.size.height // 2))
+
+    def action_edge(self, end: int) -> None:
+        """Go to the first row (0) or the last (1)."""
+        if self.selectable:
+            self.move_to(self.row_count() - 1 if end else 0)
+        else:
+            self.scroll_to(y=self.max_scroll_y if end else 0, animate=False)
+
+    def action_sideways(self, columns: int) -> None:
+        """Scroll left or right."""
+        self.scroll_to(x=self.scroll_offset.x + columns, animate=False)
+
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        index = self.cursor_index
+        if index is not None and self.cursor_key is not None:
+            self.post_message(self.Opened(self, self.cursor_key))
+
+    def on_click(self, event: events.Click) -> None:
+        """One click selects, two open."""
+        offset = event.get_content_offset(self)
+        if offset is None or not self.selectable:
+            return
+        index = offset.y - len(self.head_lines(self.size.width)) + self.scroll_offset.y
+        if 0 <= index < self.row_count() and offset.y >= len(self.head_lines(self.size.width)):
+            self.cursor_key = self.row_key(index)
+            if event.chain == 2:
+                self.action_open()
+
+    def on_focus(self) -> None:
+        """Show which row the keys act on."""
+        self.ensure_cursor()
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Show that keys act elsewhere now."""
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Fit rows to the new width."""
+        self.rows_changed()
+        index = self.cursor_index
+        if index is not None:
+            self.show_row(index)

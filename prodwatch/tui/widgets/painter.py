@@ -1,0 +1,71 @@
+"""Lines of pieces become strips of styled cells; the only place where text meets the terminal."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from prodwatch.tui.line import Line, cells, safe
+from prodwatch.views.states import Tone
+
+
+class Painter(Widget):
+    """Gives a widget its tones as component classes, so that themes decide colours."""
+
+    COMPONENT_CLASSES = {f"tone--{tone}" for tone in Tone} | {"tone--cursor", "tone--cursor-blurred"}
+
+    DEFAULT_CSS = """
+    Painter {
+        & > .tone--good { color: $text-success; }
+        & > .tone--bad { color: $text-error; text-style: bold; }
+        & > .tone--warn { color: $text-warning; }
+        & > .tone--unknown { color: $text-secondary; }
+        & > .tone--running { color: $text-muted; }
+        & > .tone--plain { color: $foreground; }
+        & > .tone--dim { color: $text-muted; }
+        & > .tone--strong { color: $foreground; text-style: bold; }
+        & > .tone--accent { color: $text-accent; }
+        & > .tone--head { color: $text-muted; }
+        & > .tone--old { color: $text-muted; }
+        & > .tone--new { color: $foreground; }
+        & > .tone--mark { color: $text-accent; }
+        & > .tone--hit { color: $background; background: $warning; }
+        & > .tone--cursor { background: $cursor; }
+        & > .tone--cursor-blurred { background: $cursor-blurred; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id, classes=classes)
+        self._tones: dict[str, Style] = {}
+
+    def notify_style_update(self) -> None:
+        """Forget styles when the theme or a class changed."""
+        super().notify_style_update()
+        self._tones.clear()
+
+    def style_of(self, tone: str) -> Style:
+        """Return the style of a tone; without a background, so that the cursor's shows through."""
+        style = self._tones.get(tone)
+        if style is None:
+            full = self.get_component_rich_style(f"tone--{tone}")
+            if tone in {Tone.HIT, "cursor", "cursor-blurred"}:
+                style = full
+            else:
+                style = Style(
+                    color=full.color, bold=full.bold, dim=full.dim, italic=full.italic, underline=full.underline
+                )
+            self._tones[tone] = style
+        return style
+
+    def paint(self, line: Line, background: Style) -> Strip:
+        """Return `line` as a strip; text that could steer a terminal is made visible first."""
+        segments = []
+        width = 0
+        for raw, tone in line:
+            text = safe(raw)
+            segments.append(Segment(text, background + self.style_of(tone)))
+            width += cells(text)
+        return Strip(segments, width)

@@ -1,0 +1,87 @@
+"""A bordered list over the store: it syncs when its topics changed, says how fresh it is, and never blocks."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from prodwatch.store.store import Topic
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import safe
+from prodwatch.tui.widgets.line_view import LineView
+
+SECOND_FRAMES = 10
+
+
+class Panel(LineView):
+    """Subclasses name their topics and rebuild their rows in `sync`."""
+
+    TOPICS: tuple[Topic, ...] = ()
+    FRAMES = 5
+    """Frames between two syncs at least: 5 is twice a second at the usual pace."""
+    AGES = True
+    """Whether what is shown grows old by itself, so that a redraw each second is due."""
+    TITLE = ""
+
+    DEFAULT_CSS = """
+    Panel {
+        border: round $border-blurred;
+        border-title-color: $foreground;
+        border-title-style: bold;
+        border-subtitle-color: $text-muted;
+        padding: 0;
+        background: $background;
+        &:focus { border: round $border; }
+        &.-stale { text-opacity: 60%; }
+    }
+    """
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id, classes=classes)
+        self.deck = deck
+        self._seen: tuple[int, ...] | None = None
+        self._idle_frames = self.FRAMES
+        self.set_title(self.TITLE)
+
+    def sync(self) -> None:
+        """Rebuild rows from the store; called only when visible."""
+        raise NotImplementedError
+
+    def frame(self) -> None:
+        """Look whether anything is due; called at the app's pace."""
+        self._idle_frames += 1
+        if self._idle_frames < self.FRAMES or not self.is_drawn or self.deck.paused:
+            return
+        revisions = tuple(self.deck.store.revision(topic) for topic in self.TOPICS)
+        aged = self.AGES and self._idle_frames >= SECOND_FRAMES
+        if revisions == self._seen and not aged:
+            return
+        self._idle_frames = 0
+        self._seen = revisions
+        self.sync()
+
+    def resync(self) -> None:
+        """Sync at once, because the user changed how things are shown."""
+        self._seen = tuple(self.deck.store.revision(topic) for topic in self.TOPICS)
+        if self.is_drawn:
+            self.sync()
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anybody can see it."""
+        return self.display and self.is_attached and self.size.height > 0
+
+    def on_mount(self) -> None:
+        """Show something on the first paint."""
+        self.call_after_refresh(self.resync)
+
+    def set_title(self, text: str) -> None:
+        """Name the panel; never markup."""
+        title = Content(safe(text))
+        if title != self.border_title:
+            self.border_title = title
+
+    def set_subtitle(self, text: str) -> None:
+        """Say how fresh and how complete it is; never markup."""
+        subtitle = Content(safe(text))
+        if subtitle != self.border_subtitle:
+            self.border_subtitle = subtitle

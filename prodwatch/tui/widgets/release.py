@@ -1,0 +1,58 @@
+"""The release line: weights as two bars, phase, clock, next shift. Versions differ by label and line, not colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prodwatch.model.signal import ReleasePhase
+from prodwatch.tui.line import Line, Piece, cells, clip_line, width_of
+from prodwatch.tui.widgets.bar import Bar
+from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label
+from prodwatch.views.states import Tone
+from prodwatch.views.verdict import clock_text
+
+
+class ReleaseBar(Bar):
+    """One line; in triage it says that nothing is being released."""
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return the line."""
+        header = release_header(self.deck.store, self.deck.now())
+        if header is None:
+            return (((" no release is under way", Tone.DIM),),)
+        right = self._right(header)
+        left: list[Piece] = [(f" {header.function}  ", Tone.STRONG)]
+        room = (
+            width - width_of(left) - width_of(right) - sum(_label_cells(s.version, s.weight) for s in header.shares) - 2
+        )
+        return (clip_line([*left, *self._bars(header, room), *right], width),)
+
+    def _bars(self, header: ReleaseHeader, room: int) -> list[Piece]:
+        pieces: list[Piece] = []
+        plain = self.deck.preferences.ascii
+        space = max(0, room)
+        for share in header.shares:
+            tone = Tone.STRONG if share.new else Tone.PLAIN
+            sign = ("=" if share.new else "-") if plain else ("━" if share.new else "─")
+            count = min(space, max(1, round(share.weight * space))) if share.weight and space else 0
+            label = f"{version_label(share.version)} {share.weight * 100:.0f} % "
+            pieces += [(label, tone), (sign * count, tone), ("  ", Tone.PLAIN)]
+        return pieces
+
+    def _right(self, header: ReleaseHeader) -> list[Piece]:
+        tone = Tone.BAD if header.phase in WENT_WRONG else Tone.STRONG
+        pieces: list[Piece] = [(f"{header.phase}", tone)]
+        if header.cause:
+            pieces.append((f": {header.cause}", Tone.PLAIN))
+        if header.elapsed_s is not None and header.phase is not ReleasePhase.NONE:
+            pieces.append((f"  T+{clock_text(header.elapsed_s)}", Tone.PLAIN))
+        if header.next_shift_s is not None:
+            text = f"shift in {clock_text(header.next_shift_s)}" if header.next_shift_s > 0 else "shift is due"
+            pieces.append((f"  {text}", Tone.PLAIN))
+        if header.others > 0:
+            pieces.append((f"  +{header.others} more", Tone.DIM))
+        return [*pieces, (" ", Tone.PLAIN)]
+
+
+def _label_cells(version: str, weight: float) -> int:
+    return cells(f"{version_label(version)} {weight * 100:.0f} % ") + 2

@@ -1,0 +1,75 @@
+"""The verdict in words, in a box that takes the colour of the status and always says the word as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from prodwatch.model.result import VerdictStatus
+from prodwatch.tui.line import Line, clip
+from prodwatch.tui.widgets.bar import Bar
+from prodwatch.views.states import Tone
+from prodwatch.views.verdict import VerdictLine, verdict_line
+
+_LOOKS: dict[VerdictStatus, tuple[str, str, str]] = {
+    "pass": ("✔", "+", "-good"),
+    "degraded": ("!", "!", "-warn"),
+    "fail": ("✘", "x", "-bad"),
+    "error": ("⊘", "E", "-unknown"),
+    "inconclusive": ("?", "?", "-unknown"),
+    "empty": ("?", "?", "-unknown"),
+    "aborted": ("■", "#", "-unknown"),
+}
+
+
+class VerdictBox(Bar):
+    """Two to three lines: the most important reasons first, then what it rests on and what comes next."""
+
+    DEFAULT_CSS = """
+    VerdictBox {
+        border: round $border-blurred;
+        border-title-style: bold;
+        height: 4;
+        padding: 0 1;
+        &.-good { border: round $success; border-title-color: $text-success; }
+        &.-warn { border: round $warning; border-title-color: $text-warning; }
+        &.-bad { border: round $error; border-title-color: $text-error; }
+        &.-unknown { border: round $secondary; border-title-color: $text-secondary; }
+    }
+    """
+
+    def frame(self) -> None:
+        """Redraw when the verdict changed."""
+        verdict = self._verdict()
+        glyph, plain, look = _LOOKS[verdict.status]
+        sign = plain if self.deck.preferences.ascii else glyph
+        title = Content(f"{sign} {verdict.title}")
+        if title != self.border_title:
+            self.border_title = title
+            for _, _, name in _LOOKS.values():
+                self.set_class(name == look, name)
+        since = f"since {self.deck.time(verdict.since)}" if verdict.since else ""
+        subtitle = Content(" · ".join(part for part in (since, verdict.outlook) if part))
+        if subtitle != self.border_subtitle:
+            self.border_subtitle = subtitle
+        super().frame()
+
+    def _verdict(self) -> VerdictLine:
+        return verdict_line(self.deck.store, self.deck.now(), every_s=self.deck.facts.every_s)
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return as many reasons as there is room for; the last line says how many more there are."""
+        verdict = self._verdict()
+        room = max(1, (self.size.height or 2))
+        texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
+        if verdict.evidence:
+            texts.append((verdict.evidence, Tone.DIM))
+        shown = texts[:room]
+        left = len(verdict.reasons) - len(shown)
+        lines: list[Line] = [((clip(text, width), tone),) for text, tone in shown]
+        if left > 0:
+            suffix = f" · and {left} more"
+            text, tone = shown[-1]
+            lines[-1] = ((clip(text, width - len(suffix)), tone), (suffix, Tone.DIM))
+        return lines

@@ -1,0 +1,163 @@
+"""One check, opened: what it asked, got and expected, and every id by which the request can be found again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from prodwatch.model.result import AssertionResult, AttemptResult, CheckResult, Exchange, StepResult
+from prodwatch.model.status import Status
+from prodwatch.store.checks import CheckTrack, Outcome
+from prodwatch.store.store import Store
+
+
+class AssertionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One assertion with what people compare."""
+
+    step: str | None
+    """The flow's step it belongs to."""
+    expression: str
+    ok: bool | None
+    severity: str
+    actual: str
+    expected: str
+    message: str | None
+    diff: tuple[str, ...]
+
+
+class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a retry, poll or hold."""
+
+    step: str | None
+    attempt: AttemptResult
+
+
+class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the check's screen shows, apart from its trace and log lines."""
+
+    id: str
+    title: str
+    status: Status | None
+    running: bool
+    since: datetime | None
+    streak: int
+    rounds: int
+    latest: CheckResult | None
+    assertions: tuple[AssertionRow, ...]
+    """Red first, then undecidable, then as written."""
+    attempts: tuple[AttemptRow, ...]
+    exchanges: tuple[tuple[str | None, Exchange], ...]
+    """(step, exchange) in the order sent."""
+    diagnostics: tuple[CheckResult, ...]
+    history: tuple[Outcome, ...]
+    """Newest first."""
+    trace_ids: tuple[str, ...]
+    request_ids: tuple[str, ...]
+    version: str | None
+    links: dict[str, str]
+
+    @property
+    def phases_ms(self) -> dict[str, float]:
+        """Phases of the exchange that took longest, empty when none were measured."""
+        timed = [exchange.phases_ms for _, exchange in self.exchanges if exchange.phases_ms]
+        return max(timed, key=lambda phases: sum(phases.values()), default={})
+
+
+def check_detail(store: Store, check_id: str) -> CheckDetail | None:
+    """Return the check, None when nobody has heard of it."""
+    track = store.checks.get(check_id)
+    return _detail(track) if track else None
+
+
+def _detail(track: CheckTrack) -> CheckDetail:
+    latest = track.latest
+    steps = (*latest.steps, *latest.cleanup) if latest else ()
+    correlations = [latest.correlation, *(step.correlation for step in steps)] if latest else []
+    return CheckDetail(
+        id=track.id,
+        title=track.title,
+        status=track.status,
+        running=track.running_since is not None,
+        since=track.status_since,
+        streak=track.streak,
+        rounds=track.rounds,
+        latest=latest,
+        assertions=_assertions(latest, steps),
+        attempts=_attempts(latest, steps),
+        exchanges=_exchanges(latest, steps),
+        diagnostics=latest.diagnosed_by if latest else (),
+        history=tuple(reversed(track.history)),
+        trace_ids=_distinct(each.trace_id for each in correlations if each.trace_id),
+        request_ids=_distinct(request for each in correlations for request in each.request_ids),
+        version=latest.version if latest else None,
+        links={**latest.links, **latest.correlation.links} if latest else {},
+    )
+
+
+def _assertions(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[AssertionRow, ...]:
+    rows = [_assertion(None, each) for each in latest.assertions] if latest else []
+    rows += [_assertion(step.name, each) for step in steps for each in step.assertions]
+    return tuple(sorted(rows, key=lambda row: {False: 0, None: 1, True: 2}[row.ok]))
+
+
+def _assertion(step: str | None, each: AssertionResult) -> AssertionRow:
+    return AssertionRow(
+        step=step,
+        expression=each.expression,
+        ok=each.ok,
+        severity=each.severity,
+        actual=compact(each.actual),
+        expected=compact(each.expected),
+        message=each.message,
+        diff=tuple(each.diff.splitlines()) if each.diff else (),
+    )
+
+
+def _attempts(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[AttemptRow, ...]:
+    rows = [AttemptRow(step=None, attempt=each) for each in latest.attempts] if latest else []
+    rows += [AttemptRow(step=step.name, attempt=each) for step in steps for each in step.attempts]
+    return tuple(rows)
+
+
+def _exchanges(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[tuple[str | None, Exchange], ...]:
+    own = ((None, latest.exchange),) if latest and latest.exchange else ()
+    return (*own, *((step.name, step.exchange) for step in steps if step.exchange))
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def compact(value: Any) -> str:
+    """Return a JSON value in one line as people write it: texts without quotes."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def pretty(value: Any) -> list[str]:
+    """Return a JSON value, or a text that holds JSON, as indented lines."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value.splitlines() or [""]
+        if not isinstance(value, dict | list):
+            return [str(value)]
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str).splitlines()
+
+
+def copy_text(detail: CheckDetail, form: str) -> str | None:
+    """Return the check as `curl`, `aws` or `json`; None when it has no such form."""
+    if form == "json":
+        if detail.latest is None:
+            return None
+        return json.dumps(msgspec.to_builtins(detail.latest), ensure_ascii=False, indent=2)
+    commands = [exchange.curl if form == "curl" else exchange.aws_cli for _, exchange in detail.exchanges]
+    return "\n".join(command for command in commands if command) or None
