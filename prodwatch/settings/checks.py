@@ -1,0 +1,114 @@
+"""One check file as drafts: every check built, references between checks still as their author wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.model.check import CheckDefinition
+from prodwatch.settings.build import Surroundings, read_check
+from prodwatch.settings.check_keys import CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
+from prodwatch.settings.ids import cases
+from prodwatch.settings.kinds import describe
+from prodwatch.settings.nearest import did_you_mean
+from prodwatch.settings.problems import Spot
+from prodwatch.settings.tables import read_table
+
+_NAMES = frozenset(key.name for key in CHECK)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A check whose `needs`, `diagnose` and `of` are not resolved yet."""
+
+    check: CheckDefinition
+    spot: Spot
+    name: str
+    """As written, without what a matrix adds."""
+    number: int
+    """Of its `[[check]]` in the file: cases of one matrix share it."""
+    table: Mapping[str, Any]
+    """As written, over the file's defaults."""
+
+
+def read_check_file(top: Spot, prefix: str, around: Surroundings) -> list[Draft]:
+    """Return a draft per case of every check of the file; all that is wrong with the file is reported."""
+    data = top.document.data
+    for name in data:
+        if name not in {"check", "defaults"}:
+            top.at(name).report(_stray(name))
+    defaults = _defaults(top.at("defaults"), data.get("defaults", {}))
+    tables = data.get("check", [])
+    if not isinstance(tables, list):
+        top.at("check").report("write [[check]] with double brackets: a file holds a list of checks")
+        return []
+    drafts: list[Draft] = []
+    for number, table in enumerate(tables):
+        spot = top.at("check", number)
+        if isinstance(table, dict):
+            drafts += _read_check(spot, table, defaults, number, prefix, around)
+        else:
+            spot.report(f"a check is a table written as [[check]], not {describe(table)}")
+    return drafts
+
+
+def _stray(name: str) -> str:
+    if name in _NAMES:
+        return f'"{name}" stands before the first [[check]]; move it below one, or under [defaults]'
+    hint = did_you_mean(name, ("check", "defaults"))
+    return f'unknown table or key "{name}"{hint}; a check file holds [defaults] and [[check]]'
+
+
+def _defaults(spot: Spot, written: Any) -> dict[str, Any]:
+    def hint(name: str) -> str | None:
+        return f'"{name}" cannot have a default; write it in each check' if name in _NAMES else None
+
+    return read_table(spot.named("[defaults]"), written, DEFAULTS, references=True, hint=hint)
+
+
+def _with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the check's table over the defaults: tables are merged key by key, anything else is replaced."""
+    is_flow = table.get("type") == "flow"
+    merged: dict[str, Any] = {
+        key: value for key, value in defaults.items() if not (is_flow and key in FLOW_ONLY_IN_STEPS)
+    }
+    for key, value in table.items():
+        default = merged.get(key)
+        if key in {"vars", "links"} and isinstance(default, dict) and isinstance(value, dict):
+            merged[key] = {**default, **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _read_check(
+    spot: Spot, table: dict[str, Any], defaults: Mapping[str, Any], number: int, prefix: str, around: Surroundings
+) -> list[Draft]:
+    name = table.get("name")
+    spot = spot.named(f'check "{name}"' if isinstance(name, str) else f"check {number + 1}")
+    merged = _with_defaults(table, defaults)
+    spot = spot.inheriting(name for name in merged if name not in table)
+    matrix = _matrix(spot.at("matrix"), merged.get("matrix", {}))
+    vars_ = merged.get("vars", {})
+    drafts = []
+    for case in cases(matrix):
+        statics = around.statics.within(vars_ if isinstance(vars_, dict) else {}, case)
+        check = read_check(spot, merged, case, prefix, Surroundings(around.environment, around.environments, statics))
+        if check is not None:
+            drafts.append(Draft(check, spot, name if isinstance(name, str) else "", number, merged))
+    return drafts
+
+
+def _matrix(spot: Spot, written: Any) -> dict[str, list[Any]]:
+    if not isinstance(written, dict):
+        return {}  # reported with the other keys
+    matrix = {}
+    for name, values in written.items():
+        if not isinstance(values, list) or not values:
+            spot.at(name).report(f'matrix "{name}" must be a list of one value or more, not {describe(values)}')
+        elif any(isinstance(value, dict | list) for value in values):
+            spot.at(name).report(f'matrix "{name}" must hold plain values: texts, numbers, true or false')
+        else:
+            matrix[name] = values
+    return matrix

@@ -1,0 +1,217 @@
+"""The tables of an environment file: one description for loader, schema and docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prodwatch.model.spec import Key
+
+_WHERE = (
+    Key(name="account", kind="text", doc="Name of an account in `[aws.accounts]`."),
+    Key(name="region", kind="text", doc="AWS region, where it is not the environment's."),
+)
+_GATE = Key(name="gate", kind="boolean", default=True, doc="Whether it may decide the verdict.")
+
+TOP = (
+    Key(name="title", kind="text", doc="What the screen calls it; the file's name if absent."),
+    Key(name="protected", kind="boolean", default=True, doc="Mutating checks are skipped unless --allow-writes."),
+)
+
+ACCOUNT = (
+    Key(name="region", kind="text", doc="AWS region."),
+    Key(name="profile", kind="text", doc='Profile of the AWS configuration; "" for none.'),
+    Key(name="role_arn", kind="text", doc="Role to assume."),
+    Key(name="account", kind="text", doc="The only account (12 digits) that may answer; another one stops the run."),
+    Key(name="endpoint_url", kind="text", doc="Where AWS's APIs are called, for an emulator."),
+)
+STACK = (Key(name="name", kind="text", required=True, doc="Name of the stack."), *_WHERE)
+SECRET = (
+    Key(name="env", kind="text", doc="Environment variable that holds it."),
+    Key(name="ssm", kind="text", doc="Name of an SSM parameter."),
+    Key(name="secretsmanager", kind="text", doc="Name or ARN of a Secrets Manager secret."),
+    Key(name="field", kind="text", doc="Key inside a JSON secret."),
+    *_WHERE,
+)
+SECRET_SOURCES = ("env", "ssm", "secretsmanager")
+
+Shape = Literal["table", "tables", "names"]
+"""`[x]`, `[[x]]`, or a table of names of the reader's own choice."""
+
+Filled = Literal["env", "static", "late"]
+"""What `${…}` may be in it: environment variables; those and plain variables; anything, when it is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One table of an environment file."""
+
+    name: str
+    doc: str
+    shape: Shape = "table"
+    keys: tuple[Key, ...] = ()
+    """Of the table, of each of the tables, or of each name's own table."""
+    filled: Filled = "late"
+
+
+SECTIONS = (
+    Section(
+        name="aws",
+        doc="Where AWS is called, and as whom. Only `${env.…}` can be used here.",
+        keys=(*ACCOUNT, Key(name="accounts", kind="table", doc="Further accounts and regions: `[aws.accounts.name]`.")),
+        filled="env",
+    ),
+    Section(
+        name="stacks",
+        doc="Alias = CloudFormation stack, for `${stack.alias.Output}`: its name, or a table.",
+        shape="names",
+        keys=STACK,
+        filled="static",
+    ),
+    Section(name="vars", doc="Name = value, for `${vars.name}`.", shape="names"),
+    Section(
+        name="secrets",
+        doc="Name = where a secret lives, for `${secret.name}`. Never shown; values under 6 characters are refused.",
+        shape="names",
+        keys=SECRET,
+        filled="static",
+    ),
+    Section(
+        name="function",
+        doc="A Lambda function under release: its logs, metrics, traces and versions follow from its name.",
+        shape="tables",
+        keys=(
+            Key(name="name", kind="text", required=True, doc="Name of the function."),
+            Key(name="alias", kind="text", doc="Alias that callers use and a release shifts."),
+            Key(name="log_group", kind="text", doc="Its log group, where the function's own settings do not say it."),
+            *_WHERE,
+        ),
+    ),
+    Section(
+        name="logs",
+        doc="A further log group.",
+        shape="tables",
+        keys=(
+            Key(name="group", kind="text", required=True, doc="Name of the group; `*` ends a prefix."),
+            Key(name="live_tail", kind="boolean", default=False, doc="Use Live Tail, which AWS bills per minute."),
+            Key(name="filter", kind="text", doc="Filter pattern; lines that do not match are not fetched."),
+            *_WHERE,
+        ),
+    ),
+    Section(
+        name="traces",
+        doc="Which X-Ray traces are watched.",
+        keys=(
+            Key(name="enabled", kind="boolean", default=True, doc="`false`: none."),
+            Key(name="filter", kind="text", doc="X-Ray filter expression."),
+        ),
+    ),
+    Section(
+        name="metric",
+        doc="A CloudWatch metric to watch and, with assertions, to judge.",
+        shape="tables",
+        keys=(
+            Key(name="name", kind="text", required=True, doc="What the screen calls it; unique."),
+            Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),
+            Key(name="metric", kind="text", required=True, doc="Metric name."),
+            Key(name="dimensions", kind="table", doc="Dimension = value; exactly these."),
+            Key(name="stat", kind="text", default="Average", doc="`Average`, `Sum`, `Maximum`, `p95`, `tm90` …"),
+            Key(
+                name="unit",
+                kind="text",
+                doc="Unit of the values, such as `ms`: assertions then compare with durations.",
+            ),
+            Key(name="better", kind="text", choices=("lower", "higher"), default="lower", doc="Which way is good."),
+            Key(name="expect", kind="texts", doc="Assertions on `value`; false: evidence against the release."),
+            Key(name="warn", kind="texts", doc="Assertions on `value`; false: degraded."),
+            _GATE,
+            Key(name="period", kind="duration", default="1m", minimum=1, doc="Length of one data point."),
+            *_WHERE,
+        ),
+    ),
+    Section(
+        name="alarm",
+        doc="CloudWatch alarms to watch, by prefix or by name.",
+        shape="tables",
+        keys=(
+            Key(name="prefix", kind="text", doc="Beginning of the names."),
+            Key(name="names", kind="texts", doc="Names."),
+            _GATE,
+            *_WHERE,
+        ),
+    ),
+    Section(
+        name="release",
+        doc="What a release is, and how an answer proves which version served it.",
+        keys=(
+            Key(name="codedeploy", kind="text", doc="CodeDeploy application."),
+            Key(name="attest", kind="text", doc="Path into an HTTP answer that names the version that served it."),
+            Key(
+                name="match",
+                kind="text",
+                default="{version}",
+                doc="How that text names the version, such as `v{version}`.",
+            ),
+            Key(
+                name="baseline",
+                kind="text",
+                choices=("auto", "none"),
+                default="auto",
+                doc="Compared with the other version of a weighted alias, else with before and last week.",
+            ),
+            Key(
+                name="signatures",
+                kind="table",
+                keys=(_GATE,),
+                doc="New error signatures in the logs.",
+            ),
+        ),
+    ),
+    Section(
+        name="rounds",
+        doc="How often checks repeat in the dashboard and in a gate.",
+        keys=(
+            Key(name="every", kind="duration", default="30s", minimum=1, doc="Pause between rounds."),
+            Key(name="bake", kind="duration", default="15m", minimum=1, doc="How long a gate watches a release."),
+        ),
+        filled="static",
+    ),
+    Section(
+        name="limits",
+        doc="Bounds of one run.",
+        keys=(
+            Key(name="concurrency", kind="integer", default=50, minimum=1, doc="Checks at the same time."),
+            Key(name="per_host", kind="integer", default=8, minimum=1, doc="Requests to one host at the same time."),
+            Key(
+                name="per_service",
+                kind="integer",
+                default=8,
+                minimum=1,
+                doc="Calls of one AWS service at the same time.",
+            ),
+            Key(name="api_cost_usd", kind="number", minimum=0, doc="Most that AWS calls may cost, in US dollars."),
+            Key(name="api_calls", kind="integer", minimum=1, doc="Most AWS calls."),
+            Key(
+                name="self_check",
+                kind="text",
+                doc="URL that always answers; when it does not, our own network is at fault.",
+            ),
+            Key(name="prices", kind="table", doc="`service:Operation` = US dollars per call, over the built-in list."),
+        ),
+        filled="static",
+    ),
+    Section(
+        name="demo",
+        doc="Use the embedded AWS instead of the real one, and play a staged release on it.",
+        keys=(
+            Key(
+                name="scenario", kind="text", default="bad", doc="Name of the staged release, such as `good` or `bad`."
+            ),
+            Key(name="at", kind="text", doc="Fixed moment: `before`, `during`, `after`, or `+90s` into it."),
+            Key(name="speed", kind="number", default=1, minimum=0.001, doc="How many times faster the script plays."),
+            Key(name="seed", kind="integer", default=42, doc="Same seed, same numbers."),
+        ),
+        filled="env",
+    ),
+)
+"""Every table of the file, in the order of the reference page."""

@@ -1,0 +1,231 @@
+"""The filters of `${value | filter}`: pure functions from one value to another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.text.units import parse_duration
+
+
+class FilterError(ValueError):
+    """A filter cannot be applied; the text says why, to stand behind the filter's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterKind:
+    """One filter: what it does, what it takes."""
+
+    signature: str
+    """As users write it: `join('path')`."""
+    doc: str
+    """One sentence for the reference page."""
+    apply: Callable[..., Any]
+    least: int = 0
+    most: int = 0
+    check_argument: Callable[[Any], None] = lambda _argument: None
+    """Raises FilterError for an argument that can never be right."""
+
+    def check(self, *arguments: Any) -> None:
+        """Raise FilterError when these arguments can never work."""
+        if not self.least <= len(arguments) <= self.most:
+            raise FilterError(f"write it as {self.signature}")
+        for argument in arguments:
+            self.check_argument(argument)
+
+
+ARN_PARTS = ("partition", "service", "region", "account", "resource", "type", "id")
+
+
+def as_text(value: Any) -> str:
+    """Return a value as it stands inside a longer text; FilterError for bytes that are not UTF-8.
+
+    Tables and lists become compact JSON, times RFC 3339, true, false and null as in JSON.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool | dict | list | tuple):
+        return to_json(value)
+    if isinstance(value, datetime | date | time):
+        return format_moment(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise FilterError("the value is not UTF-8 text; use base64") from None
+    return str(value)
+
+
+def format_moment(value: datetime | date | time) -> str:
+    """Return a time as RFC 3339; UTC is written Z."""
+    text = value.isoformat()
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+
+
+def to_json(value: Any) -> str:
+    """Return compact JSON; times, durations and decimals become what `as_text` makes of them."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return as_text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list | tuple) or value is None:
+        raise FilterError(f"it works on a text, not on {_kind(value)}")
+    return as_text(value)
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "a value"
+
+
+def _last_segment(value: Any) -> str:
+    text = _text(value).rstrip("/")
+    if text.startswith("arn:"):
+        text = text.replace(":", "/")
+    return text.rsplit("/", 1)[-1]
+
+
+def _arn(value: Any, part: str) -> str:
+    text = _text(value)
+    pieces = text.split(":", 5)
+    if len(pieces) != 6 or pieces[0] != "arn":
+        raise FilterError(f'"{text}" is not an ARN')
+    named = dict(zip(ARN_PARTS, pieces[1:], strict=False))
+    resource = named["resource"]
+    cut = min((at for at in (resource.find("/"), resource.find(":")) if at >= 0), default=-1)
+    named["type"], named["id"] = (resource[:cut], resource[cut + 1 :]) if cut >= 0 else ("", resource)
+    return named[part]
+
+
+def _check_arn(part: Any) -> None:
+    if part not in ARN_PARTS:
+        raise FilterError(f"the part is one of {', '.join(ARN_PARTS)}")
+
+
+def _replace(value: Any, old: str, new: str) -> str:
+    return _text(value).replace(old, new)
+
+
+def _join(value: Any, *parts: str) -> str:
+    joined = _text(value)
+    for part in parts:
+        joined = f"{joined.rstrip('/')}/{part.lstrip('/')}"
+    return joined
+
+
+def _path(value: Any, dotted: str) -> Any:
+    from prodwatch.settings.template import walk
+
+    try:
+        return walk(value, tuple(dotted.split(".")))
+    except LookupError as error:
+        raise FilterError(f'there is no "{error}" on the way to {dotted}') from None
+
+
+def _base64(value: Any) -> str:
+    from base64 import b64encode
+
+    return b64encode(value if isinstance(value, bytes) else _text(value).encode()).decode()
+
+
+def _parse_json(value: Any) -> Any:
+    text = _text(value)
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise FilterError("the value is not JSON") from None
+
+
+def _urlencode(value: Any) -> str:
+    from urllib.parse import quote
+
+    return quote(_text(value), safe="")
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(_text(value))
+    except ValueError:
+        raise FilterError(f'"{value}" is not a time such as ${{now}} or 2026-11-20T08:00:00Z') from None
+
+
+def _shift(value: Any, duration: str) -> datetime:
+    try:
+        return _moment(value) + timedelta(microseconds=parse_duration(duration).ns / 1000)
+    except OverflowError:
+        raise FilterError("the time leaves the calendar") from None
+
+
+def _check_duration(duration: Any) -> None:
+    try:
+        parse_duration(duration if isinstance(duration, str) else str(duration))
+    except ValueError as error:
+        raise FilterError(str(error)) from None
+
+
+def _format_time(value: Any, pattern: str) -> str:
+    try:
+        return _moment(value).strftime(pattern)
+    except ValueError:
+        raise FilterError(f'"{pattern}" is not a time pattern such as %Y-%m-%d') from None
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, str | list | tuple | dict):
+        return len(value)
+    raise FilterError("it counts the characters of a text or the elements of a list or table")
+
+
+def _check_text(argument: Any) -> None:
+    if not isinstance(argument, str):
+        raise FilterError("the argument is a text in single quotes")
+
+
+FILTERS: dict[str, FilterKind] = {
+    "default": FilterKind(
+        "default('x')", "Stands in when the value is missing, null or an empty text.", lambda v, _: v, 1, 1
+    ),
+    "last_segment": FilterKind(
+        "last_segment", "What follows the last `/`; of an ARN the last `/` or `:`.", _last_segment
+    ),
+    "arn": FilterKind("arn('resource')", f"One part of an ARN: {', '.join(ARN_PARTS)}.", _arn, 1, 1, _check_arn),
+    "replace": FilterKind(
+        "replace('{id}', 'x')", "Every occurrence of a text by another.", _replace, 2, 2, _check_text
+    ),
+    "join": FilterKind(
+        "join('path')", "Appends with exactly one slash between; re-encodes nothing.", _join, 1, 9, _check_text
+    ),
+    "path": FilterKind(
+        "path('a.b.0')", "A part of a table or list by dotted names and numbers.", _path, 1, 1, _check_text
+    ),
+    "upper": FilterKind("upper", "Upper case.", lambda value: _text(value).upper()),
+    "lower": FilterKind("lower", "Lower case.", lambda value: _text(value).lower()),
+    "base64": FilterKind("base64", "The text's UTF-8 bytes as base64.", _base64),
+    "json": FilterKind("json", "The value as compact JSON text.", to_json),
+    "parse_json": FilterKind("parse_json", "The value that a JSON text stands for.", _parse_json),
+    "urlencode": FilterKind("urlencode", "Percent-encoded, slashes too.", _urlencode),
+    "shift": FilterKind("shift('-5m')", "A time moved by a duration.", _shift, 1, 1, _check_duration),
+    "format_time": FilterKind(
+        "format_time('%Y-%m-%d')", "A time as text, by strftime's codes.", _format_time, 1, 1, _check_text
+    ),
+    "length": FilterKind("length", "Number of characters or elements.", _length),
+}
+"""Every filter by name, in the order of the reference page."""
+
+__all__ = ["ARN_PARTS", "FILTERS", "Duration", "FilterError", "FilterKind", "as_text", "format_moment", "to_json"]

@@ -1,0 +1,78 @@
+"""Collects what is wrong, everywhere, before anything is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from prodwatch.errors import ConfigurationError, Problem
+from prodwatch.model.check import SourcePosition
+from prodwatch.settings.document import Document
+from prodwatch.settings.positions import Path
+
+
+class Problems:
+    """Every problem found so far; the same one is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def add(self, position: SourcePosition | None, message: str) -> None:
+        """Note one problem."""
+        self._found.setdefault(Problem(position, message))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_any(self) -> None:
+        """Raise ConfigurationError with all problems in the order of files and lines, if there is one."""
+        if self._found:
+            raise ConfigurationError(sorted(self._found, key=_order))
+
+
+def _order(problem: Problem) -> tuple[str, int, int, str]:
+    position = problem.position or SourcePosition("")
+    return (position.file, position.line, position.column, problem.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a document about which something may be said."""
+
+    document: Document
+    path: Path
+    label: str
+    """`check "orders api"`: what messages begin with; may be empty."""
+    problems: Problems
+    inherited: frozenset[str] = frozenset()
+    """Keys that are not written here but under `[defaults]`."""
+
+    def at(self, *more: str | int) -> Spot:
+        """Return the place further down."""
+        if more and more[0] in self.inherited:
+            return Spot(self.document, ("defaults", *more), "[defaults]", self.problems)
+        return Spot(self.document, (*self.path, *more), self.label, self.problems)
+
+    def named(self, label: str) -> Spot:
+        """Return the same place under another name."""
+        return replace(self, label=label)
+
+    def inheriting(self, names: Iterable[str]) -> Spot:
+        """Return the same place, some of its keys being defaults."""
+        return replace(self, inherited=frozenset(names))
+
+    @property
+    def position(self) -> SourcePosition:
+        """Where this place stands in its file."""
+        return self.document.position(self.path)
+
+    def report(self, message: str) -> None:
+        """Note a problem with what stands here."""
+        self.problems.add(self.position, self._labelled(message))
+
+    def report_inside(self, message: str, column: int) -> None:
+        """Note a problem with the text that stands here, at its character `column`, counting from 1."""
+        self.problems.add(self.document.position_inside(self.path, column - 1), self._labelled(message))
+
+    def _labelled(self, message: str) -> str:
+        return f"{self.label}: {message}" if self.label else message

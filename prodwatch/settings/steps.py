@@ -1,0 +1,206 @@
+"""One request and what is expected of it, as a `StepDefinition`: shared by plain checks, flow steps and cleanup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
+
+from prodwatch.model.check import Capture, Poll, Repeat, Retry, StepDefinition
+from prodwatch.model.spec import Key, ProbeSpec
+from prodwatch.probes import registry
+from prodwatch.settings.check_keys import CAPTURE, CHECK, SHARED, STEP
+from prodwatch.settings.expressions import read_assertions, read_path
+from prodwatch.settings.kinds import describe, plain, problem_with, seconds
+from prodwatch.settings.nearest import did_you_mean
+from prodwatch.settings.problems import Spot
+from prodwatch.settings.tables import check_groups, read_table
+
+Role = Literal["check", "step", "cleanup"]
+
+_COMMON: Mapping[Role, tuple[Key, ...]] = {"check": CHECK, "step": STEP, "cleanup": STEP}
+_CHECK_ONLY = frozenset(key.name for key in (*CHECK, *SHARED)) - {key.name for key in STEP}
+_HOLD = Key(name="hold", kind="duration", minimum=0.001, doc="")
+_TIMES = Key(name="retry", kind="integer", minimum=0, doc="")
+
+
+def spec_of(spot: Spot, data: Mapping[str, Any]) -> ProbeSpec | None:
+    """Return the spec of the table's `type`; a missing or unknown one is reported."""
+    type_ = data.get("type")
+    if not isinstance(type_, str):
+        if type_ is None:
+            spot.report(f'"type" is missing; it is one of {", ".join(registry.names())}')
+        else:
+            spot.at("type").report(f'"type" must be a text in quotes, not {describe(type_)}')
+        return None
+    try:
+        found = registry.spec(type_)
+    except Exception as error:
+        if type_ in registry.BUILT_IN:
+            raise
+        # Somebody else's package: its failure is a fact about this machine, not a bug here.
+        spot.at("type").report(f'type "{type_}" is installed but cannot be loaded: {error}')
+        return None
+    if found is None:
+        spot.at("type").report(f'unknown type "{type_}"{did_you_mean(type_, registry.names())}')
+    return found
+
+
+def read_params(spot: Spot, data: Mapping[str, Any], spec: ProbeSpec, role: Role) -> dict[str, Any]:
+    """Return the type's own keys as written, `${…}` still inside; what is wrong with them is reported."""
+    own, common = _keys(spec, role)
+    mine = {name: value for name, value in data.items() if name not in common or name in own}
+    before = len(spot.problems)
+
+    def hint(name: str) -> str | None:
+        return misplaced(name) if role != "check" else only_in_steps(name)
+
+    names = {key.name for key in spec.keys if key.name in own}
+    keys = tuple(key for key in spec.keys if key.name in names)
+    params: dict[str, Any] = plain(read_table(spot, mine, keys, references=True, hint=hint, near=common))
+    if len(spot.problems) == before:
+        check_groups(spot, params, one_of=spec.one_of, at_most_one=spec.at_most_one)
+        for sentence in spec.problems(params):
+            spot.report(sentence)
+    return params
+
+
+@cache
+def _keys(spec: ProbeSpec, role: Role) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names a type's table reads itself, and the common names.
+
+    A type may read `name` too: a DNS check named after what it looks up need not say it twice. At a check, `id` is
+    always the check's.
+    """
+    common = frozenset(key.name for key in _COMMON[role])
+    shared_too = common - {"name"}
+    own = frozenset(key.name for key in spec.keys) - shared_too - {"step", "cleanup"}
+    return own, common | {"step", "cleanup"} if spec.type == "flow" else common
+
+
+def misplaced(name: str) -> str | None:
+    """Say of a key of the check that stands in a step where it went wrong; None for any other key."""
+    if name not in _CHECK_ONLY:
+        return None
+    return (
+        f'"{name}" belongs to the check, but TOML gives every key written after [[check.step]] or [[check.cleanup]] '
+        f"to that step; move it up, between [[check]] and the first [[check.step]]"
+    )
+
+
+def only_in_steps(name: str) -> str | None:
+    """Say of a key of steps that stands in a plain check where it belongs; None for any other key."""
+    if name in {"repeat", "for_each"}:
+        return f'"{name}" is for the steps of a flow only'
+    if name in {"step", "cleanup"}:
+        return f'only a check of type "flow" has [[check.{name}]]'
+    return None
+
+
+def read_request(
+    spot: Spot, right: Mapping[str, Any], params: dict[str, Any], spec: ProbeSpec, *, name: str, type_: str
+) -> StepDefinition:
+    """Build the step from its checked common keys and its params; what its nested parts have wrong is reported."""
+    hold_s, hold_every_s = _hold(spot, right)
+    poll = _poll(spot.at("poll"), right.get("poll"), spec)
+    return StepDefinition(
+        name=name,
+        type=type_,
+        source=spot.position,
+        params=params,
+        expect=read_assertions(spot.at("expect"), right.get("expect", ())),
+        warn=read_assertions(spot.at("warn"), right.get("warn", ())),
+        capture=_captures(spot.at("capture"), right.get("capture", {})),
+        attest=_attest(spot, right),
+        timeout_s=duration(right, "timeout"),
+        retry=_retry(spot.at("retry"), right.get("retry")),
+        poll=poll,
+        hold_s=hold_s,
+        hold_every_s=poll.every_s if hold_s is not None and hold_every_s is None and poll is not None else hold_every_s,
+        repeat=_repeat(spot.at("repeat"), right.get("repeat")),
+        for_each=right.get("for_each"),
+        mutates=right.get("mutates"),
+        idempotent=right.get("idempotent", False),
+        account=right.get("account"),
+        region=right.get("region"),
+    )
+
+
+def duration(right: Mapping[str, Any], name: str) -> float | None:
+    """Return the seconds of a checked duration, or None when it is not written."""
+    return seconds(right[name]) if name in right else None
+
+
+def check_mutation(spot: Spot, params: Mapping[str, Any], spec: ProbeSpec, mutates: bool | None) -> bool:  # noqa: FBT001 -- tri-state as written in TOML
+    """Return whether the request may change something by its keys; that nobody says so is reported."""
+    reason = spec.mutation(params)
+    if reason is not None and mutates is None:
+        spot.report(f"{reason}; say mutates = true, or mutates = false if it changes nothing")
+    return reason is not None
+
+
+def _attest(spot: Spot, right: Mapping[str, Any]) -> str | None:
+    source = right.get("attest")
+    return read_path(spot.at("attest"), source) if source else source
+
+
+def _captures(spot: Spot, written: Mapping[str, Any]) -> dict[str, Capture]:
+    captures = {}
+    for name, value in written.items():
+        here = spot.at(name)
+        if isinstance(value, str):
+            captures[name] = Capture(path=read_path(here, value))
+        elif isinstance(value, dict):
+            right = read_table(here, value, CAPTURE)
+            if "path" in right:
+                path = read_path(here.at("path"), right["path"])
+                captures[name] = Capture(path=path, secret=right.get("secret", False))
+        else:
+            here.report(f'"{name}" must be a path in quotes, or a table of path and secret, not {describe(value)}')
+    return captures
+
+
+def _poll(spot: Spot, right: Mapping[str, Any] | None, spec: ProbeSpec) -> Poll | None:
+    if right is None:
+        return None
+    within_s = duration(right, "within")
+    every_s = duration(right, "every")
+    return Poll(
+        within_s=spec.within_s if within_s is None else within_s,
+        every_s=1.0 if every_s is None else every_s,
+        until=read_assertions(spot.at("until"), right.get("until", ())),
+        stop_when=read_assertions(spot.at("stop_when"), right.get("stop_when", ())),
+        backoff=right.get("backoff", "fixed"),
+        jitter=right.get("jitter", False),
+    )
+
+
+def _retry(spot: Spot, right: Any) -> Retry | None:
+    if right is None:
+        return None
+    if isinstance(right, dict):
+        delay_s = duration(right, "delay")
+        return Retry(times=right.get("times", 1), delay_s=0.2 if delay_s is None else delay_s)
+    problem = problem_with(_TIMES, right, references=False)
+    if problem is not None:
+        spot.report(f'{problem}, or a table such as {{ times = 2, delay = "500ms" }}')
+        return None
+    return Retry(times=right)
+
+
+def _hold(spot: Spot, right: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    hold = right.get("hold")
+    if isinstance(hold, dict):
+        return duration(hold, "for"), duration(hold, "every")
+    problem = None if hold is None else problem_with(_HOLD, hold, references=False)
+    if problem is not None:
+        spot.at("hold").report(problem)
+        return None, None
+    return duration(right, "hold"), None
+
+
+def _repeat(spot: Spot, right: Mapping[str, Any] | None) -> Repeat | None:
+    if right is None or "when" not in right or "after" not in right:
+        return None
+    when = read_assertions(spot.at("when"), right["when"])
+    return Repeat(when=when, after=right["after"], times=right.get("times", 1))
