@@ -54,7 +54,7 @@ class Service:
 
 
 def _calm(*latency_ms: tuple[float, float]) -> Behaviour:
-    return Behaviour(latency_ms=latency_ms, error_share=0, error="", location="", source="")
+    return Behaviour(latency_ms=latency_ms, error_share=0, error="", frames=())
 
 
 ORDERS_OPERATIONS = (

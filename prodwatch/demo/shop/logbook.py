@@ -136,9 +136,7 @@ def invocation(service: Service, serving: Serving, request: Request, mark: Marks
 def mishap(behaviour: Behaviour) -> Mishap:
     """Return the exception that the failing share of a version's requests raises."""
     kind, _, message = behaviour.error.partition(": ")
-    file, line, function = behaviour.location.split(":")
-    outer = (file, 31, "handler", "return routes[event.route](event)")
-    return Mishap(type=kind, message=message, frames=(outer, (file, int(line), function, behaviour.source)))
+    return Mishap(type=kind, message=message, frames=behaviour.frames)
 
 
 def _by_time(event: Written) -> int:

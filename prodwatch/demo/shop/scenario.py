@@ -46,12 +46,12 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error_share: float
     error: str
     """`KeyError: 'currency'`: what the failing share raises."""
-    location: str
-    """`orders.py:88:place`: where it is raised."""
-    source: str
-    """The line of code there."""
+    frames: tuple[tuple[str, int, str, str], ...]
+    """Where it is raised: (file, line, function, source) from the outside in."""
     table_scan: bool = False
     """Its listings read the whole table; those over a second are logged as slow queries."""
+    strict_currency: bool = False
+    """It takes for granted that every product carries a currency."""
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

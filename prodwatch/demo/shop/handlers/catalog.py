@@ -1,0 +1,42 @@
+"""`shop-catalog`: the price list, and the health of the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from prodwatch.demo.shop.handlers import Clients, Code, Context, Event, Handler
+
+_from_dynamodb = TypeDeserializer().deserialize
+
+
+def build(aws: Clients, environment: Mapping[str, str], _code: Code) -> Handler:
+    """Return the function's handler."""
+    table = environment["PRODUCTS_TABLE"]
+
+    def handle(event: Event, context: Context) -> dict[str, Any]:
+        route = event.get("routeKey", "GET /health")
+        if route == "GET /health":
+            return _answer(200, {"status": "ok", "service": "shop"})
+        if route == "GET /partner/prices":
+            items = aws.dynamodb.scan(TableName=table)["Items"]
+            prices = {item["sku"]["S"]: item["price"]["N"] for item in items}
+            context.log.info("price list read  products=%d", len(prices))
+            return _answer(200, {"prices": prices})
+        sku = event["pathParameters"]["sku"]
+        found = aws.dynamodb.get_item(TableName=table, Key={"sku": {"S": sku}}).get("Item")
+        if found is None:
+            context.log.info("product not found  sku=%s", sku)
+            return _answer(404, {"message": f"no product {sku}"})
+        context.log.info("product read  sku=%s", sku)
+        product = {name: _from_dynamodb(value) for name, value in found.items()}
+        return _answer(200, {**product, "price": float(product["price"])})
+
+    return handle
+
+
+def _answer(status: int, document: Mapping[str, Any]) -> dict[str, Any]:
+    return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": json.dumps(document)}
