@@ -37,7 +37,8 @@ class Scan:
     start_ms: int
     token: str | None = None
     token_since_s: float = 0.0
-    pages: int = 0
+    read_to_ms: int = 0
+    """Timestamp of the last event read."""
 
 
 @dataclass(slots=True)

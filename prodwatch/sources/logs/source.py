@@ -168,7 +168,7 @@ class LogSource:
 
     async def _failed(self, key: str, group: _Group, caught: AwsError) -> None:
         if caught.code in {"InvalidParameterException", "ExpiredNextTokenException"} and group.tailer.has_token:
-            group.tailer.restart_scan()
+            group.tailer.resume_without_token()
         retry_s = self._now_s() + _retry_delay_s(caught, group.backoff)
         self._agenda.later(key, retry_s)
         self._changed.set()

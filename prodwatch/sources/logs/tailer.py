@@ -73,13 +73,12 @@ class GroupTailer:
     async def read_page(self, now_s: float) -> NewEvents:
         """Read the next page of the scan in progress, or of the one that is due.
 
-        After an AwsError the same call goes on with the same token; only an invalid token restarts the window.
+        After an AwsError the same call goes on with the same token; for an invalid one call `resume_without_token`.
         """
         scan = self.plan.begin(now_s)
         if scan.token is not None and now_s - scan.token_since_s > TOKEN_MAX_AGE_S:
-            scan.token = None
+            self.resume_without_token()
         page = await self._fetch(self.group, scan.start_ms, scan.token)
-        scan.pages += 1
         late_before_ms = self.plan.late_after_ms(scan.began_s) if self.plan.caught_up else 0
         floor_ms = self.seen.floor_ms
         fresh = []
@@ -93,24 +92,27 @@ class GroupTailer:
         late = sum(event.timestamp < late_before_ms for event in fresh)
         self.late += late
         done = page.next_token is None
+        if page.events:
+            scan.read_to_ms = max(scan.read_to_ms, page.events[-1].timestamp)
         if done:
             self.plan.complete()
+            self.seen.forget_before(self.plan.deepest_start_ms(now_s))
         else:
             scan.token = page.next_token
             scan.token_since_s = now_s
-        keep_from_ms = self.plan.deepest_start_ms(now_s)
-        if not done:
-            # A refused token would read this window again from its start.
-            keep_from_ms = min(keep_from_ms, scan.start_ms)
-        self.seen.forget_before(keep_from_ms)
         reduced = None
         if self.seen.enforce_cap():
             self.plan.floor_ms = self.seen.floor_ms
             reduced = max(0.0, now_s - self.seen.floor_ms / 1000)
         return NewEvents(fresh, late_before_ms, done, reduced)
 
-    def restart_scan(self) -> None:
-        """Read the current window again from its start: its token was refused."""
-        if self.plan.current is not None:
-            self.plan.current.token = None
-            self.plan.current.start_ms = max(self.plan.current.start_ms, self.seen.floor_ms)
+    def resume_without_token(self) -> None:
+        """Go on from the last timestamp read: the token was refused.
+
+        Pages come in order of time, and what became visible behind that point since the scan began is the next
+        scan's business: its window starts before this one began.
+        """
+        scan = self.plan.current
+        if scan is not None:
+            scan.token = None
+            scan.start_ms = max(scan.start_ms, scan.read_to_ms, self.seen.floor_ms)

@@ -9,7 +9,6 @@ import msgspec
 
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
 
-
 _ENDS = {
     "Succeeded": ReleasePhase.SUCCEEDED,
     "Failed": ReleasePhase.FAILED,

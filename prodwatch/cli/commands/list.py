@@ -1,0 +1,59 @@
+"""`prodwatch list`: what would run, in the order it is reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from prodwatch.cli import stdout
+from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.project import load
+from prodwatch.cli.selecting import selection, selection_options
+
+
+@click.command()
+@selection_options
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@common_options
+def command(
+    common: Common, *, expression: str | None, tags: tuple[str, ...], kind: Any, shard: str | None, as_json: bool
+) -> int:
+    """List the checks that would run.
+
+    Without --kind: smoke checks, and the diagnostics they would start.
+    """
+    from prodwatch.cli.exits import ExitCode
+    from prodwatch.runner.selection import select
+
+    project = load(common, quiet=as_json)
+    chosen = select(project.checks, selection(expression, tags, kind, shard), project.environment.name)
+    if as_json:
+        import msgspec
+
+        rows = [
+            {
+                "id": check.id,
+                "title": check.title,
+                "kind": check.kind,
+                "type": check.type,
+                "tags": check.tags,
+                "mutates": check.mutates,
+                "diagnose": check.diagnose,
+                "source": check.source,
+            }
+            for check in chosen
+        ]
+        stdout.write(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
+    else:
+        width = max((len(check.id) for check in chosen), default=0)
+        for check in chosen:
+            marks = [mark for mark, on in (("mutates", check.mutates), ("critical", check.critical)) if on]
+            marks += [f"→ {name}" for name in check.diagnose]
+            stdout.text(f"{check.id:<{width}}  {check.kind:<10}  {check.type:<8}  {'  '.join(marks)}".rstrip())
+    if not chosen:
+        from prodwatch.cli.talk import error
+
+        error("nothing is selected")
+        return ExitCode.NOTHING_SELECTED
+    return ExitCode.OK

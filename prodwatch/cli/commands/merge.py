@@ -1,0 +1,33 @@
+"""`prodwatch merge`: the results of several shards as one result, one verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from prodwatch.cli.outputs import Outputs, output_options
+from prodwatch.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@output_options
+def command(results: tuple[Path, ...], *, outputs: Outputs) -> int:
+    """Merge the results of several shards into one and exit by its verdict.
+
+    Takes the files that `check --shard I/N --json FILE` wrote; a missing or repeated shard is never a pass.
+    """
+    import msgspec
+
+    from prodwatch.report.json import decode
+    from prodwatch.runner import merge_results
+
+    loaded = []
+    for path in results:
+        try:
+            loaded.append(decode(path.read_bytes()))
+        except (msgspec.DecodeError, UnicodeDecodeError) as caught:
+            raise ConfigurationError(f"{path}: is not a result of prodwatch check --json: {caught}") from None
+    outputs.prepare()
+    return outputs.deliver(merge_results(loaded))

@@ -1,0 +1,45 @@
+"""The only writer to stdout: results, in bytes, so that a pipe and a file get the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def write(document: bytes) -> None:
+    """Write a whole document to stdout; a reader that has gone away is not an error of ours."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The verdict is also in the exit code; closing stdout quietly keeps Python from failing again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def text(line: str) -> None:
+    """Write one line of text to stdout."""
+    write(f"{line}\n".encode())
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a target that cannot be written, and empty it: an earlier run's green must not outlive a crash.
+
+    OSError names what is wrong.
+    """
+    with path.open("wb"):
+        pass
+
+
+def write_file(path: Path, document: bytes) -> None:
+    """Replace a file's content at once: a reader never sees half a result. OSError when it cannot be."""
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+        path.write_bytes(document)
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(document)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
