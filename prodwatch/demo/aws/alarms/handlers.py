@@ -1,0 +1,246 @@
+"""The alarm operations of CloudWatch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prodwatch.demo.aws.alarms.evaluate import COMPARISONS
+from prodwatch.demo.aws.alarms.model import AlarmRecord, CompositeAlarm, MetricAlarm, MetricQuery
+from prodwatch.demo.aws.alarms.rules import RuleError, alarms_in
+from prodwatch.demo.aws.alarms.store import AlarmStore
+from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.paging import Pager
+
+_ALARMS = Pager(limit="MaxRecords", default=50, maximum=100)
+_STATES = frozenset({"OK", "ALARM", "INSUFFICIENT_DATA"})
+_PLAIN = frozenset({"SampleCount", "Average", "Sum", "Minimum", "Maximum"})
+MAX_NAMES = 100
+
+
+class AlarmHandlers:
+    """CloudWatch alarms over one store."""
+
+    def __init__(self, store: AlarmStore) -> None:
+        self._store = store
+
+    def routes(self) -> Routes:
+        """Return the operations answered here."""
+        return Routes(
+            "cloudwatch",
+            sync={
+                "PutMetricAlarm": self.put_metric_alarm,
+                "PutCompositeAlarm": self.put_composite_alarm,
+                "DeleteAlarms": self.delete_alarms,
+                "SetAlarmState": self.set_alarm_state,
+                "DescribeAlarms": self.describe_alarms,
+                "DescribeAlarmsForMetric": self.describe_alarms_for_metric,
+                "DescribeAlarmHistory": self.describe_alarm_history,
+            },
+        )
+
+    def put_metric_alarm(self, call: ApiCall) -> Document:
+        """PutMetricAlarm."""
+        params = call.params
+        if params.get("ComparisonOperator") not in COMPARISONS:
+            raise AwsFault("ValidationError", "The embedded AWS evaluates static thresholds only.")
+        self._store.put(
+            MetricAlarm(
+                name=params["AlarmName"],
+                comparison=params["ComparisonOperator"],
+                threshold=params.get("Threshold", 0.0),
+                evaluation_periods=params.get("EvaluationPeriods", 1),
+                datapoints_to_alarm=params.get("DatapointsToAlarm"),
+                period_s=params.get("Period", 60),
+                namespace=params.get("Namespace"),
+                metric=params.get("MetricName"),
+                dimensions={one["Name"]: one["Value"] for one in params.get("Dimensions", [])},
+                stat=params.get("Statistic") or params.get("ExtendedStatistic") or "Sum",
+                queries=tuple(_query(one) for one in params.get("Metrics", [])),
+                missing=params.get("TreatMissingData", "missing"),
+                unit=params.get("Unit"),
+                **_common(params),
+            )
+        )
+        return {}
+
+    def put_composite_alarm(self, call: ApiCall) -> Document:
+        """PutCompositeAlarm; the rule may name only alarms that exist."""
+        rule = call.params["AlarmRule"]
+        try:
+            missing = [name for name in alarms_in(rule) if self._store.get(name) is None]
+        except RuleError as error:
+            raise AwsFault("ValidationError", f"AlarmRule is not valid: {error}.") from error
+        if missing:
+            raise AwsFault("ValidationError", f"AlarmRule names alarms that do not exist: {', '.join(missing)}")
+        self._store.put(CompositeAlarm(name=call.params["AlarmName"], rule=rule, **_common(call.params)))
+        return {}
+
+    def delete_alarms(self, call: ApiCall) -> Document:
+        """DeleteAlarms; one unknown name and nothing is deleted."""
+        names = call.params["AlarmNames"]
+        if any(self._store.get(name) is None for name in names):
+            raise _missing()
+        for name in names:
+            self._store.delete(name)
+        return {}
+
+    def set_alarm_state(self, call: ApiCall) -> Document:
+        """SetAlarmState, until the next evaluation."""
+        params = call.params
+        if params["StateValue"] not in _STATES:
+            raise AwsFault("ValidationError", f"{params['StateValue']} is no alarm state.")
+        try:
+            data = json.loads(params["StateReasonData"]) if params.get("StateReasonData") else None
+        except ValueError as error:
+            raise AwsFault("InvalidFormat", "StateReasonData is not valid JSON.") from error
+        if not self._store.set_state(params["AlarmName"], params["StateValue"], params["StateReason"], data):
+            raise _missing()
+        return {}
+
+    def describe_alarms(self, call: ApiCall) -> Document:
+        """DescribeAlarms: metric alarms alone unless AlarmTypes says otherwise."""
+        params = call.params
+        names, prefix = params.get("AlarmNames", []), params.get("AlarmNamePrefix")
+        if names and prefix:
+            raise AwsFault("ValidationError", "AlarmNames and AlarmNamePrefix cannot be used together.")
+        if len(names) > MAX_NAMES:
+            raise AwsFault("ValidationError", f"At most {MAX_NAMES} AlarmNames can be asked for.")
+        kinds = set(params.get("AlarmTypes") or ["MetricAlarm"])
+        found = [
+            record
+            for record in self._store.records()
+            if record.kind in kinds
+            and (not names or record.definition.name in names)
+            and record.definition.name.startswith(prefix or "")
+            and params.get("StateValue") in {None, record.state}
+            and _acts(record, params.get("ActionPrefix"))
+        ]
+        page = _ALARMS.page(call, found, "records")
+        records = page.pop("records")
+        return page | {
+            "MetricAlarms": [self._document(one) for one in records if one.kind == "MetricAlarm"],
+            "CompositeAlarms": [self._document(one) for one in records if one.kind == "CompositeAlarm"],
+        }
+
+    def describe_alarms_for_metric(self, call: ApiCall) -> Document:
+        """DescribeAlarmsForMetric."""
+        params = call.params
+        dimensions = {one["Name"]: one["Value"] for one in params.get("Dimensions", [])}
+        found = [
+            self._document(record)
+            for record in self._store.records()
+            if isinstance(record.definition, MetricAlarm)
+            and (record.definition.namespace, record.definition.metric) == (params["Namespace"], params["MetricName"])
+            and dict(record.definition.dimensions) == dimensions
+        ]
+        return {"MetricAlarms": found}
+
+    def describe_alarm_history(self, call: ApiCall) -> Document:
+        """DescribeAlarmHistory, newest first unless asked otherwise."""
+        params = call.params
+        kinds = set(params.get("AlarmTypes") or ["MetricAlarm"])
+        if "AlarmName" in params and "AlarmTypes" not in params:
+            kinds = {"MetricAlarm", "CompositeAlarm"}
+        found = [
+            {
+                "AlarmName": item.name,
+                "AlarmType": item.kind,
+                "Timestamp": item.at_s,
+                "HistoryItemType": item.item,
+                "HistorySummary": item.summary,
+                "HistoryData": json.dumps(item.data),
+            }
+            for item in self._store.history()
+            if item.kind in kinds
+            and params.get("AlarmName") in {None, item.name}
+            and params.get("HistoryItemType") in {None, item.item}
+            and params.get("StartDate", 0.0) <= item.at_s <= params.get("EndDate", call.now_s)
+        ]
+        if params.get("ScanBy") == "TimestampAscending":
+            found.reverse()
+        return _ALARMS.page(call, found, "AlarmHistoryItems")
+
+    def _document(self, record: AlarmRecord) -> Document:
+        definition = record.definition
+        document: Document = {
+            "AlarmName": definition.name,
+            "AlarmArn": self._store.arn(definition.name),
+            "AlarmDescription": definition.description or None,
+            "AlarmConfigurationUpdatedTimestamp": record.configured_s,
+            "ActionsEnabled": definition.actions_enabled,
+            "OKActions": list(definition.ok_actions),
+            "AlarmActions": list(definition.actions),
+            "InsufficientDataActions": list(definition.insufficient_actions),
+            "StateValue": record.state,
+            "StateReason": record.reason,
+            "StateReasonData": json.dumps(record.reason_data) if record.reason_data is not None else None,
+            "StateUpdatedTimestamp": record.updated_s,
+            "StateTransitionedTimestamp": record.changed_s,
+        }
+        if isinstance(definition, CompositeAlarm):
+            return document | {"AlarmRule": definition.rule}
+        return document | _metric_part(definition)
+
+
+def _metric_part(definition: MetricAlarm) -> Document:
+    document: Document = {
+        "EvaluationPeriods": definition.evaluation_periods,
+        "DatapointsToAlarm": definition.datapoints_to_alarm,
+        "Threshold": definition.threshold,
+        "ComparisonOperator": definition.comparison,
+        "TreatMissingData": definition.missing,
+        "Unit": definition.unit,
+    }
+    if definition.queries:
+        return document | {"Metrics": [_query_document(one) for one in definition.queries]}
+    key = "Statistic" if definition.stat in _PLAIN else "ExtendedStatistic"
+    return document | {
+        "Namespace": definition.namespace,
+        "MetricName": definition.metric,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in definition.dimensions.items()],
+        "Period": definition.period_s,
+        key: definition.stat,
+    }
+
+
+def _query(one: Document) -> MetricQuery:
+    stat: Document = one.get("MetricStat") or {}
+    metric: Document = stat.get("Metric") or {}
+    return MetricQuery(
+        id=one["Id"],
+        expression=one.get("Expression"),
+        namespace=metric.get("Namespace"),
+        metric=metric.get("MetricName"),
+        dimensions={each["Name"]: each["Value"] for each in metric.get("Dimensions", [])},
+        stat=stat.get("Stat", "Sum"),
+        period_s=int(stat.get("Period") or one.get("Period") or 60),
+        returns=bool(one.get("ReturnData", True)),
+    )
+
+
+def _query_document(one: MetricQuery) -> Document:
+    document: Document = {"Id": one.id, "ReturnData": one.returns}
+    if one.expression is not None:
+        return document | {"Expression": one.expression, "Period": one.period_s}
+    dimensions = [{"Name": name, "Value": value} for name, value in one.dimensions.items()]
+    metric = {"Namespace": one.namespace, "MetricName": one.metric, "Dimensions": dimensions}
+    return document | {"MetricStat": {"Metric": metric, "Period": one.period_s, "Stat": one.stat}}
+
+
+def _common(params: Document) -> dict[str, Any]:
+    return {
+        "description": params.get("AlarmDescription", ""),
+        "actions": tuple(params.get("AlarmActions", ())),
+        "ok_actions": tuple(params.get("OKActions", ())),
+        "insufficient_actions": tuple(params.get("InsufficientDataActions", ())),
+        "actions_enabled": params.get("ActionsEnabled", True),
+    }
+
+
+def _acts(record: AlarmRecord, prefix: str | None) -> bool:
+    return prefix is None or any(action.startswith(prefix) for action in record.definition.actions)
+
+
+def _missing() -> AwsFault:
+    return AwsFault("ResourceNotFound", "Unknown alarm", status=404)

@@ -1,0 +1,1 @@
+"""CodeDeploy's Lambda deployments, scripted: their state is a pure function of the wall time."""

@@ -1,0 +1,174 @@
+"""What goes wrong on purpose: a seeded plan, consulted once per call and changeable while the server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from random import Random
+from threading import Lock
+from typing import Any, Literal
+
+import msgspec
+
+from prodwatch.demo.aws.protocols.models import iam_action
+
+Kind = Literal[
+    "delay",
+    "throttle",
+    "rate",
+    "error_5xx",
+    "drop",
+    "drop_after",
+    "empty_page",
+    "short_page",
+    "invalid_token",
+    "late",
+    "expired_token",
+    "access_denied",
+]
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that goes wrong.
+
+    `operation` is a shell pattern over `service:Operation` (boto3's service name), over the IAM action
+    (`lambda:InvokeFunction`), and for mounted handlers over `web:METHOD /path`; `*` means everything.
+
+    Kinds: `delay` (by `delay_s`), `throttle`, `rate` (throttle above `per_s` calls a second), `error_5xx`,
+    `drop` (cut the connection unanswered), `drop_after` (do the work, then cut it), `empty_page` (no items but a
+    token), `short_page` (a page cut short), `invalid_token` (the paging token is refused), `late` (what is put
+    becomes visible `delay_s` later), `expired_token` (the credentials have expired), `access_denied`.
+    """
+
+    operation: str
+    kind: Kind
+    probability: float = 1.0
+    count: int | None = None
+    """Applies to this many calls at most."""
+    from_s: float | None = None
+    """Wall time from which it applies."""
+    until_s: float | None = None
+    """Wall time until which it applies."""
+    delay_s: float = 0.0
+    per_s: float = 5.0
+
+    def covers(self, name: str, action: str) -> bool:
+        """Tell whether this fault is meant for an operation."""
+        return fnmatchcase(name, self.operation) or fnmatchcase(action, self.operation)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fault plan as JSON: `{"seed": 7, "faults": [{"operation": …, "kind": …}]}`."""
+
+    seed: int | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+class Active(msgspec.Struct, frozen=True, kw_only=True):
+    """The faults one call has drawn."""
+
+    faults: tuple[Fault, ...] = ()
+
+    def first(self, kind: Kind) -> Fault | None:
+        """Return the drawn fault of a kind."""
+        return next((fault for fault in self.faults if fault.kind == kind), None)
+
+    def has(self, kind: Kind) -> bool:
+        """Tell whether a kind was drawn."""
+        return self.first(kind) is not None
+
+    @property
+    def delay_s(self) -> float:
+        """Seconds to wait before answering."""
+        return sum(fault.delay_s for fault in self.faults if fault.kind == "delay")
+
+
+class _Entry:
+    """A fault with what it has done so far."""
+
+    __slots__ = ("allowance", "fault", "hits", "refilled_s")
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.hits = 0
+        self.allowance = max(1.0, fault.per_s)
+        self.refilled_s: float | None = None
+
+    def draw(self, now_s: float, random: Random) -> bool:
+        fault = self.fault
+        if fault.count is not None and self.hits >= fault.count:
+            return False
+        if (fault.from_s is not None and now_s < fault.from_s) or (
+            fault.until_s is not None and now_s >= fault.until_s
+        ):
+            return False
+        if fault.kind == "rate":
+            return self._over_rate(now_s)
+        return fault.probability >= 1.0 or random.random() < fault.probability
+
+    def _over_rate(self, now_s: float) -> bool:
+        since = 0.0 if self.refilled_s is None else max(0.0, now_s - self.refilled_s)
+        self.refilled_s = now_s
+        self.allowance = min(max(1.0, self.fault.per_s), self.allowance + since * self.fault.per_s)
+        if self.allowance < 1.0:
+            return True
+        self.allowance -= 1.0
+        return False
+
+
+class FaultPlan:
+    """The faults in force. Safe to change from any thread; equal seeds and calls draw equal faults."""
+
+    def __init__(self, faults: Iterable[Fault] = (), *, seed: int = 0) -> None:
+        self._lock = Lock()
+        self._random = Random(seed)  # noqa: S311 -- reproducible faults, not secrets
+        self._entries = [_Entry(fault) for fault in faults]
+
+    def add(self, *faults: Fault) -> None:
+        """Put further faults into force."""
+        with self._lock:
+            self._entries.extend(_Entry(fault) for fault in faults)
+
+    def replace(self, faults: Iterable[Fault], *, seed: int | None = None) -> None:
+        """Put exactly these faults into force; with `seed`, begin the draws anew."""
+        with self._lock:
+            self._entries = [_Entry(fault) for fault in faults]
+            if seed is not None:
+                self._random = Random(seed)  # noqa: S311 -- as above
+
+    def clear(self) -> None:
+        """Let everything go right again."""
+        self.replace(())
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the faults in force and how often each has struck."""
+        with self._lock:
+            return [{**msgspec.to_builtins(entry.fault), "hits": entry.hits} for entry in self._entries]
+
+    def draw(self, service: str, operation: str, now_s: float, kinds: Sequence[Kind] | None = None) -> Active:
+        """Return the faults that strike this call, and count them."""
+        name, action = f"{service}:{operation}", iam_action(service, operation)
+        with self._lock:
+            if not self._entries:
+                return _NONE
+            drawn = []
+            for entry in self._entries:
+                fault = entry.fault
+                if (kinds is None) == (fault.kind == "late"):
+                    continue
+                if (kinds is None or fault.kind in kinds) and fault.covers(name, action):
+                    if entry.draw(now_s, self._random):
+                        entry.hits += 1
+                        drawn.append(fault)
+            return Active(faults=tuple(drawn))
+
+    def lateness_s(self, service: str, operation: str, now_s: float) -> float:
+        """Return by how much what is put now becomes visible later."""
+        late = self.draw(service, operation, now_s, kinds=("late",))
+        return sum(fault.delay_s for fault in late.faults)
+
+
+_NONE = Active()
+
+Lateness = Callable[[str, str, float], float]
+"""(service, operation, now_s) → seconds of late visibility."""

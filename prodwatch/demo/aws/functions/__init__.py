@@ -1,0 +1,1 @@
+"""Lambda functions with versions, weighted aliases and logging configuration, and who invokes them."""

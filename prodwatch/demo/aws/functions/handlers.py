@@ -1,0 +1,271 @@
+"""The operations of Lambda's control plane that moto answers wrongly or slowly, and Invoke."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Forward, Routes
+from prodwatch.demo.aws.functions.model import AliasState, Function, FunctionVersion
+from prodwatch.demo.aws.functions.store import FunctionStore
+from prodwatch.demo.aws.paging import Pager
+from prodwatch.demo.world import Invocation
+
+_PAGE = Pager(
+    token="NextMarker", limit="MaxItems", default=50, maximum=10_000, bad_token="InvalidParameterValueException"
+)  # noqa: E501, S106 -- names of members and an error code
+_MAX_PAYLOAD = 6 * 1024 * 1024
+_STATUS = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
+LATEST = "$LATEST"
+
+
+class FunctionHandlers:
+    """Lambda over one store; functions unknown to it are moto's."""
+
+    def __init__(self, store: FunctionStore) -> None:
+        self._store = store
+
+    def routes(self) -> Routes:
+        """Return the operations answered or completed here."""
+        return Routes(
+            "lambda",
+            sync={
+                "GetAlias": self.get_alias,
+                "ListAliases": self.list_aliases,
+                "UpdateAlias": self.update_alias,
+                "ListVersionsByFunction": self.list_versions,
+                "GetFunctionConfiguration": self.get_function_configuration,
+                "GetFunction": self.get_function,
+            },
+            on_loop={"Invoke": self.invoke},
+            patches={
+                "CreateFunction": self.keep_logging,
+                "UpdateFunctionConfiguration": self.keep_logging,
+                "ListFunctions": self.complete_list,
+            },
+        )
+
+    def get_alias(self, call: ApiCall) -> Document | Forward:
+        """GetAlias, with the weights a scripted deployment gives it now."""
+        function = self._known(call)
+        if function is None:
+            return Forward.TO_MOTO
+        state = self._store.alias(function.name, call.params["Name"])
+        if state is None:
+            raise self._missing(f"{function.name}:{call.params['Name']}")
+        return self._alias(function, call.params["Name"], state)
+
+    def list_aliases(self, call: ApiCall) -> Document | Forward:
+        """ListAliases, of one version if asked."""
+        function = self._known(call)
+        if function is None:
+            return Forward.TO_MOTO
+        wanted = call.params.get("FunctionVersion")
+        found = [
+            self._alias(function, name, state)
+            for name, state in self._store.aliases(function.name).items()
+            if wanted in {None, state.version}
+        ]
+        return _marked(_PAGE, call, found, "Aliases")
+
+    def update_alias(self, call: ApiCall) -> Document | Forward:
+        """UpdateAlias: version and weights, guarded by the revision id."""
+        function = self._known(call)
+        if function is None:
+            return Forward.TO_MOTO
+        name = call.params["Name"]
+        state = self._store.alias(function.name, name)
+        if state is None:
+            raise self._missing(f"{function.name}:{name}")
+        if call.params.get("RevisionId") not in {None, _revision(function.name, name, state)}:
+            raise AwsFault(
+                "PreconditionFailedException",
+                "The RevisionId provided does not match the latest RevisionId. Call the GetAlias API to retrieve it.",
+                status=412,
+            )
+        routing = call.params.get("RoutingConfig")
+        weights = state.weights if routing is None else routing.get("AdditionalVersionWeights", {})
+        version = call.params.get("FunctionVersion", state.version)
+        self._store.put_alias(function.name, name, version, weights, call.params.get("Description", state.description))
+        return self._alias(function, name, AliasState(version=version, weights=weights))
+
+    def list_versions(self, call: ApiCall) -> Document | Forward:
+        """ListVersionsByFunction: $LATEST and what has been published by now."""
+        function = self._known(call)
+        if function is None:
+            return Forward.TO_MOTO
+        versions = [self._configuration(function, None)]
+        versions += [self._configuration(function, one) for one in _published(function, call.now_s)]
+        return _marked(_PAGE, call, versions, "Versions")
+
+    def get_function_configuration(self, call: ApiCall) -> Document | Forward:
+        """GetFunctionConfiguration of $LATEST, a version or an alias."""
+        function = self._known(call)
+        if function is None:
+            return Forward.TO_MOTO
+        return self._configuration(function, self._resolve(function, call))
+
+    def get_function(self, call: ApiCall) -> Document | Forward:
+        """GetFunction; the code's location is not served."""
+        function = self._known(call)
+        if function is None:
+            return Forward.TO_MOTO
+        return {"Configuration": self._configuration(function, self._resolve(function, call)), "Tags": {}}
+
+    def keep_logging(self, call: ApiCall, document: Document) -> Document:
+        """Keep the LoggingConfig moto drops, and answer it."""
+        if logging := call.params.get("LoggingConfig"):
+            self._store.remember_logging(document["FunctionName"], logging)
+        return self._with_logging(document)
+
+    def complete_list(self, call: ApiCall, document: Document) -> Document:
+        """Add our functions to moto's list."""
+        document["Functions"] = [
+            *(self._with_logging(one) for one in document.get("Functions", [])),
+            *(self._configuration(function, None) for function in self._store.all()),
+        ]
+        return document
+
+    async def invoke(self, call: ApiCall) -> Document | Forward:
+        """Invoke by whoever plays Lambda; its work goes on when the client hangs up."""
+        invoker = self._store.on_invoke
+        if invoker is None:
+            return Forward.TO_MOTO
+        name, _, suffix = _name_and_qualifier(call.params["FunctionName"])
+        kind = call.params.get("InvocationType", "RequestResponse")
+        payload = call.params.get("Payload", b"")
+        if len(payload) > _MAX_PAYLOAD:
+            raise AwsFault("RequestTooLargeException", f"Request must be smaller than {_MAX_PAYLOAD} bytes", status=413)
+        if payload and not _is_json(payload):
+            raise AwsFault("InvalidRequestContentException", "Could not parse request body into json")
+        tail = call.params.get("LogType") == "Tail" and kind == "RequestResponse"
+        invocation = Invocation(
+            function=name,
+            qualifier=call.params.get("Qualifier") or suffix,
+            payload=payload,
+            kind=kind,
+            trace_header=call.headers.get("X-Amzn-Trace-Id"),
+            log_tail=tail,
+        )
+        try:
+            result = await asyncio.shield(asyncio.ensure_future(invoker(invocation)))
+        except KeyError:
+            raise self._missing(f"{name}:{invocation.qualifier}" if invocation.qualifier else name) from None
+        output: Document = {"StatusCode": _STATUS[kind]}
+        if kind == "RequestResponse":
+            output |= {"ExecutedVersion": result.executed_version, "Payload": result.payload}
+            if result.function_error:
+                output["FunctionError"] = result.function_error
+            if tail and result.log_tail is not None:
+                output["LogResult"] = base64.b64encode(result.log_tail.encode()[-4096:]).decode()
+        return output
+
+    def _known(self, call: ApiCall) -> Function | None:
+        return self._store.get(_name_and_qualifier(call.params["FunctionName"])[0])
+
+    def _resolve(self, function: Function, call: ApiCall) -> FunctionVersion | None:
+        suffix = _name_and_qualifier(call.params["FunctionName"])[2]
+        qualifier = call.params.get("Qualifier") or suffix or LATEST
+        alias = self._store.alias(function.name, qualifier)
+        wanted = alias.version if alias is not None else qualifier
+        if wanted == LATEST:
+            return None
+        found = next((one for one in _published(function, call.now_s) if one.version == wanted), None)
+        if found is None:
+            raise self._missing(f"{function.name}:{qualifier}")
+        return found
+
+    def _missing(self, name: str) -> AwsFault:
+        arn = self._store.arn(*name.split(":", 1))
+        return AwsFault("ResourceNotFoundException", f"Function not found: {arn}", status=404, fields={"Type": "User"})
+
+    def _alias(self, function: Function, name: str, state: AliasState) -> Document:
+        document: Document = {
+            "AliasArn": self._store.arn(function.name, name),
+            "Name": name,
+            "FunctionVersion": state.version,
+            "Description": state.description,
+            "RevisionId": _revision(function.name, name, state),
+        }
+        if state.weights:
+            document["RoutingConfig"] = {"AdditionalVersionWeights": dict(state.weights)}
+        return document
+
+    def _configuration(self, function: Function, version: FunctionVersion | None) -> Document:
+        number = version.version if version is not None else LATEST
+        newest = max(function.versions, key=lambda one: one.published_s, default=None)
+        source = version or newest
+        modified_s = source.published_s if source is not None else 0.0
+        return {
+            "FunctionName": function.name,
+            "FunctionArn": self._store.arn(function.name, number if version is not None else None),
+            "Version": number,
+            "Runtime": function.runtime,
+            "Role": function.role or f"arn:aws:iam::{self._store.account}:role/{function.name}",
+            "Handler": function.handler,
+            "CodeSize": 4096,
+            "CodeSha256": source.code_sha256 if source is not None else FunctionVersion.code_sha256,
+            "Description": version.description if version is not None else "",
+            "Timeout": function.timeout_s,
+            "MemorySize": function.memory_mb,
+            "LastModified": datetime.fromtimestamp(modified_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+            "Environment": {"Variables": dict(function.environment)},
+            "TracingConfig": {"Mode": function.tracing},
+            "RevisionId": _uuid(f"{function.name}/{number}/{modified_s}"),
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "PackageType": "Zip",
+            "Architectures": ["x86_64"],
+            "LoggingConfig": {"LogFormat": function.log_format, "LogGroup": function.logs_to},
+        }
+
+    def _with_logging(self, document: Document) -> Document:
+        name = document.get("FunctionName", "")
+        default = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"}
+        return document | {"LoggingConfig": default | dict(self._store.logging(name) or {})}
+
+
+def _published(function: Function, now_s: float) -> list[FunctionVersion]:
+    return [one for one in function.versions if one.published_s <= now_s]
+
+
+def _name_and_qualifier(identifier: str) -> tuple[str, str, str | None]:
+    """Return (name, the identifier, qualifier) of a name, a partial or a full ARN."""
+    parts = identifier.split(":")
+    if "function" in parts:
+        parts = parts[parts.index("function") + 1 :]
+    return parts[0], identifier, parts[1] if len(parts) > 1 else None
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        json.loads(payload)
+    except ValueError:
+        return False
+    return True
+
+
+def _uuid(text: str) -> str:
+    found = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return f"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:]}"
+
+
+def _revision(function: str, alias: str, state: AliasState) -> str:
+    return _uuid(f"{function}/{alias}/{state.version}/{sorted(state.weights.items())}")
+
+
+def _marked(pager: Pager, call: ApiCall, items: list[Document], members: str) -> Document:
+    """Page with Lambda's names: the token comes in as Marker and goes out as NextMarker."""
+    asked = ApiCall(
+        service=call.service,
+        operation=call.operation,
+        params={**call.params, "NextMarker": call.params.get("Marker")},
+        region=call.region,
+        account=call.account,
+        now_s=call.now_s,
+        effects=call.effects,
+    )
+    return pager.page(asked, items, members)

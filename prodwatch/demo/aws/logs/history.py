@@ -1,0 +1,76 @@
+"""The past of the log groups: computed chunk by chunk when a read reaches it, the last chunks kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+
+from prodwatch.demo.aws.logs.events import StoredEvent
+from prodwatch.demo.world import History
+
+_CHUNK_MS = 300_000
+_KEEP_EVENTS = 300_000
+_PAST_BIT = 1 << 62
+"""Sequences of the past lie above those of put events, so that ids never meet."""
+
+
+class PastEvents:
+    """History's log events in reading order. Safe to use from any thread."""
+
+    def __init__(self, history: History | None) -> None:
+        self._history = history
+        self._lock = Lock()
+        self._chunks: OrderedDict[tuple[str, int], list[StoredEvent]] = OrderedDict()
+        self._held = 0
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a past at all."""
+        return self._history is not None
+
+    def groups(self) -> dict[str, int]:
+        """Return group → creation time in epoch ms."""
+        return dict(self._history.log_groups()) if self._history is not None else {}
+
+    def ordered(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
+        """Yield events with start ≤ timestamp ≤ end, by timestamp, ingestion and place."""
+        if self._history is None or group not in self._history.log_groups():
+            return
+        for index in range(start_ms // _CHUNK_MS, end_ms // _CHUNK_MS + 1):
+            for event in self._chunk(group, index):
+                if start_ms <= event.timestamp_ms <= end_ms:
+                    yield event
+
+    def window(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
+        """Yield what had become visible by `end_ms`."""
+        return (event for event in self.ordered(group, start_ms, end_ms) if event.visible_ms <= end_ms)
+
+    def _chunk(self, group: str, index: int) -> list[StoredEvent]:
+        assert self._history is not None
+        key = (group, index)
+        with self._lock:
+            if key in self._chunks:
+                self._chunks.move_to_end(key)
+                return self._chunks[key]
+        start_ms = index * _CHUNK_MS
+        found = self._history.log_events(group, start_ms, start_ms + _CHUNK_MS - 1)
+        events = sorted(
+            StoredEvent(
+                event.timestamp_ms,
+                event.ingested_ms,
+                _PAST_BIT | (index << 24) | place,
+                event.visible_ms,
+                event.stream,
+                event.message,
+            )
+            for place, event in enumerate(found)
+        )
+        with self._lock:
+            if key not in self._chunks:
+                self._chunks[key] = events
+                self._held += len(events)
+            while self._held > _KEEP_EVENTS and len(self._chunks) > 1:
+                _, dropped = self._chunks.popitem(last=False)
+                self._held -= len(dropped)
+        return events

@@ -1,0 +1,1 @@
+"""CloudWatch metrics: samples by minute, statistics of any kind over any period."""

@@ -1,0 +1,110 @@
+"""All metric series of one region, those that were put merged with those history computes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from threading import RLock
+
+from prodwatch.demo.aws.faults import Lateness
+from prodwatch.demo.aws.metrics.model import Sample, Series, SeriesKey, sample
+from prodwatch.demo.world import History
+
+_CHUNK_S = 3600
+_KEEP_CHUNKS = 2_000
+
+
+class MetricStore:
+    """Series by name. Safe to use from any thread."""
+
+    def __init__(self, *, wall: Callable[[], float], lateness: Lateness, history: History | None = None) -> None:
+        self._wall = wall
+        self._lateness = lateness
+        self._history = history
+        self._lock = RLock()
+        self._series: dict[SeriesKey, Series] = {}
+        self._past: OrderedDict[tuple[SeriesKey, int], list[Sample]] = OrderedDict()
+        self._past_keys = (
+            {SeriesKey.of(*name) for name in history.metric_names()} if history is not None else frozenset[SeriesKey]()
+        )
+
+    def put(
+        self,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        timestamp_s: float,
+        values: Iterable[float],
+        counts: Iterable[float] | None = None,
+        unit: str | None = None,
+        visible_s: float | None = None,
+        *,
+        high_resolution: bool = False,
+    ) -> None:
+        """Add values to a series; reads see them from wall time `visible_s` on, by default at once."""
+        now_s = self._wall()
+        seen_s = (now_s if visible_s is None else visible_s) + self._lateness("cloudwatch", "PutMetricData", now_s)
+        # What is visible at once is kept by tens of seconds, so that a busy minute stays a handful of samples.
+        shown_s = float(int(seen_s // 10) * 10) if seen_s <= now_s else seen_s
+        kept_s = timestamp_s if high_resolution else float(int(timestamp_s // 60) * 60)
+        with self._lock:
+            series = self._series.setdefault(SeriesKey.of(namespace, metric, dimensions), Series())
+            series.unit = unit or series.unit
+            series.high_resolution = series.high_resolution or high_resolution
+            series.updated_s = now_s
+            series.add(sample(kept_s, shown_s, values, counts))
+
+    def names(self) -> list[SeriesKey]:
+        """Return every series, in order."""
+        with self._lock:
+            return sorted(self._series.keys() | self._past_keys)
+
+    def unit(self, key: SeriesKey) -> str:
+        """Return the unit a series was put with, `None` (AWS's word) without one."""
+        with self._lock:
+            return self._series[key].unit if key in self._series else "None"
+
+    def updated_s(self, key: SeriesKey) -> float:
+        """Return when a series was last put to; 0 for one of history alone."""
+        with self._lock:
+            return self._series[key].updated_s if key in self._series else 0.0
+
+    def samples(self, key: SeriesKey, start_s: float, end_s: float, seen_s: float) -> list[Sample]:
+        """Return samples with start ≤ timestamp < end visible at `seen_s`, put ones after history's."""
+        found = self._history_samples(key, start_s, end_s, seen_s)
+        with self._lock:
+            if series := self._series.get(key):
+                found.extend(
+                    Sample(one.timestamp_s, one.visible_s, one.values[:], one.counts[:])
+                    for one in series.between(start_s, end_s, seen_s)
+                )
+        return found
+
+    def _history_samples(self, key: SeriesKey, start_s: float, end_s: float, seen_s: float) -> list[Sample]:
+        if key not in self._past_keys:
+            return []
+        found = []
+        for index in range(int(start_s // _CHUNK_S), int(end_s // _CHUNK_S) + 1):
+            for one in self._chunk(key, index):
+                if start_s <= one.timestamp_s < end_s and one.visible_s <= seen_s:
+                    found.append(one)
+        return found
+
+    def _chunk(self, key: SeriesKey, index: int) -> list[Sample]:
+        assert self._history is not None
+        with self._lock:
+            if (cached := self._past.get((key, index))) is not None:
+                self._past.move_to_end((key, index))
+                return cached
+        start_s = index * _CHUNK_S
+        chunk = [
+            sample(one.timestamp_s, one.visible_s, one.values, one.counts)
+            for one in self._history.metric_samples(
+                key.namespace, key.metric, dict(key.dimensions), start_s, start_s + _CHUNK_S
+            )
+        ]
+        with self._lock:
+            self._past[key, index] = chunk
+            while len(self._past) > _KEEP_CHUNKS:
+                self._past.popitem(last=False)
+        return chunk

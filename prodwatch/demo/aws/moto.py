@@ -1,0 +1,110 @@
+"""moto's WSGI application behind asyncio: imported late, called in a thread pool, its failures made AWS errors."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any
+from urllib.parse import unquote
+
+from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.identify import HttpRequest
+
+_DROPPED = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
+_WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class MotoError(Exception):
+    """moto has no working answer; the text says which way it failed."""
+
+
+class Moto:
+    """Answers HTTP requests with moto. The first request waits for the import, the port does not."""
+
+    def __init__(self, account: str, *, workers: int = 8) -> None:
+        self._account = account
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="moto")
+        self._lock = Lock()
+        self._app: _WsgiApp | None = None
+
+    def load(self) -> None:
+        """Import moto now; later calls return at once. Blocks for about a second, so call it in a thread."""
+        with self._lock:
+            if self._app is not None:
+                return
+            from moto.core.config import default_user_config
+            from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+            default_user_config["lambda"]["use_docker"] = False
+            self._app = DomainDispatcherApplication(create_backend_app)
+
+    async def warm(self) -> None:
+        """Import moto in a worker thread."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, self.load)
+
+    async def answer(self, request: HttpRequest) -> HttpAnswer:
+        """Return moto's answer. Raises MotoError where moto raised or answered with an HTML error page."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, request)
+
+    def close(self) -> None:
+        """Forget every resource moto holds and end the worker threads."""
+        if self._app is not None:
+            from moto.core.base_backend import BackendDict
+            from moto.core.model_instances import reset_model_data
+
+            BackendDict.reset()
+            reset_model_data()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _call(self, request: HttpRequest) -> HttpAnswer:
+        self.load()
+        assert self._app is not None
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            started.append((status, headers))
+
+        try:
+            result = self._app(self._environ(request), start_response)
+            body = b"".join(result)
+            if close := getattr(result, "close", None):
+                close()
+        except Exception as error:  # noqa: BLE001 -- whatever moto raises becomes one AWS error
+            raise MotoError(f"{type(error).__name__}: {error}") from error
+        status, pairs = started[-1]
+        headers = {name: value for name, value in pairs if name.lower() not in _DROPPED}
+        code = int(status.split(" ", 1)[0])
+        if code >= 400 and headers.get("Content-Type", "").startswith("text/html"):
+            raise MotoError(f"HTTP {status}")
+        return HttpAnswer(status=code, headers=headers, body=body)
+
+    def _environ(self, request: HttpRequest) -> dict[str, Any]:
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote(request.path).encode().decode("latin-1"),
+            "RAW_URI": request.path + (f"?{request.query}" if request.query else ""),
+            "QUERY_STRING": request.query,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "CONTENT_LENGTH": str(len(request.body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(request.body),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "HTTP_X_MOTO_ACCOUNT_ID": self._account,
+        }
+        for name, value in request.headers.items():
+            key = name.upper().replace("-", "_")
+            if key == "CONTENT_TYPE":
+                environ[key] = value
+            elif key not in {"CONTENT_LENGTH", "CONTENT_ENCODING"} or "aws-chunked" in value:
+                environ[f"HTTP_{key}"] = value
+        return environ

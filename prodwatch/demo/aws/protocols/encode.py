@@ -1,0 +1,197 @@
+"""From an operation's output, or its error, to the bytes of a response in the caller's protocol."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from xml.sax.saxutils import escape
+
+from prodwatch.demo.aws.call import AwsFault
+from prodwatch.demo.aws.protocols import cbor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """A complete response."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+CONTENT_TYPES = {
+    "json": "application/x-amz-json-1.1",
+    "rest-json": "application/json",
+    "query": "text/xml",
+    "rest-xml": "application/xml",
+    "smithy-rpc-v2-cbor": "application/cbor",
+}
+
+
+def iso8601(seconds: float) -> str:
+    """Return epoch seconds as AWS writes them into XML, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(protocol: str, operation: Any, output: Mapping[str, Any], request_id: str) -> HttpAnswer:
+    """Return the successful answer. Raises KeyError for a member the operation's model does not have."""
+    shape = operation.output_shape
+    headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES[protocol]}
+    match protocol:
+        case "query":
+            return HttpAnswer(status=200, headers=headers, body=_query(operation, shape, output, request_id))
+        case "smithy-rpc-v2-cbor":
+            headers["smithy-protocol"] = "rpc-v2-cbor"
+            document = _value(shape, output, cbor.Epoch) if shape is not None else {}
+            return HttpAnswer(status=200, headers=headers, body=cbor.encode(document))
+        case "rest-json":
+            return _rest(operation, shape, output, headers)
+        case "json":
+            document = _value(shape, output, _json_time) if shape is not None else {}
+            return HttpAnswer(status=200, headers=headers, body=json.dumps(document).encode())
+        case _:
+            raise ValueError(f"no operation is answered here over {protocol}")
+
+
+def raw(protocol: str, body: bytes, request_id: str) -> HttpAnswer:
+    """Return an answer whose body a handler has already encoded."""
+    headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES[protocol]}
+    return HttpAnswer(status=200, headers=headers, body=body)
+
+
+def _json_time(seconds: float) -> float:
+    return seconds
+
+
+def _value(shape: Any, value: Any, time: Any) -> Any:
+    match shape.type_name:
+        case "structure":
+            members = shape.members
+            return {
+                members[name].serialization.get("name", name): _value(members[name], item, time)
+                for name, item in value.items()
+                if item is not None
+            }
+        case "list":
+            return [_value(shape.member, item, time) for item in value]
+        case "map":
+            return {key: _value(shape.value, item, time) for key, item in value.items()}
+        case "timestamp":
+            return time(_seconds(value))
+        case "blob" if time is not cbor.Epoch:
+            return base64.b64encode(value).decode()
+        case "integer" | "long":
+            return int(value)
+        case "float" | "double":
+            return float(value)
+        case _:
+            return value
+
+
+def _seconds(value: Any) -> float:
+    return float(value.timestamp()) if isinstance(value, datetime) else float(value)
+
+
+def _rest(operation: Any, shape: Any, output: Mapping[str, Any], headers: dict[str, str]) -> HttpAnswer:
+    status = int(operation.http.get("responseCode", 200))
+    if shape is None:
+        return HttpAnswer(status=status, headers=headers, body=b"{}")
+    payload = shape.serialization.get("payload")
+    body: dict[str, Any] = {}
+    content: bytes | None = None
+    for name, item in output.items():
+        if item is None:
+            continue
+        member = shape.members[name]
+        key = member.serialization.get("name", name)
+        match member.serialization.get("location"):
+            case "statusCode":
+                status = int(item)
+            case "header":
+                headers[key] = str(item)
+            case None if name == payload and member.type_name == "blob":
+                content = bytes(item)
+            case _:
+                body[key] = _value(member, item, _json_time)
+    return HttpAnswer(status=status, headers=headers, body=json.dumps(body).encode() if content is None else content)
+
+
+def _query(operation: Any, shape: Any, output: Mapping[str, Any], request_id: str) -> bytes:
+    name = operation.name
+    result = ""
+    if shape is not None:
+        inner = "".join(_xml(shape.members[key], key, item) for key, item in output.items() if item is not None)
+        wrapper = shape.serialization.get("resultWrapper", f"{name}Result")
+        result = f"<{wrapper}>{inner}</{wrapper}>"
+    namespace = operation.service_model.metadata.get("xmlNamespace", "http://aws.amazon.com/")
+    return (
+        f'<{name}Response xmlns="{escape(str(namespace))}">{result}'
+        f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{name}Response>"
+    ).encode()
+
+
+def _xml(shape: Any, name: str, value: Any) -> str:
+    tag = shape.serialization.get("name", name)
+    match shape.type_name:
+        case "structure":
+            inner = "".join(_xml(shape.members[key], key, item) for key, item in value.items() if item is not None)
+        case "list":
+            member = shape.member.serialization.get("name", "member")
+            if shape.serialization.get("flattened"):
+                return "".join(_xml_item(shape.member, tag, item) for item in value)
+            inner = "".join(_xml_item(shape.member, member, item) for item in value)
+        case "map":
+            inner = "".join(
+                f"<entry><key>{escape(key)}</key>{_xml_item(shape.value, 'value', item)}</entry>"
+                for key, item in value.items()
+            )
+        case "timestamp":
+            inner = iso8601(_seconds(value))
+        case "boolean":
+            inner = "true" if value else "false"
+        case "blob":
+            inner = base64.b64encode(value).decode()
+        case _:
+            inner = escape(str(value))
+    return f"<{tag}>{inner}</{tag}>"
+
+
+def _xml_item(shape: Any, tag: str, value: Any) -> str:
+    inner = _xml(shape, tag, value)
+    own = shape.serialization.get("name", tag)
+    return inner if own == tag else f"<{tag}>" + inner[len(own) + 2 : -len(own) - 3] + f"</{tag}>"
+
+
+def encode_error(protocol: str, service: str, fault: AwsFault, request_id: str) -> HttpAnswer:
+    """Return the error in the form the protocol gives it."""
+    headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES.get(protocol, "application/json")}
+    kind = "Sender" if fault.status < 500 else "Receiver"
+    match protocol:
+        case "query":
+            body = (
+                f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>"
+                f"<Message>{escape(fault.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            ).encode()
+        case "rest-xml":
+            headers["x-amz-request-id"] = request_id
+            body = (
+                f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{escape(fault.code)}</Code>'
+                f"<Message>{escape(fault.message)}</Message><RequestId>{request_id}</RequestId></Error>"
+            ).encode()
+        case "smithy-rpc-v2-cbor":
+            headers["smithy-protocol"] = "rpc-v2-cbor"
+            headers["x-amzn-query-error"] = f"{fault.code};{kind}"
+            document = {"__type": f"com.amazonaws.{service}#{fault.code}", "message": fault.message, **fault.fields}
+            body = cbor.encode(document)
+        case "rest-json":
+            headers["x-amzn-ErrorType"] = fault.code
+            body = json.dumps({"message": fault.message, "Message": fault.message, **fault.fields}).encode()
+        case _:
+            if service in {"cloudwatch", "sqs"}:
+                headers["x-amzn-query-error"] = f"{fault.code};{kind}"
+            body = json.dumps({"__type": fault.code, "message": fault.message, **fault.fields}).encode()
+    return HttpAnswer(status=fault.status, headers=headers, body=body)

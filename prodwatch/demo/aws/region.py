@@ -1,0 +1,78 @@
+"""Everything the embedded AWS holds for one region, and the operations it answers itself there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from prodwatch.demo.aws.alarms.handlers import AlarmHandlers
+from prodwatch.demo.aws.alarms.store import AlarmStore
+from prodwatch.demo.aws.call import AsyncHandler, Handler, Patch, Routes
+from prodwatch.demo.aws.codedeploy.handlers import DeploymentHandlers
+from prodwatch.demo.aws.codedeploy.store import DeploymentStore
+from prodwatch.demo.aws.faults import FaultPlan
+from prodwatch.demo.aws.functions.handlers import FunctionHandlers
+from prodwatch.demo.aws.functions.store import FunctionStore
+from prodwatch.demo.aws.logs.handlers import LogHandlers
+from prodwatch.demo.aws.logs.livetail import LiveTail
+from prodwatch.demo.aws.logs.store import LogStore
+from prodwatch.demo.aws.metrics.handlers import MetricHandlers
+from prodwatch.demo.aws.metrics.store import MetricStore
+from prodwatch.demo.aws.stacks.handlers import StackHandlers
+from prodwatch.demo.aws.stacks.store import StackEventStore
+from prodwatch.demo.aws.xray.handlers import TraceHandlers
+from prodwatch.demo.aws.xray.store import TraceStore
+from prodwatch.demo.world import History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every region is built from."""
+
+    account: str
+    faults: FaultPlan
+    wall: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+class Region:
+    """The stores of one region and the routing table over them."""
+
+    def __init__(self, name: str, around: Surroundings, history: History | None) -> None:
+        late = around.faults.lateness_s
+        self.logs = LogStore(wall=around.wall, lateness=late, history=history)
+        self.traces = TraceStore(wall=around.wall, lateness=late, history=history)
+        self.metrics = MetricStore(wall=around.wall, lateness=late, history=history)
+        self.alarms = AlarmStore(region=name, account=around.account, metrics=self.metrics, wall=around.wall)
+        self.deployments = DeploymentStore()
+        self.functions = FunctionStore(
+            region=name, account=around.account, wall=around.wall, deployments=self.deployments
+        )
+        self.stack_events = StackEventStore()
+        self.live_tail = LiveTail(self.logs, faults=around.faults, wall=around.wall, sleep=around.sleep)
+        self.sync: dict[tuple[str, str], Handler] = {}
+        self.on_loop: dict[tuple[str, str], AsyncHandler] = {}
+        self.patches: dict[tuple[str, str], Patch] = {}
+        for routes in (
+            LogHandlers(self.logs).routes(),
+            TraceHandlers(self.traces).routes(),
+            MetricHandlers(self.metrics).routes(),
+            AlarmHandlers(self.alarms).routes(),
+            DeploymentHandlers(self.deployments).routes(),
+            FunctionHandlers(self.functions).routes(),
+            StackHandlers(self.stack_events).routes(),
+        ):
+            self._add(routes)
+
+    def _add(self, routes: Routes) -> None:
+        for table, source in (
+            (self.sync, routes.sync),
+            (self.on_loop, routes.on_loop),
+            (self.patches, routes.patches),
+        ):
+            table.update({(routes.service, operation): one for operation, one in source.items()})  # type: ignore[attr-defined]
+
+    def answers(self, service: str, operation: str) -> bool:
+        """Tell whether the operation is answered here rather than by moto alone."""
+        key = (service, operation)
+        return key in self.sync or key in self.on_loop or key in self.patches

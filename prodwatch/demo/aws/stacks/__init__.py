@@ -1,0 +1,1 @@
+"""Scripted events over the CloudFormation stacks that moto holds."""

@@ -1,0 +1,160 @@
+"""The operations of X-Ray."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.paging import Pager
+from prodwatch.demo.aws.xray.filters import FilterError, Predicate, parse_filter
+from prodwatch.demo.aws.xray.graph import service_graph
+from prodwatch.demo.aws.xray.scope import trace_scope
+from prodwatch.demo.aws.xray.store import TraceStore
+from prodwatch.demo.aws.xray.summaries import summary
+from prodwatch.demo.aws.xray.trace import Trace
+
+MAX_WINDOW_S = 6 * 3600.0
+MAX_IDS = 5
+MAX_TRACE_BYTES = 500_000
+_PAGE = Pager(limit="", default=100, bad_token="InvalidRequestException")  # noqa: S106 -- an error code
+_KINDS = frozenset({"TraceId", "Event", "Service"})
+
+
+class TraceHandlers:
+    """X-Ray over one store."""
+
+    def __init__(self, store: TraceStore) -> None:
+        self._store = store
+
+    def routes(self) -> Routes:
+        """Return the operations answered here."""
+        return Routes(
+            "xray",
+            sync={
+                "PutTraceSegments": self.put_trace_segments,
+                "PutTelemetryRecords": lambda _call: {},
+                "GetTraceSummaries": self.get_trace_summaries,
+                "BatchGetTraces": self.batch_get_traces,
+                "GetServiceGraph": self.get_service_graph,
+                "GetTraceGraph": self.get_trace_graph,
+                "GetTraceSegmentDestination": self.get_trace_segment_destination,
+                "GetIndexingRules": self.get_indexing_rules,
+            },
+        )
+
+    def put_trace_segments(self, call: ApiCall) -> Document:
+        """PutTraceSegments; what cannot be read is reported, the rest is kept."""
+        unprocessed = []
+        for text in call.params["TraceSegmentDocuments"]:
+            document: Any = None
+            try:
+                document = json.loads(text)
+                _check_segment(document)
+                self._store.put(document)
+            except (ValueError, TypeError) as error:
+                known = document.get("id") if isinstance(document, dict) else None
+                entry = {"ErrorCode": "ParseError", "Message": f"Invalid segment. {error}"}
+                unprocessed.append(entry | ({"Id": str(known)} if known else {}))
+        return {"UnprocessedTraceSegments": unprocessed}
+
+    def get_trace_summaries(self, call: ApiCall) -> Document:
+        """GetTraceSummaries, newest first; TracesProcessedCount is what the window held before filtering."""
+        traces = self._window(call)
+        predicate = _predicate(call.params.get("FilterExpression"))
+        kept = [one for one in traces if predicate is None or predicate(trace_scope(one))]
+        output = _PAGE.page(call, kept, "TraceSummaries")
+        by_event = call.params.get("TimeRangeType") == "Event"
+        output["TraceSummaries"] = [
+            summary(one, call.account) | ({"MatchedEventTime": one.updated_s} if by_event else {})
+            for one in output["TraceSummaries"]
+        ]
+        first_page = not call.params.get("NextToken")
+        return output | {"ApproximateTime": call.now_s, "TracesProcessedCount": len(traces) if first_page else 0}
+
+    def batch_get_traces(self, call: ApiCall) -> Document:
+        """BatchGetTraces: at most five ids; what is unknown or not visible yet is unprocessed."""
+        ids = list(dict.fromkeys(call.params["TraceIds"]))
+        if len(ids) > MAX_IDS:
+            raise AwsFault("InvalidRequestException", f"At most {MAX_IDS} trace ids can be asked for at once.")
+        if self._store.destination[0] == "CloudWatchLogs" or call.effects.empty_page:
+            return {"Traces": [], "UnprocessedTraceIds": ids}
+        found = {one: trace for one in ids if (trace := self._store.get(one)) is not None and trace.segments}
+        return {
+            "Traces": [_trace(trace) for trace in found.values()],
+            "UnprocessedTraceIds": [one for one in ids if one not in found],
+        }
+
+    def get_service_graph(self, call: ApiCall) -> Document:
+        """GetServiceGraph of a window of at most six hours."""
+        traces = self._window(call)
+        return {
+            "StartTime": call.params["StartTime"],
+            "EndTime": call.params["EndTime"],
+            "Services": service_graph(traces, call.account),
+            "ContainsOldGroupVersions": False,
+        }
+
+    def get_trace_graph(self, call: ApiCall) -> Document:
+        """GetTraceGraph of some traces."""
+        traces = [trace for one in call.params["TraceIds"] if (trace := self._store.get(one)) is not None]
+        return {"Services": service_graph(traces, call.account)}
+
+    def get_trace_segment_destination(self, _call: ApiCall) -> Document:
+        """GetTraceSegmentDestination."""
+        destination, status = self._store.destination
+        return {"Destination": destination, "Status": status}
+
+    def get_indexing_rules(self, call: ApiCall) -> Document:
+        """GetIndexingRules: the one rule every account has."""
+        share = self._store.sampling_percent
+        rule = {"Probabilistic": {"DesiredSamplingPercentage": share, "ActualSamplingPercentage": share}}
+        return {"IndexingRules": [{"Name": "Default", "ModifiedAt": call.now_s, "Rule": rule}]}
+
+    def _window(self, call: ApiCall) -> list[Trace]:
+        start_s, end_s = float(call.params["StartTime"]), float(call.params["EndTime"])
+        if end_s < start_s:
+            raise AwsFault("InvalidRequestException", "The end time must not be before the start time.")
+        if end_s - start_s > MAX_WINDOW_S:
+            raise AwsFault("InvalidRequestException", "The time range must not be longer than 6 hours.")
+        kind = call.params.get("TimeRangeType", "TraceId")
+        if kind not in _KINDS:
+            raise AwsFault("InvalidRequestException", f"{kind} is no TimeRangeType.")
+        return self._store.between(start_s, end_s, kind)
+
+
+def _predicate(expression: str | None) -> Predicate | None:
+    if not expression or not expression.strip():
+        return None
+    try:
+        return parse_filter(expression)
+    except FilterError as error:
+        raise AwsFault("InvalidRequestException", f"Invalid filter expression: {error}.") from error
+
+
+def _check_segment(document: Any) -> None:
+    if not isinstance(document, dict):
+        raise TypeError("The document is not an object.")
+    for key in ("name", "id", "trace_id"):
+        if not isinstance(document.get(key), str) or not document[key]:
+            raise ValueError(f"ErrorCode: Missing{key.title().replace('_', '')}")
+    if not isinstance(document.get("start_time"), int | float):
+        raise ValueError("ErrorCode: MissingStartTime")  # noqa: TRY004 -- as X-Ray words it
+    if document.get("end_time") is None and not document.get("in_progress"):
+        raise ValueError("ErrorCode: MissingEndTime")
+
+
+def _trace(trace: Trace) -> Document:
+    documents = [(str(one["id"]), json.dumps(one)) for one in (*trace.segments, *trace.inferred)]
+    kept, size = [], 0
+    for key, text in documents:
+        size += len(text)
+        if size > MAX_TRACE_BYTES:
+            break
+        kept.append({"Id": key, "Document": text})
+    return {
+        "Id": trace.id,
+        "Duration": round(trace.duration_s, 3),
+        "LimitExceeded": len(kept) < len(documents),
+        "Segments": kept,
+    }

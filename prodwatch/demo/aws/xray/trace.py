@@ -1,0 +1,123 @@
+"""One trace as it stands at a moment: its segments merged from everything that has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from prodwatch.demo.aws.xray.document import (
+    Segment,
+    ServiceId,
+    children,
+    end_s,
+    inferred,
+    service_id,
+    start_s,
+    walk,
+)
+
+
+class Trace:
+    """A trace's segments with the links between them; immutable once built."""
+
+    def __init__(
+        self, trace_id: str, documents: Iterable[Mapping[str, Any]], *, revision: int, updated_s: float
+    ) -> None:
+        self.id = trace_id
+        self.revision = revision
+        """How many documents it was built from."""
+        self.updated_s = updated_s
+        self.segments: list[Segment] = _merge(documents)
+        """Segments that were sent, by start."""
+
+    @cached_property
+    def by_id(self) -> dict[str, Segment]:
+        """Every segment and subsegment by id."""
+        return {str(one.get("id")): one for segment in self.segments for one in walk(segment)}
+
+    @cached_property
+    def downstream(self) -> dict[str, list[Segment]]:
+        """Sent segments by the id of the subsegment that called them."""
+        found: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            if parent := segment.get("parent_id"):
+                found.setdefault(str(parent), []).append(segment)
+        return found
+
+    @cached_property
+    def inferred(self) -> list[dict[str, Any]]:
+        """Segments of called services that send none."""
+        found = []
+        for segment in self.segments:
+            for entity in walk(segment):
+                if entity is not segment and str(entity.get("id")) not in self.downstream:
+                    if (one := inferred(entity, self.id)) is not None:
+                        found.append(one)
+        return found
+
+    @cached_property
+    def root(self) -> Segment | None:
+        """The earliest segment nobody in the trace has called; None when only subsegments arrived."""
+        tops = [one for one in self.segments if str(one.get("parent_id") or "") not in self.by_id]
+        return tops[0] if tops else (self.segments[0] if self.segments else None)
+
+    @cached_property
+    def start_s(self) -> float:
+        """When the first segment began."""
+        return min((start_s(one) for one in self.segments), default=self.updated_s)
+
+    @cached_property
+    def end_s(self) -> float:
+        """When the last finished segment ended."""
+        return max((end_s(one) or start_s(one) for one in self.segments), default=self.start_s)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first beginning to the last end."""
+        return max(0.0, self.end_s - self.start_s)
+
+    @property
+    def partial(self) -> bool:
+        """Whether anything is still in progress."""
+        return any(end_s(one) is None for one in self.segments)
+
+    def services(self) -> Iterator[tuple[ServiceId, Segment]]:
+        """Yield each segment, inferred ones included, with its service."""
+        for segment in (*self.segments, *self.inferred):
+            yield service_id(segment), segment
+
+    def calls(self) -> Iterator[tuple[Segment, Segment, Segment]]:
+        """Yield (calling segment, calling entity, called segment)."""
+        inferred_by_parent = {str(one["parent_id"]): one for one in self.inferred}
+        for segment in self.segments:
+            for entity in walk(segment):
+                key = str(entity.get("id"))
+                for called in self.downstream.get(key, ()):
+                    yield segment, entity, called
+                if entity is not segment and key in inferred_by_parent:
+                    yield segment, entity, inferred_by_parent[key]
+
+
+def _merge(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
+    """Let later documents of an id replace earlier ones, and put separately sent subsegments where they belong."""
+    segments: dict[str, dict[str, Any]] = {}
+    loose: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        key = str(document.get("id"))
+        (loose if document.get("type") == "subsegment" else segments)[key] = dict(document)
+    by_parent: dict[str, list[dict[str, Any]]] = {}
+    for one in loose.values():
+        by_parent.setdefault(str(one.get("parent_id")), []).append(one)
+    merged = [_adopt(segment, by_parent) for segment in segments.values()] if loose else list(segments.values())
+    return sorted(merged, key=start_s)
+
+
+def _adopt(entity: Mapping[str, Any], by_parent: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    own = by_parent.get(str(entity.get("id")), [])
+    replaced = {one.get("id") for one in own}
+    below = [*(child for child in children(entity) if child.get("id") not in replaced), *own]
+    adopted = dict(entity)
+    if below:
+        adopted["subsegments"] = sorted((_adopt(child, by_parent) for child in below), key=start_s)
+    return adopted
