@@ -20,6 +20,8 @@ class Once(Generic[T]):
         """Return the value; a caller that is cancelled does not cancel the making of it."""
         if self._task is None or (self._task.done() and _failed(self._task)):
             self._task = asyncio.create_task(self._make())
+            # When everybody has given up waiting, a failure must not surface as one nobody retrieved.
+            self._task.add_done_callback(_failed)
         return await asyncio.shield(self._task)
 
     def cancel(self) -> None:

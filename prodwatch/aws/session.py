@@ -165,6 +165,17 @@ class Aws(AwsApi):
             self._identities[account] = Once(lambda: self._identify(account))
         return await self._identities[account].get()
 
+    async def credentials(self, account: str | None = None) -> Any:
+        """Return botocore's frozen credentials, to sign other requests; the account is verified first."""
+        await self._verified(account)
+        try:
+            held = await (await self._session(account)).get_credentials()
+            return await held.get_frozen_credentials()
+        except Exception as exc:
+            where = self._door(account)
+            call = Call(service="sts", operation="GetCallerIdentity", params={}, profile=where.profile)
+            raise explain(exc, call) from exc
+
     def region_name(self, account: str | None = None) -> str | None:
         """Return the region calls go to, None when neither file, environment nor profile says."""
         where = self._door(account)
@@ -361,7 +372,7 @@ def _read_models(session: Any, services: tuple[str, ...]) -> str:
 
 async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:
     for key, value in response.items():
-        if key in {"Body", "Payload", "payload", "body", "blob"} and hasattr(value, "read"):
+        if hasattr(value, "read"):
             body = await value.read(MAX_BODY_BYTES + 1)
             value.close()
             if len(body) > MAX_BODY_BYTES:

@@ -1,0 +1,108 @@
+"""The `aws …` command that makes the same call: one line, safe to paste into a POSIX shell."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+_COMMANDS = {"codedeploy": "deploy", "config": "configservice", "s3": "s3api"}
+"""botocore's service name → the AWS CLI's, where they differ."""
+_TO_STDOUT = {"lambda:Invoke": "/dev/stdout", "s3:GetObject": "/dev/stdout"}
+"""Calls for which the AWS CLI demands a file for the answer."""
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\uffff]|[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def aws_command(
+    service: str,
+    operation: str,
+    params: Mapping[str, Any],
+    *,
+    region: str | None = None,
+    profile: str | None = None,
+    endpoint_url: str | None = None,
+) -> str:
+    """Return the command; parameters the CLI would take for a file name travel as one JSON document instead."""
+    from botocore import xform_name
+
+    name = f"{service}:{operation}"
+    words = ["aws", _COMMANDS.get(service, service), xform_name(operation, "-")]
+    if name == "s3:PutObject":
+        return _put_object(params, region, profile, endpoint_url)
+    if any(_looks_like_file(value) for value in params.values()):
+        words += ["--cli-input-json", json.dumps(_plain(params), ensure_ascii=False)]
+    else:
+        for key, value in params.items():
+            words += _option(xform_name(key, "-"), value)
+    if name == "lambda:Invoke":
+        words += ["--cli-binary-format", "raw-in-base64-out"]
+    if name in _TO_STDOUT:
+        words.append(_TO_STDOUT[name])
+    return " ".join(_quote(word) for word in [*words, *_where(region, profile, endpoint_url)])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    plain = _plain(value)
+    text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    # A value that begins with a dash would be taken for an option of its own.
+    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+
+
+def _put_object(params: Mapping[str, Any], region: str | None, profile: str | None, endpoint_url: str | None) -> str:
+    body = _plain(params.get("Body", b""))
+    target = f"s3://{params.get('Bucket')}/{params.get('Key')}"
+    words = ["aws", "s3", "cp", "-", target, *_where(region, profile, endpoint_url)]
+    return f"printf %s {_quote(str(body))} | {' '.join(_quote(word) for word in words)}"
+
+
+def _where(region: str | None, profile: str | None, endpoint_url: str | None) -> list[str]:
+    told = (("--region", region), ("--profile", profile), ("--endpoint-url", endpoint_url))
+    return [word for name, value in told if value for word in (name, value)]
+
+
+def _looks_like_file(value: Any) -> bool:
+    return isinstance(value, str | bytes) and str(_plain(value)).startswith(("file://", "fileb://"))
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can say it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray):
+        try:
+            return bytes(value).decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
+
+
+def _quote(word: str) -> str:
+    """Quote for a POSIX shell; control and bidi characters become escapes that bash and zsh read back."""
+    if not _UNPRINTABLE.search(word):
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + _UNPRINTABLE.sub(_escape, escaped) + "'"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,84 @@
+"""The same door to AWS, seen from one account and region."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from prodwatch.aws.api import AwsApi
+from prodwatch.model.result import Usage
+
+
+class Scoped(AwsApi):
+    """Calls go to `account` and `region` unless a call names others."""
+
+    def __init__(self, aws: AwsApi, account: str | None, region: str | None) -> None:
+        self._aws = aws
+        self._account = account
+        self._region = region
+
+    async def call(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+        retries: bool = True,
+    ) -> dict[str, Any]:
+        """Call an operation; see `AwsApi.call`."""
+        return await self._aws.call(
+            service,
+            operation,
+            params,
+            account=account or self._account,
+            region=region or self._region,
+            timeout_s=timeout_s,
+            retries=retries,
+        )
+
+    def pages(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over pages; see `AwsApi.pages`."""
+        return self._aws.pages(
+            service,
+            operation,
+            params,
+            account=account or self._account,
+            region=region or self._region,
+            timeout_s=timeout_s,
+        )
+
+    async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
+        """Return the shared client; see `AwsApi.client`."""
+        return await self._aws.client(service, account=account or self._account, region=region or self._region)
+
+    async def credentials(self, account: str | None = None) -> Any:
+        """Return frozen credentials; see `AwsApi.credentials`."""
+        return await self._aws.credentials(account or self._account)
+
+    async def account_id(self, account: str | None = None) -> str:
+        """Return the account behind the credentials."""
+        return await self._aws.account_id(account or self._account)
+
+    def region_name(self, account: str | None = None) -> str | None:
+        """Return the region calls go to."""
+        return self._region or self._aws.region_name(account or self._account)
+
+    def charge(self, operation: str, units: float) -> None:
+        """Add billable units no single response tells."""
+        self._aws.charge(operation, units)
+
+    def usage(self) -> Usage:
+        """Return calls, throttles and cost so far, of all accounts."""
+        return self._aws.usage()
