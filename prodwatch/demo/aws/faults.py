@@ -156,10 +156,10 @@ class FaultPlan:
                 fault = entry.fault
                 if (kinds is None) == (fault.kind == "late"):
                     continue
-                if (kinds is None or fault.kind in kinds) and fault.covers(name, action):
-                    if entry.draw(now_s, self._random):
-                        entry.hits += 1
-                        drawn.append(fault)
+                wanted = (kinds is None or fault.kind in kinds) and fault.covers(name, action)
+                if wanted and entry.draw(now_s, self._random):
+                    entry.hits += 1
+                    drawn.append(fault)
             return Active(faults=tuple(drawn))
 
     def lateness_s(self, service: str, operation: str, now_s: float) -> float:

@@ -64,7 +64,7 @@ class Moto:
         assert self._app is not None
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
             started.append((status, headers))
 
         try:
@@ -72,7 +72,7 @@ class Moto:
             body = b"".join(result)
             if close := getattr(result, "close", None):
                 close()
-        except Exception as error:  # noqa: BLE001 -- whatever moto raises becomes one AWS error
+        except Exception as error:
             raise MotoError(f"{type(error).__name__}: {error}") from error
         status, pairs = started[-1]
         headers = {name: value for name, value in pairs if name.lower() not in _DROPPED}

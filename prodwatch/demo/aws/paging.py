@@ -41,32 +41,33 @@ def redeem(token: str, query: int, now_s: float) -> Any:
 class Pager:
     """How one operation names its paging members and refuses a bad token."""
 
-    token: str = "NextToken"  # noqa: S105 -- the name of a member
+    cursor: str = "NextToken"
     limit: str = "MaxResults"
     default: int = 100
     maximum: int = 100
-    bad_token: str = "InvalidNextToken"  # noqa: S105 -- an error code
+    refusal: str = "InvalidNextToken"
+    """Code of the error a bad token gets."""
 
     def page(self, call: ApiCall, items: Sequence[T], members: str) -> Document:
         """Return `{members: one page, token?: …}` of `items`, which must be in a stable order."""
-        query = digest(call.params, without=frozenset({self.token, self.limit}))
+        query = digest(call.params, without=frozenset({self.cursor, self.limit}))
         start = self.start(call, query)
         size = min(int(call.params.get(self.limit) or self.default), self.maximum)
         if call.effects.empty_page:
-            return {members: [], self.token: issue(start, query, call.now_s)}
+            return {members: [], self.cursor: issue(start, query, call.now_s)}
         if call.effects.short_page:
             size = max(1, size // 3)
         output: Document = {members: list(items[start : start + size])}
         if start + size < len(items):
-            output[self.token] = issue(start + size, query, call.now_s)
+            output[self.cursor] = issue(start + size, query, call.now_s)
         return output
 
     def start(self, call: ApiCall, query: int) -> int:
         """Return the index the call's token stands for."""
-        token = call.params.get(self.token)
+        token = call.params.get(self.cursor)
         if not token:
             return 0
         try:
             return int(redeem(token, query, call.now_s))
         except (ValueError, TypeError) as error:
-            raise AwsFault(self.bad_token, f"The specified {self.token} is invalid.") from error
+            raise AwsFault(self.refusal, f"The specified {self.cursor} is invalid.") from error

@@ -65,12 +65,10 @@ class Region:
             self._add(routes)
 
     def _add(self, routes: Routes) -> None:
-        for table, source in (
-            (self.sync, routes.sync),
-            (self.on_loop, routes.on_loop),
-            (self.patches, routes.patches),
-        ):
-            table.update({(routes.service, operation): one for operation, one in source.items()})  # type: ignore[attr-defined]
+        service = routes.service
+        self.sync.update({(service, operation): handler for operation, handler in routes.sync.items()})
+        self.on_loop.update({(service, operation): handler for operation, handler in routes.on_loop.items()})
+        self.patches.update({(service, operation): patch for operation, patch in routes.patches.items()})
 
     def answers(self, service: str, operation: str) -> bool:
         """Tell whether the operation is answered here rather than by moto alone."""

@@ -17,8 +17,10 @@ _MAX_HISTORY = 20_000
 
 
 class AlarmStore:
-    """Alarms by name, evaluated lazily: minute by minute from the last look to this one, with what the metrics
-    showed in each of those minutes. Safe to use from any thread.
+    """Alarms by name. Safe to use from any thread.
+
+    They are evaluated lazily: minute by minute from the last look to this one, with what the metrics showed in each
+    of those minutes.
     """
 
     def __init__(self, *, region: str, account: str, metrics: MetricStore, wall: Callable[[], float]) -> None:

@@ -11,7 +11,7 @@ from prodwatch.demo.aws.codedeploy.model import Deployment, DeploymentState
 from prodwatch.demo.aws.codedeploy.store import DeploymentStore
 from prodwatch.demo.aws.paging import Pager
 
-_PAGE = Pager(token="nextToken", limit="", default=100, bad_token="InvalidNextTokenException")  # noqa: S106 -- names
+_PAGE = Pager(cursor="nextToken", limit="", default=100, refusal="InvalidNextTokenException")
 _CONFIG = re.compile(r"CodeDeployDefault\.Lambda(?:(Canary|Linear)(\d+)Percent(?:Every)?(\d+)Minutes?|AllAtOnce)")
 _BATCH_MAX = 25
 

@@ -9,14 +9,14 @@ import json
 from datetime import UTC, datetime
 
 from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Forward, Routes
-from prodwatch.demo.aws.functions.model import AliasState, Function, FunctionVersion
+from prodwatch.demo.aws.functions.model import NO_CODE, AliasState, Function, FunctionVersion
 from prodwatch.demo.aws.functions.store import FunctionStore
 from prodwatch.demo.aws.paging import Pager
 from prodwatch.demo.world import Invocation
 
 _PAGE = Pager(
-    token="NextMarker", limit="MaxItems", default=50, maximum=10_000, bad_token="InvalidParameterValueException"
-)  # noqa: E501, S106 -- names of members and an error code
+    cursor="NextMarker", limit="MaxItems", default=50, maximum=10_000, refusal="InvalidParameterValueException"
+)
 _MAX_PAYLOAD = 6 * 1024 * 1024
 _STATUS = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 LATEST = "$LATEST"
@@ -121,7 +121,7 @@ class FunctionHandlers:
             self._store.remember_logging(document["FunctionName"], logging)
         return self._with_logging(document)
 
-    def complete_list(self, call: ApiCall, document: Document) -> Document:
+    def complete_list(self, _call: ApiCall, document: Document) -> Document:
         """Add our functions to moto's list."""
         document["Functions"] = [
             *(self._with_logging(one) for one in document.get("Functions", [])),
@@ -207,7 +207,7 @@ class FunctionHandlers:
             "Role": function.role or f"arn:aws:iam::{self._store.account}:role/{function.name}",
             "Handler": function.handler,
             "CodeSize": 4096,
-            "CodeSha256": source.code_sha256 if source is not None else FunctionVersion.code_sha256,
+            "CodeSha256": source.code_sha256 if source is not None else NO_CODE,
             "Description": version.description if version is not None else "",
             "Timeout": function.timeout_s,
             "MemorySize": function.memory_mb,

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+NO_CODE = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+"""SHA-256 of nothing, as Lambda writes it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionVersion:
@@ -14,7 +17,7 @@ class FunctionVersion:
     version: str
     published_s: float
     """Wall time, epoch seconds; before it the version does not exist."""
-    code_sha256: str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+    code_sha256: str = NO_CODE
     description: str = ""
 
 

@@ -8,7 +8,7 @@ from prodwatch.demo.aws.logs.reading import Reader
 from prodwatch.demo.aws.logs.store import GroupState, LogStore
 from prodwatch.demo.aws.paging import Pager
 
-_GROUPS = Pager(token="nextToken", limit="limit", default=50, maximum=50, bad_token="InvalidParameterException")  # noqa: S106
+_GROUPS = Pager(cursor="nextToken", limit="limit", default=50, maximum=50, refusal="InvalidParameterException")
 _STREAMS = _GROUPS
 _PUT_MAX_EVENTS = 10_000
 _PUT_MAX_BYTES = 1_048_576

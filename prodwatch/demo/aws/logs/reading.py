@@ -142,7 +142,7 @@ def _group_of(params: dict[str, Any]) -> str:
         raise AwsFault("InvalidParameterException", "logGroupName and logGroupIdentifier cannot be used together.")
     if not name and not identifier:
         raise AwsFault("InvalidParameterException", "Either logGroupName or logGroupIdentifier is needed.")
-    return group_name(name or identifier)
+    return group_name(str(name or identifier))
 
 
 def _predicate(pattern: str) -> Predicate | None:

@@ -16,7 +16,7 @@ MAX_QUERIES = 500
 MAX_DATAPOINTS = 100_800
 MAX_STATISTICS_POINTS = 1_440
 MAX_PUT = 1_000
-_LIST = Pager(limit="", default=500, maximum=500, bad_token="InvalidParameterValue")  # noqa: S106 -- an error code
+_LIST = Pager(limit="", default=500, maximum=500, refusal="InvalidParameterValue")
 _SHORT_PERIODS = frozenset({1, 5, 10, 20, 30})
 _PLAIN_STATISTICS = frozenset({"SampleCount", "Average", "Sum", "Minimum", "Maximum"})
 _DAY_S = 86_400.0
@@ -160,7 +160,7 @@ def _paged(call: ApiCall, series: list[tuple[Document, Query, list[tuple[int, fl
             }
         )
     output: Document = {"MetricDataResults": results, "Messages": []}
-    if not maths and skip + taken < passed or (call.effects.empty_page and not maths):
+    if (not maths and skip + taken < passed) or (call.effects.empty_page and not maths):
         output["NextToken"] = issue(skip + taken, token_key, call.now_s)
     return output
 
@@ -211,7 +211,7 @@ def _values(entry: Document) -> tuple[list[float], list[float] | None]:
     count, low, high = one["SampleCount"], one["Minimum"], one["Maximum"]
     if count <= 1:
         return [one["Sum"]], [count]
-    if count == 2:  # noqa: PLR2004 -- two samples are the extremes
+    if count == 2:
         return [low, high], None
     return [low, high, (one["Sum"] - low - high) / (count - 2)], [1.0, 1.0, count - 2]
 

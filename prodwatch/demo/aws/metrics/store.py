@@ -83,12 +83,12 @@ class MetricStore:
     def _history_samples(self, key: SeriesKey, start_s: float, end_s: float, seen_s: float) -> list[Sample]:
         if key not in self._past_keys:
             return []
-        found = []
-        for index in range(int(start_s // _CHUNK_S), int(end_s // _CHUNK_S) + 1):
-            for one in self._chunk(key, index):
-                if start_s <= one.timestamp_s < end_s and one.visible_s <= seen_s:
-                    found.append(one)
-        return found
+        return [
+            one
+            for index in range(int(start_s // _CHUNK_S), int(end_s // _CHUNK_S) + 1)
+            for one in self._chunk(key, index)
+            if start_s <= one.timestamp_s < end_s and one.visible_s <= seen_s
+        ]
 
     def _chunk(self, key: SeriesKey, index: int) -> list[Sample]:
         assert self._history is not None

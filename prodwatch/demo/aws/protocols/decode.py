@@ -23,7 +23,7 @@ def decode(identity: Identity, operation: Any, request: HttpRequest) -> Document
     try:
         match identity.protocol:
             case "query":
-                return _query(shape, dict(parse_qsl(request.body.decode(), keep_blank_values=True)))
+                return _fields(_query(shape, dict(parse_qsl(request.body.decode(), keep_blank_values=True))))
             case "smithy-rpc-v2-cbor":
                 return _document(shape, cbor.decode(request.body) if request.body else {})
             case "rest-json" | "rest-xml":
@@ -35,7 +35,10 @@ def decode(identity: Identity, operation: Any, request: HttpRequest) -> Document
 
 
 def _document(shape: Any, value: Mapping[str, Any]) -> Document:
-    document = _value(shape, value)
+    return _fields(_value(shape, value))
+
+
+def _fields(document: Any) -> Document:
     if not isinstance(document, dict):
         raise TypeError("the body is not an object")
     return document
@@ -50,7 +53,7 @@ def _time(value: Any) -> float:
     except ValueError:
         pass  # not a number: one of the two text forms
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         moment = parsedate_to_datetime(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

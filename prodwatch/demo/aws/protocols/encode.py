@@ -67,7 +67,7 @@ def _json_time(seconds: float) -> float:
     return seconds
 
 
-def _value(shape: Any, value: Any, time: Any) -> Any:
+def _value(shape: Any, value: Any, time: Any) -> Any:  # noqa: PLR0911 -- one return per kind of shape reads best
     match shape.type_name:
         case "structure":
             members = shape.members

@@ -8,7 +8,7 @@ from prodwatch.demo.aws.call import ApiCall, Document, Routes
 from prodwatch.demo.aws.paging import Pager
 from prodwatch.demo.aws.stacks.store import StackEventStore
 
-_PAGE = Pager(limit="", default=100, bad_token="ValidationError")  # noqa: S106 -- an error code
+_PAGE = Pager(limit="", default=100, refusal="ValidationError")
 
 
 class StackHandlers:

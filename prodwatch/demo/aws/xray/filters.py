@@ -146,7 +146,7 @@ class _Parser:
             raise FilterError(f"the filter expression has {token.text!r} where a keyword should be")
         return self._keyword(token.text)
 
-    def _keyword(self, word: str) -> Predicate:
+    def _keyword(self, word: str) -> Predicate:  # noqa: PLR0911 -- one return per kind of keyword reads best
         lowered = word.lower()
         if lowered == "service":
             return self._service()

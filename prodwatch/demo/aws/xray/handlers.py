@@ -17,7 +17,7 @@ from prodwatch.demo.aws.xray.trace import Trace
 MAX_WINDOW_S = 6 * 3600.0
 MAX_IDS = 5
 MAX_TRACE_BYTES = 500_000
-_PAGE = Pager(limit="", default=100, bad_token="InvalidRequestException")  # noqa: S106 -- an error code
+_PAGE = Pager(limit="", default=100, refusal="InvalidRequestException")
 _KINDS = frozenset({"TraceId", "Event", "Service"})
 
 

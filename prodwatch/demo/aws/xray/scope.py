@@ -72,7 +72,7 @@ def segment_scope(segment: Segment, service: ServiceId) -> Scope:
     if isinstance(status := response.get("status"), int | float):
         numbers["http.status"] = [float(status)]
     annotations: dict[str, list[Any]] = {}
-    messages = []
+    messages: list[str] = []
     for entity in walk(segment):
         messages.extend(message for _, message in exceptions(entity))
         for key, value in (entity.get("annotations") or {}).items():
