@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
+from math import isnan
 from typing import Any
 
 from prodwatch.assertions.missing import MISSING
 from prodwatch.model.quantity import Duration
 
 Number = int | Decimal
+
+ARITHMETIC = Context(prec=100, Emax=10**9, Emin=-(10**9))
+"""A hundred digits: what is computed from real documents is exact, or rounded far beyond notice."""
 
 _KINDS: dict[type, str] = {
     str: "string",
@@ -57,7 +61,7 @@ def exact(value: float | Decimal) -> Number:
 
 def is_nan(value: Any) -> bool:
     """Tell whether `value` is the number that equals nothing."""
-    return isinstance(value, float | Decimal) and value != value  # noqa: PLR0124 -- the definition of NaN
+    return (isinstance(value, float) and isnan(value)) or (isinstance(value, Decimal) and value.is_nan())
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -68,17 +72,31 @@ def equal(left: Any, right: Any) -> bool:
         if left is None:
             return True
     left_kind = kind(left)
-    if left_kind != kind(right) or left_kind == "missing":
+    if left_kind != kind(right):
         return False
-    if left_kind == "number":
-        return not is_nan(left) and not is_nan(right) and exact(left) == exact(right)
-    if left_kind == "array":
-        return len(left) == len(right) and all(map(equal, left, right))
-    if left_kind == "object":
-        return len(left) == len(right) and all(key in right and equal(value, right[key]) for key, value in left.items())
-    if left_kind == "time" and (left.tzinfo is None) != (right.tzinfo is None):
-        return False
-    return bool(left == right)
+    compare = _EQUAL.get(left_kind)
+    return bool(left == right) if compare is None else compare(left, right)
+
+
+def _equal_numbers(left: Any, right: Any) -> bool:
+    return not is_nan(left) and not is_nan(right) and exact(left) == exact(right)
+
+
+def _equal_arrays(left: Any, right: Any) -> bool:
+    return len(left) == len(right) and all(map(equal, left, right))
+
+
+def _equal_objects(left: Any, right: Any) -> bool:
+    return len(left) == len(right) and all(key in right and equal(value, right[key]) for key, value in left.items())
+
+
+_EQUAL: dict[str, Callable[[Any, Any], bool]] = {
+    "number": _equal_numbers,
+    "array": _equal_arrays,
+    "object": _equal_objects,
+    "missing": lambda _left, _right: False,
+}
+"""For the kinds whose values Python's `==` does not compare as we do."""
 
 
 def freeze(value: Any) -> Any:

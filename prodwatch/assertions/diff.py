@@ -50,8 +50,8 @@ def text_difference(expected: str, actual: str, redact: Redact | None = None) ->
     tail = max(0, end - CONTEXT)
     before_part, after_part = before[head : len(before) - tail], after[head : len(after) - tail]
     if max(len(before_part), len(after_part)) > MAX_LINES:
-        count = max(len(before_part), len(after_part)) - CONTEXT
-        return f"@@ line {start + 1} @@\n- {_at(before, start)}\n+ {_at(after, start)}\n… and up to {count:,} further lines"
+        further = f"… and up to {max(len(before_part), len(after_part)) - CONTEXT:,} further lines"
+        return f"@@ line {start + 1} @@\n- {_at(before, start)}\n+ {_at(after, start)}\n{further}"
     lines = [] if len(before) == len(after) == 1 else [f"@@ line {start + 1} @@"]
     lines.extend(_aligned(before_part, after_part))
     return "\n".join(lines)
@@ -94,17 +94,19 @@ def _aligned(before: list[str], after: list[str]) -> list[str]:
     found: list[str] = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal":
-            same = before[i1:i2]
-            if len(same) > 2 * CONTEXT + 1:
-                skipped = len(same) - 2 * CONTEXT
-                same = [*same[:CONTEXT], None, *same[-CONTEXT:]]  # type: ignore[list-item]
-                found.extend(f"  {line}" if line is not None else f"… {skipped:,} equal lines" for line in same)
-            else:
-                found.extend(f"  {line}" for line in same)
+            found.extend(_context([f"  {line}" for line in before[i1:i2]]))
             continue
         found.extend(f"- {line}" for line in before[i1:i2])
         found.extend(f"+ {line}" for line in after[j1:j2])
     return found
+
+
+def _context(same: list[str]) -> list[str]:
+    """Return a run of equal lines, its middle left out when it is long."""
+    skipped = len(same) - 2 * CONTEXT
+    if skipped <= 1:
+        return same
+    return [*same[:CONTEXT], f"… {skipped:,} equal lines", *same[-CONTEXT:]]
 
 
 def _walk(expected: Any, actual: Any, path: str, entries: list[str], *, partial: bool) -> None:
@@ -116,13 +118,14 @@ def _walk(expected: Any, actual: Any, path: str, entries: list[str], *, partial:
             here = f"{path}.{_step(str(name))}" if path else _step(str(name))
             _walk(expected.get(name, MISSING), actual.get(name, MISSING), here, entries, partial=partial)
         return
-    if kind(expected) == kind(actual) == "array" and not partial:
+    both_arrays = kind(expected) == "array" and kind(actual) == "array"
+    if both_arrays and not partial:
         for n in range(max(len(expected), len(actual))):
             one = expected[n] if n < len(expected) else MISSING
             two = actual[n] if n < len(actual) else MISSING
             _walk(one, two, f"{path}[{n}]", entries, partial=False)
         return
-    if kind(expected) == kind(actual) == "array":
+    if both_arrays:
         from prodwatch.assertions.subset import unmatched
 
         entries.extend(f"- {path}[]: {json_text(each)}" for each in unmatched(expected, actual))

@@ -7,31 +7,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from prodwatch.assertions.compare import a_kind, kind
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.interpret import Run
 from prodwatch.assertions.missing import MISSING
-from prodwatch.assertions.operators import Judgement, Means, judge
-from prodwatch.assertions.patterns import LIMIT_S
+from prodwatch.assertions.operators import Means, judge
+from prodwatch.assertions.patterns import Pattern
 from prodwatch.assertions.proof import stands
+from prodwatch.assertions.quantify import judge_each
 from prodwatch.assertions.show import to_json
 from prodwatch.assertions.syntax import Assertion
 from prodwatch.model.result import AssertionResult
 
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
-_SHORTEST_SEARCH_S = 0.005
 
 
 @dataclass(slots=True)
 class _Finding:
-    """What judging has found so far; filled step by step so that a failure half-way still shows the rest."""
+    """What judging has found so far, so that a failure half-way still shows the rest."""
 
     ok: bool | None = None
     actual: Any = None
     expected: Any = None
     message: str | None = None
     diff: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What an assertion is judged with, besides the document."""
+
+    run: Run
+    means: Means
+    complete: bool
+    redact: Redact | None
 
 
 def evaluate(
@@ -55,12 +64,13 @@ def evaluate(
     finding = _Finding()
     expression = assertion.source.strip()
     try:
-        if len(holes) != len(assertion.holes):
-            finding.message = f"{len(assertion.holes)} values are needed for {', '.join(assertion.holes)}"
-        else:
+        if len(holes) == len(assertion.holes):
             if holes:
                 expression = assertion.render(holes)
-            _judge(assertion, document, Run(holes, now), Means(load_schema), finding, complete=complete, redact=redact)
+            circumstances = _Circumstances(Run(holes, now), Means(load_schema), complete, redact)
+            _judge(assertion, document, circumstances, finding)
+        else:
+            finding.message = f"values are needed for {len(assertion.holes)} references, and there are {len(holes)}"
     except UndecidableError as problem:
         finding.ok, finding.message = None, str(problem)
     except PathError as problem:
@@ -81,95 +91,41 @@ def evaluate(
     )
 
 
-def _judge(
-    assertion: Assertion,
-    document: Any,
-    run: Run,
-    means: Means,
-    finding: _Finding,
-    *,
-    complete: bool,
-    redact: Redact | None,
-) -> None:
+def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: _Finding) -> None:
+    run = given.run
     expected = assertion.expected(run.holes)
-    finding.expected = to_json(expected)
+    finding.expected = to_json(expected.shown if isinstance(expected, Pattern) else expected)
     actual = assertion.path.resolve(document, run, each=bool(assertion.quantifier))
     finding.actual = to_json(actual)
-    if assertion.quantifier:
-        _judge_each(assertion, actual, expected, document, run, means, finding)
-    elif assertion.operator == "absent" and actual is MISSING:
-        _judge_absent(assertion, document, run, finding)
+    if actual is MISSING:
+        _judge_missing(assertion, document, run, finding)
+    elif assertion.quantifier:
+        name = assertion.path.render(run.holes)
+        finding.message = judge_each(assertion.quantifier, assertion.operator, name, actual, expected, given.means)
+        finding.ok = finding.message is None
     else:
-        outcome = judge(assertion.operator, actual, expected, means)
+        outcome = judge(assertion.operator, actual, expected, given.means)
         finding.ok = outcome.ok
         if not outcome.ok:
-            finding.message = _sentence(assertion, outcome, actual, document, run)
-            if outcome.sound:
-                finding.diff = _diff(assertion.operator, expected, actual, redact)
-    if not complete and finding.ok is not None and not stands(assertion, finding.ok, actual):
-        claim = "nothing more would turn up" if finding.ok else "it will not turn up"
+            finding.message = f"`{assertion.path.render(run.holes)}` {outcome.phrase}"
+            finding.diff = _diff(assertion.operator, expected, actual, given.redact) if outcome.sound else None
+    if not given.complete and finding.ok is not None and not stands(assertion, actual, ok=finding.ok):
+        opposite = "false" if finding.ok else "true"
         finding.ok, finding.diff = None, None
-        finding.message = f"the source could not be read to its end, so nothing shows that {claim}"
+        finding.message = f"the source could not be read to its end: what was not read could still make this {opposite}"
 
 
-def _sentence(assertion: Assertion, outcome: Judgement, actual: Any, document: Any, run: Run) -> str:
-    if actual is MISSING:
-        return str(assertion.path.lost(document, run))
-    return f"`{assertion.path.render(run.holes)}` {outcome.phrase}"
-
-
-def _judge_absent(assertion: Assertion, document: Any, run: Run, finding: _Finding) -> None:
-    """An absence holds where one could have looked: in a field that was read."""
+def _judge_missing(assertion: Assertion, document: Any, run: Run, finding: _Finding) -> None:
+    """Nothing but an absence holds, and it only where one could have looked: in a field that was read."""
     lost = assertion.path.lost(document, run)
-    finding.ok = None if lost.unread else not lost.blocked
+    finding.ok, finding.message = False, str(lost)
+    if assertion.operator != "absent" or assertion.quantifier or lost.blocked:
+        return
     if lost.unread:
+        finding.ok = None
         finding.message = f"{lost}, so nothing could be looked up in it and its absence proves nothing"
-    elif lost.blocked:
-        finding.message = str(lost)
-
-
-def _judge_each(
-    assertion: Assertion, items: Any, expected: Any, document: Any, run: Run, means: Means, finding: _Finding
-) -> None:
-    name = assertion.path.render(run.holes)
-    if items is MISSING:
-        finding.ok, finding.message = False, str(assertion.path.lost(document, run))
-        return
-    if kind(items) != "array":
-        finding.ok = False
-        finding.message = f"`{name}` is {a_kind(items)}, and `{assertion.quantifier}` needs an array"
-        return
-    if not items:
-        raise UndecidableError(f"`{name}` is an empty list, so `{assertion.quantifier}` has nothing to judge")
-    limit_s = max(_SHORTEST_SEARCH_S, LIMIT_S / len(items))
-    means = Means(means.load_schema, limit_s)
-    about_presence = assertion.operator in {"exists", "absent"}
-    if not about_presence and assertion.quantifier != "all" and all(item is MISSING for item in items):
-        raise UndecidableError(f"no element of the list has `{name}`, so `{assertion.quantifier}` has nothing to judge")
-    for position, item in enumerate(items):
-        outcome = judge(assertion.operator, item, expected, means)
-        if assertion.quantifier == "any":
-            if outcome.ok:
-                finding.ok = True
-                return
-        elif assertion.quantifier == "all":
-            if not outcome.ok:
-                finding.ok, finding.message = False, f"`{name}`: element {position} {outcome.phrase}"
-                return
-        elif outcome.ok or not (outcome.sound or item is MISSING):
-            problem = f"{_true_phrase(assertion, expected)}" if outcome.ok else outcome.phrase
-            finding.ok, finding.message = False, f"`{name}`: element {position} {problem}"
-            return
-    finding.ok = assertion.quantifier != "any"
-    if not finding.ok:
-        finding.message = f"`{name}`: none of its {len(items):,} elements does what is claimed of one of them"
-
-
-def _true_phrase(assertion: Assertion, expected: Any) -> str:
-    from prodwatch.assertions.show import short
-
-    value = "" if expected is None and assertion.operand is None else f" {short(expected)}"
-    return f"does what none may do: {assertion.operator}{value}"
+    else:
+        finding.ok = True
 
 
 def _diff(operator: str, expected: Any, actual: Any, redact: Redact | None) -> str | None:
@@ -177,6 +133,4 @@ def _diff(operator: str, expected: Any, actual: Any, redact: Redact | None) -> s
         return difference(expected, actual, redact)
     if operator == "includes":
         return subset_difference(expected, actual)
-    if operator == "equals unordered":
-        return unordered_difference(expected, actual)
-    return None
+    return unordered_difference(expected, actual) if operator == "equals unordered" else None

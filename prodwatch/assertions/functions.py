@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from prodwatch.assertions.compare import Number, a_kind, equal, exact, is_nan, kind
+from prodwatch.assertions.compare import ARITHMETIC, Number, a_kind, equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.own_functions import OWN
-from prodwatch.assertions.show import json_text
+from prodwatch.assertions.show import text_of
 from prodwatch.assertions.signature import EXPRESSION, Function
 from prodwatch.model.quantity import Duration
 
-ARITHMETIC = Context(prec=100, Emax=10**9, Emin=-(10**9))
-"""A hundred digits: sums and averages of real documents are exact or rounded far beyond notice."""
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _ORDERED = ("number", "string", "duration", "time")
 _SORTABLE = "array of number|string|duration|time"
@@ -26,7 +24,10 @@ Expression = Callable[[Any], Any]
 
 
 def _absolute(value: float | Decimal | Duration) -> Number | Duration:
-    return Duration(abs(value.ns)) if isinstance(value, Duration) else _tidy(abs(_finite("abs", value)))
+    if isinstance(value, Duration):
+        return Duration(abs(value.ns))
+    number = _finite("abs", value)
+    return _tidy(number.copy_abs() if isinstance(number, Decimal) else abs(number))
 
 
 def _finite(name: str, value: float | Decimal) -> Number:
@@ -72,10 +73,12 @@ def _rounded(name: str, direction: str) -> Callable[[Any], int]:
     return lambda value: int(Decimal(_finite(name, value)).to_integral_value(direction))
 
 
-def _contains(subject: Any, search: Any) -> bool:
+def _contains(subject: Any, search: Any) -> Any:
+    if search is MISSING:
+        return MISSING
     if isinstance(subject, str):
         return isinstance(search, str) and search in subject
-    return any(equal(each, None if search is MISSING else search) for each in subject)
+    return any(equal(each, search) for each in subject)
 
 
 def _key(name: str, value: Any) -> Any:
@@ -134,15 +137,7 @@ def _to_array(value: Any) -> Any:
 
 
 def _to_string(value: Any) -> Any:
-    if value is MISSING or isinstance(value, str):
-        return value
-    return (
-        str(value)
-        if isinstance(value, Duration)
-        else json_text(value).strip('"')
-        if kind(value) == "time"
-        else json_text(value)
-    )
+    return value if value is MISSING else text_of(value)
 
 
 def _to_number(value: Any) -> Any:

@@ -13,9 +13,10 @@ from typing import Any
 
 from prodwatch.assertions.compare import equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.functions import TABLE, Function, suggestion
+from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
 from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.signature import Function
 
 
 class Run:
@@ -63,8 +64,10 @@ def is_false(value: Any) -> bool:
 class Compiler:
     """Compiles the nodes of one path; `literals` are what its placeholders stand for."""
 
-    def __init__(self, literals: Sequence[Literal]) -> None:
+    def __init__(self, literals: Sequence[Literal], *, inside: bool = False) -> None:
         self._literals = literals
+        self._inside = inside
+        """Inside a filter or an expression: there missing counts as null, as JMESPath users know it."""
 
     def compile(self, node: Node, *, each: bool = False) -> Evaluator:
         """Return the node as a function; PathError for what can be known to be wrong without a document.
@@ -73,6 +76,9 @@ class Compiler:
         """
         method: Callable[..., Evaluator] = getattr(self, f"_{node['type']}")
         return method(node, each=each)
+
+    def _inner(self) -> Compiler:
+        return Compiler(self._literals, inside=True)
 
     def _name(self, value: str) -> str | int:
         """Return the index of a quoted name's literal, or the plain name."""
@@ -187,7 +193,7 @@ class Compiler:
 
     def _filter_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"][:2])
-        condition = self.compile(node["children"][2])
+        condition = self._inner().compile(node["children"][2])
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
@@ -251,15 +257,19 @@ class Compiler:
         return both
 
     def _not_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
-        inner = self.compile(node["children"][0])
-        return lambda value, run: is_false(inner(value, run))
+        inner, inside = self.compile(node["children"][0]), self._inside
+
+        def negate(value: Any, run: Run) -> Any:
+            found = inner(value, run)
+            return MISSING if found is MISSING and not inside else is_false(found)
+
+        return negate
 
     def _comparator(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         name: str = node["value"]
         if name in {"eq", "ne"}:
-            wanted = name == "eq"
-            return lambda value, run: equal(_null(left(value, run)), _null(right(value, run))) is wanted
+            return _equality(left, right, wanted=name == "eq", inside=self._inside)
         order = _ORDER[name]
 
         def compare(value: Any, run: Run) -> Any:
@@ -296,7 +306,7 @@ class Compiler:
             raise PathError(f"{name}() takes no expression as argument {position + 1}: leave the `&` out")
         if not wants_expression:
             return self.compile(node)
-        inner = self.compile(node["children"][0])
+        inner = self._inner().compile(node["children"][0])
         # The function calls it with each element.
         return lambda value, run: lambda item: inner(item, run)  # noqa: ARG005
 
@@ -308,16 +318,25 @@ def _chain(keys: tuple[str | int, ...]) -> Evaluator:
 
     def follow(value: Any, run: Run) -> Any:  # noqa: ARG001 -- one shape for all nodes
         for key in keys:
-            # The two common cases inline: this loop is what most assertions consist of.
-            if type(value) is dict:
-                value = value.get(key, MISSING)
-            else:
-                value = step(value, key)
+            # The common case inline: this loop is what most assertions consist of.
+            value = value.get(key, MISSING) if type(value) is dict else step(value, key)
             if value is MISSING:
                 return MISSING
         return value
 
     return follow
+
+
+def _equality(left: Evaluator, right: Evaluator, *, wanted: bool, inside: bool) -> Evaluator:
+    def compare(value: Any, run: Run) -> Any:
+        one, two = left(value, run), right(value, run)
+        if one is MISSING or two is MISSING:
+            if not inside:
+                return MISSING
+            one, two = _null(one), _null(two)
+        return equal(one, two) is wanted
+
+    return compare
 
 
 def _list(value: Any) -> Any:

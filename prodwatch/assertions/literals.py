@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from prodwatch.assertions.compare import ARITHMETIC
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
-from prodwatch.assertions.show import canonical_text, double_quoted, literal_text, text_of
+from prodwatch.assertions.show import canonical_text, double_quoted, is_raw_safe, literal_text, text_of
 from prodwatch.model.quantity import Duration
 
 UNIT_NS = {
@@ -38,6 +38,8 @@ UNIT_FACTOR = {
 }
 UNITS = (*UNIT_NS, *UNIT_FACTOR)
 
+_MOST_DIGITS = 60
+
 Holes = Sequence[Any] | None
 """Values for the holes, in order of appearance; None renders the holes themselves."""
 
@@ -45,8 +47,8 @@ Holes = Sequence[Any] | None
 def in_unit(number: Decimal, unit: str) -> Any:
     """Return `number` of `unit`: a Duration for times, a plain number for sizes and percentages."""
     if unit in UNIT_NS:
-        return Duration(int(number * UNIT_NS[unit]))
-    exact = number * UNIT_FACTOR[unit]
+        return Duration(round(ARITHMETIC.multiply(number, Decimal(UNIT_NS[unit]))))
+    exact = ARITHMETIC.multiply(number, UNIT_FACTOR[unit])
     return int(exact) if exact == exact.to_integral_value() else exact
 
 
@@ -87,8 +89,8 @@ class Hole:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             raise PathError(f"{self.text}{self.unit} needs a number before `{self.unit}`, not {literal_text(value)}")
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if not number.is_finite():
-            raise PathError(f"{self.text}{self.unit} needs a finite number before `{self.unit}`")
+        if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+            raise PathError(f"{self.text}{self.unit} needs a number of ordinary size before `{self.unit}`")
         return in_unit(number, self.unit)
 
     def render(self, holes: Holes = None) -> str:
@@ -109,7 +111,7 @@ class TextTemplate:
     def render(self, holes: Holes = None) -> str:
         """Return the quoted text, holes as written or filled."""
         if holes is not None:
-            return canonical_text(self.fill(holes))
+            return literal_text(self.fill(holes))
         body = [part.replace("${", "$${") if isinstance(part, str) else part for part in self.parts]
         fixed = "".join(part for part in body if isinstance(part, str))
         if is_raw_safe(fixed):
@@ -119,7 +121,7 @@ class TextTemplate:
     def render_double(self, holes: Holes = None) -> str:
         """Return the text in double quotes."""
         if holes is not None:
-            return double_quoted(self.fill(holes))
+            return json.dumps(self.fill(holes), ensure_ascii=False)
         pieces = (double_quoted(part)[1:-1] if isinstance(part, str) else part.text for part in self.parts)
         return '"' + "".join(pieces) + '"'
 
@@ -143,7 +145,7 @@ class ListTemplate:
 class ObjectTemplate:
     """An object with holes somewhere inside, keys included."""
 
-    pairs: tuple[tuple[Constant | TextTemplate, Literal], ...] = field()
+    pairs: tuple[tuple[Constant | TextTemplate, Literal], ...]
 
     def fill(self, holes: Sequence[Any]) -> dict[str, Any]:
         """Return the object."""
@@ -155,11 +157,6 @@ class ObjectTemplate:
 
 
 Literal = Constant | Hole | TextTemplate | ListTemplate | ObjectTemplate
-
-
-def is_raw_safe(text: str) -> bool:
-    """Tell whether `text` can stand between single quotes without any escape."""
-    return "'" not in text and "\\" not in text and text.isprintable()
 
 
 def read_hole(source: str, start: int) -> int:
@@ -221,7 +218,7 @@ def read_quoted(source: str, start: int, holes: list[str]) -> tuple[list[str | H
 
 
 def unescape(part: str, quote: str, column: int) -> str:
-    """Return a raw part as the text it means: JSON escapes in double quotes, only `\\'` in single ones."""
+    r"""Return a raw part as the text it means: JSON escapes in double quotes, only `\'` in single ones."""
     if quote == "'":
         return part.replace("\\'", "'") if "\\" in part else part
     if "\\" not in part and part.isprintable():
@@ -244,8 +241,3 @@ def read_text(source: str, start: int, holes: list[str]) -> tuple[Constant | Tex
     if len(parts) == 1 and isinstance(parts[0], str):
         return Constant(parts[0], canonical_text(parts[0])), end
     return TextTemplate(parts), end
-
-
-def is_time(value: Any) -> bool:
-    """Tell whether `value` is a moment with a time zone."""
-    return isinstance(value, datetime) and value.tzinfo is not None

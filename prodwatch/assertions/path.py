@@ -107,6 +107,7 @@ def _plain(tokens: Sequence[Token]) -> Node | None:
     if first.kind != "name":
         return None
     node: dict[str, Any] = {"type": "field", "children": [], "value": first.text}
+    step: dict[str, Any]
     position, length = 1, len(tokens)
     while position < length:
         text = tokens[position].text
@@ -133,8 +134,8 @@ def _is_index(tokens: Sequence[Token], position: int) -> bool:
 
 
 def _jmespath(source: str, scan: Scan) -> Node:
+    import jmespath
     from jmespath.exceptions import IncompleteExpressionError, ParseError
-    from jmespath.parser import Parser
 
     pieces: list[str] = []
     offsets: list[int] = []
@@ -148,7 +149,7 @@ def _jmespath(source: str, scan: Scan) -> Node:
         pieces.append(f"{piece} ")
         length += len(piece) + 1
     try:
-        tree: Node = Parser().parse("".join(pieces)).parsed
+        tree: Node = jmespath.compile("".join(pieces)).parsed
     except IncompleteExpressionError:
         raise AssertionSyntaxError("the path ends too early", scan.end + 1) from None
     except ParseError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,16 @@ MAX_NESTING = 60
 MAX_REPEATS = 1_000_000
 """Product of nested `{n}` counts: the compiler unrolls them."""
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?#[^)]*\))?|\)|\{(\d*),?(\d*)\}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern made of a text with holes: what fills them matches itself."""
+
+    text: str
+    """The regular expression, holes escaped."""
+    shown: str
+    """The same for people, holes as they are: an escaped secret would not be recognised and masked."""
 
 
 @lru_cache(maxsize=512)

@@ -2,58 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.assertions.compare import kind
+from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.syntax import Assertion
 
 OF_THE_REQUEST = frozenset(
-    {
-        "status",
-        "status_code",
-        "latency",
-        "phases",
-        "connect",
-        "headers",
-        "url",
-        "redirects",
-        "http_version",
-        "tls",
-        "error",
-    }
+    {"status", "status_code", "latency", "phases", "connect", "headers", "url", "redirects", "http_version", "error"}
 )
 """Fields that speak of the answer itself, not of what it lists: known even when the rest was cut off."""
 COUNTS = frozenset({"count"})
 """Fields that can only grow with more data."""
-_FOUND = frozenset({"exists", "contains", "includes"})
-_NOT_FOUND = frozenset({"absent", "not contains"})
-_AT_LEAST = frozenset({">", ">="})
-_AT_MOST = frozenset({"<", "<="})
+_ONCE_TRUE = frozenset({"exists", "contains", "includes"})
+"""Operators that stay true whatever is added."""
+_ONCE_FALSE = frozenset({"absent", "not contains"})
+"""Operators that stay false whatever is added."""
 
 
-def stands(assertion: Assertion, ok: bool, actual: Any) -> bool:  # noqa: FBT001 -- the judgement itself
-    """Tell whether a judgement made on part of the data would survive the rest of it."""
+def stands(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
+    """Tell whether the judgement `ok`, made on part of the data, would survive the rest of it."""
     if assertion.fields and assertion.fields <= OF_THE_REQUEST:
         return True
     if assertion.quantifier:
-        return ok is (assertion.quantifier == "any")
-    operator = assertion.operator
-    if operator in _FOUND:
-        return ok
-    if operator in _NOT_FOUND:
-        return not ok
-    if kind(actual) in {"number", "duration"}:
-        if operator not in _AT_LEAST | _AT_MOST or not _grows(assertion):
-            return False
-        return ok is (operator in _AT_LEAST)
-    if kind(actual) == "array" or actual is None:
+        return ok is (assertion.quantifier == "any") and actual is not MISSING
+    if assertion.operator in _ONCE_TRUE | _ONCE_FALSE:
+        return ok is (assertion.operator in _ONCE_TRUE)
+    if actual is MISSING:
         return False
-    return not isinstance(actual, str) or ok
+    return _value_stands(assertion, actual, ok=ok)
+
+
+def _value_stands(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
+    name = kind(actual)
+    if assertion.operator == "is":
+        return True
+    if name in {"number", "duration"}:
+        # A total, a share or a percentile moves with every further value; a count only grows.
+        if not _grows(assertion):
+            return False
+        return ok if assertion.operator in {">", ">="} else assertion.operator in {"<", "<="} and not ok
+    if name == "string":
+        return ok
+    return name in {"boolean", "object", "time"}
 
 
 def _grows(assertion: Assertion) -> bool:
-    node: Mapping[str, Any] = assertion.path.tree
+    node = assertion.path.tree
     if node["type"] == "function_expression":
         return bool(node["value"] == "length")
     return node["type"] == "field" and assertion.fields <= COUNTS

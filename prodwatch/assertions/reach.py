@@ -69,7 +69,12 @@ def _name(value: str, literals: Sequence[Literal], holes: Sequence[Any]) -> str 
 
 
 def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Run, text: str) -> Lost:
-    """Return where the path `text` broke off in `document`, as far as it is a plain chain."""
+    """Return where the path `text` broke off in `document`.
+
+    Of alternatives (`a || b`) any that could not be looked up counts: the whole is then no proof of absence.
+    """
+    if node["type"] == "function_expression" and node["value"] in {"header", "headers"}:
+        return _lost_header(document, text)
     steps: list[str | int] = []
     plain = _steps(node, literals, run, steps)
     value, walked = document, ""
@@ -80,7 +85,17 @@ def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Run
             whole = plain and position == len(steps) - 1
             return _lost_at(value, key, walked, here, position, whole=whole)
         value, walked = following, here
-    return Lost(f"`{text}` is missing")
+    found = Lost(f"`{text}` is missing")
+    if not steps:
+        parts = [why_missing(child, literals, document, run, text) for child in node["children"]]
+        return next((part for part in parts if part.unread or part.blocked), found)
+    return found
+
+
+def _lost_header(document: Any, text: str) -> Lost:
+    held = step(document, "headers")
+    names = ", ".join(f"`{name}`" for name in held) if isinstance(held, Mapping) and held else "none"
+    return Lost(f"`{text}` is missing: the headers are {names}")
 
 
 def _lost_at(value: Any, key: str | int, walked: str, here: str, position: int, *, whole: bool) -> Lost:

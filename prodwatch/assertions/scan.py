@@ -175,7 +175,7 @@ def _token_text(token: Token, scan: Scan, filled: Holes) -> str:
         return token.text
     literal = scan.literals[token.literal]
     if token.kind == "quoted":
-        assert isinstance(literal, Constant | TextTemplate)  # noqa: S101 -- read_text makes nothing else
+        assert isinstance(literal, Constant | TextTemplate)
         return literal.render_double(filled)
     text = literal.render(filled)
     if text.startswith("'") or (filled is None and text.startswith("${")):

@@ -5,18 +5,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.patterns import search
-from prodwatch.assertions.show import text_of
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+from prodwatch.assertions.show import short, text_of
 
 LoadSchema = Callable[[str], Any]
-_LONG = 200
+_NAMING = frozenset({"required", "dependentRequired", "additionalProperties", "unevaluatedProperties"})
+"""Keywords whose message tells names of keys and nothing else; jsonschema's others quote the value their own way."""
 
 
 def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
@@ -36,11 +34,13 @@ def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
     if found is None:
         return None
     where = found.json_path.removeprefix("$").removeprefix(".")
-    message = found.message if len(found.message) <= _LONG else f"it breaks `{found.validator}`"
-    return f"{where}: {message}" if where else message
+    place = f"`{where}`" if where else "the value"
+    if found.validator in _NAMING:
+        return f"{place}: {found.message}"
+    return f"{place} is {short(found.instance)}, which breaks `{found.validator}: {short(found.validator_value)}`"
 
 
-def _validator(name: str, load: LoadSchema | None) -> Validator:
+def _validator(name: str, load: LoadSchema | None) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
@@ -61,7 +61,7 @@ def _validator(name: str, load: LoadSchema | None) -> Validator:
     try:
         kind_of.check_schema(schema)
     except SchemaError as problem:
-        raise UndecidableError(f'the file "{name}" is no valid JSON Schema: {problem.message[:_LONG]}') from None
+        raise UndecidableError(f'the file "{name}" is no valid JSON Schema: {problem.message}') from None
     registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
     registry = registry.with_resource(name, Resource.from_contents(schema, default_specification=DRAFT202012))
     return _bounded(kind_of)({"$ref": name}, registry=registry)
@@ -81,7 +81,9 @@ def _bounded(kind_of: Any) -> Any:
     from jsonschema.validators import extend
 
     checker = kind_of.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
-    return extend(kind_of, {"pattern": _pattern, "patternProperties": _pattern_properties}, type_checker=checker)
+    return extend(  # type: ignore[no-untyped-call]
+        kind_of, {"pattern": _pattern, "patternProperties": _pattern_properties}, type_checker=checker
+    )
 
 
 def _is_number(_checker: Any, value: Any) -> bool:
@@ -98,7 +100,7 @@ def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Itera
     from jsonschema.exceptions import ValidationError
 
     if validator.is_type(instance, "string") and not search(pattern, instance):
-        yield ValidationError(f"{text_of(instance)!r} does not match {pattern!r}")
+        yield ValidationError("the text does not match")
 
 
 def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
@@ -127,4 +129,4 @@ def _plain(value: Any) -> Any:
 
 def _first_line(problem: Exception) -> str:
     lines = str(problem).strip().splitlines()
-    return lines[0][:_LONG] if lines else type(problem).__name__
+    return lines[0] if lines else type(problem).__name__

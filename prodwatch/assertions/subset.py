@@ -59,14 +59,21 @@ def _place(start: int, fits: list[list[int]], owner_of: dict[int, int], place_of
             if place in came_from:
                 continue
             came_from[place] = wanted
-            if place in owner_of:
-                queue.append(owner_of[place])
-                continue
-            while True:
-                owner = came_from[place]
-                previous = place_of.get(owner, -1)
-                owner_of[place], place_of[owner] = owner, place
-                if owner == start:
-                    return True
-                place = previous
+            if place not in owner_of:
+                _move_up(start, place, came_from, owner_of, place_of)
+                return True
+            queue.append(owner_of[place])
     return False
+
+
+def _move_up(
+    start: int, free: int, came_from: dict[int, int], owner_of: dict[int, int], place_of: dict[int, int]
+) -> None:
+    """Give the free place to whoever reached it, its former place to whoever reached that, and so on to `start`."""
+    while True:
+        owner = came_from[free]
+        former = place_of.get(owner, -1)
+        owner_of[free], place_of[owner] = owner, free
+        if owner == start:
+            return
+        free = former

@@ -10,9 +10,10 @@ from typing import Any
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
 from prodwatch.assertions.literals import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
-from prodwatch.assertions.operators import JSON_TYPES, OPERATORS, unfit_bounds, unfit_operand
+from prodwatch.assertions.operands import unfit_bounds, unfit_operand
+from prodwatch.assertions.operators import JSON_TYPES, OPERATORS
 from prodwatch.assertions.path import Path, build
-from prodwatch.assertions.patterns import compile_pattern
+from prodwatch.assertions.patterns import Pattern, compile_pattern
 from prodwatch.assertions.scan import COMPARATORS, Scanner
 from prodwatch.assertions.show import text_of
 from prodwatch.assertions.values import ValueReader
@@ -82,7 +83,8 @@ class Assertion:
         if self.operand is None:
             return None
         if self.operator == "matches" and isinstance(self.operand, TextTemplate):
-            return "".join(_literally(part, holes) for part in self.operand.parts)
+            pattern = "".join(_literally(part, holes) for part in self.operand.parts)
+            return Pattern(pattern, self.operand.fill(holes))
         return self.operand.fill(holes)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.literals import (
+    UNIT_NS,
     UNITS,
     Constant,
     Hole,
@@ -21,8 +22,10 @@ from prodwatch.assertions.literals import (
     read_text,
 )
 from prodwatch.assertions.show import canonical_text
+from prodwatch.model.quantity import Duration
 
 MAX_DEPTH = 60
+MAX_QUANTITY_DIGITS = 20
 _UNIT = "|".join(sorted(UNITS, key=len, reverse=True))
 _WHITESPACE = " \t\r\n"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)(?![\w.:+-])")
@@ -80,21 +83,19 @@ class ValueReader:
         if depth > MAX_DEPTH:
             raise self._problem(f"values nest at most {MAX_DEPTH} deep")
         character = self.source[self.position]
+        nested = {"[": self._list, "{": self._object, "`": self._backticks}.get(character)
+        if nested is not None:
+            return nested(depth)
+        found: Literal
         if character in "'\"":
-            text, self.position = read_text(self.source, self.position, self.holes)
-            return text
-        if self.source.startswith("${", self.position):
-            hole, self.position = read_bare_hole(self.source, self.position, self.holes)
-            return hole
-        if character == "[":
-            return self._list(depth)
-        if character == "{":
-            return self._object(depth)
-        if character == "`":
-            return self._backticks(depth)
-        if character in "+-." or character.isdigit():
-            return self._number()
-        return self._keyword()
+            found, self.position = read_text(self.source, self.position, self.holes)
+        elif self.source.startswith("${", self.position):
+            found, self.position = read_bare_hole(self.source, self.position, self.holes)
+        elif character in "+-." or character.isdigit():
+            found = self._number()
+        else:
+            found = self._keyword()
+        return found
 
     def finish(self) -> None:
         """AssertionSyntaxError when anything but white space is left."""
@@ -175,16 +176,23 @@ class ValueReader:
             return Constant(self._time(match[0]), match[0].upper())
         if match := _COMPOUND.match(source, start):
             self.position = match.end()
-            total = sum((in_unit(Decimal(number), unit).ns for number, unit in _PART.findall(match[0])), 0)
-            value = in_unit(Decimal(-total if match[0][0] == "-" else total), "ns")
-            return Constant(value, match[0])
+            total = sum(self._quantity(number, unit).ns for number, unit in _PART.findall(match[0]))
+            return Constant(Duration(-total if match[0][0] == "-" else total), match[0])
         if match := _QUANTITY.match(source, start):
             self.position = match.end()
-            return Constant(in_unit(Decimal(match[1]), match[2]), match[0])
+            return Constant(self._quantity(match[1], match[2]), match[0])
         if match := _NUMBER.match(source, start):
             self.position = match.end()
             return Constant(self._plain_number(match), match[0])
         raise self._number_problem()
+
+    def _quantity(self, number: str, unit: str) -> Any:
+        if len(number) > MAX_QUANTITY_DIGITS:
+            raise self._problem(f"a number with a unit has at most {MAX_QUANTITY_DIGITS} digits")
+        value = in_unit(Decimal(number), unit)
+        if unit in UNIT_NS and Decimal(number) * UNIT_NS[unit] != value.ns:
+            raise self._problem(f"`{number}{unit}` is finer than a nanosecond")
+        return value
 
     def _plain_number(self, match: re.Match[str]) -> int | Decimal:
         if match[2] or match[3]:

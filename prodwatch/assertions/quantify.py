@@ -1,0 +1,75 @@
+"""`all`, `any` and `none` over a list: an empty one decides nothing, and neither does one without the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prodwatch.assertions.compare import a_kind, kind
+from prodwatch.assertions.errors import UndecidableError
+from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.operators import Means, judge
+from prodwatch.assertions.patterns import LIMIT_S, Pattern
+from prodwatch.assertions.show import short
+
+_SHORTEST_SEARCH_S = 0.005
+_ABOUT_PRESENCE = frozenset({"exists", "absent"})
+
+
+def judge_each(quantifier: str, operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+    """Return None when the claim holds, otherwise one sentence; `name` is the path for people.
+
+    Elements that lack the path are MISSING in `items`. UndecidableError when there is nothing to judge.
+    """
+    if kind(items) != "array":
+        return f"`{name}` is {a_kind(items)}, and `{quantifier}` needs an array"
+    if not items:
+        raise UndecidableError(f"`{name}` is an empty list, so `{quantifier}` has nothing to judge")
+    if operator not in _ABOUT_PRESENCE and quantifier != "all" and all(item is MISSING for item in items):
+        raise UndecidableError(f"no element of the list has `{name}`, so `{quantifier}` has nothing to judge")
+    # All searches together stay near the limit of one.
+    means = Means(means.load_schema, max(_SHORTEST_SEARCH_S, LIMIT_S / len(items)))
+    return _JUDGES[quantifier](operator, name, items, expected, means)
+
+
+def _all(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+    for position, item in enumerate(items):
+        outcome = judge(operator, item, expected, means)
+        if not outcome.ok:
+            return f"`{name}`: element {position} {outcome.phrase}"
+    return None
+
+
+def _any(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+    if any(judge(operator, item, expected, means).ok for item in items):
+        return None
+    return f"`{name}`: not one of {_count(items)} {_claim(operator, expected)}"
+
+
+def _none(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+    for position, item in enumerate(items):
+        outcome = judge(operator, item, expected, means)
+        if outcome.ok:
+            return f"`{name}`: element {position} {_claim(operator, expected)}: {short(item)}"
+        # What cannot be compared proves nothing; an element without the field is simply not meant.
+        if not outcome.sound and item is not MISSING:
+            return f"`{name}`: element {position} {outcome.phrase}"
+    return None
+
+
+_JUDGES = {"all": _all, "any": _any, "none": _none}
+
+
+def _count(items: Any) -> str:
+    return f"{len(items):,} element{'' if len(items) == 1 else 's'}"
+
+
+def _claim(operator: str, expected: Any) -> str:
+    if operator in _ABOUT_PRESENCE:
+        return operator
+    if operator == "between":
+        return f"is between {short(expected[0])} and {short(expected[1])}"
+    shown = short(expected.shown if isinstance(expected, Pattern) else expected)
+    if operator == "is":
+        return f"is of type {expected}"
+    verb = operator if operator[0].isalpha() and operator not in {"in", "not in"} else f"is {operator}"
+    return f"{verb} {shown}"
