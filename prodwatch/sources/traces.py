@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
-from prodwatch.model.signal import Record, TraceSummary
+from prodwatch.model.signal import Record, Trace, TraceSummary
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.polling import PollingSource
+from prodwatch.text.xray import parse_summary, parse_trace
 
 EVERY_S = 10.0
 OVERLAP_S = 60.0
@@ -33,14 +35,14 @@ class TraceSource(PollingSource):
         *,
         clock: Clock,
         since: datetime,
-        clean: Callable[[str], str],
+        cleaner: Cleaner,
         filter_expression: str | None = None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
         self._since = since
-        self._clean = clean
+        self._cleaner = cleaner
         self._filter = filter_expression
         self._last_began: datetime | None = None
         self._deep_began: datetime | None = None
@@ -85,7 +87,7 @@ class TraceSource(PollingSource):
         return sorted(found, key=lambda record: record.start_ms if isinstance(record, TraceSummary) else 0)
 
     def _fresh(self, item: dict[str, Any]) -> TraceSummary | None:
-        summary = summarize(item, self._clean)
+        summary = self._cleaner.summary(parse_summary(item))
         known = self._known.get(summary.id)
         if known and (summary.revision, not summary.partial) <= (known[0], not known[1]):
             return None
@@ -93,69 +95,9 @@ class TraceSource(PollingSource):
         return summary
 
 
-def summarize(item: dict[str, Any], clean: Callable[[str], str]) -> TraceSummary:
-    """Turn one item of GetTraceSummaries into a summary; texts go through `clean`."""
-    http = item.get("Http") or {}
-    entry = item.get("EntryPoint") or {}
-    started = item.get("StartTime") or item.get("MatchedEventTime") or _from_id(item["Id"])
-    annotations = _annotations(item.get("Annotations") or {}, clean)
-    slowest = _slowest(item.get("ResponseTimeRootCauses") or ())
-    cause = _cause(item.get("FaultRootCauses") or ()) or _cause(item.get("ErrorRootCauses") or ())
-    version = annotations.get("version") or annotations.get("release")
-    return TraceSummary(
-        id=item["Id"],
-        start_ms=round(started.timestamp() * 1000),
-        duration_s=float(item.get("Duration") or 0.0),
-        response_s=item.get("ResponseTime"),
-        method=http.get("HttpMethod"),
-        url=clean(http["HttpURL"]) if http.get("HttpURL") else None,
-        status=http.get("HttpStatus"),
-        fault=bool(item.get("HasFault")),
-        error=bool(item.get("HasError")),
-        throttle=bool(item.get("HasThrottle")),
-        partial=bool(item.get("IsPartial")),
-        revision=int(item.get("Revision") or 0),
-        service=clean(entry["Name"]) if entry.get("Name") else None,
-        version=str(version) if version is not None else None,
-        root_cause=clean(cause) if cause else None,
-        slowest=clean(slowest) if slowest else None,
-        annotations=annotations,
-    )
-
-
-def _from_id(id_: str) -> datetime:
-    # Only for display, and only when nothing else tells: OpenTelemetry ids carry no time.
-    try:
-        return datetime.fromtimestamp(int(id_.split("-")[1], 16), UTC)
-    except (IndexError, ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
-
-
-def _annotations(found: dict[str, Any], clean: Callable[[str], str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, items in found.items():
-        for item in items:
-            value = next(iter((item.get("AnnotationValue") or {}).values()), None)
-            values[clean(name)] = clean(value) if isinstance(value, str) else value
-    return values
-
-
-def _cause(causes: Any) -> str | None:
-    """Return `service → node: Exception: message` of the first root cause."""
-    for cause in causes:
-        for service in reversed(cause.get("Services") or ()):
-            for entity in reversed(service.get("EntityPath") or ()):
-                for exception in entity.get("Exceptions") or ():
-                    told = ": ".join(filter(None, (exception.get("Name"), exception.get("Message"))))
-                    return f"{service.get('Name', '?')} → {entity.get('Name', '?')}: {told}"
-    return None
-
-
-def _slowest(causes: Any) -> str | None:
-    """Return the last node of the first response time root cause."""
-    for cause in causes:
-        services = cause.get("Services") or ()
-        if services:
-            path = services[-1].get("EntityPath") or ()
-            return str(path[-1]["Name"] if path and path[-1].get("Name") else services[-1].get("Name", "")) or None
+async def fetch_trace(aws: AwsApi, trace_id: str, cleaner: Cleaner) -> Trace | None:
+    """Return one whole trace, None when X-Ray does not have it (yet); raises AwsError."""
+    async for page in aws.pages("xray", "BatchGetTraces", {"TraceIds": [trace_id]}):
+        for answer in page.get("Traces", ()):
+            return cleaner.trace(parse_trace(answer))
     return None

@@ -1,0 +1,64 @@
+"""What every live signal passes on its way in: sanitised, and free of known secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from prodwatch.model.signal import Span, Trace, TraceSummary
+from prodwatch.text.redact import Redactor
+from prodwatch.text.sanitize import sanitize_line, sanitize_value
+
+
+class Cleaner:
+    """Cleans texts, values and traces; texts become one line."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def text(self, text: str) -> str:
+        """Return a text fit to be shown in one line."""
+        return sanitize_line(self._redactor.text(text))
+
+    def maybe(self, text: str | None) -> str | None:
+        """Return the cleaned text, or None for none."""
+        return self.text(text) if text else None
+
+    def value(self, value: Any) -> Any:
+        """Return a JSON-like value with every text in it clean."""
+        return sanitize_value(self._redactor.value(value))
+
+    def summary(self, summary: TraceSummary) -> TraceSummary:
+        """Return a trace summary fit to be shown; its version comes from an annotation that says so."""
+        annotations = self.value(summary.annotations)
+        version = annotations.get("version", annotations.get("release"))
+        return replace(
+            summary,
+            method=self.maybe(summary.method),
+            url=self.maybe(summary.url),
+            service=self.maybe(summary.service),
+            version=summary.version or (None if version is None else str(version)),
+            root_cause=self.maybe(summary.root_cause),
+            slowest=self.maybe(summary.slowest),
+            annotations=annotations,
+        )
+
+    def trace(self, trace: Trace) -> Trace:
+        """Return a whole trace fit to be shown."""
+        return replace(trace, spans=tuple(self._span(span) for span in trace.spans))
+
+    def _span(self, span: Span) -> Span:
+        return replace(
+            span,
+            name=self.text(span.name),
+            origin=self.maybe(span.origin),
+            namespace=self.maybe(span.namespace),
+            resource_arn=self.maybe(span.resource_arn),
+            http=self.value(span.http),
+            aws=self.value(span.aws),
+            sql=self.value(span.sql),
+            annotations=self.value(span.annotations),
+            metadata=self.value(span.metadata),
+            exceptions=tuple(self.text(each) for each in span.exceptions),
+        )

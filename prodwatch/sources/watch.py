@@ -1,0 +1,89 @@
+"""Which sources an environment asks for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prodwatch.aws.api import AwsApi
+from prodwatch.clock import Clock
+from prodwatch.model.environment import Environment, LogTarget
+from prodwatch.model.signal import LogRecord
+from prodwatch.sources.alarms import AlarmSource
+from prodwatch.sources.base import Source
+from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.logs.source import LogSource
+from prodwatch.sources.logs.tailer import RawEvent
+from prodwatch.sources.metrics import MetricSource, versions_from
+from prodwatch.sources.release.source import ReleaseSource
+from prodwatch.sources.traces import TraceSource
+from prodwatch.text.lambda_lines import LineParser
+from prodwatch.text.redact import Redactor
+
+
+def log_targets(environment: Environment) -> list[LogTarget]:
+    """Return the log groups to follow: every function's own, then those the file names."""
+    of_functions = [
+        LogTarget(
+            group=function.log_group or f"/aws/lambda/{function.name}",
+            account=function.account,
+            region=function.region,
+        )
+        for function in environment.functions
+    ]
+    named = {target.group for target in environment.logs}
+    return [*(target for target in of_functions if target.group not in named), *environment.logs]
+
+
+def sources_of(
+    environment: Environment,
+    aws: AwsApi,
+    *,
+    clock: Clock,
+    redactor: Redactor,
+    logs_since: datetime,
+    since: datetime,
+) -> list[Source]:
+    """Build every source the environment's file asks for.
+
+    `logs_since` is how far back lines are read at the start, `since` the same for traces, metrics and history.
+    """
+    cleaner = Cleaner(redactor)
+    lines = LineParser(redactor)
+
+    def parse(event: RawEvent, group: str, late_ms: int) -> LogRecord:
+        return lines.parse(
+            event.message,
+            group=group,
+            timestamp_ms=event.timestamp,
+            stream=event.stream,
+            event_id=event.event_id,
+            ingested_ms=event.ingested_ms,
+            late_ms=late_ms,
+        )
+
+    found: list[Source] = []
+    release = ReleaseSource(aws, environment, clock=clock, since=since, clean=cleaner.text)
+    if environment.functions or environment.stacks or environment.release.codedeploy:
+        found.append(release)
+    if targets := log_targets(environment):
+        found.append(LogSource(aws, targets, clock=clock, parse=parse, since=logs_since))
+    if environment.traces_enabled and (environment.functions or environment.traces_filter):
+        found.append(
+            TraceSource(
+                aws, clock=clock, since=logs_since, cleaner=cleaner, filter_expression=environment.traces_filter
+            )
+        )
+    if environment.functions or environment.metrics:
+        found.append(
+            MetricSource(
+                aws,
+                environment.functions,
+                environment.metrics,
+                clock=clock,
+                since=since,
+                versions_of=versions_from(release.versions),
+            )
+        )
+    if environment.alarms:
+        found.append(AlarmSource(aws, environment.alarms, clock=clock, since=since, clean=cleaner.text))
+    return found

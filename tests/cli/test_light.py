@@ -1,0 +1,50 @@
+"""Commands that need no network load nothing that does: tested on modules, not on wall time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("asyncio", "aiohttp", "botocore", "boto3", "aiobotocore", "textual", "rich", "jsonschema", "httpx", "moto")
+
+PROBE = """
+import json, sys
+from prodwatch.cli.main import run
+code = run(sys.argv[1:])
+sys.stderr.write("\\n" + json.dumps([code, sorted(name for name in sys.modules if "." not in name)]))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "config" / "prod.toml").write_text('title = "Prod"\n[vars]\napi = "http://127.0.0.1:9"\n')
+    (tmp_path / "checks" / "a.toml").write_text(
+        '[[check]]\nname = "a"\ntype = "http"\nurl = "${vars.api}"\nexpect = ["status == 200", "latency < 1s"]\n'
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["--version"], ["check", "--help"], ["validate"], ["list"], ["schema"], ["schema", "result"]],
+    ids=" ".join,
+)
+def test_a_light_command_loads_nothing_heavy(command: list[str], project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *command], cwd=project, capture_output=True, text=True, check=True
+    )
+    code, loaded = json.loads(done.stderr.rpartition("\n")[2])
+    assert code == 0
+    assert not [name for name in HEAVY if name in loaded]
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    code = "import sys, prodwatch; print(sorted(name for name in sys.modules if name.startswith('prodwatch')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['prodwatch']"
