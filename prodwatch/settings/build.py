@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from msgspec.structs import replace
-
 from prodwatch.model.check import CheckDefinition, StepDefinition
-from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
-from prodwatch.settings.check_keys import CHECK, FLOW_ONLY_IN_STEPS, LATE, NO_ANSWER, STEP
+from prodwatch.settings.check_keys import CHECK, FLOW_ONLY_IN_STEPS, NO_ANSWER, STEP
+from prodwatch.settings.common import Surroundings, read_common
 from prodwatch.settings.expressions import read_assertions
+from prodwatch.settings.flows import read_flow
 from prodwatch.settings.ids import case_label, case_suffix, is_id, slug
 from prodwatch.settings.kinds import describe, plain, texts
 from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Spot
-from prodwatch.settings.statics import Statics, settle_table
 from prodwatch.settings.steps import (
-    Role,
     check_mutation,
     duration,
     read_params,
     read_request,
     spec_of,
 )
-from prodwatch.settings.tables import read_table
 
 COMPOSITES = frozenset({"all", "any", "none"})
 FIXED = frozenset({"pass", "fail", "skip"})
@@ -37,29 +32,24 @@ _CHECK_NAMES = frozenset(key.name for key in CHECK)
 _STEP_NAMES = frozenset(key.name for key in STEP)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a check is read against."""
-
-    environment: Environment
-    environments: tuple[str, ...]
-    """Names of all environments of the project; empty when unknown."""
-    statics: Statics
-
-
 def read_check(
     spot: Spot, table: Mapping[str, Any], case: dict[str, Any], prefix: str, around: Surroundings
 ) -> CheckDefinition | None:
-    """Return the check of one case of a matrix, or None when too little of it is right to build it."""
+    """Return the check of one case of a matrix, or None when it has no name; what is wrong with it is reported."""
     spec = spec_of(spot, table)
-    right = _common(spot, table, _CHECK_NAMES, CHECK, around)
+    right = read_common(spot, table, _CHECK_NAMES, CHECK, around)
     named = _names(spot, table, right, case, prefix)
     if spec is None:
-        return None
+        # Nothing more can be said of it, but others may refer to it and have made no mistake.
+        return (
+            CheckDefinition(id=named[0], name=named[1], title=named[2], type="", source=spot.position)
+            if named
+            else None
+        )
     params = read_params(spot, table, spec, "check")
     _check_expectations(spot, table, spec)
     is_flow = spec.type == "flow"
-    steps, cleanup, mutates = _flow(spot, table, right, around) if is_flow else _plain(spot, right, params, spec)
+    steps, cleanup, mutates = read_flow(spot, table, right, around) if is_flow else _plain(spot, right, params, spec)
     if named is None:
         return None
     own_words = is_flow or spec.type in COMPOSITES
@@ -94,23 +84,6 @@ def read_check(
         steps=steps,
         cleanup=cleanup,
     )
-
-
-def _common(
-    spot: Spot, table: Mapping[str, Any], names: frozenset[str], keys: tuple[Any, ...], around: Surroundings
-) -> dict[str, Any]:
-    """Return the right ones of the common keys; `type` is judged by `spec_of` alone."""
-    written = {name: value for name, value in table.items() if name in names and name != "type"}
-    settled = settle_table(spot, written, around.statics, LATE)
-    right = read_table(spot, {**settled, "type": ""}, keys)
-    account = right.get("account")
-    if account is not None and account not in around.environment.accounts:
-        known = around.environment.accounts
-        hint = did_you_mean(account, known) or f"; known: {listing(known)}"
-        spot.at("account").report(
-            f'account "{account}" is not in [aws.accounts] of environment "{around.environment.name}"{hint}'
-        )
-    return right
 
 
 def _names(
@@ -180,79 +153,6 @@ def _plain(
         right = {name: value for name, value in right.items() if name not in {"expect", "warn"}}
     step = read_request(spot, right, params, spec, name=spec.type, type_=spec.type)
     return (step,), (), right.get("mutates", changes)
-
-
-def _flow(
-    spot: Spot, table: Mapping[str, Any], right: dict[str, Any], around: Surroundings
-) -> tuple[tuple[StepDefinition, ...], tuple[StepDefinition, ...], bool]:
-    steps = _steps(spot, table.get("step"), "step", right, around)
-    cleanup = _steps(spot, table.get("cleanup"), "cleanup", right, around)
-    if "step" not in table:
-        spot.report("a flow needs steps; write each as [[check.step]]")
-    mutates = right.get("mutates", False) or any(step.mutates for step in (*steps, *cleanup))
-    return steps, cleanup, mutates
-
-
-def _steps(
-    spot: Spot, tables: Any, role: Role, of_check: Mapping[str, Any], around: Surroundings
-) -> tuple[StepDefinition, ...]:
-    if tables is None:
-        return ()
-    if not isinstance(tables, list) or not tables:
-        spot.at(role).report(f"write each {role} of a flow as [[check.{role}]], not as {describe(tables)}")
-        return ()
-    steps: list[StepDefinition] = []
-    taken: set[str] = set()
-    for number, table in enumerate(tables):
-        here = spot.at(role, number)
-        if not isinstance(table, dict):
-            here.report(f"write each {role} of a flow as [[check.{role}]], not as {describe(table)}")
-            continue
-        name = table.get("name", table.get("type"))
-        label = f'{role} "{name}"' if isinstance(name, str) else f"{role} {number + 1}"
-        step = _step(here.named(f"{spot.label}, {label}"), table, role, of_check, around)
-        if step is None:
-            continue
-        if step.name in taken and "name" in table:
-            here.at("name").report(f'another {role} of this flow is called "{step.name}" too; names must differ')
-        steps.append(replace(step, name=_free(step.name, taken)))
-        taken.add(steps[-1].name)
-    return tuple(steps)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """Return `name`, or with the first number that makes it unique."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free
-
-
-def _step(
-    spot: Spot, table: Mapping[str, Any], role: Role, of_check: Mapping[str, Any], around: Surroundings
-) -> StepDefinition | None:
-    spec = spec_of(spot, table)
-    right = _common(spot, table, _STEP_NAMES, STEP, around)
-    if spec is None:
-        return None
-    if not spec.needs_probe and spec.type != "wait":
-        spot.at("type").report(f'type "{spec.type}" cannot be a {role} of a flow; it is a check of its own')
-        return None
-    if spec.type == "wait":
-        for name in (*NO_ANSWER, "repeat"):
-            if name in table:
-                spot.at(name).report(f'a wait gets no answer, so it cannot have "{name}"')
-    params = read_params(spot, table, spec, role)
-    written = right.get("mutates", of_check.get("mutates"))
-    changes = check_mutation(spot, params, spec, written)
-    inherited = {
-        name: of_check[name] for name in ("retry", "attest", "idempotent", "account", "region") if name in of_check
-    }
-    right = {**inherited, **right}
-    if "mutates" not in right and changes:
-        right["mutates"] = written
-    return read_request(spot, right, params, spec, name=right.get("name", spec.type), type_=spec.type)
 
 
 def _members(spot: Spot, params: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from prodwatch.model.check import CheckDefinition
-from prodwatch.settings.build import Surroundings, read_check
+from prodwatch.settings.build import read_check
 from prodwatch.settings.check_keys import CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
+from prodwatch.settings.common import Surroundings
 from prodwatch.settings.ids import cases
 from prodwatch.settings.kinds import describe
 from prodwatch.settings.nearest import did_you_mean
@@ -94,7 +96,7 @@ def _read_check(
     drafts = []
     for case in cases(matrix):
         statics = around.statics.within(vars_ if isinstance(vars_, dict) else {}, case)
-        check = read_check(spot, merged, case, prefix, Surroundings(around.environment, around.environments, statics))
+        check = read_check(spot, merged, case, prefix, dataclasses.replace(around, statics=statics))
         if check is not None:
             drafts.append(Draft(check, spot, name if isinstance(name, str) else "", number, merged))
     return drafts

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from prodwatch.model.environment import Environment
+from prodwatch.settings.document import Document
 from prodwatch.settings.environment_keys import SECTIONS
 from prodwatch.settings.problems import Spot
 from prodwatch.settings.template import TemplateSyntaxError, parse_template
@@ -14,9 +15,11 @@ from prodwatch.settings.variables import FILE_SCOPES, Names, follow, references_
 _LATE = tuple(section.name for section in SECTIONS if section.filled == "late" and section.name != "vars")
 
 
-def names_of(environment: Environment, environ: Mapping[str, str]) -> Names:
-    """Return what the environment defines."""
-    return Names(environ=environ, vars=environment.vars, secrets=environment.secrets, stacks=environment.stacks)
+def names_of(document: Document, environment: Environment, environ: Mapping[str, str]) -> Names:
+    """Return what the environment's file names, entries with mistakes included: those are reported where they stand."""
+    written = {name: document.data.get(name) for name in ("secrets", "stacks")}
+    secrets, stacks = (tuple(table) if isinstance(table, dict) else () for table in written.values())
+    return Names(environ=environ, vars=environment.vars, secrets=secrets, stacks=stacks)
 
 
 def follow_environment(top: Spot, environment: Environment, names: Names, needed: Collection[str]) -> None:

@@ -7,13 +7,22 @@ from collections.abc import Iterable
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return ` (did you mean "timeout"?)` for the nearest of `valid`, or nothing when none is near."""
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
+    wanted = name.casefold()
     by_folded: dict[str, str] = {}
     for each in valid:
         by_folded.setdefault(each.casefold(), each)
-    near = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
-    return f' (did you mean "{by_folded[near[0]]}"?)' if near else ""
+    near = get_close_matches(wanted, by_folded, n=5, cutoff=0.6)
+    if not near:
+        return ""
+
+    def likeness(other: str) -> tuple[float, int]:
+        # Equally similar by letters: the one with more letters in their place is the one that was mistyped.
+        in_place = sum(one == two for one, two in zip(wanted, other, strict=False))
+        return SequenceMatcher(None, wanted, other).ratio(), in_place
+
+    return f' (did you mean "{by_folded[max(near, key=likeness)]}"?)'
 
 
 def listing(names: Iterable[str], *, limit: int = 20) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from prodwatch.errors import ConfigurationError, Problem
@@ -20,6 +20,12 @@ class Problems:
     def add(self, position: SourcePosition | None, message: str) -> None:
         """Note one problem."""
         self._found.setdefault(Problem(position, message))
+
+    def adopt(self, other: Problems, files: Collection[str]) -> None:
+        """Take over what another collection noted about `files`."""
+        for problem in other._found:
+            if problem.position is not None and problem.position.file in files:
+                self._found.setdefault(problem)
 
     def __len__(self) -> int:
         return len(self._found)

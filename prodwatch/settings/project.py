@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from prodwatch.errors import ConfigurationError, Problem
+from prodwatch.errors import Problem
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import AwsTarget, Environment
-from prodwatch.settings.build import Surroundings
 from prodwatch.settings.checks import Draft, read_check_file
+from prodwatch.settings.common import Surroundings
 from prodwatch.settings.document import Document, read_document
 from prodwatch.settings.environment import read_environment
 from prodwatch.settings.environment_variables import follow_environment, names_of, report_circle
-from prodwatch.settings.ids import file_prefix
+from prodwatch.settings.files import CheckFile, check_files, shown
 from prodwatch.settings.locate import environments
-from prodwatch.settings.nearest import listing
+from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Problems, Spot
-from prodwatch.settings.references import resolve_references
+from prodwatch.settings.references import reachable, resolve_references, unresolved
 from prodwatch.settings.statics import Statics
-from prodwatch.settings.variables import Names, follow_check
+from prodwatch.settings.variables import follow_check
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What was loaded; `checks` in the order of files and lines."""
+    """What was loaded; checks in the order of files and lines."""
 
     root: Path
     environment: Environment
     checks: tuple[CheckDefinition, ...]
     notices: tuple[str, ...] = ()
     """One sentence each: decisions the user should know of."""
+    referenced: tuple[CheckDefinition, ...] = ()
+    """Checks outside the files asked for that those in `checks` name in `needs`, `diagnose` or `of`."""
 
 
 def load_project(
@@ -55,123 +58,143 @@ def load_project(
     its `[vars]`. `selected` says which checks will run: a variable that is missing here and now is a mistake only in
     those. `other_checks` are checks written in Python, id → name, so that TOML may refer to them.
     """
-    problems = Problems()
-    notices: list[str] = []
-    document = _read(root / "config" / f"{env}.toml", root, problems)
-    if document is None:
-        problems.raise_any()
-        raise ConfigurationError(f"config/{env}.toml cannot be read")
-    top = Spot(document, (), "", problems)
-    environment = read_environment(top, env, environ, overrides or {})
-    environment = replace(environment, aws=_aws(environment, region, profile, environ, notices))
-    statics = Statics(environ, environment.vars)
-    around = Surroundings(environment, tuple(environments(root)), statics)
-    drafts = _drafts(root, checks, around, problems)
-    resolved = resolve_references(drafts, other_checks)
-    names = names_of(environment, environ)
-    needed = _follow(drafts, resolved, names, lambda check: _is_for(check, env) and selected(check))
-    follow_environment(top, environment, names, needed)
-    problems.raise_any()
-    return Project(root, environment, _of_environment(resolved, env, notices), tuple(notices))
+    return _Loader(root, env, environ, selected, other_checks or {}).project(checks, overrides or {}, region, profile)
 
 
-def _read(path: Path, root: Path, problems: Problems) -> Document | None:
-    shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    found = read_document(path, shown)
-    if isinstance(found, Problem):
-        problems.add(found.position, found.message)
-        return None
-    return found
+class _Loader:
+    """One load: what is read piles up here."""
 
+    def __init__(
+        self,
+        root: Path,
+        env: str,
+        environ: Mapping[str, str],
+        selected: Callable[[CheckDefinition], bool],
+        other_checks: Mapping[str, str],
+    ) -> None:
+        self.root = root
+        self.env = env
+        self.environ = environ
+        self.selected = selected
+        self.other_checks = other_checks
+        self.problems = Problems()
+        self.notices: list[str] = []
+        self.documents: list[Document] = []
+        self.complete = True
+        """False when a file could not be read, so that what seems missing may stand there."""
 
-def _aws(
-    environment: Environment, region: str | None, profile: str | None, environ: Mapping[str, str], notices: list[str]
-) -> AwsTarget:
-    target = environment.aws
-    if region is not None:
-        target = replace(target, region=region)
-    if profile is not None:
-        return replace(target, profile=profile)
-    if target.profile and environ.get("AWS_ACCESS_KEY_ID"):
-        notices.append(
-            f'profile "{target.profile}" of {environment.source.file} is ignored: AWS_ACCESS_KEY_ID is set, '
-            f"so the credentials of the environment are used"
+    def project(
+        self, narrowed: Sequence[Path], overrides: Mapping[str, str], region: str | None, profile: str | None
+    ) -> Project:
+        """Return the project, or raise all problems."""
+        document = self._document(self.root / "config" / f"{self.env}.toml", self.problems)
+        top = Spot(document or Document(f"config/{self.env}.toml", "", {}), (), "", self.problems)
+        environment = read_environment(top, self.env, self.environ, overrides)
+        environment = replace(environment, aws=self._aws(environment, region, profile))
+        around = Surroundings(
+            environments=tuple(environments(self.root)),
+            accounts=frozenset(environment.accounts) if document else None,
+            statics=Statics(self.environ, environment.vars),
         )
-        return replace(target, profile="")
-    return target
-
-
-def check_files(root: Path, narrowed: Sequence[Path] = ()) -> list[tuple[Path, str]]:
-    """Return each check file with what its ids begin with, in a stable order.
-
-    All of `checks/`, or what `narrowed` names: files, and folders with all below them. ConfigurationError for a path
-    that does not exist. Hidden files and folders are left out.
-    """
-    base = root / "checks"
-    found: dict[Path, str] = {}
-    for path in narrowed or [base]:
-        if path.is_dir():
-            for file in _toml_files(path):
-                found[file] = file_prefix(_relative(file, base, path))
-        elif path.is_file():
-            if path.suffix == ".toml":
-                found[path] = file_prefix(_relative(path, base, path.parent))
-        elif narrowed:
-            raise ConfigurationError(f"--checks {path}: there is no such file or folder")
-    return list(found.items())
-
-
-def _toml_files(folder: Path) -> list[Path]:
-    found = (file for file in folder.rglob("*.toml") if file.is_file())
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
-
-
-def _relative(file: Path, base: Path, otherwise: Path) -> str:
-    start = base if file.is_relative_to(base) else otherwise
-    return file.relative_to(start).as_posix()
-
-
-def _drafts(root: Path, narrowed: Sequence[Path], around: Surroundings, problems: Problems) -> list[Draft]:
-    drafts: list[Draft] = []
-    for file, prefix in check_files(root, narrowed):
-        document = _read(file, root, problems)
+        drafts, others = self._drafts(narrowed, around)
+        resolved = resolve_references([*drafts, *others], self.other_checks, complete=self.complete)
+        mine, reached = resolved[: len(drafts)], reachable(resolved[: len(drafts)], resolved)
+        self._adopt_problems(reached, others)
         if document is not None:
-            drafts += read_check_file(Spot(document, (), "", problems), prefix, around)
-    return drafts
+            self._follow(top, environment, [*drafts, *others], resolved, {check.id for check in (*mine, *reached)})
+            self._check_overrides(overrides, environment)
+        self.problems.raise_any()
+        elsewhere = {check.id for check in resolved if not self._is_for(check)}
+        kept = tuple(self._without(elsewhere, check) for check in mine if check.id not in elsewhere)
+        also = tuple(self._without(elsewhere, check) for check in reached if check.id not in elsewhere)
+        return Project(self.root, environment, kept, tuple(self.notices), also)
 
+    def _document(self, path: Path, problems: Problems) -> Document | None:
+        found = read_document(path, shown(path, self.root))
+        if isinstance(found, Problem):
+            problems.add(found.position, found.message)
+            self.complete = False
+            return None
+        self.documents.append(found)
+        return found
 
-def _follow(
-    drafts: Sequence[Draft],
-    checks: Sequence[CheckDefinition],
-    names: Names,
-    selected: Callable[[CheckDefinition], bool],
-) -> set[str]:
-    """Report references that lead nowhere in the checks that will run; return the variables they need."""
-    needed: set[str] = set()
-    for draft, check in zip(drafts, checks, strict=True):
-        needed |= follow_check(draft.spot, draft.table, dataclasses.replace(names, selected=selected(check)))
-        for name in check.vars:
-            report_circle(draft.spot.at("vars", name), name, {**names.vars, **check.vars})
-    return needed
+    def _aws(self, environment: Environment, region: str | None, profile: str | None) -> AwsTarget:
+        target = environment.aws
+        if region is not None:
+            target = replace(target, region=region)
+        if profile is not None:
+            return replace(target, profile=profile)
+        if target.profile and self.environ.get("AWS_ACCESS_KEY_ID"):
+            self.notices.append(
+                f'profile "{target.profile}" of {environment.source.file} is ignored: AWS_ACCESS_KEY_ID is set, '
+                f"so the credentials in the environment are used"
+            )
+            return replace(target, profile="")
+        return target
 
+    def _drafts(self, narrowed: Sequence[Path], around: Surroundings) -> tuple[list[Draft], list[Draft]]:
+        """Return the checks of the files asked for, and those of all others when something refers to them."""
+        files = check_files(self.root, narrowed)
+        drafts = self._read(files, around, self.problems)
+        if not narrowed or not unresolved(drafts, self.other_checks):
+            return drafts, []
+        known = {file.path.resolve() for file in files}
+        rest = [file for file in check_files(self.root) if file.path.resolve() not in known]
+        return drafts, self._read(rest, around, Problems())
 
-def _is_for(check: CheckDefinition, env: str) -> bool:
-    return not check.environments or env in check.environments
+    def _read(self, files: Iterable[CheckFile], around: Surroundings, problems: Problems) -> list[Draft]:
+        drafts: list[Draft] = []
+        for file in files:
+            document = self._document(file.path, problems)
+            if document is not None:
+                drafts += read_check_file(Spot(document, (), "", problems), file.prefix, around)
+        return drafts
 
+    def _adopt_problems(self, reached: Iterable[CheckDefinition], others: Sequence[Draft]) -> None:
+        """Report the mistakes of files that were read only for a reference when something of them will run."""
+        files = {check.source.file for check in reached}
+        if files and others:
+            self.problems.adopt(others[0].spot.problems, files)
 
-def _of_environment(checks: Sequence[CheckDefinition], env: str, notices: list[str]) -> tuple[CheckDefinition, ...]:
-    """Return the checks of this environment; what they say of checks of others is dropped, with a notice."""
-    mine = [check for check in checks if _is_for(check, env)]
-    elsewhere = {check.id for check in checks} - {check.id for check in mine}
-    return tuple(_without(check, elsewhere, env, notices) for check in mine)
+    def _follow(
+        self,
+        top: Spot,
+        environment: Environment,
+        drafts: Sequence[Draft],
+        checks: Sequence[CheckDefinition],
+        run: set[str],
+    ) -> None:
+        """Report references that lead nowhere in the checks that will run and in what they need."""
+        names = names_of(top.document, environment, self.environ)
+        needed: set[str] = set()
+        for draft, check in zip(drafts, checks, strict=True):
+            will_run = check.id in run and self._is_for(check) and self.selected(check)
+            needed |= follow_check(draft.spot, draft.table, dataclasses.replace(names, selected=will_run))
+            for name in check.vars:
+                report_circle(draft.spot.at("vars", name), name, {**environment.vars, **check.vars})
+        follow_environment(top, environment, names, needed)
 
+    def _check_overrides(self, overrides: Mapping[str, str], environment: Environment) -> None:
+        written = set(environment.vars) - set(overrides) | set(self.documents[0].data.get("vars", ()))
+        for name in overrides:
+            pattern = re.compile(rf"\bvars\.{re.escape(name)}\b")
+            if name not in written and not any(pattern.search(document.text) for document in self.documents):
+                self.problems.add(
+                    None, f"--var {name}: nothing here uses a variable of this name{did_you_mean(name, written)}"
+                )
 
-def _without(check: CheckDefinition, elsewhere: Iterable[str], env: str, notices: list[str]) -> CheckDefinition:
-    kept = {}
-    for key in ("needs", "diagnose", "of"):
-        ids: tuple[str, ...] = getattr(check, key)
-        dropped = [id_ for id_ in ids if id_ in elsewhere]
-        if dropped:
-            kept[key] = tuple(id_ for id_ in ids if id_ not in elsewhere)
-            notices.append(f'check "{check.id}": {key} leaves out {listing(dropped)}, not of environment "{env}"')
-    return replace(check, **kept) if kept else check
+    def _is_for(self, check: CheckDefinition) -> bool:
+        return not check.environments or self.env in check.environments
+
+    def _without(self, elsewhere: set[str], check: CheckDefinition) -> CheckDefinition:
+        """Return the check without what it says of checks of other environments; that is noted."""
+        kept = {}
+        for key in ("needs", "diagnose", "of"):
+            ids: tuple[str, ...] = getattr(check, key)
+            dropped = [id_ for id_ in ids if id_ in elsewhere]
+            if dropped:
+                kept[key] = tuple(id_ for id_ in ids if id_ not in elsewhere)
+                self.notices.append(
+                    f'check "{check.id}": {key} leaves out {listing(dropped)}, not for environment "{self.env}"'
+                )
+        return replace(check, **kept) if kept else check

@@ -13,20 +13,52 @@ from prodwatch.settings.nearest import did_you_mean, listing
 _KEYS = ("needs", "diagnose", "of")
 
 
-def resolve_references(drafts: Sequence[Draft], others: Mapping[str, str] | None = None) -> list[CheckDefinition]:
+def resolve_references(
+    drafts: Sequence[Draft], others: Mapping[str, str], *, complete: bool = True
+) -> list[CheckDefinition]:
     """Return the checks with ids in `needs`, `diagnose` and `of`.
 
     Ids taken twice, names that lead nowhere or to several checks, and circles are reported. A reference to a check with
-    a matrix means all its cases. `others` are checks of another kind of file, id → name.
+    a matrix means all its cases. `others` are checks of another kind of file, id → name. Unless `complete`, a check
+    that is not found may stand in a file that could not be read, so that is no mistake.
     """
     _report_collisions(drafts)
-    index = _Index(drafts, others or {})
+    index = _Index(drafts, others)
     checks = [
-        replace(draft.check, **{key: _resolved(draft, key, index) for key in _KEYS if getattr(draft.check, key)})
+        replace(
+            draft.check,
+            **{key: _resolved(draft, key, index, complete=complete) for key in _KEYS if getattr(draft.check, key)},
+        )
         for draft in drafts
     ]
     _report_circles(drafts, checks)
     return checks
+
+
+def unresolved(drafts: Sequence[Draft], others: Mapping[str, str]) -> bool:
+    """Return whether anything refers to a check that is not among these."""
+    index = _Index(drafts, others)
+    return any(
+        not index.find(reference, draft.check.source.file)
+        for draft in drafts
+        for key in _KEYS
+        for reference in getattr(draft.check, key)
+    )
+
+
+def reachable(start: Sequence[CheckDefinition], checks: Sequence[CheckDefinition]) -> list[CheckDefinition]:
+    """Return those of `checks` outside `start` that `start` refers to, directly or through others, in their order."""
+    by_id = {check.id: check for check in checks}
+    reached = {check.id for check in start}
+    pending = list(start)
+    while pending:
+        check = pending.pop()
+        for id_ in (*check.needs, *check.diagnose, *check.of):
+            if id_ not in reached and id_ in by_id:
+                reached.add(id_)
+                pending.append(by_id[id_])
+    own = {check.id for check in start}
+    return [check for check in checks if check.id in reached and check.id not in own]
 
 
 class _Index:
@@ -53,11 +85,13 @@ class _Index:
         return list(self.in_file.get((file, reference), self.by_name.get(reference, {})).values())
 
 
-def _resolved(draft: Draft, key: str, index: _Index) -> tuple[str, ...]:
+def _resolved(draft: Draft, key: str, index: _Index, *, complete: bool) -> tuple[str, ...]:
     ids: list[str] = []
     for number, reference in enumerate(getattr(draft.check, key)):
         spot = draft.spot.at(key, number)
         found = index.find(reference, draft.check.source.file)
+        if not found and not complete:
+            continue
         if not found:
             names = (*index.by_id, *index.by_name)
             spot.report(f'{key}: there is no check "{reference}"{did_you_mean(reference, names)}')

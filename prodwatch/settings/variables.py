@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prodwatch.settings.check_keys import CHECK, LATE
+from prodwatch.settings.flows import step_names, step_spot
 from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Spot
 from prodwatch.settings.statics import undefined
@@ -159,13 +160,16 @@ def follow_check(spot: Spot, table: Mapping[str, Any], names: Names) -> set[str]
     needed = follow(spot.at("vars"), vars_, before)
     for key in ("links", "serial"):
         needed |= follow(spot.at(key), table.get(key), before)
-    after = replace(names, captured=_captured(steps), steps=_names_of(steps))
+    called = step_names(steps)
+    after = replace(names, captured=_captured(steps), steps=called)
     for number, step in enumerate(steps):
         earlier = steps[:number]
-        now = replace(names, captured=_captured(earlier), steps=_names_of(earlier), later=_later(steps[number:]))
-        needed |= _follow_step(spot.at("step", number), step, now)
+        now = replace(
+            names, captured=_captured(earlier), steps=called[:number], later=_later(steps[number:], called[number:])
+        )
+        needed |= _follow_step(step_spot(spot, "step", number, step), step, now)
     for number, step in enumerate(cleanup):
-        needed |= _follow_step(spot.at("cleanup", number), step, after)
+        needed |= _follow_step(step_spot(spot, "cleanup", number, step), step, after)
     for key, value in table.items():
         if key not in _ELSEWHERE:
             needed |= follow(spot.at(key), value, after)
@@ -218,18 +222,10 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
     return [_table(each) for each in value] if isinstance(value, list) else []
 
 
-def _step_name(step: Mapping[str, Any]) -> str:
-    return str(step.get("name", step.get("type", "")))
-
-
-def _names_of(steps: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(_step_name(step) for step in steps)
-
-
 def _captured(steps: list[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(name for step in steps for name in _table(step.get("capture")))
 
 
-def _later(steps: list[Mapping[str, Any]]) -> dict[str, str]:
-    names = {_step_name(step): _step_name(step) for step in steps}
-    return names | {name: _step_name(step) for step in steps for name in _table(step.get("capture"))}
+def _later(steps: list[Mapping[str, Any]], called: list[str]) -> dict[str, str]:
+    captured = {name: own for step, own in zip(steps, called, strict=True) for name in _table(step.get("capture"))}
+    return {name: name for name in called} | captured
