@@ -29,6 +29,8 @@ class Moto:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="moto")
         self._lock = Lock()
         self._app: _WsgiApp | None = None
+        self.furnish: Callable[[], None] | None = None
+        """Fills moto's back ends once it is imported; nothing is answered before."""
 
     def load(self) -> None:
         """Import moto now; later calls return at once. Blocks for about a second, so call it in a thread."""
@@ -39,7 +41,10 @@ class Moto:
             from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
             default_user_config["lambda"]["use_docker"] = False
-            self._app = DomainDispatcherApplication(create_backend_app)
+            app = DomainDispatcherApplication(create_backend_app)
+            if self.furnish is not None:
+                self.furnish()
+            self._app = app
 
     async def warm(self) -> None:
         """Import moto in a worker thread."""
@@ -75,7 +80,8 @@ class Moto:
         except Exception as error:
             raise MotoError(f"{type(error).__name__}: {error}") from error
         status, pairs = started[-1]
-        headers = {name: value for name, value in pairs if name.lower() not in _DROPPED}
+        dropped = _DROPPED - {"content-length"} if request.method == "HEAD" else _DROPPED
+        headers = {name: value for name, value in pairs if name.lower() not in dropped}
         code = int(status.split(" ", 1)[0])
         if code >= 400 and headers.get("Content-Type", "").startswith("text/html"):
             raise MotoError(f"HTTP {status}")

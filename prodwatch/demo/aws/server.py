@@ -85,6 +85,10 @@ class EmbeddedAws:
     def on_invoke(self, invoker: Invoker | None) -> None:
         self.functions.on_invoke = invoker
 
+    def furnish(self, action: Callable[[], None]) -> None:
+        """Have `action` fill moto's back ends, in a worker thread, before moto answers its first call."""
+        self._moto.furnish = action
+
     def mount(self, prefix: str, handler: WebHandler) -> None:
         """Serve plain HTTP below a path; the handler sees the path without the prefix."""
         self._mounts.add(prefix, handler)
