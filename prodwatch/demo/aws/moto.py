@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +16,8 @@ from prodwatch.demo.aws.protocols.identify import HttpRequest
 
 _DROPPED = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
 _WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Ask = Callable[[HttpRequest], HttpAnswer]
+"""Gives a request to moto in this thread; raises MotoError where moto has no answer."""
 
 
 class MotoError(Exception):
@@ -29,8 +32,8 @@ class Moto:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="moto")
         self._lock = Lock()
         self._app: _WsgiApp | None = None
-        self.furnish: Callable[[], None] | None = None
-        """Fills moto's back ends once it is imported; nothing is answered before."""
+        self.furnish: Callable[[Ask], None] | None = None
+        """Given a way to ask moto, fills it once it is imported; nobody else is answered before."""
 
     def load(self) -> None:
         """Import moto now; later calls return at once. Blocks for about a second, so call it in a thread."""
@@ -41,9 +44,9 @@ class Moto:
             from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
             default_user_config["lambda"]["use_docker"] = False
-            app = DomainDispatcherApplication(create_backend_app)
+            app: _WsgiApp = DomainDispatcherApplication(create_backend_app)
             if self.furnish is not None:
-                self.furnish()
+                self.furnish(partial(self._ask, app))
             self._app = app
 
     async def warm(self) -> None:
@@ -67,13 +70,16 @@ class Moto:
     def _call(self, request: HttpRequest) -> HttpAnswer:
         self.load()
         assert self._app is not None
+        return self._ask(self._app, request)
+
+    def _ask(self, app: _WsgiApp, request: HttpRequest) -> HttpAnswer:
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
             started.append((status, headers))
 
         try:
-            result = self._app(self._environ(request), start_response)
+            result = app(self._environ(request), start_response)
             body = b"".join(result)
             if close := getattr(result, "close", None):
                 close()

@@ -18,7 +18,7 @@ from prodwatch.demo.aws import web as plain
 from prodwatch.demo.aws.dispatch import Dispatcher, Stream
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.livetail import DroppedError
-from prodwatch.demo.aws.moto import Moto
+from prodwatch.demo.aws.moto import Ask, Moto
 from prodwatch.demo.aws.protocols.encode import HttpAnswer
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
 from prodwatch.demo.aws.region import Region, Surroundings
@@ -85,8 +85,8 @@ class EmbeddedAws:
     def on_invoke(self, invoker: Invoker | None) -> None:
         self.functions.on_invoke = invoker
 
-    def furnish(self, action: Callable[[], None]) -> None:
-        """Have `action` fill moto's back ends, in a worker thread, before moto answers its first call."""
+    def furnish(self, action: Callable[[Ask], None]) -> None:
+        """Have `action` fill moto, in a worker thread, before moto answers anybody else; it is given a way to ask."""
         self._moto.furnish = action
 
     def mount(self, prefix: str, handler: WebHandler) -> None:
