@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.codes import is_our_mistake
@@ -20,6 +23,8 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.text.redact import MASK, SECRET_OPERATIONS
 from prodwatch.text.units import parse_duration
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 SHOWN_ITEMS = 50
 """Elements of one list kept for people."""
@@ -223,7 +228,7 @@ def moment(value: Any, key: str, context: ProbeContext) -> datetime:
         read = datetime.fromisoformat(text)
     except ValueError:
         message = f'`{key} = "{text}"` is neither a duration such as "5m", an RFC 3339 time, nor "release"'
-        raise refuse(Status.ERROR, Reason.UNRESOLVED, message) from None
+        raise refuse(Status.ERROR, Reason.INVALID, message) from None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
@@ -232,12 +237,25 @@ def project_file(context: ProbeContext, path: str, key: str) -> bytes:
     root = Path(context.root).resolve()
     wanted = (root / path).resolve()
     if not wanted.is_relative_to(root):
-        raise refuse(Status.ERROR, Reason.UNRESOLVED, f"`{key}` leaves the project: {path}")
+        raise refuse(Status.ERROR, Reason.INVALID, f"`{key}` leaves the project: {path}")
     try:
         return wanted.read_bytes()
     except OSError as error:
         message = f"`{key}` cannot be read: {path}: {error.strerror or error}"
-        raise refuse(Status.ERROR, Reason.UNRESOLVED, message) from None
+        raise refuse(Status.ERROR, Reason.INVALID, message) from None
+
+
+def to_json(value: Any, key: str) -> bytes:
+    """Return a key's value as JSON, decimals digit by digit, times as RFC 3339."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise refuse(Status.ERROR, Reason.INVALID, f"`{key}` cannot be sent as JSON: {error}") from None
+
+
+def from_json(text: str | bytes) -> Any:
+    """Return JSON with exact decimals; ValueError when it is none."""
+    return json.loads(text, parse_float=Decimal)
 
 
 def exact(value: Any) -> Any:

@@ -1,0 +1,146 @@
+"""Invokes a function exactly once per copy, and reports what Lambda and the function said of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.aws.api import AwsError
+from prodwatch.aws.hooks import traced
+from prodwatch.model.quantity import Duration
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.awskit import Talk, ask, failure_of, from_json, project_file, seconds, to_json
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.text.lambda_lines import parse_report
+
+_KINDS = {"sync": "RequestResponse", "async": "Event", "dry-run": "DryRun"}
+_NEVER_SENT = frozenset(("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"))
+"""Failures after which the function certainly did not run."""
+_OWN_THROTTLES = ("Concurrent", "FunctionInvocationRate")
+"""Reasons of a 429 that speak of the function's own capacity, not of our call rate."""
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Invoke `params["function"]`; the document is the first copy's, `results` holds one per copy.
+
+    `function_error` is that of any copy: one failed copy must not hide behind a first that succeeded.
+    """
+    return await ask(params, context, "lambda", _invoke)
+
+
+async def _invoke(talk: Talk) -> Observation:
+    params = talk.params
+    request = _request(params, talk.context)
+    copies, stagger_s = int(params.get("copies") or 1), seconds(params.get("stagger"), 0)
+
+    async def one(number: int) -> dict[str, Any] | AwsError:
+        if number and stagger_s:
+            await talk.context.clock.sleep(number * stagger_s)
+        try:
+            return await _once(talk, request)
+        except AwsError as error:
+            talk.met(error)
+            return error
+
+    talk.traced = True
+    answers = await asyncio.gather(*(one(number) for number in range(copies)))
+    refused = [each for each in answers if isinstance(each, AwsError)]
+    results = [_refused(each) if isinstance(each, AwsError) else each for each in answers]
+    document = {**results[0], "results": results}
+    failed = next((each["function_error"] for each in results if "function_error" in each), None)
+    if failed is not None:
+        document["function_error"] = failed
+    versions = {each.get("executed_version") for each in results}
+    version = versions.pop() if len(versions) == 1 else None
+    failure = _failure(refused[0], talk, alone=copies == 1) if refused else None
+    return talk.answer(document, failure=failure, version=version, complete=not refused)
+
+
+def _request(params: Mapping[str, Any], context: ProbeContext) -> dict[str, Any]:
+    kind = _KINDS[params.get("invocation") or "sync"]
+    request: dict[str, Any] = {"FunctionName": params["function"], "InvocationType": kind}
+    if params.get("qualifier"):
+        request["Qualifier"] = str(params["qualifier"])
+    if kind == "RequestResponse":
+        request["LogType"] = "Tail"
+    if params.get("payload_file"):
+        request["Payload"] = project_file(context, params["payload_file"], "payload_file")
+    elif "payload" in params:
+        request["Payload"] = to_json(params["payload"], "payload")
+    return request
+
+
+async def _once(talk: Talk, request: Mapping[str, Any]) -> dict[str, Any]:
+    clock = talk.context.clock
+    began_s = clock.monotonic_s()
+    with traced(talk.context.trace_id):
+        # Never repeated by anything below: a second invocation would be a second order.
+        answer = await talk.call("Invoke", request, retries=False)
+    document: dict[str, Any] = {
+        "status_code": answer["StatusCode"],
+        "latency": Duration.from_s(clock.monotonic_s() - began_s),
+    }
+    request_id = answer.get("ResponseMetadata", {}).get("RequestId")
+    if request_id:
+        document["request_id"] = request_id
+    if request["InvocationType"] == "RequestResponse":
+        document["payload"] = _payload(answer.get("Payload") or b"")
+    for key, name in (("function_error", "FunctionError"), ("executed_version", "ExecutedVersion")):
+        if answer.get(name):
+            document[key] = answer[name]
+    if answer.get("LogResult"):
+        document |= _log(base64.b64decode(answer["LogResult"]).decode(errors="replace"))
+    return document
+
+
+def _payload(body: bytes) -> Any:
+    if not body:
+        return None
+    try:
+        return from_json(body)
+    except ValueError:
+        return body.decode(errors="replace")
+
+
+def _log(tail: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"log_tail": tail}
+    report = parse_report(tail)
+    if report is not None:
+        told["duration"] = Duration.from_ms(report.duration_ms)
+        told["billed"] = Duration.from_ms(report.billed_ms)
+        if report.init_ms is not None:
+            told["init"] = Duration.from_ms(report.init_ms)
+    return told
+
+
+def _refused(error: AwsError) -> dict[str, Any]:
+    return {"error": {"code": error.code, "message": error.message}}
+
+
+def _failure(error: AwsError, talk: Talk, *, alone: bool) -> Failure:
+    function = talk.params["function"]
+    cause = getattr(error.__cause__, "response", None) or {}
+    told = str(cause.get("Reason") or error.message)
+    if error.reason is Reason.THROTTLED and any(each in told for each in _OWN_THROTTLES):
+        # The function has no capacity left: that is how production answers its users, too.
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.THROTTLED,
+            message=f'function "{function}" is at its concurrency limit and refused the invocation ({error.code})',
+            transient=alone,
+            answered_by=("error",),
+        )
+    if error.reason is Reason.TIMEOUT and error.code not in _NEVER_SENT:
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.TIMEOUT,
+            message=f'function "{function}" did not answer within {talk.context.timeout_s:g} s; it may still run',
+        )
+    failure = failure_of(error)
+    if failure.transient and not (alone and (error.reason is Reason.THROTTLED or error.code in _NEVER_SENT)):
+        return Failure(
+            status=failure.status, reason=failure.reason, message=failure.message, answered_by=failure.answered_by
+        )
+    return failure
