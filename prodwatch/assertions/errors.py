@@ -15,7 +15,14 @@ class AssertionSyntaxError(ProdwatchError):
 
 
 class PathError(Exception):
-    """A path cannot give a value for this document: a function met a type it does not take."""
+    """A path cannot give a value for this document: a function met a type it does not take.
+
+    `missing`: what it met was nothing at all, and where the path broke off is worth telling.
+    """
+
+    def __init__(self, message: str, *, missing: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class UndecidableError(Exception):

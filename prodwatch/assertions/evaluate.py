@@ -95,7 +95,10 @@ def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: 
     run = given.run
     expected = assertion.expected(run.holes)
     finding.expected = to_json(expected.shown if isinstance(expected, Pattern) else expected)
-    actual = assertion.path.resolve(document, run, each=bool(assertion.quantifier))
+    try:
+        actual = assertion.path.resolve(document, run, each=bool(assertion.quantifier))
+    except PathError as problem:
+        raise PathError(assertion.path.trouble(problem, document, run)) from None
     finding.actual = to_json(actual)
     if actual is MISSING:
         _judge_missing(assertion, document, run, finding)

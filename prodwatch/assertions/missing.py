@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 
 class Missing(Enum):
@@ -21,3 +21,12 @@ class Missing(Enum):
 
 MISSING: Final[Literal[Missing.MISSING]] = Missing.MISSING
 """Compare with `is`."""
+
+
+def without_missing(value: Any) -> Any:
+    """Return a value with null for each missing part, as JMESPath has it; a missing whole stays MISSING."""
+    if isinstance(value, list):
+        return [None if each is MISSING else without_missing(each) for each in value]
+    if isinstance(value, dict):
+        return {key: None if each is MISSING else without_missing(each) for key, each in value.items()}
+    return value

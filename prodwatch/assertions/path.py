@@ -9,14 +9,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from prodwatch.assertions.errors import AssertionSyntaxError, PathError
+from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
 from prodwatch.assertions.interpret import Compiler, Evaluator, Run
 from prodwatch.assertions.literals import Holes
-from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.missing import MISSING, without_missing
 from prodwatch.assertions.reach import Lost, leading_fields, why_missing
 from prodwatch.assertions.scan import Scan, Scanner, Token, render
 
 Node = Mapping[str, Any]
+_NO_VALUE = (PathError, UndecidableError, RecursionError, IndexError)
+"""Too few values for the holes is the IndexError."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,21 +55,31 @@ class Path:
         return (self._evaluate_each if each else self._evaluate)(document, run)
 
     def read(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> Any:
-        """Return the value, or MISSING when there is none; never raises on any document."""
+        """Return the value, or MISSING when there is none; raises on no document."""
         try:
-            return self.resolve(document, Run(holes, now))
-        except (PathError, RecursionError):
+            return without_missing(self.resolve(document, Run(holes, now)))
+        except _NO_VALUE:
             return MISSING
 
     def explain(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> str:
         """Return one sentence on why `read` gives MISSING for this document."""
+        run = Run(holes, now)
         try:
-            self.resolve(document, Run(holes, now))
+            self.resolve(document, run)
+            return str(self.lost(document, run))
         except PathError as problem:
+            return self.trouble(problem, document, run)
+        except UndecidableError as problem:
             return str(problem)
         except RecursionError:
             return "the document is nested too deeply to be read"
-        return str(self.lost(document, Run(holes, now)))
+
+    def trouble(self, problem: PathError, document: Any, run: Run) -> str:
+        """Return the sentence for an error of a function, with where its argument is missing."""
+        if not problem.missing:
+            return str(problem)
+        lost = self.lost(document, run)
+        return f"{problem}: {lost}" if lost.sentence != f"`{self.render(run.holes)}` is missing" else str(problem)
 
     def lost(self, document: Any, run: Run) -> Lost:
         """Return where a missing path broke off."""

@@ -14,6 +14,8 @@ from prodwatch.assertions.show import double_quoted
 
 Node = Mapping[str, Any]
 MAX_NAMES = 8
+_NEED_ALL = frozenset({"comparator", "not_expression", "and_expression", "function_expression"})
+"""Nodes for which one missing part is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,10 @@ def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Run
     found = Lost(f"`{text}` is missing")
     if not steps:
         parts = [why_missing(child, literals, document, run, text) for child in node["children"]]
-        return next((part for part in parts if part.unread or part.blocked), found)
+        broken = next((part for part in parts if part.unread or part.blocked), None)
+        if broken is None and node["type"] in _NEED_ALL:
+            broken = next((part for part in parts if part != found), None)
+        return broken or found
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from prodwatch.assertions.compare import a_kind, kind
 from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.missing import MISSING
 
 
 class RunLike(Protocol):
@@ -78,7 +79,7 @@ def _check(parameter: str, name: str) -> Callable[[Any], Any]:
 
     def check(value: Any) -> Any:
         if kind(value) not in wanted:
-            raise PathError(f"{name}() takes {phrase}, and its argument is {a_kind(value)}")
+            raise PathError(f"{name}() takes {phrase}, and its argument is {a_kind(value)}", missing=value is MISSING)
         return value
 
     return check
@@ -90,7 +91,7 @@ def _element_check(kinds: str, name: str) -> Callable[[Any], Any]:
 
     def check(value: Any) -> Any:
         if kind(value) != "array":
-            raise PathError(f"{name}() takes {phrase}, and its argument is {a_kind(value)}")
+            raise PathError(f"{name}() takes {phrase}, and its argument is {a_kind(value)}", missing=value is MISSING)
         found = {kind(each) for each in value}
         if len(found) > 1 or not found <= wanted:
             raise PathError(f"{name}() takes {phrase}, and its argument holds {_either(sorted(found), 'and')}")
