@@ -1,0 +1,80 @@
+"""Reads the state of CloudWatch alarms of every kind; a name or a prefix that finds nothing is never green."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from prodwatch.aws.api import AwsError
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.awskit import Talk, ask
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+
+KINDS = ("MetricAlarm", "CompositeAlarm", "LogAlarm")
+"""Without them AWS answers with metric alarms only."""
+_LISTS = {"MetricAlarms": "metric", "CompositeAlarms": "composite", "LogAlarms": "log"}
+NAMES_PER_CALL = 100
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Report the alarms named or prefixed; `firing` holds the names of those in state ALARM."""
+    return await ask(params, context, "cloudwatch", _alarms)
+
+
+async def _alarms(talk: Talk) -> Observation:
+    names = _names(talk.params)
+    prefix = talk.params.get("prefix")
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(names), NAMES_PER_CALL):
+        async for alarm in _described(talk, {"AlarmNames": names[start : start + NAMES_PER_CALL]}):
+            found[alarm["name"]] = alarm
+    if prefix:
+        async for alarm in _described(talk, {"AlarmNamePrefix": prefix}):
+            found[alarm["name"]] = alarm
+    alarms = sorted(found.values(), key=lambda each: each["name"])
+    document = {"alarms": alarms, "firing": [each["name"] for each in alarms if each["state"] == "ALARM"]}
+    missing = [name for name in names if name not in found]
+    failure = None
+    if missing:
+        failure = Failure(
+            status=Status.FAIL, reason=Reason.API_ERROR, message=f"there is no alarm named {', '.join(missing)}"
+        )
+    elif not alarms:
+        message = f'no alarm name begins with "{prefix}", so nothing was watched'
+        failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=message)
+    return talk.answer(document, failure=failure)
+
+
+def _names(params: Mapping[str, Any]) -> list[str]:
+    names = params.get("names") or []
+    return [names] if isinstance(names, str) else [str(name) for name in names]
+
+
+async def _described(talk: Talk, selection: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    kinds = KINDS
+    try:
+        pages = [page async for page in talk.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds)})]
+    except AwsError as error:
+        if error.code not in {"ValidationError", "InvalidParameterValue", "ValidationException"}:
+            raise
+        # A region or an endpoint that does not know log alarms yet refuses the whole question.
+        pages = [page async for page in talk.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds[:2])})]
+    for page in pages:
+        for key, kind in _LISTS.items():
+            for alarm in page.get(key) or ():
+                yield _alarm(alarm, kind)
+
+
+def _alarm(alarm: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    told = {
+        "name": alarm["AlarmName"],
+        "state": alarm.get("StateValue", "INSUFFICIENT_DATA"),
+        "kind": kind,
+        "composite": kind == "composite",
+    }
+    if alarm.get("StateReason"):
+        told["reason"] = alarm["StateReason"]
+    since = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    if since is not None:
+        told["since"] = since
+    return told

@@ -1,0 +1,71 @@
+"""Reads which versions an alias sends traffic to, and what CodeDeploy is doing about it; changes neither."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.aws.api import AwsError
+from prodwatch.model.signal import ReleasePhase
+from prodwatch.probes.awskit import Talk, ask, exact
+from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.sources.release.codedeploy import recent_deployments
+from prodwatch.sources.release.state import AliasNow, DeploymentNow, release_state
+
+_STATES = {
+    ReleasePhase.NONE: "stable",
+    ReleasePhase.SUCCEEDED: "stable",
+    ReleasePhase.NOT_STARTED: "shifting",
+    ReleasePhase.HOOK: "shifting",
+    ReleasePhase.SHIFTING: "shifting",
+    ReleasePhase.BAKING: "shifting",
+    ReleasePhase.FAILED: "failed",
+    ReleasePhase.STOPPED: "failed",
+    ReleasePhase.ROLLED_BACK: "rolled_back",
+}
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Report the alias now; `state` is `unknown` when CodeDeploy, which alone knows the end of a story, is silent."""
+    return await ask(params, context, "lambda", _look)
+
+
+async def _look(talk: Talk) -> Observation:
+    function, alias = str(talk.params["function"]), str(talk.params["alias"])
+    answer = await talk.call("GetAlias", {"FunctionName": function, "Name": alias})
+    routing = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    now = AliasNow(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
+    deployments = await _deployments(talk, function.rsplit(":", 1)[-1], alias)
+    known = release_state(function, alias, now, deployments or (), at=talk.context.clock.now())
+    document: dict[str, Any] = {
+        "version": max(known.weights, key=_age_order),
+        "weights": exact(known.weights),
+        "state": "unknown" if deployments is None and not now.weights else _STATES[known.phase],
+    }
+    previous = known.previous if known.previous != document["version"] else known.version
+    if previous is None:
+        previous = next((version for version in known.weights if version != document["version"]), None)
+    if previous is not None:
+        document["previous"] = previous
+    if known.deployment_status is not None:
+        document["deployment"] = {"status": known.deployment_status, "id": known.deployment}
+        if known.cause:
+            document["deployment"]["cause"] = known.cause
+    return talk.answer(document)
+
+
+async def _deployments(talk: Talk, function: str, alias: str) -> list[DeploymentNow] | None:
+    """Return the alias's deployments, newest first; None when CodeDeploy is in charge but could not be asked."""
+    application = talk.context.environment.release.codedeploy
+    if not application:
+        return []
+    try:
+        found = await recent_deployments(talk.aws, application, clean=str)
+    except AwsError as error:
+        talk.notice(f"CodeDeploy could not be asked: {error.message}")
+        return None
+    return [each for each in found if (each.function, each.alias) == (function, alias)]
+
+
+def _age_order(version: str) -> tuple[int, str]:
+    return (int(version) if version.isdecimal() else -1, version)

@@ -1,0 +1,41 @@
+"""Reads one CloudFormation stack, afresh each time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.aws.api import AwsError
+from prodwatch.aws.scoped import Scoped
+from prodwatch.aws.stacks import outputs_of
+from prodwatch.model.environment import StackReference
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.awskit import Talk, ask, refuse
+from prodwatch.probes.base import Observation, ProbeContext
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Describe the stack named by its alias in `[stacks]`, else by its own name."""
+    return await ask(params, context, "cloudformation", _describe)
+
+
+async def _describe(talk: Talk) -> Observation:
+    name = str(talk.params.get("stack") or talk.params["name"])
+    known = talk.context.environment.stacks.get(name, StackReference(name=name))
+    talk.aws = Scoped(talk.aws, known.account, known.region)
+    try:
+        answer = await talk.call("DescribeStacks", {"StackName": known.name})
+        stack = (answer.get("Stacks") or [{}])[0]
+    except AwsError as error:
+        if error.code != "ValidationError" or "does not exist" not in error.message:
+            raise
+        talk.met(error)
+        stack = {}
+    if not stack:
+        where = known.region or talk.aws.region_name() or "no region"
+        raise refuse(Status.FAIL, Reason.API_ERROR, f'there is no stack "{known.name}" in {where}')
+    document = {"status": stack["StackStatus"], "outputs": outputs_of(stack)}
+    updated = stack.get("LastUpdatedTime") or stack.get("CreationTime")
+    if updated is not None:
+        document["updated"] = updated
+    return talk.answer(document)
