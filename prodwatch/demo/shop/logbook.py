@@ -117,7 +117,7 @@ def invocation(service: Service, serving: Serving, request: Request, mark: Marks
     else:
         if service.name == ORDERS and request.operation == LIST and request.duration_ms >= SLOW_QUERY_MS:
             slow = f"slow query {request.duration_ms - 60:.0f} ms table orders"
-            yield end_ms - 2, stream, writer.app(end_ms - 2, mark.request_id, "WARN", slow, mark.trace_id), seen_ms
+            yield end_ms - 2, stream, writer.app(end_ms - 2, mark.request_id, "WARNING", slow, mark.trace_id), seen_ms
         text = service.operations[request.operation].line
         if request.status == 404:
             text = "order not found  id=ORD-{number}"

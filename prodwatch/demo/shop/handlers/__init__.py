@@ -17,7 +17,7 @@ class Context:
     function_name: str
     function_version: str
     aws_request_id: str
-    log: logging.LoggerAdapter[logging.Logger]
+    log: logging.Logger
     """Writes into the invocation's own log stream."""
 
 

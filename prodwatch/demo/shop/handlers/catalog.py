@@ -21,6 +21,9 @@ def build(aws: Clients, environment: Mapping[str, str], _code: Code) -> Handler:
         route = event.get("routeKey", "GET /health")
         if route == "GET /health":
             return _answer(200, {"status": "ok", "service": "shop"})
+        if route == "GET /health/details":
+            status = aws.dynamodb.describe_table(TableName=table)["Table"]["TableStatus"]
+            return _answer(200, {"status": "ok", "parts": {"products": status.lower()}})
         if route == "GET /partner/prices":
             items = aws.dynamodb.scan(TableName=table)["Items"]
             prices = {item["sku"]["S"]: item["price"]["N"] for item in items}

@@ -1,0 +1,106 @@
+"""Plays Lambda's event-source mappings: takes batches from a queue, invokes, deletes what was handled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.demo.shop.fleet import ACCOUNT, REGION
+from prodwatch.demo.shop.handlers import Clients
+from prodwatch.demo.shop.runtime import Runtime
+from prodwatch.demo.shop.tracing import read
+
+BATCH = 10
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMapping:
+    """One queue that feeds one function."""
+
+    queue: str
+    url: str
+    function: str
+    filter_type: str | None = None
+    """Only messages whose `data.type` is this reach the function; Lambda deletes the others unseen."""
+
+    def wants(self, body: str) -> bool:
+        """Return whether a message passes the filter; one that is not JSON never does."""
+        if self.filter_type is None:
+            return True
+        try:
+            return bool(json.loads(body)["data"]["type"] == self.filter_type)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+
+class EventSources:
+    """Runs all mappings; a batch that fails as a whole stays in its queue and is delivered again."""
+
+    def __init__(
+        self,
+        mappings: tuple[QueueMapping, ...],
+        *,
+        runtime: Runtime,
+        clients: Clients,
+        waiting: Callable[[str], int],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._mappings = mappings
+        self._runtime = runtime
+        self._clients = clients
+        self._waiting = waiting
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for mapping in self._mappings:
+                tasks.create_task(self._poll(mapping))
+
+    async def _poll(self, mapping: QueueMapping) -> None:
+        while True:
+            # Asking the queue itself costs nothing; the API is called only when something waits.
+            if self._waiting(mapping.queue):
+                await self.deliver(mapping)
+            await self._sleep(POLL_S)
+
+    async def deliver(self, mapping: QueueMapping) -> None:
+        """Take one batch and invoke the function with it."""
+        received = await asyncio.to_thread(
+            self._clients.sqs.receive_message,
+            QueueUrl=mapping.url,
+            MaxNumberOfMessages=BATCH,
+            AttributeNames=["All"],
+            MessageSystemAttributeNames=["AWSTraceHeader"],
+            MessageAttributeNames=["All"],
+        )
+        messages: list[Mapping[str, Any]] = received.get("Messages", [])
+        wanted = [message for message in messages if mapping.wants(message["Body"])]
+        handled = [message for message in messages if not mapping.wants(message["Body"])]
+        if wanted:
+            event = {"Records": [_record(message, mapping.queue) for message in wanted]}
+            header = read(wanted[0].get("Attributes", {}).get("AWSTraceHeader"))
+            outcome = await self._runtime.run(mapping.function, None, event, header)
+            if outcome.mishap is None:
+                handled += wanted
+        for message in handled:
+            await asyncio.to_thread(
+                self._clients.sqs.delete_message, QueueUrl=mapping.url, ReceiptHandle=message["ReceiptHandle"]
+            )
+
+
+def _record(message: Mapping[str, Any], queue: str) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": message.get("MessageAttributes", {}),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",
+        "awsRegion": REGION,
+    }
