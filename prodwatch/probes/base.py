@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
@@ -13,8 +13,11 @@ from prodwatch.model.status import Reason, Status
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+    from yarl import URL
 
     from prodwatch.aws.api import AwsApi
+    from prodwatch.probes.connect import Timings
+    from prodwatch.probes.pool import HttpConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,19 @@ class Journal:
 
 
 class HttpPool(Protocol):
-    """Shared HTTP sessions, one for each way of connecting."""
+    """HTTP connections all checks of a run share."""
 
-    def session(
-        self, *, verify_tls: bool = True, keep_alive: bool = True, http_version: Literal["1.0", "1.1"] = "1.1"
-    ) -> ClientSession:
-        """Return the session to use; never close it. Without `keep_alive` each request gets a connection of its own."""
+    def session(self, *, verify_tls: bool = True) -> ClientSession:
+        """Return an aiohttp session for checks that want one; never close it."""
+        ...
+
+    async def connection(
+        self, url: URL, timings: Timings, *, verify_tls: bool = True, fresh: bool = False
+    ) -> HttpConnection:
+        """Return a connection to the host of `url`, a kept-alive one if there is any and it need not be `fresh`.
+
+        `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
+        """
         ...
 
 

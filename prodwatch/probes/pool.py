@@ -1,206 +1,157 @@
-"""The HTTP sessions all checks of a run share: connections are kept, cookies and retries are not."""
+"""The HTTP connections all checks of a run share: kept alive, but no cookie, credential or hidden retry with them."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections import defaultdict
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 
 import prodwatch
-from prodwatch.probes.resolve import Address, resolve
+from prodwatch.probes.connect import Timings, open_socket
+from prodwatch.probes.resolve import Lookups
 
 if TYPE_CHECKING:
-    from aiohttp.client import ClientTimeout
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
+    from yarl import URL
 
 USER_AGENT = f"prodwatch/{prodwatch.__version__}"
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""Probes bring their own deadline, which also knows what the target still owed."""
+KEPT_S = 15.0
+"""How long a connection may idle before it is not used again; servers close theirs after 5 to 60 s."""
+
+_Key = tuple[str, int, bool, bool]
+"""Host, port, TLS, TLS verified."""
 
 
-@dataclass(slots=True)
-class Timings:
-    """When one request passed which point, in monotonic seconds; None where it did not."""
+class HttpProtocol(ResponseHandler):
+    """aiohttp's reader of answers, which also remembers how the connection ended."""
 
-    now: Callable[[], float]
-    connecting: float | None = None
-    """A new connection was begun; None on a kept-alive one."""
-    resolving: float | None = None
-    resolved: float | None = None
-    handshaking: float | None = None
-    connected: float | None = None
-    sent: float | None = None
+    lost: BaseException | None = None
+    """Why the connection broke; None while it stands and after an orderly end."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Remember the reason; called by the event loop."""
+        self.lost = exc
+        super().connection_lost(exc)
 
 
-TIMINGS: ContextVar[Timings] = ContextVar("TIMINGS")
-"""The timings of the request that the current task makes."""
+class HttpConnection:
+    """One connection, borrowed for one request: `release` it after a complete answer, else `close` it."""
 
+    __slots__ = ("_key", "_pool", "protocol", "reused", "tls", "transport")
 
-class ConnectionLostError(aiohttp.ClientError):
-    """The connection ended before an answer came; `__cause__` says how.
+    def __init__(self, pool: Pool, key: _Key, protocol: HttpProtocol, *, reused: bool) -> None:
+        transport = protocol.transport
+        assert transport is not None
+        self._pool = pool
+        self._key = key
+        self.protocol = protocol
+        self.transport = transport
+        self.reused = reused
+        self.tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object") if key[2] else None
 
-    Not a ClientOSError: aiohttp would send the request a second time by itself.
-    """
+    def release(self) -> None:
+        """Give the connection back; it is kept when the server keeps it too."""
+        self._pool.keep(self._key, self.protocol)
 
-
-class Response(aiohttp.ClientResponse):
-    """An answer that knows the TLS connection it came over and when it was asked for."""
-
-    tls: ssl.SSLObject | None = None
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Wait for the answer's headers."""
-        timings = TIMINGS.get(None)
-        if timings is not None:
-            timings.sent = timings.now()
-        transport = connection.transport
-        self.tls = transport.get_extra_info("ssl_object") if transport is not None else None
-        try:
-            return await super().start(connection)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise ConnectionLostError(str(error)) from error
-
-
-class _TimedContext(ssl.SSLContext):
-    """Notes when a handshake begins; reads this machine's certificates only when one does."""
-
-    _loaded = False
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        if not self._loaded and self.verify_mode != ssl.CERT_NONE:
-            self.load_default_certs()
-        self._loaded = True
-        timings = TIMINGS.get(None)
-        if timings is not None:
-            timings.handshaking = timings.now()
-        return super().wrap_bio(*args, **kwargs)
-
-
-def client_context(*, verify: bool = True) -> ssl.SSLContext:
-    """Return a TLS context for clients: this machine's certificates, or none at all checked."""
-    context = _TimedContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(("http/1.1",))
-    return context
-
-
-class _Resolver(AbstractResolver):
-    """Asks for each name once at a time, whoever waits for it, and times the wait of each."""
-
-    def __init__(self) -> None:
-        self._under_way: dict[tuple[str, int, int], asyncio.Task[list[Address]]] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        timings = TIMINGS.get(None)
-        if timings is not None:
-            timings.resolving = timings.now()
-        key = (host, port, family)
-        task = self._under_way.get(key)
-        if task is None:
-            task = self._under_way[key] = asyncio.ensure_future(resolve(host, port, family))
-            task.add_done_callback(lambda done: self._forget(key, done))
-        addresses = await asyncio.shield(task)
-        if timings is not None:
-            timings.resolved = timings.now()
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=address[1],
-                family=each,
-                proto=proto,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for each, _kind, proto, _name, address in addresses
-        ]
-
-    def _forget(self, key: tuple[str, int, int], task: asyncio.Task[list[Address]]) -> None:
-        del self._under_way[key]
-        if not task.cancelled():
-            task.exception()  # seen here too, since everybody who waited may be gone
-
-    async def close(self) -> None:
-        """Give up every look-up."""
-        tasks = list(self._under_way.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Notes when a request needs a new connection."""
-
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: ClientTimeout
-    ) -> ResponseHandler:
-        timings = TIMINGS.get(None)
-        if timings is not None:
-            timings.connecting = timings.now()
-        protocol = await super()._create_connection(req, traces, timeout)
-        if timings is not None:
-            timings.connected = timings.now()
-        return protocol
+    def close(self) -> None:
+        """End the connection at once, whatever state it is in."""
+        self.protocol.abort()
 
 
 class Pool:
-    """Makes each session when it is first asked for, in the running event loop, and closes them all.
+    """Keeps idle connections per host; the runner bounds how many are in use, so this does not.
 
-    The runner bounds concurrency, so the sessions do not.
+    Belongs to the event loop it is first used in, and is closed there.
     """
 
     def __init__(self) -> None:
-        self._sessions: dict[tuple[bool, bool, str], aiohttp.ClientSession] = {}
-        self._resolver: _Resolver | None = None
+        self._idle: defaultdict[_Key, list[tuple[HttpProtocol, float]]] = defaultdict(list)
+        self._lookups = Lookups()
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._closed = False
 
-    def session(
-        self, *, verify_tls: bool = True, keep_alive: bool = True, http_version: Literal["1.0", "1.1"] = "1.1"
-    ) -> aiohttp.ClientSession:
-        """Return the session to use; never close it. Without `keep_alive` each request gets a connection of its own."""
-        key = (verify_tls, keep_alive, http_version)
-        found = self._sessions.get(key)
+    async def connection(
+        self, url: URL, timings: Timings, *, verify_tls: bool = True, fresh: bool = False
+    ) -> HttpConnection:
+        """Return a connection to the host of `url`, a kept-alive one if there is any and it need not be `fresh`.
+
+        `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
+        """
+        host, port = url.raw_host, url.port
+        assert host is not None
+        assert port is not None
+        key = (host, port, url.scheme == "https", verify_tls)
+        if not fresh and (kept := self._take(key)) is not None:
+            return HttpConnection(self, key, kept, reused=True)
+        return HttpConnection(self, key, await self._open(key, timings), reused=False)
+
+    def session(self, *, verify_tls: bool = True) -> aiohttp.ClientSession:
+        """Return an aiohttp session for checks that want one; never close it."""
+        found = self._sessions.get(verify_tls)
         if found is None:
-            found = self._sessions[key] = self._open(verify_tls, keep_alive, http_version)
+            found = self._sessions[verify_tls] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=verify_tls, limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": USER_AGENT},
+            )
         return found
 
-    def _open(self, verify_tls: bool, keep_alive: bool, http_version: str) -> aiohttp.ClientSession:  # noqa: FBT001 -- private, called once
-        if self._resolver is None:
-            self._resolver = _Resolver()
-        return aiohttp.ClientSession(
-            connector=_Connector(
-                ssl=client_context(verify=verify_tls),
-                resolver=self._resolver,
-                use_dns_cache=False,
-                limit=0,
-                force_close=not keep_alive,
-            ),
-            version=aiohttp.HttpVersion10 if http_version == "1.0" else aiohttp.HttpVersion11,
-            timeout=_NO_TIMEOUT,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT},
-            response_class=Response,
-        )
+    def keep(self, key: _Key, protocol: HttpProtocol) -> None:
+        """Keep a connection for the next request, unless it is over or something unread is in it."""
+        if self._closed or protocol.should_close or not protocol.is_connected():
+            protocol.close()
+        else:
+            self._idle[key].append((protocol, asyncio.get_running_loop().time()))
+
+    def _take(self, key: _Key) -> HttpProtocol | None:
+        idle = self._idle.get(key)
+        oldest = asyncio.get_running_loop().time() - KEPT_S if idle else 0.0
+        while idle:
+            protocol, since = idle.pop()  # the one used last is the one least likely to be closing
+            if protocol.is_connected() and not protocol.should_close:
+                if since >= oldest:
+                    return protocol
+                protocol.close()
+        return None
+
+    async def _open(self, key: _Key, timings: Timings) -> HttpProtocol:
+        host, port, tls, verify = key
+        loop = asyncio.get_running_loop()
+        connected = await open_socket(host, port, timings, self._lookups.resolve)
+        try:
+            if tls:
+                context = self._contexts.get(verify)
+                if context is None:
+                    context = self._contexts[verify] = client_context(verify=verify)
+                timings.handshaking = timings.now()
+                _, protocol = await loop.create_connection(
+                    lambda: HttpProtocol(loop), sock=connected, ssl=context, server_hostname=host.rstrip(".")
+                )
+                timings.shaken = timings.now()
+            else:
+                _, protocol = await loop.create_connection(lambda: HttpProtocol(loop), sock=connected)
+        except BaseException:
+            connected.close()
+            raise
+        return protocol
 
     async def close(self) -> None:
-        """Close every session and connection."""
-        sessions, self._sessions = list(self._sessions.values()), {}
-        for session in sessions:
+        """Close every connection and session."""
+        self._closed = True
+        for idle in self._idle.values():
+            for protocol, _ in idle:
+                protocol.abort()
+        self._idle.clear()
+        for session in self._sessions.values():
             await session.close()
-        if self._resolver is not None:
-            await self._resolver.close()
+        self._sessions.clear()
+        await self._lookups.close()
+        await asyncio.sleep(0)  # lets the event loop finish what was aborted
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,3 +160,13 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def client_context(*, verify: bool = True) -> ssl.SSLContext:
+    """Return a TLS context for clients: with this machine's trusted certificates, or accepting any."""
+    context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(("http/1.1",))
+    return context

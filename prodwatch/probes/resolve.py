@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import threading
 
-Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]]
+Address = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 """What `socket.getaddrinfo` returns for one address."""
 
 
@@ -20,12 +20,14 @@ def is_address(host: str) -> bool:
     return True
 
 
-async def resolve(host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Address]:
+async def resolve(host: str, port: int, *, flags: int = 0) -> list[Address]:
     """Return the addresses of `host` by this machine's resolver, hosts file included; `socket.gaierror` when none.
 
     The look-up has a daemon thread of its own: one that hangs can be cancelled and keeps neither other look-ups nor
     the end of the program waiting, which asyncio's own look-up does.
     """
+    if flags & socket.AI_NUMERICHOST:
+        return _look_up(host, port, flags)  # asks nobody
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Address]] = loop.create_future()
 
@@ -37,12 +39,10 @@ async def resolve(host: str, port: int, family: socket.AddressFamily = socket.AF
         else:
             found.set_result(result)
 
-    def look_up() -> None:
+    def run() -> None:
         result: list[Address] | OSError
         try:
-            result = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)  # type: ignore[assignment]
-        except UnicodeError:
-            result = socket.gaierror(socket.EAI_NONAME, "it is not a valid host name")
+            result = _look_up(host, port, flags)
         except OSError as error:
             result = error
         try:
@@ -50,5 +50,44 @@ async def resolve(host: str, port: int, family: socket.AddressFamily = socket.AF
         except RuntimeError:
             return  # the loop was closed while the look-up hung: nobody is waiting any more
 
-    threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
+    threading.Thread(target=run, name=f"resolve {host}", daemon=True).start()
     return await found
+
+
+class Lookups:
+    """Asks for each name once at a time, whoever waits for it."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[str, int], asyncio.Task[list[Address]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """Return what `resolve` does; cancelling one who waits does not disturb the others."""
+        key = (host, port)
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.ensure_future(resolve(host, port))
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, key: tuple[str, int], task: asyncio.Task[list[Address]]) -> None:
+        del self._under_way[key]
+        if not task.cancelled():
+            task.exception()  # looked at here too, since everybody who waited may be gone
+
+    async def close(self) -> None:
+        """Give up every look-up."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _look_up(host: str, port: int, flags: int) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "it is not a valid host name") from error
+    return [
+        (int(family), int(kind), proto, name, (str(at[0]), int(at[1]), *at[2:]))
+        for family, kind, proto, name, at in found
+    ]

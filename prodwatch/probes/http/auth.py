@@ -18,13 +18,17 @@ async def authorization(auth: Mapping[str, Any], request: Request, context: Prob
     if "bearer" in auth:
         return [header_pair("Authorization", f"Bearer {text_value(auth['bearer'])}")]
     if "basic" in auth:
-        pair = f"{text_value(auth['basic']['user'])}:{text_value(auth['basic']['password'])}"
-        return [("Authorization", f"Basic {b64encode(pair.encode()).decode()}")]
+        return [basic(text_value(auth["basic"]["user"]), text_value(auth["basic"]["password"]))]
     if "header" in auth:
         return [header_pair(auth["header"]["name"], auth["header"]["value"])]
     if "sigv4" in auth:
         return await _sigv4(auth["sigv4"], request, context)
     raise UnusableError("`auth` needs one of bearer, basic, header, sigv4")
+
+
+def basic(user: str, password: str) -> tuple[str, str]:
+    """Return the header of HTTP basic authentication."""
+    return "Authorization", f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 async def _sigv4(wanted: Mapping[str, Any], request: Request, context: ProbeContext) -> list[tuple[str, str]]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin
 
-from multidict import CIMultiDict
+from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
+from yarl import URL
 
 from prodwatch.probes.base import ProbeContext
+from prodwatch.probes.connect import Timings
 from prodwatch.probes.failures import UnusableError
-from prodwatch.probes.http.auth import authorization
+from prodwatch.probes.http.auth import authorization, basic
+from prodwatch.probes.http.exchange import shown_url
 from prodwatch.probes.http.request import SAFE_METHODS, Request, parse_url
-from prodwatch.probes.pool import TIMINGS, ConnectionLostError, Response, Timings
+from prodwatch.probes.http.wire import Answer, ask
+from prodwatch.probes.pool import HttpConnection
 from prodwatch.text.redact import SECRET_HEADERS
 
 if TYPE_CHECKING:
     from aiohttp import CookieJar
-    from yarl import URL
 
 MAX_REDIRECTS = 10
-_LARGE_BYTES = 1 << 20
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -40,9 +44,8 @@ class Conversation:
     max_body: int
     timings: Timings
     """Of the current hop."""
-    response: Response | None = None
-    """The last answer whose headers came."""
-    headers_at: float | None = None
+    answer: Answer | None = None
+    """The last one whose headers came."""
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
     truncated: bool = False
@@ -51,72 +54,66 @@ class Conversation:
     _cookies: CookieJar | None = None
     """Made when a redirect sets a cookie; dies with this conversation."""
 
-    async def run(self) -> Response:
+    async def run(self) -> Answer:
         """Return the last answer, its body read up to `max_body`.
 
-        Raises aiohttp.ClientError, RedirectError, UnusableError and, from SigV4, AwsError.
+        Raises OSError, aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, RedirectError, UnusableError
+        and, from SigV4, AwsError.
         """
         self._origin = self.request.url.origin()
         follow = self.params.get("follow_redirects", True)
         while True:
-            response = self.response = await self._ask()
-            self.headers_at = self.timings.now()
-            location = response.headers.get("Location") if follow and response.status in _REDIRECTS else None
+            answer = self.answer = await self._ask()
+            location = answer.headers.get("Location") if follow and answer.status in _REDIRECTS else None
             if location is None:
-                await self._read(response)
-                return response
-            response.close()
-            self._turn_to(location, response)
+                await self._read(answer)
+                return answer
+            self._turn_to(location, answer)
 
     def undone(self) -> str:
         """Return what the target still owes, as the rest of "it did not …"."""
-        if self.headers_at is not None:
+        if self.timings.answered is not None:
             return f"finish its answer ({self.size} bytes had come)"
-        if self.timings.sent is not None:
-            return "answer"
-        if self.timings.handshaking is not None:
-            return "finish the TLS handshake"
-        if self.timings.resolving is not None and self.timings.resolved is None:
-            return "resolve"
-        return "accept the connection"
+        return self.timings.undone()
 
-    async def _ask(self) -> Response:
-        pairs = self.request.pairs
+    async def _ask(self) -> Answer:
+        request = self.request
+        pairs = request.pairs
         auth = self.params.get("auth")
-        if auth and self.request.url.origin() == self._origin:
-            pairs = pairs + await authorization(auth, self.request, self.context)
+        if auth and request.url.origin() == self._origin:
+            pairs = pairs + await authorization(auth, request, self.context)
+        elif request.url.raw_user is not None and request.header("authorization") is None:
+            pairs = [*pairs, basic(unquote(request.url.raw_user), unquote(request.url.raw_password or ""))]
         if self._cookies is not None and (cookie := self._cookie_header()):
             pairs = [*pairs, ("Cookie", cookie)]
         # A kept-alive connection may be closing just now. What may change something cannot be sent a second time
         # to find out, so it gets a connection of its own.
-        safe = self.request.method in SAFE_METHODS
+        safe = request.method in SAFE_METHODS
+        connection = await self._connection(fresh=not safe)
         try:
-            return await self._send(pairs, keep_alive=safe)
-        except ConnectionLostError:
-            if not safe or self.timings.connecting is not None:
+            return await self._send(connection, pairs)
+        except (ClientOSError, ServerDisconnectedError):
+            if not safe or not connection.reused:
                 raise
             self.timings = Timings(self.timings.now)
-            return await self._send(pairs, keep_alive=False)
+            return await self._send(await self._connection(fresh=True), pairs)
 
-    async def _send(self, pairs: list[tuple[str, str]], *, keep_alive: bool) -> Response:
-        TIMINGS.set(self.timings)
-        session = self.context.http.session(
-            verify_tls=self.params.get("verify_tls", True),
-            keep_alive=keep_alive,
-            http_version=self.params.get("http_version", "1.1"),
+    async def _connection(self, *, fresh: bool) -> HttpConnection:
+        return await self.context.http.connection(
+            self.request.url, self.timings, verify_tls=self.params.get("verify_tls", True), fresh=fresh
         )
-        body: Any = self.request.body
-        if body is not None and len(body) > _LARGE_BYTES:
-            from io import BytesIO
 
-            body = BytesIO(body)  # sent in pieces, so that other checks go on meanwhile
-        answer = await session.request(
-            self.request.method, self.request.url, headers=CIMultiDict(pairs), data=body, allow_redirects=False
-        )
-        return cast("Response", answer)
+    async def _send(self, connection: HttpConnection, pairs: list[tuple[str, str]]) -> Answer:
+        try:
+            return await ask(
+                connection, self.request, pairs, self.timings, version=self.params.get("http_version", "1.1")
+            )
+        except BaseException:
+            connection.close()
+            raise
 
-    async def _read(self, response: Response) -> None:
-        content = response.content
+    async def _read(self, answer: Answer) -> None:
+        content, connection = answer.content, answer.connection
         try:
             while chunk := await content.readany():
                 self.chunks.append(chunk)
@@ -125,21 +122,25 @@ class Conversation:
                     self.chunks[-1] = chunk[: len(chunk) - (self.size - self.max_body)]
                     self.size = self.max_body
                     self.truncated = True
-                    response.close()
+                    connection.close()
                     return
         except BaseException:
-            response.close()
+            connection.close()
             raise
+        if answer.until_close and connection.protocol.lost is not None:
+            raise ClientPayloadError("the connection broke")
+        connection.release()
 
-    def _turn_to(self, location: str, response: Response) -> None:
+    def _turn_to(self, location: str, answer: Answer) -> None:
         request = self.request
-        self.redirects.append(str(request.url))
+        answer.connection.close()  # reading on, to keep the connection, may take longer than a new one
+        self.redirects.append(shown_url(request.url))
         if len(self.redirects) > MAX_REDIRECTS:
             raise RedirectError(f"{self.redirects[0]} redirects more than {MAX_REDIRECTS} times, last to {location}")
         target = _joined(request.url, location)
-        self._keep_cookies(response)
+        self._keep_cookies(answer)
         method, body, pairs = request.method, request.body, request.pairs
-        if (response.status == 303 and method != "HEAD") or (response.status in {301, 302} and method == "POST"):
+        if (answer.status == 303 and method != "HEAD") or (answer.status in {301, 302} and method == "POST"):
             method, body = "GET", None
             pairs = [pair for pair in pairs if not pair[0].lower().startswith("content-")]
         if target.origin() != request.url.origin():
@@ -147,16 +148,17 @@ class Conversation:
             pairs = [pair for pair in pairs if pair[0].lower() not in SECRET_HEADERS and pair[0].lower() != "host"]
         self.request = Request(method, target, pairs, body, request.body_file, request.sent_trace_id)
         self.timings = Timings(self.timings.now)
-        self.headers_at = None
 
-    def _keep_cookies(self, response: Response) -> None:
-        if not response.cookies:
+    def _keep_cookies(self, answer: Answer) -> None:
+        received = answer.headers.getall("Set-Cookie", [])
+        if not received:
             return
         if self._cookies is None:
             from aiohttp import CookieJar
 
             self._cookies = CookieJar(unsafe=True)
-        self._cookies.update_cookies(response.cookies, self.request.url)
+        for cookie in received:
+            self._cookies.update_cookies(SimpleCookie(cookie), self.request.url)
 
     def _cookie_header(self) -> str:
         assert self._cookies is not None
@@ -165,8 +167,6 @@ class Conversation:
 
 
 def _joined(base: URL, location: str) -> URL:
-    from urllib.parse import urljoin
-
     try:
         return parse_url(urljoin(str(base), location.strip()))
     except (UnusableError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from yarl import URL
@@ -61,12 +62,15 @@ def curl_command(
 
     Secrets stand as shell variables to be set first; control characters stand escaped.
     """
-    words = ["curl", "--include", "--globoff", "--path-as-is", f"--max-time {timeout_s:g}"]
-    if request.method == "HEAD":
-        words.append("--head")
-    elif request.method != ("GET" if request.body is None else "POST"):
-        words.append(f"--request {quoted(request.method)}")
-    words.extend(option for option, wanted in _options(params) if wanted)
+    words = [
+        _beginning(
+            request.method if request.method != ("GET" if request.body is None else "POST") else None,
+            timeout_s,
+            follow=params.get("follow_redirects", True),
+            verify=params.get("verify_tls", True),
+            old=params.get("http_version") == "1.0",
+        )
+    ]
     words.extend(_header(name, value, secret) for name, value in request.pairs if name.lower() not in _OWN_HEADERS)
     words.extend(_credentials(params.get("auth"), region))
     if request.body_file is not None:
@@ -77,12 +81,16 @@ def curl_command(
     return " ".join(words)
 
 
-def _options(params: Mapping[str, Any]) -> tuple[tuple[str, bool], ...]:
-    return (
-        ("--location", params.get("follow_redirects", True)),
-        ("--insecure", not params.get("verify_tls", True)),
-        ("--http1.0", params.get("http_version") == "1.0"),
-    )
+@lru_cache(maxsize=256)
+def _beginning(method: str | None, timeout_s: float, *, follow: bool, verify: bool, old: bool) -> str:
+    words = ["curl", "--include", "--globoff", "--path-as-is", f"--max-time {timeout_s:g}"]
+    if method == "HEAD":
+        words.append("--head")
+    elif method is not None:
+        words.append(f"--request {quoted(method)}")
+    options = (("--location", follow), ("--insecure", not verify), ("--http1.0", old))
+    words.extend(option for option, wanted in options if wanted)
+    return " ".join(words)
 
 
 def _header(name: str, value: str, secret: frozenset[str]) -> str:

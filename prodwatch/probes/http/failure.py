@@ -1,57 +1,47 @@
-"""What the HTTP client's errors mean for the target."""
+"""What an error on the way means for the target of an `http` check."""
 
 from __future__ import annotations
 
-import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
+from aiohttp import ClientPayloadError, ServerDisconnectedError
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure
-from prodwatch.probes.failures import connection_failure, name_failure, text_of
+from prodwatch.probes.failures import connection_failure, text_of
 from prodwatch.probes.http.conversation import Conversation
-from prodwatch.probes.pool import ConnectionLostError
 
 
-def transport_failure(error: aiohttp.ClientError, target: str, conversation: Conversation) -> Failure:
-    """Return what an HTTP client's error means for the target; errors that are our own bugs are raised again."""
-    if isinstance(error, ConnectionLostError):
-        return _lost(error, target)
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return name_failure(error.os_error, target)
-    if isinstance(error, aiohttp.ClientPayloadError):
+def transport_failure(error: Exception, target: str, conversation: Conversation) -> Failure:
+    """Return the failure behind `error`; errors that only our own bugs can cause are raised again."""
+    if isinstance(error, ServerDisconnectedError):
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.CONNECT,
+            message=f"{target} closed the connection without answering",
+            transient=True,
+        )
+    if isinstance(error, ClientPayloadError):
         return _broken_off(error, target, conversation)
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, HttpProcessingError):
         return Failure(
             status=Status.FAIL,
             reason=Reason.PROTOCOL,
-            message=f"{target} answered something that is not HTTP/1.1: {error.message.splitlines()[0]}",
+            message=f"{target} answered something that is not HTTP: {_first_line(error.message)}",
         )
-    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    if isinstance(cause, OSError):
-        return connection_failure(cause, target)
+    if isinstance(error, OSError):
+        # aiohttp wraps what the operating system said; the original knows more.
+        return connection_failure(error.__cause__ if isinstance(error.__cause__, OSError) else error, target)
     raise error
 
 
-def _lost(error: ConnectionLostError, target: str) -> Failure:
-    cause = error.__cause__
-    if isinstance(cause, OSError):
-        return connection_failure(cause, target)
-    return Failure(
-        status=Status.FAIL,
-        reason=Reason.CONNECT,
-        message=f"{target} closed the connection without answering",
-        transient=True,
-    )
-
-
-def _broken_off(error: aiohttp.ClientPayloadError, target: str, conversation: Conversation) -> Failure:
+def _broken_off(error: ClientPayloadError, target: str, conversation: Conversation) -> Failure:
     if isinstance(error.__cause__, ContentEncodingError):
         return Failure(
             status=Status.FAIL,
             reason=Reason.PROTOCOL,
             message=f"{target} sent a body that is not what its Content-Encoding says: {text_of(error.__cause__)}",
         )
-    length = conversation.response.content_length if conversation.response else None
+    length = conversation.answer.headers.get("Content-Length") if conversation.answer else None
     expected = f" of {length}" if length is not None else ""
     return Failure(
         status=Status.FAIL,
@@ -59,3 +49,7 @@ def _broken_off(error: aiohttp.ClientPayloadError, target: str, conversation: Co
         message=f"{target} broke off its answer after {conversation.size}{expected} bytes",
         transient=True,
     )
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")

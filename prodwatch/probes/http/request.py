@@ -20,6 +20,8 @@ from prodwatch.text.units import parse_size
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_MAX_BODY = "1MiB"
 
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""Headers that say where a body ends; a wrong one would turn the rest into another request."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -118,6 +120,8 @@ def _values(value: Any) -> Iterable[Any]:
 def header_pair(name: str, value: Any) -> tuple[str, str]:
     """Return one header as it is sent; UnusableError when it would break the request."""
     text = text_value(value)
+    if name.lower() in _FRAMING:
+        raise UnusableError(f"header {name} is set by prodwatch itself; leave it out")
     if not _TOKEN.fullmatch(name):
         raise UnusableError(f'"{name}" is not a header name')
     if _BREAKS_A_HEADER.search(text):

@@ -1,0 +1,64 @@
+"""Opens TCP connections and says how long each part of it took."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohappyeyeballs
+
+from prodwatch.probes.resolve import Address, is_address, resolve
+
+_NEXT_ADDRESS_AFTER_S = 0.25
+"""How long one address may keep quiet before the next one is tried beside it (RFC 8305)."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """When a connection or request passed which point, in monotonic seconds; None where it did not."""
+
+    now: Callable[[], float]
+    resolving: float | None = None
+    resolved: float | None = None
+    connecting: float | None = None
+    connected: float | None = None
+    handshaking: float | None = None
+    shaken: float | None = None
+    sent: float | None = None
+    answered: float | None = None
+    """The answer's headers are there."""
+
+    def undone(self) -> str:
+        """Return what the target still owes, as the rest of "it did not …"."""
+        if self.sent is not None:
+            return "answer"
+        if self.handshaking is not None and self.shaken is None:
+            return "finish the TLS handshake"
+        if self.resolving is not None and self.resolved is None:
+            return "resolve"
+        if self.connected is None:
+            return "accept the connection"
+        return "answer"
+
+
+async def open_socket(
+    host: str, port: int, timings: Timings, look_up: Callable[[str, int], Awaitable[list[Address]]] = resolve
+) -> socket.socket:
+    """Return a connected, non-blocking socket to `host`, which is a name or an IP address.
+
+    Addresses are tried as RFC 8305 wants it. Raises socket.gaierror when there is none, OSError when none answers.
+    """
+    if is_address(host):
+        addresses = await resolve(host, port, flags=socket.AI_NUMERICHOST)
+    else:
+        timings.resolving = timings.now()
+        addresses = await look_up(host, port)
+        timings.resolved = timings.now()
+    timings.connecting = timings.now()
+    found = await aiohappyeyeballs.start_connection(
+        addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_S, interleave=1, loop=asyncio.get_running_loop()
+    )
+    timings.connected = timings.now()
+    return found

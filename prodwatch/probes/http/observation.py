@@ -1,0 +1,153 @@
+"""What an `http` check saw: the document to judge, and what people read beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prodwatch.model.quantity import Duration, Headers
+from prodwatch.model.result import Correlation, Exchange
+from prodwatch.probes.base import Failure, Observation
+from prodwatch.probes.decode import decode_text, json_fields
+from prodwatch.probes.http.conversation import Conversation
+from prodwatch.probes.http.exchange import SHOWN_CHARS, curl_command, shown_body, shown_headers, shown_url
+from prodwatch.probes.http.request import Request, trace_root
+from prodwatch.probes.http.wire import Answer
+from prodwatch.text.units import format_bytes
+
+_REQUEST_IDS = (
+    "x-amzn-requestid",
+    "apigw-requestid",
+    "x-amz-apigw-id",
+    "x-amz-request-id",
+    "x-amz-cf-id",
+    "x-request-id",
+)
+
+
+def observe(
+    conversation: Conversation, request: Request, failure: Failure | None, *, started_s: float, ended_s: float
+) -> Observation:
+    """Return the observation of a conversation that is over; `request` is the one it began with."""
+    phases = _phases(conversation, ended_s)
+    answer = conversation.answer
+    document: dict[str, Any] = {}
+    text = ""
+    if answer is not None:
+        body = b"".join(conversation.chunks)
+        text = decode_text(body, _charset(answer))
+        if failure is None:
+            document = _document(conversation, answer, text)
+            document["latency"] = Duration.from_s(ended_s - started_s)
+            document["phases"] = {name: Duration.from_s(span) for name, span in phases}
+            if not conversation.truncated:
+                document |= json_fields(body)
+    return Observation(
+        document=document,
+        failure=failure,
+        complete=not conversation.truncated,
+        exchange=_exchange(conversation, request, text, phases),
+        correlation=_correlation(request, answer),
+        notices=_notices(conversation),
+    )
+
+
+def _document(conversation: Conversation, answer: Answer, text: str) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "status": answer.status,
+        "headers": Headers(tuple(answer.headers.items())),
+        "body": text,
+        "size": conversation.size,
+        "url": str(conversation.request.url),
+        "redirects": conversation.redirects,
+        "http_version": answer.http_version,
+    }
+    if answer.connection.tls is not None:
+        from prodwatch.probes.certificate import days_left, expiry
+
+        not_after = expiry(answer.connection.tls)
+        if not_after is not None:
+            document["tls"] = {"days_left": days_left(not_after, conversation.context.clock.now())}
+    return document
+
+
+def _charset(answer: Answer) -> str | None:
+    content_type = answer.headers.get("Content-Type")
+    if content_type is None or "charset" not in content_type.lower():
+        return None
+    from email.message import Message
+
+    message = Message()
+    message["Content-Type"] = content_type
+    return message.get_content_charset()
+
+
+def _phases(conversation: Conversation, ended_s: float) -> list[tuple[str, float]]:
+    """Return the phases that happened, in order, each with its seconds; of the last hop."""
+    timings = conversation.timings
+    spans = (
+        ("dns", timings.resolving, timings.resolved),
+        ("connect", timings.connecting, timings.connected),
+        ("tls", timings.handshaking, timings.shaken),
+        ("ttfb", timings.sent, timings.answered),
+        ("download", timings.answered, ended_s),
+    )
+    return [(name, end - begin) for name, begin, end in spans if begin is not None and end is not None]
+
+
+def _exchange(conversation: Conversation, request: Request, text: str, phases: list[tuple[str, float]]) -> Exchange:
+    params, context, answer = conversation.params, conversation.context, conversation.answer
+    auth = params.get("auth")
+    secret: frozenset[str] = frozenset()
+    region = None
+    if auth:
+        if "header" in auth:
+            secret = frozenset({auth["header"]["name"].lower()})
+        elif "sigv4" in auth:
+            from prodwatch.probes.http.auth import signing_region
+
+            region = signing_region(auth["sigv4"], context)
+    shown_answer = None
+    if answer is not None:
+        shown_answer = {
+            "status": answer.status,
+            "reason": answer.reason,
+            "headers": shown_headers(answer.headers.items()),
+            "body": text[:SHOWN_CHARS],
+            "size": conversation.size,
+        }
+    return Exchange(
+        request={
+            "method": request.method,
+            "url": shown_url(request.url),
+            "headers": shown_headers(request.pairs, secret),
+            "body": shown_body(request.body),
+        },
+        response=shown_answer,
+        phases_ms={name: round(span * 1000, 3) for name, span in phases},
+        curl=curl_command(request, params, timeout_s=context.timeout_s, region=region, secret=secret),
+        truncated=conversation.truncated or len(text) > SHOWN_CHARS,
+    )
+
+
+def _correlation(request: Request, answer: Answer | None) -> Correlation:
+    trace_id = request.sent_trace_id
+    if answer is None:
+        return Correlation(trace_id=trace_id)
+    headers = answer.headers
+    returned = headers.get("X-Amzn-Trace-Id")
+    return Correlation(
+        trace_id=(trace_root(returned) if returned else None) or trace_id,
+        request_ids=tuple(headers[name] for name in _REQUEST_IDS if name in headers),
+    )
+
+
+def _notices(conversation: Conversation) -> tuple[str, ...]:
+    notices = []
+    if conversation.truncated:
+        notices.append(
+            f"the body is longer than {format_bytes(conversation.max_body)}: only that much was read;"
+            " raise `max_body` to judge all of it"
+        )
+    if not conversation.params.get("verify_tls", True) and conversation.request.url.scheme == "https":
+        notices.append("the server's certificate was not checked: `verify_tls` is false")
+    return tuple(notices)

@@ -1,0 +1,100 @@
+"""Writes one HTTP/1.x request and reads the answer's head; the body is read by whoever asked.
+
+Requests are written here rather than by an HTTP client, so that they go out exactly as checks say, once, and fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from prodwatch.probes.connect import Timings
+from prodwatch.probes.http.request import Request
+from prodwatch.probes.pool import USER_AGENT, HttpConnection
+
+if TYPE_CHECKING:
+    from aiohttp.streams import StreamReader
+
+MAX_HEADER_BYTES = 1 << 16
+"""Longest single header line that is read; browsers accept more than the 8 kB of most HTTP clients."""
+_READ_BYTES = 1 << 16
+_BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+_DEFAULTS = (("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate"))
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer whose headers have come."""
+
+    status: int
+    reason: str
+    http_version: str
+    headers: CIMultiDictProxy[str]
+    content: StreamReader
+    """The body, decompressed; aiohttp.ClientPayloadError out of its reading when it breaks off."""
+    until_close: bool
+    """Only the end of the connection ends the body."""
+    connection: HttpConnection
+
+
+async def ask(
+    connection: HttpConnection, request: Request, pairs: list[tuple[str, str]], timings: Timings, *, version: str
+) -> Answer:
+    """Send `request` with the headers `pairs` and wait for the answer's headers.
+
+    Raises aiohttp.ClientOSError and ServerDisconnectedError when the connection ends first, and
+    aiohttp.http_exceptions.HttpProcessingError when what comes is not HTTP.
+    """
+    protocol = connection.protocol
+    protocol.set_response_params(
+        skip_payload=request.method == "HEAD",
+        read_until_eof=True,
+        read_bufsize=_READ_BYTES,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+    )
+    wire = serialize(request.method, request.url, pairs, request.body, version=version)
+    timings.sent = timings.now()
+    connection.transport.write(wire)
+    while True:
+        message, content = await protocol.read()
+        if message.code >= 200 or message.code == 101:
+            break
+    timings.answered = timings.now()
+    headers = message.headers
+    return Answer(
+        status=message.code,
+        reason=message.reason,
+        http_version=f"{message.version.major}.{message.version.minor}",
+        headers=headers,
+        content=content,
+        until_close=not message.chunked and "Content-Length" not in headers,
+        connection=connection,
+    )
+
+
+def serialize(method: str, url: URL, pairs: list[tuple[str, str]], body: bytes | None, *, version: str) -> bytes:
+    """Return the request's bytes: the headers in the order given, after those that are missing from them."""
+    given = {name.lower() for name, _ in pairs}
+    lines = [f"{method} {url.raw_path_qs} HTTP/{version}"]
+    if "host" not in given:
+        lines.append(f"Host: {host_header(url)}")
+    lines.extend(f"{name}: {value}" for name, value in _DEFAULTS if name.lower() not in given)
+    lines.extend(f"{name}: {value}" for name, value in pairs)
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    elif method in _BODY_EXPECTED:
+        lines.append("Content-Length: 0")
+    head = "\r\n".join(lines) + "\r\n\r\n"
+    return head.encode() if body is None else head.encode() + body
+
+
+def host_header(url: URL) -> str:
+    """Return the `Host` header for `url`: the port only when it is not the scheme's own."""
+    host = (url.raw_host or "").rstrip(".")
+    if ":" in host:
+        host = f"[{host}]"
+    return host if url.is_default_port() else f"{host}:{url.port}"
