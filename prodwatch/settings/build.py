@@ -11,7 +11,7 @@ from prodwatch.model.check import CheckDefinition, StepDefinition
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.settings.check_keys import CHECK, FLOW_ONLY_IN_STEPS, NO_ANSWER, STEP
 from prodwatch.settings.common import Surroundings, read_common
-from prodwatch.settings.expressions import read_assertions
+from prodwatch.settings.expressions import fields_of, read_assertions
 from prodwatch.settings.flows import read_flow
 from prodwatch.settings.ids import case_label, case_suffix, is_id, slug
 from prodwatch.settings.kinds import describe, plain, texts
@@ -79,8 +79,8 @@ def read_check(
         muted_until=_muted_until(spot.at("muted_until"), right.get("muted_until")),
         matrix=case,
         vars=plain(right.get("vars", {})),
-        expect=read_assertions(spot.at("expect"), right.get("expect", ())) if own_words else (),
-        warn=read_assertions(spot.at("warn"), right.get("warn", ())) if own_words else (),
+        expect=read_assertions(spot.at("expect"), right.get("expect", ()), fields_of(spec)) if own_words else (),
+        warn=read_assertions(spot.at("warn"), right.get("warn", ()), fields_of(spec)) if own_words else (),
         steps=steps,
         cleanup=cleanup,
     )

@@ -115,5 +115,8 @@ LATE = frozenset(
 FLOW_ONLY_IN_STEPS = ("poll", "hold", "capture")
 """Keys of a request, which a flow as a whole does not have."""
 
+ATTESTED = "http"
+"""The one type whose answers carry their version in a place of the user's own."""
+
 NO_ANSWER = ("expect", "warn", "capture", "poll", "hold")
 """Keys about an answer, which `pass`, `fail`, `skip` and `wait` do not get."""

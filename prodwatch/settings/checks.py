@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.settings.build import read_check
-from prodwatch.settings.check_keys import CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
+from prodwatch.settings.check_keys import ATTESTED, CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
 from prodwatch.settings.common import Surroundings
 from prodwatch.settings.ids import cases
 from prodwatch.settings.kinds import describe
@@ -20,8 +21,7 @@ from prodwatch.settings.tables import read_table
 _NAMES = frozenset(key.name for key in CHECK)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A check whose `needs`, `diagnose` and `of` are not resolved yet."""
 
     check: CheckDefinition
@@ -71,10 +71,9 @@ def _defaults(spot: Spot, written: Any) -> dict[str, Any]:
 
 def _with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return the check's table over the defaults: tables are merged key by key, anything else is replaced."""
-    is_flow = table.get("type") == "flow"
-    merged: dict[str, Any] = {
-        key: value for key, value in defaults.items() if not (is_flow and key in FLOW_ONLY_IN_STEPS)
-    }
+    type_ = table.get("type")
+    unfit = FLOW_ONLY_IN_STEPS if type_ == "flow" else () if type_ == ATTESTED else ("attest",)
+    merged: dict[str, Any] = {key: value for key, value in defaults.items() if key not in unfit}
     for key, value in table.items():
         default = merged.get(key)
         if key in {"vars", "links"} and isinstance(default, dict) and isinstance(value, dict):
@@ -96,7 +95,7 @@ def _read_check(
     drafts = []
     for case in cases(matrix):
         statics = around.statics.within(vars_ if isinstance(vars_, dict) else {}, case)
-        check = read_check(spot, merged, case, prefix, dataclasses.replace(around, statics=statics))
+        check = read_check(spot, merged, case, prefix, replace(around, statics=statics))
         if check is not None:
             drafts.append(Draft(check, spot, name if isinstance(name, str) else "", number, merged))
     return drafts

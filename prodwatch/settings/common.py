@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from prodwatch.settings.check_keys import LATE
 from prodwatch.settings.nearest import did_you_mean, listing
@@ -13,8 +14,7 @@ from prodwatch.settings.statics import Statics, settle_table
 from prodwatch.settings.tables import read_table
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a check is read against."""
 
     environments: tuple[str, ...]

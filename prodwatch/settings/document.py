@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -81,12 +82,64 @@ def parse_document(text: str, shown: str) -> Document | Problem:
     try:
         data = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        position = SourcePosition(shown, error.lineno, error.colno)
-        return Problem(position, f"not valid TOML: {_plain(error.msg)}")
+        return Problem(
+            SourcePosition(shown, error.lineno, error.colno), f"not valid TOML: {_in_plain_words(error.msg)}"
+        )
     except RecursionError:
-        return Problem(SourcePosition(shown), "not valid TOML: lists or tables are nested too deeply")
-    return Document(shown, text, data)
+        return Problem(SourcePosition(shown), _TOO_DEEP)
+    except ValueError:
+        # tomli leaves numbers to Python, which refuses to read thousands of digits.
+        return Problem(SourcePosition(shown), "a number has too many digits")
+    return Problem(SourcePosition(shown), _TOO_DEEP) if _is_too_deep(data) else Document(shown, text, data)
 
 
-def _plain(message: str) -> str:
+_DEEPEST = 60
+_TOO_DEEP = f"lists and tables are nested more than {_DEEPEST} deep"
+
+_PLAIN_WORDS = (
+    (r"Cannot overwrite a value", "this key is written twice, or once as a value and once as a table"),
+    (
+        r"Cannot declare \((.*?),?\) twice",
+        "table [{}] is written twice; for a list of tables write it in double brackets",
+    ),
+    (
+        r"Cannot mutate immutable namespace \((.*?),?\)",
+        "{} is complete where it stands and cannot be added to here; for a list of tables write [[{}]] everywhere",
+    ),
+    (r"Invalid value", "a value is missing here or is none; texts stand in quotes"),
+    (r"Invalid statement", "this is neither a key, nor a [table], nor a comment"),
+    (
+        r"Expected newline or end of document after a statement",
+        "one key = value per line; is a quote or comma missing?",
+    ),
+    (r"Expected '=' after a key in a key/value pair", "a key needs = and a value"),
+    (r"Unclosed array", "a list is not closed, or a comma is missing in it"),
+    (r"Unclosed inline table", "a table in {{ }} is not closed, or a comma is missing in it"),
+    (r"Illegal character '\\n'", "a text is not closed before the line ends"),
+    (r"Unterminated string", "a text is not closed"),
+    (r"Unescaped '\\' in a string", r"\ begins no known escape here; write \\, or put the text in '…'"),
+)
+"""What tomli says, as somebody who has never read the TOML specification would put it."""
+
+
+def _in_plain_words(message: str) -> str:
+    for pattern, plain in _PLAIN_WORDS:
+        if match := re.fullmatch(pattern, message):
+            names = ".".join(name.strip(" '\"") for name in match[1].split(",")) if match.groups() else ""
+            return plain.format(names, names)
     return message[:1].lower() + message[1:]
+
+
+def _is_too_deep(data: dict[str, Any]) -> bool:
+    """Return whether following the data by recursion could end badly."""
+    level: list[Any] = [data]
+    for _ in range(_DEEPEST):
+        level = [
+            each
+            for container in level
+            for each in (container.values() if isinstance(container, dict) else container)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True

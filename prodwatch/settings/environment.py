@@ -23,8 +23,9 @@ from prodwatch.model.environment import (
     StackReference,
 )
 from prodwatch.model.spec import Key
+from prodwatch.probes import registry
 from prodwatch.settings.environment_keys import ACCOUNT, SECRET, SECRET_SOURCES, SECTIONS, STACK, TOP, Section
-from prodwatch.settings.expressions import read_assertions, read_path
+from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
 from prodwatch.settings.kinds import describe, plain, problem_with, seconds, texts
 from prodwatch.settings.nearest import did_you_mean
 from prodwatch.settings.problems import Spot
@@ -132,7 +133,7 @@ class _Reader:
                 spot.report('one of "prefix" or "names" is needed')
             for key in ("expect", "warn"):
                 if key in right:
-                    right[key] = read_assertions(spot.at(key), right[key])
+                    right[key] = read_assertions(spot.at(key), right[key], _metric_fields())
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))
         return tuple(built)
@@ -259,6 +260,11 @@ class _Reader:
                 if isinstance(account, str) and "${" not in account and account not in environment.accounts:
                     hint = did_you_mean(account, environment.accounts)
                     self.top.at(name, key, "account").report(f'account "{account}" is not in [aws.accounts]{hint}')
+
+
+def _metric_fields() -> Fields:
+    spec = registry.spec("metric")
+    return None if spec is None else fields_of(spec)
 
 
 def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:

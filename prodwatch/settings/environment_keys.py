@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from prodwatch.model.spec import Key
 
@@ -42,8 +43,7 @@ Filled = Literal["env", "static", "late"]
 """What `${…}` may be in it: environment variables; those and plain variables; anything, when it is needed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(msgspec.Struct, frozen=True, kw_only=True):
     """One table of an environment file."""
 
     name: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.settings.ids import file_prefix
 
 
-@dataclass(frozen=True, slots=True)
-class CheckFile:
+class CheckFile(msgspec.Struct, frozen=True):
     """One check file."""
 
     path: Path

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from prodwatch.model.quantity import Duration
 from prodwatch.text.units import parse_duration
@@ -17,8 +18,7 @@ class FilterError(ValueError):
     """A filter cannot be applied; the text says why, to stand behind the filter's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilterKind:
+class FilterKind(msgspec.Struct, frozen=True):
     """One filter: what it does, what it takes."""
 
     signature: str

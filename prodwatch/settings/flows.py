@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prodwatch.model.check import StepDefinition
-from prodwatch.settings.check_keys import NO_ANSWER, STEP
+from prodwatch.settings.check_keys import ATTESTED, NO_ANSWER, STEP
 from prodwatch.settings.common import Surroundings, read_common
 from prodwatch.settings.kinds import describe
+from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Spot
 from prodwatch.settings.steps import Role, check_mutation, read_params, read_request, spec_of
 
@@ -66,17 +67,25 @@ def _steps(
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         spot.at(role).report(f"write each {role} of a flow as [[check.{role}]], not as {describe(tables)}")
         return ()
-    seen: set[str] = set()
+    seen: dict[str, None] = {}
     steps = []
     for number, (table, name) in enumerate(zip(tables, step_names(tables), strict=True)):
         here = step_spot(spot, role, number, table)
         if name in seen:
             here.at("name").report(f'another {role} of this flow is called "{name}" too; names must differ')
-        seen.add(name)
+        seen[name] = None
+        _check_repeat(here.at("repeat", "after"), table.get("repeat"), [each for each in seen if each != name])
         step = _step(here, table, name, role, of_check, around)
         if step is not None:
             steps.append(step)
     return tuple(steps)
+
+
+def _check_repeat(spot: Spot, repeat: Any, earlier: Collection[str]) -> None:
+    after = repeat.get("after") if isinstance(repeat, dict) else None
+    if isinstance(after, str) and "${" not in after and after not in earlier:
+        hint = did_you_mean(after, earlier) or f"; steps before this one: {listing(earlier)}"
+        spot.report(f'"after" must name an earlier step, not "{after}"{hint}')
 
 
 def _step(
@@ -96,7 +105,10 @@ def _step(
     params = read_params(spot, table, spec, role)
     written = right.get("mutates", of_check.get("mutates"))
     changes = check_mutation(spot, params, spec, written)
-    right = {**{key: of_check[key] for key in _FOR_ALL_STEPS if key in of_check}, **right}
+    inherited = {key: of_check[key] for key in _FOR_ALL_STEPS if key in of_check}
+    if spec.type != ATTESTED:
+        inherited.pop("attest", None)
+    right = {**inherited, **right}
     if "mutates" not in right and changes:
         right["mutates"] = written
     return read_request(spot, right, params, spec, name=name, type_=spec.type)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.settings.nearest import did_you_mean, listing
@@ -12,8 +13,7 @@ from prodwatch.settings.nearest import did_you_mean, listing
 DEMO = "demo"
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(msgspec.Struct, frozen=True):
     """A project's root and the name of one of its environments."""
 
     root: Path

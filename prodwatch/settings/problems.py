@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError, Problem
 from prodwatch.model.check import SourcePosition
@@ -41,8 +43,7 @@ def _order(problem: Problem) -> tuple[str, int, int, str]:
     return (position.file, position.line, position.column, problem.message)
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(msgspec.Struct, frozen=True):
     """A place in a document about which something may be said."""
 
     document: Document

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from prodwatch.errors import Problem
@@ -27,8 +26,7 @@ from prodwatch.settings.statics import Statics
 from prodwatch.settings.variables import follow_check
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(msgspec.Struct, frozen=True):
     """What was loaded; checks in the order of files and lines."""
 
     root: Path
@@ -169,7 +167,7 @@ class _Loader:
         needed: set[str] = set()
         for draft, check in zip(drafts, checks, strict=True):
             will_run = check.id in run and self._is_for(check) and self.selected(check)
-            needed |= follow_check(draft.spot, draft.table, dataclasses.replace(names, selected=will_run))
+            needed |= follow_check(draft.spot, draft.table, replace(names, selected=will_run))
             for name in check.vars:
                 report_circle(draft.spot.at("vars", name), name, {**environment.vars, **check.vars})
         follow_environment(top, environment, names, needed)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Literal
 
 from prodwatch.model.check import Capture, Poll, Repeat, Retry, StepDefinition
 from prodwatch.model.spec import Key, ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.settings.check_keys import CAPTURE, CHECK, SHARED, STEP
-from prodwatch.settings.expressions import read_assertions, read_path
+from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
 from prodwatch.settings.kinds import describe, plain, problem_with, seconds
 from prodwatch.settings.nearest import did_you_mean
 from prodwatch.settings.problems import Spot
@@ -18,8 +17,13 @@ from prodwatch.settings.tables import check_groups, read_table
 
 Role = Literal["check", "step", "cleanup"]
 
-_COMMON: Mapping[Role, tuple[Key, ...]] = {"check": CHECK, "step": STEP, "cleanup": STEP}
-_CHECK_ONLY = frozenset(key.name for key in (*CHECK, *SHARED)) - {key.name for key in STEP}
+_STEP_NAMES = frozenset(key.name for key in STEP)
+_COMMON_NAMES: Mapping[Role, frozenset[str]] = {
+    "check": frozenset(key.name for key in CHECK),
+    "step": _STEP_NAMES,
+    "cleanup": _STEP_NAMES,
+}
+_CHECK_ONLY = frozenset(key.name for key in (*CHECK, *SHARED)) - _STEP_NAMES
 _HOLD = Key(name="hold", kind="duration", minimum=0.001, doc="")
 _TIMES = Key(name="retry", kind="integer", minimum=0, doc="")
 
@@ -48,15 +52,14 @@ def spec_of(spot: Spot, data: Mapping[str, Any]) -> ProbeSpec | None:
 
 def read_params(spot: Spot, data: Mapping[str, Any], spec: ProbeSpec, role: Role) -> dict[str, Any]:
     """Return the type's own keys as written, `${…}` still inside; what is wrong with them is reported."""
-    own, common = _keys(spec, role)
+    keys, common = _keys(spec, role)
+    own = {key.name for key in keys}
     mine = {name: value for name, value in data.items() if name not in common or name in own}
     before = len(spot.problems)
 
     def hint(name: str) -> str | None:
         return misplaced(name) if role != "check" else only_in_steps(name)
 
-    names = {key.name for key in spec.keys if key.name in own}
-    keys = tuple(key for key in spec.keys if key.name in names)
     params: dict[str, Any] = plain(read_table(spot, mine, keys, references=True, hint=hint, near=common))
     if len(spot.problems) == before:
         check_groups(spot, params, one_of=spec.one_of, at_most_one=spec.at_most_one)
@@ -65,16 +68,15 @@ def read_params(spot: Spot, data: Mapping[str, Any], spec: ProbeSpec, role: Role
     return params
 
 
-@cache
-def _keys(spec: ProbeSpec, role: Role) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names a type's table reads itself, and the common names.
+def _keys(spec: ProbeSpec, role: Role) -> tuple[tuple[Key, ...], frozenset[str]]:
+    """Return the keys a type reads itself, and the names common to all types.
 
     A type may read `name` too: a DNS check named after what it looks up need not say it twice. At a check, `id` is
-    always the check's.
+    always the check's; `step` and `cleanup` of a flow are read as steps.
     """
-    common = frozenset(key.name for key in _COMMON[role])
-    shared_too = common - {"name"}
-    own = frozenset(key.name for key in spec.keys) - shared_too - {"step", "cleanup"}
+    common = _COMMON_NAMES[role]
+    elsewhere = common - {"name"} | {"step", "cleanup"}
+    own = tuple(key for key in spec.keys if key.name not in elsewhere)
     return own, common | {"step", "cleanup"} if spec.type == "flow" else common
 
 
@@ -101,23 +103,24 @@ def read_request(
     spot: Spot, right: Mapping[str, Any], params: dict[str, Any], spec: ProbeSpec, *, name: str, type_: str
 ) -> StepDefinition:
     """Build the step from its checked common keys and its params; what its nested parts have wrong is reported."""
+    fields = fields_of(spec)
     hold_s, hold_every_s = _hold(spot, right)
-    poll = _poll(spot.at("poll"), right.get("poll"), spec)
+    poll = _poll(spot.at("poll"), right.get("poll"), spec, fields)
     return StepDefinition(
         name=name,
         type=type_,
         source=spot.position,
         params=params,
-        expect=read_assertions(spot.at("expect"), right.get("expect", ())),
-        warn=read_assertions(spot.at("warn"), right.get("warn", ())),
-        capture=_captures(spot.at("capture"), right.get("capture", {})),
-        attest=_attest(spot, right),
+        expect=read_assertions(spot.at("expect"), right.get("expect", ()), fields),
+        warn=read_assertions(spot.at("warn"), right.get("warn", ()), fields),
+        capture=_captures(spot.at("capture"), right.get("capture", {}), fields),
+        attest=_attest(spot, right, fields),
         timeout_s=duration(right, "timeout"),
         retry=_retry(spot.at("retry"), right.get("retry")),
         poll=poll,
         hold_s=hold_s,
         hold_every_s=poll.every_s if hold_s is not None and hold_every_s is None and poll is not None else hold_every_s,
-        repeat=_repeat(spot.at("repeat"), right.get("repeat")),
+        repeat=_repeat(spot.at("repeat"), right.get("repeat"), fields),
         for_each=right.get("for_each"),
         mutates=right.get("mutates"),
         idempotent=right.get("idempotent", False),
@@ -139,28 +142,28 @@ def check_mutation(spot: Spot, params: Mapping[str, Any], spec: ProbeSpec, mutat
     return reason is not None
 
 
-def _attest(spot: Spot, right: Mapping[str, Any]) -> str | None:
+def _attest(spot: Spot, right: Mapping[str, Any], fields: Fields) -> str | None:
     source = right.get("attest")
-    return read_path(spot.at("attest"), source) if source else source
+    return read_path(spot.at("attest"), source, fields) if source else source
 
 
-def _captures(spot: Spot, written: Mapping[str, Any]) -> dict[str, Capture]:
+def _captures(spot: Spot, written: Mapping[str, Any], fields: Fields) -> dict[str, Capture]:
     captures = {}
     for name, value in written.items():
         here = spot.at(name)
         if isinstance(value, str):
-            captures[name] = Capture(path=read_path(here, value))
+            captures[name] = Capture(path=read_path(here, value, fields))
         elif isinstance(value, dict):
             right = read_table(here, value, CAPTURE)
             if "path" in right:
-                path = read_path(here.at("path"), right["path"])
+                path = read_path(here.at("path"), right["path"], fields)
                 captures[name] = Capture(path=path, secret=right.get("secret", False))
         else:
             here.report(f'"{name}" must be a path in quotes, or a table of path and secret, not {describe(value)}')
     return captures
 
 
-def _poll(spot: Spot, right: Mapping[str, Any] | None, spec: ProbeSpec) -> Poll | None:
+def _poll(spot: Spot, right: Mapping[str, Any] | None, spec: ProbeSpec, fields: Fields) -> Poll | None:
     if right is None:
         return None
     within_s = duration(right, "within")
@@ -168,8 +171,8 @@ def _poll(spot: Spot, right: Mapping[str, Any] | None, spec: ProbeSpec) -> Poll 
     return Poll(
         within_s=spec.within_s if within_s is None else within_s,
         every_s=1.0 if every_s is None else every_s,
-        until=read_assertions(spot.at("until"), right.get("until", ())),
-        stop_when=read_assertions(spot.at("stop_when"), right.get("stop_when", ())),
+        until=read_assertions(spot.at("until"), right.get("until", ()), fields),
+        stop_when=read_assertions(spot.at("stop_when"), right.get("stop_when", ()), fields),
         backoff=right.get("backoff", "fixed"),
         jitter=right.get("jitter", False),
     )
@@ -199,8 +202,8 @@ def _hold(spot: Spot, right: Mapping[str, Any]) -> tuple[float | None, float | N
     return duration(right, "hold"), None
 
 
-def _repeat(spot: Spot, right: Mapping[str, Any] | None) -> Repeat | None:
+def _repeat(spot: Spot, right: Mapping[str, Any] | None, fields: Fields) -> Repeat | None:
     if right is None or "when" not in right or "after" not in right:
         return None
-    when = read_assertions(spot.at("when"), right["when"])
+    when = read_assertions(spot.at("when"), right["when"], fields)
     return Repeat(when=when, after=right["after"], times=right.get("times", 1))

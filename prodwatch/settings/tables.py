@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from prodwatch.model.spec import Key
 from prodwatch.settings.kinds import describe, problem_with
 from prodwatch.settings.nearest import did_you_mean
 from prodwatch.settings.problems import Spot
-
-
-@cache
-def _by_name(keys: tuple[Key, ...]) -> Mapping[str, Key]:
-    return {key.name: key for key in keys}
 
 
 def read_table(
@@ -35,7 +29,7 @@ def read_table(
     if not isinstance(data, dict):
         spot.report(f"a table of keys is expected here, not {describe(data)}")
         return {}
-    known = _by_name(keys)
+    known = {key.name: key for key in keys}
     right: dict[str, Any] = {}
     for name, value in data.items():
         key = known.get(name)

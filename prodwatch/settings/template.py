@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from prodwatch.settings.filters import FILTERS, FilterError, as_text
 
@@ -54,16 +55,14 @@ class UnresolvedError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """One filter with its arguments, as in `join('health')`."""
 
     name: str
     arguments: tuple[str | int | float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """One `${…}`: where its value comes from and what is done to it."""
 
     scope: str
@@ -86,8 +85,7 @@ class Reference:
         return any(each.name == "default" for each in self.filters)
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """A text cut into literal parts and references; `$${` has become `${` in the literal ones."""
 
     parts: tuple[str | Reference, ...]

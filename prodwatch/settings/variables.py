@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from prodwatch.settings.check_keys import CHECK, LATE
 from prodwatch.settings.flows import step_names, step_spot
@@ -21,8 +23,7 @@ FILE_SCOPES = frozenset(SCOPES) - {"captured", "steps", "matrix", "each"}
 """Scopes an environment file may use where its values are filled late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """What is defined where a reference stands."""
 
     environ: Mapping[str, str]
@@ -34,7 +35,7 @@ class Names:
     captured: Collection[str] = ()
     steps: Collection[str] = ()
     each: bool = False
-    later: Mapping[str, str] = field(default_factory=dict)
+    later: Mapping[str, str] = {}
     """Steps and captures that exist, but only later: name → the step."""
     excused: Collection[str] = ()
     """Dotted references named in `requires`: missing is no mistake."""
