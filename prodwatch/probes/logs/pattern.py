@@ -1,0 +1,116 @@
+"""CloudWatch filter patterns applied once more to what came back, for endpoints that ignore what they do not know.
+
+It only ever throws out a line that certainly does not match; whatever it cannot read, it keeps: losing a line here
+would turn a found error into a clean log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+Keeps = Callable[[str, Any], bool]
+"""`keeps(message, json)`: whether a line may match; `json` is None for text."""
+
+_TERM = re.compile(r'([-?]?)(?:"((?:[^"\\]|\\.)*)"|(\w+))(?=\s|$)\s*')
+_CLAUSE = re.compile(
+    r"\s*\$((?:\.[\w-]+)+)\s*(=|!=|<=|>=|<|>)\s*(?:\"((?:[^\"\\]|\\.)*)\"|([\w.*+-]+))\s*",
+)
+_COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "=": lambda left, right: left == right,
+    "!=": lambda left, right: left != right,
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+
+
+def keeper(pattern: str | None) -> Keeps:
+    """Return the filter for a pattern; one that cannot be read here keeps everything."""
+    text = (pattern or "").strip()
+    if not text:
+        return _everything
+    found = _json(text) if text.startswith("{") and text.endswith("}") else _terms(text)
+    return found or _everything
+
+
+def _everything(_message: str, _json: Any) -> bool:
+    return True
+
+
+def _terms(text: str) -> Keeps | None:
+    needed: list[str] = []
+    optional: list[str] = []
+    at = 0
+    while at < len(text):
+        match = _TERM.match(text, at)
+        if match is None:
+            return None
+        term = match[3] if match[2] is None else match[2].replace('\\"', '"')
+        if match[1] == "-":
+            # An excluded term may be cut at other places than ours: such a pattern is left to CloudWatch.
+            return None
+        (optional if match[1] == "?" else needed).append(term)
+        at = match.end()
+    if optional and needed:
+        # With both, CloudWatch looks at the needed ones only.
+        optional = []
+
+    def keeps(message: str, _json: Any) -> bool:
+        return all(term in message for term in needed) and (not optional or any(term in message for term in optional))
+
+    return keeps
+
+
+def _json(text: str) -> Keeps | None:
+    inner = text[1:-1]
+    if "||" in inner and "&&" in inner:
+        return None
+    joined, by = (inner.split("||"), any) if "||" in inner else (inner.split("&&"), all)
+    clauses = [_clause(part) for part in joined]
+    if not all(clauses):
+        return None
+
+    def keeps(_message: str, json: Any) -> bool:
+        return isinstance(json, Mapping) and by(clause(json) for clause in clauses if clause)
+
+    return keeps
+
+
+def _clause(text: str) -> Callable[[Mapping[str, Any]], bool] | None:
+    match = _CLAUSE.fullmatch(text)
+    if match is None:
+        return None
+    path, operator = match[1].lstrip(".").split("."), match[2]
+    wanted = match[4] if match[3] is None else match[3].replace('\\"', '"')
+    number = None if match[4] is None else _number(wanted)
+    if number is None and operator not in {"=", "!="}:
+        return None
+
+    def holds(json: Mapping[str, Any]) -> bool:
+        value: Any = json
+        for name in path:
+            if not isinstance(value, Mapping) or name not in value:
+                return False
+            value = value[name]
+        if number is not None and isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return _COMPARE[operator](Decimal(value), number)
+        if number is not None and operator not in {"=", "!="}:
+            return False
+        if not isinstance(value, str):
+            # CloudWatch's comparison of texts with other types is its own: keep what it kept.
+            return True
+        like = re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL) is not None
+        return like if operator == "=" else not like
+
+    return holds
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None

@@ -1,0 +1,64 @@
+"""What CloudWatch itself does not say in an answer: which metrics speak for traffic, and in which unit AWS measures."""
+
+from __future__ import annotations
+
+import re
+
+_COUNTED_AGAINST = {
+    "AWS/Lambda": (
+        "Invocations",
+        frozenset(
+            ("Errors", "Throttles", "DeadLetterErrors", "DestinationDeliveryFailures", "RecursiveInvocationsDropped")
+        ),
+    ),
+    "AWS/ApiGateway": ("Count", frozenset(("4XXError", "5XXError", "4xx", "5xx"))),
+    "AWS/ApplicationELB": (
+        "RequestCount",
+        frozenset(
+            (
+                "HTTPCode_ELB_4XX_Count",
+                "HTTPCode_ELB_5XX_Count",
+                "HTTPCode_Target_4XX_Count",
+                "HTTPCode_Target_5XX_Count",
+                "TargetConnectionErrorCount",
+            )
+        ),
+    ),
+    "AWS/States": ("ExecutionsStarted", frozenset(("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"))),
+}
+"""Namespace → the metric that counts traffic, and those for which no point beside traffic means none happened."""
+
+_UNITS = {
+    ("AWS/Lambda", "Duration"): "Milliseconds",
+    ("AWS/Lambda", "IteratorAge"): "Milliseconds",
+    ("AWS/Lambda", "AsyncEventAge"): "Milliseconds",
+    ("AWS/Lambda", "OffsetLag"): "Count",
+    ("AWS/Lambda", "PostRuntimeExtensionsDuration"): "Milliseconds",
+    ("AWS/ApiGateway", "Latency"): "Milliseconds",
+    ("AWS/ApiGateway", "IntegrationLatency"): "Milliseconds",
+    ("AWS/DynamoDB", "SuccessfulRequestLatency"): "Milliseconds",
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): "Seconds",
+    ("AWS/ApplicationELB", "TargetResponseTime"): "Seconds",
+    ("AWS/States", "ExecutionTime"): "Milliseconds",
+    ("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds"): "Milliseconds",
+}
+_COUNT_NAME = re.compile(r"(Count|Errors?|Invocations|Throttles|Requests|Executions\w*|Messages\w*|[45](XX|xx)\w*)$")
+
+SECONDS_PER = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
+"""Units of time → seconds."""
+
+
+def traffic_of(namespace: str, metric: str) -> str | None:
+    """Return the metric beside whose points no point of `metric` means zero; None when there is no such rule."""
+    traffic, counted = _COUNTED_AGAINST.get(namespace, (None, frozenset[str]()))
+    return traffic if metric in counted else None
+
+
+def known_unit(namespace: str, metric: str, stat: str) -> str | None:
+    """Return the unit AWS publishes `metric` in, None when only CloudWatch can tell."""
+    if stat == "SampleCount":
+        return "Count"
+    unit = _UNITS.get((namespace, metric))
+    if unit is None and namespace.startswith("AWS/") and _COUNT_NAME.search(metric):
+        return "Count"
+    return unit

@@ -1,0 +1,175 @@
+"""Reads one CloudWatch metric over a window; no data is never taken for a good number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from prodwatch.aws.api import AwsError
+from prodwatch.model.quantity import Duration
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.awskit import Talk, ask, refuse, seconds
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.metric.facts import SECONDS_PER, known_unit, traffic_of
+
+HIGH_RESOLUTION_S = frozenset((1, 5, 10, 20, 30))
+_SUMMED = frozenset(("Sum", "SampleCount"))
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Report the points of the window; without any, what `missing` says: `inconclusive`, `zero` or `fail`."""
+    return await ask(params, context, "cloudwatch", _measure)
+
+
+async def _measure(talk: Talk) -> Observation:
+    params = talk.params
+    namespace, metric, of = params["namespace"], params["metric"], params.get("of")
+    stat = "Sum" if of else str(params.get("stat") or "Average")
+    period_s, window_s = _period_s(params), seconds(params.get("window"), "5m")
+    companion = of or traffic_of(namespace, metric)
+    series, complete = await _series(talk, [metric, *([companion] if companion else [])], stat, period_s, window_s)
+    points, beside = series[0], series[1] if companion else []
+    unit = "None" if of else await _unit(talk, stat, period_s, window_s)
+    if of:
+        return _ratio(talk, points, beside, complete=complete)
+    if not points and beside and stat in {"Sum", "SampleCount", "Average", "Maximum"}:
+        # There was traffic and nothing of this kind happened in it: that is a measured zero.
+        talk.notice(f"{metric} has no data point beside {companion}, which means zero")
+        points = [Decimal(0)]
+    if not points:
+        return _missing(talk, f"{namespace} {metric} has no data point in the last {window_s:g} s", unit, complete)
+    return talk.answer(_document(points, stat, unit), complete=complete)
+
+
+def _period_s(params: Mapping[str, Any]) -> int:
+    period_s = seconds(params.get("period"), "1m")
+    if period_s not in HIGH_RESOLUTION_S and (period_s <= 0 or period_s % 60):
+        message = f"`period` must be a whole number of minutes, or 1, 5, 10, 20 or 30 s, not {period_s:g} s"
+        raise refuse(Status.ERROR, Reason.INVALID, message)
+    return int(period_s)
+
+
+def _window(talk: Talk, period_s: int, window_s: float) -> tuple[datetime, datetime]:
+    """Return start and end: CloudWatch leaves the end out and cuts the start down to a whole period."""
+    now = talk.context.clock.now()
+    start_s = (now - timedelta(seconds=window_s)).timestamp()
+    return datetime.fromtimestamp(start_s - start_s % period_s, UTC), now
+
+
+def _dimensions(params: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"Name": str(name), "Value": str(value)} for name, value in (params.get("dimensions") or {}).items()]
+
+
+async def _series(
+    talk: Talk, metrics: Sequence[str], stat: str, period_s: int, window_s: float
+) -> tuple[list[list[Decimal]], bool]:
+    """Return the points of each metric, oldest first, and whether CloudWatch gave all of them."""
+    start, end = _window(talk, period_s, window_s)
+    queries = [
+        {
+            "Id": f"m{number}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": talk.params["namespace"],
+                    "MetricName": name,
+                    "Dimensions": _dimensions(talk.params),
+                },
+                "Period": period_s,
+                # A count of traffic is summed whatever is asked of the metric beside it.
+                "Stat": stat if number == 0 else "Sum",
+            },
+        }
+        for number, name in enumerate(metrics)
+    ]
+    request = {"MetricDataQueries": queries, "StartTime": start, "EndTime": end, "ScanBy": "TimestampAscending"}
+    found: dict[str, dict[datetime, Decimal]] = {query["Id"]: {} for query in queries}  # type: ignore[misc]  # ids are texts
+    finished: dict[str, str] = {}
+    async for page in talk.pages("GetMetricData", request):
+        for result in page.get("MetricDataResults") or ():
+            finished[result["Id"]] = result.get("StatusCode") or "Complete"
+            for at, value in zip(result.get("Timestamps") or (), result.get("Values") or (), strict=True):
+                found[result["Id"]][at] = Decimal(repr(float(value)))
+    broken = [status for status in finished.values() if status not in {"Complete", "PartialData"}]
+    if broken:
+        reason = Reason.ACCESS_DENIED if "Forbidden" in broken else Reason.SERVICE
+        raise refuse(Status.ERROR, reason, f"CloudWatch could not read {talk.params['metric']}: {broken[0]}")
+    complete = "PartialData" not in finished.values()
+    if not complete:
+        talk.notice("CloudWatch gave only part of the data")
+    return [[value for _, value in sorted(found[query["Id"]].items())] for query in queries], complete  # type: ignore[index]
+
+
+async def _unit(talk: Talk, stat: str, period_s: int, window_s: float) -> str:
+    """Return the metric's unit; GetMetricData does not tell it, so CloudWatch is asked for those nobody knows."""
+    namespace, metric = talk.params["namespace"], talk.params["metric"]
+    known = known_unit(namespace, metric, stat)
+    if known is not None or namespace.startswith("AWS/"):
+        return known or "None"
+    start, end = _window(talk, period_s, window_s)
+    request = {
+        "Namespace": namespace,
+        "MetricName": metric,
+        "Dimensions": _dimensions(talk.params),
+        "StartTime": start,
+        "EndTime": end,
+        "Period": max(60, int(window_s) // 60 * 60),
+        "Statistics": ["SampleCount"],
+    }
+    try:
+        answer = await talk.call("GetMetricStatistics", request)
+    except AwsError as error:
+        talk.notice(f"the unit of {metric} is unknown: {error.message}")
+        return "None"
+    units = {each.get("Unit") for each in answer.get("Datapoints") or ()} - {None, "None"}
+    if len(units) > 1:
+        talk.notice(f"{metric} is published in several units: {', '.join(sorted(map(str, units)))}")
+        return "None"
+    return str(units.pop()) if units else "None"
+
+
+def _document(points: list[Decimal], stat: str, unit: str) -> dict[str, Any]:
+    whole = points[-1]
+    if stat in _SUMMED:
+        whole = sum(points, Decimal(0))
+    elif stat in {"Minimum", "Maximum"}:
+        whole = min(points) if stat == "Minimum" else max(points)
+    told: dict[str, Any] = {
+        "value": whole,
+        "values": points,
+        "sum": sum(points, Decimal(0)),
+        "min": min(points),
+        "max": max(points),
+        "last": points[-1],
+    }
+    scale = SECONDS_PER.get(unit)
+    if scale is not None and stat != "SampleCount":
+        told = {name: _timed(value, scale) for name, value in told.items()}
+    return {**told, "points": len(points), "unit": unit}
+
+
+def _timed(value: Decimal | list[Decimal], scale: float) -> Duration | list[Duration]:
+    if isinstance(value, list):
+        return [Duration.from_s(each * Decimal(repr(scale))) for each in value]
+    return Duration.from_s(value * Decimal(repr(scale)))
+
+
+def _ratio(talk: Talk, points: list[Decimal], beside: list[Decimal], *, complete: bool) -> Observation:
+    metric, of = talk.params["metric"], talk.params["of"]
+    total = sum(beside, Decimal(0))
+    if not total:
+        return _missing(talk, f"{of} counted nothing, so {metric} has nothing to be a share of", "None", complete)
+    part = sum(points, Decimal(0))
+    document = _document([part / total], "Sum", "None")
+    return talk.answer(document | {"points": len(beside), "of": total}, complete=complete)
+
+
+def _missing(talk: Talk, what: str, unit: str, complete: bool) -> Observation:  # noqa: FBT001 -- one of four facts handed on
+    policy = talk.params.get("missing") or "inconclusive"
+    if policy == "zero":
+        document = _document([Decimal(0)], "Sum", unit) | {"values": [], "points": 0}
+        return talk.answer(document, complete=complete)
+    status = Status.FAIL if policy == "fail" else Status.INCONCLUSIVE
+    failure = Failure(status=status, reason=Reason.NO_DATA, message=what, answered_by=("points",))
+    return talk.answer({"values": [], "points": 0, "unit": unit}, failure=failure, complete=complete)

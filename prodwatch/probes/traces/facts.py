@@ -1,0 +1,134 @@
+"""What a set of traces says together: shares, percentiles, where the time went and which way a request took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.signal import Span, Trace, TraceSummary
+from prodwatch.text.xray import self_times_s
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least `share` of the sorted `values` do not exceed (nearest rank)."""
+    return values[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def summary_of(trace: Trace) -> TraceSummary:
+    """Return the summary of a trace that was read whole: fault, error and duration are those of its entry."""
+    entry = trace.spans[0]
+    status = (entry.http.get("response") or {}).get("status")
+    return TraceSummary(
+        id=trace.id,
+        start_ms=round(entry.start_s * 1000),
+        duration_s=trace.duration_s or 0.0,
+        response_s=None if entry.end_s is None else entry.end_s - entry.start_s,
+        status=status if isinstance(status, int) else None,
+        fault=entry.fault,
+        error=entry.error,
+        throttle=any(span.throttle for span in trace.spans),
+        partial=not trace.complete,
+    )
+
+
+def figures(summaries: Sequence[TraceSummary]) -> dict[str, Any]:
+    """Return count, shares and percentiles; only the count when there are none."""
+    told: dict[str, Any] = {"count": len(summaries), "traces": [_summary(each) for each in summaries]}
+    if summaries:
+        total = Decimal(len(summaries))
+        told["fault_ratio"] = sum(each.fault for each in summaries) / total
+        told["error_ratio"] = sum(each.error for each in summaries) / total
+    times = sorted(each.response_s for each in summaries if each.response_s is not None)
+    if times:
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            told[name] = Duration.from_s(percentile(times, share))
+    return told
+
+
+def contents(traces: Sequence[Trace]) -> dict[str, Any]:
+    """Return annotations, metadata, subsegments, the slowest of them and the path of the first trace."""
+    spans = [span for trace in traces for span in trace.spans]
+    own_s = {(trace.id, id_): taken for trace in traces for id_, taken in self_times_s(trace.spans).items()}
+    inner = [(trace, span) for trace in traces for span in trace.spans if not is_service(span)]
+    timed = [(own_s[trace.id, span.id], span) for trace, span in inner if (trace.id, span.id) in own_s]
+    told: dict[str, Any] = {
+        "annotations": _gathered(span.annotations for span in spans),
+        "metadata": _gathered_by_namespace(spans),
+        "subsegments": [_subsegment(span) for _, span in inner],
+        "path": path_of(traces[0]) if traces else [],
+    }
+    if timed:
+        taken_s, span = max(timed, key=lambda each: each[0])
+        told["slowest"] = _subsegment(span) | {"own": Duration.from_s(taken_s)}
+    return told
+
+
+def is_service(span: Span) -> bool:
+    """Say whether a span is a service's own segment rather than a part of one."""
+    return span.origin is not None or span.parent_id is None
+
+
+def path_of(trace: Trace) -> list[str]:
+    """Return the services a trace went through, by start, each once in a row."""
+    names: list[str] = []
+    for span in sorted(filter(is_service, trace.spans), key=lambda each: each.start_s):
+        if not names or names[-1] != span.name:
+            names.append(span.name)
+    return names
+
+
+def _summary(summary: TraceSummary) -> dict[str, Any]:
+    told = {
+        "id": summary.id,
+        "duration": Duration.from_s(summary.duration_s),
+        "fault": summary.fault,
+        "error": summary.error,
+        "throttle": summary.throttle,
+        "complete": not summary.partial,
+    }
+    optional = {
+        "response_time": None if summary.response_s is None else Duration.from_s(summary.response_s),
+        "status": summary.status,
+        "url": summary.url,
+        "method": summary.method,
+        "root_cause": summary.root_cause,
+    }
+    return told | {name: value for name, value in optional.items() if value is not None}
+
+
+def _subsegment(span: Span) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": span.name,
+        "fault": span.fault,
+        "error": span.error,
+        "throttle": span.throttle,
+    }
+    if span.end_s is not None:
+        told["duration"] = Duration.from_s(span.end_s - span.start_s)
+    if span.namespace is not None:
+        told["namespace"] = span.namespace
+    if span.exceptions:
+        told["exceptions"] = list(span.exceptions)
+    return told
+
+
+def _gathered(tables: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    told: dict[str, list[Any]] = {}
+    for table in tables:
+        for key, value in table.items():
+            told.setdefault(key, []).append(value)
+    return told
+
+
+def _gathered_by_namespace(spans: Iterable[Span]) -> dict[str, dict[str, list[Any]]]:
+    told: dict[str, dict[str, list[Any]]] = {}
+    for span in spans:
+        for namespace, values in span.metadata.items():
+            held = told.setdefault(namespace, {})
+            if isinstance(values, dict):
+                for key, value in values.items():
+                    held.setdefault(key, []).append(value)
+    return told
