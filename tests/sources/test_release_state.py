@@ -1,0 +1,96 @@
+"""Where a release stands is a pure function of what the APIs say, also when we come afterwards."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from prodwatch.model.signal import ReleasePhase
+from prodwatch.sources.release.state import AliasNow, DeploymentNow, Lifecycle, events_of, release_state
+
+T0 = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def deployment(status: str = "InProgress", *stages: Lifecycle, **more: Any) -> DeploymentNow:
+    values: dict[str, Any] = {
+        "id": "d-1",
+        "status": status,
+        "function": "shop-orders",
+        "alias": "live",
+        "current": "41",
+        "target": "42",
+        "created_at": T0,
+        "lifecycle": stages,
+        "canary_s": 300.0,
+    }
+    return DeploymentNow(**(values | more))
+
+
+HOOK = Lifecycle("BeforeAllowTraffic", "InProgress", at(5))
+HOOK_DONE = Lifecycle("BeforeAllowTraffic", "Succeeded", at(5), at(9))
+SHIFTING = Lifecycle("AllowTraffic", "InProgress", at(10))
+SHIFTED = Lifecycle("AllowTraffic", "Succeeded", at(10), at(310))
+AFTER = Lifecycle("AfterAllowTraffic", "InProgress", at(311))
+SPLIT = AliasNow("41", {"42": 0.1})
+OLD = AliasNow("41", {})
+NEW = AliasNow("42", {})
+UNDO = deployment("Succeeded", id="d-2", rollback_of="d-1", current="42", target="41", created_at=at(120))
+
+CASES: dict[str, tuple[AliasNow | None, list[DeploymentNow], ReleasePhase]] = {
+    "nothing known": (None, [], ReleasePhase.NONE),
+    "one version, no deployment": (OLD, [], ReleasePhase.NONE),
+    "weights without CodeDeploy": (SPLIT, [], ReleasePhase.SHIFTING),
+    "created": (OLD, [deployment("Created")], ReleasePhase.NOT_STARTED),
+    "first hook runs": (OLD, [deployment("InProgress", HOOK)], ReleasePhase.HOOK),
+    "traffic shifts": (SPLIT, [deployment("InProgress", HOOK_DONE, SHIFTING)], ReleasePhase.SHIFTING),
+    "last hook runs": (NEW, [deployment("InProgress", HOOK_DONE, SHIFTED, AFTER)], ReleasePhase.HOOK),
+    "baking": (NEW, [deployment("Baking", SHIFTED)], ReleasePhase.BAKING),
+    "succeeded": (NEW, [deployment("Succeeded", SHIFTED)], ReleasePhase.SUCCEEDED),
+    "failed": (OLD, [deployment("Failed", error="HOOK_EXECUTION_FAILURE")], ReleasePhase.FAILED),
+    "stopped by hand": (OLD, [deployment("Stopped", error="MANUAL_STOP")], ReleasePhase.STOPPED),
+    "rolled back": (OLD, [UNDO, deployment("Stopped", error="ALARM_ACTIVE: shop")], ReleasePhase.ROLLED_BACK),
+    "roll-back still running": (SPLIT, [deployment("Stopped", rolled_back_by="d-2")], ReleasePhase.ROLLED_BACK),
+    "moved back by hand": (OLD, [deployment("Succeeded", SHIFTED)], ReleasePhase.ROLLED_BACK),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_situation_has_its_name(case: str) -> None:
+    alias, deployments, phase = CASES[case]
+    assert release_state("shop-orders", "live", alias, deployments, at=at(60)).phase is phase
+
+
+def test_while_traffic_shifts_the_next_step_is_known() -> None:
+    shifting = deployment("InProgress", SHIFTING)
+    state = release_state("shop-orders", "live", SPLIT, [shifting], at=at(60))
+    assert (state.version, state.previous, state.weights) == ("42", "41", {"41": 0.9, "42": 0.1})
+    assert (state.started_at, state.next_shift_at) == (at(10), at(310))
+    linear = replace(shifting, canary_s=None, linear_s=60.0)
+    assert release_state("shop-orders", "live", SPLIT, [linear], at=at(75)).next_shift_at == at(130)
+
+
+def test_a_rollback_names_its_cause_and_still_speaks_of_the_new_version() -> None:
+    state = release_state("shop-orders", "live", OLD, CASES["rolled back"][1], at=at(200))
+    assert (state.version, state.previous, state.cause) == ("42", "41", "ALARM_ACTIVE: shop")
+    assert state.weights == {"41": 1.0}
+
+
+def test_a_deployment_tells_its_story_in_order() -> None:
+    done = replace(deployment("Stopped", HOOK_DONE, SHIFTING), ended_at=at(100), error="ALARM_ACTIVE")
+    told = events_of(done)
+    assert [event.what for event in told] == [
+        "deployment created",
+        "BeforeAllowTraffic started",
+        "BeforeAllowTraffic succeeded",
+        "AllowTraffic started",
+        "deployment stopped",
+    ]
+    assert [event.at for event in told] == sorted(event.at for event in told)
+    assert told[-1].detail == "ALARM_ACTIVE"

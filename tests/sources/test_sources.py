@@ -1,0 +1,307 @@
+"""Sources tell new things once, say how they are doing, and never disturb each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from prodwatch.model.check import SourcePosition
+from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, LogTarget, ReleaseTarget
+from prodwatch.model.signal import (
+    AlarmState,
+    Batch,
+    LogRecord,
+    MetricSeries,
+    ReleaseEvent,
+    ReleaseState,
+    SourcePhase,
+    TraceSummary,
+)
+from prodwatch.model.status import Reason
+from prodwatch.sources.alarms import AlarmSource
+from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.logs.source import LogSource
+from prodwatch.sources.logs.tailer import RawEvent
+from prodwatch.sources.metrics import MetricSource
+from prodwatch.sources.release.source import ReleaseSource
+from prodwatch.sources.supervisor import Supervisor
+from prodwatch.sources.traces import TraceSource
+from prodwatch.testing.aws import ScriptedAws
+from prodwatch.testing.clock import START, FakeClock
+from prodwatch.text.redact import Redactor
+
+SINCE = START - timedelta(minutes=10)
+MS = int(START.timestamp() * 1000)
+
+
+def calm() -> Backoff:
+    return Backoff(uniform=lambda low, high: high)
+
+
+def follow(source: Any, found: list[Batch]) -> asyncio.Task[None]:
+    """Collect a source's batches in the background."""
+
+    async def run() -> None:
+        async with aclosing(source.batches()) as batches:
+            async for batch in batches:
+                found.append(batch)  # noqa: PERF401 -- others read the list meanwhile
+
+    return asyncio.create_task(run())
+
+
+async def collect(source: Any, clock: FakeClock, seconds: float) -> list[Batch]:
+    """Run a source for some virtual time."""
+    found: list[Batch] = []
+    task = follow(source, found)
+    for _ in range(int(seconds * 2)):
+        await clock.advance(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return found
+
+
+def records(batches: list[Batch], kind: type[Any]) -> list[Any]:
+    return [record for batch in batches for record in batch.records if isinstance(record, kind)]
+
+
+def phases(batches: list[Batch]) -> list[SourcePhase]:
+    seen: list[SourcePhase] = []
+    for batch in batches:
+        if batch.status and batch.status.phase not in seen[-1:]:
+            seen.append(batch.status.phase)
+    return seen
+
+
+def line(event: RawEvent, group: str, late_ms: int) -> LogRecord:
+    return LogRecord(event.timestamp, event.message, group, event_id=event.event_id, late_ms=late_ms)
+
+
+def log_events(*numbers: int) -> dict[str, Any]:
+    return {
+        "events": [
+            {"timestamp": MS + n, "message": f"line {n}", "eventId": str(n), "logStreamName": "s", "ingestionTime": MS}
+            for n in numbers
+        ]
+    }
+
+
+def log_source(aws: ScriptedAws, clock: FakeClock, *groups: str) -> LogSource:
+    targets = [LogTarget(group=group) for group in groups]
+    return LogSource(aws, targets, clock=clock, parse=line, since=SINCE, backoff=calm)
+
+
+async def test_lines_of_several_groups_are_told_once(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["logs:FilterLogEvents"] = lambda params: log_events(1, 2) if params["logGroupName"] == "a" else {}
+    found = await collect(log_source(aws, clock, "a", "b"), clock, 20)
+    assert [record.message for record in records(found, LogRecord)] == ["line 1", "line 2"]
+    assert {batch.status.source for batch in found if batch.status} == {"logs:a", "logs:b"}
+
+
+async def test_a_prefix_brings_groups_that_appear_while_watching(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["logs:DescribeLogGroups"] = lambda _: {
+        "logGroups": [{"logGroupName": "/x/a"}] + ([{"logGroupName": "/x/b"}] if clock.monotonic_s() > 25 else [])
+    }
+    aws.answers["logs:FilterLogEvents"] = lambda params: log_events(1) if params["logGroupName"] == "/x/b" else {}
+    found = await collect(log_source(aws, clock, "/x/*"), clock, 40)
+    assert [record.group for record in records(found, LogRecord)] == ["/x/b"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "phase"),
+    [
+        (Reason.THROTTLED, "ThrottlingException", SourcePhase.THROTTLED),
+        (Reason.ACCESS_DENIED, "AccessDeniedException", SourcePhase.DENIED),
+        (Reason.EXPIRED_CREDENTIALS, "ExpiredTokenException", SourcePhase.EXPIRED),
+        (Reason.API_ERROR, "ResourceNotFoundException", SourcePhase.WAITING),
+        (Reason.SERVICE, "ServiceUnavailable", SourcePhase.FAILED),
+    ],
+    ids=["throttled", "denied", "expired", "missing", "down"],
+)
+async def test_trouble_is_a_state_and_ends(aws: ScriptedAws, reason: Reason, code: str, phase: SourcePhase) -> None:
+    clock = FakeClock()
+    aws.answers["logs:FilterLogEvents"] = lambda _: log_events(1)
+    aws.fail("logs:FilterLogEvents", reason, code)
+    source = log_source(aws, clock, "a")
+    found: list[Batch] = []
+    task = follow(source, found)
+    await clock.advance(10)
+    assert phases(found) == [phase]
+    status = found[0].status
+    assert status is not None
+    assert status.retry_at is not None
+    assert status.action == ("logs:FilterLogEvents" if phase is SourcePhase.DENIED else None)
+    aws.failing.clear()
+    await clock.advance(120)
+    assert phases(found)[-1] is SourcePhase.LIVE
+    assert len(records(found, LogRecord)) == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def summary(id_: str, revision: int, **more: Any) -> dict[str, Any]:
+    return {"Id": id_, "StartTime": START, "Duration": 0.5, "Revision": revision, **more}
+
+
+async def test_a_trace_is_told_again_only_when_it_has_grown(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["xray:GetTraceSummaries"] = lambda _: {
+        "TraceSummaries": [summary("1-a-b", 1 if clock.monotonic_s() < 25 else 2, IsPartial=clock.monotonic_s() < 25)]
+    }
+    source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
+    found = records(await collect(source, clock, 60), TraceSummary)
+    assert [(trace.revision, trace.partial) for trace in found] == [(1, True), (2, False)]
+
+
+async def test_trace_windows_overlap_and_never_reach_before_the_session(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
+    await collect(source, clock, 300)
+    windows = [(params["StartTime"], params["EndTime"]) for _, params in aws.calls]
+    for (_, end), (start, _) in pairwise(windows):
+        assert start <= end - timedelta(seconds=60)
+    assert min(start for start, _ in windows) == SINCE
+
+
+async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    minute = START - timedelta(minutes=5)
+
+    def answer(params: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "MetricDataResults": [
+                {"Id": query["Id"], "Timestamps": [minute, START - timedelta(minutes=1)], "Values": [1.0, 2.0]}
+                for query in params["MetricDataQueries"]
+            ]
+        }
+
+    aws.answers["cloudwatch:GetMetricData"] = answer
+    functions = [FunctionTarget(name="f", alias="live")]
+    source = MetricSource(
+        aws, functions, [], clock=clock, since=SINCE, versions_of=lambda _: ("41", "42"), backoff=calm
+    )
+    found = records(await collect(source, clock, 5), MetricSeries)
+    versions = {series.key.version for series in found}
+    assert versions == {None, "41", "42"}
+    dimensions = {series.key.dimensions for series in found if series.key.version == "42"}
+    assert dimensions == {(("FunctionName", "f"), ("Resource", "f:live"), ("ExecutedVersion", "42"))}
+    assert [point.settled for point in found[0].points] == [True, False]
+    assert not any("Expression" in query for _, params in aws.calls for query in params["MetricDataQueries"])
+
+
+async def test_an_alarm_that_changes_brings_its_history_once(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    changed = START + timedelta(seconds=20)
+    aws.answers["cloudwatch:DescribeAlarms"] = lambda params: {
+        "MetricAlarms": [{"AlarmName": "shop-errors", "StateValue": "ALARM" if clock.now() > changed else "OK"}],
+        "CompositeAlarms": [{"AlarmName": "shop-all", "StateValue": "OK"}],
+        "asked": params["AlarmTypes"],
+    }
+    aws.answers["cloudwatch:DescribeAlarmHistory"] = lambda params: {
+        "AlarmHistoryItems": [{"Timestamp": changed, "HistorySummary": "Alarm updated from OK to ALARM"}]
+        if params["AlarmName"] == "shop-errors" and clock.now() > changed
+        else []
+    }
+    source = AlarmSource(
+        aws, [AlarmTarget(prefix="shop-")], clock=clock, since=SINCE, clean=lambda text: text, backoff=calm
+    )
+    found = await collect(source, clock, 70)
+    assert records(found, AlarmState)[-2].state == "ALARM"
+    assert {alarm.kind for alarm in records(found, AlarmState)} == {"metric", "composite"}
+    assert [(event.from_, event.to) for event in records(found, ReleaseEvent)] == [("OK", "ALARM")]
+
+
+def environment(**more: Any) -> Environment:
+    return Environment(name="prod", title="Prod", source=SourcePosition("config/prod.toml"), **more)
+
+
+async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["lambda:GetAlias"] = lambda _: {
+        "FunctionVersion": "41",
+        "RoutingConfig": {"AdditionalVersionWeights": {"42": 0.1} if clock.monotonic_s() > 7 else {}},
+    }
+    aws.fail("codedeploy:ListDeploymentGroups", Reason.ACCESS_DENIED)
+    source = ReleaseSource(
+        aws,
+        environment(functions=(FunctionTarget(name="f", alias="live"),), release=ReleaseTarget(codedeploy="shop")),
+        clock=clock,
+        since=SINCE,
+        clean=lambda text: text,
+        backoff=calm,
+    )
+    found = await collect(source, clock, 20)
+    assert records(found, ReleaseState)[-1].weights == {"41": 0.9, "42": 0.1}
+    assert [(event.from_, event.to, event.weight) for event in records(found, ReleaseEvent)] == [("41", "42", 0.1)]
+    assert source.versions["f"] == ("41", "42")
+    last = [batch.status for batch in found if batch.status][-1]
+    assert last.message == "CodeDeploy: codedeploy:ListDeploymentGroups failed"
+
+
+class Broken:
+    name = "broken"
+
+    def __init__(self) -> None:
+        self.starts = 0
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        self.starts += 1
+        yield Batch(source=self.name)
+        raise RuntimeError("boom")
+
+
+class Steady:
+    name = "steady"
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.closed = False
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        try:
+            while True:
+                yield Batch(source=self.name)
+                await self.clock.sleep(1)
+        finally:
+            self.closed = True
+
+
+async def test_a_source_that_dies_is_restarted_and_disturbs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    broken, steady = Broken(), Steady(clock)
+    applied: list[Batch] = []
+    supervisor = Supervisor([broken, steady], applied.append, clock=clock, backoff=calm)
+    supervisor.start()
+    await clock.advance(30)
+    await supervisor.stop()
+    assert broken.starts > 3
+    assert sum(batch.source == "steady" for batch in applied) >= 30
+    failed = next(batch.status for batch in applied if batch.status)
+    assert (failed.phase, failed.message) == (SourcePhase.FAILED, "failed: RuntimeError: boom")
+    assert failed.retry_at is not None
+    assert steady.closed
+    assert "boom" in caplog.text
+
+
+def test_backoff_doubles_to_its_cap_and_recovers_at_once() -> None:
+    backoff = calm()
+    assert [backoff.next_s() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    backoff.reset()
+    assert backoff.next_s() == 1
+
+
+def test_remote_texts_are_cleaned_on_entry() -> None:
+    cleaner = Cleaner(Redactor(["hunter22"]))
+    assert cleaner.text("a\x1b[2Jb hunter22\nc") == "a␛[2Jb •••⏎c"
+    shown = cleaner.summary(
+        TraceSummary(id="1", start_ms=0, duration_s=1.0, url="http://x/?k=hunter22", annotations={"version": "v\x07"})
+    )
+    assert (shown.url, shown.version) == ("http://x/?k=•••", "v␇")
