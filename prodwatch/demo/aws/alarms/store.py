@@ -46,9 +46,9 @@ class AlarmStore:
         """
         at_s = self._wall() if created_s is None else created_s
         with self._lock:
-            self._catch_up(self._wall())
             old = self._records.get(alarm.name)
             if old is not None:
+                self._catch_up(self._wall())
                 old.definition = alarm
                 old.configured_s = at_s
             else:
