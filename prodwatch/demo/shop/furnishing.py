@@ -141,7 +141,7 @@ class _Clients:
         return client
 
     def _answer(self, request: Any, **_: Any) -> Any:
-        from botocore.awsrequest import AWSResponse, HeadersDict
+        from botocore.awsrequest import AWSResponse
 
         parts = urlsplit(request.url)
         body = request.body or b""
@@ -155,7 +155,8 @@ class _Clients:
                 body=body.encode() if isinstance(body, str) else body,
             )
         )
-        return AWSResponse(request.url, answer.status, HeadersDict(answer.headers), _Body(answer.body))
+        response: Any = AWSResponse  # its stubs know no other headers than the standard library's
+        return response(request.url, answer.status, answer.headers, _Body(answer.body))
 
 
 class _Body:

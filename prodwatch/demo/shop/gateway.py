@@ -159,10 +159,10 @@ class Gateway:
         except KeyError:
             return _message(500, "Internal Server Error"), ""  # the stage names a version that does not exist
         if outcome.mishap is not None or "statusCode" not in outcome.result:
-            # The version is a fact the API knows from its integration, so it may say it even now.
             failed = _message(500, "Internal Server Error")
-            marked = {**failed.headers, "x-version": f"v{outcome.version}"} if function == ORDERS else failed.headers
-            return WebResponse(status=500, body=failed.body, headers=marked), outcome.request_id
+            # A stage of its own version names it by a stage variable even now; the alias's stage cannot know it.
+            known = {} if qualifier == self._alias or function != ORDERS else {"x-version": f"v{outcome.version}"}
+            return WebResponse(status=500, body=failed.body, headers={**JSON, **known}), outcome.request_id
         result = outcome.result
         body = result.get("body", "").encode()
         return WebResponse(status=result["statusCode"], body=body, headers=result["headers"]), outcome.request_id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prodwatch.demo.shop.scenario import Scenario, Step
@@ -16,8 +15,8 @@ WEEK_S = 7 * 86400
 class Timeline:
     """Maps wall time to story time and to what the script has done by then.
 
-    `speed` compresses the script only: timestamps stay wall clock. With `hold_s` the story stands still at that
-    moment for ever, so that whoever looks sees the same release however long he looks.
+    `speed` compresses the script only: timestamps stay wall clock. With `at` the story stands still at that moment
+    for ever, so that whoever looks sees the same release however long they look.
     """
 
     def __init__(self, scenario: Scenario, *, opened_s: float, at: str | None = None, speed: float = 1.0) -> None:
@@ -25,14 +24,15 @@ class Timeline:
             raise ValueError(f"speed must lie between 0.1 and 1000, not {speed:g}")
         moment_s = scenario.moment_s(at)
         self.scenario = scenario
-        self.speed = speed
         self.hold_s = moment_s if at is not None else math.inf
+        self.speed = speed if at is None else 1.0  # a story that stands still has no speed
         self.opened_s = int(opened_s)
         """Epoch second at which somebody began to look."""
-        self.origin_s = self.opened_s - round(moment_s / speed)
+        self.origin_s = self.opened_s - round(moment_s / self.speed)
         """Epoch second of the new version's first request; all traffic is counted from here."""
-        self._steps = tuple((self.wall_s(step.at_s), step) for step in scenario.script)
-        shifts = [(at_s, step.weight) for at_s, step in self._steps if step.weight is not None and at_s < math.inf]
+        planned = ((self.wall_s(step.at_s), step) for step in scenario.script)
+        self._steps = tuple((at_s, step) for at_s, step in planned if at_s < math.inf)
+        shifts = [(at_s, step.weight) for at_s, step in self._steps if step.weight is not None]
         self._shift_times = [at_s for at_s, _ in shifts]
         self._weights = [0.0, *(weight for _, weight in shifts)]
 
@@ -60,13 +60,10 @@ class Timeline:
         edges = [start_s, *(at_s for at_s in self._shift_times if start_s <= at_s < end_s)]
         return any(0 < self.weight(edge) < 1 for edge in edges)
 
-    def done(self, wall_s: float) -> Iterator[tuple[float, Step]]:
-        """Yield what the script has done by `wall_s`, with its epoch second, in order."""
-        return ((at_s, step) for at_s, step in self._steps if at_s <= wall_s)
-
-    def next_s(self, wall_s: float) -> float:
-        """Return the epoch second of the first step after `wall_s`; infinity when there is none."""
-        return next((at_s for at_s, _ in self._steps if at_s > wall_s), math.inf)
+    @property
+    def steps(self) -> tuple[tuple[float, Step], ...]:
+        """What the script will ever do, each step with its epoch second, in order."""
+        return self._steps
 
     def spans(self) -> tuple[Span, ...]:
         """Return the stretches of time that have a past: last week's same hours, and from an hour ago on."""

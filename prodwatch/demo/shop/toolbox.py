@@ -12,18 +12,19 @@ from threading import Lock
 from typing import Any
 
 from prodwatch.demo.shop.fleet import REGION
+from prodwatch.demo.shop.names import ORDERS_TABLE
 from prodwatch.demo.shop.segments import Step
 from prodwatch.demo.shop.tracing import TraceHeader
 
 NAMES = {"dynamodb": "DynamoDB", "sqs": "SQS"}
-TABLE_LATENCY_S: Mapping[tuple[str, str], float] = {
-    ("dynamodb", "GetItem"): 0.030,
-    ("dynamodb", "PutItem"): 0.040,
-    ("dynamodb", "Query"): 0.060,
-    ("dynamodb", "Scan"): 1.700,
-    ("sqs", "SendMessage"): 0.015,
+LATENCY_S: Mapping[str, float] = {
+    "GetItem": 0.030,
+    "PutItem": 0.040,
+    "Query": 0.060,
+    f"Scan {ORDERS_TABLE}": 1.700,
+    "SendMessage": 0.015,
 }
-"""What the calls cost on tables of a real shop's size; reading a whole table is what an index saves."""
+"""What calls cost in a real shop, by operation and resource; reading the whole orders table is what an index saves."""
 
 
 class Recorder:
@@ -68,7 +69,7 @@ class Toolbox:
         self,
         endpoint_url: str,
         *,
-        latency_s: Mapping[tuple[str, str], float] = TABLE_LATENCY_S,
+        latency_s: Mapping[str, float] = LATENCY_S,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._endpoint_url = endpoint_url
@@ -121,8 +122,10 @@ class Toolbox:
         recorder = CURRENT.get()
         if recorder is None:
             return
-        context["shop_call"] = (recorder.began(), _body(params))
-        self._pause(self._latency_s.get((model.service_model.service_name, model.name), 0.0))
+        body = _body(params)
+        context["shop_call"] = (recorder.began(), body)
+        exact = f"{model.name} {body.get('TableName', '')}"
+        self._pause(self._latency_s.get(exact, self._latency_s.get(model.name, 0.0)))
 
     @staticmethod
     def _after(http_response: Any, model: Any, context: dict[str, Any], **_: Any) -> None:

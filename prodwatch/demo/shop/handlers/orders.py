@@ -120,7 +120,11 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(document: Any) -> str:
-    return json.dumps(document, default=lambda value: float(value) if isinstance(value, Decimal) else str(value))
+    return json.dumps(document, default=_number)
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == int(value) else float(value)
 
 
 def _answer(context: Context, status: int, document: Mapping[str, Any]) -> dict[str, Any]:
