@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
@@ -9,8 +10,9 @@ from threading import Lock
 from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.world import History
 
-_CHUNK_MS = 300_000
+_CHUNK_MS = 60_000
 _KEEP_EVENTS = 300_000
+_LATEST_MS = 120_000
 _PAST_BIT = 1 << 62
 """Sequences of the past lie above those of put events, so that ids never meet."""
 
@@ -38,13 +40,18 @@ class PastEvents:
         if self._history is None or group not in self._history.log_groups():
             return
         for index in range(start_ms // _CHUNK_MS, end_ms // _CHUNK_MS + 1):
-            for event in self._chunk(group, index):
-                if start_ms <= event.timestamp_ms <= end_ms:
-                    yield event
+            chunk = self._chunk(group, index)
+            low = bisect_left(chunk, start_ms, key=_stamp)
+            yield from chunk[low : bisect_left(chunk, end_ms + 1, lo=low, key=_stamp)]
 
     def window(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
         """Yield what had become visible by `end_ms`."""
         return (event for event in self.ordered(group, start_ms, end_ms) if event.visible_ms <= end_ms)
+
+    def emerging(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
+        """Return what becomes visible in (after, until], if at most two minutes after its timestamp."""
+        nearby = self.ordered(group, after_ms - _LATEST_MS, until_ms + _LATEST_MS)
+        return [event for event in nearby if after_ms < event.visible_ms <= until_ms]
 
     def _chunk(self, group: str, index: int) -> list[StoredEvent]:
         assert self._history is not None
@@ -74,3 +81,7 @@ class PastEvents:
                 _, dropped = self._chunks.popitem(last=False)
                 self._held -= len(dropped)
         return events
+
+
+def _stamp(event: StoredEvent) -> int:
+    return event.timestamp_ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from random import Random
@@ -89,10 +90,11 @@ class LiveTail:
         try:
             yield eventstream.event("initial-response", b"{}")
             yield eventstream.event("sessionStart", _ENCODE(self._start_document(call, session)))
-            ends_s = self._wall() + self.session_s
+            now_s = self._wall()
+            ends_s = now_s + self.session_s
             while True:
                 await self._sleep(self.interval_s)
-                now_s = self._wall()
+                before_s, now_s = now_s, self._wall()
                 if now_s >= ends_s:
                     yield _exception("SessionTimeoutException", "The Live Tail session has reached its time limit.")
                     return
@@ -100,15 +102,19 @@ class LiveTail:
                 if (frame := await self._strike(active)) is not None:
                     yield frame
                     return
+                await asyncio.to_thread(self._collect, session, int(before_s * 1000), int(now_s * 1000))
                 events, sampled = session.take(int(now_s * 1000), self._random)
-                if active.has("empty_page"):
-                    events = []
-                results = [_document(event, arn) for arn, event in events]
+                results = [] if active.has("empty_page") else [_document(event, arn) for arn, event in events]
                 yield eventstream.event(
                     "sessionUpdate", _ENCODE({"sessionMetadata": {"sampled": sampled}, "sessionResults": results})
                 )
         finally:
             stop()
+
+    def _collect(self, session: _Session, after_ms: int, until_ms: int) -> None:
+        """Offer the session what history has made visible meanwhile."""
+        for group in session.groups:
+            session.offer(group, self._store.emerging(group, after_ms, until_ms))
 
     async def _strike(self, active: Active) -> bytes | None:
         """Wait, cut or return the exception frame that a drawn fault asks for."""

@@ -38,9 +38,6 @@ class GroupState:
     stored_bytes: int = 0
 
 
-_FUTURE_MS = 2 * 3600 * 1000
-"""Nothing may be dated further ahead than this."""
-
 Listener = Callable[[str, list[StoredEvent]], None]
 """(group, events) as they are put; called by the thread that puts them."""
 
@@ -163,10 +160,15 @@ class LogStore:
             high = bisect_left(state.events, (end_ms + 1,))
             put = state.events[low:high]
         past_start = max(start_ms if after is None else max(after[0], start_ms), created_ms)
-        past = self._past.ordered(group, past_start, min(end_ms, now_ms + _FUTURE_MS))
+        # A history may go on for ever: what is not yet past cannot be visible.
+        past = self._past.ordered(group, past_start, min(end_ms, now_ms))
         for event in merge(past, put) if self._past.present else put:
             if event.visible_ms <= now_ms and (after is None or event[:3] > after):
                 yield event
+
+    def emerging(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
+        """Return history's events that become visible in (after, until]; put events go to listeners."""
+        return self._past.emerging(group, after_ms, until_ms)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` for whatever is put from now on; returns the function that ends it."""

@@ -10,8 +10,8 @@ from prodwatch.demo.aws.faults import Lateness
 from prodwatch.demo.aws.metrics.model import Sample, Series, SeriesKey, sample
 from prodwatch.demo.world import History
 
-_CHUNK_S = 3600
-_KEEP_CHUNKS = 2_000
+_CHUNK_S = 600
+_KEEP_CHUNKS = 10_000
 
 
 class MetricStore:
@@ -85,7 +85,8 @@ class MetricStore:
             return []
         return [
             one
-            for index in range(int(start_s // _CHUNK_S), int(end_s // _CHUNK_S) + 1)
+            # A history may go on for ever: what is not yet past cannot be visible.
+            for index in range(int(start_s // _CHUNK_S), int(min(end_s, seen_s) // _CHUNK_S) + 1)
             for one in self._chunk(key, index)
             if start_s <= one.timestamp_s < end_s and one.visible_s <= seen_s
         ]

@@ -102,7 +102,7 @@ def _rest(operation: Any, shape: Any, output: Mapping[str, Any], headers: dict[s
         return HttpAnswer(status=status, headers=headers, body=b"{}")
     payload = shape.serialization.get("payload")
     body: dict[str, Any] = {}
-    content: bytes | None = None
+    content = b"" if payload is not None else None
     for name, item in output.items():
         if item is None:
             continue

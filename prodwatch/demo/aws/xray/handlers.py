@@ -6,19 +6,20 @@ import json
 from typing import Any
 
 from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
-from prodwatch.demo.aws.paging import Pager
+from prodwatch.demo.aws.paging import digest, issue, redeem
 from prodwatch.demo.aws.xray.filters import FilterError, Predicate, parse_filter
 from prodwatch.demo.aws.xray.graph import service_graph
 from prodwatch.demo.aws.xray.scope import trace_scope
-from prodwatch.demo.aws.xray.store import TraceStore
+from prodwatch.demo.aws.xray.store import Position, TimeRange, TraceStore, position
 from prodwatch.demo.aws.xray.summaries import summary
 from prodwatch.demo.aws.xray.trace import Trace
 
 MAX_WINDOW_S = 6 * 3600.0
 MAX_IDS = 5
 MAX_TRACE_BYTES = 500_000
-_PAGE = Pager(limit="", default=100, refusal="InvalidRequestException")
-_KINDS = frozenset({"TraceId", "Event", "Service"})
+PAGE_SIZE = 100
+MAX_SCANNED = 5_000
+"""Traces looked at for one page; a page of a rare condition may therefore be empty."""
 
 
 class TraceHandlers:
@@ -59,18 +60,30 @@ class TraceHandlers:
         return {"UnprocessedTraceSegments": unprocessed}
 
     def get_trace_summaries(self, call: ApiCall) -> Document:
-        """GetTraceSummaries, newest first; TracesProcessedCount is what the window held before filtering."""
-        traces = self._window(call)
+        """GetTraceSummaries, the latest first; TracesProcessedCount is what was looked at for this page."""
+        start_s, end_s, kind = _window(call)
+        query = digest(call.params, without=frozenset({"NextToken"}))
+        after = _position(call, query)
         predicate = _predicate(call.params.get("FilterExpression"))
-        kept = [one for one in traces if predicate is None or predicate(trace_scope(one))]
-        output = _PAGE.page(call, kept, "TraceSummaries")
-        by_event = call.params.get("TimeRangeType") == "Event"
-        output["TraceSummaries"] = [
-            summary(one, call.account) | ({"MatchedEventTime": one.updated_s} if by_event else {})
-            for one in output["TraceSummaries"]
+        answer: Document = {"ApproximateTime": call.now_s, "TracesProcessedCount": 0, "TraceSummaries": []}
+        if call.effects.empty_page:
+            return answer | {"NextToken": issue(after, query, call.now_s)}
+        size = PAGE_SIZE // 3 if call.effects.short_page else PAGE_SIZE
+        page: list[Trace] = []
+        looked, last = 0, after
+        for trace in self._store.newest_first(start_s, end_s, kind, after=after):
+            if len(page) == size or looked == MAX_SCANNED:
+                answer["NextToken"] = issue(last, query, call.now_s)
+                break
+            looked, last = looked + 1, position(trace)
+            if predicate is None or predicate(trace_scope(trace)):
+                page.append(trace)
+        answer["TracesProcessedCount"] = looked
+        answer["TraceSummaries"] = [
+            summary(one, call.account) | ({"MatchedEventTime": one.updated_s} if kind == "Event" else {})
+            for one in page
         ]
-        first_page = not call.params.get("NextToken")
-        return output | {"ApproximateTime": call.now_s, "TracesProcessedCount": len(traces) if first_page else 0}
+        return answer
 
     def batch_get_traces(self, call: ApiCall) -> Document:
         """BatchGetTraces: at most five ids; what is unknown or not visible yet is unprocessed."""
@@ -87,7 +100,7 @@ class TraceHandlers:
 
     def get_service_graph(self, call: ApiCall) -> Document:
         """GetServiceGraph of a window of at most six hours."""
-        traces = self._window(call)
+        traces = self._store.newest_first(*_window(call))
         return {
             "StartTime": call.params["StartTime"],
             "EndTime": call.params["EndTime"],
@@ -111,16 +124,28 @@ class TraceHandlers:
         rule = {"Probabilistic": {"DesiredSamplingPercentage": share, "ActualSamplingPercentage": share}}
         return {"IndexingRules": [{"Name": "Default", "ModifiedAt": call.now_s, "Rule": rule}]}
 
-    def _window(self, call: ApiCall) -> list[Trace]:
-        start_s, end_s = float(call.params["StartTime"]), float(call.params["EndTime"])
-        if end_s < start_s:
-            raise AwsFault("InvalidRequestException", "The end time must not be before the start time.")
-        if end_s - start_s > MAX_WINDOW_S:
-            raise AwsFault("InvalidRequestException", "The time range must not be longer than 6 hours.")
-        kind = call.params.get("TimeRangeType", "TraceId")
-        if kind not in _KINDS:
-            raise AwsFault("InvalidRequestException", f"{kind} is no TimeRangeType.")
-        return self._store.between(start_s, end_s, kind)
+
+def _window(call: ApiCall) -> tuple[float, float, TimeRange]:
+    start_s, end_s = float(call.params["StartTime"]), float(call.params["EndTime"])
+    if end_s < start_s:
+        raise AwsFault("InvalidRequestException", "The end time must not be before the start time.")
+    if end_s - start_s > MAX_WINDOW_S:
+        raise AwsFault("InvalidRequestException", "The time range must not be longer than 6 hours.")
+    kind = call.params.get("TimeRangeType", "TraceId")
+    if kind not in {"TraceId", "Event", "Service"}:
+        raise AwsFault("InvalidRequestException", f"{kind} is no TimeRangeType.")
+    return start_s, end_s, kind
+
+
+def _position(call: ApiCall, query: int) -> Position | None:
+    token = call.params.get("NextToken")
+    if not token:
+        return None
+    try:
+        found = redeem(token, query, call.now_s)
+    except (ValueError, TypeError) as error:
+        raise AwsFault("InvalidRequestException", "The specified NextToken is invalid.") from error
+    return (float(found[0]), str(found[1])) if found is not None else None
 
 
 def _predicate(expression: str | None) -> Predicate | None:

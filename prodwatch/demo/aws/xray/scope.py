@@ -29,6 +29,12 @@ class Scope:
 
 def trace_scope(trace: Trace) -> Scope:
     """Return what an expression sees of a trace: flags, times and HTTP of its root, annotations of everything."""
+    if not isinstance(trace.scope, Scope):
+        trace.scope = _trace_scope(trace)
+    return trace.scope
+
+
+def _trace_scope(trace: Trace) -> Scope:
     parts = {id(segment): segment_scope(segment, service) for service, segment in trace.services()}
     root = trace.root
     top = parts[id(root)] if root is not None else None

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from heapq import merge
 from threading import RLock
 from typing import Any, Literal
 
 from prodwatch.demo.aws.faults import Lateness
-from prodwatch.demo.aws.xray.document import end_s, start_s
+from prodwatch.demo.aws.xray.document import end_s
+from prodwatch.demo.aws.xray.past import CHUNK_S, PastTraces
+from prodwatch.demo.aws.xray.record import Record
 from prodwatch.demo.aws.xray.trace import Trace
 from prodwatch.demo.world import History
 
 TimeRange = Literal["TraceId", "Event", "Service"]
-_CHUNK_S = 300
-_KEEP_DOCUMENTS = 40_000
-_PAST_DELAY_S = 5.0
-"""Segments of history became visible this long after they ended."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """Everything that arrived for one trace, in order of visibility."""
-
-    arrivals: list[tuple[float, int, Mapping[str, Any]]] = field(default_factory=list)
-    built: Trace | None = None
-
-    def add(self, visible_s: float, document: Mapping[str, Any]) -> None:
-        self.arrivals.append((visible_s, len(self.arrivals), document))
-        self.arrivals.sort(key=lambda one: one[:2])
-        self.built = None
-
-    def at(self, trace_id: str, now_s: float) -> Trace | None:
-        """Return the trace as visible at `now_s`, None when nothing is."""
-        seen = [one for one in self.arrivals if one[0] <= now_s]
-        if not seen:
-            return None
-        if self.built is None or self.built.revision != len(seen):
-            documents = [document for _, _, document in seen]
-            self.built = Trace(trace_id, documents, revision=len(seen), updated_s=seen[-1][0])
-        return self.built
+Position = tuple[float, str]
+"""Where a trace stands in the list: minus its start, its id."""
+_LONGEST_S = 300.0
+"""A trace updated or ended in a window may have started this much before it."""
 
 
 class TraceStore:
@@ -56,13 +35,10 @@ class TraceStore:
     ) -> None:
         self._wall = wall
         self._lateness = lateness
-        self._history = history
         self._max_traces = max_traces
         self._lock = RLock()
-        self._records: OrderedDict[str, _Record] = OrderedDict()
-        self._past: OrderedDict[int, dict[str, _Record]] = OrderedDict()
-        self._past_documents: dict[int, int] = {}
-        self._past_chunk_of: dict[str, int] = {}
+        self._records: OrderedDict[str, Record] = OrderedDict()
+        self._past = PastTraces(history)
         self.destination: tuple[str, str] = ("XRay", "ACTIVE")
         """What GetTraceSegmentDestination answers: `("CloudWatchLogs", "ACTIVE")` is Transaction Search."""
         self.sampling_percent = 1.0
@@ -82,7 +58,10 @@ class TraceStore:
         now_s = self._wall()
         seen_s = (now_s if visible_s is None else visible_s) + self._lateness("xray", "PutTraceSegments", now_s)
         with self._lock:
-            self._records.setdefault(str(trace_id), _Record()).add(seen_s, dict(document))
+            record = self._records.get(str(trace_id))
+            if record is None:
+                record = self._records[str(trace_id)] = Record()
+            record.add(seen_s, dict(document))
             while len(self._records) > self._max_traces:
                 self._records.popitem(last=False)
                 self.discarded += 1
@@ -91,72 +70,47 @@ class TraceStore:
         """Return one trace as it can be seen now."""
         now_s = self._wall()
         with self._lock:
-            record = self._records.get(trace_id) or self._past_record(trace_id)
+            record = self._records.get(trace_id) or self._past.find(trace_id)
             return record.at(trace_id, now_s) if record is not None else None
 
-    def between(self, start: float, end: float, kind: TimeRange = "TraceId") -> list[Trace]:
-        """Return the traces of a window, newest first.
+    def newest_first(
+        self, start_s: float, end_s: float, kind: TimeRange = "TraceId", *, after: Position | None = None
+    ) -> Iterator[Trace]:
+        """Yield the traces of a window by start, the latest first, beginning behind the position `after`.
 
-        `TraceId` looks at the trace's start, `Event` at its last update, `Service` at the end of any segment.
+        `TraceId` looks at the trace's start, `Event` at its last update, `Service` at the end of any segment. Work
+        is done as far as the caller goes on.
         """
         now_s = self._wall()
-        found: dict[str, Trace] = {}
+        earliest_s = start_s if kind == "TraceId" else start_s - _LONGEST_S
+        latest_s = min(end_s, now_s)
+        if after is not None:
+            latest_s = min(latest_s, -after[0])
+        for trace in merge(self._put_traces(now_s), self._past_traces(earliest_s, latest_s, now_s), key=position):
+            if (after is None or position(trace) > after) and _inside(trace, start_s, end_s, kind):
+                yield trace
+
+    def between(self, start_s: float, end_s: float, kind: TimeRange = "TraceId") -> list[Trace]:
+        """Return all traces of a window, the latest first."""
+        return list(self.newest_first(start_s, end_s, kind))
+
+    def _put_traces(self, now_s: float) -> list[Trace]:
         with self._lock:
-            records = [*self._past_between(start - 60.0, end + 60.0), *self._records.items()]
-            for trace_id, record in records:
-                trace = record.at(trace_id, now_s)
-                if trace is not None and _inside(trace, start, end, kind):
-                    found[trace_id] = trace
-        return sorted(found.values(), key=lambda one: (-one.start_s, one.id))
+            found = [record.at(trace_id, now_s) for trace_id, record in self._records.items()]
+        return sorted((trace for trace in found if trace is not None), key=position)
 
-    def _past_between(self, start: float, end: float) -> list[tuple[str, _Record]]:
-        if self._history is None:
-            return []
-        merged: dict[str, _Record] = {}
-        for index in range(int(start // _CHUNK_S), int(end // _CHUNK_S) + 1):
-            for trace_id, record in self._chunk(index).items():
-                if trace_id in merged:
-                    joined = _Record()
-                    for visible_s, _, document in (*merged[trace_id].arrivals, *record.arrivals):
-                        joined.add(visible_s, document)
-                    merged[trace_id] = joined
-                else:
-                    merged[trace_id] = record
-        return list(merged.items())
+    def _past_traces(self, earliest_s: float, latest_s: float, now_s: float) -> Iterator[Trace]:
+        if not self._past.present:
+            return
+        for index in range(int(latest_s // CHUNK_S), int(earliest_s // CHUNK_S) - 1, -1):
+            with self._lock:
+                found = [record.at(trace_id, now_s) for trace_id, record in self._past.starting(index).items()]
+            yield from sorted((trace for trace in found if trace is not None), key=position)
 
-    def _past_record(self, trace_id: str) -> _Record | None:
-        if self._history is None:
-            return None
-        index = self._past_chunk_of.get(trace_id)
-        if index is None:
-            try:
-                index = int(int(trace_id.split("-")[1], 16) // _CHUNK_S)
-            except (IndexError, ValueError):
-                return None
-        window = (index - 1) * _CHUNK_S, (index + 2) * _CHUNK_S - 1
-        return dict(self._past_between(*window)).get(trace_id)
 
-    def _chunk(self, index: int) -> dict[str, _Record]:
-        assert self._history is not None
-        if index in self._past:
-            self._past.move_to_end(index)
-            return self._past[index]
-        records: dict[str, _Record] = {}
-        count = 0
-        for document in self._history.segments(index * _CHUNK_S, (index + 1) * _CHUNK_S):
-            if not index * _CHUNK_S <= start_s(document) < (index + 1) * _CHUNK_S:
-                continue
-            visible_s = (end_s(document) or start_s(document)) + _PAST_DELAY_S
-            records.setdefault(str(document["trace_id"]), _Record()).add(visible_s, document)
-            count += 1
-        self._past[index] = records
-        self._past_documents[index] = count
-        for trace_id in records:
-            self._past_chunk_of.setdefault(trace_id, index)
-        while sum(self._past_documents.values()) > _KEEP_DOCUMENTS and len(self._past) > 3:
-            dropped, _ = self._past.popitem(last=False)
-            self._past_documents.pop(dropped)
-        return records
+def position(trace: Trace) -> Position:
+    """Return where a trace stands in the list."""
+    return -trace.start_s, trace.id
 
 
 def _inside(trace: Trace, start: float, end: float, kind: TimeRange) -> bool:

@@ -28,6 +28,8 @@ class Trace:
         self.revision = revision
         """How many documents it was built from."""
         self.updated_s = updated_s
+        self.scope: object = None
+        """What filter expressions see of it, kept by whoever computes it."""
         self.segments: list[Segment] = _merge(documents)
         """Segments that were sent, by start."""
 
@@ -48,13 +50,13 @@ class Trace:
     @cached_property
     def inferred(self) -> list[dict[str, Any]]:
         """Segments of called services that send none."""
-        found = []
-        for segment in self.segments:
-            for entity in walk(segment):
-                if entity is not segment and str(entity.get("id")) not in self.downstream:
-                    if (one := inferred(entity, self.id)) is not None:
-                        found.append(one)
-        return found
+        return [
+            one
+            for segment in self.segments
+            for entity in walk(segment)
+            if entity is not segment and str(entity.get("id")) not in self.downstream
+            if (one := inferred(entity, self.id)) is not None
+        ]
 
     @cached_property
     def root(self) -> Segment | None:

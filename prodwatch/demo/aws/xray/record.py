@@ -1,0 +1,44 @@
+"""Everything that arrived for one trace, and the trace as visible at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.demo.aws.xray.trace import Trace
+
+Arrival = tuple[float, int, Mapping[str, Any]]
+"""(visible_s, place, document)."""
+
+
+class Record:
+    """The documents of one trace in order of visibility; the last trace built from them is kept."""
+
+    __slots__ = ("_built", "arrivals")
+
+    def __init__(self) -> None:
+        self.arrivals: list[Arrival] = []
+        self._built: Trace | None = None
+
+    def add(self, visible_s: float, document: Mapping[str, Any]) -> None:
+        """Take in a document."""
+        self.arrivals.append((visible_s, len(self.arrivals), document))
+        if len(self.arrivals) > 1 and self.arrivals[-2][0] > visible_s:
+            self.arrivals.sort(key=_order)
+        self._built = None
+
+    def at(self, trace_id: str, now_s: float) -> Trace | None:
+        """Return the trace as visible at `now_s`, None when nothing of it is."""
+        seen = len(self.arrivals)
+        while seen and self.arrivals[seen - 1][0] > now_s:
+            seen -= 1
+        if not seen:
+            return None
+        if self._built is None or self._built.revision != seen:
+            documents = [document for _, _, document in self.arrivals[:seen]]
+            self._built = Trace(trace_id, documents, revision=seen, updated_s=self.arrivals[seen - 1][0])
+        return self._built
+
+
+def _order(arrival: Arrival) -> tuple[float, int]:
+    return arrival[:2]
