@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC
+from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -68,9 +69,9 @@ class ProdwatchApp(App[None]):
         """Return what makes a screen when it is first asked for: until then its modules are not loaded."""
 
         def make() -> Screen[Any]:
-            from prodwatch.tui.screens.overview import OverviewScreen
-
-            return {"overview": OverviewScreen}[name](self.deck)
+            module = import_module(f"prodwatch.tui.screens.{name}")
+            screen: Screen[Any] = getattr(module, f"{name.capitalize()}Screen")(self.deck)
+            return screen
 
         return make
 
@@ -106,6 +107,36 @@ class ProdwatchApp(App[None]):
         from prodwatch.tui.screens.check import CheckScreen
 
         self.push_screen(CheckScreen(self.deck, check_id))
+
+    def open_trace(self, trace_id: str) -> None:
+        """Show one trace as a waterfall."""
+        from prodwatch.tui.screens.trace import TraceScreen
+
+        self.push_screen(TraceScreen(self.deck, trace_id))
+
+    def open_metric(self, label: str, *, at_s: int | None = None) -> None:
+        """Show the chart of one metric, the cursor on the minute that holds `at_s`."""
+        from prodwatch.tui.screens.metrics import MetricsScreen
+
+        self.switch_mode("metrics")
+        if isinstance(self.screen, MetricsScreen):
+            self.screen.show(label, at_s)
+
+    def open_logs(self, text: str, *, number: int | None = None) -> None:
+        """Show the logs under a filter, or one line by its ring number."""
+        from prodwatch.tui.screens.logs import LogsScreen
+
+        self.switch_mode("logs")
+        if isinstance(self.screen, LogsScreen):
+            self.screen.show(text, number)
+
+    def open_timeline(self, subject: str) -> None:
+        """Show the events of one subject."""
+        from prodwatch.tui.screens.timeline import TimelineScreen
+
+        self.switch_mode("timeline")
+        if isinstance(self.screen, TimelineScreen):
+            self.screen.show(subject)
 
     def rerun(self, check_ids: Sequence[str]) -> None:
         """Run checks again, now."""

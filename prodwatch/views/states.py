@@ -29,6 +29,8 @@ class Tone(StrEnum):
     """What belongs to the version under release."""
     MARK = "mark"
     """A moment on an axis."""
+    BAND = "band"
+    """Background of a picture: what is usual, an axis."""
     HIT = "hit"
     """A search hit."""
 

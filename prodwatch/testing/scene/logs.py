@@ -20,7 +20,7 @@ GROUPS = (
     "/aws/apigateway/shop-api",
 )
 _GROUP_WEIGHTS = (5, 2, 2, 1, 3)
-HISTORY_LINES = 4_000
+HISTORY_LINES = 4_100
 _WINDOW_MS = 600_000
 _BATCH = 500
 
@@ -93,7 +93,8 @@ def log_history(timing: Timing, dice: random.Random) -> Iterator[Batch]:
         if len(lines) == _BATCH:
             yield Batch(source="logs", records=tuple(lines))
             lines = []
-    yield Batch(source="logs", records=(*lines, *_own_lines(timing)))
+    last = sorted((*lines, *_own_lines(timing)), key=lambda line: line.timestamp_ms)
+    yield Batch(source="logs", records=tuple(last))
     for group in GROUPS:
         yield Batch(source="logs", status=live(f"logs:{group}", timing.now))
 

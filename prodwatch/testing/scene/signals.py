@@ -117,7 +117,7 @@ def metrics(timing: Timing, dice: random.Random) -> Batch:
     ):
         for version, level in ((OLD, old), (NEW, new)):
             points = tuple(
-                MetricPoint(start, round(level * dice.uniform(0.82, 1.18), 3), start < newest - 60)
+                MetricPoint(start, round(level * dice.uniform(0.82, 1.18), 3), start < newest)
                 for start in starts
                 if version == OLD or _carries_new(timing, start)
             )
@@ -133,7 +133,7 @@ def metrics(timing: Timing, dice: random.Random) -> Batch:
     age = MetricKey(
         "AWS/SQS", "ApproximateAgeOfOldestMessage", (("QueueName", "shop-inbox"),), "Maximum", label="queue age"
     )
-    points = tuple(MetricPoint(start, round(dice.uniform(0.8, 1.6), 2)) for start in starts)
+    points = tuple(MetricPoint(start, round(dice.uniform(0.8, 1.6), 2), start < newest) for start in starts)
     records.append(MetricSeries(key=age, points=points, unit="Seconds"))
     return Batch(source="metrics", records=tuple(records), status=live("metrics", timing.now, 118.0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -18,13 +18,33 @@ from prodwatch.tui.widgets.bar import Bar
 from prodwatch.tui.widgets.header import Header
 from prodwatch.tui.widgets.hints import Hints
 from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.log_filter import FilterError
 from prodwatch.views.states import Tone
 
 if TYPE_CHECKING:
     from prodwatch.tui.app import ProdwatchApp
+    from prodwatch.tui.widgets.filter_bar import FilterBar
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 _LOG = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Filterable(Protocol):
+    """A panel that can show fewer rows."""
+
+    @property
+    def filter_text(self) -> str:
+        """What is typed to see fewer."""
+        ...
+
+    def try_filter(self, text: str) -> None:
+        """Show only what `text` lets through; FilterError leaves things as they are."""
+        ...
+
+    def match_note(self) -> str:
+        """Say how many rows match."""
+        ...
 
 
 class TooSmall(Bar):
@@ -54,6 +74,8 @@ class DashScreen(Screen[None]):
         super().__init__()
         self.deck = deck
         self._live: list[Panel | Bar] = []
+        self._asked_by: Widget | None = None
+        self._text_before = ""
 
     @property
     def dashboard(self) -> ProdwatchApp:
@@ -90,24 +112,108 @@ class DashScreen(Screen[None]):
                 widget.border_subtitle = "this panel broke; the others go on, details are in the log file"
 
     @property
-    def focused_panel(self) -> Panel | None:
-        """The panel keys go to."""
-        return self.focused if isinstance(self.focused, Panel) else None
+    def filterable(self) -> Filterable | None:
+        """The panel a filter goes to: the focused one, else the screen's main list."""
+        candidates: list[object] = [self.focused, *self._live]
+        return next((each for each in candidates if isinstance(each, Filterable)), None)
+
+    # Layers: the input, what it did, then the screen itself
 
     def action_back(self) -> None:
-        """Leave this layer; the lowest stays."""
-        if len(self.app.screen_stack) > 1:
+        """Leave one layer: a filter, then this screen; the overview stays."""
+        panel = self.filterable
+        if panel is not None and panel.filter_text:
+            panel.try_filter("")
+        elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()
+        else:
+            self.dashboard.action_show("overview")
 
-    def action_filter(self) -> None:
-        """Open the filter for the panel that has focus, where it can be filtered."""
-        self.app.notify("there is nothing to filter here", markup=False, timeout=3)
+    async def action_filter(self) -> None:
+        """Open the filter for the panel that has focus, else for the screen's main list."""
+        panel = self.filterable
+        if panel is None:
+            self.app.notify("there is nothing to filter here", markup=False, timeout=3)
+            return
+        await self.ask("filter", panel.filter_text)
+
+    async def ask(self, purpose: str, text: str = "", *, label: str = "") -> None:
+        """Let the user type; what is typed comes back through `typed`, `entered` and `cancelled`."""
+        from prodwatch.tui.widgets.filter_bar import FilterBar
+
+        found = self.query(FilterBar)
+        bar = found.first() if found else FilterBar()
+        if not found:
+            await self.mount(bar, before="#hints")
+        self._asked_by, self._text_before = self.focused, text
+        bar.open(purpose, text, label=label)
+
+    def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
+        """Show at once what the text does, or what is wrong with it."""
+        event.stop()
+        bar = self._bar
+        try:
+            bar.note(self.typed(event.purpose, event.text))
+        except FilterError as error:
+            bar.note(str(error), wrong=True)
+
+    def on_filter_bar_entered(self, event: FilterBar.Entered) -> None:
+        """Keep what was entered."""
+        event.stop()
+        self._return_focus()
+        try:
+            self.entered(event.purpose, event.text)
+        except FilterError as error:
+            self.app.notify(f"{error}; the last good filter stays", markup=False, severity="warning")
+
+    def on_filter_bar_cancelled(self, event: FilterBar.Cancelled) -> None:
+        """Put things back as they were."""
+        event.stop()
+        self._return_focus()
+        self.cancelled(event.purpose)
+
+    @property
+    def _bar(self) -> FilterBar:
+        from prodwatch.tui.widgets.filter_bar import FilterBar
+
+        return self.query_one(FilterBar)
+
+    def _return_focus(self) -> None:
+        if self._asked_by is not None and self._asked_by.is_attached:
+            self._asked_by.focus()
+
+    def typed(self, purpose: str, text: str) -> str:
+        """Apply what is being typed; return what to say beside it."""
+        asked: object = self._asked_by
+        panel = asked if isinstance(asked, Filterable) else self.filterable
+        if purpose != "filter" or panel is None:
+            return ""
+        panel.try_filter(text)
+        return panel.match_note()
+
+    def entered(self, purpose: str, text: str) -> None:
+        """Apply what was entered."""
+        self.typed(purpose, text)
+
+    def cancelled(self, purpose: str) -> None:
+        """Go back to what was there before."""
+        self.typed(purpose, self._text_before)
+
+    # What screens that have something to copy or to open override
 
     def action_copy(self, form: str = "text") -> None:
         """Copy what the cursor is on."""
+        self.dashboard.copy(self.copied(form), "there is nothing to copy here")
+
+    def copied(self, form: str) -> str | None:
+        """Return what copying gives, as `text` or `json`."""
         del form
-        self.app.notify("there is nothing to copy here", markup=False, timeout=3)
+        return None
 
     def action_console(self) -> None:
-        """Show the AWS console's address of what the cursor is on."""
-        self.app.notify("there is no console page for this", markup=False, timeout=3)
+        """Copy the AWS console's address of what the cursor is on."""
+        self.dashboard.copy(self.console_url(), "there is no page of the AWS console for this")
+
+    def console_url(self) -> str | None:
+        """Return the address, None when there is none."""
+        return None

@@ -13,12 +13,12 @@ from prodwatch.model.signal import LogRecord
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.keymap import CHECK_BINDINGS
-from prodwatch.tui.line import Line, spread
+from prodwatch.tui.line import Line, Piece
 from prodwatch.tui.paint.bars import bar_line, picture_width
 from prodwatch.tui.paint.check import FACETS, assertion_lines
 from prodwatch.tui.paint.log import log_line
 from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.screens.crumb import Crumb
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.check_detail import CheckDetail, check_detail, copy_text
 from prodwatch.views.states import Tone, state_of
@@ -30,25 +30,23 @@ LOOK_EVERY_S = 5.0
 """X-Ray shows a trace some seconds after the request, so it is asked for again for a while."""
 
 
-class CheckTitle(Bar):
-    """Breadcrumb on the left, status on the right."""
+class CheckTitle(Crumb):
+    """The breadcrumb with the check's status at its end."""
 
     def __init__(self, deck: Deck, check_id: str) -> None:
-        super().__init__(deck, id="crumb")
+        super().__init__(deck)
         self.check_id = check_id
 
-    def lines(self, width: int) -> Sequence[Line]:
-        """Return the line."""
+    def right(self) -> Sequence[Piece]:
+        """Return status, since when and for how many rounds."""
         detail = check_detail(self.deck.store, self.check_id)
         if detail is None:
-            return (((f" {self.check_id}: this check is no longer defined", Tone.WARN),),)
+            return (("this check is no longer defined ", Tone.WARN),)
         state = state_of(detail.status, running=detail.running)
         since = f"  since {self.deck.time(detail.since)}" if detail.since else ""
         rounds = f"  {detail.streak} {'round' if detail.streak == 1 else 'rounds'}" if detail.streak else ""
         running = "  running …" if detail.running else ""
-        left = ((" overview › checks › ", Tone.DIM), (detail.title, Tone.STRONG))
-        right = ((f"{self.deck.glyph(state)} {state.word}", state.tone), (f"{since}{rounds}{running} ", Tone.DIM))
-        return (spread(left, right, width),)
+        return ((f"{self.deck.glyph(state)} {state.word}", state.tone), (f"{since}{rounds}{running} ", Tone.DIM))
 
 
 class CheckScreen(DashScreen):

@@ -6,15 +6,20 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from prodwatch.tui.keymap import CHECK_LIST_BINDINGS
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widgets.log_panel import LogPanel
 from prodwatch.tui.widgets.release import ReleaseBar
+from prodwatch.tui.widgets.signals_panel import SignalsPanel
+from prodwatch.tui.widgets.small_panels import AlarmsPanel, SignaturesPanel
+from prodwatch.tui.widgets.trace_panel import TracePanel
 from prodwatch.tui.widgets.verdict import VerdictBox
+from prodwatch.views.console import alarm_page, log_page, trace_page
 
 
 class OverviewScreen(DashScreen):
@@ -26,16 +31,37 @@ class OverviewScreen(DashScreen):
 
     def body(self) -> Iterable[Widget]:
         """Yield release, verdict and panels."""
-        yield ReleaseBar(self.deck, id="release")
-        yield VerdictBox(self.deck, id="verdict")
-        with Horizontal(id="middle"):
-            yield CheckGridPanel(self.deck, id="checks")
+        deck = self.deck
+        yield ReleaseBar(deck, id="release")
+        yield VerdictBox(deck, id="verdict")
+        with Horizontal(id="overview-top"):
+            yield CheckGridPanel(deck, id="checks")
+            with Vertical(id="overview-right"):
+                yield SignalsPanel(deck, id="signals")
+                yield AlarmsPanel(deck, id="alarms")
+        with Horizontal(id="overview-middle"):
+            yield SignaturesPanel(deck, id="signatures")
+            yield TracePanel(deck, only_odd=True, id="traces")
+        yield LogPanel(deck, id="logs")
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Open the row that was asked for."""
         event.stop()
-        if isinstance(event.view, CheckGridPanel):
-            self.dashboard.open_check(str(event.key))
+        view, key = event.view, event.key
+        if isinstance(view, CheckGridPanel):
+            self.dashboard.open_check(str(key))
+        elif isinstance(view, TracePanel):
+            self.dashboard.open_trace(str(key))
+        elif isinstance(view, SignalsPanel):
+            self.dashboard.open_metric(str(key))
+        elif isinstance(view, SignaturesPanel):
+            row = view.signature(key)
+            if row is not None:
+                self.dashboard.open_logs(f'"{_searchable(row.signature.sample)}"')
+        elif isinstance(view, LogPanel):
+            self.dashboard.open_logs("", number=int(str(key)))
+        elif isinstance(view, AlarmsPanel):
+            self.dashboard.open_timeline(str(key))
 
     def action_rerun(self) -> None:
         """Run the check under the cursor again."""
@@ -48,5 +74,35 @@ class OverviewScreen(DashScreen):
         self.dashboard.rerun_failed()
 
     def action_sort(self) -> None:
-        """Show the checks in the next order."""
-        self.query_one(CheckGridPanel).cycle_sort()
+        """Show the focused list in the next order."""
+        panel = self.focused if isinstance(self.focused, TracePanel) else self.query_one(CheckGridPanel)
+        panel.cycle_sort()
+
+    def copied(self, form: str) -> str | None:
+        """Return the focused row."""
+        del form
+        if isinstance(self.focused, LogPanel):
+            return self.focused.record.message if self.focused.record else None
+        if isinstance(self.focused, SignaturesPanel):
+            row = self.focused.signature(self.focused.cursor_key)
+            return row.signature.sample if row else None
+        return str(self.focused.cursor_key) if isinstance(self.focused, LineView) and self.focused.cursor_key else None
+
+    def console_url(self) -> str | None:
+        """Return the page of the focused trace, alarm or line."""
+        region, panel = self.deck.facts.region, self.focused
+        if region is None or not isinstance(panel, LineView):
+            return None
+        if isinstance(panel, LogPanel):
+            return log_page(region, panel.record) if panel.record else None
+        if panel.cursor_key is None:
+            return None
+        if isinstance(panel, TracePanel):
+            return trace_page(region, str(panel.cursor_key))
+        return alarm_page(region, str(panel.cursor_key)) if isinstance(panel, AlarmsPanel) else None
+
+
+def _searchable(sample: str) -> str:
+    """Return a piece of a message that finds its like: up to the first line end or quote, without numbers."""
+    first = sample.split("⏎", 1)[0].split('"', 1)[0].strip()
+    return first[:60]

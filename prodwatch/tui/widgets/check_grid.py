@@ -53,7 +53,6 @@ class CheckGridPanel(Panel):
             " · ".join(part for part in (order, running, f"{len(self._grid.rows)} {every}".strip()) if part)
         )
         self.rows_changed()
-        self.ensure_cursor()
 
     def _counts(self) -> str:
         signs = [
@@ -64,6 +63,20 @@ class CheckGridPanel(Panel):
         if self._grid.waiting:
             signs.append(f"{self._grid.waiting} {self.deck.glyph(WAITING)}")
         return "  ".join(signs)
+
+    @property
+    def filter_text(self) -> str:
+        """What is typed to see fewer."""
+        return self.needle
+
+    def try_filter(self, text: str) -> None:
+        """Show only checks whose title or id has `text` in it."""
+        self.needle = text
+        self.resync()
+
+    def match_note(self) -> str:
+        """Say how many match."""
+        return f"{len(self._grid.rows)} of {len(self.deck.store.checks.tracks)}"
 
     def cycle_sort(self) -> CheckSort:
         """Go to the next order; return it."""

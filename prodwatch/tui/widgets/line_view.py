@@ -120,6 +120,8 @@ class LineView(Painter, ScrollView, can_focus=True):
         """Redraw after rows changed; the cursor follows its key, else stays where it was."""
         self.generation += 1
         self.fit_height()
+        if self.has_focus:
+            self.ensure_cursor()
         self.refresh()
 
     def fit_height(self) -> None:

@@ -31,6 +31,7 @@ class Painter(Widget):
         & > .tone--old { color: $text-muted; }
         & > .tone--new { color: $foreground; }
         & > .tone--mark { color: $text-accent; }
+        & > .tone--band { color: $border-blurred; }
         & > .tone--hit { color: $background; background: $warning; }
         & > .tone--cursor { background: $cursor; }
         & > .tone--cursor-blurred { background: $cursor-blurred; }

@@ -1,0 +1,146 @@
+"""One line to type a filter or a search into; it stays out of the way until it is asked for."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+RECALLED = 50
+
+
+class FilterBar(Horizontal):
+    """Opened with a purpose (`filter`, `find` …); tells every change, and what was entered at last."""
+
+    DEFAULT_CSS = """
+    FilterBar {
+        height: 1;
+        display: none;
+        dock: bottom;
+        background: $panel;
+        &.-open { display: block; }
+        & > #filter-label { width: auto; padding: 0 1; color: $text-accent; }
+        & > #filter-input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+        & > #filter-note { width: auto; padding: 0 1; color: $text-muted; }
+        &.-wrong > #filter-note { color: $text-error; }
+    }
+    """
+
+    class Changed(Message):
+        """The text changed while it is being typed."""
+
+        def __init__(self, purpose: str, text: str) -> None:
+            super().__init__()
+            self.purpose = purpose
+            self.text = text
+
+    class Entered(Message):
+        """The user is done typing."""
+
+        def __init__(self, purpose: str, text: str) -> None:
+            super().__init__()
+            self.purpose = purpose
+            self.text = text
+
+    class Cancelled(Message):
+        """The user wants it as it was before."""
+
+        def __init__(self, purpose: str) -> None:
+            super().__init__()
+            self.purpose = purpose
+
+    class _Line(Input, inherit_bindings=True):
+        BINDINGS = [
+            Binding("escape", "cancel", "cancel", id="filter.cancel", key_display="esc"),
+            Binding("up", "recall(-1)", "earlier", show=False, id="filter.earlier"),
+            Binding("down", "recall(1)", "later", show=False, id="filter.later"),
+        ]
+
+        def action_cancel(self) -> None:
+            """Tell the bar."""
+            bar = self.parent
+            assert isinstance(bar, FilterBar)
+            bar.cancel()
+
+        def action_recall(self, step: int) -> None:
+            """Bring back what was entered before."""
+            bar = self.parent
+            assert isinstance(bar, FilterBar)
+            bar.recall(step)
+
+    def __init__(self) -> None:
+        super().__init__(id="filter-bar")
+        self.purpose = ""
+        self._history: dict[str, list[str]] = {}
+        self._place = 0
+
+    def compose(self) -> ComposeResult:
+        """Label, input, note."""
+        yield Static("", id="filter-label", markup=False)
+        yield self._Line(id="filter-input", select_on_focus=False)
+        yield Static("", id="filter-note", markup=False)
+
+    def open(self, purpose: str, text: str = "", *, label: str = "") -> None:
+        """Show the bar for `purpose`, beginning with `text`."""
+        self.purpose = purpose
+        self._place = len(self._history.get(purpose, ()))
+        self.query_one("#filter-label", Static).update(label or purpose)
+        self.note("")
+        self.add_class("-open")
+        line = self.query_one(self._Line)
+        with line.prevent(Input.Changed):
+            line.value = text
+        line.cursor_position = len(text)
+        line.focus()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the user is typing."""
+        return self.has_class("-open")
+
+    def note(self, text: str, *, wrong: bool = False) -> None:
+        """Say something beside the input: a count, or what is wrong."""
+        self.set_class(wrong, "-wrong")
+        self.query_one("#filter-note", Static).update(text)
+
+    def close(self) -> None:
+        """Hide the bar."""
+        self.remove_class("-open")
+
+    def cancel(self) -> None:
+        """Close without entering."""
+        self.close()
+        self.post_message(self.Cancelled(self.purpose))
+
+    def recall(self, step: int) -> None:
+        """Bring back an earlier or later entry."""
+        history = self._history.get(self.purpose, [])
+        self._place = min(max(0, self._place + step), len(history))
+        line = self.query_one(self._Line)
+        line.value = history[self._place] if self._place < len(history) else ""
+        line.cursor_position = len(line.value)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Pass a change on."""
+        event.stop()
+        if self.is_open:
+            self.post_message(self.Changed(self.purpose, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Pass the entry on and remember it."""
+        event.stop()
+        history = self._history.setdefault(self.purpose, [])
+        text = event.value.strip()
+        if text and text not in history[-1:]:
+            history.append(text)
+            del history[:-RECALLED]
+        self.close()
+        self.post_message(self.Entered(self.purpose, text))
+
+    def on_key(self, event: events.Key) -> None:
+        """Keep keys that only mean something elsewhere from leaving the input."""
+        if event.key in {"tab", "shift+tab"}:
+            event.stop()

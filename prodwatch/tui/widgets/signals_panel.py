@@ -1,0 +1,156 @@
+"""Metrics of the old version against the new: values, change, and an hour as a line with the release marked."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from prodwatch.store.store import Topic
+from prodwatch.text.units import format_age
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Column, Line, Piece, fit, head, row
+from prodwatch.tui.widgets.log_panel import empty_source
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.freshness import freshness
+from prodwatch.views.release import version_label
+from prodwatch.views.signals import SignalRow, Signals, signals
+from prodwatch.views.sparkline import heights
+from prodwatch.views.states import Tone
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII_BLOCKS = "_.-~=+*#"
+UNITS = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}
+STALE_AFTER_S = 300.0
+"""CloudWatch's minutes settle late; older than this is not about now."""
+
+
+class SignalsPanel(Panel):
+    """Rows are labels; opening one shows its chart."""
+
+    TOPICS = (Topic.METRICS, Topic.RELEASE, Topic.SOURCES)
+    TITLE = "Signals"
+    HELP = (
+        "Metrics of the previous version beside the one under release. The line shows the last hour: before the mark "
+        "the previous version, after it the new one. Values are of the newest settled minute. Enter opens the chart."
+    )
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        self._table: Signals | None = None
+        super().__init__(deck, id=id, classes=classes)
+
+    def sync(self) -> None:
+        """Take the table from the store."""
+        now = self.deck.now()
+        self._table = signals(self.deck.store, now)
+        fresh = freshness(self.deck.store, "metrics", now, stale_after_s=STALE_AFTER_S)
+        text = fresh.text
+        if self._table.settled_s is not None and not fresh.stale:
+            text = f"settled {format_age(now.timestamp() - self._table.settled_s)} ago"
+        self.set_subtitle(text)
+        self.set_class(fresh.stale, "-stale")
+        self.rows_changed()
+
+    def row_count(self) -> int:
+        """Return how many metrics there are."""
+        return len(self._table.rows) if self._table else 0
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the metric's label."""
+        return self._table.rows[index].label if self._table else ""
+
+    def _columns(self) -> tuple[Column, ...]:
+        table = self._table
+        old = version_label(table.old_version) if table and table.old_version else "now"
+        new = version_label(table.new_version) if table and table.new_version else ""
+        columns = [
+            Column("label", "signal", 11),
+            Column("old", old, 7, right=True, drop=4 if new else 0),
+            Column("new", new, 7, right=True),
+            Column("change", "change", 6, right=True, drop=5),
+            Column("line", "last hour", 8, grow=1),
+        ]
+        return tuple(column for column in columns if new or column.name not in {"new", "change"})
+
+    def head_lines(self, width: int) -> Sequence[Line]:
+        """Name the columns."""
+        if not self.row_count() or self.size.height < 4:
+            return ()
+        return (head(fit(self._columns(), width)),)
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one metric."""
+        table = self._table
+        if table is None:
+            return ()
+        each = table.rows[index]
+        fitted = fit(self._columns(), width)
+        room = next((part.width for part in fitted if part.column.name == "line"), 0)
+        return row(
+            fitted,
+            {
+                "label": (each.label, Tone.PLAIN),
+                "old": (value_text(each.old, each.unit), Tone.OLD if each.new is not None else Tone.STRONG),
+                "new": (value_text(each.new, each.unit), Tone.STRONG),
+                "change": (change_text(each.change), Tone.PLAIN),
+                "line": spark_line(each, table.mark, room, ascii_only=self.deck.preferences.ascii),
+            },
+        )
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say why there is nothing, and what to do."""
+        del width
+        fresh = freshness(self.deck.store, "metrics", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        return empty_source(fresh, "No metrics yet: name a [[function]] or a [[metric]] in the environment file.")
+
+
+def spark_line(each: SignalRow, mark: int | None, room: int, *, ascii_only: bool) -> Line:
+    """Return the newest slots that fit: the old version, the mark where the release began, the new version."""
+    blocks = ASCII_BLOCKS if ascii_only else BLOCKS
+    values: list[float | None] = list(each.old_points)
+    tones = [Tone.OLD] * len(values)
+    if any(value is not None for value in each.new_points):
+        for slot, value in enumerate(each.new_points):
+            if mark is not None and slot >= mark:
+                values[slot], tones[slot] = value, Tone.STRONG
+    levels = heights(values)
+    pieces: list[Piece] = []
+    taken = room - (1 if mark is not None else 0)
+    first = max(0, len(values) - taken)
+    for slot in range(first, len(values)):
+        if mark is not None and slot == mark:
+            pieces.append((":" if ascii_only else "┊", Tone.MARK))
+        level = levels[slot]
+        pieces.append((" " if level is None else blocks[level], tones[slot]))
+    return _joined(pieces)
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return neighbours of one tone as one piece."""
+    out: list[Piece] = []
+    for text, tone in pieces:
+        if out and out[-1][1] == tone:
+            out[-1] = (out[-1][0] + text, tone)
+        else:
+            out.append((text, tone))
+    return out
+
+
+def value_text(value: float | None, unit: str | None) -> str:
+    """Return a value with as many digits as fit a narrow column, and its unit once."""
+    if value is None:
+        return "–"
+    suffix = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}.get(
+        unit or "", ""
+    )
+    size = abs(value)
+    if size >= 1e6:
+        return f"{value / 1e6:.1f}M{suffix}"
+    if size >= 1e4:
+        return f"{value / 1e3:.0f}k{suffix}"
+    return f"{value:.0f}{suffix}" if size >= 100 or value == int(value) else f"{value:.1f}{suffix}"
+
+
+def change_text(change: float | None) -> str:
+    """Return `+48 %`, or a factor when it is large."""
+    if change is None:
+        return ""
+    return f"×{change + 1:.0f}" if change >= 9.5 else f"{change * 100:+.0f} %"

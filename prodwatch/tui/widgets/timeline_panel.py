@@ -1,0 +1,130 @@
+"""Everything that happened: lanes on one axis on top, the events below, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from datetime import timedelta
+
+from prodwatch.store.store import Topic
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Column, Line, Piece, fit, pad, row
+from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.states import Tone
+from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, slot_of, timeline
+from prodwatch.views.verdict import clock_text
+
+_COLUMNS = (
+    Column("time", "time", 8),
+    Column("since", "T+", 8, right=True, drop=4),
+    Column("lane", "", 8),
+    Column("subject", "", 18, grow=1),
+    Column("text", "", 22, grow=1),
+    Column("detail", "", 20, grow=3, drop=5),
+)
+LABEL = 9
+
+
+class TimelinePanel(Panel):
+    """Rows are numbers of events."""
+
+    TOPICS = (Topic.RELEASE, Topic.ALARMS, Topic.VERDICT)
+    TITLE = "Timeline"
+    HELP = (
+        "Deployment, traffic, alarms, checks, verdicts and notes in the order they happened. / filters, m adds a note "
+        "of yours at this moment."
+    )
+
+    def __init__(self, deck: Deck, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        self._table: Timeline | None = None
+        self.needle = ""
+        super().__init__(deck, id=id)
+
+    def sync(self) -> None:
+        """Take the events from the store."""
+        self._table = timeline(self.deck.store, self.deck.now(), needle=self.needle)
+        name = f"Timeline  {self.needle}" if self.needle else "Timeline"
+        self.set_title(f"{name}  {len(self._table.rows):,} events")
+        self.rows_changed()
+
+    @property
+    def filter_text(self) -> str:
+        """What is typed to see fewer."""
+        return self.needle
+
+    def try_filter(self, text: str) -> None:
+        """Show only events that have `text` in them."""
+        self.needle = text
+        self.resync()
+
+    def match_note(self) -> str:
+        """Say how many match."""
+        return f"{self.row_count():,} of {len(self.deck.store.release.events):,}"
+
+    def row_count(self) -> int:
+        """Return how many events are shown."""
+        return len(self._table.rows) if self._table else 0
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the event's number."""
+        return self._table.rows[index].number if self._table else 0
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one event."""
+        if self._table is None:
+            return ()
+        each = self._table.rows[index]
+        since = each.since_release_s
+        sign = "T+" if since is not None and since >= 0 else "T-"
+        return row(
+            fit(_COLUMNS, width),
+            {
+                "time": (self.deck.time(each.at), Tone.DIM),
+                "since": (f"{sign}{clock_text(abs(since))}" if since is not None else "", Tone.DIM),
+                "lane": (LANE_NAMES[each.lane], Tone.HEAD),
+                "subject": (each.subject, Tone.PLAIN),
+                "text": (each.text, each.tone),
+                "detail": (each.detail or "", Tone.DIM),
+            },
+        )
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say what would be here."""
+        del width
+        if self.needle:
+            return ((("no event matches; esc clears the filter", Tone.DIM),),)
+        return ((("Nothing has happened yet: no deployment, no alarm, no check changed its status.", Tone.DIM),),)
+
+
+class LanesBar(Bar):
+    """One lane per kind of event over the last hour, or since just before the release if that is longer."""
+
+    DEFAULT_CSS = """
+    LanesBar { height: auto; padding: 1 1 0 1; }
+    """
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return a line per lane that has events, and the axis."""
+        deck = self.deck
+        now = deck.now()
+        table = timeline(deck.store, now)
+        first = max(table.first, now - timedelta(hours=1))
+        if table.started:
+            first = min(first, table.started - timedelta(minutes=2))
+        room = max(10, width - LABEL - 2)
+        rows = [each for each in table.rows if each.at >= first]
+        plain = deck.preferences.ascii
+        lines: list[Line] = []
+        for lane in LANES:
+            events = [each for each in rows if each.lane == lane]
+            if not events:
+                continue
+            cells: list[Piece] = [("-" if plain else "─", Tone.BAND)] * room
+            for each in reversed(events):
+                sign = "x" if each.tone is Tone.BAD else "o"
+                cells[slot_of(each.at, first, now, room)] = (sign if plain else "◆", each.tone)
+            lines.append(((pad(LANE_NAMES[lane], LABEL), Tone.DIM), *cells))
+        left, right = deck.time(first), f"now {deck.time(now)}"
+        gap = " " * max(1, room - len(left) - len(right))
+        lines.append(((" " * LABEL, Tone.PLAIN), (f"{left}{gap}{right}", Tone.DIM)))
+        return lines

@@ -1,0 +1,157 @@
+"""The trace table: one row per trace, what failed or was slow told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from prodwatch.store.store import Topic
+from prodwatch.text.units import format_ms
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Column, Line, fit, head, row
+from prodwatch.tui.paint.log import time_text
+from prodwatch.tui.widgets.log_panel import empty_source
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.freshness import freshness
+from prodwatch.views.release import version_label
+from prodwatch.views.states import State, Tone
+from prodwatch.views.traces import TraceRow, TraceSort, TraceTable, trace_table
+
+_STATES: dict[str, State] = {
+    "fault": State("✘", "x", "FAULT", Tone.BAD),
+    "error": State("✘", "x", "ERROR", Tone.WARN),
+    "throttle": State("!", "!", "THROT", Tone.WARN),
+    "slow": State("!", "!", "SLOW", Tone.WARN),
+    "open": State("…", "~", "OPEN", Tone.RUNNING),
+    "ok": State(" ", " ", "", Tone.DIM),
+}
+_COLUMNS = (
+    Column("time", "time", 8),
+    Column("state", "", 7, drop=9),
+    Column("method", "", 5, drop=6),
+    Column("path", "request", 12, grow=2),
+    Column("status", "code", 4, right=True, drop=3),
+    Column("took", "took", 8, right=True),
+    Column("version", "ver", 5, drop=4),
+    Column("cause", "why", 14, grow=4, drop=5),
+    Column("id", "trace", 35, drop=10),
+)
+_SORTS: tuple[TraceSort, ...] = ("newest", "worst", "slowest")
+STALE_AFTER_S = 120.0
+
+
+class TracePanel(Panel):
+    """Rows are trace ids. `only_odd` leaves out what is neither failed nor slow."""
+
+    TOPICS = (Topic.TRACES, Topic.SOURCES)
+    TITLE = "Traces"
+    HELP = (
+        "Traces of X-Ray. s changes the order: newest, worst, slowest. / filters by words, status:500, version:42, "
+        "is:fault, is:slow, and ! before any of them. Enter opens the waterfall."
+    )
+
+    def __init__(
+        self,
+        deck: Deck,
+        *,
+        only_odd: bool = False,
+        id: str | None = None,  # noqa: A002 -- Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        self.only_odd = only_odd
+        self.sort: TraceSort = "newest"
+        self.needle = ""
+        self._table = TraceTable(rows=(), faults=0, slow=0, total=0, shown_of=0)
+        self._places: dict[str, int] = {}
+        super().__init__(deck, id=id, classes=classes)
+
+    def sync(self) -> None:
+        """Take the table from the store."""
+        now = self.deck.now()
+        self._table = trace_table(self.deck.store, sort=self.sort, needle=self.needle, only_odd=self.only_odd)
+        self._places = {each.id: place for place, each in enumerate(self._table.rows)}
+        table = self._table
+        odd = f"{table.faults} {'fault' if table.faults == 1 else 'faults'} · {table.slow} slow of {table.total:,}"
+        shown = f" · {table.shown_of:,} shown" if self.needle else ""
+        name = f"Traces  {self.needle}" if self.needle else "Traces"
+        self.set_title(f"{name}  {odd}{shown}" if table.total else name)
+        fresh = freshness(self.deck.store, "traces", now, stale_after_s=STALE_AFTER_S)
+        dropped = self.deck.store.traces.dropped
+        order = "" if self.sort == "newest" else f"{self.sort} first"
+        parts = (order, fresh.text, f"{dropped:,} older let go" if dropped else "")
+        self.set_subtitle(" · ".join(part for part in parts if part))
+        self.set_class(fresh.stale, "-stale")
+        self.rows_changed()
+
+    @property
+    def filter_text(self) -> str:
+        """What is typed to see fewer."""
+        return self.needle
+
+    def try_filter(self, text: str) -> None:
+        """Show only what matches."""
+        self.needle = text
+        self.resync()
+
+    def match_note(self) -> str:
+        """Say how many match."""
+        return f"{self._table.shown_of:,} of {self._table.total:,}"
+
+    def cycle_sort(self) -> TraceSort:
+        """Go to the next order; return it."""
+        self.sort = _SORTS[(_SORTS.index(self.sort) + 1) % len(_SORTS)]
+        self.resync()
+        return self.sort
+
+    def row_count(self) -> int:
+        """Return how many traces are shown."""
+        return len(self._table.rows)
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the trace id."""
+        return self._table.rows[index].id
+
+    def index_of(self, key: Hashable) -> int | None:
+        """Return where the trace is now."""
+        return self._places.get(str(key))
+
+    def trace_at(self, key: Hashable) -> TraceRow | None:
+        """Return the row of a trace id."""
+        place = self._places.get(str(key))
+        return None if place is None else self._table.rows[place]
+
+    def head_lines(self, width: int) -> Sequence[Line]:
+        """Name the columns where there is room for it."""
+        if self.size.height < 8 or not self.row_count():
+            return ()
+        return (head(fit(_COLUMNS, width)),)
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one trace."""
+        each = self._table.rows[index]
+        state = _STATES[each.verdict]
+        tone = Tone.DIM if each.verdict in {"ok", "open"} else Tone.PLAIN
+        bad_code = each.status is not None and each.status >= 500
+        return row(
+            fit(_COLUMNS, width),
+            {
+                "time": (time_text(each.start_ms, self.deck.zone)[:8], Tone.DIM),
+                "state": (f"{self.deck.glyph(state)} {state.word}", state.tone),
+                "method": (each.method, Tone.DIM),
+                "path": (each.path or each.service, tone),
+                "status": (str(each.status or ""), Tone.BAD if bad_code else tone),
+                "took": (format_ms(each.duration_s * 1000), Tone.STRONG if each.verdict == "slow" else tone),
+                "version": (version_label(each.version) if each.version else "", Tone.OLD),
+                "cause": (each.cause, state.tone if each.verdict in {"fault", "error"} else Tone.PLAIN),
+                "id": (each.id, Tone.DIM),
+            },
+        )
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say why there is nothing, and what to do."""
+        del width
+        if self.needle and self._table.total:
+            return ((("no trace matches; esc clears the filter", Tone.DIM),),)
+        fresh = freshness(self.deck.store, "traces", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        if self.only_odd and self._table.total:
+            return (((f"none of {self._table.total:,} traces failed or was slow", Tone.DIM),),)
+        return empty_source(fresh, "No traces yet: switch on active tracing for the functions, or send a request.")

@@ -1,0 +1,65 @@
+"""Alarms, those that fire first, and error signatures, those that are new first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from prodwatch.model.signal import AlarmState
+from prodwatch.store.signatures import Signature
+from prodwatch.store.store import Store
+from prodwatch.views.release import main_release
+from prodwatch.views.states import State, Tone
+
+ALARM_STATES = {
+    "ALARM": State("✘", "x", "ALARM", Tone.BAD),
+    "INSUFFICIENT_DATA": State("?", "?", "NO DATA", Tone.UNKNOWN),
+    "OK": State("✔", "+", "OK", Tone.GOOD),
+}
+_ORDER = ("ALARM", "INSUFFICIENT_DATA", "OK")
+
+
+def alarm_rows(store: Store) -> tuple[AlarmState, ...]:
+    """Return alarms: firing, then without data, then quiet; those that gate before those that do not."""
+    return tuple(
+        sorted(store.release.alarms.values(), key=lambda alarm: (_ORDER.index(alarm.state), not alarm.gate, alarm.name))
+    )
+
+
+class SignatureRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One shape of error line."""
+
+    signature: Signature
+    new: bool
+    """First seen after the release began."""
+    on_new: int
+    """Lines written by the version under release."""
+
+
+class Signatures(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows in display order."""
+
+    rows: tuple[SignatureRow, ...]
+    new: int
+    since: datetime | None
+    """When the release began; None: nothing can be called new."""
+    version: str | None
+
+
+def signature_rows(store: Store) -> Signatures:
+    """Return error signatures: new since the release, then those of the new version, then by how recent."""
+    release = main_release(store.release.states.values())
+    since = release.started_at if release else None
+    since_ms = since.timestamp() * 1000 if since else None
+    version = release.version if release else None
+    rows = [
+        SignatureRow(
+            signature=each,
+            new=since_ms is not None and each.first_ms >= since_ms,
+            on_new=each.by_version.get(version, 0) if version else 0,
+        )
+        for each in store.signatures.signatures.values()
+    ]
+    rows.sort(key=lambda row: (not row.new, not row.on_new, -row.signature.last_ms))
+    return Signatures(rows=tuple(rows), new=sum(row.new for row in rows), since=since, version=version)

@@ -1,0 +1,104 @@
+"""How fresh and how complete a panel is, in words: loading, live, stale, throttled, denied, failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from prodwatch.model.signal import SourcePhase, SourceStatus
+from prodwatch.store.store import Store
+from prodwatch.text.units import format_age
+from prodwatch.views.states import SOURCE_STATES, State
+
+_WORST_FIRST = (
+    SourcePhase.EXPIRED,
+    SourcePhase.DENIED,
+    SourcePhase.FAILED,
+    SourcePhase.STOPPED,
+    SourcePhase.THROTTLED,
+    SourcePhase.BEHIND,
+    SourcePhase.STARTING,
+    SourcePhase.WAITING,
+    SourcePhase.IDLE,
+    SourcePhase.LIVE,
+)
+_BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
+
+
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
+    """One panel's sources, summed up by the one that is worst off."""
+
+    phase: SourcePhase | None
+    """None: nothing feeds this panel."""
+    state: State
+    text: str
+    """One line for the panel's edge."""
+    stale: bool
+    """What is shown speaks of the past."""
+    help: str | None
+    """What to do about it, None when all is well."""
+    affected: int
+    """How many sources are in this phase."""
+    total: int
+
+
+def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float = 30.0) -> Freshness:
+    """Return how `source` is doing; `logs` stands for `logs:<every group>` too."""
+    statuses = [each for name, each in store.sources.items() if name == source or name.startswith(f"{source}:")]
+    if not statuses:
+        state = SOURCE_STATES[SourcePhase.STARTING]
+        return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
+    worst = min(statuses, key=lambda each: _WORST_FIRST.index(each.phase))
+    affected = [each for each in statuses if each.phase is worst.phase]
+    fresh_at = min((each.fresh_at for each in statuses if each.fresh_at and each.phase not in _BROKEN), default=None)
+    age_s = (now - fresh_at).total_seconds() if fresh_at else None
+    stale = worst.phase in _BROKEN or (age_s is not None and age_s > stale_after_s)
+    parts = [_phase_text(worst, now, age_s, stale=stale)]
+    if len(affected) < len(statuses) and worst.phase in _WORST_FIRST[:6]:
+        parts[0] += f" ({len(affected)} of {len(statuses)})"
+    parts += _losses(statuses, store, source)
+    return Freshness(
+        phase=worst.phase,
+        state=SOURCE_STATES[worst.phase],
+        text=" · ".join(parts),
+        stale=stale,
+        help=_help(worst, now),
+        affected=len(affected),
+        total=len(statuses),
+    )
+
+
+def _phase_text(status: SourceStatus, now: datetime, age_s: float | None, *, stale: bool) -> str:
+    word = SOURCE_STATES[status.phase].word
+    if status.phase in (SourcePhase.LIVE, SourcePhase.IDLE) and age_s is not None:
+        fine = f"{age_s:.1f} s" if age_s < 10 else format_age(age_s)
+        return f"stale, last read {format_age(age_s)} ago" if stale else f"fresh {fine}"
+    if status.phase is SourcePhase.DENIED:
+        return f"not allowed{f': needs {status.action}' if status.action else ''}"
+    if status.retry_at is not None:
+        return f"{word}, next try in {format_age((status.retry_at - now).total_seconds())}"
+    if status.phase is SourcePhase.BEHIND and age_s is not None:
+        return f"behind by {format_age(age_s)}"
+    return word
+
+
+def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list[str]:
+    late = sum(each.late for each in statuses)
+    sampled = sum(each.sampled for each in statuses)
+    dropped = sum(each.dropped for each in statuses) + sum(
+        count for name, count in store.queue_drops.items() if name == source or name.startswith(f"{source}:")
+    )
+    return [
+        f"{count} {word}" for count, word in ((late, "late"), (sampled, "sampled away"), (dropped, "dropped")) if count
+    ]
+
+
+def _help(status: SourceStatus, now: datetime) -> str | None:
+    if status.phase in (SourcePhase.LIVE, SourcePhase.IDLE, SourcePhase.STARTING):
+        return None
+    if status.phase is SourcePhase.DENIED and status.action:
+        return f"{status.message or 'AWS refused'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
+    again = f" Next try in {format_age((status.retry_at - now).total_seconds())}." if status.retry_at else ""
+    return f"{status.message or SOURCE_STATES[status.phase].word}.{again}" if status.message or again else None

@@ -1,0 +1,124 @@
+"""What people type to see fewer lines: words, /regexes/, field:value, and ! before any of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from prodwatch.model.signal import Level, LogRecord
+
+Test = Callable[[LogRecord], bool]
+
+_TERM = re.compile(r'!?(?:/(?:[^/\\]|\\.)*/|[A-Za-z_][\w.@-]*:"[^"]*"|"[^"]*"|\S+)')
+_FIELD = re.compile(r'([A-Za-z_][\w.@-]*):(?!//)"?([^"]+)"?')
+_SEVERITY = (Level.TRACE, Level.DEBUG, Level.INFO, Level.WARN, Level.ERROR, Level.FATAL)
+_LEVEL_NAMES = {"warning": Level.WARN, "critical": Level.FATAL, "err": Level.ERROR, "information": Level.INFO}
+_OWN_FIELDS: dict[str, Callable[[LogRecord], str | None]] = {
+    "group": lambda record: record.group,
+    "stream": lambda record: record.stream,
+    "version": lambda record: record.version,
+    "request": lambda record: record.request_id,
+    "trace": lambda record: record.trace_id,
+    "kind": lambda record: record.kind,
+}
+
+
+class FilterError(ValueError):
+    """The filter cannot be understood; the text says why in one sentence."""
+
+
+class LogFilter(msgspec.Struct, frozen=True):
+    """A filter and the text it was made of; an empty one lets everything through."""
+
+    text: str
+    tests: tuple[Test, ...] = ()
+
+    def matches(self, record: LogRecord) -> bool:
+        """Tell whether every term agrees."""
+        return all(test(record) for test in self.tests)
+
+
+EVERYTHING = LogFilter("")
+
+
+def parse_filter(text: str) -> LogFilter:
+    """Return the filter `text` asks for; FilterError for a broken regex or an unknown level."""
+    terms = _TERM.findall(text)
+    return LogFilter(text.strip(), tuple(_term(term) for term in terms)) if terms else EVERYTHING
+
+
+def _term(term: str) -> Test:
+    if len(term) > 1 and term.startswith("!"):
+        inner = _term(term[1:])
+        return lambda record: not inner(record)
+    if len(term) > 2 and term.startswith("/") and term.endswith("/"):
+        return _regex(term[1:-1])
+    field = _FIELD.fullmatch(term)
+    if field:
+        return _field(field[1], field[2], term)
+    return _word(term.strip('"'))
+
+
+def _word(word: str) -> Test:
+    wanted = word.casefold()
+
+    def test(record: LogRecord) -> bool:
+        return (
+            wanted in record.message.casefold()
+            or word in {record.request_id, record.trace_id}
+            or wanted in record.group.casefold()
+        )
+
+    return test
+
+
+def _regex(source: str) -> Test:
+    try:
+        pattern = re.compile(source, re.IGNORECASE)
+    except re.error as error:
+        raise FilterError(f"/{source}/ is not a regular expression: {error}") from None
+    return lambda record: pattern.search(record.message) is not None
+
+
+def _field(name: str, value: str, term: str) -> Test:
+    if name == "level":
+        return _level(value)
+    wanted = value.casefold()
+    own = _OWN_FIELDS.get(name)
+    if own is not None:
+        return lambda record: wanted in (own(record) or "").casefold()
+    whole = term.casefold()
+
+    def test(record: LogRecord) -> bool:
+        found = _lookup(record.fields, name) if record.fields else None
+        # A text such as `KeyError:x` looks like a field: it is also searched for as written.
+        return (found is not None and wanted in str(found).casefold()) or whole in record.message.casefold()
+
+    return test
+
+
+def _level(value: str) -> Test:
+    name = value.rstrip("+").casefold()
+    known = {level.value.casefold(): level for level in Level} | _LEVEL_NAMES
+    if name not in known:
+        raise FilterError(f'there is no level "{name}"; levels are {", ".join(sorted(known))}')
+    level = known[name]
+    if value.endswith("+") and level in _SEVERITY:
+        wanted = frozenset(_SEVERITY[_SEVERITY.index(level) :])
+        return lambda record: record.level in wanted
+    return lambda record: record.level is level or record.level == level
+
+
+def _lookup(fields: dict[str, Any], path: str) -> Any:
+    """Return `a.b` of nested objects, None when it is not there; a key with dots in it wins."""
+    if path in fields:
+        return fields[path]
+    value: Any = fields
+    for part in path.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value

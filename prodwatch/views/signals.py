@@ -1,0 +1,142 @@
+"""The metrics that tell two versions apart, side by side, on one axis with the release marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, ReleaseState
+from prodwatch.store.store import Store
+from prodwatch.views.release import main_release
+
+SLOTS = 60
+"""Minutes on the axis."""
+
+
+class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric; series of the same name and unit that speak for different versions share a row."""
+
+    label: str
+    unit: str | None
+    old: float | None
+    """Latest settled value of the previous version, or of a series that speaks for no version."""
+    new: float | None
+    """Latest settled value of the version under release."""
+    change: float | None
+    """new / old - 1; None without both, or when old is 0."""
+    old_points: tuple[float | None, ...]
+    """One per slot, oldest first; None where nothing was measured."""
+    new_points: tuple[float | None, ...]
+    keys: tuple[MetricKey, ...]
+
+
+class Signals(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows on one axis."""
+
+    rows: tuple[SignalRow, ...]
+    start_s: int
+    """Start of the first slot, epoch seconds."""
+    slot_s: int
+    slots: int
+    mark: int | None
+    """Slot in which the release began, None when outside the axis."""
+    old_version: str | None
+    new_version: str | None
+    settled_s: int | None
+    """End of the newest settled period, epoch seconds."""
+
+
+def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60) -> Signals:
+    """Return the table for the last `slots` periods of `slot_s` seconds."""
+    release = main_release(store.release.states.values())
+    newest = int(now.timestamp()) // slot_s * slot_s
+    start = newest - slot_s * (slots - 1)
+    grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
+    for series in store.metrics.series.values():
+        grouped.setdefault((label_of(series.key), series.unit), []).append(series)
+    new_version = release.version if release else None
+    axis = _Axis(start, slots, slot_s)
+    rows = tuple(_row(label, unit, group, release, axis) for (label, unit), group in grouped.items())
+    return Signals(
+        rows=rows,
+        start_s=start,
+        slot_s=slot_s,
+        slots=slots,
+        mark=_mark(release, start, slots, slot_s),
+        old_version=release.previous if release else None,
+        new_version=new_version,
+        settled_s=_settled(store.metrics.series.values()),
+    )
+
+
+def label_of(key: MetricKey) -> str:
+    """Return what people call the series."""
+    return key.label or f"{key.metric} {key.stat}"
+
+
+class _Axis(NamedTuple):
+    start_s: int
+    slots: int
+    slot_s: int
+
+
+def _row(
+    label: str, unit: str | None, group: Sequence[MetricSeries], release: ReleaseState | None, axis: _Axis
+) -> SignalRow:
+    new_version = release.version if release else None
+    fresh = [each for each in group if new_version is not None and each.key.version == new_version]
+    # Versions older than the previous one have no say in the comparison.
+    previous = {None, release.previous} if release and release.previous else None
+    known = [each for each in group if each not in fresh and (previous is None or each.key.version in previous)]
+    old, new = latest(known), latest(fresh)
+    return SignalRow(
+        label=label,
+        unit=unit,
+        old=old,
+        new=new,
+        change=new / old - 1 if old and new is not None else None,
+        old_points=on_axis(known, *axis),
+        new_points=on_axis(fresh, *axis),
+        keys=tuple(each.key for each in group),
+    )
+
+
+def latest(group: Iterable[MetricSeries]) -> float | None:
+    """Return the newest settled value, else the newest at all; of several series the one that spoke last."""
+    points = [point for series in group for point in series.points[-4:]]
+    settled = [point for point in points if point.settled]
+    return max(settled or points, key=_when).value if points else None
+
+
+def on_axis(group: Iterable[MetricSeries], start: int, slots: int, slot_s: int) -> tuple[float | None, ...]:
+    """Return one value per slot; several points in a slot give their mean."""
+    sums = [0.0] * slots
+    counts = [0] * slots
+    for series in group:
+        for point in series.points:
+            slot = (point.timestamp_s - start) // slot_s
+            if 0 <= slot < slots:
+                sums[slot] += point.value
+                counts[slot] += 1
+    return tuple(total / count if count else None for total, count in zip(sums, counts, strict=True))
+
+
+def _when(point: MetricPoint) -> int:
+    return point.timestamp_s
+
+
+def _mark(release: ReleaseState | None, start: int, slots: int, slot_s: int) -> int | None:
+    if release is None or release.started_at is None:
+        return None
+    slot = (int(release.started_at.timestamp()) - start) // slot_s
+    return slot if 0 <= slot < slots else None
+
+
+def _settled(all_series: Iterable[MetricSeries]) -> int | None:
+    ends = [
+        point.timestamp_s + series.period_s for series in all_series for point in series.points[-4:] if point.settled
+    ]
+    return max(ends, default=None)

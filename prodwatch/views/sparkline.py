@@ -1,0 +1,40 @@
+"""Numbers as heights: scaling that never leaves its range and keeps gaps as gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LEVELS = 8
+
+
+def heights(
+    values: Sequence[float | None], *, low: float | None = None, high: float | None = None, levels: int = LEVELS
+) -> tuple[int | None, ...]:
+    """Return each value as a level from 0 to `levels` - 1; None stays None.
+
+    Without `low` the scale begins at the smallest value or at zero, whichever is lower; all equal: the lowest level.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return (None,) * len(values)
+    bottom = min(0.0, *known) if low is None else low
+    top = max(known) if high is None else high
+    if top <= bottom:
+        return tuple(None if value is None else 0 for value in values)
+    scale = (levels - 1) / (top - bottom)
+    return tuple(
+        None if value is None else min(levels - 1, max(0, round((value - bottom) * scale))) for value in values
+    )
+
+
+def squeeze(values: Sequence[float | None], slots: int) -> tuple[float | None, ...]:
+    """Return at most `slots` values: neighbours share a slot, the highest of them speaks."""
+    if len(values) <= slots or slots < 1:
+        return tuple(values)
+    out: list[float | None] = []
+    for slot in range(slots):
+        part = [
+            each for each in values[slot * len(values) // slots : (slot + 1) * len(values) // slots] if each is not None
+        ]
+        out.append(max(part) if part else None)
+    return tuple(out)

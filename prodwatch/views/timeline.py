@@ -1,0 +1,104 @@
+"""Everything that happened on one axis: deployment, traffic, alarms, checks, verdicts, notes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from prodwatch.model.signal import ReleaseEvent
+from prodwatch.store.store import Store
+from prodwatch.views.release import main_release, version_label
+from prodwatch.views.states import Tone
+
+LANES = ("codedeploy", "cloudformation", "lambda", "alarm", "check", "verdict", "mark")
+LANE_NAMES = {
+    "codedeploy": "deploy",
+    "cloudformation": "stack",
+    "lambda": "traffic",
+    "alarm": "alarms",
+    "check": "checks",
+    "verdict": "verdict",
+    "mark": "notes",
+}
+_BAD = frozenset(("ALARM", "fail", "error", "Failed", "Stopped", "failed", "rolled back"))
+_GOOD = frozenset(("OK", "pass", "Succeeded", "succeeded"))
+
+
+class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One event."""
+
+    number: int
+    """Its number in the store: what selection holds on to."""
+    at: datetime
+    since_release_s: float | None
+    lane: str
+    subject: str
+    text: str
+    tone: Tone
+    detail: str | None
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Events newest first, and the span they take."""
+
+    rows: tuple[TimelineRow, ...]
+    first: datetime
+    last: datetime
+    started: datetime | None
+    """When the main release began."""
+
+
+def timeline(store: Store, now: datetime, *, needle: str = "") -> Timeline:
+    """Return every event kept that matches `needle`."""
+    release = main_release(store.release.states.values())
+    started = release.started_at if release else None
+    ring = store.release.events
+    numbered = [(ring.head + index, event) for index, event in enumerate(ring)]
+    rows = [_row(number, event, started) for number, event in numbered]
+    wanted = needle.casefold()
+    if wanted:
+        rows = [row for row in rows if wanted in f"{row.lane} {row.subject} {row.text} {row.detail or ''}".casefold()]
+    rows.sort(key=lambda row: (row.at, row.number), reverse=True)
+    first = rows[-1].at if rows else now - timedelta(minutes=10)
+    return Timeline(rows=tuple(rows), first=min(first, now - timedelta(minutes=1)), last=now, started=started)
+
+
+def _row(number: int, event: ReleaseEvent, started: datetime | None) -> TimelineRow:
+    return TimelineRow(
+        number=number,
+        at=event.at,
+        since_release_s=(event.at - started).total_seconds() if started else None,
+        lane=event.source,
+        subject=event.subject,
+        text=describe(event),
+        tone=_tone(event),
+        detail=event.detail,
+    )
+
+
+def describe(event: ReleaseEvent) -> str:
+    """Return what happened, without the subject."""
+    if event.source == "mark":
+        return event.to or event.detail or ""
+    if event.what == "weights":
+        share = f" {event.weight * 100:.0f} %" if event.weight is not None else ""
+        return f"{version_label(event.from_)} → {version_label(event.to)}{share}"
+    change = " → ".join(part for part in (event.from_, event.to) if part)
+    return change if event.what in {"status", "state"} else f"{event.what} {change}".strip()
+
+
+def _tone(event: ReleaseEvent) -> Tone:
+    if event.source == "mark":
+        return Tone.ACCENT
+    if event.to in _BAD:
+        return Tone.BAD
+    return Tone.GOOD if event.to in _GOOD else Tone.PLAIN
+
+
+def slot_of(at: datetime, first: datetime, last: datetime, slots: int) -> int:
+    """Return the cell of `slots` in which a moment falls; outside moments fall on the edge."""
+    total = (last - first).total_seconds()
+    if total <= 0:
+        return 0
+    return min(slots - 1, max(0, int((at - first).total_seconds() / total * slots)))

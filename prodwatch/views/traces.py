@@ -1,0 +1,121 @@
+"""The trace table: faults and slow ones first, each with what it broke on or waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from prodwatch.model.signal import TraceSummary
+from prodwatch.store.store import Store
+
+TraceSort = Literal["newest", "worst", "slowest"]
+SLOW_S = 1.0
+"""A trace is called slow above this; the table says so."""
+
+
+class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One trace as the table shows it."""
+
+    id: str
+    at: datetime | None
+    start_ms: int
+    method: str
+    path: str
+    status: int | None
+    duration_s: float
+    service: str
+    version: str | None
+    verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"]
+    cause: str
+    """Why it failed, or what it waited for."""
+
+
+class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows in display order and how many there are of each kind."""
+
+    rows: tuple[TraceRow, ...]
+    faults: int
+    slow: int
+    total: int
+    """Traces known, those filtered out included."""
+    shown_of: int
+    """Traces that match the filter."""
+
+
+def trace_table(
+    store: Store, *, sort: TraceSort = "newest", needle: str = "", limit: int | None = None, only_odd: bool = False
+) -> TraceTable:
+    """Return the table; `only_odd` leaves out what is neither failed nor slow."""
+    everything = [_row(each) for each in store.traces.summaries.values()]
+    rows = [row for row in everything if _matches(row, needle) and (not only_odd or row.verdict not in ("ok", "open"))]
+    ordered = _sorted(rows, sort)
+    return TraceTable(
+        rows=tuple(ordered[:limit] if limit is not None else ordered),
+        faults=sum(row.verdict in ("fault", "error") for row in everything),
+        slow=sum(row.verdict == "slow" for row in everything),
+        total=len(everything),
+        shown_of=len(rows),
+    )
+
+
+def _row(each: TraceSummary) -> TraceRow:
+    if each.fault:
+        verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"] = "fault"
+    elif each.throttle:
+        verdict = "throttle"
+    elif each.error:
+        verdict = "error"
+    elif each.duration_s > SLOW_S:
+        verdict = "slow"
+    else:
+        verdict = "open" if each.partial else "ok"
+    return TraceRow(
+        id=each.id,
+        at=None,
+        start_ms=each.start_ms,
+        method=each.method or "",
+        path=_path(each.url),
+        status=each.status,
+        duration_s=each.duration_s,
+        service=each.service or "",
+        version=each.version,
+        verdict=verdict,
+        cause=each.root_cause or (each.slowest or "" if verdict == "slow" else ""),
+    )
+
+
+def _path(url: str | None) -> str:
+    if not url:
+        return ""
+    try:
+        return urlsplit(url).path or "/"
+    except ValueError:
+        return url
+
+
+def _matches(row: TraceRow, needle: str) -> bool:
+    return all(_term(row, term) for term in needle.casefold().split())
+
+
+def _term(row: TraceRow, term: str) -> bool:
+    if term.startswith("!") and len(term) > 1:
+        return not _term(row, term[1:])
+    name, colon, value = term.partition(":")
+    if colon and value and name in {"status", "version", "service", "method", "is"}:
+        found = row.verdict if name == "is" else getattr(row, name)
+        return str(found if found is not None else "").casefold().startswith(value)
+    text = f"{row.id} {row.method} {row.path} {row.service} {row.cause} {row.verdict}".casefold()
+    return term in text
+
+
+def _sorted(rows: Iterable[TraceRow], sort: TraceSort) -> list[TraceRow]:
+    if sort == "slowest":
+        return sorted(rows, key=lambda row: -row.duration_s)
+    if sort == "worst":
+        order = ("fault", "throttle", "error", "slow", "open", "ok")
+        return sorted(rows, key=lambda row: (order.index(row.verdict), -row.start_ms))
+    return sorted(rows, key=lambda row: -row.start_ms)
