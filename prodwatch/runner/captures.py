@@ -1,0 +1,51 @@
+"""Values taken from an answer for later steps; what is secret is masked from then on, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prodwatch.assertions.show import to_json
+from prodwatch.runner.compiled import Captured
+from prodwatch.runner.expectations import MISSING, Court
+from prodwatch.runner.outgoing import Outgoing, leaves
+from prodwatch.text.redact import MASK, MIN_LENGTH
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was taken from one answer."""
+
+    raw: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)
+    """As a result may show it."""
+    missing: list[str] = field(default_factory=list)
+    """One sentence per capture whose path leads nowhere."""
+    unmaskable: list[str] = field(default_factory=list)
+    """One sentence per secret that is too short to be kept secret."""
+
+
+def take(
+    captures: Iterable[Captured], document: Mapping[str, Any], court: Court, out: Outgoing, *, all_secret: bool
+) -> Taken:
+    """Read every capture from `document`; secrets are learned by `out` before anything is shown."""
+    taken = Taken()
+    for capture in captures:
+        value = capture.path.read(document, holes=[court.values[hole] for hole in capture.path.holes], now=court.now)
+        if value is MISSING:
+            taken.missing.append(f"nothing to capture as {capture.name}: `{capture.path}` is not in the answer")
+            continue
+        taken.raw[capture.name] = value
+        if capture.secret or all_secret:
+            texts = list(leaves(to_json(value)))
+            out.learn(texts)
+            if capture.secret and any(0 < len(text) < MIN_LENGTH for text in texts):
+                taken.unmaskable.append(
+                    f"the secret captured as {capture.name} has under {MIN_LENGTH} characters and could not be masked"
+                )
+            taken.shown[capture.name] = MASK
+        else:
+            taken.shown[capture.name] = to_json(value)
+    taken.shown = {name: out.value(value) for name, value in taken.shown.items()}
+    return taken

@@ -1,0 +1,237 @@
+"""A check made ready to run: everything that can be read, parsed and decided once is, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.model.check import CheckDefinition, StepDefinition
+from prodwatch.model.environment import Environment
+from prodwatch.model.spec import ProbeSpec
+from prodwatch.runner.attempt import Plan
+from prodwatch.runner.expectations import Expectation, Path, compile_assertions, parse_path
+from prodwatch.runner.scopes import dotted_reference, references_in
+from prodwatch.settings.template import Reference, has_references
+
+COMPOSITES = frozenset({"all", "any", "none"})
+FIXED = frozenset({"pass", "fail", "skip"})
+CLEANUP_BUDGET_S = 15.0
+"""Least time a cleanup step has for itself."""
+RETRIES = 1
+"""Quick repeats of a request that never got an answer, unless `retry` says otherwise."""
+
+Specs = Callable[[str], ProbeSpec | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """One capture, ready to be taken."""
+
+    name: str
+    path: Path
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledStep:
+    """One step, ready to run."""
+
+    definition: StepDefinition
+    name: str
+    type: str
+    spec: ProbeSpec | None
+    static: bool
+    """No `${…}` in its keys: they go out as written."""
+    holes: tuple[str, ...]
+    """Every `${…}` of its assertions and captures, as written."""
+    references: frozenset[Reference]
+    """Everything it needs filled, in keys, assertions and `for_each`, through `vars` too."""
+    judged: tuple[Expectation, ...]
+    """`expect`, with what the type expects by itself."""
+    warn: tuple[Expectation, ...]
+    until: tuple[Expectation, ...]
+    stop_when: tuple[Expectation, ...]
+    repeat_when: tuple[Expectation, ...]
+    mentions: frozenset[str]
+    """Leading fields the assertions speak of."""
+    captures: tuple[Captured, ...]
+    attest: Path | None
+    plan: Plan
+    mutates: bool
+    budget_s: float
+    """As a cleanup: how long it may take in all."""
+
+    @property
+    def service(self) -> str | None:
+        """Return the AWS service it calls, None for none, `*` when a key names it."""
+        return self.spec.service if self.spec else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledCheck:
+    """One check, ready to run."""
+
+    definition: CheckDefinition
+    variables: Mapping[str, Any]
+    """The environment's `vars` under the check's own."""
+    volatile: frozenset[str]
+    """Variables whose value changes while the check runs."""
+    requires: tuple[Reference, ...]
+    steps: tuple[CompiledStep, ...]
+    cleanup: tuple[CompiledStep, ...]
+    expect: tuple[Expectation, ...]
+    """Of a flow or composite as a whole."""
+    warn: tuple[Expectation, ...]
+    references: frozenset[Reference]
+    """Of everything in it."""
+    cleanup_references: frozenset[Reference]
+    is_flow: bool
+    timeout_s: float | None
+    """Of the whole flow."""
+
+
+class Compiler:
+    """Makes checks ready for one environment; each check once."""
+
+    def __init__(self, environment: Environment, specs: Specs) -> None:
+        self._environment = environment
+        self._specs = specs
+        self._attest = parse_path(environment.release.attest) if environment.release.attest else None
+        self._done: dict[str, CompiledCheck] = {}
+
+    def compile(self, definition: CheckDefinition) -> CompiledCheck:
+        """Return the check ready to run; raises what the parsers raise for a text settings would have refused."""
+        done = self._done.get(definition.id)
+        if done is None or done.definition is not definition:
+            done = self._done[definition.id] = self._compile(definition)
+        return done
+
+    def _compile(self, definition: CheckDefinition) -> CompiledCheck:
+        variables = {**self._environment.vars, **definition.vars} if definition.vars else self._environment.vars
+        steps: tuple[CompiledStep, ...] = ()
+        if definition.type not in COMPOSITES | FIXED:
+            steps = tuple(self._step(step, definition, variables) for step in definition.steps)
+        cleanup = tuple(self._step(step, definition, variables, cleanup=True) for step in definition.cleanup)
+        expect = compile_assertions(definition.expect, "expect")
+        warn = compile_assertions(definition.warn, "warn")
+        references = _union(step.references for step in (*steps, *cleanup))
+        own = [*(hole for each in (*expect, *warn) for hole in each.holes), *definition.links.values()]
+        if own or definition.requires:
+            references |= references_in(own, variables) | set(map(dotted_reference, definition.requires))
+        spec = self._specs(definition.type) if definition.type == "flow" else None
+        return CompiledCheck(
+            definition=definition,
+            variables=variables,
+            volatile=_volatile(variables) if definition.type == "flow" else frozenset(),
+            requires=tuple(map(dotted_reference, definition.requires)),
+            steps=steps,
+            cleanup=cleanup,
+            expect=expect,
+            warn=warn,
+            references=references,
+            cleanup_references=_union(step.references for step in cleanup),
+            is_flow=definition.type == "flow",
+            timeout_s=definition.timeout_s if definition.timeout_s is not None else spec.timeout_s if spec else None,
+        )
+
+    def _step(
+        self, step: StepDefinition, check: CheckDefinition, variables: Mapping[str, Any], *, cleanup: bool = False
+    ) -> CompiledStep:
+        spec = self._specs(step.type)
+        expect = compile_assertions(step.expect, "expect")
+        warn = compile_assertions(step.warn, "warn")
+        poll = step.poll
+        until = compile_assertions(poll.until, "until") if poll else ()
+        stop_when = compile_assertions(poll.stop_when, "until") if poll else ()
+        mentions = frozenset().union(*(each.fields for each in (*expect, *until)))
+        if spec is not None and spec.implicit_expect:
+            implied = compile_assertions(spec.implicit_expect, "implicit")
+            expect = (*expect, *(each for each in implied if not each.fields & mentions))
+        repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
+        assertions = (*expect, *warn, *until, *stop_when, *repeat_when)
+        static = not _has_holes(step.params)
+        captures = tuple(
+            Captured(name=name, path=parse_path(each.path), secret=each.secret) for name, each in step.capture.items()
+        )
+        attest = None if cleanup else self._attestation(step)
+        speaking: list[Expectation | Path] = [*assertions, *(each.path for each in captures)]
+        if attest is not None:
+            speaking.append(attest)
+        holes = tuple(dict.fromkeys(hole for each in speaking for hole in each.holes))
+        references: frozenset[Reference] = frozenset()
+        if not static or holes or step.for_each:
+            references = references_in([step.params, holes, step.for_each], variables)
+        mutates = self._mutates(step, check, spec)
+        plan = self._plan(step, check, spec, mutates=mutates)
+        return CompiledStep(
+            definition=step,
+            name=step.name,
+            type=step.type,
+            spec=spec,
+            static=static,
+            holes=holes,
+            references=references,
+            judged=expect,
+            warn=warn,
+            until=until,
+            stop_when=stop_when,
+            repeat_when=repeat_when,
+            mentions=mentions,
+            captures=captures,
+            attest=attest,
+            plan=plan,
+            mutates=mutates,
+            budget_s=max(CLEANUP_BUDGET_S, plan.timeout_s + (poll.within_s if poll else 0.0) + (step.hold_s or 0.0)),
+        )
+
+    def _attestation(self, step: StepDefinition) -> Path | None:
+        if step.attest is not None:
+            return parse_path(step.attest) if step.attest else None
+        return self._attest if step.type == "http" else None
+
+    @staticmethod
+    def _mutates(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | None) -> bool:
+        if step.mutates is not None:
+            return step.mutates
+        return check.mutates and spec is not None and spec.mutation(step.params) is not None
+
+    @staticmethod
+    def _plan(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | None, *, mutates: bool) -> Plan:
+        timeout_s = step.timeout_s
+        if timeout_s is None:
+            timeout_s = spec.timeout_s if spec else 5.0
+            if spec and spec.smoke_timeout_s is not None and check.kind == "smoke":
+                timeout_s = spec.smoke_timeout_s
+        retries = step.retry.times if step.retry else RETRIES
+        return Plan(
+            timeout_s=timeout_s,
+            # Sent once and only once, unless its author says that twice is the same as once.
+            retries=0 if mutates and not step.idempotent else retries,
+            retry_delay_s=step.retry.delay_s if step.retry else 0.2,
+            retry_timeouts=step.retry is not None,
+            poll=step.poll,
+            hold_s=step.hold_s,
+            hold_every_s=step.hold_every_s or (step.poll.every_s if step.poll else 1.0),
+        )
+
+
+def _union(sets: Any) -> frozenset[Reference]:
+    return frozenset().union(*sets)
+
+
+def _has_holes(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_holes(key) or _has_holes(each) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return any(map(_has_holes, value))
+    return has_references(value)
+
+
+def _volatile(variables: Mapping[str, Any]) -> frozenset[str]:
+    changing = {"captured", "steps", "each"}
+    return frozenset(
+        name
+        for name, value in variables.items()
+        if any(reference.scope in changing for reference in references_in(value, variables))
+    )

@@ -1,0 +1,177 @@
+"""One execution of one check while it runs: its names, its time, what it has done so far and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from prodwatch.model.result import StepResult
+from prodwatch.runner.compiled import CompiledCheck, CompiledStep
+from prodwatch.runner.journal import (
+    CleanedEntry,
+    ClosedEntry,
+    ExecutionEntry,
+    JournalError,
+    MutationEntry,
+    ValuesEntry,
+    journalable,
+)
+from prodwatch.runner.outgoing import Outgoing
+from prodwatch.runner.scopes import NOTHING, Scope
+from prodwatch.runner.tools import Tools
+from prodwatch.settings.template import Reference, UnresolvedError
+
+# Names that stay what they were when the check ran; all others are looked up again by a later cleanup.
+_FLEETING = frozenset({"now", "each"})
+
+
+class Execution:
+    """What the steps of one execution share."""
+
+    __slots__ = (
+        "_number",
+        "_on_begin",
+        "_written",
+        "begun",
+        "cleanup_results",
+        "compiled",
+        "deadline_s",
+        "out",
+        "scope",
+        "started_at",
+        "started_s",
+        "step_results",
+        "tools",
+    )
+
+    def __init__(
+        self, tools: Tools, compiled: CompiledCheck, on_begin: Callable[[datetime], None], scope: Scope | None = None
+    ) -> None:
+        """Prepare; `on_begin` is told when the first request leaves."""
+        definition = compiled.definition
+        self.tools = tools
+        self.compiled = compiled
+        self.scope = scope or Scope(
+            tools.inputs,
+            variables=compiled.variables,
+            volatile=compiled.volatile,
+            matrix=definition.matrix,
+            run_id=tools.run_id,
+            uid=tools.fresh_uid(),
+            trace_id=tools.fresh_trace_id(),
+            clock=tools.clock,
+        )
+        self.out = Outgoing(tools.redactor)
+        self.deadline_s: float | None = None
+        """When the flow, or the cleanup step that is running, must be over, on the monotonic clock.
+
+        None while nothing has begun, and for plain checks, which their own timeouts bound.
+        """
+        self.begun = False
+        self.started_at: datetime | None = None
+        self.started_s = 0.0
+        self.step_results: list[StepResult] = []
+        self.cleanup_results: list[StepResult] = []
+        self._on_begin = on_begin
+        self._number: int | None = None
+        self._written: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """Note that the first request leaves now: from here on the flow's time runs."""
+        if self.begun:
+            return
+        self.begun = True
+        self.started_at = self.tools.clock.now()
+        self.started_s = self.tools.clock.monotonic_s()
+        if self.compiled.is_flow and self.compiled.timeout_s is not None:
+            self.deadline_s = self.started_s + self.compiled.timeout_s
+        self._on_begin(self.started_at)
+
+    def left_s(self) -> float:
+        """Return how much of its time is left; infinite when nothing bounds it."""
+        return float("inf") if self.deadline_s is None else self.deadline_s - self.tools.clock.monotonic_s()
+
+    @property
+    def mutated(self) -> bool:
+        """Whether something was journalled, and so may have been changed."""
+        return self._number is not None
+
+    @property
+    def number(self) -> int | None:
+        """Number of this execution in the journal, None when it changed nothing."""
+        return self._number
+
+    async def record(self, step: CompiledStep, params: Mapping[str, Any]) -> None:
+        """Write down what is about to be changed; JournalError when that is impossible."""
+        entries: list[ExecutionEntry | MutationEntry | ValuesEntry] = []
+        now = self.tools.clock.now()
+        number = self._number
+        if number is None:
+            number = self.tools.journal.next_execution()
+            entries.append(
+                ExecutionEntry(
+                    execution=number,
+                    check=self.compiled.definition.id,
+                    uid=self.scope.uid,
+                    trace_id=self.scope.trace_id,
+                    started_at=self.started_at or now,
+                )
+            )
+        values = self._new_values()
+        if values:
+            entries.append(ValuesEntry(execution=number, values=values))
+        details = self.out.value(dict(params))
+        entries.append(MutationEntry(execution=number, step=step.name, what=step.type, at=now, details=details))
+        await self.tools.journal.append(*entries)
+        self._number = number
+        self._written.update(values)
+
+    async def remember(self) -> None:
+        """Write down what the cleanup needs and this execution has learned since."""
+        if self._number is None:
+            return
+        values = self._new_values()
+        if not values:
+            return
+        try:
+            await self.tools.journal.append(ValuesEntry(execution=self._number, values=values))
+        except JournalError as error:
+            # The change itself is written down; only a cleanup after a crash would miss what was learned since.
+            self.tools.notice("journal", str(error))
+        else:
+            self._written.update(values)
+
+    async def close(self, cleaned: Iterable[int], *, done: bool) -> None:
+        """Write down which cleanup steps are done, and whether nothing is left."""
+        if self._number is None:
+            return
+        entries: list[CleanedEntry | ClosedEntry] = [
+            CleanedEntry(execution=self._number, index=index) for index in cleaned
+        ]
+        if done:
+            entries.append(ClosedEntry(execution=self._number))
+        try:
+            await self.tools.journal.append(*entries)
+        except JournalError as error:
+            self.tools.notice("journal", str(error))
+
+    def _new_values(self) -> dict[str, Any]:
+        """Return what cleanup references stand for by now and is not written yet; secrets never."""
+        found: dict[str, Any] = {}
+        for reference in self.compiled.cleanup_references:
+            dotted = reference.dotted
+            if reference.scope in _FLEETING or reference.scope == "secret":
+                continue
+            value = self._value(reference)
+            if value is NOTHING or self._written.get(dotted, NOTHING) == value or not journalable(value):
+                continue
+            if not self.out.holds_secret(value):
+                found[dotted] = value
+        return found
+
+    def _value(self, reference: Reference) -> Any:
+        try:
+            return self.scope.lookup(reference)
+        except UnresolvedError:
+            return NOTHING

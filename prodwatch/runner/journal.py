@@ -1,0 +1,298 @@
+"""What a run changed, on disk before it is sent, so that a killed run can be cleaned up; references, never secrets.
+
+One file per run, one JSON object per line, mode 0600, each line on the disk before `append` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from prodwatch.errors import ConfigurationError, ProdwatchError
+
+SUFFIX = ".journal"
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class JournalError(ProdwatchError):
+    """A mutation could not be written down, so it must not be sent."""
+
+
+class RunEntry(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
+    """First line: which run this is."""
+
+    run_id: str
+    environment: str
+    root: str
+    started_at: datetime
+    host: str
+    pid: int
+
+
+class ExecutionEntry(msgspec.Struct, frozen=True, kw_only=True, tag="execution"):
+    """A check that is about to change something."""
+
+    execution: int
+    check: str
+    uid: str
+    trace_id: str
+    started_at: datetime
+
+
+class MutationEntry(msgspec.Struct, frozen=True, kw_only=True, tag="mutation"):
+    """One change, about to be sent."""
+
+    execution: int
+    step: str
+    what: str
+    at: datetime
+    details: dict[str, Any]
+    """The request's keys, secrets masked."""
+
+
+class ValuesEntry(msgspec.Struct, frozen=True, kw_only=True, tag="values"):
+    """What the cleanup's references stand for, secrets left out; later lines win."""
+
+    execution: int
+    values: dict[str, Any]
+
+
+class CleanedEntry(msgspec.Struct, frozen=True, kw_only=True, tag="cleaned"):
+    """A cleanup step that is done; `index` counts the definition's cleanup steps from 0."""
+
+    execution: int
+    index: int
+
+
+class ClosedEntry(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
+    """Nothing of this execution is left."""
+
+    execution: int
+
+
+Entry = RunEntry | ExecutionEntry | MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_KINDS: dict[str, type[Entry]] = {
+    "run": RunEntry,
+    "execution": ExecutionEntry,
+    "mutation": MutationEntry,
+    "values": ValuesEntry,
+    "cleaned": CleanedEntry,
+    "closed": ClosedEntry,
+}
+
+
+class RunJournal:
+    """The journal of a run that is going on; the file appears with the first mutation."""
+
+    def __init__(self, directory: Path, header: RunEntry) -> None:
+        self._path = directory / f"{header.run_id}{SUFFIX}"
+        self._header = header
+        self._file: int | None = None
+        self._turn = asyncio.Lock()
+        self._executions = 0
+        self._open: set[int] = set()
+
+    @property
+    def path(self) -> Path:
+        """Where the journal is, or would be."""
+        return self._path
+
+    def next_execution(self) -> int:
+        """Return a number no other execution of this run has."""
+        self._executions += 1
+        return self._executions
+
+    async def append(self, *entries: Entry) -> None:
+        """Write entries and wait until they are on the disk; JournalError when that is not possible."""
+        async with self._turn:
+            try:
+                # In a thread: a slow disk must not blur the latencies being measured meanwhile.
+                await asyncio.shield(asyncio.to_thread(self._write, entries))
+            except OSError as error:
+                raise JournalError(
+                    f"The journal {self._path} cannot be written ({error.strerror or error}), so nothing was sent; "
+                    "make its folder writable or choose another one."
+                ) from error
+        for entry in entries:
+            if isinstance(entry, ExecutionEntry):
+                self._open.add(entry.execution)
+            elif isinstance(entry, ClosedEntry):
+                self._open.discard(entry.execution)
+
+    def _write(self, entries: Iterable[Entry]) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = _open_locked(self._path, os.O_CREAT)
+            entries = (self._header, *entries)
+            _sync_folder(self._path.parent)
+        text = b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries)
+        while text:
+            text = text[os.write(self._file, text) :]
+        os.fsync(self._file)
+
+    def finish(self) -> bool:
+        """Close the journal; True when nothing is left and the file is gone."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            if not self._open:
+                self._path.unlink(missing_ok=True)
+        return not self._open
+
+
+def _open_locked(path: Path, flags: int) -> int:
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+    try:
+        # Held while the run lives, so that nobody cleans up under its feet; the kernel frees it with the process.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(slots=True, kw_only=True)
+class Unfinished:
+    """One execution whose cleanup is not done."""
+
+    entry: ExecutionEntry
+    values: dict[str, Any] = field(default_factory=dict)
+    mutations: list[MutationEntry] = field(default_factory=list)
+    cleaned: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A journal as it was found."""
+
+    path: Path
+    run: RunEntry
+    unfinished: tuple[Unfinished, ...]
+
+
+def left_behind(directory: Path) -> tuple[Leftover, ...]:
+    """Return every journal in `directory`, oldest first; one that cannot be read is left out."""
+    found = []
+    for path in sorted(directory.glob(f"*{SUFFIX}")):
+        leftover = _read(path)
+        if leftover is not None:
+            found.append(leftover)
+    return tuple(sorted(found, key=lambda each: each.run.started_at))
+
+
+def find(directory: Path, run_id: str) -> Leftover:
+    """Return the journal of one run; ConfigurationError, naming what there is, when there is none."""
+    path = directory / f"{run_id}{SUFFIX}"
+    leftover = _read(path) if _RUN_ID.fullmatch(run_id) and path.is_file() else None
+    if leftover is None:
+        known = ", ".join(each.run.run_id for each in left_behind(directory)) or "none"
+        raise ConfigurationError(
+            f'There is no journal of run "{run_id}" in {directory}: either everything was cleaned up or it ran '
+            f"on another machine. Runs with something left here: {known}."
+        )
+    return leftover
+
+
+class Reopened:
+    """A journal taken over by a later cleanup; its run is no longer alive."""
+
+    def __init__(self, leftover: Leftover) -> None:
+        """Take the journal over; ConfigurationError while its run is still going on."""
+        self._path = leftover.path
+        self._open = {each.entry.execution for each in leftover.unfinished}
+        try:
+            self._file = _open_locked(leftover.path, 0)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The journal {leftover.path} is in use or cannot be opened ({error.strerror or error}): "
+                "its run may still be going on. Wait for it, or stop it."
+            ) from error
+
+    async def append(self, *entries: Entry) -> None:
+        """Write entries and wait until they are on the disk."""
+        await asyncio.to_thread(self._write, entries)
+        self._open -= {entry.execution for entry in entries if isinstance(entry, ClosedEntry)}
+
+    def _write(self, entries: Iterable[Entry]) -> None:
+        os.write(self._file, b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries))
+        os.fsync(self._file)
+
+    def finish(self) -> None:
+        """Close; the file goes when nothing is left."""
+        os.close(self._file)
+        if not self._open:
+            self._path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Leftover | None:
+    run: RunEntry | None = None
+    executions: dict[int, Unfinished] = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        entry = _decode(line)
+        if isinstance(entry, RunEntry):
+            run = entry
+        elif isinstance(entry, ExecutionEntry):
+            executions[entry.execution] = Unfinished(entry=entry)
+        elif entry is not None:
+            _apply(entry, executions)
+    return None if run is None else Leftover(path=path, run=run, unfinished=tuple(executions.values()))
+
+
+def _apply(entry: MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry, executions: dict[int, Unfinished]) -> None:
+    known = executions.get(entry.execution)
+    if known is None:
+        return
+    if isinstance(entry, MutationEntry):
+        known.mutations.append(entry)
+    elif isinstance(entry, ValuesEntry):
+        known.values.update(entry.values)
+    elif isinstance(entry, CleanedEntry):
+        known.cleaned.add(entry.index)
+    else:
+        del executions[entry.execution]
+
+
+def _decode(line: bytes) -> Entry | None:
+    # A line torn by a crash was never waited for, so what it announces was never sent.
+    try:
+        data = json.loads(line, parse_float=Decimal)
+        kind = _KINDS[data.pop("type")]
+        return msgspec.convert(data, kind)
+    except (ValueError, KeyError, AttributeError, TypeError, msgspec.ValidationError):
+        return None
+
+
+def journalable(value: Any) -> bool:
+    """Return whether a value survives the journal as it is."""
+    if value is None or isinstance(value, str | bool | int | Decimal):
+        return True
+    if isinstance(value, float):
+        return value == value and abs(value) != float("inf")  # noqa: PLR0124 -- NaN is not itself
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and journalable(each) for key, each in value.items())
+    return isinstance(value, list | tuple) and all(map(journalable, value))

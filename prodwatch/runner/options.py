@@ -1,0 +1,43 @@
+"""What a caller may ask of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["check", "gate", "dashboard", "serve", "merge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOverride:
+    """What the caller knows of the release; AWS is not asked when `version` is given."""
+
+    version: str
+    previous: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """One run's options, as the command line or the dashboard gives them."""
+
+    allow_writes: bool = False
+    """Run mutating checks in a protected environment too."""
+    fail_fast: bool = False
+    """After the first `fail` or `error` of a check that counts, start nothing more."""
+    deadline_s: float | None = None
+    """Of the whole run; what it cuts off is `inconclusive`."""
+    jobs: int | None = None
+    """Overrides `[limits] concurrency`."""
+    no_diagnose: bool = False
+    mode: Mode = "check"
+    strict: bool = False
+    """`degraded` exits 1."""
+    allow_empty: bool = False
+    """An empty selection exits 0."""
+    shard: tuple[int, int] | None = None
+    """(i, n), i from 1: which part this is; an empty part exits 0 and `merge_results` decides."""
+    ci: str | None = None
+    host: str = ""
+    run_id: str | None = None
+    """None: a fresh one."""
+    release: ReleaseOverride | None = None

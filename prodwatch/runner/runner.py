@@ -1,0 +1,272 @@
+"""One run from selection to verdict: nothing a target or AWS does makes it raise, and nothing is green by default."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.secrets import Secrets
+from prodwatch.aws.stacks import Stacks
+from prodwatch.clock import Clock
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.environment import Environment
+from prodwatch.model.event import RunEvent
+from prodwatch.model.result import Blocking, CheckResult, RunResult
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes import registry
+from prodwatch.probes.base import HttpPool
+from prodwatch.runner.assemble import RunFacts, assemble
+from prodwatch.runner.check import without_running
+from prodwatch.runner.compiled import Compiler, Specs
+from prodwatch.runner.conclusion import Conclusion
+from prodwatch.runner.dryrun import PlannedCall, plan
+from prodwatch.runner.inputs import Inputs
+from prodwatch.runner.journal import RunEntry, RunJournal
+from prodwatch.runner.limits import Gate
+from prodwatch.runner.needs_aws import needs_aws
+from prodwatch.runner.options import RunOptions
+from prodwatch.runner.release import read_releases
+from prodwatch.runner.schedule import Schedule
+from prodwatch.runner.schemas import Schemas
+from prodwatch.runner.selfcheck import SelfCheck
+from prodwatch.runner.serial import SerialGroups
+from prodwatch.runner.stop import Stop, Why
+from prodwatch.runner.tools import UID_CHARACTERS, Probes, Tools
+from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
+from prodwatch.text.redact import Redactor
+
+TERMINATED = "SIGTERM"
+"""`task.cancel(TERMINATED)` says that the run is terminated rather than interrupted."""
+_INPUTS_LIVE_S = 300.0
+"""How long a session of rounds trusts stack outputs and secrets."""
+_RELEASE_WAIT_S = 3.0
+"""How long a finished run waits for what it only wants to mention."""
+
+
+class Runner:
+    """Runs the checks of one environment, once or round by round."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        definitions: Sequence[CheckDefinition],
+        *,
+        root: str,
+        clock: Clock,
+        random: Random,
+        http: HttpPool,
+        aws: AwsApi,
+        redactor: Redactor,
+        journal_dir: Path,
+        version: str,
+        environ: Mapping[str, str],
+        listener: Callable[[RunEvent], None] = lambda _event: None,
+        probes: Probes = registry.probe,
+        specs: Specs = registry.spec,
+    ) -> None:
+        """Prepare; `definitions` are all loaded checks, so that diagnostics and members can be found.
+
+        `journal_dir` is the machine's, not the project's: journals and the locks of serial groups live in it.
+        """
+        self._environment = environment
+        self._definitions = {each.id: each for each in definitions}
+        self._root = root
+        self._clock = clock
+        self._random = random
+        self._http = http
+        self._aws = aws
+        self._redactor = redactor
+        self._journal_dir = journal_dir
+        self._version = version
+        self._environ = environ
+        self._listener = listener
+        self._probes = probes
+        self._specs = specs
+        self._compiler = Compiler(environment, specs)
+        self._serial = SerialGroups(journal_dir / "locks", environment.name, clock)
+        self._session: tuple[Tools, float] | None = None
+
+    async def run(self, selected: Sequence[CheckDefinition], options: RunOptions) -> RunResult:
+        """Run the selected checks once and return everything that was found.
+
+        Cancelling the task once ends the run early: what was begun is cleaned up and the result, with verdict
+        `aborted`, is returned all the same. Cancelling it again gives the cleanup up; the journal keeps what is left.
+        """
+        started_at, started_s = self._clock.now(), self._clock.monotonic_s()
+        tools = self._tools(options)
+        stop = Stop()
+        refused = await self._refused(selected)
+        interrupted: int | None = None
+        if refused is not None:
+            results = tuple(without_running(each, refused) for each in selected)
+        else:
+            self_check = SelfCheck(tools, self._environment.limits.self_check)
+            schedule = self._schedule(tools, options, stop, self_check)
+            if any(each.alias is not None for each in self._environment.functions):
+                tools.inputs.start_release()
+            schedule.start(selected)
+            interrupted = await self._drive(schedule, stop, options.deadline_s)
+            results = schedule.results()
+            await self_check.close()
+            if interrupted is None:
+                await tools.inputs.settle(self._clock, _RELEASE_WAIT_S)
+        await tools.inputs.close()
+        tools.journal.finish()
+        facts = RunFacts(
+            run_id=tools.run_id,
+            version=self._version,
+            started_at=started_at,
+            ended_at=self._clock.now(),
+            duration_s=self._clock.monotonic_s() - started_s,
+            interrupted=interrupted,
+            refused=None if refused is None else _run_problem(refused),
+        )
+        return assemble(tools, results, options, facts)
+
+    async def run_round(self, ids: Collection[str], options: RunOptions) -> tuple[CheckResult, ...]:
+        """Run these checks once, in the order they were loaded; results also go to the listener as they come.
+
+        All rounds of a Runner share one run id and one journal. Cancelling cleans up first and then raises.
+        """
+        tools = self._session_tools(options)
+        stop = Stop()
+        self_check = SelfCheck(tools, self._environment.limits.self_check)
+        schedule = self._schedule(tools, options, stop, self_check)
+        schedule.start([each for each in self._definitions.values() if each.id in ids])
+        interrupted = await self._drive(schedule, stop, options.deadline_s)
+        await self_check.close()
+        if interrupted is not None:
+            raise asyncio.CancelledError
+        return schedule.results()
+
+    async def close(self) -> None:
+        """End a session of rounds."""
+        if self._session is not None:
+            tools, _ = self._session
+            self._session = None
+            await tools.inputs.close()
+            tools.journal.finish()
+
+    def plan(self, selected: Sequence[CheckDefinition], options: RunOptions) -> tuple[PlannedCall, ...]:
+        """Return every call a run would make, in order, without sending anything."""
+        return plan(
+            selected,
+            self._definitions,
+            self._compiler,
+            environment=self._environment,
+            options=options,
+            environ=self._environ,
+            redactor=self._redactor,
+            now=self._clock.now(),
+        )
+
+    async def _refused(self, selected: Sequence[CheckDefinition]) -> Conclusion | None:
+        """Return why nothing may be sent at all: the credentials belong to another account."""
+        if self._environment.aws.account is None or not needs_aws(selected, self._compiler):
+            return None
+        try:
+            await self._aws.account_id()
+        except AwsError as error:
+            if error.reason is Reason.WRONG_ACCOUNT:
+                return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
+        return None
+
+    async def _drive(self, schedule: Schedule, stop: Stop, deadline_s: float | None) -> int | None:
+        """Wait until every check is done; the exit code of an interruption, None without one."""
+        timer = None
+        if deadline_s is not None:
+            timer = asyncio.create_task(self._end_at(deadline_s, schedule, stop))
+        interrupted: int | None = None
+        while pending := schedule.pending():
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None:
+                    task.uncancel()
+                if interrupted is None:
+                    interrupted = EXIT_TERMINATED if TERMINATED in error.args else EXIT_INTERRUPTED
+                    stop.set(Why.INTERRUPTED)
+                schedule.cancel()
+        if timer is not None:
+            timer.cancel()
+        return interrupted
+
+    async def _end_at(self, deadline_s: float, schedule: Schedule, stop: Stop) -> None:
+        await self._clock.sleep(deadline_s)
+        stop.set(Why.DEADLINE, f"{deadline_s:g} s")
+        schedule.cancel()
+
+    def _schedule(self, tools: Tools, options: RunOptions, stop: Stop, self_check: SelfCheck) -> Schedule:
+        return Schedule(
+            tools,
+            self._definitions,
+            self._compiler,
+            options,
+            serial=self._serial,
+            self_check=self_check,
+            stop=stop,
+            listener=self._listener,
+        )
+
+    def _session_tools(self, options: RunOptions) -> Tools:
+        now_s = self._clock.monotonic_s()
+        if self._session is None:
+            self._session = (self._tools(options), now_s)
+        tools, since_s = self._session
+        if now_s - since_s > _INPUTS_LIVE_S:
+            tools.inputs = self._inputs(options)
+            self._session = (tools, now_s)
+        tools.inputs.forget("release")
+        return tools
+
+    def _tools(self, options: RunOptions) -> Tools:
+        run_id = options.run_id or self._fresh_run_id()
+        header = RunEntry(
+            run_id=run_id,
+            environment=self._environment.name,
+            root=self._root,
+            started_at=self._clock.now(),
+            host=options.host,
+            pid=os.getpid(),
+        )
+        return Tools(
+            environment=self._environment,
+            clock=self._clock,
+            random=self._random,
+            http=self._http,
+            aws=self._aws,
+            probes=self._probes,
+            specs=self._specs,
+            gate=Gate(self._environment.limits, options.jobs),
+            inputs=self._inputs(options),
+            redactor=self._redactor,
+            journal=RunJournal(self._journal_dir, header),
+            schemas=Schemas(self._root),
+            root=self._root,
+            run_id=run_id,
+        )
+
+    def _inputs(self, options: RunOptions) -> Inputs:
+        return Inputs(
+            self._environment,
+            aws=self._aws,
+            env=self._environ,
+            redactor=self._redactor,
+            read_stack=Stacks(self._aws).outputs,
+            read_secret=Secrets(self._aws, self._environ).value,
+            read_release=lambda: read_releases(self._environment, self._aws, options.release),
+        )
+
+    def _fresh_run_id(self) -> str:
+        """Return an id that sorts by time: `20261120-110302-k3f9x2`."""
+        tail = "".join(self._random.choices(UID_CHARACTERS, k=6))
+        return f"{self._clock.now():%Y%m%d-%H%M%S}-{tail}"
+
+
+def _run_problem(refused: Conclusion) -> Blocking:
+    return Blocking(kind="run", id="account", status=refused.status, message=refused.message)

@@ -1,0 +1,203 @@
+"""What `${…}` stands for inside one execution of one check."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from prodwatch.clock import Clock
+from prodwatch.runner.inputs import REMOTE, Inputs
+from prodwatch.settings.filters import FilterError
+from prodwatch.settings.template import (
+    Reference,
+    TemplateSyntaxError,
+    UnresolvedError,
+    parse_template,
+    resolve,
+    walk,
+)
+
+
+class Nothing:
+    """Marks that a name has no value; None is a value."""
+
+
+NOTHING = Nothing()
+
+_RUN_WIDE = REMOTE | {"env", "region"}
+
+
+class Scope:
+    """Names and values of one execution; the same `uid` and `vars` in all its steps and cleanups."""
+
+    __slots__ = (
+        "_inputs",
+        "_known",
+        "_matrix",
+        "_pending",
+        "_run_id",
+        "_simple",
+        "_vars",
+        "_volatile",
+        "captured",
+        "documents",
+        "each",
+        "trace_id",
+        "uid",
+    )
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        variables: Mapping[str, Any],
+        volatile: frozenset[str],
+        matrix: Mapping[str, Any],
+        run_id: str,
+        uid: str,
+        trace_id: str,
+        clock: Clock,
+        known: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare; `known` are values by dotted name that outrank everything (from a journal)."""
+        self._inputs = inputs
+        self._vars = variables
+        self._volatile = volatile
+        self._matrix = matrix
+        self._run_id = run_id
+        self._known = known or {}
+        self._pending: dict[str, Any] = {}
+        self._simple: dict[str, Callable[[], Any]] = {
+            "uid": lambda: uid,
+            "now": clock.now,
+            "trace_id": lambda: trace_id,
+        }
+        self.uid = uid
+        self.trace_id = trace_id
+        self.captured: dict[str, Any] = {}
+        self.documents: dict[str, Any] = {}
+        """Documents of the steps that ran, by step name."""
+        self.each: Any = NOTHING
+
+    async def ensure(self, references: Iterable[Reference]) -> None:
+        """Fetch what these references need from outside; never raises."""
+        await self._inputs.ensure(references)
+
+    async def fill(self, value: Any, references: Iterable[Reference]) -> Any:
+        """Return `value` with every reference filled; `references` are those it needs, through `vars` too.
+
+        UnresolvedError when one has no value.
+        """
+        await self._inputs.ensure(references)
+        try:
+            return resolve(value, self.lookup)
+        except (FilterError, TemplateSyntaxError) as error:
+            raise UnresolvedError(Reference("", ()), str(error)) from error
+
+    def lookup(self, reference: Reference) -> Any:
+        """Return the raw value of one reference; UnresolvedError when it has none."""
+        dotted = reference.dotted
+        if dotted in self._known:
+            return self._known[dotted]
+        scope = reference.scope
+        if scope in _RUN_WIDE:
+            return self._inputs.lookup(reference)
+        simple = self._simple.get(scope)
+        if simple is not None:
+            return simple()
+        if scope == "vars":
+            return self._variable(reference)
+        return self._from_execution(reference)
+
+    def _from_execution(self, reference: Reference) -> Any:
+        if reference.scope == "each":
+            if self.each is NOTHING:
+                raise UnresolvedError(reference, f"{reference.source}: only a step with `for_each` has an element")
+            return self._walk(reference, self.each, reference.path, "the element")
+        tables: dict[str, tuple[Mapping[str, Any], str]] = {
+            "run": ({"id": self._run_id}, "run has only `id`"),
+            "captured": (self.captured, "no step has captured it"),
+            "steps": (self.documents, "that step has not run or has no document"),
+            "matrix": (self._matrix, "the matrix has no such key"),
+        }
+        table, why = tables.get(reference.scope, ({}, "there is no such scope"))
+        name = reference.path[0] if reference.path else ""
+        if name not in table:
+            raise UnresolvedError(reference, f"{reference.source}: {why}")
+        return self._walk(reference, table[name], reference.path[1:], f"{reference.scope}.{name}")
+
+    def _variable(self, reference: Reference) -> Any:
+        name = reference.path[0] if reference.path else ""
+        if name in self._pending:
+            value = self._pending[name]
+            if value is NOTHING:
+                raise UnresolvedError(reference, f"vars.{name} refers to itself")
+        else:
+            if name not in self._vars:
+                raise UnresolvedError(reference, f"vars.{name} is not defined in the check or its environment")
+            self._pending[name] = NOTHING
+            try:
+                value = resolve(self._vars[name], self.lookup)
+            except BaseException:
+                del self._pending[name]
+                raise
+            if name in self._volatile:
+                del self._pending[name]
+            else:
+                self._pending[name] = value
+        return self._walk(reference, value, reference.path[1:], f"vars.{name}")
+
+    @staticmethod
+    def _walk(reference: Reference, value: Any, path: tuple[str, ...], where: str) -> Any:
+        try:
+            return walk(value, path)
+        except LookupError as error:
+            raise UnresolvedError(reference, f"{reference.source}: {where} has no {error.args[0]}") from error
+
+
+def references_in(value: Any, variables: Mapping[str, Any]) -> frozenset[Reference]:
+    """Return every reference in `value`, those behind `vars` included; texts that are no template have none."""
+    found: set[Reference] = set()
+    followed: set[str] = set()
+    pending = [value]
+    while pending:
+        for reference in _direct(pending.pop()):
+            found.add(reference)
+            name = reference.path[0] if reference.scope == "vars" and reference.path else None
+            if name is not None and name not in followed:
+                followed.add(name)
+                pending.append(variables.get(name))
+    return frozenset(found)
+
+
+def _direct(value: Any) -> Iterable[Reference]:
+    """Yield the references that stand in `value` itself."""
+    if isinstance(value, str):
+        if "${" in value:
+            with contextlib.suppress(TemplateSyntaxError):
+                yield from parse_template(value).references
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _direct(key)
+            yield from _direct(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _direct(each)
+
+
+def dotted_reference(dotted: str) -> Reference:
+    """Return the reference that a `requires` entry such as `stack.shop.TestTable` means."""
+    scope, *path = dotted.removeprefix("${").removesuffix("}").strip().split(".")
+    return Reference(scope, tuple(path), (), "${" + dotted + "}")
+
+
+def as_time(value: Any) -> datetime | None:
+    """Return a moment written in RFC 3339, or None for anything else."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,56 @@
+"""What every execution of a run works with; handed in once, shared by all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from prodwatch.aws.api import AwsApi
+from prodwatch.clock import Clock
+from prodwatch.model.environment import Environment
+from prodwatch.model.result import Notice
+from prodwatch.probes.base import HttpPool, Probe
+from prodwatch.runner.compiled import Specs
+from prodwatch.runner.inputs import Inputs
+from prodwatch.runner.journal import RunJournal
+from prodwatch.runner.limits import Gate
+from prodwatch.runner.schemas import Schemas
+from prodwatch.text.redact import Redactor
+
+Probes = Callable[[str], Probe]
+
+UID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(slots=True, kw_only=True)
+class Tools:
+    """One run's shared means."""
+
+    environment: Environment
+    clock: Clock
+    random: Random
+    http: HttpPool
+    aws: AwsApi
+    probes: Probes
+    specs: Specs
+    gate: Gate
+    inputs: Inputs
+    redactor: Redactor
+    journal: RunJournal
+    schemas: Schemas
+    root: str
+    run_id: str
+    notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
+
+    def notice(self, code: str, message: str) -> None:
+        """Say something once that is not a check's result."""
+        self.notices.setdefault((code, message), Notice(code=code, message=message))
+
+    def fresh_uid(self) -> str:
+        """Return twelve letters and digits that no other execution has."""
+        return "".join(self.random.choices(UID_CHARACTERS, k=12))
+
+    def fresh_trace_id(self) -> str:
+        """Return a new trace id in X-Ray's form: `1-8hex-24hex`."""
+        return f"1-{int(self.clock.now().timestamp()):08x}-{self.random.getrandbits(96):024x}"
