@@ -21,12 +21,16 @@ def step(name: str = "ask", type: str = "scripted", **keys: Any) -> StepDefiniti
 
 
 def plain(
-    id: str = "checked", /, *, type: str = "scripted", check: dict[str, Any] | None = None, **keys: Any
-) -> CheckDefinition:  # noqa: A002 -- as in TOML
+    id: str = "checked",  # noqa: A002 -- as in TOML
+    /,
+    *,
+    type: str = "scripted",  # noqa: A002 -- as in TOML
+    check: dict[str, Any] | None = None,
+    **keys: Any,
+) -> CheckDefinition:
     """Return a plain check with one step of `keys`; `check` are keys of the check itself."""
-    return CheckDefinition(
-        id=id, name=id, title=id, type=type, source=HERE, steps=(step(type, type, **keys),), **(check or {})
-    )
+    steps = (step(type, type, **keys),)
+    return CheckDefinition(id=id, name=id, title=id, type=type, source=HERE, steps=steps, **(check or {}))
 
 
 def flow(id: str = "flows", /, *steps: StepDefinition, **check: Any) -> CheckDefinition:  # noqa: A002 -- as in TOML
