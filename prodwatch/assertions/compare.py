@@ -95,6 +95,7 @@ _EQUAL: dict[str, Callable[[Any, Any], bool]] = {
     "array": _equal_arrays,
     "object": _equal_objects,
     "missing": lambda _left, _right: False,
+    "unknown": lambda _left, _right: False,
 }
 """For the kinds whose values Python's `==` does not compare as we do."""
 

@@ -17,6 +17,7 @@ from prodwatch.assertions.reach import Lost, leading_fields, why_missing
 from prodwatch.assertions.scan import Scan, Scanner, Token, render
 
 Node = Mapping[str, Any]
+_PROJECTING = frozenset({"*", "[]", "[?", ":"})
 _NO_VALUE = (PathError, UndecidableError, RecursionError, IndexError)
 """Too few values for the holes is the IndexError."""
 
@@ -101,7 +102,9 @@ def build(source: str, scan: Scan, holes: tuple[str, ...]) -> Path:
     try:
         node = _plain(scan.tokens) or _jmespath(source, scan)
         compiler = Compiler(scan.literals)
-        evaluate, each = compiler.compile(node), compiler.compile(node, each=True)
+        evaluate = compiler.compile(node)
+        projects = any(token.text in _PROJECTING and token.kind == "symbol" for token in scan.tokens)
+        each = compiler.compile(node, each=True) if projects else evaluate
         fields = leading_fields(node, scan.literals)
     except PathError as problem:
         raise AssertionSyntaxError(str(problem), scan.tokens[0].start + 1) from None

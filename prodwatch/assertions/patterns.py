@@ -14,9 +14,9 @@ LIMIT_S = 0.25
 """Longest one search may take."""
 MAX_LENGTH = 10_000
 MAX_NESTING = 60
-MAX_REPEATS = 1_000_000
+MAX_REPEATS = 100_000
 """Product of nested `{n}` counts: the compiler unrolls them."""
-_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?#[^)]*\))?|\)|\{(\d*),?(\d*)\}", re.DOTALL)
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?#[^)]*\))?|\)|\{(\d*),?(\d*)\}|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

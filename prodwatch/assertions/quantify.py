@@ -42,14 +42,14 @@ def _all(operator: str, name: str, items: Any, expected: Any, means: Means) -> s
 def _any(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
     if any(judge(operator, item, expected, means).ok for item in items):
         return None
-    return f"`{name}`: not one of {_count(items)} {_claim(operator, expected)}"
+    return f"`{name}`: {_claim(operator, expected)} holds for none of {_count(items)}"
 
 
 def _none(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
     for position, item in enumerate(items):
         outcome = judge(operator, item, expected, means)
         if outcome.ok:
-            return f"`{name}`: element {position} {_claim(operator, expected)}: {short(item)}"
+            return f"`{name}`: element {position} is {short(item)}, and {_claim(operator, expected)} must hold for none"
         # What cannot be compared proves nothing; an element without the field is simply not meant.
         if not outcome.sound and item is not MISSING:
             return f"`{name}`: element {position} {outcome.phrase}"
@@ -64,12 +64,11 @@ def _count(items: Any) -> str:
 
 
 def _claim(operator: str, expected: Any) -> str:
+    """Return the claim made of each element, as people write it."""
     if operator in _ABOUT_PRESENCE:
-        return operator
+        return f"`{operator}`"
     if operator == "between":
-        return f"is between {short(expected[0])} and {short(expected[1])}"
-    shown = short(expected.shown if isinstance(expected, Pattern) else expected)
+        return f"`between {short(expected[0])} and {short(expected[1])}`"
     if operator == "is":
-        return f"is of type {expected}"
-    verb = operator if operator[0].isalpha() and operator not in {"in", "not in"} else f"is {operator}"
-    return f"{verb} {shown}"
+        return f"`is {expected}`"
+    return f"`{operator} {short(expected.shown if isinstance(expected, Pattern) else expected)}`"

@@ -11,7 +11,7 @@ from typing import Any
 
 from prodwatch.assertions.compare import kind
 
-MAX_NODES = 2_000
+MAX_NODES = 500
 """Values beyond this many are left out of a result, with their number."""
 MAX_DEPTH = 40
 SHORT = 72
