@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -49,7 +49,7 @@ def as_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if value is None or isinstance(value, bool | dict | list | tuple):
+    if value is None or isinstance(value, bool | Mapping | list | tuple):
         return to_json(value)
     if isinstance(value, datetime | date | time):
         return format_moment(value)
@@ -69,19 +69,39 @@ def format_moment(value: datetime | date | time) -> str:
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 
+_INT64 = 2**63
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
 def to_json(value: Any) -> str:
-    """Return compact JSON; times, durations and decimals become what `as_text` makes of them."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    """Return compact JSON, decimals with all their digits; times and durations become the text `as_text` makes of them.
+
+    What JSON has no number for (not a number, infinity) becomes null. FilterError for text that is not Unicode.
+    """
+    try:
+        return _ENCODER.encode(_plain(value)).decode()
+    except UnicodeError:
+        raise FilterError("the value holds half a character (a lone surrogate)") from None
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return Decimal(value)  # msgspec writes integers of 64 bits only
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else as_text(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        return value if value.is_finite() else None
+    if isinstance(value, float):
+        return value if isfinite(value) else None
     return as_text(value)
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, dict | list | tuple) or value is None:
+    if isinstance(value, Mapping | list | tuple) or value is None:
         raise FilterError(f"it works on a text, not on {_kind(value)}")
     return as_text(value)
 
@@ -89,7 +109,7 @@ def _text(value: Any) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "a value"
+    return "a table" if isinstance(value, Mapping) else "a list" if isinstance(value, list | tuple) else "a value"
 
 
 def _last_segment(value: Any) -> str:
@@ -143,6 +163,8 @@ def _base64(value: Any) -> str:
 
 
 def _parse_json(value: Any) -> Any:
+    import json
+
     text = _text(value)
     try:
         return json.loads(text)
@@ -187,7 +209,7 @@ def _format_time(value: Any, pattern: str) -> str:
 
 
 def _length(value: Any) -> int:
-    if isinstance(value, str | list | tuple | dict):
+    if isinstance(value, str | list | tuple | Mapping):
         return len(value)
     raise FilterError("it counts the characters of a text or the elements of a list or table")
 

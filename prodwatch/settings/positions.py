@@ -47,15 +47,15 @@ def inside_string(raw: str, index: int) -> int:
         at += 1
     if quote[0] == "'":
         return min(at + index, len(raw))
-    while index > 0 and at < len(raw):
+    while at < len(raw):
         match = _ESCAPE.match(raw, at)
-        if match is None:
-            at += 1
+        if match and "\n" in match[0]:
+            at = match.end()  # a backslash at the end of a line joins lines and stands for no character
+        elif index > 0:
+            at = match.end() if match else at + 1
             index -= 1
         else:
-            at = match.end()
-            # A backslash at the end of a line joins lines and stands for no character.
-            index -= "\n" not in match[0]
+            break
     return at
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -186,7 +186,7 @@ def walk(value: Any, names: tuple[str, ...]) -> Any:
     A number picks from a list, counting from 0; a negative one counts from its end.
     """
     for name in names:
-        if isinstance(value, dict) and name in value:
+        if isinstance(value, Mapping) and name in value:
             value = value[name]
         elif isinstance(value, list | tuple) and name.lstrip("-").isdecimal() and -len(value) <= int(name) < len(value):
             value = value[int(name)]
