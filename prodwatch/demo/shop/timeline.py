@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from prodwatch.demo.shop.scenario import Scenario, Step
+from prodwatch.errors import ConfigurationError
 
 HISTORY_S = 3600
 WEEK_S = 7 * 86400
@@ -20,8 +21,7 @@ class Timeline:
     """
 
     def __init__(self, scenario: Scenario, *, opened_s: float, at: str | None = None, speed: float = 1.0) -> None:
-        if not 0.1 <= speed <= 1000:
-            raise ValueError(f"speed must lie between 0.1 and 1000, not {speed:g}")
+        check_speed(speed)
         moment_s = scenario.moment_s(at)
         self.scenario = scenario
         self.hold_s = moment_s if at is not None else math.inf
@@ -72,6 +72,12 @@ class Timeline:
             Span(week_ago - HISTORY_S, week_ago + HISTORY_S),
             Span(self.opened_s - HISTORY_S, self.opened_s + 366 * 86400),
         )
+
+
+def check_speed(speed: float) -> None:
+    """Raise ConfigurationError unless a story can be told at this speed."""
+    if not 0.1 <= speed <= 1000:
+        raise ConfigurationError(f"the demo's speed must lie between 0.1 and 1000, it is {speed:g}")
 
 
 @dataclass(frozen=True, slots=True)
