@@ -98,6 +98,8 @@ class ProbeContext:
     """Project root: relative paths in checks (`body_file`) start here, and never leave it."""
     account: str | None = None
     region: str | None = None
+    mutates: bool = False
+    """The check says `mutates = true`: only then may a probe make a change last that it could also undo."""
     own_marks: tuple[str, ...] = ()
     """Texts unique to this execution (its uid): data carrying one is ours."""
     release_started_at: Any = None

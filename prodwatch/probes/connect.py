@@ -30,6 +30,17 @@ class Timings:
     answered: float | None = None
     """The answer's headers are there."""
 
+    def spans(self, ended: float | None = None) -> list[tuple[str, float]]:
+        """Return the phases that happened, in order, each with its seconds; `ended` is when the answer was whole."""
+        phases = (
+            ("dns", self.resolving, self.resolved),
+            ("connect", self.connecting, self.connected),
+            ("tls", self.handshaking, self.shaken),
+            ("ttfb", self.sent, self.answered),
+            ("download", self.answered, ended),
+        )
+        return [(name, end - begin) for name, begin, end in phases if begin is not None and end is not None]
+
     def undone(self) -> str:
         """Return what the target still owes, as the rest of "it did not …"."""
         if self.sent is not None:

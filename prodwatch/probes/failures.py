@@ -28,6 +28,11 @@ def unavailable(message: str, *, status: Status = Status.ERROR) -> Observation:
     return Observation(failure=Failure(status=status, reason=Reason.UNAVAILABLE, message=message))
 
 
+def endpoint(host: str, port: int) -> str:
+    """Return `host:port` as messages name a target."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def timed_out(target: str, undone: str, timeout_s: float) -> Failure:
     """Return the failure of a target that did not finish in time; `undone` is what it still owed."""
     return Failure(
@@ -41,7 +46,7 @@ def timed_out(target: str, undone: str, timeout_s: float) -> Failure:
 def connection_failure(error: OSError, target: str) -> Failure:
     """Return the failure behind an error of resolving, connecting or talking TLS; `target` is `host:port`."""
     if isinstance(error, socket.gaierror):
-        return name_failure(error, target)
+        return name_failure(error, target.rpartition(":")[0])
     if isinstance(error, ssl.SSLError):
         return tls_failure(error, target)
     if error.errno in _OURS:
@@ -54,9 +59,8 @@ def connection_failure(error: OSError, target: str) -> Failure:
     return Failure(status=Status.FAIL, reason=Reason.CONNECT, message=_refusal(error, target), transient=True)
 
 
-def name_failure(error: OSError, target: str) -> Failure:
+def name_failure(error: OSError, host: str) -> Failure:
     """Return the failure of a name that gave no address."""
-    host = target.rpartition(":")[0] or target
     return Failure(
         status=Status.FAIL,
         reason=Reason.DNS,

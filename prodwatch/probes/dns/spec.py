@@ -11,8 +11,9 @@ SPECS = (
         type="dns",
         title="DNS query",
         doc=(
-            "Asks a name server one question, past every cache of this machine. Unless an assertion mentions `rcode`,"
-            " `rcode == 'NOERROR'` is expected too. A server that does not answer is a `fail`."
+            "Asks a name server one question, past every cache of this machine. A name that does not exist"
+            " or has no such record is a `fail` unless an assertion mentions `rcode` or `answers`. A server"
+            " that does not answer is a `fail` too."
         ),
         keys=(
             Key(name="name", kind="text", required=True, doc="Name to look up, unless `host` says another."),
@@ -49,6 +50,5 @@ host = "api.shop.example"
 record = "CNAME"
 expect = ["answers contains 'gateway.shop.example'", "latency < 200ms"]
 """,
-        implicit_expect=("rcode == 'NOERROR'",),
     ),
 )

@@ -28,7 +28,7 @@ def observe(
     conversation: Conversation, request: Request, failure: Failure | None, *, started_s: float, ended_s: float
 ) -> Observation:
     """Return the observation of a conversation that is over; `request` is the one it began with."""
-    phases = _phases(conversation, ended_s)
+    phases = conversation.timings.spans(ended_s)
     answer = conversation.answer
     document: dict[str, Any] = {}
     text = ""
@@ -79,19 +79,6 @@ def _charset(answer: Answer) -> str | None:
     message = Message()
     message["Content-Type"] = content_type
     return message.get_content_charset()
-
-
-def _phases(conversation: Conversation, ended_s: float) -> list[tuple[str, float]]:
-    """Return the phases that happened, in order, each with its seconds; of the last hop."""
-    timings = conversation.timings
-    spans = (
-        ("dns", timings.resolving, timings.resolved),
-        ("connect", timings.connecting, timings.connected),
-        ("tls", timings.handshaking, timings.shaken),
-        ("ttfb", timings.sent, timings.answered),
-        ("download", timings.answered, ended_s),
-    )
-    return [(name, end - begin) for name, begin, end in spans if begin is not None and end is not None]
 
 
 def _exchange(conversation: Conversation, request: Request, text: str, phases: list[tuple[str, float]]) -> Exchange:

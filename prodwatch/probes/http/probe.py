@@ -13,11 +13,11 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import UnusableError, timed_out, unusable
+from prodwatch.probes.failures import UnusableError, endpoint, timed_out, unusable
 from prodwatch.probes.http.conversation import Conversation, RedirectError
 from prodwatch.probes.http.failure import transport_failure
 from prodwatch.probes.http.observation import observe
-from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_bytes, target_of
+from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_bytes
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -41,7 +41,8 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     except RedirectError as error:
         failure = Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=str(error))
     except (OSError, ClientError, HttpProcessingError) as error:
-        target = target_of(conversation.request.url)
+        url = conversation.request.url
+        target = endpoint(url.raw_host or "", url.port or 0)
         if deadline.expired:
             failure = timed_out(target, conversation.undone(), context.timeout_s)
         else:

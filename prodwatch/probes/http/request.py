@@ -89,12 +89,6 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def target_of(url: URL) -> str:
-    """Return `host:port`, as messages name a target."""
-    host = url.raw_host or ""
-    return f"[{host}]:{url.port}" if ":" in host else f"{host}:{url.port}"
-
-
 @lru_cache(maxsize=64)
 def max_body_bytes(written: str | int) -> int:
     """Return `max_body` in bytes."""

@@ -11,7 +11,8 @@ SPECS = (
         doc=(
             "Sends ICMP echo requests without privileges and counts the answers. Where this machine may not"
             " send them the check is `skipped` with reason `unavailable`. AWS drops ICMP by default: `tcp`"
-            " or `http` often say more. A host that answers none is a `fail`."
+            " or `http` often say more. A host that answers none is a `fail` unless an assertion mentions"
+            " `loss` or `received`."
         ),
         keys=(
             Key(name="host", kind="text", required=True, doc="Name or IP address."),

@@ -38,7 +38,10 @@ SPECS = (
             Field(
                 name="reply",
                 kind="any",
-                doc="Text, integer, list, table or null; bytes that are not UTF-8 come as base64 text.",
+                doc=(
+                    "Text, integer, list or null, as Redis documents it for RESP2; bytes that are not UTF-8"
+                    " come as base64 text."
+                ),
             ),
             Field(name="latency", kind="duration", doc="From command to reply, connection ready."),
             Field(name="connect", kind="duration", doc="Connecting and logging in."),

@@ -10,9 +10,9 @@ SPECS = (
         title="TLS certificate",
         doc=(
             "Makes a TLS handshake and reads the server's certificate. An expired, self-signed or"
-            " wrong-host certificate still gives all its facts: `verified` is then false and `error` says"
-            " why. Unless an assertion mentions `verified`, `verified == true` is expected too, so that"
-            " `days_left > 14` alone never passes a certificate that browsers refuse."
+            " wrong-host certificate still gives all its facts: `verified` is then false, `error` says why,"
+            " and the check is a `fail` unless an assertion mentions one of the two. So `days_left > 14`"
+            " alone never passes a certificate that browsers refuse."
         ),
         keys=(
             Key(name="host", kind="text", required=True, doc="Name or IP address to connect to."),
@@ -53,6 +53,5 @@ type = "tls"
 host = "shop.example"
 expect = ["verified == true", "days_left > 14"]
 """,
-        implicit_expect=("verified == true",),
     ),
 )

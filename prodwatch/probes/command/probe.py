@@ -1,0 +1,162 @@
+"""Runs a program, and leaves nothing of it running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Exchange
+from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.probes.deadline import Deadline
+from prodwatch.probes.decode import decode_text, json_fields
+from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
+from prodwatch.probes.files import inside
+from prodwatch.text.units import format_bytes
+
+MAX_OUTPUT_BYTES = 1 << 20
+_LINGER_S = 0.1
+"""How long output may still come after the program itself has ended, from what it started."""
+_INHERITED = ("PATH", "HOME", "LANG", "TZ")
+
+
+class _Output:
+    """What came out of one stream, its beginning kept."""
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+        self.dropped = 0
+
+    def add(self, data: bytes) -> None:
+        room = MAX_OUTPUT_BYTES - len(self.kept)
+        self.kept += data[:room]
+        self.dropped += max(0, len(data) - room)
+
+
+class _Program(asyncio.SubprocessProtocol):
+    """Collects what a program writes and notes when it ends."""
+
+    def __init__(self, stdout: _Output, stderr: _Output) -> None:
+        loop = asyncio.get_running_loop()
+        self._outputs = {1: stdout, 2: stderr}
+        self._open = set(self._outputs)
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self.drained: asyncio.Future[None] = loop.create_future()
+        """Nobody holds the program's output any more."""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._outputs[fd].add(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 -- a broken stdin is no news
+        self._open.discard(fd)
+        if not self._open and not self.drained.done():
+            self.drained.set_result(None)
+
+    def process_exited(self) -> None:
+        if not self.exited.done():
+            self.exited.set_result(None)
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Run the program; the document is that of the type's reference page."""
+    argv = [str(word) for word in params["argv"]]
+    stdout, stderr = _Output(), _Output()
+    try:
+        folder = _folder(params.get("cwd"), context.root)
+        environment = _environment(params.get("env") or {})
+    except UnusableError as error:
+        return unusable(error)
+    exchange = Exchange(request={"argv": argv, "cwd": str(folder), "env": sorted(environment)})
+    now = context.clock.monotonic_s
+    started_s = now()
+    try:
+        with Deadline(context.timeout_s) as deadline:
+            exit_code = await _run(argv, folder, environment, params.get("stdin"), stdout, stderr)
+    except TimeoutError:
+        if not deadline.expired:
+            raise
+        failure = timed_out(argv[0], "finish", context.timeout_s)
+        return Observation(failure=failure, exchange=_with_output(exchange, None, stdout, stderr))
+    except (FileNotFoundError, PermissionError) as error:
+        return unavailable(f'the program "{argv[0]}" cannot be started: {error.strerror}')
+    except ValueError:
+        return unusable(UnusableError("`argv`, `env` or `cwd` has a NUL character in it"))
+    document = {
+        "exit_code": exit_code,
+        "stdout": decode_text(bytes(stdout.kept)),
+        "stderr": decode_text(bytes(stderr.kept)),
+        "duration": Duration.from_s(now() - started_s),
+    }
+    if not stdout.dropped:
+        document |= json_fields(bytes(stdout.kept))
+    return Observation(
+        document=document,
+        complete=not stdout.dropped and not stderr.dropped,
+        exchange=_with_output(exchange, exit_code, stdout, stderr),
+        notices=tuple(
+            f"{name} is longer than {format_bytes(MAX_OUTPUT_BYTES)}: {output.dropped} bytes were left out"
+            for name, output in (("stdout", stdout), ("stderr", stderr))
+            if output.dropped
+        ),
+    )
+
+
+def _folder(written: str | None, root: str) -> Path:
+    folder = inside(root, written or ".")
+    if not folder.is_dir():
+        raise UnusableError(f'`cwd` is "{written}", which is no folder under the project root {root}')
+    return folder
+
+
+def _environment(given: Mapping[str, Any]) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    own = {name: str(value) for name, value in given.items()}
+    if bad := next((name for name in own if not name or "=" in name), None):
+        raise UnusableError(f'"{bad}" is not a name for an environment variable')
+    return {"PATH": os.defpath, **inherited, **own}
+
+
+async def _run(
+    argv: list[str], folder: Path, environment: dict[str, str], stdin: str | None, stdout: _Output, stderr: _Output
+) -> int | None:
+    """Return the exit code; whatever ends this, the program and all it started have ended too."""
+    transport, program = await asyncio.get_running_loop().subprocess_exec(
+        lambda: _Program(stdout, stderr),
+        *argv,
+        stdin=DEVNULL if stdin is None else PIPE,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        pipe = transport.get_pipe_transport(0)
+        if stdin is not None and isinstance(pipe, asyncio.WriteTransport):
+            pipe.write(stdin.encode())
+            pipe.write_eof()
+        await program.exited
+        await asyncio.wait((program.drained,), timeout=_LINGER_S)
+        return transport.get_returncode()
+    finally:
+        # The program leads a process group of its own, which outlives it when it left something running.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+        await program.exited
+        transport.close()
+
+
+def _with_output(exchange: Exchange, exit_code: int | None, stdout: _Output, stderr: _Output) -> Exchange:
+    return Exchange(
+        request=exchange.request,
+        response={
+            "exit_code": exit_code,
+            "stdout": decode_text(bytes(stdout.kept)),
+            "stderr": decode_text(bytes(stderr.kept)),
+        },
+        truncated=bool(stdout.dropped or stderr.dropped),
+    )

@@ -1,0 +1,154 @@
+"""Asks a name server one question over UDP, and over TCP when the answer does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Exchange
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.deadline import Deadline
+from prodwatch.probes.failures import UnusableError, connection_failure, endpoint, text_of, timed_out, unusable
+from prodwatch.probes.resolve import is_address, resolve
+
+if TYPE_CHECKING:
+    from dns.message import Message
+    from dns.rdata import Rdata
+
+PORT = 53
+_ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Ask; the document is that of the type's reference page."""
+    import dns.exception
+
+    name = params.get("host", params.get("name", ""))
+    record = params.get("record", "A")
+    try:
+        question = _question(name, record)
+        servers = _servers(params.get("server"))
+    except UnusableError as error:
+        return unusable(error)
+    host, port = servers[0]
+    exchange = Exchange(request={"name": name, "record": record, "server": endpoint(host, port)})
+    now = context.clock.monotonic_s
+    try:
+        with Deadline(context.timeout_s) as deadline:
+            answer, address, spent_s = await _ask(question, servers, context.timeout_s, now)
+    except OSError as error:
+        target = endpoint(host, port)
+        failure = (
+            timed_out(target, "answer", context.timeout_s) if deadline.expired else connection_failure(error, target)
+        )
+        return Observation(failure=failure, exchange=exchange)
+    except dns.exception.Timeout:
+        return Observation(failure=timed_out(endpoint(host, port), "answer", context.timeout_s), exchange=exchange)
+    except dns.exception.DNSException as error:
+        message = f"{endpoint(host, port)} answered something that is not DNS: {text_of(error)}"
+        failure = Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=message)
+        return Observation(failure=failure, exchange=exchange)
+    return _observation(answer, name, record, address=address, spent_s=spent_s, exchange=exchange)
+
+
+def _question(name: str, record: str) -> Message:
+    import dns.exception
+    import dns.message
+    import dns.name
+
+    try:
+        return dns.message.make_query(dns.name.from_text(name), record)
+    except (dns.exception.DNSException, UnicodeError) as error:
+        raise UnusableError(f'"{name}" is not a name that can be looked up: {text_of(error)}') from error
+
+
+def _servers(written: str | None) -> list[tuple[str, int]]:
+    """Return host and port of the servers to ask in turn: the one written, or this machine's own."""
+    if written is None:
+        import dns.resolver
+
+        try:
+            own = dns.resolver.Resolver().nameservers
+        except dns.resolver.NoResolverConfiguration as error:
+            raise UnusableError("this machine has no name server in /etc/resolv.conf; write `server`") from error
+        return [(str(each), PORT) for each in own]
+    if is_address(written):
+        return [(written, PORT)]
+    host, colon, port = written.rpartition(":")
+    if not colon:
+        return [(written, PORT)]
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UnusableError(f'`server` is "{written}", whose port is not a number from 1 to 65535')
+    return [(host.removeprefix("[").removesuffix("]"), int(port))]
+
+
+async def _ask(
+    question: Message, servers: Sequence[tuple[str, int]], timeout_s: float, now: Any
+) -> tuple[Message, str, float]:
+    """Return the first answer, the address it came from and the seconds it took; the last server's error if none."""
+    import dns.asyncquery
+    import dns.exception
+
+    share_s = timeout_s / len(servers)
+    for number, (host, port) in enumerate(servers, 1):
+        address = host if is_address(host) else str((await resolve(host, port))[0][4][0])
+        started_s = now()
+        try:
+            answer, _ = await dns.asyncquery.udp_with_fallback(
+                question, address, timeout=share_s if number < len(servers) else None, port=port
+            )
+        except (OSError, dns.exception.DNSException):
+            if number == len(servers):
+                raise
+        else:
+            return answer, address, now() - started_s
+    raise AssertionError("unreachable: the last server's error is raised")
+
+
+def _observation(
+    answer: Message, name: str, record: str, *, address: str, spent_s: float, exchange: Exchange
+) -> Observation:
+    import dns.rcode
+    import dns.rdatatype
+
+    wanted = dns.rdatatype.from_text(record)
+    sets = [each for each in answer.answer if each.rdtype == wanted]
+    answers = [_text(rdata, record) for each in sets for rdata in each]
+    rcode = dns.rcode.to_text(answer.rcode())
+    document: dict[str, Any] = {
+        "answers": answers,
+        "rcode": rcode,
+        "latency": Duration.from_s(spent_s),
+        "server": address,
+    }
+    if sets:
+        document["ttl"] = min(each.ttl for each in sets)
+    failure = None
+    if not answers:
+        what = f"has no {record} record" if rcode == "NOERROR" else f"does not resolve: {address} says {rcode}"
+        failure = Failure(
+            status=Status.FAIL,
+            reason=Reason.DNS,
+            message=f"{name} {what}",
+            transient=rcode == "SERVFAIL",
+            answered_by=("rcode", "answers"),
+        )
+    return Observation(
+        document=document,
+        failure=failure,
+        exchange=Exchange(
+            request=exchange.request,
+            response={"rcode": rcode, "answers": answers, "server": address},
+            phases_ms={"ttfb": round(spent_s * 1000, 3)},
+        ),
+    )
+
+
+def _text(rdata: Rdata, record: str) -> str:
+    if record == "TXT":
+        strings: tuple[bytes, ...] = getattr(rdata, "strings", ())
+        return b"".join(strings).decode(errors="replace")
+    text = rdata.to_text()
+    return text.removesuffix(".") if record in _ENDS_IN_A_NAME else text

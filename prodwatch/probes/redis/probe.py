@@ -1,0 +1,159 @@
+"""Sends one Redis command, once."""
+
+from __future__ import annotations
+
+import shlex
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Exchange
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.deadline import Deadline
+from prodwatch.probes.failures import (
+    UnusableError,
+    connection_failure,
+    endpoint,
+    timed_out,
+    unavailable,
+    unusable,
+)
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+    from redis.exceptions import RedisError
+
+DEFAULT_PORT = 6379
+_RESP2 = 2
+"""The protocol whose replies look as Redis documents them, and which every server speaks."""
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Send the command; the document is that of the type's reference page."""
+    try:
+        from redis.exceptions import RedisError
+    except ImportError:
+        return unavailable('a `redis` check needs redis-py: run `pip install "prodwatch[redis]"`')
+    try:
+        words = _words(params["command"])
+        connection, target = _connection(params["url"])
+    except UnusableError as error:
+        return unusable(error)
+    exchange = Exchange(request={"server": target, "command": words})
+    now = context.clock.monotonic_s
+    started_s = now()
+    connected_s = None
+    try:
+        with Deadline(context.timeout_s) as deadline:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            connected_s = now()
+            await connection.send_command(*words)
+            reply = _plain(await connection.read_response())
+    except (OSError, RedisError) as error:
+        if deadline.expired:
+            failure = timed_out(target, "accept the connection" if connected_s is None else "answer", context.timeout_s)
+        else:
+            failure = _failure(error, target)
+        return Observation(failure=failure, exchange=exchange)
+    finally:
+        await connection.disconnect(nowait=True)
+    latency_s, connect_s = now() - connected_s, connected_s - started_s
+    return Observation(
+        document={
+            "reply": reply,
+            "latency": Duration.from_s(latency_s),
+            "connect": Duration.from_s(connect_s),
+        },
+        exchange=Exchange(
+            request=exchange.request,
+            response={"reply": reply},
+            phases_ms={"connect": round(connect_s * 1000, 3), "ttfb": round(latency_s * 1000, 3)},
+        ),
+    )
+
+
+def _words(command: str | list[Any]) -> list[str]:
+    if isinstance(command, list):
+        words = [str(word) for word in command]
+    else:
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise UnusableError(f"`command` cannot be split into words: {error}; write it as a list") from error
+    if not words:
+        raise UnusableError("`command` is empty; write one such as PING")
+    return words
+
+
+def _connection(url: str) -> tuple[AbstractConnection, str]:
+    """Return a connection that is not open yet, and how messages name its server."""
+    from redis.asyncio import ConnectionPool
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    try:
+        pool = ConnectionPool.from_url(
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=None,
+            socket_connect_timeout=None,
+            protocol=_RESP2,
+        )
+    except ValueError as error:
+        raise UnusableError("`url` is not a Redis URL; write one like redis://user:password@host:6379/0") from error
+    known = pool.connection_kwargs
+    target = known.get("path") or endpoint(known.get("host", "localhost"), known.get("port", DEFAULT_PORT))
+    return pool.make_connection(), str(target)  # type: ignore[no-untyped-call]
+
+
+def _plain(reply: Any) -> Any:
+    """Return a reply as JSON knows it."""
+    if isinstance(reply, bytes):
+        try:
+            return reply.decode()
+        except UnicodeDecodeError:
+            return b64encode(reply).decode()
+    if isinstance(reply, list | tuple | set | frozenset):
+        return [_plain(each) for each in reply]
+    if isinstance(reply, Mapping):
+        return {str(_plain(name)): _plain(each) for name, each in reply.items()}
+    return reply if reply is None or isinstance(reply, bool | int | str) else str(reply)
+
+
+def _failure(error: OSError | RedisError, target: str) -> Failure:
+    from redis.exceptions import (
+        AuthenticationError,
+        AuthenticationWrongNumberOfArgsError,
+        InvalidResponse,
+        NoPermissionError,
+    )
+    from redis.exceptions import (
+        ConnectionError as RedisConnectionError,
+    )
+
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError | NoPermissionError) or (
+        said.startswith(("NOAUTH", "WRONGPASS"))
+    ):
+        return Failure(
+            status=Status.ERROR, reason=Reason.ACCESS_DENIED, message=f"{target} refused the login or command: {said}"
+        )
+    if isinstance(error, InvalidResponse):
+        return Failure(
+            status=Status.FAIL, reason=Reason.PROTOCOL, message=f"{target} answered something that is not Redis: {said}"
+        )
+    if isinstance(error, RedisConnectionError):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return connection_failure(cause, target)
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.CONNECT,
+            message=f"{target} closed the connection without answering",
+            transient=True,
+        )
+    if isinstance(error, OSError):
+        return connection_failure(error, target)
+    return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target} refused the command: {said}")

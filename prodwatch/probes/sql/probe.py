@@ -1,0 +1,150 @@
+"""Runs one SQL statement in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Exchange
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.deadline import Deadline
+from prodwatch.probes.failures import timed_out, unavailable
+from prodwatch.probes.sql.values import plain
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, CursorResult
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+DEFAULT_MAX_ROWS = 1000
+_SHOWN_ROWS = 50
+_LOGIN_CLASS = "28"
+"""SQLSTATE class of a refused login, as PostgreSQL gives it."""
+_LOGIN_CODES = frozenset({"1045", "18456"})
+"""How MySQL and SQL Server say the same."""
+_DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy", "mariadb": "asyncmy", "sqlite": "aiosqlite"}
+"""Asynchronous driver taken when the URL names none."""
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Run the statement; the document is that of the type's reference page."""
+    try:
+        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+        from sqlalchemy.ext.asyncio import create_async_engine
+        from sqlalchemy.pool import NullPool
+    except ImportError:
+        return unavailable('a `sql` check needs SQLAlchemy: run `pip install "prodwatch[sql]"`')
+    try:
+        url = _with_driver(params["url"])
+        engine = create_async_engine(url, poolclass=NullPool)
+    except ArgumentError:
+        message = "`url` is not a SQLAlchemy URL; write one like postgresql+asyncpg://user:password@host/database"
+        return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INVALID, message=message))
+    except ImportError as error:
+        return unavailable(f"the driver of {url.drivername} is not installed: run `pip install {error.name}`")
+    target = url.set(query={}).render_as_string(hide_password=True)
+    exchange = Exchange(request={"url": target, "statement": params["statement"]})
+    try:
+        with Deadline(context.timeout_s) as deadline:
+            started_s = context.clock.monotonic_s()
+            async with engine.connect() as connection:
+                document = await _run(connection, params, context, started_s)
+    except (OSError, SQLAlchemyError) as error:
+        failure = timed_out(target, "answer", context.timeout_s) if deadline.expired else _failure(error, target)
+        return Observation(failure=failure, exchange=exchange)
+    finally:
+        await engine.dispose()
+    return _observation(document, exchange)
+
+
+def _with_driver(written: str) -> URL:
+    from sqlalchemy.engine import make_url
+
+    url = make_url(written)
+    driver = _DRIVERS.get(url.drivername)
+    return url.set(drivername=f"{url.drivername}+{driver}") if driver else url
+
+
+async def _run(
+    connection: AsyncConnection, params: Mapping[str, Any], context: ProbeContext, started_s: float
+) -> dict[str, Any]:
+    from sqlalchemy import text
+
+    now = context.clock.monotonic_s
+    connected_s = now()
+    limit = params.get("max_rows", DEFAULT_MAX_ROWS)
+    result = await connection.execute(text(params["statement"]), params.get("parameters") or {})
+    rows = _rows(result, limit + 1)
+    changed = result.rowcount
+    result.close()
+    if context.mutates:
+        await connection.commit()
+    document: dict[str, Any] = {
+        "latency": Duration.from_s(now() - connected_s),
+        "connect": Duration.from_s(connected_s - started_s),
+        "more": rows is not None and len(rows) > limit,
+    }
+    if rows is None:
+        document["rows"] = []
+        if changed >= 0:
+            document["count"] = changed
+        return document
+    document["rows"] = rows[:limit]
+    document["count"] = len(document["rows"])
+    if rows:
+        document["row"] = rows[0]
+    return document
+
+
+def _rows(result: CursorResult[Any], most: int) -> list[dict[str, Any]] | None:
+    if not result.returns_rows:
+        return None
+    return [{name: plain(value) for name, value in row.items()} for row in result.mappings().fetchmany(most)]
+
+
+def _observation(document: dict[str, Any], exchange: Exchange) -> Observation:
+    more = document.pop("more")
+    rows, count = document["rows"], document.get("count")
+    notices: tuple[str, ...] = ()
+    if more:
+        notices = (f"the statement gives more than {count} rows: only these were read; raise `max_rows` to judge all",)
+    return Observation(
+        document=document,
+        complete=not more,
+        exchange=Exchange(
+            request=exchange.request,
+            response={"count": count, "rows": rows[:_SHOWN_ROWS]},
+            phases_ms={"connect": round(document["connect"].ms, 3), "ttfb": round(document["latency"].ms, 3)},
+            truncated=more or len(rows) > _SHOWN_ROWS,
+        ),
+        notices=notices,
+    )
+
+
+def _failure(error: OSError | SQLAlchemyError, target: str) -> Failure:
+    from sqlalchemy.exc import DBAPIError, InterfaceError
+
+    original = getattr(error, "orig", None) or error
+    said = next(iter(str(original).splitlines()), type(original).__name__)
+    if isinstance(original, OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.CONNECT,
+            message=f"{target} could not be reached: {said}",
+            transient=True,
+        )
+    if _is_login(original):
+        return Failure(
+            status=Status.ERROR,
+            reason=Reason.ACCESS_DENIED,
+            message=f"{target} refused the login: {said}",
+        )
+    reason = Reason.CONNECT if isinstance(error, InterfaceError) else Reason.TARGET_ERROR
+    return Failure(status=Status.FAIL, reason=reason, message=f"{target} refused the statement: {said}")
+
+
+def _is_login(original: BaseException) -> bool:
+    code = str(getattr(original, "sqlstate", None) or next(iter(original.args), ""))
+    return code in _LOGIN_CODES or (len(code) == 5 and code.startswith(_LOGIN_CLASS))

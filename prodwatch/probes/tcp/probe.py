@@ -1,0 +1,39 @@
+"""Opens a TCP connection and closes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Exchange
+from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.probes.connect import Timings, open_socket
+from prodwatch.probes.deadline import Deadline
+from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Connect; the document is that of the type's reference page."""
+    host, port = params["host"], params["port"]
+    target = endpoint(host, port)
+    timings = Timings(context.clock.monotonic_s)
+    exchange = Exchange(request={"host": host, "port": port})
+    try:
+        with Deadline(context.timeout_s) as deadline:
+            connected = await open_socket(host, port, timings)
+    except OSError as error:
+        if deadline.expired:
+            return Observation(failure=timed_out(target, timings.undone(), context.timeout_s), exchange=exchange)
+        return Observation(failure=connection_failure(error, target), exchange=exchange)
+    with connected:
+        address = connected.getpeername()[0]
+    spans = timings.spans()
+    return Observation(
+        document={**{name: Duration.from_s(span) for name, span in spans}, "address": address},
+        exchange=Exchange(
+            request=exchange.request,
+            response={"address": address},
+            phases_ms={name: round(span * 1000, 3) for name, span in spans},
+        ),
+    )

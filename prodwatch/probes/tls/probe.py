@@ -1,0 +1,135 @@
+"""Makes a TLS handshake and reports the certificate, whether or not it deserves trust."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Exchange
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.certificate import days_left, read_certificate
+from prodwatch.probes.connect import Timings, open_socket
+from prodwatch.probes.deadline import Deadline
+from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+
+DEFAULT_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class _Handshake:
+    """What one handshake told."""
+
+    certificate: bytes
+    """DER; empty when the server has none."""
+    protocol: str | None
+    cipher: str | None
+    timings: Timings
+
+
+async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    """Shake hands; the document is that of the type's reference page."""
+    host, port = params["host"], params.get("port", DEFAULT_PORT)
+    name = params.get("server_name", host)
+    target = endpoint(host, port)
+    request = {"host": host, "port": port, "server_name": name}
+    now = context.clock.monotonic_s
+    timings = Timings(now)
+    error: ssl.SSLCertVerificationError | None = None
+    try:
+        with Deadline(context.timeout_s) as deadline:
+            try:
+                seen = await _shake(host, port, name, timings, verify=True)
+            except ssl.SSLCertVerificationError as refused:
+                # OpenSSL hands out a certificate it refused only to those who do not ask it to check.
+                error = refused
+                timings = Timings(now)
+                seen = await _shake(host, port, name, timings, verify=False)
+    except OSError as failed:
+        if deadline.expired:
+            failure = timed_out(target, timings.undone(), context.timeout_s)
+        else:
+            failure = connection_failure(failed, target)
+        return Observation(failure=failure, exchange=Exchange(request=request))
+    return _observation(seen, error, context, request, target=target)
+
+
+async def _shake(host: str, port: int, name: str, timings: Timings, *, verify: bool) -> _Handshake:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    connected = await open_socket(host, port, timings)
+    try:
+        timings.handshaking = timings.now()
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, sock=connected, ssl=context, server_hostname=name
+        )
+        timings.shaken = timings.now()
+    except BaseException:
+        connected.close()
+        raise
+    try:
+        tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        cipher = tls.cipher()
+        return _Handshake(
+            certificate=tls.getpeercert(binary_form=True) or b"",
+            protocol=tls.version(),
+            cipher=cipher[0] if cipher else None,
+            timings=timings,
+        )
+    finally:
+        transport.abort()
+        await asyncio.sleep(0)  # lets the event loop close the socket now
+
+
+def _observation(
+    seen: _Handshake,
+    error: ssl.SSLCertVerificationError | None,
+    context: ProbeContext,
+    request: dict[str, Any],
+    *,
+    target: str,
+) -> Observation:
+    timings = seen.timings
+    document: dict[str, Any] = {"protocol": seen.protocol, "cipher": seen.cipher, "verified": error is None}
+    failure = None
+    if error is not None:
+        document["error"] = error.verify_message
+        failure = connection_failure(error, target)
+        failure = Failure(
+            status=failure.status, reason=failure.reason, message=failure.message, answered_by=("verified", "error")
+        )
+    try:
+        facts = read_certificate(seen.certificate)
+    except ValueError as unreadable:
+        message = f"{target} has a certificate that cannot be read: {unreadable}"
+        failure = Failure(status=Status.FAIL, reason=Reason.TLS, message=message)
+    else:
+        document |= {
+            "subject": facts.subject,
+            "issuer": facts.issuer,
+            "sans": list(facts.sans),
+            "expires": facts.not_after,
+            "days_left": days_left(facts.not_after, context.clock.now()),
+        }
+    spans = timings.spans()
+    durations = {name: Duration.from_s(span) for name, span in spans}
+    document |= {"connect": durations["connect"], "handshake": durations["tls"]}
+    return Observation(
+        document=document,
+        failure=failure,
+        exchange=Exchange(
+            request=request,
+            response={
+                name: str(value) if name == "expires" else value
+                for name, value in document.items()
+                if name not in {"connect", "handshake"}
+            },
+            phases_ms={name: round(span * 1000, 3) for name, span in spans},
+        ),
+    )
