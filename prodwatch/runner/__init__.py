@@ -6,19 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prodwatch.runner.dryrun import PlannedCall
+    from prodwatch.runner.journal import Leftover, find_journal, left_behind
+    from prodwatch.runner.merge import merge_results
     from prodwatch.runner.options import ReleaseOverride, RunOptions
+    from prodwatch.runner.rounds import RoundPlan
     from prodwatch.runner.runner import TERMINATED, Runner
     from prodwatch.runner.selection import Selection, parse_shard, select
     from prodwatch.runner.verdict import decide, summarize
 
 _HOMES = {
+    "Leftover": "journal",
     "PlannedCall": "dryrun",
     "ReleaseOverride": "options",
+    "RoundPlan": "rounds",
     "RunOptions": "options",
     "Runner": "runner",
     "Selection": "selection",
     "TERMINATED": "runner",
     "decide": "verdict",
+    "find_journal": "journal",
+    "left_behind": "journal",
+    "merge_results": "merge",
     "parse_shard": "selection",
     "select": "selection",
     "summarize": "verdict",
@@ -26,12 +34,17 @@ _HOMES = {
 
 __all__ = [
     "TERMINATED",
+    "Leftover",
     "PlannedCall",
     "ReleaseOverride",
+    "RoundPlan",
     "RunOptions",
     "Runner",
     "Selection",
     "decide",
+    "find_journal",
+    "left_behind",
+    "merge_results",
     "parse_shard",
     "select",
     "summarize",

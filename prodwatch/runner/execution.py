@@ -46,9 +46,18 @@ class Execution:
     )
 
     def __init__(
-        self, tools: Tools, compiled: CompiledCheck, on_begin: Callable[[datetime], None], scope: Scope | None = None
+        self,
+        tools: Tools,
+        compiled: CompiledCheck,
+        on_begin: Callable[[datetime], None],
+        scope: Scope | None = None,
+        *,
+        number: int | None = None,
     ) -> None:
-        """Prepare; `on_begin` is told when the first request leaves."""
+        """Prepare; `on_begin` is told when the first request leaves.
+
+        `scope` and `number` are those of an earlier run whose journal is being finished.
+        """
         definition = compiled.definition
         self.tools = tools
         self.compiled = compiled
@@ -74,7 +83,7 @@ class Execution:
         self.step_results: list[StepResult] = []
         self.cleanup_results: list[StepResult] = []
         self._on_begin = on_begin
-        self._number: int | None = None
+        self._number = number
         self._written: dict[str, Any] = {}
 
     def begin(self) -> None:

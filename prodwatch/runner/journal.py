@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -94,6 +94,18 @@ _KINDS: dict[str, type[Entry]] = {
 }
 
 
+class Journal(Protocol):
+    """Where executions write."""
+
+    def next_execution(self) -> int:
+        """Return a number no other execution of this journal has."""
+        ...
+
+    async def append(self, *entries: Entry) -> None:
+        """Write entries and wait until they are on the disk; JournalError when that is not possible."""
+        ...
+
+
 class RunJournal:
     """The journal of a run that is going on; the file appears with the first mutation."""
 
@@ -104,6 +116,11 @@ class RunJournal:
         self._turn = asyncio.Lock()
         self._executions = 0
         self._open: set[int] = set()
+
+    @property
+    def run_id(self) -> str:
+        """Return the id of the run that writes here."""
+        return self._header.run_id
 
     @property
     def path(self) -> Path:
@@ -201,7 +218,7 @@ def left_behind(directory: Path) -> tuple[Leftover, ...]:
     return tuple(sorted(found, key=lambda each: each.run.started_at))
 
 
-def find(directory: Path, run_id: str) -> Leftover:
+def find_journal(directory: Path, run_id: str) -> Leftover:
     """Return the journal of one run; ConfigurationError, naming what there is, when there is none."""
     path = directory / f"{run_id}{SUFFIX}"
     leftover = _read(path) if _RUN_ID.fullmatch(run_id) and path.is_file() else None
@@ -220,7 +237,9 @@ class Reopened:
     def __init__(self, leftover: Leftover) -> None:
         """Take the journal over; ConfigurationError while its run is still going on."""
         self._path = leftover.path
+        self._run_id = leftover.run.run_id
         self._open = {each.entry.execution for each in leftover.unfinished}
+        self._numbers = set(self._open)
         try:
             self._file = _open_locked(leftover.path, 0)
         except OSError as error:
@@ -229,9 +248,21 @@ class Reopened:
                 "its run may still be going on. Wait for it, or stop it."
             ) from error
 
+    @property
+    def run_id(self) -> str:
+        """Return the id of the run that wrote this journal."""
+        return self._run_id
+
+    def next_execution(self) -> int:
+        """Return a number no other execution of this journal has."""
+        return max(self._numbers, default=0) + 1
+
     async def append(self, *entries: Entry) -> None:
-        """Write entries and wait until they are on the disk."""
-        await asyncio.to_thread(self._write, entries)
+        """Write entries and wait until they are on the disk; JournalError when that is not possible."""
+        try:
+            await asyncio.to_thread(self._write, entries)
+        except OSError as error:
+            raise JournalError(f"The journal {self._path} cannot be written: {error.strerror or error}.") from error
         self._open -= {entry.execution for entry in entries if isinstance(entry, ClosedEntry)}
 
     def _write(self, entries: Iterable[Entry]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -19,13 +21,14 @@ from prodwatch.model.result import Blocking, CheckResult, RunResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
+from prodwatch.runner.after_crash import finish
 from prodwatch.runner.assemble import RunFacts, assemble
 from prodwatch.runner.check import without_running
 from prodwatch.runner.compiled import Compiler, Specs
 from prodwatch.runner.conclusion import Conclusion
 from prodwatch.runner.dryrun import PlannedCall, plan
 from prodwatch.runner.inputs import Inputs
-from prodwatch.runner.journal import RunEntry, RunJournal
+from prodwatch.runner.journal import Reopened, RunEntry, RunJournal, find_journal
 from prodwatch.runner.limits import Gate
 from prodwatch.runner.needs_aws import needs_aws
 from prodwatch.runner.options import RunOptions
@@ -88,7 +91,7 @@ class Runner:
         self._specs = specs
         self._compiler = Compiler(environment, specs)
         self._serial = SerialGroups(journal_dir / "locks", environment.name, clock)
-        self._session: tuple[Tools, float] | None = None
+        self._session: tuple[Tools, RunJournal, float] | None = None
 
     async def run(self, selected: Sequence[CheckDefinition], options: RunOptions) -> RunResult:
         """Run the selected checks once and return everything that was found.
@@ -97,7 +100,8 @@ class Runner:
         `aborted`, is returned all the same. Cancelling it again gives the cleanup up; the journal keeps what is left.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
-        tools = self._tools(options)
+        journal = self._journal(options)
+        tools = self._tools(options, journal)
         stop = Stop()
         refused = await self._refused(selected)
         interrupted: int | None = None
@@ -115,7 +119,38 @@ class Runner:
             if interrupted is None:
                 await tools.inputs.settle(self._clock, _RELEASE_WAIT_S)
         await tools.inputs.close()
-        tools.journal.finish()
+        journal.finish()
+        problem = None if refused is None else _run_problem(refused)
+        return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted, refused=problem)
+
+    async def clean_up(self, run_id: str, options: RunOptions) -> RunResult:
+        """Finish the cleanups that a killed run left in its journal; one result per check that had any.
+
+        ConfigurationError when there is no such journal, or while its run is still going on.
+        """
+        started_at, started_s = self._clock.now(), self._clock.monotonic_s()
+        leftover = find_journal(self._journal_dir, run_id)
+        journal = Reopened(leftover)
+        tools = self._tools(dataclasses.replace(options, run_id=run_id), journal)
+        try:
+            results = [await finish(each, self._definitions, self._compiler, tools) for each in leftover.unfinished]
+        finally:
+            await tools.inputs.close()
+            journal.finish()
+        options = dataclasses.replace(options, allow_empty=True)
+        return self._assembled(tools, results, options, started_at, started_s)
+
+    def _assembled(
+        self,
+        tools: Tools,
+        results: Sequence[CheckResult],
+        options: RunOptions,
+        started_at: datetime,
+        started_s: float,
+        *,
+        interrupted: int | None = None,
+        refused: Blocking | None = None,
+    ) -> RunResult:
         facts = RunFacts(
             run_id=tools.run_id,
             version=self._version,
@@ -123,7 +158,7 @@ class Runner:
             ended_at=self._clock.now(),
             duration_s=self._clock.monotonic_s() - started_s,
             interrupted=interrupted,
-            refused=None if refused is None else _run_problem(refused),
+            refused=refused,
         )
         return assemble(tools, results, options, facts)
 
@@ -146,10 +181,10 @@ class Runner:
     async def close(self) -> None:
         """End a session of rounds."""
         if self._session is not None:
-            tools, _ = self._session
+            tools, journal, _ = self._session
             self._session = None
             await tools.inputs.close()
-            tools.journal.finish()
+            journal.finish()
 
     def plan(self, selected: Sequence[CheckDefinition], options: RunOptions) -> tuple[PlannedCall, ...]:
         """Return every call a run would make, in order, without sending anything."""
@@ -216,24 +251,27 @@ class Runner:
     def _session_tools(self, options: RunOptions) -> Tools:
         now_s = self._clock.monotonic_s()
         if self._session is None:
-            self._session = (self._tools(options), now_s)
-        tools, since_s = self._session
+            journal = self._journal(options)
+            self._session = (self._tools(options, journal), journal, now_s)
+        tools, journal, since_s = self._session
         if now_s - since_s > _INPUTS_LIVE_S:
             tools.inputs = self._inputs(options)
-            self._session = (tools, now_s)
+            self._session = (tools, journal, now_s)
         tools.inputs.forget("release")
         return tools
 
-    def _tools(self, options: RunOptions) -> Tools:
-        run_id = options.run_id or self._fresh_run_id()
+    def _journal(self, options: RunOptions) -> RunJournal:
         header = RunEntry(
-            run_id=run_id,
+            run_id=options.run_id or self._fresh_run_id(),
             environment=self._environment.name,
             root=self._root,
             started_at=self._clock.now(),
             host=options.host,
             pid=os.getpid(),
         )
+        return RunJournal(self._journal_dir, header)
+
+    def _tools(self, options: RunOptions, journal: RunJournal | Reopened) -> Tools:
         return Tools(
             environment=self._environment,
             clock=self._clock,
@@ -245,10 +283,10 @@ class Runner:
             gate=Gate(self._environment.limits, options.jobs),
             inputs=self._inputs(options),
             redactor=self._redactor,
-            journal=RunJournal(self._journal_dir, header),
+            journal=journal,
             schemas=Schemas(self._root),
             root=self._root,
-            run_id=run_id,
+            run_id=journal.run_id,
         )
 
     def _inputs(self, options: RunOptions) -> Inputs:

@@ -13,7 +13,7 @@ from prodwatch.model.result import Notice
 from prodwatch.probes.base import HttpPool, Probe
 from prodwatch.runner.compiled import Specs
 from prodwatch.runner.inputs import Inputs
-from prodwatch.runner.journal import RunJournal
+from prodwatch.runner.journal import Journal
 from prodwatch.runner.limits import Gate
 from prodwatch.runner.schemas import Schemas
 from prodwatch.text.redact import Redactor
@@ -37,7 +37,7 @@ class Tools:
     gate: Gate
     inputs: Inputs
     redactor: Redactor
-    journal: RunJournal
+    journal: Journal
     schemas: Schemas
     root: str
     run_id: str
