@@ -76,8 +76,8 @@ class Timeline:
 
 def check_speed(speed: float) -> None:
     """Raise ConfigurationError unless a story can be told at this speed."""
-    if not 0.1 <= speed <= 1000:
-        raise ConfigurationError(f"the demo's speed must lie between 0.1 and 1000, it is {speed:g}")
+    if not 0.001 <= speed <= 1000:
+        raise ConfigurationError(f"the demo's speed must lie between 0.001 and 1000, it is {speed:g}")
 
 
 @dataclass(frozen=True, slots=True)
