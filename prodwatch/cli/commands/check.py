@@ -1,0 +1,114 @@
+"""`prodwatch check`: the selected checks once, a verdict, an exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.outputs import Outputs, output_options
+from prodwatch.cli.selecting import selection, selection_options
+
+if TYPE_CHECKING:
+    from prodwatch.model.check import CheckDefinition
+    from prodwatch.model.result import RunResult
+    from prodwatch.runner import RunOptions
+    from prodwatch.settings import Project
+
+
+class DurationParameter(click.ParamType[float]):
+    """A duration such as 90s or 5m, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds; a usage error otherwise."""
+        from prodwatch.text.units import parse_duration
+
+        if isinstance(value, float):
+            return value
+        try:
+            found = parse_duration(str(value)).s
+        except ValueError as caught:
+            self.fail(str(caught), param, ctx)
+        if found <= 0:
+            self.fail(f'"{value}" is not more than nothing', param, ctx)
+        return found
+
+
+@click.command()
+@selection_options
+@output_options
+@click.option("--failed-first", is_flag=True, help="What was not green last time comes first.")
+@click.option("--fail-fast", is_flag=True, help="Start nothing more after the first fail or error.")
+@click.option(
+    "--deadline", type=DurationParameter(), metavar="5m", help="Of the whole run; what it cuts off is no pass."
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Checks at the same time, over [limits].")
+@click.option("--allow-writes", is_flag=True, help="Run mutating checks in a protected environment too.")
+@click.option("--strict", is_flag=True, help="A degraded run exits 1.")
+@click.option("--allow-empty", is_flag=True, help="Nothing selected exits 0.")
+@click.option("--dry-run", is_flag=True, help="Print every call that would be made; send nothing.")
+@click.option("--no-diagnose", is_flag=True, help="Start no diagnostics for red checks.")
+@common_options
+def command(
+    common: Common,
+    *,
+    outputs: Outputs,
+    expression: str | None,
+    tags: tuple[str, ...],
+    kind: Any,
+    shard: str | None,
+    failed_first: bool,
+    deadline: float | None,
+    dry_run: bool,
+    **flags: Any,
+) -> int:
+    """Run the selected checks once and say whether they hold.
+
+    Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 could not verify, 4 too little evidence, 5 nothing
+    selected, 70 a bug, 130 and 143 interrupted.
+    """
+    from prodwatch.cli.engine import ci_name, host_name
+    from prodwatch.cli.last import failed_last
+    from prodwatch.cli.project import load
+    from prodwatch.runner import RunOptions, select
+
+    project = load(common)
+    first = failed_last(project) if failed_first else frozenset()
+    chosen_by = selection(expression, tags, kind, shard, first)
+    chosen = select(project.checks, chosen_by, project.environment.name)
+    options = RunOptions(
+        deadline_s=deadline,
+        shard=chosen_by.shard,
+        ci=ci_name(),
+        host=host_name(),
+        **flags,
+    )
+    if common.no_color:
+        outputs.color = False
+    if dry_run:
+        from prodwatch.cli.planned import print_plan
+
+        return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
+    outputs.prepare()
+    return _run(project, chosen, options, outputs, common)
+
+
+def _run(
+    project: Project,
+    chosen: tuple[CheckDefinition, ...],
+    options: RunOptions,
+    outputs: Outputs,
+    common: Common,
+) -> int:
+    from prodwatch.cli.last import remember
+    from prodwatch.cli.progress import Progress
+    from prodwatch.cli.running import run_to_end
+
+    progress = Progress(len(chosen), outputs)
+    result: RunResult = run_to_end(project, chosen, options, common, listener=progress)
+    progress.clear()
+    remember(project, result)
+    return outputs.deliver(result)

@@ -1,0 +1,75 @@
+"""`prodwatch demo`: the dashboard over the embedded AWS and its shop, or that AWS alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from prodwatch.cli import stdout
+from prodwatch.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from prodwatch.model.environment import DemoTarget
+
+
+@click.command()
+@click.option("--scenario", metavar="NAME", help="The staged release: good or bad.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), metavar="X", help="How fast the script runs.")
+@click.option("--seed", type=int, metavar="N", help="The same seed tells the same story.")
+@click.option("--aws-only", is_flag=True, help="Serve the embedded AWS alone until interrupted.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="With --aws-only: its port.")
+@common_options
+def command(
+    common: Common, *, scenario: str | None, speed: float | None, seed: int | None, aws_only: bool, port: int
+) -> int:
+    """Open the dashboard on the embedded AWS and its shop; no account needed, nothing leaves this machine."""
+    from msgspec.structs import replace
+
+    common = replace(common, env=common.env or "demo")
+    if aws_only:
+        return _serve(_target(common, scenario, speed, seed, None), port)
+    from prodwatch.cli.dashboard import refuse_without_terminal
+    from prodwatch.cli.project import load
+
+    refuse_without_terminal()
+    project = load(common, quiet=True)
+    demo = _target(common, scenario, speed, seed, project.environment.demo)
+    from prodwatch.cli.screen import run_dashboard
+
+    return run_dashboard(project, common, demo=demo)
+
+
+def _target(
+    common: Common, scenario: str | None, speed: float | None, seed: int | None, base: DemoTarget | None
+) -> DemoTarget:
+    from prodwatch.model.environment import DemoTarget
+
+    base = base or DemoTarget()
+    return DemoTarget(
+        scenario=scenario or base.scenario,
+        at=common.at or base.at,
+        speed=base.speed if speed is None else speed,
+        seed=base.seed if seed is None else seed,
+    )
+
+
+def _serve(demo: DemoTarget, port: int) -> int:
+    """Serve until the child ends or somebody interrupts; the address is the result on stdout."""
+    import signal
+
+    from prodwatch.cli.talk import say
+    from prodwatch.demo.process import start_demo
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with start_demo(scenario=demo.scenario, at=demo.at, speed=demo.speed, seed=demo.seed, port=port) as server:
+        signal.signal(signal.SIGTERM, end)
+        stdout.text(server.url)
+        say(f"the embedded AWS answers at {server.url}; Ctrl-C ends it")
+        say(f"use it with: AWS_ENDPOINT_URL={server.url} AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo …")
+        try:
+            return server.process.wait()
+        except KeyboardInterrupt:
+            return 0

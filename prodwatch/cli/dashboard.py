@@ -1,0 +1,35 @@
+"""Opens the dashboard on an environment, and gives the terminal back whatever happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from prodwatch.cli.options import Common
+from prodwatch.errors import ConfigurationError
+from prodwatch.model.environment import DemoTarget
+
+MIN_COLUMNS = 40
+MIN_ROWS = 10
+
+
+def open_dashboard(common: Common, *, demo: DemoTarget | None = None) -> int:
+    """Run the dashboard until it is left; always 0 then. Raises ConfigurationError without a terminal."""
+    refuse_without_terminal()
+    from prodwatch.cli.project import load
+    from prodwatch.cli.screen import run_dashboard
+
+    project = load(common, quiet=True)
+    return run_dashboard(project, common, demo=demo)
+
+
+def refuse_without_terminal() -> None:
+    """Say what to do instead when there is no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigurationError(
+            "the dashboard needs a terminal; for scripts and CI use: prodwatch check --env ENV --json"
+        )
+    if os.environ.get("TERM", "") in {"", "dumb"}:
+        raise ConfigurationError(
+            "this terminal cannot draw (TERM is not set or is dumb); use: prodwatch check --env ENV"
+        )

@@ -1,0 +1,178 @@
+"""The live session behind the dashboard: sources and rounds of checks feed the store until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from prodwatch.aws.api import AwsError
+from prodwatch.cli.engine import Engine, ci_name, host_name, open_engine
+from prodwatch.clock import Clock
+from prodwatch.errors import ProdwatchError
+from prodwatch.model.environment import DemoTarget
+from prodwatch.model.result import Notice
+from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
+from prodwatch.model.status import Status
+from prodwatch.runner import RunOptions
+from prodwatch.settings import Project
+from prodwatch.sources.search import lines_with
+from prodwatch.sources.supervisor import Supervisor
+from prodwatch.sources.traces import fetch_trace
+from prodwatch.sources.watch import log_targets, sources_of
+from prodwatch.store.store import Store
+
+TICK_S = 0.5
+LOGS_BEFORE = timedelta(minutes=5)
+"""How far back log lines and traces are read at the start."""
+SIGNALS_BEFORE = timedelta(minutes=60)
+SEARCH_BEFORE = timedelta(minutes=15)
+
+_LOG = logging.getLogger(__name__)
+_RED = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE)
+
+
+class LiveSession:
+    """Owns the engine, the sources and the rounds of one dashboard."""
+
+    def __init__(
+        self,
+        project: Project,
+        store: Store,
+        clock: Clock,
+        *,
+        demo: DemoTarget | None = None,
+        allow_writes: bool = False,
+    ) -> None:
+        self._project = project
+        self._store = store
+        self._clock = clock
+        self._demo = demo
+        self._options = RunOptions(mode="dashboard", host=host_name(), ci=ci_name(), allow_writes=allow_writes)
+        self._stack = AsyncExitStack()
+        self._engine: Engine | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._due_s: dict[str, float] = {}
+        self._running: set[str] = set()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begin to feed the store; whatever makes that impossible becomes a state the dashboard shows."""
+        self._store.define(self._project.checks)
+        for notice in self._project.notices:
+            self._store.notice(Notice(code="configuration", message=notice))
+        try:
+            engine = await self._stack.enter_async_context(
+                open_engine(self._project, listener=self._store.apply_event, demo=self._demo, clock=self._clock)
+            )
+        except ProdwatchError as caught:
+            status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
+            self._store.apply(Batch(source="session", status=status))
+            return
+        if self._stopping:
+            return
+        self._engine = engine
+        now = self._clock.now()
+        sources = sources_of(
+            engine.environment,
+            engine.aws,
+            clock=self._clock,
+            redactor=engine.redactor,
+            logs_since=now - LOGS_BEFORE,
+            since=now - SIGNALS_BEFORE,
+        )
+        supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
+        supervisor.start()
+        self._stack.push_async_callback(supervisor.stop)
+        self._due_s = {
+            check.id: 0.0
+            for check in self._project.checks
+            if check.kind == "smoke" and (not check.environments or engine.environment.name in check.environments)
+        }
+        self._spawn(self._rounds(engine))
+
+    async def stop(self) -> None:
+        """Cancel rounds (their cleanups run), stop the sources, and end the embedded AWS."""
+        self._stopping = True
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def rerun(self, check_ids: Sequence[str]) -> None:
+        """Run these checks now."""
+        if self._engine is not None:
+            await self._round(self._engine, [each for each in check_ids if each not in self._running])
+
+    async def rerun_failed(self) -> None:
+        """Run every check now whose latest outcome was not green."""
+        await self.rerun([each.id for each in self._store.checks.tracks.values() if each.status in _RED])
+
+    async def fetch_trace(self, trace_id: str) -> Trace | None:
+        """Return the whole trace, None when X-Ray does not have it yet."""
+        if self._engine is None:
+            return None
+        from prodwatch.sources.clean import Cleaner
+
+        try:
+            return await fetch_trace(self._engine.aws, trace_id, Cleaner(self._engine.redactor))
+        except AwsError as caught:
+            self._store.notice(Notice(code="traces", message=caught.message))
+            return None
+
+    async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
+        """Return lines of the last minutes that carry any of the ids, from every watched group."""
+        if self._engine is None:
+            return ()
+        found, problems = await lines_with(
+            self._engine.aws,
+            log_targets(self._engine.environment),
+            [*request_ids, *((trace_id,) if trace_id else ())],
+            since=self._clock.now() - SEARCH_BEFORE,
+            redactor=self._engine.redactor,
+        )
+        for problem in problems:
+            self._store.notice(Notice(code="logs", message=problem))
+        return found
+
+    async def _rounds(self, engine: Engine) -> None:
+        """Start whatever is due, each check at its own pace; one slow round never holds another up."""
+        paces = {check.id: check.every_s for check in self._project.checks}
+        once = {check.id for check in self._project.checks if check.mutates and check.every_s is None}
+        while True:
+            now_s = self._clock.monotonic_s()
+            due = [each for each, due_s in self._due_s.items() if due_s <= now_s and each not in self._running]
+            for check_id in due:
+                if check_id in once:
+                    # A check that changes something runs once per session unless its pace is written.
+                    del self._due_s[check_id]
+                else:
+                    self._due_s[check_id] = now_s + (paces[check_id] or engine.environment.rounds.every_s)
+            if due:
+                self._spawn(self._round(engine, due))
+            self._store.set_usage(engine.aws.usage())
+            await self._clock.sleep(TICK_S)
+
+    async def _round(self, engine: Engine, ids: Sequence[str]) -> None:
+        self._running.update(ids)
+        try:
+            await engine.runner.run_round(ids, self._options)
+        finally:
+            self._running.difference_update(ids)
+
+    def _spawn(self, work: Coroutine[object, object, object]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("the session's own task failed", exc_info=error)
+            status = SourceStatus(
+                source="session", phase=SourcePhase.FAILED, message=f"{type(error).__name__}: {error}"
+            )
+            self._store.apply(Batch(source="session", status=status))
