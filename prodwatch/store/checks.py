@@ -74,6 +74,8 @@ class CheckBook:
 
     def __init__(self) -> None:
         self._tracks: dict[str, CheckTrack] = {}
+        self.defined = False
+        """Whether anybody has said which checks there are."""
         self.done = 0
         """Checks finished in the running round."""
         self.total = 0
@@ -81,6 +83,7 @@ class CheckBook:
 
     def define(self, definitions: Iterable[CheckDefinition]) -> None:
         """Replace the set of checks; what is known of those that stay is kept, the others are forgotten."""
+        self.defined = True
         known = self._tracks
         self._tracks = {
             each.id: msgspec.structs.replace(known.get(each.id, CheckTrack(id=each.id)), definition=each)

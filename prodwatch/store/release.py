@@ -37,8 +37,8 @@ class ReleaseBook:
         self._alarms[alarm.name] = alarm
         if known is not None and known.state == alarm.state:
             return False
-        if known is None and alarm.state == "OK":
-            return False  # an alarm that was always quiet is not an event
+        if known is None and (alarm.state == "OK" or alarm.since is None):
+            return False  # an alarm that was always quiet, or nobody knows since when, is not an event
         return self.add_event(
             ReleaseEvent(
                 at=alarm.since or received_at,

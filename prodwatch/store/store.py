@@ -68,6 +68,8 @@ class GivenVerdict(msgspec.Struct, frozen=True):
     """When the present run of equal statuses began."""
 
 
+_NO_NEWS = frozenset((Status.PASS, Status.SKIPPED))
+"""A check that begins like this has nothing for the time line."""
 DEFAULT_LIMITS = StoreLimits()
 
 
@@ -147,7 +149,7 @@ class Store:
             self.checks.started(event.id, event.at)
         elif isinstance(event, CheckFinished):
             before, after = self.checks.finished(event.result, self._clock.now())
-            if before != after and (before, after) != (None, Status.PASS):  # a first pass is no news
+            if before != after and (before is not None or after not in _NO_NEWS):
                 track = self.checks.get(event.result.id)
                 self.release.add_event(
                     ReleaseEvent(

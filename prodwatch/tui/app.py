@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.command import Provider
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from prodwatch.clock import Clock
@@ -20,9 +22,17 @@ from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.session import Session, SessionFacts
 from prodwatch.tui.themes import FALLBACKS, THEMES
+from prodwatch.views.verdict import verdict_line
 
 _LOG = logging.getLogger(__name__)
+FRAMES_PER_LISTEN = 10
 DEFAULT_PREFERENCES = Preferences()
+
+
+def _commands() -> type[Provider]:
+    from prodwatch.tui.commands import Commands
+
+    return Commands
 
 
 class ProdwatchApp(App[None]):
@@ -32,7 +42,8 @@ class ProdwatchApp(App[None]):
     CSS_PATH: ClassVar[str | PurePath | list[str | PurePath] | None] = "prodwatch.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*APP_BINDINGS]
     DEFAULT_MODE = "overview"
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(
         self,
@@ -60,6 +71,7 @@ class ProdwatchApp(App[None]):
         for name in SCREENS:
             self.add_mode(name, self._screen_maker(name))
         self._verdict_seen: str | None = None
+        self._frames = 0
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give our tokens a meaning in themes that do not know them."""
@@ -87,8 +99,23 @@ class ProdwatchApp(App[None]):
 
     def frame(self) -> None:
         """One tick: the screen on top follows the store."""
+        self._frames += 1
+        if self._frames % FRAMES_PER_LISTEN == 0:
+            self._listen()
         if isinstance(self.screen, DashScreen):
             self.screen.frame()
+
+    def _listen(self) -> None:
+        """Ring when the verdict changes; the first one is no change."""
+        deck = self.deck
+        verdict = verdict_line(deck.store, deck.now(), every_s=deck.facts.every_s)
+        before, self._verdict_seen = self._verdict_seen, verdict.status
+        if before is None or before == verdict.status or verdict.title == "WAITING":
+            return
+        if deck.preferences.bell:
+            self.bell()
+        severity: SeverityLevel = "information" if verdict.status == "pass" else "warning"
+        self.notify(verdict.reasons[0], title=verdict.title, severity=severity, markup=False)
 
     def work(self, what: str, task: Coroutine[Any, Any, object], *, group: str = "session") -> None:
         """Run `task` beside the app; what it raises is shown and logged, and the app goes on."""
@@ -173,6 +200,18 @@ class ProdwatchApp(App[None]):
         """Go from dark to light or back."""
         dark, light = (theme.name for theme in THEMES)
         self.theme = light if self.theme == dark else dark
+
+    async def action_mark(self) -> None:
+        """Put a note on the time line, at this moment."""
+        if isinstance(self.screen, DashScreen):
+            await self.screen.ask("note")
+
+    def action_help(self) -> None:
+        """Explain what has focus, and every key that works now."""
+        from prodwatch.tui.screens.help import HelpScreen
+
+        if isinstance(self.screen, DashScreen) and not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.deck, self.screen))
 
     def _redraw(self) -> None:
         from prodwatch.tui.widgets.panel import Panel

@@ -16,6 +16,7 @@ APP_BINDINGS = [
     Binding("q,ctrl+c", "quit", "quit", id="app.quit", key_display="q"),
     Binding("space", "pause", "pause", id="view.pause"),
     Binding("t", "switch_zone", "UTC or local time", show=False, id="view.zone"),
+    Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
     Binding("m", "mark", "mark this moment", show=False, id="timeline.mark"),
     Binding("T", "switch_theme", "dark or light", show=False, id="view.theme"),
 ]

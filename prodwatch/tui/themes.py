@@ -20,6 +20,12 @@ DARK = Theme(
     variables={
         "border": "#6cb6ff",
         "border-blurred": "#333d49",
+        "tone-good": "#5ecb75",
+        "tone-bad": "#ff7b72",
+        "tone-warn": "#e3b341",
+        "tone-unknown": "#c297ff",
+        "tone-accent": "#79c0ff",
+        "tone-dim": "#8b96a3",
         "cursor": "#24415f",
         "cursor-blurred": "#1d2731",
         "scrollbar": "#333d49",
@@ -43,7 +49,13 @@ LIGHT = Theme(
     variables={
         "border": "#0a5dc2",
         "border-blurred": "#c3cbd4",
-        "cursor": "#cfe3fb",
+        "tone-good": "#116329",
+        "tone-bad": "#b01011",
+        "tone-warn": "#7d4e00",
+        "tone-unknown": "#6a2fc0",
+        "tone-accent": "#0a4fa8",
+        "tone-dim": "#57616c",
+        "cursor": "#b7d2f0",
         "cursor-blurred": "#e6ecf3",
         "scrollbar": "#c3cbd4",
         "scrollbar-background": "#fbfcfd",
@@ -52,5 +64,14 @@ LIGHT = Theme(
 
 THEMES = (DARK, LIGHT)
 
-FALLBACKS = {"cursor": "$primary 35%", "cursor-blurred": "$primary 15%"}
+FALLBACKS = {
+    "tone-good": "$text-success",
+    "tone-bad": "$text-error",
+    "tone-warn": "$text-warning",
+    "tone-unknown": "$text-secondary",
+    "tone-accent": "$text-accent",
+    "tone-dim": "$text-muted",
+    "cursor": "$primary 35%",
+    "cursor-blurred": "$primary 15%",
+}
 """Our tokens in terms of everybody's, for themes that do not know them."""

@@ -22,6 +22,7 @@ LANE_NAMES = {
     "mark": "notes",
 }
 _BAD = frozenset(("ALARM", "fail", "error", "Failed", "Stopped", "failed", "rolled back"))
+_DOUBTFUL = frozenset(("degraded", "inconclusive", "INSUFFICIENT_DATA"))
 _GOOD = frozenset(("OK", "pass", "Succeeded", "succeeded"))
 
 
@@ -93,6 +94,8 @@ def _tone(event: ReleaseEvent) -> Tone:
         return Tone.ACCENT
     if event.to in _BAD:
         return Tone.BAD
+    if event.to in _DOUBTFUL:
+        return Tone.WARN
     return Tone.GOOD if event.to in _GOOD else Tone.PLAIN
 
 

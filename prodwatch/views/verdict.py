@@ -40,6 +40,7 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):
+    defined: bool
     required: tuple[CheckTrack, ...]
     stale: tuple[CheckTrack, ...]
     firing: tuple[AlarmState, ...]
@@ -75,6 +76,7 @@ def verdict_line(store: Store, now: datetime, *, every_s: float = 30.0) -> Verdi
         if track.kind == "smoke" and not track.has("advisory") and not track.has("muted")
     )
     facts = _Facts(
+        defined=store.checks.defined or bool(required),
         required=required,
         stale=tuple(track for track in required if is_stale(track, now, every_s)),
         firing=tuple(alarm for alarm in store.release.alarms.values() if alarm.gate and alarm.state == "ALARM"),
@@ -101,7 +103,9 @@ def _judged(facts: _Facts) -> VerdictLine:
 
 
 def _nothing_known(facts: _Facts) -> VerdictLine | None:
-    if not facts.required:
+    if not facts.defined:
+        reason = "the checks have not been read yet"
+    elif not facts.required:
         reason = "no checks are selected, so nothing proves that production works"
     elif len(facts.unmeasured) == len(facts.required):
         reason = "no checks have finished yet"

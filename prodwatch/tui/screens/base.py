@@ -117,6 +117,11 @@ class DashScreen(Screen[None]):
         candidates: list[object] = [self.focused, *self._live]
         return next((each for each in candidates if isinstance(each, Filterable)), None)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the filter only where something can be filtered."""
+        del parameters
+        return action != "filter" or self.filterable is not None
+
     # Layers: the input, what it did, then the screen itself
 
     def action_back(self) -> None:
@@ -132,10 +137,8 @@ class DashScreen(Screen[None]):
     async def action_filter(self) -> None:
         """Open the filter for the panel that has focus, else for the screen's main list."""
         panel = self.filterable
-        if panel is None:
-            self.app.notify("there is nothing to filter here", markup=False, timeout=3)
-            return
-        await self.ask("filter", panel.filter_text)
+        if panel is not None:
+            await self.ask("filter", panel.filter_text)
 
     async def ask(self, purpose: str, text: str = "", *, label: str = "") -> None:
         """Let the user type; what is typed comes back through `typed`, `entered` and `cancelled`."""
@@ -193,6 +196,8 @@ class DashScreen(Screen[None]):
 
     def entered(self, purpose: str, text: str) -> None:
         """Apply what was entered."""
+        if purpose == "note" and text:
+            self.deck.store.mark(text)
         self.typed(purpose, text)
 
     def cancelled(self, purpose: str) -> None:

@@ -17,6 +17,7 @@ from prodwatch.tui.widgets.log_panel import LogPanel
 from prodwatch.tui.widgets.release import ReleaseBar
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 from prodwatch.tui.widgets.small_panels import AlarmsPanel, SignaturesPanel
+from prodwatch.tui.widgets.timeline_panel import LanesBar
 from prodwatch.tui.widgets.trace_panel import TracePanel
 from prodwatch.tui.widgets.verdict import VerdictBox
 from prodwatch.views.console import alarm_page, log_page, trace_page
@@ -43,6 +44,7 @@ class OverviewScreen(DashScreen):
             yield SignaturesPanel(deck, id="signatures")
             yield TracePanel(deck, only_odd=True, id="traces")
         yield LogPanel(deck, id="logs")
+        yield LanesBar(deck, id="overview-lanes")
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Open the row that was asked for."""

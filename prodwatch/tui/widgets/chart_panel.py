@@ -56,7 +56,7 @@ class ChartPanel(Panel):
             each = table.rows[0]
             self.label = each.label
         self.set_title(self._title(each, table))
-        self._rows = self._draw(each, table) if each else []
+        self._rows = self._picture(each, table) if each else []
         self.set_subtitle(self._reading(each, table) if each else "")
         self.rows_changed()
 
@@ -79,8 +79,8 @@ class ChartPanel(Panel):
                 parts.append(f"{name}{value_text(points[slot], each.unit)}")
         return " · ".join(parts) if len(parts) > 1 else f"{parts[0]} · nothing measured"
 
-    def _draw(self, each: SignalRow, table: Signals) -> list[Line]:
-        width, height = max(10, self.size.width - AXIS - 1), max(3, self.size.height - 1)
+    def _picture(self, each: SignalRow, table: Signals) -> list[Line]:
+        width, height = max(10, self.line_width - AXIS - 1), max(3, self.size.height - 1)
         scale = scale_of(each.old_points, each.new_points)
         if self.deck.preferences.ascii:
             old = plot_ascii(each.old_points, scale, width, height, "o")

@@ -44,13 +44,17 @@ class CheckGridPanel(Panel):
         """Take the grid from the store."""
         deck = self.deck
         self._grid = check_grid(deck.store, deck.now(), every_s=deck.facts.every_s, sort=self.sort, needle=self.needle)
-        self.set_title(f"Checks  {self._counts()}")
+        self.set_title(f"Checks  {self._counts()}".rstrip())
         book = deck.store.checks
         every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s else ""
         running = f"{book.done} of {book.total} done" if book.total and book.done < book.total else ""
         order = "" if self.sort == "status" else f"by {self.sort}"
         self.set_subtitle(
-            " · ".join(part for part in (order, running, f"{len(self._grid.rows)} {every}".strip()) if part)
+            " · ".join(
+                part
+                for part in (order, running, f"{len(self._grid.rows)} {every}".strip() if self._grid.rows else "")
+                if part
+            )
         )
         self.rows_changed()
 
@@ -100,6 +104,8 @@ class CheckGridPanel(Panel):
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say what to do."""
         del width
+        if not self.deck.store.checks.defined:
+            return ((("Reading the checks …", Tone.DIM),),)
         if self.needle:
             return ((("no check matches the filter; esc clears it", Tone.DIM),),)
         return (

@@ -19,13 +19,12 @@ class FilterBar(Horizontal):
     FilterBar {
         height: 1;
         display: none;
-        dock: bottom;
         background: $panel;
         &.-open { display: block; }
-        & > #filter-label { width: auto; padding: 0 1; color: $text-accent; }
+        & > #filter-label { width: auto; padding: 0 1; color: $tone-accent; }
         & > #filter-input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
-        & > #filter-note { width: auto; padding: 0 1; color: $text-muted; }
-        &.-wrong > #filter-note { color: $text-error; }
+        & > #filter-note { width: auto; padding: 0 1; color: $tone-dim; }
+        &.-wrong > #filter-note { color: $tone-bad; }
     }
     """
 

@@ -13,6 +13,7 @@ from prodwatch.views.states import Tone
 MOST = 8
 _WEIGHTS = ("list.open", "view.back", "view.filter", "check.rerun", "view.pause", "app.help", "app.palette", "app.quit")
 """Binding ids in the order shown; other visible bindings come between `check.rerun` and `view.pause`."""
+_TYPING = [("enter", "keep"), ("esc", "as before"), ("up", "earlier ones")]
 
 
 class Hints(Bar):
@@ -29,6 +30,8 @@ class Hints(Bar):
         return (pieces,)
 
     def _keys(self) -> list[tuple[str, str]]:
+        if self.screen.query("FilterBar.-open"):
+            return _TYPING
         shown: dict[str, tuple[Binding, str]] = {}
         for active in self.screen.active_bindings.values():
             if active.binding.show and active.enabled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Sequence
 
 from rich.style import Style
@@ -17,7 +18,9 @@ from textual.strip import Strip
 
 from prodwatch.tui.line import Line, text_of
 from prodwatch.tui.widgets.painter import Painter
+from prodwatch.views.states import Tone
 
+_LOG = logging.getLogger(__name__)
 CACHED_STRIPS = 1024
 
 
@@ -38,9 +41,13 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     LineView {
-        scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 1;
+        /* Textual hands down CSS of the first base only, so what ScrollView says is said again */
+        width: 1fr;
+        height: 1fr;
+        layout: vertical;
+        overflow-y: auto;
         overflow-x: hidden;
+        scrollbar-size-vertical: 1;
     }
     """
 
@@ -107,12 +114,17 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     def content_width(self) -> int:
         """Return how wide rows are; more than the view scrolls sideways."""
-        return self.size.width
+        return self.line_width
 
     @property
     def selectable(self) -> bool:
         """Whether there is a cursor."""
         return True
+
+    @property
+    def line_width(self) -> int:
+        """Cells a line may take: the content without the scrollbar."""
+        return self.scrollable_size.width
 
     # Drawing
 
@@ -126,7 +138,7 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     def fit_height(self) -> None:
         """Tell Textual how much there is to scroll; a change costs a layout, so only when it changed."""
-        size = Size(self.content_width(), self.row_count() + len(self.head_lines(self.size.width)))
+        size = Size(self.content_width(), self.row_count() + len(self.head_lines(self.line_width)))
         if size != self.virtual_size:
             self.virtual_size = size
 
@@ -136,8 +148,15 @@ class LineView(Painter, ScrollView, can_focus=True):
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
-        """Draw screen line `y` of this widget."""
-        width = self.size.width
+        """Draw screen line `y`; a row that breaks is said and logged, and the app goes on."""
+        try:
+            return self._draw(y)
+        except Exception:  # noqa: BLE001 -- an exception here would end the app
+            _LOG.exception("line %d of %s could not be drawn", y, self.id)
+            return self.paint((("this line could not be drawn; the log file says why", Tone.WARN),), self.rich_style)
+
+    def _draw(self, y: int) -> Strip:
+        width = self.line_width
         base = self.rich_style
         heads = self.head_lines(width)
         if y < len(heads):
@@ -183,7 +202,7 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the text the user marked."""
-        width = self.size.width
+        width = self.line_width
         text = "\n".join(text_of(self.row_line(index, width)).rstrip() for index in range(self.row_count()))
         return selection.extract(text), "\n"
 
@@ -192,6 +211,11 @@ class LineView(Painter, ScrollView, can_focus=True):
         self.refresh()
 
     # Cursor
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer opening only where there is a cursor."""
+        del parameters
+        return action != "open" or self.selectable
 
     @property
     def cursor_index(self) -> int | None:
@@ -203,7 +227,7 @@ class LineView(Painter, ScrollView, can_focus=True):
         for key in (old, new):
             index = None if key is None else self.index_of(key)
             if index is not None:
-                self.refresh_line(index + len(self.head_lines(self.size.width)))
+                self.refresh_line(index + len(self.head_lines(self.line_width)))
         if new is not None:
             self.post_message(self.Moved(self, new))
 
@@ -224,7 +248,7 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     def show_row(self, index: int) -> None:
         """Scroll just enough to have row `index` on screen."""
-        room = max(1, self.size.height - len(self.head_lines(self.size.width)))
+        room = max(1, self.size.height - len(self.head_lines(self.line_width)))
         top = self.scroll_offset.y
         if index < top:
             self.scroll_to(y=index, animate=False)
@@ -265,8 +289,8 @@ class LineView(Painter, ScrollView, can_focus=True):
         offset = event.get_content_offset(self)
         if offset is None or not self.selectable:
             return
-        index = offset.y - len(self.head_lines(self.size.width)) + self.scroll_offset.y
-        if 0 <= index < self.row_count() and offset.y >= len(self.head_lines(self.size.width)):
+        index = offset.y - len(self.head_lines(self.line_width)) + self.scroll_offset.y
+        if 0 <= index < self.row_count() and offset.y >= len(self.head_lines(self.line_width)):
             self.cursor_key = self.row_key(index)
             if event.chain == 2:
                 self.action_open()

@@ -23,7 +23,9 @@ from prodwatch.views.states import Tone
 
 SLICE = 10_000
 """Lines looked at per frame when a filter goes over what is kept: a few milliseconds."""
-HEIGHT_STEP = 1_000
+WIDE = 170
+"""From this width on there is room for JSON fields behind each message."""
+HEIGHT_STEP = 256
 """The scrollable height grows in steps, because each change of it costs a layout."""
 
 
@@ -109,19 +111,19 @@ class LogPanel(Panel):
         if record is None:
             return ()
         line = log_line(record, width, self.deck.zone)
-        if self.show_fields and record.fields:
+        if record.fields and (self.show_fields or width >= WIDE):
             line = [*line, *_field_pieces(record)]
         return _with_hits(line, self._find) if self._find else line
 
     def content_width(self) -> int:
         """Rows are cut at the edge; the opened line shows the rest."""
-        return self.size.width
+        return self.line_width
 
     def fit_height(self) -> None:
         """Grow in steps; the end of the rows bounds scrolling, not the virtual height."""
         rows = self.row_count()
         height = -(-rows // HEIGHT_STEP) * HEIGHT_STEP if rows > self.size.height else rows
-        size = Size(self.size.width, height)
+        size = Size(self.line_width, height)
         if size != self.virtual_size:
             self.virtual_size = size
 
@@ -205,7 +207,7 @@ class LogPanel(Panel):
         fresh = freshness(self.deck.store, "logs", self.deck.now())
         if self._filtered and len(self.deck.store.logs.ring):
             return ((("no line matches; esc clears the filter", Tone.DIM),),)
-        return empty_source(fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
+        return empty_source(self.deck, fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
 
     # What the user chooses
 
@@ -323,10 +325,10 @@ class LogPanel(Panel):
             super().action_edge(end)
 
 
-def empty_source(fresh: Freshness, otherwise: str) -> Sequence[Line]:
+def empty_source(deck: Deck, fresh: Freshness, otherwise: str) -> Sequence[Line]:
     """Return what an empty panel says: the source's trouble and its cure, else `otherwise`."""
     if fresh.help:
-        return (((f"{fresh.state.glyph} {fresh.text}", fresh.state.tone),), ((fresh.help, Tone.PLAIN),))
+        return (((f"{deck.glyph(fresh.state)} {fresh.text}", fresh.state.tone),), ((fresh.help, Tone.PLAIN),))
     if fresh.phase is None or not fresh.total:
         return ((("Waiting for the first answer.", Tone.DIM),),)
     return (((otherwise, Tone.DIM),),)

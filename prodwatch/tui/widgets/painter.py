@@ -18,19 +18,19 @@ class Painter(Widget):
 
     DEFAULT_CSS = """
     Painter {
-        & > .tone--good { color: $text-success; }
-        & > .tone--bad { color: $text-error; text-style: bold; }
-        & > .tone--warn { color: $text-warning; }
-        & > .tone--unknown { color: $text-secondary; }
-        & > .tone--running { color: $text-muted; }
+        & > .tone--good { color: $tone-good; }
+        & > .tone--bad { color: $tone-bad; text-style: bold; }
+        & > .tone--warn { color: $tone-warn; }
+        & > .tone--unknown { color: $tone-unknown; }
+        & > .tone--running { color: $tone-dim; }
         & > .tone--plain { color: $foreground; }
-        & > .tone--dim { color: $text-muted; }
+        & > .tone--dim { color: $tone-dim; }
         & > .tone--strong { color: $foreground; text-style: bold; }
-        & > .tone--accent { color: $text-accent; }
-        & > .tone--head { color: $text-muted; }
-        & > .tone--old { color: $text-muted; }
+        & > .tone--accent { color: $tone-accent; }
+        & > .tone--head { color: $tone-dim; }
+        & > .tone--old { color: $tone-dim; }
         & > .tone--new { color: $foreground; }
-        & > .tone--mark { color: $text-accent; }
+        & > .tone--mark { color: $tone-accent; }
         & > .tone--band { color: $border-blurred; }
         & > .tone--hit { color: $background; background: $warning; }
         & > .tone--cursor { background: $cursor; }

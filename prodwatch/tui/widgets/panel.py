@@ -21,13 +21,15 @@ class Panel(LineView):
     AGES = True
     """Whether what is shown grows old by itself, so that a redraw each second is due."""
     TITLE = ""
+    HELP = ""
+    """What it shows and what can be done here, in a few sentences."""
 
     DEFAULT_CSS = """
     Panel {
         border: round $border-blurred;
         border-title-color: $foreground;
         border-title-style: bold;
-        border-subtitle-color: $text-muted;
+        border-subtitle-color: $tone-dim;
         padding: 0;
         background: $background;
         &:focus { border: round $border; }

@@ -99,7 +99,9 @@ class SignalsPanel(Panel):
         """Say why there is nothing, and what to do."""
         del width
         fresh = freshness(self.deck.store, "metrics", self.deck.now(), stale_after_s=STALE_AFTER_S)
-        return empty_source(fresh, "No metrics yet: name a [[function]] or a [[metric]] in the environment file.")
+        return empty_source(
+            self.deck, fresh, "No metrics yet: name a [[function]] or a [[metric]] in the environment file."
+        )
 
 
 def spark_line(each: SignalRow, mark: int | None, room: int, *, ascii_only: bool) -> Line:

@@ -87,7 +87,7 @@ class AlarmsPanel(Panel):
         """Say why there is nothing, and what to do."""
         del width
         fresh = freshness(self.deck.store, "alarms", self.deck.now(), stale_after_s=STALE_AFTER_S)
-        return empty_source(fresh, "No alarms are named: add an [[alarm]] to the environment file.")
+        return empty_source(self.deck, fresh, "No alarms are named: add an [[alarm]] to the environment file.")
 
 
 class SignaturesPanel(Panel):
@@ -150,5 +150,7 @@ class SignaturesPanel(Panel):
         del width
         store = self.deck.store
         if not len(store.logs.ring):
-            return empty_source(freshness(store, "logs", self.deck.now()), "No log lines have been read yet.")
+            return empty_source(
+                self.deck, freshness(store, "logs", self.deck.now()), "No log lines have been read yet."
+            )
         return (((f"no error among {store.logs.ring.tail:,} lines read", Tone.DIM),),)

@@ -39,10 +39,10 @@ class SpanList(Panel):
         if trace is None:
             self._fall, self._visible = None, []
         else:
-            self._fall = waterfall(trace, picture_width(self.size.width))
+            self._fall = waterfall(trace, picture_width(self.line_width))
             self._visible = self._unfolded(self._fall)
             whole = "" if self._fall.complete else " · partial: spans are still arriving"
-            self.set_title(f"Trace  {trace.id}  {format_ms(self._fall.total_s * 1000)}{whole}")
+            self.set_title(f"Trace  {format_ms(self._fall.total_s * 1000)}{whole}")
             neck = f"most time is spent in {self._fall.bottleneck}" if self._fall.bottleneck else ""
             self.set_subtitle(neck)
         self.rows_changed()

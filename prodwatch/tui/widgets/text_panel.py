@@ -42,7 +42,7 @@ class TextPanel(Panel):
 
     def sync(self) -> None:
         """Ask for the lines again."""
-        self._width = self.size.width
+        self._width = self.line_width
         rows = self._build(self._width)
         if rows != self._rows:
             self._rows = rows
@@ -50,7 +50,7 @@ class TextPanel(Panel):
 
     def on_resize(self) -> None:
         """Lay the lines out for the new width."""
-        if self.size.width != self._width:
+        if self.line_width != self._width:
             self.resync()
 
     def row_count(self) -> int:

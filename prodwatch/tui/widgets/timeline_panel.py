@@ -100,7 +100,7 @@ class LanesBar(Bar):
     """One lane per kind of event over the last hour, or since just before the release if that is longer."""
 
     DEFAULT_CSS = """
-    LanesBar { height: auto; padding: 1 1 0 1; }
+    LanesBar { height: auto; padding: 0 1; }
     """
 
     def lines(self, width: int) -> Sequence[Line]:

@@ -154,4 +154,6 @@ class TracePanel(Panel):
         fresh = freshness(self.deck.store, "traces", self.deck.now(), stale_after_s=STALE_AFTER_S)
         if self.only_odd and self._table.total:
             return (((f"none of {self._table.total:,} traces failed or was slow", Tone.DIM),),)
-        return empty_source(fresh, "No traces yet: switch on active tracing for the functions, or send a request.")
+        return empty_source(
+            self.deck, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
+        )

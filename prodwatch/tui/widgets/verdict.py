@@ -32,10 +32,10 @@ class VerdictBox(Bar):
         border-title-style: bold;
         height: 4;
         padding: 0 1;
-        &.-good { border: round $success; border-title-color: $text-success; }
-        &.-warn { border: round $warning; border-title-color: $text-warning; }
-        &.-bad { border: round $error; border-title-color: $text-error; }
-        &.-unknown { border: round $secondary; border-title-color: $text-secondary; }
+        &.-good { border: round $tone-good; border-title-color: $tone-good; }
+        &.-warn { border: round $tone-warn; border-title-color: $tone-warn; }
+        &.-bad { border: round $tone-bad; border-title-color: $tone-bad; }
+        &.-unknown { border: round $tone-unknown; border-title-color: $tone-unknown; }
     }
     """
 

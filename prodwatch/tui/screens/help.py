@@ -1,0 +1,70 @@
+"""Help for what has focus first, then every key that works now, then what the signs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+from textual.widget import Widget
+
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Line, pad
+from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.screens.crumb import Crumb
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.text_panel import TextPanel
+from prodwatch.views.states import RUNNING, STATES, WAITING, Tone
+
+KEY_CELLS, NAME_CELLS = 14, 26
+_MEANINGS = {
+    "FAIL": "measured, and an assertion is false or the target refused",
+    "ERROR": "could not measure: credentials, permission, network",
+    "UNSURE": "inconclusive: too little evidence",
+    "WARN": "degraded: measured, and a warn assertion is false",
+    "PASS": "measured, every assertion true",
+    "SKIP": "not run; opened, it says why",
+    "WAIT": "no round has finished yet",
+    "RUN": "its first round is under way",
+}
+
+
+class HelpScreen(DashScreen):
+    """Reads the bindings of the screen it was opened over, so remapped keys show as they are."""
+
+    TITLE_WORD = "help"
+    AUTO_FOCUS = "#help"
+
+    def __init__(self, deck: Deck, below: DashScreen) -> None:
+        super().__init__(deck)
+        focused = below.focused if isinstance(below.focused, Panel) else None
+        self._about = focused.HELP if focused else ""
+        self._name = focused.TITLE if focused else ""
+        bindings = {each.binding.id: each for each in below.active_bindings.values() if each.binding.id}
+        self._keys = [
+            (below.app.get_key_display(each.binding), binding_id or "", each.binding.description)
+            for binding_id, each in bindings.items()
+        ]
+
+    def body(self) -> Iterable[Widget]:
+        """Yield one text."""
+        yield Crumb(self.deck)
+        yield TextPanel(self.deck, self._text, title="Help", id="help")
+
+    def _text(self, width: int) -> Sequence[Line]:
+        lines: list[Line] = []
+        if self._about:
+            lines.append(((self._name or "Here", Tone.STRONG),))
+            lines += [((part, Tone.PLAIN),) for part in wrap(self._about, max(20, width - 2))]
+            lines.append(())
+        lines.append((("Keys that work here", Tone.STRONG), ("   remap them by the id on the right", Tone.DIM)))
+        for key, binding_id, label in self._keys:
+            lines.append(
+                ((pad(key, KEY_CELLS), Tone.ACCENT), (pad(label, NAME_CELLS), Tone.PLAIN), (binding_id, Tone.DIM))
+            )
+        lines += [(), (("Signs", Tone.STRONG),)]
+        for state in (*STATES.values(), WAITING, RUNNING):
+            sign = f"{self.deck.glyph(state)} {state.word}"
+            lines.append(((pad(sign, KEY_CELLS), state.tone), (_MEANINGS[state.word], Tone.PLAIN)))
+        if self.deck.facts.log_file:
+            lines += [(), ((f"When something breaks, {self.deck.facts.log_file} says why.", Tone.DIM),)]
+        return lines
