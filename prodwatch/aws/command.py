@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -15,7 +14,6 @@ _COMMANDS = {"codedeploy": "deploy", "config": "configservice", "s3": "s3api"}
 """botocore's service name → the AWS CLI's, where they differ."""
 _TO_STDOUT = {"lambda:Invoke": "/dev/stdout", "s3:GetObject": "/dev/stdout"}
 """Calls for which the AWS CLI demands a file for the answer."""
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\uffff]|[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def aws_command(
@@ -95,14 +93,11 @@ def _scalar(value: Any) -> Any:
 
 def _quote(word: str) -> str:
     """Quote for a POSIX shell; control and bidi characters become escapes that bash and zsh read back."""
-    if not _UNPRINTABLE.search(word):
+    if word.isprintable():
         return shlex.quote(word)
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")
-    return "$'" + _UNPRINTABLE.sub(_escape, escaped) + "'"
+    return "$'" + "".join(each if each.isprintable() else _escape(each) for each in escaped) + "'"
 
 
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def _escape(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode())

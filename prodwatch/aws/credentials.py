@@ -7,6 +7,7 @@ import ipaddress
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,11 +51,11 @@ def door(environment: Environment, environ: Mapping[str, str], alias: str | None
     target = own if alias is None else _inherit(environment.accounts[alias], own)
     loopback = is_loopback(target.endpoint_url or _cli_endpoint(environ))
     keys = _keys(environ)
-    if environment.demo is not None and loopback and not target.profile:
-        # Real keys have no business with the embedded AWS, and an expired session must not stop it.
-        keys = (DUMMY_KEY, DUMMY_KEY, None)
     ambient = keys is not None or any(environ.get(name) for name in _AMBIENT)
     profile = target.profile if target.profile is not None else _named_profile(environ)
+    if environment.demo is not None and loopback and not target.profile:
+        # Real keys have no business with the embedded AWS, and an expired session must not stop it.
+        keys, profile = (DUMMY_KEY, DUMMY_KEY, None), None
     notices: tuple[str, ...] = ()
     if target.profile and ambient:
         notices = (f'profile "{target.profile}" is ignored: credentials are in the environment',)
@@ -107,23 +108,31 @@ def without_httpx() -> Iterator[None]:
                 del sys.modules[name]
 
 
-def new_session(where: Door, environ: Mapping[str, str], loader: Any | None, *, keyless: bool = False) -> Any:
-    """Return an AioSession for `where`; `loader` is another session's, whose parsed models it then shares.
+@cache
+def shared_loader() -> Any:
+    """Return the one reader of AWS's service models: parsing them again for each session costs 50 ms and 10 MB."""
+    from botocore.session import Session
+
+    return Session().get_component("data_loader")
+
+
+def new_session(where: Door, environ: Mapping[str, str], *, keyless: bool = False) -> Any:
+    """Return an AioSession for `where`; all of a process share the parsed models.
 
     `keyless` leaves the environment's keys out: the session will get those of an assumed role.
     """
     with without_httpx():
         from aiobotocore.session import AioSession
     session = AioSession()
-    if loader is not None:
-        session.register_component("data_loader", loader)
+    session.register_component("data_loader", shared_loader())
     store = session.get_component("config_store")
     # Set outright: what botocore would read from the process's own environment is not asked.
     store.set_config_variable("profile", where.profile)
-    store.set_config_variable("region", where.region or store.get_config_variable("region"))
     for variable, name in (("config_file", "AWS_CONFIG_FILE"), ("credentials_file", "AWS_SHARED_CREDENTIALS_FILE")):
         if environ.get(name):
             store.set_config_variable(variable, environ[name])
+    if where.region:
+        store.set_config_variable("region", where.region)
     if where.keys is not None and not keyless:
         session.set_credentials(*where.keys)
     return session

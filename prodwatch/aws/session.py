@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from prodwatch.aws import paging
 from prodwatch.aws.api import AwsApi, AwsError
@@ -24,6 +24,7 @@ from prodwatch.aws.credentials import (
     endpoint_for,
     new_session,
     resolve,
+    shared_loader,
     without_httpx,
 )
 from prodwatch.aws.errors import Call, explain, no_credentials, timed_out
@@ -46,8 +47,6 @@ MAX_ATTEMPTS = 4
 BACKOFF_S = 0.25
 MAX_BACKOFF_S = 8.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
-
-T = TypeVar("T")
 
 
 class Aws(AwsApi):
@@ -76,7 +75,6 @@ class Aws(AwsApi):
         self._sessions: dict[str | None, Once[Any]] = {}
         self._identities: dict[str | None, Once[Identity]] = {}
         self._clients: dict[tuple[str | None, str | None, str], Once[Any]] = {}
-        self._loader: Any | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -141,7 +139,7 @@ class Aws(AwsApi):
         """Iterate over pages, empty ones included; `timeout_s` bounds each page. A throttled page resumes its token."""
         asked = dict(params or {})
         await self.client(service, account=account, region=region)
-        rules = paging.rules(self._loader, service, operation)
+        rules = paging.rules(shared_loader(), service, operation)
         while True:
             page = await self.call(service, operation, asked, account=account, region=region, timeout_s=timeout_s)
             yield page
@@ -184,7 +182,7 @@ class Aws(AwsApi):
         from botocore.exceptions import BotoCoreError
 
         try:
-            found: str | None = self._new_session(where).get_config_variable("region")
+            found: str | None = new_session(where, self._environ).get_config_variable("region")
         except BotoCoreError:
             return None
         return found
@@ -207,8 +205,7 @@ class Aws(AwsApi):
 
     async def warm(self, *services: str) -> None:
         """Read the models of `services` in a thread, so that their first call does not block a screen."""
-        session = await self._session(None)
-        await asyncio.to_thread(_read_models, session, services)
+        await asyncio.to_thread(_read_models, services)
 
     async def _send(self, client: Any, call: Call, *, attempts: int) -> dict[str, Any]:
         from botocore import xform_name
@@ -264,7 +261,7 @@ class Aws(AwsApi):
         call = Call(service=service, operation="", params={}, region=region or where.region, profile=where.profile)
         session = await self._session(account)
         try:
-            service_id = await asyncio.to_thread(_read_models, session, (service,))
+            service_id = await asyncio.to_thread(_read_models, (service,))
             endpoint = endpoint_for(where, service_id, self._environ)
             arguments = _client_arguments(service, where, session, region, endpoint)
             client = await self._stack.enter_async_context(session.create_client(service, **arguments))
@@ -288,7 +285,7 @@ class Aws(AwsApi):
         where = self._door(account)
         call = Call(service="sts", operation="GetCallerIdentity", params={}, region=where.region, profile=where.profile)
         try:
-            session = await asyncio.to_thread(self._new_session, where)
+            session = await asyncio.to_thread(new_session, where, self._environ)
             # Resolved once, before anybody else can ask: tasks that start together must not race for a refresh.
             found = await resolve(session, where)
             if found is not None and where.role_arn is not None:
@@ -306,15 +303,10 @@ class Aws(AwsApi):
         return session
 
     async def _assume(self, lender: Any, where: Door, role_arn: str) -> Any:
-        service_id = await asyncio.to_thread(_read_models, lender, ("sts",))
+        service_id = await asyncio.to_thread(_read_models, ("sts",))
         arguments = _client_arguments("sts", where, lender, None, endpoint_for(where, service_id, self._environ))
-        session = await asyncio.to_thread(self._new_session, where, keyless=True)
+        session = await asyncio.to_thread(new_session, where, self._environ, keyless=True)
         session.register_component("credential_provider", FixedCredentials(assumed(lender, role_arn, arguments)))
-        return session
-
-    def _new_session(self, where: Door, *, keyless: bool = False) -> Any:
-        session = new_session(where, self._environ, self._loader, keyless=keyless)
-        self._loader = session.get_component("data_loader")
         return session
 
     def _door(self, account: str | None) -> Door:
@@ -360,13 +352,22 @@ def _config(service: str, *, custom_endpoint: bool) -> Any:
     )
 
 
-def _read_models(session: Any, services: tuple[str, ...]) -> str:
-    """Read what making a client of `services` needs, and return the last one's AWS service id. Runs in a thread."""
-    loader = session.get_component("data_loader")
+def _read_models(services: tuple[str, ...]) -> str:
+    """Read what making a client of `services` needs, and return the last one's AWS service id. Runs in a thread.
+
+    UnknownServiceError when AWS has no such service.
+    """
+    from botocore.exceptions import UnknownServiceError
+
+    loader = shared_loader()
+    for shared in ("_retry", "endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data_with_path(shared)
     service_id = ""
     for service in services:
-        session.warm_up_loader_caches(service)
         service_id = loader.load_service_model(service, "service-2")["metadata"]["serviceId"]
+        loader.load_service_model(service, "endpoint-rule-set-1")
+        with suppress(UnknownServiceError):
+            loader.load_service_model(service, "paginators-1")
     return service_id
 
 

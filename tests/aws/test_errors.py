@@ -1,0 +1,167 @@
+"""Every way a call can fail has a reason and one sentence somebody can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+from botocore import exceptions as known
+from botocore.parsers import ResponseParserError
+
+from prodwatch.aws.api import AwsError
+from prodwatch.aws.codes import is_our_mistake
+from prodwatch.aws.errors import Call, explain, renewal, subject_of, timed_out
+from prodwatch.model.status import Reason
+
+CALL = Call(
+    service="logs",
+    operation="FilterLogEvents",
+    params={"logGroupName": "/aws/lambda/shop-orders"},
+    region="eu-west-1",
+    profile="shop-prod",
+)
+
+
+def answered(code: str, message: str = "", status: int = 400, operation: str = "FilterLogEvents") -> AwsError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r-1"},
+    }
+    return explain(known.ClientError(response, operation), CALL)
+
+
+WHO = 'logs FilterLogEvents on log group "/aws/lambda/shop-orders"'
+ANSWERS = [
+    ("AccessDeniedException", "User: a is not authorized to perform: logs:FilterLogEvents on resource: x", 400,
+     Reason.ACCESS_DENIED, f"{WHO} was denied: permission logs:FilterLogEvents is missing"),
+    ("AccessDenied", "", 403, Reason.ACCESS_DENIED, "permission logs:FilterLogEvents is missing"),
+    ("403", "Forbidden", 403, Reason.ACCESS_DENIED, "permission logs:FilterLogEvents is missing"),
+    ("AccessDeniedException", "with an explicit deny in a service control policy", 400,
+     Reason.ACCESS_DENIED, "a policy denies logs:FilterLogEvents explicitly"),
+    ("ExpiredTokenException", "The security token included in the request is expired", 400,
+     Reason.EXPIRED_CREDENTIALS, "the AWS credentials have expired; run `aws sso login --profile shop-prod`"),
+    ("ExpiredToken", "", 400, Reason.EXPIRED_CREDENTIALS, "have expired"),
+    ("InvalidClientTokenId", "The security token included in the request is expired", 403,
+     Reason.EXPIRED_CREDENTIALS, "have expired"),
+    ("UnrecognizedClientException", "The security token included in the request is invalid", 400,
+     Reason.NO_CREDENTIALS, "AWS does not accept these credentials (UnrecognizedClientException)"),
+    ("SignatureDoesNotMatch", "Signature expired: 20261120T100000Z is now earlier than 20261120T101500Z", 403,
+     Reason.NO_CREDENTIALS, "this machine's clock is wrong"),
+    ("RequestTimeTooSkewed", "", 403, Reason.NO_CREDENTIALS, "this machine's clock is wrong"),
+    ("ThrottlingException", "Rate exceeded", 400, Reason.THROTTLED, "was refused for its rate (ThrottlingException)"),
+    ("ThrottledException", "", 429, Reason.THROTTLED, "was refused for its rate"),
+    ("Throttling", "", 400, Reason.THROTTLED, "was refused for its rate"),
+    ("ServiceUnavailable", "", 503, Reason.SERVICE, "AWS answered 503 ServiceUnavailable"),
+    ("InternalFailure", "oops", 500, Reason.SERVICE, "AWS answered 500 InternalFailure: oops"),
+    ("ResourceNotFoundException", "The specified log group does not exist.", 400, Reason.API_ERROR,
+     f"{WHO}: ResourceNotFoundException: The specified log group does not exist"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "message", "status", "reason", "sentence"), ANSWERS)
+def test_answers(code: str, message: str, status: int, reason: Reason, sentence: str) -> None:
+    error = answered(code, message, status)
+    assert error.reason is reason
+    assert sentence in error.message
+    assert "\n" not in error.message
+    assert error.code == code
+    assert error.status == status
+    assert error.request_id == "r-1"
+    assert error.transient is (reason in {Reason.THROTTLED, Reason.SERVICE})
+
+
+def test_a_refused_role_names_the_action_that_was_refused() -> None:
+    error = answered("AccessDenied", "", 403, operation="AssumeRole")
+    assert error.message.startswith("AssumeRole before logs FilterLogEvents")
+    assert "permission sts:AssumeRole is missing" in error.message
+
+
+RAISED = [
+    (known.NoCredentialsError(), Reason.NO_CREDENTIALS, False, 'profile "shop-prod" gives no AWS credentials'),
+    (known.ProfileNotFound(profile="shop-prod"), Reason.NO_CREDENTIALS, False, "could not be found"),
+    (known.PartialCredentialsError(provider="env", cred_var="key"), Reason.NO_CREDENTIALS, False, "no AWS credentials"),
+    (known.CredentialRetrievalError(provider="p", error_msg="e"), Reason.NO_CREDENTIALS, False, "can be had"),
+    (known.SSOTokenLoadError(error_msg="x"), Reason.EXPIRED_CREDENTIALS, False, "aws sso login --profile shop-prod"),
+    (known.UnauthorizedSSOTokenError(), Reason.EXPIRED_CREDENTIALS, False, "aws sso login --profile shop-prod"),
+    (known.TokenRetrievalError(provider="sso", error_msg="x"), Reason.EXPIRED_CREDENTIALS, False, "has expired"),
+    (known.NoRegionError(), Reason.UNRESOLVED, False, "set region in [aws] or AWS_REGION"),
+    (known.ParamValidationError(report="bad\n  input"), Reason.API_ERROR, False, "was not sent: Parameter validation"),
+    (known.UnknownServiceError(service_name="sqqs", known_service_names=["sqs"]), Reason.API_ERROR, False, "sqqs"),
+    (known.ReadTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "did not answer in time"),
+    (known.ConnectTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "in eu-west-1 did not answer"),
+    (known.EndpointConnectionError(endpoint_url="https://x"), Reason.NETWORK, True, "no connection in eu-west-1"),
+    (
+        known.SSLError(endpoint_url="https://x", error=OSError("bad")),
+        Reason.NETWORK,
+        False,
+        "no trusted TLS connection",
+    ),
+    (known.ConnectionClosedError(endpoint_url="https://x"), Reason.NETWORK, True, "broke"),
+    (known.HTTPClientError(error="x"), Reason.NETWORK, True, "broke"),
+    (ResponseParserError("not xml"), Reason.SERVICE, True, "not an AWS answer"),
+    (aiohttp.ClientPayloadError("cut"), Reason.NETWORK, True, "broke: cut"),
+    (aiohttp.ServerTimeoutError(), Reason.TIMEOUT, True, "did not answer in time"),
+    (ConnectionResetError(), Reason.NETWORK, True, "broke: ConnectionResetError"),
+    (TimeoutError(), Reason.TIMEOUT, True, "did not answer in time"),
+    (known.UnknownSignatureVersionError(signature_version="x"), Reason.API_ERROR, False, "logs FilterLogEvents"),
+    (ZeroDivisionError("x"), Reason.INTERNAL, False, "unexpected ZeroDivisionError: x"),
+]
+
+
+@pytest.mark.parametrize(("exc", "reason", "transient", "sentence"), RAISED, ids=lambda value: type(value).__name__)
+def test_exceptions(exc: Exception, reason: Reason, transient: bool, sentence: str) -> None:
+    error = explain(exc, CALL)
+    assert error.reason is reason
+    assert error.transient is transient
+    assert sentence in error.message
+    assert "\n" not in error.message
+
+
+def test_an_aws_error_stays_what_it_is() -> None:
+    error = answered("X")
+    assert explain(error, CALL) is error
+
+
+def test_without_a_profile_the_advice_names_what_there_is_to_set() -> None:
+    error = explain(known.NoCredentialsError(), Call(service="sts", operation="GetCallerIdentity", params={}))
+    assert "AWS_ACCESS_KEY_ID" in error.message
+    assert renewal(None) == "aws sso login"
+
+
+@pytest.mark.parametrize(
+    ("queued", "throttled", "reason", "sentence"),
+    [
+        (False, False, Reason.TIMEOUT, "did not answer within 3 s"),
+        (True, False, Reason.THROTTLED, "still waited for its turn"),
+        (False, True, Reason.THROTTLED, "AWS kept refusing it"),
+    ],
+)
+def test_giving_up_says_where_the_time_went(queued: bool, throttled: bool, reason: Reason, sentence: str) -> None:
+    error = timed_out(CALL, 3.0, queued=queued, throttled=throttled)
+    assert error.reason is reason
+    assert sentence in error.message
+    assert error.transient
+
+
+@pytest.mark.parametrize(
+    ("params", "subject"),
+    [
+        ({"TableName": "orders", "Key": {}}, 'table "orders"'),
+        ({"Bucket": "b", "Key": "a/b"}, 'bucket "b/a/b"'),
+        ({"Name": "/shop/x"}, '"/shop/x"'),
+        ({"other": 1}, ""),
+    ],
+)
+def test_subjects(params: dict[str, Any], subject: str) -> None:
+    assert subject_of(params) == subject
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ParamValidationError", "InvalidParameterException"])
+def test_a_malformed_request_is_ours(code: str) -> None:
+    assert is_our_mistake(code)
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ConditionalCheckFailedException", "NoSuchBucket"])
+def test_what_production_answers_is_not(code: str) -> None:
+    assert not is_our_mistake(code)
