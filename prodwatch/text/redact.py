@@ -72,6 +72,11 @@ class Redactor:
             # Percent escapes and hex come in either case; letters of a secret itself matter.
             self._pattern = re.compile("|".join(_either_case_escapes(form) for form in ordered))
 
+    @property
+    def knows_secrets(self) -> bool:
+        """Whether there is anything to mask."""
+        return self._pattern is not None
+
     def text(self, text: str) -> str:
         """Return `text` with every form of every secret masked."""
         return self._pattern.sub(MASK, text) if self._pattern else text
