@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from random import Random
 from typing import Literal
+
+import msgspec
 
 from prodwatch.clock import Clock
 from prodwatch.model.check import Poll
@@ -40,8 +41,7 @@ class Ending(StrEnum):
     """The flow's own timeout came before anything could be judged, or before `hold` was over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How one step asks."""
 
     timeout_s: float
@@ -56,8 +56,7 @@ class Plan:
     hold_every_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, kw_only=True):
     """One request, answered or not, and what its answer is worth."""
 
     observation: Observation
@@ -76,8 +75,7 @@ Asking = Callable[[float], Awaitable[Look]]
 """`await ask(timeout_s)`: send once and judge; never raises for anything a target does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pursuit:
+class Pursuit(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was asked, and how it ended."""
 
     ending: Ending

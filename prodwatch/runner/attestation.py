@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from prodwatch.model.signal import ReleaseState
 
@@ -24,8 +25,7 @@ class Proof(StrEnum):
     """A version is named, but which one is under test is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attestation:
+class Attestation(msgspec.Struct, frozen=True):
     """The proof, and the version the answer names."""
 
     proof: Proof

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from prodwatch.model.check import CheckDefinition, StepDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.runner.attempt import Plan
 from prodwatch.runner.expectations import Expectation, Path, compile_assertions, parse_path
-from prodwatch.runner.scopes import dotted_reference, references_in
-from prodwatch.settings.template import Reference, has_references
+from prodwatch.runner.scopes import dotted_reference, open_texts, references_in
+from prodwatch.settings.template import Reference
 
 COMPOSITES = frozenset({"all", "any", "none"})
 FIXED = frozenset({"pass", "fail", "skip"})
@@ -24,8 +25,7 @@ RETRIES = 1
 Specs = Callable[[str], ProbeSpec | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Captured:
+class Captured(msgspec.Struct, frozen=True, kw_only=True):
     """One capture, ready to be taken."""
 
     name: str
@@ -33,8 +33,7 @@ class Captured:
     secret: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledStep:
+class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """One step, ready to run."""
 
     definition: StepDefinition
@@ -68,8 +67,7 @@ class CompiledStep:
         return self.spec.service if self.spec else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledCheck:
+class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
     """One check, ready to run."""
 
     definition: CheckDefinition
@@ -150,7 +148,7 @@ class Compiler:
             expect = (*expect, *(each for each in implied if not each.fields & mentions))
         repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
         assertions = (*expect, *warn, *until, *stop_when, *repeat_when)
-        static = not _has_holes(step.params)
+        static = not open_texts(step.params)
         captures = tuple(
             Captured(name=name, path=parse_path(each.path), secret=each.secret) for name, each in step.capture.items()
         )
@@ -218,14 +216,6 @@ class Compiler:
 
 def _union(sets: Any) -> frozenset[Reference]:
     return frozenset().union(*sets)
-
-
-def _has_holes(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_has_holes(key) or _has_holes(each) for key, each in value.items())
-    if isinstance(value, list | tuple):
-        return any(map(_has_holes, value))
-    return has_references(value)
 
 
 def _volatile(variables: Mapping[str, Any]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from prodwatch.model.result import AssertionResult
 from prodwatch.model.status import Reason, Status
@@ -11,8 +11,7 @@ from prodwatch.runner.attestation import Attestation, Proof
 from prodwatch.runner.judgement import Judgement
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True):
     """A step's outcome."""
 
     status: Status

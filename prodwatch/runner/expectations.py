@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+import msgspec
 
 from prodwatch.assertions import MISSING, Assertion, Path, evaluate, parse, parse_path
 from prodwatch.model.result import AssertionResult
@@ -14,8 +15,7 @@ from prodwatch.runner.judgement import Judgement
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(msgspec.Struct, frozen=True):
     """One assertion of a step."""
 
     assertion: Assertion
@@ -32,8 +32,7 @@ class Expectation:
         return self.assertion.holes
 
 
-@dataclass(frozen=True, slots=True)
-class Court:
+class Court(msgspec.Struct, frozen=True):
     """What judging needs besides the document."""
 
     values: Mapping[str, Any]
@@ -46,6 +45,8 @@ class Court:
 
 def compile_assertions(texts: Iterable[str], severity: Severity) -> tuple[Expectation, ...]:
     """Parse assertions; AssertionSyntaxError for one that is none."""
+    if not texts:
+        return ()
     return tuple(Expectation(parse(text), severity) for text in texts)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from prodwatch.model.result import AssertionResult
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """Assertions judged on one document, raw: nothing in here has been cleaned yet."""
 
     results: tuple[AssertionResult, ...] = ()

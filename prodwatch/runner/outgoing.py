@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,6 +19,8 @@ MAX_ITEMS = 200
 """Elements of one list or table that leave; the rest is counted."""
 MAX_TEXT = 10_000
 MAX_DEPTH = 40
+
+_HARMLESS = frozenset({type(None), bool, int})
 
 
 class Outgoing:
@@ -60,7 +63,12 @@ class Outgoing:
 
     def text(self, text: str) -> str:
         """Return `text` fit to leave."""
-        return sanitize(self.masked(text), limit=MAX_TEXT)
+        if self._own is not None or self._run.knows_secrets:
+            text = self.masked(text)
+        # Nearly every text is short and harmless, and this runs dozens of times per check.
+        if len(text) <= MAX_TEXT and text.isprintable():
+            return text
+        return sanitize(text, limit=MAX_TEXT)
 
     def maybe(self, text: str | None) -> str | None:
         """Return `text` fit to leave; None stays None."""
@@ -68,9 +76,10 @@ class Outgoing:
 
     def value(self, value: Any, depth: int = 0) -> Any:
         """Return a JSON value fit to leave; durations and times become text, decimals stay exact."""
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             return self.text(value)
-        if value is None or isinstance(value, bool | int):
+        if kind in _HARMLESS:
             return value
         if depth >= MAX_DEPTH:
             return "…"
@@ -87,16 +96,19 @@ class Outgoing:
         if isinstance(value, Headers):
             value = dict(redact_headers(value.items()))
         cleaned: dict[str, Any] = {}
+        text = self.text
         for key, each in value.items():
             if len(cleaned) >= MAX_ITEMS:
                 cleaned["…"] = f"+{len(value) - MAX_ITEMS} keys"
                 break
-            cleaned[self.text(str(key))] = self.value(each, depth + 1)
+            cleaned[text(str(key))] = text(each) if type(each) is str else self.value(each, depth + 1)
         return cleaned
 
     def _scalar(self, value: Any) -> Any:
         if isinstance(value, float | Decimal):
-            return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 -- NaN is not itself
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, int):
+            return value
         if isinstance(value, Duration):
             return str(value)
         if isinstance(value, datetime | date | time):

@@ -38,12 +38,13 @@ from prodwatch.runner.schemas import Schemas
 from prodwatch.runner.selfcheck import SelfCheck
 from prodwatch.runner.serial import SerialGroups
 from prodwatch.runner.stop import Stop, Why
-from prodwatch.runner.tools import UID_CHARACTERS, Probes, Tools
+from prodwatch.runner.tools import Probes, Tools
 from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
 from prodwatch.text.redact import Redactor
 
 TERMINATED = "SIGTERM"
 """`task.cancel(TERMINATED)` says that the run is terminated rather than interrupted."""
+_ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _INPUTS_LIVE_S = 300.0
 """How long a session of rounds trusts stack outputs and secrets."""
 _RELEASE_WAIT_S = 3.0
@@ -302,7 +303,7 @@ class Runner:
 
     def _fresh_run_id(self) -> str:
         """Return an id that sorts by time: `20261120-110302-k3f9x2`."""
-        tail = "".join(self._random.choices(UID_CHARACTERS, k=6))
+        tail = "".join(self._random.choices(_ID_CHARACTERS, k=6))
         return f"{self._clock.now():%Y%m%d-%H%M%S}-{tail}"
 
 

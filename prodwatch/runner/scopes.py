@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -33,12 +32,12 @@ class Scope:
     """Names and values of one execution; the same `uid` and `vars` in all its steps and cleanups."""
 
     __slots__ = (
+        "_clock",
         "_inputs",
         "_known",
         "_matrix",
         "_pending",
         "_run_id",
-        "_simple",
         "_vars",
         "_volatile",
         "captured",
@@ -63,17 +62,13 @@ class Scope:
     ) -> None:
         """Prepare; `known` are values by dotted name that outrank everything (from a journal)."""
         self._inputs = inputs
+        self._clock = clock
         self._vars = variables
         self._volatile = volatile
         self._matrix = matrix
         self._run_id = run_id
         self._known = known or {}
         self._pending: dict[str, Any] = {}
-        self._simple: dict[str, Callable[[], Any]] = {
-            "uid": lambda: uid,
-            "now": clock.now,
-            "trace_id": lambda: trace_id,
-        }
         self.uid = uid
         self.trace_id = trace_id
         self.captured: dict[str, Any] = {}
@@ -96,6 +91,10 @@ class Scope:
         except (FilterError, TemplateSyntaxError) as error:
             raise UnresolvedError(Reference("", ()), str(error)) from error
 
+    def now(self) -> datetime:
+        """Return the time by the run's clock."""
+        return self._clock.now()
+
     def lookup(self, reference: Reference) -> Any:
         """Return the raw value of one reference; UnresolvedError when it has none."""
         dotted = reference.dotted
@@ -104,14 +103,13 @@ class Scope:
         scope = reference.scope
         if scope in _RUN_WIDE:
             return self._inputs.lookup(reference)
-        simple = self._simple.get(scope)
-        if simple is not None:
-            return simple()
         if scope == "vars":
             return self._variable(reference)
         return self._from_execution(reference)
 
     def _from_execution(self, reference: Reference) -> Any:
+        if reference.scope in _OF_THE_EXECUTION:
+            return _OF_THE_EXECUTION[reference.scope](self)
         if reference.scope == "each":
             if self.each is NOTHING:
                 raise UnresolvedError(reference, f"{reference.source}: only a step with `for_each` has an element")
@@ -157,34 +155,54 @@ class Scope:
             raise UnresolvedError(reference, f"{reference.source}: {where} has no {error.args[0]}") from error
 
 
+_OF_THE_EXECUTION: dict[str, Callable[[Scope], Any]] = {
+    "uid": lambda scope: scope.uid,
+    "now": lambda scope: scope.now(),
+    "trace_id": lambda scope: scope.trace_id,
+}
+
+
+def open_texts(value: Any) -> list[str]:
+    """Return every text in a value, keys included, that may hold a `${`."""
+    found: list[str] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
+    if isinstance(value, str):
+        if "${" in value:
+            found.append(value)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if "${" in key:
+                found.append(key)
+            _collect(each, found)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _collect(each, found)
+
+
 def references_in(value: Any, variables: Mapping[str, Any]) -> frozenset[Reference]:
     """Return every reference in `value`, those behind `vars` included; texts that are no template have none."""
     found: set[Reference] = set()
     followed: set[str] = set()
-    pending = [value]
+    pending = open_texts(value)
     while pending:
         for reference in _direct(pending.pop()):
             found.add(reference)
             name = reference.path[0] if reference.scope == "vars" and reference.path else None
             if name is not None and name not in followed:
                 followed.add(name)
-                pending.append(variables.get(name))
+                _collect(variables.get(name), pending)
     return frozenset(found)
 
 
-def _direct(value: Any) -> Iterable[Reference]:
-    """Yield the references that stand in `value` itself."""
-    if isinstance(value, str):
-        if "${" in value:
-            with contextlib.suppress(TemplateSyntaxError):
-                yield from parse_template(value).references
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _direct(key)
-            yield from _direct(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _direct(each)
+def _direct(text: str) -> tuple[Reference, ...]:
+    try:
+        return parse_template(text).references
+    except TemplateSyntaxError:
+        return ()
 
 
 def dotted_reference(dotted: str) -> Reference:

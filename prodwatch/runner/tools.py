@@ -20,8 +20,6 @@ from prodwatch.text.redact import Redactor
 
 Probes = Callable[[str], Probe]
 
-UID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-
 
 @dataclass(slots=True, kw_only=True)
 class Tools:
@@ -48,8 +46,8 @@ class Tools:
         self.notices.setdefault((code, message), Notice(code=code, message=message))
 
     def fresh_uid(self) -> str:
-        """Return twelve letters and digits that no other execution has."""
-        return "".join(self.random.choices(UID_CHARACTERS, k=12))
+        """Return sixteen digits and letters that no other execution has."""
+        return f"{self.random.getrandbits(64):016x}"
 
     def fresh_trace_id(self) -> str:
         """Return a new trace id in X-Ray's form: `1-8hex-24hex`."""
