@@ -23,6 +23,7 @@ from prodwatch.settings.steps import (
     read_params,
     read_request,
     spec_of,
+    stranded,
 )
 
 COMPOSITES = frozenset({"all", "any", "none"})
@@ -133,16 +134,15 @@ def _check_expectations(spot: Spot, table: Mapping[str, Any], spec: ProbeSpec) -
         if name in table:
             spot.at(name).report(f'"{name}" cannot be written here: type "{spec.type}" {why}')
     if spec.needs_probe and "expect" not in table:
-        example = _an_expectation(spec)
-        spot.report(f'"expect" is missing: a check says what must be true, such as expect = ["{example}"]')
+        hint = stranded(spot, table, "expect") or f": a check says what must be true, such as {_an_expectation(spec)}"
+        spot.report(f'"expect" is missing{hint}')
     if table.get("expect") in ("", []):
         spot.at("expect").report('"expect" is empty: a check without expectations would be green whatever happens')
 
 
 def _an_expectation(spec: ProbeSpec) -> str:
-    if spec.implicit_expect:
-        return spec.implicit_expect[0]
-    return f"{spec.fields[0].name} exists" if spec.fields else "… exists"
+    example = re.search(r'^expect = \["[^"]*"', spec.example, re.MULTILINE)
+    return f"{example[0]}]" if example else 'expect = ["… exists"]'
 
 
 def _plain(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from prodwatch.model.spec import Key
+from prodwatch.settings.kinds import SHORTEST_S
 
 _TIMES = "Written as TOML time or RFC 3339 text."
 
 POLL = (
-    Key(name="within", kind="duration", minimum=0.001, doc="How long to wait at most; the type's default if absent."),
-    Key(name="every", kind="duration", minimum=0.001, default="1s", doc="Pause between requests."),
+    Key(
+        name="within",
+        kind="duration",
+        minimum=SHORTEST_S,
+        doc="Longest wait; the type's own if absent.",
+    ),
+    Key(name="every", kind="duration", minimum=SHORTEST_S, default="1s", doc="Pause between requests."),
     Key(name="until", kind="texts", doc="Assertions to wait for; without it `expect` itself is waited for."),
     Key(name="stop_when", kind="texts", doc="Assertions that end the wait at once: a terminal bad state."),
     Key(
@@ -25,8 +31,8 @@ RETRY = (
     Key(name="delay", kind="duration", default="200ms", doc="Pause before the repetition."),
 )
 HOLD = (
-    Key(name="for", kind="duration", required=True, minimum=0.001, doc="How long `expect` must stay true."),
-    Key(name="every", kind="duration", minimum=0.001, default="1s", doc="Pause between samples."),
+    Key(name="for", kind="duration", required=True, minimum=SHORTEST_S, doc="How long `expect` must stay true."),
+    Key(name="every", kind="duration", minimum=SHORTEST_S, default="1s", doc="Pause between samples."),
 )
 REPEAT = (
     Key(name="when", kind="texts", required=True, doc="Assertions on this step's answer; all true: run again."),
@@ -43,7 +49,12 @@ REQUEST = (
     Key(name="warn", kind="texts", doc="Assertions that should be true; one false and the check is degraded."),
     Key(name="attest", kind="text", doc="Where the answer names its version; empty: nowhere. Overrides `[release]`."),
     Key(name="capture", kind="table", doc="Name = path into the answer, for later steps as `${captured.name}`."),
-    Key(name="timeout", kind="duration", minimum=0.001, doc="Longest time for one request; of a flow for all of it."),
+    Key(
+        name="timeout",
+        kind="duration",
+        minimum=SHORTEST_S,
+        doc="Longest time of one request, or of a whole flow.",
+    ),
     Key(name="retry", kind="any", doc="Repetitions of a request that got no answer: a number, or a table.", keys=RETRY),
     Key(name="poll", kind="table", doc="Wait for a state of the target.", keys=POLL),
     Key(name="hold", kind="any", doc="How long `expect` must stay true: a duration, or a table.", keys=HOLD),

@@ -42,6 +42,11 @@ class Document:
             path = path[:-1]
         return self._at(keys.get(path, 0))
 
+    def has_header(self, path: Path) -> bool:
+        """Return whether the table at `path` was opened by a `[header]`, so that keys below it became its own."""
+        offset = self._spans.keys.get(path)
+        return offset is not None and self.text.startswith("[", offset)
+
     def position_inside(self, path: Path, index: int) -> SourcePosition:
         """Return where character `index` of the text at `path` stands; the value's start when it is no text."""
         span = self._spans.values.get(path)

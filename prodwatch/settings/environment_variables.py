@@ -70,4 +70,4 @@ def _made_of(value: Any) -> set[str]:
 
 
 def _spot(top: Spot, name: str) -> Spot:
-    return top.at("vars", name).named(f"variable {name}")
+    return top.at("vars", name).named("[vars]")

@@ -27,6 +27,8 @@ def fields_of(spec: ProbeSpec) -> Fields:
 
 def read_assertions(spot: Spot, value: str | Sequence[str], fields: Fields = None) -> tuple[str, ...]:
     """Return one or several assertions as a tuple; those that cannot be parsed or speak of no field are reported."""
+    if not value:
+        return ()  # what is empty and must not be is reported where that is known
     if isinstance(value, str):
         _report_assertion(spot, value, fields)
     else:

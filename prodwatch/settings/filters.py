@@ -85,19 +85,21 @@ def to_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        return Decimal(value)  # msgspec writes integers of 64 bits only
-    if value is None or isinstance(value, str | bool | int):
-        return value
     if isinstance(value, Mapping):
         return {key if isinstance(key, str) else as_text(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    if isinstance(value, Decimal):
-        return value if value.is_finite() else None
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return as_text(value)
+    if isinstance(value, int | float | Decimal):
+        return _number(value)
+    return value if value is None or isinstance(value, str) else as_text(value)
+
+
+def _number(value: float | Decimal) -> Any:
+    if isinstance(value, int):
+        # msgspec writes integers of 64 bits only; it knows no other limit for decimals.
+        return value if -_INT64 <= value < _INT64 else Decimal(value)
+    finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
+    return value if finite else None
 
 
 def _text(value: Any) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from math import isfinite
 from typing import Any
 
 from prodwatch.model.spec import Key
-from prodwatch.text.units import parse_duration, parse_size
+from prodwatch.text.units import format_ms, parse_duration, parse_size
+
+SHORTEST_S = 0.001
+"""Least value of a duration that must not be zero."""
 
 _WANTED = {
     "text": "a text in quotes",
@@ -23,12 +26,19 @@ _WANTED = {
 }
 
 
+def _list(value: list[Any]) -> str:
+    other = next((each for each in value if not isinstance(each, str)), None)
+    if not value:
+        return "an empty list"
+    return "a list" if other is None else f"a list that holds {describe(other)}"
+
+
 _NOUNS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (str, lambda value: f'the text "{_short(value)}"'),
     (bool, lambda value: "true" if value else "false"),
     ((int, float), lambda value: f"the number {_number(value)}"),
-    (dict, lambda _value: "a table"),
-    (list, lambda _value: "a list"),
+    (dict, lambda value: "a table" if value else "an empty table"),
+    (list, _list),
     ((datetime, date, time), lambda value: f"the time {value.isoformat()}"),
 )
 
@@ -83,6 +93,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime | date | time):
         return value.isoformat().replace("+00:00", "Z")
     return value
+
+
+def endless(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the places inside a value of numbers that are no numbers: nan and inf."""
+    if isinstance(value, float) and not isfinite(value):
+        yield path
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from endless(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from endless(each, (*path, index))
 
 
 def _is_one_reference(text: str) -> bool:
@@ -155,7 +177,8 @@ def _bound(key: Key, value: Any) -> str | None:
         least = 0.0 if key.minimum is None else key.minimum
         found = seconds(value)
         if found < least or (least == 0 and value.startswith("-")):
-            return f'"{key.name}" must be a duration of {least:g} s or more, not "{value}"'
+            bound = "longer than zero" if 0 < least <= SHORTEST_S else f"{format_ms(least * 1000)} or more"
+            return f'"{key.name}" must be {bound}, not "{value}"'
     elif key.minimum is not None and isinstance(value, int | float) and value < key.minimum:
         return f'"{key.name}" must be {key.minimum:g} or more, not {value}'
     return None

@@ -18,6 +18,13 @@ class NotStaticError(Exception):
         super().__init__(f"{reference.source} is not known before the run; only {allowed_text} can be used here")
 
 
+_HOMES = {
+    "variable": "[vars] of the environment, or in vars of the check",
+    "secret": "[secrets] of the environment",
+    "stack": "[stacks] of the environment",
+}
+
+
 class Statics:
     """Looks up references of the static scopes.
 
@@ -86,7 +93,9 @@ class Statics:
 
 def undefined(what: str, name: str, known: Collection[str]) -> str:
     """Return the sentence for a name that nothing defines."""
-    return f"{what} {name} is not defined{did_you_mean(name, known) or f'; defined: {listing(known)}'}"
+    hint = did_you_mean(name, known) or (f"; there is {listing(known)}" if known else "")
+    home = _HOMES.get(what)
+    return f"{what} {name} is not defined{hint}{f'; write it under {home}' if home and not known else ''}"
 
 
 def settle(spot: Spot, value: Any, statics: Statics) -> tuple[bool, Any]:

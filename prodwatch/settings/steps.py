@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from prodwatch.model.spec import Key, ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.settings.check_keys import CAPTURE, CHECK, SHARED, STEP
 from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
-from prodwatch.settings.kinds import describe, plain, problem_with, seconds
+from prodwatch.settings.kinds import SHORTEST_S, describe, endless, plain, problem_with, seconds
 from prodwatch.settings.nearest import did_you_mean
 from prodwatch.settings.problems import Spot
 from prodwatch.settings.tables import check_groups, read_table
@@ -24,7 +25,7 @@ _COMMON_NAMES: Mapping[Role, frozenset[str]] = {
     "cleanup": _STEP_NAMES,
 }
 _CHECK_ONLY = frozenset(key.name for key in (*CHECK, *SHARED)) - _STEP_NAMES
-_HOLD = Key(name="hold", kind="duration", minimum=0.001, doc="")
+_HOLD = Key(name="hold", kind="duration", minimum=SHORTEST_S, doc="")
 _TIMES = Key(name="retry", kind="integer", minimum=0, doc="")
 
 
@@ -33,7 +34,8 @@ def spec_of(spot: Spot, data: Mapping[str, Any]) -> ProbeSpec | None:
     type_ = data.get("type")
     if not isinstance(type_, str):
         if type_ is None:
-            spot.report(f'"type" is missing; it is one of {", ".join(registry.names())}')
+            hint = stranded(spot, data, "type") or f"; it is one of {', '.join(registry.names())}"
+            spot.report(f'"type" is missing{hint}')
         else:
             spot.at("type").report(f'"type" must be a text in quotes, not {describe(type_)}')
         return None
@@ -56,16 +58,26 @@ def read_params(spot: Spot, data: Mapping[str, Any], spec: ProbeSpec, role: Role
     own = {key.name for key in keys}
     mine = {name: value for name, value in data.items() if name not in common or name in own}
     before = len(spot.problems)
+    near = common | _CHECK_ONLY
 
     def hint(name: str) -> str | None:
         return misplaced(name) if role != "check" else only_in_steps(name)
 
-    params: dict[str, Any] = plain(read_table(spot, mine, keys, references=True, hint=hint, near=common))
+    params: dict[str, Any] = plain(read_table(spot, mine, keys, references=True, hint=hint, near=near))
+    check_groups(spot, mine, one_of=spec.one_of, at_most_one=spec.at_most_one)
     if len(spot.problems) == before:
-        check_groups(spot, params, one_of=spec.one_of, at_most_one=spec.at_most_one)
         for sentence in spec.problems(params):
-            spot.report(sentence)
+            _place(spot, sentence, params).report(sentence)
+        for path in endless(params):
+            spot.at(*path).report("nan and inf cannot be sent: JSON has no number for them")
     return params
+
+
+def _place(spot: Spot, sentence: str, params: Mapping[str, Any]) -> Spot:
+    """Return where the key stands that a type's own sentence names first."""
+    named = (name for name in re.findall(r"`(\w+)`", sentence) if name in params)
+    first = next(named, None)
+    return spot if first is None else spot.at(first)
 
 
 def _keys(spec: ProbeSpec, role: Role) -> tuple[tuple[Key, ...], frozenset[str]]:
@@ -78,6 +90,14 @@ def _keys(spec: ProbeSpec, role: Role) -> tuple[tuple[Key, ...], frozenset[str]]
     elsewhere = common - {"name"} | {"step", "cleanup"}
     own = tuple(key for key in spec.keys if key.name not in elsewhere)
     return own, common | {"step", "cleanup"} if spec.type == "flow" else common
+
+
+def stranded(spot: Spot, table: Mapping[str, Any], name: str) -> str:
+    """Say of a missing key that it stands in a table whose header came before it; nothing when it does not."""
+    for key, value in table.items():
+        if isinstance(value, dict) and name in value and spot.document.has_header((*spot.path, key)):
+            return f'; it stands in "{key}", because TOML gives every key written below that [table] to it: move it up'
+    return ""
 
 
 def misplaced(name: str) -> str | None:

@@ -41,7 +41,8 @@ def read_table(
             spot.at(name).report(problem)
             continue
         nested = bool(key.keys) and isinstance(value, dict)
-        right[name] = read_table(spot.at(name), value, key.keys, references=references) if nested else value
+        inside = spot.at(name).named(f"{spot.label}, {name}" if spot.label else name)
+        right[name] = read_table(inside, value, key.keys, references=references) if nested else value
     for key in keys:
         if key.required and key.name not in data:
             spot.report(f'"{key.name}" is missing')
