@@ -1,0 +1,193 @@
+"""X-Ray's documents: trees in order, repeated and missing pieces, and knowing when a trace is whole."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodwatch.text.xray import parse_summary, parse_trace, self_times_s, trace_id_of
+
+TRACE = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
+
+
+def segment(id_: str, *, parent: str | None = None, start: float = 0.0, end: float | None = 1.0, **more: Any) -> Any:
+    document = {"id": id_, "name": more.pop("name", id_), "start_time": start, "trace_id": TRACE} | more
+    if parent:
+        document["parent_id"] = parent
+    document |= {"in_progress": True} if end is None else {"end_time": end}
+    return document
+
+
+def trace(*documents: Any, **more: Any) -> Any:
+    return parse_trace({"Id": TRACE, "Segments": [{"Document": json.dumps(each)} for each in documents], **more})
+
+
+def test_parents_come_before_children_and_siblings_by_start() -> None:
+    found = trace(
+        segment("c", parent="a", start=0.5, subsegments=[segment("d", start=0.7), segment("e", start=0.6)]),
+        segment("a", subsegments=[segment("b", start=0.1)]),
+    )
+    assert [span.id for span in found.spans] == ["a", "b", "c", "e", "d"]
+    assert {span.id: span.parent_id for span in found.spans} == {"a": None, "b": "a", "c": "a", "d": "c", "e": "c"}
+    assert found.complete
+    assert found.duration_s == 1.0
+
+
+@pytest.mark.parametrize(
+    ("documents", "more", "complete"),
+    [
+        ([segment("a")], {}, True),
+        ([], {}, False),
+        ([segment("a", end=None)], {}, False),
+        ([segment("a", subsegments=[segment("b", end=None)])], {}, False),
+        ([segment("a"), segment("b", parent="lost", start=0.2)], {}, False),
+        ([segment("a", parent="untraced caller"), segment("b", parent="a", start=0.2)], {}, True),
+        ([segment("a")], {"LimitExceeded": True}, False),
+    ],
+)
+def test_a_trace_knows_whether_it_is_whole(documents: list[Any], more: dict[str, Any], complete: bool) -> None:
+    assert trace(*documents, **more).complete is complete
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_segment_sent_again_replaces_its_open_form(order: int) -> None:
+    sent = [segment("a", end=None), segment("a", end=2.0, fault=True)]
+    (span,) = trace(*sent[::order]).spans
+    assert (span.end_s, span.fault) == (2.0, True)
+
+
+def test_broken_pieces_do_not_spoil_the_rest() -> None:
+    pieces = ["not json", "[]", '{"id": 3}', '{"name": "no start", "id": "x"}', json.dumps(segment("a"))]
+    found = parse_trace({"Id": TRACE, "Segments": [{"Document": each} for each in pieces]})
+    assert [span.id for span in found.spans] == ["a"]
+
+
+def test_spans_that_are_each_others_parents_are_shown() -> None:
+    found = trace(segment("a", parent="b"), segment("b", parent="a"), segment("c", parent="c"))
+    assert {span.id for span in found.spans} == {"a", "b", "c"}
+
+
+def test_a_span_keeps_what_it_says() -> None:
+    (span,) = trace(
+        segment(
+            "a",
+            origin="AWS::Lambda::Function",
+            resource_arn="arn:f:7",
+            error=True,
+            throttle=True,
+            namespace="aws",
+            http={"response": {"status": 429}},
+            annotations={"k": 1},
+            metadata={"ns": {"m": 2}},
+            cause={"exceptions": [{"type": "KeyError", "message": "'x'"}, {"message": "only"}, "odd"]},
+        )
+    ).spans
+    assert span.exceptions == ("KeyError: 'x'", "only")
+    assert (span.error, span.throttle, span.fault) == (True, True, False)
+    assert span.http == {"response": {"status": 429}}
+    assert span.metadata == {"ns": {"m": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "id_"),
+    [
+        (TRACE, TRACE),
+        (TRACE.upper().replace("1-", "1-"), TRACE),
+        ("5f84c7a5cd52b1d2e1c4a3b2c1d0e9f8", TRACE),
+        (f"Root={TRACE};Parent=53995c3f42cd8ad8;Sampled=1", TRACE),
+        ("00-5f84c7a5cd52b1d2e1c4a3b2c1d0e9f8-53995c3f42cd8ad8-01", TRACE),
+        ("1-5f84c7a5-tooshort", None),
+        ("zz84c7a5cd52b1d2e1c4a3b2c1d0e9f8", None),
+        ("", None),
+        (None, None),
+        (17, None),
+    ],
+)
+def test_ids_in_every_form(text: Any, id_: str | None) -> None:
+    assert trace_id_of(text) == id_
+
+
+def test_own_time_leaves_out_children_that_overlap_or_outlive_their_parent() -> None:
+    found = trace(
+        segment("a", end=10.0, subsegments=[
+            segment("b", start=1, end=4), segment("c", start=3, end=6), segment("d", start=9, end=12),
+        ])
+    )  # fmt: skip
+    assert self_times_s(found.spans) == pytest.approx({"a": 4.0, "b": 3.0, "c": 3.0, "d": 3.0})
+
+
+def test_a_summary_says_its_root_cause_and_slowest_node() -> None:
+    summary = parse_summary(
+        {
+            "Id": TRACE,
+            "StartTime": datetime(2026, 1, 1, tzinfo=UTC),
+            "Duration": 1.5,
+            "ResponseTime": 1.2,
+            "HasFault": True,
+            "IsPartial": True,
+            "Revision": 4,
+            "Http": {"HttpMethod": "POST", "HttpURL": "https://x/orders", "HttpStatus": 502},
+            "EntryPoint": {"Name": "shop-api"},
+            "Annotations": {"release": [{"AnnotationValue": {"StringValue": "7"}}], "n": [{"AnnotationValue": {}}]},
+            "FaultRootCauses": [
+                {
+                    "Services": [
+                        {
+                            "Name": "shop-orders",
+                            "EntityPath": [{"Name": "place", "Exceptions": [{"Name": "KeyError", "Message": "'c'"}]}],
+                        }
+                    ]
+                }
+            ],
+            "ResponseTimeRootCauses": [
+                {
+                    "Services": [
+                        {"Name": "api", "EntityPath": [{"Name": "api", "Coverage": 0.2}]},
+                        {"Name": "orders", "EntityPath": [{"Name": "DynamoDB", "Coverage": 0.81234}]},
+                    ]
+                }
+            ],
+        }
+    )
+    assert summary.root_cause == "shop-orders → place: KeyError: 'c'"
+    assert summary.slowest == "DynamoDB 0.812 s"
+    assert summary.annotations == {"release": "7"}
+    assert (summary.start_ms, summary.status, summary.method, summary.service) == (
+        1767225600000,
+        502,
+        "POST",
+        "shop-api",
+    )
+    assert (summary.fault, summary.error, summary.partial, summary.revision) == (True, False, True, 4)
+
+
+def test_an_empty_summary_is_one() -> None:
+    assert parse_summary({"Id": TRACE}).id == TRACE
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12), st.floats(0, 9), st.booleans()), max_size=12),
+    st.randoms(),
+)
+def test_order_of_arrival_never_matters_and_no_span_is_lost(
+    pieces: list[tuple[int, int, float, bool]], dice: random.Random
+) -> None:
+    documents = list(
+        {
+            id_: segment(str(id_), parent=str(parent), start=start, end=start + 1 if ended else None)
+            for id_, parent, start, ended in pieces
+        }.values()
+    )
+    shuffled = documents[:]
+    dice.shuffle(shuffled)
+    one, other = trace(*documents), trace(*shuffled)
+    assert {span.id for span in one.spans} == {each["id"] for each in documents}
+    assert sorted(one.spans, key=lambda span: span.id) == sorted(other.spans, key=lambda span: span.id)
+    assert one.complete == other.complete
+    self_times_s(one.spans)
