@@ -81,12 +81,17 @@ def tls_failure(error: ssl.SSLError, target: str) -> Failure:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what `error` says, without Python's decoration of it."""
+    """Return what `error` says in one line, without Python's decoration of it."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def first_line(text: str) -> str:
+    """Return the first line of what somebody else said; the rest is often their own bytes."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _refusal(error: OSError, target: str) -> str:

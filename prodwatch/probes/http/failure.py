@@ -7,7 +7,7 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure
-from prodwatch.probes.failures import connection_failure, text_of
+from prodwatch.probes.failures import connection_failure, first_line
 from prodwatch.probes.http.conversation import Conversation
 
 
@@ -26,7 +26,7 @@ def transport_failure(error: Exception, target: str, conversation: Conversation)
         return Failure(
             status=Status.FAIL,
             reason=Reason.PROTOCOL,
-            message=f"{target} answered something that is not HTTP: {_first_line(error.message)}",
+            message=f"{target} answered something that is not HTTP: {first_line(error.message)}",
         )
     if isinstance(error, OSError):
         # aiohttp wraps what the operating system said; the original knows more.
@@ -39,7 +39,7 @@ def _broken_off(error: ClientPayloadError, target: str, conversation: Conversati
         return Failure(
             status=Status.FAIL,
             reason=Reason.PROTOCOL,
-            message=f"{target} sent a body that is not what its Content-Encoding says: {text_of(error.__cause__)}",
+            message=f"{target} sent a body that is not what its Content-Encoding says",
         )
     length = conversation.answer.headers.get("Content-Length") if conversation.answer else None
     expected = f" of {length}" if length is not None else ""
@@ -49,7 +49,3 @@ def _broken_off(error: ClientPayloadError, target: str, conversation: Conversati
         message=f"{target} broke off its answer after {conversation.size}{expected} bytes",
         transient=True,
     )
-
-
-def _first_line(text: str) -> str:
-    return next(iter(text.splitlines()), "")
