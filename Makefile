@@ -1,6 +1,8 @@
 # Every target does its own set-up; a second run does none. PYTHON=… chooses the interpreter.
 SHELL := /bin/sh
 BIN := .venv/bin
+# Without compiled modules every start of the command would pay for compiling them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-slow lint types contracts pytest wheel format docs pictures bench clean
 

@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from fcntl import ioctl
 from pathlib import Path
 
+# Start-up as users have it: with compiled modules, which installers write.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PYTHON = sys.executable
 PRODWATCH = [PYTHON, "-m", "prodwatch"]
 

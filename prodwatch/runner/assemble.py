@@ -56,6 +56,7 @@ def assemble(tools: Tools, results: Sequence[CheckResult], options: RunOptions, 
     if selected and all(ADVISORY in each.flags for each in selected):
         tools.notice("advisory_only", "only advisory checks were selected; they are shown and never gate")
     environment = tools.environment
+    usage = tools.aws.usage()
     return RunResult(
         tool=Tool(version=facts.version),
         run=RunInfo(
@@ -72,14 +73,15 @@ def assemble(tools: Tools, results: Sequence[CheckResult], options: RunOptions, 
             name=environment.name,
             title=environment.title,
             account=environment.aws.account,
-            region=tools.aws.region_name(),
+            # Reading the profile loads the SDK, so it is asked only when AWS was.
+            region=environment.aws.region or (tools.aws.region_name() if usage.calls else None),
         ),
         release=release_info(tools.inputs.known_releases(), attested=_attested(results)),
         verdict=verdict,
         summary=summarize(results),
         checks=tuple(results),
         notices=_sorted(tools.notices.values()),
-        usage=tools.aws.usage(),
+        usage=usage,
     )
 
 
