@@ -10,6 +10,12 @@ from prodwatch.settings.filters import as_text
 from prodwatch.settings.kinds import problem_with
 
 
+class Filled(str):
+    """Text that a reference brought: it may stand for a number or a boolean, as text somebody wrote may not."""
+
+    __slots__ = ()
+
+
 def fit(key: Key, value: Any) -> Any:
     """Return `value` as `key` wants it; ValueError with one sentence when it cannot be that.
 

@@ -15,7 +15,7 @@ _EXPLICIT = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
 
 def slug(text: str) -> str:
     """Return `text` in lower case with everything but letters, digits and marks of any script as single dashes."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", text).lower()
     kept = "".join(each if unicodedata.category(each)[0] in "LNM" else " " for each in folded)
     return "-".join(kept.split())
 

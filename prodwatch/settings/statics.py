@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from prodwatch.settings.convert import Filled
 from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Spot
 from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, resolve, walk
@@ -105,11 +106,12 @@ def settle(spot: Spot, value: Any, statics: Statics) -> tuple[bool, Any]:
         return all(ok for ok, _ in settled.values()), {key: each for key, (_, each) in settled.items()}
     if isinstance(value, list):
         elements = [settle(spot.at(index), each, statics) for index, each in enumerate(value)]
-        return all(ok for ok, _ in elements), [each for _, each in elements]
+        return all(ok for ok, _ in elements), [str(each) if isinstance(each, Filled) else each for _, each in elements]
     if not isinstance(value, str) or "${" not in value:
         return True, value
     try:
-        return True, resolve(value, statics)
+        filled = resolve(value, statics)
+        return True, Filled(filled) if isinstance(filled, str) else filled
     except TemplateSyntaxError as error:
         spot.report_inside(error.message, error.column)
     except UnresolvedError as error:

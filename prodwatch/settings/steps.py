@@ -14,7 +14,7 @@ from prodwatch.settings.expressions import Fields, fields_of, read_assertions, r
 from prodwatch.settings.kinds import SHORTEST_S, describe, endless, plain, problem_with, seconds
 from prodwatch.settings.nearest import did_you_mean
 from prodwatch.settings.problems import Spot
-from prodwatch.settings.tables import check_groups, read_table
+from prodwatch.settings.tables import check_groups, fitted, read_table
 
 Role = Literal["check", "step", "cleanup"]
 
@@ -204,6 +204,7 @@ def _retry(spot: Spot, right: Any) -> Retry | None:
     if isinstance(right, dict):
         delay_s = duration(right, "delay")
         return Retry(times=right.get("times", 1), delay_s=0.2 if delay_s is None else delay_s)
+    right = fitted(_TIMES, right)
     problem = problem_with(_TIMES, right, references=False)
     if problem is not None:
         spot.report(f'{problem}, or a table such as {{ times = 2, delay = "500ms" }}')
@@ -219,7 +220,7 @@ def _hold(spot: Spot, right: Mapping[str, Any]) -> tuple[float | None, float | N
     if problem is not None:
         spot.at("hold").report(problem)
         return None, None
-    return duration(right, "hold"), None
+    return (None if hold is None else seconds(hold)), None
 
 
 def _repeat(spot: Spot, right: Mapping[str, Any] | None, fields: Fields) -> Repeat | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from prodwatch.model.spec import Key
+from prodwatch.settings.convert import Filled, fit
 from prodwatch.settings.kinds import describe, problem_with
 from prodwatch.settings.nearest import did_you_mean
 from prodwatch.settings.problems import Spot
@@ -31,11 +32,12 @@ def read_table(
         return {}
     known = {key.name: key for key in keys}
     right: dict[str, Any] = {}
-    for name, value in data.items():
+    for name, raw in data.items():
         key = known.get(name)
         if key is None:
             spot.at(name).report(hint(name) or f'unknown key "{name}"{did_you_mean(name, (*known, *near))}')
             continue
+        value = fitted(key, raw)
         problem = problem_with(key, value, references=references)
         if problem is not None:
             spot.at(name).report(problem)
@@ -47,6 +49,16 @@ def read_table(
         if key.required and key.name not in data:
             spot.report(f'"{key.name}" is missing')
     return right
+
+
+def fitted(key: Key, value: Any) -> Any:
+    """Return what a reference brought as `key` wants it where it can be that; anything else as it is."""
+    if not isinstance(value, Filled) or key.kind == "any":
+        return value
+    try:
+        return fit(key, str(value))
+    except ValueError:
+        return str(value)
 
 
 def check_groups(

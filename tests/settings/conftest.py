@@ -27,11 +27,11 @@ class Workshop:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def load(self, checks: str | Mapping[str, str] = "", config: str | None = None, **options: Any) -> Project:
-        """Load environment `prod`; `checks` is the text of checks/shop.toml, or texts by name."""
+    def load(self, files: str | Mapping[str, str] = "", config: str | None = None, **options: Any) -> Project:
+        """Load environment `prod`; `files` is the text of checks/shop.toml, or texts by name."""
         if config is not None:
             self.write("config/prod.toml", config)
-        for name, text in ({"shop.toml": checks} if isinstance(checks, str) else checks).items():
+        for name, text in ({"shop.toml": files} if isinstance(files, str) else files).items():
             self.write(f"checks/{name}", text)
         return load_project(**{"root": self.root, "env": "prod", "environ": self.environ, **options})
 
@@ -40,15 +40,15 @@ class Workshop:
         (check,) = self.load(text, config, **options).checks
         return check
 
-    def mistakes(self, checks: str | Mapping[str, str] = "", config: str | None = None, **options: Any) -> list[str]:
+    def mistakes(self, files: str | Mapping[str, str] = "", config: str | None = None, **options: Any) -> list[str]:
         """Load what cannot be loaded; return the lines a user reads."""
         with pytest.raises(ConfigurationError) as caught:
-            self.load(checks, config, **options)
+            self.load(files, config, **options)
         return str(caught.value).splitlines()
 
-    def mistake(self, checks: str | Mapping[str, str] = "", config: str | None = None, **options: Any) -> str:
+    def mistake(self, files: str | Mapping[str, str] = "", config: str | None = None, **options: Any) -> str:
         """Do so when there is exactly one."""
-        lines = self.mistakes(checks, config, **options)
+        lines = self.mistakes(files, config, **options)
         assert len(lines) == 1, lines
         return lines[0]
 
