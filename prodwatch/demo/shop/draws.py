@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 
 MASK = 0xFFFF_FFFF
-BLOCK_S = 16
+BLOCK_S = 64
 """Every so many seconds the sequence is turned by a fresh amount, so that no pattern shows."""
 DIMENSIONS = 6
 

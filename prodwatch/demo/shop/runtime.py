@@ -119,6 +119,12 @@ class Runtime:
         version, called_as = self._resolve(function, qualifier)
         return await self._run(function, version, called_as, event, header)
 
+    def warm(self, function: str, version: str) -> None:
+        """Open one environment beforehand, in this thread, as provisioned concurrency does."""
+        deployed = self._functions[function]
+        handler = deployed.build(self._clients, deployed.environment, deployed.code(version))
+        self._idle.setdefault((function, version), []).append(Environment(self._stream(version), handler))
+
     def close(self) -> None:
         """Let running handlers end; start no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -191,7 +197,10 @@ class Runtime:
         handler = await asyncio.get_running_loop().run_in_executor(
             self._threads, deployed.build, self._clients, deployed.environment, deployed.code(version)
         )
-        return Environment(f"[{version}]{self.new_id()}{self.new_id()}", handler), True
+        return Environment(self._stream(version), handler), True
+
+    def _stream(self, version: str) -> str:
+        return f"[{version}]{self.new_id()}{self.new_id()}"
 
 
 def _error_document(mishap: Mishap, request_id: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
+from prodwatch.demo.aws.moto import Ask
 from prodwatch.demo.aws.server import EmbeddedAws
 from prodwatch.demo.shop import names
 from prodwatch.demo.shop.event_sources import EventSources, QueueMapping
@@ -68,7 +69,6 @@ class Shop:
         """Open the shop and return the endpoint's URL; what needs moto waits until it is furnished."""
         url = await self.aws.start(host, port, sock=sock)
         api_url = url + names.MOUNT
-        self.aws.furnish(lambda ask: furnish(ask, api_url=api_url, secrets=self.secrets))
         staging = Staging(self.timeline, tuple(self.history.traffic.services.values()), self._seed)
         staging.write(self.aws)
         telemetry = AwsTelemetry(self.aws, wall=self._wall, alias=self.scenario.release.alias)
@@ -85,6 +85,15 @@ class Shop:
         )
         self._runtime = runtime
         self.aws.on_invoke = runtime
+
+        def settle_in(ask: Ask) -> None:
+            furnish(ask, api_url=api_url, secrets=self.secrets)
+            clients.warm()
+            for name in self._deployed():
+                for version in self._published(name):
+                    runtime.warm(name, version)
+
+        self.aws.furnish(settle_in)
         gateway = Gateway(
             runtime,
             clients=clients,
@@ -143,12 +152,15 @@ class Shop:
         behaviour = self.scenario.of(version)
         return Code(table_scan=behaviour.table_scan, strict_currency=behaviour.strict_currency)
 
+    def _published(self, function: str) -> list[str]:
+        known = self.aws.functions.get(function)
+        return [one.version for one in known.versions if one.published_s <= self._wall()] if known else []
+
     def _route(self, function: str, qualifier: str | None) -> tuple[str, str]:
         """Return (version that runs, qualifier as called), by what the alias says at this moment."""
-        known = self.aws.functions.get(function)
-        if known is None:
+        published = self._published(function)
+        if not published:
             raise KeyError(function)
-        published = [one.version for one in known.versions if one.published_s <= self._wall()]
         if qualifier in {None, "", LATEST}:
             return published[-1], ""
         assert qualifier is not None

@@ -78,6 +78,10 @@ class Toolbox:
         self._lock = Lock()
         self._session: Any = None
 
+    def warm(self) -> None:
+        """Make the clients now."""
+        _ = self.dynamodb, self.sqs
+
     @cached_property
     def dynamodb(self) -> Any:
         """The DynamoDB client."""

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from prodwatch.demo.shop import scenario
+from prodwatch.demo.shop.scenario import SCENARIOS, load, names, parse
+from prodwatch.errors import ConfigurationError
+
+
+def test_two_releases_come_along() -> None:
+    assert names() == ["bad", "good"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_scenario_loads(name: str) -> None:
+    story = load(name)
+    assert story.release.version == "42"
+    assert {"live", "before", "during", "after"} <= set(story.moments)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected_s"),
+    [(None, 45), ("before", -120), ("during", 192), ("after", 1500), ("+90s", 90), ("-30s", -30), ("+2m30s", 150)],
+)
+def test_moments(at: str | None, expected_s: float) -> None:
+    assert load("bad").moment_s(at) == expected_s
+
+
+@pytest.mark.parametrize("at", ["later", "90s", "+", "+soon", ""])
+def test_unknown_moment_names_the_known_ones(at: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"before, during, after, or a time such as \+90s"):
+        load("bad").moment_s(at)
+
+
+def test_unknown_scenario_names_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match='no staged release "ugly"; known: bad, good'):
+        load("ugly")
+
+
+def _changed(old: str, new: str) -> str:
+    text = (SCENARIOS / "bad.toml").read_text("utf-8")
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param("seed = 42", "seed =", "staged release", id="broken TOML"),
+        pytest.param("seed = 42", 'seed = "x"', "seed", id="wrong type"),
+        pytest.param("seed = 42", "seed = 42\nsed = 1", "sed", id="unknown key"),
+        pytest.param('during = "3m12s"', "", "lacks during", id="missing moment"),
+        pytest.param('during = "3m12s"', 'during = "soon"', "not a duration", id="moment that is no time"),
+        pytest.param("[behaviour.default]", "[behaviour.41]", "behaviour.default", id="no default behaviour"),
+        pytest.param("orders_per_s = 45.8", "orders_per_s = 90", "between 0 and 58", id="too busy"),
+        pytest.param('at = "4m03s"', 'at = "1s"', "in the order of their time", id="script out of order"),
+        pytest.param("[[0, 43]", "[[0.1, 43]", "must rise from share 0 to share 1", id="quantiles without a start"),
+    ],
+)
+def test_what_is_wrong_with_a_scenario_is_said(old: str, new: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        parse(_changed(old, new), "mine")
+
+
+def test_seconds_reads_signs() -> None:
+    assert scenario.seconds("+1m5s") == 65
+    assert scenario.seconds("-5s") == -5
