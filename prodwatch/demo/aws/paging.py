@@ -45,12 +45,14 @@ class Pager:
     limit: str = "MaxResults"
     default: int = 100
     maximum: int = 100
+    asked: str = ""
+    """Name of the token in the request, where it is another than in the answer."""
     refusal: str = "InvalidNextToken"
     """Code of the error a bad token gets."""
 
     def page(self, call: ApiCall, items: Sequence[T], members: str) -> Document:
         """Return `{members: one page, token?: …}` of `items`, which must be in a stable order."""
-        query = digest(call.params, without=frozenset({self.cursor, self.limit}))
+        query = digest(call.params, without=frozenset({self.asked or self.cursor, self.limit}))
         start = self.start(call, query)
         size = min(int(call.params.get(self.limit) or self.default), self.maximum)
         if call.effects.empty_page:
@@ -64,7 +66,7 @@ class Pager:
 
     def start(self, call: ApiCall, query: int) -> int:
         """Return the index the call's token stands for."""
-        token = call.params.get(self.cursor)
+        token = call.params.get(self.asked or self.cursor)
         if not token:
             return 0
         try:

@@ -74,6 +74,8 @@ class DeploymentState:
 
     status: str = "Created"
     weight: float = 0.0
+    shifted: bool = False
+    """Whether the target has had any traffic so far."""
     updated_s: float
     started_s: float | None = None
     completed_s: float | None = None
@@ -113,6 +115,7 @@ def _apply(state: DeploymentState, step: DeploymentStep, at_s: float) -> None:
             state.completed_s = at_s
     if step.weight is not None:
         state.weight = step.weight
+        state.shifted = state.shifted or step.weight > 0
     if step.lifecycle is not None:
         event = state.lifecycle.setdefault(step.lifecycle, LifecycleState(name=step.lifecycle))
         event.status, event.message = step.lifecycle_status, step.message

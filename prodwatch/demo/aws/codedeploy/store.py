@@ -59,7 +59,8 @@ class DeploymentStore:
     def routing(self, function: str, alias: str, now_s: float) -> tuple[str, dict[str, float]] | None:
         """Return (version, additional weights) an alias has through its deployments, None without any.
 
-        A target's weight of 1 makes it the alias's version; an ended deployment below that leaves the old one.
+        A target's weight of 1 makes it the alias's version; a deployment that ends below that leaves the old one, and
+        one that has shifted nothing yet changes nothing.
         """
         found: tuple[str, dict[str, float]] | None = None
         for deployment in self.scripts():
@@ -68,6 +69,8 @@ class DeploymentStore:
             state = self.state(deployment, now_s)
             if state.weight >= 1.0:
                 found = (deployment.target, {})
+            elif not state.shifted:
+                continue
             elif state.weight <= 0.0 or state.status in ENDED:
                 found = (deployment.current, {})
             else:

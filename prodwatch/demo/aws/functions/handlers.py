@@ -15,7 +15,12 @@ from prodwatch.demo.aws.paging import Pager
 from prodwatch.demo.world import Invocation
 
 _PAGE = Pager(
-    cursor="NextMarker", limit="MaxItems", default=50, maximum=10_000, refusal="InvalidParameterValueException"
+    cursor="NextMarker",
+    asked="Marker",
+    limit="MaxItems",
+    default=50,
+    maximum=10_000,
+    refusal="InvalidParameterValueException",
 )
 _MAX_PAYLOAD = 6 * 1024 * 1024
 _STATUS = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
@@ -44,6 +49,10 @@ class FunctionHandlers:
             patches={
                 "CreateFunction": self.keep_logging,
                 "UpdateFunctionConfiguration": self.keep_logging,
+                "GetFunctionConfiguration": lambda _call, document: self._with_logging(document),
+                "GetFunction": self.complete_function,
+                "GetAlias": _with_revision,
+                "UpdateAlias": _with_revision,
                 "ListFunctions": self.complete_list,
             },
         )
@@ -69,7 +78,7 @@ class FunctionHandlers:
             for name, state in self._store.aliases(function.name).items()
             if wanted in {None, state.version}
         ]
-        return _marked(_PAGE, call, found, "Aliases")
+        return _PAGE.page(call, found, "Aliases")
 
     def update_alias(self, call: ApiCall) -> Document | Forward:
         """UpdateAlias: version and weights, guarded by the revision id."""
@@ -99,7 +108,7 @@ class FunctionHandlers:
             return Forward.TO_MOTO
         versions = [self._configuration(function, None)]
         versions += [self._configuration(function, one) for one in _published(function, call.now_s)]
-        return _marked(_PAGE, call, versions, "Versions")
+        return _PAGE.page(call, versions, "Versions")
 
     def get_function_configuration(self, call: ApiCall) -> Document | Forward:
         """GetFunctionConfiguration of $LATEST, a version or an alias."""
@@ -120,6 +129,10 @@ class FunctionHandlers:
         if logging := call.params.get("LoggingConfig"):
             self._store.remember_logging(document["FunctionName"], logging)
         return self._with_logging(document)
+
+    def complete_function(self, _call: ApiCall, document: Document) -> Document:
+        """Add the logging configuration to moto's function."""
+        return document | {"Configuration": self._with_logging(document["Configuration"])}
 
     def complete_list(self, _call: ApiCall, document: Document) -> Document:
         """Add our functions to moto's list."""
@@ -257,15 +270,8 @@ def _revision(function: str, alias: str, state: AliasState) -> str:
     return _uuid(f"{function}/{alias}/{state.version}/{sorted(state.weights.items())}")
 
 
-def _marked(pager: Pager, call: ApiCall, items: list[Document], members: str) -> Document:
-    """Page with Lambda's names: the token comes in as Marker and goes out as NextMarker."""
-    asked = ApiCall(
-        service=call.service,
-        operation=call.operation,
-        params={**call.params, "NextMarker": call.params.get("Marker")},
-        region=call.region,
-        account=call.account,
-        now_s=call.now_s,
-        effects=call.effects,
-    )
-    return pager.page(asked, items, members)
+def _with_revision(call: ApiCall, document: Document) -> Document:
+    """Let the revision id of moto's alias change whenever the alias does."""
+    weights = document.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+    state = AliasState(version=document["FunctionVersion"], weights=weights)
+    return document | {"RevisionId": _revision(call.params["FunctionName"], document["Name"], state)}

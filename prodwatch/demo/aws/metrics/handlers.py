@@ -49,6 +49,8 @@ class MetricHandlers:
             )
         for namespace, entry in entries:
             values, counts = _values(entry)
+            if counts is not None and len(counts) != len(values):
+                raise AwsFault("InvalidParameterValue", "The parameters Values and Counts must have the same size.")
             self._store.put(
                 namespace,
                 entry["MetricName"],

@@ -1,0 +1,212 @@
+"""Lambda through both SDKs: versions, weighted aliases, logging, and Invoke by whoever plays Lambda."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from prodwatch.demo.aws import EmbeddedAws, Function, FunctionVersion
+from prodwatch.demo.world import Invocation, InvocationResult
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:orders"
+
+
+@pytest.fixture
+def shop(aws: EmbeddedAws, wall: Any) -> EmbeddedAws:
+    versions = [
+        FunctionVersion(version="41", published_s=wall.now_s - 900, code_sha256="a" * 44, description="old"),
+        FunctionVersion(version="42", published_s=wall.now_s + 60, code_sha256="b" * 44),
+    ]
+    aws.functions.put(Function(name="orders", versions=versions, log_format="JSON", environment={"TABLE": "t"}))
+    aws.functions.put_alias("orders", "live", "41", {"42": 0.1}, "what customers get")
+    aws.functions.put_alias("orders", "test", "42")
+    return aws
+
+
+@pytest.mark.parametrize("name", ["orders", ARN, "123456789012:function:orders"])
+async def test_an_alias_with_weights(call: Any, shop: EmbeddedAws, name: str) -> None:
+    found = await call("lambda", "GetAlias", FunctionName=name, Name="live")
+    assert found["AliasArn"] == ARN + ":live"
+    assert (found["FunctionVersion"], found["Description"]) == ("41", "what customers get")
+    assert found["RoutingConfig"] == {"AdditionalVersionWeights": {"42": 0.1}}
+
+
+async def test_aliases_are_listed_paged_and_updated(call: Any, shop: EmbeddedAws) -> None:
+    first = await call("lambda", "ListAliases", FunctionName="orders", MaxItems=1)
+    rest = await call("lambda", "ListAliases", FunctionName="orders", MaxItems=1, Marker=first["NextMarker"])
+    assert [one["Name"] for one in first["Aliases"] + rest["Aliases"]] == ["live", "test"]
+    of_one = await call("lambda", "ListAliases", FunctionName="orders", FunctionVersion="42")
+    assert [one["Name"] for one in of_one["Aliases"]] == ["test"]
+    before = await call("lambda", "GetAlias", FunctionName="orders", Name="live")
+    moved = await call(
+        "lambda", "UpdateAlias", FunctionName="orders", Name="live", FunctionVersion="42",
+        RoutingConfig={"AdditionalVersionWeights": {}}, RevisionId=before["RevisionId"],
+    )  # fmt: skip
+    assert moved["FunctionVersion"] == "42"
+    assert "RoutingConfig" not in await call("lambda", "GetAlias", FunctionName="orders", Name="live")
+    with pytest.raises(ClientError) as caught:
+        await call("lambda", "UpdateAlias", FunctionName="orders", Name="live", RevisionId=before["RevisionId"])
+    assert caught.value.response["Error"]["Code"] == "PreconditionFailedException"
+
+
+async def test_versions_exist_once_published(call: Any, shop: EmbeddedAws, wall: Any) -> None:
+    async def versions() -> list[tuple[str, str]]:
+        found = await call("lambda", "ListVersionsByFunction", FunctionName="orders")
+        return [(one["Version"], one["CodeSha256"][0]) for one in found["Versions"]]
+
+    assert await versions() == [("$LATEST", "b"), ("41", "a")]
+    wall.now_s += 60
+    assert await versions() == [("$LATEST", "b"), ("41", "a"), ("42", "b")]
+
+
+@pytest.mark.parametrize(
+    ("params", "version"),
+    [
+        ({"FunctionName": "orders"}, "$LATEST"),
+        ({"FunctionName": "orders", "Qualifier": "live"}, "41"),
+        ({"FunctionName": "orders", "Qualifier": "41"}, "41"),
+        ({"FunctionName": ARN + ":live"}, "41"),
+    ],
+    ids=str,
+)
+async def test_the_configuration_tells_where_it_logs(call: Any, shop: EmbeddedAws, params: Any, version: str) -> None:
+    found = await call("lambda", "GetFunctionConfiguration", **params)
+    assert found["Version"] == version
+    assert found["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "/aws/lambda/orders"}
+    assert (found["TracingConfig"]["Mode"], found["LastUpdateStatus"]) == ("Active", "Successful")
+    whole = await call("lambda", "GetFunction", **params)
+    assert whole["Configuration"] == found
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("GetAlias", {"Name": "none"}),
+        ("UpdateAlias", {"Name": "none"}),
+        ("GetFunctionConfiguration", {"Qualifier": "7"}),
+        ("GetFunctionConfiguration", {"Qualifier": "42"}),
+    ],
+    ids=str,
+)
+async def test_what_is_not_found(call: Any, shop: EmbeddedAws, operation: str, params: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        await call("lambda", operation, FunctionName="orders", **params)
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+class Runner:
+    """Plays Lambda and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[Invocation] = []
+
+    async def __call__(self, invocation: Invocation) -> InvocationResult:
+        self.seen.append(invocation)
+        if invocation.function != "orders" or invocation.qualifier == "none":
+            raise KeyError(invocation.function)
+        failed = b"fail" in invocation.payload
+        return InvocationResult(
+            payload=b'{"errorMessage": "broken"}' if failed else b'{"ok": true}',
+            executed_version="42",
+            request_id="r-1",
+            function_error="Unhandled" if failed else None,
+            log_tail="START\nREPORT é\n" if invocation.log_tail else None,
+        )
+
+
+async def test_invoke(call: Any, shop: EmbeddedAws) -> None:
+    runner = Runner()
+    shop.on_invoke = runner
+    answer = await call(
+        "lambda", "Invoke", FunctionName="orders", Qualifier="live", Payload=b'{"id": 1}', LogType="Tail"
+    )
+    assert json.loads(await call.read(answer["Payload"])) == {"ok": True}
+    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "42")
+    assert base64.b64decode(answer["LogResult"]).decode() == "START\nREPORT é\n"
+    assert "FunctionError" not in answer
+    (seen,) = runner.seen
+    assert (seen.function, seen.qualifier, seen.payload, seen.kind, seen.log_tail) == (
+        "orders",
+        "live",
+        b'{"id": 1}',
+        "RequestResponse",
+        True,
+    )
+
+
+async def test_invoke_with_a_failing_function(call: Any, shop: EmbeddedAws) -> None:
+    shop.on_invoke = Runner()
+    answer = await call("lambda", "Invoke", FunctionName=ARN + ":live", Payload=b'"fail"')
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert "LogResult" not in answer
+
+
+@pytest.mark.parametrize(("kind", "status"), [("Event", 202), ("DryRun", 204)])
+async def test_invoke_without_an_answer(call: Any, shop: EmbeddedAws, kind: str, status: int) -> None:
+    runner = Runner()
+    shop.on_invoke = runner
+    answer = await call("lambda", "Invoke", FunctionName="orders", InvocationType=kind, Payload=b"{}")
+    assert answer["StatusCode"] == status
+    assert await call.read(answer["Payload"]) == b""
+    assert runner.seen[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"FunctionName": "none"}, "ResourceNotFoundException"),
+        ({"FunctionName": "orders", "Qualifier": "none"}, "ResourceNotFoundException"),
+        ({"FunctionName": "orders", "Payload": b"{broken"}, "InvalidRequestContentException"),
+    ],
+    ids=str,
+)
+async def test_what_invoke_refuses(call: Any, shop: EmbeddedAws, params: Any, code: str) -> None:
+    shop.on_invoke = Runner()
+    with pytest.raises(ClientError) as caught:
+        await call("lambda", "Invoke", **params)
+    assert caught.value.response["Error"]["Code"] == code
+
+
+async def test_functions_made_through_the_api_live_in_moto_and_keep_their_logging(call: Any, shop: EmbeddedAws) -> None:
+    await call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument="{}", region="us-east-1")
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): return event")
+    logging = {"LogFormat": "JSON", "LogGroup": "/shop/all"}
+    made = await call(
+        "lambda", "CreateFunction", FunctionName="made", Runtime="python3.13", Handler="app.handler",
+        Role="arn:aws:iam::123456789012:role/r", Code={"ZipFile": code.getvalue()}, LoggingConfig=logging,
+    )  # fmt: skip
+    assert made["LoggingConfig"] == logging
+    listed = (await call("lambda", "ListFunctions"))["Functions"]
+    assert {one["FunctionName"]: one["LoggingConfig"]["LogGroup"] for one in listed} == {
+        "made": "/shop/all",
+        "orders": "/aws/lambda/orders",
+    }
+    assert (await call("lambda", "GetFunctionConfiguration", FunctionName="made"))["LoggingConfig"] == logging
+    assert (await call("lambda", "GetFunction", FunctionName="made"))["Configuration"]["LoggingConfig"] == logging
+    await call("lambda", "PublishVersion", FunctionName="made")
+    first = await call(
+        "lambda", "CreateAlias", FunctionName="made", Name="live", FunctionVersion="1",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.2}},
+    )  # fmt: skip
+    found = await call("lambda", "GetAlias", FunctionName="made", Name="live")
+    assert found["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.2}}
+    await call(
+        "lambda",
+        "UpdateAlias",
+        FunctionName="made",
+        Name="live",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}},
+    )
+    changed = await call("lambda", "GetAlias", FunctionName="made", Name="live")
+    assert changed["RevisionId"] != first["RevisionId"]
+    answer = await call("lambda", "Invoke", FunctionName="made", Payload=b'{"a": 1}')
+    assert answer["StatusCode"] == 200
