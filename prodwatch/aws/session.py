@@ -46,6 +46,7 @@ INVOKE_READ_TIMEOUT_S = 910.0
 MAX_ATTEMPTS = 4
 BACKOFF_S = 0.25
 MAX_BACKOFF_S = 8.0
+READ_BYTES = 256 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
@@ -374,7 +375,10 @@ def _read_models(services: tuple[str, ...]) -> str:
 async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:
     for key, value in response.items():
         if hasattr(value, "read"):
-            body = await value.read(MAX_BODY_BYTES + 1)
+            body = bytearray()
+            # One read gives what has arrived, not what was asked for: only an empty one is the end.
+            while len(body) <= MAX_BODY_BYTES and (chunk := await value.read(READ_BYTES)):
+                body += chunk
             value.close()
             if len(body) > MAX_BODY_BYTES:
                 raise AwsError(
@@ -384,5 +388,5 @@ async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:
                     service=call.service,
                     operation=call.operation,
                 )
-            response[key] = body
+            response[key] = bytes(body)
     return response
