@@ -43,6 +43,10 @@ def _order(problem: Problem) -> tuple[str, int, int, str]:
     return (position.file, position.line, position.column, problem.message)
 
 
+IN_KEY = 0
+"""In place of a column: the key itself is meant, not its value."""
+
+
 class Spot(msgspec.Struct, frozen=True):
     """A place in a document about which something may be said."""
 
@@ -78,7 +82,10 @@ class Spot(msgspec.Struct, frozen=True):
         self.problems.add(self.position, self._labelled(message))
 
     def report_inside(self, message: str, column: int) -> None:
-        """Note a problem with the text that stands here, at its character `column`, counting from 1."""
+        """Note a problem with the text that stands here, at its character `column` from 1, or with its key."""
+        if column == IN_KEY:
+            self.report(message)
+            return
         self.problems.add(self.document.position_inside(self.path, column - 1), self._labelled(message))
 
     def _labelled(self, message: str) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prodwatch.settings.check_keys import CHECK, LATE
 from prodwatch.settings.flows import step_names, step_spot
 from prodwatch.settings.nearest import did_you_mean, listing
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import IN_KEY, Spot
 from prodwatch.settings.statics import undefined
 from prodwatch.settings.template import SCOPES, Reference, TemplateSyntaxError, parse_template
 
@@ -115,7 +115,8 @@ def references_in(spot: Spot, value: Any) -> Iterator[tuple[Spot, Reference]]:
             yield spot, reference
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield from references_in(spot.at(key), key)
+            for reference in _references(spot.at(key), key):
+                yield spot.at(key), replace(reference, column=IN_KEY)
             yield from references_in(spot.at(key), each)
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
