@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
 from prodwatch.assertions.compare import ARITHMETIC, Number, a_kind, equal, exact, is_nan, kind
@@ -15,6 +15,8 @@ from prodwatch.assertions.show import text_of
 from prodwatch.assertions.signature import EXPRESSION, Function
 from prodwatch.model.quantity import Duration
 
+_QUOTIENT = Context(prec=28, Emax=ARITHMETIC.Emax, Emin=ARITHMETIC.Emin)
+"""A third has no end: as many digits of it as anybody reads."""
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _ORDERED = ("number", "string", "duration", "time")
 _SORTABLE = "array of number|string|duration|time"
@@ -66,7 +68,7 @@ def _average(values: list[Any]) -> Any:
         return MISSING
     if isinstance(values[0], Duration):
         return Duration(round(sum(value.ns for value in values) / len(values)))
-    return _tidy(ARITHMETIC.divide(Decimal(_total("avg", values)), Decimal(len(values))))
+    return _tidy(_QUOTIENT.divide(Decimal(_total("avg", values)), Decimal(len(values))))
 
 
 def _rounded(name: str, direction: str) -> Callable[[Any], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -45,12 +46,14 @@ def _all_headers(current: Any, name: str) -> Any:
 
 def parse_json(text: str | bytes) -> Any:
     """Return JSON with exact decimals; PathError when the text is none."""
-    import msgspec
-
     try:
-        return msgspec.json.Decoder(float_hook=Decimal).decode(text)
-    except (msgspec.DecodeError, UnicodeError) as problem:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+    except (ValueError, ArithmeticError) as problem:
         raise PathError(f"parse_json() needs JSON, and this text is none: {problem}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -60,8 +63,11 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def last_segment(text: str) -> str:
-    """Return what follows the last `/` or `:` of a URL, path or ARN; one slash at the end is ignored."""
-    return re.split(r"[/:]", text.removesuffix("/"))[-1]
+    """Return what follows the last `/`, in an ARN the last `/` or `:`; slashes at the end do not count."""
+    trimmed = text.rstrip("/")
+    if trimmed.startswith("arn:"):
+        trimmed = trimmed.replace(":", "/")
+    return trimmed.rsplit("/", 1)[-1]
 
 
 def moment(value: str | datetime) -> datetime:

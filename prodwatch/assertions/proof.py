@@ -9,7 +9,11 @@ from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.syntax import Assertion
 
 OF_THE_REQUEST = frozenset(
-    {"status", "status_code", "latency", "phases", "connect", "headers", "url", "redirects", "http_version", "error"}
+    {
+        *("status", "status_code", "exit_code", "error"),
+        *("latency", "duration", "phases", "connect"),
+        *("headers", "url", "redirects", "http_version"),
+    }
 )
 """Fields that speak of the answer itself, not of what it lists: known even when the rest was cut off."""
 COUNTS = frozenset({"count"})

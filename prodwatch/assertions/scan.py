@@ -10,6 +10,7 @@ from prodwatch.assertions.literals import Constant, Holes, Literal, TextTemplate
 from prodwatch.assertions.values import ValueReader, backtick_content, read_bare_hole
 
 COMPARATORS = ("==", "!=", "<=", ">=", "<", ">")
+NO_PATH = "an assertion begins with a path, such as `status` or `json.items[0].id`"
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>-?[0-9]+)"
     r"|(?P<symbol>\[\?|\[\]|==|!=|<=|>=|&&|\|\||[.*,:@(){}<>!&|\]\[])"
@@ -62,8 +63,11 @@ class Scanner:
                 continue
             kind, text = str(match.lastgroup), match[0]
             if kind != "space":
-                if self.assertion and self.complete and not self.brackets and self._stops(kind, text):
-                    break
+                if self.assertion and not self.brackets and self._stops(kind, text):
+                    if self.complete:
+                        break
+                    if text in COMPARATORS:
+                        raise AssertionSyntaxError(self._unfinished(text), position + 1)
                 self._add(kind, text, position)
             position = match.end()
         if self.brackets:
@@ -75,6 +79,11 @@ class Scanner:
     @staticmethod
     def _stops(kind: str, text: str) -> bool:
         return kind == "name" or text in COMPARATORS
+
+    def _unfinished(self, operator: str) -> str:
+        if not self.found.tokens:
+            return NO_PATH
+        return f"the path is not finished before `{operator}`"
 
     def _add(self, kind: str, text: str, start: int) -> None:
         if kind == "symbol":

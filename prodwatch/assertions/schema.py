@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from prodwatch.assertions.compare import a_kind
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.patterns import search
@@ -30,7 +31,7 @@ def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
     except (PathError, UndecidableError):
         raise
     except Exception as problem:  # noqa: BLE001 -- a reference inside the schema that leads nowhere, of any type
-        raise UndecidableError(f'the schema "{name}" cannot be used: {_first_line(problem)}') from None
+        raise _unusable(name, problem) from None
     if found is None:
         return None
     where = found.json_path.removeprefix("$").removeprefix(".")
@@ -38,6 +39,16 @@ def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
     if found.validator in _NAMING:
         return f"{place}: {found.message}"
     return f"{place} is {short(found.instance)}, which breaks `{found.validator}: {short(found.validator_value)}`"
+
+
+def _unusable(name: str, problem: BaseException) -> UndecidableError:
+    """Return the reason behind jsonschema's own: the file that could not be read, if one could not."""
+    behind: BaseException | None = problem
+    while behind is not None:
+        if isinstance(behind, UndecidableError):
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    return UndecidableError(f'the schema "{name}" cannot be used: {_first_line(problem)}')
 
 
 def _validator(name: str, load: LoadSchema | None) -> Any:
@@ -49,7 +60,9 @@ def _validator(name: str, load: LoadSchema | None) -> Any:
 
     if load is None:
         raise UndecidableError("`satisfies` needs the project's files, and none can be read here")
-    schema = _loaded(name, load)
+    schema: Any = _loaded(name, load)
+    if not isinstance(schema, dict | bool):
+        raise UndecidableError(f'the file "{name}" is no JSON Schema: it holds {a_kind(schema)}')
 
     def retrieve(uri: str) -> Resource[Any]:
         # Only files of the project, relative to the schema that names them: nothing is fetched.
@@ -57,7 +70,7 @@ def _validator(name: str, load: LoadSchema | None) -> Any:
             raise UndecidableError(f'the schema "{name}" refers to {uri}; only files of the project can be used')
         return Resource.from_contents(_loaded(posixpath.normpath(uri), load), default_specification=DRAFT202012)
 
-    kind_of = validator_for(schema, default=Draft202012Validator)
+    kind_of: Any = validator_for(schema, default=Draft202012Validator)
     try:
         kind_of.check_schema(schema)
     except SchemaError as problem:
@@ -127,6 +140,6 @@ def _plain(value: Any) -> Any:
     return None if value is MISSING else text_of(value)
 
 
-def _first_line(problem: Exception) -> str:
+def _first_line(problem: BaseException) -> str:
     lines = str(problem).strip().splitlines()
     return lines[0] if lines else type(problem).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,13 +17,13 @@ MAX_DEPTH = 40
 SHORT = 72
 """Longest rendering a sentence quotes; longer values are described, never cut."""
 _SAFE_INTEGER = 2**63
+_PLAIN_DIGITS = 40
 
 
 def time_text(value: datetime) -> str:
-    """Return a moment as RFC 3339, in UTC with `Z`; without a zone as it is."""
-    if value.tzinfo is None:
-        return value.isoformat()
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Return a moment as RFC 3339, UTC as `Z`."""
+    text = value.isoformat()
+    return f"{text.removesuffix('+00:00')}Z" if text.endswith("+00:00") else text
 
 
 def number_text(value: float | Decimal) -> str:
@@ -31,7 +31,10 @@ def number_text(value: float | Decimal) -> str:
     if isinstance(value, int):
         # Beyond some thousand digits the interpreter refuses decimal text.
         return str(value) if value.bit_length() < 10_000 else hex(value)
-    return str(value) if isinstance(value, Decimal) else repr(value)
+    if isinstance(value, Decimal):
+        # Plain digits as long as that is short: 1E+2 is 100.
+        return f"{value:f}" if value.is_finite() and abs(value.adjusted()) < _PLAIN_DIGITS else str(value)
+    return repr(value)
 
 
 def canonical_text(text: str) -> str:

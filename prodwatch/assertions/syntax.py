@@ -14,7 +14,7 @@ from prodwatch.assertions.operands import unfit_bounds, unfit_operand
 from prodwatch.assertions.operators import JSON_TYPES, OPERATORS
 from prodwatch.assertions.path import Path, build
 from prodwatch.assertions.patterns import Pattern, compile_pattern
-from prodwatch.assertions.scan import COMPARATORS, Scanner
+from prodwatch.assertions.scan import COMPARATORS, NO_PATH, Scanner
 from prodwatch.assertions.show import text_of
 from prodwatch.assertions.values import ValueReader
 
@@ -121,7 +121,7 @@ def _parse(source: str, start: int, quantifier: str) -> Assertion:
     scan = Scanner(source, holes, assertion=True).scan(start)
     in_path = len(holes)
     if not scan.tokens:
-        raise AssertionSyntaxError("an assertion begins with a path, such as `status` or `json.items[0].id`", start + 1)
+        raise AssertionSyntaxError(NO_PATH, start + 1)
     operator, position = _operator(source, scan.end)
     path = build(source[scan.tokens[0].start : scan.end].rstrip(), scan, tuple(holes[:in_path]))
     operand = _operand(source, position, operator, holes)

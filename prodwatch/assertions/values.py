@@ -33,7 +33,7 @@ _TIME_LIKE = re.compile(r"\d{4}-\d\d(?:-\d\d)?(?:[Tt ][\d:.]*)?[\w:+-]*")
 _COMPOUND = re.compile(r"-?(?:\d+(?:\.\d+)?(?:d|h|ms|m|us|µs|ns|s)){2,}(?![\w.%])")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|us|µs|ns|s)")
 _QUANTITY = re.compile(rf"(-?(?:0|[1-9]\d*)(?:\.\d+)?)({_UNIT})(?![\w.%])")
-_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*))(\.\d+)?([eE][+-]?\d+)?(?![\w.%])")
+_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*))(\.\d+)?([eE][+-]?\d+)?(?![\w.%-])")
 _NUMBER_LIKE = re.compile(r"[+-]?[\d.][\w.%+-]*")
 _HOLE_UNIT = re.compile(rf"({_UNIT})(?![\w.%])")
 _WORD = re.compile(r"[^\s,\[\]{}]+")
@@ -171,20 +171,20 @@ class ValueReader:
 
     def _number(self) -> Constant:
         source, start = self.source, self.position
+        found: Constant | None = None
         if match := _TIME.match(source, start):
-            self.position = match.end()
-            return Constant(self._time(match[0]), match[0].upper())
-        if match := _COMPOUND.match(source, start):
-            self.position = match.end()
+            found = Constant(self._time(match[0]), match[0].upper())
+        elif match := _COMPOUND.match(source, start):
             total = sum(self._quantity(number, unit).ns for number, unit in _PART.findall(match[0]))
-            return Constant(Duration(-total if match[0][0] == "-" else total), match[0])
-        if match := _QUANTITY.match(source, start):
-            self.position = match.end()
-            return Constant(self._quantity(match[1], match[2]), match[0])
-        if match := _NUMBER.match(source, start):
-            self.position = match.end()
-            return Constant(self._plain_number(match), match[0])
-        raise self._number_problem()
+            found = Constant(Duration(-total if match[0][0] == "-" else total), match[0])
+        elif match := _QUANTITY.match(source, start):
+            found = Constant(self._quantity(match[1], match[2]), match[0])
+        elif match := _NUMBER.match(source, start):
+            found = Constant(self._plain_number(match), match[0])
+        if match is None or found is None:
+            raise self._number_problem()
+        self.position = match.end()
+        return found
 
     def _quantity(self, number: str, unit: str) -> Any:
         if len(number) > MAX_QUANTITY_DIGITS:

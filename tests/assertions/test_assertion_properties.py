@@ -155,6 +155,7 @@ def literals() -> st.SearchStrategy[str]:
     )
 
 
+@settings(deadline=None)
 @given(assertions)
 def test_what_is_printed_reads_back_as_the_same_assertion(source: str) -> None:
     parsed = parse(source)
@@ -166,6 +167,7 @@ def test_what_is_printed_reads_back_as_the_same_assertion(source: str) -> None:
     assert again.path.tree == parsed.path.tree
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["status ==", "a.b[0] !=", "c includes"]), literals())
 def test_printed_literals_keep_their_value(head: str, literal: str) -> None:
     try:
@@ -179,6 +181,7 @@ def test_printed_literals_keep_their_value(head: str, literal: str) -> None:
     assert freeze(again.expected(fillings)) == freeze(parsed.expected(fillings))
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_text_prints_as_itself_in_values_and_in_paths(text: str) -> None:
     from prodwatch.assertions.show import canonical_text
@@ -188,6 +191,7 @@ def test_a_text_prints_as_itself_in_values_and_in_paths(text: str) -> None:
     assert again.expected(()) == text
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_quoted_name_reads_exactly_that_key(key: str) -> None:
     from prodwatch.assertions.show import double_quoted
@@ -229,7 +233,7 @@ cut_short = assertions.flatmap(lambda text: st.integers(0, len(text)).map(lambda
 
 
 @given(st.text(max_size=30) | fragments | cut_short)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @example("[" * 3000)
 @example("(" * 3000 + "a")
 @example("a == " + "[" * 3000)
@@ -257,7 +261,7 @@ def test_no_input_breaks_the_parser(source: str) -> None:
 
 
 @given(assertions, anything, st.data())
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_evaluation_never_raises_and_always_says_why(source: str, document: Any, data: st.DataObject) -> None:
     parsed = parse(source)
     holes = [data.draw(anything) for _ in parsed.holes]
@@ -268,6 +272,7 @@ def test_evaluation_never_raises_and_always_says_why(source: str, document: Any,
         assert "bug in prodwatch" not in (result.message or "")
 
 
+@settings(deadline=None)
 @given(anything, anything)
 @example(0, False)
 @example(1, True)
@@ -283,6 +288,7 @@ def test_equal_and_unequal_never_agree(actual: Any, expected: Any) -> None:
     assert not (same is True and different is True)
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_every_json_value_equals_itself_and_its_copy(value: Any) -> None:
     import copy
@@ -292,6 +298,7 @@ def test_every_json_value_equals_itself_and_its_copy(value: Any) -> None:
     assert evaluate(parse("a != ${x}"), {"a": value}, holes=[value]).ok is False
 
 
+@settings(deadline=None)
 @given(anything, anything)
 def test_frozen_values_are_equal_exactly_when_the_values_are(one: Any, two: Any) -> None:
     if equal(one, two):
@@ -300,6 +307,7 @@ def test_frozen_values_are_equal_exactly_when_the_values_are(one: Any, two: Any)
         assert freeze(one) != freeze(two) or one is MISSING
 
 
+@settings(deadline=None)
 @given(texts, texts)
 def test_what_fills_a_hole_is_data(held: str, actual: str) -> None:
     document = {"a": actual}
@@ -315,6 +323,7 @@ def test_what_fills_a_hole_is_data(held: str, actual: str) -> None:
         assert evaluate(parse("a matches '^${x}\\z'"), document, holes=[held]).ok is verdict
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_results_are_plain_json(value: Any) -> None:
     import msgspec
@@ -322,6 +331,7 @@ def test_results_are_plain_json(value: Any) -> None:
     msgspec.json.encode(to_json(value))
 
 
+@settings(deadline=None)
 @given(anything)
 def test_reading_a_path_never_raises(document: Any) -> None:
     for source in SHORT_PATHS:
@@ -371,7 +381,7 @@ def without_missing(value: Any) -> Any:
 
 
 @given(queries, plain_json)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_with_missing_read_as_null_every_query_gives_what_jmespath_gives(query: str, document: Any) -> None:
     from prodwatch.assertions.errors import PathError
 

@@ -105,7 +105,7 @@ def test_reference_is_a_hole(row: list[str]) -> None:
 @pytest.mark.parametrize("row", rows("What a result says"), ids=lambda row: row[0])
 def test_result_says_what_the_page_says(row: list[str]) -> None:
     result = evaluate(parse(code(row[0])), document(), now=NOW)
-    assert {False: "false", None: "inconclusive"}[result.ok] == row[1]  # type: ignore[index]
+    assert {False: "false", None: "inconclusive"}[result.ok] == row[1]
     assert result.message == row[2]
 
 
