@@ -71,10 +71,10 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]
     return [(x0 + round((x1 - x0) * step / steps), y0 + round((y1 - y0) * step / steps)) for step in range(steps + 1)]
 
 
-def band(values: Sequence[float | None], share: float = 0.8) -> tuple[float, float] | None:
-    """Return the range that holds the middle `share` of the values; None for fewer than five."""
+def band(values: Sequence[float | None], percent: int = 80) -> tuple[float, float] | None:
+    """Return the range that holds the middle `percent` of the values; None for fewer than five."""
     known = sorted(value for value in values if value is not None)
     if len(known) < 5:
         return None
-    cut = int(len(known) * (1 - share) / 2)
+    cut = len(known) * (100 - percent) // 200
     return known[cut], known[-1 - cut]
