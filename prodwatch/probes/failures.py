@@ -72,7 +72,7 @@ def name_failure(error: OSError, host: str) -> Failure:
 def tls_failure(error: ssl.SSLError, target: str) -> Failure:
     """Return the failure of a TLS handshake; never transient, since asking again gets the same certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        message = f"{target} has a certificate that is not trusted: {error.verify_message}"
+        message = f"{target} has a certificate that is not trusted: {error.verify_message.rstrip('.')}"
     elif error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}:
         message = f"{target} does not speak TLS: {text_of(error)}"
     else:

@@ -14,6 +14,7 @@ from aiohttp.client_proto import ResponseHandler
 import prodwatch
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.resolve import Lookups
+from prodwatch.probes.trust import client_context
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -24,6 +25,11 @@ KEPT_S = 15.0
 
 _Key = tuple[str, int, bool, bool]
 """Host, port, TLS, TLS verified."""
+
+
+def tls_context(*, verify: bool) -> ssl.SSLContext:
+    """Return the TLS context of HTTP connections."""
+    return client_context(verify=verify, alpn=("http/1.1",))
 
 
 class HttpProtocol(ResponseHandler):
@@ -71,7 +77,6 @@ class Pool:
     def __init__(self) -> None:
         self._idle: defaultdict[_Key, list[tuple[HttpProtocol, float]]] = defaultdict(list)
         self._lookups = Lookups()
-        self._contexts: dict[bool, ssl.SSLContext] = {}
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._closed = False
 
@@ -125,9 +130,7 @@ class Pool:
         connected = await open_socket(host, port, timings, self._lookups.resolve)
         try:
             if tls:
-                context = self._contexts.get(verify)
-                if context is None:
-                    context = self._contexts[verify] = client_context(verify=verify)
+                context = tls_context(verify=verify)
                 timings.handshaking = timings.now()
                 _, protocol = await loop.create_connection(
                     lambda: HttpProtocol(loop), sock=connected, ssl=context, server_hostname=host.rstrip(".")
@@ -160,13 +163,3 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def client_context(*, verify: bool = True) -> ssl.SSLContext:
-    """Return a TLS context for clients: with this machine's trusted certificates, or accepting any."""
-    context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(("http/1.1",))
-    return context

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes import resolve
 from prodwatch.probes.base import Observation
 from prodwatch.testing.targets import Talk, answering, http_answer, read_request, serving
 
@@ -139,7 +138,7 @@ async def test_a_name_that_does_not_resolve(send: Send, monkeypatch: pytest.Monk
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return real(name, *rest, **options)
 
-    monkeypatch.setattr(resolve.socket, "getaddrinfo", offline)
+    monkeypatch.setattr(socket, "getaddrinfo", offline)
     seen = await send("http", url=f"http://{host}/")
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.DNS)
@@ -155,7 +154,7 @@ async def test_a_look_up_that_hangs_costs_its_timeout_only(send: Send, monkeypat
         over.wait(10)
         raise socket.gaierror(socket.EAI_AGAIN, "too late")
 
-    monkeypatch.setattr(resolve.socket, "getaddrinfo", hangs)
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
     try:
         seen = await send("http", url="http://slow.example/", timeout_s=0.05)
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
@@ -114,9 +115,7 @@ async def test_sigv4_is_what_botocore_would_sign(context: ProbeContext, wanted: 
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
     again = AWSRequest(method="POST", url=url, data=body, headers={"Content-Type": "application/json"})
     again.context["timestamp"] = headers["X-Amz-Date"]
-    auth = SigV4Auth(
-        SimpleNamespace(access_key="AKIDEXAMPLE", secret_key="wJalrXUtnFEMI", token=None), wanted["service"], region
-    )
+    auth = SigV4Auth(Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI"), wanted["service"], region)
     again.headers["X-Amz-Date"] = headers["X-Amz-Date"]
     again.headers["X-Amz-Security-Token"] = headers["X-Amz-Security-Token"]
     signature = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)

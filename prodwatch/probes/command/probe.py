@@ -139,15 +139,17 @@ async def _run(
         if stdin is not None and isinstance(pipe, asyncio.WriteTransport):
             pipe.write(stdin.encode())
             pipe.write_eof()
-        await program.exited
+        await asyncio.wait((program.exited,))
         await asyncio.wait((program.drained,), timeout=_LINGER_S)
         return transport.get_returncode()
     finally:
         # The program leads a process group of its own, which outlives it when it left something running.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(transport.get_pid(), signal.SIGKILL)
-        await program.exited
-        transport.close()
+        try:
+            await asyncio.wait((program.exited,))
+        finally:
+            transport.close()
 
 
 def _with_output(exchange: Exchange, exit_code: int | None, stdout: _Output, stderr: _Output) -> Exchange:

@@ -18,6 +18,7 @@ from prodwatch.probes.http.conversation import Conversation, RedirectError
 from prodwatch.probes.http.failure import transport_failure
 from prodwatch.probes.http.observation import observe
 from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_bytes
+from prodwatch.probes.pool import tls_context
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -28,6 +29,8 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         max_body = max_body_bytes(params.get("max_body", DEFAULT_MAX_BODY))
     except UnusableError as error:
         return unusable(error)
+    if request.url.scheme == "https":
+        tls_context(verify=params.get("verify_tls", True))  # made now, so that it is not measured
     conversation = Conversation(params, context, request, max_body, Timings(now))
     started_s = now()
     failure = None

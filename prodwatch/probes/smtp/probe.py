@@ -14,6 +14,7 @@ from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+from prodwatch.probes.trust import client_context
 
 if TYPE_CHECKING:
     from aiosmtplib import SMTP, SMTPException
@@ -27,6 +28,8 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 
     host, port = params["host"], params.get("port", DEFAULT_PORT)
     target = endpoint(host, port)
+    if params.get("starttls", False):
+        client_context(verify=params.get("verify_tls", True))  # made now, so that it is not measured
     timings = Timings(context.clock.monotonic_s)
     started_s = timings.now()
     document: dict[str, Any] = {}
@@ -73,7 +76,9 @@ async def _converse(
         document |= {"code": greeting.code, "banner": greeting.message, "tls": False}
         await _say_hello(client, document)
         if params.get("starttls", False):
-            await client.starttls(server_hostname=host, tls_context=_tls_context(verify=params.get("verify_tls", True)))
+            await client.starttls(
+                server_hostname=host, tls_context=client_context(verify=params.get("verify_tls", True))
+            )
             document["tls"] = True
             await _say_hello(client, document)
         await client.quit()
@@ -87,14 +92,6 @@ async def _say_hello(client: SMTP, document: dict[str, Any]) -> None:
     words = [line.lower().split() for line in answer.message.splitlines()[1:]]
     document["extensions"] = [line[0] for line in words if line]
     document["auth"] = [method for line in words if line and line[0] == "auth" for method in line[1:]]
-
-
-def _tls_context(*, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _undone(timings: Timings, document: Mapping[str, Any]) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from prodwatch.errors import UnavailableFeatureError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import timed_out, unavailable
+from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
 from prodwatch.probes.sql.values import plain
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, CursorResult
     from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 DEFAULT_MAX_ROWS = 1000
 _SHOWN_ROWS = 50
@@ -31,20 +32,44 @@ _DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy", "mariadb": "asyncmy", "
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Run the statement; the document is that of the type's reference page."""
     try:
-        from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+        engine = _engine(params["url"])
+    except UnavailableFeatureError as missing:
+        return unavailable(str(missing))
+    except UnusableError as error:
+        return unusable(error)
+    try:
+        return await _ask(engine, params, context)
+    finally:
+        await engine.dispose()
+
+
+def _engine(written: str) -> AsyncEngine:
+    """Return an engine that connects afresh; UnavailableFeatureError or UnusableError when there can be none."""
+    try:
+        from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
         from sqlalchemy.ext.asyncio import create_async_engine
         from sqlalchemy.pool import NullPool
-    except ImportError:
-        return unavailable('a `sql` check needs SQLAlchemy: run `pip install "prodwatch[sql]"`')
-    try:
-        url = _with_driver(params["url"])
-        engine = create_async_engine(url, poolclass=NullPool)
-    except ArgumentError:
-        message = "`url` is not a SQLAlchemy URL; write one like postgresql+asyncpg://user:password@host/database"
-        return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INVALID, message=message))
     except ImportError as error:
-        return unavailable(f"the driver of {url.drivername} is not installed: run `pip install {error.name}`")
-    target = url.set(query={}).render_as_string(hide_password=True)
+        raise UnavailableFeatureError('a `sql` check needs SQLAlchemy: run `pip install "prodwatch[sql]"`') from error
+    name = written.partition(":")[0]
+    try:
+        return create_async_engine(_with_driver(written), poolclass=NullPool)
+    except NoSuchModuleError as error:
+        raise UnavailableFeatureError(f'SQLAlchemy knows no "{name}" here: install its dialect') from error
+    except InvalidRequestError as error:
+        raise UnusableError(f"`url` names {name}, which is no asynchronous driver; name one that is") from error
+    except ArgumentError as error:
+        raise UnusableError(
+            "`url` is not a SQLAlchemy URL; write one like postgresql+asyncpg://user:password@host/database"
+        ) from error
+    except ImportError as error:
+        raise UnavailableFeatureError(f"the driver of {name} is missing: run `pip install {error.name}`") from error
+
+
+async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeContext) -> Observation:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    target = engine.url.set(query={}).render_as_string(hide_password=True)
     exchange = Exchange(request={"url": target, "statement": params["statement"]})
     try:
         with Deadline(context.timeout_s) as deadline:
@@ -54,8 +79,6 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     except (OSError, SQLAlchemyError) as error:
         failure = timed_out(target, "answer", context.timeout_s) if deadline.expired else _failure(error, target)
         return Observation(failure=failure, exchange=exchange)
-    finally:
-        await engine.dispose()
     return _observation(document, exchange)
 
 

@@ -16,6 +16,7 @@ from prodwatch.probes.certificate import days_left, read_certificate
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+from prodwatch.probes.trust import client_context
 
 DEFAULT_PORT = 443
 
@@ -40,6 +41,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     now = context.clock.monotonic_s
     timings = Timings(now)
     error: ssl.SSLCertVerificationError | None = None
+    client_context()  # made now, so that it is not measured
     try:
         with Deadline(context.timeout_s) as deadline:
             try:
@@ -59,15 +61,11 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 
 
 async def _shake(host: str, port: int, name: str, timings: Timings, *, verify: bool) -> _Handshake:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
     connected = await open_socket(host, port, timings)
     try:
         timings.handshaking = timings.now()
         transport, _ = await asyncio.get_running_loop().create_connection(
-            asyncio.Protocol, sock=connected, ssl=context, server_hostname=name
+            asyncio.Protocol, sock=connected, ssl=client_context(verify=verify), server_hostname=name
         )
         timings.shaken = timings.now()
     except BaseException:
@@ -99,7 +97,7 @@ def _observation(
     document: dict[str, Any] = {"protocol": seen.protocol, "cipher": seen.cipher, "verified": error is None}
     failure = None
     if error is not None:
-        document["error"] = error.verify_message
+        document["error"] = error.verify_message.rstrip(".")
         failure = connection_failure(error, target)
         failure = Failure(
             status=failure.status, reason=failure.reason, message=failure.message, answered_by=("verified", "error")

@@ -1,0 +1,164 @@
+"""The `sql` probe against SQLite, and what it makes of a database's values and errors."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from prodwatch.model.quantity import Duration
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Observation
+from prodwatch.probes.sql.probe import _failure
+from prodwatch.probes.sql.values import plain
+
+Send = Callable[..., Awaitable[Observation]]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = tmp_path / "shop.db"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("create table orders (id integer, name text, price real, photo blob)")
+        connection.executemany(
+            "insert into orders values (?, ?, ?, ?)",
+            [(1, "tea", 1.1, b"\x00\xff"), (2, None, 2.5, None), (3, "milk", 0.1, None)],
+        )
+    connection.close()
+    return f"sqlite+aiosqlite:///{path}"
+
+
+async def test_rows(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="select id, name, price, photo from orders order by id")
+    assert seen.failure is None
+    assert seen.document["row"] == {"id": 1, "name": "tea", "price": Decimal("1.1"), "photo": "AP8="}
+    assert seen.document["rows"][1] == {"id": 2, "name": None, "price": Decimal("2.5"), "photo": None}
+    assert seen.document["count"] == 3
+    assert isinstance(seen.document["latency"], Duration)
+    assert isinstance(seen.document["connect"], Duration)
+    assert seen.complete
+
+
+async def test_parameters_are_not_part_of_the_text(send: Send, database: str) -> None:
+    seen = await send(
+        "sql",
+        url=database.replace("+aiosqlite", ""),
+        statement="select count(*) as n from orders where name = :name",
+        parameters={"name": "x' or '1'='1"},
+    )
+    assert seen.document["row"] == {"n": 0}
+
+
+async def test_no_rows(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="select * from orders where id = 99")
+    assert (seen.document["rows"], seen.document["count"]) == ([], 0)
+    assert "row" not in seen.document
+
+
+async def test_too_many_rows_are_said(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="select id from orders", max_rows=2)
+    assert seen.document["count"] == 2
+    assert not seen.complete
+    assert "more than 2 rows" in seen.notices[0]
+
+
+@pytest.mark.parametrize(("mutates", "left"), [(False, 3), (True, 1)])
+async def test_changes_last_only_when_the_check_says_so(send: Send, database: str, mutates: bool, left: int) -> None:
+    seen = await send("sql", url=database, statement="delete from orders where id > 1", mutates=mutates)
+    assert seen.document["count"] == 2
+    after = await send("sql", url=database, statement="select count(*) as n from orders")
+    assert after.document["row"] == {"n": left}
+
+
+async def test_a_refused_statement_is_the_targets_failure(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="select * from missing")
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.TARGET_ERROR)
+    assert "refused the statement: no such table: missing" in seen.failure.message
+
+
+async def test_a_statement_that_takes_too_long(send: Send, database: str) -> None:
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n limit 3000000) select count(*) from n"
+    seen = await send("sql", url=database, statement=endless, timeout_s=0.05)
+    assert seen.failure is not None
+    assert seen.failure.reason is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("url", "reason", "says"),
+    [
+        ("nonsense", Reason.INVALID, "is not a SQLAlchemy URL"),
+        ("klingon://host/db", Reason.UNAVAILABLE, "klingon"),
+        ("postgresql://u:hunter2@host/db", Reason.UNAVAILABLE, "pip install asyncpg"),
+        ("sqlite+pysqlite:///x.db", Reason.INVALID, "no asynchronous driver"),
+    ],
+)
+async def test_urls_that_lead_nowhere(send: Send, url: str, reason: Reason, says: str) -> None:
+    seen = await send("sql", url=url, statement="select 1")
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, reason)
+    assert says in seen.failure.message
+    assert "hunter2" not in repr(seen)
+
+
+async def test_without_the_extra(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy.exc", None)
+    seen = await send("sql", url="sqlite://", statement="select 1")
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.UNAVAILABLE)
+    assert 'pip install "prodwatch[sql]"' in seen.failure.message
+
+
+class Refused(Exception):  # noqa: N818 -- as drivers name theirs
+    def __init__(self, sqlstate: str, text: str) -> None:
+        super().__init__(text)
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        pytest.param(
+            ProgrammingError("x", {}, Refused("28P01", "bad password")), Status.ERROR, Reason.ACCESS_DENIED, id="login"
+        ),
+        pytest.param(
+            OperationalError("x", {}, Exception(1045, "denied")), Status.ERROR, Reason.ACCESS_DENIED, id="mysql login"
+        ),
+        pytest.param(
+            ProgrammingError("x", {}, Refused("42P01", "no table")), Status.FAIL, Reason.TARGET_ERROR, id="no table"
+        ),
+        pytest.param(ConnectionRefusedError(111, "refused"), Status.FAIL, Reason.CONNECT, id="refused"),
+        pytest.param(OperationalError("x", {}, OSError(111, "refused")), Status.FAIL, Reason.CONNECT, id="wrapped"),
+    ],
+)
+def test_errors_of_other_databases(error: Any, status: Status, reason: Reason) -> None:
+    found = _failure(error, "db")
+    assert (found.status, found.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, True),
+        (Decimal("1.10"), Decimal("1.10")),
+        (float("nan"), "nan"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05"),  # noqa: DTZ001 -- databases give such
+        (date(2026, 1, 2), "2026-01-02"),
+        (timedelta(seconds=1.5), Duration.from_s(1.5)),
+        (memoryview(b"a"), "YQ=="),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ({"a": [1.5, (b"a",)]}, {"a": [Decimal("1.5"), ["YQ=="]]}),
+    ],
+)
+def test_values(value: Any, expected: Any) -> None:
+    assert plain(value) == expected
