@@ -52,20 +52,20 @@ class _Reader:
         self.vars = self._vars(overrides)
         self.late = Statics(environ, self.vars, scopes=("env", "vars"))
         self.early = self.late.only("env")
+        self.aws, self.accounts = self._aws()
 
     def environment(self) -> Environment:
         """Return all of it; sections with mistakes are read as far as they are right."""
         self._strangers()
         right = read_table(self.top, settle_table(self.top, self._top_keys(), self.early, ()), TOP)
-        aws, accounts = self._aws()
         traces = self._table("traces")
-        environment = Environment(
+        return Environment(
             name=self.name,
             title=right.get("title", self.name),
             source=self.top.position,
             protected=right.get("protected", True),
-            aws=aws,
-            accounts=accounts,
+            aws=self.aws,
+            accounts=self.accounts,
             stacks=self._stacks(),
             vars=self.vars,
             secrets=self._secrets(),
@@ -80,8 +80,6 @@ class _Reader:
             limits=_build(Limits, self._limits()),
             demo=self._demo(),
         )
-        self._check_accounts(environment)
-        return environment
 
     def _top_keys(self) -> dict[str, Any]:
         return {key: value for key, value in self.data.items() if key in {known.name for known in TOP}}
@@ -111,7 +109,13 @@ class _Reader:
                 {key.name for key in keys if key.kind in _TEXT and not key.choices} if section.filled == "late" else ()
             )
             data = settle_table(spot, data, statics, late)
-        return read_table(spot, data, keys, references=section.filled == "late")
+        right = read_table(spot, data, keys, references=section.filled == "late")
+        account = right.get("account")
+        if section.name != "aws" and account is not None and "${" not in account and account not in self.accounts:
+            spot.at("account").report(
+                f'account "{account}" is not in [aws.accounts]{did_you_mean(account, self.accounts)}'
+            )
+        return right
 
     def _table(self, name: str) -> dict[str, Any]:
         section = _SECTION[name]
@@ -240,26 +244,10 @@ class _Reader:
         right = self._table("demo")
         moment = right.get("at")
         if moment is not None and not _MOMENT.fullmatch(moment):
-            self.top.at("demo", "at").report(
+            self.top.at("demo", "at").named("[demo]").report(
                 f'"at" must be before, during, after or a moment like +90s, not "{moment}"'
             )
         return _build(DemoTarget, right)
-
-    def _check_accounts(self, environment: Environment) -> None:
-        for name in ("function", "logs", "metric", "alarm", "stacks", "secrets"):
-            written = self.data.get(name, {})
-            entries = (
-                enumerate(written)
-                if isinstance(written, list)
-                else written.items()
-                if isinstance(written, dict)
-                else ()
-            )
-            for key, table in entries:
-                account = table.get("account") if isinstance(table, dict) else None
-                if isinstance(account, str) and "${" not in account and account not in environment.accounts:
-                    hint = did_you_mean(account, environment.accounts)
-                    self.top.at(name, key, "account").report(f'account "{account}" is not in [aws.accounts]{hint}')
 
 
 def _metric_fields() -> Fields:

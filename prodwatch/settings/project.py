@@ -100,7 +100,7 @@ class _Loader:
         self._adopt_problems(reached, others)
         if document is not None:
             self._follow(top, environment, [*drafts, *others], resolved, {check.id for check in (*mine, *reached)})
-            self._check_overrides(overrides, environment)
+            self._check_overrides(overrides)
         self.problems.raise_any()
         elsewhere = {check.id for check in resolved if not self._is_for(check)}
         kept = tuple(self._without(elsewhere, check) for check in mine if check.id not in elsewhere)
@@ -172,8 +172,9 @@ class _Loader:
                 report_circle(draft.spot.at("vars", name), name, {**environment.vars, **check.vars})
         follow_environment(top, environment, names, needed)
 
-    def _check_overrides(self, overrides: Mapping[str, str], environment: Environment) -> None:
-        written = set(environment.vars) - set(overrides) | set(self.documents[0].data.get("vars", ()))
+    def _check_overrides(self, overrides: Mapping[str, str]) -> None:
+        table = self.documents[0].data.get("vars")
+        written = set(table) if isinstance(table, dict) else set()
         for name in overrides:
             pattern = re.compile(rf"\bvars\.{re.escape(name)}\b")
             if name not in written and not any(pattern.search(document.text) for document in self.documents):

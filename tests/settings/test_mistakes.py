@@ -1,4 +1,4 @@
-"""Every mistake a check file can have: where it is said to be, and in which words (mistakes.txt)."""
+"""Every mistake a file can have: where it is said to be, and in which words (mistakes*.txt)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Any
 import pytest
 
 SECTION = re.compile(r"^## (.+)\n((?:.*\n)*?)--\n((?:.+\n)+)", re.MULTILINE)
-CASES = SECTION.findall(Path(__file__).with_name("mistakes.txt").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(("text", "lines"), [pytest.param(text, lines, id=name) for name, text, lines in CASES])
-def test_a_mistake_is_said_where_it_stands(shop: Any, text: str, lines: str) -> None:
-    assert shop.mistakes(text) == [f"checks/shop.toml:{line}" for line in lines.splitlines()]
+def cases(name: str) -> list[Any]:
+    text = Path(__file__).with_name(name).read_text("utf-8")
+    found = SECTION.findall(text)
+    assert len(found) == len(re.findall("^## ", text, re.MULTILINE)) > 30
+    return [pytest.param(toml, lines.splitlines(), id=title) for title, toml, lines in found]
 
 
-def test_the_whole_table_was_read() -> None:
-    text = Path(__file__).with_name("mistakes.txt").read_text("utf-8")
-    assert len(CASES) == len(re.findall("^## ", text, re.MULTILINE)) > 60
+@pytest.mark.parametrize(("text", "lines"), cases("mistakes.txt"))
+def test_a_mistake_in_a_check_file(shop: Any, text: str, lines: list[str]) -> None:
+    assert shop.mistakes(text) == [f"checks/shop.toml:{line}" for line in lines]
+
+
+@pytest.mark.parametrize(("text", "lines"), cases("mistakes_environment.txt"))
+def test_a_mistake_in_an_environment_file(shop: Any, text: str, lines: list[str]) -> None:
+    assert shop.mistakes({}, text) == [f"config/prod.toml:{line}" for line in lines]

@@ -65,8 +65,10 @@ def test_what_is_defined(shop: Any, reference: str) -> None:
         ("each.id", '${each.id} needs a "for_each" on the same step'),
         (
             "release",
-            "${release} is unknown; there is ${release.version}, ${release.previous}, ${release.started_at}, "
-            "${release.state}",
+            (
+                "${release} is unknown; there is ${release.version}, ${release.previous}, ${release.started_at}, "
+                "${release.state}"
+            ),
         ),
         ("run.uid", "${run.uid} is unknown; there is ${run.id}"),
         ("uid.x", "${uid.x} has no parts; write ${uid}"),
@@ -250,8 +252,10 @@ class TestEnvironmentVariables:
             (
                 '[vars]\na = "${nix.a}"\n[[function]]\nname = "${vars.a}"',
                 [
-                    '2:6: [vars]: unknown scope "nix" in ${nix.a}; scopes are env, vars, secret, stack, captured, '
-                    "steps, matrix, each, run, uid, now, account, region, trace_id, release"
+                    (
+                        '2:6: [vars]: unknown scope "nix" in ${nix.a}; scopes are env, vars, secret, stack, captured, '
+                        "steps, matrix, each, run, uid, now, account, region, trace_id, release"
+                    )
                 ],
             ),
             (
