@@ -189,4 +189,5 @@ def _token_text(token: Token, scan: Scan, filled: Holes) -> str:
     text = literal.render(filled)
     if text.startswith("'") or (filled is None and text.startswith("${")):
         return text
-    return "`" + text.replace("`", "\\`") + "`"
+    # A filled text is for people: unescaped, so that a secret in it is recognised and masked.
+    return f"`{text}`" if filled is not None else "`" + text.replace("`", "\\`") + "`"

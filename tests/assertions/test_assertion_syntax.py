@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.assertions import AssertionSyntaxError, parse, parse_path
+from prodwatch.assertions import AssertionSyntaxError, evaluate, parse, parse_path
 from prodwatch.model.quantity import Duration
 
 
@@ -240,6 +240,25 @@ def test_mistakes_are_told_with_their_column(source: str, column: int, words: st
 def test_a_path_alone_is_held_to_the_same_rules(source: str) -> None:
     with pytest.raises(AssertionSyntaxError):
         parse_path(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "holes", "document", "shown"),
+    [
+        ("a[?b == ${x}] | [0].b == 5", [5], {"a": [{"b": 5}]}, "a[?b == `5`] | [0].b == 5"),
+        ("a[?b < ${x}ms] | [0] exists", [6], {"a": [{"b": Duration(5)}]}, "a[?b < `6ms`] | [0] exists"),
+        ("a[?b == `['${x}']`] | [0] exists", ["`"], {"a": [{"b": ["`"]}]}, "a[?b == `['`']`] | [0] exists"),
+        ('a."${x}".c == 1', ["x.y"], {"a": {"x.y": {"c": 1}}}, 'a."x.y".c == 1'),
+        ("a.{'${x}': b} == {'z': 1}".replace("'", '"'), ["z"], {"a": {"b": 1}}, "a.{\"z\": b} == {'z': 1}"),
+        ("${x}[0].id == 1", [[{"id": 1}]], {}, "`[{'id': 1}]`[0].id == 1"),
+        ("contains(['a', '${x}'], b) == true", ["q"], {"b": "q"}, "contains(['a', 'q'], b) == true"),
+    ],
+)
+def test_holes_in_paths(source: str, holes: list[Any], document: Any, shown: str) -> None:
+    parsed = parse(source)
+    assert parse(str(parsed)) == parsed
+    result = evaluate(parsed, document, holes=holes)
+    assert (result.ok, result.expression) == (True, shown)
 
 
 def test_a_path_may_hold_comparisons_and_holes() -> None:
