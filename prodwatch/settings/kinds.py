@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
+from decimal import Decimal
 from math import isfinite
+from types import NoneType
 from typing import Any
 
 from prodwatch.model.spec import Key
@@ -35,8 +37,9 @@ def _list(value: list[Any]) -> str:
 
 _NOUNS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (str, lambda value: f'the text "{_short(value)}"'),
+    (NoneType, lambda _value: "null"),
     (bool, lambda value: "true" if value else "false"),
-    ((int, float), lambda value: f"the number {_number(value)}"),
+    ((int, float, Decimal), lambda value: f"the number {_number(value)}"),
     (dict, lambda value: "a table" if value else "an empty table"),
     (list, _list),
     ((datetime, date, time), lambda value: f"the time {value.isoformat()}"),
@@ -45,7 +48,7 @@ _NOUNS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
 
 def describe(value: Any) -> str:
     """Return a value as messages quote it: short, and with its kind."""
-    return next((noun(value) for kind, noun in _NOUNS if isinstance(value, kind)), "nothing")
+    return next((noun(value) for kind, noun in _NOUNS if isinstance(value, kind)), "a value of no TOML kind")
 
 
 def _number(value: float) -> str:
@@ -117,6 +120,8 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     # nan compares with nothing and inf has no JSON form, so neither is a number here.
+    if isinstance(value, Decimal):
+        return value.is_finite()
     return _is_integer(value) or (isinstance(value, float) and isfinite(value))
 
 
@@ -179,6 +184,6 @@ def _bound(key: Key, value: Any) -> str | None:
         if found < least or (least == 0 and value.startswith("-")):
             bound = "longer than zero" if 0 < least <= SHORTEST_S else f"{format_ms(least * 1000)} or more"
             return f'"{key.name}" must be {bound}, not "{value}"'
-    elif key.minimum is not None and isinstance(value, int | float) and value < key.minimum:
+    elif key.minimum is not None and _is_number(value) and value < key.minimum:
         return f'"{key.name}" must be {key.minimum:g} or more, not {value}'
     return None
