@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+import msgspec
 
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
@@ -22,8 +23,7 @@ from prodwatch.model.result import AssertionResult
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
 
 
-@dataclass(slots=True)
-class _Finding:
+class _Finding(msgspec.Struct):
     """What judging has found so far, so that a failure half-way still shows the rest."""
 
     ok: bool | None = None
@@ -33,8 +33,7 @@ class _Finding:
     diff: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Circumstances:
+class _Circumstances(msgspec.Struct, frozen=True):
     """What an assertion is judged with, besides the document."""
 
     run: Run

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from prodwatch.assertions.compare import ARITHMETIC
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
@@ -52,8 +53,7 @@ def in_unit(number: Decimal, unit: str) -> Any:
     return int(exact) if exact == exact.to_integral_value() else exact
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True):
     """A value written out; `text` is how it prints."""
 
     value: Any
@@ -72,8 +72,7 @@ class Constant:
         return double_quoted(str(self.value))
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(msgspec.Struct, frozen=True):
     """A `${…}` that stands for a whole value and keeps its type; a unit makes a number a quantity."""
 
     index: int
@@ -98,8 +97,7 @@ class Hole:
         return f"{self.text if holes is None else literal_text(holes[self.index])}{self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class TextTemplate:
+class TextTemplate(msgspec.Struct, frozen=True):
     """A quoted text with holes in it; each hole becomes text, whatever its type."""
 
     parts: tuple[str | Hole, ...]
@@ -126,8 +124,7 @@ class TextTemplate:
         return '"' + "".join(pieces) + '"'
 
 
-@dataclass(frozen=True, slots=True)
-class ListTemplate:
+class ListTemplate(msgspec.Struct, frozen=True):
     """A list with holes somewhere inside."""
 
     items: tuple[Literal, ...]
@@ -141,8 +138,7 @@ class ListTemplate:
         return "[" + ", ".join(item.render(holes) for item in self.items) + "]"
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectTemplate:
+class ObjectTemplate(msgspec.Struct, frozen=True):
     """An object with holes somewhere inside, keys included."""
 
     pairs: tuple[tuple[Constant | TextTemplate, Literal], ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from prodwatch.assertions.compare import a_kind, equal, exact, freeze, is_nan, kind
 from prodwatch.assertions.missing import MISSING
@@ -20,8 +21,7 @@ ORDERED = ("number", "duration", "time")
 _PLACES = {"starts with": str.startswith, "ends with": str.endswith}
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """True, or false with a phrase that follows the path: `is 503, not 200`."""
 
     ok: bool
@@ -30,8 +30,7 @@ class Judgement:
     """False when the values could not be compared at all: then the opposite claim is false too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(msgspec.Struct, frozen=True):
     """What judging may need besides the two values."""
 
     load_schema: LoadSchema | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
 from prodwatch.assertions.interpret import Compiler, Evaluator, Run
@@ -22,8 +23,7 @@ _NO_VALUE = (PathError, UndecidableError, RecursionError, IndexError)
 """Too few values for the holes is the IndexError."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Path:
+class Path(msgspec.Struct, frozen=True, eq=False):
     """A path into a document. Equal paths print equally."""
 
     source: str
@@ -31,11 +31,11 @@ class Path:
     """Texts of the holes, in order of appearance."""
     fields: frozenset[str]
     """Leading fields of the document the path mentions."""
-    _scan: Scan = field(repr=False)
-    tree: Node = field(repr=False)
+    _scan: Scan
+    tree: Node
     """As jmespath parsed it, literals by number."""
-    _evaluate: Evaluator = field(repr=False)
-    _evaluate_each: Evaluator = field(repr=False)
+    _evaluate: Evaluator
+    _evaluate_each: Evaluator
     """As `_evaluate`, but a projection keeps the elements that lack the rest of the path."""
 
     def __str__(self) -> str:

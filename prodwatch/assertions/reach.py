@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from prodwatch.assertions.compare import a_kind, kind
 from prodwatch.assertions.interpret import Run, step
@@ -18,8 +19,7 @@ _NEED_ALL = frozenset({"comparator", "not_expression", "and_expression", "functi
 """Nodes for which one missing part is the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """Where a path broke off."""
 
     sentence: str

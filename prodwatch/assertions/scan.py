@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.literals import Constant, Holes, Literal, TextTemplate, read_text
@@ -20,8 +21,7 @@ _SPACED = {*COMPARATORS, "&&", "||", "|"}
 _ENDS_OPERAND = {")", "]", "}", "[]", "*", "@"}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """One token of a path: a name, a number, a symbol, or a literal that was taken out."""
 
     kind: str
@@ -32,12 +32,11 @@ class Token:
     """Index into the literals of the path."""
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(msgspec.Struct):
     """A path as tokens, and where it ends."""
 
-    tokens: list[Token] = field(default_factory=list)
-    literals: list[Literal] = field(default_factory=list)
+    tokens: list[Token] = msgspec.field(default_factory=list)
+    literals: list[Literal] = msgspec.field(default_factory=list)
     end: int = 0
 
 

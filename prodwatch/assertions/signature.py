@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from prodwatch.assertions.compare import a_kind, kind
 from prodwatch.assertions.errors import PathError
@@ -23,8 +24,7 @@ EXPRESSION = "expression"
 _PLURAL = {"array": "arrays", "object": "objects", "number": "numbers", "string": "strings"}
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(msgspec.Struct, frozen=True):
     """One function: `implementation(*arguments)`, after its arguments were checked.
 
     A parameter is kinds joined by `|` (`string|array`), `any`, `expression`, or `array of number|string`

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
 from prodwatch.assertions.literals import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
@@ -41,8 +42,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Assertion:
+class Assertion(msgspec.Struct, frozen=True, eq=False):
     """One claim about a document. Equal assertions print equally."""
 
     source: str
@@ -55,7 +55,7 @@ class Assertion:
     quantifier: str
     """`all`, `any`, `none`, or empty."""
     path: Path
-    operand: Literal | None = field(repr=False)
+    operand: Literal | None
     """None for operators without a value; two bounds stand in a list."""
 
     def __str__(self) -> str:

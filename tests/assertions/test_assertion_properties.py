@@ -236,7 +236,7 @@ cut_short = assertions.flatmap(lambda text: st.integers(0, len(text)).map(lambda
 
 
 @given(st.text(max_size=30) | fragments | cut_short)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @example("[" * 3000)
 @example("(" * 3000 + "a")
 @example("a == " + "[" * 3000)
@@ -264,7 +264,7 @@ def test_no_input_breaks_the_parser(source: str) -> None:
 
 
 @given(assertions, anything, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_evaluation_never_raises_and_always_says_why(source: str, document: Any, data: st.DataObject) -> None:
     parsed = parse(source)
     holes = [data.draw(anything) for _ in parsed.holes]
@@ -384,7 +384,7 @@ def without_missing(value: Any) -> Any:
 
 
 @given(queries, plain_json)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_with_missing_read_as_null_every_query_gives_what_jmespath_gives(query: str, document: Any) -> None:
     from prodwatch.assertions.errors import PathError
 
