@@ -13,6 +13,10 @@ from prodwatch.demo.aws.alarms.rules import RuleError, alarms_in, parse_rule
 from prodwatch.demo.aws.inprocess import embedded_aws
 from prodwatch.demo.world import MetricSample
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 DIMENSIONS = {"FunctionName": "orders"}
 ERRORS = MetricAlarm(name="errors", namespace="AWS/Lambda", metric="Errors", dimensions=DIMENSIONS, threshold=5)
 
@@ -85,6 +89,7 @@ def fields(alarm: MetricAlarm) -> dict[str, Any]:
     ],
     ids=str,
 )
+@over_aiobotocore
 async def test_rules_of_evaluation(
     call: Any, aws: EmbeddedAws, wall: Any, changes: Any, values: Any, expected: Any
 ) -> None:
@@ -296,6 +301,7 @@ async def test_composites_of_composites_settle_in_one_look(call: Any, aws: Embed
     ],
     ids=str,
 )
+@over_boto3
 async def test_what_is_refused(call: Any, aws: EmbeddedAws, operation: str, params: Any, code: str) -> None:
     aws.alarms.put(ERRORS)
     with pytest.raises(ClientError) as caught:

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from prodwatch.demo.aws import Deployment, DeploymentStep, EmbeddedAws, Function, FunctionVersion
 from prodwatch.demo.aws.codedeploy.model import state_at
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 STEPS = (
     DeploymentStep(after_s=5, status="InProgress"),
     DeploymentStep(after_s=6, lifecycle="BeforeAllowTraffic", lifecycle_status="InProgress"),
@@ -183,6 +187,7 @@ async def test_the_group_knows_its_alarms_and_its_last_deployments(call: Any, sc
         ("CodeDeployDefault.LambdaAllAtOnce", {"type": "AllAtOnce"}),
     ],
 )
+@over_boto3
 async def test_predefined_configurations(call: Any, name: str, expected: Any) -> None:
     found = (await call("codedeploy", "GetDeploymentConfig", deploymentConfigName=name))["deploymentConfigInfo"]
     assert (found["trafficRoutingConfig"], found["computePlatform"]) == (expected, "Lambda")
@@ -216,6 +221,7 @@ async def test_a_stopped_deployment_does_not_move_on(call: Any, scripted: Embedd
     ],
     ids=str,
 )
+@over_aiobotocore
 async def test_what_is_refused(call: Any, scripted: EmbeddedAws, operation: str, params: Any, code: str) -> None:
     with pytest.raises(ClientError) as caught:
         await call("codedeploy", operation, **params)

@@ -13,6 +13,8 @@ from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.inprocess import embedded_aws
 from prodwatch.demo.world import WebRequest, WebResponse
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
 GROUP = "g"
 
 
@@ -117,6 +119,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         ("error_5xx", "cloudformation", "ServiceUnavailableException", 503),
     ],
 )
+@over_boto3
 async def test_each_service_words_its_own_refusal(
     call: Any, aws: EmbeddedAws, kind: Any, service: str, code: str, status: int
 ) -> None:

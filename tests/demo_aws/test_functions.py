@@ -14,6 +14,10 @@ from botocore.exceptions import ClientError
 from prodwatch.demo.aws import EmbeddedAws, Function, FunctionVersion
 from prodwatch.demo.world import Invocation, InvocationResult
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:orders"
 
 
@@ -30,6 +34,7 @@ def shop(aws: EmbeddedAws, wall: Any) -> EmbeddedAws:
 
 
 @pytest.mark.parametrize("name", ["orders", ARN, "123456789012:function:orders"])
+@over_aiobotocore
 async def test_an_alias_with_weights(call: Any, shop: EmbeddedAws, name: str) -> None:
     found = await call("lambda", "GetAlias", FunctionName=name, Name="live")
     assert found["AliasArn"] == ARN + ":live"
@@ -75,6 +80,7 @@ async def test_versions_exist_once_published(call: Any, shop: EmbeddedAws, wall:
     ],
     ids=str,
 )
+@over_boto3
 async def test_the_configuration_tells_where_it_logs(call: Any, shop: EmbeddedAws, params: Any, version: str) -> None:
     found = await call("lambda", "GetFunctionConfiguration", **params)
     assert found["Version"] == version
@@ -94,6 +100,7 @@ async def test_the_configuration_tells_where_it_logs(call: Any, shop: EmbeddedAw
     ],
     ids=str,
 )
+@over_boto3
 async def test_what_is_not_found(call: Any, shop: EmbeddedAws, operation: str, params: Any) -> None:
     with pytest.raises(ClientError) as caught:
         await call("lambda", operation, FunctionName="orders", **params)
@@ -167,6 +174,7 @@ async def test_invoke_without_an_answer(call: Any, shop: EmbeddedAws, kind: str,
     ],
     ids=str,
 )
+@over_aiobotocore
 async def test_what_invoke_refuses(call: Any, shop: EmbeddedAws, params: Any, code: str) -> None:
     shop.on_invoke = Runner()
     with pytest.raises(ClientError) as caught:

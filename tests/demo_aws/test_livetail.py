@@ -16,6 +16,8 @@ from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.livetail import MAX_PER_UPDATE, MAX_WAITING, _Session
 from prodwatch.demo.world import LogEvent
 
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 GROUP = "/aws/lambda/f"
 ARN = f"arn:aws:logs:eu-west-1:123456789012:log-group:{GROUP}"
 
@@ -166,6 +168,7 @@ async def test_an_empty_page_hides_an_update_and_a_delay_stretches_it(wall: Any,
     ],
     ids=str,
 )
+@over_aiobotocore
 async def test_what_start_live_tail_refuses(call: Any, tail: EmbeddedAws, params: Any, code: str) -> None:
     tail.logs.create_group(GROUP + "2")
     with pytest.raises(ClientError) as caught:

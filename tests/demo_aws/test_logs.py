@@ -14,6 +14,10 @@ from prodwatch.demo.aws.call import ApiCall
 from prodwatch.demo.aws.logs.reading import Reader
 from prodwatch.demo.aws.logs.store import LogStore
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 GROUP = "/aws/lambda/shop-orders"
 ARN = f"arn:aws:logs:eu-west-1:123456789012:log-group:{GROUP}"
 
@@ -64,6 +68,7 @@ async def test_event_ids_have_56_digits_and_are_unique_for_identical_lines(
     ],
     ids=str,
 )
+@over_boto3
 async def test_what_filter_log_events_selects(call: Any, aws: EmbeddedAws, params: Any, expected: list[str]) -> None:
     for stamp, stream in ((1, "x/1"), (2, "x/2"), (3, "x/1"), (4, "y")):
         aws.logs.put(GROUP, stream, [(stamp * 1000, str(stamp))])
@@ -84,6 +89,7 @@ async def test_what_filter_log_events_selects(call: Any, aws: EmbeddedAws, param
     ],
     ids=str,
 )
+@over_aiobotocore
 async def test_what_filter_log_events_refuses(call: Any, aws: EmbeddedAws, params: Any, code: str) -> None:
     aws.logs.put(GROUP, "s", [(1, "x")])
     with pytest.raises(ClientError) as caught:
@@ -192,6 +198,7 @@ async def test_groups_and_streams_are_created_written_described_and_deleted(call
         ("PutLogEvents", {"logStreamName": "s", "logEvents": [{"timestamp": 1, "message": "x"}]}),
     ],
 )
+@over_boto3
 async def test_a_missing_group_is_not_found(call: Any, operation: str, params: Any) -> None:
     with pytest.raises(ClientError, match="log group does not exist"):
         await call("logs", operation, logGroupName="none", **params)
@@ -208,6 +215,7 @@ async def test_a_missing_group_is_not_found(call: Any, operation: str, params: A
     ],
     ids=str,
 )
+@over_aiobotocore
 async def test_which_groups_are_described(call: Any, aws: EmbeddedAws, params: Any, expected: list[str]) -> None:
     for name in ("/other", "/aws/lambda/b", "/aws/lambda/a"):
         aws.logs.create_group(name)

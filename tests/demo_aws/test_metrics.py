@@ -15,6 +15,10 @@ from prodwatch.demo.aws.metrics.query import Query, aggregate
 from prodwatch.demo.aws.metrics.statistics import known, statistic, weighted
 from prodwatch.demo.aws.metrics.store import MetricStore
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 DIMENSIONS = {"FunctionName": "orders"}
 
 
@@ -58,6 +62,7 @@ async def data(call: Any, wall: Any, *queries: dict[str, Any], **params: Any) ->
         ("TM(:10)", 6.0),
     ],
 )
+@over_boto3
 async def test_statistics(call: Any, aws: EmbeddedAws, wall: Any, stat: str, expected: float) -> None:
     aws.metrics.put("N", "M", DIMENSIONS, wall.now_s - 100, [float(one) for one in range(2, 21, 2)])
     (result,) = (await data(call, wall, query(stat)))["MetricDataResults"]
@@ -180,6 +185,7 @@ async def test_an_empty_page_is_partial_and_goes_on(call: Any, aws: EmbeddedAws,
         ("i / PERIOD(i)", [10 / 60, 8 / 60]),
     ],
 )
+@over_aiobotocore
 async def test_metric_maths(call: Any, aws: EmbeddedAws, wall: Any, expression: str, expected: Any) -> None:
     for minute, (errors, invocations) in enumerate(((1.0, 10.0), (2.0, 8.0))):
         aws.metrics.put("N", "E", DIMENSIONS, wall.now_s - 120 + 60 * minute, [errors])
@@ -212,6 +218,7 @@ async def test_metric_maths(call: Any, aws: EmbeddedAws, wall: Any, expression: 
     ],
     ids=lambda value: None,
 )
+@over_boto3
 async def test_what_get_metric_data_refuses(call: Any, wall: Any, queries: Any, params: Any, told: str) -> None:
     with pytest.raises(ClientError, match=told):
         await data(call, wall, *queries, **params)

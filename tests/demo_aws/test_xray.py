@@ -11,6 +11,10 @@ from botocore.exceptions import ClientError
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.xray.store import TraceStore
 
+over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
+
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
+
 FN = "AWS::Lambda::Function"
 
 
@@ -235,6 +239,7 @@ async def test_a_rare_condition_gives_empty_pages(
         ("Service", (-31, -29), 0),
     ],
 )
+@over_aiobotocore
 async def test_what_a_window_means(
     call: Any, aws: EmbeddedAws, wall: Any, kind: Any, offset_s: Any, expected: int
 ) -> None:
@@ -257,6 +262,7 @@ async def test_what_a_window_means(
     ],
     ids=str,
 )
+@over_boto3
 async def test_what_get_trace_summaries_refuses(call: Any, wall: Any, params: Any) -> None:
     with pytest.raises(ClientError) as caught:
         await summaries(call, wall, **params)
@@ -310,6 +316,7 @@ async def test_a_big_trace_exceeds_the_limit(call: Any, aws: EmbeddedAws, wall: 
         (json.dumps({"id": "1", "trace_id": "1-a-b", "name": "x", "start_time": 1}), "MissingEndTime"),
     ],
 )
+@over_aiobotocore
 async def test_what_cannot_be_read_is_reported(call: Any, document: str, told: str) -> None:
     (answer,) = (await call("xray", "PutTraceSegments", TraceSegmentDocuments=[document]))["UnprocessedTraceSegments"]
     assert answer["ErrorCode"] == "ParseError"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from urllib.parse import parse_qsl, unquote
 
 from prodwatch.demo.aws.faults import Active
@@ -11,6 +12,7 @@ from prodwatch.demo.aws.protocols.encode import HttpAnswer
 from prodwatch.demo.aws.protocols.identify import HttpRequest, credential_scope
 from prodwatch.demo.world import WebHandler, WebRequest
 
+LOGGER = logging.getLogger(__name__)
 _SCOPES = frozenset({None, "execute-api", "lambda", "vpc-lattice-svcs"})
 """Signing scopes under which a mounted path is meant rather than a bucket of the same name."""
 
@@ -48,7 +50,11 @@ async def answer(handler: WebHandler, path: str, request: HttpRequest) -> HttpAn
             )
         )
     )
-    response = await asyncio.shield(task)
+    try:
+        response = await asyncio.shield(task)
+    except Exception:
+        LOGGER.exception("the handler of %s %s failed", request.method, request.path)
+        return _told(502, "Internal server error")
     return HttpAnswer(status=response.status, headers=dict(response.headers), body=response.body)
 
 
@@ -62,6 +68,10 @@ def refusal(active: Active) -> HttpAnswer | None:
         ("error_5xx", 503, "Service Unavailable"),
     ):
         if active.has(kind):  # type: ignore[arg-type]
-            body = json.dumps({"message": text}).encode()
-            return HttpAnswer(status=status, headers={"Content-Type": "application/json"}, body=body)
+            return _told(status, text)
     return None
+
+
+def _told(status: int, message: str) -> HttpAnswer:
+    body = json.dumps({"message": message}).encode()
+    return HttpAnswer(status=status, headers={"Content-Type": "application/json"}, body=body)

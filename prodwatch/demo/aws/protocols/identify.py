@@ -69,26 +69,52 @@ def _template(uri: str) -> re.Pattern[str]:
     return re.compile(pattern + "/?")
 
 
+@dataclass(frozen=True, slots=True)
+class _RestRoute:
+    """Where one REST operation is found, and what else it needs to be meant."""
+
+    pattern: re.Pattern[str]
+    query_keys: frozenset[str]
+    headers: frozenset[str]
+    operation: str
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """The most specific route sorts first."""
+        literal = len(re.sub(r"\(.*?\)", "", self.pattern.pattern))
+        return -len(self.query_keys) - len(self.headers), -literal, self.operation
+
+
+def _required(shape: Any, location: str) -> frozenset[str]:
+    members = {name: member.serialization for name, member in shape.members.items()} if shape is not None else {}
+    required = shape.required_members if shape is not None else []
+    found = [members[name] for name in required if members[name].get("location") == location]
+    return frozenset(str(one["name"]) for one in found)
+
+
 @lru_cache(maxsize=32)
-def _rest_table(service: str) -> dict[str, list[tuple[re.Pattern[str], frozenset[str], str]]]:
-    """Return per method the URI patterns, their required query keys and operations, most specific first."""
+def _rest_table(service: str) -> dict[str, list[_RestRoute]]:
+    """Return the service's REST operations per method, the most specific first."""
     model = service_model(service)
-    table: dict[str, list[tuple[re.Pattern[str], frozenset[str], str]]] = {}
-    for operation in model.operation_names:
-        http = model.operation_model(operation).http
-        uri = http["requestUri"]
+    table: dict[str, list[_RestRoute]] = {}
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        uri = operation.http["requestUri"]
         keys = frozenset(parse_qs(uri.partition("?")[2], keep_blank_values=True))
-        table.setdefault(http["method"], []).append((_template(uri), keys, operation))
-    for entries in table.values():
-        entries.sort(key=lambda entry: (-len(entry[1]), -len(re.sub(r"\(.*?\)", "", entry[0].pattern)), entry[2]))
+        route = _RestRoute(_template(uri), keys, _required(operation.input_shape, "header"), name)
+        table.setdefault(operation.http["method"], []).append(route)
+    for routes in table.values():
+        routes.sort(key=lambda route: route.rank)
     return table
 
 
 def _rest_operation(service: str, request: HttpRequest) -> tuple[str, dict[str, str]] | None:
     given = frozenset(parse_qs(request.query, keep_blank_values=True))
-    for pattern, keys, operation in _rest_table(service).get(request.method, []):
-        if keys <= given and (match := pattern.fullmatch(request.path)):
-            return operation, {name: unquote(value) for name, value in match.groupdict().items()}
+    for route in _rest_table(service).get(request.method, []):
+        if not route.query_keys <= given or any(name not in request.headers for name in route.headers):
+            continue
+        if match := route.pattern.fullmatch(request.path):
+            return route.operation, {name: unquote(value) for name, value in match.groupdict().items()}
     return None
 
 

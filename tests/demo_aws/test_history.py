@@ -1,0 +1,184 @@
+"""A history computed when asked for, merged with what was put, through both SDKs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+
+from prodwatch.demo.aws import EmbeddedAws
+from prodwatch.demo.aws.inprocess import embedded_aws
+from prodwatch.demo.world import LogEvent, MetricSample
+
+GROUP = "/aws/lambda/past"
+OPENED_S = 1_768_478_400
+
+
+class Story:
+    """One line a second, one trace each ten seconds, one metric: for an hour before the start, and on for ever."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float, float]] = []
+
+    def log_groups(self) -> dict[str, int]:
+        return {GROUP: (OPENED_S - 8 * 86_400) * 1000}
+
+    def log_events(self, group: str, start_ms: int, end_ms: int) -> Any:
+        self.asked.append((group, start_ms, end_ms))
+        for second in range(max(start_ms // 1000, OPENED_S - 3600), end_ms // 1000 + 1):
+            for stream in ("b", "a"):
+                stamp = second * 1000
+                if start_ms <= stamp <= end_ms:
+                    yield LogEvent(
+                        timestamp_ms=stamp,
+                        stream=stream,
+                        message=f"line {second}",
+                        ingested_ms=stamp + 200,
+                        visible_ms=stamp + (30_000 if second % 10 == 0 else 500),
+                    )
+
+    def segments(self, start_s: float, end_s: float) -> Any:
+        for second in range(int(max(start_s, OPENED_S - 3600)), int(end_s)):
+            if second % 10 == 0 and start_s <= second:
+                trace_id = f"1-{second:08x}-{second:024x}"
+                api: dict[str, Any] = {
+                    "trace_id": trace_id,
+                    "id": f"{second:016x}",
+                    "name": "api",
+                    "start_time": float(second),
+                }
+                api |= {"end_time": second + 1.0, "subsegments": [{"id": f"{second:015x}b", "name": "call"}]}
+                api["subsegments"][0] |= {"start_time": float(second), "end_time": second + 1.0}
+                yield api
+            if second % 10 == 5 and start_s <= second:
+                origin = second - 5
+                trace_id = f"1-{origin:08x}-{origin:024x}"
+                yield {
+                    "trace_id": trace_id,
+                    "id": f"{origin:015x}c",
+                    "parent_id": f"{origin:015x}b",
+                    "name": "worker",
+                    "start_time": float(second),
+                    "end_time": second + 2.0,
+                }
+
+    def metric_names(self) -> Any:
+        return [("N", "M", {"a": "b"})]
+
+    def metric_samples(self, _namespace: str, _metric: str, _dimensions: Any, start_s: int, end_s: int) -> Any:
+        for minute in range(max(start_s, OPENED_S - 3600), end_s, 60):
+            yield MetricSample(timestamp_s=minute, values=(1.0, 3.0), counts=(1.0, 2.0), visible_s=minute + 90)
+
+
+@pytest_asyncio.fixture
+async def aws(wall: Any) -> AsyncIterator[EmbeddedAws]:
+    async with embedded_aws(wall=wall, history=Story()) as (server, _):
+        yield server
+
+
+async def scan(call: Any, **params: Any) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    while True:
+        page = await call("logs", "FilterLogEvents", logGroupName=GROUP, **params)
+        events += page["events"]
+        if "nextToken" not in page:
+            return events
+        params["nextToken"] = page["nextToken"]
+
+
+async def test_pages_of_the_past_merge_with_the_present(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    aws.logs.put(GROUP, "live", [(wall.now_ms - 60_500, "put")])
+    events = await scan(call, startTime=wall.now_ms - 120_000, endTime=wall.now_ms - 31_000, limit=17)
+    stamps = [one["timestamp"] for one in events]
+    assert stamps == sorted(stamps)
+    assert len(events) == 90 * 2 + 1
+    assert len({one["eventId"] for one in events}) == len(events)
+    assert {one["logStreamName"] for one in events} == {"a", "b", "live"}
+    again = await scan(call, startTime=wall.now_ms - 100_000, endTime=wall.now_ms - 31_000)
+    assert {one["eventId"] for one in again} < {one["eventId"] for one in events}
+
+
+async def test_the_past_has_late_events_too_and_no_future(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    seen = [one["timestamp"] // 1000 - OPENED_S for one in await scan(call, startTime=wall.now_ms - 25_000)]
+    assert [second for second in seen if second % 10 == 0] == []
+    assert max(seen) == -1
+    wall.now_s += 30
+    later = {one["timestamp"] // 1000 - OPENED_S for one in await scan(call, startTime=wall.now_ms - 55_000)}
+    assert {-20, -10, 0} <= later
+    assert max(later) == 29
+
+
+async def test_a_scan_from_the_beginning_of_time_reaches_the_first_event(call: Any, aws: EmbeddedAws) -> None:
+    page = await call("logs", "FilterLogEvents", logGroupName=GROUP, limit=1)
+    assert page["events"][0]["timestamp"] == (OPENED_S - 3600) * 1000
+
+
+async def test_groups_and_streams_of_the_past_are_described(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    (group,) = (await call("logs", "DescribeLogGroups"))["logGroups"]
+    assert (group["logGroupName"], group["creationTime"]) == (GROUP, (OPENED_S - 8 * 86_400) * 1000)
+    streams = (await call("logs", "DescribeLogStreams", logGroupName=GROUP))["logStreams"]
+    assert [one["logStreamName"] for one in streams] == ["a", "b"]
+    tail = await call("logs", "GetLogEvents", logGroupName=GROUP, logStreamName="a", limit=3)
+    assert len(tail["events"]) == 3
+
+
+async def test_traces_of_the_past_are_whole_across_minutes(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    found: list[Any] = []
+    params: dict[str, Any] = {"StartTime": wall.now_s - 1800, "EndTime": wall.now_s - 60}
+    while True:
+        page = await call("xray", "GetTraceSummaries", **params)
+        found += page["TraceSummaries"]
+        if "NextToken" not in page:
+            break
+        params["NextToken"] = page["NextToken"]
+    starts = [one["StartTime"].timestamp() - OPENED_S for one in found]
+    assert starts == list(range(-60, -1801, -10))
+    assert {one["Duration"] for one in found} == {7.0}
+    assert {one["Revision"] for one in found} == {2}
+    ids = [found[0]["Id"], found[99]["Id"], "1-00000001-000000000000000000000000", "odd"]
+    batch = await call("xray", "BatchGetTraces", TraceIds=ids)
+    assert [one["Id"] for one in batch["Traces"]] == ids[:2]
+    assert batch["UnprocessedTraceIds"] == ids[2:]
+    assert all(len(one["Segments"]) == 2 for one in batch["Traces"])
+
+
+async def test_traces_of_the_past_become_visible_piece_by_piece(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    async def newest(kind: str) -> tuple[float, int]:
+        page = await call(
+            "xray", "GetTraceSummaries", StartTime=wall.now_s - 30, EndTime=wall.now_s, TimeRangeType=kind
+        )
+        one = page["TraceSummaries"][0]
+        return one["StartTime"].timestamp() - OPENED_S, one["Revision"]
+
+    assert await newest("Event") == (-10, 1)
+    wall.now_s += 3
+    assert await newest("Event") == (-10, 2)
+
+
+async def test_metrics_of_the_past_arrive_late(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    aws.metrics.put("N", "M", {"a": "b"}, wall.now_s - 600, [7.0])
+    stat = {
+        "Metric": {"Namespace": "N", "MetricName": "M", "Dimensions": [{"Name": "a", "Value": "b"}]},
+        "Period": 60,
+        "Stat": "Sum",
+    }
+    answer = await call(
+        "cloudwatch",
+        "GetMetricData",
+        MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
+        StartTime=wall.now_s - 660,
+        EndTime=wall.now_s,
+    )
+    (result,) = answer["MetricDataResults"]
+    assert result["Timestamps"][0].timestamp() == wall.now_s - 120
+    assert result["Values"] == [7.0] * 8 + [14.0, 7.0]
+    assert len((await call("cloudwatch", "ListMetrics", RecentlyActive="PT3H"))["Metrics"]) == 1
+
+
+def test_what_was_computed_is_kept_for_the_next_look(wall: Any) -> None:
+    story = Story()
+    aws = EmbeddedAws(history=story, wall=wall)
+    for _ in range(5):
+        assert len(list(aws.logs.read(GROUP, wall.now_ms - 30_000, wall.now_ms))) > 40
+    assert len(story.asked) == 2

@@ -1,0 +1,233 @@
+"""The wire: CBOR, which operation a request asks for, and every protocol CloudWatch speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import io
+import math
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.parsers import RpcV2CBORParser
+from botocore.session import Session
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from prodwatch.demo.aws import EmbeddedAws, Fault, MetricAlarm
+from prodwatch.demo.aws.protocols import cbor
+from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=30)
+    | st.binary(max_size=300)
+)
+documents = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=30) | st.dictionaries(st.text(max_size=9), inner, max_size=9)
+)
+
+
+@given(documents)
+def test_cbor_reads_back(document: Any) -> None:
+    assert cbor.decode(cbor.encode(document)) == document
+
+
+@given(st.recursive(st.integers(0, 2**40) | st.text() | st.floats(allow_nan=False), st.lists))
+def test_botocore_reads_our_cbor(document: Any) -> None:
+    parser: Any = RpcV2CBORParser()
+    assert parser.parse_data_item(io.BufferedReader(io.BytesIO(cbor.encode(document)))) == document
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\x9f\x01\x02\xff", [1, 2]),
+        (b"\xbf\x61a\x01\xff", {"a": 1}),
+        (b"\x7f\x61a\x61b\xff", "ab"),
+        (b"\xf9\x3c\x00", 1.0),
+        (b"\xfa\x3f\x80\x00\x00", 1.0),
+        (b"\xc1\x1a\x00\x00\x00\x05", 5),
+        (b"\xf7", None),
+        (b"\x38\x63", -100),
+    ],
+)
+def test_cbor_forms_other_writers_use(data: bytes, expected: Any) -> None:
+    assert cbor.decode(data) == expected
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1c", b"\x62a", b"\xf8\x20", b"\xe0"])
+def test_what_is_not_cbor(data: bytes) -> None:
+    with pytest.raises(ValueError, match="CBOR"):
+        cbor.decode(data)
+
+
+def test_what_cbor_cannot_hold() -> None:
+    with pytest.raises(TypeError, match="set"):
+        cbor.encode({1, 2})
+    with pytest.raises(ValueError, match="does not fit"):
+        cbor.encode(2**64)
+    assert math.isnan(cbor.decode(cbor.encode(math.nan)))
+
+
+def signed(service: str, region: str = "eu-west-1") -> dict[str, str]:
+    scope = f"AKIA/20260115/{region}/{service}/aws4_request"
+    return {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "body", "expected"),
+    [
+        ("POST", "/", {"X-Amz-Target": "Logs_20140328.FilterLogEvents"}, b"{}", ("logs", "FilterLogEvents", "json")),
+        (
+            "POST",
+            "/",
+            {"X-Amz-Target": "Unheard.Of", **signed("kinesis")},
+            b"{}",
+            ("kinesis", "Of", "json"),
+        ),
+        (
+            "POST",
+            "/service/GraniteServiceVersion20100801/operation/GetMetricData",
+            {"smithy-protocol": "rpc-v2-cbor"},
+            b"",
+            ("cloudwatch", "GetMetricData", "smithy-rpc-v2-cbor"),
+        ),
+        (
+            "POST",
+            "/",
+            {"Content-Type": "application/x-www-form-urlencoded", **signed("monitoring")},
+            b"Version=2010-08-01&Action=DescribeAlarms",
+            ("cloudwatch", "DescribeAlarms", "query"),
+        ),
+        (
+            "GET",
+            "/?Action=DescribeStacks",
+            signed("cloudformation"),
+            b"",
+            ("cloudformation", "DescribeStacks", "query"),
+        ),
+        ("POST", "/TraceSummaries", signed("xray"), b"{}", ("xray", "GetTraceSummaries", "rest-json")),
+        ("POST", "/TraceSegments", {}, b"{}", ("xray", "PutTraceSegments", "rest-json")),
+        (
+            "GET",
+            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Ax/aliases/live",
+            signed("lambda"),
+            b"",
+            ("lambda", "GetAlias", "rest-json"),
+        ),
+        ("GET", "/bucket/a/b?versionId=1", signed("s3"), b"", ("s3", "GetObject", "rest-xml")),
+        ("HEAD", "/bucket/a/b", signed("s3"), b"", ("s3", "HeadObject", "rest-xml")),
+        ("GET", "/bucket?list-type=2&prefix=x", signed("s3"), b"", ("s3", "ListObjectsV2", "rest-xml")),
+        (
+            "GET",
+            "/bucket/key?X-Amz-Credential=AKIA%2F20260115%2Feu-west-1%2Fs3%2Faws4_request",
+            {},
+            b"",
+            ("s3", "GetObject", "rest-xml"),
+        ),
+        ("GET", "/nothing", {}, b"", ("unknown", "unknown", "rest-json")),
+        ("GET", "/nothing", signed("xray"), b"", ("xray", "unknown", "rest-json")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_which_operation_a_request_asks_for(method: str, target: str, headers: Any, body: bytes, expected: Any) -> None:
+    path, _, query = target.partition("?")
+    found = identify(HttpRequest(method=method, path=path, query=query, headers=CIMultiDict(headers), body=body))
+    assert (found.service, found.operation, found.protocol) == expected
+
+
+def test_path_parameters_are_unquoted_and_the_region_is_that_of_the_signature() -> None:
+    request = HttpRequest(
+        method="GET",
+        path="/2015-03-31/functions/a%3Ab/aliases/live",
+        query="",
+        headers=CIMultiDict(signed("lambda", "us-east-2")),
+        body=b"",
+    )
+    found = identify(request)
+    assert (found.region, found.path_params) == ("us-east-2", {"FunctionName": "a:b", "Name": "live"})
+
+
+class OneProtocol(Loader):
+    """Models of services that speak one protocol only."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__()
+        self._protocol = protocol
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        model = super().load_service_model(service_name, type_name, api_version)
+        if type_name != "service-2":
+            return model
+        model = copy.deepcopy(model)
+        model["metadata"] |= {"protocol": self._protocol, "protocols": [self._protocol]}
+        return model
+
+
+@pytest.fixture(params=["query", "json", "smithy-rpc-v2-cbor"])
+def cloudwatch(request: pytest.FixtureRequest, aws: EmbeddedAws) -> Any:
+    session = Session()
+    session.register_component("data_loader", OneProtocol(request.param))
+    client: Any = session.create_client(
+        "cloudwatch", region_name="eu-west-1", endpoint_url=aws.url, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    yield client
+    client.close()
+
+
+async def test_cloudwatch_in_each_of_its_protocols(cloudwatch: Any, aws: EmbeddedAws, wall: Any) -> None:
+    def ask(operation: str, **params: Any) -> Any:
+        return getattr(cloudwatch, operation)(**params)
+
+    dimensions = [{"Name": "FunctionName", "Value": "a&b <ü>"}]
+    await asyncio.to_thread(
+        ask,
+        "put_metric_data",
+        Namespace="N",
+        MetricData=[
+            {
+                "MetricName": "M",
+                "Dimensions": dimensions,
+                "Timestamp": wall.now_s - 60,
+                "Values": [1.0, 2.5],
+                "Counts": [1.0, 2.0],
+            }
+        ],
+    )
+    stat = {"Metric": {"Namespace": "N", "MetricName": "M", "Dimensions": dimensions}, "Period": 60, "Stat": "p99"}
+    data = await asyncio.to_thread(
+        ask,
+        "get_metric_data",
+        MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
+        StartTime=wall.now_s - 600,
+        EndTime=wall.now_s,
+    )
+    (result,) = data["MetricDataResults"]
+    assert (result["Values"], result["Timestamps"][0].timestamp()) == ([2.5], wall.now_s - 60)
+    metrics = await asyncio.to_thread(ask, "list_metrics")
+    assert metrics["Metrics"][0]["Dimensions"] == dimensions
+    statistics = await asyncio.to_thread(
+        ask, "get_metric_statistics", Namespace="N", MetricName="M", Dimensions=dimensions, Period=60,
+        StartTime=wall.now_s - 600, EndTime=wall.now_s, Statistics=["Sum"], ExtendedStatistics=["p50"],
+    )  # fmt: skip
+    assert statistics["Datapoints"][0]["ExtendedStatistics"] == {"p50": 2.5}
+    aws.alarms.put(MetricAlarm(name="a", namespace="N", metric="M"))
+    alarms = await asyncio.to_thread(ask, "describe_alarms", AlarmNames=["a"], AlarmTypes=["MetricAlarm"])
+    assert alarms["MetricAlarms"][0]["ActionsEnabled"] is True
+    assert alarms["MetricAlarms"][0]["Threshold"] == 0.0
+    with pytest.raises(ClientError) as caught:
+        await asyncio.to_thread(ask, "set_alarm_state", AlarmName="none", StateValue="OK", StateReason="x")
+    assert (
+        caught.value.response["Error"] | {"Code": "ResourceNotFound", "Message": "Unknown alarm"}
+        == (caught.value.response["Error"])
+    )
+    aws.faults.add(Fault(operation="cloudwatch:*", kind="access_denied"))
+    with pytest.raises(ClientError, match=r"\(AccessDenied\).*cloudwatch:ListMetrics"):
+        await asyncio.to_thread(ask, "list_metrics")
