@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from prodwatch.model.spec import Key, ProbeSpec
@@ -147,20 +147,26 @@ def _of_key(key: Key) -> Schema:
 
 
 def _of_value(key: Key) -> Schema:
-    if key.name == "expect":
-        return {
-            "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
-        }
-    if key.keys is RETRY:
-        return {"anyOf": [{"type": "integer", "minimum": 0}, _object(RETRY), _REFERENCE]}
-    if key.keys is HOLD:
-        return {"anyOf": [_KINDS["duration"], _object(HOLD)]}
-    if key.name == "capture":
-        return {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, _object(CAPTURE)]}}
-    if key.name == "matrix":
-        values = {"type": ["string", "number", "boolean"]}
-        return {"type": "object", "additionalProperties": {"type": "array", "minItems": 1, "items": values}}
-    return _of_kind(key)
+    special = _SPECIAL.get(key.name)
+    return special() if special is not None else _of_kind(key)
+
+
+def _named_values(value: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": value}
+
+
+_TEXT = {"type": "string"}
+_SPECIAL: dict[str, Callable[[], Schema]] = {
+    "expect": lambda: {"anyOf": [_TEXT | {"minLength": 1}, {"type": "array", "items": _TEXT, "minItems": 1}]},
+    "retry": lambda: {"anyOf": [{"type": "integer", "minimum": 0}, _object(RETRY), _REFERENCE]},
+    "hold": lambda: {"anyOf": [_KINDS["duration"], _object(HOLD)]},
+    "capture": lambda: _named_values({"anyOf": [_TEXT, _object(CAPTURE)]}),
+    "links": lambda: _named_values(_TEXT),
+    "matrix": lambda: _named_values(
+        {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
+    ),
+}
+"""Keys that say more than their kind does."""
 
 
 def _of_kind(key: Key) -> Schema:
