@@ -74,11 +74,9 @@ def start_demo(
     """
     require_moto()
     check_story(scenario, at, speed)
-    arguments = [f"--scenario={scenario}", f"--speed={speed:g}", f"--host={host}", f"--port={port}", "--child"]
-    arguments += [f"--at={at}"] if at is not None else []
-    arguments += [f"--seed={seed}"] if seed is not None else []
+    arguments = _arguments(scenario=scenario, at=at, speed=speed, seed=seed, host=host, port=port)
     process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
-        [sys.executable, "-P", "-m", "prodwatch.demo", *arguments],
+        [sys.executable, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -88,12 +86,17 @@ def start_demo(
     try:
         told = _first_line(process, time.monotonic() + timeout_s)
     except BaseException:
-        DemoServer("", process).stop()
+        _abandon(process)
         raise
     if "url" not in told:
-        DemoServer("", process).stop()
+        _abandon(process)
         raise DemoError(f"the demo did not start: {told.get('error', 'it said nothing')}")
     return DemoServer(told["url"], process)
+
+
+def _arguments(**options: object) -> list[str]:
+    told = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return ["-P", "-m", "prodwatch.demo", "--child", *told]
 
 
 def require_moto() -> None:
@@ -121,6 +124,11 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
         # A checkout that was never installed is found through the working directory, which `-P` leaves out.
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [kept.get("PYTHONPATH"), str(root)]))
     return kept | {"TZ": "UTC"}
+
+
+def _abandon(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    DemoServer("", process).stop()
 
 
 def _first_line(process: subprocess.Popen[bytes], until_s: float) -> dict[str, Any]:

@@ -72,28 +72,25 @@ class Ledger:
                     )
 
     def _count(self, minute: int) -> dict[Series, Values]:
-        requests = {
-            name: [each for second in range(minute, minute + MINUTE_S) for each in self._traffic.requests(name, second)]
-            for name in self._traffic.services
-        }
         found: dict[Series, Values] = {}
         alias = _alias(self._traffic.timeline.scenario.release.alias)
-        for name, all_of_it in requests.items():
-            counted = _invocations(all_of_it)
-            busy_ms = sum(each.duration_ms for each in all_of_it)
-            if counted:
-                counted["ConcurrentExecutions"] = Counter([float(max(1, round(busy_ms / (MINUTE_S * 1000))))])
-            for dimensions in ({"FunctionName": name}, *([alias] if name == ORDERS else [])):
-                found.update((series("AWS/Lambda", metric, **dimensions), values) for metric, values in counted.items())
-        if self._traffic.timeline.weighted(minute, minute + MINUTE_S):
-            for version in sorted({each.version for each in requests[ORDERS]}):
-                counted = _invocations([each for each in requests[ORDERS] if each.version == version])
-                for metric, values in counted.items():
-                    found[series("AWS/Lambda", metric, **alias, ExecutedVersion=version)] = values
-        api = [each for name, every in requests.items() if self._traffic.services[name].api for each in every]
-        found.update(_api(api))
-        placed = [each.duration_ms + 8 for each in requests[ORDERS] if each.operation == PLACE and not each.failed]
-        found[series("Shop", "CheckoutMs", service="orders")] = Counter(placed)
+        weighted = self._traffic.timeline.weighted(minute, minute + MINUTE_S)
+        answered: list[Request] = []
+        for name, service in self._traffic.services.items():
+            requests = [
+                each for second in range(minute, minute + MINUTE_S) for each in self._traffic.requests(name, second)
+            ]
+            views = [{"FunctionName": name}]
+            if name == ORDERS:
+                views.append(alias)
+                placed = [each.duration_ms + 8 for each in requests if each.operation == PLACE and not each.failed]
+                found[series("Shop", "CheckoutMs", service="orders")] = Counter(placed)
+                for version, counted in _by_version(requests).items() if weighted else ():
+                    found.update(_told(counted, [{**alias, "ExecutedVersion": version}]))
+            found.update(_told(_invocations(requests) | _concurrency(requests), views))
+            if service.api:
+                answered += requests
+        found.update(_api(answered))
         found.update(self._queues(minute))
         return found
 
@@ -114,12 +111,25 @@ def _alias(alias: str) -> dict[str, str]:
     return {"FunctionName": ORDERS, "Resource": f"{ORDERS}:{alias}"}
 
 
+def _told(counted: dict[str, Values], views: list[dict[str, str]]) -> Iterator[tuple[Series, Values]]:
+    for dimensions in views:
+        for metric, values in counted.items():
+            yield series("AWS/Lambda", metric, **dimensions), values
+
+
+def _by_version(requests: list[Request]) -> dict[str, dict[str, Values]]:
+    versions: dict[str, list[Request]] = {}
+    for request in requests:
+        versions.setdefault(request.version, []).append(request)
+    return {version: _invocations(of_it) for version, of_it in versions.items()}
+
+
 def _invocations(requests: list[Request]) -> dict[str, Values]:
     """Return metric → values; Lambda publishes nothing at all for a minute without invocations."""
     count = len(requests)
     if not count:
         return {}
-    failed = sum(each.failed for each in requests)
+    failed = [each.failed for each in requests].count(True)
     return {
         "Invocations": Counter({1.0: count}),
         "Errors": +Counter({1.0: failed, 0.0: count - failed}),
@@ -128,12 +138,18 @@ def _invocations(requests: list[Request]) -> dict[str, Values]:
     }
 
 
+def _concurrency(requests: list[Request]) -> dict[str, Values]:
+    busy_s = sum([each.duration_ms for each in requests]) / 1000
+    return {"ConcurrentExecutions": Counter([float(max(1, round(busy_s / MINUTE_S)))])} if requests else {}
+
+
 def _api(requests: list[Request]) -> Iterator[tuple[Series, Values]]:
     count = len(requests)
+    statuses = Counter([each.status for each in requests])
     for metric, below in (("4xx", range(400, 500)), ("5xx", range(500, 600))):
-        hits = sum(each.status in below for each in requests)
+        hits = sum(statuses[status] for status in statuses if status in below)
         values = Counter({1.0: hits, 0.0: count - hits})
         yield series("AWS/ApiGateway", metric, ApiId=API_ID, Stage=API_STAGE), +values
     yield series("AWS/ApiGateway", "Count", ApiId=API_ID, Stage=API_STAGE), Counter({1.0: count})
-    latencies = Counter(round(each.init_ms + each.duration_ms) + LEAD_MS + 3.0 for each in requests)
+    latencies = Counter([int(each.init_ms + each.duration_ms) + LEAD_MS + 3.5 for each in requests])
     yield series("AWS/ApiGateway", "Latency", ApiId=API_ID, Stage=API_STAGE), latencies

@@ -74,11 +74,13 @@ class Serving:
     def environments(self, second: int) -> Environments:
         """Return the execution environments of a story second."""
         age = second - self._born_s
-        step = LIFETIME_S // self._service.environments
         if age < OPENING_S:
             return Environments(self, 2 * age + 2, [2 * age, 2 * age + 1], age)
-        fresh = [each for each in range(self._service.environments) if (age + each * step) % LIFETIME_S == 0]
-        return Environments(self, self._service.environments, fresh, age)
+        count = self._service.environments
+        # One environment is renewed every LIFETIME_S / count seconds, the last one first.
+        turn, rest = divmod(age % LIFETIME_S, LIFETIME_S // count)
+        fresh = [-turn % count] if rest == 0 and turn < count else []
+        return Environments(self, count, fresh, age)
 
     def stream(self, slot: int, age: int) -> str:
         """Return the log stream's name, without the date, of the environment in `slot`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
@@ -16,6 +15,8 @@ from prodwatch.demo.shop.timeline import Timeline
 SWELL = 0.05
 RIPPLE = 0.04
 """The load breathes by these shares, slowly and quickly."""
+CALM_PER_S = 5
+"""Functions with fewer requests a second get them evenly."""
 IDS_PER_S = 64
 
 
@@ -82,36 +83,45 @@ class Traffic:
             made.sort(key=_by_start)
         return tuple(made)
 
-    def _served(self, service: Service, serving: Serving, share: float, second: int) -> Iterator[Request]:
-        relative = second - self.timeline.origin_s
-        draws = serving.draws
-        slots = math.ceil(service.rate_per_s * share * (1 + SWELL + RIPPLE))
+    def _load(self, service: Service, serving: Serving, share: float, relative: int) -> float:
         load = service.rate_per_s * share
-        load *= 1 + SWELL * draws.wave(relative, 600) + RIPPLE * draws.wave(relative, 20)
-        which, latency, kind, place, sample, arrival = draws.start(relative, slots)
+        if service.rate_per_s > CALM_PER_S:
+            load *= 1 + SWELL * serving.draws.wave(relative, 600) + RIPPLE * serving.draws.wave(relative, 20)
+        return load
+
+    def _served(self, service: Service, serving: Serving, share: float, second: int) -> list[Request]:
+        relative = second - self.timeline.origin_s
+        slots = math.ceil(service.rate_per_s * share * (1 + SWELL + RIPPLE))
+        which, latency, kind, place, sample, arrival = serving.draws.start(relative, slots)
+        load = self._load(service, serving, share, relative)
+        count = int(load) + (which < load % 1 * 2**32)
+        # This is the innermost loop of the whole demo: everything it needs is at hand.
         _, step_latency, step_kind, step_place, step_sample, step_arrival = STEPS
-        whole = int(load)
-        count = whole + (which < (load - whole) * 2**32)
         first, second_ms, traced_below = relative * IDS_PER_S, second * 1000, self._traced_below
-        homes = serving.environments(relative)
+        durations, version, outcome = serving.durations, serving.version, serving.outcome
+        take = serving.environments(relative).take
+        made: list[Request] = []
         for slot in range(count):
             rank = latency >> 22
-            operation, status, failed = serving.outcome(rank, kind)
-            stream, init_ms = homes.take(place)
-            yield Request(
-                first + slot,
-                second_ms + (slot * 1000 + (arrival * 1000 >> 32)) // count,
-                serving.durations[rank],
-                serving.version,
-                stream,
-                init_ms,
-                operation,
-                status,
-                failed,
-                sample < traced_below,
+            operation, status, failed = outcome(rank, kind)
+            stream, init_ms = take(place)
+            made.append(
+                Request(
+                    first + slot,
+                    second_ms + (slot * 1000 + (arrival * 1000 >> 32)) // count,
+                    durations[rank],
+                    version,
+                    stream,
+                    init_ms,
+                    operation,
+                    status,
+                    failed,
+                    sample < traced_below,
+                )
             )
             latency = (latency + step_latency) & MASK
             kind = (kind + step_kind) & MASK
             place = (place + step_place) & MASK
             sample = (sample + step_sample) & MASK
             arrival = (arrival + step_arrival) & MASK
+        return made

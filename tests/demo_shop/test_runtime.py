@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from itertools import count
+from random import Random
+from threading import Event as Signal
+from typing import Any
+
+import pytest
+
+from prodwatch.demo.shop.fleet import OTHERS
+from prodwatch.demo.shop.handlers import Clients, Code, Context, Event, Handler
+from prodwatch.demo.shop.runtime import Deployed, Runtime
+from prodwatch.demo.shop.telemetry import Answered, Finished, _lines
+from prodwatch.demo.shop.toolbox import CURRENT
+from prodwatch.demo.shop.tracing import TraceHeader, read
+from prodwatch.demo.world import Invocation
+
+
+class Ledger:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.finished: list[Finished] = []
+        self.told = asyncio.Event()
+
+    def invoked(self, finished: Finished) -> str:
+        self.finished.append(finished)
+        self.told.set()
+        return "".join(message for _, message in _lines(finished))
+
+    def answered(self, answer: Answered) -> None:
+        raise AssertionError(answer)
+
+
+class Stage:
+    """A runtime with one function whose handler does as the event says."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.gate = Signal()
+        self.built: list[str] = []
+        self.clock = count(1_000_000)
+        self.runtime = Runtime(
+            {"shop-payments": Deployed(service=OTHERS[3], build=self.build, environment={}, code=self.code)},
+            clients=_NoClients(),
+            route=self.route,
+            telemetry=self.ledger,
+            wall=lambda: next(self.clock) / 100,
+            random=Random(1),
+            sleep=self.sleep,
+            traced=0.0,
+        )
+
+    @staticmethod
+    async def sleep(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    @staticmethod
+    def route(function: str, qualifier: str | None) -> tuple[str, str]:
+        known = {None: "7", "7": "7", "6": "6", "live": "7"}
+        if qualifier not in known:
+            raise KeyError(f"{function}:{qualifier}")
+        return known[qualifier], qualifier or ""
+
+    def code(self, version: str) -> Code:
+        self.built.append(version)
+        return Code()
+
+    def build(self, _aws: Clients, _environment: Mapping[str, str], _code: Code) -> Handler:
+        return self.handle
+
+    def handle(self, event: Event, context: Context) -> Any:
+        context.log.info("asked %s", event)
+        if event and "raise" in event:
+            raise ValueError(event["raise"])
+        if event and "wait" in event:
+            assert self.gate.wait(10)
+        recorder = CURRENT.get()
+        assert recorder is not None
+        return {"version": context.function_version, "trace": str(recorder.header)}
+
+    async def ask(self, qualifier: str | None = None, kind: str = "RequestResponse", **event: Any) -> Any:
+        return await self.runtime(
+            Invocation(
+                function="shop-payments",
+                qualifier=qualifier,
+                payload=json.dumps(event).encode(),
+                kind=kind,
+                trace_header="Root=1-6b00531c-01cbd904827b35567d64d4a5;Sampled=1",
+                log_tail=True,
+            )
+        )
+
+
+class _NoClients:
+    dynamodb = None
+    sqs = None
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    staged = Stage()
+    yield staged
+    staged.gate.set()
+    staged.runtime.close()
+
+
+@pytest.mark.parametrize(("qualifier", "version"), [(None, "7"), ("6", "6"), ("live", "7")])
+async def test_the_qualifier_decides_the_version(stage: Stage, qualifier: str | None, version: str) -> None:
+    result = await stage.ask(qualifier)
+    assert result.executed_version == version
+    assert json.loads(result.payload)["version"] == version
+    assert stage.ledger.finished[0].stream.startswith(f"[{version}]")
+    assert stage.ledger.finished[0].trace.qualifier == (qualifier or "")
+
+
+@pytest.mark.parametrize(("function", "qualifier"), [("other", None), ("shop-payments", "99")])
+async def test_what_does_not_exist_is_a_key_error(stage: Stage, function: str, qualifier: str | None) -> None:
+    with pytest.raises(KeyError):
+        await stage.runtime.run(function, qualifier, {})
+
+
+async def test_the_first_invocation_is_cold_and_the_next_warm(stage: Stage) -> None:
+    await stage.ask()
+    await stage.ask()
+    first, second = stage.ledger.finished
+    assert first.init_ms > 0
+    assert first.trace.cold
+    assert (second.init_ms, second.trace.cold) == (0.0, False)
+    assert first.stream == second.stream
+
+
+async def test_a_busy_environment_is_not_shared(stage: Stage) -> None:
+    waiting = asyncio.create_task(stage.ask(wait=True))
+    await asyncio.sleep(0.01)
+    await stage.ask()
+    stage.gate.set()
+    await waiting
+    assert len({each.stream for each in stage.ledger.finished}) == 2
+
+
+async def test_a_warmed_environment_is_not_cold(stage: Stage) -> None:
+    stage.runtime.warm("shop-payments", "7")
+    await stage.ask()
+    assert not stage.ledger.finished[0].trace.cold
+    assert stage.built == ["7"]
+
+
+async def test_what_a_handler_raises_is_lambdas_error_document(stage: Stage) -> None:
+    result = await stage.ask(**{"raise": "no such coin"})
+    document = json.loads(result.payload)
+    assert result.function_error == "Unhandled"
+    assert (document["errorType"], document["errorMessage"]) == ("ValueError", "no such coin")
+    assert document["requestId"] == result.request_id
+    assert result.log_tail is not None
+    assert "[ERROR] ValueError: no such coin" in result.log_tail
+    assert "Status: error\tError Type: ValueError" in result.log_tail
+
+
+async def test_lines_are_in_the_order_lambda_writes_them(stage: Stage) -> None:
+    result = await stage.ask(say="hello")
+    assert result.log_tail is not None
+    starts = [line.split()[0] for line in result.log_tail.splitlines()]
+    assert starts == ["INIT_START", "START", "[INFO]", "END", "REPORT", "XRAY"]
+    assert result.request_id in result.log_tail
+
+
+async def test_the_callers_trace_goes_on(stage: Stage) -> None:
+    result = await stage.ask()
+    told = stage.ledger.finished[0].trace
+    assert told.trace_id == "1-6b00531c-01cbd904827b35567d64d4a5"
+    header = read(json.loads(result.payload)["trace"])
+    assert header == TraceHeader(root=told.trace_id, parent=told.function_segment, sampled=True)
+
+
+async def test_without_a_header_sampling_decides(stage: Stage) -> None:
+    await stage.runtime.run("shop-payments", None, {})
+    assert not stage.ledger.finished[0].sampled
+
+
+async def test_an_event_runs_after_the_answer_and_a_dry_run_never(stage: Stage) -> None:
+    assert (await stage.ask(kind="DryRun")).payload == b""
+    assert (await stage.ask(kind="Event", say="later")).payload == b""
+    async with asyncio.timeout(5):
+        await stage.ledger.told.wait()
+    assert len(stage.ledger.finished) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("Self=1-2-3", None),
+        ("Root=1-a-b", TraceHeader(root="1-a-b")),
+        ("Root=1-a-b;Parent=c;Sampled=1", TraceHeader(root="1-a-b", parent="c", sampled=True)),
+        ("Sampled=0; Root=1-a-b", TraceHeader(root="1-a-b", sampled=False)),
+    ],
+)
+def test_trace_headers(text: str | None, expected: TraceHeader | None) -> None:
+    assert read(text) == expected

@@ -1,0 +1,242 @@
+"""The whole shop through its own doors: HTTP, boto3, the queues."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from prodwatch.demo.process import DemoServer
+from prodwatch.demo.shop.furnishing import Secrets
+from prodwatch.demo.shop.handlers.queues import MALFORMED
+
+Aws = Callable[[str], Any]
+ORDERS_LOG = "/aws/lambda/shop-orders"
+
+
+class Answer:
+    def __init__(self, response: Any) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.text: str = response.read().decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def ask(
+    server: DemoServer, path: str, body: str | Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
+    request = urllib.request.Request(f"{server.url}/_shop{path}", data=data, headers=dict(headers or {}))
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return Answer(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error)
+
+
+def eventually(look: Callable[[], Any], within_s: float = 30.0) -> Any:
+    until = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < until, "it never appeared"
+        time.sleep(0.05)
+    return found
+
+
+def result_of(aws: Aws, name: str) -> Any:
+    return eventually(
+        lambda: aws("dynamodb").get_item(TableName="shop-test-results", Key={"id": {"S": name}}).get("Item")
+    )
+
+
+def unique() -> str:
+    return f"TEST-{uuid.uuid4()}"
+
+
+# The API
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/Prod/health", 200),
+        ("/Prod//health", 200),
+        ("/Prod/orders/ORD-1001", 200),
+        ("/v41/orders/ORD-1001", 200),
+        ("/v42/orders/ORD-1001", 200),
+        ("/Prod/orders/NONE", 404),
+        ("/Prod/products/MUG-1", 200),
+        ("/Prod/products/NONE", 404),
+        ("/Prod/partner/prices", 403),
+        ("/Prod/health/details", 401),
+        ("/Prod/nothing", 404),
+        ("/Test/health", 404),
+        ("/v99/orders/ORD-1001", 500),
+        ("/", 404),
+    ],
+)
+def test_routes(during: DemoServer, path: str, status: int) -> None:
+    answer = ask(during, path)
+    assert answer.status == status
+    assert answer.json
+    assert answer.headers["apigw-requestid"]
+
+
+@pytest.mark.parametrize("version", ["41", "42"])
+def test_a_stage_of_its_own_serves_its_version(during: DemoServer, version: str) -> None:
+    assert ask(during, f"/v{version}/orders/ORD-1001").headers["x-version"] == f"v{version}"
+
+
+def test_keys_and_tokens_open_doors(during: DemoServer) -> None:
+    secrets = Secrets.of(42)
+    assert ask(during, "/Prod/partner/prices", headers={"X-Api-Key": secrets.partner_key}).status == 200
+    bearer = {"Authorization": f"Bearer {secrets.health_token}"}
+    assert ask(during, "/Prod/health/details", headers=bearer).json["parts"] == {"products": "active"}
+
+
+def test_the_secrets_are_where_checks_look(aws: Aws) -> None:
+    secrets = Secrets.of(42)
+    token = aws("ssm").get_parameter(Name="/shop/demo/health-token", WithDecryption=True)
+    assert token["Parameter"]["Value"] == secrets.health_token
+    partner = aws("secretsmanager").get_secret_value(SecretId="shop/demo/partner")
+    assert json.loads(partner["SecretString"])["api_key"] == secrets.partner_key
+
+
+def test_the_old_version_sells_a_book_and_the_new_one_does_not(during: DemoServer) -> None:
+    wish = {"sku": "BOOK-3", "quantity": 2, "id": unique()}
+    sold = ask(during, "/v41/orders", wish)
+    assert (sold.status, sold.json["currency"], sold.json["total"]) == (201, "EUR", 39.8)
+    broken = ask(during, "/v42/orders", wish)
+    assert (broken.status, broken.headers["x-version"]) == (500, "v42")
+    assert broken.json == {"message": "Internal Server Error"}
+
+
+def test_the_new_version_lists_slowly(during: DemoServer) -> None:
+    def took_s(version: str) -> float:
+        began = time.monotonic()
+        assert len(ask(during, f"/v{version}/orders?customer=C-1001").json["orders"]) == 3
+        return time.monotonic() - began
+
+    assert took_s("42") > 1.5
+    assert took_s("41") < 1.5
+
+
+def test_a_request_is_found_by_its_own_trace_and_request_id(during: DemoServer, aws: Aws) -> None:
+    root = f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
+    answer = ask(during, "/v42/orders", {"sku": "BOOK-3"}, {"X-Amzn-Trace-Id": f"Root={root};Sampled=1"})
+    assert f"Root={root}" in answer.headers["x-amzn-trace-id"]
+
+    def whole() -> Any:
+        traces = aws("xray").batch_get_traces(TraceIds=[root])["Traces"]
+        documents = [json.loads(each["Document"]) for trace in traces for each in trace["Segments"]]
+        return documents if len(documents) >= 3 else None
+
+    segments = eventually(whole)
+    function = next(each for each in segments if each.get("origin") == "AWS::Lambda::Function")
+    assert function["annotations"]["release"] == "42"
+    assert function["cause"]["exceptions"][0]["type"] == "KeyError"
+    request_id = answer.headers["x-amzn-requestid"]
+
+    def told() -> Any:
+        found = aws("logs").filter_log_events(
+            logGroupName=ORDERS_LOG, startTime=int((time.time() - 60) * 1000), filterPattern=f'"{request_id}"'
+        )
+        return found["events"]
+
+    lines = eventually(told)
+    assert any("KeyError: 'currency'" in line["message"] and root in str(lines) for line in lines)
+    assert all("[42]" in line["logStreamName"] for line in lines)
+
+
+# Invoking
+
+
+def test_invoke_by_version_and_alias(aws: Aws) -> None:
+    invoke = aws("lambda").invoke
+    pinned = invoke(FunctionName="shop-orders", Qualifier="42", Payload=b'{"path": "/health"}', LogType="Tail")
+    assert pinned["ExecutedVersion"] == "42"
+    assert json.loads(pinned["Payload"].read())["statusCode"] == 200
+    assert pinned["LogResult"]
+    assert invoke(FunctionName="shop-orders", Qualifier="live", Payload=b"{}")["ExecutedVersion"] in {"41", "42"}
+
+
+def test_invoke_reports_what_the_handler_raised(aws: Aws) -> None:
+    event = {"routeKey": "POST /orders", "body": json.dumps({"sku": "BOOK-3"})}
+    answer = aws("lambda").invoke(FunctionName="shop-orders", Qualifier="42", Payload=json.dumps(event))
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read())["errorType"] == "KeyError"
+
+
+# The queues
+
+
+def test_a_message_travels_from_inbox_to_table(during: DemoServer, aws: Aws) -> None:
+    name = unique()
+    assert ask(during, "/Prod/inbox", {"id": name, "message": "hello", "type": "TEST"}).status == 200
+    item = result_of(aws, name)
+    assert (item["Message"]["S"], item["Queue_Name"]["S"]) == ("hello", "shop-outbox")
+
+
+def test_a_malformed_message_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
+    name = unique()
+    assert ask(during, "/Prod/inbox", {"id": name, "message": MALFORMED, "type": "TEST"}).status == 200
+    assert result_of(aws, name)["Queue_Name"]["S"] == "shop-inbox-dlq"
+
+
+def test_a_malformed_message_poisons_its_batch(aws: Aws) -> None:
+    good, bad = unique(), unique()
+    bodies = [json.dumps({"data": {"id": good, "message": "fine", "type": "TEST"}})]
+    bodies += [json.dumps({"data": {"id": bad, "message": MALFORMED, "type": "TEST"}})]
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-inbox"
+    entries = [{"Id": str(number), "MessageBody": text} for number, text in enumerate(bodies)]
+    aws("sqs").send_message_batch(QueueUrl=queue, Entries=entries)
+    assert result_of(aws, bad)["Queue_Name"]["S"] == "shop-inbox-dlq"
+    # The good one was forwarded before its batch failed, and failed with it: the last delivery wins.
+    item = eventually(lambda: (found := result_of(aws, good))["Queue_Name"]["S"] == "shop-inbox-dlq" and found)
+    assert item["Message"]["S"] == "fine"
+
+
+def test_the_api_pastes_bodies_unencoded(during: DemoServer, aws: Aws) -> None:
+    name = unique()
+    ask(during, "/Prod/inbox", json.dumps({"id": name, "message": "a+b", "type": "TEST"}))
+    assert result_of(aws, name)["Message"]["S"] == "a b"
+
+
+@pytest.mark.parametrize("body", ["not json", '{"id": "x"}&cut', ""])
+def test_the_inbox_says_200_whatever_happens(during: DemoServer, body: str) -> None:
+    assert ask(during, "/Prod/inbox", body).status == 200
+
+
+def test_what_the_filter_does_not_want_is_deleted_unseen(aws: Aws) -> None:
+    name = unique()
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-outbox"
+    body = json.dumps({"data": {"id": name, "message": "x", "type": "ORDER"}})
+    aws("sqs").send_message(QueueUrl=queue, MessageBody=body)
+    attribute = "ApproximateNumberOfMessages"
+    eventually(
+        lambda: (
+            aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[attribute])["Attributes"][attribute] == "0"
+        )
+    )
+    assert "Item" not in aws("dynamodb").get_item(TableName="shop-test-results", Key={"id": {"S": name}})
+
+
+# The stack
+
+
+def test_the_stack_tells_where_everything_is(during: DemoServer, aws: Aws) -> None:
+    stack = aws("cloudformation").describe_stacks(StackName="shop-demo")["Stacks"][0]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    assert outputs["ApiUrl"] == f"{during.url}/_shop/Prod/"
+    assert outputs["OrderUrl"].endswith("/orders/{id}")
+    assert outputs["OutputQueue"].endswith("/shop-outbox")
+    assert {"InputQueue", "InputQueueDLQ", "OutputQueueDLQ", "OrdersTable", "TestTable"} <= outputs.keys()
