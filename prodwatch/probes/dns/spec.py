@@ -35,7 +35,7 @@ SPECS = (
                     " a TXT record is its joined text. Empty when there are none."
                 ),
             ),
-            Field(name="rcode", kind="text", doc="`NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED` …"),
+            Field(name="rcode", kind="text", doc="Outcome: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED` and the like."),
             Field(
                 name="ttl", kind="integer", doc="Smallest time to live of the answers, in seconds; absent without any."
             ),

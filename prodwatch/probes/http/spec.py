@@ -37,12 +37,19 @@ SPECS = (
         type="http",
         title="HTTP request",
         doc=(
-            "Sends one HTTP/1.1 request and judges the answer. The URL goes out exactly as written: nothing in it is"
-            " re-encoded. Connections are kept alive and shared by all checks of a run; cookies are not. Every request"
-            " carries its own sampled `X-Amzn-Trace-Id` and a `traceparent` of the same id, so that the traces and"
-            " log lines it caused can be found. Unless an assertion mentions `status`, `status < 400` is expected too."
-            " A refused, reset or timed-out connection, a name that does not resolve and a failed TLS handshake are a"
-            " `fail`; an answer that breaks off before its end is one too."
+            "Sends one HTTP/1.1 request and judges the answer. The URL goes out exactly as written: nothing"
+            " in it is re-encoded, only spaces and letters outside ASCII, which HTTP cannot carry, are"
+            " percent-encoded. Connections are kept alive and shared by all checks of a run; cookies are"
+            " not: those a redirect sets live until the last answer. A request that may change something is"
+            " sent once, on a connection of its own.\n"
+            "\n"
+            "Every request carries its own sampled `X-Amzn-Trace-Id` and a `traceparent` of the same id, so"
+            " that the traces and log lines it caused can be found.\n"
+            "\n"
+            "Unless an assertion mentions `status`, `status < 400` is expected too. A refused, reset or"
+            " timed-out connection, a name that does not resolve, a failed TLS handshake and an answer that"
+            " breaks off before its end are a `fail`. Redirects to another host leave `auth` and headers"
+            " that carry secrets behind. Proxies named in the environment are not used."
         ),
         keys=(
             Key(name="url", kind="text", required=True, doc="Where the request goes; `http://` or `https://`."),

@@ -58,7 +58,7 @@ SPECS = (
             Field(
                 name="payload", kind="any", doc="What the function returned, as JSON where it is JSON, else as text."
             ),
-            Field(name="status_code", kind="integer", doc="200 sync, 202 async, 204 dry-run."),
+            Field(name="status_code", kind="integer", doc="Status of the call: 200 sync, 202 async, 204 dry-run."),
             Field(
                 name="function_error", kind="text", doc="`Unhandled` or `Handled`; absent when the function returned."
             ),

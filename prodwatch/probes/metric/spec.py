@@ -20,7 +20,7 @@ SPECS = (
                 name="stat",
                 kind="text",
                 default="Average",
-                doc="`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, `p95`, `tm90` …",
+                doc="`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, `p95`, `tm90` and the like.",
             ),
             Key(name="period", kind="duration", default="1m", doc="Length of one data point."),
             Key(name="window", kind="duration", default="5m", doc="How far back to look."),
