@@ -51,7 +51,7 @@ def figures(summaries: Sequence[TraceSummary]) -> dict[str, Any]:
 def contents(traces: Sequence[Trace]) -> dict[str, Any]:
     """Return annotations, metadata, subsegments, the slowest of them and the path of the first trace."""
     spans = [span for trace in traces for span in trace.spans]
-    own_s = {(trace.id, id_): taken for trace in traces for id_, taken in self_times_s(trace.spans).items()}
+    own_s = {(trace.id, id_): taken for trace in traces for id_, taken in self_times_s(_told(trace)).items()}
     inner = [(trace, span) for trace in traces for span in trace.spans if not is_service(span)]
     timed = [(own_s[trace.id, span.id], span) for trace, span in inner if (trace.id, span.id) in own_s]
     told: dict[str, Any] = {
@@ -64,6 +64,21 @@ def contents(traces: Sequence[Trace]) -> dict[str, Any]:
         taken_s, span = max(timed, key=lambda each: each[0])
         told["slowest"] = _subsegment(span) | {"own": Duration.from_s(taken_s)}
     return told
+
+
+def _told(trace: Trace) -> list[Span]:
+    """Return the spans somebody sent: X-Ray adds one for each service that is called and sends none itself.
+
+    Such a span repeats the call it was made from, which would then seem to take no time of its own.
+    """
+    by_id = {span.id: span for span in trace.spans}
+    parents = {span.parent_id for span in trace.spans}
+
+    def is_made_up(span: Span) -> bool:
+        call = by_id.get(span.parent_id or "")
+        return span.id not in parents and is_service(span) and call is not None and call.name == span.name
+
+    return [span for span in trace.spans if not is_made_up(span)]
 
 
 def is_service(span: Span) -> bool:

@@ -19,6 +19,8 @@ LONGEST_WINDOW = timedelta(hours=6)
 """X-Ray refuses longer ones: a longer window is asked in parts."""
 DETAILED = 20
 """With more traces than this only their summaries are read; whole traces of a crowd would cost too many calls."""
+ROUND_S = 0.5
+"""What one round of calls may take: less than that left, and asking again would only end in a timeout."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 4.0
 
@@ -122,24 +124,30 @@ async def _summaries(talk: Talk, start: datetime, end: datetime) -> list[TraceSu
 
 async def _whole(talk: Talk, ids: Sequence[str]) -> tuple[list[Trace], list[str]]:
     """Return the traces with these ids and the ids X-Ray did not answer, after asking again while time allows."""
-    found: dict[str, Trace] = {}
-    waiting = list(ids)
+    found = await _round(talk, ids)
     pause_s = FIRST_PAUSE_S
-    while waiting:
-        for start in range(0, len(waiting), IDS_PER_CALL):
-            asked = waiting[start : start + IDS_PER_CALL]
-            async for page in talk.pages("BatchGetTraces", {"TraceIds": asked}):
-                for each in page.get("Traces") or ():
-                    trace = parse_trace(each)
-                    if trace.spans:
-                        found[trace_id_of(trace.id) or trace.id] = trace
-        waiting = [id_ for id_ in waiting if id_ not in found]
-        # The next round needs its pause and about the time of a call.
-        if not waiting or talk.left_s() < pause_s * 2:
-            break
+    while (waiting := [id_ for id_ in ids if id_ not in found]) and talk.left_s() > pause_s + ROUND_S:
         await talk.context.clock.sleep(pause_s)
         pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
-    return [found[id_] for id_ in ids if id_ in found], waiting
+        try:
+            found |= await _round(talk, waiting)
+        except AwsError as error:
+            if not error.transient:
+                raise
+            # X-Ray has answered before: that the trace was not there is what is known.
+            break
+    return [found[id_] for id_ in ids if id_ in found], [id_ for id_ in ids if id_ not in found]
+
+
+async def _round(talk: Talk, ids: Sequence[str]) -> dict[str, Trace]:
+    found: dict[str, Trace] = {}
+    for start in range(0, len(ids), IDS_PER_CALL):
+        async for page in talk.pages("BatchGetTraces", {"TraceIds": list(ids[start : start + IDS_PER_CALL])}):
+            for each in page.get("Traces") or ():
+                trace = parse_trace(each)
+                if trace.spans:
+                    found[trace_id_of(trace.id) or trace.id] = trace
+    return found
 
 
 async def _say_why_absent(talk: Talk) -> None:

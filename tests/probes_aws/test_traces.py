@@ -1,0 +1,199 @@
+"""Traces: by id and by filter, late pieces waited for, unfinished ones never judged as whole."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from prodwatch.clock import SystemClock
+from prodwatch.demo.aws import Fault
+from prodwatch.model.quantity import Duration
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.traces.facts import percentile
+
+
+def put(bench: Any, number: int = 0, *, age_s: float = 20, visible_s: float | None = None, **more: Any) -> str:
+    """Write one trace of two services and a subsegment; return its id."""
+    start = SystemClock().now().timestamp() - age_s
+    trace_id = f"1-{int(start):08x}-{bench.name[1:9].encode().hex()}{number:08x}"
+    entry = {
+        "trace_id": trace_id, "id": f"a{number:015x}", "name": bench.name, "origin": "AWS::ApiGateway::Stage",
+        "start_time": start, "end_time": start + 0.5 + number / 100, "http": {"response": {"status": 200}},
+    } | more.pop("entry", {})  # fmt: skip
+    function = {
+        "trace_id": trace_id, "id": f"b{number:015x}", "parent_id": entry["id"], "name": "shop-orders",
+        "origin": "AWS::Lambda::Function", "start_time": start + 0.1, "end_time": start + 0.4,
+        "subsegments": [
+            {"id": f"c{number:015x}", "name": "## handler", "start_time": start + 0.1, "end_time": start + 0.35,
+             "annotations": {"ColdStart": True, "n": 1.5}, "metadata": {"orders": {"response": {"ok": 1.5}}},
+             "subsegments": [{"id": f"d{number:015x}", "name": "DynamoDB", "namespace": "aws",
+                              "start_time": start + 0.15, "end_time": start + 0.3}]},
+        ],
+    } | more.pop("function", {})  # fmt: skip
+    bench.world.traces.put(entry)
+    bench.world.traces.put(function, visible_s=visible_s)
+    return trace_id
+
+
+@pytest.mark.parametrize("form", ["xray", "w3c", "header"])
+async def test_one_trace_by_its_id(bench: Any, form: str) -> None:
+    id_ = put(bench)
+    text = {"xray": id_, "w3c": id_.replace("-", "")[1:], "header": f"Root={id_};Sampled=1"}[form]
+    found = await bench.run("traces", {"id": text})
+    assert found.failure is None
+    assert found.complete
+    document = found.document
+    assert document["count"] == 1
+    assert document["complete"] is True
+    assert document["path"] == [bench.name, "shop-orders", "DynamoDB"]
+    assert [each["name"] for each in document["subsegments"]] == ["## handler", "DynamoDB"]
+    assert document["annotations"] == {"ColdStart": [True], "n": [Decimal("1.5")]}
+    assert document["metadata"] == {"orders": {"response": [{"ok": Decimal("1.5")}]}}
+    assert document["slowest"]["name"] == "DynamoDB"
+    assert round(document["slowest"]["own"].ms) == 150
+    assert round(document["traces"][0]["response_time"].ms) == 500
+    assert (document["fault_ratio"], document["error_ratio"]) == (0, 0)
+    assert found.exchange.aws_cli.startswith("aws xray batch-get-traces --trace-ids ")
+
+
+async def test_late_segments_are_waited_for_within_the_time(bench: Any) -> None:
+    id_ = f"1-{int(SystemClock().now().timestamp()):08x}-{bench.name[1:9].encode().hex()}00000000"
+
+    async def later() -> None:
+        await asyncio.sleep(0.3)
+        put(bench, age_s=0)
+
+    bench.world.call_counts.clear()
+    writing = asyncio.create_task(later())
+    found = await bench.run("traces", {"id": id_}, timeout_s=8)
+    await writing
+    assert bench.world.call_counts["xray:BatchGetTraces"] >= 1
+    assert found.document["count"] in {0, 1}, "the id holds the second it began in"
+
+
+async def test_a_trace_that_is_not_there_is_not_yet(bench: Any) -> None:
+    found = await bench.run("traces", {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}, timeout_s=1.3)
+    assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
+    assert "not there (yet)" in found.failure.message
+    assert not found.complete
+    assert found.document["count"] == 0
+    assert bench.world.call_counts["xray:BatchGetTraces"] >= 1
+
+
+async def test_asking_again_never_turns_not_yet_into_an_error(bench: Any) -> None:
+    await bench.aws.client("xray")
+    asked = {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}
+    await bench.run("traces", asked, timeout_s=0.5)
+    bench.world.faults.add(Fault(operation="xray:*", kind="delay", delay_s=0.35))
+    found = await bench.run("traces", asked, timeout_s=1.6)
+    assert found.failure.status is Status.INCONCLUSIVE
+
+
+async def test_an_unfinished_trace_is_not_complete(bench: Any) -> None:
+    id_ = put(bench, function={"end_time": None, "in_progress": True})
+    found = await bench.run("traces", {"id": id_})
+    assert found.failure is None
+    assert found.document["complete"] is False
+    assert not found.complete
+
+
+async def test_something_that_is_no_id_is_refused(bench: Any) -> None:
+    found = await bench.run("traces", {"id": "req-1"})
+    assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert not bench.world.call_counts
+
+
+async def test_traces_by_filter(bench: Any) -> None:
+    for number in range(4):
+        put(bench, number, entry={"fault": number == 0, "error": number == 1})
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")', "min": 4})
+    assert found.failure is None
+    document = found.document
+    assert document["count"] == 4
+    assert (document["fault_ratio"], document["error_ratio"]) == (Decimal("0.25"), Decimal("0.25"))
+    assert round(document["p50"].ms) == 510
+    assert round(document["p99"].ms) == 530
+    assert len(document["annotations"]["ColdStart"]) == 4
+    assert len(document["subsegments"]) == 8
+    assert sum(each["fault"] for each in document["traces"]) == 1
+    assert document["complete"] is True
+
+
+async def test_a_crowd_is_read_by_summaries_only(bench: Any) -> None:
+    for number in range(25):
+        put(bench, number)
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")'})
+    assert found.document["count"] == 25
+    assert found.document["complete"] is True
+    assert "subsegments" not in found.document
+    assert "path" not in found.document
+    assert "only their summaries" in found.notices[0]
+    assert bench.world.call_counts["xray:BatchGetTraces"] == 0
+
+
+async def test_no_more_than_five_ids_are_asked_at_once(bench: Any) -> None:
+    for number in range(12):
+        put(bench, number)
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")'})
+    assert found.document["count"] == 12
+    assert bench.world.call_counts["xray:BatchGetTraces"] == 3
+
+
+@pytest.mark.parametrize(("least", "reason"), [(1, Reason.NO_DATA), (3, Reason.NO_DATA)])
+async def test_too_few_traces_are_inconclusive(bench: Any, least: int, reason: Reason) -> None:
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")', "min": least})
+    assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, reason)
+    assert found.failure.answered_by == ("count",)
+
+
+async def test_fewer_than_wanted_says_how_many(bench: Any) -> None:
+    put(bench)
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")', "min": 3})
+    assert found.failure.reason is Reason.MIN_SAMPLES
+    assert found.failure.message == "1 of at least 3 traces were found"
+
+
+async def test_none_at_all_may_be_what_is_wanted(bench: Any) -> None:
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")', "min": 0})
+    assert found.failure is None
+    assert found.document["count"] == 0
+
+
+async def test_a_long_window_is_asked_in_parts(bench: Any) -> None:
+    put(bench)
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")', "since": "13h"})
+    assert bench.world.call_counts["xray:GetTraceSummaries"] == 3
+    assert found.document["count"] == 1
+
+
+async def test_denied_traces_are_an_error(bench: Any) -> None:
+    bench.world.faults.add(Fault(operation="xray:*", kind="access_denied"))
+    found = await bench.run("traces", {"filter": "fault"})
+    assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.ACCESS_DENIED)
+
+
+async def test_transaction_search_is_said(bench: Any) -> None:
+    class Searching:
+        async def pages(self, *_: Any, **__: Any) -> Any:
+            yield {"Traces": [], "UnprocessedTraceIds": []}
+
+        async def call(self, *_: Any, **__: Any) -> Any:
+            return {"Destination": "CloudWatchLogs", "Status": "ACTIVE"}
+
+        def region_name(self, _account: str | None = None) -> str:
+            return "eu-west-1"
+
+    found = await bench.run("traces", {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}, aws=Searching(), timeout_s=0.5)
+    assert "Transaction Search is on" in found.notices[0]
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 5), (0.95, 10), (0.99, 10), (0.1, 1), (0.0, 1)])
+def test_percentiles_are_values_that_occurred(share: float, value: int) -> None:
+    assert percentile(list(range(1, 11)), share) == value
+
+
+def test_a_duration_is_exact() -> None:
+    assert Duration.from_s(0.15) == Duration(150_000_000)
