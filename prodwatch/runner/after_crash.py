@@ -16,6 +16,7 @@ from prodwatch.runner.compiled import CompiledCheck, Compiler
 from prodwatch.runner.conclusion import PASSED, Conclusion
 from prodwatch.runner.execution import Execution
 from prodwatch.runner.journal import ClosedEntry, Unfinished
+from prodwatch.runner.limits import Turn
 from prodwatch.runner.outgoing import Outgoing
 from prodwatch.runner.scopes import Scope
 from prodwatch.runner.tools import Tools
@@ -63,7 +64,7 @@ def _execution(unfinished: Unfinished, compiled: CompiledCheck, tools: Tools) ->
         clock=tools.clock,
         known=unfinished.values,
     )
-    return Execution(tools, compiled, lambda _at: None, scope, number=entry.execution)
+    return Execution(tools, compiled, Turn(tools.gate), lambda _at: None, scope, number=entry.execution)
 
 
 def _sent(unfinished: Unfinished, tools: Tools) -> str:

@@ -54,7 +54,7 @@ class Asker:
     async def __call__(self, timeout_s: float) -> Look:
         """Send once and judge."""
         execution, tools = self._execution, self._execution.tools
-        await tools.gate.enter(self._key, urgent=execution.begun)
+        await execution.turn.enter(self._key, urgent=execution.begun)
         try:
             execution.begin()
             clock = tools.clock
@@ -63,7 +63,7 @@ class Asker:
             observation = await self._send(timeout_s)
             ended_s = clock.monotonic_s()
         finally:
-            tools.gate.leave(self._key)
+            execution.turn.leave(self._key)
         return self._judged(observation, started_at=started_at, started_s=started_s, ended_s=ended_s)
 
     async def _send(self, timeout_s: float) -> Observation:

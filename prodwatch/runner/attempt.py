@@ -71,6 +71,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     ended_s: float
 
 
+Sleep = Callable[[float], Awaitable[None]]
 Asking = Callable[[float], Awaitable[Look]]
 """`await ask(timeout_s)`: send once and judge; never raises for anything a target does."""
 
@@ -93,12 +94,20 @@ class Pursuer:
     """Carries out one plan."""
 
     def __init__(
-        self, plan: Plan, ask: Asking, *, clock: Clock, random: Random, deadline: Callable[[], float | None]
+        self,
+        plan: Plan,
+        ask: Asking,
+        *,
+        clock: Clock,
+        sleep: Sleep,
+        random: Random,
+        deadline: Callable[[], float | None],
     ) -> None:
         """Prepare; `deadline` tells the flow's end on the monotonic clock, which may become known only on the way."""
         self._plan = plan
         self._ask = ask
         self._clock = clock
+        self._sleep_s = sleep
         self._random = random
         self._deadline = deadline
         self._attempts: list[AttemptResult] = []
@@ -205,9 +214,9 @@ class Pursuer:
         """Sleep, but not beyond the flow's end; False when that end came first."""
         left_s = self._left_s()
         if left_s is not None and left_s < seconds:
-            await self._clock.sleep(max(0.0, left_s))
+            await self._sleep_s(max(0.0, left_s))
             return False
-        await self._clock.sleep(seconds)
+        await self._sleep_s(seconds)
         return True
 
 

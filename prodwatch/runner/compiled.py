@@ -148,7 +148,7 @@ class Compiler:
             expect = (*expect, *(each for each in implied if not each.fields & mentions))
         repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
         assertions = (*expect, *warn, *until, *stop_when, *repeat_when)
-        static = not open_texts(step.params)
+        texts = open_texts(step.params)
         captures = tuple(
             Captured(name=name, path=parse_path(each.path), secret=each.secret) for name, each in step.capture.items()
         )
@@ -157,9 +157,7 @@ class Compiler:
         if attest is not None:
             speaking.append(attest)
         holes = tuple(dict.fromkeys(hole for each in speaking for hole in each.holes))
-        references: frozenset[Reference] = frozenset()
-        if not static or holes or step.for_each:
-            references = references_in([step.params, holes, step.for_each], variables)
+        references = references_in((*texts, *holes, step.for_each or ""), variables)
         mutates = self._mutates(step, check, spec)
         plan = self._plan(step, check, spec, mutates=mutates)
         return CompiledStep(
@@ -167,7 +165,7 @@ class Compiler:
             name=step.name,
             type=step.type,
             spec=spec,
-            static=static,
+            static=not texts,
             holes=holes,
             references=references,
             judged=expect,
@@ -223,5 +221,5 @@ def _volatile(variables: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
         name
         for name, value in variables.items()
-        if any(reference.scope in changing for reference in references_in(value, variables))
+        if any(reference.scope in changing for reference in references_in(open_texts(value), variables))
     )

@@ -17,6 +17,7 @@ from prodwatch.runner.journal import (
     ValuesEntry,
     journalable,
 )
+from prodwatch.runner.limits import Turn
 from prodwatch.runner.outgoing import Outgoing
 from prodwatch.runner.scopes import NOTHING, Scope
 from prodwatch.runner.tools import Tools
@@ -43,12 +44,14 @@ class Execution:
         "started_s",
         "step_results",
         "tools",
+        "turn",
     )
 
     def __init__(
         self,
         tools: Tools,
         compiled: CompiledCheck,
+        turn: Turn,
         on_begin: Callable[[datetime], None],
         scope: Scope | None = None,
         *,
@@ -72,6 +75,7 @@ class Execution:
             clock=tools.clock,
         )
         self.out = Outgoing(tools.redactor)
+        self.turn = turn
         self.deadline_s: float | None = None
         """When the flow, or the cleanup step that is running, must be over, on the monotonic clock.
 
@@ -96,6 +100,10 @@ class Execution:
         if self.compiled.is_flow and self.compiled.timeout_s is not None:
             self.deadline_s = self.started_s + self.compiled.timeout_s
         self._on_begin(self.started_at)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass without holding up other checks."""
+        await self.turn.away(self.tools.clock.sleep(seconds))
 
     def left_s(self) -> float:
         """Return how much of its time is left; infinite when nothing bounds it."""

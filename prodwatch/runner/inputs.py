@@ -80,6 +80,10 @@ class Inputs:
         if waiting:
             await asyncio.wait(waiting)
 
+    def ready(self, references: Iterable[Reference]) -> bool:
+        """Return whether nothing these references need has to be fetched first."""
+        return all(reference.scope not in REMOTE or _key(reference) in self._had for reference in references)
+
     def start(self, references: Iterable[Reference]) -> None:
         """Begin fetching without waiting."""
         for reference in references:

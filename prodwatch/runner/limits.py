@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from prodwatch.model.environment import Limits
+
+T = TypeVar("T")
 
 
 class Slots:
@@ -19,10 +21,16 @@ class Slots:
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._patient: deque[asyncio.Future[None]] = deque()
 
-    async def acquire(self, *, urgent: bool = False) -> None:
-        """Wait for a slot."""
+    def try_acquire(self) -> bool:
+        """Take a slot if one is free."""
         if self._free > 0:
             self._free -= 1
+            return True
+        return False
+
+    async def acquire(self, *, urgent: bool = False) -> None:
+        """Wait for a slot."""
+        if self.try_acquire():
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._urgent if urgent else self._patient).append(turn)
@@ -45,46 +53,75 @@ class Slots:
 
 
 class Gate:
-    """All bounds of one run.
-
-    A request takes its host's or service's slot first and the run's second, so that a hundred requests queueing for
-    one hung host hold none of the slots others need; the one order also rules out a deadlock.
-    """
+    """All bounds of one run."""
 
     def __init__(self, limits: Limits, jobs: int | None = None) -> None:
-        self._all = Slots(max(1, limits.concurrency if jobs is None else jobs))
+        self.all = Slots(max(1, limits.concurrency if jobs is None else jobs))
         self._per_host = max(1, limits.per_host)
         self._per_service = max(1, limits.per_service)
         self._narrow: dict[str, Slots] = {}
 
-    async def enter(self, key: str | None, *, urgent: bool) -> None:
-        """Wait until one more request for `key` may be sent; `urgent` when its check has already begun."""
-        narrow = self._slots(key)
-        if narrow is None:
-            await self._all.acquire(urgent=urgent)
-            return
-        await narrow.acquire(urgent=urgent)
-        try:
-            await self._all.acquire(urgent=urgent)
-        except asyncio.CancelledError:
-            narrow.release()
-            raise
-
-    def leave(self, key: str | None) -> None:
-        """Give back what `enter` took."""
-        self._all.release()
-        narrow = self._slots(key)
-        if narrow is not None:
-            narrow.release()
-
-    def _slots(self, key: str | None) -> Slots | None:
-        if key is None:
-            return None
+    def narrow(self, key: str) -> Slots:
+        """Return the slots of one host or service."""
         slots = self._narrow.get(key)
         if slots is None:
             count = self._per_service if key.startswith("aws ") else self._per_host
             slots = self._narrow[key] = Slots(count)
         return slots
+
+
+class Turn:
+    """One check's place among those at work.
+
+    A check at work holds one of the run's slots; while it waits for anything but an answer it gives the slot back, so
+    that a hundred checks queueing for one hung host, or polling once a second, hold up nobody. A host's slot is always
+    taken before the run's, which rules out a deadlock.
+    """
+
+    __slots__ = ("_gate", "_holds")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._holds = False
+
+    async def take(self, *, urgent: bool = False) -> None:
+        """Wait for a slot of the run; `urgent` when the check has already begun."""
+        if not self._holds:
+            await self._gate.all.acquire(urgent=urgent)
+            self._holds = True
+
+    def give(self) -> None:
+        """Give the slot back, if it is held."""
+        if self._holds:
+            self._holds = False
+            self._gate.all.release()
+
+    async def enter(self, key: str | None, *, urgent: bool) -> None:
+        """Wait until one more request for `key` may be sent."""
+        if key is not None:
+            narrow = self._gate.narrow(key)
+            if not narrow.try_acquire():
+                self.give()
+                await narrow.acquire(urgent=urgent)
+        if self._holds:
+            return
+        try:
+            await self.take(urgent=urgent)
+        except asyncio.CancelledError:
+            self.leave(key)
+            raise
+
+    def leave(self, key: str | None) -> None:
+        """Note that the request is over."""
+        if key is not None:
+            self._gate.narrow(key).release()
+
+    async def away(self, waiting: Awaitable[T]) -> T:
+        """Wait for something that is not an answer, without holding up anybody."""
+        self.give()
+        result = await waiting
+        await self.take(urgent=True)
+        return result
 
 
 def gate_key(service: str | None, params: Mapping[str, Any], account: str | None, region: str | None) -> str | None:

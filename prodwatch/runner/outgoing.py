@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -20,6 +22,8 @@ MAX_ITEMS = 200
 MAX_TEXT = 10_000
 MAX_DEPTH = 40
 
+_AS_ASCII = json.JSONEncoder(check_circular=False).encode
+_SUSPICIOUS = re.compile(r"\\[ubrf]|\x7f")
 _HARMLESS = frozenset({type(None), bool, int})
 
 
@@ -117,10 +121,23 @@ class Outgoing:
             return self.text(bytes(value).decode("utf-8", "replace"))
         return self.text(str(value))
 
+    def _passes(self, value: Any) -> bool:
+        """Tell quickly whether a value may leave as it is; False only means that somebody has to look closer."""
+        try:
+            text = _AS_ASCII(value)
+        except (TypeError, ValueError, RecursionError):
+            return False
+        # JSON escapes whatever is no printable ASCII, all but DEL; line breaks and tabs are harmless.
+        if len(text) > MAX_TEXT or _SUSPICIOUS.search(text):
+            return False
+        return self.masked(text) == text
+
     def exchange(self, exchange: Exchange | None) -> Exchange | None:
         """Return the exchange fit to leave."""
-        if exchange is None:
-            return None
+        if exchange is None or self._passes(
+            (exchange.request, exchange.response, exchange.phases_ms, exchange.curl, exchange.aws_cli)
+        ):
+            return exchange
         return Exchange(
             request=self.value(exchange.request),
             response=self.value(exchange.response),

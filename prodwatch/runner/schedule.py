@@ -19,6 +19,7 @@ from prodwatch.runner.compiled import COMPOSITES, FIXED, Compiler
 from prodwatch.runner.composite import compose, counts
 from prodwatch.runner.conclusion import Conclusion
 from prodwatch.runner.execution import Execution
+from prodwatch.runner.limits import Turn
 from prodwatch.runner.options import RunOptions
 from prodwatch.runner.prerequisites import blocked, circle, lacking, switched_off
 from prodwatch.runner.selfcheck import SelfCheck
@@ -27,7 +28,7 @@ from prodwatch.runner.step import GREEN
 from prodwatch.runner.stop import Stop, Why
 from prodwatch.runner.tools import Tools
 from prodwatch.runner.verdict import ADVISORY, SUPPORTING
-from prodwatch.settings.template import TemplateSyntaxError, UnresolvedError, resolve
+from prodwatch.settings.template import TemplateSyntaxError, UnresolvedError
 
 MUTED = "muted"
 _RED = frozenset({Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, Status.DEGRADED})
@@ -176,23 +177,29 @@ class Schedule:
         off = await self._off(definition)
         if off is not None:
             return without_running(definition, off, flags=(MUTED,) if off.reason is Reason.MUTED else ())
+        if definition.type in FIXED:
+            return self._fixed(definition)
+        if definition.type in COMPOSITES:
+            return await self._composite(definition)
+        turn = Turn(self._tools.gate)
+        await turn.take()
+        try:
+            return await self._admitted(definition, turn)
+        finally:
+            turn.give()
+
+    async def _admitted(self, definition: CheckDefinition, turn: Turn) -> CheckResult:
         try:
             compiled = self._compiler.compile(definition)
         except (AssertionSyntaxError, TemplateSyntaxError) as error:
             message = f"{definition.source}: it cannot be read: {error}"
             return without_running(definition, Conclusion(Status.ERROR, Reason.INVALID, message))
-        execution = Execution(self._tools, compiled, lambda at: self._begin(definition.id, at))
+        if not self._tools.inputs.ready(compiled.references):
+            await turn.away(self._tools.inputs.ensure(compiled.references))
+        execution = Execution(self._tools, compiled, turn, lambda at: self._begin(definition.id, at))
         missing = await lacking(compiled, execution.scope)
         if missing is not None:
             return without_running(definition, _cleaned(execution, missing))
-        return await self._execute(execution)
-
-    async def _execute(self, execution: Execution) -> CheckResult:
-        definition = execution.compiled.definition
-        if definition.type in FIXED:
-            return self._fixed(execution)
-        if definition.type in COMPOSITES:
-            return await self._composite(execution)
         if definition.serial is not None:
             return await self._in_turn(execution, definition.serial)
         return await run_check(execution, self._stop)
@@ -220,7 +227,9 @@ class Schedule:
         definition = execution.compiled.definition
         try:
             group = str(await execution.scope.fill(serial, execution.compiled.references))
+            execution.turn.give()
             async with self._serial.hold(group):
+                await execution.turn.take()
                 return await run_check(execution, self._stop)
         except UnresolvedError as error:
             found = Conclusion(Status.ERROR, Reason.UNRESOLVED, error.message)
@@ -228,21 +237,25 @@ class Schedule:
             found = Conclusion(Status.ERROR, Reason.UNAVAILABLE, str(error))
         return without_running(definition, _cleaned(execution, found))
 
-    def _fixed(self, execution: Execution) -> CheckResult:
+    def _fixed(self, definition: CheckDefinition) -> CheckResult:
         """`pass`, `fail` and `skip` say what their author wrote."""
-        definition = execution.compiled.definition
-        execution.begin()
+        at = self._tools.clock.now()
+        self._begin(definition.id, at)
         written = definition.steps[0].params.get("reason") if definition.steps else None
-        message = None if written is None else resolve(str(written), execution.scope.lookup)
+        message = None if written is None else self._tools.redactor.text(str(written))
         found = {
             "pass": Conclusion(Status.PASS, None, message),
             "fail": Conclusion(Status.FAIL, Reason.EXPLICIT, message or "a check of type fail always fails"),
             "skip": Conclusion(Status.SKIPPED, Reason.EXPLICIT, message or "a check of type skip is never run"),
         }[definition.type]
-        return without_running(definition, _cleaned(execution, found), at=execution.started_at)
+        return without_running(definition, found, at=at)
 
-    async def _composite(self, execution: Execution) -> CheckResult:
-        definition = execution.compiled.definition
+    async def _composite(self, definition: CheckDefinition) -> CheckResult:
+        compiled = self._compiler.compile(definition)
+        execution = Execution(self._tools, compiled, Turn(self._tools.gate), lambda at: self._begin(definition.id, at))
+        missing = await lacking(compiled, execution.scope)
+        if missing is not None:
+            return without_running(definition, _cleaned(execution, missing))
         execution.begin()
         results = await self._results_of(definition.of)
         members = [each for each in results.values() if each is not None]

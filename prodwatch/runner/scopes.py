@@ -183,11 +183,11 @@ def _collect(value: Any, found: list[str]) -> None:
             _collect(each, found)
 
 
-def references_in(value: Any, variables: Mapping[str, Any]) -> frozenset[Reference]:
-    """Return every reference in `value`, those behind `vars` included; texts that are no template have none."""
+def references_in(texts: Iterable[str], variables: Mapping[str, Any]) -> frozenset[Reference]:
+    """Return every reference in `texts`, those behind `vars` included; texts that are no template have none."""
     found: set[Reference] = set()
     followed: set[str] = set()
-    pending = open_texts(value)
+    pending = list(texts)
     while pending:
         for reference in _direct(pending.pop()):
             found.add(reference)

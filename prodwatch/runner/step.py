@@ -109,7 +109,7 @@ async def _pause(execution: Execution, params: Mapping[str, Any]) -> Conclusion:
     execution.begin()
     wanted_s = parse_duration(str(params["for"])).s
     left_s = execution.left_s()
-    await execution.tools.clock.sleep(max(0.0, min(wanted_s, left_s)))
+    await execution.sleep(max(0.0, min(wanted_s, left_s)))
     if left_s < wanted_s:
         return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over before {params['for']} had passed")
     return PASSED
@@ -134,7 +134,14 @@ async def _ask(
         values=values,
         releases=releases,
     )
-    pursuer = Pursuer(step.plan, asker, clock=tools.clock, random=tools.random, deadline=lambda: execution.deadline_s)
+    pursuer = Pursuer(
+        step.plan,
+        asker,
+        clock=tools.clock,
+        sleep=execution.sleep,
+        random=tools.random,
+        deadline=lambda: execution.deadline_s,
+    )
     pursuit = await pursuer.run()
     return _concluded(execution, step, pursuit, asker)
 
