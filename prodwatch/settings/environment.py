@@ -137,6 +137,8 @@ class _Reader:
                 spot.report('one of "prefix" or "names" is needed')
             for key in ("expect", "warn"):
                 if key in right:
+                    if key == "expect" and not right[key]:
+                        spot.at(key).report('"expect" is empty; leave it out of a metric that is only watched')
                     right[key] = read_assertions(spot.at(key), right[key], _metric_fields())
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))

@@ -11,6 +11,7 @@ from prodwatch.errors import ConfigurationError, Problem
 from prodwatch.model.check import SourcePosition
 from prodwatch.settings.document import Document
 from prodwatch.settings.positions import Path
+from prodwatch.text.sanitize import sanitize_line
 
 
 class Problems:
@@ -20,8 +21,8 @@ class Problems:
         self._found: dict[Problem, None] = {}
 
     def add(self, position: SourcePosition | None, message: str) -> None:
-        """Note one problem."""
-        self._found.setdefault(Problem(position, message))
+        """Note one problem; what it quotes of a file can break no line and steer no terminal."""
+        self._found.setdefault(Problem(position, sanitize_line(message)))
 
     def adopt(self, other: Problems, files: Collection[str]) -> None:
         """Take over what another collection noted about `files`."""

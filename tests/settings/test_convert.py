@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodwatch.model.quantity import Duration
@@ -85,6 +85,7 @@ def test_params_of_a_type_nested_tables_too() -> None:
         fit_params(spec, {"k": "0"})
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(KINDS),
     st.recursive(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tomli
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodwatch.settings.document import Document, parse_document
@@ -145,6 +145,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[
             yield from paths(each, (*path, name))
 
 
+@settings(deadline=None)
 @given(documents())
 def test_every_key_and_value_stands_where_the_scanner_says(text: str) -> None:
     data = tomli.loads(text)
@@ -162,6 +163,7 @@ def test_every_key_and_value_stands_where_the_scanner_says(text: str) -> None:
             assert tomli.loads(f"{key[0]} = 1") == {path[-1]: 1}
 
 
+@settings(deadline=None)
 @given(texts, st.data())
 def test_a_character_of_a_text_is_found_in_its_raw_form(value: str, data: Any) -> None:
     raw = Writer(data.draw).text(value)

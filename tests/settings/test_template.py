@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodwatch.model.quantity import Duration
@@ -209,11 +209,13 @@ def test_values_as_text(value: Any, text: str) -> None:
     assert as_text(value) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_literal_means_itself(text: str) -> None:
     assert resolve(literal(text), lookup) == text
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("${}|.'\"\\()ab, \n"), max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
@@ -225,6 +227,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert parse_template(written).parts == template.parts
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(FILTERS)),
     st.one_of(
