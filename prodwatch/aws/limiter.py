@@ -139,3 +139,7 @@ class Limiter:
         if key not in self._buckets:
             self._buckets[key] = Bucket(of, self._clock)
         return self._buckets[key]
+
+    def forget(self) -> None:
+        """Begin again at the documented rates, as after a long pause."""
+        self._buckets.clear()

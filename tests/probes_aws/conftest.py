@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,18 +23,18 @@ from prodwatch.probes.registry import probe
 TRACE_ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 
 
+def environment(world: EmbeddedAws) -> Environment:
+    target = AwsTarget(region="eu-west-1", endpoint_url=world.url)
+    return Environment(name="test", title="Test", source=SourcePosition("test.toml"), aws=target)
+
+
 class Bench:
     """One door to the server, and a way to run a probe through it."""
 
-    def __init__(self, world: EmbeddedAws, root: str) -> None:
+    def __init__(self, world: EmbeddedAws, aws: Aws, root: str) -> None:
         self.world = world
-        self.environment = Environment(
-            name="test",
-            title="Test",
-            source=SourcePosition("test.toml"),
-            aws=AwsTarget(region="eu-west-1", endpoint_url=world.url),
-        )
-        self.aws = Aws(self.environment, {}, SystemClock(), jitter=lambda: 0.0)
+        self.aws = aws
+        self.environment = environment(world)
         self._root = root
         self.name = f"t{uuid.uuid4().hex[:10]}"
         """Unique to this test: names what it makes."""
@@ -70,14 +71,24 @@ def embedded() -> Iterator[EmbeddedAws]:
     loop.close()
 
 
-@pytest_asyncio.fixture
-async def bench(embedded: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def aws(embedded: EmbeddedAws) -> AsyncIterator[Aws]:
+    """One door for all tests: making clients anew for each would take most of their time."""
+    async with Aws(environment(embedded), {}, SystemClock(), jitter=lambda: 0.0) as door:
+        yield door
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(embedded: EmbeddedAws, aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     embedded.faults.clear()
     embedded.call_counts.clear()
-    made = Bench(embedded, str(tmp_path_factory.mktemp("project")))
-    yield made
+    # What one test taught the door about AWS's rates must not slow down the next.
+    aws.limiter.forget()
+    yield Bench(embedded, aws, str(tmp_path_factory.mktemp("project")))
     embedded.faults.clear()
-    await made.aws.__aexit__(None, None, None)
 
 
-Run = Callable[..., Observation]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("asyncio") is not None:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
