@@ -16,7 +16,7 @@ from prodwatch.model.environment import DemoTarget
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
 from prodwatch.model.status import Status
-from prodwatch.runner import RunOptions
+from prodwatch.runner import RoundPlan, RunOptions, Selection, select
 from prodwatch.settings import Project
 from prodwatch.sources.search import lines_with
 from prodwatch.sources.supervisor import Supervisor
@@ -54,7 +54,8 @@ class LiveSession:
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
         self._tasks: set[asyncio.Task[object]] = set()
-        self._due_s: dict[str, float] = {}
+        chosen = select(project.checks, Selection(), project.environment.name)
+        self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
         self._running: set[str] = set()
         self._stopping = False
 
@@ -86,11 +87,6 @@ class LiveSession:
         supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
         supervisor.start()
         self._stack.push_async_callback(supervisor.stop)
-        self._due_s = {
-            check.id: 0.0
-            for check in self._project.checks
-            if check.kind == "smoke" and (not check.environments or engine.environment.name in check.environments)
-        }
         self._spawn(self._rounds(engine))
 
     async def stop(self) -> None:
@@ -140,18 +136,11 @@ class LiveSession:
 
     async def _rounds(self, engine: Engine) -> None:
         """Start whatever is due, each check at its own pace; one slow round never holds another up."""
-        paces = {check.id: check.every_s for check in self._project.checks}
-        once = {check.id for check in self._project.checks if check.mutates and check.every_s is None}
         while True:
             now_s = self._clock.monotonic_s()
-            due = [each for each, due_s in self._due_s.items() if due_s <= now_s and each not in self._running]
-            for check_id in due:
-                if check_id in once:
-                    # A check that changes something runs once per session unless its pace is written.
-                    del self._due_s[check_id]
-                else:
-                    self._due_s[check_id] = now_s + (paces[check_id] or engine.environment.rounds.every_s)
+            due = [each for each in self._plan.due(now_s) if each not in self._running]
             if due:
+                self._plan.started(due, now_s)
                 self._spawn(self._round(engine, due))
             self._store.set_usage(engine.aws.usage())
             await self._clock.sleep(TICK_S)

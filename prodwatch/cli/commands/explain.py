@@ -1,0 +1,112 @@
+"""`prodwatch explain`: one check fully expanded, defaults and implied expectations included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prodwatch.cli import stdout
+from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.project import load
+from prodwatch.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prodwatch.model.check import CheckDefinition
+    from prodwatch.runner.compiled import CompiledCheck, CompiledStep
+    from prodwatch.settings import Project
+
+
+@click.command()
+@click.argument("check_id", metavar="ID")
+@common_options
+def command(common: Common, *, check_id: str) -> None:
+    """Show one check fully expanded: what it sends, what it expects, what it needs, how long it may take."""
+    from prodwatch.probes.registry import spec
+    from prodwatch.runner.compiled import Compiler
+
+    project = load(common)
+    definition = _find(project, check_id)
+    compiled = Compiler(project.environment, spec).compile(definition)
+    for line in _check(compiled):
+        stdout.text(line)
+
+
+def _find(project: Project, wanted: str) -> CheckDefinition:
+    """Return the check with this id, or the only one with this name."""
+    named = [each for each in project.checks if wanted in {each.id, each.name}]
+    exact = [each for each in named if each.id == wanted]
+    if len(exact or named) == 1:
+        return (exact or named)[0]
+    if named:
+        raise ConfigurationError(f'"{wanted}" names {len(named)} checks: {", ".join(each.id for each in named)}')
+    import difflib
+
+    near = difflib.get_close_matches(wanted, [each.id for each in project.checks], n=1, cutoff=0.5)
+    hint = f' (did you mean "{near[0]}"?)' if near else "; prodwatch list shows them"
+    raise ConfigurationError(f'no check has the id "{wanted}"{hint}')
+
+
+def _check(compiled: CompiledCheck) -> Iterable[str]:
+    check = compiled.definition
+    yield f"{check.id}  ·  {check.title}"
+    marks = [mark for mark in ("critical", "advisory", "mutates") if getattr(check, mark)]
+    yield "  ".join([check.kind, check.type, *marks, *(f"#{tag}" for tag in check.tags), f"({check.source})"])
+    for name in ("owner", "serial", "needs", "requires", "diagnose", "of", "environments", "muted_until", "matrix"):
+        if value := getattr(check, name):
+            yield f"{name:<10} {_text(value)}"
+    if check.every_s is not None:
+        yield f"{'every':<10} {check.every_s:g} s"
+    if compiled.timeout_s is not None:
+        yield f"{'timeout':<10} {compiled.timeout_s:g} s for the whole flow"
+    for each in compiled.expect:
+        yield f"expect     {each.assertion.source}"
+    for number, step in enumerate((*compiled.steps, *compiled.cleanup)):
+        cleanup = number >= len(compiled.steps)
+        yield ""
+        yield f"{'cleanup' if cleanup else 'step'} {step.name} ({step.type}){'  mutates' if step.mutates else ''}"
+        for line in _step(step):
+            yield f"    {line}"
+    filled = sorted({reference.source for reference in compiled.references})
+    if filled:
+        yield ""
+        yield f"filled in when it runs: {'  '.join(filled)}"
+
+
+def _step(step: CompiledStep) -> Iterable[str]:
+    import msgspec
+
+    for key, value in step.definition.params.items():
+        yield f"{key} = {msgspec.json.encode(value).decode()}"
+    written = set(step.definition.expect)
+    for each in step.judged:
+        yield f"expect  {each.assertion.source}" + ("" if each.assertion.source in written else "   (implied)")
+    for each in step.warn:
+        yield f"warn    {each.assertion.source}"
+    plan = step.plan
+    yield f"timeout {plan.timeout_s:g} s a request, {_times(plan.retries)} after a transport failure"
+    if plan.poll:
+        until = " and ".join(plan.poll.until) or "what is expected holds"
+        pace = f"every {plan.poll.every_s:g} s ({plan.poll.backoff}{', jittered' if plan.poll.jitter else ''})"
+        yield f"poll    until {until}, for at most {plan.poll.within_s:g} s, {pace}"
+        for end in plan.poll.stop_when:
+            yield f"        given up at once when {end}"
+    if plan.hold_s:
+        yield f"hold    must stay true for {plan.hold_s:g} s, looked at every {plan.hold_every_s:g} s"
+    for name, capture in step.definition.capture.items():
+        yield f"capture {name} = {capture.path}" + ("  (secret)" if capture.secret else "")
+
+
+def _times(number: int) -> str:
+    return {0: "never repeated", 1: "once more"}.get(number, f"{number} times more")
+
+
+def _text(value: Any) -> str:
+    import msgspec
+
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple | list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return msgspec.json.encode(value).decode()
