@@ -17,13 +17,17 @@ class Duration:
 
     @classmethod
     def from_s(cls, seconds: float | Decimal) -> Duration:
-        """Build from seconds; a float is rounded to the nanosecond."""
+        """Build from seconds: exact from an int or Decimal; a float is a measurement, kept to a sensible digit."""
+        if isinstance(seconds, float):
+            # What a clock says beyond a microsecond is noise that nobody wants to read in a report.
+            step_ns = 1_000 if abs(seconds) < 0.01 else 10_000
+            return cls(round(seconds * NS_PER_S / step_ns) * step_ns)
         return cls(round(seconds * NS_PER_S))
 
     @classmethod
     def from_ms(cls, milliseconds: float | Decimal) -> Duration:
-        """Build from milliseconds."""
-        return cls(round(milliseconds * 1_000_000))
+        """Build from milliseconds, as `from_s` does from seconds."""
+        return cls.from_s(milliseconds / 1000 if isinstance(milliseconds, float) else Decimal(milliseconds) / 1000)
 
     @property
     def s(self) -> float:

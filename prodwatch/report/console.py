@@ -30,6 +30,8 @@ VERDICTS = {
     "empty": Status.INCONCLUSIVE,
     "aborted": Status.ERROR,
 }
+QUIET_FLAGS = frozenset({"unattested", "mutating"})
+"""True of most checks, so that saying it each time would hide what matters; the JSON has them."""
 MAX_GREEN = 40
 """More green checks than this are counted, not listed."""
 
@@ -47,9 +49,13 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
         force_terminal=True if color else None,
     )
     ordered = failures_first(result.checks)
-    loud = [check for check in ordered if check.status not in {Status.PASS, Status.SKIPPED} or check.flags]
-    quiet = [check for check in ordered if check.status is Status.PASS and not check.flags]
-    skipped = [check for check in ordered if check.status is Status.SKIPPED and not check.flags]
+    loud = [
+        each
+        for each in ordered
+        if each.status is not Status.SKIPPED and (each.status is not Status.PASS or _flagged(each))
+    ]
+    quiet = [check for check in ordered if check.status is Status.PASS and not _flagged(check)]
+    skipped = [check for check in ordered if check.status is Status.SKIPPED]
     for check in loud:
         _loud(console, check)
     if len(quiet) <= MAX_GREEN:
@@ -64,6 +70,10 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
     _verdict(console, result)
 
 
+def _flagged(check: CheckResult) -> bool:
+    return not QUIET_FLAGS.issuperset(check.flags)
+
+
 def _line(check: CheckResult) -> Text:
     glyph, word = GLYPHS[check.status]
     style = STYLES[check.status]
@@ -71,7 +81,8 @@ def _line(check: CheckResult) -> Text:
     if check.status is not Status.SKIPPED:
         line.append(f"  {format_ms(check.duration_ms)}", style="dim")
     for flag in check.flags:
-        line.append(f"  [{flag}]", style="dim")
+        if flag not in QUIET_FLAGS:
+            line.append(f"  [{flag}]", style="dim")
     return line
 
 
