@@ -13,9 +13,13 @@ from typing import Any
 
 from prodwatch.aws.codes import is_throttle
 from prodwatch.aws.cost import Meter, units_asked, units_told
-from prodwatch.aws.limiter import Limiter
+from prodwatch.aws.limiter import Bucket, Limiter
+from prodwatch.clock import Clock
 
 _UNITS = "prodwatch_units"
+_SENT_S = "prodwatch_sent_s"
+WIRE_S = "ProdwatchWireSeconds"
+"""Key in `ResponseMetadata`: seconds from sending to answer, without queueing, client making and retries."""
 
 
 @dataclass(slots=True)
@@ -41,28 +45,36 @@ def traced(trace_id: str | None) -> Iterator[None]:
 
 
 class Hooks:
+    """Puts the handlers onto clients."""
+
+    def __init__(self, meter: Meter, limiter: Limiter, clock: Clock) -> None:
+        self.meter = meter
+        self.limiter = limiter
+        self.clock = clock
+
+    def register(self, client: Any, *, service: str, account: str) -> None:
+        """Listen to every call of `client`."""
+        handlers = _Handlers(self, service, account, client.meta.region_name)
+        client.meta.events.register("before-parameter-build", handlers.before_build)
+        client.meta.events.register("before-call", handlers.before_call)
+        client.meta.events.register("after-call", handlers.after_call)
+
+
+class _Handlers:
     """The handlers of one client."""
 
-    def __init__(self, *, service: str, account: str, region: str, meter: Meter, limiter: Limiter) -> None:
+    def __init__(self, hooks: Hooks, service: str, account: str, region: str) -> None:
+        self._hooks = hooks
         self._service = service
         self._account = account
         self._region = region
-        self._meter = meter
-        self._limiter = limiter
 
-    def register(self, client: Any) -> None:
-        """Listen to every call of `client`."""
-        events = client.meta.events
-        events.register("before-parameter-build", self._before_build)
-        events.register("before-call", self._before_call)
-        events.register("after-call", self._after_call)
-
-    def _before_build(self, *, params: Any, model: Any, context: Any = None, **_: Any) -> None:
+    def before_build(self, *, params: Any, model: Any, context: Any = None, **_: Any) -> None:
         if context is not None:
             context[_UNITS] = units_asked(f"{self._service}:{model.name}", params)
 
-    async def _before_call(self, *, model: Any, params: Any, context: Any, **_: Any) -> None:
-        self._meter.admit(self._service, model.name, context.get(_UNITS, 1.0))
+    async def before_call(self, *, model: Any, params: Any, context: Any, **_: Any) -> None:
+        self._hooks.meter.admit(self._service, model.name, context.get(_UNITS, 1.0))
         trace_id = _TRACE.get()
         if trace_id:
             params["headers"]["X-Amzn-Trace-Id"] = f"Root={trace_id};Sampled=1"
@@ -72,12 +84,14 @@ class Hooks:
         await self._bucket(model.name).acquire()
         if attempt:
             attempt.queued = False
+        context[_SENT_S] = self._hooks.clock.monotonic_s()
 
-    def _after_call(self, *, http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    def after_call(self, *, http_response: Any, parsed: Any, model: Any, context: Any, **_: Any) -> None:
         status = http_response.status_code
         error = parsed.get("Error") or {}
+        parsed.setdefault("ResponseMetadata", {})[WIRE_S] = self._hooks.clock.monotonic_s() - context[_SENT_S]
         if status >= 300 and is_throttle(str(error.get("Code")), status):
-            self._meter.throttled()
+            self._hooks.meter.throttled()
             self._bucket(model.name).throttled()
             attempt = ATTEMPT.get()
             if attempt:
@@ -87,7 +101,7 @@ class Hooks:
         if status < 300:
             told = units_told(f"{self._service}:{model.name}", parsed)
             if told:
-                self._meter.add(f"{self._service}:{model.name}", told)
+                self._hooks.meter.add(f"{self._service}:{model.name}", told)
 
-    def _bucket(self, operation: str) -> Any:
-        return self._limiter.bucket(self._account, self._region, self._service, operation)
+    def _bucket(self, operation: str) -> Bucket:
+        return self._hooks.limiter.bucket(self._account, self._region, self._service, operation)

@@ -1,7 +1,6 @@
 """The one door to AWS of a run: every call counted, kept under AWS's rates and the user's limits, and cancellable.
 
-One session per credential set, clients made when first asked for, their models read in a thread, and nothing sent
-to an account before it is known to be the one the environment names.
+Nothing is sent to an account before it is known to be the one the environment names.
 """
 
 from __future__ import annotations
@@ -9,25 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from prodwatch.aws import paging
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.connections import Connections, read_models
 from prodwatch.aws.cost import Meter
-from prodwatch.aws.credentials import (
-    Door,
-    FixedCredentials,
-    assumed,
-    door,
-    endpoint_for,
-    new_session,
-    resolve,
-    shared_loader,
-    without_httpx,
-)
-from prodwatch.aws.errors import Call, explain, no_credentials, timed_out
+from prodwatch.aws.credentials import shared_loader
+from prodwatch.aws.errors import Call, explain, timed_out
 from prodwatch.aws.hooks import ATTEMPT, Attempt, Hooks
 from prodwatch.aws.identity import Identity, identify
 from prodwatch.aws.limiter import Limiter
@@ -39,10 +28,6 @@ from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 
 DEFAULT_TIMEOUT_S = 30.0
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 60.0
-INVOKE_READ_TIMEOUT_S = 910.0
-"""Above the longest a Lambda function may run: an invocation is given up by us, never by the transport."""
 MAX_ATTEMPTS = 4
 BACKOFF_S = 0.25
 MAX_BACKOFF_S = 8.0
@@ -66,17 +51,12 @@ class Aws(AwsApi):
         *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._environment = environment
-        self._environ = environ
         self._clock = clock
         self._jitter = jitter
         self.meter = Meter(limits or environment.limits)
         self.limiter = Limiter(clock)
-        self._doors: dict[str | None, Door] = {}
-        self._sessions: dict[str | None, Once[Any]] = {}
+        self._connections = Connections(environment, environ, clock, Hooks(self.meter, self.limiter, clock))
         self._identities: dict[str | None, Once[Identity]] = {}
-        self._clients: dict[tuple[str | None, str | None, str], Once[Any]] = {}
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,15 +64,15 @@ class Aws(AwsApi):
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pending in (*self._sessions.values(), *self._identities.values(), *self._clients.values()):
+        for pending in self._identities.values():
             pending.cancel()
-        await self._stack.aclose()
+        await self._connections.close()
 
     @property
     def notices(self) -> tuple[str, ...]:
         """Return what the user should know about how AWS is reached, one sentence each."""
-        self._door(None)
-        return tuple(dict.fromkeys(notice for each in self._doors.values() for notice in each.notices))
+        self._connections.door(None)
+        return self._connections.notices
 
     async def call(
         self,
@@ -106,22 +86,20 @@ class Aws(AwsApi):
         retries: bool = True,
     ) -> dict[str, Any]:
         """Call `operation` and return the response; see `AwsApi.call`."""
-        where = self._door(account)
-        call = Call(
-            service=service,
-            operation=operation,
-            params=params or {},
-            region=region or where.region,
-            profile=where.profile,
-            endpoint_url=where.endpoint_url,
-        )
+        call = self._call(service, operation, params or {}, account, region)
         budget_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+        attempts = MAX_ATTEMPTS if retries else 1
         attempt = Attempt()
         token = ATTEMPT.set(attempt)
         try:
             async with asyncio.timeout(budget_s):
-                client = await self.client(service, account=account, region=region)
-                return await self._send(client, call, attempts=MAX_ATTEMPTS if retries else 1)
+                try:
+                    return await self._send(call, account, region, attempts=attempts)
+                except AwsError as error:
+                    # Refused before anything was done, so sending it again with new keys is still sending it once.
+                    if error.reason is not Reason.EXPIRED_CREDENTIALS or not await self._renewed(account):
+                        raise
+                return await self._send(call, account, region, attempts=attempts)
         except TimeoutError:
             raise timed_out(call, budget_s, queued=attempt.queued, throttled=attempt.throttled) from None
         finally:
@@ -152,7 +130,7 @@ class Aws(AwsApi):
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
         """Return the shared client of a service, its account verified."""
         await self._verified(account)
-        return await self._client(service, account, region)
+        return await self._connections.client(service, account, region)
 
     async def account_id(self, account: str | None = None) -> str:
         """Return the account behind the credentials."""
@@ -167,34 +145,19 @@ class Aws(AwsApi):
     async def credentials(self, account: str | None = None) -> Any:
         """Return botocore's frozen credentials, to sign other requests; the account is verified first."""
         await self._verified(account)
-        try:
-            held = await (await self._session(account)).get_credentials()
-            return await held.get_frozen_credentials()
-        except Exception as exc:
-            where = self._door(account)
-            call = Call(service="sts", operation="GetCallerIdentity", params={}, profile=where.profile)
-            raise explain(exc, call) from exc
+        return await self._connections.credentials(account)
 
     def region_name(self, account: str | None = None) -> str | None:
         """Return the region calls go to, None when neither file, environment nor profile says."""
-        where = self._door(account)
-        if where.region:
-            return where.region
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            found: str | None = new_session(where, self._environ).get_config_variable("region")
-        except BotoCoreError:
-            return None
-        return found
+        return self._connections.region_name(account)
 
     def profile_name(self, account: str | None = None) -> str | None:
         """Return the profile in use, None when credentials come from elsewhere."""
-        return self._door(account).profile
+        return self._connections.door(account).profile
 
     def endpoint_url(self, account: str | None = None) -> str | None:
         """Return the endpoint that the environment file sets, None when calls go to AWS itself."""
-        return self._door(account).endpoint_url
+        return self._connections.door(account).endpoint_url
 
     def charge(self, operation: str, units: float) -> None:
         """Add billable units no single response tells."""
@@ -206,11 +169,13 @@ class Aws(AwsApi):
 
     async def warm(self, *services: str) -> None:
         """Read the models of `services` in a thread, so that their first call does not block a screen."""
-        await asyncio.to_thread(_read_models, services)
+        await asyncio.to_thread(read_models, services)
 
-    async def _send(self, client: Any, call: Call, *, attempts: int) -> dict[str, Any]:
+    async def _send(self, call: Call, account: str | None, region: str | None, *, attempts: int) -> dict[str, Any]:
         from botocore import xform_name
 
+        await self._verified_for(call, account)
+        client = await self._connections.client(call.service, account, region)
         method = getattr(client, xform_name(call.operation), None)
         if method is None or client.meta.method_to_api_mapping.get(xform_name(call.operation)) != call.operation:
             raise paging.unknown_operation(client, call.service, call.operation)
@@ -226,150 +191,47 @@ class Aws(AwsApi):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _verified(self, account: str | None) -> None:
-        if self._door(account).account is not None:
+        if self._connections.door(account).account is not None:
             await self.identity(account)
 
+    async def _verified_for(self, call: Call, account: str | None) -> None:
+        # The question itself cannot wait for its own answer.
+        if call.operation != "GetCallerIdentity":
+            await self._verified(account)
+
+    async def _renewed(self, account: str | None) -> bool:
+        """Take up credentials somebody renewed; whose they are is then to be verified anew."""
+        if not await self._connections.renewed(account):
+            return False
+        self._identities.pop(account, None)
+        return True
+
     async def _identify(self, account: str | None) -> Identity:
-        where = self._door(account)
-        call = Call(
-            service="sts",
-            operation="GetCallerIdentity",
-            params={},
-            region=where.region,
-            profile=where.profile,
-            endpoint_url=where.endpoint_url,
-        )
-        client = await self._client("sts", account, None)
-        answer = await self._send(client, call, attempts=MAX_ATTEMPTS)
+        call = self._call("sts", "GetCallerIdentity", {}, account, None)
+        answer = await self._send(call, account, None, attempts=MAX_ATTEMPTS)
         found = identify(answer, self._clock.now())
-        if where.account is not None and found.account != where.account:
+        named = self._connections.door(account).account
+        if named is not None and found.account != named:
             raise CannotVerifyError(
                 f"the credentials belong to AWS account {found.account}, "
-                f"but {'[aws]' if account is None else f'[aws.accounts.{account}]'} names {where.account}; "
+                f"but {'[aws]' if account is None else f'[aws.accounts.{account}]'} names {named}; "
                 "nothing else was sent: use other credentials or correct the account",
                 Reason.WRONG_ACCOUNT,
             )
         return found
 
-    async def _client(self, service: str, account: str | None, region: str | None) -> Any:
-        key = (account, region, service)
-        if key not in self._clients:
-            self._clients[key] = Once(lambda: self._make_client(service, account, region))
-        return await self._clients[key].get()
-
-    async def _make_client(self, service: str, account: str | None, region: str | None) -> Any:
-        where = self._door(account)
-        call = Call(service=service, operation="", params={}, region=region or where.region, profile=where.profile)
-        session = await self._session(account)
-        try:
-            service_id = await asyncio.to_thread(_read_models, (service,))
-            endpoint = endpoint_for(where, service_id, self._environ)
-            arguments = _client_arguments(service, where, session, region, endpoint)
-            client = await self._stack.enter_async_context(session.create_client(service, **arguments))
-        except Exception as exc:
-            raise explain(exc, call) from exc
-        Hooks(
+    def _call(
+        self, service: str, operation: str, params: Mapping[str, Any], account: str | None, region: str | None
+    ) -> Call:
+        where = self._connections.door(account)
+        return Call(
             service=service,
-            account=account or "",
-            region=client.meta.region_name,
-            meter=self.meter,
-            limiter=self.limiter,
-        ).register(client)
-        return client
-
-    async def _session(self, account: str | None) -> Any:
-        if account not in self._sessions:
-            self._sessions[account] = Once(lambda: self._open_session(account))
-        return await self._sessions[account].get()
-
-    async def _open_session(self, account: str | None) -> Any:
-        where = self._door(account)
-        call = Call(service="sts", operation="GetCallerIdentity", params={}, region=where.region, profile=where.profile)
-        try:
-            session = await asyncio.to_thread(new_session, where, self._environ)
-            # Resolved once, before anybody else can ask: tasks that start together must not race for a refresh.
-            found = await resolve(session, where)
-            if found is not None and where.role_arn is not None:
-                session = await self._assume(session, where, where.role_arn)
-        except Exception as exc:
-            raise explain(exc, call) from exc
-        if found is None:
-            raise AwsError(
-                no_credentials(where.profile),
-                code="NoCredentials",
-                reason=Reason.NO_CREDENTIALS,
-                service=call.service,
-                operation=call.operation,
-            )
-        return session
-
-    async def _assume(self, lender: Any, where: Door, role_arn: str) -> Any:
-        service_id = await asyncio.to_thread(_read_models, ("sts",))
-        arguments = _client_arguments("sts", where, lender, None, endpoint_for(where, service_id, self._environ))
-        session = await asyncio.to_thread(new_session, where, self._environ, keyless=True)
-        session.register_component("credential_provider", FixedCredentials(assumed(lender, role_arn, arguments)))
-        return session
-
-    def _door(self, account: str | None) -> Door:
-        if account not in self._doors:
-            if account is not None and account not in self._environment.accounts:
-                known = ", ".join(sorted(self._environment.accounts)) or "none"
-                raise AwsError(
-                    f'account "{account}" is not in [aws.accounts]; there: {known}',
-                    code="UnknownAccount",
-                    reason=Reason.UNRESOLVED,
-                    service="",
-                    operation="",
-                )
-            self._doors[account] = door(self._environment, self._environ, account)
-        return self._doors[account]
-
-
-def _client_arguments(
-    service: str, where: Door, session: Any, region: str | None, endpoint: str | None
-) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "region_name": region or where.region or session.get_config_variable("region"),
-        "config": _config(service, custom_endpoint=endpoint is not None),
-    }
-    if endpoint is not None:
-        arguments["endpoint_url"] = endpoint
-    return arguments
-
-
-def _config(service: str, *, custom_endpoint: bool) -> Any:
-    with without_httpx():
-        from aiobotocore.config import AioConfig
-
-    return AioConfig(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=INVOKE_READ_TIMEOUT_S if service == "lambda" else READ_TIMEOUT_S,
-        max_pool_connections=50,
-        # Botocore's own retries are off: they would hide throttles, and could invoke a function twice.
-        retries={"mode": "standard", "total_max_attempts": 1},
-        inject_host_prefix=not custom_endpoint,
-        s3={"addressing_style": "path"} if custom_endpoint else None,
-        user_agent_extra="prodwatch",
-    )
-
-
-def _read_models(services: tuple[str, ...]) -> str:
-    """Read what making a client of `services` needs, and return the last one's AWS service id. Runs in a thread.
-
-    UnknownServiceError when AWS has no such service.
-    """
-    from botocore.exceptions import UnknownServiceError
-
-    loader = shared_loader()
-    for shared in ("_retry", "endpoints", "partitions", "sdk-default-configuration"):
-        loader.load_data_with_path(shared)
-    service_id = ""
-    for service in services:
-        service_id = loader.load_service_model(service, "service-2")["metadata"]["serviceId"]
-        loader.load_service_model(service, "endpoint-rule-set-1")
-        with suppress(UnknownServiceError):
-            loader.load_service_model(service, "paginators-1")
-    return service_id
+            operation=operation,
+            params=params,
+            region=region or where.region,
+            profile=where.profile,
+            endpoint_url=where.endpoint_url,
+        )
 
 
 async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:

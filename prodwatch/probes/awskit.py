@@ -15,6 +15,7 @@ import msgspec
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.codes import is_our_mistake
 from prodwatch.aws.command import aws_command
+from prodwatch.aws.hooks import WIRE_S
 from prodwatch.aws.scoped import Scoped
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration
@@ -56,6 +57,7 @@ class Talk:
         self.traced = False
         """Whether the trace id travelled with a call."""
         self._started_s = context.clock.monotonic_s()
+        self._wire_s = 0.0
         self._shown: tuple[str, str, Mapping[str, Any]] | None = None
         self._response: Any = None
 
@@ -89,8 +91,8 @@ class Talk:
         return self.context.clock.monotonic_s() - self._started_s
 
     def latency(self) -> Duration:
-        """Return the time since the probe began."""
-        return Duration.from_s(self.elapsed_s())
+        """Return the time AWS took: making clients and queueing under its call rates are ours, not the target's."""
+        return Duration.from_s(self._wire_s or self.elapsed_s())
 
     def notice(self, message: str) -> None:
         """Say something about the answer that is no failure."""
@@ -130,9 +132,10 @@ class Talk:
         return True
 
     def _met(self, response: Mapping[str, Any], *, first: bool) -> None:
-        request_id = response.get("ResponseMetadata", {}).get("RequestId")
-        if request_id:
-            self.request_ids.append(request_id)
+        metadata = response.get("ResponseMetadata", {})
+        self._wire_s += metadata.get(WIRE_S, 0.0)
+        if metadata.get("RequestId"):
+            self.request_ids.append(metadata["RequestId"])
         if first:
             self._response = response
 
@@ -195,6 +198,12 @@ def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
     elif reason is Reason.TIMEOUT:
         reason = Reason.SERVICE
     return Failure(status=status, reason=reason, message=error.message, transient=error.transient, answered_by=answered)
+
+
+def wire_time(response: Mapping[str, Any]) -> Duration | None:
+    """Return how long AWS took for one answer, None when nobody measured it."""
+    taken_s = response.get("ResponseMetadata", {}).get(WIRE_S)
+    return None if taken_s is None else Duration.from_s(taken_s)
 
 
 def seconds(value: Any, default: str | float) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.hooks import traced
+from prodwatch.aws.hooks import WIRE_S, traced
 from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
@@ -289,17 +289,46 @@ async def test_nobody_listening_is_a_network_matter(connect: Connect) -> None:
 
 
 async def test_models_are_read_off_the_event_loop(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prodwatch.aws import session
+    from prodwatch.aws import connections
 
     threads: list[str] = []
-    read = session._read_models
+    read = connections.read_models
 
     def noted(services: tuple[str, ...]) -> str:
         threads.append(threading.current_thread().name)
         return read(services)
 
-    monkeypatch.setattr(session, "_read_models", noted)
-    await aws.warm("sqs", "ssm")
+    monkeypatch.setattr(connections, "read_models", noted)
+    await aws.client("sqs")
     await aws.client("events")
     assert len(threads) == 2
     assert "MainThread" not in threads
+
+
+async def test_credentials_renewed_meanwhile_are_taken_up(world: EmbeddedAws, connect: Connect, tmp_path: Path) -> None:
+    shared = tmp_path / "credentials"
+    shared.write_text("[shop]\naws_access_key_id = AKIAOLD\naws_secret_access_key = s\n")
+    environ = {"AWS_SHARED_CREDENTIALS_FILE": str(shared), "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    aws = connect(environ, aws={"profile": "shop", "account": "123456789012"})
+    await aws.call("logs", "DescribeLogGroups")
+    world.faults.add(Fault(operation="logs:*", kind="expired_token", count=2))
+    with pytest.raises(AwsError, match="run `aws sso login --profile shop`"):
+        await aws.call("logs", "DescribeLogGroups")
+    shared.write_text("[shop]\naws_access_key_id = AKIANEW\naws_secret_access_key = s\n")
+    with pytest.raises(AwsError, match="have expired"):
+        await aws.call("logs", "DescribeLogGroups")  # looked a moment ago: not looked again yet
+    world.faults.replace([Fault(operation="logs:*", kind="expired_token", count=1)])
+    aws._connections._looked_s.clear()
+    world.call_counts.clear()
+    assert "logGroups" in await aws.call("logs", "DescribeLogGroups", retries=False)
+    assert (await aws.credentials()).access_key == "AKIANEW"
+    assert world.call_counts["sts:GetCallerIdentity"] == 1, "whose the new keys are is verified anew"
+
+
+async def test_the_time_an_answer_took_leaves_queueing_out(connect: Connect) -> None:
+    clock = FakeClock(auto=True)
+    aws = connect(clock=clock)
+    aws.limiter.bucket("", "eu-west-1", "logs", "DescribeLogGroups")._tokens = -9
+    answer = await aws.call("logs", "DescribeLogGroups")
+    assert clock.monotonic_s() >= 2
+    assert answer["ResponseMetadata"][WIRE_S] == 0

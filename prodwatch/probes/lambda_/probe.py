@@ -11,7 +11,7 @@ from prodwatch.aws.api import AwsError
 from prodwatch.aws.hooks import traced
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, failure_of, from_json, project_file, seconds, to_json
+from prodwatch.probes.awskit import Talk, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.text.lambda_lines import parse_report
 
@@ -73,14 +73,12 @@ def _request(params: Mapping[str, Any], context: ProbeContext) -> dict[str, Any]
 
 
 async def _once(talk: Talk, request: Mapping[str, Any]) -> dict[str, Any]:
-    clock = talk.context.clock
-    began_s = clock.monotonic_s()
     with traced(talk.context.trace_id):
         # Never repeated by anything below: a second invocation would be a second order.
         answer = await talk.call("Invoke", request, retries=False)
     document: dict[str, Any] = {
         "status_code": answer["StatusCode"],
-        "latency": Duration.from_s(clock.monotonic_s() - began_s),
+        "latency": wire_time(answer) or talk.latency(),
     }
     request_id = answer.get("ResponseMetadata", {}).get("RequestId")
     if request_id:

@@ -1,0 +1,238 @@
+"""Sessions and clients: one session per credential set, clients made when first asked for, nothing slow on the loop.
+
+Credentials that somebody renewed meanwhile (a new `aws sso login`, new keys in the shared file) are taken up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from prodwatch.aws.api import AwsError
+from prodwatch.aws.credentials import (
+    Door,
+    FixedCredentials,
+    assumed,
+    door,
+    endpoint_for,
+    new_session,
+    resolve,
+    shared_loader,
+    without_httpx,
+)
+from prodwatch.aws.errors import Call, explain, no_credentials
+from prodwatch.aws.hooks import Hooks
+from prodwatch.aws.once import Once
+from prodwatch.clock import Clock
+from prodwatch.model.environment import Environment
+from prodwatch.model.status import Reason
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 60.0
+INVOKE_READ_TIMEOUT_S = 910.0
+"""Above the longest a Lambda function may run: an invocation is given up by us, never by the transport."""
+LOOK_AGAIN_S = 5.0
+"""How long after a look for renewed credentials the next one is worth it."""
+
+Keys = tuple[str, str | None]
+"""Access key and session token: what tells one set of credentials from another."""
+
+
+class Connections:
+    """Every session and client of a run."""
+
+    def __init__(self, environment: Environment, environ: Mapping[str, str], clock: Clock, hooks: Hooks) -> None:
+        self._environment = environment
+        self._environ = environ
+        self._clock = clock
+        self._hooks = hooks
+        self._doors: dict[str | None, Door] = {}
+        self._sessions: dict[str | None, Once[Any]] = {}
+        self._clients: dict[tuple[str | None, str | None, str], Once[Any]] = {}
+        self._keys: dict[str | None, Keys] = {}
+        self._looked_s: dict[str | None, float] = {}
+        self._stack = AsyncExitStack()
+
+    async def close(self) -> None:
+        """Close every client; whoever still waits for one is cancelled."""
+        for pending in (*self._sessions.values(), *self._clients.values()):
+            pending.cancel()
+        await self._stack.aclose()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Return what the user should know about the accounts spoken to so far."""
+        return tuple(dict.fromkeys(notice for each in self._doors.values() for notice in each.notices))
+
+    def door(self, account: str | None) -> Door:
+        """Return how an account is reached; AwsError (reason `unresolved`) for an unknown alias."""
+        if account not in self._doors:
+            if account is not None and account not in self._environment.accounts:
+                known = ", ".join(sorted(self._environment.accounts)) or "none"
+                raise AwsError(
+                    f'account "{account}" is not in [aws.accounts]; there: {known}',
+                    code="UnknownAccount",
+                    reason=Reason.UNRESOLVED,
+                    service="",
+                    operation="",
+                )
+            self._doors[account] = door(self._environment, self._environ, account)
+        return self._doors[account]
+
+    def region_name(self, account: str | None) -> str | None:
+        """Return the region of an account's file, environment or profile; None when none says."""
+        where = self.door(account)
+        if where.region:
+            return where.region
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            found: str | None = new_session(where, self._environ).get_config_variable("region")
+        except BotoCoreError:
+            return None
+        return found
+
+    async def client(self, service: str, account: str | None, region: str | None) -> Any:
+        """Return the shared client; AwsError when there are no credentials or no such service."""
+        key = (account, region, service)
+        if key not in self._clients:
+            self._clients[key] = Once(lambda: self._make_client(service, account, region))
+        return await self._clients[key].get()
+
+    async def credentials(self, account: str | None) -> Any:
+        """Return the frozen credentials of an account, renewed when they were due."""
+        try:
+            held = await (await self._session(account)).get_credentials()
+            return await held.get_frozen_credentials()
+        except Exception as exc:
+            raise explain(exc, self._call(account)) from exc
+
+    async def renewed(self, account: str | None) -> bool:
+        """Look for new credentials after the old ones expired; True when there are some, taken up from now on."""
+        where = self.door(account)
+        now_s = self._clock.monotonic_s()
+        if where.keys is not None or now_s - self._looked_s.get(account, float("-inf")) < LOOK_AGAIN_S:
+            # The environment variables of a running process do not change.
+            return False
+        self._looked_s[account] = now_s
+        try:
+            session = await asyncio.to_thread(new_session, where, self._environ)
+            keys = await _keys_of(await resolve(session, where))
+        except Exception:  # noqa: BLE001 -- still expired: the call's own error says so
+            return False
+        if keys is None or keys == self._keys.get(account):
+            return False
+        # The clients at work keep the old keys until they are closed with the rest.
+        self._sessions.pop(account, None)
+        for key in [key for key in self._clients if key[0] == account]:
+            del self._clients[key]
+        return True
+
+    async def _make_client(self, service: str, account: str | None, region: str | None) -> Any:
+        session = await self._session(account)
+        where = self.door(account)
+        try:
+            service_id = await asyncio.to_thread(read_models, (service,))
+            endpoint = endpoint_for(where, service_id, self._environ)
+            arguments = _client_arguments(service, where, session, region, endpoint)
+            client = await self._stack.enter_async_context(session.create_client(service, **arguments))
+        except Exception as exc:
+            call = Call(service=service, operation="", params={}, region=region or where.region, profile=where.profile)
+            raise explain(exc, call) from exc
+        self._hooks.register(client, service=service, account=account or "")
+        return client
+
+    async def _session(self, account: str | None) -> Any:
+        if account not in self._sessions:
+            self._sessions[account] = Once(lambda: self._open_session(account))
+        return await self._sessions[account].get()
+
+    async def _open_session(self, account: str | None) -> Any:
+        where = self.door(account)
+        call = self._call(account)
+        try:
+            session = await asyncio.to_thread(new_session, where, self._environ)
+            # Resolved once, before anybody else can ask: tasks that start together must not race for a refresh.
+            found = await resolve(session, where)
+            keys = await _keys_of(found)
+            if found is not None and where.role_arn is not None:
+                session = await self._assume(session, where, where.role_arn)
+        except Exception as exc:
+            raise explain(exc, call) from exc
+        if keys is None:
+            raise AwsError(
+                no_credentials(where.profile),
+                code="NoCredentials",
+                reason=Reason.NO_CREDENTIALS,
+                service=call.service,
+                operation=call.operation,
+            )
+        self._keys[account] = keys
+        return session
+
+    async def _assume(self, lender: Any, where: Door, role_arn: str) -> Any:
+        service_id = await asyncio.to_thread(read_models, ("sts",))
+        arguments = _client_arguments("sts", where, lender, None, endpoint_for(where, service_id, self._environ))
+        session = await asyncio.to_thread(new_session, where, self._environ, keyless=True)
+        session.register_component("credential_provider", FixedCredentials(assumed(lender, role_arn, arguments)))
+        return session
+
+    def _call(self, account: str | None) -> Call:
+        where = self.door(account)
+        return Call(service="sts", operation="GetCallerIdentity", params={}, region=where.region, profile=where.profile)
+
+
+def read_models(services: tuple[str, ...]) -> str:
+    """Read what making a client of `services` needs, and return the last one's AWS service id. Runs in a thread.
+
+    UnknownServiceError when AWS has no such service.
+    """
+    from botocore.exceptions import UnknownServiceError
+
+    loader = shared_loader()
+    for shared in ("_retry", "endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data_with_path(shared)
+    service_id = ""
+    for service in services:
+        service_id = loader.load_service_model(service, "service-2")["metadata"]["serviceId"]
+        loader.load_service_model(service, "endpoint-rule-set-1")
+        with suppress(UnknownServiceError):
+            loader.load_service_model(service, "paginators-1")
+    return service_id
+
+
+async def _keys_of(credentials: Any | None) -> Keys | None:
+    if credentials is None:
+        return None
+    frozen = await credentials.get_frozen_credentials()
+    return frozen.access_key, frozen.token
+
+
+def _client_arguments(
+    service: str, where: Door, session: Any, region: str | None, endpoint: str | None
+) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "region_name": region or where.region or session.get_config_variable("region"),
+        "config": _config(service, custom_endpoint=endpoint is not None),
+    }
+    if endpoint is not None:
+        arguments["endpoint_url"] = endpoint
+    return arguments
+
+
+def _config(service: str, *, custom_endpoint: bool) -> Any:
+    with without_httpx():
+        from aiobotocore.config import AioConfig
+
+    return AioConfig(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=INVOKE_READ_TIMEOUT_S if service == "lambda" else READ_TIMEOUT_S,
+        max_pool_connections=50,
+        # Botocore's own retries are off: they would hide throttles, and could invoke a function twice.
+        retries={"mode": "standard", "total_max_attempts": 1},
+        inject_host_prefix=not custom_endpoint,
+        s3={"addressing_style": "path"} if custom_endpoint else None,
+        user_agent_extra="prodwatch",
+    )
