@@ -186,6 +186,20 @@ def test_a_message_travels_from_inbox_to_table(during: DemoServer, aws: Aws) -> 
     assert (item["Message"]["S"], item["Queue_Name"]["S"]) == ("hello", "shop-outbox")
 
 
+def test_one_trace_goes_through_the_queues(during: DemoServer, aws: Aws) -> None:
+    root = f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
+    body = {"id": unique(), "message": "hello", "type": "TEST"}
+    ask(during, "/Prod/inbox", body, {"X-Amzn-Trace-Id": f"Root={root};Sampled=1"})
+
+    def functions() -> Any:
+        traces = aws("xray").batch_get_traces(TraceIds=[root])["Traces"]
+        documents = [json.loads(each["Document"]) for trace in traces for each in trace["Segments"]]
+        found = [each["name"] for each in documents if each.get("origin") == "AWS::Lambda::Function"]
+        return found if len(found) == 2 else None
+
+    assert sorted(eventually(functions)) == ["shop-inbox", "shop-outbox"]
+
+
 def test_a_malformed_message_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
     name = unique()
     assert ask(during, "/Prod/inbox", {"id": name, "message": MALFORMED, "type": "TEST"}).status == 200
