@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import msgspec
@@ -15,9 +16,11 @@ from prodwatch.settings.common import Surroundings
 from prodwatch.settings.ids import cases
 from prodwatch.settings.kinds import describe
 from prodwatch.settings.nearest import did_you_mean
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import Problems, Spot
 from prodwatch.settings.tables import read_table
 
+MOST_CASES = 1000
+"""Of one matrix: more is a slip of the keyboard that would fill the memory."""
 _NAMES = frozenset(key.name for key in CHECK)
 
 
@@ -32,6 +35,8 @@ class Draft(msgspec.Struct, frozen=True):
     """Of its `[[check]]` in the file: cases of one matrix share it."""
     table: Mapping[str, Any]
     """As written, over the file's defaults."""
+    unset: Problems
+    """What nothing defines, in keys that were filled at once: mistakes if the check runs."""
 
 
 def read_check_file(top: Spot, prefix: str, around: Surroundings) -> list[Draft]:
@@ -94,10 +99,11 @@ def _read_check(
     vars_ = merged.get("vars", {})
     drafts = []
     for case in cases(matrix):
-        statics = around.statics.within(vars_ if isinstance(vars_, dict) else {}, case)
+        unset = Problems()
+        statics = around.statics.within(vars_ if isinstance(vars_, dict) else {}, case, unset)
         check = read_check(spot, merged, case, prefix, replace(around, statics=statics))
         if check is not None:
-            drafts.append(Draft(check, spot, name if isinstance(name, str) else "", number, merged))
+            drafts.append(Draft(check, spot, name if isinstance(name, str) else "", number, merged, unset))
     return drafts
 
 
@@ -112,4 +118,8 @@ def _matrix(spot: Spot, written: Any) -> dict[str, list[Any]]:
             spot.at(name).report(f'matrix "{name}" must hold plain values: texts, numbers, true or false')
         else:
             matrix[name] = values
+    count = prod(map(len, matrix.values()))
+    if count > MOST_CASES:
+        spot.report(f"the matrix unfolds into {count:,} cases; {MOST_CASES:,} are allowed")
+        return {}
     return matrix

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Key, ProbeSpec
-from prodwatch.settings.filters import as_text
+from prodwatch.settings.filters import FilterError, as_text
 from prodwatch.settings.kinds import problem_with
 
 
@@ -29,7 +29,10 @@ def fit(key: Key, value: Any) -> Any:
         and not isinstance(value, dict | list | tuple | bool)
         and value is not None
     ):
-        value = as_text(value)
+        try:
+            value = as_text(value)
+        except FilterError as error:
+            raise ValueError(f'"{key.name}" must be text: {error}') from error
     elif isinstance(value, tuple):
         value = list(value)
     problem = problem_with(key, value, references=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +18,6 @@ class CheckFile(msgspec.Struct, frozen=True):
     path: Path
     prefix: str
     """What the ids of its checks begin with."""
-    narrowed: bool = True
-    """Whether the user asked for it; False for a file that is read only because another one refers to it."""
 
 
 def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".toml") -> list[CheckFile]:
@@ -32,10 +31,10 @@ def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".to
     for path in narrowed or [base]:
         if path.is_dir():
             for file in _below(path, suffix):
-                found.setdefault(file.resolve(), CheckFile(file, _prefix(file, base, path)))
+                found.setdefault(file.absolute(), CheckFile(file, _prefix(file, base, path)))
         elif path.is_file():
             if path.suffix == suffix:
-                found.setdefault(path.resolve(), CheckFile(path, _prefix(path, base, path.parent)))
+                found.setdefault(path.absolute(), CheckFile(path, _prefix(path, base, path.parent)))
             elif path.suffix not in {".toml", ".py"}:
                 raise ConfigurationError(f"--checks {path}: a check file ends in .toml or .py")
         elif narrowed:
@@ -44,16 +43,32 @@ def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".to
 
 
 def shown(path: Path, root: Path) -> str:
-    """Return a file's name for messages: relative to the project's root where it can be."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    """Return a file's name for messages: relative to the project's root where it can be, always printable."""
+    whole = os.path.normpath(path.absolute())
+    top = os.path.normpath(root.absolute()) + os.sep
+    name = whole.removeprefix(top).replace(os.sep, "/") if whole.startswith(top) else str(path)
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _below(folder: Path, suffix: str) -> list[Path]:
-    found = (file for file in folder.rglob(f"*{suffix}") if file.is_file())
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+    """Return every file below, links followed; a folder that cannot be read is an error: its checks would be lost."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for where, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(where)
+        if real in seen:
+            folders.clear()  # a link that leads back up
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += (Path(where) / name for name in names if name.endswith(suffix) and not name.startswith("."))
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror or error}") from error
 
 
 def _prefix(file: Path, base: Path, otherwise: Path) -> str:
-    within = file.resolve().is_relative_to(base.resolve())
-    relative = file.resolve().relative_to(base.resolve()) if within else file.relative_to(otherwise)
-    return file_prefix(relative.as_posix())
+    start = base if file.absolute().is_relative_to(base.absolute()) else otherwise
+    return file_prefix(file.absolute().relative_to(start.absolute()).as_posix())

@@ -26,6 +26,7 @@ def find_project(start: Path, *, root: Path | None, env: str | None, environ: Ma
     The environment is `env`, else PRODWATCH_ENV, else the only file in the nearest `config/`. `demo` is found
     everywhere. ConfigurationError names the candidates.
     """
+    start = start.absolute()
     roots = [root] if root is not None else [start, *start.parents]
     name = env or environ.get("PRODWATCH_ENV") or None
     if name is None:

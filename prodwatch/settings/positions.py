@@ -14,6 +14,8 @@ Path = tuple[str | int, ...]
 _BLANK = re.compile(r"(?:[ \t\n]+|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _BARE = re.compile(r"[^\s.=\[\]{},#\"']+")
+_PLAIN_PAIR = re.compile(r"([A-Za-z0-9_-]+)[ \t]*=[ \t]*")
+"""How nearly every pair begins; all others take the longer way."""
 _SCALAR = re.compile(r"[^\n,\]}#]+")
 _STRING = re.compile(
     r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}'
@@ -100,12 +102,17 @@ class _Scanner:
 
     def _pair(self, table: Path) -> None:
         path = table
-        for key, offset in self._keys():
-            path = (*path, key)
-            self.spans.keys.setdefault(path, offset)
-        self._space()
-        self.at += 1  # the equals sign
-        self._space()
+        if match := _PLAIN_PAIR.match(self.text, self.at):
+            path = (*path, match[1])
+            self.spans.keys.setdefault(path, self.at)
+            self.at = match.end()
+        else:
+            for key, offset in self._keys():
+                path = (*path, key)
+                self.spans.keys.setdefault(path, offset)
+            self._space()
+            self.at += 1  # the equals sign
+            self._space()
         self._value(path)
 
     def _keys(self) -> list[tuple[str, int]]:

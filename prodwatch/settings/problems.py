@@ -24,10 +24,10 @@ class Problems:
         """Note one problem; what it quotes of a file can break no line and steer no terminal."""
         self._found.setdefault(Problem(position, sanitize_line(message)))
 
-    def adopt(self, other: Problems, files: Collection[str]) -> None:
-        """Take over what another collection noted about `files`."""
+    def adopt(self, other: Problems, files: Collection[str] | None = None) -> None:
+        """Take over what another collection noted about `files`, or all of it."""
         for problem in other._found:
-            if problem.position is not None and problem.position.file in files:
+            if files is None or (problem.position is not None and problem.position.file in files):
                 self._found.setdefault(problem)
 
     def __len__(self) -> int:
@@ -68,6 +68,10 @@ class Spot(msgspec.Struct, frozen=True):
     def named(self, label: str) -> Spot:
         """Return the same place under another name."""
         return replace(self, label=label)
+
+    def into(self, problems: Problems) -> Spot:
+        """Return the same place, its problems noted elsewhere."""
+        return replace(self, problems=problems)
 
     def inheriting(self, names: Iterable[str]) -> Spot:
         """Return the same place, some of its keys being defaults."""

@@ -136,8 +136,8 @@ class _Loader:
         drafts = self._read(files, around, self.problems)
         if not narrowed or not unresolved(drafts, self.other_checks):
             return drafts, []
-        known = {file.path.resolve() for file in files}
-        rest = [file for file in check_files(self.root) if file.path.resolve() not in known]
+        known = {file.path.absolute() for file in files}
+        rest = [file for file in check_files(self.root) if file.path.absolute() not in known]
         return drafts, self._read(rest, around, Problems())
 
     def _read(self, files: Iterable[CheckFile], around: Surroundings, problems: Problems) -> list[Draft]:
@@ -167,6 +167,8 @@ class _Loader:
         needed: set[str] = set()
         for draft, check in zip(drafts, checks, strict=True):
             will_run = check.id in run and self._is_for(check) and self.selected(check)
+            if will_run:
+                self.problems.adopt(draft.unset)
             needed |= follow_check(draft.spot, draft.table, replace(names, selected=will_run))
             for name in check.vars:
                 report_circle(draft.spot.at("vars", name), name, {**environment.vars, **check.vars})

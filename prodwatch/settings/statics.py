@@ -7,7 +7,7 @@ from typing import Any
 
 from prodwatch.settings.convert import Filled
 from prodwatch.settings.nearest import did_you_mean, listing
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import Problems, Spot
 from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, resolve, walk
 
 
@@ -29,7 +29,8 @@ _HOMES = {
 class Statics:
     """Looks up references of the static scopes.
 
-    `vars_layers` are tried in order, so a check's own variables stand before those of the environment.
+    `vars_layers` are tried in order, so a check's own variables stand before those of the environment. What nothing
+    defines is noted in `unset`, where it is given: in a check that will not run it is no mistake.
     """
 
     def __init__(
@@ -38,16 +39,18 @@ class Statics:
         *vars_layers: Mapping[str, Any],
         matrix: Mapping[str, Any] | None = None,
         scopes: Collection[str] = ("env", "vars", "matrix"),
+        unset: Problems | None = None,
     ) -> None:
+        self.unset = unset
         self._environ = environ
         self._layers = vars_layers
         self._matrix = matrix or {}
         self._scopes = scopes
         self._open: list[str] = []
 
-    def within(self, vars_: Mapping[str, Any], matrix: Mapping[str, Any]) -> Statics:
+    def within(self, vars_: Mapping[str, Any], matrix: Mapping[str, Any], unset: Problems) -> Statics:
         """Return the lookup of one check's case."""
-        return Statics(self._environ, vars_, *self._layers, matrix=matrix, scopes=self._scopes)
+        return Statics(self._environ, vars_, *self._layers, matrix=matrix, scopes=self._scopes, unset=unset)
 
     def only(self, *scopes: str) -> Statics:
         """Return the same lookup restricted to `scopes`."""
@@ -115,7 +118,8 @@ def settle(spot: Spot, value: Any, statics: Statics) -> tuple[bool, Any]:
     except TemplateSyntaxError as error:
         spot.report_inside(error.message, error.column)
     except UnresolvedError as error:
-        spot.report_inside(error.message, value.find(error.reference.source) + 1 or 1)
+        where = spot if statics.unset is None else spot.into(statics.unset)
+        where.report_inside(error.message, value.find(error.reference.source) + 1 or 1)
     except NotStaticError as error:
         spot.report(str(error))
     return False, None

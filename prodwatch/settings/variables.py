@@ -148,7 +148,8 @@ def follow(spot: Spot, value: Any, names: Names) -> set[str]:
 def follow_check(spot: Spot, table: Mapping[str, Any], names: Names) -> set[str]:
     """Do so for a whole check, defaults included; `names` are those of its environment.
 
-    Each step sees what steps before it captured; cleanup and the flow's own expectations see everything.
+    Each step sees what steps before it captured; cleanup and the flow's own expectations see all of them, and cleanup
+    also the documents of the cleanup steps below it.
     """
     vars_ = _table(table.get("vars"))
     names = replace(
@@ -170,8 +171,13 @@ def follow_check(spot: Spot, table: Mapping[str, Any], names: Names) -> set[str]
             names, captured=_captured(earlier), steps=called[:number], later=_later(steps[number:], called[number:])
         )
         needed |= _follow_step(step_spot(spot, "step", number, step), step, now)
+    cleaners = step_names(cleanup)
     for number, step in enumerate(cleanup):
-        needed |= _follow_step(step_spot(spot, "cleanup", number, step), step, after)
+        # Cleanup runs from the last step to the first: what stands below has been done.
+        below = [name for name in cleaners[number + 1 :] if name not in called]
+        above = [name for name in cleaners[: number + 1] if name not in called]
+        now = replace(after, steps=[*called, *below], later={name: name for name in above})
+        needed |= _follow_step(step_spot(spot, "cleanup", number, step), step, now)
     for key, value in table.items():
         if key not in _ELSEWHERE:
             needed |= follow(spot.at(key), value, after)

@@ -90,7 +90,8 @@ def test_params_of_a_type_nested_tables_too() -> None:
     st.sampled_from(KINDS),
     st.recursive(
         st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.booleans(), st.binary(), st.decimals()),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        max_leaves=4,
     ),
 )
 def test_anything_fits_or_is_refused_in_a_sentence(kind: str, value: Any) -> None:

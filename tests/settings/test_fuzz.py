@@ -139,7 +139,7 @@ def loads_or_says_why(config: str, check_file: str) -> None:
             assert "\n" not in str(problem)
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(environment_files(), check_files())
 def test_files_of_the_right_shape(config: str, check_file: str) -> None:
     loads_or_says_why(config, check_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -183,6 +184,28 @@ class TestNarrowing:
             shop.mistake("", checks=[shop.root / "nix"])
             == f"--checks {shop.root / 'nix'}: there is no such file or folder"
         )
+
+    def test_a_folder_that_cannot_be_read_is_no_empty_one(self, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        (shop.root / "checks").mkdir(exist_ok=True)
+        real = os.scandir
+
+        def scandir(path: Any) -> Any:
+            if str(path).endswith("checks"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        assert shop.mistake({}) == f"{shop.root / 'checks'} cannot be read: Permission denied"
+
+    def test_links_are_followed_and_circles_left(self, shop: Any) -> None:
+        shop.write("elsewhere/f.toml", check("x"))
+        shop.write("checks/a.toml", check("x"))
+        (shop.root / "checks/linked").symlink_to(shop.root / "elsewhere")
+        (shop.root / "checks/up").symlink_to(shop.root / "checks")
+        (shop.root / "checks/dangling.toml").symlink_to(shop.root / "nix.toml")
+        assert shop.mistake({}) == "checks/dangling.toml:1:1: cannot be read: No such file or directory"
+        (shop.root / "checks/dangling.toml").unlink()
+        assert [each.id for each in shop.load({}).checks] == ["a/x", "linked/f/x"]
 
     def test_what_is_no_check_file(self, shop: Any) -> None:
         readme = shop.write("README.md", "")

@@ -213,6 +213,11 @@ class TestSelection:
     def test_not_selected(self, shop: Any) -> None:
         assert len(shop.load(self.TEXT, selected=lambda check: check.name == "d").checks) == 2
 
+    def test_in_a_key_that_is_filled_at_once(self, shop: Any) -> None:
+        text = http('timeout = "${env.NIX}"')
+        assert len(shop.mistakes(text)) == 1
+        assert len(shop.load(text, selected=lambda _check: False).checks) == 1
+
     def test_of_another_environment(self, shop: Any) -> None:
         shop.write("config/staging.toml", "")
         text = http('environments = ["staging"]', url="https://x/${env.NIX}")
@@ -308,3 +313,34 @@ class TestOverrides:
             http('vars = { api = "own" }\ntimeout = "${vars.t}"'), self.CONFIG + 't = "1s"', overrides={"t": "2s"}
         )
         assert (check.vars, check.steps[0].timeout_s) == ({"api": "own"}, 2.0)
+
+
+CLEANED = """\
+[[check]]
+name = "c"
+type = "flow"
+mutates = true
+[[check.step]]
+name = "send"
+type = "http"
+method = "POST"
+url = "https://x"
+[[check.cleanup]]
+name = "above"
+type = "http"
+method = "DELETE"
+url = "https://x/${{steps.{above}.status}}"
+[[check.cleanup]]
+name = "below"
+type = "http"
+url = "https://x/${{steps.{below}.status}}"
+"""
+
+
+def test_a_cleanup_reads_the_steps_and_the_cleanups_below_it(shop: Any) -> None:
+    shop.load(CLEANED.format(above="below", below="send"))
+
+
+def test_a_cleanup_does_not_read_what_runs_after_it(shop: Any) -> None:
+    text = CLEANED.format(above="send", below="above")
+    assert '${steps.above.status} is known only when step "above" is done' in shop.mistake(text)
