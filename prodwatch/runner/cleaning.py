@@ -40,10 +40,11 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
             break
         todo.pop(0)
         execution.cleanup_results.extend(results)
-        if all(each.status in GREEN for each in results):
-            cleaned.append(index)
-        else:
+        if any(each.status not in GREEN for each in results):
             clean = False
+        elif step.mutates:
+            # What only looked is done again by a later cleanup: others may need what it found.
+            cleaned.append(index)
     await execution.close(cleaned, done=clean)
     return clean
 
@@ -52,7 +53,10 @@ async def _clean(execution: Execution, step: CompiledStep) -> list[StepResult]:
     if step.definition.for_each is not None:
         results = await run_for_each(execution, step, cleanup=True)
     else:
-        results = [(await run_step(execution, step, cleanup=True)).result]
+        ran = await run_step(execution, step, cleanup=True)
+        results = [ran.result]
+        if ran.document is not None and step.name not in {each.name for each in execution.compiled.steps}:
+            execution.scope.documents[step.name] = ran.document
     return [
         each if each.status in GREEN else replace(each, leftovers=each.leftovers or (what_is_left(execution, step),))
         for each in results

@@ -178,7 +178,7 @@ class Execution:
         found: dict[str, Any] = {}
         for reference in self.compiled.cleanup_references:
             dotted = reference.dotted
-            if reference.scope in _FLEETING or reference.scope == "secret":
+            if reference.scope in _FLEETING or reference.scope == "secret" or self._is_found_by_cleanup(reference):
                 continue
             value = self._value(reference)
             if value is NOTHING or self._written.get(dotted, NOTHING) == value or not journalable(value):
@@ -186,6 +186,10 @@ class Execution:
             if not self.out.holds_secret(value):
                 found[dotted] = value
         return found
+
+    def _is_found_by_cleanup(self, reference: Reference) -> bool:
+        """Tell whether a cleanup step looks for this value itself: a later cleanup has to look again."""
+        return reference.scope == "steps" and reference.path[0] not in {each.name for each in self.compiled.steps}
 
     def _value(self, reference: Reference) -> Any:
         try:
