@@ -126,15 +126,21 @@ async def _run(
     argv: list[str], folder: Path, environment: dict[str, str], stdin: str | None, stdout: _Output, stderr: _Output
 ) -> int | None:
     """Return the exit code; whatever ends this, the program and all it started have ended too."""
-    transport, program = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Program(stdout, stderr),
-        *argv,
-        stdin=DEVNULL if stdin is None else PIPE,
-        cwd=folder,
-        env=environment,
-        start_new_session=True,
+    loop = asyncio.get_running_loop()
+    # A task of its own: cancelled half-way, asyncio itself would end the program but not what that has started.
+    starting = asyncio.ensure_future(
+        loop.subprocess_exec(
+            lambda: _Program(stdout, stderr),
+            *argv,
+            stdin=DEVNULL if stdin is None else PIPE,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
     )
     try:
+        await asyncio.wait((starting,))
+        transport, program = starting.result()
         pipe = transport.get_pipe_transport(0)
         if stdin is not None and isinstance(pipe, asyncio.WriteTransport):
             pipe.write(stdin.encode())
@@ -143,13 +149,19 @@ async def _run(
         await asyncio.wait((program.drained,), timeout=_LINGER_S)
         return transport.get_returncode()
     finally:
-        # The program leads a process group of its own, which outlives it when it left something running.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(transport.get_pid(), signal.SIGKILL)
-        try:
-            await asyncio.wait((program.exited,))
-        finally:
-            transport.close()
+        await asyncio.wait((starting,))
+        if starting.exception() is None:
+            await _end(*starting.result())
+
+
+async def _end(transport: asyncio.SubprocessTransport, program: _Program) -> None:
+    # The program leads a process group of its own, which outlives it when it left something running.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    try:
+        await asyncio.wait((program.exited,))
+    finally:
+        transport.close()
 
 
 def _with_output(exchange: Exchange, exit_code: int | None, stdout: _Output, stderr: _Output) -> Exchange:
