@@ -45,6 +45,7 @@ def environment_schema() -> Schema:
 def check_schema() -> Schema:
     """Return the JSON Schema of `checks/**/*.toml`, with every check type installed here."""
     specs = [spec for name in registry.names() if (spec := registry.spec(name)) is not None]
+    keys = {f"key.{name}": _of_key(key) for name, key in _SHARED.items()}
     checks = {f"check.{spec.type}": _of_check(spec) for spec in specs if spec.type != "wait"}
     steps = {f"step.{spec.type}": _of_step(spec) for spec in specs if spec.needs_probe or spec.type == "wait"}
     return {
@@ -57,7 +58,7 @@ def check_schema() -> Schema:
             "defaults": _object(DEFAULTS, description="For every check of this file that does not say otherwise."),
             "check": {"type": "array", "items": _any_of(checks), "description": "The checks, each as [[check]]."},
         },
-        "$defs": {**checks, **steps, "steps": {"type": "array", "minItems": 1, "items": _any_of(steps)}},
+        "$defs": {**keys, **checks, **steps, "steps": {"type": "array", "minItems": 1, "items": _any_of(steps)}},
     }
 
 
@@ -93,7 +94,8 @@ def _of_type(spec: ProbeSpec, common: tuple[Key, ...], ours: set[str], required:
     """Return the schema of one type's table; `ours` are names that are never the type's."""
     taken = {key.name for key in common} | ours
     own = tuple(key for key in spec.keys if key.name not in taken)
-    schema = _object((*common, *own), description=spec.doc)
+    schema = _object(own, description=spec.doc)
+    schema["properties"] = {key.name: _shared(key) for key in common} | schema["properties"]
     schema["properties"]["type"] = {"const": spec.type, "description": spec.title}
     needed = [key.name for key in spec.keys if key.required and key.name in schema["properties"]]
     schema["required"] = list(dict.fromkeys((*required, *needed)))
@@ -107,6 +109,14 @@ def _of_type(spec: ProbeSpec, common: tuple[Key, ...], ours: set[str], required:
     return schema | ({"allOf": groups} if groups else {})
 
 
+def _shared(key: Key) -> Schema:
+    """Return a reference to the one description of a key that all types have; a name means something else in a step."""
+    return {"$ref": f"#/$defs/key.{key.name}"} if key.name in _SHARED else _of_key(key)
+
+
+_SHARED = {key.name: key for key in (*CHECK, *STEP) if key.name not in {"name", "type"}}
+
+
 def _of_section(section: Section) -> Schema:
     one = _object(section.keys, description=section.doc)
     if section.shape == "tables":
@@ -116,7 +126,7 @@ def _of_section(section: Section) -> Schema:
     if section.shape == "names":
         return {"type": "object", "additionalProperties": _named(section, one), "description": section.doc}
     if section.name == "aws":
-        one["properties"]["accounts"] = {"type": "object", "additionalProperties": _object(ACCOUNT)}
+        one["properties"]["accounts"] |= {"anyOf": [_named_values(_object(ACCOUNT))]}
     return one
 
 
