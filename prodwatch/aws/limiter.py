@@ -37,7 +37,7 @@ _FILTER = Family(name="logs:FilterLogEvents", rate_per_s=3, ceiling_per_s=10, bu
 _LOGS = Family(name="logs", rate_per_s=5, ceiling_per_s=10, burst=5)
 _ALARMS = Family(name="cloudwatch:alarms", rate_per_s=3, ceiling_per_s=9, burst=3)
 _METRICS = Family(name="cloudwatch", rate_per_s=10, ceiling_per_s=50, burst=10)
-_XRAY = Family(name="xray", rate_per_s=3, ceiling_per_s=10, burst=5)
+_XRAY = Family(name="xray", rate_per_s=5, ceiling_per_s=10, burst=10)
 _DEPLOY = Family(name="codedeploy", rate_per_s=5, ceiling_per_s=10, burst=5)
 _STACKS = Family(name="cloudformation", rate_per_s=5, ceiling_per_s=10, burst=10)
 _CONTROL = Family(name="control", rate_per_s=10, ceiling_per_s=20, burst=15)

@@ -11,10 +11,7 @@ from typing import Any
 
 _PREFIXES = {
     "apigatewayv2": "apigateway",
-    "application-signals": "application-signals",
     "cloudcontrol": "cloudformation",
-    "cognito-idp": "cognito-idp",
-    "configservice": "config",
     "efs": "elasticfilesystem",
     "elb": "elasticloadbalancing",
     "elbv2": "elasticloadbalancing",
@@ -24,7 +21,6 @@ _PREFIXES = {
     "opensearch": "es",
     "opensearchserverless": "aoss",
     "s3control": "s3",
-    "scheduler": "scheduler",
     "sesv2": "ses",
     "stepfunctions": "states",
 }
@@ -37,7 +33,6 @@ _EXCEPTIONS: dict[str, tuple[str, ...]] = {
     "lambda:Invoke": ("lambda:InvokeFunction",),
     "lambda:InvokeAsync": ("lambda:InvokeFunction",),
     "lambda:InvokeWithResponseStream": ("lambda:InvokeFunction",),
-    "logs:GetLogGroupFields": ("logs:GetLogGroupFields",),
     "s3:CopyObject": ("s3:GetObject", "s3:PutObject"),
     "s3:DeleteObjects": ("s3:DeleteObject",),
     "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),
@@ -51,7 +46,6 @@ _EXCEPTIONS: dict[str, tuple[str, ...]] = {
     "sqs:ChangeMessageVisibilityBatch": ("sqs:ChangeMessageVisibility",),
     "sqs:DeleteMessageBatch": ("sqs:DeleteMessage",),
     "sqs:SendMessageBatch": ("sqs:SendMessage",),
-    "ssm:GetParameter": ("ssm:GetParameter",),
 }
 _WITHOUT_RESOURCES = frozenset(("cloudwatch", "xray", "sts", "application-signals"))
 """Services whose read actions AWS grants on `*` only."""

@@ -71,7 +71,7 @@ def test_every_reason_is_told(reason: Reason) -> None:
         ("logs", "DescribeLogGroups", "other CloudWatch Logs calls 5"),
         ("cloudwatch", "DescribeAlarms", "alarms 3"),
         ("cloudwatch", "GetMetricData", "other CloudWatch calls 10"),
-        ("xray", "BatchGetTraces", "X-Ray 3"),
+        ("xray", "BatchGetTraces", "X-Ray 5"),
         ("codedeploy", "GetDeployment", "CodeDeploy 5"),
         ("cloudformation", "DescribeStacks", "CloudFormation 5"),
         ("lambda", "Invoke", "Lambda invocations 200"),
