@@ -182,7 +182,8 @@ class Pursuer:
                     return Ending.ANSWERED if look.expect.ok is not False else Ending.WRONG
             elif _hopeless(look.failure):
                 return Ending.FAILED
-            left_s = poll.within_s - (self._clock.monotonic_s() - (self._began_s or look.started_s))
+            assert self._began_s is not None
+            left_s = poll.within_s - (self._clock.monotonic_s() - self._began_s)
             if left_s <= _EPSILON_S:
                 return self._gave_up(there)
             await self._sleep(min(delay_s(poll, len(self._attempts), self._random), left_s))

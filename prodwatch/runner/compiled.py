@@ -115,6 +115,7 @@ class Compiler:
         warn = compile_assertions(definition.warn, "warn")
         references = _union(step.references for step in (*steps, *cleanup))
         own = [*(hole for each in (*expect, *warn) for hole in each.holes), *definition.links.values()]
+        own += [definition.serial] if definition.serial else []
         if own or definition.requires:
             references |= references_in(own, variables) | set(map(dotted_reference, definition.requires))
         spec = self._specs(definition.type) if definition.type == "flow" else None

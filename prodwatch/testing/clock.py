@@ -22,6 +22,7 @@ class FakeClock:
         self._auto = auto
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._sequence = 0
+        self._driver: asyncio.Future[None] | None = None
         self.slept: list[float] = []
         """Every sleep asked for, in order."""
 
@@ -42,12 +43,19 @@ class FakeClock:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sequence += 1
         heapq.heappush(self._sleepers, (self._elapsed_s + seconds, self._sequence, future))
-        if self._auto:
+        if self._auto and (self._driver is None or self._driver.done()):
+            self._driver = asyncio.ensure_future(self._drive())
+        try:
+            await future
+        finally:
+            # A sleeper that was cancelled must not move time when its moment comes.
+            future.cancel()
+
+    async def _drive(self) -> None:
+        # One driver for all sleepers: each who wakes gets to do all it can before the next moment comes.
+        while self._sleepers:
             await self._settle()
-            while not future.done():
-                self._wake_next()
-                await self._settle()
-        await future
+            self._wake_next()
 
     async def advance(self, seconds: float) -> None:
         """Move time forward, waking sleepers in order and letting each run before the next."""
@@ -69,5 +77,9 @@ class FakeClock:
 
     @staticmethod
     async def _settle() -> None:
-        for _ in range(12):
+        ready = getattr(asyncio.get_running_loop(), "_ready", ())
+        for turn in range(200):
+            # A few turns let sockets speak up; then on until nobody has anything left to do at once.
+            if turn >= 12 and not ready:
+                break
             await asyncio.sleep(0)

@@ -1,0 +1,208 @@
+"""Retry, poll and hold, each exactly as long and as often as written."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prodwatch.model.check import Poll, Retry
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure
+from prodwatch.runner.attempt import delay_s
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import flow, plain, step
+from prodwatch.testing.probes import denied, refused, throttled
+
+TIMED_OUT = Failure(status=Status.FAIL, reason=Reason.TIMEOUT, message="no answer within 2 s", transient=True)
+POLL = Poll(within_s=10, every_s=1)
+
+
+class TestRetry:
+    async def test_a_transport_failure_is_repeated_once_and_the_pass_is_flagged_flaky(self: str, bench: Bench):
+        probe = bench.script("scripted", refused(), {"ok": True})
+        check = await bench.one(plain(expect=["ok == true"]))
+        assert (check.status, check.flags) == ("pass", ("flaky",))
+        assert [each.status for each in check.attempts] == ["fail", "pass"]
+        assert len(probe.requests) == 2
+
+    async def test_a_throttle_is_repeated_too(self: str, bench: Bench):
+        bench.script("scripted", throttled(), {"ok": True})
+        assert (await bench.one(plain(expect=["ok == true"]))).status == "pass"
+
+    @pytest.mark.parametrize("answer", [{"ok": False}, denied(), TIMED_OUT], ids=["false", "denied", "timed out"])
+    async def test_nothing_else_is(self: str, bench: Bench, answer: str):
+        probe = bench.script("scripted", answer)
+        assert (await bench.one(plain(expect=["ok == true"]))).status != "pass"
+        assert len(probe.requests) == 1
+
+    async def test_a_written_retry_repeats_timeouts_and_counts_as_written(self: str, bench: Bench):
+        probe = bench.script("scripted", TIMED_OUT)
+        check = await bench.one(plain(expect=["ok == true"], retry=Retry(times=3, delay_s=0.5)))
+        assert len(probe.requests) == 4
+        assert check.reason_code == "timeout"
+        assert bench.clock.slept.count(0.5) == 3
+
+    @pytest.mark.parametrize(("idempotent", "sent"), [(False, 1), (True, 2)])
+    async def test_a_mutating_step_is_sent_once_unless_idempotent(self: str, bench: Bench, idempotent: str, sent: str):
+        probe = bench.script("scripted", refused())
+        mutating = step(mutates=True, idempotent=idempotent, expect=["ok == true"])
+        await bench.one(flow("f", mutating, mutates=True))
+        assert len(probe.requests) == sent
+
+
+class TestPoll:
+    async def test_expect_is_waited_for_without_until(self: str, bench: Bench):
+        probe = bench.script("scripted", {"n": 0}, {"n": 0}, {"n": 1})
+        check = await bench.one(plain(expect=["n == 1"], poll=POLL))
+        assert check.status == "pass"
+        assert [request.at_s for request in probe.requests] == [0, 1, 2]
+        assert [each.kind for each in check.attempts] == ["poll"] * 3
+        assert "flaky" not in check.flags
+
+    async def test_until_is_waited_for_and_then_expect_is_judged_once(self: str, bench: Bench):
+        probe = bench.script("scripted", {}, {"item": {"text": "other"}}, {"item": {"text": "right"}})
+        poll = Poll(within_s=10, every_s=1, until=("item exists",))
+        check = await bench.one(plain(expect=["item.text == 'right'"], poll=poll))
+        assert check.status == "fail"
+        assert check.message is not None
+        assert check.message.startswith("appeared but wrong")
+        assert len(probe.requests) == 2
+
+    @pytest.mark.parametrize(
+        ("answer", "expect", "says", "status"),
+        [
+            ({}, "item.text == 'x'", "never appeared", "fail"),
+            ({"count": 0}, "count >= 1", "never appeared", "fail"),
+            ({"item": {"text": "y"}}, "item.text == 'x'", "appeared but wrong", "fail"),
+            (refused("nobody there"), "item exists", "request failed: nobody there", "fail"),
+            (throttled("too fast"), "item exists", "request failed: too fast", "error"),
+            ({"items": []}, "all items[].ok == true", "never appeared", "inconclusive"),
+        ],
+        ids=["missing", "none counted", "wrong", "refused", "throttled", "undecidable"],
+    )
+    async def test_a_failed_wait_says_which_it_was(
+        self: str, bench: Bench, answer: str, expect: str, says: str, status: str
+    ):
+        bench.script("scripted", answer)
+        check = await bench.one(plain(expect=[expect], poll=POLL))
+        assert check.status == status
+        assert check.message is not None
+        assert check.message.startswith(says)
+        assert "11 attempts in 10.0 s" in check.message
+
+    async def test_the_last_look_is_at_the_very_end_of_the_budget(self: str, bench: Bench):
+        probe = bench.script("scripted", {"n": 0})
+        await bench.one(plain(expect=["n == 1"], poll=Poll(within_s=2.5, every_s=1)))
+        assert [request.at_s for request in probe.requests] == [0, 1, 2, 2.5]
+
+    async def test_a_hopeless_failure_ends_the_wait(self: str, bench: Bench):
+        probe = bench.script("scripted", denied())
+        check = await bench.one(plain(expect=["n == 1"], poll=POLL))
+        assert (check.status, check.reason_code) == ("error", "access_denied")
+        assert len(probe.requests) == 1
+
+    async def test_stop_when_ends_the_wait_at_a_terminal_state(self: str, bench: Bench):
+        probe = bench.script("scripted", {"state": "RUNNING"}, {"state": "FAILED"})
+        poll = Poll(within_s=60, every_s=1, until=("state == 'DONE'",), stop_when=("state == 'FAILED'",))
+        check = await bench.one(plain(expect=["state == 'DONE'"], poll=poll))
+        assert check.status == "fail"
+        assert check.message is not None
+        assert "waiting was stopped" in check.message
+        assert len(probe.requests) == 2
+
+    async def test_waiting_checks_hold_up_nobody(self: str, bench: Bench):
+        bench.script("scripted", {"n": 0})
+        bench.script("quick", {"ok": True}, takes_s=0.1)
+        began = bench.clock.monotonic_s()
+        await bench.run(
+            *(plain(f"waits{n}", expect=["n == 1"], poll=POLL) for n in range(40)),
+            *(plain(f"c{n}", type="quick", expect=["ok == true"]) for n in range(40)),
+            jobs=2,
+        )
+        assert bench.clock.monotonic_s() - began < 14
+
+    def test_back_offs_grow_as_named(self: str):
+        dice = random.Random(1)
+        for backoff, wanted in (
+            ("fixed", [1, 1, 1, 1, 1]),
+            ("exponential", [1, 2, 4, 8, 16]),
+            ("fibonacci", [1, 1, 2, 3, 5]),
+        ):
+            poll = Poll(within_s=60, every_s=1, backoff=backoff)  # type: ignore[arg-type]
+            assert [delay_s(poll, n, dice) for n in range(1, 6)] == wanted
+
+    @given(st.integers(1, 200), st.sampled_from(["fixed", "exponential", "fibonacci"]), st.integers())
+    def test_full_jitter_stays_between_nothing_and_the_step(self: str, n: str, backoff: str, seed: str):
+        plain_poll = Poll(within_s=60, every_s=0.5, backoff=backoff)
+        jittered = Poll(within_s=60, every_s=0.5, backoff=backoff, jitter=True)
+        dice = random.Random(seed)
+        assert 0 < delay_s(jittered, n, dice) <= max(0.01, delay_s(plain_poll, n, dice))
+
+    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        within_s=st.floats(0.1, 30),
+        every_s=st.floats(0.3, 30),
+        backoff=st.sampled_from(["fixed", "exponential", "fibonacci"]),
+        jitter=st.booleans(),
+        takes_s=st.floats(0, 5),
+        timeout_s=st.floats(0.1, 5),
+    )
+    async def test_totals_are_never_over_within_plus_one_request(
+        self: str,
+        tmp_path_factory: str,
+        within_s: str,
+        every_s: str,
+        backoff: str,
+        jitter: str,
+        takes_s: str,
+        timeout_s: str,
+    ):
+        bench = Bench(tmp_path_factory.mktemp("bench"))
+        probe = bench.script("scripted", {"n": 0}, takes_s=takes_s)
+        poll = Poll(within_s=within_s, every_s=every_s, backoff=backoff, jitter=jitter)
+        check = await bench.one(plain(expect=["n == 1"], poll=poll, timeout_s=timeout_s))
+        assert check.status in {"fail", "error"}
+        last = probe.requests[-1].at_s
+        assert last <= within_s + 1e-6
+        assert bench.clock.monotonic_s() <= within_s + min(takes_s, timeout_s + 0.1) + 1e-6
+
+
+class TestHold:
+    async def test_from_the_first_success_expect_must_stay_true(self: str, bench: Bench):
+        probe = bench.script("scripted", {"n": 0}, {"n": 1})
+        check = await bench.one(plain(expect=["n == 1"], poll=POLL, hold_s=4.0, hold_every_s=1.0))
+        assert check.status == "pass"
+        assert [request.at_s for request in probe.requests] == [0, 1, 2, 3, 4, 5]
+        assert [each.kind for each in check.attempts] == ["poll", "poll", "hold", "hold", "hold", "hold"]
+
+    async def test_right_then_wrong(self: str, bench: Bench):
+        bench.script("scripted", {"n": 1}, {"n": 1}, {"n": 2})
+        check = await bench.one(plain(expect=["n == 1"], hold_s=15.0, hold_every_s=1.0))
+        assert check.status == "fail"
+        assert check.message is not None
+        assert check.message.startswith("right, then wrong")
+        assert "3 attempts in 2.0 s" in check.message
+
+    async def test_must_not_appear_is_absence_held(self: str, bench: Bench):
+        bench.script("scripted", {"found": True})
+        check = await bench.one(plain(expect=["item absent", "found == true"], hold_s=15.0, hold_every_s=1.0))
+        assert check.status == "pass"
+        assert len(check.attempts) == 16
+
+    async def test_without_a_first_success_nothing_is_held(self: str, bench: Bench):
+        probe = bench.script("scripted", {"n": 0})
+        assert (await bench.one(plain(expect=["n == 1"], hold_s=15.0))).status == "fail"
+        assert len(probe.requests) == 1
+
+    async def test_a_sample_that_fails_twice_ends_it(self: str, bench: Bench):
+        bench.script("scripted", {"n": 1}, refused("gone"))
+        check = await bench.one(plain(expect=["n == 1"], hold_s=5.0))
+        assert (check.status, check.reason_code) == ("fail", "connect")
+
+    async def test_undecidable_is_not_held(self: str, bench: Bench):
+        bench.script("scripted", {"items": [{"ok": True}]}, {"items": []})
+        check = await bench.one(plain(expect=["all items[].ok == true"], hold_s=5.0))
+        assert (check.status, check.reason_code) == ("inconclusive", "no_data")
