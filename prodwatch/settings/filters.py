@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.model.quantity import Duration
 from prodwatch.text.units import parse_duration
 
 
@@ -251,5 +250,3 @@ FILTERS: dict[str, FilterKind] = {
     "length": FilterKind("length", "Number of characters or elements.", _length),
 }
 """Every filter by name, in the order of the reference page."""
-
-__all__ = ["ARN_PARTS", "FILTERS", "Duration", "FilterError", "FilterKind", "as_text", "format_moment", "to_json"]

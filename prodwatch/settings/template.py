@@ -101,11 +101,6 @@ class Template(msgspec.Struct, frozen=True):
         return len(self.parts) == 1 and isinstance(self.parts[0], Reference)
 
 
-def has_references(value: Any) -> bool:
-    """Return whether a text may hold a `${`: a quick look that spares the parser; False for anything else."""
-    return isinstance(value, str) and "${" in value
-
-
 @lru_cache(maxsize=4096)
 def parse_template(text: str) -> Template:
     """Cut `text` at its references; TemplateSyntaxError when a `${` cannot be read."""

@@ -76,7 +76,8 @@ def test_filters_give_what_the_page_says() -> None:
     table = page("variables.md").split("| written |")[1]
     rows = re.findall(r"^\| `(\$\{.*?\})` \| (.*?) \| `(.*?)` \|$", table, re.MULTILINE)
     assert len(rows) == 13
-    for written, given, expected in rows:
+    for cell, given, expected in rows:
+        written = cell.replace("\\|", "|")  # a bar would end the cell
         value = "" if given == "an empty text" else given.strip("`")
         assert str(resolve(written, dict.fromkeys(parse_template(written).references, value).__getitem__)) == expected
 
