@@ -43,6 +43,12 @@ class HttpProtocol(ResponseHandler):
         self.lost = exc
         super().connection_lost(exc)
 
+    def end(self) -> None:
+        """Close at once, without waiting for what is still to be sent."""
+        if self.transport is not None:
+            self.transport.abort()
+        self.close()
+
 
 class HttpConnection:
     """One connection, borrowed for one request: `release` it after a complete answer, else `close` it."""
@@ -65,7 +71,7 @@ class HttpConnection:
 
     def close(self) -> None:
         """End the connection at once, whatever state it is in."""
-        self.protocol.abort()
+        self.protocol.end()
 
 
 class Pool:
@@ -148,7 +154,7 @@ class Pool:
         self._closed = True
         for idle in self._idle.values():
             for protocol, _ in idle:
-                protocol.abort()
+                protocol.end()
         self._idle.clear()
         for session in self._sessions.values():
             await session.close()
