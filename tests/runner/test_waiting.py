@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,24 +22,24 @@ POLL = Poll(within_s=10, every_s=1)
 
 
 class TestRetry:
-    async def test_a_transport_failure_is_repeated_once_and_the_pass_is_flagged_flaky(self: str, bench: Bench):
+    async def test_a_transport_failure_is_repeated_once_and_the_pass_is_flagged_flaky(self, bench: Bench) -> None:
         probe = bench.script("scripted", refused(), {"ok": True})
         check = await bench.one(plain(expect=["ok == true"]))
         assert (check.status, check.flags) == ("pass", ("flaky",))
         assert [each.status for each in check.attempts] == ["fail", "pass"]
         assert len(probe.requests) == 2
 
-    async def test_a_throttle_is_repeated_too(self: str, bench: Bench):
+    async def test_a_throttle_is_repeated_too(self, bench: Bench) -> None:
         bench.script("scripted", throttled(), {"ok": True})
         assert (await bench.one(plain(expect=["ok == true"]))).status == "pass"
 
     @pytest.mark.parametrize("answer", [{"ok": False}, denied(), TIMED_OUT], ids=["false", "denied", "timed out"])
-    async def test_nothing_else_is(self: str, bench: Bench, answer: str):
+    async def test_nothing_else_is(self, bench: Bench, answer: Any) -> None:
         probe = bench.script("scripted", answer)
         assert (await bench.one(plain(expect=["ok == true"]))).status != "pass"
         assert len(probe.requests) == 1
 
-    async def test_a_written_retry_repeats_timeouts_and_counts_as_written(self: str, bench: Bench):
+    async def test_a_written_retry_repeats_timeouts_and_counts_as_written(self, bench: Bench) -> None:
         probe = bench.script("scripted", TIMED_OUT)
         check = await bench.one(plain(expect=["ok == true"], retry=Retry(times=3, delay_s=0.5)))
         assert len(probe.requests) == 4
@@ -46,7 +47,9 @@ class TestRetry:
         assert bench.clock.slept.count(0.5) == 3
 
     @pytest.mark.parametrize(("idempotent", "sent"), [(False, 1), (True, 2)])
-    async def test_a_mutating_step_is_sent_once_unless_idempotent(self: str, bench: Bench, idempotent: str, sent: str):
+    async def test_a_mutating_step_is_sent_once_unless_idempotent(
+        self, bench: Bench, idempotent: Any, sent: Any
+    ) -> None:
         probe = bench.script("scripted", refused())
         mutating = step(mutates=True, idempotent=idempotent, expect=["ok == true"])
         await bench.one(flow("f", mutating, mutates=True))
@@ -54,7 +57,7 @@ class TestRetry:
 
 
 class TestPoll:
-    async def test_expect_is_waited_for_without_until(self: str, bench: Bench):
+    async def test_expect_is_waited_for_without_until(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"n": 0}, {"n": 0}, {"n": 1})
         check = await bench.one(plain(expect=["n == 1"], poll=POLL))
         assert check.status == "pass"
@@ -62,7 +65,7 @@ class TestPoll:
         assert [each.kind for each in check.attempts] == ["poll"] * 3
         assert "flaky" not in check.flags
 
-    async def test_until_is_waited_for_and_then_expect_is_judged_once(self: str, bench: Bench):
+    async def test_until_is_waited_for_and_then_expect_is_judged_once(self, bench: Bench) -> None:
         probe = bench.script("scripted", {}, {"item": {"text": "other"}}, {"item": {"text": "right"}})
         poll = Poll(within_s=10, every_s=1, until=("item exists",))
         check = await bench.one(plain(expect=["item.text == 'right'"], poll=poll))
@@ -84,8 +87,8 @@ class TestPoll:
         ids=["missing", "none counted", "wrong", "refused", "throttled", "undecidable"],
     )
     async def test_a_failed_wait_says_which_it_was(
-        self: str, bench: Bench, answer: str, expect: str, says: str, status: str
-    ):
+        self, bench: Bench, answer: Any, expect: str, says: str, status: str
+    ) -> None:
         bench.script("scripted", answer)
         check = await bench.one(plain(expect=[expect], poll=POLL))
         assert check.status == status
@@ -93,18 +96,18 @@ class TestPoll:
         assert check.message.startswith(says)
         assert "11 attempts in 10.0 s" in check.message
 
-    async def test_the_last_look_is_at_the_very_end_of_the_budget(self: str, bench: Bench):
+    async def test_the_last_look_is_at_the_very_end_of_the_budget(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"n": 0})
         await bench.one(plain(expect=["n == 1"], poll=Poll(within_s=2.5, every_s=1)))
         assert [request.at_s for request in probe.requests] == [0, 1, 2, 2.5]
 
-    async def test_a_hopeless_failure_ends_the_wait(self: str, bench: Bench):
+    async def test_a_hopeless_failure_ends_the_wait(self, bench: Bench) -> None:
         probe = bench.script("scripted", denied())
         check = await bench.one(plain(expect=["n == 1"], poll=POLL))
         assert (check.status, check.reason_code) == ("error", "access_denied")
         assert len(probe.requests) == 1
 
-    async def test_stop_when_ends_the_wait_at_a_terminal_state(self: str, bench: Bench):
+    async def test_stop_when_ends_the_wait_at_a_terminal_state(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"state": "RUNNING"}, {"state": "FAILED"})
         poll = Poll(within_s=60, every_s=1, until=("state == 'DONE'",), stop_when=("state == 'FAILED'",))
         check = await bench.one(plain(expect=["state == 'DONE'"], poll=poll))
@@ -113,7 +116,7 @@ class TestPoll:
         assert "waiting was stopped" in check.message
         assert len(probe.requests) == 2
 
-    async def test_waiting_checks_hold_up_nobody(self: str, bench: Bench):
+    async def test_waiting_checks_hold_up_nobody(self, bench: Bench) -> None:
         bench.script("scripted", {"n": 0})
         bench.script("quick", {"ok": True}, takes_s=0.1)
         began = bench.clock.monotonic_s()
@@ -124,7 +127,7 @@ class TestPoll:
         )
         assert bench.clock.monotonic_s() - began < 14
 
-    def test_back_offs_grow_as_named(self: str):
+    def test_back_offs_grow_as_named(self) -> None:
         dice = random.Random(1)
         for backoff, wanted in (
             ("fixed", [1, 1, 1, 1, 1]),
@@ -135,7 +138,7 @@ class TestPoll:
             assert [delay_s(poll, n, dice) for n in range(1, 6)] == wanted
 
     @given(st.integers(1, 200), st.sampled_from(["fixed", "exponential", "fibonacci"]), st.integers())
-    def test_full_jitter_stays_between_nothing_and_the_step(self: str, n: str, backoff: str, seed: str):
+    def test_full_jitter_stays_between_nothing_and_the_step(self, n: Any, backoff: Any, seed: Any) -> None:
         plain_poll = Poll(within_s=60, every_s=0.5, backoff=backoff)
         jittered = Poll(within_s=60, every_s=0.5, backoff=backoff, jitter=True)
         dice = random.Random(seed)
@@ -151,15 +154,15 @@ class TestPoll:
         timeout_s=st.floats(0.1, 5),
     )
     async def test_totals_are_never_over_within_plus_one_request(
-        self: str,
-        tmp_path_factory: str,
-        within_s: str,
-        every_s: str,
-        backoff: str,
-        jitter: str,
-        takes_s: str,
-        timeout_s: str,
-    ):
+        self,
+        tmp_path_factory: Any,
+        within_s: Any,
+        every_s: Any,
+        backoff: Any,
+        jitter: Any,
+        takes_s: Any,
+        timeout_s: Any,
+    ) -> None:
         bench = Bench(tmp_path_factory.mktemp("bench"))
         probe = bench.script("scripted", {"n": 0}, takes_s=takes_s)
         poll = Poll(within_s=within_s, every_s=every_s, backoff=backoff, jitter=jitter)
@@ -171,14 +174,14 @@ class TestPoll:
 
 
 class TestHold:
-    async def test_from_the_first_success_expect_must_stay_true(self: str, bench: Bench):
+    async def test_from_the_first_success_expect_must_stay_true(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"n": 0}, {"n": 1})
         check = await bench.one(plain(expect=["n == 1"], poll=POLL, hold_s=4.0, hold_every_s=1.0))
         assert check.status == "pass"
         assert [request.at_s for request in probe.requests] == [0, 1, 2, 3, 4, 5]
         assert [each.kind for each in check.attempts] == ["poll", "poll", "hold", "hold", "hold", "hold"]
 
-    async def test_right_then_wrong(self: str, bench: Bench):
+    async def test_right_then_wrong(self, bench: Bench) -> None:
         bench.script("scripted", {"n": 1}, {"n": 1}, {"n": 2})
         check = await bench.one(plain(expect=["n == 1"], hold_s=15.0, hold_every_s=1.0))
         assert check.status == "fail"
@@ -186,23 +189,23 @@ class TestHold:
         assert check.message.startswith("right, then wrong")
         assert "3 attempts in 2.0 s" in check.message
 
-    async def test_must_not_appear_is_absence_held(self: str, bench: Bench):
+    async def test_must_not_appear_is_absence_held(self, bench: Bench) -> None:
         bench.script("scripted", {"found": True})
         check = await bench.one(plain(expect=["item absent", "found == true"], hold_s=15.0, hold_every_s=1.0))
         assert check.status == "pass"
         assert len(check.attempts) == 16
 
-    async def test_without_a_first_success_nothing_is_held(self: str, bench: Bench):
+    async def test_without_a_first_success_nothing_is_held(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"n": 0})
         assert (await bench.one(plain(expect=["n == 1"], hold_s=15.0))).status == "fail"
         assert len(probe.requests) == 1
 
-    async def test_a_sample_that_fails_twice_ends_it(self: str, bench: Bench):
+    async def test_a_sample_that_fails_twice_ends_it(self, bench: Bench) -> None:
         bench.script("scripted", {"n": 1}, refused("gone"))
         check = await bench.one(plain(expect=["n == 1"], hold_s=5.0))
         assert (check.status, check.reason_code) == ("fail", "connect")
 
-    async def test_undecidable_is_not_held(self: str, bench: Bench):
+    async def test_undecidable_is_not_held(self, bench: Bench) -> None:
         bench.script("scripted", {"items": [{"ok": True}]}, {"items": []})
         check = await bench.one(plain(expect=["all items[].ok == true"], hold_s=5.0))
         assert (check.status, check.reason_code) == ("inconclusive", "no_data")
