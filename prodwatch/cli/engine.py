@@ -98,7 +98,7 @@ async def open_engine(
         pool = await stack.enter_async_context(Pool())
         runner = Runner(
             environment,
-            project.checks,
+            (*project.checks, *project.referenced),
             root=str(project.root),
             clock=clock,
             random=SystemRandom(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,17 @@ from prodwatch.cli.options import Common
 from prodwatch.cli.talk import say
 
 if TYPE_CHECKING:
+    from prodwatch.model.check import CheckDefinition
     from prodwatch.settings import Project
 
 
-def load(common: Common, *, quiet: bool = False) -> Project:
-    """Find and load the project the options name; notices go to stderr. Raises ConfigurationError."""
+def load(
+    common: Common, *, quiet: bool = False, selected: Callable[[CheckDefinition], bool] = lambda _check: True
+) -> Project:
+    """Find and load the project the options name; notices go to stderr. Raises ConfigurationError.
+
+    A variable that is missing here and now is a mistake only in checks that are `selected`.
+    """
     from prodwatch.settings import find_project, load_project
 
     located = find_project(Path.cwd(), root=common.root, env=common.env, environ=os.environ)
@@ -26,6 +33,7 @@ def load(common: Common, *, quiet: bool = False) -> Project:
         region=common.region,
         profile=common.profile,
         environ=os.environ,
+        selected=selected,
     )
     if not quiet:
         for notice in project.notices:

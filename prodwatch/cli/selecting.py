@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from prodwatch.model.check import CheckDefinition
     from prodwatch.runner.selection import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,6 +44,16 @@ def selection(
     from prodwatch.runner.selection import Selection
 
     return Selection(expression=expression, tags=tags, kind=kind, shard=parse_shard(shard), failed_first=failed_first)
+
+
+def picks(chosen_by: Selection) -> Callable[[CheckDefinition], bool]:
+    """Return whether a check is one of those asked for, whatever its environment, order and shard."""
+    import dataclasses
+
+    from prodwatch.runner.selection import select
+
+    wanted = dataclasses.replace(chosen_by, shard=None, failed_first=frozenset())
+    return lambda check: bool(select([check], wanted, None))
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:

@@ -14,10 +14,18 @@ MIN_LENGTH = 6
 """Shorter secrets are refused: masking them would blank out ordinary text and give them away."""
 
 SECRET_HEADERS = frozenset(
-    (
-        "authorization cookie set-cookie proxy-authorization x-api-key api-key apikey "
-        "x-amz-security-token x-auth-token x-csrf-token"
-    ).split()
+    {
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "proxy-authorization",
+        "x-api-key",
+        "api-key",
+        "apikey",
+        "x-amz-security-token",
+        "x-auth-token",
+        "x-csrf-token",
+    }
 )
 
 SECRET_OPERATIONS = re.compile(r"GetSecretValue|BatchGetSecretValue|GetParameters?(ByPath)?|Get.*Token|AssumeRole.*")

@@ -8,7 +8,7 @@ import click
 
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.outputs import Outputs, output_options
-from prodwatch.cli.selecting import selection, selection_options
+from prodwatch.cli.selecting import picks, selection, selection_options
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
@@ -70,14 +70,16 @@ def command(
     Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 could not verify, 4 too little evidence, 5 nothing
     selected, 70 a bug, 130 and 143 interrupted.
     """
+    import dataclasses
+
     from prodwatch.cli.engine import ci_name, host_name
     from prodwatch.cli.last import failed_last
     from prodwatch.cli.project import load
     from prodwatch.runner import RunOptions, select
 
-    project = load(common)
-    first = failed_last(project) if failed_first else frozenset()
-    chosen_by = selection(expression, tags, kind, shard, first)
+    asked = selection(expression, tags, kind, shard)
+    project = load(common, selected=picks(asked))
+    chosen_by = dataclasses.replace(asked, failed_first=failed_last(project) if failed_first else frozenset())
     chosen = select(project.checks, chosen_by, project.environment.name)
     options = RunOptions(
         deadline_s=deadline,

@@ -9,7 +9,7 @@ import click
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
-from prodwatch.cli.selecting import selection, selection_options
+from prodwatch.cli.selecting import picks, selection, selection_options
 
 
 @click.command()
@@ -26,8 +26,9 @@ def command(
     from prodwatch.cli.exits import ExitCode
     from prodwatch.runner.selection import select
 
-    project = load(common, quiet=as_json)
-    chosen = select(project.checks, selection(expression, tags, kind, shard), project.environment.name)
+    asked = selection(expression, tags, kind, shard)
+    project = load(common, quiet=as_json, selected=picks(asked))
+    chosen = select(project.checks, asked, project.environment.name)
     if as_json:
         import msgspec
 
