@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,12 @@ async def test_the_url_goes_out_as_written(send: Send, path: str, on_the_wire: s
     ("params", "header", "body"),
     [
         pytest.param({"json": {"a": Decimal("1.10")}}, b"Content-Type: application/json", b'{"a":1.10}', id="json"),
+        pytest.param(
+            {"json": {"took": Duration.from_ms(5), "at": datetime(2026, 1, 2, tzinfo=UTC), "x": [True, None]}},
+            b"Content-Type: application/json",
+            b'{"took":"5ms","at":"2026-01-02T00:00:00Z","x":[true,null]}',
+            id="json of captured values",
+        ),
         pytest.param({"json": None}, b"Content-Type: application/json", b"null", id="json null"),
         pytest.param(
             {"form": {"a": ["1", 2], "b c": "ä&"}},
@@ -344,6 +351,11 @@ async def test_an_own_trace_header_stays(send: Send) -> None:
         pytest.param({"url": "http://x/", "headers": {"Content-Length": "3"}}, id="framing"),
         pytest.param({"url": "http://x/", "method": "GET /"}, id="method"),
         pytest.param({"url": "http://x/", "auth": {"bearer": "hunter2\n"}}, id="line break in a token"),
+        pytest.param({"url": "http://x/", "headers": {"a": None}}, id="null in a header"),
+        pytest.param({"url": "http://x/", "query": {"a": {"b": 1}}}, id="a table in the query"),
+        pytest.param({"url": "http://x/", "form": {"a": [[1]]}}, id="a list in a list of a form"),
+        pytest.param({"url": "http://x/", "auth": {"bearer": None}}, id="null for a token"),
+        pytest.param({"url": "http://x/", "json": {"a": object()}}, id="no json"),
         pytest.param({"url": "http://x/", "body_file": "missing"}, id="no such file"),
         pytest.param({"url": "http://x/", "body_file": "../../etc/passwd"}, id="out of the root"),
         pytest.param({"url": "http://x/", "max_body": "much"}, id="size"),

@@ -28,6 +28,18 @@ async def test_followed_silently_and_listed(send: Send) -> None:
     assert [request.split(b" ")[1] for request in requests] == [b"/a/start", b"/b?x=%2f", b"/c"]
 
 
+@pytest.mark.parametrize(
+    ("body", "connections"),
+    [pytest.param(b"short", 1, id="short body"), pytest.param(b"x" * 20_000, 2, id="long body")],
+)
+async def test_a_short_answer_keeps_its_connection(send: Send, body: bytes, connections: int) -> None:
+    talk, _ = answering(http_answer(body, "302 Found", Location="/b"), http_answer(b"here"))
+    async with serving(talk) as server:
+        seen = await send("http", url=server.url)
+        assert server.connections == connections
+    assert seen.document["body"] == "here"
+
+
 async def test_not_followed_when_asked(send: Send) -> None:
     talk, requests = answering(to("/b"))
     async with serving(talk) as server:

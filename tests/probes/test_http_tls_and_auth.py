@@ -16,6 +16,7 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.http.probe import probe
+from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.targets import answering, http_answer, serving
 
 Send = Callable[..., Awaitable[Observation]]
@@ -125,6 +126,23 @@ async def test_sigv4_is_what_botocore_would_sign(context: ProbeContext, wanted: 
     assert seen.exchange is not None
     assert "AKIDEXAMPLE" not in repr(seen)
     assert f"--aws-sigv4 aws:amz:{region}:{wanted['service']}" in (seen.exchange.curl or "")
+
+
+async def test_finding_credentials_is_no_latency_of_the_target(context: ProbeContext) -> None:
+    clock = FakeClock()
+
+    class Slow(Signer):
+        async def credentials(self, account: str | None = None) -> Any:
+            await clock.advance(30)
+            return await super().credentials(account)
+
+    slow: Any = Slow()
+    talk, _ = answering(http_answer())
+    async with serving(talk) as server:
+        seen = await probe(
+            {"url": server.url, "auth": {"sigv4": {"service": "lambda"}}}, replace(context, aws=slow, clock=clock)
+        )
+    assert seen.document["latency"].s < 1
 
 
 async def test_sigv4_without_credentials_is_an_error(context: ProbeContext) -> None:

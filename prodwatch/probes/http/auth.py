@@ -16,9 +16,11 @@ _SIGNED_BESIDES_AMZ = frozenset({"content-type", "host"})
 async def authorization(auth: Mapping[str, Any], request: Request, context: ProbeContext) -> list[tuple[str, str]]:
     """Return the headers to add to `request`; AwsError when SigV4 finds no usable credentials."""
     if "bearer" in auth:
-        return [header_pair("Authorization", f"Bearer {text_value(auth['bearer'])}")]
+        return [header_pair("Authorization", f"Bearer {text_value(auth['bearer'], 'the bearer token')}")]
     if "basic" in auth:
-        return [basic(text_value(auth["basic"]["user"]), text_value(auth["basic"]["password"]))]
+        return [
+            basic(text_value(auth["basic"]["user"], "the user"), text_value(auth["basic"]["password"], "the password"))
+        ]
     if "header" in auth:
         return [header_pair(auth["header"]["name"], auth["header"]["value"])]
     if "sigv4" in auth:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from aiohttp import CookieJar
 
 MAX_REDIRECTS = 10
+SKIPPED_BYTES = 1 << 14
+"""Longest body of a redirect that is read to keep the connection; a new one costs about as much as a longer body."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -50,6 +52,8 @@ class Conversation:
     size: int = 0
     truncated: bool = False
     redirects: list[str] = field(default_factory=list)
+    signing_s: float = 0.0
+    """Time the target has nothing to do with: finding credentials and signing."""
     _origin: URL | None = None
     _cookies: CookieJar | None = None
     """Made when a redirect sets a cookie; dies with this conversation."""
@@ -68,6 +72,7 @@ class Conversation:
             if location is None:
                 await self._read(answer)
                 return answer
+            await self._leave(answer)
             self._turn_to(location, answer)
 
     def undone(self) -> str:
@@ -81,7 +86,9 @@ class Conversation:
         pairs = request.pairs
         auth = self.params.get("auth")
         if auth and request.url.origin() == self._origin:
+            begun_s = self.timings.now()
             pairs = pairs + await authorization(auth, request, self.context)
+            self.signing_s += self.timings.now() - begun_s
         elif request.url.raw_user is not None and request.header("authorization") is None:
             pairs = [*pairs, basic(unquote(request.url.raw_user), unquote(request.url.raw_password or ""))]
         if self._cookies is not None and (cookie := self._cookie_header()):
@@ -131,9 +138,23 @@ class Conversation:
             raise ClientPayloadError("the connection broke")
         connection.release()
 
+    @staticmethod
+    async def _leave(answer: Answer) -> None:
+        """Keep the connection of an answer that only redirects when reading its body to the end is cheap."""
+        connection = answer.connection
+        length = answer.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > SKIPPED_BYTES:
+            connection.close()
+            return
+        try:
+            await answer.content.read()
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+
     def _turn_to(self, location: str, answer: Answer) -> None:
         request = self.request
-        answer.connection.close()  # reading on, to keep the connection, may take longer than a new one
         self.redirects.append(shown_url(request.url))
         if len(self.redirects) > MAX_REDIRECTS:
             raise RedirectError(f"{self.redirects[0]} redirects more than {MAX_REDIRECTS} times, last to {location}")

@@ -50,4 +50,4 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
             failure = timed_out(target, conversation.undone(), context.timeout_s)
         else:
             failure = transport_failure(error, target, conversation)
-    return observe(conversation, request, failure, started_s=started_s, ended_s=now())
+    return observe(conversation, request, failure, started_s=started_s + conversation.signing_s, ended_s=now())

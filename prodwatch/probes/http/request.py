@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,6 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from yarl import URL
 
+from prodwatch.model.quantity import Duration, Headers
 from prodwatch.probes.base import ProbeContext
 from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.files import read_inside
@@ -100,11 +103,37 @@ def max_body_bytes(written: str | int) -> int:
         raise UnusableError(f"`max_body`: {error}") from error
 
 
-def text_value(value: Any) -> str:
-    """Return a TOML scalar the way it goes into headers, queries and forms."""
+def text_value(value: Any, what: str) -> str:
+    """Return a scalar the way it goes into headers, queries and forms; UnusableError for anything else."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, int | float | Decimal | Duration):
+        return str(value)
+    kind = "null" if value is None else "a table" if isinstance(value, Mapping) else "a list"
+    raise UnusableError(f"{what} is {kind}, which has no form as text; give it a text or a number")
+
+
+def as_json(value: Any) -> bytes:
+    """Return `value` as JSON, decimals with every digit, durations and times as text."""
+    try:
+        return _JSON.encode(_json_value(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnusableError(f"`json` cannot be written as JSON: {error}") from error
+
+
+def _json_value(value: Any) -> Any:
+    # msgspec would write a duration as a table of its parts.
+    if isinstance(value, dict):
+        return {name: _json_value(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in value]
+    if isinstance(value, Duration):
+        return str(value)
+    return dict(value) if isinstance(value, Headers) else value
 
 
 def _values(value: Any) -> Iterable[Any]:
@@ -113,7 +142,7 @@ def _values(value: Any) -> Iterable[Any]:
 
 def header_pair(name: str, value: Any) -> tuple[str, str]:
     """Return one header as it is sent; UnusableError when it would break the request."""
-    text = text_value(value)
+    text = text_value(value, f"header {name}")
     if name.lower() in _FRAMING:
         raise UnusableError(f"header {name} is set by prodwatch itself; leave it out")
     if not _TOKEN.fullmatch(name):
@@ -138,13 +167,14 @@ def _with_query(url: str, query: Mapping[str, Any]) -> str:
 
 def _encoded(fields: Mapping[str, Any], quoting: Any) -> str:
     return urlencode(
-        [(name, text_value(each)) for name, value in fields.items() for each in _values(value)], quote_via=quoting
+        [(name, text_value(each, f"`{name}`")) for name, value in fields.items() for each in _values(value)],
+        quote_via=quoting,
     )
 
 
 async def _add_body(request: Request, params: Mapping[str, Any], context: ProbeContext) -> None:
     if "json" in params:
-        request.body, kind = _JSON.encode(params["json"]), "application/json"
+        request.body, kind = as_json(params["json"]), "application/json"
     elif "form" in params:
         from urllib.parse import quote_plus
 
