@@ -1,0 +1,154 @@
+"""Steps in order: captures, repeats, elements, time."""
+
+from __future__ import annotations
+
+import pytest
+
+from prodwatch.model.check import Capture, Poll, Repeat
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import flow, plain, step
+from prodwatch.testing.probes import refused
+
+
+async def test_captures_and_documents_feed_later_steps(bench: Bench) -> None:
+    probe = bench.script("scripted", {"id": 7, "deep": {"list": ["a", "b"]}}, {"ok": True})
+    check = await bench.one(
+        flow(
+            "f",
+            step("post", expect=["id exists"], capture={"order": Capture(path="id")}),
+            step("read", id="${captured.order}", second="${steps.post.deep.list.1}", expect=["ok == true"]),
+        )
+    )
+    assert check.status == "pass"
+    assert probe.requests[1].params == {"id": 7, "second": "b"}
+    assert check.captured == {"order": 7}
+    assert [each.name for each in check.steps] == ["post", "read"]
+
+
+async def test_the_first_step_that_is_not_green_ends_the_flow(bench: Bench) -> None:
+    probe = bench.script("scripted", {"ok": True}, {"ok": False})
+    steps = (step(name, expect=["ok == true"]) for name in ("a", "b", "c"))
+    check = await bench.one(flow("f", *steps))
+    assert [each.status for each in check.steps] == ["pass", "fail", "skipped"]
+    assert (check.status, check.reason_code) == ("fail", "assertion")
+    assert (check.message or "").startswith("step b: ")
+    assert len(probe.requests) == 2
+
+
+async def test_a_capture_that_is_not_there_fails_the_step(bench: Bench) -> None:
+    bench.script("scripted", {"ok": True})
+    check = await bench.one(flow("f", step("a", capture={"id": Capture(path="json.id")})))
+    assert check.status == "fail"
+    assert "nothing to capture as id" in (check.message or "")
+
+
+async def test_a_flow_may_expect_something_of_its_own(bench: Bench) -> None:
+    bench.script("scripted", {"n": 1}, {"n": 3})
+    steps = (step("a"), step("b"))
+    check = await bench.one(flow("f", *steps, expect=("steps.a.n == 1", "steps.b.n == 2")))
+    assert check.status == "fail"
+    assert [each.ok for each in check.assertions] == [True, False]
+
+
+async def test_the_timeout_of_a_flow_is_that_of_the_whole(bench: Bench) -> None:
+    bench.script("scripted", {"n": 0}, takes_s=1)
+    check = await bench.one(
+        flow("f", step("a"), step("b", expect=["n == 1"], poll=Poll(within_s=60, every_s=1)), timeout_s=10.0)
+    )
+    assert check.status == "fail"
+    assert 10 <= bench.clock.monotonic_s() <= 10.2
+
+
+async def test_a_request_never_outlives_its_flow(bench: Bench) -> None:
+    bench.script("scripted", {"n": 0}, takes_s=100)
+    check = await bench.one(flow("f", step("a", timeout_s=50.0), timeout_s=2.0))
+    assert (check.status, check.reason_code) == ("fail", "timeout")
+    assert bench.clock.monotonic_s() <= 2.2
+
+
+async def test_wait_lets_time_pass(bench: Bench) -> None:
+    bench.script("scripted", {"ok": True})
+    pause = step("pause", "wait", **{"for": "90s"})
+    check = await bench.one(flow("f", pause, step("a", expect=["ok == true"]), timeout_s=100.0))
+    assert check.status == "pass"
+    assert bench.clock.monotonic_s() == pytest.approx(90)
+    cut = await bench.one(flow("f", pause, timeout_s=10.0))
+    assert (cut.status, cut.reason_code) == ("fail", "timeout")
+
+
+async def test_repeat_reads_afresh_and_tries_again(bench: Bench) -> None:
+    probe = bench.script("scripted", {"version": 1}, {"status": 409}, {"version": 2}, {"status": 200})
+    check = await bench.one(
+        flow(
+            "f",
+            step("read", capture={"version": Capture(path="version")}),
+            step(
+                "write",
+                version="${captured.version}",
+                expect=["status == 200"],
+                mutates=True,
+                repeat=Repeat(when=("status == 409",), after="read"),
+            ),
+            mutates=True,
+        )
+    )
+    assert check.status == "pass"
+    assert [each.params.get("version") for each in probe.requests] == [None, 1, None, 2]
+    assert [each.name for each in check.steps] == ["read", "read (again)", "write"]
+    assert [each.n for each in check.steps[2].attempts] == [1, 2]
+
+
+async def test_repeat_ends_after_its_times(bench: Bench) -> None:
+    probe = bench.script("scripted", {"status": 409})
+    repeat = Repeat(when=("status == 409",), after="read", times=2)
+    check = await bench.one(flow("f", step("read"), step("write", expect=["status == 200"], repeat=repeat)))
+    assert check.status == "fail"
+    assert len(probe.requests) == 6
+
+
+class TestForEach:
+    async def test_a_step_per_element(self, bench: Bench) -> None:
+        probe = bench.script("scripted", {"items": [{"id": 1}, {"id": 2}]}, {"ok": True})
+        check = await bench.one(
+            flow("f", step("find"), step("ask", for_each="${steps.find.items}", id="${each.id}", expect=["ok == true"]))
+        )
+        assert check.status == "pass"
+        assert [each.params.get("id") for each in probe.requests] == [None, 1, 2]
+        assert [each.name for each in check.steps] == ["find", "ask[0]", "ask[1]"]
+
+    async def test_an_empty_list_measures_nothing(self, bench: Bench) -> None:
+        bench.script("scripted", {"items": []})
+        check = await bench.one(flow("f", step("find"), step("ask", for_each="${steps.find.items}")))
+        assert (check.status, check.reason_code) == ("inconclusive", "no_data")
+
+    async def test_what_is_no_list_is_an_error(self, bench: Bench) -> None:
+        bench.script("scripted", {"items": "many"})
+        check = await bench.one(flow("f", step("find"), step("ask", for_each="${steps.find.items}")))
+        assert (check.status, check.reason_code) == ("error", "invalid")
+
+    async def test_cleanup_per_element_goes_on_after_a_failure_and_an_empty_list_is_done(self, bench: Bench) -> None:
+        bench.script("scripted", {"items": [1, 2]})
+        removing = bench.script("removing", refused(), {"ok": True})
+        remove = step("remove", "removing", for_each="${steps.find.items}", id="${each}", mutates=True)
+        check = await bench.one(flow("f", step("find"), cleanup=(remove,), mutates=True))
+        assert [each.status for each in check.cleanup] == ["fail", "pass"]
+        assert len(removing.requests) == 2
+        bench.script("scripted", {"items": []})
+        check = await bench.one(flow("f", step("find"), cleanup=(remove,), mutates=True))
+        assert check.status == "pass"
+
+
+async def test_a_check_that_expects_nothing_is_never_green(bench: Bench) -> None:
+    bench.script("scripted", {"ok": True})
+    assert (await bench.one(plain())).status == "inconclusive"
+    assert (await bench.one(flow("empty"))).status == "inconclusive"
+
+
+async def test_implicit_expectations_hold_unless_mentioned(bench: Bench) -> None:
+    bench.script("kind", {"status": 500, "ok": True}, implicit_expect=("status < 400",))
+    silent = await bench.one(plain(type="kind", expect=["ok == true"]))
+    assert silent.status == "fail"
+    assert [each.severity for each in silent.assertions] == ["expect", "implicit"]
+    spoken = await bench.one(plain(type="kind", expect=["status == 500"]))
+    assert spoken.status == "pass"
+    assert len(spoken.assertions) == 1
