@@ -185,6 +185,17 @@ async def test_history_makes_alarms_move_when_its_points_became_visible(wall: An
     ]
 
 
+async def test_alarms_put_with_one_past_see_each_others_states_of_then(wall: Any, sdk_at: Any) -> None:
+    async with embedded_aws(wall=wall, history=Past(wall.now_s)) as (aws, url):
+        past_s = wall.now_s - 1800
+        aws.alarms.put(CompositeAlarm(name="any", rule="ALARM(errors)"), created_s=past_s, state="OK")
+        aws.alarms.put(ERRORS, created_s=past_s, state="OK")
+        items = await sdk_at(url)(
+            "cloudwatch", "DescribeAlarmHistory", AlarmTypes=["CompositeAlarm"], HistoryItemType="StateUpdate"
+        )
+    assert [one["Timestamp"].timestamp() - past_s for one in items["AlarmHistoryItems"]] == [960, 660]
+
+
 async def test_alarms_of_every_kind_over_the_api(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     base = {"ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1, "Threshold": 5.0}
     await call(
@@ -234,6 +245,10 @@ async def test_alarms_of_every_kind_over_the_api(call: Any, aws: EmbeddedAws, wa
         Dimensions=[{"Name": "FunctionName", "Value": "orders"}],
     )  # fmt: skip
     assert [one["AlarmName"] for one in of_metric["MetricAlarms"]] == ["errors"]
+    await call("cloudwatch", "DisableAlarmActions", AlarmNames=["errors", "unknown"])
+    (quiet,) = (await call("cloudwatch", "DescribeAlarms", AlarmNames=["errors"]))["MetricAlarms"]
+    assert (quiet["ActionsEnabled"], quiet["StateValue"]) == (False, "ALARM")
+    await call("cloudwatch", "EnableAlarmActions", AlarmNames=["errors"])
     await call("cloudwatch", "DeleteAlarms", AlarmNames=["any", "slow"])
     assert len((await call("cloudwatch", "DescribeAlarms"))["MetricAlarms"]) == 2
 

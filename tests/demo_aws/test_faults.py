@@ -7,12 +7,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.inprocess import embedded_aws
 from prodwatch.demo.world import WebRequest, WebResponse
 
+over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 
 GROUP = "g"
@@ -257,3 +258,32 @@ async def test_faults_strike_mounted_handlers_as_a_gateway_would(
     async with aiohttp.ClientSession() as session, session.get(aws.url + "/shop/orders") as response:
         assert response.status == status
         assert (await response.json(content_type=None))["message"] == message
+
+
+@over_aiobotocore  # boto3 takes half an answer for an empty one
+async def test_a_truncated_answer(call: Any, aws: EmbeddedAws) -> None:
+    aws.logs.put(GROUP, "s", [(stamp, "x") for stamp in range(50)])
+    aws.faults.add(Fault(operation="logs:FilterLogEvents", kind="truncate", count=1))
+    with pytest.raises(ConnectionClosedError):
+        await call("logs", "FilterLogEvents", logGroupName=GROUP)
+    assert len((await call("logs", "FilterLogEvents", logGroupName=GROUP))["events"]) == 50
+
+
+async def test_a_whole_plan_can_be_assigned_while_it_runs(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    aws.faults.add(Fault(operation="*", kind="error_5xx"))
+    aws.faults = FaultPlan([Fault(operation="logs:PutLogEvents", kind="late", delay_s=9)])
+    aws.logs.put(GROUP, "s", [(wall.now_ms, "x")])
+    assert (await call("logs", "FilterLogEvents", logGroupName=GROUP))["events"] == []
+    wall.now_s += 9
+    assert len((await call("logs", "FilterLogEvents", logGroupName=GROUP))["events"]) == 1
+
+
+def test_the_lateness_of_history_needs_no_dice() -> None:
+    plan = FaultPlan([Fault(operation="logs:PutLogEvents", kind="late", delay_s=30, probability=0.25, until_s=100)])
+    late = plan.late_past("logs", "PutLogEvents")
+    assert late is not None
+    first = [late(50.0, number) for number in range(1000)]
+    assert first == [late(50.0, number) for number in range(1000)]
+    assert 200 < sum(one == 30 for one in first) < 300
+    assert [late(100.0, number) for number in range(100)] == [0.0] * 100
+    assert plan.late_past("xray", "PutTraceSegments") is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from prodwatch.demo.aws import EmbeddedAws
+from prodwatch.demo.aws import EmbeddedAws, Fault
 from prodwatch.demo.aws.inprocess import embedded_aws
 from prodwatch.demo.world import LogEvent, MetricSample
 
@@ -182,3 +182,27 @@ def test_what_was_computed_is_kept_for_the_next_look(wall: Any) -> None:
     for _ in range(5):
         assert len(list(aws.logs.read(GROUP, wall.now_ms - 30_000, wall.now_ms))) > 40
     assert len(story.asked) == 2
+
+
+async def test_a_late_fault_delays_history_too(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    before = await scan(call, startTime=wall.now_ms - 60_000)
+    aws.faults.add(Fault(operation="logs:PutLogEvents", kind="late", delay_s=45, probability=0.5))
+    during = await scan(call, startTime=wall.now_ms - 60_000)
+    assert during == await scan(call, startTime=wall.now_ms - 60_000)
+    assert len(during) < len(before) * 0.8
+    assert {one["eventId"] for one in during} < {one["eventId"] for one in before}
+    wall.now_s += 45
+    assert {one["eventId"] for one in before} < {
+        one["eventId"] for one in await scan(call, startTime=wall.now_ms - 105_000)
+    }
+
+
+async def test_a_stream_of_the_past_is_paged_backwards(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    names = {"logGroupName": GROUP, "logStreamName": "a", "limit": 250}
+    tail = await call("logs", "GetLogEvents", **names)
+    earlier = await call("logs", "GetLogEvents", **names, nextToken=tail["nextBackwardToken"])
+    stamps = [one["timestamp"] for one in earlier["events"] + tail["events"]]
+    assert len(stamps) == 500
+    assert stamps == sorted(set(stamps))
+    nothing = await call("logs", "GetLogEvents", logGroupName=GROUP, logStreamName="unheard of", startTime=wall.now_ms)
+    assert nothing["events"] == []

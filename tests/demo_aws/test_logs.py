@@ -295,7 +295,7 @@ def a_call(**params: Any) -> ApiCall:
 
 def test_a_sparse_pattern_gives_empty_pages_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prodwatch.demo.aws.logs.reading._MAX_SCANNED", 10)
-    store = LogStore(wall=lambda: 1000.0, lateness=FaultPlan().lateness_s)
+    store = LogStore(wall=lambda: 1000.0, faults=FaultPlan())
     store.put("g", "s", [(stamp, "needle" if stamp == 25 else "hay") for stamp in range(30)])
     pages = list(pages_of(Reader(store), logGroupName="g", filterPattern="needle"))
     assert [len(page["events"]) for page in pages] == [0, 0, 1]
@@ -319,7 +319,7 @@ def pages_of(reader: Reader, **params: Any) -> Any:
     end=st.integers(20, 40),
 )
 def test_pages_give_every_visible_event_of_the_window_once(events: Any, limit: int, start: int, end: int) -> None:
-    store = LogStore(wall=lambda: 1000.0, lateness=FaultPlan().lateness_s)
+    store = LogStore(wall=lambda: 1000.0, faults=FaultPlan())
     store.create_group("g")
     expected = []
     for number, (stamp, stream, late) in enumerate(events):
@@ -333,7 +333,7 @@ def test_pages_give_every_visible_event_of_the_window_once(events: Any, limit: i
 
 
 def test_a_full_group_gives_up_its_oldest_events_and_counts_them() -> None:
-    store = LogStore(wall=lambda: 1000.0, lateness=FaultPlan().lateness_s, max_events_per_group=100)
+    store = LogStore(wall=lambda: 1000.0, faults=FaultPlan(), max_events_per_group=100)
     store.put("g", "s", [(stamp, "x") for stamp in range(150)])
     kept = [event.timestamp_ms for event in store.read("g", 0, 200)]
     assert store.discarded == 150 - len(kept)

@@ -224,6 +224,30 @@ async def test_what_get_metric_data_refuses(call: Any, wall: Any, queries: Any, 
         await data(call, wall, *queries, **params)
 
 
+@pytest.mark.parametrize(
+    ("age_days", "period", "expected"),
+    [
+        (0.1, 1, True),
+        (0.2, 1, False),
+        (14, 60, True),
+        (16, 60, False),
+        (16, 300, True),
+        (64, 300, False),
+        (64, 3600, True),
+    ],
+)
+@over_boto3
+async def test_fine_points_are_kept_for_less_long(
+    call: Any, aws: EmbeddedAws, wall: Any, age_days: float, period: int, expected: bool
+) -> None:
+    at_s = wall.now_s - age_days * 86_400
+    aws.metrics.put("N", "M", DIMENSIONS, at_s, [1.0], high_resolution=True)
+    (result,) = (await data(call, wall, query(period=period), StartTime=at_s - 3600, EndTime=at_s + 60))[
+        "MetricDataResults"
+    ]
+    assert bool(result["Values"]) is expected
+
+
 async def test_high_resolution(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     entries = [
         {"MetricName": "M", "Value": float(second), "Timestamp": wall.now_s - 30 + second, "StorageResolution": 1,
@@ -290,7 +314,7 @@ def test_counts_must_fit_values() -> None:
 
 def test_a_busy_minute_stays_a_handful_of_samples() -> None:
     now = [1_000_000.0]
-    store = MetricStore(wall=lambda: now[0], lateness=FaultPlan().lateness_s)
+    store = MetricStore(wall=lambda: now[0], faults=FaultPlan())
     for number in range(600):
         now[0] += 0.1
         store.put("N", "M", {}, 999_960.0, [float(number)])

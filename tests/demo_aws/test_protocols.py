@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.parsers import RpcV2CBORParser
 from botocore.session import Session
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -30,15 +30,17 @@ scalars = (
     | st.binary(max_size=300)
 )
 documents = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=30) | st.dictionaries(st.text(max_size=9), inner, max_size=9)
+    scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=5)
 )
 
 
+@settings(max_examples=60)
 @given(documents)
 def test_cbor_reads_back(document: Any) -> None:
     assert cbor.decode(cbor.encode(document)) == document
 
 
+@settings(max_examples=60)
 @given(st.recursive(st.integers(0, 2**40) | st.text() | st.floats(allow_nan=False), st.lists))
 def test_botocore_reads_our_cbor(document: Any) -> None:
     parser: Any = RpcV2CBORParser()

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from prodwatch.demo.aws import EmbeddedAws, Fault
 from prodwatch.demo.aws.inprocess import embedded_aws
 from prodwatch.demo.aws.moto import MotoError
+from prodwatch.demo.aws.protocols.identify import HttpRequest
 from prodwatch.demo.world import WebRequest, WebResponse
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
@@ -184,6 +185,20 @@ async def test_moto_starts_afresh_with_every_server(sdk_at: Any, wall: Any) -> N
             sdk = sdk_at(url)
             assert "QueueUrls" not in await sdk("sqs", "ListQueues")
             await sdk("sqs", "CreateQueue", QueueName="left")
+
+
+async def test_moto_is_furnished_before_it_answers_anybody(sdk_at: Any, wall: Any) -> None:
+    def furnish(ask: Any) -> None:
+        headers = {"X-Amz-Target": "AmazonSQS.CreateQueue", "Content-Type": "application/x-amz-json-1.0"}
+        headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=a/20260115/eu-west-1/sqs/aws4_request, Signature=x"
+        request = HttpRequest(method="POST", path="/", query="", headers=headers, body=b'{"QueueName": "inbox"}')
+        assert ask(request).status == 200
+
+    async with embedded_aws(wall=wall) as (aws, url):
+        aws.furnish(furnish)
+        queues = await asyncio.gather(*(sdk_at(url)("sqs", "ListQueues") for _ in range(3)))
+        assert [len(one["QueueUrls"]) for one in queues] == [1, 1, 1]
+        await aws.warm()
 
 
 async def test_another_account(sdk_at: Any, wall: Any) -> None:

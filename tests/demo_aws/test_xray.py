@@ -366,7 +366,7 @@ async def test_the_service_graph_counts_nodes_and_edges(call: Any, aws: Embedded
 
 
 def test_a_full_store_gives_up_its_oldest_traces_and_counts_them() -> None:
-    store = TraceStore(wall=lambda: 100.0, lateness=FaultPlan().lateness_s, max_traces=3)
+    store = TraceStore(wall=lambda: 100.0, faults=FaultPlan(), max_traces=3)
     for number in range(5):
         store.put(segment(50.0, number))
     assert store.discarded == 2
@@ -375,6 +375,6 @@ def test_a_full_store_gives_up_its_oldest_traces_and_counts_them() -> None:
 
 
 def test_a_document_without_ids_is_refused() -> None:
-    store = TraceStore(wall=lambda: 100.0, lateness=FaultPlan().lateness_s)
+    store = TraceStore(wall=lambda: 100.0, faults=FaultPlan())
     with pytest.raises(ValueError, match="needs a trace_id and an id"):
         store.put({"name": "x"})

@@ -20,6 +20,8 @@ from prodwatch.demo.aws.region import Region
 
 LOGGER = logging.getLogger(__name__)
 Stream = AsyncIterator[bytes]
+OWN = frozenset({"logs", "xray"})
+"""Services moto is never asked about: its state would contradict ours."""
 
 
 class Dispatcher:
@@ -105,6 +107,8 @@ class Dispatcher:
         return await loop.run_in_executor(self._pool, encode.encode, identity.protocol, operation, output, request_id)
 
     async def _forward(self, identity: Identity, request: HttpRequest) -> HttpAnswer:
+        if identity.service in OWN:
+            raise errors.unimplemented(identity.service, identity.operation, identity.protocol)
         try:
             return await self._moto.answer(request)
         except MotoError as error:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from random import Random
 from threading import Lock
 from typing import Any, Literal
+from zlib import crc32
 
 import msgspec
 
@@ -19,6 +20,7 @@ Kind = Literal[
     "error_5xx",
     "drop",
     "drop_after",
+    "truncate",
     "empty_page",
     "short_page",
     "invalid_token",
@@ -35,7 +37,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     (`lambda:InvokeFunction`), and for mounted handlers over `web:METHOD /path`; `*` means everything.
 
     Kinds: `delay` (by `delay_s`), `throttle`, `rate` (throttle above `per_s` calls a second), `error_5xx`,
-    `drop` (cut the connection unanswered), `drop_after` (do the work, then cut it), `empty_page` (no items but a
+    `drop` (cut the connection unanswered), `drop_after` (do the work, then cut it), `truncate` (cut it in the middle of
+    the answer), `empty_page` (no items but a
     token), `short_page` (a page cut short), `invalid_token` (the paging token is refused), `late` (what is put
     becomes visible `delay_s` later), `expired_token` (the credentials have expired), `access_denied`.
     """
@@ -55,6 +58,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def covers(self, name: str, action: str) -> bool:
         """Tell whether this fault is meant for an operation."""
         return fnmatchcase(name, self.operation) or fnmatchcase(action, self.operation)
+
+    def in_time(self, at_s: float) -> bool:
+        """Tell whether it applies at a wall time."""
+        return (self.from_s is None or at_s >= self.from_s) and (self.until_s is None or at_s < self.until_s)
+
+    def strikes_past(self, at_s: float, number: int) -> bool:
+        """Tell whether it strikes something numbered, without dice."""
+        return self.in_time(at_s) and crc32(number.to_bytes(8, "big")) < self.probability * 2**32
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,9 +109,7 @@ class _Entry:
         fault = self.fault
         if fault.count is not None and self.hits >= fault.count:
             return False
-        if (fault.from_s is not None and now_s < fault.from_s) or (
-            fault.until_s is not None and now_s >= fault.until_s
-        ):
+        if not fault.in_time(now_s):
             return False
         if fault.kind == "rate":
             return self._over_rate(now_s)
@@ -167,8 +176,25 @@ class FaultPlan:
         late = self.draw(service, operation, now_s, kinds=("late",))
         return sum(fault.delay_s for fault in late.faults)
 
+    def late_past(self, service: str, operation: str) -> Callable[[float, int], float] | None:
+        """Return by how much an event of history is late, None when no `late` fault is in force.
+
+        The function takes the time it was ingested and its number, which decides instead of the dice, so that an event
+        is as late whenever somebody looks. `count` does not apply.
+        """
+        name, action = f"{service}:{operation}", iam_action(service, operation)
+        with self._lock:
+            rules = [one.fault for one in self._entries if one.fault.kind == "late" and one.fault.covers(name, action)]
+        if not rules:
+            return None
+        return lambda at_s, number: sum(rule.delay_s for rule in rules if rule.strikes_past(at_s, number))
+
+    def adopt(self, other: FaultPlan) -> None:
+        """Put another plan's faults into force, and draw as it would."""
+        with other._lock:
+            entries, random = other._entries, other._random
+        with self._lock:
+            self._entries, self._random = entries, random
+
 
 _NONE = Active()
-
-Lateness = Callable[[str, str, float], float]
-"""(service, operation, now_s) → seconds of late visibility."""

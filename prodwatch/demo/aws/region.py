@@ -39,17 +39,17 @@ class Region:
     """The stores of one region and the routing table over them."""
 
     def __init__(self, name: str, around: Surroundings, history: History | None) -> None:
-        late = around.faults.lateness_s
-        self.logs = LogStore(wall=around.wall, lateness=late, history=history)
-        self.traces = TraceStore(wall=around.wall, lateness=late, history=history)
-        self.metrics = MetricStore(wall=around.wall, lateness=late, history=history)
+        faults = around.faults
+        self.logs = LogStore(wall=around.wall, faults=faults, history=history)
+        self.traces = TraceStore(wall=around.wall, faults=faults, history=history)
+        self.metrics = MetricStore(wall=around.wall, faults=faults, history=history)
         self.alarms = AlarmStore(region=name, account=around.account, metrics=self.metrics, wall=around.wall)
         self.deployments = DeploymentStore()
         self.functions = FunctionStore(
             region=name, account=around.account, wall=around.wall, deployments=self.deployments
         )
         self.stack_events = StackEventStore()
-        self.live_tail = LiveTail(self.logs, faults=around.faults, wall=around.wall, sleep=around.sleep)
+        self.live_tail = LiveTail(self.logs, faults=faults, wall=around.wall, sleep=around.sleep)
         self.sync: dict[tuple[str, str], Handler] = {}
         self.on_loop: dict[tuple[str, str], AsyncHandler] = {}
         self.patches: dict[tuple[str, str], Patch] = {}

@@ -48,14 +48,14 @@ class EmbeddedAws:
     ) -> None:
         self.region = region
         self.account = account
-        self.faults = faults if faults is not None else FaultPlan()
+        self._faults = faults if faults is not None else FaultPlan()
         self.calls: list[tuple[str, str]] = []
         """(service, operation) of the calls received, oldest first; the last 200,000 at most."""
         self.call_counts: Counter[str] = Counter()
         """Calls by `service:Operation` since the start."""
         self._wall = wall
         self._sleep = sleep
-        self._around = Surroundings(account=account, faults=self.faults, wall=wall, sleep=sleep)
+        self._around = Surroundings(account=account, faults=self._faults, wall=wall, sleep=sleep)
         home = Region(region, self._around, history)
         self._regions = {region: home}
         self.logs = home.logs
@@ -75,6 +75,15 @@ class EmbeddedAws:
         self._dispatcher = Dispatcher(
             account=account, home=region, region=self._at, moto=self._moto, pool=self._pool, wall=wall
         )
+
+    @property
+    def faults(self) -> FaultPlan:
+        """What goes wrong; assigning a plan puts its faults into force in the place of those before."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, plan: FaultPlan) -> None:
+        self._faults.adopt(plan)
 
     @property
     def on_invoke(self) -> Invoker | None:
@@ -151,32 +160,36 @@ class EmbeddedAws:
         self, request: web.Request, incoming: HttpRequest, path: str, handler: WebHandler
     ) -> web.StreamResponse:
         active = self.faults.draw("web", f"{incoming.method} {incoming.path}", self._wall())
-        await self._before(request, active)
+        if active.delay_s:
+            await self._sleep(active.delay_s)
+        if active.has("drop"):
+            return _cut(request)
         answer = plain.refusal(active) or await plain.answer(handler, path, incoming)
-        self._after(request, active)
-        return self._response(answer)
+        return await self._deliver(request, answer, active)
 
     async def _serve_aws(self, request: web.Request, incoming: HttpRequest) -> web.StreamResponse:
         identity = await asyncio.get_running_loop().run_in_executor(self._pool, identify, incoming)
         self._record(identity.service, identity.operation)
         active = self.faults.draw(identity.service, identity.operation, self._wall())
-        await self._before(request, active)
-        answer = await self._dispatcher.answer(identity, incoming, active, str(uuid.uuid4()))
-        self._after(request, active)
-        if isinstance(answer, HttpAnswer):
-            return self._response(answer)
-        return await self._stream(request, answer)
-
-    async def _before(self, request: web.Request, active: Active) -> None:
         if active.delay_s:
             await self._sleep(active.delay_s)
         if active.has("drop"):
-            _cut(request)
+            return _cut(request)
+        answer = await self._dispatcher.answer(identity, incoming, active, str(uuid.uuid4()))
+        if isinstance(answer, HttpAnswer):
+            return await self._deliver(request, answer, active)
+        return await self._stream(request, answer)
 
-    @staticmethod
-    def _after(request: web.Request, active: Active) -> None:
+    async def _deliver(self, request: web.Request, answer: HttpAnswer, active: Active) -> web.StreamResponse:
         if active.has("drop_after"):
-            _cut(request)
+            return _cut(request)
+        if active.has("truncate"):
+            half = web.StreamResponse(status=answer.status, headers=answer.headers)
+            half.content_length = len(answer.body)
+            await half.prepare(request)
+            await half.write(answer.body[: len(answer.body) // 2])
+            return _cut(request)
+        return self._response(answer)
 
     def _response(self, answer: HttpAnswer) -> web.Response:
         response = web.Response(status=answer.status, headers=answer.headers, body=answer.body)
@@ -191,13 +204,13 @@ class EmbeddedAws:
             async for frame in frames:
                 await response.write(frame)
         except DroppedError:
-            _cut(request)
+            return _cut(request)
         await response.write_eof()
         return response
 
 
-def _cut(request: web.Request) -> None:
-    """Reset the connection. Raises ConnectionResetError, so that nothing more is answered."""
+def _cut(request: web.Request) -> web.Response:
+    """Cut the connection; the response returned can reach nobody any more."""
     if request.transport is not None:
         request.transport.abort()
-    raise ConnectionResetError("the fault plan cut this connection")
+    return web.Response()

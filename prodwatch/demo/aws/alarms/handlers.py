@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from prodwatch.demo.aws.alarms.evaluate import COMPARISONS
@@ -33,6 +34,8 @@ class AlarmHandlers:
                 "PutCompositeAlarm": self.put_composite_alarm,
                 "DeleteAlarms": self.delete_alarms,
                 "SetAlarmState": self.set_alarm_state,
+                "EnableAlarmActions": lambda call: self._enable_actions(call, enabled=True),
+                "DisableAlarmActions": lambda call: self._enable_actions(call, enabled=False),
                 "DescribeAlarms": self.describe_alarms,
                 "DescribeAlarmsForMetric": self.describe_alarms_for_metric,
                 "DescribeAlarmHistory": self.describe_alarm_history,
@@ -83,6 +86,13 @@ class AlarmHandlers:
             raise _missing()
         for name in names:
             self._store.delete(name)
+        return {}
+
+    def _enable_actions(self, call: ApiCall, *, enabled: bool) -> Document:
+        """EnableAlarmActions and DisableAlarmActions; unknown names are passed over, as AWS does."""
+        for name in call.params["AlarmNames"]:
+            if (record := self._store.get(name)) is not None:
+                self._store.put(replace(record.definition, actions_enabled=enabled))
         return {}
 
     def set_alarm_state(self, call: ApiCall) -> Document:

@@ -12,7 +12,6 @@ from prodwatch.demo.world import History
 
 _CHUNK_MS = 60_000
 _KEEP_EVENTS = 300_000
-_LATEST_MS = 120_000
 _PAST_BIT = 1 << 62
 """Sequences of the past lie above those of put events, so that ids never meet."""
 
@@ -35,9 +34,13 @@ class PastEvents:
         """Return group → creation time in epoch ms."""
         return dict(self._history.log_groups()) if self._history is not None else {}
 
+    def has(self, group: str) -> bool:
+        """Tell whether a group has a past."""
+        return self._history is not None and group in self._history.log_groups()
+
     def ordered(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
         """Yield events with start ≤ timestamp ≤ end, by timestamp, ingestion and place."""
-        if self._history is None or group not in self._history.log_groups():
+        if not self.has(group):
             return
         for index in range(start_ms // _CHUNK_MS, end_ms // _CHUNK_MS + 1):
             chunk = self._chunk(group, index)
@@ -47,11 +50,6 @@ class PastEvents:
     def window(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
         """Yield what had become visible by `end_ms`."""
         return (event for event in self.ordered(group, start_ms, end_ms) if event.visible_ms <= end_ms)
-
-    def emerging(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
-        """Return what becomes visible in (after, until], if at most two minutes after its timestamp."""
-        nearby = self.ordered(group, after_ms - _LATEST_MS, until_ms + _LATEST_MS)
-        return [event for event in nearby if after_ms < event.visible_ms <= until_ms]
 
     def _chunk(self, group: str, index: int) -> list[StoredEvent]:
         assert self._history is not None

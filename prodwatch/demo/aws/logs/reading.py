@@ -79,7 +79,8 @@ class Reader:
                 "InvalidParameterException", "logStreamNames and logStreamNamePrefix cannot be used together."
             )
         name = _group_of(params)
-        if names and self._store.group(name) is not None and not names & self._store.streams(name).keys():
+        known = names and self._store.group(name) is not None
+        if known and not any(self._store.has_stream(name, stream) for stream in names):
             raise missing_stream()
         matches = _predicate(params.get("filterPattern", ""))
         return lambda event: (
@@ -94,18 +95,20 @@ class Reader:
         name, stream = _group_of(params), params["logStreamName"]
         if self._store.group(name) is None:
             raise missing_group()
-        if stream not in self._store.streams(name):
+        if not self._store.has_stream(name, stream):
             raise missing_stream()
-        end_ms = int(params.get("endTime", _FOREVER_MS)) - 1
-        events = [
-            event for event in self._store.read(name, int(params.get("startTime", 0)), end_ms) if event.stream == stream
-        ]
+        start_ms, end_ms = int(params.get("startTime", 0)), int(params.get("endTime", _FOREVER_MS)) - 1
         limit = min(int(params.get("limit") or _MAX_EVENTS), _MAX_EVENTS)
-        low, high = self._slice(call, events, limit)
-        page = events[low:high]
         query = digest(params, without=frozenset({"nextToken", "limit", "startFromHead"}))
-        first = page[0][:3] if page else (events[low][:3] if low < len(events) else (_FOREVER_MS, 0, 0))
-        last = page[-1][:3] if page else (events[low - 1][:3] if low else (0, 0, 0))
+        direction, at = _one_stream_token(call, query)
+        forward = direction == "f" or (not direction and bool(params.get("startFromHead")))
+        if forward:
+            read = self._store.read(name, start_ms, end_ms, after=at)
+            page = list(islice((event for event in read if event.stream == stream), limit))
+        else:
+            page = self._store.tail(name, stream, start_ms, end_ms, limit, before=at)
+        first = page[0][:3] if page else at or (_FOREVER_MS, 0, 0)
+        last = page[-1][:3] if page else at or (0, 0, 0)
         return Raw(
             _ENCODE(
                 {
@@ -116,24 +119,18 @@ class Reader:
             )
         )
 
-    @staticmethod
-    def _slice(call: ApiCall, events: list[StoredEvent], limit: int) -> tuple[int, int]:
-        token = call.params.get("nextToken")
-        if not token:
-            if call.params.get("startFromHead"):
-                return 0, min(limit, len(events))
-            return max(0, len(events) - limit), len(events)
-        query = digest(call.params, without=frozenset({"nextToken", "limit", "startFromHead"}))
-        try:
-            direction, _, rest = token.partition("/")
-            position = tuple(redeem(rest, query, 0.0))
-        except (ValueError, TypeError) as error:
-            raise AwsFault("InvalidParameterException", "The specified nextToken is invalid.") from error
-        if direction == "f":
-            low = sum(1 for event in events if event[:3] <= position)
-            return low, min(low + limit, len(events))
-        high = sum(1 for event in events if event[:3] < position)
-        return max(0, high - limit), high
+
+def _one_stream_token(call: ApiCall, query: int) -> tuple[str, tuple[int, int, int] | None]:
+    """Return direction (`f`, `b` or nothing) and position of a GetLogEvents token."""
+    token = call.params.get("nextToken")
+    if not token:
+        return "", None
+    try:
+        direction, _, rest = token.partition("/")
+        timestamp_ms, ingested_ms, sequence = redeem(rest, query, 0.0)
+    except (ValueError, TypeError) as error:
+        raise AwsFault("InvalidParameterException", "The specified nextToken is invalid.") from error
+    return direction, (timestamp_ms, ingested_ms, sequence)
 
 
 def _group_of(params: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from threading import RLock
 
-from prodwatch.demo.aws.faults import Lateness
+from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.history import PastEvents
 from prodwatch.demo.world import History
@@ -38,6 +38,12 @@ class GroupState:
     stored_bytes: int = 0
 
 
+_LATEST_MS = 120_000
+_AHEAD_MS = 7_200_000
+"""Nothing may be dated further ahead than this."""
+_LOOKS_BACK_MS = (600_000, 7_200_000, 86_400_000)
+_DESCRIBED_MS = 600_000
+
 Listener = Callable[[str, list[StoredEvent]], None]
 """(group, events) as they are put; called by the thread that puts them."""
 
@@ -49,12 +55,12 @@ class LogStore:
         self,
         *,
         wall: Callable[[], float],
-        lateness: Lateness,
+        faults: FaultPlan,
         history: History | None = None,
         max_events_per_group: int = 1_000_000,
     ) -> None:
         self._wall = wall
-        self._lateness = lateness
+        self._faults = faults
         self._max_events = max_events_per_group
         self._lock = RLock()
         self._groups: dict[str, GroupState] = {}
@@ -106,7 +112,7 @@ class LogStore:
         """
         now_s = self._wall()
         now_ms = int(now_s * 1000)
-        late_ms = int(self._lateness("logs", "PutLogEvents", now_s) * 1000)
+        late_ms = int(self._faults.lateness_s("logs", "PutLogEvents", now_s) * 1000)
         seen_ms = (now_ms if visible_ms is None else visible_ms) + late_ms
         with self._lock:
             state = self._groups.get(group)
@@ -134,10 +140,10 @@ class LogStore:
             return [self._groups[name] for name in sorted(self._groups)]
 
     def streams(self, group: str) -> dict[str, StreamState]:
-        """Return a group's streams, those of the last hour of history included. Raises KeyError without the group."""
+        """Return a group's streams and those of history's last ten minutes. Raises KeyError without the group."""
         now_ms = self._now_ms()
         found: dict[str, StreamState] = {}
-        for event in self._past.window(group, now_ms - 3_600_000, now_ms):
+        for event in self._past.window(group, now_ms - _DESCRIBED_MS, now_ms):
             state = found.setdefault(event.stream, StreamState(created_ms=event.timestamp_ms))
             state.first_ms = event.timestamp_ms if state.first_ms is None else state.first_ms
             state.last_ms, state.ingested_ms = event.timestamp_ms, event.ingested_ms
@@ -161,14 +167,52 @@ class LogStore:
             put = state.events[low:high]
         past_start = max(start_ms if after is None else max(after[0], start_ms), created_ms)
         # A history may go on for ever: what is not yet past cannot be visible.
-        past = self._past.ordered(group, past_start, min(end_ms, now_ms))
+        past = self._delayed(self._past.ordered(group, past_start, min(end_ms, now_ms)))
         for event in merge(past, put) if self._past.present else put:
             if event.visible_ms <= now_ms and (after is None or event[:3] > after):
                 yield event
 
+    def has_stream(self, group: str, stream: str) -> bool:
+        """Tell whether a stream exists; of a group with a history every stream may."""
+        with self._lock:
+            return stream in self._groups[group].streams or self._past.has(group)
+
+    def tail(
+        self, group: str, stream: str, start_ms: int, end_ms: int, limit: int, *, before: tuple[int, int, int] | None
+    ) -> list[StoredEvent]:
+        """Return a stream's last visible events before a position, looking back only as far as it takes."""
+        newest_ms = min(end_ms, self._now_ms() + _AHEAD_MS)
+        if before is not None:
+            newest_ms = min(newest_ms, before[0])
+        found: list[StoredEvent] = []
+        for back_ms in (*_LOOKS_BACK_MS, newest_ms):
+            oldest_ms = max(start_ms, newest_ms - back_ms)
+            found = [
+                event
+                for event in self.read(group, oldest_ms, newest_ms)
+                if event.stream == stream and (before is None or event[:3] < before)
+            ]
+            if len(found) >= limit or oldest_ms == start_ms:
+                break
+        return found[-limit:]
+
     def emerging(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
-        """Return history's events that become visible in (after, until]; put events go to listeners."""
-        return self._past.emerging(group, after_ms, until_ms)
+        """Return history's events that become visible in (after, until]; put events go to listeners.
+
+        One that is more than two minutes late is left out: no live tail promises completeness.
+        """
+        nearby = self._past.ordered(group, after_ms - _LATEST_MS, until_ms)
+        return [event for event in self._delayed(nearby) if after_ms < event.visible_ms <= until_ms]
+
+    def _delayed(self, past: Iterable[StoredEvent]) -> Iterable[StoredEvent]:
+        """Return events of history with the lateness that the fault plan gives them."""
+        late = self._faults.late_past("logs", "PutLogEvents")
+        if late is None:
+            return past
+        return (
+            event._replace(visible_ms=event.visible_ms + int(late(event.ingested_ms / 1000, event.sequence) * 1000))
+            for event in past
+        )
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` for whatever is put from now on; returns the function that ends it."""

@@ -85,7 +85,7 @@ class MetricHandlers:
         """GetMetricStatistics, percentiles included."""
         params = call.params
         period_s = int(params["Period"])
-        start_s, end_s = _window(params, period_s)
+        start_s, end_s = _window(call, period_s)
         plain, extended = params.get("Statistics", []), params.get("ExtendedStatistics", [])
         if not plain and not extended:
             raise AwsFault("MissingParameter", "The parameters Statistics or ExtendedStatistics are needed.")
@@ -116,7 +116,7 @@ class MetricHandlers:
             )
         if len({query.id for query in queries}) < len(queries):
             raise AwsFault("ValidationError", "The values for parameter id in MetricDataQueries are not unique.")
-        start_s, end_s = _window(call.params, min(query.period_s for query in queries))
+        start_s, end_s = _window(call, min(query.period_s for query in queries))
         try:
             results = evaluate(queries, self._store, start_s, end_s, seen_s=call.now_s)
         except ExpressionError as error:
@@ -191,13 +191,13 @@ def _checked(stat: str) -> str:
     return stat
 
 
-def _window(params: Document, period_s: int) -> tuple[float, float]:
+def _window(call: ApiCall, period_s: int) -> tuple[float, float]:
     """Return start (rounded down, further for older data) and end, which is exclusive."""
     _check_period(period_s)
-    start_s, end_s = float(params["StartTime"]), float(params["EndTime"])
+    start_s, end_s = float(call.params["StartTime"]), float(call.params["EndTime"])
     if start_s >= end_s:
         raise AwsFault("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
-    age_s = end_s - start_s
+    age_s = call.now_s - start_s
     grain_s = 1 if period_s in _SHORT_PERIODS else 3600 if age_s > 63 * _DAY_S else 300 if age_s > 15 * _DAY_S else 60
     return float(int(start_s // max(grain_s, period_s)) * max(grain_s, period_s)), end_s
 

@@ -22,9 +22,17 @@ class Query:
     period_s: int = 60
 
 
+def retention_s(period_s: int) -> float:
+    """Return for how long points of a period are kept: the finer, the shorter."""
+    if period_s < 60:
+        return 3 * 3600.0
+    return next((days for limit_s, days in ((300, 15), (3600, 63)) if period_s < limit_s), 455) * 86_400.0
+
+
 def aggregate(store: MetricStore, query: Query, start_s: float, end_s: float, *, seen_s: float) -> Points:
     """Return the statistic by start of period, for periods from `start_s` (aligned) with data before `end_s`."""
     assert query.key is not None
+    start_s = max(start_s, seen_s - retention_s(query.period_s))
     groups: dict[int, list[Sample]] = {}
     for one in store.samples(query.key, start_s, end_s, seen_s):
         groups.setdefault(int(one.timestamp_s // query.period_s) * query.period_s, []).append(one)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 
-from prodwatch.demo.aws.faults import Lateness
+from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.metrics.model import Sample, Series, SeriesKey, sample
 from prodwatch.demo.world import History
 
@@ -17,9 +17,9 @@ _KEEP_CHUNKS = 10_000
 class MetricStore:
     """Series by name. Safe to use from any thread."""
 
-    def __init__(self, *, wall: Callable[[], float], lateness: Lateness, history: History | None = None) -> None:
+    def __init__(self, *, wall: Callable[[], float], faults: FaultPlan, history: History | None = None) -> None:
         self._wall = wall
-        self._lateness = lateness
+        self._faults = faults
         self._history = history
         self._lock = RLock()
         self._series: dict[SeriesKey, Series] = {}
@@ -43,7 +43,9 @@ class MetricStore:
     ) -> None:
         """Add values to a series; reads see them from wall time `visible_s` on, by default at once."""
         now_s = self._wall()
-        seen_s = (now_s if visible_s is None else visible_s) + self._lateness("cloudwatch", "PutMetricData", now_s)
+        seen_s = (now_s if visible_s is None else visible_s) + self._faults.lateness_s(
+            "cloudwatch", "PutMetricData", now_s
+        )
         # What is visible at once is kept by tens of seconds, so that a busy minute stays a handful of samples.
         shown_s = float(int(seen_s // 10) * 10) if seen_s <= now_s else seen_s
         kept_s = timestamp_s if high_resolution else float(int(timestamp_s // 60) * 60)

@@ -8,7 +8,7 @@ from heapq import merge
 from threading import RLock
 from typing import Any, Literal
 
-from prodwatch.demo.aws.faults import Lateness
+from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.xray.document import end_s
 from prodwatch.demo.aws.xray.past import CHUNK_S, PastTraces
 from prodwatch.demo.aws.xray.record import Record
@@ -29,12 +29,12 @@ class TraceStore:
         self,
         *,
         wall: Callable[[], float],
-        lateness: Lateness,
+        faults: FaultPlan,
         history: History | None = None,
         max_traces: int = 50_000,
     ) -> None:
         self._wall = wall
-        self._lateness = lateness
+        self._faults = faults
         self._max_traces = max_traces
         self._lock = RLock()
         self._records: OrderedDict[str, Record] = OrderedDict()
@@ -56,7 +56,9 @@ class TraceStore:
         if not trace_id or not document.get("id"):
             raise ValueError("a segment document needs a trace_id and an id")
         now_s = self._wall()
-        seen_s = (now_s if visible_s is None else visible_s) + self._lateness("xray", "PutTraceSegments", now_s)
+        seen_s = (now_s if visible_s is None else visible_s) + self._faults.lateness_s(
+            "xray", "PutTraceSegments", now_s
+        )
         with self._lock:
             record = self._records.get(str(trace_id))
             if record is None:
