@@ -21,7 +21,7 @@ from prodwatch.tui.deck import Deck, Preferences
 from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.session import Session, SessionFacts
-from prodwatch.tui.themes import FALLBACKS, THEMES
+from prodwatch.tui.themes import THEMES, with_our_tokens
 from prodwatch.views.verdict import verdict_line
 
 _LOG = logging.getLogger(__name__)
@@ -67,15 +67,16 @@ class ProdwatchApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = preferences.theme if preferences.theme in self.available_themes else "prodwatch-dark"
+        self.set_class(preferences.ascii, "-ascii")
         self.set_keymap(dict(preferences.keymap))
         for name in SCREENS:
             self.add_mode(name, self._screen_maker(name))
         self._verdict_seen: str | None = None
         self._frames = 0
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
+    def get_css_variables(self) -> dict[str, str]:
         """Give our tokens a meaning in themes that do not know them."""
-        return FALLBACKS
+        return with_our_tokens(super().get_css_variables())
 
     def _screen_maker(self, name: str) -> Callable[[], Screen[Any]]:
         """Return what makes a screen when it is first asked for: until then its modules are not loaded."""

@@ -11,9 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
-_LEFT_OUT = frozenset(
-    ("app.palette", "list.up", "list.down", "list.left", "list.right", "list.page-up", "list.page-down")
-)
+_LEFT_OUT = frozenset(("app.palette", "list.up", "list.down", "list.page-up", "list.page-down"))
 """Moving about is what keys are for."""
 NAME_CELLS = 34
 

@@ -15,6 +15,8 @@ Line = Sequence[Piece]
 
 BLANK: Line = ()
 LIMIT_CELLS = 10_000
+MEASURED_CHARS = 2_000
+"""No terminal is wider; measuring a megabyte would take seconds."""
 
 
 def safe(text: str) -> str:
@@ -23,8 +25,9 @@ def safe(text: str) -> str:
 
 
 def cells(text: str) -> int:
-    """Return how many terminal cells `text` takes."""
-    return len(text) if text.isascii() else cell_len(text)
+    """Return how many terminal cells `text` takes; of a very long one, how many its beginning takes."""
+    measured = text[:MEASURED_CHARS]
+    return len(measured) if measured.isascii() else cell_len(measured)
 
 
 def width_of(line: Line) -> int:
@@ -32,10 +35,17 @@ def width_of(line: Line) -> int:
     return sum(cells(text) for text, _ in line)
 
 
+def head_of(text: str, width: int) -> str:
+    """Return as much of `text` as can matter in `width` cells: measuring a megabyte costs seconds."""
+    most = 4 * width + 64
+    return text if len(text) <= most else text[:most]
+
+
 def clip(text: str, width: int) -> str:
     """Return `text` in at most `width` cells; what is cut ends in an ellipsis."""
     if width <= 0:
         return ""
+    text = head_of(text, width)
     if cells(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…"
@@ -53,13 +63,40 @@ def clip_line(line: Line, width: int) -> Line:
     out: list[Piece] = []
     left = width
     for text, tone in line:
-        size = cells(text)
+        size = cells(head_of(text, left))
         if size > left:
             out.append((clip(text, left), tone))
             break
         out.append((text, tone))
         left -= size
     return out
+
+
+def wrap_line(line: Line, width: int) -> list[Line]:
+    """Return `line` as one or more lines of at most `width` cells; nothing is left out."""
+    if width < 2 or width_of([(safe(text), tone) for text, tone in line]) <= width:
+        return [line]
+    lines: list[Line] = []
+    out: list[Piece] = []
+    left = width
+    for raw, tone in line:
+        text = safe(raw)
+        while text:
+            taken = set_cell_size(head_of(text, left), left).rstrip(" ") if cells(head_of(text, left)) > left else text
+            taken = text[: len(taken)] if text.startswith(taken) else text[:1]
+            if not taken and not out:
+                taken = text[:1]
+            if taken:
+                out.append((taken, tone))
+                left -= cells(taken)
+                text = text[len(taken) :]
+            if text:
+                lines.append(out)
+                out, left = [], width
+                text = text.lstrip(" ")
+    if out:
+        lines.append(out)
+    return lines
 
 
 def spread(left: Line, right: Line, width: int) -> Line:

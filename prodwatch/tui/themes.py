@@ -65,13 +65,18 @@ LIGHT = Theme(
 THEMES = (DARK, LIGHT)
 
 FALLBACKS = {
-    "tone-good": "$text-success",
-    "tone-bad": "$text-error",
-    "tone-warn": "$text-warning",
-    "tone-unknown": "$text-secondary",
-    "tone-accent": "$text-accent",
-    "tone-dim": "$text-muted",
-    "cursor": "$primary 35%",
-    "cursor-blurred": "$primary 15%",
+    "tone-good": "text-success",
+    "tone-bad": "text-error",
+    "tone-warn": "text-warning",
+    "tone-unknown": "text-secondary",
+    "tone-accent": "text-accent",
+    "tone-dim": "text-muted",
+    "cursor": "primary-muted",
+    "cursor-blurred": "block-cursor-blurred-background",
 }
-"""Our tokens in terms of everybody's, for themes that do not know them."""
+"""Our tokens and whose value they take in themes that do not know them."""
+
+
+def with_our_tokens(variables: dict[str, str]) -> dict[str, str]:
+    """Return a theme's variables with ours among them."""
+    return {**{ours: variables[theirs] for ours, theirs in FALLBACKS.items()}, **variables}

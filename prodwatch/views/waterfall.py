@@ -103,9 +103,9 @@ def place(start: float, end: float, begin: float, total: float, width: int) -> t
     most = max(1, width) * EIGHTHS
     if total <= 0:
         return 0, most
-    scale = most / total
-    low = min(max(0, math.floor((start - begin) * scale)), most - 1)
-    high = min(max(low + 1, math.ceil((end - begin) * scale)), most)
+    # Divided first: the smallest totals would make the scale infinite.
+    low = min(max(0, math.floor((start - begin) / total * most)), most - 1)
+    high = min(max(low + 1, math.ceil((end - begin) / total * most)), most)
     return low, high
 
 

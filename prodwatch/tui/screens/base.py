@@ -17,6 +17,7 @@ from prodwatch.tui.line import Line
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.tui.widgets.header import Header
 from prodwatch.tui.widgets.hints import Hints
+from prodwatch.tui.widgets.painter import TONE_CLASSES, TONE_CSS
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.log_filter import FilterError
 from prodwatch.views.states import Tone
@@ -69,6 +70,8 @@ class DashScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny-x"), (LEAST_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny-y"), (LEAST_HEIGHT, "-short"), (32, "-medium"), (50, "-tall")]
     TITLE_WORD = ""
+    COMPONENT_CLASSES = TONE_CLASSES
+    DEFAULT_CSS = f"DashScreen {{ {TONE_CSS} }}"
 
     def __init__(self, deck: Deck) -> None:
         super().__init__()

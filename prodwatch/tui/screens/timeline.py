@@ -29,7 +29,8 @@ class TimelineScreen(DashScreen):
 
     def show(self, subject: str) -> None:
         """Show the events of one subject."""
-        self.call_after_refresh(self.query_one(TimelinePanel).try_filter, subject)
+        # The screen may have been made just now, and its panels not yet.
+        self.call_after_refresh(lambda: self.query_one(TimelinePanel).try_filter(subject))
 
     def copied(self, form: str) -> str | None:
         """Return the events as text."""

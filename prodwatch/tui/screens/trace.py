@@ -35,7 +35,7 @@ class TraceScreen(DashScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="view.back", key_display="esc"),
-        Binding("l", "lines", "its log lines", id="trace.lines"),
+        Binding("L", "lines", "its log lines", id="trace.lines"),
     ]
     AUTO_FOCUS = "#spans"
 

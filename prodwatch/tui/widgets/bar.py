@@ -15,6 +15,9 @@ from prodwatch.tui.widgets.painter import Painter
 class Bar(Painter, can_focus=False):
     """A few lines without scrolling; `frame` redraws when the lines changed."""
 
+    FRAMES = 5
+    """Frames between two looks: 5 is twice a second at the usual pace."""
+
     DEFAULT_CSS = """
     Bar { height: 1; background: $background; }
     """
@@ -23,6 +26,7 @@ class Bar(Painter, can_focus=False):
         super().__init__(id=id, classes=classes)
         self.deck = deck
         self._lines: Sequence[Line] = ()
+        self._idle_frames = self.FRAMES
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return what to show in `width` cells."""
@@ -35,8 +39,10 @@ class Bar(Painter, can_focus=False):
 
     def frame(self) -> None:
         """Redraw when something changed."""
-        if not self.display or not self.size.width:
+        self._idle_frames += 1
+        if self._idle_frames < self.FRAMES or not self.display or not self.size.width:
             return
+        self._idle_frames = 0
         lines = self.lines(self.size.width)
         if lines != self._lines:
             grown = len(lines) != len(self._lines)

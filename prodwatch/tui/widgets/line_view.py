@@ -34,9 +34,7 @@ class LineView(Painter, ScrollView, can_focus=True):
         Binding("ctrl+u,pageup", "page(-1)", "page up", show=False, id="list.page-up"),
         Binding("g,home", "edge(0)", "first", show=False, id="list.first"),
         Binding("G,end", "edge(1)", "last", show=False, id="list.last"),
-        Binding("left,h", "sideways(-8)", "scroll left", show=False, id="list.left"),
-        Binding("right,l", "sideways(8)", "scroll right", show=False, id="list.right"),
-        Binding("enter", "open", "open", id="list.open"),
+        Binding("enter", "open", "open", id="list.open", key_display="enter"),
     ]
 
     DEFAULT_CSS = """
@@ -112,10 +110,6 @@ class LineView(Painter, ScrollView, can_focus=True):
         """Return what is shown when there are no rows."""
         return ()
 
-    def content_width(self) -> int:
-        """Return how wide rows are; more than the view scrolls sideways."""
-        return self.line_width
-
     @property
     def selectable(self) -> bool:
         """Whether there is a cursor."""
@@ -138,7 +132,7 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     def fit_height(self) -> None:
         """Tell Textual how much there is to scroll; a change costs a layout, so only when it changed."""
-        size = Size(self.content_width(), self.row_count() + len(self.head_lines(self.line_width)))
+        size = Size(self.line_width, self.row_count() + len(self.head_lines(self.line_width)))
         if size != self.virtual_size:
             self.virtual_size = size
 
@@ -168,21 +162,20 @@ class LineView(Painter, ScrollView, can_focus=True):
         index = y - len(heads) + self.scroll_offset.y
         if index >= self.row_count():
             return Strip.blank(width, base)
-        return self._row_strip(index, width, base).apply_offsets(self.scroll_offset.x, index)
+        return self._row_strip(index, width, base).apply_offsets(0, index)
 
     def _row_strip(self, index: int, width: int, base: Style) -> Strip:
-        scroll_x = self.scroll_offset.x
         row_key = self.row_key(index)
         cursor = self._cursor_look(row_key)
         span = self.text_selection.get_span(index) if self.text_selection else None
-        cache_key = (row_key, self.generation, scroll_x, width, cursor, span)
+        cache_key = (row_key, self.generation, width, cursor, span)
         strip = self._strips.get(cache_key)
         if strip is None:
             background = base + self.style_of(cursor) if cursor else base
             strip = self.paint(self.row_line(index, width), background)
             if span is not None:
                 strip = self._with_selection(strip, span)
-            strip = strip.crop_extend(scroll_x, scroll_x + width, background)
+            strip = strip.crop_extend(0, width, background)
             self._strips[cache_key] = strip
         return strip
 
@@ -273,10 +266,6 @@ class LineView(Painter, ScrollView, can_focus=True):
             self.move_to(self.row_count() - 1 if end else 0)
         else:
             self.scroll_to(y=self.max_scroll_y if end else 0, animate=False)
-
-    def action_sideways(self, columns: int) -> None:
-        """Scroll left or right."""
-        self.scroll_to(x=self.scroll_offset.x + columns, animate=False)
 
     def action_open(self) -> None:
         """Open the row under the cursor."""

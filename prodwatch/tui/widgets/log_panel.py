@@ -115,10 +115,6 @@ class LogPanel(Panel):
             line = [*line, *_field_pieces(record)]
         return _with_hits(line, self._find) if self._find else line
 
-    def content_width(self) -> int:
-        """Rows are cut at the edge; the opened line shows the rest."""
-        return self.line_width
-
     def fit_height(self) -> None:
         """Grow in steps; the end of the rows bounds scrolling, not the virtual height."""
         rows = self.row_count()

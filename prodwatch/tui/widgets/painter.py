@@ -10,33 +10,32 @@ from textual.widget import Widget
 from prodwatch.tui.line import Line, cells, safe
 from prodwatch.views.states import Tone
 
+TONE_CLASSES = {f"tone--{tone}" for tone in (*Tone, "cursor", "cursor-blurred")}
+"""Component classes a screen needs for what is painted on it."""
+
+TONE_CSS = """
+    & > .tone--good { color: $tone-good; }
+    & > .tone--bad { color: $tone-bad; text-style: bold; }
+    & > .tone--warn { color: $tone-warn; }
+    & > .tone--unknown { color: $tone-unknown; }
+    & > .tone--running { color: $tone-dim; }
+    & > .tone--plain { color: $foreground; }
+    & > .tone--dim { color: $tone-dim; }
+    & > .tone--strong { color: $foreground; text-style: bold; }
+    & > .tone--accent { color: $tone-accent; }
+    & > .tone--head { color: $tone-dim; }
+    & > .tone--old { color: $tone-dim; }
+    & > .tone--new { color: $foreground; }
+    & > .tone--mark { color: $tone-accent; }
+    & > .tone--band { color: $border-blurred; }
+    & > .tone--hit { color: $background; background: $warning; }
+    & > .tone--cursor { background: $cursor; }
+    & > .tone--cursor-blurred { background: $cursor-blurred; }
+"""
+
 
 class Painter(Widget):
-    """Gives a widget its tones as component classes, so that themes decide colours."""
-
-    COMPONENT_CLASSES = {f"tone--{tone}" for tone in Tone} | {"tone--cursor", "tone--cursor-blurred"}
-
-    DEFAULT_CSS = """
-    Painter {
-        & > .tone--good { color: $tone-good; }
-        & > .tone--bad { color: $tone-bad; text-style: bold; }
-        & > .tone--warn { color: $tone-warn; }
-        & > .tone--unknown { color: $tone-unknown; }
-        & > .tone--running { color: $tone-dim; }
-        & > .tone--plain { color: $foreground; }
-        & > .tone--dim { color: $tone-dim; }
-        & > .tone--strong { color: $foreground; text-style: bold; }
-        & > .tone--accent { color: $tone-accent; }
-        & > .tone--head { color: $tone-dim; }
-        & > .tone--old { color: $tone-dim; }
-        & > .tone--new { color: $foreground; }
-        & > .tone--mark { color: $tone-accent; }
-        & > .tone--band { color: $border-blurred; }
-        & > .tone--hit { color: $background; background: $warning; }
-        & > .tone--cursor { background: $cursor; }
-        & > .tone--cursor-blurred { background: $cursor-blurred; }
-    }
-    """
+    """Draws with the tones of the screen it is on: themes decide colours, once per screen and not per widget."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id, classes=classes)
@@ -51,7 +50,7 @@ class Painter(Widget):
         """Return the style of a tone; without a background, so that the cursor's shows through."""
         style = self._tones.get(tone)
         if style is None:
-            full = self.get_component_rich_style(f"tone--{tone}")
+            full = self.screen.get_component_rich_style(f"tone--{tone}")
             if tone in {Tone.HIT, "cursor", "cursor-blurred"}:
                 style = full
             else:
@@ -64,9 +63,11 @@ class Painter(Widget):
     def paint(self, line: Line, background: Style) -> Strip:
         """Return `line` as a strip; text that could steer a terminal is made visible first."""
         segments = []
+        faded = self.has_class("-stale")
         width = 0
         for raw, tone in line:
             text = safe(raw)
-            segments.append(Segment(text, background + self.style_of(tone)))
+            style = background + self.style_of(Tone.DIM if faded else tone)
+            segments.append(Segment(text, style))
             width += cells(text)
         return Strip(segments, width)

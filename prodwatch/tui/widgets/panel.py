@@ -33,7 +33,6 @@ class Panel(LineView):
         padding: 0;
         background: $background;
         &:focus { border: round $border; }
-        &.-stale { text-opacity: 60%; }
     }
     """
 

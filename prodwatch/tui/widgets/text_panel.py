@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line
+from prodwatch.tui.line import Line, wrap_line
 from prodwatch.tui.widgets.panel import Panel
 
 Build = Callable[[int], Sequence[Line]]
@@ -43,7 +43,7 @@ class TextPanel(Panel):
     def sync(self) -> None:
         """Ask for the lines again."""
         self._width = self.line_width
-        rows = self._build(self._width)
+        rows = [part for line in self._build(self._width) for part in wrap_line(line, self._width)]
         if rows != self._rows:
             self._rows = rows
             self.rows_changed()

@@ -41,6 +41,12 @@ class VerdictBox(Bar):
 
     def frame(self) -> None:
         """Redraw when the verdict changed."""
+        if self._idle_frames + 1 >= self.FRAMES:
+            self._dress()
+        super().frame()
+
+    def _dress(self) -> None:
+        """Give the box the verdict's title and colour."""
         verdict = self._verdict()
         glyph, plain, look = _LOOKS[verdict.status]
         sign = plain if self.deck.preferences.ascii else glyph
@@ -53,7 +59,6 @@ class VerdictBox(Bar):
         subtitle = Content(" · ".join(part for part in (since, verdict.outlook) if part))
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
-        super().frame()
 
     def _verdict(self) -> VerdictLine:
         return verdict_line(self.deck.store, self.deck.now(), every_s=self.deck.facts.every_s)

@@ -1,0 +1,151 @@
+"""The dashboard over a scripted session at a standing clock: frames come only when a test asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from textual.message import Message
+from textual.pilot import Pilot
+
+from prodwatch.store import Store
+from prodwatch.testing.clock import FakeClock
+from prodwatch.testing.scene import Moment, bad_release
+from prodwatch.testing.scripted import ScriptedSession
+from prodwatch.tui.app import ProdwatchApp
+from prodwatch.tui.deck import Preferences
+from prodwatch.tui.session import SessionFacts
+
+FACTS = SessionFacts(
+    environment="prod",
+    title="Shop · production",
+    account="123456789012",
+    region="eu-west-1",
+    every_s=15,
+    log_file="/tmp/prodwatch.log",
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace Textual's wait for an idle CPU, at least 20 ms a key, by giving way to everything that is ready."""
+
+    async def give_way(*_: float) -> None:
+        for _turn in range(25):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("textual.pilot.wait_for_idle", give_way)
+    monkeypatch.setattr("textual.app.wait_for_idle", give_way)
+
+
+class QuietSession(ScriptedSession):
+    """Starts without telling anything: the dashboard before the first answer."""
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+
+class Bench:
+    """A running dashboard and the means to drive it and to see what it painted."""
+
+    def __init__(self, app: ProdwatchApp, pilot: Pilot[Any], session: ScriptedSession, messages: list[Message]) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.session = session
+        self.store = app.deck.store
+        self.messages = messages
+
+    async def frames(self, count: int = 12) -> None:
+        """Let the frame clock tick and the screen settle."""
+        await self.settle()
+        for _ in range(count):
+            self.app.frame()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let messages, and the messages they cause, be handled."""
+        for _ in range(5):
+            await self.pilot.pause()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait for what Textual does on a timer of its own."""
+        for _ in range(500):
+            if true():
+                return
+            await self.pilot.pause(0.01)
+        raise AssertionError("it never became true")
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, each followed by frames."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.frames()
+
+    async def write(self, text: str) -> None:
+        """Type into whatever has focus."""
+        for character in text:
+            await self.pilot.press(_KEY_NAMES.get(character, character))
+        await self.frames()
+
+    def painted(self) -> list[str]:
+        """Return the lines of the screen as painted. The only place that looks into the compositor."""
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip) for strip in strips]
+
+    @property
+    def text(self) -> str:
+        """The painted screen as one text."""
+        return "\n".join(self.painted())
+
+    def told(self, kind: type[Message]) -> list[Message]:
+        """Return messages of a kind, in order."""
+        return list({id(message): message for message in self.messages if isinstance(message, kind)}.values())
+
+
+_KEY_NAMES = {
+    " ": "space",
+    "/": "slash",
+    ":": "colon",
+    "+": "plus",
+    "!": "exclamation_mark",
+    "(": "left_parenthesis",
+    "'": "apostrophe",
+    "-": "minus",
+}
+
+Run = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Return a context manager that runs the dashboard; see `Bench`."""
+
+    @asynccontextmanager
+    async def running(
+        size: tuple[int, int] = (120, 40),
+        *,
+        moment: Moment = "during",
+        keys: Sequence[str] = (),
+        preferences: Preferences | None = None,
+        quiet: bool = False,
+        notifications: bool = False,
+        facts: SessionFacts = FACTS,
+    ) -> AsyncIterator[Bench]:
+        clock = FakeClock()
+        store = Store(clock)
+        kind = QuietSession if quiet else ScriptedSession
+        session = kind(store, clock, scene=bad_release(clock.now(), moment=moment))
+        messages: list[Message] = []
+        app = ProdwatchApp(
+            store, session, environment=facts, clock=clock, preferences=preferences or Preferences(fps=0)
+        )
+        async with app.run_test(size=size, message_hook=messages.append, notifications=notifications) as pilot:
+            bench = Bench(app, pilot, session, messages)
+            await bench.frames()
+            await bench.press(*keys)
+            yield bench
+
+    return running

@@ -1,0 +1,238 @@
+"""Text from outside through every widget: no crash, nothing that steers the terminal, shown as it is."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from prodwatch.model.check import CheckDefinition, SourcePosition
+from prodwatch.model.event import CheckFinished
+from prodwatch.model.result import (
+    AssertionResult,
+    AttemptResult,
+    CheckResult,
+    Correlation,
+    Exchange,
+    StepResult,
+    Verdict,
+)
+from prodwatch.model.signal import (
+    AlarmState,
+    Batch,
+    Level,
+    LogRecord,
+    MetricKey,
+    MetricPoint,
+    MetricSeries,
+    ReleaseEvent,
+    ReleasePhase,
+    ReleaseState,
+    SourcePhase,
+    SourceStatus,
+    Span,
+    Trace,
+    TraceSummary,
+)
+from prodwatch.model.status import Status
+from prodwatch.store import Store
+from prodwatch.testing.clock import START
+from prodwatch.tui.line import safe
+
+PAYLOADS = {
+    "closing-tag": "close [/x] tag",
+    "lost-tag": "order 7 [ok] total",
+    "action-link": "[@click=app.bell]x[/]",
+    "broken-markup": "[[[/]]] \\[",
+    "esc": "a\x1b[2Jb\x1b[31m",
+    "osc": "\x1b]0;PWNED\x07title",
+    "c1": "a\x9b2Jb\x90",
+    "nul-and-bell": "a\x00b\x07c\x08\x7f",
+    "bidi": "user\u202etxt.exe\u2066\u200f",
+    "zero-width": "pay\u200bpal\ufeff",
+    "cjk": "注文 失敗 한국어 テスト",
+    "emoji": "👩‍👩‍👧‍👦 🇩🇪 ✔️ boom 💥",
+    "combining": "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L",
+    "tabs": "a\tb\tc",
+    "newlines": "first\nsecond\r\nthird\u2028fourth",
+    "surrogate": "bad \ud800 end",
+    "long": "x" * 1_000_000,
+    "empty": "",
+    "percent": "100% %s {0} ${secret}",
+}
+HERE = SourcePosition("checks/a.toml", 1, 1)
+NOW_MS = int(START.timestamp() * 1000)
+TRACE_ID = "1-68a7c1f2-00000000000000000000abcd"
+
+
+def flood(store: Store, evil: str) -> None:
+    """Put `evil` wherever text from outside can be."""
+    document = {evil: evil, "list": [evil, {"deep": evil}]}
+    assertion = AssertionResult(expression=evil, ok=False, actual=evil, expected=document, diff=evil, message=evil)
+    exchange = Exchange(
+        request={"method": evil, "headers": {evil: evil}, "body": evil},
+        response={"status": evil, "body": document},
+        phases_ms={evil: 1.0},
+        curl=evil,
+        aws_cli=evil,
+    )
+    correlation = Correlation(trace_id=TRACE_ID, request_ids=(evil or "r",), links={evil: evil})
+    step = StepResult(
+        name=evil,
+        type=evil,
+        status=Status.FAIL,
+        message=evil,
+        assertions=(assertion,),
+        leftovers=(evil,),
+        exchange=exchange,
+    )
+    outcome = CheckResult(
+        id="evil",
+        name=evil,
+        title=evil,
+        kind="smoke",
+        type=evil,
+        owner=evil,
+        status=Status.FAIL,
+        message=evil,
+        started_at=START,
+        attempts=(AttemptResult(n=1, status=Status.FAIL, duration_ms=1, message=evil),),
+        assertions=(assertion,),
+        steps=(step,),
+        cleanup=(step,),
+        version=evil,
+        exchange=exchange,
+        correlation=correlation,
+        links={evil: evil},
+        source=HERE,
+    )
+    store.define([CheckDefinition(id="evil", name=evil, title=evil, type="http", source=HERE, owner=evil)])
+    store.apply_event(CheckFinished(result=outcome))
+    span = Span(
+        id="s",
+        name=evil,
+        start_s=START.timestamp(),
+        end_s=START.timestamp() + 1,
+        origin=evil,
+        fault=True,
+        exceptions=(evil,),
+        annotations=document,
+        metadata=document,
+        sql={"sanitized_query": evil},
+        aws={"operation": evil, "table_name": evil},
+        http=document,
+    )
+    store.add_trace(Trace(id=TRACE_ID, spans=(span,)))
+    records: tuple[Any, ...] = (
+        LogRecord(
+            timestamp_ms=NOW_MS,
+            message=evil,
+            group=evil,
+            stream=evil,
+            level=Level.ERROR,
+            version=evil,
+            request_id=evil or None,
+            trace_id=TRACE_ID,
+            fields=document,
+            late_ms=5000,
+        ),
+        TraceSummary(
+            id=TRACE_ID,
+            start_ms=NOW_MS,
+            duration_s=2.0,
+            method=evil,
+            url=evil,
+            fault=True,
+            status=500,
+            service=evil,
+            version=evil,
+            root_cause=evil,
+            slowest=evil,
+        ),
+        MetricSeries(
+            key=MetricKey("n", "m", label=evil, version="42"),
+            points=(MetricPoint(int(START.timestamp()) - 120, 1.0),),
+            unit=evil,
+        ),
+        AlarmState(name=evil, state="ALARM", since=START, reason=evil),
+        ReleaseState(
+            function=evil,
+            phase=ReleasePhase.SHIFTING,
+            version=evil,
+            previous=evil,
+            weights={evil: 0.5},
+            started_at=START - timedelta(minutes=1),
+            cause=evil,
+        ),
+        ReleaseEvent(at=START, source="codedeploy", subject=evil, what=evil, from_=evil, to=evil, detail=evil),
+    )
+    trouble = SourceStatus(source=f"logs:{evil}", phase=SourcePhase.DENIED, message=evil, action=evil)
+    store.apply(Batch(source="logs", records=records, status=trouble))
+    store.apply(Batch(source="traces", status=SourceStatus(source="traces", phase=SourcePhase.FAILED, message=evil)))
+    store.mark(evil)
+
+
+ROUTE = (
+    ("1",),
+    ("enter",),
+    *(("right_square_bracket",) for _ in range(5)),
+    ("escape", "2"),
+    ("e",),
+    ("k", "enter"),
+    ("escape", "3"),
+    ("enter",),
+    ("escape", "4"),
+    ("enter",),
+    ("5",),
+    ("question_mark",),
+)
+
+
+def unsafe(text: str) -> set[str]:
+    """Return characters that steer a terminal or reorder a line."""
+    bad = {character for character in text if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}}
+    return bad | {
+        character for character in text if character in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u200f\ufeff"
+    }
+
+
+@pytest.mark.parametrize("evil", PAYLOADS.values(), ids=PAYLOADS.keys())
+async def test_every_screen_survives_and_paints_nothing_unsafe(run: Any, evil: str) -> None:
+    async with run(quiet=True, size=(160, 50)) as bench:
+        flood(bench.store, evil)
+        seen = ""
+        for keys in ROUTE:
+            await bench.press(*keys)
+            assert bench.app.is_running
+            for line in bench.painted():
+                assert not unsafe(line)
+            seen += bench.text
+        if evil and len(evil) < 100 and evil.isprintable() and evil.isascii():
+            assert evil in seen
+        assert "could not be drawn" not in seen
+        assert "this panel broke" not in seen
+
+
+async def test_a_verdict_of_a_judge_is_text_too(run: Any) -> None:
+    async with run(quiet=True) as bench:
+        bench.store.set_verdict(Verdict(status="fail", exit_code=1, reason="[/x] \x1b[2J [@click=app.bell]no[/]"))
+        await bench.frames()
+        assert "[/x] ␛[2J [@click=app.bell]no[/]" in bench.text
+        assert not any(unsafe(line) for line in bench.painted())
+
+
+@pytest.mark.parametrize("evil", PAYLOADS.values(), ids=PAYLOADS.keys())
+def test_a_safe_line_is_one_line_of_bounded_length(evil: str) -> None:
+    line = safe(evil)
+    assert not unsafe(line)
+    assert "\t" not in line
+    assert len(line) < 10_100
+
+
+async def test_hostile_text_typed_into_the_filter_is_text(run: Any) -> None:
+    async with run(keys=["2", "slash"], notifications=True) as bench:
+        await bench.write("[/x]")
+        await bench.press("enter")
+        assert "[/x]" in bench.text
