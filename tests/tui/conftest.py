@@ -58,7 +58,7 @@ class Bench:
         self.store = app.deck.store
         self.messages = messages
 
-    async def frames(self, count: int = 12) -> None:
+    async def frames(self, count: int = 6) -> None:
         """Let the frame clock tick and the screen settle."""
         await self.settle()
         for _ in range(count):
