@@ -27,7 +27,6 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
     """
     todo = [(index, step) for index, step in enumerate(execution.compiled.cleanup) if index not in done_before]
     todo.reverse()
-    cleaned: list[int] = []
     clean = True
     while todo:
         index, step = todo[0]
@@ -44,8 +43,8 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
             clean = False
         elif step.mutates:
             # What only looked is done again by a later cleanup: others may need what it found.
-            cleaned.append(index)
-    await execution.close(cleaned, done=clean)
+            await execution.close((index,), done=False)
+    await execution.close((), done=clean)
     return clean
 
 
@@ -57,6 +56,7 @@ async def _clean(execution: Execution, step: CompiledStep) -> list[StepResult]:
         results = [ran.result]
         if ran.document is not None and step.name not in {each.name for each in execution.compiled.steps}:
             execution.scope.documents[step.name] = ran.document
+        execution.scope.captured.update(ran.captured or {})
     return [
         each if each.status in GREEN else replace(each, leftovers=each.leftovers or (what_is_left(execution, step),))
         for each in results

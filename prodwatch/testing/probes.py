@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,14 @@ class ScriptedProbe:
         self._answers = list(answers) or [{}]
         self._takes_s = takes_s
         self.requests: list[Request] = []
+        self.asked = asyncio.Event()
+        """Set with the first request."""
         self.running = 0
         self.most_at_once = 0
 
     async def __call__(self, params: Mapping[str, Any], context: ProbeContext) -> Observation:
         """Answer as scripted, after `takes_s` on the clock."""
+        self.asked.set()
         self.requests.append(Request(dict(params), context.clock.monotonic_s(), context))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         self.running += 1

@@ -22,7 +22,7 @@ def stack_answer(**outputs: str) -> Any:
 
 
 @pytest.fixture
-def shop(bench):
+def shop(bench: Bench) -> Bench:
     bench.environment = environment(
         stacks={"shop": STACK},
         vars={"api": "${stack.shop.ApiUrl}", "table": "orders"},

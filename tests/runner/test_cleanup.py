@@ -1,0 +1,324 @@
+"""Cleanup always runs; what was changed is on the disk before it is sent; a killed run can be finished."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prodwatch.errors import ConfigurationError
+from prodwatch.model.check import Capture, CheckDefinition, Poll
+from prodwatch.model.environment import SecretReference
+from prodwatch.model.result import RunResult
+from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.runner import TERMINATED, RunOptions, find_journal, left_behind
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import environment, flow, step
+from prodwatch.testing.probes import refused
+
+
+def order(**cleanup: Any) -> CheckDefinition:
+    """A flow that makes something, looks at it, and has two things to remove."""
+    return flow(
+        "order",
+        step("make", "making", id="TEST-${uid}", mutates=True, capture={"made": Capture(path="made")}),
+        step("look", expect=["ok == true"]),
+        cleanup=(
+            step("first", "removing", id="TEST-${uid}", mutates=True, **cleanup),
+            step("second", "removing", made="${captured.made}", mutates=True, **cleanup),
+        ),
+        mutates=True,
+    )
+
+
+@pytest.fixture
+def shop(bench: Bench) -> Bench:
+    bench.script("making", {"made": 42})
+    bench.script("scripted", {"ok": True})
+    bench.script("removing", {"deleted": True})
+    return bench
+
+
+async def test_cleanup_runs_in_reverse_order(shop: Any) -> None:
+    removing = shop.script("removing", {"deleted": True})
+    check = await shop.one(order())
+    assert check.status == "pass"
+    assert [each.name for each in check.cleanup] == ["second", "first"]
+    assert removing.requests[0].params == {"made": 42}
+    assert removing.requests[1].params["id"].startswith("TEST-")
+
+
+@pytest.mark.parametrize("broken", [{"ok": False}, refused(), RuntimeError("bug")], ids=["false", "refused", "bug"])
+async def test_cleanup_runs_after_any_failure(shop: Any, broken: Any) -> None:
+    shop.script("scripted", broken)
+    check = await shop.one(order())
+    assert check.status in {"fail", "error"}
+    assert [each.status for each in check.cleanup] == ["pass", "pass"]
+
+
+async def test_cleanup_runs_after_the_flows_timeout_within_its_own_time(shop: Any) -> None:
+    shop.script("scripted", {"ok": True}, takes_s=100)
+    slow = shop.script("removing", {"deleted": True}, takes_s=3)
+    definition = flow("order", *order().steps, cleanup=order().cleanup, mutates=True, timeout_s=1.0)
+    check = await shop.one(definition)
+    assert (check.status, check.reason_code) == ("fail", "timeout")
+    assert [each.status for each in check.cleanup] == ["pass", "pass"]
+    assert len(slow.requests) == 2
+
+
+async def test_cleanup_may_wait_for_what_arrives_late(shop: Any) -> None:
+    removing = shop.script("removing", {"deleted": False}, {"deleted": False}, {"deleted": True})
+    check = await shop.one(order(poll=Poll(within_s=5, every_s=1, until=("deleted == true",))))
+    assert [each.status for each in check.cleanup] == ["pass", "pass"]
+    assert len(removing.requests) == 4
+
+
+async def test_one_cleanup_step_that_hangs_leaves_the_next_its_own_time(shop: Any) -> None:
+    shop.script("removing", {"deleted": False})
+    poll = Poll(within_s=400, every_s=1, until=("deleted == true",))
+    definition = flow(
+        "order",
+        *order().steps,
+        cleanup=(step("first", "removing2"), step("second", "removing", poll=poll)),
+        mutates=True,
+    )
+    shop.script("removing2", {"deleted": True})
+    check = await shop.one(definition)
+    assert [(each.name, each.status) for each in check.cleanup] == [("second", "fail"), ("first", "pass")]
+
+
+async def test_what_stays_behind_is_listed_and_degrades_a_pass(shop: Any) -> None:
+    shop.script("removing", refused("nobody there"))
+    result = await shop.run(order(), run_id="run-7")
+    check = result.checks[0]
+    assert (check.status, check.reason_code) == ("degraded", "cleanup")
+    assert "removing made 42" in (check.message or "")
+    assert "removing id TEST-" in (check.message or "")
+    assert "prodwatch cleanup run-7" in (check.message or "")
+    assert [each.code for each in result.notices] == ["leftovers"]
+    assert all(each.leftovers for each in check.cleanup)
+    assert [each.run.run_id for each in left_behind(shop.journal_dir)] == ["run-7"]
+
+
+async def test_a_clean_run_leaves_no_journal(shop: Any) -> None:
+    await shop.run(order())
+    assert left_behind(shop.journal_dir) == ()
+
+
+async def test_every_mutation_is_on_the_disk_before_it_is_sent(shop: Any) -> None:
+    seen: list[list[dict[str, Any]]] = []
+
+    def look(params: Mapping[str, Any]) -> dict[str, Any]:
+        (path,) = shop.journal_dir.glob("*.journal")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        seen.append([json.loads(line) for line in path.read_text().splitlines()])
+        return {"made": 42, "sent": params["id"]}
+
+    shop.script("making", look)
+    assert (await shop.one(order())).status == "pass"
+    kinds = [each["type"] for each in seen[0]]
+    assert kinds == ["run", "execution", "values", "mutation"]
+    assert seen[0][3]["details"]["id"].startswith("TEST-")
+
+
+async def test_a_mutation_that_cannot_be_journalled_is_not_sent(shop: Any) -> None:
+    shop.journal_dir.write_text("a file where the folder should be")
+    making = shop.script("making", {"made": 42})
+    check = await shop.one(order())
+    assert (check.status, check.reason_code) == ("error", "journal")
+    assert "nothing was sent" in (check.message or "")
+    assert making.requests == []
+
+
+async def test_reading_needs_no_journal(shop: Any) -> None:
+    shop.journal_dir.write_text("a file where the folder should be")
+    assert (await shop.one(flow("f", step("look", expect=["ok == true"])))).status == "pass"
+
+
+async def test_the_journal_holds_references_never_secrets(shop: Any) -> None:
+    shop.environment = environment(
+        vars={"auth": "Bearer ${secret.token}"}, secrets={"token": SecretReference(env="TOKEN")}
+    )
+    shop.environ["TOKEN"] = "s3cr3t-value"
+    shop.script("removing", refused())
+    definition = flow(
+        "order",
+        step("make", "making", mutates=True, auth="${vars.auth}", capture={"key": Capture(path="key", secret=True)}),
+        cleanup=(step("remove", "removing", auth="${vars.auth}", key="${captured.key}", id="${uid}"),),
+        mutates=True,
+    )
+    shop.script("making", {"key": "captured-secret"})
+    await shop.run(definition)
+    (path,) = shop.journal_dir.glob("*.journal")
+    text = path.read_text()
+    assert "s3cr3t" not in text
+    assert "captured-secret" not in text
+    assert "•••" in text
+
+
+class TestInterruption:
+    async def interrupted(self, bench: Bench, *reasons: str | None) -> RunResult:
+        """Run the order while its second step hangs; cancel it `len(reasons)` times."""
+        hanging = bench.script("scripted", {"ok": True}, takes_s=10_000)
+        bench.clock._auto = False
+        task = asyncio.create_task(bench.runner([order()]).run([order()], RunOptions(run_id="run-9")))
+        await hanging.asked.wait()
+        for reason in reasons:
+            task.cancel(reason)
+            for _ in range(30):
+                await asyncio.sleep(0)
+        bench.clock._auto = True
+        await bench.clock.sleep(1)
+        return await task
+
+    async def test_the_first_one_cleans_up_and_gives_a_valid_result(self, shop: Any) -> None:
+        result = await self.interrupted(shop, None)
+        check = result.checks[0]
+        assert (result.verdict.status, result.verdict.exit_code) == ("aborted", 130)
+        assert (check.status, check.reason_code) == ("inconclusive", "interrupted")
+        assert [each.status for each in check.cleanup] == ["pass", "pass"]
+        assert [each.status for each in check.steps] == ["pass", "skipped"]
+        assert left_behind(shop.journal_dir) == ()
+
+    async def test_terminated_exits_143(self, shop: Any) -> None:
+        assert (await self.interrupted(shop, TERMINATED)).verdict.exit_code == 143
+
+    async def test_a_second_one_abandons_cleanup_keeps_the_journal_and_lists_what_is_left(self, shop: Any) -> None:
+        shop.script("removing", {"deleted": True}, takes_s=5_000)
+        result = await self.interrupted(shop, None, None)
+        check = result.checks[0]
+        assert result.verdict.status == "aborted"
+        assert [each.status for each in check.cleanup] == ["skipped", "skipped"]
+        assert all(each.leftovers for each in check.cleanup)
+        assert result.notices[0].code == "leftovers"
+        assert find_journal(shop.journal_dir, "run-9").unfinished
+
+    async def test_what_had_not_begun_is_skipped(self, shop: Any) -> None:
+        hanging = shop.script("scripted", {"ok": True}, takes_s=10_000)
+        shop.clock._auto = False
+        checks = [flow(f"f{n}", step("look", timeout_s=20_000.0)) for n in range(3)]
+        task = asyncio.create_task(shop.runner(checks).run(checks, RunOptions(jobs=1)))
+        await hanging.asked.wait()
+        task.cancel()
+        result = await task
+        assert [each.status for each in result.checks] == ["inconclusive", "skipped", "skipped"]
+        assert result.verdict.status == "aborted"
+
+
+class TestAfterACrash:
+    async def test_cleanup_finishes_from_the_journal(self, shop: Any) -> None:
+        shop.script("removing", refused())
+        await shop.run(order(), run_id="run-1")
+        removing = shop.script("removing", {"deleted": True})
+        result = await shop.runner([order()]).clean_up("run-1", RunOptions())
+        assert result.verdict.exit_code == 0
+        assert [each.name for each in result.checks[0].cleanup] == ["second", "first"]
+        assert removing.requests[0].params == {"made": 42}
+        assert removing.requests[1].params["id"].startswith("TEST-")
+        assert left_behind(shop.journal_dir) == ()
+
+    async def test_what_was_cleaned_is_not_cleaned_twice(self, shop: Any) -> None:
+        shop.script("removing", {"deleted": True}, refused())
+        await shop.run(order(), run_id="run-1")
+        removing = shop.script("removing", {"deleted": True})
+        await shop.runner([order()]).clean_up("run-1", RunOptions())
+        assert [set(each.params) for each in removing.requests] == [{"id"}]
+
+    async def test_what_cannot_be_cleaned_again_stays(self, shop: Any) -> None:
+        shop.script("removing", refused())
+        await shop.run(order(), run_id="run-1")
+        result = await shop.runner([order()]).clean_up("run-1", RunOptions())
+        assert (result.verdict.status, result.verdict.exit_code) == ("error", 3)
+        assert left_behind(shop.journal_dir)
+
+    async def test_a_check_that_is_gone_is_told_with_what_it_sent(self, shop: Any) -> None:
+        shop.script("removing", refused())
+        await shop.run(order(), run_id="run-1")
+        result = await shop.runner([]).clean_up("run-1", RunOptions())
+        assert result.verdict.exit_code == 3
+        assert "making id TEST-" in (result.checks[0].message or "")
+
+    @pytest.mark.parametrize("run_id", ["run-2", "../run-1", ""])
+    async def test_an_unknown_run_names_those_there_are(self, shop: Any, run_id: Any) -> None:
+        shop.script("removing", refused())
+        await shop.run(order(), run_id="run-1")
+        with pytest.raises(ConfigurationError, match="Runs with something left here: run-1"):
+            await shop.runner([order()]).clean_up(run_id, RunOptions())
+
+    async def test_a_run_that_is_going_on_is_left_alone(self, shop: Any) -> None:
+        async def while_running(params: Mapping[str, Any], context: ProbeContext) -> Observation:
+            with pytest.raises(ConfigurationError, match="still be going on"):
+                await shop.runner([order()]).clean_up(context.run_id, RunOptions())
+            return Observation(document={"made": 1, "sent": params["id"]})
+
+        shop.script("making")
+        shop._probes["making"] = while_running
+        assert (await shop.one(order())).status == "pass"
+
+    def test_a_line_torn_by_the_crash_is_passed_over(self, tmp_path: Path) -> None:
+        head = {"type": "run", "run_id": "r", "environment": "e", "root": "/", "started_at": "2026-01-15T12:00:00Z"}
+        path = tmp_path / "r.journal"
+        path.write_text(json.dumps(head | {"host": "h", "pid": 1}) + '\n{"type":"execution","exec')
+        assert find_journal(tmp_path, "r").unfinished == ()
+
+    def test_kill_9_and_then_cleanup(self, tmp_path: Path) -> None:
+        """A real process, killed between its mutation and its cleanup; another one finishes."""
+        program = textwrap.dedent(
+            """
+            import asyncio, sys
+            from pathlib import Path
+            from prodwatch.model.check import Capture
+            from prodwatch.runner import RunOptions
+            from prodwatch.testing.bench import Bench
+            from prodwatch.testing.definitions import flow, step
+
+            folder, killed = Path(sys.argv[1]), sys.argv[2] == "run"
+            order = flow(
+                "order",
+                step("make", "making", id="TEST-${uid}", mutates=True, capture={"made": Capture(path="made")}),
+                step("hang", "hanging"),
+                cleanup=(step("remove", "removing", id="TEST-${uid}", made="${captured.made}"),),
+                mutates=True,
+            )
+
+            async def hanging(params, context):
+                print("hanging", flush=True)
+                await asyncio.sleep(60)
+
+            async def main():
+                bench = Bench(folder)
+                made = bench.script("making", {"made": 42})
+                removing = bench.script("removing", {"deleted": True})
+                bench.script("hanging")
+                bench._probes["hanging"] = hanging
+                bench.clock._auto = False
+                if killed:
+                    await bench.run(order, run_id="run-k")
+                else:
+                    result = await bench.runner([order]).clean_up("run-k", RunOptions())
+                    print(result.verdict.status, removing.requests[0].params)
+
+            asyncio.run(main())
+            """
+        )
+        command = [sys.executable, "-c", program, str(tmp_path)]
+        process = subprocess.Popen([*command, "run"], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        done = subprocess.run([*command, "cleanup"], capture_output=True, text=True, check=True)
+        status, _, params = done.stdout.partition(" ")
+        assert status == "pass"
+        assert "'made': 42" in params
+        assert "TEST-" in params
