@@ -13,7 +13,6 @@ from prodwatch.model.status import Reason, Status
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
-    from yarl import URL
 
     from prodwatch.aws.api import AwsApi
     from prodwatch.probes.connect import Timings
@@ -72,9 +71,9 @@ class HttpPool(Protocol):
         ...
 
     async def connection(
-        self, url: URL, timings: Timings, *, verify_tls: bool = True, fresh: bool = False
+        self, host: str, port: int, timings: Timings, *, tls: bool, verify_tls: bool = True, fresh: bool = False
     ) -> HttpConnection:
-        """Return a connection to the host of `url`, a kept-alive one if there is any and it need not be `fresh`.
+        """Return a connection, a kept-alive one if there is any and it need not be `fresh`.
 
         `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
         """

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections import defaultdict
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -15,9 +15,6 @@ import prodwatch
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.resolve import Lookups
 from prodwatch.probes.trust import client_context
-
-if TYPE_CHECKING:
-    from yarl import URL
 
 USER_AGENT = f"prodwatch/{prodwatch.__version__}"
 KEPT_S = 15.0
@@ -87,16 +84,13 @@ class Pool:
         self._closed = False
 
     async def connection(
-        self, url: URL, timings: Timings, *, verify_tls: bool = True, fresh: bool = False
+        self, host: str, port: int, timings: Timings, *, tls: bool, verify_tls: bool = True, fresh: bool = False
     ) -> HttpConnection:
-        """Return a connection to the host of `url`, a kept-alive one if there is any and it need not be `fresh`.
+        """Return a connection, a kept-alive one if there is any and it need not be `fresh`.
 
         `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
         """
-        host, port = url.raw_host, url.port
-        assert host is not None
-        assert port is not None
-        key = (host, port, url.scheme == "https", verify_tls)
+        key = (host, port, tls, verify_tls)
         if not fresh and (kept := self._take(key)) is not None:
             return HttpConnection(self, key, kept, reused=True)
         return HttpConnection(self, key, await self._open(key, timings), reused=False)

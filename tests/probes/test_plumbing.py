@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yarl import URL
 
 from prodwatch.clock import SystemClock
 from prodwatch.probes.connect import Timings, open_socket
@@ -162,12 +161,12 @@ class TestPool:
         talk, _ = answering(http_answer())
         async with serving(talk) as server, Pool() as pool:
             timings = Timings(SystemClock().monotonic_s)
-            connection = await pool.connection(URL(server.url), timings)
+            connection = await pool.connection("127.0.0.1", server.port, timings, tls=False)
             connection.release()
-            again = await pool.connection(URL(server.url), timings)
+            again = await pool.connection("127.0.0.1", server.port, timings, tls=False)
             assert again.reused
             again.close()
-            assert not (await pool.connection(URL(server.url), timings)).reused
+            assert not (await pool.connection("127.0.0.1", server.port, timings, tls=False)).reused
         gc.collect()  # an unclosed transport would warn now
 
     async def test_one_that_idled_too_long_is_not_used_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,14 +174,14 @@ class TestPool:
         talk, _ = answering(http_answer())
         async with serving(talk) as server, Pool() as pool:
             timings = Timings(SystemClock().monotonic_s)
-            (await pool.connection(URL(server.url), timings)).release()
-            assert not (await pool.connection(URL(server.url), timings)).reused
+            (await pool.connection("127.0.0.1", server.port, timings, tls=False)).release()
+            assert not (await pool.connection("127.0.0.1", server.port, timings, tls=False)).reused
 
     async def test_released_after_closing_it_is_closed(self) -> None:
         talk, _ = answering(http_answer())
         async with serving(talk) as server:
             pool = Pool()
-            connection = await pool.connection(URL(server.url), Timings(SystemClock().monotonic_s))
+            connection = await pool.connection("127.0.0.1", server.port, Timings(SystemClock().monotonic_s), tls=False)
             await pool.close()
             connection.release()
             assert not connection.protocol.is_connected()

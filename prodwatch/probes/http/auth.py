@@ -48,7 +48,7 @@ async def _sigv4(wanted: Mapping[str, Any], request: Request, context: ProbeCont
         for name, value in request.pairs
         if name.lower() in _SIGNED_BESIDES_AMZ or (name.lower().startswith("x-amz-"))
     }
-    signed = AWSRequest(method=request.method, url=str(request.url), data=request.body or b"", headers=headers)
+    signed = AWSRequest(method=request.method, url=request.url.bare, data=request.body or b"", headers=headers)
     service = wanted["service"]
     signer = S3SigV4Auth if service == "s3" else SigV4Auth
     signer(credentials, service, region).add_auth(signed)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import urljoin
 
 from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from yarl import URL
@@ -15,8 +15,8 @@ from prodwatch.probes.base import ProbeContext
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.auth import authorization, basic
-from prodwatch.probes.http.exchange import shown_url
-from prodwatch.probes.http.request import SAFE_METHODS, Request, parse_url
+from prodwatch.probes.http.request import SAFE_METHODS, Request
+from prodwatch.probes.http.url import Url, parse_url
 from prodwatch.probes.http.wire import Answer, ask
 from prodwatch.probes.pool import HttpConnection
 from prodwatch.text.redact import SECRET_HEADERS
@@ -54,7 +54,7 @@ class Conversation:
     redirects: list[str] = field(default_factory=list)
     signing_s: float = 0.0
     """Time the target has nothing to do with: finding credentials and signing."""
-    _origin: URL | None = None
+    _origin: tuple[str, str, int] | None = None
     _cookies: CookieJar | None = None
     """Made when a redirect sets a cookie; dies with this conversation."""
 
@@ -64,7 +64,7 @@ class Conversation:
         Raises OSError, aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, RedirectError, UnusableError
         and, from SigV4, AwsError.
         """
-        self._origin = self.request.url.origin()
+        self._origin = self.request.url.origin
         follow = self.params.get("follow_redirects", True)
         while True:
             answer = self.answer = await self._ask()
@@ -85,12 +85,12 @@ class Conversation:
         request = self.request
         pairs = request.pairs
         auth = self.params.get("auth")
-        if auth and request.url.origin() == self._origin:
+        if auth and request.url.origin == self._origin:
             begun_s = self.timings.now()
             pairs = pairs + await authorization(auth, request, self.context)
             self.signing_s += self.timings.now() - begun_s
-        elif request.url.raw_user is not None and request.header("authorization") is None:
-            pairs = [*pairs, basic(unquote(request.url.raw_user), unquote(request.url.raw_password or ""))]
+        elif request.url.credentials is not None and request.header("authorization") is None:
+            pairs = [*pairs, basic(*request.url.credentials)]
         if self._cookies is not None and (cookie := self._cookie_header()):
             pairs = [*pairs, ("Cookie", cookie)]
         # A kept-alive connection may be closing just now. What may change something cannot be sent a second time
@@ -106,8 +106,14 @@ class Conversation:
             return await self._send(await self._connection(fresh=True), pairs)
 
     async def _connection(self, *, fresh: bool) -> HttpConnection:
+        url = self.request.url
         return await self.context.http.connection(
-            self.request.url, self.timings, verify_tls=self.params.get("verify_tls", True), fresh=fresh
+            url.host,
+            url.port,
+            self.timings,
+            tls=url.tls,
+            verify_tls=self.params.get("verify_tls", True),
+            fresh=fresh,
         )
 
     async def _send(self, connection: HttpConnection, pairs: list[tuple[str, str]]) -> Answer:
@@ -155,7 +161,7 @@ class Conversation:
 
     def _turn_to(self, location: str, answer: Answer) -> None:
         request = self.request
-        self.redirects.append(shown_url(request.url))
+        self.redirects.append(request.url.shown)
         if len(self.redirects) > MAX_REDIRECTS:
             raise RedirectError(f"{self.redirects[0]} redirects more than {MAX_REDIRECTS} times, last to {location}")
         target = _joined(request.url, location)
@@ -164,7 +170,7 @@ class Conversation:
         if (answer.status == 303 and method != "HEAD") or (answer.status in {301, 302} and method == "POST"):
             method, body = "GET", None
             pairs = [pair for pair in pairs if not pair[0].lower().startswith("content-")]
-        if target.origin() != request.url.origin():
+        if target.origin != request.url.origin:
             # What proves who we are to one host is none of the next one's business.
             pairs = [pair for pair in pairs if pair[0].lower() not in SECRET_HEADERS and pair[0].lower() != "host"]
         self.request = Request(method, target, pairs, body, request.body_file, request.sent_trace_id)
@@ -179,16 +185,16 @@ class Conversation:
 
             self._cookies = CookieJar(unsafe=True)
         for cookie in received:
-            self._cookies.update_cookies(SimpleCookie(cookie), self.request.url)
+            self._cookies.update_cookies(SimpleCookie(cookie), URL(self.request.url.bare))
 
     def _cookie_header(self) -> str:
         assert self._cookies is not None
-        found = self._cookies.filter_cookies(self.request.url)
+        found = self._cookies.filter_cookies(URL(self.request.url.bare))
         return "; ".join(f"{morsel.key}={morsel.coded_value}" for morsel in found.values())
 
 
-def _joined(base: URL, location: str) -> URL:
+def _joined(base: Url, location: str) -> Url:
     try:
-        return parse_url(urljoin(str(base), location.strip()))
+        return parse_url(urljoin(base.bare, location.strip()))
     except (UnusableError, ValueError) as error:
-        raise RedirectError(f"{base} redirects to {location!r}, which is not a usable URL") from error
+        raise RedirectError(f"{base.shown} redirects to {location!r}, which is not a usable URL") from error

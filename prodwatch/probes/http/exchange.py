@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from yarl import URL
-
 from prodwatch.probes.http.request import Request
 from prodwatch.text.redact import MASK, SECRET_HEADERS
 
@@ -37,14 +35,6 @@ def shown_headers(pairs: Iterable[tuple[str, str]], secret: frozenset[str] = fro
         else:
             shown[name] = [shown[name], value]
     return shown
-
-
-def shown_url(url: URL) -> str:
-    """Return `url` as written, with a password in it masked."""
-    text = str(url)
-    if url.raw_password is None:
-        return text
-    return text.replace(f":{url.raw_password}@", f":{MASK}@", 1)
 
 
 def shown_body(body: bytes | None) -> str | None:
@@ -77,7 +67,7 @@ def curl_command(
         words.append(f"--data-binary {quoted('@' + request.body_file)}")
     elif request.body is not None:
         words.append(f"--data-raw {quoted(shown_body(request.body) or '')}")
-    words.append(quoted(shown_url(request.url)))
+    words.append(quoted(request.url.shown))
     return " ".join(words)
 
 

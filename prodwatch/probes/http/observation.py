@@ -9,7 +9,7 @@ from prodwatch.model.result import Correlation, Exchange
 from prodwatch.probes.base import Failure, Observation
 from prodwatch.probes.decode import decode_text, json_fields
 from prodwatch.probes.http.conversation import Conversation
-from prodwatch.probes.http.exchange import SHOWN_CHARS, curl_command, shown_body, shown_headers, shown_url
+from prodwatch.probes.http.exchange import SHOWN_CHARS, curl_command, shown_body, shown_headers
 from prodwatch.probes.http.request import Request, trace_root
 from prodwatch.probes.http.wire import Answer
 from prodwatch.text.units import format_bytes
@@ -57,7 +57,7 @@ def _document(conversation: Conversation, answer: Answer, text: str) -> dict[str
         "headers": Headers(tuple(answer.headers.items())),
         "body": text,
         "size": conversation.size,
-        "url": str(conversation.request.url),
+        "url": conversation.request.url.shown,
         "redirects": conversation.redirects,
         "http_version": answer.http_version,
     }
@@ -105,7 +105,7 @@ def _exchange(conversation: Conversation, request: Request, text: str, phases: l
     return Exchange(
         request={
             "method": request.method,
-            "url": shown_url(request.url),
+            "url": request.url.shown,
             "headers": shown_headers(request.pairs, secret),
             "body": shown_body(request.body),
         },
@@ -135,6 +135,6 @@ def _notices(conversation: Conversation) -> tuple[str, ...]:
             f"the body is longer than {format_bytes(conversation.max_body)}: only that much was read;"
             " raise `max_body` to judge all of it"
         )
-    if not conversation.params.get("verify_tls", True) and conversation.request.url.scheme == "https":
+    if not conversation.params.get("verify_tls", True) and conversation.request.url.tls:
         notices.append("the server's certificate was not checked: `verify_tls` is false")
     return tuple(notices)

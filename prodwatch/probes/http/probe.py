@@ -13,7 +13,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import UnusableError, endpoint, timed_out, unusable
+from prodwatch.probes.failures import UnusableError, timed_out, unusable
 from prodwatch.probes.http.conversation import Conversation, RedirectError
 from prodwatch.probes.http.failure import transport_failure
 from prodwatch.probes.http.observation import observe
@@ -29,7 +29,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         max_body = max_body_bytes(params.get("max_body", DEFAULT_MAX_BODY))
     except UnusableError as error:
         return unusable(error)
-    if request.url.scheme == "https":
+    if request.url.tls:
         tls_context(verify=params.get("verify_tls", True))  # made now, so that it is not measured
     conversation = Conversation(params, context, request, max_body, Timings(now))
     started_s = now()
@@ -44,8 +44,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     except RedirectError as error:
         failure = Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=str(error))
     except (OSError, ClientError, HttpProcessingError) as error:
-        url = conversation.request.url
-        target = endpoint(url.raw_host or "", url.port or 0)
+        target = conversation.request.url.endpoint
         if deadline.expired:
             failure = timed_out(target, conversation.undone(), context.timeout_s)
         else:

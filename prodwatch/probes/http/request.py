@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
-from yarl import URL
 
 from prodwatch.model.quantity import Duration, Headers
 from prodwatch.probes.base import ProbeContext
 from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.files import read_inside
+from prodwatch.probes.http.url import Url, parse_url
 from prodwatch.text.units import parse_size
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,9 +26,7 @@ DEFAULT_MAX_BODY = "1MiB"
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 """Headers that say where a body ends; a wrong one would turn the rest into another request."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -37,7 +35,7 @@ class Request:
     """One request; `pairs` are its headers in order, without those that the HTTP client adds by itself."""
 
     method: str
-    url: URL
+    url: Url
     pairs: list[tuple[str, str]]
     body: bytes | None
     body_file: str | None
@@ -52,6 +50,15 @@ class Request:
 
 async def build(params: Mapping[str, Any], context: ProbeContext) -> Request:
     """Return the request that `params` describe; UnusableError when a value in them cannot be sent."""
+    try:
+        return await _build(params, context)
+    except UnicodeEncodeError as error:
+        raise UnusableError(
+            "a text of the request holds half a character (a lone surrogate): no UTF-8 has it"
+        ) from error
+
+
+async def _build(params: Mapping[str, Any], context: ProbeContext) -> Request:
     method = params.get("method", "GET").upper()
     if not _TOKEN.fullmatch(method):
         raise UnusableError(f'"{method}" is not an HTTP method')
@@ -65,31 +72,6 @@ async def build(params: Mapping[str, Any], context: ProbeContext) -> Request:
     if params.get("trace", True):
         _add_trace(request, context.trace_id)
     return request
-
-
-@lru_cache(maxsize=4096)
-def parse_url(text: str) -> URL:
-    """Return `text` as a URL that is sent as written; UnusableError when it is none.
-
-    Only what HTTP cannot carry at all, spaces and letters outside ASCII, is percent-encoded.
-    """
-    if not text.startswith(("http://", "https://")):
-        raise UnusableError(f'"{text}" is not a URL that begins with http:// or https://')
-    if _CONTROL.search(text):
-        raise UnusableError(f"the URL {text!r} has a line break or another control character in it")
-    if not text.isascii() or " " in text:
-        scheme, _, rest = text.partition("://")
-        host = re.match(r"[^/?#]*", rest)
-        authority = host[0] if host else ""
-        text = f"{scheme}://{_ascii_host(authority)}{quote(rest[len(authority) :], safe=_PRINTABLE_ASCII)}"
-    try:
-        url = URL(text, encoded=True)
-        usable = url.raw_host and url.port is not None
-    except ValueError as error:
-        raise UnusableError(f'"{text}" is not a URL: {error}') from error
-    if not usable:
-        raise UnusableError(f'"{text}" is not a URL: it has no host')
-    return url
 
 
 @lru_cache(maxsize=64)
@@ -121,6 +103,8 @@ def as_json(value: Any) -> bytes:
     """Return `value` as JSON, decimals with every digit, durations and times as text."""
     try:
         return _JSON.encode(_json_value(value))
+    except UnicodeEncodeError:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise UnusableError(f"`json` cannot be written as JSON: {error}") from error
 
@@ -150,14 +134,6 @@ def header_pair(name: str, value: Any) -> tuple[str, str]:
     if _BREAKS_A_HEADER.search(text):
         raise UnusableError(f"header {name} has a line break or another control character in its value")
     return name, text
-
-
-def _ascii_host(authority: str) -> str:
-    userinfo, at, host = authority.rpartition("@")
-    try:
-        return quote(userinfo, safe=_PRINTABLE_ASCII) + at + host.encode("idna").decode()
-    except UnicodeError as error:
-        raise UnusableError(f'"{host}" is not a valid host name') from error
 
 
 def _with_query(url: str, query: Mapping[str, Any]) -> str:

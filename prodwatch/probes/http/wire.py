@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDictProxy
-from yarl import URL
 
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.http.request import Request
+from prodwatch.probes.http.url import Url
 from prodwatch.probes.pool import USER_AGENT, HttpConnection
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ async def ask(
     )
 
 
-def serialize(method: str, url: URL, pairs: list[tuple[str, str]], body: bytes | None, *, version: str) -> bytes:
+def serialize(method: str, url: Url, pairs: list[tuple[str, str]], body: bytes | None, *, version: str) -> bytes:
     """Return the request's bytes: the headers in the order given, after those that are missing from them."""
     given = {name.lower() for name, _ in pairs}
-    lines = [f"{method} {url.raw_path_qs} HTTP/{version}"]
+    lines = [f"{method} {url.target} HTTP/{version}"]
     if "host" not in given:
-        lines.append(f"Host: {host_header(url)}")
+        lines.append(f"Host: {url.host_header}")
     lines.extend(f"{name}: {value}" for name, value in _DEFAULTS if name.lower() not in given)
     lines.extend(f"{name}: {value}" for name, value in pairs)
     if body is not None:
@@ -90,11 +90,3 @@ def serialize(method: str, url: URL, pairs: list[tuple[str, str]], body: bytes |
         lines.append("Content-Length: 0")
     head = "\r\n".join(lines) + "\r\n\r\n"
     return head.encode() if body is None else head.encode() + body
-
-
-def host_header(url: URL) -> str:
-    """Return the `Host` header for `url`: the port only when it is not the scheme's own."""
-    host = (url.raw_host or "").rstrip(".")
-    if ":" in host:
-        host = f"[{host}]"
-    return host if url.is_default_port() else f"{host}:{url.port}"
