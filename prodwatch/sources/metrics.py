@@ -12,25 +12,16 @@ from prodwatch.clock import Clock
 from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.lambda_metrics import MINUTE_S, derived, raw_keys
 from prodwatch.sources.polling import PollingSource
 
 SERIES_PER_CALL = 500
 SETTLED_AFTER_S = 180
 RECENT = timedelta(minutes=10)
-MINUTE_S = 60
+KEPT = timedelta(hours=2)
 FIRST_POLL_AT_S = 10
 CATCH_UP_AT_S = 40
 """Seconds after the full minute: Lambda publishes each minute, and some points come late."""
-
-LAMBDA_SERIES = (
-    ("Invocations", "Sum", "Count"),
-    ("Errors", "Sum", "Count"),
-    ("Throttles", "Sum", "Count"),
-    ("Duration", "p50", "Milliseconds"),
-    ("Duration", "p95", "Milliseconds"),
-    ("Duration", "p99", "Milliseconds"),
-    ("ConcurrentExecutions", "Maximum", "Count"),
-)
 
 VersionsOf = Callable[[FunctionTarget], Iterable[str]]
 """The versions under a function's alias now and before; empty when there is no alias."""
@@ -39,14 +30,13 @@ VersionsOf = Callable[[FunctionTarget], Iterable[str]]
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     key: MetricKey
-    unit: str | None
     period_s: int
     account: str | None
     region: str | None
 
 
 class MetricSource(PollingSource):
-    """Asks for raw series only; rates and ratios are computed by whoever shows or judges them."""
+    """Asks for raw series only; rates and shares are computed here, minute by minute."""
 
     name = "metrics"
 
@@ -67,7 +57,7 @@ class MetricSource(PollingSource):
         self._targets = tuple(targets)
         self._since = since
         self._versions_of = versions_of
-        self._known: set[MetricKey] = set()
+        self._raw: dict[MetricKey, dict[int, float]] = {}
         self._partial = False
 
     def pause_s(self) -> float:
@@ -81,39 +71,64 @@ class MetricSource(PollingSource):
         return "CloudWatch answered in part; the next poll asks again" if self._partial else None
 
     async def poll(self) -> list[Record]:
-        """Return every series with its recent points; a series asked for the first time brings its whole window."""
-        wanted = [*self._lambda_series(), *self._own_series()]
-        fresh = [each for each in wanted if each.key not in self._known]
-        old = [each for each in wanted if each.key in self._known]
+        """Return what Lambda's series say and the environment's own; a new series brings its whole window."""
         now = self._clock.now()
-        self._partial = False
+        versions = {function.name: tuple(self._versions_of(function)) for function in self._functions}
+        lambda_wanted = [
+            _Wanted(key, MINUTE_S, function.account, function.region)
+            for function in self._functions
+            for key in raw_keys(function, versions[function.name])
+        ]
+        own_wanted = list(self._own_series())
+        await self._read_all([*lambda_wanted, *own_wanted], now)
+        settled_before_s = now.timestamp() - SETTLED_AFTER_S
         found: list[Record] = []
+        several = len(self._functions) > 1
+        for function in sorted(self._functions, key=lambda each: each.alias is None):
+            if function.alias is None and own_wanted:
+                found += self._own(own_wanted, settled_before_s)
+                own_wanted = []
+            named = several and not (function.alias and sum(bool(each.alias) for each in self._functions) == 1)
+            found += derived(
+                function, versions[function.name], self._raw, settled_before_s=settled_before_s, named=named
+            )
+        return [*found, *self._own(own_wanted, settled_before_s)]
+
+    async def _read_all(self, wanted: list[_Wanted], now: datetime) -> None:
+        fresh = [each for each in wanted if each.key not in self._raw]
+        old = [each for each in wanted if each.key in self._raw]
+        self._partial = False
         for group, start in ((fresh, self._since), (old, max(self._since, now - RECENT))):
             for chunk in _chunks(group):
-                found += await self._read(chunk, start, now)
-        self._known.update(each.key for each in fresh)
-        return found
+                await self._read(chunk, start, now)
+        oldest_s = int((now - KEPT).timestamp())
+        for key, points in self._raw.items():
+            if points and min(points) < oldest_s:
+                self._raw[key] = {second: value for second, value in points.items() if second >= oldest_s}
 
-    def _lambda_series(self) -> Iterable[_Wanted]:
-        for function in self._functions:
-            scopes: list[tuple[tuple[tuple[str, str], ...], str | None]] = [((("FunctionName", function.name),), None)]
-            if function.alias:
-                alias = (("FunctionName", function.name), ("Resource", f"{function.name}:{function.alias}"))
-                scopes.append((alias, None))
-                scopes += [((*alias, ("ExecutedVersion", version)), version) for version in self._versions_of(function)]
-            for dimensions, version in scopes:
-                for metric, stat, unit in LAMBDA_SERIES:
-                    key = MetricKey("AWS/Lambda", metric, dimensions, stat, version, f"{function.name} {metric} {stat}")
-                    yield _Wanted(key, unit, MINUTE_S, function.account, function.region)
+    def _own(self, wanted: Iterable[_Wanted], settled_before_s: float) -> list[Record]:
+        units = {target.name: target.unit for target in self._targets}
+        return [
+            MetricSeries(
+                key=each.key,
+                unit=units[each.key.label],
+                period_s=each.period_s,
+                points=tuple(
+                    MetricPoint(second, value, second + each.period_s <= settled_before_s)
+                    for second, value in sorted(self._raw.get(each.key, {}).items())
+                ),
+            )
+            for each in wanted
+            if self._raw.get(each.key)
+        ]
 
     def _own_series(self) -> Iterable[_Wanted]:
         for target in self._targets:
             dimensions = tuple(sorted(target.dimensions.items()))
             key = MetricKey(target.namespace, target.metric, dimensions, target.stat, None, target.name)
-            yield _Wanted(key, target.unit, target.period_s, target.account, target.region)
+            yield _Wanted(key, target.period_s, target.account, target.region)
 
-    async def _read(self, chunk: Sequence[_Wanted], start: datetime, now: datetime) -> list[Record]:
-        values: dict[int, dict[int, float]] = {}
+    async def _read(self, chunk: Sequence[_Wanted], start: datetime, now: datetime) -> None:
         first = chunk[0]
         query = {
             "MetricDataQueries": [_query(number, each) for number, each in enumerate(chunk)],
@@ -121,26 +136,16 @@ class MetricSource(PollingSource):
             "EndTime": now,
             "ScanBy": "TimestampAscending",
         }
+        read: dict[MetricKey, dict[int, float]] = {each.key: {} for each in chunk}
         pages = self._aws.pages("cloudwatch", "GetMetricData", query, account=first.account, region=first.region)
         async for page in pages:
             for result in page.get("MetricDataResults", ()):
-                points = values.setdefault(int(result["Id"][1:]), {})
+                points = read[chunk[int(result["Id"][1:])].key]
                 self._partial |= result.get("StatusCode") in {"InternalError", "Forbidden"}
                 for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
                     points[int(moment.timestamp())] = float(value)
-        settled_before = now.timestamp() - SETTLED_AFTER_S
-        return [
-            MetricSeries(
-                key=chunk[number].key,
-                unit=chunk[number].unit,
-                period_s=chunk[number].period_s,
-                points=tuple(
-                    MetricPoint(second, value, second + chunk[number].period_s <= settled_before)
-                    for second, value in sorted(points.items())
-                ),
-            )
-            for number, points in sorted(values.items())
-        ]
+        for key, points in read.items():
+            self._raw[key] = self._raw.get(key, {}) | points
 
 
 def _query(number: int, wanted: _Wanted) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from prodwatch.model.signal import (
     AlarmState,
     Batch,
     LogRecord,
+    MetricKey,
     MetricSeries,
     ReleaseEvent,
     ReleaseState,
@@ -27,6 +28,7 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.lambda_metrics import derived, dimensions_of
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.logs.tailer import RawEvent
 from prodwatch.sources.metrics import MetricSource
@@ -189,12 +191,40 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
         aws, functions, [], clock=clock, since=SINCE, versions_of=lambda _: ("41", "42"), backoff=calm
     )
     found = records(await collect(source, clock, 5), MetricSeries)
-    versions = {series.key.version for series in found}
-    assert versions == {None, "41", "42"}
-    dimensions = {series.key.dimensions for series in found if series.key.version == "42"}
-    assert dimensions == {(("FunctionName", "f"), ("Resource", "f:live"), ("ExecutedVersion", "42"))}
+    assert {series.key.version for series in found} == {"41", "42"}
+    assert {series.key.label for series in found} == {"errors", "p95", "p50", "p99", "requests/s", "throttles"}
+    asked = {
+        tuple((each["Name"], each["Value"]) for each in query["MetricStat"]["Metric"]["Dimensions"])
+        for _, params in aws.calls
+        for query in params["MetricDataQueries"]
+    }
+    assert (("FunctionName", "f"), ("Resource", "f:live"), ("ExecutedVersion", "42")) in asked
     assert [point.settled for point in found[0].points] == [True, False]
     assert not any("Expression" in query for _, params in aws.calls for query in params["MetricDataQueries"])
+
+
+def raw(function: FunctionTarget, version: str | None, metric: str, stat: str, **minutes: float) -> Any:
+    key = MetricKey("AWS/Lambda", metric, dimensions_of(function, version), stat, version)
+    return key, {int(minute[1:]) * 60: value for minute, value in minutes.items()}
+
+
+def test_no_data_is_no_zero_and_minutes_before_the_split_belong_to_the_old_version() -> None:
+    function = FunctionTarget(name="f", alias="live")
+    known = dict(
+        [
+            raw(function, None, "Invocations", "Sum", m1=100.0, m2=100.0, m3=100.0),
+            raw(function, None, "Errors", "Sum", m1=2.0, m3=6.0),
+            raw(function, "41", "Invocations", "Sum", m3=90.0),
+            raw(function, "42", "Invocations", "Sum", m3=10.0),
+            raw(function, "42", "Errors", "Sum", m3=5.0),
+        ]
+    )
+    series = derived(function, ("41", "42"), known, settled_before_s=180, named=False)
+    errors = {each.key.version: each.points for each in series if each.key.label == "errors"}
+    assert [(point.timestamp_s, point.value) for point in errors["41"]] == [(60, 2.0), (120, 0.0), (180, 0.0)]
+    assert [(point.timestamp_s, point.value) for point in errors["42"]] == [(180, 50.0)]
+    assert not [each for each in series if each.key.label == "p95"]
+    assert [point.settled for point in errors["41"]] == [True, True, False]
 
 
 async def test_an_alarm_that_changes_brings_its_history_once(aws: ScriptedAws) -> None:

@@ -34,6 +34,8 @@ class Page(msgspec.Struct, frozen=True, rename={"next_token": "nextToken"}):
 
     events: list[RawEvent] = []
     next_token: str | None = None
+    skew_s: float | None = None
+    """This machine's clock minus AWS's when the page arrived, None when unknown."""
 
 
 FetchPage = Callable[[str, int, str | None], Awaitable[Page]]

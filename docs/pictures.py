@@ -1,0 +1,106 @@
+"""Renders the pictures of the README and the guides: the real dashboard over the demo, at its bad release."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from prodwatch.cli.options import Common
+from prodwatch.cli.project import load
+from prodwatch.cli.session import LiveSession
+from prodwatch.clock import SystemClock
+from prodwatch.model.environment import DemoTarget
+from prodwatch.store.store import Store
+from prodwatch.tui.app import ProdwatchApp
+from prodwatch.tui.deck import Preferences
+from prodwatch.tui.session import SessionFacts
+
+PICTURES = Path(__file__).parent / "pictures"
+
+SCENES: dict[str, tuple[tuple[int, int], str, list[str]]] = {
+    "overview-80x24": ((80, 24), "prodwatch-dark", []),
+    "overview-120x40": ((120, 40), "prodwatch-dark", []),
+    "overview-200x60": ((200, 60), "prodwatch-dark", []),
+    "overview-light": ((120, 40), "prodwatch-light", []),
+    "check": ((120, 40), "prodwatch-dark", ["down", "enter"]),
+    "logs": ((120, 40), "prodwatch-dark", ["2"]),
+    "traces": ((120, 40), "prodwatch-dark", ["3"]),
+    "trace": ((120, 40), "prodwatch-dark", ["3", "enter"]),
+    "metrics": ((120, 40), "prodwatch-dark", ["4"]),
+    "timeline": ((120, 40), "prodwatch-dark", ["5"]),
+}
+"""Picture → size in cells, theme, keys pressed first."""
+
+SETTLE_S = 45.0
+
+
+async def render(wanted: set[str]) -> None:
+    """Open the demo once, let two rounds pass, then take every picture from the same store."""
+    project = load(Common(env="demo"), quiet=True)
+    clock = SystemClock()
+    store = Store(clock)
+    session = LiveSession(project, store, clock, demo=DemoTarget(scenario="bad", at="during"))
+    await session.start()
+    try:
+        await asyncio.sleep(SETTLE_S)
+        for name, (size, theme, keys) in SCENES.items():
+            if not wanted or name in wanted:
+                await picture(name, size, theme, keys, store, session, project.environment.title)
+    finally:
+        await session.stop()
+
+
+async def picture(
+    name: str,
+    size: tuple[int, int],
+    theme: str,
+    keys: list[str],
+    store: Store,
+    session: LiveSession,
+    title: str,
+) -> None:
+    """Take one picture."""
+    facts = SessionFacts(environment="demo", title=title, region="eu-west-1", protected=False, mode="demo", every_s=15)
+    quiet = Onlooker(session)
+    app = ProdwatchApp(
+        store, quiet, environment=facts, clock=SystemClock(), preferences=Preferences(theme=theme, bell=False)
+    )
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.5)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(1.5)
+        await pilot.pause(0.5)
+        svg = app.export_screenshot(title=f"prodwatch · {title}")
+    PICTURES.mkdir(exist_ok=True)
+    (PICTURES / f"{name}.svg").write_text(standalone(svg), encoding="utf-8")
+    print(f"written: {name}.svg")
+
+
+class Onlooker:
+    """The running session, which opening one more app neither starts nor stops."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self.rerun = session.rerun
+        self.rerun_failed = session.rerun_failed
+        self.fetch_trace = session.fetch_trace
+        self.fetch_logs_for = session.fetch_logs_for
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+
+def standalone(svg: str, sub: Callable[..., str] = re.sub) -> str:
+    """Return the picture without fonts from elsewhere: it shows in any viewer, offline."""
+    svg = sub(r"@font-face\s*\{[^}]*\}", "", svg)
+    return sub(r"font-family:\s*Fira Code", "font-family: 'DejaVu Sans Mono', Menlo, Consolas", svg)
+
+
+if __name__ == "__main__":
+    asyncio.run(render(set(sys.argv[1:])))
