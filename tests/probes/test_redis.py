@@ -119,6 +119,7 @@ async def test_refused(send: Send, free_port: int) -> None:
     [
         ({"url": "http://x", "command": "PING"}, "is not a Redis URL"),
         ({"url": "redis://x", "command": ""}, "is empty"),
+        ({"url": "redis://x", "command": ["GET", "\ud800"]}, "surrogate"),
         ({"url": "redis://x", "command": "GET 'a"}, "cannot be split"),
     ],
 )

@@ -110,6 +110,12 @@ async def test_urls_that_lead_nowhere(send: Send, url: str, reason: Reason, says
     assert "hunter2" not in repr(seen)
 
 
+async def test_half_a_character(send: Send, database: str) -> None:
+    seen = await send("sql", url=database, statement="select :a", parameters={"a": "\ud800"})
+    assert seen.failure is not None
+    assert (seen.failure.status, seen.failure.reason) == (Status.ERROR, Reason.INVALID)
+
+
 async def test_without_the_extra(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlalchemy.exc", None)
     seen = await send("sql", url="sqlite://", statement="select 1")

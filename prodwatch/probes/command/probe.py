@@ -86,7 +86,11 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     except (FileNotFoundError, PermissionError) as error:
         return unavailable(f'the program "{argv[0]}" cannot be started: {error.strerror}')
     except ValueError:
-        return unusable(UnusableError("`argv`, `env` or `cwd` has a NUL character in it"))
+        return unusable(
+            UnusableError(
+                "`argv`, `env`, `stdin` or `cwd` holds a NUL or a lone surrogate, which programs cannot be given"
+            )
+        )
     document = {
         "exit_code": exit_code,
         "stdout": decode_text(bytes(stdout.kept)),

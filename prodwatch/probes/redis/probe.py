@@ -84,6 +84,8 @@ def _words(command: str | list[Any]) -> list[str]:
             raise UnusableError(f"`command` cannot be split into words: {error}; write it as a list") from error
     if not words:
         raise UnusableError("`command` is empty; write one such as PING")
+    if any("\ud800" <= character <= "\udfff" for word in words for character in word):
+        raise UnusableError("`command` holds a lone surrogate, half a character, which UTF-8 lacks")
     return words
 
 

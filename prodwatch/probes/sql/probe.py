@@ -76,6 +76,8 @@ async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeCon
             started_s = context.clock.monotonic_s()
             async with engine.connect() as connection:
                 document = await _run(connection, params, context, started_s)
+    except UnicodeEncodeError:
+        return unusable(UnusableError("`statement` or `parameters` hold a lone surrogate, which UTF-8 lacks"))
     except (OSError, SQLAlchemyError) as error:
         failure = timed_out(target, "answer", context.timeout_s) if deadline.expired else _failure(error, target)
         return Observation(failure=failure, exchange=exchange)
