@@ -322,3 +322,11 @@ def test_a_busy_minute_stays_a_handful_of_samples() -> None:
     assert len(store.samples(key, 0, 2e6, 2e6)) <= 7
     points = aggregate(store, Query(id="m", key=key, stat="SampleCount"), 0, 2e6, seen_s=2e6)
     assert points == {999_960: 600.0}
+
+
+def test_a_series_keeps_fifteen_days_of_minutes() -> None:
+    store = MetricStore(wall=lambda: 1e9, faults=FaultPlan())
+    for minute in range(15 * 24 * 60 + 5):
+        store.put("N", "M", {}, minute * 60.0, [1.0])
+    kept = store.samples(SeriesKey.of("N", "M", {}), 0, 1e9, 2e9)
+    assert (len(kept), kept[0].timestamp_s) == (15 * 24 * 60, 300.0)

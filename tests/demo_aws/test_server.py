@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -285,3 +286,15 @@ async def test_many_calls_at_once_while_moto_is_slow(call: Any, aws: EmbeddedAws
         *(call("logs", "DescribeLogGroups") for _ in range(20)),
     )
     assert len(answers) == 25
+
+
+async def test_operations_run_beside_the_event_loop(call: Any, aws: EmbeddedAws, monkeypatch: Any) -> None:
+    threads: list[int] = []
+
+    def groups() -> list[Any]:
+        threads.append(threading.get_ident())
+        return []
+
+    monkeypatch.setattr(aws.logs, "groups", groups)
+    await call("logs", "DescribeLogGroups")
+    assert threads != [threading.get_ident()]

@@ -67,7 +67,7 @@ class EmbeddedAws:
         self.stack_events = home.stack_events
         self.live_tail = home.live_tail
         self._moto = Moto(account)
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="embedded-aws")
+        self._pool = ThreadPoolExecutor(16, thread_name_prefix="embedded-aws")
         self._mounts = plain.Mounts()
         self._runner: web.AppRunner | None = None
         self.url = ""

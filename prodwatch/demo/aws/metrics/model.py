@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+_MAX_MINUTES = 15 * 24 * 60
+"""Minutes kept of a series, the newest."""
+
 
 class SeriesKey(NamedTuple):
     """One series: namespace, metric, dimensions sorted by name."""
@@ -48,6 +51,8 @@ class Series:
             bucket[-1].counts.extend(sample.counts)
         else:
             bucket.append(sample)
+        if len(self.minutes) > _MAX_MINUTES:
+            del self.minutes[min(self.minutes)]
 
     def between(self, start_s: float, end_s: float, seen_s: float) -> Iterator[Sample]:
         """Yield samples with start ≤ timestamp < end that were visible at `seen_s`."""
