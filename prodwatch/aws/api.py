@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from prodwatch.model.result import Usage
@@ -38,6 +39,16 @@ class AwsError(Exception):
         self.transient = transient
 
 
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """An answer nobody has parsed."""
+
+    body: bytes
+    """The body as AWS sent it."""
+    skew_s: float | None = None
+    """This machine's clock minus AWS's, in seconds, to about a second; None when AWS did not say its time."""
+
+
 class AwsApi(Protocol):
     """Budgeted, counted, cancellable calls; every failure is an `AwsError`."""
 
@@ -70,6 +81,38 @@ class AwsApi(Protocol):
         timeout_s: float | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Iterate over the pages of a paginated operation, empty ones included."""
+        ...
+
+    async def raw(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> RawAnswer:
+        """Call an operation that answers JSON and return its body unread, for pages of thousands of items.
+
+        Everything else, errors included, is as with `call`.
+        """
+        ...
+
+    def events(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Iterate over the events of an event stream until AWS ends it; a break of it is an `AwsError`.
+
+        The stream lives on a connection pool of its own and is closed with the generator, so close that
+        (`contextlib.aclosing`). Silence of 15 s is a break.
+        """
         ...
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:

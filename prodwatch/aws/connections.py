@@ -25,6 +25,7 @@ from prodwatch.aws.credentials import (
 from prodwatch.aws.errors import Call, explain, no_credentials
 from prodwatch.aws.hooks import Hooks
 from prodwatch.aws.once import Once
+from prodwatch.aws.streams import SILENCE_S
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.status import Reason
@@ -50,7 +51,7 @@ class Connections:
         self._hooks = hooks
         self._doors: dict[str | None, Door] = {}
         self._sessions: dict[str | None, Once[Any]] = {}
-        self._clients: dict[tuple[str | None, str | None, str], Once[Any]] = {}
+        self._clients: dict[tuple[str | None, str | None, str, bool], Once[Any]] = {}
         self._keys: dict[str | None, Keys] = {}
         self._looked_s: dict[str | None, float] = {}
         self._stack = AsyncExitStack()
@@ -94,11 +95,14 @@ class Connections:
             return None
         return found
 
-    async def client(self, service: str, account: str | None, region: str | None) -> Any:
-        """Return the shared client; AwsError when there are no credentials or no such service."""
-        key = (account, region, service)
+    async def client(self, service: str, account: str | None, region: str | None, *, streaming: bool = False) -> Any:
+        """Return the shared client; AwsError when there are no credentials or no such service.
+
+        A stream holds a connection for its lifetime, so streams have a client with a pool of their own.
+        """
+        key = (account, region, service, streaming)
         if key not in self._clients:
-            self._clients[key] = Once(lambda: self._make_client(service, account, region))
+            self._clients[key] = Once(lambda: self._make_client(service, account, region, streaming=streaming))
         return await self._clients[key].get()
 
     async def credentials(self, account: str | None) -> Any:
@@ -130,13 +134,13 @@ class Connections:
             del self._clients[key]
         return True
 
-    async def _make_client(self, service: str, account: str | None, region: str | None) -> Any:
+    async def _make_client(self, service: str, account: str | None, region: str | None, *, streaming: bool) -> Any:
         session = await self._session(account)
         where = self.door(account)
         try:
             service_id = await asyncio.to_thread(read_models, (service,))
             endpoint = endpoint_for(where, service_id, self._environ)
-            arguments = _client_arguments(service, where, session, region, endpoint)
+            arguments = _client_arguments(service, where, session, region, endpoint, streaming=streaming)
             client = await self._stack.enter_async_context(session.create_client(service, **arguments))
         except Exception as exc:
             call = Call(service=service, operation="", params={}, region=region or where.region, profile=where.profile)
@@ -211,24 +215,30 @@ async def _keys_of(credentials: Any | None) -> Keys | None:
 
 
 def _client_arguments(
-    service: str, where: Door, session: Any, region: str | None, endpoint: str | None
+    service: str, where: Door, session: Any, region: str | None, endpoint: str | None, *, streaming: bool = False
 ) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "region_name": region or where.region or session.get_config_variable("region"),
-        "config": _config(service, custom_endpoint=endpoint is not None),
+        "config": _config(_read_timeout_s(service, streaming=streaming), custom_endpoint=endpoint is not None),
     }
     if endpoint is not None:
         arguments["endpoint_url"] = endpoint
     return arguments
 
 
-def _config(service: str, *, custom_endpoint: bool) -> Any:
+def _read_timeout_s(service: str, *, streaming: bool) -> float:
+    if streaming:
+        return SILENCE_S
+    return INVOKE_READ_TIMEOUT_S if service == "lambda" else READ_TIMEOUT_S
+
+
+def _config(read_timeout_s: float, *, custom_endpoint: bool) -> Any:
     with without_httpx():
         from aiobotocore.config import AioConfig
 
     return AioConfig(
         connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=INVOKE_READ_TIMEOUT_S if service == "lambda" else READ_TIMEOUT_S,
+        read_timeout=read_timeout_s,
         max_pool_connections=50,
         # Botocore's own retries are off: they would hide throttles, and could invoke a function twice.
         retries={"mode": "standard", "total_max_attempts": 1},

@@ -31,6 +31,9 @@ class Attempt:
 
 
 ATTEMPT: ContextVar[Attempt | None] = ContextVar("prodwatch_attempt", default=None)
+_UNPARSED: ContextVar[str | None] = ContextVar("prodwatch_unparsed", default=None)
+RAW_BODY = "ProdwatchRawBody"
+"""Key in the response of a call made `unparsed`."""
 _TRACE: ContextVar[str | None] = ContextVar("prodwatch_trace", default=None)
 
 
@@ -42,6 +45,19 @@ def traced(trace_id: str | None) -> Iterator[None]:
         yield
     finally:
         _TRACE.reset(token)
+
+
+@contextmanager
+def unparsed(operation: str) -> Iterator[None]:
+    """Give the successful answers of `operation` inside as bytes under `RAW_BODY`; for services that answer JSON.
+
+    By name, because a call may need others first (who am I, new credentials), which botocore has to read.
+    """
+    token = _UNPARSED.set(operation)
+    try:
+        yield
+    finally:
+        _UNPARSED.reset(token)
 
 
 class Hooks:
@@ -57,7 +73,15 @@ class Hooks:
         handlers = _Handlers(self, service, account, client.meta.region_name)
         client.meta.events.register("before-parameter-build", handlers.before_build)
         client.meta.events.register("before-call", handlers.before_call)
+        client.meta.events.register("before-parse", keep_body)
         client.meta.events.register("after-call", handlers.after_call)
+
+
+def keep_body(*, operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """Put the body of an `unparsed` call aside and leave the parser an empty document."""
+    if _UNPARSED.get() == operation_model.name and response_dict["status_code"] < 300:
+        customized_response_dict[RAW_BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
 
 
 class _Handlers:

@@ -21,11 +21,12 @@ class Identity:
 
 def identify(answer: Mapping[str, Any], now: datetime) -> Identity:
     """Return the identity in an answer that arrived at `now`."""
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return Identity(account=answer["Account"], arn=answer["Arn"], clock_skew_s=_skew_s(headers.get("date"), now))
+    return Identity(account=answer["Account"], arn=answer["Arn"], clock_skew_s=skew_s(answer, now))
 
 
-def _skew_s(date: str | None, now: datetime) -> float | None:
+def skew_s(answer: Mapping[str, Any], now: datetime) -> float | None:
+    """Return this machine's clock minus AWS's by the `Date` of an answer that arrived at `now`; None without one."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     if not date:
         return None
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.api import AwsApi, RawAnswer
 from prodwatch.model.result import Usage
 
 
@@ -57,6 +57,40 @@ class Scoped(AwsApi):
             account=account or self._account,
             region=region or self._region,
             timeout_s=timeout_s,
+        )
+
+    async def raw(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> RawAnswer:
+        """Call an operation and return its body unread; see `AwsApi.raw`."""
+        return await self._aws.raw(
+            service,
+            operation,
+            params,
+            account=account or self._account,
+            region=region or self._region,
+            timeout_s=timeout_s,
+        )
+
+    def events(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Iterate over an event stream; see `AwsApi.events`."""
+        return self._aws.events(
+            service, operation, params, account=account or self._account, region=region or self._region
         )
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from prodwatch.aws import paging
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
 from prodwatch.aws.connections import Connections, read_models
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.errors import Call, explain, timed_out
-from prodwatch.aws.hooks import ATTEMPT, Attempt, Hooks
-from prodwatch.aws.identity import Identity, identify
+from prodwatch.aws.hooks import ATTEMPT, RAW_BODY, Attempt, Hooks, unparsed
+from prodwatch.aws.identity import Identity, identify, skew_s
 from prodwatch.aws.limiter import Limiter
 from prodwatch.aws.once import Once
+from prodwatch.aws.streams import open_stream
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, Limits
@@ -126,6 +127,45 @@ class Aws(AwsApi):
             if following is None:
                 return
             asked = following
+
+    async def raw(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> RawAnswer:
+        """Call an operation and return its body unread; see `AwsApi.raw`."""
+        with unparsed(operation):
+            answer = await self.call(service, operation, params, account=account, region=region, timeout_s=timeout_s)
+        return RawAnswer(answer[RAW_BODY], skew_s(answer, self._clock.now()))
+
+    async def events(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Iterate over an event stream; see `AwsApi.events`."""
+        call = self._call(service, operation, params or {}, account, region)
+        await self._verified(account)
+        client = await self._connections.client(service, account, region, streaming=True)
+        stream: Any = None
+        try:
+            stream = await open_stream(client, call)
+            async for event in stream:
+                yield event
+        except Exception as exc:
+            raise explain(exc, call) from exc
+        finally:
+            if stream is not None:
+                stream.close()
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
         """Return the shared client of a service, its account verified."""

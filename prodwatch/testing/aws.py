@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
-from prodwatch.aws.api import AwsApi, AwsError
+import msgspec
+
+from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
 from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 
 Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
+Events = Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]
 
 
 class ScriptedAws(AwsApi):
@@ -17,6 +20,7 @@ class ScriptedAws(AwsApi):
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
+        self.streams: dict[str, Events] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failing: dict[str, AwsError] = {}
 
@@ -43,6 +47,30 @@ class ScriptedAws(AwsApi):
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the one page the script has."""
         yield await self.call(service, operation, params)
+
+    async def raw(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> RawAnswer:
+        """Answer by the script, as JSON."""
+        return RawAnswer(msgspec.json.encode(await self.call(service, operation, params)))
+
+    async def events(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield what the script's stream yields; one that is not scripted ends at once."""
+        await self.call(service, operation, params)
+        script = self.streams.get(f"{service}:{operation}")
+        if script is not None:
+            async for event in script(params or {}):
+                yield event
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
         """Refuse: a script has no client."""
