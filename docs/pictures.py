@@ -63,7 +63,9 @@ async def picture(
     title: str,
 ) -> None:
     """Take one picture."""
-    facts = SessionFacts(environment="demo", title=title, region="eu-west-1", protected=False, mode="demo", every_s=15)
+    facts = SessionFacts(
+        environment="demo", title=title, region="eu-west-1", protected=False, allow_writes=True, mode="demo", every_s=15
+    )
     quiet = Onlooker(session)
     app = ProdwatchApp(
         store, quiet, environment=facts, clock=SystemClock(), preferences=Preferences(theme=theme, bell=False)

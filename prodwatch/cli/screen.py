@@ -38,6 +38,7 @@ async def _run(project: Project, common: Common, demo: DemoTarget | None, log_fi
         account=environment.aws.account,
         region=common.region or environment.aws.region,
         protected=environment.protected,
+        allow_writes=not environment.protected,
         mode="demo" if demo else "live",
         every_s=environment.rounds.every_s,
         log_file=log_file,

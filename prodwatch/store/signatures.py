@@ -56,7 +56,8 @@ class SignatureBook:
         """File the error lines among `records`; tell whether there were any."""
         changed = False
         for record in records:
-            if record.level not in _SEVERE:
+            # Lambda's own closing line repeats in numbers what an application line has already said in words.
+            if record.level not in _SEVERE or record.kind in {"report", "end"}:
                 continue
             changed = True
             shape = self._fingerprint(record.message)

@@ -95,7 +95,7 @@ def _interval(track: CheckTrack, every_s: float) -> float:
 def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
     latest = track.latest
     measured = latest is not None and latest.status is not Status.SKIPPED
-    flags = tuple(flag for flag in ("critical", "advisory", "muted", "flaky", "unattested") if track.has(flag))
+    flags = tuple(flag for flag in ("critical", "advisory", "muted", "flaky") if track.has(flag))
     return CheckRow(
         id=track.id,
         title=track.title,

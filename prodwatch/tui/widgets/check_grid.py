@@ -122,7 +122,7 @@ def check_cells(each: CheckRow, glyph: object) -> dict[str, Piece | Line]:
     title_tone = Tone.DIM if each.stale or each.kind != "smoke" else (Tone.PLAIN if quiet else Tone.STRONG)
     sign = f"{glyph(state)} {state.word}"
     outcomes = [(str(glyph(STATES[status])), _outcome_tone(status)) for status in each.outcomes]
-    marks = "".join(f" {flag}" for flag in each.flags if flag in {"flaky", "unattested", "advisory", "muted"})
+    marks = "".join(f" {flag}" for flag in each.flags if flag in {"flaky", "advisory", "muted"})
     title: list[Piece] = [(each.title, title_tone)]
     if each.running and each.status is not None:
         title.append((" …", Tone.RUNNING))
