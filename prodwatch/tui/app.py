@@ -97,6 +97,19 @@ class ProdwatchApp(App[None]):
 
     def _begin(self) -> None:
         self.work("start", self.session.start())
+        if self.deck.preferences.keymap:
+            self._check_keymap()
+
+    def _check_keymap(self) -> None:
+        """Say which ids of the user's keymap nobody knows; the others work."""
+        from prodwatch.tui.keys_page import known_ids
+        from prodwatch.tui.preferences import nearest
+
+        known = known_ids()
+        for name in self.deck.preferences.keymap:
+            if name not in known:
+                text = f'[keys] names "{name}", which is no key of the dashboard{nearest(name, known)}'
+                self.notify(text, severity="warning", markup=False)
 
     def frame(self) -> None:
         """One tick: the screen on top follows the store."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,13 +14,14 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from prodwatch.store import Store
-from prodwatch.testing.clock import FakeClock
-from prodwatch.testing.scene import Moment, bad_release
+from prodwatch.testing.clock import START, FakeClock
+from prodwatch.testing.scene import Moment, Scene, bad_release
 from prodwatch.testing.scripted import ScriptedSession
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.deck import Preferences
 from prodwatch.tui.session import SessionFacts
 
+PICTURES_FROM = (3, 11)
 FACTS = SessionFacts(
     environment="prod",
     title="Shop · production",
@@ -39,6 +42,12 @@ def _no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("textual.pilot.wait_for_idle", give_way)
     monkeypatch.setattr("textual.app.wait_for_idle", give_way)
+
+
+@cache
+def scene_of(moment: Moment) -> Scene:
+    """Return the scene of a moment; it is frozen, so tests may share it."""
+    return bad_release(START, moment=moment)
 
 
 class QuietSession(ScriptedSession):
@@ -137,7 +146,7 @@ def run() -> Run:
         clock = FakeClock()
         store = Store(clock)
         kind = QuietSession if quiet else ScriptedSession
-        session = kind(store, clock, scene=bad_release(clock.now(), moment=moment))
+        session = kind(store, clock, scene=scene_of(moment))
         messages: list[Message] = []
         app = ProdwatchApp(
             store, session, environment=facts, clock=clock, preferences=preferences or Preferences(fps=0)
@@ -149,3 +158,41 @@ def run() -> Run:
             yield bench
 
     return running
+
+
+Snap = Callable[..., bool]
+
+
+@pytest.fixture
+def snap(snap_compare: Any) -> Snap:
+    """Compare a picture with the one kept: the only place that knows which plug-in draws and compares."""
+
+    def look(
+        size: tuple[int, int],
+        *keys: str,
+        theme: str = "prodwatch-dark",
+        moment: Moment = "during",
+        quiet: bool = False,
+        ascii_only: bool = False,
+    ) -> bool:
+        clock = FakeClock()
+        store = Store(clock)
+        session = (QuietSession if quiet else ScriptedSession)(store, clock, scene=scene_of(moment))
+        preferences = Preferences(fps=0, theme=theme, ascii=ascii_only)
+        app = ProdwatchApp(store, session, environment=FACTS, clock=clock, preferences=preferences)
+
+        async def before(pilot: Pilot[Any]) -> None:
+            bench = Bench(app, pilot, session, [])
+            await bench.frames()
+            await bench.press(*keys)
+            await bench.frames()
+
+        return bool(snap_compare(app, terminal_size=size, run_before=before))
+
+    return look
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Pictures are kept from one Python version, so that updating them elsewhere changes nothing by accident."""
+    if getattr(config.option, "update_snapshots", False) and sys.version_info[:2] != PICTURES_FROM:
+        raise pytest.UsageError(f"update pictures with Python {'.'.join(map(str, PICTURES_FROM))}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -10,6 +12,28 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 RECALLED = 50
+
+
+class FilterLine(Input):
+    """The input itself."""
+
+    BINDINGS = [
+        Binding("escape", "cancel", "cancel", id="filter.cancel", key_display="esc"),
+        Binding("up", "recall(-1)", "earlier", show=False, id="filter.earlier"),
+        Binding("down", "recall(1)", "later", show=False, id="filter.later"),
+    ]
+
+    @property
+    def _bar(self) -> FilterBar:
+        return cast("FilterBar", self.parent)
+
+    def action_cancel(self) -> None:
+        """Tell the bar."""
+        self._bar.cancel()
+
+    def action_recall(self, step: int) -> None:
+        """Bring back what was entered before."""
+        self._bar.recall(step)
 
 
 class FilterBar(Horizontal):
@@ -51,25 +75,6 @@ class FilterBar(Horizontal):
             super().__init__()
             self.purpose = purpose
 
-    class _Line(Input, inherit_bindings=True):
-        BINDINGS = [
-            Binding("escape", "cancel", "cancel", id="filter.cancel", key_display="esc"),
-            Binding("up", "recall(-1)", "earlier", show=False, id="filter.earlier"),
-            Binding("down", "recall(1)", "later", show=False, id="filter.later"),
-        ]
-
-        def action_cancel(self) -> None:
-            """Tell the bar."""
-            bar = self.parent
-            assert isinstance(bar, FilterBar)
-            bar.cancel()
-
-        def action_recall(self, step: int) -> None:
-            """Bring back what was entered before."""
-            bar = self.parent
-            assert isinstance(bar, FilterBar)
-            bar.recall(step)
-
     def __init__(self) -> None:
         super().__init__(id="filter-bar")
         self.purpose = ""
@@ -79,7 +84,7 @@ class FilterBar(Horizontal):
     def compose(self) -> ComposeResult:
         """Label, input, note."""
         yield Static("", id="filter-label", markup=False)
-        yield self._Line(id="filter-input", select_on_focus=False)
+        yield FilterLine(id="filter-input", select_on_focus=False)
         yield Static("", id="filter-note", markup=False)
 
     def open(self, purpose: str, text: str = "", *, label: str = "") -> None:
@@ -89,7 +94,7 @@ class FilterBar(Horizontal):
         self.query_one("#filter-label", Static).update(label or purpose)
         self.note("")
         self.add_class("-open")
-        line = self.query_one(self._Line)
+        line = self.query_one(FilterLine)
         with line.prevent(Input.Changed):
             line.value = text
         line.cursor_position = len(text)
@@ -118,7 +123,7 @@ class FilterBar(Horizontal):
         """Bring back an earlier or later entry."""
         history = self._history.get(self.purpose, [])
         self._place = min(max(0, self._place + step), len(history))
-        line = self.query_one(self._Line)
+        line = self.query_one(FilterLine)
         line.value = history[self._place] if self._place < len(history) else ""
         line.cursor_position = len(line.value)
 

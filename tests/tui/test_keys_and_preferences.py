@@ -1,0 +1,107 @@
+"""Every key has an id, is documented, and can be moved; the user's file is read strictly."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.dom import DOMNode
+
+import prodwatch.tui
+from prodwatch.errors import ConfigurationError
+from prodwatch.tui.deck import Preferences
+from prodwatch.tui.keys_page import PLACES, bindings_of, keys_page, known_ids
+from prodwatch.tui.preferences import load_preferences
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "keys.md"
+
+
+def our_classes() -> list[type[DOMNode]]:
+    for module in pkgutil.walk_packages(prodwatch.tui.__path__, "prodwatch.tui."):
+        importlib.import_module(module.name)
+    found: list[type[DOMNode]] = []
+    open_classes: list[type[DOMNode]] = [DOMNode]
+    while open_classes:
+        for each in open_classes.pop().__subclasses__():
+            open_classes.append(each)
+            if each.__module__.startswith("prodwatch.tui") and "BINDINGS" in vars(each):
+                found.append(each)
+    return found
+
+
+def test_every_binding_has_an_id_and_a_description() -> None:
+    for owner in our_classes():
+        for binding in bindings_of(owner):
+            assert binding.id, (owner, binding)
+            assert "." in binding.id
+            assert binding.description
+
+
+def test_every_class_with_keys_is_on_the_page() -> None:
+    placed = {each for _, classes in PLACES for each in classes}
+    assert {owner for owner in our_classes() if list(bindings_of(owner))} == placed
+
+
+def test_the_page_is_what_the_bindings_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == keys_page(), (
+        "run: python -m prodwatch.tui.keys_page > docs/reference/keys.md"
+    )
+
+
+def test_ids_are_many_and_unique_per_meaning() -> None:
+    assert len(known_ids()) > 40
+
+
+async def test_every_key_of_the_screen_below_is_in_help(run: Any) -> None:
+    async with run((120, 80), keys=["2"]) as bench:
+        ids = {each.binding.id for each in bench.app.screen.active_bindings.values() if each.binding.id}
+        await bench.press("question_mark")
+        for binding_id in ids:
+            assert binding_id in bench.text
+
+
+async def test_an_unknown_id_in_the_keymap_is_said(run: Any) -> None:
+    preferences = Preferences(fps=0, keymap={"check.rerunn": "x"})
+    async with run(preferences=preferences, notifications=True) as bench:
+        await bench.until(lambda: "check.rerunn" in bench.text)
+        assert 'did you mean "check.rerun"' in " ".join(bench.text.split())
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
+    assert load_preferences(tmp_path / "none.toml") == Preferences()
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.toml"
+    path.write_text(
+        'theme = "nord"\nascii = true\nfps = 4\nlocal_time = true\nbell = false\n[keys]\n"app.quit" = "x"\n'
+    )
+    wanted = Preferences(theme="nord", ascii=True, fps=4, local_time=True, bell=False, keymap={"app.quit": "x"})
+    assert load_preferences(path) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("themee = 'x'", r'dashboard.toml:1:1: unknown key "themee" \(did you mean "theme"\?\)'),
+        ("theme = 5", "Expected `str`"),
+        ("fps = 0", "fps is 0; write a number above 0"),
+        ("fps = 100", "at most 30"),
+        ("theme = ", "is not TOML"),
+        ("[keys]\nx = 5", "Expected `str`"),
+    ],
+    ids=["unknown", "type", "no-frames", "too-many", "broken", "key-type"],
+)
+def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "dashboard.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=says):
+        load_preferences(path)
+
+
+def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_preferences(tmp_path)

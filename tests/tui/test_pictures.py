@@ -1,0 +1,50 @@
+"""How it looks, at the sizes it was designed for. Behaviour is tested elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+SMALL, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
+
+
+@pytest.mark.parametrize("size", [SMALL, USUAL, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_overview(snap: Any, size: tuple[int, int]) -> None:
+    assert snap(size)
+
+
+def test_overview_in_light(snap: Any) -> None:
+    assert snap(USUAL, theme="prodwatch-light")
+
+
+def test_overview_in_ascii(snap: Any) -> None:
+    assert snap(SMALL, ascii_only=True)
+
+
+def test_overview_after_the_rollback(snap: Any) -> None:
+    assert snap(USUAL, moment="after")
+
+
+def test_overview_before_the_first_answer(snap: Any) -> None:
+    assert snap(SMALL, quiet=True)
+
+
+def test_check(snap: Any) -> None:
+    assert snap(USUAL, "enter")
+
+
+def test_logs_with_a_line_opened(snap: Any) -> None:
+    assert snap(USUAL, "2", "k", "enter")
+
+
+def test_trace(snap: Any) -> None:
+    assert snap(USUAL, "3", "s", "g", "enter")
+
+
+def test_metrics(snap: Any) -> None:
+    assert snap(USUAL, "4", "j")
+
+
+def test_timeline(snap: Any) -> None:
+    assert snap(USUAL, "5")
