@@ -92,10 +92,6 @@ class TraceStore:
             if (after is None or position(trace) > after) and _inside(trace, start_s, end_s, kind):
                 yield trace
 
-    def between(self, start_s: float, end_s: float, kind: TimeRange = "TraceId") -> list[Trace]:
-        """Return all traces of a window, the latest first."""
-        return list(self.newest_first(start_s, end_s, kind))
-
     def _put_traces(self, now_s: float) -> list[Trace]:
         with self._lock:
             found = [record.at(trace_id, now_s) for trace_id, record in self._records.items()]
