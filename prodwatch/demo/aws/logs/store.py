@@ -42,7 +42,7 @@ _LATEST_MS = 120_000
 _AHEAD_MS = 7_200_000
 """Nothing may be dated further ahead than this."""
 _LOOKS_BACK_MS = (600_000, 7_200_000, 86_400_000)
-_DESCRIBED_MS = 600_000
+_DESCRIBED_MS = 180_000
 
 Listener = Callable[[str, list[StoredEvent]], None]
 """(group, events) as they are put; called by the thread that puts them."""
@@ -140,7 +140,7 @@ class LogStore:
             return [self._groups[name] for name in sorted(self._groups)]
 
     def streams(self, group: str) -> dict[str, StreamState]:
-        """Return a group's streams and those of history's last ten minutes. Raises KeyError without the group."""
+        """Return a group's streams and those of history's last three minutes. Raises KeyError without the group."""
         now_ms = self._now_ms()
         found: dict[str, StreamState] = {}
         for event in self._past.window(group, now_ms - _DESCRIBED_MS, now_ms):
