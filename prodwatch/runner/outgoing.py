@@ -110,7 +110,8 @@ class Outgoing:
 
     def _scalar(self, value: Any) -> Any:
         if isinstance(value, float | Decimal):
-            return value if math.isfinite(value) else str(value)
+            finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+            return value if finite else str(value)
         if isinstance(value, int):
             return value
         if isinstance(value, Duration):

@@ -1,0 +1,94 @@
+"""Shards into one result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prodwatch.errors import ConfigurationError
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.result import RunResult
+from prodwatch.runner import RunOptions, Selection, merge_results, select
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import environment, plain
+
+
+def check(n: int, **keys: Any) -> CheckDefinition:
+    return plain(f"c{n}", expect=["ok == true"], check=keys)
+
+
+async def shards(bench: Bench, checks: list[CheckDefinition], count: int) -> list[RunResult]:
+    found = []
+    for index in range(1, count + 1):
+        selected = select(checks, Selection(shard=(index, count)), None)
+        found.append(await bench.runner(checks).run(selected, RunOptions(shard=(index, count))))
+    return found
+
+
+@pytest.fixture
+def green(bench: Bench) -> Bench:
+    bench.script("scripted", {"ok": True})
+    return bench
+
+
+async def test_merged_shards_say_what_one_run_says(green: Any) -> None:
+    checks = [check(n) for n in range(7)]
+    whole = await green.run(*checks)
+    merged = merge_results(await shards(green, checks, 3))
+    assert sorted(each.id for each in merged.checks) == sorted(each.id for each in whole.checks)
+    assert merged.verdict == whole.verdict
+    assert merged.summary == whole.summary
+    assert merged.run.mode == "merge"
+    assert merged.run.shard is None
+
+
+async def test_one_red_shard_makes_it_red(green: Any) -> None:
+    checks = [check(0), plain("red", type="red", expect=["ok == true"])]
+    green.script("red", {"ok": False})
+    assert merge_results(await shards(green, checks, 2)).verdict.exit_code == 1
+
+
+async def test_an_empty_shard_exits_0_and_merging_decides(green: Any) -> None:
+    parts = await shards(green, [check(0)], 3)
+    assert sorted(each.verdict.status for each in parts) == ["empty", "empty", "pass"]
+    assert {each.verdict.exit_code for each in parts} == {0}
+    assert merge_results(parts).verdict.exit_code == 0
+    assert merge_results(await shards(green, [], 2)).verdict.exit_code == 5
+
+
+async def test_a_missing_shard_is_never_green(green: Any) -> None:
+    parts = await shards(green, [check(n) for n in range(6)], 3)
+    merged = merge_results(parts[:2])
+    assert (merged.verdict.status, merged.verdict.exit_code) == ("inconclusive", 4)
+    assert "shard 3/3 missing" in merged.verdict.reason
+
+
+async def test_an_aborted_shard_makes_it_aborted(green: Any) -> None:
+    import msgspec
+
+    one, two = await shards(green, [check(n) for n in range(4)], 2)
+    verdict = msgspec.structs.replace(two.verdict, status="aborted", exit_code=130)
+    merged = merge_results([one, msgspec.structs.replace(two, verdict=verdict)])
+    assert (merged.verdict.status, merged.verdict.exit_code) == ("aborted", 130)
+
+
+async def test_what_cannot_belong_together_is_refused(green: Any) -> None:
+    two, three = await shards(green, [check(0)], 2), await shards(green, [check(0)], 3)
+    with pytest.raises(ConfigurationError, match="different divisions"):
+        merge_results([two[0], three[1]])
+    with pytest.raises(ConfigurationError, match="there twice"):
+        merge_results([two[0], two[0]])
+    green.environment = environment(name="other")
+    with pytest.raises(ConfigurationError, match="different environments"):
+        merge_results([two[0], (await shards(green, [check(0)], 2))[1]])
+    with pytest.raises(ConfigurationError, match="nothing to merge"):
+        merge_results([])
+
+
+async def test_usage_and_notices_come_together(green: Any) -> None:
+    green.script("scripted", {"ok": True})
+    parts = await shards(green, [check(n) for n in range(2)], 2)
+    await green.aws.call("lambda", "GetAlias")
+    later = await shards(green, [check(n) for n in range(2)], 2)
+    assert merge_results([parts[0], later[1]]).usage.calls == {"lambda:GetAlias": 1}

@@ -1,0 +1,193 @@
+"""Which version is under test, and which one answered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from prodwatch.model.environment import FunctionTarget, ReleaseTarget
+from prodwatch.model.quantity import Headers
+from prodwatch.model.signal import ReleasePhase, ReleaseState
+from prodwatch.model.status import Reason
+from prodwatch.probes.base import Observation
+from prodwatch.runner import ReleaseOverride
+from prodwatch.runner.attestation import Proof, attest, attest_function
+from prodwatch.runner.release import versions
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import environment, flow, plain, step
+from prodwatch.testing.probes import refused
+
+
+@pytest.mark.parametrize(
+    ("primary", "extra", "version", "previous"),
+    [
+        ("42", {}, "42", None),
+        ("41", {"42": 0.1}, "42", "41"),
+        ("42", {"41": 0.1}, "42", "41"),
+        ("9", {"10": 0.5}, "10", "9"),
+        ("$LATEST", {}, "$LATEST", None),
+    ],
+)
+def test_the_newest_version_with_traffic_is_under_test(primary: Any, extra: Any, version: Any, previous: Any) -> None:
+    found = versions(primary, extra)
+    assert found[:2] == (version, previous)
+    assert not found[2] or sum(found[2].values()) == pytest.approx(1)
+
+
+STATES = (ReleaseState(function="orders", alias="live", version="42", previous="41"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "proof", "version"),
+    [
+        ("v42", "v{version}", Proof.PROVEN, "42"),
+        ("v41", "v{version}", Proof.OTHER, "41"),
+        ("42", "v{version}", Proof.OTHER, "42"),
+        ("v42-build7", "v{version}-build7", Proof.PROVEN, "42"),
+        ("v421", "v{version}", Proof.OTHER, "421"),
+        (None, "v{version}", Proof.NONE, None),
+        ("", "{version}", Proof.OTHER, ""),
+    ],
+)
+def test_the_answer_names_its_version(text: Any, match: Any, proof: Any, version: Any) -> None:
+    found = attest(text, "header('x-version')", match, STATES)
+    assert (found.proof, found.version) == (proof, version)
+
+
+def test_without_a_known_release_there_is_nothing_to_compare() -> None:
+    assert attest("v42", "x", "v{version}", ()).proof is Proof.NOTHING_TO_COMPARE
+
+
+@pytest.mark.parametrize(
+    ("version", "function", "qualifier", "proof"),
+    [
+        ("42", "orders", "live", Proof.PROVEN),
+        ("41", "orders", "live", Proof.OTHER),
+        ("41", "orders", "41", Proof.NOTHING_TO_COMPARE),
+        ("$LATEST", "orders", None, Proof.NOTHING_TO_COMPARE),
+        ("41", "arn:aws:lambda:eu-west-1:123456789012:function:orders", "live", Proof.OTHER),
+        ("7", "cart", "live", Proof.NOTHING_TO_COMPARE),
+    ],
+)
+def test_a_function_names_its_own(version: Any, function: Any, qualifier: Any, proof: Any) -> None:
+    assert attest_function(version, function, qualifier, STATES).proof is proof
+
+
+@pytest.fixture
+def shop(bench: Bench) -> Bench:
+    bench.environment = environment(
+        functions=(FunctionTarget(name="orders", alias="live"),),
+        release=ReleaseTarget(attest="header('x-version')", match="v{version}"),
+    )
+    bench.aws.answers["lambda:GetAlias"] = lambda _params: {
+        "FunctionVersion": "41",
+        "RoutingConfig": {"AdditionalVersionWeights": {"42": 0.25}},
+    }
+    bench.aws.answers["lambda:GetFunctionConfiguration"] = lambda _params: {
+        "LastModified": "2026-01-15T11:50:00.000+0000"
+    }
+    return bench
+
+
+def answer(version: str | None, status: int = 200) -> Observation:
+    headers = Headers((("X-Version", version),)) if version else Headers()
+    return Observation(document={"status": status, "headers": headers})
+
+
+@pytest.mark.parametrize(
+    ("seen", "status", "reason", "flags"),
+    [
+        (answer("v42"), "pass", None, ()),
+        (answer("v42", 503), "fail", "assertion", ()),
+        (answer("v41"), "inconclusive", "version_mismatch", ("unattested",)),
+        (answer("v41", 503), "inconclusive", "version_mismatch", ("unattested",)),
+        (answer(None), "inconclusive", "unattested", ("unattested",)),
+        (answer(None, 503), "inconclusive", "unattested", ("unattested",)),
+        (refused(), "fail", "connect", ("unattested",)),
+    ],
+    ids=["right, good", "right, bad", "other, good", "other, bad", "no proof, good", "no proof, bad", "no answer"],
+)
+async def test_only_answers_of_the_version_under_test_are_evidence(
+    shop: Any, seen: Any, status: Any, reason: Any, flags: Any
+) -> None:
+    shop.script("http", seen)
+    check = await shop.one(plain(type="http", url="https://x/", expect=["status == 200"]))
+    assert (check.status, check.reason_code, check.flags) == (status, reason, flags)
+
+
+async def test_the_document_holds_the_version(shop: Any) -> None:
+    shop.script("http", answer("v42"))
+    check = await shop.one(plain(type="http", url="https://x/", expect=["version == '42'"]))
+    assert (check.status, check.version) == ("pass", "42")
+
+
+async def test_a_step_may_switch_attestation_off_or_name_another_place(shop: Any) -> None:
+    shop.script("http", Observation(document={"status": 200, "json": {"build": "v42"}}))
+    off = await shop.one(plain(type="http", url="https://x/", expect=["status == 200"], attest=""))
+    assert (off.status, off.flags) == ("pass", ("unattested",))
+    elsewhere = await shop.one(plain(type="http", url="https://x/", expect=["status == 200"], attest="json.build"))
+    assert (elsewhere.status, elsewhere.flags) == ("pass", ())
+
+
+async def test_where_no_attestation_is_possible_the_result_is_flagged(shop: Any) -> None:
+    shop.script("scripted", {"ok": True})
+    assert (await shop.one(plain(expect=["ok == true"]))).flags == ("unattested",)
+
+
+async def test_one_proven_step_speaks_for_its_flow(shop: Any) -> None:
+    shop.script("http", answer("v42"))
+    shop.script("scripted", {"ok": True})
+    check = await shop.one(flow("f", step("a", "http", url="https://x/"), step("b", expect=["ok == true"])))
+    assert (check.status, check.flags) == ("pass", ())
+
+
+async def test_the_result_tells_the_release(shop: Any) -> None:
+    shop.script("http", answer("v42"))
+    result = await shop.run(plain(type="http", url="https://x/", expect=["status == 200"]))
+    assert result.release is not None
+    assert (result.release.version, result.release.previous, result.release.attested) == ("42", "41", True)
+    assert result.release.weights == {"41": 0.75, "42": 0.25}
+    assert result.release.started_at == datetime(2026, 1, 15, 11, 50, tzinfo=UTC)
+    assert result.release.state == "shifting"
+
+
+async def test_codedeploy_tells_when_it_began_and_how_it_stands(shop: Any) -> None:
+    began = datetime(2026, 1, 15, 11, 55, tzinfo=UTC)
+    shop.environment = environment(
+        functions=(FunctionTarget(name="orders", alias="live"),), release=ReleaseTarget(codedeploy="shop")
+    )
+    shop.aws.answers |= {
+        "codedeploy:ListDeploymentGroups": lambda _params: {"deploymentGroups": ["live"]},
+        "codedeploy:ListDeployments": lambda _params: {"deployments": ["d-1", "d-2"]},
+        "codedeploy:BatchGetDeployments": lambda _params: {
+            "deploymentsInfo": [
+                {"deploymentId": "d-1", "createTime": datetime(2026, 1, 14, tzinfo=UTC), "status": "Succeeded"},
+                {"deploymentId": "d-2", "createTime": began, "status": "InProgress"},
+            ]
+        },
+    }
+    shop.script("scripted", {"ok": True})
+    result = await shop.run(plain(expect=["ok == true"], since="${release.started_at}"))
+    assert result.release is not None
+    assert (result.release.started_at, result.release.state) == (began, ReleasePhase.SHIFTING)
+
+
+async def test_the_caller_may_name_the_release_and_aws_is_not_asked(shop: Any) -> None:
+    shop.script("http", answer("v7"))
+    override = ReleaseOverride(version="7", previous="6")
+    result = await shop.run(plain(type="http", url="https://x/", expect=["status == 200"]), release=override)
+    assert result.checks[0].status == "pass"
+    assert result.release is not None
+    assert (result.release.version, result.release.previous) == ("7", "6")
+    assert shop.aws.calls == []
+
+
+async def test_a_release_nobody_can_read_is_a_notice_and_nothing_is_attested(shop: Any) -> None:
+    shop.aws.fail("lambda:GetAlias", Reason.ACCESS_DENIED)
+    shop.script("http", answer("v42"))
+    result = await shop.run(plain(type="http", url="https://x/", expect=["status == 200"]))
+    assert result.checks[0].flags == ("unattested",)
+    assert [each.code for each in result.notices] == ["release"]
+    assert result.release is None
