@@ -25,6 +25,7 @@ def learn_from(out: Outgoing, observation: Observation, *, secret: bool) -> None
     """Let `out` mask what this answer holds that must not be shown."""
     document = observation.document
     out.learn_headers(document.get("headers"))
+    out.learn(observation.secrets)
     if secret:
         out.learn(leaves({name: value for name, value in document.items() if name != "ResponseMetadata"}))
 

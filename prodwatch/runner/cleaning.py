@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from prodwatch.aws.cost import beyond_limits
 from prodwatch.model.result import StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.compiled import CompiledStep
@@ -32,7 +33,9 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
         index, step = todo[0]
         execution.deadline_s = execution.tools.clock.monotonic_s() + step.budget_s
         try:
-            results = await _clean(execution, step)
+            # What the run made must go, also when the run has spent its budget of calls.
+            with beyond_limits():
+                results = await _clean(execution, step)
         except asyncio.CancelledError:
             execution.cleanup_results.extend(_given_up(execution, each) for _, each in todo)
             clean = False

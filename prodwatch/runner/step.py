@@ -168,6 +168,7 @@ def _context(execution: Execution, step: CompiledStep) -> ProbeContext:
         account=step.definition.account,
         region=step.definition.region,
         own_marks=(execution.scope.uid,),
+        mutates=step.mutates,
         release_started_at=next((each.started_at for each in releases if each.started_at is not None), None),
     )
 
