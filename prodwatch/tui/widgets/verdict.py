@@ -45,6 +45,10 @@ class VerdictBox(Bar):
             self._dress()
         super().frame()
 
+    def on_resize(self) -> None:
+        """Say the verdict on the first paint already."""
+        self._dress()
+
     def _dress(self) -> None:
         """Give the box the verdict's title and colour."""
         verdict = self._verdict()
