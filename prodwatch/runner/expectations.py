@@ -15,6 +15,10 @@ from prodwatch.runner.judgement import Judgement
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
 
 
+_NOT_THERE: Mapping[str, tuple[Any, ...]] = {"status": (404, 410), "exists": (False,), "deleted": (False,)}
+"""Field → values by which an answer says that there is nothing."""
+
+
 class Expectation(msgspec.Struct, frozen=True):
     """One assertion of a step."""
 
@@ -52,13 +56,15 @@ def compile_assertions(texts: Iterable[str], severity: Severity) -> tuple[Expect
 
 def judge(expectations: Iterable[Expectation], document: Mapping[str, Any], court: Court) -> Judgement:
     """Judge every assertion; together they hold when all do."""
-    results = [_judge(each, document, court) for each in expectations]
+    results: list[AssertionResult] = []
     ok: bool | None = True
-    first_bad: AssertionResult | None = None
-    for result in results:
-        if result.ok is not True and (first_bad is None or (ok is None and result.ok is False)):
-            first_bad, ok = result, result.ok
-    return Judgement(tuple(results), ok, first_bad is not None and _is_nothing(first_bad.actual))
+    nothing_there = False
+    for each in expectations:
+        result = _judge(each, document, court)
+        results.append(result)
+        if result.ok is not True and (ok is True or (ok is None and result.ok is False)):
+            ok, nothing_there = result.ok, _is_nothing(each, result.actual)
+    return Judgement(tuple(results), ok, nothing_there)
 
 
 def judge_any(expectations: Iterable[Expectation], document: Mapping[str, Any], court: Court) -> Judgement:
@@ -81,8 +87,10 @@ def _judge(expectation: Expectation, document: Mapping[str, Any], court: Court) 
     )
 
 
-def _is_nothing(actual: Any) -> bool:
-    """Missing, null, no element, no character, none counted: what was waited for has not turned up."""
+def _is_nothing(expectation: Expectation, actual: Any) -> bool:
+    """Missing, null, no element, no character, none counted, not found: what was waited for has not turned up."""
+    if any(actual in _NOT_THERE.get(field, ()) for field in expectation.fields):
+        return True
     return actual is None or (not isinstance(actual, bool) and actual in (0, "", [], {}))
 
 

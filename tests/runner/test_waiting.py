@@ -79,12 +79,29 @@ class TestPoll:
         [
             ({}, "item.text == 'x'", "never appeared", "fail"),
             ({"count": 0}, "count >= 1", "never appeared", "fail"),
+            ({"status": 404}, "status == 200", "never appeared", "fail"),
+            ({"status": 500}, "status == 200", "appeared but wrong", "fail"),
+            ({"exists": False}, "exists == true", "never appeared", "fail"),
+            ({"deleted": False}, "deleted == true", "never appeared", "fail"),
+            ({"ready": False}, "ready == true", "appeared but wrong", "fail"),
             ({"item": {"text": "y"}}, "item.text == 'x'", "appeared but wrong", "fail"),
             (refused("nobody there"), "item exists", "request failed: nobody there", "fail"),
             (throttled("too fast"), "item exists", "request failed: too fast", "error"),
             ({"items": []}, "all items[].ok == true", "never appeared", "inconclusive"),
         ],
-        ids=["missing", "none counted", "wrong", "refused", "throttled", "undecidable"],
+        ids=[
+            "missing",
+            "none counted",
+            "not found",
+            "broken",
+            "no object",
+            "nothing deleted",
+            "false",
+            "wrong",
+            "refused",
+            "throttled",
+            "undecidable",
+        ],
     )
     async def test_a_failed_wait_says_which_it_was(
         self, bench: Bench, answer: Any, expect: str, says: str, status: str
