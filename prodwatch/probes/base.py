@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from prodwatch.probes.pool import HttpConnection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no document to judge, or why the document alone cannot be a pass."""
 
     status: Status
@@ -35,17 +36,16 @@ class Failure:
     assertion of the step mentions one of them the document alone is judged, otherwise the failure stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What one request saw, raw: assertions read it as it is; whatever leaves is redacted later."""
 
-    document: Mapping[str, Any] = field(default_factory=dict)
+    document: Mapping[str, Any] = {}
     """The document of the type's reference page; durations are `Duration`, times aware datetimes, headers `Headers`."""
     failure: Failure | None = None
     complete: bool = True
     """False when the source could not be read to its end: absence proves nothing."""
     exchange: Exchange | None = None
-    correlation: Correlation = field(default_factory=Correlation)
+    correlation: Correlation = Correlation()
     version: str | None = None
     """The version that answered, where the probe itself knows it (Lambda's ExecutedVersion)."""
     notices: tuple[str, ...] = ()
@@ -80,8 +80,7 @@ class HttpPool(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeContext:
+class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a probe may use; nothing is global."""
 
     clock: Clock

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from prodwatch.errors import UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
@@ -17,7 +19,7 @@ from prodwatch.runner.compiled import CompiledStep
 from prodwatch.runner.execution import Execution
 from prodwatch.runner.expectations import MISSING, Court, judge, judge_any
 from prodwatch.runner.limits import gate_key
-from prodwatch.runner.timeouts import bounded
+from prodwatch.runner.timeouts import Watch, bounded
 
 GRACE_S = 0.1
 """How much longer than its own timeout a probe may take to say what exactly timed out."""
@@ -53,25 +55,35 @@ class Asker:
 
     async def __call__(self, timeout_s: float) -> Look:
         """Send once and judge."""
-        execution, tools = self._execution, self._execution.tools
-        await execution.turn.enter(self._key, urgent=execution.begun)
+        execution, key = self._execution, self._key
+        turn, clock = execution.turn, execution.tools.clock
+        if not turn.enter_at_once(key):
+            await turn.enter(key, urgent=execution.begun)
         try:
-            execution.begin()
-            clock = tools.clock
-            timeout_s = min(timeout_s, execution.left_s())
             started_at, started_s = clock.now(), clock.monotonic_s()
+            if not execution.begun:
+                execution.begin(started_at, started_s)
+            if execution.deadline_s is not None:
+                timeout_s = min(timeout_s, execution.deadline_s - started_s)
             observation = await self._send(timeout_s)
             ended_s = clock.monotonic_s()
         finally:
-            execution.turn.leave(self._key)
-        return self._judged(observation, started_at=started_at, started_s=started_s, ended_s=ended_s)
+            turn.leave(key)
+        failure = observation.failure
+        if failure is not None and not (observation.document and self._step.mentions.intersection(failure.answered_by)):
+            return Look(
+                observation=observation, failure=failure, started_at=started_at, started_s=started_s, ended_s=ended_s
+            )
+        return self._judged(self._attested(observation), started_at, started_s, ended_s)
 
     async def _send(self, timeout_s: float) -> Observation:
-        context = self._context
+        context, tools = self._context, self._execution.tools
         if timeout_s < context.timeout_s:
             context = replace(context, timeout_s=timeout_s)
         try:
-            return await bounded(self._execution.tools.clock, timeout_s + GRACE_S, self._probe(self.params, context))
+            if tools.watch is None:
+                return await bounded(tools.clock, timeout_s + GRACE_S, self._probe(self.params, context))
+            return await self._watched(tools.watch, timeout_s + GRACE_S, context)
         except TimeoutError:
             return Observation(failure=_timed_out(self._step, timeout_s))
         except UnavailableFeatureError as error:
@@ -81,13 +93,27 @@ class Asker:
             message = f"The {self._step.type} probe broke ({what}); this is a bug in prodwatch or in the probe."
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
 
-    def _judged(self, observation: Observation, **moments: Any) -> Look:
-        failure = observation.failure
-        if failure is not None and not (observation.document and self._step.mentions.intersection(failure.answered_by)):
-            return Look(observation=observation, failure=failure, expect=NOT_JUDGED, **moments)
-        observation = self._attested(observation)
+    async def _watched(self, watch: Watch, seconds: float, context: ProbeContext) -> Observation:
+        task = asyncio.current_task()
+        assert task is not None
+        watch.begin(task, seconds)
+        try:
+            observation = await self._probe(self.params, context)
+        except asyncio.CancelledError:
+            # Cancelled by the watch alone it is a timeout; by anybody else too, it is a cancellation.
+            if watch.end(task) and task.uncancel() == 0:
+                raise TimeoutError from None
+            raise
+        except BaseException:
+            watch.end(task)
+            raise
+        if watch.end(task):
+            task.uncancel()
+        return observation
+
+    def _judged(self, observation: Observation, started_at: datetime, started_s: float, ended_s: float) -> Look:
         step, document = self._step, observation.document
-        court = self.court(observation, moments["started_at"])
+        court = self.court(observation, started_at)
         until = stop = None
         expect = NOT_JUDGED
         if step.stop_when:
@@ -96,7 +122,17 @@ class Asker:
             until = judge(step.until, document, court)
         if until is None or until.ok is True:
             expect = judge(step.judged, document, court)
-        return Look(observation=observation, failure=None, expect=expect, until=until, stop=stop, **moments)
+        return Look(
+            observation=observation,
+            failure=None,
+            expect=expect,
+            until=until,
+            stop=stop,
+            court=court,
+            started_at=started_at,
+            started_s=started_s,
+            ended_s=ended_s,
+        )
 
     def court(self, observation: Observation, now: datetime) -> Court:
         """Return what judging this answer needs."""

@@ -15,6 +15,7 @@ from prodwatch.model.check import Poll
 from prodwatch.model.result import AttemptResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
+from prodwatch.runner.expectations import Court
 from prodwatch.runner.judgement import Judgement
 
 MIN_DELAY_S = 0.01
@@ -65,6 +66,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     expect: Judgement = NOT_JUDGED
     until: Judgement | None = None
     stop: Judgement | None = None
+    court: Court | None = None
+    """What the answer was judged with; None when there was nothing to judge."""
     started_at: datetime
     started_s: float
     """When the request was sent, on the monotonic clock: queueing is not in it."""
@@ -134,27 +137,28 @@ class Pursuer:
     def _is_right(self) -> bool:
         return self._last is not None and self._last.failure is None and self._last.expect.ok is True
 
-    async def _look(self, kind: AttemptKind) -> Look | None:
-        """Ask once; None when the flow has no time left."""
-        timeout_s = self._plan.timeout_s
-        left_s = self._left_s()
-        if left_s is not None:
-            if left_s <= _EPSILON_S:
-                return None
-            timeout_s = min(timeout_s, left_s)
-        look = await self._ask(timeout_s)
-        if self._began_s is None:
+    def _time(self) -> float | None:
+        """Return how long the next request may take, None when the flow has no time left."""
+        deadline_s = self._deadline()
+        if deadline_s is None:
+            return self._plan.timeout_s
+        left_s = deadline_s - self._clock.monotonic_s()
+        return None if left_s <= _EPSILON_S else min(self._plan.timeout_s, left_s)
+
+    def _note(self, look: Look, kind: AttemptKind) -> None:
+        if self._last is None:
             self._began_s = look.started_s
         self._last = look
         self._attempts.append(_attempt(len(self._attempts) + 1, look, kind))
-        return look
 
     async def _once(self, kind: AttemptKind) -> Ending:
         """Ask, repeating only what never got an answer."""
         for repeat in range(self._plan.retries + 1):
-            look = await self._look(kind)
-            if look is None:
+            timeout_s = self._time()
+            if timeout_s is None:
                 return Ending.OUT_OF_TIME
+            look = await self._ask(timeout_s)
+            self._note(look, kind)
             if look.failure is None:
                 self._retried = self._retried or repeat > 0
                 return Ending.ANSWERED
@@ -170,9 +174,11 @@ class Pursuer:
         """Ask until `until`, or else `expect`, holds; the last look is at the very end of the budget."""
         there: Look | None = None
         while True:
-            look = await self._look("poll")
-            if look is None:
+            timeout_s = self._time()
+            if timeout_s is None:
                 return Ending.OUT_OF_TIME if self._last is None else self._gave_up(there)
+            look = await self._ask(timeout_s)
+            self._note(look, "poll")
             if look.failure is None:
                 there = look
                 if look.stop is not None and look.stop.ok is True:

@@ -16,7 +16,7 @@ from prodwatch.runner.conclusion import PASSED, Conclusion, judged
 from prodwatch.runner.execution import Execution
 from prodwatch.runner.expectations import Court, judge
 from prodwatch.runner.flow import not_reached, run_steps
-from prodwatch.runner.step import GREEN, UNATTESTED
+from prodwatch.runner.step import GREEN, UNATTESTED, run_step
 from prodwatch.runner.stop import Stop
 from prodwatch.settings.filters import FilterError
 from prodwatch.settings.template import UnresolvedError, fill, parse_template, resolve
@@ -30,7 +30,10 @@ async def run_check(execution: Execution, stop: Stop) -> CheckResult:
     """Run the check and its cleanup; raises nothing, not even when cancelled."""
     cut_off: Conclusion | None = None
     try:
-        await run_steps(execution)
+        if execution.compiled.is_flow:
+            await run_steps(execution)
+        else:
+            execution.step_results.append((await run_step(execution, execution.compiled.steps[0])).result)
         found, own = await _conclude(execution)
     except asyncio.CancelledError:
         _take_cancellation()

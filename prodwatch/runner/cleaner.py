@@ -24,6 +24,7 @@ def hides_answer(type_: str, params: Mapping[str, Any]) -> bool:
 def learn_from(out: Outgoing, observation: Observation, *, secret: bool) -> None:
     """Let `out` mask what this answer holds that must not be shown."""
     document = observation.document
+    out.learn(observation.secrets)
     out.learn_headers(document.get("headers"))
     out.learn(observation.secrets)
     if secret:

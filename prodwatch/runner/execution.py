@@ -90,16 +90,17 @@ class Execution:
         self._number = number
         self._written: dict[str, Any] = {}
 
-    def begin(self) -> None:
+    def begin(self, at: datetime | None = None, at_s: float | None = None) -> None:
         """Note that the first request leaves now: from here on the flow's time runs."""
         if self.begun:
             return
+        clock = self.tools.clock
         self.begun = True
-        self.started_at = self.tools.clock.now()
-        self.started_s = self.tools.clock.monotonic_s()
+        self.started_at = at = at or clock.now()
+        self.started_s = clock.monotonic_s() if at_s is None else at_s
         if self.compiled.is_flow and self.compiled.timeout_s is not None:
             self.deadline_s = self.started_s + self.compiled.timeout_s
-        self._on_begin(self.started_at)
+        self._on_begin(at)
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass without holding up other checks."""

@@ -96,6 +96,10 @@ class Turn:
             self._holds = False
             self._gate.all.release()
 
+    def enter_at_once(self, key: str | None) -> bool:
+        """Take what one more request for `key` needs, if nobody has to be waited for."""
+        return self._holds and (key is None or self._gate.narrow(key).try_acquire())
+
     async def enter(self, key: str | None, *, urgent: bool) -> None:
         """Wait until one more request for `key` may be sent."""
         if key is not None:

@@ -13,7 +13,7 @@ from random import Random
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.secrets import Secrets
 from prodwatch.aws.stacks import Stacks
-from prodwatch.clock import Clock
+from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.event import RunEvent
@@ -38,6 +38,7 @@ from prodwatch.runner.schemas import Schemas
 from prodwatch.runner.selfcheck import SelfCheck
 from prodwatch.runner.serial import SerialGroups
 from prodwatch.runner.stop import Stop, Why
+from prodwatch.runner.timeouts import Watch
 from prodwatch.runner.tools import Probes, Tools
 from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
 from prodwatch.text.redact import Redactor
@@ -286,6 +287,7 @@ class Runner:
             redactor=self._redactor,
             journal=journal,
             schemas=Schemas(self._root),
+            watch=Watch() if isinstance(self._clock, SystemClock) else None,
             root=self._root,
             run_id=journal.run_id,
         )

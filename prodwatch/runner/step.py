@@ -179,7 +179,7 @@ def _concluded(execution: Execution, step: CompiledStep, pursuit: Pursuit, asker
     observation = last.observation if last is not None else Observation()
     secret = hides_answer(step.type, asker.params)
     learn_from(out, observation, secret=secret)
-    court = asker.court(observation, last.started_at) if last is not None and last.failure is None else None
+    court = last.court if last is not None else None
     warn, taken, repeat = Judgement(), Taken(), False
     if court is not None:
         document = observation.document

@@ -1,4 +1,4 @@
-"""Bounding an awaitable from outside, on whichever clock the run lives by."""
+"""Bounding work from outside, on whichever clock the run lives by."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ T = TypeVar("T")
 async def bounded(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
     """Return what `work` returns; TimeoutError when it takes longer than `seconds`, after it was cancelled."""
     if isinstance(clock, SystemClock):
-        # The event loop's own timer costs no task.
         async with asyncio.timeout(seconds):
             return await work
     return await _raced(clock, seconds, work)
@@ -33,3 +32,53 @@ async def _raced(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
             if not task.done():
                 task.cancel()
         await asyncio.gather(worker, timer, return_exceptions=True)
+
+
+class Watch:
+    """Cancels tasks that are overdue; one timer for all of them, since a request must cost next to nothing.
+
+    For a SystemClock only: other clocks have no timer, and `bounded` races them.
+    """
+
+    __slots__ = ("_due", "_overdue", "_timer")
+
+    def __init__(self) -> None:
+        self._due: dict[asyncio.Task[object], float] = {}
+        self._overdue: set[asyncio.Task[object]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, task: asyncio.Task[object], seconds: float) -> None:
+        """Cancel `task` when it is still at it in `seconds`."""
+        loop = task.get_loop()
+        due = self._due[task] = loop.time() + seconds
+        if self._timer is None or self._timer.when() > due:
+            self._set(loop, due)
+
+    def end(self, task: asyncio.Task[object]) -> bool:
+        """Return whether `task` was cancelled for being overdue; it is watched no longer."""
+        self._due.pop(task, None)
+        if task in self._overdue:
+            self._overdue.discard(task)
+            return True
+        return False
+
+    def _set(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for task, due in list(self._due.items()):
+            if due <= now:
+                del self._due[task]
+                self._overdue.add(task)
+                task.cancel()
+        if self._due:
+            self._set(loop, min(self._due.values()))
+
+    def close(self) -> None:
+        """Forget everything."""
+        if self._timer is not None:
+            self._timer.cancel()

@@ -16,6 +16,7 @@ from prodwatch.runner.inputs import Inputs
 from prodwatch.runner.journal import Journal
 from prodwatch.runner.limits import Gate
 from prodwatch.runner.schemas import Schemas
+from prodwatch.runner.timeouts import Watch
 from prodwatch.text.redact import Redactor
 
 Probes = Callable[[str], Probe]
@@ -37,6 +38,8 @@ class Tools:
     redactor: Redactor
     journal: Journal
     schemas: Schemas
+    watch: Watch | None
+    """Ends what takes too long; None when the clock is not the machine's."""
     root: str
     run_id: str
     notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
