@@ -1,0 +1,226 @@
+"""The origins' pages as projects on disk, an AWS on a port of this machine, and the real command line in quick time.
+
+A page of `docs/guide/origins/` holds a project's files, each block headed by its path, and a table of what can go
+wrong and what prodwatch then says. The tests write those very blocks to disk, break the staged sample as a row names
+it, and compare the sentence with the row: a page cannot say anything that is not so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prodwatch.cli.main import run
+from prodwatch.clock import SystemClock
+from prodwatch.demo.aws import EmbeddedAws
+
+PAGES = Path(__file__).parents[3] / "docs/guide/origins"
+PACE = 10.0
+"""How much faster than the machine's own a run's time goes, for waiting only: requests keep their real time limits."""
+
+
+EXIT = {"degraded": 0, "fail": 1, "error": 3, "inconclusive": 4, "skipped": 4}
+"""Status of the only check → exit code."""
+
+
+class PacedClock(SystemClock):
+    """Sleeps shorter than asked and counts the time as if it had not; the wall clock stays the machine's."""
+
+    pace = PACE
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() * self.pace
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / self.pace)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a page's table of failures."""
+
+    check: str
+    """What `-k` selects."""
+    mode: str
+    """What the sample does wrong."""
+    status: str
+    sentence: str
+    """`…` stands for what differs from run to run."""
+
+    def judge(self, outcome: Outcome) -> None:
+        """Hold the outcome of the row's one check against the row."""
+        check = outcome.only
+        pattern = ".*".join(re.escape(part) for part in self.sentence.split("…"))
+        assert (check["status"], outcome.code) == (self.status, EXIT[self.status]), check["message"]
+        assert re.fullmatch(pattern, check["message"], re.DOTALL), check["message"]
+
+
+class Page:
+    """One page of the guide."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+
+    def write(self, root: Path) -> None:
+        """Write every file of the page below `root`."""
+        for block in re.findall(r"^```toml\n(.*?)^```$", self.text, re.DOTALL | re.MULTILINE):
+            heading, _, body = block.partition("\n")
+            path = root / heading.removeprefix("# ")
+            assert path.suffix == ".toml", f"a block without a path: {heading}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(body, encoding="utf-8")
+
+    def rows(self) -> list[Row]:
+        """Return the page's failures: -k | what goes wrong | status | what prodwatch says."""
+        found = []
+        for line in self.text.splitlines():
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if len(cells) == 4 and cells[2] in EXIT:
+                found.append(Row(cells[0], cells[1], cells[2], cells[3].replace("\\|", "|")))
+        return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "row" in metafunc.fixturenames:
+        rows = Page(metafunc.module.PAGE).rows()
+        assert rows, "the page has no table of failures"
+        metafunc.parametrize("row", rows, ids=[f"{row.check}: {row.mode}" for row in rows])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command gave."""
+
+    code: int
+    document: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return str(self.document["run"]["id"])
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """Name of each check → its status."""
+        return {check["name"]: check["status"] for check in self.document["checks"]}
+
+    @property
+    def only(self) -> Mapping[str, Any]:
+        (check,) = self.document["checks"]
+        return check  # type: ignore[no-any-return]
+
+    def leftovers(self) -> list[str]:
+        return [
+            text for check in self.document["checks"] for step in check["cleanup"] for text in step.get("leftovers", ())
+        ]
+
+
+class CommandLine:
+    """`prodwatch` in this process, over the page's project."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, *arguments: str, pace: float = PACE) -> Outcome:
+        PacedClock.pace = pace
+        place = self.root / "result.json"
+        code = run([*arguments, "--root", str(self.root), "--json", str(place), "--no-color"])
+        document = json.loads(place.read_bytes())
+        assert document["verdict"]["exit_code"] == code
+        return Outcome(code, document)
+
+    def check(self, name: str | None = None, *, pace: float = PACE) -> Outcome:
+        """Run one check, or all."""
+        chosen = [] if name is None else ["-k", f'"{name}"']
+        return self("check", *chosen, pace=pace)
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The page's files on disk."""
+    Page(request.module.PAGE).write(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def prodwatch(project: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setattr("prodwatch.cli.engine.SystemClock", PacedClock)
+    monkeypatch.setenv("PRODWATCH_STATE_DIR", str(project / "state"))
+    return CommandLine(project)
+
+
+@pytest.fixture
+def pace() -> float:
+    return PACE
+
+
+class Loop:
+    """An event loop in a thread of its own, so that commands may bring theirs."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do work there and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> Callable[[], None]:
+        """Begin work there; return what ends it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+
+        def end() -> None:
+            future.cancel()
+            if future.done() and not future.cancelled():
+                future.result()
+
+        return end
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[Loop]:
+    running = Loop()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def embedded(loop: Loop) -> Iterator[EmbeddedAws]:
+    server = EmbeddedAws()
+    loop.do(server.start())
+    yield server
+    loop.do(server.stop())
+
+
+@pytest.fixture(scope="session")
+def clients(embedded: EmbeddedAws) -> Callable[[str], Any]:
+    """`clients("sqs")`: a boto3 client of the embedded AWS, as the sample's own code would make it."""
+    import boto3
+
+    made: dict[str, Any] = {}
+
+    def client(service: Any) -> Any:
+        if service not in made:
+            made[service] = boto3.client(
+                service,
+                endpoint_url=embedded.url,
+                region_name="eu-west-1",
+                aws_access_key_id="sample",
+                aws_secret_access_key="sample",
+            )
+        return made[service]
+
+    return client
