@@ -63,7 +63,9 @@ class ReleaseBook:
 
 
 def _identity(event: ReleaseEvent) -> tuple[str, str, str, str | None, int]:
-    return (event.source, event.subject, event.what, event.to, int(event.at.timestamp()))
+    # An alarm's change may be told twice, by its source and by its state: in other words, of the same second.
+    what = "" if event.source == "alarm" else event.what
+    return (event.source, event.subject, what, event.to, int(event.at.timestamp()))
 
 
 def mark_event(at: datetime, note: str) -> ReleaseEvent:

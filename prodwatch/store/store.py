@@ -94,6 +94,9 @@ class Store:
         self.verdict: GivenVerdict | None = None
         """None until a judge has spoken."""
         self.notices: list[Notice] = []
+        """The latest, oldest first."""
+        self.noticed = 0
+        """How many notices there were in all."""
         self._notice_limit = limits.notices
 
     def revision(self, topic: Topic) -> int:
@@ -209,6 +212,7 @@ class Store:
     def notice(self, notice: Notice) -> None:
         """Keep something a reader should know; the oldest go beyond the limit."""
         self.notices.append(notice)
+        self.noticed += 1
         del self.notices[: -self._notice_limit]
         self._touch(Topic.SOURCES)
 

@@ -26,6 +26,7 @@ from prodwatch.views.verdict import verdict_line
 
 _LOG = logging.getLogger(__name__)
 FRAMES_PER_LISTEN = 10
+MOST_TOASTS = 3
 DEFAULT_PREFERENCES = Preferences()
 
 
@@ -72,6 +73,7 @@ class ProdwatchApp(App[None]):
         for name in SCREENS:
             self.add_mode(name, self._screen_maker(name))
         self._verdict_seen: str | None = None
+        self._notices_told = 0
         self._frames = 0
 
     def get_css_variables(self) -> dict[str, str]:
@@ -122,6 +124,7 @@ class ProdwatchApp(App[None]):
     def _listen(self) -> None:
         """Ring when the verdict changes; the first one is no change."""
         deck = self.deck
+        self._tell_notices()
         verdict = verdict_line(deck.store, deck.now(), every_s=deck.facts.every_s)
         before, self._verdict_seen = self._verdict_seen, verdict.status
         if before is None or before == verdict.status or verdict.title == "WAITING":
@@ -130,6 +133,14 @@ class ProdwatchApp(App[None]):
             self.bell()
         severity: SeverityLevel = "information" if verdict.status == "pass" else "warning"
         self.notify(verdict.reasons[0], title=verdict.title, severity=severity, markup=False)
+
+    def _tell_notices(self) -> None:
+        """Show what came since the last look; of many, the newest few: help lists the rest."""
+        store = self.deck.store
+        fresh = min(store.noticed - self._notices_told, len(store.notices), MOST_TOASTS)
+        self._notices_told = store.noticed
+        for notice in store.notices[len(store.notices) - fresh :]:
+            self.notify(notice.message, markup=False, severity="warning")
 
     def work(self, what: str, task: Coroutine[Any, Any, object], *, group: str = "session") -> None:
         """Run `task` beside the app; what it raises is shown and logged, and the app goes on."""

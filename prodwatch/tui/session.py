@@ -23,6 +23,8 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["live", "replay", "triage", "demo"] = "live"
     every_s: float = 30.0
     """How often a check runs that does not say so itself."""
+    expectations: dict[str, tuple[str, ...]] = {}
+    """Metric's label → what its file expects of it: `("value <= 800ms",)`."""
     log_file: str | None = None
     """Where the log with tracebacks is, told when something breaks."""
 

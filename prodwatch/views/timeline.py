@@ -86,7 +86,9 @@ def describe(event: ReleaseEvent) -> str:
         share = f" {event.weight * 100:.0f} %" if event.weight is not None else ""
         return f"{version_label(event.from_)} → {version_label(event.to)}{share}"
     change = " → ".join(part for part in (event.from_, event.to) if part)
-    return change if event.what in {"status", "state"} else f"{event.what} {change}".strip()
+    if event.source == "alarm" or event.what in {"status", "state"}:
+        return change or event.what
+    return f"{event.what} {change}".strip()
 
 
 def _tone(event: ReleaseEvent) -> Tone:

@@ -19,7 +19,9 @@ from prodwatch.views.release import UNDER_WAY, WENT_WRONG, main_release, version
 REQUIRED_BEFORE_THREE = 5
 """Above so many required checks a third red round is asked for before advice is given."""
 
-_EVIDENCE = frozenset(("alarms", "release"))
+_READ_ONLY_TYPES = frozenset(("alarm", "metric", "logs", "traces", "release", "stack"))
+"""Checks of these types repeat what other panels show; a check that tried something out says more."""
+_EVIDENCE = frozenset(("alarms", "release", "session"))
 """Sources whose silence would look like good news."""
 _UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 
@@ -100,6 +102,14 @@ _WORDS: dict[VerdictStatus, str] = {
 
 def _judged(facts: _Facts) -> VerdictLine:
     return next(line for rule in _RULES if (line := rule(facts)) is not None)
+
+
+def _cannot_start(facts: _Facts) -> VerdictLine | None:
+    broken = [each for each in facts.blind if each.source == "session"]
+    if not broken or len(facts.unmeasured) < len(facts.required):
+        return None
+    reason = broken[0].message or "the session could not be started"
+    return _line(facts, "error", "ERROR · could not verify", (reason,))
 
 
 def _nothing_known(facts: _Facts) -> VerdictLine | None:
@@ -239,7 +249,7 @@ def certainty(greens: int) -> str:
     )
 
 
-_RULES = (_failing, _went_wrong, _nothing_known, _stale, _unsure, _unfinished, _blind, _green)
+_RULES = (_failing, _went_wrong, _cannot_start, _nothing_known, _stale, _unsure, _unfinished, _blind, _green)
 """Asked in this order; the first that knows something speaks, and the last always does."""
 
 
@@ -258,8 +268,14 @@ def _red_enough(track: CheckTrack, required: int) -> bool:
 
 
 def _sentences(tracks: Sequence[CheckTrack]) -> tuple[str, ...]:
-    ordered = sorted(tracks, key=lambda track: -track.streak)
+    ordered = sorted(tracks, key=_weight)
     return tuple(f"{track.title}: {_message(track)}" for track in ordered)
+
+
+def _weight(track: CheckTrack) -> tuple[bool, bool, int]:
+    """Critical ones first, then what was tried out before what was only read, then what has lasted longest."""
+    kind = track.latest.type if track.latest else ""
+    return (not track.has("critical"), kind in _READ_ONLY_TYPES, -track.streak)
 
 
 def _message(track: CheckTrack) -> str:

@@ -155,3 +155,11 @@ def test_an_alarm_that_changes_is_on_the_time_line_once() -> None:
 )
 def test_the_first_sight_of_an_alarm_is_news_only_when_it_fires_since_a_known_moment(alarm: Any, told: Any) -> None:
     assert ReleaseBook(10).set_alarm(alarm, START) is told
+
+
+def test_an_alarm_told_by_its_state_and_by_its_history_is_one_event() -> None:
+    book = ReleaseBook(10)
+    book.set_alarm(AlarmState(name="a", state="ALARM", since=START, reason="too many"), START)
+    told = ReleaseEvent(at=START, source="alarm", subject="a", what="alarm ALARM", from_="OK", to="ALARM")
+    assert not book.add_event(told)
+    assert [each.detail for each in book.events] == ["too many"]

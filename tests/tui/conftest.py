@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -164,7 +165,14 @@ Snap = Callable[..., bool]
 
 
 @pytest.fixture
-def snap(snap_compare: Any) -> Snap:
+def _picture_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the plug-in the folder it hands pictures over in; xdist's workers do not inherit it."""
+    if "TEXTUAL_SNAPSHOT_TEMPDIR" not in os.environ:
+        monkeypatch.setenv("TEXTUAL_SNAPSHOT_TEMPDIR", str(tmp_path_factory.mktemp("pictures")))
+
+
+@pytest.fixture
+def snap(_picture_folder: None, snap_compare: Any) -> Snap:
     """Compare a picture with the one kept: the only place that knows which plug-in draws and compares."""
 
     def look(

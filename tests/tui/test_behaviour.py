@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from prodwatch.model.event import CheckFinished
+from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, Level, LogRecord, TraceSummary
 from prodwatch.testing.clock import START
 from prodwatch.testing.scene.checks import FAILED_TRACE_ID, result
@@ -19,6 +20,7 @@ from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.screens.traces import TracesScreen
+from prodwatch.tui.session import SessionFacts
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.line_view import LineView
@@ -343,3 +345,24 @@ async def test_a_row_that_breaks_is_one_line(run: Any, monkeypatch: pytest.Monke
         await bench.frames()
         assert "this line could not be drawn" in bench.text
         assert "Signals" in bench.text
+
+
+async def test_notices_are_told_once_and_listed_in_help(run: Any) -> None:
+    async with run(notifications=True) as bench:
+        for number in range(5):
+            bench.store.notice(Notice(code="c", message=f"notice number {number} [/x]"))
+        await bench.frames(12)
+        await bench.until(lambda: "notice number 4 [/x]" in bench.text)
+        assert "notice number 1" not in bench.text
+        bench.app.clear_notifications()
+        await bench.frames(30)
+        assert "notice number" not in bench.text
+        await bench.press("question_mark", "G")
+        assert "notice number 0 [/x]" in bench.text
+
+
+async def test_what_is_expected_of_a_metric_stands_beside_it(run: Any) -> None:
+    facts = SessionFacts(environment="prod", title="t", expectations={"p95": ("value <= 500ms",)})
+    async with run(facts=facts, keys=["4", "j"]) as bench:
+        assert "expected: value <= 500ms" in bench.text
+        assert bench.text.count("value <= 500ms") == 2

@@ -72,7 +72,7 @@ class Checks:
                         name=check_id,
                         title=more.get("title", check_id),
                         kind=more.get("kind", "smoke"),
-                        type="http",
+                        type=more.get("type", "http"),
                         status=status,
                         flags=more.get("flags", ()),
                         message=more.get("message"),

@@ -30,7 +30,7 @@ from prodwatch.views.freshness import freshness
 from prodwatch.views.release import main_release, release_header, version_label
 from prodwatch.views.signals import signals
 from prodwatch.views.sparkline import LEVELS, heights, squeeze
-from prodwatch.views.timeline import slot_of, timeline
+from prodwatch.views.timeline import describe, slot_of, timeline
 from prodwatch.views.traces import trace_table
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9, allow_nan=False)), max_size=80)
@@ -269,6 +269,20 @@ def test_an_event_without_a_detail_is_described() -> None:
     event = ReleaseEvent(at=START, source="cloudformation", subject="shop", what="AfterAllowTraffic", to="Succeeded")
     store.apply(Batch(source="r", records=(event, AlarmState(name="a", state="OK"))))
     assert timeline(store, START).rows[0].text == "AfterAllowTraffic Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ({"source": "alarm", "what": "alarm ALARM", "from_": "OK", "to": "ALARM"}, "OK → ALARM"),
+        ({"source": "alarm", "what": "actions disabled"}, "actions disabled"),
+        ({"source": "lambda", "what": "weights", "from_": "41", "to": "42", "weight": 0.5}, "v41 → v42 50 %"),
+        ({"source": "codedeploy", "what": "status", "from_": "Created", "to": "Stopped"}, "Created → Stopped"),
+    ],
+    ids=["alarm", "alarm-without-states", "weights", "status"],
+)
+def test_events_in_words(event: dict[str, Any], text: str) -> None:
+    assert describe(ReleaseEvent(at=START, subject="x", **event)) == text
 
 
 def test_console_pages_carry_names_escaped() -> None:

@@ -191,6 +191,21 @@ def test_advice_waits_for_enough_red_rounds(
     assert (line.status, line.title) == ("fail", f"FAIL · {advice}")
 
 
+def test_a_session_that_cannot_start_is_an_error_with_its_reason(checks: Any, now: datetime) -> None:
+    checks.define("a")
+    status = SourceStatus(source="session", phase=SourcePhase.FAILED, message="no credentials: run aws sso login")
+    checks.store.apply(Batch(source="session", status=status))
+    line = verdict_line(checks.store, now)
+    assert (line.status, line.reasons) == ("error", ("no credentials: run aws sso login",))
+
+
+def test_what_was_tried_out_is_named_before_what_was_only_read(checks: Any, now: datetime) -> None:
+    for name, kind in (("an alarm check", "alarm"), ("an order", "http")):
+        checks.define(name)
+        checks.rounds(name, FAIL, FAIL, type=kind, message="broke")
+    assert verdict_line(checks.store, now).reasons[0] == "an order: broke"
+
+
 def test_without_a_release_nobody_is_told_to_roll_back(checks: Any, now: datetime) -> None:
     checks.define("a")
     checks.rounds("a", FAIL, FAIL, FAIL)

@@ -63,10 +63,10 @@ def bar_line(bar: Bar, width: int, *, ascii_only: bool = False) -> Line:
     name: list[Piece] = [(clip(" " * bar.depth + bar.name, names), tone if bar.state != "ok" else title)]
     used = cells(name[0][0])
     room = names - used
-    remark = _remark(bar)
-    if bar.note and room > 4:
-        name.append((clip(f" {bar.note}", room), Tone.DIM if bar.state == "ok" else tone))
-        room -= cells(name[-1][0])
+    for text, text_tone in ((_remark(bar), Tone.WARN), (bar.note, Tone.DIM if bar.state == "ok" else tone)):
+        if text and room > 4:
+            name.append((clip(f" {text}", room), text_tone))
+            room -= cells(name[-1][0])
     drawn = bar_text(bar.x0, bar.x1, picture, ascii_only=ascii_only)
     return clip_line(
         [
@@ -75,7 +75,6 @@ def bar_line(bar: Bar, width: int, *, ascii_only: bool = False) -> Line:
             (" |" if ascii_only else " ▏", Tone.DIM),
             (drawn, tone if bar.state != "ok" else (Tone.ACCENT if bar.critical else Tone.DIM)),
             (pad(format_ms(bar.duration_s * 1000) + ("…" if bar.open else ""), LABEL_CELLS, right=True), Tone.PLAIN),
-            (remark, Tone.WARN),
         ],
         width,
     )
@@ -89,7 +88,7 @@ def _remark(bar: Bar) -> str:
         parts.append("clock skew")
     if bar.orphan:
         parts.append("parent missing")
-    return f" {', '.join(parts)}" if parts else ""
+    return ", ".join(parts)
 
 
 def phase_lines(bars: Iterable[Bar], width: int, *, ascii_only: bool = False) -> Sequence[Line]:

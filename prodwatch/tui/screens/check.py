@@ -130,7 +130,8 @@ class CheckScreen(DashScreen):
         found = self.deck.store.logs.find(detail.request_ids, trace_id) or self._fetched_lines
         if not found:
             return ((("no line carries its ids yet; logs arrive some seconds after the request", Tone.DIM),),)
-        return [log_line(record, width, self.deck.zone) for record in found]
+        ordered = sorted(found, key=lambda record: record.timestamp_ms)
+        return [log_line(record, width, self.deck.zone) for record in ordered]
 
     def _ask(self) -> None:
         """Fetch what is not in the store, once per id."""

@@ -65,6 +65,10 @@ class HelpScreen(DashScreen):
         for state in (*STATES.values(), WAITING, RUNNING):
             sign = f"{self.deck.glyph(state)} {state.word}"
             lines.append(((pad(sign, KEY_CELLS), state.tone), (_MEANINGS[state.word], Tone.PLAIN)))
+        notices = self.deck.store.notices
+        if notices:
+            lines += [(), (("Notices, newest first", Tone.STRONG),)]
+            lines += [((each.message, Tone.PLAIN),) for each in reversed(notices)]
         if self.deck.facts.log_file:
             lines += [(), ((f"When something breaks, {self.deck.facts.log_file} says why.", Tone.DIM),)]
         return lines

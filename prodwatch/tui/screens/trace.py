@@ -95,7 +95,8 @@ class TraceScreen(DashScreen):
         found = self.deck.store.logs.find((), self.trace_id)
         if not found:
             return ((("no kept line carries this trace's id", Tone.DIM),),)
-        return [log_line(record, width, self.deck.zone) for record in found]
+        ordered = sorted(found, key=lambda record: record.timestamp_ms)
+        return [log_line(record, width, self.deck.zone) for record in ordered]
 
     def on_line_view_moved(self, event: LineView.Moved) -> None:
         """Show the span under the cursor."""

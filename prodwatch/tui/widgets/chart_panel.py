@@ -60,12 +60,13 @@ class ChartPanel(Panel):
         self.set_subtitle(self._reading(each, table) if each else "")
         self.rows_changed()
 
-    @staticmethod
-    def _title(each: SignalRow | None, table: Signals) -> str:
+    def _title(self, each: SignalRow | None, table: Signals) -> str:
         if each is None:
             return "Chart"
         versions = f"{version_label(table.old_version)} dim, {version_label(table.new_version)} bold"
-        return f"{each.label}  {versions}" if table.new_version else each.label
+        expected = "; ".join(self.deck.facts.expectations.get(each.label, ()))
+        parts = (each.label, versions if table.new_version else "", f"expected: {expected}" if expected else "")
+        return "  ".join(part for part in parts if part)
 
     def _reading(self, each: SignalRow, table: Signals) -> str:
         if self.cursor is None:

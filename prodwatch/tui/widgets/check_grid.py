@@ -14,8 +14,8 @@ from prodwatch.views.states import STATES, WAITING, Tone, state_of
 
 _COLUMNS = (
     Column("state", "", 8),
-    Column("title", "check", 14, grow=2),
-    Column("reason", "reason", 30, grow=4, drop=9),
+    Column("title", "check", 14, grow=3),
+    Column("reason", "reason", 30, grow=3, drop=9),
     Column("owner", "owner", 9, drop=8),
     Column("outcomes", "last rounds", 12, drop=4),
     Column("latency", "took", 8, right=True, drop=3),

@@ -62,12 +62,15 @@ class SignalsPanel(Panel):
         old = version_label(table.old_version) if table and table.old_version else "now"
         new = version_label(table.new_version) if table and table.new_version else ""
         columns = [
-            Column("label", "signal", 11),
+            Column("label", "signal", 13),
             Column("old", old, 7, right=True, drop=4 if new else 0),
             Column("new", new, 7, right=True),
             Column("change", "change", 6, right=True, drop=5),
             Column("line", "last hour", 8, grow=1),
+            Column("expect", "expected", 18, drop=6),
         ]
+        if not self.deck.facts.expectations:
+            columns.pop()
         return tuple(column for column in columns if new or column.name not in {"new", "change"})
 
     def head_lines(self, width: int) -> Sequence[Line]:
@@ -91,6 +94,7 @@ class SignalsPanel(Panel):
                 "old": (value_text(each.old, each.unit), Tone.OLD if each.new is not None else Tone.STRONG),
                 "new": (value_text(each.new, each.unit), Tone.STRONG),
                 "change": (change_text(each.change), Tone.PLAIN),
+                "expect": ("; ".join(self.deck.facts.expectations.get(each.label, ())), Tone.DIM),
                 "line": spark_line(each, table.mark, room, ascii_only=self.deck.preferences.ascii),
             },
         )

@@ -33,8 +33,10 @@ _COLUMNS = (
     Column("took", "took", 8, right=True),
     Column("version", "ver", 5, drop=4),
     Column("cause", "why", 14, grow=4, drop=5),
-    Column("id", "trace", 35, drop=10),
 )
+_WITH_ID = (*_COLUMNS, Column("id", "trace", 35, drop=10))
+WIDE = 150
+"""From this width on there is room for ids."""
 _SORTS: tuple[TraceSort, ...] = ("newest", "worst", "slowest")
 STALE_AFTER_S = 120.0
 
@@ -123,7 +125,7 @@ class TracePanel(Panel):
         """Name the columns where there is room for it."""
         if self.size.height < 8 or not self.row_count():
             return ()
-        return (head(fit(_COLUMNS, width)),)
+        return (head(fit(_columns(width), width)),)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one trace."""
@@ -132,7 +134,7 @@ class TracePanel(Panel):
         tone = Tone.DIM if each.verdict in {"ok", "open"} else Tone.PLAIN
         bad_code = each.status is not None and each.status >= 500
         return row(
-            fit(_COLUMNS, width),
+            fit(_columns(width), width),
             {
                 "time": (time_text(each.start_ms, self.deck.zone)[:8], Tone.DIM),
                 "state": (f"{self.deck.glyph(state)} {state.word}", state.tone),
@@ -157,3 +159,7 @@ class TracePanel(Panel):
         return empty_source(
             self.deck, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
         )
+
+
+def _columns(width: int) -> tuple[Column, ...]:
+    return _WITH_ID if width >= WIDE else _COLUMNS
