@@ -11,8 +11,8 @@ from prodwatch.model.signal import LogRecord
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
 from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
-from prodwatch.sources.logs.tailer import RawEvent
 from prodwatch.sources.metrics import MetricSource, versions_from
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.traces import TraceSource

@@ -29,8 +29,8 @@ from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.lambda_metrics import derived, dimensions_of
+from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
-from prodwatch.sources.logs.tailer import RawEvent
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.supervisor import Supervisor

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason
-from prodwatch.sources.logs.tailer import GroupTailer, Page, RawEvent
+from prodwatch.sources.logs.events import Page, RawEvent
+from prodwatch.sources.logs.tailer import GroupTailer
 
 PROMISE_S = 180.0
 START_S = 1_000_000.0

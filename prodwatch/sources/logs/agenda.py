@@ -37,14 +37,16 @@ class Agenda:
         """Remove and return the group that is due first."""
         return heapq.heappop(self._heap)[2]
 
-    def again(self, group: str, now_s: float, *, brought: int, scan_done: bool) -> None:
+    def again(
+        self, group: str, now_s: float, *, brought: int, scan_done: bool, busy_every_s: float = BUSY_EVERY_S
+    ) -> None:
         """Put a group back after one of its pages."""
         if not scan_done:
             self._push(group, now_s)
             return
         if brought or group in self._pinned:
             self._quiet[group] = 0
-            self._push(group, now_s + BUSY_EVERY_S)
+            self._push(group, now_s + busy_every_s)
             return
         quiet = self._quiet[group]
         self._quiet[group] = quiet + 1

@@ -9,7 +9,7 @@ import msgspec
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.status import Reason
-from prodwatch.sources.logs.tailer import FetchPage, Page
+from prodwatch.sources.logs.events import FetchPage, Page
 
 PAGE_EVENTS = 10_000
 """The most AWS gives at once; a page also ends at 1 MB."""

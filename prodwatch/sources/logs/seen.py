@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from prodwatch.sources.logs.events import RawEvent
+
 BUCKET_MS = 1000
+RATE_BUCKETS = 10
 CAP = 300_000
 """Ids kept per group; about 45 MB at the worst."""
 
@@ -24,16 +29,31 @@ class SeenIds:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, event_id: str, timestamp_ms: int) -> bool:
-        """Remember an id; False when it was known already."""
-        bucket = self._buckets.get(timestamp_ms // BUCKET_MS)
-        if bucket is None:
-            bucket = self._buckets[timestamp_ms // BUCKET_MS] = set()
-        elif event_id in bucket:
-            return False
-        bucket.add(event_id)
-        self._count += 1
-        return True
+    def new_of(self, events: Iterable[RawEvent]) -> tuple[list[RawEvent], int]:
+        """Remember a page; returns what was not known, and how many are below the floor, where nobody can tell."""
+        fresh: list[RawEvent] = []
+        unsure = 0
+        buckets, floor_ms = self._buckets, self.floor_ms
+        key, bucket = -1, set[str]()
+        for event in events:
+            stamp = event.timestamp
+            if stamp < floor_ms:
+                unsure += 1
+                continue
+            if stamp // BUCKET_MS != key:
+                # Pages come in order of time, so this is rare.
+                key = stamp // BUCKET_MS
+                bucket = buckets.setdefault(key, set())
+            if event.event_id not in bucket:
+                bucket.add(event.event_id)
+                fresh.append(event)
+        self._count += len(fresh)
+        return fresh, unsure
+
+    def rate(self, now_s: float) -> float:
+        """Return the events a second of the last ten whole seconds."""
+        last = int(now_s * 1000) // BUCKET_MS
+        return sum(len(self._buckets.get(key, ())) for key in range(last - RATE_BUCKETS, last)) / RATE_BUCKETS
 
     def forget_before(self, timestamp_ms: int) -> None:
         """Drop ids no coming scan can meet again."""

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
+from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.logs.agenda import Agenda
+from prodwatch.sources.logs.agenda import BUSY_EVERY_S, Agenda
 from prodwatch.sources.logs.discovery import discover
+from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.fetch import fetcher
-from prodwatch.sources.logs.tailer import GroupTailer, NewEvents, RawEvent
+from prodwatch.sources.logs.livetail import LiveTail
+from prodwatch.sources.logs.merge import LiveMerge
+from prodwatch.sources.logs.state import group_status, trouble_status
+from prodwatch.sources.logs.tailer import GroupTailer, NewEvents
 from prodwatch.sources.status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
-WORKERS = 3
+"""Also the lines parsed at a stretch: between two batches everybody else has a turn."""
+WORKERS = 4
 """Pages read at the same time; the account's call rate is shared through the limiter behind `AwsApi`."""
 DISCOVER_EVERY_S = 30.0
 MISSING_EVERY_S = 15.0
-BEHIND_S = 30.0
-"""A group whose last complete scan began longer ago than this is behind."""
+LIVE_EVERY_S = 5.0
+"""How often a busy group is polled while Live Tail brings its lines."""
 
 ParseLine = Callable[[RawEvent, str, int], LogRecord]
 """`parse(event, group, late_ms)`: sanitised and redacted."""
@@ -33,10 +40,12 @@ ParseLine = Callable[[RawEvent, str, int], LogRecord]
 @dataclass(slots=True)
 class _Group:
     tailer: GroupTailer
-    target: LogTarget
     backoff: Backoff
     status: SourceStatus
+    live: LiveTail | None = None
     told_s: float = 0.0
+    handing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a page is handed over, so that the next one, read meanwhile, comes after it."""
 
 
 class LogSource:
@@ -61,25 +70,51 @@ class LogSource:
         self._since_ms = int(since.timestamp() * 1000)
         self._backoff = backoff
         self._groups: dict[str, _Group] = {}
+        self._tails: list[LiveTail] = []
         self._agenda = Agenda()
+        self._pinned: set[str] = set()
         self._changed = asyncio.Event()
-        self._out: asyncio.Queue[Batch] = asyncio.Queue(maxsize=64)
+        self._out: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=64)
+        self._running: set[asyncio.Task[None]] = set()
+        self._live_running: set[asyncio.Task[None]] = set()
 
     def pin(self, groups: set[str]) -> None:
         """Read these groups every second, whatever they bring."""
+        self._pinned = groups
         self._agenda.pin(groups)
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until cancelled. A slow consumer slows the reading; nothing is dropped for it."""
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._discover())]
-            running += [tasks.create_task(self._work()) for _ in range(WORKERS)]
+        self._agenda = Agenda()
+        self._agenda.pin(self._pinned)
+        for key in self._groups:
+            self._agenda.add(key, self._now_s())
+        for tail in self._tails:
+            self._start(tail.run(), self._live_running)
+        self._start(self._discover(), self._running)
+        for _ in range(WORKERS):
+            self._start(self._work(), self._running)
+        try:
+            while True:
+                found = await self._out.get()
+                if isinstance(found, Exception):
+                    raise found
+                yield found
+        finally:
+            await _end(self._running | self._live_running)
+
+    def _start(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+        """Run a part of the source; what breaks it ends the source."""
+
+        async def guarded() -> None:
             try:
-                while True:
-                    yield await self._out.get()
-            finally:
-                for task in running:
-                    task.cancel()
+                await work
+            except Exception as broken:  # noqa: BLE001 -- raised again by `batches`
+                await self._out.put(broken)
+
+        task = asyncio.get_running_loop().create_task(guarded())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()
@@ -100,13 +135,45 @@ class LogSource:
             await self._clock.sleep(DISCOVER_EVERY_S)
 
     def _add(self, group: str, target: LogTarget) -> None:
-        key = f"{target.account}:{group}" if target.account else group
+        key = _key(group, target)
         if key in self._groups:
             return
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms)
-        self._groups[key] = _Group(tailer, target, self._backoff(), SourceStatus(source=f"logs:{key}"))
+        self._groups[key] = _Group(tailer, self._backoff(), SourceStatus(source=f"logs:{key}"))
+        if target.live_tail:
+            tailer.live = LiveMerge()
+            tail = self._groups[key].live = self._tail_for(target)
+            tail.add(group)
         self._agenda.add(key, self._now_s())
         self._changed.set()
+
+    def _tail_for(self, target: LogTarget) -> LiveTail:
+        """Return the Live Tail session with room for one more group of `target`, a new one when there is none."""
+        for tail in self._tails:
+            if tail.serves(target) and not tail.full:
+                return tail
+
+        async def offer(group: str, events: list[RawEvent]) -> None:
+            key = _key(group, target)
+            await self._hand_over(key, self._groups[key].tailer.take_live(events, self._now_s()))
+
+        def began(group: str) -> None:
+            self._merge(group, target).begin_session(self._now_s())
+
+        def ended(group: str) -> None:
+            self._merge(group, target).end_session()
+
+        tail = LiveTail(
+            self._aws, target, clock=self._clock, backoff=self._backoff(), offer=offer, began=began, ended=ended
+        )
+        self._tails.append(tail)
+        self._start(tail.run(), self._live_running)
+        return tail
+
+    def _merge(self, group: str, target: LogTarget) -> LiveMerge:
+        merge = self._groups[_key(group, target)].tailer.live
+        assert merge is not None
+        return merge
 
     async def _work(self) -> None:
         while True:
@@ -129,60 +196,77 @@ class LogSource:
             await self._failed(key, group, caught)
             return
         group.backoff.reset()
-        await self._hand_over(key, group, found)
-        self._agenda.again(key, self._now_s(), brought=len(found.events), scan_done=found.scan_done)
-        self._changed.set()
+        async with group.handing:
+            # From here on another worker may read the group's next page: AWS works while these lines are parsed.
+            self._agenda.again(
+                key,
+                self._now_s(),
+                brought=len(found.events),
+                scan_done=found.scan_done,
+                busy_every_s=LIVE_EVERY_S if self._rests(group) else BUSY_EVERY_S,
+            )
+            self._changed.set()
+            await self._put(key, group, found)
 
-    async def _hand_over(self, key: str, group: _Group, found: NewEvents) -> None:
+    def _rests(self, group: _Group) -> bool:
+        """Tell whether Live Tail brings all lines of a group, so that polling may be slower."""
+        live, fresh_s = group.live, group.tailer.plan.fresh_s()
+        return (
+            live is not None
+            and fresh_s is not None
+            and group.tailer.group in live.live
+            and not live.sampled_since(fresh_s - LIVE_EVERY_S)
+        )
+
+    async def _hand_over(self, key: str, found: NewEvents) -> None:
+        group = self._groups[key]
+        async with group.handing:
+            await self._put(key, group, found)
+
+    async def _put(self, key: str, group: _Group, found: NewEvents) -> None:
         now_ms = int(self._now_s() * 1000)
+        name, parse, late_before_ms = group.tailer.group, self._parse, found.late_before_ms
         for start in range(0, len(found.events), RECORDS_PER_BATCH):
+            if start:
+                await self._clock.sleep(0)
             records = tuple(
-                self._parse(
-                    event, group.tailer.group, now_ms - event.timestamp if event.timestamp < found.late_before_ms else 0
-                )
-                for event in found.events[start : start + RECORDS_PER_BATCH]
+                [
+                    parse(event, name, now_ms - event.timestamp if event.timestamp < late_before_ms else 0)
+                    for event in found.events[start : start + RECORDS_PER_BATCH]
+                ]
             )
             await self._out.put(Batch(source=f"logs:{key}", records=records))
         if found.scan_done or self._now_s() - group.told_s >= 1.0 or group.status.phase is not SourcePhase.LIVE:
-            await self._tell_group(key, group, found.window_reduced_s)
-
-    async def _tell_group(self, key: str, group: _Group, window_reduced_s: float | None) -> None:
-        plan = group.tailer.plan
-        fresh_s = plan.fresh_s()
-        behind_s = self._now_s() - (fresh_s if fresh_s is not None else plan.since_ms / 1000)
-        phase, message = SourcePhase.LIVE, None
-        if window_reduced_s is not None:
-            message = f"late-arrival window reduced to {window_reduced_s:.0f} s: more lines than ids fit in memory"
-        if behind_s > BEHIND_S:
-            phase, message = SourcePhase.BEHIND, f"behind by {behind_s:.0f} s"
-        group.told_s = self._now_s()
-        group.status = SourceStatus(
-            source=f"logs:{key}",
-            phase=phase,
-            message=message,
-            fresh_at=datetime.fromtimestamp(fresh_s, UTC) if fresh_s is not None else None,
-            late=group.tailer.late,
-            dropped=group.tailer.unsure,
-        )
-        await self._tell(group.status)
+            now_s = self._now_s()
+            group.told_s = now_s
+            group.status = group_status(f"logs:{key}", group.tailer, group.live, now_s, found.window_reduced_s)
+            await self._tell(group.status)
 
     async def _failed(self, key: str, group: _Group, caught: AwsError) -> None:
         if caught.code in {"InvalidParameterException", "ExpiredNextTokenException"} and group.tailer.has_token:
             group.tailer.resume_without_token()
+        if caught.reason is Reason.LIMIT:
+            # What the user set as a bound is spent, and a session would go on spending.
+            await _end(self._live_running)
         retry_s = self._now_s() + _retry_delay_s(caught, group.backoff)
         self._agenda.later(key, retry_s)
         self._changed.set()
-        status = error_status(f"logs:{key}", caught, retry_s)
-        if caught.code == "ResourceNotFoundException":
-            waiting = "does not exist yet; a function's group appears at its first invocation"
-            status = SourceStatus(
-                source=status.source, phase=SourcePhase.WAITING, message=waiting, retry_at=status.retry_at
-            )
-        group.status = status
-        await self._tell(status)
+        group.status = trouble_status(f"logs:{key}", caught, retry_s)
+        await self._tell(group.status)
 
     async def _tell(self, status: SourceStatus) -> None:
         await self._out.put(Batch(source=status.source, status=status))
+
+
+def _key(group: str, target: LogTarget) -> str:
+    return f"{target.account}:{group}" if target.account else group
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 def _retry_delay_s(caught: AwsError, backoff: Backoff) -> float:

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import msgspec
-
-from prodwatch.sources.logs.scan import ScanPlan
+from prodwatch.sources.logs.events import FetchPage, Page, RawEvent
+from prodwatch.sources.logs.merge import LiveMerge
+from prodwatch.sources.logs.scan import SKEW_S, ScanPlan
 from prodwatch.sources.logs.seen import SeenIds
+
+__all__ = ["GroupTailer", "NewEvents", "Page", "RawEvent"]
 
 TOKEN_MAX_AGE_S = 23 * 3600
 """CloudWatch's tokens live a day; older ones are not even tried."""
-
-
-class RawEvent(
-    msgspec.Struct,
-    frozen=True,
-    gc=False,
-    rename={"event_id": "eventId", "stream": "logStreamName", "ingested_ms": "ingestionTime"},
-):
-    """One event as FilterLogEvents returns it."""
-
-    timestamp: int = 0
-    message: str = ""
-    event_id: str = ""
-    stream: str = ""
-    ingested_ms: int = 0
-
-
-class Page(msgspec.Struct, frozen=True, rename={"next_token": "nextToken"}):
-    """One page; only the absence of a token ends a scan."""
-
-    events: list[RawEvent] = []
-    next_token: str | None = None
-    skew_s: float | None = None
-    """This machine's clock minus AWS's when the page arrived, None when unknown."""
-
-
-FetchPage = Callable[[str, int, str | None], Awaitable[Page]]
-"""`await fetch(group, start_ms, token)`; raises AwsError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +23,7 @@ class NewEvents:
     late_before_ms: int
     """Events dated before it are late: earlier scans should have shown them and could not."""
     scan_done: bool
+    """True when nothing more is to be read before the next scan is due."""
     window_reduced_s: float | None = None
     """How late a line may now be and still be found, when the memory cap has shortened it."""
 
@@ -61,6 +35,10 @@ class GroupTailer:
         self.group = group
         self.plan = ScanPlan(since_ms=since_ms)
         self.seen = SeenIds() if cap is None else SeenIds(cap)
+        self.live: LiveMerge | None = None
+        """Set when Live Tail brings events of this group too."""
+        self.skew_s = 0.0
+        """This machine's clock minus AWS's, as the last page told."""
         self.shown = 0
         self.late = 0
         self.unsure = 0
@@ -73,7 +51,7 @@ class GroupTailer:
         return self.plan.current is not None and self.plan.current.token is not None
 
     async def read_page(self, now_s: float) -> NewEvents:
-        """Read the next page of the scan in progress, or of the one that is due.
+        """Read the next page of a scan in progress, or of the one that is due.
 
         After an AwsError the same call goes on with the same token; for an invalid one call `resume_without_token`.
         """
@@ -82,31 +60,61 @@ class GroupTailer:
             self.resume_without_token()
         page = await self._fetch(self.group, scan.start_ms, scan.token)
         late_before_ms = self.plan.late_after_ms(scan.began_s) if self.plan.caught_up else 0
-        floor_ms = self.seen.floor_ms
-        fresh = []
-        for event in page.events:
-            if event.timestamp < floor_ms:
-                # Its id has been given up to the memory cap: shown before or late, nobody can tell.
-                self.unsure += 1
-            elif self.seen.add(event.event_id, event.timestamp):
-                fresh.append(event)
-        self.shown += len(fresh)
-        late = sum(event.timestamp < late_before_ms for event in fresh)
-        self.late += late
-        done = page.next_token is None
-        if page.events:
-            scan.read_to_ms = max(scan.read_to_ms, page.events[-1].timestamp)
-        if done:
-            self.plan.complete()
-            self.seen.forget_before(self.plan.deepest_start_ms(now_s))
-        else:
-            scan.token = page.next_token
-            scan.token_since_s = now_s
+        fresh, unsure = self.seen.new_of(page.events)
+        self.unsure += unsure
+        fresh = self._not_shown_live(fresh, now_s)
+        self._count(fresh, late_before_ms)
+        self._advance(page, now_s)
         reduced = None
         if self.seen.enforce_cap():
             self.plan.floor_ms = self.seen.floor_ms
+            if self.live is not None:
+                self.live.forget_before(self.seen.floor_ms)
             reduced = max(0.0, now_s - self.seen.floor_ms / 1000)
-        return NewEvents(fresh, late_before_ms, done, reduced)
+        return NewEvents(fresh, late_before_ms, self.plan.idle, reduced)
+
+    def take_live(self, events: list[RawEvent], now_s: float) -> NewEvents:
+        """Return what Live Tail brings before polling does; needs `live`."""
+        assert self.live is not None
+        late_before_ms = self.plan.late_after_ms(now_s) if self.plan.caught_up else 0
+        floor_ms = max(self.plan.floor_ms, self.plan.since_ms)
+        known = [event for event in events if event.timestamp >= floor_ms]
+        self.unsure += len(events) - len(known)
+        fresh = [event for event in known if self.live.first_live(event)]
+        self._count(fresh, late_before_ms)
+        return NewEvents(fresh, late_before_ms, scan_done=False)
+
+    def _not_shown_live(self, fresh: list[RawEvent], now_s: float) -> list[RawEvent]:
+        if self.live is None:
+            return fresh
+        return [event for event in fresh if self.live.first_polled(event, now_s)]
+
+    def _count(self, fresh: list[RawEvent], late_before_ms: int) -> None:
+        self.shown += len(fresh)
+        if late_before_ms:
+            self.late += sum(event.timestamp < late_before_ms for event in fresh)
+
+    def _advance(self, page: Page, now_s: float) -> None:
+        """Move the scan on by the page it has read."""
+        scan = self.plan.current
+        assert scan is not None
+        if page.skew_s is not None:
+            self.skew_s = page.skew_s
+            self.plan.skew_s = max(SKEW_S, abs(page.skew_s))
+        if page.events:
+            scan.read_to_ms = max(scan.read_to_ms, page.events[-1].timestamp)
+        if page.next_token is not None:
+            scan.token = page.next_token
+            scan.token_since_s = now_s
+            return
+        self.plan.complete()
+        self.plan.rate = self.seen.rate(now_s)
+        horizon_ms = self.plan.deepest_start_ms(now_s)
+        self.seen.forget_before(horizon_ms)
+        # A clock that is found to differ more must not lead the next scan back to what has been forgotten.
+        self.plan.floor_ms = max(self.plan.floor_ms, horizon_ms)
+        if self.live is not None:
+            self.live.forget_before(horizon_ms)
 
     def resume_without_token(self) -> None:
         """Go on from the last timestamp read: the token was refused.
