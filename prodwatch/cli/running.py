@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Sequence
 
@@ -28,6 +29,9 @@ def run_to_end(
     listener: Callable[[RunEvent], None],
 ) -> RunResult:
     """Run the checks and return the result, also after an interruption; raises ProdwatchError."""
+
+    # One run makes no garbage worth looking for thousands of times: the process ends before it matters.
+    gc.set_threshold(100_000, 50, 100)
 
     async def main() -> RunResult:
         async with open_engine(project, listener=listener, demo=demo_target(project, common)) as engine:
