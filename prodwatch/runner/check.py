@@ -73,21 +73,23 @@ async def _cleaned(execution: Execution, found: Conclusion) -> Conclusion:
 async def _conclude(execution: Execution) -> tuple[Conclusion, tuple[AssertionResult, ...]]:
     """Return the check's outcome and, of a flow, its own assertions."""
     compiled, results = execution.compiled, execution.step_results
+    if not compiled.is_flow:
+        result = results[0]
+        if result.status in GREEN and not result.assertions:
+            return NOTHING_EXPECTED, ()
+        return Conclusion(result.status, result.reason_code, result.message), ()
     bad = next((each for each in results if each.status not in GREEN), None)
     if bad is not None:
-        message = f"step {bad.name}: {bad.message}" if compiled.is_flow else bad.message
-        return Conclusion(bad.status, bad.reason_code, message), ()
+        return Conclusion(bad.status, bad.reason_code, f"step {bad.name}: {bad.message}"), ()
     if not results:
         return NOTHING_EXPECTED, ()
     own: tuple[AssertionResult, ...] = ()
     found = PASSED
     if compiled.expect or compiled.warn:
         found, own = await judge_own(execution, {"steps": execution.scope.documents})
-    elif not compiled.is_flow and not results[0].assertions:
-        return NOTHING_EXPECTED, ()
     degraded = next((each for each in results if each.status is Status.DEGRADED), None)
     if found.status is Status.PASS and degraded is not None:
-        message = f"step {degraded.name}: {degraded.message}" if compiled.is_flow else degraded.message
+        message = f"step {degraded.name}: {degraded.message}"
         found = Conclusion(Status.DEGRADED, degraded.reason_code, message)
     return found, own
 
@@ -141,7 +143,7 @@ def _result(execution: Execution, found: Conclusion, own: tuple[AssertionResult,
         steps=() if plain else tuple(steps),
         cleanup=tuple(execution.cleanup_results),
         captured=plain.captured if plain else {name: each for step in steps for name, each in step.captured.items()},
-        version=next((each.version for each in steps if each.version is not None), None),
+        version=plain.version if plain else next((each.version for each in steps if each.version is not None), None),
         exchange=plain.exchange if plain else None,
         correlation=plain.correlation if plain else _correlation(execution, steps),
         links=_links(execution),
@@ -174,6 +176,8 @@ def _links(execution: Execution) -> dict[str, str]:
 def _step_flags(steps: list[StepResult], found: Conclusion) -> tuple[str, ...]:
     if found.status is Status.SKIPPED:
         return ()
+    if len(steps) == 1 and steps[0].attempts:
+        return steps[0].flags
     flags = [flag for each in steps for flag in each.flags if flag != UNATTESTED]
     asked = [each for each in steps if each.attempts]
     # One step that proves its version speaks for the whole check.

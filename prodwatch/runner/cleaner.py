@@ -48,16 +48,22 @@ class Cleaner:
 
     def attempts(self, attempts: tuple[AttemptResult, ...]) -> tuple[AttemptResult, ...]:
         """Return attempts fit to leave."""
+        if len(attempts) == 1 and attempts[0].message is None:
+            return attempts
         return tuple(
             each if each.message is None else replace(each, message=self.message(each.message)) for each in attempts
         )
 
     def assertions(self, results: Iterable[AssertionResult]) -> tuple[AssertionResult, ...]:
         """Return judged assertions fit to leave."""
-        return tuple(map(self._assertion, results))
+        return tuple([self._assertion(each) for each in results])
 
     def _assertion(self, result: AssertionResult) -> AssertionResult:
         out = self._out
+        if not self._secret and out.passes(
+            [result.expression, result.actual, result.expected, result.message, result.diff]
+        ):
+            return result
         return AssertionResult(
             expression=out.text(result.expression),
             ok=result.ok,

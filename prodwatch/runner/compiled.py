@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,8 +20,11 @@ COMPOSITES = frozenset({"all", "any", "none"})
 FIXED = frozenset({"pass", "fail", "skip"})
 CLEANUP_BUDGET_S = 15.0
 """Least time a cleanup step has for itself."""
+_WITHOUT_STEPS = COMPOSITES | FIXED
 RETRIES = 1
 """Quick repeats of a request that never got an answer, unless `retry` says otherwise."""
+
+_NO_REFERENCES: frozenset[Reference] = frozenset()
 
 Specs = Callable[[str], ProbeSpec | None]
 
@@ -52,14 +56,17 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     until: tuple[Expectation, ...]
     stop_when: tuple[Expectation, ...]
     repeat_when: tuple[Expectation, ...]
-    mentions: frozenset[str]
-    """Leading fields the assertions speak of."""
     captures: tuple[Captured, ...]
     attest: Path | None
     plan: Plan
     mutates: bool
     budget_s: float
     """As a cleanup: how long it may take in all."""
+
+    @property
+    def mentions(self) -> frozenset[str]:
+        """Return the leading fields that `expect` and `until` speak of."""
+        return frozenset().union(*(each.fields for each in (*self.judged, *self.until)))
 
     @property
     def service(self) -> str | None:
@@ -108,14 +115,16 @@ class Compiler:
     def _compile(self, definition: CheckDefinition) -> CompiledCheck:
         variables = {**self._environment.vars, **definition.vars} if definition.vars else self._environment.vars
         steps: tuple[CompiledStep, ...] = ()
-        if definition.type not in COMPOSITES | FIXED:
-            steps = tuple(self._step(step, definition, variables) for step in definition.steps)
-        cleanup = tuple(self._step(step, definition, variables, cleanup=True) for step in definition.cleanup)
+        if definition.type not in _WITHOUT_STEPS:
+            steps = tuple([self._step(step, definition, variables) for step in definition.steps])
+        cleanup = tuple([self._step(step, definition, variables, cleanup=True) for step in definition.cleanup])
         expect = compile_assertions(definition.expect, "expect")
         warn = compile_assertions(definition.warn, "warn")
-        references = _union(step.references for step in (*steps, *cleanup))
-        own = [*(hole for each in (*expect, *warn) for hole in each.holes), *definition.links.values()]
-        own += [definition.serial] if definition.serial else []
+        # A plain check needs no union, and most checks are plain.
+        plain = steps[0].references if len(steps) == 1 and not cleanup else None
+        references = _union(step.references for step in (*steps, *cleanup)) if plain is None else plain
+        own = [hole for each in (*expect, *warn) for hole in each.holes]
+        own += [*definition.links.values(), *([definition.serial] if definition.serial else ())]
         if own or definition.requires:
             references |= references_in(own, variables) | set(map(dotted_reference, definition.requires))
         spec = self._specs(definition.type) if definition.type == "flow" else None
@@ -129,7 +138,7 @@ class Compiler:
             expect=expect,
             warn=warn,
             references=references,
-            cleanup_references=_union(step.references for step in cleanup),
+            cleanup_references=_union(step.references for step in cleanup) if cleanup else _NO_REFERENCES,
             is_flow=definition.type == "flow",
             timeout_s=definition.timeout_s if definition.timeout_s is not None else spec.timeout_s if spec else None,
         )
@@ -143,22 +152,22 @@ class Compiler:
         poll = step.poll
         until = compile_assertions(poll.until, "until") if poll else ()
         stop_when = compile_assertions(poll.stop_when, "until") if poll else ()
-        mentions = frozenset().union(*(each.fields for each in (*expect, *until)))
         if spec is not None and spec.implicit_expect:
-            implied = compile_assertions(spec.implicit_expect, "implicit")
-            expect = (*expect, *(each for each in implied if not each.fields & mentions))
+            expect = _with_implied(expect, until, spec.implicit_expect)
         repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
         assertions = (*expect, *warn, *until, *stop_when, *repeat_when)
         texts = open_texts(step.params)
-        captures = tuple(
-            Captured(name=name, path=parse_path(each.path), secret=each.secret) for name, each in step.capture.items()
-        )
+        captures: tuple[Captured, ...] = ()
+        if step.capture:
+            captures = tuple(
+                Captured(name=name, path=parse_path(each.path), secret=each.secret)
+                for name, each in step.capture.items()
+            )
         attest = None if cleanup else self._attestation(step)
-        speaking: list[Expectation | Path] = [*assertions, *(each.path for each in captures)]
-        if attest is not None:
-            speaking.append(attest)
-        holes = tuple(dict.fromkeys(hole for each in speaking for hole in each.holes))
-        references = references_in((*texts, *holes, step.for_each or ""), variables)
+        holes = _holes(assertions, captures, attest)
+        references = _NO_REFERENCES
+        if texts or holes or step.for_each is not None:
+            references = references_in((*texts, *holes, step.for_each or ""), variables)
         mutates = self._mutates(step, check, spec)
         plan = self._plan(step, check, spec, mutates=mutates)
         return CompiledStep(
@@ -174,7 +183,6 @@ class Compiler:
             until=until,
             stop_when=stop_when,
             repeat_when=repeat_when,
-            mentions=mentions,
             captures=captures,
             attest=attest,
             plan=plan,
@@ -211,6 +219,23 @@ class Compiler:
             hold_s=step.hold_s,
             hold_every_s=step.hold_every_s or (step.poll.every_s if step.poll else 1.0),
         )
+
+
+@lru_cache(maxsize=1024)
+def _with_implied(
+    expect: tuple[Expectation, ...], until: tuple[Expectation, ...], implied: tuple[str, ...]
+) -> tuple[Expectation, ...]:
+    """Return `expect` and what the type expects by itself of fields nothing else mentions."""
+    mentions = frozenset().union(*(each.fields for each in (*expect, *until)))
+    return (*expect, *(each for each in compile_assertions(implied, "implicit") if not each.fields & mentions))
+
+
+def _holes(assertions: Iterable[Expectation], captures: Iterable[Captured], attest: Path | None) -> tuple[str, ...]:
+    found = [hole for each in assertions for hole in each.assertion.holes]
+    found += [hole for each in captures for hole in each.path.holes]
+    if attest is not None:
+        found += attest.holes
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def _union(sets: Any) -> frozenset[Reference]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -47,10 +48,9 @@ class Court(msgspec.Struct, frozen=True):
     redact: Callable[[str], str]
 
 
-def compile_assertions(texts: Iterable[str], severity: Severity) -> tuple[Expectation, ...]:
+@lru_cache(maxsize=4096)
+def compile_assertions(texts: tuple[str, ...], severity: Severity) -> tuple[Expectation, ...]:
     """Parse assertions; AssertionSyntaxError for one that is none."""
-    if not texts:
-        return ()
     return tuple(Expectation(parse(text), severity) for text in texts)
 
 

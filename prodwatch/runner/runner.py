@@ -218,9 +218,9 @@ class Runner:
         if deadline_s is not None:
             timer = asyncio.create_task(self._end_at(deadline_s, schedule, stop))
         interrupted: int | None = None
-        while pending := schedule.pending():
+        while schedule.busy:
             try:
-                await asyncio.wait(pending)
+                await schedule.wait()
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None:

@@ -68,6 +68,8 @@ class Schedule:
         self._supporting: dict[str, None] = {}
         """Checks that run only because a selected one refers to them."""
         self._done = 0
+        self._running = 0
+        self._idle: asyncio.Future[None] | None = None
 
     def start(self, selected: Sequence[CheckDefinition]) -> None:
         """Begin with the selected checks in their order; those they refer to follow when they are needed."""
@@ -75,9 +77,16 @@ class Schedule:
         for check in selected:
             self._start(check.id)
 
-    def pending(self) -> list[asyncio.Task[None]]:
-        """Return the tasks that are not done."""
-        return [task for task in self._tasks.values() if not task.done()]
+    async def wait(self) -> None:
+        """Wait until every check is done, those included that were begun on the way."""
+        if self._running:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+
+    @property
+    def busy(self) -> bool:
+        """Whether a check is still to be done."""
+        return self._running > 0
 
     def cancel(self, *, begun_too: bool = True) -> None:
         """Cancel what is not done; each check then cleans up after itself and says why it ended."""
@@ -99,10 +108,15 @@ class Schedule:
     def _start(self, id_: str) -> None:
         if id_ not in self._tasks:
             task = self._tasks[id_] = asyncio.create_task(self._run(self._definitions[id_]), name=id_)
-            task.add_done_callback(lambda _task: self._settle(id_))
+            task.add_done_callback(self._settle)
+            self._running += 1
 
-    def _settle(self, id_: str) -> None:
-        """Give a result to a check whose task was cancelled before it could begin."""
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        """Note that a task is over; one that was cancelled before it could begin still needs a result."""
+        id_ = task.get_name()
+        self._running -= 1
+        if not self._running and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
         if id_ not in self._final:
             definition = self._definitions[id_]
             self._finish(without_running(definition, self._stop.conclusion(begun=id_ in self._begun)))
