@@ -29,7 +29,6 @@ def run_to_end(
     listener: Callable[[RunEvent], None],
 ) -> RunResult:
     """Run the checks and return the result, also after an interruption; raises ProdwatchError."""
-
     # One run makes no garbage worth looking for thousands of times: the process ends before it matters.
     gc.set_threshold(100_000, 50, 100)
 

@@ -1,0 +1,147 @@
+"""`prodwatch logs`: log groups followed or read in a window, as text or NDJSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from prodwatch.cli.live.moments import MomentParameter, SpanParameter
+from prodwatch.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from prodwatch.cli.engine import Engine
+    from prodwatch.cli.live.moments import Moment
+    from prodwatch.cli.live.running import Live
+    from prodwatch.cli.live.sink import LineSink
+    from prodwatch.views.log_filter import LogFilter
+
+
+@click.command()
+@click.option(
+    "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="From when: 10m, 14:05, RFC 3339, release."
+)
+@click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="Log group; * ends a prefix. Repeatable.")
+@click.option("--errors", is_flag=True, help="Only errors, failed invocations, and logs that Lambda dropped.")
+@click.option("--filter", "filter_text", metavar="TEXT", help="Words, /regex/, field:value; ! before one negates it.")
+@click.option("--version", metavar="V", help="Only lines of this version; release means the one under release.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--until-idle",
+    is_flag=False,
+    flag_value="5s",
+    type=SpanParameter(),
+    metavar="[5s]",
+    help="End when every group has been read and nothing more to show came for so long.",
+)
+@common_options
+def command(
+    common: Common,
+    *,
+    since: Moment,
+    until: Moment | None,
+    groups: tuple[str, ...],
+    errors: bool,
+    filter_text: str | None,
+    version: str | None,
+    as_json: bool,
+    until_idle: float | None,
+) -> int:
+    """Follow log groups, or read a window of them, and show each line once.
+
+    Without --until and --until-idle it follows until Ctrl-C and exits 0. With --group it works without a project.
+    What is late, behind, throttled, denied or lost is said on stderr and counted at the end; a group that could not
+    be read to its end exits 3.
+    """
+    from prodwatch.cli.live.place import find_place
+    from prodwatch.cli.live.running import run_live
+
+    if until is not None and until_idle is not None:
+        raise click.UsageError("--until and --until-idle: one end is enough")
+    chosen_by = _filter(filter_text)
+    project = find_place(common, without=bool(groups))
+
+    async def prepare(engine: Engine, sink: LineSink) -> Live:
+        from prodwatch.cli.live.release import instant, release_of
+
+        start = await instant(since, engine)
+        end = None if until is None else await instant(until, engine)
+        refuse_backwards(start, end)
+        wanted = version
+        if version == "release":
+            wanted = (await release_of(engine)).version
+        choice = {"only_errors": errors, "version": wanted and wanted.removeprefix("v"), "chosen_by": chosen_by}
+        return await _live(
+            engine, sink, groups, (start, end), until_idle, choice, as_json=as_json, no_color=common.no_color
+        )
+
+    return run_live(project, common, prepare)
+
+
+def refuse_backwards(start: datetime, end: datetime | None) -> None:
+    """Raise ConfigurationError for a window that ends before it begins."""
+    from prodwatch.errors import ConfigurationError
+
+    if end is not None and end <= start:
+        raise ConfigurationError(f"--until ({end:%H:%M:%S} UTC) is not after --since ({start:%H:%M:%S} UTC)")
+
+
+def _filter(text: str | None) -> LogFilter | None:
+    if text is None:
+        return None
+    from prodwatch.views.log_filter import FilterError, parse_filter
+
+    try:
+        return parse_filter(text)
+    except FilterError as caught:
+        raise click.BadParameter(str(caught), param_hint="--filter") from None
+
+
+async def _live(
+    engine: Engine,
+    sink: LineSink,
+    groups: Sequence[str],
+    window: tuple[datetime, datetime | None],
+    idle_s: float | None,
+    choice: dict[str, Any],
+    *,
+    as_json: bool,
+    no_color: bool,
+) -> Live:
+    from msgspec.structs import replace
+
+    from prodwatch.cli.live.ending import Ending
+    from prodwatch.cli.live.groups import expand, line_parser, source_key, targets_of
+    from prodwatch.cli.live.logs import LogStream, TextLines, ndjson
+    from prodwatch.cli.live.running import Live
+    from prodwatch.cli.live.style import style
+    from prodwatch.cli.live.window import Windowed
+    from prodwatch.sources.logs.source import LogSource
+
+    start, end = window
+    clock = engine.clock
+    targets, unknown = await expand(engine, targets_of(engine.environment, groups))
+    if idle_s is not None or end is not None:
+        # Live Tail is billed by the minute and speeds up only what is followed.
+        targets = [replace(target, live_tail=False) for target in targets]
+    keys = {source_key(target): target.group for target in targets if not target.group.endswith("*")}
+    source = LogSource(
+        engine.aws if end is None else Windowed(engine.aws, end),
+        targets,
+        clock=clock,
+        parse=line_parser(engine.redactor),
+        since=start,
+    )
+    if idle_s is not None:
+        source.pin({key.removeprefix("logs:") for key in keys})
+    render = ndjson if as_json else TextLines(style(no_color=no_color), today=clock.now(), groups=list(keys.values()))
+    return Live(
+        sources=[source],
+        stream=LogStream(sink, render, clock=clock, until=end, **choice),
+        ending=Ending([*keys, *unknown], clock=clock, idle_s=idle_s, until=end),
+        must_exist=frozenset(key for key, group in keys.items() if group in groups) | unknown,
+    )

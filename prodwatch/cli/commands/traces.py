@@ -1,0 +1,146 @@
+"""`prodwatch traces`: traces followed or read in a window, or one of them as a waterfall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from prodwatch.cli.live.moments import MomentParameter, SpanParameter
+from prodwatch.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from prodwatch.cli.engine import Engine
+    from prodwatch.cli.live.moments import Moment
+    from prodwatch.cli.live.running import Live
+    from prodwatch.cli.live.sink import LineSink
+    from prodwatch.settings import Project
+
+
+@click.command()
+@click.option(
+    "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="From when: 10m, 14:05, RFC 3339, release."
+)
+@click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
+@click.option("--id", "trace_id", metavar="ID", help="Show one trace, of either form of id, as a waterfall.")
+@click.option("--errors", is_flag=True, help="Only faults, errors and throttles.")
+@click.option("--slow", type=SpanParameter(), metavar="1s", help="Only traces that took so long; with --errors: also.")
+@click.option("--filter", "expression", metavar="EXPR", help="X-Ray filter expression, in place of the environment's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--until-idle",
+    is_flag=False,
+    flag_value="5s",
+    type=SpanParameter(),
+    metavar="[5s]",
+    help="End when all has been read and nothing more to show came for so long; X-Ray is asked every 10 s.",
+)
+@common_options
+def command(
+    common: Common,
+    *,
+    since: Moment,
+    until: Moment | None,
+    trace_id: str | None,
+    errors: bool,
+    slow: float | None,
+    expression: str | None,
+    as_json: bool,
+    until_idle: float | None,
+) -> int:
+    """Follow X-Ray traces, or show one of them.
+
+    Each trace is shown once, when it is whole or has been open for 30 s. Without --until and --until-idle it follows
+    until Ctrl-C and exits 0. It works without a project too.
+    """
+    from prodwatch.cli.live.place import find_place
+    from prodwatch.cli.live.running import run_live
+
+    if until is not None and until_idle is not None:
+        raise click.UsageError("--until and --until-idle: one end is enough")
+    project = find_place(common, without=True)
+    if trace_id is not None:
+        return _one(project, common, trace_id, as_json=as_json)
+
+    async def prepare(engine: Engine, sink: LineSink) -> Live:
+        from prodwatch.cli.commands.logs import refuse_backwards
+        from prodwatch.cli.live.ending import Ending
+        from prodwatch.cli.live.release import instant
+        from prodwatch.cli.live.running import Live
+        from prodwatch.cli.live.style import style
+        from prodwatch.cli.live.traces import HEADER, TraceStream, ndjson, text
+        from prodwatch.cli.talk import say
+        from prodwatch.sources.clean import Cleaner
+        from prodwatch.sources.traces import MAX_WINDOW_S, TraceSource
+        from prodwatch.views.traces import SLOW_S
+
+        start = await instant(since, engine)
+        end = None if until is None else await instant(until, engine)
+        refuse_backwards(start, end)
+        if (engine.clock.now() - start).total_seconds() > MAX_WINDOW_S:
+            say(f"note: X-Ray answers for {MAX_WINDOW_S / 3600:.0f} h at once; traces before that are not read")
+        limit_s = SLOW_S if slow is None else slow
+        if not as_json:
+            sink.write([HEADER])
+        source = TraceSource(
+            engine.aws,
+            clock=engine.clock,
+            since=start,
+            cleaner=Cleaner(engine.redactor),
+            filter_expression=expression or engine.environment.traces_filter,
+        )
+        render = ndjson(limit_s) if as_json else text(style(no_color=common.no_color), limit_s)
+        return Live(
+            sources=[source],
+            stream=TraceStream(sink, render, clock=engine.clock, until=end, only_errors=errors, slow_s=slow),
+            ending=Ending(["traces"], clock=engine.clock, idle_s=until_idle, until=end),
+        )
+
+    return run_live(project, common, prepare)
+
+
+def _one(project: Project, common: Common, trace_id: str, *, as_json: bool) -> int:
+    import asyncio
+    import shutil
+    import sys
+
+    import msgspec
+
+    from prodwatch.cli import stdout
+    from prodwatch.cli.engine import open_engine
+    from prodwatch.cli.live.running import refuse_without_credentials
+    from prodwatch.cli.live.style import style
+    from prodwatch.cli.live.traces import waterfall_text
+    from prodwatch.cli.running import demo_target
+    from prodwatch.cli.talk import error
+    from prodwatch.errors import CannotVerifyError
+    from prodwatch.model.signal import Trace
+    from prodwatch.sources.clean import Cleaner
+    from prodwatch.sources.traces import fetch_trace
+    from prodwatch.text.xray import trace_id_of
+
+    wanted = trace_id_of(trace_id)
+    if wanted is None:
+        raise click.BadParameter(f'"{trace_id}" is not a trace id', param_hint="--id")
+
+    async def fetch() -> Trace | None:
+        from prodwatch.aws.api import AwsError
+
+        async with open_engine(project, demo=demo_target(project, common)) as engine:
+            await refuse_without_credentials(engine)
+            try:
+                return await fetch_trace(engine.aws, wanted, Cleaner(engine.redactor))
+            except AwsError as caught:
+                raise CannotVerifyError(caught.message, caught.reason) from caught
+
+    found = asyncio.run(fetch())
+    if found is None:
+        error(f"X-Ray has no trace {wanted}: it appears some seconds after the request, if that was sampled")
+        return 3
+    if as_json:
+        stdout.write(msgspec.json.encode(found) + b"\n")
+        return 0
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    width = shutil.get_terminal_size((120, 40)).columns
+    stdout.text("\n".join(waterfall_text(found, style(no_color=common.no_color), width=width, unicode=unicode)))
+    return 0

@@ -1,0 +1,96 @@
+"""When a stream that is not followed for ever is complete: proven by what was read, never by silence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+
+SETTLE_S = 10.0
+"""A window that ends now is read until this long after its end: lines take a moment to become visible."""
+FAILED_FOR_S = 20.0
+"""A source that has failed without a break for so long is given up."""
+
+_HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAITING, SourcePhase.STOPPED))
+
+
+class Ending:
+    """Watches batches and says when everything asked for has been read, or cannot be."""
+
+    def __init__(
+        self,
+        expected: Iterable[str],
+        *,
+        clock: Clock,
+        idle_s: float | None = None,
+        until: datetime | None = None,
+        counts_news: bool = True,
+    ) -> None:
+        """Expect these sources.
+
+        Without `idle_s` and `until` the end never comes. `counts_news=False`: a source that tells everything again
+        with each poll is complete after one.
+        """
+        self._expected = frozenset(expected)
+        self._clock = clock
+        self._idle_s = idle_s
+        self._until = until
+        self._counts_news = counts_news
+        self._latest_news = clock.now()
+        self._statuses: dict[str, SourceStatus] = {}
+        self._failing_since_s: dict[str, float] = {}
+
+    @property
+    def follows(self) -> bool:
+        """Return whether only a signal ends the stream."""
+        return self._idle_s is None and self._until is None
+
+    @property
+    def caught_up(self) -> bool:
+        """Return whether every source has been read to its end once, or cannot be."""
+        return all(self._given_up(name) or self._fresh_at(name) for name in self._expected)
+
+    def news(self) -> None:
+        """Take note that something new was shown: idle begins anew."""
+        if self._counts_news:
+            self._latest_news = self._clock.now()
+
+    def saw(self, batch: Batch) -> None:
+        """Take note of how a source is doing."""
+        if batch.status is not None:
+            name = batch.status.source
+            self._statuses[name] = batch.status
+            if batch.status.phase is SourcePhase.FAILED:
+                self._failing_since_s.setdefault(name, self._clock.monotonic_s())
+            else:
+                self._failing_since_s.pop(name, None)
+
+    def done(self) -> bool:
+        """Return whether the stream is complete."""
+        if self.follows:
+            return False
+        goal = self._latest_news + timedelta(seconds=self._idle_s or 0.0)
+        if self._until is not None:
+            goal = self._until + timedelta(seconds=SETTLE_S)
+        return all(
+            self._given_up(name) or ((fresh_at := self._fresh_at(name)) is not None and fresh_at >= goal)
+            for name in self._expected
+        )
+
+    def unread(self) -> list[str]:
+        """Return the expected sources that were never read to their end."""
+        return sorted(name for name in self._expected if not self._fresh_at(name) or self._given_up(name))
+
+    def _fresh_at(self, name: str) -> datetime | None:
+        status = self._statuses.get(name)
+        return status.fresh_at if status else None
+
+    def _given_up(self, name: str) -> bool:
+        status = self._statuses.get(name)
+        if status is None:
+            return False
+        since_s = self._failing_since_s.get(name)
+        failed = since_s is not None and self._clock.monotonic_s() - since_s >= FAILED_FOR_S
+        return failed or status.phase in _HOPELESS

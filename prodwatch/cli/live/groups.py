@@ -1,0 +1,96 @@
+"""Which log groups a command reads: those somebody names, else those the environment watches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from prodwatch.aws.api import AwsError
+from prodwatch.cli.engine import Engine
+from prodwatch.cli.talk import error
+from prodwatch.errors import ConfigurationError
+from prodwatch.model.environment import Environment, LogTarget
+from prodwatch.model.signal import LogRecord
+from prodwatch.sources.logs.discovery import discover
+from prodwatch.sources.logs.events import RawEvent
+from prodwatch.sources.logs.source import ParseLine
+from prodwatch.sources.watch import log_targets
+from prodwatch.text.lambda_lines import LineParser
+from prodwatch.text.redact import Redactor
+
+
+def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarget]:
+    """Return what to read: `groups` by name, prefix or function; without any, what the environment watches.
+
+    ConfigurationError when that is nothing.
+    """
+    watched = log_targets(environment)
+    if not groups:
+        if not watched:
+            raise ConfigurationError(
+                f"environment {environment.name} watches no log group; name one with --group, "
+                "or write [[function]] or [[logs]] into its file"
+            )
+        return watched
+    functions = {each.name: each.log_group or f"/aws/lambda/{each.name}" for each in environment.functions}
+    found = []
+    for name in groups:
+        group = functions.get(name, name)
+        # A group the file knows keeps its account and region; its filter was written for the dashboard.
+        known = next((each for each in watched if _covers(each.group, group)), None)
+        found.append(replace(known, group=group, filter=None) if known else LogTarget(group=group))
+    return found
+
+
+def _covers(known: str, group: str) -> bool:
+    return known == group or (known.endswith("*") and group.startswith(known.rstrip("*")))
+
+
+async def expand(engine: Engine, targets: Sequence[LogTarget]) -> tuple[list[LogTarget], frozenset[str]]:
+    """Return the targets with every group that a prefix has now, and the sources of prefixes without any.
+
+    The prefixes stay, so that groups which appear later are followed too.
+    """
+    found: dict[str, LogTarget] = {}
+    unknown = set()
+    prefixes = []
+    for target in targets:
+        if not target.group.endswith("*"):
+            found.setdefault(source_key(target), target)
+            continue
+        prefixes.append(target)
+        try:
+            names = await discover(engine.aws, target)
+        except AwsError:
+            unknown.add(source_key(target))  # the source asks again, and says why
+            continue
+        if not names:
+            error(f"no log group begins with {target.group.rstrip('*')} yet")
+        for name in names:
+            each = replace(target, group=name)
+            found.setdefault(source_key(each), each)
+    return [*found.values(), *prefixes], frozenset(unknown)
+
+
+def source_key(target: LogTarget) -> str:
+    """Return the name under which the log source reports a target."""
+    return f"logs:{target.account}:{target.group}" if target.account else f"logs:{target.group}"
+
+
+def line_parser(redactor: Redactor) -> ParseLine:
+    """Return what turns raw events into records fit to be shown."""
+    lines = LineParser(redactor)
+
+    def parse(event: RawEvent, group: str, late_ms: int) -> LogRecord:
+        return lines.parse(
+            event.message,
+            group=group,
+            timestamp_ms=event.timestamp,
+            stream=event.stream,
+            event_id=event.event_id,
+            ingested_ms=event.ingested_ms,
+            late_ms=late_ms,
+        )
+
+    return parse

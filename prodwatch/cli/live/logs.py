@@ -1,0 +1,213 @@
+"""Log lines in the plain terminal: each once, in order of time within what is at hand, and nothing else on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import msgspec
+
+from prodwatch.cli.live.sink import LineSink
+from prodwatch.cli.live.style import BOLD, CYAN, DIM, RED, YELLOW, Style
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Level, LogRecord, Record
+from prodwatch.text.units import format_age
+from prodwatch.views.log_filter import LogFilter
+
+HOLD_LINES = 20_000
+HOLD_S = 2.0
+"""While groups are read for the first time their lines wait for each other so long, to be in order across groups."""
+MAX_WHO = 28
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ERRORS = frozenset((Level.ERROR, Level.FATAL))
+_WORDS = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
+_COLOURS = {
+    Level.FATAL: f"{BOLD};{RED}",
+    Level.ERROR: RED,
+    Level.WARN: YELLOW,
+    Level.DEBUG: DIM,
+    Level.TRACE: DIM,
+    Level.PLATFORM: DIM,
+}
+
+Render = Callable[[LogRecord], str]
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of NDJSON; what is not known is left out."""
+
+    timestamp: datetime
+    level: Level
+    message: str
+    group: str
+    stream: str = ""
+    version: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    event_id: str = ""
+    ingested_at: datetime | None = None
+    late_ms: int = 0
+    kind: str = "app"
+    report: dict[str, Any] | None = None
+    fields: dict[str, Any] | None = None
+
+
+def ndjson(record: LogRecord) -> str:
+    """Return the line as one JSON object; times are RFC 3339 in UTC, to the millisecond."""
+    report = None
+    if record.report is not None:
+        report = {key: value for key, value in msgspec.to_builtins(record.report).items() if value is not None}
+    line = LogLine(
+        timestamp=_moment(record.timestamp_ms),
+        level=record.level,
+        message=record.message,
+        group=record.group,
+        stream=record.stream,
+        version=record.version,
+        request_id=record.request_id,
+        trace_id=record.trace_id,
+        event_id=record.event_id,
+        ingested_at=_moment(record.ingested_ms) if record.ingested_ms else None,
+        late_ms=record.late_ms,
+        kind=record.kind,
+        report=report,
+        fields=record.fields,
+    )
+    return msgspec.json.encode(line).decode()
+
+
+def _moment(epoch_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
+
+
+def is_error(record: LogRecord) -> bool:
+    """Tell whether a line speaks of something gone wrong: ERROR, FATAL, a failed invocation, logs Lambda dropped."""
+    if record.level in _ERRORS or record.kind == "dropped":
+        return True
+    return record.report is not None and record.report.status not in {None, "success"}
+
+
+class TextLines:
+    """Renders lines in columns: time, level, who (function and version), message; long messages go on below."""
+
+    def __init__(
+        self, style: Style, *, today: datetime, groups: Sequence[str] = (), zone: tzinfo | None = None
+    ) -> None:
+        """`groups` are those known beforehand: with just one, its name is left out."""
+        self._style = style
+        self._zone = zone
+        self._today = today.astimezone(zone).date()
+        self._alone = len(groups) == 1 and not groups[0].endswith("*")
+        self._width = max((min(MAX_WHO, len(group_name(each))) for each in groups), default=0)
+
+    def __call__(self, record: LogRecord) -> str:
+        """Return one record as text; of several lines when its message has several."""
+        at = _moment(record.timestamp_ms).astimezone(self._zone)
+        time = f"{at:%H:%M:%S}.{record.timestamp_ms % 1000:03}"
+        if at.date() != self._today:
+            time = f"{at:%Y-%m-%d} {time}"
+        word = f"{_WORDS.get(record.level, record.level.value):<5}"
+        who = self._who(record)
+        indent = " " * (len(time) + len(word) + len(who) + (3 if who else 2))
+        colour = _COLOURS.get(record.level)
+        late = f"late {format_age(record.late_ms / 1000)} " if record.late_ms else ""
+        message = record.message.replace("\n", f"\n{indent}")
+        paint = self._style.paint
+        body = message if record.level in {Level.INFO, Level.UNKNOWN} else paint(message, colour)
+        columns = [paint(time, DIM), paint(word, colour), *([paint(who, CYAN)] if who else [])]
+        return f"{' '.join(columns)} {paint(late, YELLOW)}{body}"
+
+    def _who(self, record: LogRecord) -> str:
+        version = "" if record.version is None else f":{record.version}"
+        who = version.removeprefix(":") if self._alone else group_name(record.group) + version
+        # Grows with the longest seen, so that columns stay where they are most of the time.
+        self._width = max(self._width, min(MAX_WHO, len(who)))
+        return f"{who:<{self._width}}"
+
+
+def group_name(group: str) -> str:
+    """Return the part of a group's name that tells it from the others."""
+    return group.rsplit("/", 1)[-1] or group
+
+
+class LogStream:
+    """Chooses, orders and writes log lines."""
+
+    def __init__(
+        self,
+        sink: LineSink,
+        render: Render,
+        *,
+        clock: Clock,
+        until: datetime | None = None,
+        only_errors: bool = False,
+        version: str | None = None,
+        chosen_by: LogFilter | None = None,
+    ) -> None:
+        self._sink = sink
+        self._render = render
+        self._clock = clock
+        self._until_ms = None if until is None else int(until.timestamp() * 1000)
+        self._only_errors = only_errors
+        self._version = version
+        self._filter = chosen_by
+        self._held: list[LogRecord] = []
+        self._held_since_s = 0.0
+        self._caught_up = False
+        self._shown = 0
+        self._read = 0
+        self._without_version = 0
+
+    def take(self, records: Sequence[Record]) -> int:
+        """Show the lines that were asked for, and return how many those are."""
+        lines = [each for each in records if isinstance(each, LogRecord)]
+        self._read += len(lines)
+        wanted = [each for each in lines if self._wants(each)]
+        if self._caught_up:
+            self._show(wanted)
+            return len(wanted)
+        if not self._held:
+            self._held_since_s = self._clock.monotonic_s()
+        self._held += wanted
+        if len(self._held) >= HOLD_LINES:
+            self.finish()
+        return len(wanted)
+
+    def tick(self, *, caught_up: bool) -> None:
+        """Let go of what waited for other groups."""
+        self._caught_up = caught_up
+        if self._held and (caught_up or self._clock.monotonic_s() - self._held_since_s >= HOLD_S):
+            self.finish()
+
+    def finish(self) -> None:
+        """Show all that is held."""
+        held, self._held = self._held, []
+        self._show(held)
+
+    def summary(self) -> str:
+        """Return how many lines were shown."""
+        shown = f"{self._shown:,} {'line' if self._shown == 1 else 'lines'}"
+        return shown if self._shown == self._read else f"{shown} of {self._read:,} read"
+
+    def shortcomings(self) -> dict[str, int]:
+        """Return the lines `--version` left out because they name no version."""
+        return {"left out, which name no version": self._without_version}
+
+    def _wants(self, record: LogRecord) -> bool:
+        if self._until_ms is not None and record.timestamp_ms > self._until_ms:
+            return False
+        if self._only_errors and not is_error(record):
+            return False
+        if self._filter is not None and not self._filter.matches(record):
+            return False
+        if self._version is None or record.version == self._version:
+            return True
+        self._without_version += record.version is None
+        return False
+
+    def _show(self, records: Sequence[LogRecord]) -> None:
+        ordered = sorted(records, key=lambda each: each.timestamp_ms)
+        self._sink.write([self._render(each) for each in ordered])
+        self._shown += len(ordered)

@@ -1,0 +1,99 @@
+"""Moments as people type them: `10m`, `14:05`, RFC 3339, `release`; each means one instant or is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Literal
+
+import click
+
+RELEASE: Literal["release"] = "release"
+Moment = datetime | Literal["release"]
+"""An instant in UTC, or the start of the release, which only AWS knows."""
+
+_HOW = 'write a duration back from now (10m), a time of day ("14:05"), RFC 3339, or release'
+
+
+def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> Moment:
+    """Return what `text` means at `now`; times without an offset are in `zone`, None for the machine's own.
+
+    A time of day is the latest one that has passed. ValueError with one sentence otherwise.
+    """
+    text = text.strip()
+    if text == RELEASE:
+        return RELEASE
+    if text == "now":
+        return now
+    found = _back(text, now) or _time_of_day(text, now, zone) or _written(text, zone)
+    if found is None:
+        raise ValueError(f'"{text}" is not a moment; {_HOW}')
+    return found
+
+
+def _back(text: str, now: datetime) -> datetime | None:
+    from prodwatch.text.units import parse_duration
+
+    try:
+        return now - timedelta(seconds=abs(parse_duration(text).s))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _time_of_day(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+    local = now.astimezone(zone)
+    for form in ("%H:%M", "%H:%M:%S"):
+        try:
+            told = datetime.strptime(text, form)  # noqa: DTZ007 -- only its time of day is used
+        except ValueError:
+            continue
+        wanted = datetime.combine(local.date(), told.time())
+        found = _in_zone(wanted, zone)
+        return found if found <= now else _in_zone(wanted - timedelta(days=1), zone)
+    return None
+
+
+def _written(text: str, zone: tzinfo | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return _in_zone(found, zone) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _in_zone(naive: datetime, zone: tzinfo | None) -> datetime:
+    return (naive.astimezone() if zone is None else naive.replace(tzinfo=zone)).astimezone(UTC)
+
+
+class MomentParameter(click.ParamType[Any]):
+    """A moment, `release` included."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a `Moment`; a usage error otherwise."""
+        if isinstance(value, datetime) or value == RELEASE:
+            return value
+        try:
+            return parse_moment(str(value), datetime.now(UTC))
+        except ValueError as caught:
+            self.fail(str(caught), param, ctx)
+
+
+class SpanParameter(click.ParamType[float]):
+    """A duration such as 5s, zero included, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds; a usage error otherwise."""
+        from prodwatch.text.units import parse_duration
+
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            found = float(parse_duration(str(value)).s)
+        except ValueError as caught:
+            self.fail(str(caught), param, ctx)
+        if found < 0:
+            self.fail(f'"{value}" is less than nothing', param, ctx)
+        return found

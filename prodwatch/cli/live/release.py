@@ -1,0 +1,63 @@
+"""What `release` means in the options of the live commands."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from prodwatch.aws.api import AwsError
+from prodwatch.cli.engine import Engine
+from prodwatch.cli.live.moments import Moment
+from prodwatch.errors import CannotVerifyError, ConfigurationError
+from prodwatch.model.signal import ReleaseState
+from prodwatch.model.status import Reason
+from prodwatch.runner.inputs import main_release
+from prodwatch.runner.release import read_releases
+from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.release.source import ReleaseSource
+
+HISTORY = timedelta(days=7)
+
+
+async def release_of(engine: Engine) -> ReleaseState:
+    """Return the release the dashboard would show; CannotVerifyError when it cannot be known.
+
+    ConfigurationError when the environment names no function with an alias, so that there is nothing to release.
+    """
+    environment = engine.environment
+    if not any(function.alias for function in environment.functions):
+        raise ConfigurationError(
+            f"release means nothing in environment {environment.name}: it has no [[function]] with an alias; "
+            "say a time instead"
+        )
+    source = ReleaseSource(
+        engine.aws,
+        environment,
+        clock=engine.clock,
+        since=engine.clock.now() - HISTORY,
+        clean=Cleaner(engine.redactor).text,
+    )
+    try:
+        states = [each for each in await source.poll() if isinstance(each, ReleaseState)]
+        found = main_release(states)
+        if found is None or found.started_at is None:
+            # Without a deployment the version's own birthday is the best there is.
+            found = main_release(await read_releases(environment, engine.aws, None)) or found
+    except AwsError as caught:
+        raise CannotVerifyError(f"the release cannot be known: {caught.message}", caught.reason) from caught
+    except LookupError as caught:
+        raise CannotVerifyError(f"the release cannot be known: {caught.args[0]}", Reason.UNRESOLVED) from caught
+    if found is None:
+        raise CannotVerifyError("the release cannot be known: no alias answered", Reason.UNRESOLVED)
+    return found
+
+
+async def instant(moment: Moment, engine: Engine) -> datetime:
+    """Return a moment with `release` replaced by the start of the release; raises what `release_of` does."""
+    if isinstance(moment, datetime):
+        return moment
+    release = await release_of(engine)
+    if release.started_at is None:
+        raise CannotVerifyError(
+            f"nobody knows when the release of {release.function} started; say a time instead", Reason.UNRESOLVED
+        )
+    return release.started_at

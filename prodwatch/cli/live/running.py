@@ -1,0 +1,224 @@
+"""Runs sources into a stream until it is complete or somebody ends it, and says which by the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from prodwatch.aws.api import AwsError
+from prodwatch.cli.engine import Engine, open_engine
+from prodwatch.cli.exits import ExitCode
+from prodwatch.cli.live.ending import Ending
+from prodwatch.cli.live.sink import LineSink
+from prodwatch.cli.live.teller import Teller
+from prodwatch.cli.log import log_path
+from prodwatch.cli.options import Common
+from prodwatch.cli.running import demo_target
+from prodwatch.cli.talk import error
+from prodwatch.clock import Clock
+from prodwatch.errors import CannotVerifyError
+from prodwatch.model.signal import Batch, Record, SourcePhase
+from prodwatch.model.status import Reason
+from prodwatch.settings import Project
+from prodwatch.sources.base import Source
+from prodwatch.sources.supervisor import Supervisor
+
+TICK_S = 0.1
+
+
+class Stream(Protocol):
+    """Turns records into lines on stdout."""
+
+    def take(self, records: Sequence[Record]) -> int:
+        """Show records, or keep them for a moment; return how many of them are wanted."""
+        ...
+
+    def tick(self, *, caught_up: bool) -> None:
+        """Show what has been kept long enough; called ten times a second."""
+        ...
+
+    def finish(self) -> None:
+        """Show whatever is still kept."""
+        ...
+
+    def summary(self) -> str:
+        """Return what was shown: `812 lines`."""
+        ...
+
+    def shortcomings(self) -> dict[str, int]:
+        """Return what was not shown and why, word → count."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Everything one command needs to stream."""
+
+    sources: Sequence[Source]
+    stream: Stream
+    ending: Ending
+    must_exist: frozenset[str] = field(default_factory=frozenset)
+    """Sources whose absence is a failure: somebody named them."""
+
+
+Prepare = Callable[[Engine, LineSink], Awaitable[Live]]
+
+
+def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock | None = None) -> int:
+    """Stream until complete or ended; the exit code is 0, 3 when something could not be read, 130 or 143.
+
+    An interrupted stream that follows exits 0, as it was meant to end that way; raises ProdwatchError.
+    """
+    sink = LineSink()
+    signals = Signals(sink)
+    _log_to_file()
+    run = _Run(project, common, sink, signals)
+    try:
+        with signals.handled():
+            asyncio.run(run.run(prepare, clock))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if signals.received is None and not sink.gone and sink.error is None:
+            raise
+    if sink.error is not None:
+        raise sink.error
+    return run.exit_code()
+
+
+class Signals:
+    """Gives SIGINT, SIGTERM and SIGHUP their meaning: the first ends the stream in order, the second at once."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self._sink = sink
+        self._end: Callable[[], None] = lambda: None
+        self.received: int | None = None
+
+    def ends(self, end: Callable[[], None]) -> None:
+        """Have `end` called (from the event loop's own thread) by the first signal."""
+        self._end = end
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Take the signals over for a while."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        before = {number: signal.signal(number, self._handle) for number in wanted}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: Any) -> None:
+        again = self.received is not None
+        self.received = self.received or number
+        if again or self._sink.busy:
+            # A write to a reader that has stopped reading blocks the loop: only an exception gets out of it.
+            raise KeyboardInterrupt
+        self._end()
+
+
+class _Run:
+    """One stream from start to exit code."""
+
+    def __init__(self, project: Project, common: Common, sink: LineSink, signals: Signals) -> None:
+        self._project = project
+        self._common = common
+        self._sink = sink
+        self._signals = signals
+        self._complete = False
+        self._follows = False
+        self._failed: list[str] = []
+
+    async def run(self, prepare: Prepare, clock: Clock | None) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def end() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        self._signals.ends(end)
+        self._sink.on_end(end)
+        demo = demo_target(self._project, self._common)
+        async with open_engine(self._project, demo=demo, clock=clock) as engine:
+            await refuse_without_credentials(engine)
+            live = await prepare(engine, self._sink)
+            self._follows = live.ending.follows
+            teller = Teller(error, engine.clock)
+            supervisor = Supervisor(live.sources, lambda batch: _take(batch, live, teller), clock=engine.clock)
+            supervisor.start()
+            try:
+                while not live.ending.done():
+                    await engine.clock.sleep(TICK_S)
+                    live.stream.tick(caught_up=live.ending.caught_up)
+                self._complete = True
+            finally:
+                await supervisor.stop()
+                if self._complete:
+                    live.stream.finish()
+                self._conclude(live, teller, engine)
+
+    def _conclude(self, live: Live, teller: Teller, engine: Engine) -> None:
+        if self._sink.gone:
+            return
+        # A group that appears with a function's first invocation may be absent; one that somebody named may not.
+        absent = {name for name, status in teller.statuses.items() if status.phase is SourcePhase.WAITING}
+        unread = sorted(set(live.ending.unread()) - (absent - live.must_exist))
+        self._failed = unread if self._complete else []
+        error(teller.summary(live.stream.summary(), engine.aws.usage(), live.stream.shortcomings()))
+        if unread:
+            error(f"not read to the end: {', '.join(each.removeprefix('logs:') for each in unread)}")
+
+    def exit_code(self) -> int:
+        """Return how it ended."""
+        if self._sink.gone:
+            return ExitCode.OK
+        if self._signals.received is not None:
+            if self._signals.received == signal.SIGINT:
+                return ExitCode.OK if self._follows else ExitCode.INTERRUPTED
+            return ExitCode.TERMINATED
+        return ExitCode.ERROR if self._failed else ExitCode.OK
+
+
+def _take(batch: Batch, live: Live, teller: Teller) -> None:
+    live.ending.saw(batch)
+    if batch.status is not None:
+        teller.hear(batch.status)
+    if batch.records and live.stream.take(batch.records):
+        live.ending.news()
+
+
+async def refuse_without_credentials(engine: Engine) -> None:
+    """Raise CannotVerifyError when nothing can ever be read: no region, no credentials, another account."""
+    target = engine.environment.aws
+    if engine.aws.region_name() is None:
+        raise CannotVerifyError(
+            "no AWS region is configured; say --region, or set region in [aws] or AWS_REGION", Reason.UNRESOLVED
+        )
+    try:
+        await engine.aws.credentials()
+        if target.account:
+            await engine.aws.account_id()
+    except AwsError as caught:
+        # Anything else may pass; the sources say it and try again.
+        if caught.reason is Reason.NO_CREDENTIALS:
+            raise CannotVerifyError(caught.message, caught.reason) from caught
+
+
+def _log_to_file() -> None:
+    """Keep tracebacks of failing sources off the terminal."""
+    logger = logging.getLogger("prodwatch")
+    logger.propagate = False
+    if logger.handlers:
+        return
+    try:
+        logger.addHandler(logging.FileHandler(log_path(), encoding="utf-8", delay=True))
+    except OSError:
+        logger.addHandler(logging.NullHandler())

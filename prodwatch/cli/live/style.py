@@ -1,0 +1,28 @@
+"""Colour for the plain terminal: only where somebody sees it, and never the only carrier of a meaning."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+RED, YELLOW, GREEN, CYAN, DIM, BOLD = "31", "33", "32", "36", "2", "1"
+
+
+class Style:
+    """Paints texts, or leaves them as they are."""
+
+    def __init__(self, *, color: bool) -> None:
+        self.color = color
+
+    def paint(self, text: str, code: str | None) -> str:
+        """Return `text` in a colour."""
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
+
+
+def style(*, no_color: bool) -> Style:
+    """Return the style that stdout, NO_COLOR, FORCE_COLOR and TERM ask for."""
+    if no_color or os.environ.get("NO_COLOR"):
+        return Style(color=False)
+    if os.environ.get("FORCE_COLOR"):
+        return Style(color=True)
+    return Style(color=sys.stdout.isatty() and os.environ.get("TERM", "") not in {"", "dumb"})

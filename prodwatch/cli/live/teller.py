@@ -1,0 +1,90 @@
+"""What stderr hears of the sources: every change for the worse, every recovery, and a count of it all at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prodwatch.clock import Clock
+from prodwatch.model.result import Usage
+from prodwatch.model.signal import SourcePhase, SourceStatus
+
+AGAIN_S = 60.0
+"""The same trouble of the same source is said again no sooner."""
+
+_BROKEN = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
+_TROUBLE = _BROKEN | {SourcePhase.THROTTLED, SourcePhase.BEHIND, SourcePhase.WAITING}
+
+
+class Teller:
+    """Follows the statuses of all sources of one stream."""
+
+    def __init__(self, say: Callable[[str], None], clock: Clock) -> None:
+        self._say = say
+        self._clock = clock
+        self._now: dict[str, SourceStatus] = {}
+        self._told_s: dict[tuple[str, str], float] = {}
+        self._troubled: set[str] = set()
+
+    @property
+    def statuses(self) -> Mapping[str, SourceStatus]:
+        """Return the latest status of each source."""
+        return self._now
+
+    def hear(self, status: SourceStatus) -> None:
+        """Take one status; say it when it is news."""
+        name = _name(status.source)
+        self._now[status.source] = status
+        if status.phase is SourcePhase.BEHIND and status.fresh_at is None:
+            return  # a long look back takes its time; nobody expects it to be up to date yet
+        if status.phase in _TROUBLE:
+            self._trouble(name, status)
+        elif status.phase is SourcePhase.LIVE:
+            if status.source in self._troubled:
+                self._troubled.discard(status.source)
+                self._say(f"{name}: reads again")
+            if status.message and self._is_due((status.source, "note")):
+                self._say(f"{name}: {status.message}")
+
+    def _trouble(self, name: str, status: SourceStatus) -> None:
+        # Expired credentials are everybody's trouble: said once, not once per source.
+        subject = "" if status.phase is SourcePhase.EXPIRED else status.source
+        self._troubled.add(status.source)
+        if not self._is_due((subject, status.phase.value)):
+            return
+        what = status.message or status.phase.value
+        if status.action:
+            what += f"; allow {status.action} (prodwatch iam-policy prints the whole policy)"
+        if status.phase is SourcePhase.EXPIRED:
+            what += "; waiting for new ones"
+        self._say(what if not subject else f"{name}: {status.phase.value}: {what}")
+
+    def _is_due(self, key: tuple[str, str]) -> bool:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._told_s.get(key, float("-inf")) < AGAIN_S:
+            return False
+        self._told_s[key] = now_s
+        return True
+
+    def broken(self) -> dict[str, str]:
+        """Return the sources that cannot be read now, with their phase."""
+        return {_name(each.source): each.phase.value for each in self._now.values() if each.phase in _BROKEN}
+
+    def summary(self, shown: str, usage: Usage, extra: Mapping[str, int]) -> str:
+        """Return the line at the end: `shown`, then every shortcoming that was not zero, then calls and cost."""
+        counts = {
+            "late": sum(each.late for each in self._now.values()),
+            "sampled away": sum(each.sampled for each in self._now.values()),
+            "met again too late to tell apart": sum(each.dropped for each in self._now.values()),
+            **extra,
+        }
+        parts = [shown, *(f"{count:,} {word}" for word, count in counts.items() if count)]
+        parts += [f"{name} {phase}" for name, phase in self.broken().items()]
+        calls = sum(usage.calls.values())
+        parts.append(f"{calls:,} {'call' if calls == 1 else 'calls'}, {usage.cost_usd:.4f} USD")
+        if usage.throttles:
+            parts.append(f"{usage.throttles:,} throttled")
+        return " · ".join(parts)
+
+
+def _name(source: str) -> str:
+    return source.removeprefix("logs:")
