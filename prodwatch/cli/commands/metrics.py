@@ -1,0 +1,140 @@
+"""`prodwatch metrics`: the latest value of every watched metric, or their points as NDJSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from prodwatch.cli.live.moments import MomentParameter
+from prodwatch.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from prodwatch.cli.engine import Engine
+    from prodwatch.cli.live.moments import Moment
+    from prodwatch.cli.live.running import Live
+    from prodwatch.cli.live.sink import LineSink
+    from prodwatch.model.environment import MetricTarget
+    from prodwatch.sources.metrics import MetricSource
+
+
+@click.command()
+@click.option(
+    "--since", type=MomentParameter(), default="15m", metavar="WHEN", help="From when: 15m, 14:05, RFC 3339, release."
+)
+@click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
+@click.option("--namespace", metavar="NAME", help="With --metric: this metric instead of the environment's.")
+@click.option("--metric", metavar="NAME", help="Name of a metric in --namespace.")
+@click.option("--dimension", "dimensions", multiple=True, metavar="K=V", help="One of its dimensions; repeatable.")
+@click.option("--stat", default="Average", metavar="STAT", help="Sum, Average, Maximum, p95 … of --metric.")
+@click.option("--period", default=60, type=click.IntRange(min=1), metavar="SECONDS", help="Period of --metric.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each point, again when it changed.")
+@click.option("--until-idle", is_flag=True, help="End when what CloudWatch has by now has been read.")
+@common_options
+def command(
+    common: Common,
+    *,
+    since: Moment,
+    until: Moment | None,
+    namespace: str | None,
+    metric: str | None,
+    dimensions: tuple[str, ...],
+    stat: str,
+    period: int,
+    as_json: bool,
+    until_idle: bool,
+) -> int:
+    """Show the latest value of every watched metric, anew after each minute.
+
+    Without --until and --until-idle it follows until Ctrl-C and exits 0. With --namespace and --metric it works
+    without a project. A series without data is shown as such, never as zero.
+    """
+    from prodwatch.cli.live.place import find_place
+    from prodwatch.cli.live.running import run_live
+
+    if until is not None and until_idle:
+        raise click.UsageError("--until and --until-idle: one end is enough")
+    target = _target(namespace, metric, dimensions, stat, period)
+    project = find_place(common, without=target is not None)
+
+    async def prepare(engine: Engine, sink: LineSink) -> Live:
+        from prodwatch.cli.commands.logs import refuse_backwards
+        from prodwatch.cli.live.ending import Ending
+        from prodwatch.cli.live.metrics import MetricTable, PointLines
+        from prodwatch.cli.live.release import instant
+        from prodwatch.cli.live.running import Live
+        from prodwatch.cli.live.style import style
+
+        start = await instant(since, engine)
+        end = None if until is None else await instant(until, engine)
+        refuse_backwards(start, end)
+        source = await _source(engine, target, start)
+        stream = (
+            PointLines(sink, until=end) if as_json else MetricTable(sink, style(no_color=common.no_color), until=end)
+        )
+        idle_s = 0.0 if until_idle else None
+        ending = Ending(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
+        return Live(sources=[source], stream=stream, ending=ending)
+
+    return run_live(project, common, prepare)
+
+
+def _target(
+    namespace: str | None, metric: str | None, dimensions: tuple[str, ...], stat: str, period_s: int
+) -> MetricTarget | None:
+    if namespace is None and metric is None:
+        if dimensions:
+            raise click.UsageError("--dimension goes with --namespace and --metric")
+        return None
+    if namespace is None or metric is None:
+        raise click.UsageError("--namespace and --metric go together")
+    from prodwatch.model.environment import MetricTarget
+
+    pairs = [each.partition("=") for each in dimensions]
+    wrong = [name for name, equals, value in pairs if not (name and equals and value)]
+    if wrong:
+        raise click.UsageError(f'--dimension takes name=value, "{wrong[0]}" is none')
+    return MetricTarget(
+        name=f"{namespace} {metric} {stat}",
+        namespace=namespace,
+        metric=metric,
+        dimensions={name: value for name, _, value in pairs},
+        stat=stat,
+        period_s=period_s,
+    )
+
+
+async def _source(engine: Engine, target: MetricTarget | None, start: datetime) -> MetricSource:
+    """Return the metric source: of one metric, or of everything the environment watches, by version."""
+    from prodwatch.aws.api import AwsError
+    from prodwatch.cli.talk import error
+    from prodwatch.errors import ConfigurationError
+    from prodwatch.sources.clean import Cleaner
+    from prodwatch.sources.metrics import MetricSource, versions_from
+    from prodwatch.sources.release.source import ReleaseSource
+
+    environment = engine.environment
+    functions, targets = (environment.functions, environment.metrics) if target is None else ((), (target,))
+    if not functions and not targets:
+        raise ConfigurationError(
+            f"environment {environment.name} watches no metric; name one with --namespace and --metric, "
+            "or write [[function]] or [[metric]] into its file"
+        )
+    release = ReleaseSource(
+        engine.aws, environment, clock=engine.clock, since=start, clean=Cleaner(engine.redactor).text
+    )
+    if any(function.alias for function in functions):
+        try:
+            await release.poll()
+        except AwsError as caught:
+            error(f"series by version are missing: {caught.message}")
+    return MetricSource(
+        engine.aws,
+        functions,
+        targets,
+        clock=engine.clock,
+        since=start,
+        versions_of=versions_from(release.versions),
+    )
