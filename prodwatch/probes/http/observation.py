@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from prodwatch.model.quantity import Duration, Headers
@@ -74,6 +75,11 @@ def _charset(answer: Answer) -> str | None:
     content_type = answer.headers.get("Content-Type")
     if content_type is None or "charset" not in content_type.lower():
         return None
+    return _charset_in(content_type)
+
+
+@lru_cache(maxsize=64)
+def _charset_in(content_type: str) -> str | None:
     from email.message import Message
 
     message = Message()
