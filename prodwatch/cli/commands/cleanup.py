@@ -1,4 +1,4 @@
-"""`prodwatch cleanup`: finishes from its journal what a killed run could not clean up."""
+"""`prodwatch cleanup`: finishes from its journal what a killed run could not clean up, and only where that run was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @output_options
 @common_options
 def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
-    """Finish the cleanups of RUN; without RUN, list the runs that left something behind on this machine."""
+    """Finish the cleanups of RUN where it ran; without RUN, list the runs that left something behind on this machine."""
     if run is None:
         return _list()
     import asyncio
@@ -29,7 +29,7 @@ def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
     from prodwatch.cli.running import demo_target, with_signals
     from prodwatch.runner import RunOptions
 
-    project = load(common)
+    project = load(_where_it_ran(common, run))
     outputs.prepare()
 
     async def main() -> RunResult:
@@ -40,6 +40,26 @@ def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
             return await task
 
     return outputs.deliver(asyncio.run(main()))
+
+
+def _where_it_ran(common: Common, run: str) -> Common:
+    """Return `common` for the environment and root the journal names; ConfigurationError when `common` says another."""
+    from pathlib import Path
+
+    from msgspec.structs import replace
+
+    from prodwatch.cli.engine import state_dir
+    from prodwatch.errors import ConfigurationError
+    from prodwatch.runner import find_journal
+
+    ran = find_journal(state_dir(), run).run
+    if common.env not in {None, ran.environment}:
+        raise ConfigurationError(
+            f'run {run} was of environment "{ran.environment}", so its cleanup is too; leave --env {common.env} out'
+        )
+    root = Path(ran.root)
+    # A project that has moved since is looked for as always: from the working directory, or where --root says.
+    return replace(common, env=ran.environment, root=common.root or (root if root.is_dir() else None))
 
 
 def _list() -> int:
