@@ -54,6 +54,10 @@ class Outputs:
 
     def prepare(self) -> None:
         """Refuse targets that cannot be written before anything is run; ConfigurationError says which."""
+        try:
+            stdout.check_open()
+        except OSError as caught:
+            raise ConfigurationError(f"stdout cannot be written: {caught.strerror}") from None
         for paths in self.files.values():
             for path in paths:
                 try:

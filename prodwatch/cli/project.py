@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prodwatch.cli.options import Common
 from prodwatch.cli.talk import say
+from prodwatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
@@ -35,7 +36,14 @@ def load(
         environ=os.environ,
         selected=selected,
     )
+    if common.at is not None and project.environment.demo is None:
+        raise ConfigurationError(
+            f'--at moves the staged release of the demo, and environment "{located.env}" has no [demo]; leave it out'
+        )
     if not quiet:
+        if not project.checks:
+            where = ", ".join(str(each) for each in common.checks) or located.root / "checks"
+            say(f"note: there is no check in {where}")
         for notice in project.notices:
             say(f"note: {notice}")
     return project

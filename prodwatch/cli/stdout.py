@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
 
 
 def write(document: bytes) -> None:
-    """Write a whole document to stdout; a reader that has gone away is not an error of ours."""
+    """Write a whole document to stdout; a reader that has gone away is not an error of ours.
+
+    OSError, with "stdout" as its file, when it cannot be written.
+    """
+    check_open()
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(document)
@@ -16,11 +21,19 @@ def write(document: bytes) -> None:
     except BrokenPipeError:
         # The verdict is also in the exit code; closing stdout quietly keeps Python from failing again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as caught:
+        raise OSError(caught.errno, caught.strerror or str(caught), "stdout") from None
 
 
 def text(line: str) -> None:
     """Write one line of text to stdout."""
     write(f"{line}\n".encode())
+
+
+def check_open() -> None:
+    """Raise OSError when whoever started us closed stdout (`>&-`): Python then has none at all."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it was closed before the start; redirect it, to /dev/null if need be", "stdout")
 
 
 def check_writable(path: Path) -> None:

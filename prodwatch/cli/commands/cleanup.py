@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @output_options
 @common_options
 def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
-    """Finish the cleanups of RUN where it ran; without RUN, list the runs that left something behind on this machine."""
+    """Finish the cleanups of RUN where it ran; without RUN, list the runs that left something on this machine."""
     if run is None:
         return _list()
     import asyncio
