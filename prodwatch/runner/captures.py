@@ -26,6 +26,9 @@ class Taken:
     """One sentence per secret that is too short to be kept secret."""
 
 
+NOTHING_TAKEN = Taken()
+
+
 def take(
     captures: Iterable[Captured], document: Mapping[str, Any], court: Court, out: Outgoing, *, all_secret: bool
 ) -> Taken:

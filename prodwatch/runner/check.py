@@ -116,7 +116,7 @@ async def judge_own(
     )
     expect, warn = judge(compiled.expect, document, court), judge(compiled.warn, document, court)
     found = judged(expect, warn)
-    own = Cleaner(execution.out, secret=False).assertions((*expect.results, *warn.results))
+    own = Cleaner(execution.out, assertions=(*expect.results, *warn.results)).assertions()
     return Conclusion(found.status, found.reason, execution.out.maybe(found.message)), own
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -34,11 +34,23 @@ def learn_from(out: Outgoing, observation: Observation, *, secret: bool) -> None
 class Cleaner:
     """Cleans one step's parts."""
 
-    __slots__ = ("_out", "_secret")
+    __slots__ = ("_assertions", "_exchange", "_out", "_passes", "_secret")
 
-    def __init__(self, out: Outgoing, *, secret: bool) -> None:
+    def __init__(
+        self,
+        out: Outgoing,
+        *,
+        secret: bool = False,
+        exchange: Exchange | None = None,
+        assertions: tuple[AssertionResult, ...] = (),
+    ) -> None:
+        """Prepare; with `secret` the whole answer is one."""
         self._out = out
         self._secret = secret
+        self._exchange = exchange
+        self._assertions = assertions
+        # Nearly always all of it may leave as it is, and one look at everything is cheaper than one at each.
+        self._passes = not secret and out.passes(_parts(exchange, assertions))
 
     def message(self, message: str | None) -> str | None:
         """Return a sentence fit to leave."""
@@ -54,16 +66,14 @@ class Cleaner:
             each if each.message is None else replace(each, message=self.message(each.message)) for each in attempts
         )
 
-    def assertions(self, results: Iterable[AssertionResult]) -> tuple[AssertionResult, ...]:
-        """Return judged assertions fit to leave."""
-        return tuple([self._assertion(each) for each in results])
+    def assertions(self) -> tuple[AssertionResult, ...]:
+        """Return the judged assertions fit to leave."""
+        if self._passes:
+            return self._assertions
+        return tuple([self._assertion(each) for each in self._assertions])
 
     def _assertion(self, result: AssertionResult) -> AssertionResult:
         out = self._out
-        if not self._secret and out.passes(
-            [result.expression, result.actual, result.expected, result.message, result.diff]
-        ):
-            return result
         return AssertionResult(
             expression=out.text(result.expression),
             ok=result.ok,
@@ -74,7 +84,18 @@ class Cleaner:
             message=_HIDDEN if self._secret and result.message else out.maybe(result.message),
         )
 
-    def exchange(self, exchange: Exchange | None) -> Exchange | None:
+    def exchange(self) -> Exchange | None:
         """Return the exchange fit to leave."""
-        cleaned = self._out.exchange(exchange)
+        if self._passes:
+            return self._exchange
+        cleaned = self._out.exchange(self._exchange)
         return replace(cleaned, response=MASK) if cleaned is not None and self._secret else cleaned
+
+
+def _parts(exchange: Exchange | None, assertions: tuple[AssertionResult, ...]) -> list[Any]:
+    parts: list[Any] = []
+    if exchange is not None:
+        parts += (exchange.request, exchange.response, exchange.curl, exchange.aws_cli)
+    for each in assertions:
+        parts += (each.expression, each.actual, each.expected, each.message, each.diff)
+    return parts

@@ -13,7 +13,7 @@ from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.runner.attempt import Plan
 from prodwatch.runner.expectations import Expectation, Path, compile_assertions, parse_path
-from prodwatch.runner.scopes import dotted_reference, open_texts, references_in
+from prodwatch.runner.scopes import Follower, dotted_reference, open_texts
 from prodwatch.settings.template import Reference
 
 COMPOSITES = frozenset({"all", "any", "none"})
@@ -103,6 +103,7 @@ class Compiler:
         self._environment = environment
         self._specs = specs
         self._attest = parse_path(environment.release.attest) if environment.release.attest else None
+        self._follower = Follower(environment.vars)
         self._done: dict[str, CompiledCheck] = {}
 
     def compile(self, definition: CheckDefinition) -> CompiledCheck:
@@ -113,11 +114,13 @@ class Compiler:
         return done
 
     def _compile(self, definition: CheckDefinition) -> CompiledCheck:
-        variables = {**self._environment.vars, **definition.vars} if definition.vars else self._environment.vars
+        follower = self._follower
+        if definition.vars:
+            follower = Follower({**self._environment.vars, **definition.vars})
         steps: tuple[CompiledStep, ...] = ()
         if definition.type not in _WITHOUT_STEPS:
-            steps = tuple([self._step(step, definition, variables) for step in definition.steps])
-        cleanup = tuple([self._step(step, definition, variables, cleanup=True) for step in definition.cleanup])
+            steps = tuple([self._step(step, definition, follower) for step in definition.steps])
+        cleanup = tuple([self._step(step, definition, follower, cleanup=True) for step in definition.cleanup])
         expect = compile_assertions(definition.expect, "expect")
         warn = compile_assertions(definition.warn, "warn")
         # A plain check needs no union, and most checks are plain.
@@ -126,12 +129,12 @@ class Compiler:
         own = [hole for each in (*expect, *warn) for hole in each.holes]
         own += [*definition.links.values(), *([definition.serial] if definition.serial else ())]
         if own or definition.requires:
-            references |= references_in(own, variables) | set(map(dotted_reference, definition.requires))
+            references |= follower.references_in(own) | set(map(dotted_reference, definition.requires))
         spec = self._specs(definition.type) if definition.type == "flow" else None
         return CompiledCheck(
             definition=definition,
-            variables=variables,
-            volatile=_volatile(variables) if definition.type == "flow" else frozenset(),
+            variables=follower.variables,
+            volatile=follower.volatile() if definition.type == "flow" else frozenset(),
             requires=tuple(map(dotted_reference, definition.requires)),
             steps=steps,
             cleanup=cleanup,
@@ -144,16 +147,15 @@ class Compiler:
         )
 
     def _step(
-        self, step: StepDefinition, check: CheckDefinition, variables: Mapping[str, Any], *, cleanup: bool = False
+        self, step: StepDefinition, check: CheckDefinition, follower: Follower, *, cleanup: bool = False
     ) -> CompiledStep:
         spec = self._specs(step.type)
-        expect = compile_assertions(step.expect, "expect")
-        warn = compile_assertions(step.warn, "warn")
         poll = step.poll
+        implied = spec.implicit_expect if spec else ()
+        expect = _judged(step.expect, poll.until if poll else (), implied)
+        warn = compile_assertions(step.warn, "warn")
         until = compile_assertions(poll.until, "until") if poll else ()
         stop_when = compile_assertions(poll.stop_when, "until") if poll else ()
-        if spec is not None and spec.implicit_expect:
-            expect = _with_implied(expect, until, spec.implicit_expect)
         repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
         assertions = (*expect, *warn, *until, *stop_when, *repeat_when)
         texts = open_texts(step.params)
@@ -167,7 +169,7 @@ class Compiler:
         holes = _holes(assertions, captures, attest)
         references = _NO_REFERENCES
         if texts or holes or step.for_each is not None:
-            references = references_in((*texts, *holes, step.for_each or ""), variables)
+            references = follower.references_in((*texts, *holes, step.for_each or ""))
         mutates = self._mutates(step, check, spec)
         plan = self._plan(step, check, spec, mutates=mutates)
         return CompiledStep(
@@ -221,13 +223,12 @@ class Compiler:
         )
 
 
-@lru_cache(maxsize=1024)
-def _with_implied(
-    expect: tuple[Expectation, ...], until: tuple[Expectation, ...], implied: tuple[str, ...]
-) -> tuple[Expectation, ...]:
-    """Return `expect` and what the type expects by itself of fields nothing else mentions."""
-    mentions = frozenset().union(*(each.fields for each in (*expect, *until)))
-    return (*expect, *(each for each in compile_assertions(implied, "implicit") if not each.fields & mentions))
+@lru_cache(maxsize=4096)
+def _judged(expect: tuple[str, ...], until: tuple[str, ...], implied: tuple[str, ...]) -> tuple[Expectation, ...]:
+    """Return `expect` and what the type expects by itself of fields that neither it nor `until` mentions."""
+    written = compile_assertions(expect, "expect")
+    mentions = frozenset().union(*(each.fields for each in (*written, *compile_assertions(until, "until"))))
+    return (*written, *(each for each in compile_assertions(implied, "implicit") if not each.fields & mentions))
 
 
 def _holes(assertions: Iterable[Expectation], captures: Iterable[Captured], attest: Path | None) -> tuple[str, ...]:
@@ -240,12 +241,3 @@ def _holes(assertions: Iterable[Expectation], captures: Iterable[Captured], atte
 
 def _union(sets: Any) -> frozenset[Reference]:
     return frozenset().union(*sets)
-
-
-def _volatile(variables: Mapping[str, Any]) -> frozenset[str]:
-    changing = {"captured", "steps", "each"}
-    return frozenset(
-        name
-        for name, value in variables.items()
-        if any(reference.scope in changing for reference in references_in(open_texts(value), variables))
-    )

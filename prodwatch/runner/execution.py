@@ -61,19 +61,21 @@ class Execution:
 
         `scope` and `number` are those of an earlier run whose journal is being finished.
         """
-        definition = compiled.definition
         self.tools = tools
         self.compiled = compiled
-        self.scope = scope or Scope(
-            tools.inputs,
-            variables=compiled.variables,
-            volatile=compiled.volatile,
-            matrix=definition.matrix,
-            run_id=tools.run_id,
-            uid=tools.fresh_uid(),
-            trace_id=tools.fresh_trace_id(),
-            clock=tools.clock,
-        )
+        if scope is None:
+            uid, trace_id = tools.fresh_ids()
+            scope = Scope(
+                tools.inputs,
+                variables=compiled.variables,
+                volatile=compiled.volatile,
+                matrix=compiled.definition.matrix,
+                run_id=tools.run_id,
+                uid=uid,
+                trace_id=trace_id,
+                clock=tools.clock,
+            )
+        self.scope = scope
         self.out = Outgoing(tools.redactor)
         self.turn = turn
         self.deadline_s: float | None = None

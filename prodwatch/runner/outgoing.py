@@ -131,8 +131,8 @@ class Outgoing:
 
     def exchange(self, exchange: Exchange | None) -> Exchange | None:
         """Return the exchange fit to leave."""
-        if exchange is None or self.passes([exchange.request, exchange.response, exchange.curl, exchange.aws_cli]):
-            return exchange
+        if exchange is None:
+            return None
         return Exchange(
             request=self.value(exchange.request),
             response=self.value(exchange.response),

@@ -183,19 +183,37 @@ def _collect(value: Any, found: list[str]) -> None:
             _collect(each, found)
 
 
-def references_in(texts: Iterable[str], variables: Mapping[str, Any]) -> frozenset[Reference]:
-    """Return every reference in `texts`, those behind `vars` included; texts that are no template have none."""
-    found: set[Reference] = set()
-    followed: set[str] = set()
-    pending = list(texts)
-    while pending:
-        for reference in _direct(pending.pop()):
-            found.add(reference)
-            name = reference.path[0] if reference.scope == "vars" and reference.path else None
-            if name is not None and name not in followed:
-                followed.add(name)
-                _collect(variables.get(name), pending)
-    return frozenset(found)
+class Follower:
+    """Finds what texts refer to, through variables too; each variable is followed once."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self.variables = variables
+        self._behind: dict[str, frozenset[Reference]] = {}
+
+    def references_in(self, texts: Iterable[str]) -> frozenset[Reference]:
+        """Return every reference in `texts`, those behind `vars` included; texts that are no template have none."""
+        found: set[Reference] = set()
+        for text in texts:
+            for reference in _direct(text):
+                found.add(reference)
+                if reference.scope == "vars" and reference.path:
+                    found |= self._of_variable(reference.path[0])
+        return frozenset(found)
+
+    def _of_variable(self, name: str) -> frozenset[Reference]:
+        behind = self._behind.get(name)
+        if behind is None:
+            # Empty while it is being followed: a variable that refers to itself ends here.
+            self._behind[name] = frozenset()
+            behind = self._behind[name] = self.references_in(open_texts(self.variables.get(name)))
+        return behind
+
+    def volatile(self) -> frozenset[str]:
+        """Return the variables whose value changes while a check runs."""
+        changing = {"captured", "steps", "each"}
+        return frozenset(
+            name for name in self.variables if any(each.scope in changing for each in self._of_variable(name))
+        )
 
 
 def _direct(text: str) -> tuple[Reference, ...]:

@@ -56,7 +56,7 @@ class SelfCheck:
             timeout_s=TIMEOUT_S,
             http=tools.http,
             aws=tools.aws,
-            trace_id=tools.fresh_trace_id(),
+            trace_id=tools.fresh_ids()[1],
             run_id=tools.run_id,
             root=tools.root,
         )

@@ -11,9 +11,9 @@ from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, Probe, ProbeContext
 from prodwatch.runner.asking import Asker
-from prodwatch.runner.attempt import Ending, Pursuer, Pursuit
+from prodwatch.runner.attempt import NOT_JUDGED, Ending, Pursuer, Pursuit
 from prodwatch.runner.attestation import Proof
-from prodwatch.runner.captures import Taken, take
+from prodwatch.runner.captures import NOTHING_TAKEN, Taken, take
 from prodwatch.runner.cleaner import Cleaner, hides_answer, learn_from
 from prodwatch.runner.compiled import CompiledStep
 from prodwatch.runner.conclusion import PASSED, Conclusion, conclude
@@ -180,7 +180,7 @@ def _concluded(execution: Execution, step: CompiledStep, pursuit: Pursuit, asker
     secret = hides_answer(step.type, asker.params)
     learn_from(out, observation, secret=secret)
     court = last.court if last is not None else None
-    warn, taken, repeat = Judgement(), Taken(), False
+    warn, taken, repeat = NOT_JUDGED, NOTHING_TAKEN, False
     if court is not None:
         document = observation.document
         if step.warn and pursuit.ending is Ending.ANSWERED:
@@ -192,7 +192,8 @@ def _concluded(execution: Execution, step: CompiledStep, pursuit: Pursuit, asker
     found = _with_captures(conclude(pursuit, warn, asker.attestation), taken)
     for sentence in observation.notices:
         execution.tools.notice("probe", out.text(f"{execution.compiled.definition.id}: {sentence}"))
-    cleaner = Cleaner(out, secret=secret)
+    judged = _assertions(pursuit, warn)
+    cleaner = Cleaner(out, secret=secret, exchange=observation.exchange, assertions=judged)
     result = StepResult(
         name=step.name,
         type=step.type,
@@ -203,12 +204,12 @@ def _concluded(execution: Execution, step: CompiledStep, pursuit: Pursuit, asker
         started_at=last.started_at if last is not None else None,
         duration_ms=round(pursuit.elapsed_s * 1000),
         attempts=cleaner.attempts(pursuit.attempts),
-        assertions=cleaner.assertions(_assertions(pursuit, warn)),
+        assertions=cleaner.assertions(),
         captured=taken.shown,
         version=out.maybe(asker.attestation.version or observation.version),
-        exchange=cleaner.exchange(observation.exchange),
+        exchange=cleaner.exchange(),
         correlation=out.correlation(observation.correlation),
-        leftovers=tuple(map(out.text, observation.leftovers)),
+        leftovers=tuple(map(out.text, observation.leftovers)) if observation.leftovers else (),
         source=step.definition.source,
     )
     return Ran(result, None if court is None else observation.document, taken.raw, repeat)

@@ -48,10 +48,7 @@ class Tools:
         """Say something once that is not a check's result."""
         self.notices.setdefault((code, message), Notice(code=code, message=message))
 
-    def fresh_uid(self) -> str:
-        """Return sixteen digits and letters that no other execution has."""
-        return f"{self.random.getrandbits(64):016x}"
-
-    def fresh_trace_id(self) -> str:
-        """Return a new trace id in X-Ray's form: `1-8hex-24hex`."""
-        return f"1-{int(self.clock.now().timestamp()):08x}-{self.random.getrandbits(96):024x}"
+    def fresh_ids(self) -> tuple[str, str]:
+        """Return what no other execution has: sixteen hex digits, and a trace id in X-Ray's form `1-8hex-24hex`."""
+        drawn = f"{self.random.getrandbits(160):040x}"
+        return drawn[:16], f"1-{int(self.clock.now().timestamp()):08x}-{drawn[16:]}"
