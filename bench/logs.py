@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
@@ -89,12 +90,14 @@ def backlog(aws: str | None) -> None:
     with server("backlog", BACKLOG) as url:
         for form in ("text", "json"):
             group = f"/bench/{form}"
-            runs = {"prodwatch, everything done": lambda g=group: client("ours", url, g, BACKLOG)}
+            runs: dict[str, Callable[[], dict[str, Any]]] = {
+                "prodwatch, everything done": partial(client, "ours", url, group, BACKLOG)
+            }
             if aws:
-                runs["aws logs tail"] = lambda g=group: tail(aws, url, g)
-            runs["aiobotocore, dedupe"] = lambda g=group: client("aiobotocore", url, g, BACKLOG)
-            runs["aiohttp, json decoded"] = lambda g=group: client("json", url, g, BACKLOG)
-            runs["aiohttp, msgspec decoded"] = lambda g=group: client("msgspec", url, g, BACKLOG)
+                runs["aws logs tail"] = partial(tail, aws, url, group)
+            runs["aiobotocore, dedupe"] = partial(client, "aiobotocore", url, group, BACKLOG)
+            runs["aiohttp, json decoded"] = partial(client, "json", url, group, BACKLOG)
+            runs["aiohttp, msgspec decoded"] = partial(client, "msgspec", url, group, BACKLOG)
             measured = {name: [run() for _ in range(RUNS + 1)][1:] for name, run in runs.items()}
             speeds = {
                 name: statistics.median(one["events"] / one["wall_s"] for one in m) for name, m in measured.items()
