@@ -26,7 +26,7 @@ def open_dashboard(common: Common, *, demo: DemoTarget | None = None) -> int:
 def refuse_without_terminal() -> None:
     """Say what to do instead when there is no terminal to draw on."""
     # The pictures go to stderr, keys come from stdin, and a redirected stdout means that a script wants something.
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigurationError(
             "the dashboard needs a terminal; for scripts and CI use: prodwatch check --env ENV --json"
         )

@@ -51,6 +51,8 @@ class Outputs:
     files: dict[str, list[Path]] = field(default_factory=dict)
     github_summary: bool = False
     color: bool | None = None
+    lost: OSError | None = None
+    """Why a line of a streaming format could not be written; nothing more is streamed then."""
 
     def prepare(self) -> None:
         """Refuse targets that cannot be written before anything is run; ConfigurationError says which."""
@@ -68,11 +70,14 @@ class Outputs:
             raise ConfigurationError("--github-summary: GITHUB_STEP_SUMMARY is not set; this is not a GitHub job")
 
     def finished(self, check: CheckResult) -> None:
-        """Stream one finished check, where the format streams."""
-        if self.stdout_format == "ndjson":
+        """Stream one finished check, where the format streams; a write that fails does not end the run."""
+        if self.stdout_format == "ndjson" and self.lost is None:
             from prodwatch.report.json import check_line
 
-            stdout.write(check_line(check))
+            try:
+                stdout.write(check_line(check))
+            except OSError as caught:
+                self.lost = caught
 
     def deliver(self, result: RunResult) -> int:
         """Write every format; return the exit code, never 0 when something could not be written."""
@@ -83,6 +88,8 @@ class Outputs:
             code = exit_code(result)
         try:
             self._files(result)
+            if self.lost is not None:
+                raise self.lost
             self._stdout(result)
         except OSError as caught:
             error(f"the result could not be written: {caught.filename or 'stdout'}: {caught.strerror or caught}")

@@ -7,6 +7,12 @@ import sys
 from collections.abc import Iterable
 
 
+def listen() -> None:
+    """Give the process a stderr when whoever started it closed that (`2>&-`): silence must not become a crash."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- lives as long as the process
+
+
 def say(message: str) -> None:
     """Write one line for the person at the terminal; a closed stderr is nobody's loss."""
     try:
