@@ -21,9 +21,9 @@ def heights(
     top = max(known) if high is None else high
     if top <= bottom:
         return tuple(None if value is None else 0 for value in values)
-    scale = (levels - 1) / (top - bottom)
+    span, most = top - bottom, levels - 1
     return tuple(
-        None if value is None else min(levels - 1, max(0, round((value - bottom) * scale))) for value in values
+        None if value is None else min(most, max(0, round((value - bottom) / span * most))) for value in values
     )
 
 

@@ -139,9 +139,7 @@ def _order_in_euros(good: CheckResult, new_has_traffic: bool) -> CheckResult:  #
         response={
             "status": 500 if new_has_traffic else 201,
             "headers": {"content-type": "application/json", "x-version": "v42" if new_has_traffic else "v41"},
-            "body": '{"message": "Internal Server Error"}'
-            if new_has_traffic
-            else '{"id": "TEST-7f3a", "currency": "EUR"}',
+            "body": body,
         },
         phases_ms={"dns": 0.4, "connect": 1.1, "tls": 9.8, "ttfb": 198.2, "download": 2.5},
         curl="curl -X POST https://api.shop.example/orders -H 'content-type: application/json' -d '{…}'",
