@@ -99,10 +99,8 @@ def backlog(aws: str | None) -> None:
             runs["aiohttp, json decoded"] = partial(client, "json", url, group, BACKLOG)
             runs["aiohttp, msgspec decoded"] = partial(client, "msgspec", url, group, BACKLOG)
             measured = {name: [run() for _ in range(RUNS + 1)][1:] for name, run in runs.items()}
-            speeds = {
-                name: statistics.median(one["events"] / one["wall_s"] for one in m) for name, m in measured.items()
-            }
-            costs = {name: statistics.median(one["cpu_s"] / one["events"] for one in m) for name, m in measured.items()}
+            speeds = {name: middle(each, lambda one: one["events"] / one["wall_s"]) for name, each in measured.items()}
+            costs = {name: middle(each, lambda one: one["cpu_s"] / one["events"]) for name, each in measured.items()}
             ours = "prodwatch, everything done"
             for name in runs:
                 ratio = f"{speeds[ours] / speeds[name]:6.2f}× {costs[ours] / costs[name]:8.2f}×"

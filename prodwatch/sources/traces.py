@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Record, Trace, TraceSummary
 from prodwatch.sources.backoff import Backoff
@@ -22,6 +22,9 @@ MAX_WINDOW_S = 6 * 3600
 """The longest window one query may span."""
 MAX_PAGES = 20
 """Pages read per poll; what is beyond is counted as sampled."""
+DESTINATION_EVERY_S = 600.0
+"""How often it is asked where the account sends its spans."""
+SPANS_GROUP = "aws/spans"
 
 
 class TraceSource(PollingSource):
@@ -37,9 +40,13 @@ class TraceSource(PollingSource):
         since: datetime,
         cleaner: Cleaner,
         filter_expression: str | None = None,
+        on_spans: Callable[[], None] | None = None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         super().__init__(clock=clock, backoff=backoff)
+        self._on_spans = on_spans
+        self._asked_s: float | None = None
+        self._searched = False
         self._aws = aws
         self._since = since
         self._cleaner = cleaner
@@ -54,14 +61,19 @@ class TraceSource(PollingSource):
         return EVERY_S
 
     def note(self) -> str | None:
-        """Say when a poll had more pages than are read."""
-        return (
-            f"more than {MAX_PAGES} pages in one poll: the oldest traces were not read" if self._unread_pages else None
-        )
+        """Say what X-Ray does not have, and when a poll had more pages than are read."""
+        notes = []
+        if self._searched:
+            where = f"; spans are read from {SPANS_GROUP}" if self._on_spans else ""
+            notes.append(f"Transaction Search is on: X-Ray has only the traces it indexes{where}")
+        if self._unread_pages:
+            notes.append(f"more than {MAX_PAGES} pages in one poll: the oldest traces were not read")
+        return "; ".join(notes) or None
 
     async def poll(self) -> list[Record]:
         """Return summaries that are new or have a higher revision."""
         began = self._clock.now()
+        await self._ask_destination(began.timestamp())
         deep = self._deep_began is None or (began - self._deep_began).total_seconds() >= DEEP_EVERY_S
         start = self._since if self._last_began is None else self._last_began - timedelta(seconds=OVERLAP_S)
         if deep and self._deep_began is not None:
@@ -85,6 +97,20 @@ class TraceSource(PollingSource):
             horizon_ms = int((began.timestamp() - MAX_WINDOW_S) * 1000)
             self._known = {id_: known for id_, known in self._known.items() if known[2] >= horizon_ms}
         return sorted(found, key=lambda record: record.start_ms if isinstance(record, TraceSummary) else 0)
+
+    async def _ask_destination(self, now_s: float) -> None:
+        """Learn whether the account's spans go to CloudWatch Logs instead of X-Ray."""
+        if self._asked_s is not None and now_s - self._asked_s < DESTINATION_EVERY_S:
+            return
+        self._asked_s = now_s
+        try:
+            answer = await self._aws.call("xray", "GetTraceSegmentDestination")
+        except AwsError:
+            # An explanation that not every role may ask for; what is wrong with X-Ray itself the poll will say.
+            return
+        self._searched = (answer.get("Destination"), answer.get("Status")) == ("CloudWatchLogs", "ACTIVE")
+        if self._searched and self._on_spans:
+            self._on_spans()
 
     def _fresh(self, item: dict[str, Any]) -> TraceSummary | None:
         summary = self._cleaner.summary(parse_summary(item))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
@@ -15,7 +16,7 @@ from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource, versions_from
 from prodwatch.sources.release.source import ReleaseSource
-from prodwatch.sources.traces import TraceSource
+from prodwatch.sources.traces import SPANS_GROUP, TraceSource
 from prodwatch.text.lambda_lines import LineParser
 from prodwatch.text.redact import Redactor
 
@@ -32,6 +33,15 @@ def log_targets(environment: Environment) -> list[LogTarget]:
     ]
     named = {target.group for target in environment.logs}
     return [*(target for target in of_functions if target.group not in named), *environment.logs]
+
+
+def spans_target(environment: Environment) -> LogTarget | None:
+    """Return the log group that has an account's spans under Transaction Search, cut to those of our functions.
+
+    None without functions: the whole group would be the traffic of the whole account.
+    """
+    names = [f'?"{function.name}"' for function in environment.functions if function.account is None]
+    return LogTarget(group=SPANS_GROUP, filter=" ".join(names)) if names else None
 
 
 def sources_of(
@@ -65,12 +75,19 @@ def sources_of(
     release = ReleaseSource(aws, environment, clock=clock, since=since, clean=cleaner.text)
     if environment.functions or environment.stacks or environment.release.codedeploy:
         found.append(release)
-    if targets := log_targets(environment):
-        found.append(LogSource(aws, targets, clock=clock, parse=parse, since=logs_since))
+    logs = LogSource(aws, log_targets(environment), clock=clock, parse=parse, since=logs_since)
+    if log_targets(environment):
+        found.append(logs)
     if environment.traces_enabled and (environment.functions or environment.traces_filter):
+        spans = spans_target(environment)
         found.append(
             TraceSource(
-                aws, clock=clock, since=logs_since, cleaner=cleaner, filter_expression=environment.traces_filter
+                aws,
+                clock=clock,
+                since=logs_since,
+                cleaner=cleaner,
+                filter_expression=environment.traces_filter,
+                on_spans=partial(logs.follow, spans) if spans else None,
             )
         )
     if environment.functions or environment.metrics:

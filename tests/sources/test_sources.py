@@ -35,6 +35,7 @@ from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import TraceSource
+from prodwatch.sources.watch import sources_of
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
@@ -167,10 +168,50 @@ async def test_trace_windows_overlap_and_never_reach_before_the_session(aws: Scr
     clock = FakeClock()
     source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
     await collect(source, clock, 300)
-    windows = [(params["StartTime"], params["EndTime"]) for _, params in aws.calls]
+    windows = [
+        (params["StartTime"], params["EndTime"]) for name, params in aws.calls if name == "xray:GetTraceSummaries"
+    ]
     for (_, end), (start, _) in pairwise(windows):
         assert start <= end - timedelta(seconds=60)
     assert min(start for start, _ in windows) == SINCE
+
+
+@pytest.mark.parametrize(
+    ("destination", "status", "on"),
+    [("CloudWatchLogs", "ACTIVE", True), ("CloudWatchLogs", "PENDING", False), ("XRay", "ACTIVE", False)],
+)
+async def test_transaction_search_is_said_and_its_spans_are_read(
+    aws: ScriptedAws, destination: str, status: str, *, on: bool
+) -> None:
+    clock = FakeClock()
+    aws.answers["xray:GetTraceSegmentDestination"] = lambda _: {"Destination": destination, "Status": status}
+    sources = sources_of(
+        environment(functions=(FunctionTarget(name="shop-orders"),)),
+        aws,
+        clock=clock,
+        redactor=Redactor(),
+        logs_since=SINCE,
+        since=SINCE,
+    )
+    traces, logs = (next(each for each in sources if each.name == name) for name in ("traces", "logs"))
+    lines: list[Batch] = []
+    reading = follow(logs, lines)
+    found = await collect(traces, clock, 30)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    told = [batch.status.message for batch in found if batch.status]
+    assert all(("Transaction Search is on" in (message or "")) is on for message in told)
+    asked = {params["logGroupName"]: params for name, params in aws.calls if name == "logs:FilterLogEvents"}
+    assert ("aws/spans" in asked) is on
+    assert not on or asked["aws/spans"]["filterPattern"] == '?"shop-orders"'
+    assert aws.count("xray:GetTraceSegmentDestination") == 1
+
+
+async def test_a_role_that_may_not_ask_for_the_destination_still_reads_traces(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.fail("xray:GetTraceSegmentDestination", Reason.ACCESS_DENIED)
+    source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
+    assert phases(await collect(source, clock, 30)) == [SourcePhase.LIVE]
 
 
 async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws: ScriptedAws) -> None:

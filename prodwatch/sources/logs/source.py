@@ -83,6 +83,10 @@ class LogSource:
         self._pinned = groups
         self._agenda.pin(groups)
 
+    def follow(self, target: LogTarget) -> None:
+        """Read one more group from now on; one that is read already stays as it is."""
+        self._add(target.group, target)
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until cancelled. A slow consumer slows the reading; nothing is dropped for it."""
         self._agenda = Agenda()
