@@ -224,3 +224,15 @@ def clients(embedded: EmbeddedAws) -> Callable[[str], Any]:
         return made[service]
 
     return client
+
+
+@pytest.fixture
+def aim(embedded: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`aim(stack)`: from here on prodwatch finds this stack, as the sample's own tests would."""
+
+    def to(stack: str) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", embedded.url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_SAM_STACK_NAME", stack)
+
+    return to

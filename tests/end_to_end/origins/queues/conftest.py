@@ -207,15 +207,17 @@ def held(name: str) -> list[Any]:
 
 @pytest.fixture
 def sample(
-    clients: Callable[[str], Any], embedded: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, pace: float
+    clients: Callable[[str], Any],
+    embedded: EmbeddedAws,
+    aim: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    pace: float,
 ) -> Sample:
     """A sample that is not deployed yet."""
     made = Sample(clients, embedded, pace)
     # A long poll waits in the machine's time, not in the run's.
     monkeypatch.setattr("prodwatch.probes.sqs.probe.LONGEST_WAIT_S", 0)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", embedded.url)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_SAM_STACK_NAME", made.name)
+    aim(made.name)
     return made
 
 

@@ -1,0 +1,132 @@
+"""apigw-lambda-dynamodb: what a check caused is cleaned up, although nobody seeded it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from prodwatch.demo.aws import EmbeddedAws
+from prodwatch.demo.world import WebRequest, WebResponse
+
+PAGE = "apigw-lambda-dynamodb"
+FOREIGN = {"PK": {"S": "TEST001-of-somebody-else"}, "SK": {"S": "NAME#"}, "data": {"S": "Theirs"}}
+
+
+class Sample:
+    """One deployment; its attributes say what is wrong with it."""
+
+    def __init__(self, clients: Callable[[str], Any], embedded: EmbeddedAws, pace: float) -> None:
+        self.name = f"sample-{uuid.uuid4().hex[:8]}"
+        self.table = f"{self.name}-table"
+        self.reads_another = False
+        """The function looks into another table."""
+        self.name_of_all: str | None = None
+        """The function takes everybody for this person."""
+        self.raises = False
+        self.notes = 1
+        """So many items are written per call."""
+        self.delay_s = 0.0
+        """They come so late."""
+        self._pace = pace
+        self._late: list[threading.Timer] = []
+        self._dynamodb = clients("dynamodb")
+        outputs = {
+            "HelloPersonApi": f"{embedded.url}/{self.name}/Prod/hello/{{id}}",
+            "DynamoDBTableName": self.table,
+        }
+        body = {
+            "Resources": {
+                logical: {"Type": "AWS::DynamoDB::Table", "Properties": table(name)}
+                for logical, name in (("DynamoDBTable", self.table), ("Another", f"{self.name}-another"))
+            },
+            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+        }
+        clients("cloudformation").create_stack(StackName=self.name, TemplateBody=json.dumps(body))
+        embedded.mount(f"/{self.name}/Prod/hello", self._hello)
+
+    def put(self, item: dict[str, Any]) -> None:
+        self._dynamodb.put_item(TableName=self.table, Item=item)
+
+    def items(self) -> list[dict[str, Any]]:
+        return list(self._dynamodb.scan(TableName=self.table)["Items"])
+
+    def close(self) -> None:
+        for timer in self._late:
+            timer.join()
+
+    async def _hello(self, request: WebRequest) -> WebResponse:
+        if self.raises:
+            return WebResponse(status=502, body=b'{"message": "Internal server error"}')
+        return await asyncio.to_thread(self._answer, request.path.strip("/"))
+
+    def _answer(self, id_: str) -> WebResponse:
+        """Do what the sample's function does."""
+        reads = f"{self.name}-another" if self.reads_another else self.table
+        found = self._dynamodb.get_item(TableName=reads, Key={"PK": {"S": id_}, "SK": {"S": "NAME#"}})
+        name = self.name_of_all or found.get("Item", {}).get("data", {}).get("S")
+        message = f"Hello {name}!" if name else f"NOTFOUND: Name Not Found for ID {id_}"
+        for _ in range(self.notes):
+            stamp = datetime.now(UTC).strftime("DT#%Y%m%dT%H%M%S.%f")
+            item = {"PK": {"S": id_}, "SK": {"S": stamp}, "data": {"S": message}}
+            if self.delay_s:
+                self._late.append(threading.Timer(self.delay_s / self._pace, self.put, [item]))
+                self._late[-1].start()
+            else:
+                self.put(item)
+        return WebResponse(status=200 if name else 404, body=message.encode(), headers={"content-type": "text/plain"})
+
+
+def table(name: str) -> dict[str, Any]:
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in ("PK", "SK")],
+        "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+    }
+
+
+@pytest.fixture
+def deployed(
+    clients: Callable[[str], Any], embedded: EmbeddedAws, aim: Callable[[str], None], pace: float
+) -> Iterator[Sample]:
+    made = Sample(clients, embedded, pace)
+    aim(made.name)
+    yield made
+    made.close()
+
+
+BREAKS: dict[str, dict[str, Any]] = {
+    "the function reads another table": {"reads_another": True},
+    "the function greets somebody else": {"name_of_all": "Somebody Else"},
+    "the function greets everybody": {"name_of_all": "Everybody"},
+    "the item comes after 8 s": {"delay_s": 8.0},
+    "the item never comes": {"notes": 0},
+    "the item comes twice": {"notes": 2},
+    "the function raises": {"raises": True},
+}
+NO_ITEM = {"the item never comes", "the function raises"}
+
+
+def test_all_three_pass_and_leave_nothing_behind(deployed: Sample, prodwatch: Any) -> None:
+    deployed.put(FOREIGN)
+    outcome = prodwatch.check()
+    assert outcome.code == 0, outcome.document["verdict"]
+    assert len(outcome.statuses) == 3
+    assert deployed.items() == [FOREIGN]
+    assert not outcome.leftovers()
+
+
+def test_what_goes_wrong_is_said(row: Any, deployed: Sample, prodwatch: Any) -> None:
+    deployed.__dict__.update(BREAKS[row.mode])
+    deployed.put(FOREIGN)
+    outcome = prodwatch.check(row.check, pace=40.0 if row.mode in NO_ITEM else 10.0)
+    assert deployed.items() == [FOREIGN]
+    assert bool(outcome.leftovers()) == (row.mode in NO_ITEM)
+    row.judge(outcome)

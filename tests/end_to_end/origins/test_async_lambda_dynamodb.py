@@ -1,0 +1,161 @@
+"""async-lambda-dynamodb: a growing wait with jitter, and an absence that is waited out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from prodwatch.demo.aws import EmbeddedAws, Fault
+
+PAGE = "async-lambda-dynamodb"
+FOREIGN = "TEST-of-somebody-else.txt"
+
+
+class Sample:
+    """One deployment; its attributes say what is wrong with it."""
+
+    def __init__(self, clients: Callable[[str], Any], pace: float) -> None:
+        self.name = f"sample-{uuid.uuid4().hex[:8]}"
+        self.runs = True
+        self.transform: Callable[[str], str] = str.upper
+        self.takes_all = False
+        """The event of the source bucket has no suffix."""
+        self.delay_s = 0.0
+        """The listener takes so long."""
+        self.id_of: Callable[[str], str] = str
+        """Key of the object → id of the result."""
+        self.second: Callable[[str], str] | None = None
+        """The event comes once more, 2 s later, and finds this transformation."""
+        self._pace = pace
+        self._s3, self._dynamodb = clients("s3"), clients("dynamodb")
+        self._cloudformation = clients("cloudformation")
+
+    def deploy(self, *, test_resources: bool = True) -> None:
+        resources: dict[str, Any] = {
+            name: {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"{self.name}-{name.lower()}"}}
+            for name in ("SourceBucket", "DestinationBucket")
+        }
+        outputs = {f"{name}Name": {"Ref": name} for name in resources}
+        if test_resources:
+            key = {"AttributeName": "id"}
+            resources["Results"] = {
+                "Type": "AWS::DynamoDB::Table",
+                "Properties": {
+                    "TableName": f"{self.name}-results",
+                    "BillingMode": "PAY_PER_REQUEST",
+                    "AttributeDefinitions": [key | {"AttributeType": "S"}],
+                    "KeySchema": [key | {"KeyType": "HASH"}],
+                },
+            }
+            outputs["AsyncTransformTestResultsTable"] = {"Ref": "Results"}
+        body = {"Resources": resources, "Outputs": {name: {"Value": value} for name, value in outputs.items()}}
+        self._cloudformation.create_stack(StackName=self.name, TemplateBody=json.dumps(body))
+
+    async def work(self) -> None:
+        """Play S3's events until cancelled: each new object, once."""
+        seen: set[tuple[str, str]] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for bucket, function in (("source", self._transformer), ("destination", self._listener)):
+                    for key in self.keys(bucket):
+                        if (bucket, key) not in seen and (key.endswith(".txt") or self.takes_all):
+                            seen.add((bucket, key))
+                            tasks.create_task(function(key))
+                await self._sleep(0.2)
+
+    async def _transformer(self, key: str) -> None:
+        if not self.runs:
+            return
+        text = await asyncio.to_thread(self._read, "source", key)
+        await asyncio.to_thread(self.put, "destination", key, self.transform(text))
+        if self.second is not None:
+            await self._sleep(2)
+            await asyncio.to_thread(self.put, "destination", key, self.second(text))
+            await self._listener(key)
+
+    async def _listener(self, key: str) -> None:
+        await self._sleep(self.delay_s)
+        text = await asyncio.to_thread(self._read, "destination", key)
+        await asyncio.to_thread(self.store, self.id_of(key), text)
+
+    async def _sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self._pace)
+
+    def _read(self, bucket: str, key: str) -> str:
+        return str(self._s3.get_object(Bucket=f"{self.name}-{bucket}bucket", Key=key)["Body"].read().decode())
+
+    def put(self, bucket: str, key: str, text: str) -> None:
+        self._s3.put_object(Bucket=f"{self.name}-{bucket}bucket", Key=key, Body=text.encode())
+
+    def store(self, id_: str, text: str) -> None:
+        self._dynamodb.put_item(TableName=f"{self.name}-results", Item={"id": {"S": id_}, "message": {"S": text}})
+
+    def keys(self, bucket: str) -> list[str]:
+        """Return a bucket's keys, asked of moto's own object, which costs nothing."""
+        from moto.s3.models import s3_backends
+
+        return list(s3_backends["123456789012"]["aws"].buckets[f"{self.name}-{bucket}bucket"].keys)
+
+    def left(self) -> list[str]:
+        """Return every key and id there is."""
+        items = self._dynamodb.scan(TableName=f"{self.name}-results")["Items"]
+        return sorted([*self.keys("source"), *self.keys("destination"), *(item["id"]["S"] for item in items)])
+
+
+@pytest.fixture
+def sample(clients: Callable[[str], Any], aim: Callable[[str], None], pace: float) -> Sample:
+    made = Sample(clients, pace)
+    aim(made.name)
+    return made
+
+
+@pytest.fixture
+def deployed(sample: Sample, loop: Any) -> Iterator[Sample]:
+    sample.deploy()
+    end = loop.start(sample.work())
+    yield sample
+    end()
+
+
+BREAKS: dict[str, dict[str, Any]] = {
+    "the result comes after 18 s": {"delay_s": 18.0},
+    "the function does not run": {"runs": False},
+    "the text comes as it was": {"transform": str},
+    "the result stands under another id": {"id_of": lambda key: f"results/{key}"},
+    "the event comes twice, to a newer function": {"second": str.title},
+    "the function takes every object": {"takes_all": True, "delay_s": 3.0},
+}
+ABSENT = {"the function does not run", "the result stands under another id"}
+
+
+def test_both_pass_and_leave_nothing_behind(deployed: Sample, prodwatch: Any) -> None:
+    deployed.store(FOREIGN, "theirs")
+    outcome = prodwatch.check()
+    assert outcome.code == 0, outcome.document["verdict"]
+    assert outcome.statuses == {"a text arrives in capitals": "pass", "what is no text is left alone": "pass"}
+    assert deployed.left() == [FOREIGN]
+    assert not outcome.leftovers()
+
+
+def test_what_goes_wrong_is_said(row: Any, request: Any, prodwatch: Any, embedded: EmbeddedAws) -> None:
+    if row.mode == "deployed with DeployTestResources=False":
+        request.getfixturevalue("sample").deploy(test_resources=False)
+        row.judge(prodwatch.check(row.check))
+        return
+    deployed = request.getfixturevalue("deployed")
+    deployed.store(FOREIGN, "theirs")
+    if row.mode == "prodwatch may not read the table":
+        embedded.faults.add(Fault(kind="access_denied", operation="dynamodb:GetItem"))
+    else:
+        deployed.__dict__.update(BREAKS[row.mode])
+    outcome = prodwatch.check(row.check, pace=40.0 if row.mode in ABSENT else 10.0)
+    embedded.faults.clear()
+    row.judge(outcome)
+    # What the sample wrote where nobody could expect it is nobody's to delete.
+    assert [key for key in deployed.left() if not key.startswith("results/")] == [FOREIGN]
+    assert bool(outcome.leftovers()) == (row.mode in ABSENT)
