@@ -13,6 +13,7 @@ from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.runner.attempt import Plan
 from prodwatch.runner.expectations import Expectation, Path, compile_assertions, parse_path
+from prodwatch.runner.inputs import any_remote
 from prodwatch.runner.scopes import Follower, dotted_reference, open_texts
 from prodwatch.settings.template import Reference
 
@@ -50,6 +51,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """Every `${…}` of its assertions and captures, as written."""
     references: frozenset[Reference]
     """Everything it needs filled, in keys, assertions and `for_each`, through `vars` too."""
+    remote: bool
+    """Something of it has to be fetched from outside."""
     judged: tuple[Expectation, ...]
     """`expect`, with what the type expects by itself."""
     warn: tuple[Expectation, ...]
@@ -90,6 +93,8 @@ class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
     warn: tuple[Expectation, ...]
     references: frozenset[Reference]
     """Of everything in it."""
+    remote: bool
+    """Something of it has to be fetched from outside."""
     cleanup_references: frozenset[Reference]
     is_flow: bool
     timeout_s: float | None
@@ -141,6 +146,7 @@ class Compiler:
             expect=expect,
             warn=warn,
             references=references,
+            remote=any_remote(references),
             cleanup_references=_union(step.references for step in cleanup) if cleanup else _NO_REFERENCES,
             is_flow=definition.type == "flow",
             timeout_s=definition.timeout_s if definition.timeout_s is not None else spec.timeout_s if spec else None,
@@ -180,6 +186,7 @@ class Compiler:
             static=not texts,
             holes=holes,
             references=references,
+            remote=any_remote(references),
             judged=expect,
             warn=warn,
             until=until,

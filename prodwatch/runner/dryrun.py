@@ -85,7 +85,7 @@ class _Planner:
         self._listed.add(check.id)
         if check.type in COMPOSITES | FIXED:
             return
-        off = switched_off(check, self._environment, now=self._now, allow_writes=self._options.allow_writes)
+        off = switched_off(check, self._environment, now=lambda: self._now, allow_writes=self._options.allow_writes)
         filler = _Filler(self._environ, {**self._environment.vars, **check.vars}, check.matrix)
         compiled = self._compiler.compile(check)
         moments = [(step, when) for step in compiled.steps]

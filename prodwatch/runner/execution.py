@@ -18,10 +18,10 @@ from prodwatch.runner.journal import (
     journalable,
 )
 from prodwatch.runner.limits import Turn
-from prodwatch.runner.outgoing import Outgoing
+from prodwatch.runner.outgoing import Outgoing, leaves
 from prodwatch.runner.scopes import NOTHING, Scope
 from prodwatch.runner.tools import Tools
-from prodwatch.settings.template import Reference, UnresolvedError
+from prodwatch.settings.template import Reference, UnresolvedError, value_of
 
 # Names that stay what they were when the check ran; all others are looked up again by a later cleanup.
 _FLEETING = frozenset({"now", "each"})
@@ -103,6 +103,12 @@ class Execution:
         if self.compiled.is_flow and self.compiled.timeout_s is not None:
             self.deadline_s = self.started_s + self.compiled.timeout_s
         self._on_begin(at)
+
+    def learn_derived(self, references: Iterable[Reference]) -> None:
+        """Keep secret what a filter made of a secret: its lower case, one part of it, a field of its JSON."""
+        for reference in references:
+            if reference.filters and self.out.holds_secret(self._value(reference)):
+                self.out.learn(leaves(value_of(reference, self.scope.lookup)))
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass without holding up other checks."""

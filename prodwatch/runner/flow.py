@@ -85,7 +85,8 @@ async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: boo
     """Run a step once per element; an empty list measures nothing, which only a cleanup may call done."""
     scope = execution.scope
     try:
-        elements = await scope.fill(step.definition.for_each, step.references)
+        await scope.ensure(step.references)
+        elements = scope.fill(step.definition.for_each)
     except UnresolvedError as error:
         return [_problem(execution, step, Status.ERROR, Reason.UNRESOLVED, error.message)]
     if not isinstance(elements, list | tuple):

@@ -80,10 +80,6 @@ class Inputs:
         if waiting:
             await asyncio.wait(waiting)
 
-    def ready(self, references: Iterable[Reference]) -> bool:
-        """Return whether nothing these references need has to be fetched first."""
-        return all(reference.scope not in REMOTE or _key(reference) in self._had for reference in references)
-
     def start(self, references: Iterable[Reference]) -> None:
         """Begin fetching without waiting."""
         for reference in references:
@@ -218,6 +214,11 @@ class Inputs:
             why = f"release.{name} is not known: nothing under [[function]] tells it"
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
         return value
+
+
+def any_remote(references: Iterable[Reference]) -> bool:
+    """Return whether one of these references has to be fetched."""
+    return any(reference.scope in REMOTE for reference in references)
 
 
 def main_release(releases: Sequence[ReleaseState]) -> ReleaseState | None:

@@ -118,16 +118,21 @@ class Outgoing:
             return self.text(bytes(value).decode("utf-8", "replace"))
         return self.text(str(value))
 
-    def passes(self, parts: list[Any]) -> bool:
-        """Tell quickly whether JSON values may leave as they are; False only means that somebody has to look closer.
-
-        Python shows whatever is no printable character with a backslash, and everything but JSON's own types with a
-        parenthesis, an angle bracket or a `b` before its quotes.
-        """
-        text = repr(parts)
-        if len(text) > MAX_TEXT or "\\" in text or "(" in text or "<" in text or "b'" in text or 'b"' in text:
+    def passes(self, value: Any) -> bool:
+        """Tell quickly whether a JSON value may leave as it is; False only means that somebody has to look closer."""
+        texts: list[Any] = []
+        if not _collect_texts(value, texts):
             return False
-        return not (self._own is not None or self._run.knows_secrets) or self.masked(text) == text
+        for text in texts:
+            if (
+                type(text) is not str
+                or len(text) > MAX_TEXT
+                or not (text.isprintable() or sanitize(text, limit=MAX_TEXT) == text)
+            ):
+                return False
+        if self._own is None and not self._run.knows_secrets:
+            return True
+        return all(self.masked(text) == text for text in texts)
 
     def exchange(self, exchange: Exchange | None) -> Exchange | None:
         """Return the exchange fit to leave."""
@@ -155,6 +160,25 @@ class Outgoing:
     def links(self, links: Mapping[str, str]) -> dict[str, str]:
         """Return titles and URLs fit to leave."""
         return {self.text(title): self.text(url) for title, url in links.items()}
+
+
+def _collect_texts(value: Any, texts: list[Any]) -> bool:
+    """Append every text in a JSON value, keys included; False when it is large or not JSON alone."""
+    kind = type(value)
+    if kind is dict:
+        texts += value
+        value = value.values()
+    elif kind is not list:
+        return False
+    if len(value) > MAX_ITEMS:
+        return False
+    for each in value:
+        kind = type(each)
+        if kind is str:
+            texts.append(each)
+        elif kind not in _HARMLESS and not _collect_texts(each, texts):
+            return False
+    return True
 
 
 def _header_secrets(value: str) -> Iterable[str]:

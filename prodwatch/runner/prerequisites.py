@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 
 from prodwatch.model.check import CheckDefinition
@@ -19,12 +19,12 @@ _GREEN = frozenset({Status.PASS, Status.DEGRADED})
 
 
 def switched_off(
-    definition: CheckDefinition, environment: Environment, *, now: datetime, allow_writes: bool
+    definition: CheckDefinition, environment: Environment, *, now: Callable[[], datetime], allow_writes: bool
 ) -> Conclusion | None:
     """Return why the check may not run here and now, None when it may."""
     if not definition.enabled:
         return _skipped(Reason.DISABLED, "not run: `enabled = false`")
-    if definition.muted_until is not None and now < _moment(definition.muted_until):
+    if definition.muted_until is not None and now() < _moment(definition.muted_until):
         return _skipped(Reason.MUTED, f"not run: muted until {definition.muted_until}")
     if definition.environments and environment.name not in definition.environments:
         only = ", ".join(definition.environments)

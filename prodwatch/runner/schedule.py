@@ -208,7 +208,7 @@ class Schedule:
         except (AssertionSyntaxError, TemplateSyntaxError) as error:
             message = f"{definition.source}: it cannot be read: {error}"
             return without_running(definition, Conclusion(Status.ERROR, Reason.INVALID, message))
-        if not self._tools.inputs.ready(compiled.references):
+        if compiled.remote:
             await turn.away(self._tools.inputs.ensure(compiled.references))
         execution = Execution(self._tools, compiled, turn, lambda at: self._begin(definition.id, at))
         missing = await lacking(compiled, execution.scope)
@@ -223,9 +223,7 @@ class Schedule:
         if self._stop.why is not None:
             return self._stop.conclusion(begun=False)
         tools = self._tools
-        off = switched_off(
-            definition, tools.environment, now=tools.clock.now(), allow_writes=self._options.allow_writes
-        )
+        off = switched_off(definition, tools.environment, now=tools.clock.now, allow_writes=self._options.allow_writes)
         if off is None and (definition.needs or definition.of):
             off = circle(definition, self._definitions)
         if off is None and definition.needs:
@@ -240,7 +238,7 @@ class Schedule:
         """Run a check of a serial group when nobody else of its group runs."""
         definition = execution.compiled.definition
         try:
-            group = str(await execution.scope.fill(serial, execution.compiled.references))
+            group = str(execution.scope.fill(serial))
             execution.turn.give()
             async with self._serial.hold(group):
                 await execution.turn.take()

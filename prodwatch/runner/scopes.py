@@ -80,12 +80,11 @@ class Scope:
         """Fetch what these references need from outside; never raises."""
         await self._inputs.ensure(references)
 
-    async def fill(self, value: Any, references: Iterable[Reference]) -> Any:
-        """Return `value` with every reference filled; `references` are those it needs, through `vars` too.
+    def fill(self, value: Any) -> Any:
+        """Return `value` with every reference filled; UnresolvedError when one has no value.
 
-        UnresolvedError when one has no value.
+        What has to be fetched has been: `ensure` comes first.
         """
-        await self._inputs.ensure(references)
         try:
             return resolve(value, self.lookup)
         except (FilterError, TemplateSyntaxError) as error:

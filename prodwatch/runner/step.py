@@ -55,17 +55,17 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
     A cleanup's requests are not journalled: the need for them already is.
     """
     clock = execution.tools.clock
-    started_at, started_s = clock.now(), clock.monotonic_s()
     try:
         params, values = await _fill(execution, step)
-        if step.type == "wait":
-            found = await _pause(execution, params)
-        else:
+        if step.type != "wait":
             if step.mutates and not cleanup:
                 await _journal(execution, step, params)
             return await _ask(execution, step, params, values)
+        started_at, started_s = clock.now(), clock.monotonic_s()
+        found = await _pause(execution, params)
+        duration_ms = round((clock.monotonic_s() - started_s) * 1000)
     except UnsendableError as error:
-        found = error.conclusion
+        found, started_at, duration_ms = error.conclusion, clock.now(), 0
     return Ran(
         StepResult(
             name=step.name,
@@ -74,7 +74,7 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
             reason_code=found.reason,
             message=execution.out.maybe(found.message),
             started_at=started_at,
-            duration_ms=round((clock.monotonic_s() - started_s) * 1000),
+            duration_ms=duration_ms,
             source=step.definition.source,
         )
     )
@@ -87,8 +87,11 @@ async def _fill(execution: Execution, step: CompiledStep) -> tuple[Mapping[str, 
         return definition.params, {}
     scope = execution.scope
     try:
-        params = await scope.fill(definition.params, step.references)
+        if step.remote:
+            await scope.ensure(step.references)
+        params = scope.fill(definition.params)
         values = {hole: fill(parse_template(hole), scope.lookup) for hole in step.holes}
+        execution.learn_derived(step.references)
         if not step.static and step.spec is not None:
             params = fit_params(step.spec, params)
     except UnresolvedError as error:
@@ -169,6 +172,7 @@ def _context(execution: Execution, step: CompiledStep) -> ProbeContext:
         region=step.definition.region,
         own_marks=(execution.scope.uid,),
         mutates=step.mutates,
+        holds_secret=execution.out.holds_secret,
         release_started_at=next((each.started_at for each in releases if each.started_at is not None), None),
     )
 

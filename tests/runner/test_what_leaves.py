@@ -198,3 +198,12 @@ def test_large_values_are_cut_and_said_so() -> None:
     assert out.value(list(range(300)))[-1] == "… (+100 elements)"
     assert out.value({str(n): n for n in range(300)})["…"] == "+100 keys"
     assert len(out.text("x" * 20_000)) < 11_000
+
+
+@pytest.mark.parametrize("filters", ["upper", "replace('s3cr3t', 'changed') | lower", "last_segment"])
+async def test_what_a_filter_makes_of_a_secret_is_one_too(shop: Any, filters: str) -> None:
+    made = {"upper": SECRET.upper(), "last_segment": "va+lue"}.get(filters, "changed/va+lue")
+    shop.script("scripted", everything(made))
+    text = await document(shop, plain(expect=["body == 'x'"], auth=f"${{vars.auth | {filters}}}"))
+    assert made not in text
+    assert MASK in text
