@@ -100,6 +100,8 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     """The check says `mutates = true`: only then may a probe make a change last that it could also undo."""
     own_marks: tuple[str, ...] = ()
     """Texts unique to this execution (its uid): data carrying one is ours."""
+    holds_secret: Callable[[str], bool] = lambda _text: False
+    """Whether a text carries a secret of this run: such a text goes to no host but the one it was written for."""
     release_started_at: Any = None
     """datetime of the release's start, or None: `since = "release"`."""
 

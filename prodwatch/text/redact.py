@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -56,8 +57,16 @@ def _forms(secret: str) -> Iterable[str]:
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield json.dumps(json.dumps(secret))[3:-3]
+    # PHP and others escape the slash in JSON.
+    yield json.dumps(secret)[1:-1].replace("/", "\\/")
+    # An error page writes quotes by name or by number, in decimal or hex.
+    yield html.escape(secret, quote=False)
+    yield html.escape(secret)
+    yield html.escape(secret).replace("&#x27;", "&#39;")
+    yield html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
     yield from _base64_cores(secret.encode())
     yield secret.encode().hex()
+    yield secret.encode().hex().upper()
 
 
 class Redactor:

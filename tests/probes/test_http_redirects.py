@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.base import Observation
+from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.probes.registry import probe as load_probe
 from prodwatch.testing.targets import answering, http_answer, serving
 
 Send = Callable[..., Awaitable[Observation]]
@@ -132,3 +134,19 @@ async def test_phases_and_the_exchange_are_honest_about_hops(send: Send) -> None
     assert seen.exchange.request["url"] == server.url
     assert seen.exchange.response["body"] == "here"
     assert seen.document["latency"] >= max(seen.document["phases"].values())
+
+
+async def test_whatever_carries_a_secret_stays_with_its_host(context: ProbeContext) -> None:
+    stranger, asked = answering(http_answer())
+    async with serving(stranger) as other:
+        talk, _ = answering(to(f"{other.url}/x"), to(f"{other.url}/x", status="307 Temporary"))
+        async with serving(talk) as server:
+            knowing = replace(context, holds_secret=lambda text: "t0ken" in text)
+            headers = {"X-Shop-Token": "t0ken", "X-Plain": "p"}
+            await load_probe("http")({"url": server.url, "headers": headers}, knowing)
+            refused = await load_probe("http")({"url": server.url, "method": "POST", "body": "my t0ken"}, knowing)
+    assert len(asked) == 1
+    assert b"t0ken" not in asked[0]
+    assert b"X-Plain: p" in asked[0]
+    assert refused.failure is not None
+    assert "the body carries a secret" in refused.failure.message

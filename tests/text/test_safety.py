@@ -111,3 +111,21 @@ def test_secret_headers_are_masked_whatever_their_case() -> None:
 
 def test_nested_values_and_keys_are_masked() -> None:
     assert Redactor(["hunter22"]).value({"hunter22": ["x hunter22", 1]}) == {MASK: [f"x {MASK}", 1]}
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        pytest.param("""p&amp;ss&lt;w/"or'd""", id="html text"),
+        pytest.param("""p&amp;ss&lt;w/&quot;or&#x27;d""", id="html attribute"),
+        pytest.param("""p&amp;ss&lt;w/&quot;or&#39;d""", id="html attribute, decimal"),
+        pytest.param("""p&amp;ss&lt;w/&#34;or&#39;d""", id="html attribute, all by number"),
+        pytest.param("""p&ss<w\\/\\"or'd""", id="json with escaped slashes"),
+        pytest.param("70267373", id="hex"),
+    ],
+)
+def test_a_secret_as_pages_and_services_echo_it(echoed: str) -> None:
+    secret = """p&ss<w/"or'd"""
+    if echoed == "70267373":
+        echoed = secret.encode().hex().upper()
+    assert Redactor([secret]).text(f"<{echoed}>") == f"<{MASK}>"

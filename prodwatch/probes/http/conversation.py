@@ -172,9 +172,17 @@ class Conversation:
             pairs = [pair for pair in pairs if not pair[0].lower().startswith("content-")]
         if target.origin != request.url.origin:
             # What proves who we are to one host is none of the next one's business.
-            pairs = [pair for pair in pairs if pair[0].lower() not in SECRET_HEADERS and pair[0].lower() != "host"]
+            pairs = [pair for pair in pairs if not self._belongs_to_its_host(*pair)]
+            if body is not None and self.context.holds_secret(body.decode(errors="replace")):
+                raise RedirectError(
+                    f"{request.url.shown} redirects to another host, {target.shown}, and the body carries a secret:"
+                    " it was not sent there; put the final address in `url`"
+                )
         self.request = Request(method, target, pairs, body, request.body_file, request.sent_trace_id)
         self.timings = Timings(self.timings.now)
+
+    def _belongs_to_its_host(self, name: str, value: str) -> bool:
+        return name.lower() in SECRET_HEADERS or name.lower() == "host" or self.context.holds_secret(value)
 
     def _keep_cookies(self, answer: Answer) -> None:
         received = answer.headers.getall("Set-Cookie", [])
