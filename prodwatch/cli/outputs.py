@@ -118,7 +118,10 @@ class Outputs:
                     write(result, sys.stdout, color=self.color)
                     sys.stdout.flush()
                 except BrokenPipeError:
-                    stdout.write(b"")
+                    stdout.give_up()
+                except OSError as caught:
+                    stdout.give_up()
+                    raise OSError(caught.errno, caught.strerror or str(caught), "stdout") from None
             case "ndjson":
                 from prodwatch.report.json import result_line
 

@@ -19,15 +19,20 @@ def write(document: bytes) -> None:
         sys.stdout.buffer.write(document)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # The verdict is also in the exit code; closing stdout quietly keeps Python from failing again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        give_up()  # the verdict is also in the exit code
     except OSError as caught:
+        give_up()
         raise OSError(caught.errno, caught.strerror or str(caught), "stdout") from None
 
 
 def text(line: str) -> None:
     """Write one line of text to stdout."""
     write(f"{line}\n".encode())
+
+
+def give_up() -> None:
+    """Write nothing more: what is still buffered would fail again when Python exits, and change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def check_open() -> None:
