@@ -30,6 +30,8 @@ COMMANDS = {
     "logs": "Follow log groups, or read a window of them.",
     "traces": "Follow X-Ray traces, or show one of them.",
     "metrics": "Show the latest value of every watched metric.",
+    "doctor": "Say what works from here, and what each missing thing disables.",
+    "iam-policy": "Print the IAM policy these files need, and nothing more.",
     "cleanup": "Finish the cleanups a killed run left behind.",
     "merge": "Merge the results of several shards into one.",
     "demo": "Open the dashboard on the embedded AWS and its shop.",

@@ -1,0 +1,85 @@
+"""`prodwatch doctor`: everything this machine and these credentials can and cannot do for these files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from prodwatch.cli.options import Common, common_options
+
+if TYPE_CHECKING:
+    from prodwatch.cli.doctor.findings import Finding
+    from prodwatch.cli.engine import Engine
+    from prodwatch.settings import Project
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--allow-writes", is_flag=True, help="Look also at what mutating checks of a protected environment need.")
+@common_options
+def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
+    """Say what works from here, and what each missing thing disables.
+
+    Tries every permission by one cheap read; nothing is changed, no function is run. Exits 0, or 3 when something
+    these files need is missing or could not be told. It works without a project too.
+    """
+    import asyncio
+
+    from prodwatch.cli import stdout
+    from prodwatch.cli.doctor.findings import as_json as report
+    from prodwatch.cli.doctor.findings import as_text, exit_code
+    from prodwatch.cli.doctor.machine import unicode_output
+    from prodwatch.cli.live.place import find_place
+    from prodwatch.cli.live.style import style
+
+    project = find_place(common, without=True)
+    findings = asyncio.run(_examine(project, common, allow_writes=allow_writes or not project.environment.protected))
+    if as_json:
+        stdout.write(report(project.environment.name, findings))
+    else:
+        lines = as_text(findings, style(no_color=common.no_color), unicode=unicode_output())
+        stdout.text("\n".join(lines))
+    return exit_code(findings)
+
+
+async def _examine(project: Project, common: Common, *, allow_writes: bool) -> list[Finding]:
+    import os
+
+    from prodwatch.cli.doctor.findings import Finding
+    from prodwatch.cli.doctor.machine import machine
+    from prodwatch.cli.engine import open_engine
+    from prodwatch.cli.running import demo_target
+    from prodwatch.errors import ProdwatchError
+
+    found: list[Finding] = []
+    try:
+        async with open_engine(project, demo=demo_target(project, common)) as engine:
+            found += await _examine_aws(project, engine, allow_writes=allow_writes)
+    except ProdwatchError as caught:
+        found.append(Finding(area="identity", state="problem", message=str(caught), disables=("everything on AWS",)))
+    return [*found, *machine(project, os.environ)]
+
+
+async def _examine_aws(project: Project, engine: Engine, *, allow_writes: bool) -> list[Finding]:
+    import os
+
+    from prodwatch.aws.api import AwsError
+    from prodwatch.aws.stacks import Stacks
+    from prodwatch.cli.doctor.permissions import try_permissions
+    from prodwatch.cli.doctor.reach import endpoints, identities
+    from prodwatch.cli.permissions import uses_of
+
+    found, usable = await identities(engine.aws, engine.environment)
+    stacks = Stacks(engine.aws)
+    outputs = {}
+    for alias, stack in engine.environment.stacks.items():
+        if stack.account in usable:
+            try:
+                outputs[alias] = await stacks.outputs(stack)
+            except (AwsError, LookupError):
+                continue  # tried again, and told, with the permissions
+    uses = [use for use in uses_of(project, os.environ, outputs=outputs) if allow_writes or not use.mutates]
+    found += await try_permissions(engine.aws, [use for use in uses if use.account in usable], engine.clock)
+    found += await endpoints(engine.aws, uses, usable, os.environ)
+    return found

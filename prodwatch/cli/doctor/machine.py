@@ -1,0 +1,120 @@
+"""What this machine offers: optional packages, the terminal, folders that can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from prodwatch.cli.dashboard import MIN_COLUMNS, MIN_ROWS
+from prodwatch.cli.doctor.findings import Finding
+from prodwatch.cli.engine import state_dir
+from prodwatch.cli.log import log_path
+from prodwatch.settings import Project
+
+COMFORT = (80, 24)
+_EXTRAS = {
+    "demo": ("moto", "the embedded AWS of prodwatch demo"),
+    "sql": ("sqlalchemy", "checks of type sql"),
+    "redis": ("redis", "checks of type redis"),
+    "web": ("textual_serve", "the dashboard in a browser"),
+}
+"""Extra → the module it brings, and what needs it."""
+
+
+def machine(project: Project, environ: Mapping[str, str]) -> list[Finding]:
+    """Return everything about this machine."""
+    return [*_extras(project), *_terminal(environ), *_folders(project)]
+
+
+def _extras(project: Project) -> Iterable[Finding]:
+    checks = (*project.checks, *project.referenced)
+    used = {step.type for check in checks for step in (*check.steps, *check.cleanup)}
+    used |= {"demo"} if project.environment.demo else set()
+    for extra, (module, purpose) in _EXTRAS.items():
+        if find_spec(module) is not None:
+            yield Finding(area="extras", state="ok", message=f"{extra}: installed, for {purpose}")
+            continue
+        install = f"pip install 'prodwatch[{extra}]'"
+        if extra in used:
+            names = tuple(f"check {each.id}" for each in checks if extra in {step.type for step in each.steps})
+            message = f"{extra}: not installed, but these files need it; {install}"
+            yield Finding(area="extras", state="problem", message=message, disables=names or (purpose,))
+        else:
+            yield Finding(area="extras", state="skipped", message=f"{extra}: not installed, not needed ({purpose})")
+
+
+def _terminal(environ: Mapping[str, str]) -> Iterable[Finding]:
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        message = "no terminal here; commands work, the dashboard needs one"
+        yield Finding(area="terminal", state="skipped", message=message)
+        return
+    name = environ.get("TERM", "")
+    if name in {"", "dumb"}:
+        message = "TERM is not set or is dumb, so nothing can be drawn; set it, xterm-256color for most"
+        yield Finding(area="terminal", state="warn", message=message, disables=("the dashboard",))
+        return
+    columns, rows = shutil.get_terminal_size()
+    size = f"{columns} × {rows}"
+    if columns < MIN_COLUMNS or rows < MIN_ROWS:
+        message = f"{size} is too small; the dashboard needs {MIN_COLUMNS} × {MIN_ROWS}, and is made for 80 × 24 and up"
+        yield Finding(area="terminal", state="warn", message=message, disables=("the dashboard",))
+    elif columns < COMFORT[0] or rows < COMFORT[1]:
+        yield Finding(area="terminal", state="warn", message=f"{size} is small; 80 × 24 and up shows more at once")
+    else:
+        yield Finding(area="terminal", state="ok", message=f"{name}, {size}")
+    yield Finding(area="terminal", state="ok", message=_colours(environ))
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if encoding == "utf8":
+        yield Finding(area="terminal", state="ok", message="draws Unicode")
+    else:
+        message = f"writes {sys.stdout.encoding}, not UTF-8, so pictures are plain; set LANG, C.UTF-8 for example"
+        yield Finding(area="terminal", state="warn", message=message)
+
+
+def _colours(environ: Mapping[str, str]) -> str:
+    if environ.get("NO_COLOR"):
+        return "no colours: NO_COLOR is set"
+    if environ.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
+        return "16 million colours"
+    return "256 colours" if "256" in environ.get("TERM", "") else "16 colours, perhaps more: COLORTERM is not set"
+
+
+def _folders(project: Project) -> Iterable[Finding]:
+    writes = tuple(f"check {check.id}" for check in project.checks if check.mutates)
+    state = state_dir()
+    problem = _unwritable(state)
+    if problem is None:
+        yield Finding(area="folders", state="ok", message=f"state, journals and locks: {state}")
+    else:
+        message = f"{state} cannot be written ({problem}), so no mutation can be journalled; set PRODWATCH_STATE_DIR"
+        yield Finding(area="folders", state="problem" if writes else "warn", message=message, disables=writes)
+    try:
+        yield Finding(area="folders", state="ok", message=f"log: {log_path()}")
+    except OSError as caught:
+        yield Finding(area="folders", state="warn", message=str(caught), disables=("the log of crashes",))
+    temporary = Path(tempfile.gettempdir())
+    problem = _unwritable(temporary)
+    if problem is None:
+        yield Finding(area="folders", state="ok", message=f"temporary files: {temporary}")
+    else:
+        yield Finding(area="folders", state="warn", message=f"{temporary} cannot be written ({problem}); set TMPDIR")
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Return why nothing can be written there, None when something can; a missing folder is not made for it."""
+    existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return None
+    except OSError as caught:
+        return caught.strerror or str(caught)
+
+
+def unicode_output() -> bool:
+    """Return whether stdout takes more than ASCII."""
+    return (sys.stdout.encoding or os.environ.get("LANG", "")).lower().replace("-", "") == "utf8"
