@@ -49,6 +49,8 @@ async def test_one_trace_by_its_id(bench: Any, form: str) -> None:
     assert document["count"] == 1
     assert document["complete"] is True
     assert document["path"] == [bench.name, "shop-orders", "DynamoDB"]
+    origins = [(each["name"], each.get("origin")) for each in document["segments"]]
+    assert origins[:2] == [(bench.name, "AWS::ApiGateway::Stage"), ("shop-orders", "AWS::Lambda::Function")]
     assert [each["name"] for each in document["subsegments"]] == ["## handler", "DynamoDB"]
     assert document["annotations"] == {"ColdStart": [True], "n": [Decimal("1.5")]}
     assert document["metadata"] == {"orders": {"response": [{"ok": Decimal("1.5")}]}}

@@ -49,7 +49,7 @@ def figures(summaries: Sequence[TraceSummary]) -> dict[str, Any]:
 
 
 def contents(traces: Sequence[Trace]) -> dict[str, Any]:
-    """Return annotations, metadata, subsegments, the slowest of them and the path of the first trace."""
+    """Return annotations, metadata, segments, subsegments, the slowest of them and the path of the first trace."""
     spans = [span for trace in traces for span in trace.spans]
     own_s = {(trace.id, id_): taken for trace in traces for id_, taken in self_times_s(_told(trace)).items()}
     inner = [(trace, span) for trace in traces for span in trace.spans if not is_service(span)]
@@ -57,6 +57,7 @@ def contents(traces: Sequence[Trace]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "annotations": _gathered(span.annotations for span in spans),
         "metadata": _gathered_by_namespace(spans),
+        "segments": [_segment(span) for span in sorted(filter(is_service, spans), key=lambda each: each.start_s)],
         "subsegments": [_subsegment(span) for _, span in inner],
         "path": path_of(traces[0]) if traces else [],
     }
@@ -111,6 +112,12 @@ def _summary(summary: TraceSummary) -> dict[str, Any]:
         "method": summary.method,
         "root_cause": summary.root_cause,
     }
+    return told | {name: value for name, value in optional.items() if value is not None}
+
+
+def _segment(span: Span) -> dict[str, Any]:
+    told = _subsegment(span)
+    optional = {"origin": span.origin, "resource_arn": span.resource_arn}
     return told | {name: value for name, value in optional.items() if value is not None}
 
 

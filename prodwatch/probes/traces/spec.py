@@ -40,6 +40,14 @@ SPECS = (
             ),
             Field(name="annotations", kind="table", doc="Annotation key = list of values, over all traces."),
             Field(name="metadata", kind="table", doc="Namespace = key = list of values, over all traces."),
+            Field(
+                name="segments",
+                kind="list",
+                doc=(
+                    "The services' own segments in order of start, each with `name`, `origin`, `duration`, `fault`,"
+                    " `error`, `throttle`."
+                ),
+            ),
             Field(name="subsegments", kind="list", doc="Each with `name`, `duration`, `fault`, `error`, `throttle`."),
             Field(
                 name="slowest", kind="table", doc="The subsegment that took longest by itself, like those of the list."
