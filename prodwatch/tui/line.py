@@ -21,7 +21,7 @@ MEASURED_CHARS = 2_000
 
 def safe(text: str) -> str:
     """Return `text` as one line that cannot steer the terminal, whatever the caller was given."""
-    return text if text.isprintable() and len(text) <= LIMIT_CELLS else sanitize_line(text, limit=LIMIT_CELLS)
+    return text if len(text) <= LIMIT_CELLS and text.isprintable() else sanitize_line(text, limit=LIMIT_CELLS)
 
 
 def cells(text: str) -> int:

@@ -38,7 +38,7 @@ def _no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace Textual's wait for an idle CPU, at least 20 ms a key, by giving way to everything that is ready."""
 
     async def give_way(*_: float) -> None:
-        for _turn in range(25):
+        for _turn in range(10):
             await asyncio.sleep(0)
 
     monkeypatch.setattr("textual.pilot.wait_for_idle", give_way)
@@ -70,14 +70,14 @@ class Bench:
 
     async def frames(self, count: int = 6) -> None:
         """Let the frame clock tick and the screen settle."""
-        await self.settle()
+        await self.settle(2)
         for _ in range(count):
             self.app.frame()
         await self.settle()
 
-    async def settle(self) -> None:
+    async def settle(self, rounds: int = 4) -> None:
         """Let messages, and the messages they cause, be handled."""
-        for _ in range(5):
+        for _ in range(rounds):
             await self.pilot.pause()
 
     async def until(self, true: Callable[[], bool]) -> None:

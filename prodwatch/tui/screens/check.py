@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from prodwatch.model.signal import LogRecord
+from prodwatch.store.checks import CheckTrack
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.keymap import CHECK_BINDINGS
@@ -39,13 +40,13 @@ class CheckTitle(Crumb):
 
     def right(self) -> Sequence[Piece]:
         """Return status, since when and for how many rounds."""
-        detail = check_detail(self.deck.store, self.check_id)
-        if detail is None:
+        track = self.deck.store.checks.get(self.check_id)
+        if track is None:
             return (("this check is no longer defined ", Tone.WARN),)
-        state = state_of(detail.status, running=detail.running)
-        since = f"  since {self.deck.time(detail.since)}" if detail.since else ""
-        rounds = f"  {detail.streak} {'round' if detail.streak == 1 else 'rounds'}" if detail.streak else ""
-        running = "  running …" if detail.running else ""
+        state = state_of(track.status, running=track.running_since is not None)
+        since = f"  since {self.deck.time(track.status_since)}" if track.status_since else ""
+        rounds = f"  {track.streak} {'round' if track.streak == 1 else 'rounds'}" if track.streak else ""
+        running = "  running …" if track.running_since else ""
         return ((f"{self.deck.glyph(state)} {state.word}", state.tone), (f"{since}{rounds}{running} ", Tone.DIM))
 
 
@@ -59,6 +60,8 @@ class CheckScreen(DashScreen):
         super().__init__(deck)
         self.check_id = check_id
         self._facet = "phases"
+        self._track: CheckTrack | None = None
+        self._known: CheckDetail | None = None
         self._asked: set[str] = set()
         self._fetched_lines: tuple[LogRecord, ...] = ()
         self._lines_asked: tuple[str, ...] = ()
@@ -92,7 +95,11 @@ class CheckScreen(DashScreen):
         self._ask()
 
     def _detail(self) -> CheckDetail | None:
-        return check_detail(self.deck.store, self.check_id)
+        """Return the check as its latest round left it; worked out once per round."""
+        track = self.deck.store.checks.get(self.check_id)
+        if track is not self._track:
+            self._track, self._known = track, check_detail(self.deck.store, self.check_id)
+        return self._known
 
     def _assertions(self, width: int) -> Sequence[Line]:
         detail = self._detail()
