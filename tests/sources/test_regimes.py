@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from prodwatch.demo.aws.faults import Active, Fault, FaultPlan
 from prodwatch.demo.aws.logs.livetail import DroppedError
 from prodwatch.demo.aws.region import Region, Surroundings
 from prodwatch.model.environment import LogTarget
-from prodwatch.model.signal import Batch, LogRecord, SourceStatus
+from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.events import RawEvent
@@ -32,6 +33,10 @@ from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 
+PROMISE = (
+    "very event that CloudWatch makes visible within L of its timestamp is shown once and only once; "
+    "what comes later is counted, never hidden"
+)
 GROUP = "/aws/lambda/shop-orders"
 L_S = 180.0
 TICK_S = 0.25
@@ -274,6 +279,13 @@ async def follow(name: str, seconds: float, per_s: int) -> tuple[int, int, int, 
             await clock.advance(TICK_S)
     lost, twice = written.promised - screen.lines, screen.lines - written.all
     return lost.total(), twice.total(), written.all.total(), screen.states
+
+
+def test_the_docs_promise_what_is_tested_here() -> None:
+    page = (Path(__file__).parents[2] / "docs/guide/live-signals.md").read_text("utf-8")
+    assert PROMISE in " ".join(page.replace("> ", "").split())
+    for phase in SourcePhase:
+        assert phase in {SourcePhase.IDLE, SourcePhase.STOPPED} or f"| {phase.value} |" in page
 
 
 @pytest.mark.parametrize("name", REGIMES)
