@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from prodwatch import __version__
 from prodwatch.clock import Clock, SystemClock
+from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import RunEvent
 from prodwatch.text.redact import Redactor
@@ -37,6 +38,8 @@ class Engine:
     aws: Aws
     redactor: Redactor
     clock: Clock
+    runner_for: Callable[[Sequence[CheckDefinition]], Runner]
+    """Another runner over the same connections, for checks that were edited meanwhile."""
 
 
 def host_name() -> str:
@@ -73,6 +76,15 @@ def state_dir() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "prodwatch"
 
 
+def config_dir() -> Path:
+    """Return the user's folder for how the dashboard should look; it need not exist."""
+    import sys
+
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "prodwatch"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "prodwatch"
+
+
 @asynccontextmanager
 async def open_engine(
     project: Project,
@@ -96,21 +108,33 @@ async def open_engine(
         environment = await _with_demo(environment, demo, stack)
         aws = await stack.enter_async_context(Aws(environment, os.environ, clock))
         pool = await stack.enter_async_context(Pool())
-        runner = Runner(
-            environment,
-            (*project.checks, *project.referenced),
-            root=str(project.root),
-            clock=clock,
-            random=SystemRandom(),
-            http=pool,
+
+        def runner_for(definitions: Sequence[CheckDefinition]) -> Runner:
+            return Runner(
+                environment,
+                definitions,
+                root=str(project.root),
+                clock=clock,
+                random=SystemRandom(),
+                http=pool,
+                aws=aws,
+                redactor=redactor,
+                journal_dir=state_dir(),
+                version=__version__,
+                environ=os.environ,
+                listener=listener,
+            )
+
+        runner = runner_for((*project.checks, *project.referenced))
+        yield Engine(
+            project=project,
+            environment=environment,
+            runner=runner,
             aws=aws,
             redactor=redactor,
-            journal_dir=state_dir(),
-            version=__version__,
-            environ=os.environ,
-            listener=listener,
+            clock=clock,
+            runner_for=runner_for,
         )
-        yield Engine(project=project, environment=environment, runner=runner, aws=aws, redactor=redactor, clock=clock)
         await runner.close()
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 
+from prodwatch.cli.engine import config_dir
 from prodwatch.cli.log import log_path
 from prodwatch.cli.options import Common
+from prodwatch.cli.project import load
+from prodwatch.cli.reload import Reload
 from prodwatch.cli.running import demo_target
 from prodwatch.cli.session import LiveSession
 from prodwatch.clock import SystemClock
@@ -15,7 +19,7 @@ from prodwatch.model.environment import DemoTarget
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.deck import Preferences
+from prodwatch.tui.preferences import load_preferences
 from prodwatch.tui.session import SessionFacts
 
 
@@ -30,7 +34,8 @@ def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None) 
 async def _run(project: Project, common: Common, demo: DemoTarget | None, log_file: str | None) -> int:
     clock = SystemClock()
     store = Store(clock)
-    session = LiveSession(project, store, clock, demo=demo)
+    reload = Reload(project, partial(load, common, quiet=True))
+    session = LiveSession(project, store, clock, demo=demo, reload=reload)
     environment = project.environment
     facts = SessionFacts(
         environment=environment.name,
@@ -43,7 +48,8 @@ async def _run(project: Project, common: Common, demo: DemoTarget | None, log_fi
         every_s=environment.rounds.every_s,
         log_file=log_file,
     )
-    app = ProdwatchApp(store, session, environment=facts, clock=clock, preferences=Preferences())
+    preferences = load_preferences(config_dir() / "dashboard.toml")
+    app = ProdwatchApp(store, session, environment=facts, clock=clock, preferences=preferences)
     try:
         await app.run_async()
     finally:

@@ -10,13 +10,14 @@ from datetime import timedelta
 
 from prodwatch.aws.api import AwsError
 from prodwatch.cli.engine import Engine, ci_name, host_name, open_engine
+from prodwatch.cli.reload import Reload
 from prodwatch.clock import Clock
-from prodwatch.errors import ProdwatchError
+from prodwatch.errors import ConfigurationError, ProdwatchError
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
 from prodwatch.model.status import Status
-from prodwatch.runner import RoundPlan, RunOptions, Selection, select
+from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.settings import Project
 from prodwatch.sources.search import lines_with
 from prodwatch.sources.supervisor import Supervisor
@@ -25,6 +26,7 @@ from prodwatch.sources.watch import log_targets, sources_of
 from prodwatch.store.store import Store
 
 TICK_S = 0.5
+RELOAD_EVERY_S = 2.0
 LOGS_BEFORE = timedelta(minutes=5)
 """How far back log lines and traces are read at the start."""
 SIGNALS_BEFORE = timedelta(minutes=60)
@@ -45,6 +47,8 @@ class LiveSession:
         *,
         demo: DemoTarget | None = None,
         allow_writes: bool = False,
+        reload: Reload | None = None,
+        since: timedelta = SIGNALS_BEFORE,
     ) -> None:
         self._project = project
         self._store = store
@@ -58,6 +62,9 @@ class LiveSession:
         self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
         self._running: set[str] = set()
         self._stopping = False
+        self._reload = reload
+        self._since = since
+        self._runner: Runner | None = None
 
     async def start(self) -> None:
         """Begin to feed the store; whatever makes that impossible becomes a state the dashboard shows."""
@@ -75,19 +82,22 @@ class LiveSession:
         if self._stopping:
             return
         self._engine = engine
+        self._runner = engine.runner
         now = self._clock.now()
         sources = sources_of(
             engine.environment,
             engine.aws,
             clock=self._clock,
             redactor=engine.redactor,
-            logs_since=now - LOGS_BEFORE,
-            since=now - SIGNALS_BEFORE,
+            logs_since=now - min(LOGS_BEFORE, self._since),
+            since=now - max(SIGNALS_BEFORE, self._since),
         )
         supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
         supervisor.start()
         self._stack.push_async_callback(supervisor.stop)
         self._spawn(self._rounds(engine))
+        if self._reload is not None:
+            self._spawn(self._reloading(engine, self._reload))
 
     async def stop(self) -> None:
         """Cancel rounds (their cleanups run), stop the sources, and end the embedded AWS."""
@@ -145,10 +155,35 @@ class LiveSession:
             self._store.set_usage(engine.aws.usage())
             await self._clock.sleep(TICK_S)
 
+    async def _reloading(self, engine: Engine, reload: Reload) -> None:
+        """Take over edited checks; a bad edit is said and the checks loaded before go on."""
+        while True:
+            await self._clock.sleep(RELOAD_EVERY_S)
+            found = await asyncio.to_thread(reload.look)
+            if isinstance(found, ConfigurationError):
+                first, more = found.problems[0], len(found.problems) - 1
+                told = f"{first}" + (f" (and {more} more)" if more else "")
+                self._store.notice(Notice(code="configuration", message=f"not taken over: {told}"))
+            elif found is not None:
+                self._take_over(engine, found)
+
+    def _take_over(self, engine: Engine, project: Project) -> None:
+        chosen = select(project.checks, Selection(), project.environment.name)
+        self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
+        # Rounds that are under way end on the runner they began on.
+        self._runner = engine.runner_for((*project.checks, *project.referenced))
+        self._stack.push_async_callback(self._runner.close)
+        self._store.define(project.checks)
+        told = f"{len(project.checks)} checks taken over after an edit"
+        if project.environment != self._project.environment:
+            told += "; what config/ says about AWS, signals and limits is read at the next start"
+        self._project = project
+        self._store.notice(Notice(code="configuration", message=told))
+
     async def _round(self, engine: Engine, ids: Sequence[str]) -> None:
         self._running.update(ids)
         try:
-            await engine.runner.run_round(ids, self._options)
+            await (self._runner or engine.runner).run_round(ids, self._options)
         finally:
             self._running.difference_update(ids)
 

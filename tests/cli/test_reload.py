@@ -1,0 +1,100 @@
+"""While the dashboard is open a good edit replaces the checks, a bad one is said and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prodwatch.cli.options import Common
+from prodwatch.cli.project import load
+from prodwatch.cli.reload import Reload
+from prodwatch.cli.session import LiveSession
+from prodwatch.clock import SystemClock
+from prodwatch.errors import ConfigurationError
+from prodwatch.settings import Project
+from prodwatch.store.store import Store
+
+ONE = '[[check]]\nname = "one"\ntype = "pass"\n'
+TWO = '\n[[check]]\nname = "two"\ntype = "pass"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "config" / "prod.toml").write_text('title = "Prod"\n')
+    (tmp_path / "checks" / "a.toml").write_text(ONE)
+    monkeypatch.setenv("PRODWATCH_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path
+
+
+def edit(path: Path, text: str) -> None:
+    """Write a file so that its stamp changes whatever the file system's clock resolves."""
+    path.write_text(text)
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
+
+
+def project_of(root: Path) -> Project:
+    return load(Common(env="prod", root=root), quiet=True)
+
+
+def test_nothing_is_loaded_while_nothing_changes(root: Path) -> None:
+    assert Reload(project_of(root), lambda: pytest.fail("loaded without a reason")).look() is None
+
+
+def test_an_edit_is_loaded_once(root: Path) -> None:
+    reload = Reload(project_of(root), lambda: project_of(root))
+    edit(root / "checks" / "a.toml", ONE + TWO)
+    found = reload.look()
+    assert isinstance(found, Project)
+    assert [check.name for check in found.checks] == ["one", "two"]
+    assert reload.look() is None
+
+
+def test_a_new_file_and_a_removed_one_are_edits_too(root: Path) -> None:
+    reload = Reload(project_of(root), lambda: project_of(root))
+    (root / "checks" / "b.toml").write_text(TWO)
+    assert isinstance(reload.look(), Project)
+    (root / "checks" / "b.toml").unlink()
+    assert isinstance(reload.look(), Project)
+
+
+def test_a_bad_edit_is_a_problem_with_its_place(root: Path) -> None:
+    reload = Reload(project_of(root), lambda: project_of(root))
+    edit(root / "checks" / "a.toml", ONE.replace("pass", "pas"))
+    found = reload.look()
+    assert isinstance(found, ConfigurationError)
+    assert "checks/a.toml:3:" in str(found)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 -- a store has no event to wait for
+            await asyncio.sleep(0.01)
+
+
+async def test_the_session_takes_over_a_good_edit_and_keeps_on_through_a_bad_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodwatch.cli.session.RELOAD_EVERY_S", 0.02)
+    monkeypatch.setattr("prodwatch.cli.session.TICK_S", 0.02)
+    clock = SystemClock()
+    store = Store(clock)
+    project = project_of(root)
+    session = LiveSession(project, store, clock, reload=Reload(project, lambda: project_of(root)))
+    await session.start()
+    try:
+        await until(lambda: store.checks.tracks["a/one"].status is not None)
+        edit(root / "checks" / "a.toml", "[[check]\n")
+        await until(lambda: any("not taken over" in notice.message for notice in store.notices))
+        assert list(store.checks.tracks) == ["a/one"]
+        edit(root / "checks" / "a.toml", ONE + TWO)
+        await until(lambda: "a/two" in store.checks.tracks and store.checks.tracks["a/two"].status is not None)
+    finally:
+        await session.stop()
+    assert store.checks.tracks["a/one"].status is not None
