@@ -1,0 +1,175 @@
+"""Bounds from outside: hosts and services, requests that never end, accounts that are not ours."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodwatch.aws.api import AwsError
+from prodwatch.clock import SystemClock
+from prodwatch.model.environment import AwsTarget, StackReference
+from prodwatch.model.status import Reason
+from prodwatch.runner.limits import Slots, gate_key
+from prodwatch.runner.timeouts import Watch, bounded
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import environment, flow, plain, step
+
+
+@pytest.mark.parametrize(
+    ("service", "params", "key"),
+    [
+        (None, {"url": "https://Shop.Example:8443/a?b#c"}, "shop.example"),
+        (None, {"url": "https://user:pw@shop.example/"}, "shop.example"),
+        (None, {"url": "http://[::1]:8080/x"}, "::1"),
+        (None, {"url": "redis://cache.example:6379/0"}, "cache.example"),
+        (None, {"host": "DB.example", "port": 5432}, "db.example"),
+        (None, {"argv": ["true"]}, None),
+        (None, {"url": 7}, None),
+        ("dynamodb", {"table": "t"}, "aws dynamodb  "),
+        ("*", {"service": "sqs"}, "aws sqs  "),
+    ],
+)
+def test_what_a_request_counts_against(service: Any, params: Any, key: Any) -> None:
+    assert gate_key(service, params, None, None) == key
+
+
+def test_another_account_or_region_counts_apart() -> None:
+    assert gate_key("sqs", {}, "a", None) != gate_key("sqs", {}, "b", None) != gate_key("sqs", {}, "b", "eu-west-1")
+
+
+@given(st.text(max_size=30))
+def test_no_url_crashes(url: Any) -> None:
+    gate_key(None, {"url": url}, None, None)
+
+
+class TestSlots:
+    async def test_those_who_have_begun_go_first(self) -> None:
+        slots = Slots(1)
+        await slots.acquire()
+        order: list[str] = []
+
+        async def wait(name: str, *, urgent: bool) -> None:
+            await slots.acquire(urgent=urgent)
+            order.append(name)
+            slots.release()
+
+        tasks = [
+            asyncio.create_task(wait("late", urgent=False)),
+            asyncio.create_task(wait("later", urgent=False)),
+            asyncio.create_task(wait("begun", urgent=True)),
+        ]
+        await asyncio.sleep(0)
+        slots.release()
+        await asyncio.gather(*tasks)
+        assert order == ["begun", "late", "later"]
+
+    async def test_a_cancelled_waiter_loses_no_slot(self) -> None:
+        slots = Slots(1)
+        await slots.acquire()
+        waiting = [asyncio.create_task(slots.acquire()) for _ in range(3)]
+        await asyncio.sleep(0)
+        slots.release()  # handed to the first …
+        waiting[0].cancel()  # … which goes before it wakes
+        waiting[1].cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert waiting[2].done()
+        assert not waiting[2].cancelled()
+        slots.release()
+        assert slots.try_acquire()
+        assert not slots.try_acquire()
+
+
+class TestTheMachinesClock:
+    async def test_a_probe_that_never_ends_is_ended(self, bench: Bench) -> None:
+        async def endless(_params: Any, _context: Any) -> Any:
+            await asyncio.Event().wait()
+
+        bench.clock = SystemClock()  # type: ignore[assignment]
+        bench.script("endless")
+        bench._probes["endless"] = endless
+        check = plain(type="endless", expect=["ok == true"], timeout_s=0.001)
+        result = await bench.run(check, *(plain(f"c{n}", type="pass") for n in range(3)))
+        assert (result.checks[0].status, result.checks[0].reason_code) == ("fail", "timeout")
+        assert result.summary.passed == 3
+
+    async def test_cleanup_still_runs_after_it(self, bench: Bench) -> None:
+        async def endless(_params: Any, _context: Any) -> Any:
+            await asyncio.Event().wait()
+
+        bench.clock = SystemClock()  # type: ignore[assignment]
+        bench.script("endless")
+        removing = bench.script("removing", {"ok": True})
+        bench._probes["endless"] = endless
+        check = flow("f", step("a", "endless", timeout_s=0.001), cleanup=(step("z", "removing"),))
+        assert (await bench.one(check)).cleanup[0].status == "pass"
+        assert len(removing.requests) == 1
+
+    async def test_bounded_ends_what_takes_too_long_and_returns_what_does_not(self) -> None:
+        with pytest.raises(TimeoutError):
+            await bounded(SystemClock(), 0.001, asyncio.Event().wait())
+        assert await bounded(SystemClock(), 5, asyncio.sleep(0, "done")) == "done"
+
+    async def test_one_timer_watches_all(self) -> None:
+        watch = Watch()
+        ended: list[str] = []
+
+        async def work(name: str, seconds: float) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            watch.begin(task, seconds)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                assert watch.end(task)
+                task.uncancel()
+                ended.append(name)
+
+        await asyncio.gather(work("b", 0.01), work("a", 0.001), work("c", 0.02))
+        assert ended == ["a", "b", "c"]
+        watch.close()
+
+
+class TestWrongAccount:
+    @pytest.fixture
+    def other(self, bench: Bench) -> Bench:
+        bench.environment = environment(
+            aws=AwsTarget(account="111111111111"), stacks={"shop": StackReference(name="shop")}
+        )
+        error = AwsError(
+            "the credentials belong to account 222222222222, not to 111111111111",
+            code="WrongAccount",
+            reason=Reason.WRONG_ACCOUNT,
+            service="sts",
+            operation="GetCallerIdentity",
+        )
+
+        async def refuse(_account: str | None = None) -> str:
+            raise error
+
+        bench.aws.account_id = refuse  # type: ignore[assignment,method-assign]
+        return bench
+
+    @pytest.mark.parametrize(
+        "check",
+        [
+            plain("a", type="table", expect=["ok == true"]),
+            plain("a", expect=["ok == true"], url="${stack.shop.Url}"),
+        ],
+        ids=["a call", "a stack"],
+    )
+    async def test_the_run_stops_before_the_first_other_call(self, other: Any, check: Any) -> None:
+        table = other.script("table", {"ok": True}, service="dynamodb")
+        web = other.script("scripted", {"ok": True})
+        result = await other.run(check, plain("b", expect=["ok == true"]))
+        assert (result.verdict.status, result.verdict.exit_code) == ("error", 3)
+        assert {(each.status, each.reason_code) for each in result.checks} == {("error", "wrong_account")}
+        assert "222222222222" in result.verdict.reason
+        assert table.requests == web.requests == other.aws.calls == []
+
+    async def test_checks_that_need_no_aws_are_not_asked_who_they_are(self, other: Any) -> None:
+        other.script("scripted", {"ok": True})
+        assert (await other.run(plain("b", expect=["ok == true"]))).verdict.exit_code == 0

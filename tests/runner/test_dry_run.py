@@ -1,0 +1,84 @@
+"""Every call that would be made, and nothing sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prodwatch.model.check import Poll
+from prodwatch.model.environment import SecretReference, StackReference
+from prodwatch.runner import RunOptions
+from prodwatch.testing.bench import Bench
+from prodwatch.testing.definitions import composite, environment, flow, plain, step
+
+
+@pytest.fixture
+def shop(bench: Bench) -> Bench:
+    bench.environment = environment(
+        protected=True,
+        vars={"api": "https://api.example", "late": "${stack.shop.Url}"},
+        stacks={"shop": StackReference(name="shop")},
+        secrets={"token": SecretReference(env="TOKEN")},
+    )
+    bench.environ["TOKEN"] = "s3cr3t-value"
+    return bench
+
+
+def test_calls_are_listed_filled_as_far_as_nobody_has_to_be_asked(shop: Any) -> None:
+    probe = shop.script("scripted", {"ok": True})
+    check = plain(
+        "a", url="${vars.api | join('x')}", late="${vars.late}", auth="Bearer ${secret.token}", id="TEST-${uid}"
+    )
+    (call,) = shop.runner([check]).plan([check], RunOptions())
+    assert call.params == {
+        "url": "https://api.example/x",
+        "late": "${vars.late}",
+        "auth": "Bearer ${secret.token}",
+        "id": "TEST-${uid}",
+    }
+    assert (call.check, call.step, call.type, call.when, call.skipped) == ("a", None, "scripted", "always", None)
+    assert probe.requests == []
+    assert shop.aws.calls == []
+
+
+def test_a_flow_lists_its_steps_and_its_cleanup_last_one_first(shop: Any) -> None:
+    check = flow(
+        "f",
+        step("one", mutates=True),
+        step("two", poll=Poll(within_s=10), hold_s=3.0),
+        cleanup=(step("x"), step("y", for_each="${steps.one.items}")),
+        mutates=True,
+    )
+    calls = shop.runner([check]).plan([check], RunOptions())
+    assert [(each.step, each.when, each.mutates) for each in calls] == [
+        ("one", "always", True),
+        ("two", "always", False),
+        ("y", "cleanup", False),
+        ("x", "cleanup", False),
+    ]
+    assert calls[1].repeats == "until it holds, for at most 10 s; for 3 s"
+    assert calls[2].repeats == "for each of ${steps.one.items}"
+
+
+def test_what_would_be_skipped_says_so(shop: Any) -> None:
+    check = plain("a", check={"mutates": True})
+    (call,) = shop.runner([check]).plan([check], RunOptions())
+    assert "--allow-writes" in (call.skipped or "")
+    (call,) = shop.runner([check]).plan([check], RunOptions(allow_writes=True))
+    assert call.skipped is None
+
+
+def test_what_a_check_refers_to_is_listed_once_with_its_reason(shop: Any) -> None:
+    smoke = plain("a", check={"diagnose": ("d",), "needs": ("n",)})
+    both = composite("both", "all", "a", "m")
+    others = [plain("d", check={"kind": "diagnostic"}), plain("n"), plain("m")]
+    calls = shop.runner([smoke, both, *others]).plan([smoke, both], RunOptions())
+    assert [(each.check, each.when) for each in calls] == [
+        ("a", "always"),
+        ("n", "needed by a"),
+        ("d", "when a is not green"),
+        ("m", "needed by both"),
+    ]
+    calls = shop.runner([smoke, *others]).plan([smoke], RunOptions(no_diagnose=True))
+    assert [each.check for each in calls] == ["a", "n"]
