@@ -92,8 +92,8 @@ class Target:
     url: str
     seen: list[str] = field(default_factory=list)
     """Method and path of each request, in order."""
-    arrived: threading.Event = field(default_factory=threading.Event)
-    """Set once a request for `/slow` is there."""
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released for each request for `/slow`: acquire it to wait for one."""
     release: threading.Event = field(default_factory=threading.Event)
 
 
@@ -108,10 +108,10 @@ def target() -> Iterator[Target]:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
             here.seen.append(f"{self.command} {self.path}")
             if self.path == "/slow":
-                here.arrived.set()
+                here.arrived.release()
                 here.release.wait(PATIENCE_S)
             status = int(self.path.rpartition("/")[2]) if self.path.startswith("/status/") else 200
-            body = b'{"status": "ok", "count": 3}'
+            body = b'{"status": "ok", "count": 3, "items": []}'
             try:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
