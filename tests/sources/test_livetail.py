@@ -187,6 +187,9 @@ async def test_a_spent_budget_ends_the_session(aws: ScriptedAws) -> None:
     aws.fail("logs:FilterLogEvents", Reason.LIMIT)
     await clock.advance(120)
     assert (len(tail.opened), tail.closed) == (1, 1)
+    aws.failing.clear()
+    await clock.advance(120)
+    assert watch.message == "Live Tail off, polling goes on: the session is over"
     await watch.stop()
 
 

@@ -139,6 +139,7 @@ class LiveTail:
 
     def _end(self) -> None:
         over, self.live = self.live, frozenset()
+        self._trouble = "the session is over"
         for group in over:
             self._ended(group)
 
