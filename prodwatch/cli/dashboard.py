@@ -25,6 +25,8 @@ def open_dashboard(common: Common, *, demo: DemoTarget | None = None) -> int:
 
 def refuse_without_terminal() -> None:
     """Say what to do instead when there is no terminal to draw on."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return  # a browser draws, through textual-serve
     # The pictures go to stderr, keys come from stdin, and a redirected stdout means that a script wants something.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigurationError(

@@ -78,14 +78,26 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="prodwatch", message="%(prog)s %(version)s")
+@click.option(
+    "--web", is_flag=False, flag_value="127.0.0.1:8000", metavar="[HOST:PORT]", help="The dashboard in a browser."
+)
 @common_options
-def main(common: Common) -> None:
+def main(common: Common, *, web: str | None) -> None:
     """Is the release good? Why? How sure is that?
 
     Without a command: open the dashboard on ENV.
     """
     context = click.get_current_context()
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        if web is not None:
+            raise click.UsageError("--web belongs to the dashboard; leave the command out")
+    elif web is not None:
+        from prodwatch.cli.project import load
+        from prodwatch.cli.web import serve
+
+        load(common)
+        context.exit(serve(web, common.arguments()))
+    else:
         from prodwatch.cli.dashboard import open_dashboard
 
         context.exit(open_dashboard(common))

@@ -41,6 +41,17 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
             debug=self.debug or earlier.debug,
         )
 
+    def arguments(self) -> list[str]:
+        """Return these options as a command line."""
+        given = [
+            f"--{name}={value}"
+            for name in ("env", "root", "region", "profile", "at")
+            if (value := getattr(self, name)) is not None
+        ]
+        given += [f"--checks={path}" for path in self.checks]
+        given += [f"--var={each}" for each in self.var]
+        return given + [f"--{name.replace('_', '-')}" for name in ("no_color", "debug") if getattr(self, name)]
+
     def overrides(self) -> dict[str, str]:
         """Return `--var` as a mapping; ConfigurationError for one without `=`."""
         pairs = [each.partition("=") for each in self.var]
