@@ -31,7 +31,9 @@ def conclude(pursuit: Pursuit, warn: Judgement, attestation: Attestation) -> Con
         assert last.failure is not None
         message = last.failure.message
         if pursuit.waited and len(pursuit.attempts) > 1:
-            message = f"request failed: {message} ({_effort(pursuit)})"
+            # A source without any data did answer: what was waited for has not come.
+            how = Ending.NEVER if last.failure.reason is Reason.NO_DATA else ending
+            message = f"{how}: {message} ({_effort(pursuit)})"
         return Conclusion(last.failure.status, last.failure.reason, message)
     if ending is Ending.STOPPED:
         assert last.stop is not None

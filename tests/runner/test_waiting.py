@@ -18,6 +18,9 @@ from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import denied, refused, throttled
 
 TIMED_OUT = Failure(status=Status.FAIL, reason=Reason.TIMEOUT, message="no answer within 2 s", transient=True)
+NO_GROUP = Failure(
+    status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message="there is no such log group yet", transient=True
+)
 POLL = Poll(within_s=10, every_s=1)
 
 
@@ -87,6 +90,7 @@ class TestPoll:
             ({"item": {"text": "y"}}, "item.text == 'x'", "appeared but wrong", "fail"),
             (refused("nobody there"), "item exists", "request failed: nobody there", "fail"),
             (throttled("too fast"), "item exists", "request failed: too fast", "error"),
+            (NO_GROUP, "count > 0", "never appeared: there is no such log group yet", "inconclusive"),
             ({"items": []}, "all items[].ok == true", "never appeared", "inconclusive"),
         ],
         ids=[
@@ -100,6 +104,7 @@ class TestPoll:
             "wrong",
             "refused",
             "throttled",
+            "no data",
             "undecidable",
         ],
     )
