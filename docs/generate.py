@@ -12,6 +12,7 @@ from prodwatch.probes.reference import pages
 from prodwatch.report.json import result_schema
 from prodwatch.settings import check_schema, environment_schema
 from prodwatch.settings.reference import PAGES, filled
+from prodwatch.tui.keys_page import keys_page
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -27,6 +28,7 @@ def generated() -> dict[str, str]:
         "environment.schema.json": _json(environment_schema()),
         "result.schema.json": _json(result_schema()),
         "commands.md": commands_page(),
+        "keys.md": keys_page(),
         **{name: filled((REFERENCE / name).read_text(encoding="utf-8")) for name in PAGES},
         **{f"check-types/{name}": text for name, text in pages().items()},
     }
