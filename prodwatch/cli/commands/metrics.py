@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from prodwatch.cli.engine import Engine
     from prodwatch.cli.live.moments import Moment
-    from prodwatch.cli.live.running import Live
+    from prodwatch.cli.live.running import Live, Stream
     from prodwatch.cli.live.sink import LineSink
     from prodwatch.model.environment import MetricTarget
     from prodwatch.sources.metrics import MetricSource
@@ -71,9 +71,10 @@ def command(
         end = None if until is None else await instant(until, engine)
         refuse_backwards(start, end)
         source = await _source(engine, target, start)
-        stream = (
-            PointLines(sink, until=end) if as_json else MetricTable(sink, style(no_color=common.no_color), until=end)
-        )
+        expected = engine.environment.metrics if target is None else (target,)
+        stream: Stream = PointLines(sink, until=end, expected=expected)
+        if not as_json:
+            stream = MetricTable(sink, style(no_color=common.no_color), until=end, expected=expected)
         idle_s = 0.0 if until_idle else None
         ending = Ending(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
         return Live(sources=[source], stream=stream, ending=ending)

@@ -33,11 +33,21 @@ _NOBODY_SAID = frozenset(
     )
 )
 _NAMES_WHAT_IT_ASKS = frozenset(
-    """
-    cloudformation:DescribeStacks codedeploy:ListDeploymentGroups dynamodb:GetItem dynamodb:Query dynamodb:Scan
-    lambda:GetFunctionConfiguration lambda:Invoke logs:FilterLogEvents s3:ListObjectsV2 secretsmanager:GetSecretValue
-    sqs:GetQueueAttributes sqs:GetQueueUrl ssm:GetParameter
-    """.split()
+    (
+        "cloudformation:DescribeStacks",
+        "codedeploy:ListDeploymentGroups",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:Scan",
+        "lambda:GetFunctionConfiguration",
+        "lambda:Invoke",
+        "logs:FilterLogEvents",
+        "s3:ListObjectsV2",
+        "secretsmanager:GetSecretValue",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "ssm:GetParameter",
+    )
 )
 """Calls about the very resource the files name: that it is not there is worth knowing."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
 
+from prodwatch.cli.live.moments import from_epoch, stamp
 from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.style import BOLD, CYAN, DIM, RED, YELLOW, Style
 from prodwatch.clock import Clock
@@ -20,7 +21,6 @@ HOLD_S = 2.0
 """While groups are read for the first time their lines wait for each other so long, to be in order across groups."""
 MAX_WHO = 28
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ERRORS = frozenset((Level.ERROR, Level.FATAL))
 _WORDS = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
 _COLOURS = {
@@ -38,7 +38,7 @@ Render = Callable[[LogRecord], str]
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of NDJSON; what is not known is left out."""
 
-    timestamp: datetime
+    timestamp: str
     level: Level
     message: str
     group: str
@@ -47,7 +47,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str | None = None
     trace_id: str | None = None
     event_id: str = ""
-    ingested_at: datetime | None = None
+    ingested_at: str | None = None
     late_ms: int = 0
     kind: str = "app"
     report: dict[str, Any] | None = None
@@ -60,7 +60,7 @@ def ndjson(record: LogRecord) -> str:
     if record.report is not None:
         report = {key: value for key, value in msgspec.to_builtins(record.report).items() if value is not None}
     line = LogLine(
-        timestamp=_moment(record.timestamp_ms),
+        timestamp=stamp(record.timestamp_ms),
         level=record.level,
         message=record.message,
         group=record.group,
@@ -69,17 +69,13 @@ def ndjson(record: LogRecord) -> str:
         request_id=record.request_id,
         trace_id=record.trace_id,
         event_id=record.event_id,
-        ingested_at=_moment(record.ingested_ms) if record.ingested_ms else None,
+        ingested_at=stamp(record.ingested_ms) if record.ingested_ms else None,
         late_ms=record.late_ms,
         kind=record.kind,
         report=report,
         fields=record.fields,
     )
     return msgspec.json.encode(line).decode()
-
-
-def _moment(epoch_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
 def is_error(record: LogRecord) -> bool:
@@ -104,7 +100,7 @@ class TextLines:
 
     def __call__(self, record: LogRecord) -> str:
         """Return one record as text; of several lines when its message has several."""
-        at = _moment(record.timestamp_ms).astimezone(self._zone)
+        at = from_epoch(record.timestamp_ms).astimezone(self._zone)
         time = f"{at:%H:%M:%S}.{record.timestamp_ms % 1000:03}"
         if at.date() != self._today:
             time = f"{at:%Y-%m-%d} {time}"
@@ -209,5 +205,4 @@ class LogStream:
 
     def _show(self, records: Sequence[LogRecord]) -> None:
         ordered = sorted(records, key=lambda each: each.timestamp_ms)
-        self._sink.write([self._render(each) for each in ordered])
-        self._shown += len(ordered)
+        self._shown += self._sink.write([self._render(each) for each in ordered])

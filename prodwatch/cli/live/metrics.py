@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
 import msgspec
 
+from prodwatch.cli.live.moments import stamp
 from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.style import BOLD, DIM, Style
+from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
 from prodwatch.text.units import format_bytes, format_ms
 from prodwatch.views.sparkline import heights, squeeze
@@ -26,7 +28,7 @@ class MetricLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: str
     metric: str
     stat: str
-    timestamp: datetime | None = None
+    timestamp: str | None = None
     """Start of the period; absent when the series has no data."""
     value: float | None = None
     unit: str | None = None
@@ -37,10 +39,32 @@ class MetricLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dimensions: dict[str, str] = {}
 
 
+def empty_series(targets: Sequence[MetricTarget]) -> Sequence[MetricSeries]:
+    """Return each target as a series without points."""
+    return tuple(
+        MetricSeries(
+            key=MetricKey(
+                each.namespace, each.metric, tuple(sorted(each.dimensions.items())), each.stat, None, each.name
+            ),
+            unit=each.unit,
+            period_s=each.period_s,
+            points=(),
+        )
+        for each in targets
+    )
+
+
+def absent(expected: Sequence[MetricSeries], known: Iterable[MetricKey]) -> Sequence[MetricSeries]:
+    """Return the expected series of which nothing has been heard."""
+    labels = {key.label for key in known}
+    return [each for each in expected if each.key.label not in labels]
+
+
 class PointLines:
     """NDJSON: every point once, again when its value has changed or settled."""
 
-    def __init__(self, sink: LineSink, *, until: datetime | None = None) -> None:
+    def __init__(self, sink: LineSink, *, until: datetime | None = None, expected: Sequence[MetricTarget] = ()) -> None:
+        self._expected = empty_series(expected)
         self._sink = sink
         self._until_s = None if until is None else until.timestamp()
         self._known: dict[MetricKey, dict[int, MetricPoint]] = {}
@@ -52,16 +76,20 @@ class PointLines:
         for series in records:
             if isinstance(series, MetricSeries):
                 lines += self._news(series)
-        lines.sort(key=lambda line: (line.timestamp is not None, line.timestamp))
+        lines.sort(key=lambda line: line.timestamp or "")
         self._sink.write([msgspec.json.encode(line).decode() for line in lines])
         self._shown += len(lines)
         return len(lines)
 
     def tick(self, *, caught_up: bool) -> None:
-        """Keep nothing."""
+        """Tell of expected series that turned out to have no data."""
+        if caught_up and self._expected:
+            self.take(absent(self._expected, self._known))
+            self._expected = ()
 
     def finish(self) -> None:
-        """Keep nothing."""
+        """Tell of what is still expected."""
+        self.tick(caught_up=True)
 
     def summary(self) -> str:
         """Return how many points were written."""
@@ -93,7 +121,7 @@ def _line(series: MetricSeries, point: MetricPoint | None) -> MetricLine:
         namespace=key.namespace,
         metric=key.metric,
         stat=key.stat,
-        timestamp=None if point is None else datetime.fromtimestamp(point.timestamp_s, UTC),
+        timestamp=None if point is None else stamp(point.timestamp_s * 1000),
         value=None if point is None else point.value,
         unit=series.unit,
         period_s=series.period_s,
@@ -107,8 +135,15 @@ class MetricTable:
     """Text: a table of the latest values after each reading that brought something new."""
 
     def __init__(
-        self, sink: LineSink, style: Style, *, until: datetime | None = None, zone: tzinfo | None = None
+        self,
+        sink: LineSink,
+        style: Style,
+        *,
+        until: datetime | None = None,
+        expected: Sequence[MetricTarget] = (),
+        zone: tzinfo | None = None,
     ) -> None:
+        self._expected = empty_series(expected)
         self._sink = sink
         self._style = style
         self._until_s = None if until is None else until.timestamp()
@@ -133,14 +168,16 @@ class MetricTable:
 
     def tick(self, *, caught_up: bool) -> None:
         """Write the table when there is something new in it."""
+        if caught_up and self._expected:
+            self.take(absent(self._expected, self._known))
+            self._expected = ()
         if caught_up and self._changed:
-            self.finish()
+            self._changed = False
+            self._sink.write(self._table())
 
     def finish(self) -> None:
         """Write the table as far as it is known."""
-        if self._changed:
-            self._changed = False
-            self._sink.write(self._table())
+        self.tick(caught_up=True)
 
     def summary(self) -> str:
         """Return how many series there are."""

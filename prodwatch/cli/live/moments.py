@@ -11,6 +11,7 @@ RELEASE: Literal["release"] = "release"
 Moment = datetime | Literal["release"]
 """An instant in UTC, or the start of the release, which only AWS knows."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOW = 'write a duration back from now (10m), a time of day ("14:05"), RFC 3339, or release'
 
 
@@ -62,6 +63,16 @@ def _written(text: str, zone: tzinfo | None) -> datetime | None:
 
 def _in_zone(naive: datetime, zone: tzinfo | None) -> datetime:
     return (naive.astimezone() if zone is None else naive.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def from_epoch(epoch_ms: int) -> datetime:
+    """Return the instant so many milliseconds after 1970, exactly."""
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
+
+
+def stamp(epoch_ms: int) -> str:
+    """Return RFC 3339 in UTC, always to the millisecond, so that texts sort like times."""
+    return f"{from_epoch(epoch_ms):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03}Z"
 
 
 class MomentParameter(click.ParamType[Any]):

@@ -30,6 +30,8 @@ from prodwatch.sources.base import Source
 from prodwatch.sources.supervisor import Supervisor
 
 TICK_S = 0.1
+STUCK_S = 1.0
+"""How long the end waits for a reader that takes nothing."""
 
 
 class Stream(Protocol):
@@ -110,19 +112,30 @@ class Signals:
             return
         wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
         before = {number: signal.signal(number, self._handle) for number in wanted}
+        before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
         try:
             yield
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _handle(self, number: int, _frame: Any) -> None:
         again = self.received is not None
         self.received = self.received or number
-        if again or self._sink.busy:
-            # A write to a reader that has stopped reading blocks the loop: only an exception gets out of it.
+        if again:
             raise KeyboardInterrupt
+        self._sink.stop()
+        if self._sink.busy:
+            # The line being written is finished first, unless its reader has stopped reading.
+            signal.signal(signal.SIGALRM, self._give_up)
+            signal.setitimer(signal.ITIMER_REAL, STUCK_S)
         self._end()
+
+    def _give_up(self, _number: int, _frame: Any) -> None:
+        if self._sink.busy:
+            # The write blocks the event loop: only an exception gets out of it.
+            raise KeyboardInterrupt
 
 
 class _Run:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
+
+CHUNK_CHARACTERS = 32_768
 
 
 class LineSink:
@@ -22,6 +24,7 @@ class LineSink:
         """A signal ended a write to a reader that had stopped reading; the last line may be incomplete."""
         self.error: OSError | None = None
         """Why nothing can be written any more (a full disk), None while all is well."""
+        self._stopped = False
         self.busy = False
         """Inside a write: only a signal handler that raises gets out of it."""
 
@@ -29,20 +32,34 @@ class LineSink:
         """Have `tell` called when nothing can be written any more."""
         self._told_end = tell
 
-    def write(self, lines: Sequence[str]) -> None:
-        """Write lines, without their newlines, and flush; whole lines only, nothing is held back."""
-        if not lines or self.gone or self.cut or self.error is not None:
-            return
-        document = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+    def stop(self) -> None:
+        """Write nothing more behind the line that is being written."""
+        self._stopped = True
+
+    def write(self, lines: Sequence[str]) -> int:
+        """Write lines, without their newlines, and flush; return how many were written before the stream ended."""
+        written = 0
+        for chunk in _chunks(lines):
+            if self.ended or not self._put(chunk):
+                break
+            written += len(chunk)
+        self.lines += written
+        return written
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will be written any more."""
+        return self._stopped or self.gone or self.cut or self.error is not None
+
+    def _put(self, chunk: Sequence[str]) -> bool:
         self.busy = True
         try:
-            self._out.write(document)
+            self._out.write("".join(f"{line}\n" for line in chunk).encode("utf-8", "replace"))
             self._out.flush()
         except BrokenPipeError:
             self.gone = True
             _to_nowhere(self._out)
             self._told_end()
-            return
         except KeyboardInterrupt:
             self.cut = True
             _to_nowhere(self._out)
@@ -50,10 +67,21 @@ class LineSink:
         except OSError as caught:
             self.error = caught
             self._told_end()
-            return
         finally:
             self.busy = False
-        self.lines += len(lines)
+        return not (self.gone or self.error is not None)
+
+
+def _chunks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut lines into pieces a pipe takes at once or nearly so: between two of them a signal can end the stream."""
+    start = size = 0
+    for number, line in enumerate(lines):
+        size += len(line) + 1
+        if size >= CHUNK_CHARACTERS:
+            yield lines[start : number + 1]
+            start, size = number + 1, 0
+    if start < len(lines):
+        yield lines[start:]
 
 
 def _to_nowhere(out: BinaryIO) -> None:

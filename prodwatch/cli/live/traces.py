@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from prodwatch.cli.live.moments import from_epoch, stamp
 from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.style import BOLD, DIM, RED, YELLOW, Style
 from prodwatch.clock import Clock
@@ -25,7 +26,6 @@ REQUEST_WIDTH = 30
 Verdict = Literal["fault", "error", "throttle", "slow", "open", "ok"]
 Render = Callable[[TraceSummary], str]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLOURS: dict[str, str] = {"fault": RED, "error": RED, "throttle": YELLOW, "slow": YELLOW, "open": DIM}
 _PARTS = " ▏▎▍▌▋▊▉"
 
@@ -34,7 +34,7 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of NDJSON; what is not known is left out."""
 
     id: str
-    start: datetime
+    start: str
     verdict: Verdict
     duration_ms: int
     response_ms: int | None = None
@@ -65,7 +65,7 @@ def ndjson(slow_s: float) -> Render:
     def render(trace: TraceSummary) -> str:
         line = TraceLine(
             id=trace.id,
-            start=_EPOCH + timedelta(milliseconds=trace.start_ms),
+            start=stamp(trace.start_ms),
             verdict=verdict(trace, slow_s),
             duration_ms=round(trace.duration_s * 1000),
             response_ms=None if trace.response_s is None else round(trace.response_s * 1000),
@@ -92,7 +92,7 @@ def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
 
     def render(trace: TraceSummary) -> str:
         word = verdict(trace, slow_s)
-        at = (_EPOCH + timedelta(milliseconds=trace.start_ms)).astimezone(zone)
+        at = from_epoch(trace.start_ms).astimezone(zone)
         request = f"{trace.method or ''} {_path(trace.url) or trace.service or ''}".strip()
         if len(request) > REQUEST_WIDTH:
             request = f"{request[: REQUEST_WIDTH - 1]}…"
@@ -192,8 +192,8 @@ class TraceStream:
 
     def _show(self, traces: Sequence[TraceSummary]) -> int:
         wanted = sorted((each for each in traces if self._wants(each)), key=lambda each: each.start_ms)
-        self._sink.write([self._render(each) for each in wanted])
-        self._shown.update(each.id for each in wanted)
+        written = self._sink.write([self._render(each) for each in wanted])
+        self._shown.update(each.id for each in wanted[:written])
         return len(wanted)
 
 
