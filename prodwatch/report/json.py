@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.result import SCHEMA, CheckResult, RunResult
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -18,7 +18,10 @@ def encode(result: RunResult) -> bytes:
 
 def decode(document: bytes) -> RunResult:
     """Read a document back; msgspec.ValidationError or DecodeError when it is not one."""
-    return msgspec.json.decode(document, type=RunResult)
+    result = msgspec.json.decode(document, type=RunResult)
+    if result.schema != SCHEMA:
+        raise msgspec.ValidationError(f"its schema is {result.schema!r}, this version reads {SCHEMA!r}")
+    return result
 
 
 def check_line(check: CheckResult) -> bytes:

@@ -113,6 +113,7 @@ class RunJournal:
         self._path = directory / f"{header.run_id}{SUFFIX}"
         self._header = header
         self._file: int | None = None
+        self._begun = False
         self._turn = asyncio.Lock()
         self._executions = 0
         self._open: set[int] = set()
@@ -153,12 +154,11 @@ class RunJournal:
         if self._file is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = _open_locked(self._path, os.O_CREAT)
-            entries = (self._header, *entries)
             _sync_folder(self._path.parent)
-        text = b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries)
-        while text:
-            text = text[os.write(self._file, text) :]
-        os.fsync(self._file)
+        if not self._begun:
+            entries = (self._header, *entries)
+        _append(self._file, entries)
+        self._begun = True
 
     def finish(self) -> bool:
         """Close the journal; True when nothing is left and the file is gone."""
@@ -179,6 +179,19 @@ def _open_locked(path: Path, flags: int) -> int:
         os.close(file)
         raise
     return file
+
+
+def _append(file: int, entries: Iterable[Entry]) -> None:
+    """Write whole lines or none: half a line, left by a full disk, would swallow the next one."""
+    before = os.fstat(file).st_size
+    text = b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries)
+    try:
+        while text:
+            text = text[os.write(file, text) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, before)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
@@ -266,8 +279,7 @@ class Reopened:
         self._open -= {entry.execution for entry in entries if isinstance(entry, ClosedEntry)}
 
     def _write(self, entries: Iterable[Entry]) -> None:
-        os.write(self._file, b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries))
-        os.fsync(self._file)
+        _append(self._file, entries)
 
     def finish(self) -> None:
         """Close; the file goes when nothing is left."""

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, Usage
-from prodwatch.model.status import Status
+from prodwatch.model.status import WORST_FIRST, Status
+from prodwatch.runner.selection import parse_shard
 from prodwatch.runner.verdict import SUPPORTING, decide, summarize
 
 
@@ -17,7 +18,8 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
     """Return one result of all shards of a run.
 
     ConfigurationError when they are of different environments, of different divisions, or when there are none.
-    A shard that is missing makes the verdict `inconclusive` at best; one that was aborted makes it `aborted`.
+    A shard that is missing makes the verdict `inconclusive` at best; one that was aborted makes it `aborted`; one
+    that was run with `--strict` makes the merged run strict too.
     """
     if not results:
         raise ConfigurationError("there is nothing to merge; name the result files of all shards")
@@ -29,7 +31,7 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
     problems = [blocking for each in ordered for blocking in each.verdict.blocking if blocking.kind == "run"]
     verdict = decide(
         checks,
-        strict=strict,
+        strict=strict or any(each.verdict.status == "degraded" and each.verdict.exit_code for each in ordered),
         allow_empty=allow_empty,
         interrupted=interrupted,
         run_problem=problems[0] if problems else missing,
@@ -59,14 +61,15 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
 def _shard(result: RunResult) -> tuple[int, int]:
     if result.run.shard is None:
         return 1, 1
-    index, _, count = result.run.shard.partition("/")
-    return int(index), int(count)
+    return parse_shard(result.run.shard)
 
 
 def _refuse_strangers(results: Sequence[RunResult]) -> None:
     environments = sorted({each.environment.name for each in results})
     if len(environments) > 1:
         raise ConfigurationError(f"these are results of different environments ({', '.join(environments)})")
+    if len({each.run.shard is None for each in results}) > 1:
+        raise ConfigurationError("some of these are shards and some are whole runs; name the shards of one run only")
     divisions = sorted({_shard(each)[1] for each in results if each.run.shard is not None})
     if len(divisions) > 1:
         raise ConfigurationError(f"these are shards of different divisions (of {', of '.join(map(str, divisions))})")
@@ -87,7 +90,7 @@ def _missing(results: Sequence[RunResult]) -> Blocking | None:
 
 
 def _checks(results: Sequence[RunResult]) -> tuple[tuple[CheckResult, ...], tuple[Notice, ...]]:
-    """Return all checks as one run would order them; of one that two shards ran, the selected one counts."""
+    """Return all checks as one run would order them; twice there, the selected or else the worse counts."""
     found: dict[str, CheckResult] = {}
     notices: dict[tuple[str, str], Notice] = {}
     for result in results:
@@ -98,10 +101,15 @@ def _checks(results: Sequence[RunResult]) -> tuple[tuple[CheckResult, ...], tupl
             if known is None or SUPPORTING in known.flags:
                 found[check.id] = check
             elif SUPPORTING not in check.flags:
-                message = f"{check.id} was selected in two shards; the first result counts"
+                found[check.id] = max(known, check, key=_weight)
+                message = f"{check.id} was selected twice; the worse result counts"
                 notices.setdefault(("twice", message), Notice(code="twice", message=message))
     ordered = sorted(found.values(), key=lambda check: (check.kind != "smoke", check.source, check.id))
     return tuple(ordered), tuple(sorted(notices.values(), key=lambda each: (each.code, each.message)))
+
+
+def _weight(check: CheckResult) -> int:
+    return len(WORST_FIRST) - WORST_FIRST.index(check.status) if check.status in WORST_FIRST else 0
 
 
 def _release(results: Sequence[RunResult]) -> ReleaseInfo | None:

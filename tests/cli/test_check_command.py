@@ -204,3 +204,28 @@ def test_shards_together_are_the_whole(shop: CommandLine, server: Target) -> Non
     assert "missing" in partial.out
     twice = shop.run("merge", "1.json", "1.json")
     assert (twice.code, "is there twice" in twice.err) == (2, True)
+
+
+def test_a_result_for_a_file_never_comes_from_a_dry_run_or_a_broken_project(shop: CommandLine) -> None:
+    shop.write("checks/c.toml", OK)
+    output = shop.write("o.json", '{"verdict": {"status": "pass"}}')
+    refused = shop.run("check", "--dry-run", "--json", "o.json")
+    assert (refused.code, "--dry-run measures nothing" in refused.err) == (2, True)
+    shop.write("checks/broken.toml", "this is no TOML")
+    assert shop.run("check", "--json", "o.json").code == 2
+    assert output.read_bytes() == b""
+
+
+def test_a_selection_that_finds_nothing_is_no_empty_shard(shop: CommandLine) -> None:
+    shop.write("checks/c.toml", OK)
+    assert shop.run("check", "-k", "nosuch", "--shard", "1/2").code == 5
+    assert {shop.run("check", "--shard", f"{i}/2").code for i in (1, 2)} == {0}
+
+
+def test_merge_refuses_a_result_of_another_major_version(shop: CommandLine) -> None:
+    shop.write("checks/c.toml", OK)
+    shop.run("check", "--json", "o.json")
+    document = (shop.project / "o.json").read_text().replace("prodwatch.result/1", "prodwatch.result/2")
+    shop.write("o.json", document)
+    ended = shop.run("merge", "o.json")
+    assert (ended.code, "prodwatch.result/2" in ended.err) == (2, True)

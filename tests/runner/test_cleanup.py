@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from prodwatch.model.environment import SecretReference
 from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.runner import TERMINATED, RunOptions, find_journal, left_behind
+from prodwatch.runner.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
 from prodwatch.testing.bench import Bench
 from prodwatch.testing.definitions import environment, flow, step
 from prodwatch.testing.probes import refused
@@ -322,3 +325,25 @@ class TestAfterACrash:
         assert status == "pass"
         assert "'made': 42" in params
         assert "TEST-" in params
+
+
+async def test_a_disk_that_was_full_for_a_moment_loses_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, full = os.write, [True]
+
+    def write(file: int, text: bytes) -> int:
+        if full:
+            full.clear()
+            real(file, text[: len(text) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, text)
+
+    monkeypatch.setattr("prodwatch.runner.journal.os.write", write)
+    now = datetime(2026, 1, 15, tzinfo=UTC)
+    header = RunEntry(run_id="r", environment="prod", root="/", started_at=now, host="h", pid=1)
+    journal = RunJournal(tmp_path, header)
+    entry = ExecutionEntry(execution=1, check="c", uid="u", trace_id="t", started_at=now)
+    with pytest.raises(JournalError, match="so nothing was sent"):
+        await journal.append(entry)
+    await journal.append(entry)
+    journal.finish()
+    assert [each.entry.check for each in find_journal(tmp_path, "r").unfinished] == ["c"]

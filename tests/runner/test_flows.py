@@ -66,6 +66,11 @@ async def test_a_request_never_outlives_its_flow(bench: Bench) -> None:
     assert bench.clock.monotonic_s() <= 2.2
 
 
+async def test_a_flow_that_only_waits_proves_nothing(bench: Bench) -> None:
+    check = await bench.one(flow("f", step("pause", "wait", **{"for": "1s"})))
+    assert (check.status, check.reason_code) == ("inconclusive", "no_data")
+
+
 async def test_wait_lets_time_pass(bench: Bench) -> None:
     bench.script("scripted", {"ok": True})
     pause = step("pause", "wait", **{"for": "90s"})

@@ -92,3 +92,26 @@ async def test_usage_and_notices_come_together(green: Any) -> None:
     await green.aws.call("lambda", "GetAlias")
     later = await shards(green, [check(n) for n in range(2)], 2)
     assert merge_results([parts[0], later[1]]).usage.calls == {"lambda:GetAlias": 1}
+
+
+async def test_of_a_check_that_is_there_twice_the_worse_counts(green: Any) -> None:
+    good = await green.run(check(0))
+    green.script("scripted", {"ok": False})
+    bad = await green.run(check(0))
+    assert merge_results([good, bad]).verdict.exit_code == 1
+    assert merge_results([bad, good]).verdict.exit_code == 1
+
+
+async def test_whole_runs_never_stand_in_for_a_shard(green: Any) -> None:
+    parts = await shards(green, [check(0), check(1)], 2)
+    with pytest.raises(ConfigurationError, match="some are whole runs"):
+        merge_results([await green.run(check(0)), parts[1]])
+
+
+async def test_what_was_strict_stays_strict(green: Any) -> None:
+    checks = [check(0), plain("warned", expect=["ok == true"], warn=["ok == false"])]
+    parts = []
+    for index in (1, 2):
+        selected = select(checks, Selection(shard=(index, 2)), None)
+        parts.append(await green.runner(checks).run(selected, RunOptions(shard=(index, 2), strict=True)))
+    assert merge_results(parts).verdict.exit_code == 1

@@ -77,10 +77,16 @@ def command(
     from prodwatch.cli.project import load
     from prodwatch.runner import RunOptions, select
 
+    if not dry_run:
+        # Before anything can go wrong: a result of an earlier run must not be taken for this one's.
+        outputs.prepare()
     asked = selection(expression, tags, kind, shard)
     project = load(common, selected=picks(asked))
     chosen_by = dataclasses.replace(asked, failed_first=failed_last(project) if failed_first else frozenset())
     chosen = select(project.checks, chosen_by, project.environment.name)
+    if not chosen and not select(project.checks, dataclasses.replace(chosen_by, shard=None), project.environment.name):
+        # Not the division left this part without checks: nothing is selected at all.
+        chosen_by = dataclasses.replace(chosen_by, shard=None)
     options = RunOptions(
         deadline_s=deadline,
         shard=chosen_by.shard,
@@ -91,10 +97,11 @@ def command(
     if common.no_color:
         outputs.color = False
     if dry_run:
+        if outputs.files or outputs.github_summary:
+            raise click.UsageError("--dry-run measures nothing and so has no result to write to files; leave one out")
         from prodwatch.cli.planned import print_plan
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
-    outputs.prepare()
     return _run(project, chosen, options, outputs, common)
 
 
