@@ -122,25 +122,37 @@ class Runner:
                 await tools.inputs.settle(self._clock, _RELEASE_WAIT_S)
         await tools.inputs.close()
         journal.finish()
+        if tools.watch is not None:
+            tools.watch.close()
         problem = None if refused is None else _run_problem(refused)
         return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted, refused=problem)
 
     async def clean_up(self, run_id: str, options: RunOptions) -> RunResult:
         """Finish the cleanups that a killed run left in its journal; one result per check that had any.
 
-        ConfigurationError when there is no such journal, or while its run is still going on.
+        ConfigurationError when there is no such journal, or while its run is still going on. Cancelling ends it early:
+        the result, with verdict `aborted`, is returned, and the journal keeps what is left.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         leftover = find_journal(self._journal_dir, run_id)
         journal = Reopened(leftover)
         tools = self._tools(dataclasses.replace(options, run_id=run_id), journal)
+        results: list[CheckResult] = []
+        interrupted: int | None = None
+        task = asyncio.current_task()
         try:
-            results = [await finish(each, self._definitions, self._compiler, tools) for each in leftover.unfinished]
+            for each in leftover.unfinished:
+                results.append(await finish(each, self._definitions, self._compiler, tools))
+                # A cleanup that is cancelled lists what it leaves; those behind it are not begun.
+                if task is not None and task.cancelling():
+                    task.uncancel()
+                    interrupted = EXIT_INTERRUPTED
+                    break
         finally:
             await tools.inputs.close()
             journal.finish()
         options = dataclasses.replace(options, allow_empty=True)
-        return self._assembled(tools, results, options, started_at, started_s)
+        return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted)
 
     def _assembled(
         self,
@@ -187,6 +199,8 @@ class Runner:
             self._session = None
             await tools.inputs.close()
             journal.finish()
+            if tools.watch is not None:
+                tools.watch.close()
 
     def plan(self, selected: Sequence[CheckDefinition], options: RunOptions) -> tuple[PlannedCall, ...]:
         """Return every call a run would make, in order, without sending anything."""

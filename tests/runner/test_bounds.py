@@ -13,10 +13,12 @@ from prodwatch.aws.api import AwsError
 from prodwatch.clock import SystemClock
 from prodwatch.model.environment import AwsTarget, StackReference
 from prodwatch.model.status import Reason
+from prodwatch.runner import RunOptions, find_journal
 from prodwatch.runner.limits import Slots, gate_key
 from prodwatch.runner.timeouts import Watch, bounded
 from prodwatch.testing.bench import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
+from prodwatch.testing.probes import refused
 
 
 @pytest.mark.parametrize(
@@ -173,3 +175,21 @@ class TestWrongAccount:
     async def test_checks_that_need_no_aws_are_not_asked_who_they_are(self, other: Any) -> None:
         other.script("scripted", {"ok": True})
         assert (await other.run(plain("b", expect=["ok == true"]))).verdict.exit_code == 0
+
+
+class TestCleanupOfARun:
+    async def test_interrupted_it_lists_what_is_left_and_keeps_the_journal(self, bench: Bench) -> None:
+        bench.script("making", {"ok": True})
+        bench.script("removing", refused())
+        make = step("make", "making", mutates=True)
+        flows = [flow(f"f{n}", make, cleanup=(step("rm", "removing", mutates=True),), mutates=True) for n in range(2)]
+        await bench.run(*flows, run_id="run-1")
+        hanging = bench.script("removing", {"ok": True}, takes_s=1000)
+        bench.clock._auto = False
+        task = asyncio.create_task(bench.runner(flows).clean_up("run-1", RunOptions()))
+        await hanging.asked.wait()
+        task.cancel()
+        result = await task
+        assert (result.verdict.status, result.verdict.exit_code) == ("aborted", 130)
+        assert len(result.checks) == len(hanging.requests) == 1
+        assert len(find_journal(bench.journal_dir, "run-1").unfinished) == 2
