@@ -49,6 +49,16 @@ def run(environ: dict[str, str], tmp_path: Path) -> Run:
     return call
 
 
+@pytest.mark.parametrize("name", ["logs", "traces", "metrics", "doctor", "iam-policy"])
+def test_help_loads_nothing_heavy(name: str) -> None:
+    code = (
+        "import sys; from prodwatch.cli.main import run; run(sys.argv[1:]); "
+        "sys.exit(sorted({'asyncio', 'aiohttp', 'botocore', 'jmespath', 'rich', 'textual'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, name, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_window_of_logs_comes_in_order_each_line_once_and_ends(run: Run) -> None:
     done = run(*ORDERS, "--since", "90s", "--until", "60s", "--json")
     assert done.returncode == 0, done.stderr

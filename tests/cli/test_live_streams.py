@@ -166,9 +166,8 @@ def test_a_reader_that_went_away_ends_the_stream_and_is_no_error() -> None:
 
 def test_a_full_disk_is_an_error() -> None:
     sink = LineSink(Full())
-    sink.write(["a"])
-    assert not sink.gone
-    assert sink.error is not None
+    assert sink.write(["a"]) == 0
+    assert (sink.gone, str(sink.error)) == (False, "[Errno 28] No space left on device")
 
 
 def status(name: str, phase: SourcePhase = SourcePhase.LIVE, fresh: datetime | None = None, **keys: Any) -> Batch:
@@ -179,9 +178,9 @@ async def test_idle_is_proven_by_a_reading_that_began_after_the_pause() -> None:
     clock = FakeClock()
     ending = Ending(["logs:a", "logs:b"], clock=clock, idle_s=5)
     ending.saw(status("logs:a", fresh=START + timedelta(seconds=6)))
-    assert not ending.caught_up
+    before = ending.caught_up
     ending.saw(status("logs:b", fresh=START + timedelta(seconds=4)))
-    assert ending.caught_up
+    assert (before, ending.caught_up) == (False, True)
     assert not ending.done()
     ending.saw(status("logs:b", fresh=START + timedelta(seconds=5)))
     assert ending.done()
@@ -322,9 +321,8 @@ def test_a_waterfall_fits_its_width_and_says_what_went_wrong() -> None:
 
 def series(*points: tuple[int, float, bool], label: str = "errors", unit: str = "Count") -> MetricSeries:
     key = MetricKey("AWS/Lambda", "Errors", (("FunctionName", "f"),), "Sum", "42", label)
-    return MetricSeries(
-        key=key, unit=unit, points=tuple(MetricPoint(START_MS // 1000 + at, *rest) for at, *rest in points)
-    )
+    found = tuple(MetricPoint(START_MS // 1000 + at, value, settled) for at, value, settled in points)
+    return MetricSeries(key=key, unit=unit, points=found)
 
 
 def test_points_are_lines_once_and_again_when_they_changed() -> None:
