@@ -34,6 +34,20 @@ SCENES: dict[str, tuple[tuple[int, int], str, list[str]]] = {
 }
 """Picture → size in cells, theme, keys pressed first."""
 
+PANELS: dict[str, tuple[str, ...]] = {
+    "overview-80x24": ("Checks", "Signals", "Logs"),
+    "overview-120x40": ("Checks", "Signals", "Alarms", "Errors", "Traces", "Logs"),
+    "overview-200x60": ("Checks", "Signals", "Alarms", "Errors", "Traces", "Logs"),
+    "overview-light": ("Checks", "Signals", "Alarms", "Errors", "Traces", "Logs"),
+    "check": ("Assertions", "Its trace", "Its log lines"),
+    "logs": ("Logs",),
+    "traces": ("Traces",),
+    "trace": ("Span", "Its log lines"),
+    "metrics": ("Signals",),
+    "timeline": ("Timeline",),
+}
+"""Picture → titles of the panels it shows; a test opens each scene and looks for them."""
+
 SETTLE_S = 45.0
 
 

@@ -1,0 +1,57 @@
+"""Every picture still shows something that exists: its scene is opened and its panels are looked for."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from prodwatch.clock import SystemClock
+from prodwatch.store.store import Store
+from prodwatch.testing.scripted import ScriptedSession
+from prodwatch.tui.app import ProdwatchApp
+from prodwatch.tui.deck import Preferences
+from prodwatch.tui.session import SessionFacts
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCRIPT = runpy.run_path(str(DOCS / "pictures.py"))
+
+
+def words(svg: str) -> str:
+    return unescape(" ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))).replace("\xa0", " ")
+
+
+def test_every_picture_belongs_to_a_scene() -> None:
+    assert {path.stem for path in (DOCS / "pictures").glob("*.svg")} == set(SCRIPT["SCENES"]) == set(SCRIPT["PANELS"])
+
+
+@pytest.mark.parametrize("name", SCRIPT["SCENES"])
+async def test_what_a_picture_shows_still_exists(name: str) -> None:
+    size, theme, keys = SCRIPT["SCENES"][name]
+    clock = SystemClock()
+    store = Store(clock)
+    app = ProdwatchApp(
+        store,
+        ScriptedSession(store, clock),
+        environment=SessionFacts(environment="demo", title="Shop", every_s=15),
+        clock=clock,
+        preferences=Preferences(theme=theme, bell=False),
+    )
+    assert theme in app.available_themes
+    async with app.run_test(size=size) as pilot:
+        await app.workers.wait_for_complete()
+        for key in keys:
+            app.frame()
+            await pilot.pause()
+            await pilot.press(key)
+            await app.workers.wait_for_complete()
+        app.frame()
+        await pilot.pause()
+        painted = words(app.export_screenshot())
+    taken = words((DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8"))
+    for title in SCRIPT["PANELS"][name]:
+        assert title in painted
+        assert title in taken
