@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from functools import partial
 
 from prodwatch.cli.engine import config_dir
+from prodwatch.cli.exits import ExitCode
 from prodwatch.cli.log import log_path
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
 from prodwatch.cli.reload import Reload
 from prodwatch.cli.running import demo_target
 from prodwatch.cli.session import LiveSession
+from prodwatch.cli.talk import say
 from prodwatch.clock import SystemClock
 from prodwatch.model.environment import DemoTarget
 from prodwatch.settings import Project
@@ -21,6 +24,9 @@ from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.tui.session import SessionFacts
+
+QUIET_S = 0.5
+"""Nobody wonders about a shorter pause between the dashboard and the prompt."""
 
 
 def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None) -> int:
@@ -50,11 +56,37 @@ async def _run(project: Project, common: Common, demo: DemoTarget | None, log_fi
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")
     app = ProdwatchApp(store, session, environment=facts, clock=clock, preferences=preferences)
+    terminated = _end_when_told(app)
     try:
         await app.run_async()
     finally:
-        await session.stop()
+        await _leave(session)
+    if terminated.is_set():
+        return ExitCode.TERMINATED
     return 0 if app.return_code in {None, 0} else 70
+
+
+def _end_when_told(app: ProdwatchApp) -> asyncio.Event:
+    """Have SIGTERM and SIGHUP leave as `q` does: terminal restored, cleanups run; set when one of them came."""
+    terminated = asyncio.Event()
+
+    def end() -> None:
+        terminated.set()
+        app.exit()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end)
+    return terminated
+
+
+async def _leave(session: LiveSession) -> None:
+    """End the session; say what is being waited for when its cleanups take a while."""
+    stopping = asyncio.create_task(session.stop())
+    _, pending = await asyncio.wait({stopping}, timeout=QUIET_S)
+    if pending:
+        say("cleaning up after the checks that were running; Ctrl-C gives that up")
+    await stopping
 
 
 def _log_to_file() -> str | None:
