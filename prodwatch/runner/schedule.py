@@ -196,7 +196,8 @@ class Schedule:
         if definition.type in COMPOSITES:
             return await self._composite(definition)
         turn = Turn(self._tools.gate)
-        await turn.take()
+        # Whoever had to wait for others, or explains what is already red, does not queue behind all the rest.
+        await turn.take(urgent=bool(definition.needs) or definition.id not in self._selected)
         try:
             return await self._admitted(definition, turn)
         finally:
@@ -241,7 +242,7 @@ class Schedule:
             group = str(execution.scope.fill(serial))
             execution.turn.give()
             async with self._serial.hold(group):
-                await execution.turn.take()
+                await execution.turn.take(urgent=True)
                 return await run_check(execution, self._stop)
         except UnresolvedError as error:
             found = Conclusion(Status.ERROR, Reason.UNRESOLVED, error.message)

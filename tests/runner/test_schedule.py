@@ -361,3 +361,23 @@ async def test_the_deadline_of_a_run_cuts_off_waits_and_cleans_up(bench: Bench) 
     assert by_id(result)["waits"].reason_code == "deadline"
     assert len(removing.requests) == 1
     assert bench.clock.monotonic_s() < 11
+
+
+@pytest.mark.parametrize("by", ["needs", "serial"])
+async def test_a_chain_does_not_queue_behind_everybody_again_and_again(bench: Bench, by: str) -> None:
+    probe = bench.script("scripted", {"ok": True}, takes_s=1)
+    if by == "serial":
+        chain = [ok(f"a{n}", serial="queue") for n in range(4)]
+    else:
+        chain = [ok("a0"), *(ok(f"a{n}", needs=(f"a{n - 1}",)) for n in (1, 2, 3))]
+    await bench.run(*chain, *(ok(f"c{n}") for n in range(20)), jobs=2)
+    assert bench.clock.monotonic_s() == pytest.approx(12)
+    assert probe.most_at_once == 2
+
+
+async def test_diagnostics_do_not_wait_for_the_rest_of_the_queue(both: Bench) -> None:
+    both.script("scripted", {"ok": True}, takes_s=1)
+    diagnosing = both.script("db", {"ok": True})
+    db = plain("db", type="db", expect=["ok == true"], check={"kind": "diagnostic"})
+    await both.run(red("a", diagnose=("db",)), *(ok(f"c{n}") for n in range(20)), others=[db], jobs=1)
+    assert diagnosing.requests[0].at_s <= 1
