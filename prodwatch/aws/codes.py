@@ -76,6 +76,10 @@ def is_skew(code: str, text: str) -> bool:
     return code in SKEWED or "signature expired" in lower or "signature not yet current" in lower
 
 
+UNKNOWN_OPERATION = "UnknownOperation"
+"""Our own code for an operation the service does not have: nothing was sent."""
+
+
 def is_our_mistake(code: str) -> bool:
     """Say whether a code means that the request itself was malformed: that tells nothing about the target."""
     return code.startswith(("Validation", "Invalid", "Malformed", "Missing", "Unknown", "Unsupported", "Param")) or (

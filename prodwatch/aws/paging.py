@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodwatch.aws.api import AwsError
+from prodwatch.aws.codes import UNKNOWN_OPERATION
 from prodwatch.model.status import Reason
 
 _ENDS_ON_SAME_TOKEN = frozenset(("GetLogEvents",))
@@ -78,7 +79,7 @@ def unknown_operation(client: Any, service: str, operation: str) -> AwsError:
     hint = f" (did you mean {near[0]}?)" if near else ""
     return AwsError(
         f'{service} has no operation "{operation}"{hint}',
-        code="UnknownOperation",
+        code=UNKNOWN_OPERATION,
         reason=Reason.API_ERROR,
         service=service,
         operation=operation,

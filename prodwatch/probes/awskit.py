@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.codes import is_our_mistake
+from prodwatch.aws.codes import UNKNOWN_OPERATION, is_our_mistake
 from prodwatch.aws.command import aws_command
 from prodwatch.aws.hooks import WIRE_S
 from prodwatch.aws.scoped import Scoped
@@ -29,6 +29,8 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 SHOWN_ITEMS = 50
 """Elements of one list kept for people."""
+SKEW_S = 60.0
+"""How far the clock of this machine may be behind the one that wrote an instant."""
 
 
 class ProbeError(Exception):
@@ -190,6 +192,8 @@ def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
     status, reason = Status.ERROR, error.reason
     answered: tuple[str, ...] = ()
     if reason is Reason.API_ERROR:
+        if error.code == UNKNOWN_OPERATION:
+            return Failure(status=status, reason=Reason.INVALID, message=error.message)
         # A malformed request is the check's own fault; anything else is how production answers.
         status = Status.ERROR if is_our_mistake(error.code) else Status.FAIL
         answered = ("error",)
@@ -215,7 +219,18 @@ def seconds(value: Any, default: str | float) -> float:
 
 
 def moment(value: Any, key: str, context: ProbeContext) -> datetime:
-    """Return the instant that `since` or `until` names: `"5m"` ago, an RFC 3339 time, or `"release"`."""
+    """Return the instant that `since` or `until` names: `"5m"` ago, an RFC 3339 time, or `"release"`.
+
+    Nothing can be found since an instant that is still to come, so that is no evidence for its absence either.
+    """
+    found = _moment(value, key, context)
+    if key == "since" and (found - context.clock.now()).total_seconds() > SKEW_S:
+        message = f"`since` lies in the future ({found.isoformat(timespec='seconds')}): nothing can be known yet"
+        raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
+    return found
+
+
+def _moment(value: Any, key: str, context: ProbeContext) -> datetime:
     now = context.clock.now()
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -44,6 +44,7 @@ class MissingInputError(UnresolvedError):
     def __init__(self, reference: Reference, why: Unavailable) -> None:
         super().__init__(reference, why.message)
         self.why = why
+        self.known_missing = why.missing
 
 
 _RELEASE = Reference("release", ("version",), (), "${release.version}")

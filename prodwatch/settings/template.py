@@ -49,6 +49,9 @@ class TemplateSyntaxError(ValueError):
 class UnresolvedError(Exception):
     """A reference has no value here; the text is one sentence that says why."""
 
+    known_missing = True
+    """False when nobody could say whether there is one: then a default would only be a guess."""
+
     def __init__(self, reference: Reference, message: str) -> None:
         super().__init__(message)
         self.reference = reference
@@ -160,7 +163,7 @@ def value_of(reference: Reference, lookup: Callable[[Reference], Any]) -> Any:
     except UnresolvedError as error:
         missing = error
     for each in reference.filters:
-        if each.name == "default":
+        if each.name == "default" and (missing is None or missing.known_missing):
             if missing is not None or value is None or value == "":
                 value, missing = each.arguments[0], None
         elif missing is None:

@@ -97,3 +97,9 @@ def test_merging_joins_lists_and_adds_counts() -> None:
     ]
     assert merged(pages) == {"Items": [1, 2], "Count": 2, "Deep": {"Items": ["a", "b"], "More": False}, "Other": 3}
     assert merged([{"Items": [1]}, {}]) == {"Items": [1]}
+
+
+async def test_an_operation_that_is_none_is_our_mistake_and_no_answer(bench: Any) -> None:
+    found = await bench.run("aws", {"service": "sqs", "operation": "GetNopes"})
+    assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert found.failure.answered_by == ()

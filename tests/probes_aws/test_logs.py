@@ -202,3 +202,12 @@ LINE = '{"level": "ERROR", "n": 5, "ok": true, "user": {"name": "ada"}}'
 def test_patterns_throw_out_only_what_certainly_does_not_match(pattern: str | None, message: str, kept: bool) -> None:
     parsed = json.loads(message, parse_float=Decimal) if message.startswith("{") else None
     assert keeper(pattern)(message, parsed) is kept
+
+
+@pytest.mark.parametrize("type_", ["logs", "traces"])
+async def test_nothing_is_absent_since_an_instant_to_come(bench: Any, type_: str) -> None:
+    asked = {"logs": {"group": "/aws/lambda/x"}, "traces": {"filter": 'service("shop-api")'}}[type_]
+    found = await bench.run(type_, {**asked, "since": "2099-01-01T00:00:00Z"})
+    assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
+    assert "lies in the future" in found.failure.message
+    assert "count" not in found.document

@@ -164,3 +164,10 @@ def test_facts() -> None:
     assert known_unit("AWS/Lambda", "Duration", "SampleCount") == "Count"
     assert known_unit("AWS/Lambda", "Errors", "Sum") == "Count"
     assert known_unit("Shop", "Ms", "p95") is None
+
+
+async def test_a_share_of_nothing_is_never_zero(bench: Any) -> None:
+    keys = {"namespace": "AWS/Lambda", "metric": "Errors", "stat": "Sum", "of": "Invocations", "missing": "zero"}
+    found = await bench.run("metric", keys | {"dimensions": {"FunctionName": "typo"}})
+    assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
+    assert "value" not in found.document

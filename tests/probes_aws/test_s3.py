@@ -56,6 +56,8 @@ class Absent:
     """A door behind which no object is, with the code AWS gives for each way of asking."""
 
     async def call(self, _service: str, operation: str, _params: Any, **_: Any) -> Any:
+        if operation == "HeadBucket":
+            return {}
         code = "404" if operation == "HeadObject" else "NoSuchKey"
         raise AwsError("no", code=code, reason=Reason.API_ERROR, service="s3", operation=operation)
 
@@ -103,6 +105,13 @@ async def test_delete_leaves_nothing(bench: Any) -> None:
     name = await bucket(bench, doc=b"x")
     assert (await bench.run("s3", {"bucket": name, "key": "doc", "operation": "delete"})).document["exists"] is False
     assert (await bench.run("s3", {"bucket": name, "key": "doc"})).document["exists"] is False
+
+
+async def test_an_object_is_not_absent_from_a_bucket_that_is_none(bench: Any) -> None:
+    for operation in ("get", "head"):
+        found = await bench.run("s3", {"bucket": "no-such-bucket-here", "key": "k", "operation": operation})
+        assert found.failure.status is Status.FAIL
+        assert "exists" not in found.document
 
 
 async def test_a_missing_bucket_is_told(bench: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws.api import AwsError
 from prodwatch.model.environment import FunctionTarget, SecretReference, StackReference
 from prodwatch.model.spec import Key
 from prodwatch.model.status import Reason
@@ -163,3 +164,23 @@ async def test_unresolved_checks_leave_the_rest_running(bench: Bench) -> None:
     )
     assert [each.status for each in result.checks] == ["error", "error", "error", "pass"]
     assert "refers to itself" in (by_id(result)["circle"].message or "")
+
+
+async def test_a_default_is_for_what_is_missing_not_for_what_nobody_could_read(shop: Any) -> None:
+    shop.script("scripted", {"ok": True})
+    optional = plain(expect=["ok == true"], url="${stack.shop.Nope | default('http://elsewhere')}")
+    assert (await shop.one(optional)).status == "pass"
+
+    def denied(_params: Any) -> Any:
+        raise AwsError(
+            "denied",
+            code="AccessDenied",
+            reason=Reason.ACCESS_DENIED,
+            service="cloudformation",
+            operation="DescribeStacks",
+        )
+
+    shop.aws.answers["cloudformation:DescribeStacks"] = denied
+    found = await shop.one(optional)
+    assert found.status == "error"
+    assert "denied" in found.message

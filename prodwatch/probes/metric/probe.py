@@ -159,15 +159,24 @@ def _ratio(talk: Talk, points: list[Decimal], beside: list[Decimal], *, complete
     metric, of = talk.params["metric"], talk.params["of"]
     total = sum(beside, Decimal(0))
     if not total:
-        return _missing(talk, f"{of} counted nothing, so {metric} has nothing to be a share of", "None", complete)
+        # `missing = "zero"` says what the counted part is without points, not what a share of nothing is.
+        what = f"{of} counted nothing, so {metric} has nothing to be a share of"
+        return _missing(talk, what, "None", complete, zero=False)
     part = sum(points, Decimal(0))
     document = _document([part / total], "Sum", "None")
     return talk.answer(document | {"points": len(beside), "of": total}, complete=complete)
 
 
-def _missing(talk: Talk, what: str, unit: str, complete: bool) -> Observation:  # noqa: FBT001 -- one of four facts handed on
+def _missing(
+    talk: Talk,
+    what: str,
+    unit: str,
+    complete: bool,  # noqa: FBT001 -- one of four facts handed on
+    *,
+    zero: bool = True,
+) -> Observation:
     policy = talk.params.get("missing") or "inconclusive"
-    if policy == "zero":
+    if policy == "zero" and zero:
         document = _document([Decimal(0)], "Sum", unit) | {"values": [], "points": 0}
         return talk.answer(document, complete=complete)
     status = Status.FAIL if policy == "fail" else Status.INCONCLUSIVE

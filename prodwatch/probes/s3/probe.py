@@ -59,6 +59,8 @@ async def _head(talk: Talk) -> Observation:
         answer = await talk.call("HeadObject", _object(talk))
     except AwsError as error:
         if error.code in _ABSENT:
+            # HEAD has no body to say whether the key or the whole bucket is missing.
+            await talk.call("HeadBucket", {"Bucket": talk.params["bucket"]})
             return _absent(talk, error)
         raise
     document = _facts(answer) | {"exists": True, "size": answer["ContentLength"], "latency": talk.latency()}
