@@ -21,10 +21,11 @@ import pytest
 from prodwatch.cli.main import run
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
+from prodwatch.runner.cleaning import clean_up
 
 PAGES = Path(__file__).parents[3] / "docs/guide/origins"
 PACE = 10.0
-"""How much faster than the machine's own a run's time goes, for waiting only: requests keep their real time limits."""
+"""How much faster than the machine's own a run's time goes while it waits; requests keep their real time limits."""
 
 
 EXIT = {"degraded": 0, "fail": 1, "error": 3, "inconclusive": 4, "skipped": 4}
@@ -32,15 +33,31 @@ EXIT = {"degraded": 0, "fail": 1, "error": 3, "inconclusive": 4, "skipped": 4}
 
 
 class PacedClock(SystemClock):
-    """Sleeps shorter than asked and counts the time as if it had not; the wall clock stays the machine's."""
+    """Sleeps shorter than asked and counts the time as if it had not; the wall clock stays the machine's.
+
+    Time runs faster only while somebody sleeps, so that no request seems slower than it is.
+    """
 
     pace = PACE
 
+    def __init__(self) -> None:
+        self._real_s = self._told_s = super().monotonic_s()
+        self._sleepers = 0
+
     def monotonic_s(self) -> float:
-        return super().monotonic_s() * self.pace
+        now_s = super().monotonic_s()
+        self._told_s += (now_s - self._real_s) * (self.pace if self._sleepers else 1)
+        self._real_s = now_s
+        return self._told_s
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(seconds / self.pace)
+        self.monotonic_s()
+        self._sleepers += 1
+        try:
+            await super().sleep(seconds / self.pace)
+        finally:
+            self.monotonic_s()
+            self._sleepers -= 1
 
 
 @dataclass(frozen=True)
@@ -150,7 +167,18 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def prodwatch(project: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def cleaning() -> threading.Event:
+    """Set when a check has given its verdict and begins to clean up: what comes now comes too late."""
+    return threading.Event()
+
+
+@pytest.fixture
+def prodwatch(project: Path, cleaning: threading.Event, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    async def clean_up_noticed(*arguments: Any) -> bool:
+        cleaning.set()
+        return await clean_up(*arguments)
+
+    monkeypatch.setattr("prodwatch.runner.check.clean_up", clean_up_noticed)
     monkeypatch.setattr("prodwatch.cli.engine.SystemClock", PacedClock)
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(project / "state"))
     return CommandLine(project)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -61,7 +61,10 @@ def queue(name: str, dead_letters: str | None = None) -> dict[str, Any]:
 class Sample:
     """One deployment; its attributes say what is wrong with it."""
 
-    def __init__(self, clients: Callable[[str], Any], embedded: EmbeddedAws, pace: float) -> None:
+    def __init__(
+        self, clients: Callable[[str], Any], embedded: EmbeddedAws, cleaning: threading.Event, pace: float
+    ) -> None:
+        self._cleaning = cleaning
         self.name = f"sample-{uuid.uuid4().hex[:8]}"
         self.url = f"{embedded.url}/{self.name}"
         self.sqs, self.dynamodb = clients("sqs"), clients("dynamodb")
@@ -69,8 +72,8 @@ class Sample:
         self._embedded = embedded
         self._pace = pace
         self._paused = self._has_results = False
-        self.delay_s = 0.0
-        """The second function takes so long."""
+        self.late = False
+        """The last function does its work only when the check has given up."""
         self.mangles = False
         """The first function changes the text."""
         self.tolerates = False
@@ -122,8 +125,8 @@ class Sample:
         return Outcome(result=None, mishap=mishap, request_id="", version="$LATEST", log="")
 
     def process_input_queue(self, event: Mapping[str, Any]) -> None:
-        if not self._has_results:
-            time.sleep(self.delay_s / self._pace)
+        if self.late and not self._has_results:
+            self._await_giving_up()
         for record in event["Records"]:
             if MALFORMED in record["body"] and not self.tolerates:
                 raise ValueError("malformed message")
@@ -132,8 +135,8 @@ class Sample:
                 self.sqs.send_message(QueueUrl=self._url("OutputQueue"), MessageBody=body)
 
     def write_test_result(self, event: Mapping[str, Any]) -> None:
-        if self._has_results:
-            time.sleep(self.delay_s / self._pace)
+        if self.late:
+            self._await_giving_up()
         for record in event["Records"]:
             data = json.loads(record["body"])["data"]
             name = record["eventSourceARN"].rpartition(":")[2]
@@ -158,6 +161,9 @@ class Sample:
 
     def _url(self, logical: str) -> str:
         return f"https://sqs.eu-west-1.amazonaws.com/123456789012/{self.name}-{logical}"
+
+    def _await_giving_up(self) -> None:
+        assert self._cleaning.wait(20)
 
     def _waiting(self, name: str) -> int:
         deaf = not self.stores and not name.endswith("-InputQueue")
@@ -210,11 +216,12 @@ def sample(
     clients: Callable[[str], Any],
     embedded: EmbeddedAws,
     aim: Callable[[str], None],
+    cleaning: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
     pace: float,
 ) -> Sample:
     """A sample that is not deployed yet."""
-    made = Sample(clients, embedded, pace)
+    made = Sample(clients, embedded, cleaning, pace)
     # A long poll waits in the machine's time, not in the run's.
     monkeypatch.setattr("prodwatch.probes.sqs.probe.LONGEST_WAIT_S", 0)
     aim(made.name)

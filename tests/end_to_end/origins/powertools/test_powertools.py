@@ -1,0 +1,42 @@
+"""The logger, metrics and tracer assertions of the Powertools end-to-end suite, and what they say when it is broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PAGE = "powertools"
+
+
+PACE = 120.0
+"""CloudWatch and X-Ray are waited for up to 100 s."""
+
+BREAKS: dict[str, dict[str, Any]] = {
+    "everything comes an hour later": {"late": True},
+    "nothing is told": {"silent": True},
+    "the second invocation is not told": {"second_is_lost": True},
+    "the second invocation is told twice": {"told_twice": True},
+    "both starts are cold": {"always_cold": True},
+    "the lines lack the context": {"bare": True},
+    "the lines go to another group": {"elsewhere": True},
+    "the function raises": {"raises": True},
+    "times are told without their zone": {"local": True},
+    "one of three values is lost": {"bare": True},
+    "the values are told twice": {"told_twice": True},
+    "the values stand under another service": {"elsewhere": True},
+    "the annotations are missing": {"bare": True},
+    "segments are never closed": {"open": True},
+    "functions are captured without their module": {"renamed": True},
+}
+
+
+def test_everything_holds(suite: Any, prodwatch: Any) -> None:
+    outcome = prodwatch.check()
+    assert outcome.code == 0, outcome.document["verdict"]
+    assert len(outcome.statuses) == 18
+    assert set(outcome.statuses.values()) == {"pass"}
+
+
+def test_what_goes_wrong_is_said(row: Any, suite: Any, prodwatch: Any) -> None:
+    for name, value in BREAKS[row.mode].items():
+        setattr(suite.habits, name, value)
+    row.judge(prodwatch.check(row.check, pace=PACE))
