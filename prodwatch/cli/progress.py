@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from prodwatch.cli.outputs import Outputs
@@ -18,7 +19,8 @@ class Progress:
         self._done = 0
         self._red = 0
         self._running: dict[str, None] = {}
-        self._shown = sys.stderr.isatty()
+        # A dumb terminal cannot take a line back.
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
     def __call__(self, event: RunEvent) -> None:
         """Take note of one event."""

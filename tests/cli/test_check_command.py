@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from prodwatch.testing.commandline import CommandLine, Target
+from prodwatch.testing.commandline import PATIENCE_S, CommandLine, Target
+from prodwatch.testing.terminal import COLOURS, terminal
 
 
 def check(name: str, path: str, more: str = "", expect: str = "status == 200") -> str:
@@ -229,3 +231,25 @@ def test_merge_refuses_a_result_of_another_major_version(shop: CommandLine) -> N
     shop.write("o.json", document)
     ended = shop.run("merge", "o.json")
     assert (ended.code, "prodwatch.result/2" in ended.err) == (2, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's pseudo-terminals")
+@pytest.mark.parametrize(
+    ("environ", "options", "coloured", "escapes"),
+    [
+        pytest.param({}, [], True, True, id="colours"),
+        pytest.param({"NO_COLOR": "1"}, [], False, True, id="NO_COLOR"),
+        pytest.param({}, ["--no-color"], False, True, id="--no-color"),
+        pytest.param({"TERM": "dumb"}, [], False, False, id="dumb terminal"),
+    ],
+)
+def test_colours_on_a_terminal(
+    environ: dict[str, str], options: list[str], coloured: bool, escapes: bool, shop: CommandLine
+) -> None:
+    shop.write("checks/c.toml", OK + BAD)
+    arguments = [sys.executable, "-m", "prodwatch", "check", *options]
+    with terminal(arguments, cwd=shop.project, environ={**shop.environ, **environ}) as here:
+        assert here.wait(PATIENCE_S) == 1
+        assert "1 of 2 checks failed" in here.text
+        assert bool(COLOURS.search(bytes(here.written))) is coloured
+        assert (b"\x1b" in here.written) is escapes
