@@ -14,6 +14,8 @@ import pytest
 
 from prodwatch.demo.process import DemoServer, start_demo
 
+pytestmark = pytest.mark.slow  # each starts the demo in a process of its own
+
 PRODWATCH = [sys.executable, "-m", "prodwatch"]
 ORDERS = ["logs", "--group", "/aws/lambda/shop-orders", "--region", "eu-west-1"]
 WORKER = ["logs", "--group", "/shop/worker", "--region", "eu-west-1"]
