@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,7 @@ from prodwatch.runner.compiled import CompiledStep
 from prodwatch.runner.execution import Execution
 from prodwatch.runner.expectations import MISSING, Court, judge, judge_any
 from prodwatch.runner.limits import gate_key
-from prodwatch.runner.timeouts import Watch, bounded
+from prodwatch.runner.timeouts import bounded
 
 GRACE_S = 0.1
 """How much longer than its own timeout a probe may take to say what exactly timed out."""
@@ -83,7 +82,8 @@ class Asker:
         try:
             if tools.watch is None:
                 return await bounded(tools.clock, timeout_s + GRACE_S, self._probe(self.params, context))
-            return await self._watched(tools.watch, timeout_s + GRACE_S, context)
+            with tools.watch.over(timeout_s + GRACE_S):
+                return await self._probe(self.params, context)
         except TimeoutError:
             return Observation(failure=_timed_out(self._step, timeout_s))
         except UnavailableFeatureError as error:
@@ -92,24 +92,6 @@ class Asker:
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             message = f"The {self._step.type} probe broke ({what}); this is a bug in prodwatch or in the probe."
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
-
-    async def _watched(self, watch: Watch, seconds: float, context: ProbeContext) -> Observation:
-        task = asyncio.current_task()
-        assert task is not None
-        watch.begin(task, seconds)
-        try:
-            observation = await self._probe(self.params, context)
-        except asyncio.CancelledError:
-            # Cancelled by the watch alone it is a timeout; by anybody else too, it is a cancellation.
-            if watch.end(task) and task.uncancel() == 0:
-                raise TimeoutError from None
-            raise
-        except BaseException:
-            watch.end(task)
-            raise
-        if watch.end(task):
-            task.uncancel()
-        return observation
 
     def _judged(self, observation: Observation, started_at: datetime, started_s: float, ended_s: float) -> Look:
         step, document = self._step, observation.document

@@ -29,16 +29,18 @@ NOTHING_EXPECTED = Conclusion(
 async def run_check(execution: Execution, stop: Stop) -> CheckResult:
     """Run the check and its cleanup; raises nothing, not even when cancelled."""
     cut_off: Conclusion | None = None
+    own: tuple[AssertionResult, ...] = ()
     try:
         if execution.compiled.is_flow:
             await run_steps(execution)
+            found, own = await _conclude(execution)
         else:
-            execution.step_results.append((await run_step(execution, execution.compiled.steps[0])).result)
-        found, own = await _conclude(execution)
+            ran = await run_step(execution, execution.compiled.steps[0])
+            execution.step_results.append(ran.result)
+            found = _conclude_plain(ran.result)
     except asyncio.CancelledError:
         _take_cancellation()
         cut_off = found = stop.conclusion(begun=execution.begun)
-        own = ()
     clock = execution.tools.clock
     duration_ms = round((clock.monotonic_s() - execution.started_s) * 1000) if execution.begun else 0
     if cut_off is not None and execution.compiled.is_flow:
@@ -70,14 +72,15 @@ async def _cleaned(execution: Execution, found: Conclusion) -> Conclusion:
     return found
 
 
+def _conclude_plain(result: StepResult) -> Conclusion:
+    if result.status in GREEN and not result.assertions:
+        return NOTHING_EXPECTED
+    return Conclusion(result.status, result.reason_code, result.message)
+
+
 async def _conclude(execution: Execution) -> tuple[Conclusion, tuple[AssertionResult, ...]]:
-    """Return the check's outcome and, of a flow, its own assertions."""
+    """Return a flow's outcome and its own assertions."""
     compiled, results = execution.compiled, execution.step_results
-    if not compiled.is_flow:
-        result = results[0]
-        if result.status in GREEN and not result.assertions:
-            return NOTHING_EXPECTED, ()
-        return Conclusion(result.status, result.reason_code, result.message), ()
     bad = next((each for each in results if each.status not in GREEN), None)
     if bad is not None:
         return Conclusion(bad.status, bad.reason_code, f"step {bad.name}: {bad.message}"), ()

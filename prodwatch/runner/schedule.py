@@ -147,8 +147,9 @@ class Schedule:
             result = without_running(definition, self._stop.conclusion(begun=definition.id in self._begun))
         except Exception as error:  # noqa: BLE001 -- a bug must cost one check, never the run or its verdict
             result = _bug(definition, error)
-        with contextlib.suppress(asyncio.CancelledError):
-            result = await self._self_check.apply(result)
+        if self._self_check.may_change(result):
+            with contextlib.suppress(asyncio.CancelledError):
+                result = await self._self_check.apply(result)
         self._publish(result)
         if definition.diagnose and result.status in _RED:
             with contextlib.suppress(asyncio.CancelledError):
@@ -188,7 +189,9 @@ class Schedule:
         return replace(result, diagnosed_by=tuple(each for each in found if each is not None))
 
     async def _measure(self, definition: CheckDefinition) -> CheckResult:
-        off = await self._off(definition)
+        off = self._off(definition)
+        if off is None and definition.needs:
+            off = blocked(definition.needs, await self._results_of(definition.needs))
         if off is not None:
             return without_running(definition, off, flags=(MUTED,) if off.reason is Reason.MUTED else ())
         if definition.type in FIXED:
@@ -212,23 +215,22 @@ class Schedule:
         if compiled.remote:
             await turn.away(self._tools.inputs.ensure(compiled.references))
         execution = Execution(self._tools, compiled, turn, lambda at: self._begin(definition.id, at))
-        missing = await lacking(compiled, execution.scope)
-        if missing is not None:
-            return without_running(definition, _cleaned(execution, missing))
+        if compiled.requires:
+            missing = await lacking(compiled, execution.scope)
+            if missing is not None:
+                return without_running(definition, _cleaned(execution, missing))
         if definition.serial is not None:
             return await self._in_turn(execution, definition.serial)
         return await run_check(execution, self._stop)
 
-    async def _off(self, definition: CheckDefinition) -> Conclusion | None:
-        """Return why the check is not run at all."""
+    def _off(self, definition: CheckDefinition) -> Conclusion | None:
+        """Return why the check is not run at all, whatever those it needs say."""
         if self._stop.why is not None:
             return self._stop.conclusion(begun=False)
         tools = self._tools
         off = switched_off(definition, tools.environment, now=tools.clock.now, allow_writes=self._options.allow_writes)
         if off is None and (definition.needs or definition.of):
             off = circle(definition, self._definitions)
-        if off is None and definition.needs:
-            off = blocked(definition.needs, await self._results_of(definition.needs))
         return off
 
     def _begin(self, id_: str, at: datetime) -> None:

@@ -24,9 +24,13 @@ class SelfCheck:
         self._url = url
         self._asked: asyncio.Task[str | None] | None = None
 
+    def may_change(self, result: CheckResult) -> bool:
+        """Return whether this is the failure of a target that could not be reached, and there is somebody to ask."""
+        return self._url is not None and result.status is Status.FAIL and result.reason_code in _TRANSPORT
+
     async def apply(self, result: CheckResult) -> CheckResult:
         """Return the result, a target's failure turned into an error when our own network failed too."""
-        if self._url is None or result.status is not Status.FAIL or result.reason_code not in _TRANSPORT:
+        if self._url is None or not self.may_change(result):
             return result
         if self._asked is None:
             self._asked = asyncio.create_task(self._ask(self._url))

@@ -56,7 +56,9 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
     """
     clock = execution.tools.clock
     try:
-        params, values = await _fill(execution, step)
+        if step.remote:
+            await execution.scope.ensure(step.references)
+        params, values = _fill(execution, step)
         if step.type != "wait":
             if step.mutates and not cleanup:
                 await _journal(execution, step, params)
@@ -80,15 +82,13 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
     )
 
 
-async def _fill(execution: Execution, step: CompiledStep) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _fill(execution: Execution, step: CompiledStep) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the step's keys and its assertions' holes, filled; UnsendableError when something has no value."""
     definition = step.definition
     if not step.references and step.static:
         return definition.params, {}
     scope = execution.scope
     try:
-        if step.remote:
-            await scope.ensure(step.references)
         params = scope.fill(definition.params)
         values = {hole: fill(parse_template(hole), scope.lookup) for hole in step.holes}
         execution.learn_derived(step.references)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, TypeVar
 
 from prodwatch.clock import Clock, SystemClock
 
@@ -34,6 +35,34 @@ async def _raced(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
         await asyncio.gather(worker, timer, return_exceptions=True)
 
 
+class _Watched:
+    """The time one task spends under watch."""
+
+    __slots__ = ("_seconds", "_task", "_watch")
+
+    def __init__(self, watch: Watch, seconds: float) -> None:
+        self._watch = watch
+        self._seconds = seconds
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        self._watch.begin(task, self._seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task = self._task
+        assert task is not None
+        if not self._watch.end(task):
+            return
+        # Cancelled by the watch alone it is a timeout; by anybody else too, it stays a cancellation.
+        others = task.uncancel()
+        if kind is asyncio.CancelledError and others == 0:
+            raise TimeoutError from None
+
+
 class Watch:
     """Cancels tasks that are overdue; one timer for all of them, since a request must cost next to nothing.
 
@@ -43,18 +72,22 @@ class Watch:
     __slots__ = ("_due", "_overdue", "_timer")
 
     def __init__(self) -> None:
-        self._due: dict[asyncio.Task[object], float] = {}
-        self._overdue: set[asyncio.Task[object]] = set()
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, task: asyncio.Task[object], seconds: float) -> None:
+    def over(self, seconds: float) -> _Watched:
+        """Return a context that ends with TimeoutError when it lasts longer than `seconds`."""
+        return _Watched(self, seconds)
+
+    def begin(self, task: asyncio.Task[Any], seconds: float) -> None:
         """Cancel `task` when it is still at it in `seconds`."""
         loop = task.get_loop()
         due = self._due[task] = loop.time() + seconds
         if self._timer is None or self._timer.when() > due:
             self._set(loop, due)
 
-    def end(self, task: asyncio.Task[object]) -> bool:
+    def end(self, task: asyncio.Task[Any]) -> bool:
         """Return whether `task` was cancelled for being overdue; it is watched no longer."""
         self._due.pop(task, None)
         if task in self._overdue:

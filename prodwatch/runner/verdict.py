@@ -160,11 +160,12 @@ def _green(selected: Sequence[CheckResult], gating: Sequence[CheckResult], *, st
 
 def _all_skipped(results: Sequence[CheckResult]) -> Verdict:
     first = results[0]
+    skipped = f"all {len(results)} checks were skipped, first" if len(results) > 1 else "the only check was skipped,"
     return Verdict(
         status="inconclusive",
         exit_code=EXIT_INCONCLUSIVE,
         reason_code=Reason.ALL_SKIPPED,
-        reason=f"Nothing was measured: all {len(results)} checks were skipped, first {first.id}: {first.message}",
+        reason=f"Nothing was measured: {skipped} {first.id}: {first.message}",
         blocking=tuple(
             Blocking(kind="check", id=result.id, status=Status.SKIPPED, message=result.message) for result in results
         ),

@@ -120,18 +120,28 @@ class TestTheMachinesClock:
         ended: list[str] = []
 
         async def work(name: str, seconds: float) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            watch.begin(task, seconds)
-            try:
+            with pytest.raises(TimeoutError), watch.over(seconds):
                 await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                assert watch.end(task)
-                task.uncancel()
-                ended.append(name)
+            ended.append(name)
 
         await asyncio.gather(work("b", 0.01), work("a", 0.001), work("c", 0.02))
         assert ended == ["a", "b", "c"]
+        with watch.over(60):
+            await asyncio.sleep(0)
+        watch.close()
+
+    async def test_a_cancellation_by_somebody_else_stays_one(self) -> None:
+        watch = Watch()
+
+        async def work() -> None:
+            with watch.over(60):
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         watch.close()
 
 
