@@ -44,5 +44,6 @@ def decode_text(body: bytes, charset: str | None = None) -> str:
     """Return `body` as text by `charset`, or UTF-8; what cannot be decoded becomes U+FFFD."""
     try:
         return body.decode(charset or "utf-8", errors="replace")
-    except LookupError:
+    except (LookupError, UnicodeError):
+        # No charset at all, or one that is not for texts like this one: `idna` refuses even to replace.
         return body.decode("utf-8", errors="replace")

@@ -257,6 +257,22 @@ async def test_head_has_no_body_and_keeps_the_connection(send: Send) -> None:
     assert requests[0].startswith(b"HEAD / ")
 
 
+async def test_head_has_no_body_to_judge(send: Send) -> None:
+    talk, _ = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+    async with serving(talk) as server:
+        seen = await send("http", url=server.url, method="HEAD")
+    assert "body" not in seen.document
+    assert "json" not in seen.document
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "hex", "no-such"])
+async def test_a_charset_that_is_none_for_this_text_falls_back(send: Send, charset: str) -> None:
+    talk, _ = answering(http_answer(b"{}", Content_Type=f"text/plain; charset={charset}"))
+    async with serving(talk) as server:
+        seen = await send("http", url=server.url)
+    assert seen.document["body"] == "{}"
+
+
 async def test_a_kept_alive_connection_has_no_connect_phase(send: Send) -> None:
     talk, requests = answering(http_answer(b"x"))
     async with serving(talk) as server:

@@ -62,6 +62,9 @@ def _document(conversation: Conversation, answer: Answer, text: str) -> dict[str
         "redirects": conversation.redirects,
         "http_version": answer.http_version,
     }
+    if conversation.request.method == "HEAD":
+        # Nothing was sent that could be looked into, so nothing can be absent from it.
+        del document["body"]
     if answer.connection.tls is not None:
         from prodwatch.probes.certificate import days_left, expiry
 
