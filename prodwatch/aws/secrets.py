@@ -45,7 +45,7 @@ class Secrets:
             where = f"environment variable {reference.env}"
             found = self._environ.get(reference.env)
             if found is None:
-                raise LookupError(f"{where} is not set")
+                raise LookupError(f"{where} is not set; it holds a secret of [secrets], export it first")
             return where, found
         if reference.ssm is not None:
             return await self._from_ssm(reference, reference.ssm)
