@@ -133,6 +133,10 @@ class _Loader:
     def _drafts(self, narrowed: Sequence[Path], around: Surroundings) -> tuple[list[Draft], list[Draft]]:
         """Return the checks of the files asked for, and those of all others when something refers to them."""
         files = check_files(self.root, narrowed)
+        for file in check_files(self.root, narrowed, suffix=".py"):
+            # Left out silently, they would look as if they had passed.
+            name = shown(file.path, self.root)
+            self.problems.add(None, f"{name}: checks written in Python are not run by this version; move the file away")
         drafts = self._read(files, around, self.problems)
         if not narrowed or not unresolved(drafts, self.other_checks):
             return drafts, []

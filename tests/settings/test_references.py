@@ -211,6 +211,12 @@ class TestNarrowing:
         readme = shop.write("README.md", "")
         assert shop.mistake("", checks=[readme]) == f"--checks {readme}: a check file ends in .toml or .py"
 
+    def test_python_is_refused_rather_than_left_out(self, shop: Any) -> None:
+        shop.write("checks/deep/own.py", "def f(")
+        shop.write("checks/.hidden.py", "")
+        found = shop.mistake(check("x"))
+        assert found.startswith("checks/deep/own.py: checks written in Python are not run by this version")
+
 
 def test_files_are_read_in_a_stable_order_and_hidden_ones_not(shop: Any) -> None:
     files = {
