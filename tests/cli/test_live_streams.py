@@ -86,7 +86,7 @@ async def test_a_slow_group_holds_the_others_up_for_a_moment_only() -> None:
         ({"chosen_by": parse_filter("!boom level:info")}, ["fine"]),
         ({"until": START + timedelta(milliseconds=1)}, ["fine", "boom"]),
     ],
-    ids=str,
+    ids=["errors", "version", "filter", "until"],
 )
 def test_only_what_was_asked_for_is_shown(keys: dict[str, Any], shown: list[str]) -> None:
     out = Out()
