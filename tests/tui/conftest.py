@@ -70,23 +70,32 @@ class Bench:
 
     async def frames(self, count: int = 6) -> None:
         """Let the frame clock tick and the screen settle."""
-        await self.settle(2)
+        await self.settle(3)
         for _ in range(count):
             self.app.frame()
         await self.settle()
 
-    async def settle(self, rounds: int = 4) -> None:
+    async def settle(self, rounds: int = 5) -> None:
         """Let messages, and the messages they cause, be handled."""
         for _ in range(rounds):
             await self.pilot.pause()
 
-    async def until(self, true: Callable[[], bool]) -> None:
+    async def sees(self, words: str) -> None:
+        """Wait until `words` are painted."""
+        await self.until(lambda: words in self.text, f"{words!r} was never painted")
+
+    async def misses(self, words: str) -> None:
+        """Wait until `words` are no longer painted."""
+        await self.until(lambda: words not in self.text, f"{words!r} stayed on the screen")
+
+    async def until(self, true: Callable[[], bool], otherwise: str = "it never became true") -> None:
         """Wait for what Textual does on a timer of its own."""
         for _ in range(500):
             if true():
                 return
+            self.app.frame()
             await self.pilot.pause(0.01)
-        raise AssertionError("it never became true")
+        raise AssertionError(f"{otherwise}\n{self.text}")
 
     async def press(self, *keys: str) -> None:
         """Press keys, each followed by frames."""
@@ -154,6 +163,7 @@ def run() -> Run:
         )
         async with app.run_test(size=size, message_hook=messages.append, notifications=notifications) as pilot:
             bench = Bench(app, pilot, session, messages)
+            await bench.until(lambda: quiet or store.checks.defined, "the session never started")
             await bench.frames()
             await bench.press(*keys)
             yield bench
@@ -191,9 +201,10 @@ def snap(_picture_folder: None, snap_compare: Any) -> Snap:
 
         async def before(pilot: Pilot[Any]) -> None:
             bench = Bench(app, pilot, session, [])
+            await bench.until(lambda: quiet or store.checks.defined, "the session never started")
             await bench.frames()
             await bench.press(*keys)
-            await bench.frames()
+            await bench.frames(12)
 
         return bool(snap_compare(app, terminal_size=size, run_before=before))
 

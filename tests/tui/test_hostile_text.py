@@ -248,7 +248,7 @@ async def test_a_verdict_of_a_judge_is_text_too(run: Any) -> None:
     async with run(quiet=True) as bench:
         bench.store.set_verdict(Verdict(status="fail", exit_code=1, reason="[/x] \x1b[2J [@click=app.bell]no[/]"))
         await bench.frames()
-        assert "[/x] ␛[2J [@click=app.bell]no[/]" in bench.text
+        await bench.sees("[/x] ␛[2J [@click=app.bell]no[/]")
         assert not any(unsafe(line) for line in bench.painted())
 
 
@@ -264,4 +264,4 @@ async def test_hostile_text_typed_into_the_filter_is_text(run: Any) -> None:
     async with run(keys=["2", "slash"], notifications=True) as bench:
         await bench.write("[/x]")
         await bench.press("enter")
-        assert "[/x]" in bench.text
+        await bench.sees("[/x]")

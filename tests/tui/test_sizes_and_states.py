@@ -35,7 +35,7 @@ async def test_every_screen_fits_every_size(run: Any, size: tuple[int, int]) -> 
             assert "? help" in lines[-1]
             assert "q quit" in lines[-1]
         await bench.press("1", "enter")
-        assert "order in euros" in bench.text
+        await bench.sees("order in euros")
 
 
 async def test_resizing_at_any_moment_keeps_the_cursor(run: Any) -> None:
@@ -46,7 +46,7 @@ async def test_resizing_at_any_moment_keeps_the_cursor(run: Any) -> None:
             await bench.pilot.resize_terminal(*size)
             await bench.frames()
         assert grid.cursor_key == before
-        assert "order in euros" in bench.text
+        await bench.sees("order in euros")
 
 
 async def test_ascii_means_ascii(run: Any) -> None:
@@ -87,25 +87,25 @@ async def test_a_panel_says_what_its_source_is_doing(run: Any, phase: SourcePhas
     async with run(quiet=True, keys=["3"]) as bench:
         bench.store.apply(Batch(source="traces", status=SourceStatus(source="traces", phase=phase, **more)))
         await bench.frames()
-        assert words in bench.text
+        await bench.sees(words)
 
 
 async def test_before_the_first_answer_nothing_looks_good_or_bad(run: Any) -> None:
     async with run(quiet=True) as bench:
-        assert "the checks have not been read yet" in bench.text
-        assert "WAITING" in bench.text
+        await bench.sees("the checks have not been read yet")
+        await bench.sees("WAITING")
         for word in ("PASS", "FAIL", "healthy"):
-            assert word not in bench.text
+            await bench.misses(word)
 
 
 async def test_without_a_release_the_screen_answers_for_production(run: Any) -> None:
     async with run(moment="before") as bench:
-        assert "no release is under way" in bench.text
-        assert "PASS · production is healthy" in bench.text
-        assert "roll back" not in bench.text
+        await bench.sees("no release is under way")
+        await bench.sees("PASS · production is healthy")
+        await bench.misses("roll back")
 
 
 async def test_after_the_rollback_it_says_who_answers_now(run: Any) -> None:
     async with run(moment="after") as bench:
-        assert "ROLLED BACK · v42 is out" in bench.text
-        assert "production answers on v41" in bench.text
+        await bench.sees("ROLLED BACK · v42 is out")
+        await bench.sees("production answers on v41")
