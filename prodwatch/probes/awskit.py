@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -228,6 +229,16 @@ def moment(value: Any, key: str, context: ProbeContext) -> datetime:
         message = f"`since` lies in the future ({found.isoformat(timespec='seconds')}): nothing can be known yet"
         raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     return found
+
+
+def too_young(since: Any, start: datetime, context: ProbeContext, *, lag_s: float) -> bool:
+    """Tell whether a window of fixed length (`since = "1s"`) is always younger than what AWS needs to show a signal.
+
+    Such a window is empty whatever happened, so it proves no absence. A window from a fixed moment grows old by itself.
+    """
+    if isinstance(since, datetime) or not re.fullmatch(r"[-\d.a-zµ]+", str(since)) or str(since) == "release":
+        return False
+    return (context.clock.now() - start).total_seconds() < lag_s
 
 
 def _moment(value: Any, key: str, context: ProbeContext) -> datetime:

@@ -79,6 +79,14 @@ async def test_windows(bench: Any, since: Any, until: Any, count: int) -> None:
     assert found.document["count"] == count
 
 
+@pytest.mark.parametrize(("since", "complete"), [("1s", False), ("9s", False), ("60s", True), ("release", True)])
+async def test_a_window_too_young_to_show_anything_proves_no_absence(bench: Any, since: str, complete: bool) -> None:
+    group = write(bench, "old", age_s=100)
+    found = await bench.run("logs", {"group": group, "since": since}, release_started_at=datetime.now(UTC))
+    assert found.complete is complete
+    assert found.document["complete"] is complete
+
+
 async def test_a_release_that_is_not_known_cannot_be_a_window(bench: Any) -> None:
     found = await bench.run("logs", {"group": "g", "since": "release"})
     assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)

@@ -11,7 +11,7 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, from_json, moment
+from prodwatch.probes.awskit import Talk, ask, from_json, moment, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.logs.pattern import Keeps, keeper
 from prodwatch.text.lambda_lines import LineParser
@@ -25,6 +25,10 @@ _MISSING = object()
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Report the lines of `params["group"]` in the window that match every filter of the check."""
     return await ask(params, context, "logs", _read)
+
+
+INGESTION_LAG_S = 10.0
+"""What CloudWatch usually needs to show a line."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,11 @@ async def _read(talk: Talk) -> Observation:
     found = _Found()
     missing = [group for group in groups if not await _group(talk, group, start, end, wanted, found)]
     found.lines.sort(key=lambda line: line["timestamp"])
+    if end is None and too_young(params.get("since") or "5m", start, context, lag_s=INGESTION_LAG_S):
+        found.complete = False
+        talk.notice(
+            f"a window shorter than {INGESTION_LAG_S:.0f} s ends before CloudWatch shows what was written in it"
+        )
     document = {
         "count": len(found.lines),
         "lines": found.lines,

@@ -9,7 +9,7 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import Trace, TraceSummary
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, exact, moment, refuse
+from prodwatch.probes.awskit import Talk, ask, exact, moment, refuse, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.traces.facts import contents, figures, summary_of
 from prodwatch.text.xray import parse_summary, parse_trace, trace_id_of
@@ -19,6 +19,8 @@ LONGEST_WINDOW = timedelta(hours=6)
 """X-Ray refuses longer ones: a longer window is asked in parts."""
 DETAILED = 20
 """With more traces than this only their summaries are read; whole traces of a crowd would cost too many calls."""
+VISIBLE_AFTER_S = 30.0
+"""What X-Ray usually needs to show a trace."""
 ROUND_S = 0.5
 """What one round of calls may take: less than that left, and asking again would only end in a timeout."""
 FIRST_PAUSE_S = 0.5
@@ -45,14 +47,17 @@ async def _by_id(talk: Talk) -> Observation:
 
 async def _by_filter(talk: Talk) -> Observation:
     start = moment(talk.params.get("since") or "5m", "since", talk.context)
+    settled = not too_young(talk.params.get("since") or "5m", start, talk.context, lag_s=VISIBLE_AFTER_S)
+    if not settled:
+        talk.notice(f"a window shorter than {VISIBLE_AFTER_S:.0f} s ends before X-Ray shows what was sent in it")
     summaries = await _summaries(talk, start, talk.context.clock.now())
     if len(summaries) > DETAILED:
         talk.notice(f"{len(summaries)} traces were found: with more than {DETAILED} only their summaries are read")
-        return _observed(talk, summaries, None, read_all=True)
+        return _observed(talk, summaries, None, read_all=settled)
     traces, missing = await _whole(talk, [each.id for each in summaries])
     if not summaries or missing:
         await _say_why_absent(talk)
-    return _observed(talk, summaries, traces, read_all=not missing)
+    return _observed(talk, summaries, traces, read_all=not missing and settled)
 
 
 def _observed(
