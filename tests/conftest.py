@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
-        if name.startswith(_OUTSIDE):
+        if name.startswith(_OUTSIDE) and name != "TEXTUAL_SNAPSHOT_TEMPDIR":  # the snapshot plug-in's own
             del os.environ[name]
     os.environ["TZ"] = "UTC"
     time.tzset()

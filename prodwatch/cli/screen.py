@@ -52,6 +52,7 @@ async def _run(project: Project, common: Common, demo: DemoTarget | None, log_fi
         allow_writes=not environment.protected,
         mode="demo" if demo else "live",
         every_s=environment.rounds.every_s,
+        expectations={metric.name: metric.expect for metric in environment.metrics if metric.expect},
         log_file=log_file,
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")
