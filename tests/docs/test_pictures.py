@@ -42,14 +42,19 @@ async def test_what_a_picture_shows_still_exists(name: str) -> None:
     )
     assert theme in app.available_themes
     async with app.run_test(size=size) as pilot:
-        await app.workers.wait_for_complete()
+
+        async def settle() -> None:
+            for _ in range(4):
+                await app.workers.wait_for_complete()
+                app.frame()
+                await pilot.pause()
+
+        while not store.checks.defined:
+            await settle()
         for key in keys:
-            app.frame()
-            await pilot.pause()
+            await settle()
             await pilot.press(key)
-            await app.workers.wait_for_complete()
-        app.frame()
-        await pilot.pause()
+        await settle()
         painted = words(app.export_screenshot())
     taken = words((DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8"))
     for title in SCRIPT["PANELS"][name]:
