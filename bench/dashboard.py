@@ -207,6 +207,11 @@ class Load(NamedTuple):
     bytes_per_s: float
     rss_mb: list[float]
 
+    @property
+    def us_per_line(self) -> float:
+        """CPU for each line that did come in: comparable where a program fell behind."""
+        return self.cpu / self.lines_per_s * 1e6
+
 
 def load(program: Painter, seconds: float) -> Load:
     """Watch a running program."""
@@ -255,6 +260,7 @@ def show_load(rate: int, seconds: float) -> None:
     rows = (
         ("lines/s that came in", us.lines_per_s, them.lines_per_s, "{:,.0f}", ""),
         ("CPU, of one core", us.cpu, them.cpu, "{:.1%}", verdict),
+        ("CPU µs for each line", us.us_per_line, them.us_per_line, "{:.0f}", ""),
         ("kB/s to the terminal", us.bytes_per_s / 1000, them.bytes_per_s / 1000, "{:,.1f}", ""),
         ("RSS at the end, MB", us.rss_mb[-1], them.rss_mb[-1], "{:.1f}", over_time(us, them)),
     )
@@ -275,7 +281,7 @@ def show_keys(rate: int) -> None:
     with beside(rate=rate) as program:
         them = latencies(program, BESIDE_KEYS)
     print(f"key to paint, {f'{rate:,} lines/s' if rate else 'nothing coming in'}")
-    for name, rank in (("p50", 0.5), ("p99", 0.99)):
+    for name, rank in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
         a, b = (each[math.ceil(rank * KEYS) - 1] for each in (us, them))
         verdict = f"≤ {KEY_BUDGET_S * 1000:.0f} ms: {judged(a <= KEY_BUDGET_S)}" if name == "p99" else ""
         show_row(f"  {name} of {KEYS} keys", f"{a * 1000:.1f}ms", f"{b * 1000:.1f}ms", a / b, verdict)
@@ -288,7 +294,7 @@ def show_row(name: str, us: str, them: str, ratio: float, note: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each rate is watched")
+    parser.add_argument("--seconds", type=float, default=2.5, help="how long each rate is watched")
     seconds: float = parser.parse_args().seconds
     table = Table("The dashboard in a pty, beside a plain Textual app with a RichLog")
     with http_server() as url, project(url, 1) as single:
@@ -310,6 +316,7 @@ def main() -> None:
         f"{LOADED:,} lines/s, {cost_s * RATES[-1]:.0%} at {RATES[-1]:,}; it is in the figures above."
     )
     print(f"RSS: MB at four moments of {seconds:g} s, ours | beside. p99 of {KEYS} keys is the slowest of them.")
+    print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: below that, times are the programs' own.")
     if not shutil.which("tl"):
         print("toolong's `tl` is not on the PATH: not compared.")
 
