@@ -33,31 +33,24 @@ EXIT = {"degraded": 0, "fail": 1, "error": 3, "inconclusive": 4, "skipped": 4}
 
 
 class PacedClock(SystemClock):
-    """Sleeps shorter than asked and counts the time as if it had not; the wall clock stays the machine's.
+    """Sleeps shorter than asked and then counts the time as if it had not; the wall clock stays the machine's.
 
-    Time runs faster only while somebody sleeps, so that no request seems slower than it is.
+    Between sleeps time passes as it does, so no request seems slower than it is; and a sleep is never counted longer
+    than it was asked to be because the machine was busy.
     """
 
     pace = PACE
 
     def __init__(self) -> None:
-        self._real_s = self._told_s = super().monotonic_s()
-        self._sleepers = 0
+        self._skipped_s = 0.0
 
     def monotonic_s(self) -> float:
-        now_s = super().monotonic_s()
-        self._told_s += (now_s - self._real_s) * (self.pace if self._sleepers else 1)
-        self._real_s = now_s
-        return self._told_s
+        return super().monotonic_s() + self._skipped_s
 
     async def sleep(self, seconds: float) -> None:
-        self.monotonic_s()
-        self._sleepers += 1
-        try:
-            await super().sleep(seconds / self.pace)
-        finally:
-            self.monotonic_s()
-            self._sleepers -= 1
+        wake_s = self.monotonic_s() + seconds
+        await super().sleep(seconds / self.pace)
+        self._skipped_s += max(0.0, wake_s - self.monotonic_s())
 
 
 @dataclass(frozen=True)

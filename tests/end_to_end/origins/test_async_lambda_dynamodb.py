@@ -141,7 +141,7 @@ ABSENT = {"the function does not run", "the result stands under another id"}
 
 def test_both_pass_and_leave_nothing_behind(deployed: Sample, prodwatch: Any) -> None:
     deployed.store(FOREIGN, "theirs")
-    outcome = prodwatch.check()
+    outcome = prodwatch.check(pace=20.0)
     assert outcome.code == 0, outcome.document["verdict"]
     assert outcome.statuses == {"a text arrives in capitals": "pass", "what is no text is left alone": "pass"}
     assert deployed.left() == [FOREIGN]
@@ -159,7 +159,7 @@ def test_what_goes_wrong_is_said(row: Any, request: Any, prodwatch: Any, embedde
         embedded.faults.add(Fault(kind="access_denied", operation="dynamodb:GetItem"))
     else:
         deployed.__dict__.update(BREAKS[row.mode])
-    outcome = prodwatch.check(row.check, pace=100.0 if row.mode in ABSENT else 10.0)
+    outcome = prodwatch.check(row.check, pace=100.0 if row.mode in ABSENT else 20.0)
     embedded.faults.clear()
     row.judge(outcome)
     # What the sample wrote where nobody could expect it is nobody's to delete.
