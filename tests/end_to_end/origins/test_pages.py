@@ -14,9 +14,8 @@ def names() -> set[str]:
 
 
 def test_every_page_is_tested() -> None:
-    tested = {
-        page for path in HERE.rglob("test_*.py") for page in re.findall(r'^PAGE = "(.+)"$', path.read_text(), re.M)
-    }
+    modules = [path.read_text(encoding="utf-8") for path in HERE.rglob("test_*.py")]
+    tested = {page for text in modules for page in re.findall(r'^PAGE = "(.+)"$', text, re.MULTILINE)}
     assert tested == names()
 
 

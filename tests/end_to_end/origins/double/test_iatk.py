@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -202,6 +206,36 @@ def test_a_listener_is_made_listened_to_and_removed(check: str, sample: Sample, 
     assert outcome.code == 0, outcome.document["verdict"]
     assert sorted(set(double.called())) == sorted(LISTENED)
     assert len(sample.started) == 1
+    assert (sample.rules, sample.targets, sample.queues) == ({}, {}, {})
+
+
+def test_an_interrupted_check_removes_its_listener(sample: Sample, double: Any, prodwatch: Any) -> None:
+    sample.events = ()
+    start = sample.start_execution
+
+    def interrupt(params: Document) -> Document:
+        os.kill(os.getpid(), signal.SIGINT)
+        return start(params)
+
+    double.answers["stepfunctions:StartExecution"] = interrupt
+    assert prodwatch.check("one event").code == 130
+    assert (sample.rules, sample.targets, sample.queues) == ({}, {}, {})
+
+
+def test_the_listener_of_a_killed_run_is_removed_on_demand(sample: Sample, double: Any, prodwatch: Any) -> None:
+    command = [sys.executable, "-m", "prodwatch", "check", "--root", str(prodwatch.root), "-k", "one event"]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    start = sample.start_execution
+
+    def kill(params: Document) -> Document:
+        running.kill()
+        return start(params)
+
+    double.answers["stepfunctions:StartExecution"] = kill
+    running.wait(60)
+    assert (len(sample.rules), len(sample.targets), len(sample.queues)) == (1, 1, 1)
+    (journal,) = (prodwatch.root / "state").glob("*.journal")
+    assert prodwatch("cleanup", journal.stem).code == 0
     assert (sample.rules, sample.targets, sample.queues) == ({}, {}, {})
 
 
