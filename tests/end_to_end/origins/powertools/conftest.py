@@ -100,15 +100,16 @@ class Suite:
 
     def _log(self, run: Run, event: Mapping[str, Any], *, tz: bool) -> None:
         now = datetime.now(UTC)
-        line: dict[str, Any] = {"level": "INFO", "location": "handler:12", "service": event.get("service", "e2e")}
+        line: dict[str, Any] = {"level": "INFO", "location": "lambda_handler:12", "xray_trace_id": run.root}
         if tz:
             zone = ZoneInfo("UTC" if event["utc"] else event["tz"])
-            form = "%Y-%m-%d %H:%M:%S,000" if event["datefmt"] == "default" else "%H:%M:%S %d.%m.%Y "
-            line["message"] = "gmtime" if event["utc"] else "localtime"
-            line["timestamp"] = now.astimezone(zone).strftime(form + ("" if self.habits.local else "%z"))
+            form = event["datefmt"] or ("%Y-%m-%d %H:%M:%S,000" if self.habits.local else "%Y-%m-%d %H:%M:%S,000%z")
+            line["message"] = "gmtime_converter" if event["utc"] else "localtime_converter"
+            line["service"] = f"{event['utc']}-{event['datefmt']}-{event['tz']}"
+            line["timestamp"] = now.astimezone(zone).strftime(form)
         else:
             line |= {"message": event["message"], "timestamp": now.isoformat(), **event["append_keys"]}
-            line |= {"cold_start": run.cold, "function_name": run.function, "xray_trace_id": run.root}
+            line |= {"service": "service_undefined", "cold_start": run.cold, "function_name": run.function}
             if not self.habits.bare:
                 line |= {"function_memory_size": "128", "function_arn": ARN + run.function}
                 line |= {"function_request_id": run.id}
@@ -143,14 +144,14 @@ class Suite:
         }[name]
         if self.habits.renamed:
             functions = [one.rpartition(".")[2] for one in functions]
-        inner = [
-            part(f"## {one}", start + 0.02, metadata={service: {f"{one.rpartition('.')[2]} response": "ok"}})
-            for one in functions
-        ]
-        handler = part("## lambda_handler", start + 0.01, subsegments=inner)
-        if not self.habits.bare:
-            handler["annotations"] = {"ColdStart": run.cold, "Service": service}
-        segment = part(run.function, start, trace_id=run.root, parent_id=uuid.uuid4().hex[:16], subsegments=[handler])
+        told = [part(f"## {one}", start + 0.02, metadata={service: {f"{one} response": "ok"}}) for one in functions]
+        if name == "BasicHandler":
+            handler = part("## lambda_handler", start + 0.01, subsegments=told)
+            handler["metadata"] = {service: {"lambda_handler response": "ok"}}
+            if not self.habits.bare:
+                handler["annotations"] = {"ColdStart": run.cold, "Service": service}
+            told = [handler]
+        segment = part(run.function, start, trace_id=run.root, parent_id=uuid.uuid4().hex[:16], subsegments=told)
         segment |= {"origin": "AWS::Lambda::Function"}
         outer = part(run.function, start - 0.01, trace_id=run.root, id=segment["parent_id"], origin="AWS::Lambda")
         outer["end_time"] = start + 0.2
