@@ -130,7 +130,7 @@ def test_all_three_pass_and_leave_nothing_behind(deployed: Sample, prodwatch: An
 def test_what_goes_wrong_is_said(row: Any, deployed: Sample, prodwatch: Any) -> None:
     deployed.__dict__.update(BREAKS[row.mode])
     deployed.put(FOREIGN)
-    outcome = prodwatch.check(row.check, pace=100.0 if row.mode in NO_ITEM else 10.0)
+    outcome = prodwatch.check(row.check, pace=100.0 if row.mode in NO_ITEM else 25.0)
     assert deployed.items() == [FOREIGN]
     assert bool(outcome.leftovers()) == (row.mode in NO_ITEM)
     row.judge(outcome)
