@@ -273,16 +273,11 @@ async def undisturbed() -> dict[str, list[tuple[float, Record]]]:
     return _NORMAL
 
 
-_STALE = (
-    "the breaks of several workers stay in the log source's queue, and each ends one later run before it has begun: "
-    "its coroutines are never awaited"
-)
 _CASES = [
     pytest.param(
         source,
         trouble,
         id=f"{source}-{trouble}",
-        marks=pytest.mark.xfail(strict=True, reason=_STALE) if (source, trouble) == ("logs", "dead") else (),
     )
     for source in OPERATIONS
     for trouble in TROUBLES

@@ -376,3 +376,36 @@ def test_remote_texts_are_cleaned_on_entry() -> None:
         TraceSummary(id="1", start_ms=0, duration_s=1.0, url="http://x/?k=hunter22", annotations={"version": "v\x07"})
     )
     assert (shown.url, shown.version) == ("http://x/?k=•••", "v␇")
+
+
+async def test_a_line_nobody_can_parse_takes_no_other_with_it(
+    aws: ScriptedAws, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    aws.answers["logs:FilterLogEvents"] = lambda _: log_events(*range(10))
+
+    def parse(event: RawEvent, group: str, late_ms: int) -> LogRecord:
+        if event.message == "line 5":
+            raise RuntimeError("no such line")
+        return line(event, group, late_ms)
+
+    source = LogSource(aws, [LogTarget(group="a")], clock=clock, parse=parse, since=SINCE, backoff=calm)
+    found = [record.message for record in records(await collect(source, clock, 20), LogRecord)]
+    assert len(found) == 10
+    assert found[5] == "this line could not be parsed (RuntimeError); it has 6 characters"
+    assert "no such line" in caplog.text
+
+
+async def test_what_was_read_before_a_break_is_handed_over_after_it(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers["logs:FilterLogEvents"] = lambda _: log_events(*range(40_000))
+    source: Any = log_source(aws, clock, "a")
+    first: list[Batch] = []
+    async with aclosing(source.batches()) as batches:
+        async for batch in batches:
+            first.append(batch)
+            if len(first) == 3:
+                break
+    later = await collect(source, clock, 30)
+    shown = [record.message for record in records([*first, *later], LogRecord)]
+    assert len(shown) == len(set(shown)) == 40_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,6 +47,12 @@ class _Group:
     told_s: float = 0.0
     handing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a page is handed over, so that the next one, read meanwhile, comes after it."""
+    unsent: list[tuple[list[RawEvent], int]] = field(default_factory=list)
+    """Events noted as seen but not handed over yet, with the moment before which they are late: a source that breaks
+    and starts again hands these over first."""
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class LogSource:
@@ -96,6 +103,7 @@ class LogSource:
         for tail in self._tails:
             self._start(tail.run(), self._live_running)
         self._start(self._discover(), self._running)
+        self._start(self._catch_up(), self._running)
         for _ in range(WORKERS):
             self._start(self._work(), self._running)
         try:
@@ -106,6 +114,14 @@ class LogSource:
                 yield found
         finally:
             await _end(self._running | self._live_running)
+            self._forget_breaks()
+
+    def _forget_breaks(self) -> None:
+        """Leave in the queue only what was read: another part's break must not end the next run."""
+        waiting = [self._out.get_nowait() for _ in range(self._out.qsize())]
+        for each in waiting:
+            if isinstance(each, Batch):
+                self._out.put_nowait(each)
 
     def _start(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         """Run a part of the source; what breaks it ends the source."""
@@ -228,23 +244,50 @@ class LogSource:
             await self._put(key, group, found)
 
     async def _put(self, key: str, group: _Group, found: NewEvents) -> None:
-        now_ms = int(self._now_s() * 1000)
-        name, parse, late_before_ms = group.tailer.group, self._parse, found.late_before_ms
-        for start in range(0, len(found.events), RECORDS_PER_BATCH):
-            if start:
-                await self._clock.sleep(0)
-            records = tuple(
-                [
-                    parse(event, name, now_ms - event.timestamp if event.timestamp < late_before_ms else 0)
-                    for event in found.events[start : start + RECORDS_PER_BATCH]
-                ]
-            )
-            await self._out.put(Batch(source=f"logs:{key}", records=records))
+        if found.events:
+            rest = list(found.events)
+            group.unsent.append((rest, found.late_before_ms))
+            await self._send(key, group, rest, found.late_before_ms)
+            group.unsent = [each for each in group.unsent if each[0]]
         if found.scan_done or self._now_s() - group.told_s >= 1.0 or group.status.phase is not SourcePhase.LIVE:
             now_s = self._now_s()
             group.told_s = now_s
             group.status = group_status(f"logs:{key}", group.tailer, group.live, now_s, found.window_reduced_s)
             await self._tell(group.status)
+
+    async def _send(self, key: str, group: _Group, rest: list[RawEvent], late_before_ms: int) -> None:
+        """Hand events over in batches; what was handed over leaves `rest`."""
+        now_ms = int(self._now_s() * 1000)
+        name, first = group.tailer.group, True
+        while rest:
+            if not first:
+                await self._clock.sleep(0)
+            first = False
+            chunk = rest[:RECORDS_PER_BATCH]
+            records = tuple(
+                [
+                    self._record(each, name, now_ms - each.timestamp if each.timestamp < late_before_ms else 0)
+                    for each in chunk
+                ]
+            )
+            await self._out.put(Batch(source=f"logs:{key}", records=records))
+            del rest[: len(chunk)]
+
+    def _record(self, event: RawEvent, group: str, late_ms: int) -> LogRecord:
+        try:
+            return self._parse(event, group, late_ms)
+        except Exception as broken:  # noqa: BLE001 -- one line that nobody can read must not take its page with it
+            _LOG.exception("a line of %s could not be parsed", group)
+            told = f"this line could not be parsed ({type(broken).__name__}); it has {len(event.message)} characters"
+            return LogRecord(event.timestamp, told, group, event_id=event.event_id, late_ms=late_ms)
+
+    async def _catch_up(self) -> None:
+        """Hand over what a run that broke had read and not handed over."""
+        for key, group in list(self._groups.items()):
+            async with group.handing:
+                for rest, late_before_ms in group.unsent:
+                    await self._send(key, group, rest, late_before_ms)
+                group.unsent = []
 
     async def _failed(self, key: str, group: _Group, caught: AwsError) -> None:
         if caught.code in {"InvalidParameterException", "ExpiredNextTokenException"} and group.tailer.has_token:
