@@ -23,6 +23,8 @@ FIRST_POLL_AT_S = 10
 CATCH_UP_AT_S = 40
 """Seconds after the full minute: Lambda publishes each minute, and some points come late."""
 
+DECISIVE = frozenset({("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p95")})
+
 VersionsOf = Callable[[FunctionTarget], Iterable[str]]
 """The versions under a function's alias now and before; empty when there is no alias."""
 
@@ -97,6 +99,9 @@ class MetricSource(PollingSource):
     async def _read_all(self, wanted: list[_Wanted], now: datetime) -> None:
         fresh = [each for each in wanted if each.key not in self._raw]
         old = [each for each in wanted if each.key in self._raw]
+        if self._now_s() % MINUTE_S >= CATCH_UP_AT_S:
+            # Every series asked for costs; the second look of a minute is for what decides.
+            old = [each for each in old if (each.key.metric, each.key.stat) in DECISIVE or each.key.label]
         self._partial = False
         for group, start in ((fresh, self._since), (old, max(self._since, now - RECENT))):
             for chunk in _chunks(group):
