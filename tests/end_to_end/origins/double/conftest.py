@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from prodwatch.demo.aws.protocols import decode, encode
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
 from prodwatch.demo.aws.protocols.models import operation_model
 
+PAGES = Path(__file__).parents[4] / "docs/guide/origins"
 Answer = Callable[[Document], Mapping[str, Any]]
 
 
@@ -108,8 +110,8 @@ def _identity(_params: Document) -> Document:
 
 
 @pytest.fixture
-def double(loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
-    """A double without a script; in the end nothing may have happened that AWS's models do not allow."""
+def double(loop: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Double]:
+    """A double without a script; in the end all calls were allowed by AWS's models and listed on the page."""
     made = Double()
     loop.do(made.start())
     monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
@@ -119,3 +121,5 @@ def double(loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
     yield made
     loop.do(made.stop())
     assert not made.problems
+    page = (PAGES / f"{request.module.PAGE}.md").read_text(encoding="utf-8")
+    assert [name for name in made.called() if f"`{name}`" not in page] == []
