@@ -188,6 +188,33 @@ async def test_moto_starts_afresh_with_every_server(sdk_at: Any, wall: Any) -> N
             await sdk("sqs", "CreateQueue", QueueName="left")
 
 
+async def test_moto_starts_afresh_beside_a_server_that_still_runs(sdk_at: Any, wall: Any) -> None:
+    async with embedded_aws(wall=wall) as (_, first), embedded_aws(wall=wall, account="210987654321") as (_, other):
+        for url in (first, other):
+            await sdk_at(url)("sqs", "CreateQueue", QueueName="left")
+        async with embedded_aws(wall=wall) as (_, second):
+            assert "QueueUrls" not in await sdk_at(second)("sqs", "ListQueues")
+        assert len((await sdk_at(other)("sqs", "ListQueues"))["QueueUrls"]) == 1
+
+
+async def test_a_server_stopped_while_it_fills_moto_leaves_nothing(wall: Any) -> None:
+    begun = threading.Event()
+
+    def furnish(ask: Any) -> None:
+        for _ in range(100_000):
+            ask(HttpRequest(method="GET", path="/", query="", headers={}, body=b""))
+            begun.set()
+
+    stopping = EmbeddedAws(wall=wall)
+    await stopping.start()
+    stopping.furnish(furnish)
+    warming = asyncio.ensure_future(stopping.warm())
+    assert await asyncio.to_thread(begun.wait, 20)
+    await stopping.stop()
+    with pytest.raises(MotoError, match="has been stopped"):
+        await warming
+
+
 async def test_moto_is_furnished_before_it_answers_anybody(sdk_at: Any, wall: Any) -> None:
     def furnish(ask: Any) -> None:
         headers = {"X-Amz-Target": "AmazonSQS.CreateQueue", "Content-Type": "application/x-amz-json-1.0"}

@@ -25,10 +25,14 @@ class MotoError(Exception):
 
 
 class Moto:
-    """Answers HTTP requests with moto. The first request waits for the import, the port does not."""
+    """Answers HTTP requests with moto. The first request waits for the import, the port does not.
+
+    moto holds one world per account and process: whoever loads last starts that account afresh.
+    """
 
     def __init__(self, account: str, *, workers: int = 8) -> None:
         self._account = account
+        self._closed = False
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="moto")
         self._lock = Lock()
         self._app: _WsgiApp | None = None
@@ -44,6 +48,7 @@ class Moto:
             from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
             default_user_config["lambda"]["use_docker"] = False
+            _forget(self._account)
             app: _WsgiApp = DomainDispatcherApplication(create_backend_app)
             if self.furnish is not None:
                 self.furnish(partial(self._ask, app))
@@ -57,15 +62,12 @@ class Moto:
         """Return moto's answer. Raises MotoError where moto raised or answered with an HTML error page."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, request)
 
-    def close(self) -> None:
-        """Forget every resource moto holds and end the worker threads."""
+    async def close(self) -> None:
+        """End the worker threads, also one that is still filling moto, and forget what this account holds."""
+        self._closed = True
+        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
         if self._app is not None:
-            from moto.core.base_backend import BackendDict
-            from moto.core.model_instances import reset_model_data
-
-            BackendDict.reset()
-            reset_model_data()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+            _forget(self._account)
 
     def _call(self, request: HttpRequest) -> HttpAnswer:
         self.load()
@@ -73,6 +75,8 @@ class Moto:
         return self._ask(self._app, request)
 
     def _ask(self, app: _WsgiApp, request: HttpRequest) -> HttpAnswer:
+        if self._closed:
+            raise MotoError("the embedded AWS has been stopped")
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
@@ -120,3 +124,13 @@ class Moto:
             elif key not in {"CONTENT_LENGTH", "CONTENT_ENCODING"} or "aws-chunked" in value:
                 environ[f"HTTP_{key}"] = value
         return environ
+
+
+def _forget(account: str) -> None:
+    from moto.core.base_backend import BackendDict, backend_lock
+
+    with backend_lock:
+        held: list[Any] = BackendDict._instances  # type: ignore[misc]  # noqa: SLF001 -- moto's list of what is in use
+        for service in list(held):
+            if account in service.keys():  # noqa: SIM118 -- its own lookup by item makes what is missing
+                dict.pop(service, account).reset()

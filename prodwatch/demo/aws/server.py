@@ -124,7 +124,7 @@ class EmbeddedAws:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        self._moto.close()
+        await self._moto.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def warm(self) -> None:
