@@ -126,6 +126,8 @@ def _of_signals(environment: Environment) -> Iterable[Use]:
     if environment.traces_enabled and (environment.functions or environment.traces_filter):
         yield _use("xray", "GetTraceSummaries", ANY, "traces")
         yield _use("xray", "BatchGetTraces", ANY, "traces")
+        yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", optional=True)
+        yield _use("xray", "GetServiceGraph", ANY, "service map", optional=True)
     for function in environment.functions:
         yield _use("cloudwatch", "GetMetricData", ANY, "metrics", function)
     for metric in environment.metrics:

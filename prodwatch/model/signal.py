@@ -83,6 +83,14 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     exceptions: tuple[str, ...] = ()
 
 
+class ServiceNode(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One service as X-Ray names it."""
+
+    name: str
+    kind: str = ""
+    """X-Ray's type: `AWS::Lambda::Function`, `remote`, `client` for who calls from outside."""
+
+
 class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One trace as GetTraceSummaries tells it."""
 
@@ -103,7 +111,9 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     root_cause: str | None = None
     """`service → node: exception`, one line."""
     slowest: str | None = None
-    """Name of the slowest node and its seconds, one line."""
+    """Name of the slowest node and its own time, one line: `DynamoDB 1.7 s`."""
+    services: tuple[ServiceNode, ...] = ()
+    """What the request passed through, in no order."""
     annotations: dict[str, Any] = {}
 
 
@@ -114,6 +124,41 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     spans: tuple[Span, ...]
     duration_s: float | None = None
     complete: bool = True
+    cut: bool = False
+    """X-Ray left spans out because the trace is too large."""
+
+
+class ServiceEdge(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls from one service to another in one window; only traced ones are counted."""
+
+    caller: ServiceNode
+    callee: ServiceNode
+    ok: int = 0
+    errors: int = 0
+    """Answered with 4xx, throttles left out."""
+    throttles: int = 0
+    faults: int = 0
+    """Answered with 5xx, or not at all."""
+    time_s: float = 0.0
+    """Seconds of all calls together."""
+    times: tuple[tuple[float, int], ...] = ()
+    """(seconds, calls) by X-Ray's buckets, shortest first; empty for asynchronous calls."""
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls there were."""
+        return self.ok + self.errors + self.throttles + self.faults
+
+
+class ServiceGraph(msgspec.Struct, frozen=True, kw_only=True):
+    """Who called whom in one window: `now` ends at the present, `before` at the beginning of the release."""
+
+    part: Literal["before", "now"]
+    start_ms: int
+    end_ms: int
+    released_ms: int | None = None
+    """When the release began that parts the two, None without one."""
+    edges: tuple[ServiceEdge, ...] = ()
 
 
 class MetricKey(msgspec.Struct, frozen=True, order=True):
@@ -236,7 +281,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     sampled: int = 0
 
 
-Record = LogRecord | TraceSummary | MetricSeries | AlarmState | ReleaseEvent | ReleaseState
+Record = LogRecord | TraceSummary | ServiceGraph | MetricSeries | AlarmState | ReleaseEvent | ReleaseState
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.model.signal import Span, Trace, TraceSummary
+from prodwatch.model.signal import ServiceEdge, ServiceNode, Span, Trace, TraceSummary
 from prodwatch.text.redact import Redactor
 from prodwatch.text.sanitize import sanitize_line, sanitize_value
+
+KEPT_NODES = 1_000
+"""Names of services remembered as cleaned: every trace tells the same few again."""
 
 
 class Cleaner:
@@ -16,6 +19,7 @@ class Cleaner:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+        self._nodes: dict[ServiceNode, ServiceNode] = {}
 
     def text(self, text: str) -> str:
         """Return a text fit to be shown in one line."""
@@ -41,8 +45,22 @@ class Cleaner:
             version=summary.version or (None if version is None else str(version)),
             root_cause=self.maybe(summary.root_cause),
             slowest=self.maybe(summary.slowest),
+            services=tuple(self.node(each) for each in summary.services),
             annotations=annotations,
         )
+
+    def node(self, node: ServiceNode) -> ServiceNode:
+        """Return a service's name fit to be shown; the few there are, are kept."""
+        clean = self._nodes.get(node)
+        if clean is None:
+            clean = ServiceNode(self.text(node.name), self.text(node.kind))
+            if len(self._nodes) < KEPT_NODES:
+                self._nodes[node] = clean
+        return clean
+
+    def edge(self, edge: ServiceEdge) -> ServiceEdge:
+        """Return an edge of the service graph fit to be shown."""
+        return replace(edge, caller=self.node(edge.caller), callee=self.node(edge.callee))
 
     def trace(self, trace: Trace) -> Trace:
         """Return a whole trace fit to be shown."""

@@ -16,7 +16,8 @@ from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource, versions_from
 from prodwatch.sources.release.source import ReleaseSource
-from prodwatch.sources.traces import SPANS_GROUP, TraceSource
+from prodwatch.sources.traces import SPANS_GROUP, GraphSource, TraceSource
+from prodwatch.sources.traces.graph import release_began
 from prodwatch.text.lambda_lines import LineParser
 from prodwatch.text.redact import Redactor
 
@@ -89,6 +90,9 @@ def sources_of(
                 filter_expression=environment.traces_filter,
                 on_spans=partial(logs.follow, spans) if spans else None,
             )
+        )
+        found.append(
+            GraphSource(aws, clock=clock, cleaner=cleaner, released_at=lambda: release_began(release.states.values()))
         )
     if environment.functions or environment.metrics:
         found.append(

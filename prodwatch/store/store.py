@@ -19,6 +19,7 @@ from prodwatch.model.signal import (
     MetricSeries,
     ReleaseEvent,
     ReleaseState,
+    ServiceGraph,
     SourceStatus,
     Trace,
     TraceSummary,
@@ -39,6 +40,7 @@ class Topic(StrEnum):
     LOGS = "logs"
     SIGNATURES = "signatures"
     TRACES = "traces"
+    SERVICES = "services"
     METRICS = "metrics"
     ALARMS = "alarms"
     RELEASE = "release"
@@ -85,6 +87,8 @@ class Store:
         self.logs = LogBook(limits.log_lines)
         self.signatures = SignatureBook(limits.signatures, fingerprint)
         self.traces = TraceBook(limits.traces)
+        self.graphs: dict[str, ServiceGraph] = {}
+        """Who calls whom, by part: `before` the release and `now`."""
         self.metrics = MetricBook(limits.points_per_series, limits.series)
         self.release = ReleaseBook(limits.events)
         self.sources: dict[str, SourceStatus] = {}
@@ -128,23 +132,30 @@ class Store:
                 case TraceSummary():
                     self.traces.add((record,))
                     self._touch(Topic.TRACES)
+                case ServiceGraph():
+                    self.graphs[record.part] = record
+                    self._touch(Topic.SERVICES)
                 case MetricSeries():
                     self.metrics.add((record,))
                     self._touch(Topic.METRICS)
-                case AlarmState():
-                    self.release.set_alarm(record, self._clock.now())
-                    self._touch(Topic.ALARMS, Topic.RELEASE)
-                case ReleaseEvent():
-                    self.release.add_event(record)
-                    self._touch(Topic.RELEASE)
-                case ReleaseState():
-                    self.release.set_state(record)
-                    self._touch(Topic.RELEASE)
+                case AlarmState() | ReleaseEvent() | ReleaseState():
+                    self._file_release(record)
         if logs:
             self.logs.add(logs, self._clock.monotonic_s())
             self._touch(Topic.LOGS)
             if self.signatures.add(logs):
                 self._touch(Topic.SIGNATURES)
+
+    def _file_release(self, record: AlarmState | ReleaseEvent | ReleaseState) -> None:
+        match record:
+            case AlarmState():
+                self.release.set_alarm(record, self._clock.now())
+                self._touch(Topic.ALARMS)
+            case ReleaseEvent():
+                self.release.add_event(record)
+            case ReleaseState():
+                self.release.set_state(record)
+        self._touch(Topic.RELEASE)
 
     def apply_event(self, event: RunEvent) -> None:
         """File what a run told; a change of a check's status goes on the time line."""

@@ -9,7 +9,7 @@ from typing import Any
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment, FunctionTarget, StackReference
-from prodwatch.model.signal import Record, ReleaseEvent
+from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.polling import PollingSource
@@ -47,6 +47,8 @@ class ReleaseSource(PollingSource):
         self._notes: list[str] = []
         self.versions: dict[str, tuple[str, ...]] = {}
         """Function name → versions under its alias now or in the latest deployment; the metric source reads it."""
+        self.states: dict[str, ReleaseState] = {}
+        """Function name → state of its release; the service map reads when it began."""
 
     def pause_s(self) -> float:
         """Return the pause between polls."""
@@ -100,6 +102,7 @@ class ReleaseSource(PollingSource):
         self.versions[function.name] = tuple(seen)
         before = self._aliases.get(function.name)
         self._aliases[function.name] = now
+        self.states[function.name] = state
         return [*self._weight_events(function, before, now), state]
 
     def _weight_events(self, function: FunctionTarget, before: AliasNow | None, now: AliasNow) -> list[Record]:

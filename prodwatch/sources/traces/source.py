@@ -1,4 +1,4 @@
-"""X-Ray trace summaries as they appear and grow; whole traces on demand."""
+"""X-Ray trace summaries as they appear and grow."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.signal import Record, Trace, TraceSummary
+from prodwatch.model.signal import Record, TraceSummary
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.polling import PollingSource
-from prodwatch.text.xray import parse_summary, parse_trace
+from prodwatch.text.xray import parse_summary
 
 EVERY_S = 10.0
 OVERLAP_S = 60.0
@@ -119,11 +119,3 @@ class TraceSource(PollingSource):
             return None
         self._known[summary.id] = (summary.revision, summary.partial, summary.start_ms)
         return summary
-
-
-async def fetch_trace(aws: AwsApi, trace_id: str, cleaner: Cleaner) -> Trace | None:
-    """Return one whole trace, None when X-Ray does not have it (yet); raises AwsError."""
-    async for page in aws.pages("xray", "BatchGetTraces", {"TraceIds": [trace_id]}):
-        for answer in page.get("Traces", ()):
-            return cleaner.trace(parse_trace(answer))
-    return None

@@ -1,0 +1,84 @@
+"""X-Ray's service graph becomes edges; what names nobody or nothing is left out, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prodwatch.model.signal import ServiceEdge, ServiceNode
+
+CLIENT = "client"
+OUTSIDE = ServiceNode("clients", CLIENT)
+"""Whoever calls from outside: X-Ray has one such node per entry, named after the entry."""
+
+
+def node_of(service: Mapping[str, Any]) -> ServiceNode:
+    """Return the node of an element of `Services` or `ServiceIds`."""
+    kind = str(service.get("Type") or "")
+    return OUTSIDE if kind == CLIENT else ServiceNode(str(service.get("Name") or ""), kind)
+
+
+def parse_edges(services: Iterable[Mapping[str, Any]]) -> tuple[ServiceEdge, ...]:
+    """Return the edges of all pages of GetServiceGraph together, in X-Ray's order.
+
+    References hold across pages. Edges between the same two nodes are added up; those to a node that no page has,
+    and those without a single finished call, are left out.
+    """
+    services = list(services)
+    nodes = {service.get("ReferenceId"): node_of(service) for service in services}
+    found: dict[tuple[ServiceNode, ServiceNode], ServiceEdge] = {}
+    for service in services:
+        caller = node_of(service)
+        for edge in service.get("Edges") or ():
+            callee = nodes.get(edge.get("ReferenceId"))
+            if callee is None or not caller.name or not callee.name:
+                continue
+            told = _edge(caller, callee, edge)
+            known = found.get((caller, callee))
+            if told.calls:
+                found[caller, callee] = told if known is None else _sum(known, told)
+    return tuple(found.values())
+
+
+def _edge(caller: ServiceNode, callee: ServiceNode, edge: Mapping[str, Any]) -> ServiceEdge:
+    counts = edge.get("SummaryStatistics") or {}
+    errors, faults = counts.get("ErrorStatistics") or {}, counts.get("FaultStatistics") or {}
+    return ServiceEdge(
+        caller=caller,
+        callee=callee,
+        ok=_count(counts.get("OkCount")),
+        errors=_count(errors.get("OtherCount")),
+        throttles=_count(errors.get("ThrottleCount")),
+        faults=_count(faults.get("TotalCount")),
+        time_s=float(counts.get("TotalResponseTime") or 0.0),
+        times=_times(
+            (float(entry.get("Value") or 0.0), _count(entry.get("Count")))
+            for entry in edge.get("ResponseTimeHistogram") or ()
+        ),
+    )
+
+
+def _times(entries: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
+    """Return one entry per value, shortest first."""
+    counts: dict[float, int] = {}
+    for value_s, count in entries:
+        if count > 0 and value_s >= 0:
+            counts[value_s] = counts.get(value_s, 0) + count
+    return tuple(sorted(counts.items()))
+
+
+def _sum(one: ServiceEdge, other: ServiceEdge) -> ServiceEdge:
+    return ServiceEdge(
+        caller=one.caller,
+        callee=one.callee,
+        ok=one.ok + other.ok,
+        errors=one.errors + other.errors,
+        throttles=one.throttles + other.throttles,
+        faults=one.faults + other.faults,
+        time_s=one.time_s + other.time_s,
+        times=_times((*one.times, *other.times)),
+    )
+
+
+def _count(value: Any) -> int:
+    return max(0, int(value)) if isinstance(value, int | float) else 0
