@@ -247,6 +247,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     """Why it stopped, failed or rolled back."""
     deployment: str | None = None
     deployment_status: str | None = None
+    code: dict[str, str] = {}
+    """Version → SHA-256 of its code in hex, of the image for image-based functions; as far as somebody may know it."""
 
 
 class SourcePhase(StrEnum):
