@@ -133,7 +133,8 @@ class Asker:
             place = step.definition.attest or self._context.environment.release.attest or ""
             found = step.attest.read(observation.document, holes=[self._values[hole] for hole in step.attest.holes])
             text = None if found is MISSING or found is None else str(found)
-            self.attestation = attest(text, place, self._context.environment.release.match, self._releases)
+            match, problem = self._context.environment.release.match, self._execution.tools.inputs.release_problem()
+            self.attestation = attest(text, place, match, self._releases, problem=problem)
         elif observation.version is not None and step.type == "lambda":
             function, qualifier = str(self.params.get("function", "")), self.params.get("qualifier")
             self.attestation = attest_function(observation.version, function, qualifier, self._releases)

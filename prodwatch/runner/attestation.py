@@ -21,8 +21,10 @@ class Proof(StrEnum):
     """Another version answered."""
     NONE = "none"
     """The place where the version should stand is empty."""
+    UNKNOWN = "unknown"
+    """A version is named, but nobody could say which one is under test."""
     NOTHING_TO_COMPARE = "nothing to compare"
-    """A version is named, but which one is under test is not known."""
+    """A version is named, but none is under test."""
 
 
 class Attestation(msgspec.Struct, frozen=True):
@@ -37,16 +39,22 @@ class Attestation(msgspec.Struct, frozen=True):
 NOT_ASKED = Attestation(Proof.NOT_ASKED)
 
 
-def attest(text: str | None, place: str, match: str, releases: Sequence[ReleaseState]) -> Attestation:
+def attest(
+    text: str | None, place: str, match: str, releases: Sequence[ReleaseState], *, problem: str | None = None
+) -> Attestation:
     """Compare what an answer carries at `place` with the versions under test.
 
     `text` is None when nothing stands there. `match` names a version as the answer does: `v{version}`. With several
-    functions under release the answer proves itself when it names the version of any one of them.
+    functions under release the answer proves itself when it names the version of any one of them. `problem` says why
+    it could not be found out what is under release.
     """
     if text is None:
         return Attestation(Proof.NONE, None, f"nothing proves which version answered: {place} is not in the answer")
     version = _version_in(text, match)
     expected = [state.version for state in releases if state.version is not None]
+    if not expected and problem is not None:
+        sentence = f'{place} is "{text}", but which version is under test could not be found out: {problem}'
+        return Attestation(Proof.UNKNOWN, version or text, sentence)
     if not expected:
         return Attestation(Proof.NOTHING_TO_COMPARE, version or text)
     if version in expected:

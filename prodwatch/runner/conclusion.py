@@ -84,7 +84,7 @@ def _out_of_time(pursuit: Pursuit) -> Conclusion:
 
 def _with_proof(found: Conclusion, attestation: Attestation) -> Conclusion:
     """Answers without proof of their version are no evidence, neither for nor against the release."""
-    if attestation.proof not in {Proof.OTHER, Proof.NONE}:
+    if attestation.proof not in {Proof.OTHER, Proof.NONE, Proof.UNKNOWN}:
         return found
     reason = Reason.VERSION_MISMATCH if attestation.proof is Proof.OTHER else Reason.UNATTESTED
     message = attestation.sentence or ""

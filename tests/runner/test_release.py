@@ -56,8 +56,21 @@ def test_the_answer_names_its_version(text: Any, match: Any, proof: Any, version
     assert (found.proof, found.version) == (proof, version)
 
 
-def test_without_a_known_release_there_is_nothing_to_compare() -> None:
+def test_without_a_release_there_is_nothing_to_compare() -> None:
     assert attest("v42", "x", "v{version}", ()).proof is Proof.NOTHING_TO_COMPARE
+
+
+def test_a_release_nobody_could_read_proves_no_version() -> None:
+    found = attest("v42", "x", "v{version}", (), problem="no permission")
+    assert (found.proof, found.version) == (Proof.UNKNOWN, "42")
+    assert found.sentence == 'x is "v42", but which version is under test could not be found out: no permission'
+
+
+async def test_a_check_that_asks_for_no_proof_needs_no_release(shop: Any) -> None:
+    shop.aws.fail("lambda:GetAlias", Reason.ACCESS_DENIED)
+    shop.script("http", answer("v42"))
+    check = await shop.one(plain(type="http", url="https://x/", expect=["status == 200"], attest=""))
+    assert (check.status, check.flags) == ("pass", ("unattested",))
 
 
 @pytest.mark.parametrize(
@@ -184,10 +197,12 @@ async def test_the_caller_may_name_the_release_and_aws_is_not_asked(shop: Any) -
     assert shop.aws.calls == []
 
 
-async def test_a_release_nobody_can_read_is_a_notice_and_nothing_is_attested(shop: Any) -> None:
+async def test_a_release_nobody_can_read_is_a_notice_and_no_answer_proves_its_version(shop: Any) -> None:
     shop.aws.fail("lambda:GetAlias", Reason.ACCESS_DENIED)
     shop.script("http", answer("v42"))
     result = await shop.run(plain(type="http", url="https://x/", expect=["status == 200"]))
-    assert result.checks[0].flags == ("unattested",)
+    (check,) = result.checks
+    assert (check.status, check.reason_code, check.flags) == ("inconclusive", "unattested", ("unattested",))
+    assert "which version is under test could not be found out" in (check.message or "")
     assert [each.code for each in result.notices] == ["release"]
     assert result.release is None
