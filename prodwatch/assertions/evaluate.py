@@ -11,6 +11,7 @@ import msgspec
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.interpret import Run
+from prodwatch.assertions.looked import Names, vain
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.operators import Means, judge
 from prodwatch.assertions.patterns import Pattern
@@ -21,6 +22,7 @@ from prodwatch.assertions.syntax import Assertion
 from prodwatch.model.result import AssertionResult
 
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
+_PRESENCE = frozenset({"exists", "absent"})
 
 
 class _Finding(msgspec.Struct):
@@ -101,6 +103,9 @@ def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: 
     finding.actual = to_json(actual)
     if actual is MISSING:
         _judge_missing(assertion, document, run, finding)
+    elif actual == [] and assertion.path.selects and assertion.operator in _PRESENCE and not assertion.quantifier:
+        finding.ok = assertion.operator == "absent"
+        finding.message = f"`{assertion.path.render(run.holes)}` selects nothing"
     elif assertion.quantifier:
         name = assertion.path.render(run.holes)
         finding.message = judge_each(assertion.quantifier, assertion.operator, name, actual, expected, given.means)
@@ -111,10 +116,26 @@ def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: 
         if not outcome.ok:
             finding.message = f"`{assertion.path.render(run.holes)}` {outcome.phrase}"
             finding.diff = _diff(assertion.operator, expected, actual, given.redact) if outcome.sound else None
+    _discount_what_was_not_found(assertion, run, finding)
     if not given.complete and finding.ok is not None and not stands(assertion, actual, ok=finding.ok):
         opposite = "false" if finding.ok else "true"
         finding.ok, finding.diff = None, None
         finding.message = f"the source could not be read to its end: what was not read could still make this {opposite}"
+
+
+def _discount_what_was_not_found(assertion: Assertion, run: Run, finding: _Finding) -> None:
+    """Let no claim hold because of a field that no element of a list has, or of values that cannot be compared."""
+    if not run.looks:
+        return
+    path = assertion.path
+    names = Names(path.literals, run.holes)
+    reason = vain(run.looks, path.tree, names, projections=assertion.operator != "absent")
+    if reason is None:
+        return
+    if finding.ok:
+        finding.ok, finding.message = None, reason
+    elif finding.message is not None:
+        finding.message = f"{finding.message}; {reason}"
 
 
 def _judge_missing(assertion: Assertion, document: Any, run: Run, finding: _Finding) -> None:

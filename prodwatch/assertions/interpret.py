@@ -15,18 +15,20 @@ from prodwatch.assertions.compare import equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
+from prodwatch.assertions.looked import Look, Looks, comparable
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.signature import Function
 
 
 class Run:
-    """What one evaluation knows besides the document."""
+    """What one evaluation knows besides the document, and what it has looked for so far."""
 
-    __slots__ = ("holes", "now")
+    __slots__ = ("holes", "looks", "now")
 
     def __init__(self, holes: Sequence[Any] = (), now: datetime | None = None) -> None:
         self.holes = holes
         self.now = now
+        self.looks: Looks = {}
 
 
 Evaluator = Callable[[Any, Run], Any]
@@ -64,10 +66,12 @@ def is_false(value: Any) -> bool:
 class Compiler:
     """Compiles the nodes of one path; `literals` are what its placeholders stand for."""
 
-    def __init__(self, literals: Sequence[Literal], *, inside: bool = False) -> None:
+    def __init__(self, literals: Sequence[Literal], *, inside: bool = False, base: Node | None = None) -> None:
         self._literals = literals
         self._inside = inside
         """Inside a filter or an expression: there missing counts as null, as JMESPath users know it."""
+        self._base = base
+        """The list whose elements a filter looks at."""
 
     def compile(self, node: Node, *, each: bool = False) -> Evaluator:
         """Return the node as a function; PathError for what can be known to be wrong without a document.
@@ -77,8 +81,8 @@ class Compiler:
         method: Callable[..., Evaluator] = getattr(self, f"_{node['type']}")
         return method(node, each=each)
 
-    def _inner(self) -> Compiler:
-        return Compiler(self._literals, inside=True)
+    def _inner(self, base: Node | None = None) -> Compiler:
+        return Compiler(self._literals, inside=True, base=base)
 
     def _name(self, value: str) -> str | int:
         """Return the index of a quoted name's literal, or the plain name."""
@@ -169,40 +173,64 @@ class Compiler:
         base, right = (self.compile(child, each=each) for child in node["children"])
         if node["children"][1]["type"] == "identity" and each:
             return lambda value, run: _list(base(value, run))
+        keep = _kept if each else _present(node)
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
                 return MISSING
-            found = [right(item, run) for item in items]
-            return found if each else _present(found)
+            return keep([right(item, run) for item in items], run)
 
         return project
 
     def _value_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"])
+        keep = _kept if each else _present(node)
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
             if not isinstance(items, Mapping):
                 return MISSING
-            found = [right(item, run) for item in items.values()]
-            return found if each else _present(found)
+            return keep([right(item, run) for item in items.values()], run)
 
         return project
 
     def _filter_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"][:2])
-        condition = self._inner().compile(node["children"][2])
+        condition = self._inner(node["children"][0]).condition(node["children"][2])
+        keep = _kept if each else _present(node)
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
                 return MISSING
-            found = [right(item, run) for item in items if not is_false(condition(item, run))]
-            return found if each else _present(found)
+            return keep([right(item, run) for item in items if not is_false(condition(item, run))], run)
 
         return project
+
+    def condition(self, node: Node) -> Evaluator:
+        """Return what a filter asks of each element; a field that it wants to be there is looked for.
+
+        `!field` and `field == null` ask for its lack, and are taken at their word.
+        """
+        shape = node["type"]
+        if shape in {"or_expression", "and_expression"}:
+            left, right = map(self.condition, node["children"])
+            return _either(left, right) if shape == "or_expression" else _both(left, right)
+        found = self.compile(node)
+        if self._keys([node]) is None:
+            return found
+        look = Look(self._base, node)
+
+        def ask(value: Any, run: Run) -> Any:
+            answer = found(value, run)
+            if answer is not MISSING:
+                run.looks[look] = None
+            else:
+                run.looks.setdefault(look, (MISSING,))
+            return answer
+
+        return ask
 
     def _flatten(self, node: Node, *, each: bool = False) -> Evaluator:
         base = self.compile(node["children"][0], each=each)
@@ -240,21 +268,11 @@ class Compiler:
 
     def _or_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
-
-        def either(value: Any, run: Run) -> Any:
-            found = left(value, run)
-            return right(value, run) if is_false(found) else found
-
-        return either
+        return _either(left, right)
 
     def _and_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
-
-        def both(value: Any, run: Run) -> Any:
-            found = left(value, run)
-            return found if is_false(found) else right(value, run)
-
-        return both
+        return _both(left, right)
 
     def _not_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         inner, inside = self.compile(node["children"][0]), self._inside
@@ -268,12 +286,16 @@ class Compiler:
     def _comparator(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         name: str = node["value"]
+        look = Look(self._base, *node["children"])
         if name in {"eq", "ne"}:
-            return _equality(left, right, wanted=name == "eq", inside=self._inside)
+            asks_for_null = name == "eq" and any(map(self._is_null, node["children"]))
+            return _equality(left, right, None if asks_for_null else look, wanted=name == "eq", inside=self._inside)
         order = _ORDER[name]
 
         def compare(value: Any, run: Run) -> Any:
             one, two = left(value, run), right(value, run)
+            if run.looks.get(look, look) is not None:
+                run.looks[look] = None if comparable(one, two, ordered=True) else (one, two)
             common = kind(one)
             if common != kind(two) or common not in _ORDERED or is_nan(one) or is_nan(two):
                 return MISSING
@@ -284,6 +306,9 @@ class Compiler:
             return order(one, two)
 
         return compare
+
+    def _is_null(self, node: Node) -> bool:
+        return node["type"] == "literal" and getattr(self._literals[int(node["value"])], "value", MISSING) is None
 
     def _expref(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         raise PathError("`&` belongs only into functions that take an expression, such as sort_by(items, &price)")
@@ -327,9 +352,27 @@ def _chain(keys: tuple[str | int, ...]) -> Evaluator:
     return follow
 
 
-def _equality(left: Evaluator, right: Evaluator, *, wanted: bool, inside: bool) -> Evaluator:
+def _either(left: Evaluator, right: Evaluator) -> Evaluator:
+    def either(value: Any, run: Run) -> Any:
+        found = left(value, run)
+        return right(value, run) if is_false(found) else found
+
+    return either
+
+
+def _both(left: Evaluator, right: Evaluator) -> Evaluator:
+    def both(value: Any, run: Run) -> Any:
+        found = left(value, run)
+        return found if is_false(found) else right(value, run)
+
+    return both
+
+
+def _equality(left: Evaluator, right: Evaluator, look: Look | None, *, wanted: bool, inside: bool) -> Evaluator:
     def compare(value: Any, run: Run) -> Any:
         one, two = left(value, run), right(value, run)
+        if look is not None and run.looks.get(look, look) is not None:
+            run.looks[look] = None if comparable(one, two, ordered=False) else (one, two)
         if one is MISSING or two is MISSING:
             if not inside:
                 return MISSING
@@ -343,8 +386,23 @@ def _list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else MISSING
 
 
-def _present(found: list[Any]) -> list[Any]:
-    return [value for value in found if value is not None and value is not MISSING]
+def _kept(found: list[Any], run: Run) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
+    return found
+
+
+def _present(node: Node) -> Callable[[list[Any], Run], list[Any]]:
+    """Return what drops the elements without a value, and remembers when all of them lacked it."""
+    look = Look(*node["children"][:2], whole=node)
+
+    def keep(found: list[Any], run: Run) -> list[Any]:
+        present = [value for value in found if value is not None and value is not MISSING]
+        if present or None in found:
+            run.looks[look] = None
+        elif found:
+            run.looks.setdefault(look, (MISSING,))
+        return present
+
+    return keep
 
 
 def _null(value: Any) -> Any:

@@ -12,13 +12,14 @@ import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
 from prodwatch.assertions.interpret import Compiler, Evaluator, Run
-from prodwatch.assertions.literals import Holes
+from prodwatch.assertions.literals import Holes, Literal
 from prodwatch.assertions.missing import MISSING, without_missing
 from prodwatch.assertions.reach import Lost, leading_fields, why_missing
 from prodwatch.assertions.scan import Scan, Scanner, Token, render
 
 Node = Mapping[str, Any]
 _PROJECTING = frozenset({"*", "[]", "[?", ":"})
+_SELECTING = frozenset({"projection", "value_projection", "filter_projection"})
 _NO_VALUE = (PathError, UndecidableError, RecursionError, IndexError)
 """Too few values for the holes is the IndexError."""
 
@@ -46,6 +47,19 @@ class Path(msgspec.Struct, frozen=True, eq=False):
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+    @property
+    def literals(self) -> Sequence[Literal]:
+        """What the numbers in `tree` stand for."""
+        return self._scan.literals
+
+    @property
+    def selects(self) -> bool:
+        """Whether the path gives the elements that have or meet something, and so `[]` where none does."""
+        node = self.tree
+        while node["type"] == "pipe":
+            node = node["children"][-1]
+        return node["type"] in _SELECTING
 
     def render(self, holes: Holes = None) -> str:
         """Return the path as text, holes as written or filled."""

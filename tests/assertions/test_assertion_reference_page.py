@@ -109,6 +109,16 @@ def test_result_says_what_the_page_says(row: list[str]) -> None:
     assert result.message == row[2]
 
 
+@pytest.mark.parametrize("row", rows("Lists: `all`, `any`, `none`", 1), ids=lambda row: row[0])
+def test_a_field_that_no_element_has_proves_what_the_page_says(row: list[str]) -> None:
+    assert {True: "true", False: "false", None: "inconclusive"}[verdict(code(row[0]))] == row[1]
+
+
+@pytest.mark.parametrize("row", rows("Lists: `all`, `any`, `none`", 2), ids=lambda row: row[0])
+def test_a_field_that_may_be_missing_is_claimed_so(row: list[str]) -> None:
+    assert verdict(code(row[1].split(", or")[0])) is True
+
+
 @pytest.mark.parametrize("row", rows("Mistakes"), ids=lambda row: row[0])
 def test_mistake_is_told_as_the_page_says(row: list[str]) -> None:
     with pytest.raises(AssertionSyntaxError) as caught:

@@ -64,6 +64,11 @@ def without_proof(bench: Bench) -> None:
     bench.script("http", Observation(document={"status": 200, "headers": Headers()}))
 
 
+def release_unreadable(bench: Bench) -> None:
+    under_release(bench)
+    bench.aws.fail("lambda:GetAlias", Reason.ACCESS_DENIED)
+
+
 def status_500(bench: Bench) -> None:
     bench.script("http", {"status": 500, "json": {"ok": True}})
 
@@ -174,6 +179,20 @@ CASES = [
         ({"items": []},),
     ),
     Case(
+        "what is selected or compared by a field that no element has",
+        "inconclusive",
+        4,
+        asks("items[?stat == 'failed'] == []"),
+        ({"items": [{"state": "failed"}]},),
+    ),
+    Case(
+        "what is selected by values of another type than the one compared with",
+        "inconclusive",
+        4,
+        asks("items[?code == '500'] == []"),
+        ({"items": [{"code": 500}]},),
+    ),
+    Case(
         "something is absent from a source that could not be read to its end",
         "inconclusive",
         4,
@@ -194,6 +213,13 @@ CASES = [
         4,
         asks("status == 200", **HTTP),
         prepare=without_proof,
+    ),
+    Case(
+        "nobody can say which version is under test, though answers are to prove theirs",
+        "inconclusive",
+        4,
+        asks("status == 200", **HTTP),
+        prepare=release_unreadable,
     ),
     Case("a check expects nothing", "inconclusive", 4, (plain("c"),)),
     Case("a flow has no steps", "inconclusive", 4, (flow("c"),)),
