@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
+from prodwatch.demo.aws.xray.graph import tally_of
 from prodwatch.demo.aws.xray.store import TraceStore
+from prodwatch.demo.world import History
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 
@@ -340,16 +342,18 @@ async def test_the_service_graph_counts_nodes_and_edges(call: Any, aws: Embedded
     aws.traces.put(segment(wall.now_s - 8, 8, name="shop-orders", throttle=True))
     aws.traces.put(segment(wall.now_s - 8, 9, name="shop-orders", error=True))
     graph = await call("xray", "GetServiceGraph", StartTime=wall.now_s - 60, EndTime=wall.now_s)
-    nodes = {one["Name"]: one for one in graph["Services"]}
+    nodes = {one["Name"]: one for one in graph["Services"] if one["Type"] != "client"}
     names = {one["ReferenceId"]: one["Name"] for one in graph["Services"]}
     edges = {
-        (one["Name"], names[edge["ReferenceId"]]): edge["SummaryStatistics"]["TotalCount"]
+        ("a client" if one["Type"] == "client" else one["Name"], names[edge["ReferenceId"]]): edge["SummaryStatistics"][
+            "TotalCount"
+        ]
         for one in graph["Services"]
         for edge in one["Edges"]
     }
     assert edges == {
-        ("clients", "shop-api"): 1,
-        ("clients", "shop-orders"): 3,
+        ("a client", "shop-api"): 1,
+        ("a client", "shop-orders"): 3,
         ("shop-api", "shop-orders"): 1,
         ("shop-orders", "orders-table"): 1,
     }
@@ -360,9 +364,55 @@ async def test_the_service_graph_counts_nodes_and_edges(call: Any, aws: Embedded
     assert orders["TotalResponseTime"] == pytest.approx(0.87 + 3 * 0.5)
     assert sum(one["Count"] for one in nodes["shop-orders"]["ResponseTimeHistogram"]) == 4
     assert nodes["shop-api"]["Root"] is True
-    assert nodes["clients"]["Type"] == "client"
+    clients = [one for one in graph["Services"] if one["Type"] == "client"]
+    assert [(one["Name"], one["State"]) for one in clients] == [("shop-api", "unknown"), ("shop-orders", "unknown")]
     own = await call("xray", "GetTraceGraph", TraceIds=[trace_id()])
-    assert {one["Name"] for one in own["Services"]} == {"clients", "shop-api", "shop-orders", "orders-table"}
+    assert {one["Name"] for one in own["Services"]} == {"shop-api", "shop-orders", "orders-table"}
+
+
+async def test_a_large_service_graph_comes_in_pages(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+    for number in range(1, 61):
+        aws.traces.put(segment(wall.now_s - 10, number, name=f"service-{number:02}"))
+    window = {"StartTime": wall.now_s - 60, "EndTime": wall.now_s}
+    first = await call("xray", "GetServiceGraph", **window)
+    pages = [first]
+    while token := pages[-1].get("NextToken"):
+        pages.append(await call("xray", "GetServiceGraph", **window, NextToken=token))
+    assert [len(each["Services"]) for each in pages] == [50, 50, 20]
+    assert len({one["ReferenceId"] for each in pages for one in each["Services"]}) == 120
+    with pytest.raises(ClientError, match="NextToken is invalid"):
+        await call("xray", "GetServiceGraph", **{**window, "StartTime": wall.now_s - 90}, NextToken=first["NextToken"])
+
+
+def test_minutes_of_the_past_count_the_same_once_they_are_remembered() -> None:
+    history = Told(
+        [segment(start_s, start_s, name="late" if start_s > 290 else "early") for start_s in range(100, 300)]
+    )
+    now_s = 310.0
+    store = TraceStore(wall=lambda: now_s, faults=FaultPlan(), history=cast("History", history))
+    for start_s, end_s in [(0.0, 310.0), (0.0, 310.0), (130.0, 250.0), (130.5, 249.5)]:
+        services = store.tally(start_s, end_s).services("1")
+        plain = tally_of(store.newest_first(start_s, end_s)).services("1")
+        assert services == plain
+    asked = history.asked
+    store.tally(60.0, 240.0)
+    assert history.asked == asked
+    now_s = 330.0
+    assert (
+        sum(one["SummaryStatistics"]["TotalCount"] for one in store.tally(0, 330).services("1") if "Root" in one) == 200
+    )
+
+
+class Told:
+    """A past that only X-Ray has."""
+
+    def __init__(self, documents: list[dict[str, Any]]) -> None:
+        self.documents = documents
+        self.asked = 0
+
+    def segments(self, start_s: float, end_s: float) -> list[dict[str, Any]]:
+        self.asked += 1
+        return [each for each in self.documents if start_s <= each["start_time"] < end_s]
 
 
 def test_a_full_store_gives_up_its_oldest_traces_and_counts_them() -> None:

@@ -92,21 +92,31 @@ _AWS_TYPES = {
 }
 
 
-def inferred(subsegment: Segment, trace_id: str) -> dict[str, Any] | None:
-    """Return the segment X-Ray infers for a called service that sends none itself, None for local work."""
+def called_service(subsegment: Segment) -> ServiceId | None:
+    """Return the service a subsegment called, as X-Ray names one that sends nothing itself; None for local work."""
     namespace = subsegment.get("namespace")
     if namespace not in {"aws", "remote"}:
         return None
     name = str(subsegment.get("name", ""))
-    origin = _AWS_TYPES.get(name, f"AWS::{name}") if namespace == "aws" else "remote"
     aws = subsegment.get("aws")
     resource = (aws.get("table_name") or aws.get("queue_url")) if isinstance(aws, Mapping) else None
+    return ServiceId(
+        str(resource).rpartition("/")[2] if resource else name,
+        _AWS_TYPES.get(name, f"AWS::{name}") if namespace == "aws" else "remote",
+    )
+
+
+def inferred(subsegment: Segment, trace_id: str) -> dict[str, Any] | None:
+    """Return the segment X-Ray infers for a called service that sends none itself, None for local work."""
+    service = called_service(subsegment)
+    if service is None:
+        return None
     segment = {
         "id": str(subsegment.get("id", "0"))[::-1],
-        "name": str(resource).rpartition("/")[2] if resource else name,
+        "name": service.name,
         "trace_id": trace_id,
         "parent_id": subsegment.get("id"),
-        "origin": origin,
+        "origin": service.type,
         "inferred": True,
     }
     for key in ("start_time", "end_time", "in_progress", "http", "aws", *FLAGS):

@@ -1,4 +1,7 @@
-"""The service graph of some traces: nodes with their statistics, edges with who called whom."""
+"""The service graph of some traces: nodes with their statistics, edges with who called whom.
+
+Tallies can be added up, so that a minute of the past need be counted only once.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import Segment, ServiceId, duration_s, end_s, flag, service_id, start_s
+from prodwatch.demo.aws.xray.document import Segment, ServiceId, called_service, end_s, flag, service_id, start_s, walk
 from prodwatch.demo.aws.xray.trace import Trace
 
-CLIENT = ServiceId("clients", "client")
+CLIENT = "client"
+Edge = tuple[ServiceId, ServiceId]
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Counts:
     """Counts over the segments of a node or the calls of an edge."""
 
     ok: int = 0
@@ -27,19 +31,30 @@ class _Tally:
     histogram: Counter[float] = field(default_factory=Counter)
 
     def add(self, entity: Segment) -> None:
-        taken_s = duration_s(entity)
+        began_s, ended_s = start_s(entity), end_s(entity)
+        taken_s = 0.0 if ended_s is None else max(0.0, ended_s - began_s)
         self.time_s += taken_s
         self.histogram[round(taken_s, 3)] += 1
-        self.start_s = min(self.start_s, start_s(entity))
-        self.end_s = max(self.end_s, end_s(entity) or start_s(entity))
-        if flag(entity, "fault"):
+        self.start_s = min(self.start_s, began_s)
+        self.end_s = max(self.end_s, ended_s or began_s)
+        if entity.get("fault"):
             self.faults += 1
-        elif flag(entity, "throttle"):
+        elif entity.get("throttle"):
             self.throttles += 1
         elif flag(entity, "error"):
             self.errors += 1
         else:
             self.ok += 1
+
+    def merge(self, other: _Counts) -> None:
+        self.ok += other.ok
+        self.throttles += other.throttles
+        self.errors += other.errors
+        self.faults += other.faults
+        self.time_s += other.time_s
+        self.start_s = min(self.start_s, other.start_s)
+        self.end_s = max(self.end_s, other.end_s)
+        self.histogram.update(other.histogram)
 
     def statistics(self) -> dict[str, Any]:
         return {
@@ -58,66 +73,106 @@ class _Tally:
         return [{"Value": value, "Count": count} for value, count in sorted(self.histogram.items())]
 
 
-def service_graph(traces: Iterable[Trace], account: str) -> list[dict[str, Any]]:
-    """Return the API's list of services; the clients that called from outside are a node of their own."""
-    nodes: dict[ServiceId, _Tally] = {}
-    edges: dict[ServiceId, dict[ServiceId, _Tally]] = {}
-    roots: set[ServiceId] = set()
+class Tally:
+    """What a service graph says of any number of traces."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[ServiceId, _Counts] = {}
+        self._edges: dict[Edge, _Counts] = {}
+        self._roots: set[ServiceId] = set()
+
+    def add(self, trace: Trace) -> None:
+        """Count one trace."""
+        for segment in trace.segments:
+            service = service_id(segment)
+            self._node(service).add(segment)
+            for entity in walk(segment):
+                downstream = trace.downstream.get(str(entity.get("id")), ())
+                for called in downstream:
+                    self._edge(service, service_id(called)).add(called)
+                if downstream or entity is segment:
+                    continue
+                target = called_service(entity)
+                if target is not None:
+                    self._node(target).add(entity)
+                    self._edge(service, target).add(entity)
+        root = trace.root
+        if root is not None:
+            entry = service_id(root)
+            self._roots.add(entry)
+            self._edge(ServiceId(entry.name, CLIENT), entry).add(root)
+
+    def merge(self, other: Tally) -> None:
+        """Count everything another tally has counted."""
+        for service, counts in other._nodes.items():
+            self._node(service).merge(counts)
+        for (caller, called), counts in other._edges.items():
+            self._edge(caller, called).merge(counts)
+        self._roots |= other._roots
+
+    def services(self, account: str) -> list[dict[str, Any]]:
+        """Return the API's list of services; the clients of each entry are a node of their own, named after it."""
+        edges: dict[ServiceId, dict[ServiceId, _Counts]] = {}
+        for (caller, called), counts in self._edges.items():
+            if caller != called:
+                edges.setdefault(caller, {})[called] = counts
+        everybody = sorted({*self._nodes, *edges})
+        numbers = {service: index for index, service in enumerate(everybody)}
+        return [self._service(each, edges.get(each, {}), numbers, account) for each in everybody]
+
+    def _service(
+        self, service: ServiceId, edges: dict[ServiceId, _Counts], numbers: dict[ServiceId, int], account: str
+    ) -> dict[str, Any]:
+        client = service.type == CLIENT
+        seen = list(edges.values()) if client else [self._nodes[service]]
+        document: dict[str, Any] = {
+            "ReferenceId": numbers[service],
+            "Name": service.name,
+            "Names": [service.name],
+            "Type": service.type,
+            "State": "unknown" if client else "active",
+            "StartTime": min(each.start_s for each in seen),
+            "EndTime": max(each.end_s for each in seen),
+            "Edges": [
+                {
+                    "ReferenceId": numbers[target],
+                    "StartTime": edge.start_s,
+                    "EndTime": edge.end_s,
+                    "SummaryStatistics": edge.statistics(),
+                    "ResponseTimeHistogram": edge.times(),
+                    "Aliases": [],
+                }
+                for target, edge in sorted(edges.items())
+            ],
+        }
+        if client:
+            return document
+        own = self._nodes[service]
+        if service in self._roots:
+            document["Root"] = True
+        return document | {
+            "AccountId": account,
+            "SummaryStatistics": own.statistics(),
+            "DurationHistogram": own.times(),
+            "ResponseTimeHistogram": own.times(),
+        }
+
+    def _node(self, service: ServiceId) -> _Counts:
+        found = self._nodes.get(service)
+        if found is None:
+            found = self._nodes[service] = _Counts()
+        return found
+
+    def _edge(self, caller: ServiceId, called: ServiceId) -> _Counts:
+        found = self._edges.get((caller, called))
+        if found is None:
+            found = self._edges[caller, called] = _Counts()
+        return found
+
+
+def tally_of(traces: Iterable[Trace]) -> Tally:
+    """Count some traces."""
+    tally = Tally()
     for trace in traces:
-        for service, segment in trace.services():
-            nodes.setdefault(service, _Tally()).add(segment)
-        for caller, _, called in trace.calls():
-            if service_id(caller) != service_id(called):
-                edges.setdefault(service_id(caller), {}).setdefault(service_id(called), _Tally()).add(called)
-        if trace.root is not None:
-            entry = service_id(trace.root)
-            roots.add(entry)
-            edges.setdefault(CLIENT, {}).setdefault(entry, _Tally()).add(trace.root)
-    if roots:
-        nodes[CLIENT] = _Tally(
-            start_s=min(nodes[one].start_s for one in roots), end_s=max(nodes[one].end_s for one in roots)
-        )
-    numbers = {service: index for index, service in enumerate(sorted(nodes))}
-    return [
-        _node(service, nodes[service], edges.get(service, {}), numbers, roots, account) for service in sorted(nodes)
-    ]
-
-
-def _node(
-    service: ServiceId,
-    tally: _Tally,
-    edges: dict[ServiceId, _Tally],
-    numbers: dict[ServiceId, int],
-    roots: set[ServiceId],
-    account: str,
-) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "ReferenceId": numbers[service],
-        "Name": service.name,
-        "Names": [service.name],
-        "Type": service.type,
-        "State": "active",
-        "StartTime": tally.start_s,
-        "EndTime": tally.end_s,
-        "Edges": [
-            {
-                "ReferenceId": numbers[target],
-                "StartTime": edge.start_s,
-                "EndTime": edge.end_s,
-                "SummaryStatistics": edge.statistics(),
-                "ResponseTimeHistogram": edge.times(),
-                "Aliases": [],
-            }
-            for target, edge in sorted(edges.items())
-        ],
-    }
-    if service == CLIENT:
-        return document
-    if service in roots:
-        document["Root"] = True
-    return document | {
-        "AccountId": account,
-        "SummaryStatistics": tally.statistics(),
-        "DurationHistogram": tally.times(),
-        "ResponseTimeHistogram": tally.times(),
-    }
+        tally.add(trace)
+    return tally

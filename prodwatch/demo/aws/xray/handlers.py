@@ -8,7 +8,7 @@ from typing import Any
 from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
 from prodwatch.demo.aws.paging import digest, issue, redeem
 from prodwatch.demo.aws.xray.filters import FilterError, Predicate, parse_filter
-from prodwatch.demo.aws.xray.graph import service_graph
+from prodwatch.demo.aws.xray.graph import tally_of
 from prodwatch.demo.aws.xray.scope import trace_scope
 from prodwatch.demo.aws.xray.store import Position, TimeRange, TraceStore, position
 from prodwatch.demo.aws.xray.summaries import summary
@@ -18,6 +18,7 @@ MAX_WINDOW_S = 6 * 3600.0
 MAX_IDS = 5
 MAX_TRACE_BYTES = 500_000
 PAGE_SIZE = 100
+SERVICES_A_PAGE = 50
 MAX_SCANNED = 5_000
 """Traces looked at for one page; a page of a rare condition may therefore be empty."""
 
@@ -100,18 +101,24 @@ class TraceHandlers:
 
     def get_service_graph(self, call: ApiCall) -> Document:
         """GetServiceGraph of a window of at most six hours."""
-        traces = self._store.newest_first(*_window(call))
+        start_s, end_s, _ = _window(call)
+        query = digest(call.params, without=frozenset({"NextToken"}))
+        first = _redeemed(call, query) or 0
+        services = self._store.tally(start_s, end_s).services(call.account)
+        size = 0 if call.effects.empty_page else SERVICES_A_PAGE // 10 if call.effects.short_page else SERVICES_A_PAGE
+        more = {"NextToken": issue(first + size, query, call.now_s)} if first + size < len(services) else {}
         return {
-            "StartTime": call.params["StartTime"],
-            "EndTime": call.params["EndTime"],
-            "Services": service_graph(traces, call.account),
+            "StartTime": start_s,
+            "EndTime": end_s,
+            "Services": services[first : first + size],
             "ContainsOldGroupVersions": False,
+            **more,
         }
 
     def get_trace_graph(self, call: ApiCall) -> Document:
         """GetTraceGraph of some traces."""
         traces = [trace for one in call.params["TraceIds"] if (trace := self._store.get(one)) is not None]
-        return {"Services": service_graph(traces, call.account)}
+        return {"Services": tally_of(traces).services(call.account)}
 
     def get_trace_segment_destination(self, _call: ApiCall) -> Document:
         """GetTraceSegmentDestination."""
@@ -138,14 +145,19 @@ def _window(call: ApiCall) -> tuple[float, float, TimeRange]:
 
 
 def _position(call: ApiCall, query: int) -> Position | None:
+    found = _redeemed(call, query)
+    return (float(found[0]), str(found[1])) if found is not None else None
+
+
+def _redeemed(call: ApiCall, query: int) -> Any:
+    """Return what the request's token stands for, None without a token."""
     token = call.params.get("NextToken")
     if not token:
         return None
     try:
-        found = redeem(token, query, call.now_s)
+        return redeem(token, query, call.now_s)
     except (ValueError, TypeError) as error:
         raise AwsFault("InvalidRequestException", "The specified NextToken is invalid.") from error
-    return (float(found[0]), str(found[1])) if found is not None else None
 
 
 def _predicate(expression: str | None) -> Predicate | None:

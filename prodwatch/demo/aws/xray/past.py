@@ -55,6 +55,10 @@ class PastTraces:
         self._trim()
         return records
 
+    def whole(self, index: int, now_s: float) -> bool:
+        """Tell whether everything of the traces that start in a minute can be seen."""
+        return all(record.arrivals[-1][0] <= now_s for record in self.starting(index).values())
+
     def find(self, trace_id: str) -> Record | None:
         """Return one trace: where it was last seen, else near the time in its id."""
         if self._history is None:

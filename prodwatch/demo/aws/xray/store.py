@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.xray.document import end_s
+from prodwatch.demo.aws.xray.graph import Tally, tally_of
 from prodwatch.demo.aws.xray.past import CHUNK_S, PastTraces
 from prodwatch.demo.aws.xray.record import Record
 from prodwatch.demo.aws.xray.trace import Trace
@@ -20,6 +21,8 @@ Position = tuple[float, str]
 """Where a trace stands in the list: minus its start, its id."""
 _LONGEST_S = 300.0
 """A trace updated or ended in a window may have started this much before it."""
+_KEEP_MINUTES = 500
+"""Minutes of the past remembered as counted: more than the longest window has."""
 
 
 class TraceStore:
@@ -39,6 +42,7 @@ class TraceStore:
         self._lock = RLock()
         self._records: OrderedDict[str, Record] = OrderedDict()
         self._past = PastTraces(history)
+        self._minutes: OrderedDict[int, Tally] = OrderedDict()
         self.destination: tuple[str, str] = ("XRay", "ACTIVE")
         """What GetTraceSegmentDestination answers: `("CloudWatchLogs", "ACTIVE")` is Transaction Search."""
         self.sampling_percent = 1.0
@@ -92,6 +96,43 @@ class TraceStore:
             if (after is None or position(trace) > after) and _inside(trace, start_s, end_s, kind):
                 yield trace
 
+    def tally(self, start_s: float, end_s: float) -> Tally:
+        """Count the traces that start in a window; whole minutes of the past are counted once and remembered."""
+        now_s = self._wall()
+        found = tally_of(trace for trace in self._put_traces(now_s) if start_s <= trace.start_s <= end_s)
+        if not self._past.present:
+            return found
+        for index in range(int(start_s // CHUNK_S), int(min(end_s, now_s) // CHUNK_S) + 1):
+            begin_s = index * CHUNK_S
+            if start_s <= begin_s and begin_s + CHUNK_S <= end_s:
+                found.merge(self._minute(index, now_s))
+            else:
+                for trace in self._past_minute(index, now_s):
+                    if start_s <= trace.start_s <= end_s:
+                        found.add(trace)
+        return found
+
+    def _minute(self, index: int, now_s: float) -> Tally:
+        with self._lock:
+            known = self._minutes.get(index)
+            whole = known is not None or self._past.whole(index, now_s)
+        if known is None:
+            known = tally_of(self._past_minute(index, now_s))
+            if whole:
+                self._remember(index, known)
+        return known
+
+    def _remember(self, index: int, counted: Tally) -> None:
+        with self._lock:
+            self._minutes[index] = counted
+            while len(self._minutes) > _KEEP_MINUTES:
+                self._minutes.popitem(last=False)
+
+    def _past_minute(self, index: int, now_s: float) -> list[Trace]:
+        with self._lock:
+            found = [record.at(trace_id, now_s) for trace_id, record in self._past.starting(index).items()]
+        return [trace for trace in found if trace is not None]
+
     def _put_traces(self, now_s: float) -> list[Trace]:
         with self._lock:
             found = [record.at(trace_id, now_s) for trace_id, record in self._records.items()]
@@ -101,9 +142,7 @@ class TraceStore:
         if not self._past.present:
             return
         for index in range(int(latest_s // CHUNK_S), int(earliest_s // CHUNK_S) - 1, -1):
-            with self._lock:
-                found = [record.at(trace_id, now_s) for trace_id, record in self._past.starting(index).items()]
-            yield from sorted((trace for trace in found if trace is not None), key=position)
+            yield from sorted(self._past_minute(index, now_s), key=position)
 
 
 def position(trace: Trace) -> Position:

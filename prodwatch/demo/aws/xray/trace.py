@@ -61,8 +61,10 @@ class Trace:
     @cached_property
     def root(self) -> Segment | None:
         """The earliest segment nobody in the trace has called; None when only subsegments arrived."""
-        tops = [one for one in self.segments if str(one.get("parent_id") or "") not in self.by_id]
-        return tops[0] if tops else (self.segments[0] if self.segments else None)
+        if not self.segments or not self.segments[0].get("parent_id"):
+            return self.segments[0] if self.segments else None
+        tops = (one for one in self.segments if str(one.get("parent_id") or "") not in self.by_id)
+        return next(tops, self.segments[0])
 
     @cached_property
     def start_s(self) -> float:
