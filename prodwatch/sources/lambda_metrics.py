@@ -5,10 +5,13 @@ No data is not zero: an error share exists only where there were invocations, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries
+from prodwatch.sources.release.serving import Shift, owner
 
 NAMESPACE = "AWS/Lambda"
 MINUTE_S = 60
@@ -24,7 +27,18 @@ RAW = (
 
 Dimensions = tuple[tuple[str, str], ...]
 Raw = Mapping[MetricKey, Mapping[int, float]]
-"""Series → minute (epoch seconds) → value."""
+"""Series → start of the period (epoch seconds) → value."""
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """What is behind a function's name, as far as somebody knows."""
+
+    versions: tuple[str, ...] = ()
+    """Under its alias now or in the latest release, the alias's own first; empty when there is no alias."""
+    shifts: tuple[Shift, ...] = ()
+    """Which version had all the traffic when; empty: always the first of `versions`."""
+    timeout_s: float | None = None
+    """How long an invocation may run: a minute's figures change until then, as points are dated at its start."""
 
 
 def dimensions_of(function: FunctionTarget, version: str | None = None) -> Dimensions:
@@ -37,44 +51,63 @@ def dimensions_of(function: FunctionTarget, version: str | None = None) -> Dimen
     return own
 
 
-def raw_keys(function: FunctionTarget, versions: Sequence[str]) -> Iterable[MetricKey]:
+def raw_keys(function: FunctionTarget, behind: Behind) -> Iterable[MetricKey]:
     """Yield every raw series of a function: the alias (or function) as a whole, then each version."""
-    for version in (None, *(versions if function.alias else ())):
+    for version in (None, *(behind.versions if function.alias else ())):
         for metric, stat in RAW:
             yield MetricKey(NAMESPACE, metric, dimensions_of(function, version), stat, version)
 
 
 def derived(
-    function: FunctionTarget, versions: Sequence[str], raw: Raw, *, settled_before_s: float, named: bool
+    function: FunctionTarget,
+    behind: Behind,
+    raw: Raw,
+    *,
+    settled_before_s: float,
+    named: str | None,
+    period_s: int = MINUTE_S,
 ) -> list[MetricSeries]:
-    """Return the series people compare, one per figure and version.
+    """Return the series people compare, one per figure and version; `named` goes behind each label.
 
-    Per-version series exist only while the alias is weighted. The minutes before belong to the first of `versions`,
-    the one the alias names: there the alias as a whole stands in for it.
+    Per-version series exist only while the alias is weighted. A period in which one version had all the traffic is
+    credited to it from the alias as a whole; one in which traffic began or ceased to be split is credited to nobody.
     """
     scopes: list[tuple[str | None, dict[str, Mapping[int, float]]]] = []
     whole = _scope(function, None, raw)
-    if function.alias and versions:
-        each = {version: _scope(function, version, raw) for version in versions}
-        split = {minute for version in versions[1:] for minute in each[version]["Invocations Sum"]}
-        first = versions[0]
-        for name, values in each[first].items():
-            each[first][name] = {m: v for m, v in whole[name].items() if m not in split} | dict(values)
-        scopes += each.items()
+    if function.alias and behind.versions:
+        each = {version: _scope(function, version, raw) for version in behind.versions}
+        own = {version: set(figures["Invocations Sum"]) for version, figures in each.items()}
+        shared = {at for version in behind.versions[1:] for at in own[version]}
+        for behind_version, split in each.items():
+            alone = {
+                at
+                for at in {at for values in whole.values() for at in values} - shared - own[behind_version]
+                if behind_version == _owner(behind, at, period_s)
+            }
+            scopes.append((behind_version, {name: _credited(whole[name], alone) | dict(split[name]) for name in split}))
     else:
         scopes.append((None, whole))
     found = []
     for version, figures in scopes:
-        for word, metric, stat, unit, points in _figures(figures):
+        for word, metric, stat, unit, points in _figures(figures, period_s):
             if points:
-                label = f"{word} {function.name}" if named else word
+                label = f"{word} {named}" if named else word
                 key = MetricKey(NAMESPACE, metric, dimensions_of(function, version), stat, version, label)
                 settled = tuple(
-                    MetricPoint(minute, value, minute + MINUTE_S <= settled_before_s)
-                    for minute, value in sorted(points.items())
+                    MetricPoint(at, value, at + period_s <= settled_before_s) for at, value in sorted(points.items())
                 )
-                found.append(MetricSeries(key=key, unit=unit, period_s=MINUTE_S, points=settled))
+                found.append(MetricSeries(key=key, unit=unit, period_s=period_s, points=settled))
     return found
+
+
+def _owner(behind: Behind, at_s: int, period_s: int) -> str | None:
+    if not behind.shifts:
+        return behind.versions[0]
+    return owner(behind.shifts, at_s, at_s + period_s)
+
+
+def _credited(values: Mapping[int, float], periods: set[int]) -> dict[int, float]:
+    return {at: value for at, value in values.items() if at in periods}
 
 
 def _scope(function: FunctionTarget, version: str | None, raw: Raw) -> dict[str, Mapping[int, float]]:
@@ -84,7 +117,9 @@ def _scope(function: FunctionTarget, version: str | None, raw: Raw) -> dict[str,
     }
 
 
-def _figures(values: Mapping[str, Mapping[int, float]]) -> Iterable[tuple[str, str, str, str, dict[int, float]]]:
+def _figures(
+    values: Mapping[str, Mapping[int, float]], period_s: int
+) -> Iterable[tuple[str, str, str, str, dict[int, float]]]:
     """Yield word, metric, statistic, unit and points of each figure."""
     calls = {minute: count for minute, count in values["Invocations Sum"].items() if count > 0}
     errors, throttles = values["Errors Sum"], values["Throttles Sum"]
@@ -93,5 +128,5 @@ def _figures(values: Mapping[str, Mapping[int, float]]) -> Iterable[tuple[str, s
     yield "p95", "Duration", "p95", "Milliseconds", dict(values["Duration p95"])
     yield "p50", "Duration", "p50", "Milliseconds", dict(values["Duration p50"])
     yield "p99", "Duration", "p99", "Milliseconds", dict(values["Duration p99"])
-    yield "requests/s", "Invocations", "rate", "Count/Second", {m: count / MINUTE_S for m, count in calls.items()}
+    yield "requests/s", "Invocations", "rate", "Count/Second", {m: count / period_s for m, count in calls.items()}
     yield "throttles", "Throttles", "Sum", "Count", {m: throttles.get(m, 0.0) for m in {*calls, *throttles}}

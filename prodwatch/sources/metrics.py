@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.lambda_metrics import MINUTE_S, derived, raw_keys
+from prodwatch.sources.lambda_metrics import MINUTE_S, Behind, derived, raw_keys
+from prodwatch.sources.periods import coarse, kept_for
 from prodwatch.sources.polling import PollingSource
 
 SERIES_PER_CALL = 500
-SETTLED_AFTER_S = 180
-RECENT = timedelta(minutes=10)
+SETTLED_AFTER_S = 180.0
+TIMEOUT_MARGIN_S = 120.0
+"""Lambda dates a point at its invocation's start: a minute changes until the longest has ended and been told."""
+RECENT_S = 600.0
 KEPT = timedelta(hours=2)
 FIRST_POLL_AT_S = 10
 CATCH_UP_AT_S = 40
 """Seconds after the full minute: Lambda publishes each minute, and some points come late."""
 
 DECISIVE = frozenset({("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p95")})
+_UNREAD = frozenset(("InternalError", "Forbidden"))
 
-VersionsOf = Callable[[FunctionTarget], Iterable[str]]
-"""The versions under a function's alias now and before; empty when there is no alias."""
+Place = tuple[str | None, str | None]
+"""Account and region."""
+BehindOf = Callable[[FunctionTarget], Behind]
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     key: MetricKey
     period_s: int
-    account: str | None
-    region: str | None
+    settles_after_s: float
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one place has told."""
+
+    points: dict[MetricKey, dict[int, float]] = field(default_factory=dict)
+    at_s: dict[MetricKey, float] = field(default_factory=dict)
+    """When each series was last read without fault."""
+    whole_s: float | None = None
+    """When every series was last read."""
 
 
 class MetricSource(PollingSource):
@@ -50,7 +66,7 @@ class MetricSource(PollingSource):
         *,
         clock: Clock,
         since: datetime,
-        versions_of: VersionsOf,
+        behind: BehindOf,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         super().__init__(clock=clock, backoff=backoff)
@@ -58,9 +74,12 @@ class MetricSource(PollingSource):
         self._functions = tuple(functions)
         self._targets = tuple(targets)
         self._since = since
-        self._versions_of = versions_of
-        self._raw: dict[MetricKey, dict[int, float]] = {}
+        self._behind = behind
+        self._age = clock.now() - since
+        self._minute_s = coarse(MINUTE_S, self._age)
+        self._read: dict[Place, _Read] = {}
         self._partial = False
+        self._notes: list[str] = []
 
     def pause_s(self) -> float:
         """Return the seconds to ten or forty seconds after the full minute, whichever comes first."""
@@ -69,88 +88,157 @@ class MetricSource(PollingSource):
         return due - second
 
     def note(self) -> str | None:
-        """Say when CloudWatch itself called its answer partial."""
-        return "CloudWatch answered in part; the next poll asks again" if self._partial else None
+        """Say what could not be read, what CloudWatch called partial, and where its points are coarser than asked."""
+        told = list(self._notes)
+        if self._partial:
+            told.append("CloudWatch answered in part; the next poll asks again")
+        if self._minute_s > MINUTE_S:
+            told.append(f"points of {self._minute_s // 60} minutes: CloudWatch keeps finer ones not so long")
+        return "; ".join(told) or None
 
     async def poll(self) -> list[Record]:
         """Return what Lambda's series say and the environment's own; a new series brings its whole window."""
         now = self._clock.now()
-        versions = {function.name: tuple(self._versions_of(function)) for function in self._functions}
-        lambda_wanted = [
-            _Wanted(key, MINUTE_S, function.account, function.region)
-            for function in self._functions
-            for key in raw_keys(function, versions[function.name])
-        ]
-        own_wanted = list(self._own_series())
-        await self._read_all([*lambda_wanted, *own_wanted], now)
-        settled_before_s = now.timestamp() - SETTLED_AFTER_S
-        found: list[Record] = []
-        several = len(self._functions) > 1
-        for function in sorted(self._functions, key=lambda each: each.alias is None):
-            if function.alias is None and own_wanted:
-                found += self._own(own_wanted, settled_before_s)
-                own_wanted = []
-            named = several and not (function.alias and sum(bool(each.alias) for each in self._functions) == 1)
-            found += derived(
-                function, versions[function.name], self._raw, settled_before_s=settled_before_s, named=named
+        behind = {function: self._behind(function) for function in self._functions}
+        wanted: dict[Place, list[_Wanted]] = {}
+        for function in self._functions:
+            settles_after_s = _settles_after_s(behind[function])
+            wanted.setdefault((function.account, function.region), []).extend(
+                _Wanted(key, self._minute_s, settles_after_s) for key in raw_keys(function, behind[function])
             )
-        return [*found, *self._own(own_wanted, settled_before_s)]
+        for target in self._targets:
+            period_s = coarse(target.period_s, self._age)
+            wanted.setdefault((target.account, target.region), []).append(
+                _Wanted(_own_key(target), period_s, SETTLED_AFTER_S)
+            )
+        await self._read_places(wanted, now)
+        found: list[Record] = []
+        own = list(self._targets)
+        for function in sorted(self._functions, key=lambda each: each.alias is None):
+            if function.alias is None:
+                found += self._told(own)
+                own = []
+            found += self._derived(function, behind[function])
+        return [*found, *self._told(own)]
 
-    async def _read_all(self, wanted: list[_Wanted], now: datetime) -> None:
-        fresh = [each for each in wanted if each.key not in self._raw]
-        old = [each for each in wanted if each.key in self._raw]
-        if self._now_s() % MINUTE_S >= CATCH_UP_AT_S:
+    def _derived(self, function: FunctionTarget, behind: Behind) -> list[MetricSeries]:
+        read = self._read[(function.account, function.region)]
+        keys = [key for key in raw_keys(function, behind) if key in read.at_s]
+        return derived(
+            function,
+            behind,
+            read.points,
+            # Settled is what was read after it had settled, not what has grown old unread.
+            settled_before_s=min((read.at_s[key] for key in keys), default=0.0) - _settles_after_s(behind),
+            named=self._name(function),
+            period_s=self._minute_s,
+        )
+
+    def _name(self, function: FunctionTarget) -> str | None:
+        """Return what tells this function's series from those of others; None when it needs nothing."""
+        aliased = [each for each in self._functions if each.alias]
+        if len(self._functions) == 1 or (function.alias and len(aliased) == 1):
+            return None
+        namesakes = [each for each in self._functions if each.name == function.name]
+        if len(namesakes) == 1:
+            return function.name
+        return " ".join(filter(None, (function.name, function.alias, function.account, function.region)))
+
+    def _told(self, targets: Iterable[MetricTarget]) -> list[Record]:
+        found: list[Record] = []
+        for target in targets:
+            read, key = self._read[(target.account, target.region)], _own_key(target)
+            points = read.points.get(key)
+            if not points:
+                continue
+            period_s = coarse(target.period_s, self._age)
+            settled_before_s = read.at_s.get(key, 0.0) - SETTLED_AFTER_S
+            found.append(
+                MetricSeries(
+                    key=key,
+                    unit=target.unit,
+                    period_s=period_s,
+                    points=tuple(
+                        MetricPoint(second, value, second + period_s <= settled_before_s)
+                        for second, value in sorted(points.items())
+                    ),
+                )
+            )
+        return found
+
+    async def _read_places(self, wanted: dict[Place, list[_Wanted]], now: datetime) -> None:
+        """Read every account and region on its own; raises AwsError when none of them answers."""
+        self._partial = False
+        reads = (self._read_place(place, series, now) for place, series in wanted.items())
+        outcomes = await asyncio.gather(*reads, return_exceptions=True)
+        failed: list[AwsError] = []
+        for outcome in outcomes:
+            if isinstance(outcome, AwsError):
+                failed.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        if failed and len(failed) == len(outcomes):
+            raise failed[0]
+        self._notes = [caught.message for caught in failed]
+
+    async def _read_place(self, place: Place, wanted: list[_Wanted], now: datetime) -> None:
+        read = self._read.setdefault(place, _Read())
+        now_s = now.timestamp()
+        fresh = [each for each in wanted if each.key not in read.at_s]
+        old = [each for each in wanted if each.key in read.at_s]
+        second_look = now_s % MINUTE_S >= CATCH_UP_AT_S and read.whole_s is not None
+        if second_look and now_s - (read.whole_s or 0.0) < MINUTE_S:
             # Every series asked for costs; the second look of a minute is for what decides.
             old = [each for each in old if (each.key.metric, each.key.stat) in DECISIVE or each.key.label]
-        self._partial = False
-        for group, start in ((fresh, self._since), (old, max(self._since, now - RECENT))):
-            for chunk in _chunks(group):
-                await self._read(chunk, start, now)
-        oldest_s = int((now - KEPT).timestamp())
-        for key, points in self._raw.items():
+        else:
+            second_look = False
+        slowest_s = max((each.settles_after_s for each in wanted), default=0.0)
+        longest_s = max((each.period_s for each in wanted), default=MINUTE_S)
+        # Back from the last reading, not from now: an outage must leave no gap.
+        recent_s = (read.whole_s or now_s) - max(RECENT_S, slowest_s, 3.0 * longest_s)
+        for group, start_s in ((fresh, self._since.timestamp()), (old, max(recent_s, self._since.timestamp()))):
+            for start in range(0, len(group), SERIES_PER_CALL):
+                await self._ask(place, read, group[start : start + SERIES_PER_CALL], start_s, now)
+        if not second_look:
+            read.whole_s = now_s
+        oldest_s = now_s - max(KEPT, self._age).total_seconds()
+        for key, points in read.points.items():
             if points and min(points) < oldest_s:
-                self._raw[key] = {second: value for second, value in points.items() if second >= oldest_s}
+                read.points[key] = {second: value for second, value in points.items() if second >= oldest_s}
 
-    def _own(self, wanted: Iterable[_Wanted], settled_before_s: float) -> list[Record]:
-        units = {target.name: target.unit for target in self._targets}
-        return [
-            MetricSeries(
-                key=each.key,
-                unit=units[each.key.label],
-                period_s=each.period_s,
-                points=tuple(
-                    MetricPoint(second, value, second + each.period_s <= settled_before_s)
-                    for second, value in sorted(self._raw.get(each.key, {}).items())
-                ),
-            )
-            for each in wanted
-            if self._raw.get(each.key)
-        ]
-
-    def _own_series(self) -> Iterable[_Wanted]:
-        for target in self._targets:
-            dimensions = tuple(sorted(target.dimensions.items()))
-            key = MetricKey(target.namespace, target.metric, dimensions, target.stat, None, target.name)
-            yield _Wanted(key, target.period_s, target.account, target.region)
-
-    async def _read(self, chunk: Sequence[_Wanted], start: datetime, now: datetime) -> None:
-        first = chunk[0]
+    async def _ask(self, place: Place, read: _Read, chunk: Sequence[_Wanted], start_s: float, now: datetime) -> None:
+        finest_s = min(each.period_s for each in chunk)
+        start_s = max(start_s, now.timestamp() - kept_for(finest_s).total_seconds() + finest_s)
         query = {
             "MetricDataQueries": [_query(number, each) for number, each in enumerate(chunk)],
-            "StartTime": start.replace(second=0, microsecond=0),
+            "StartTime": datetime.fromtimestamp(start_s - start_s % max(MINUTE_S, finest_s), UTC),
             "EndTime": now,
             "ScanBy": "TimestampAscending",
         }
-        read: dict[MetricKey, dict[int, float]] = {each.key: {} for each in chunk}
-        pages = self._aws.pages("cloudwatch", "GetMetricData", query, account=first.account, region=first.region)
-        async for page in pages:
+        told: dict[MetricKey, dict[int, float]] = {each.key: {} for each in chunk}
+        unread: set[MetricKey] = set()
+        account, region = place
+        async for page in self._aws.pages("cloudwatch", "GetMetricData", query, account=account, region=region):
             for result in page.get("MetricDataResults", ()):
-                points = read[chunk[int(result["Id"][1:])].key]
-                self._partial |= result.get("StatusCode") in {"InternalError", "Forbidden"}
+                key = chunk[int(result["Id"][1:])].key
+                if result.get("StatusCode") in _UNREAD:
+                    unread.add(key)
                 for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
-                    points[int(moment.timestamp())] = float(value)
-        for key, points in read.items():
-            self._raw[key] = self._raw.get(key, {}) | points
+                    told[key][int(moment.timestamp())] = float(value)
+        self._partial |= bool(unread)
+        for key, points in told.items():
+            read.points[key] = read.points.get(key, {}) | points
+            if key not in unread:
+                read.at_s[key] = now.timestamp()
+
+
+def _settles_after_s(behind: Behind) -> float:
+    return max(SETTLED_AFTER_S, (behind.timeout_s or 0.0) + TIMEOUT_MARGIN_S)
+
+
+def _own_key(target: MetricTarget) -> MetricKey:
+    dimensions = tuple(sorted(target.dimensions.items()))
+    return MetricKey(target.namespace, target.metric, dimensions, target.stat, None, target.name)
 
 
 def _query(number: int, wanted: _Wanted) -> dict[str, Any]:
@@ -167,17 +255,3 @@ def _query(number: int, wanted: _Wanted) -> dict[str, Any]:
         },
         "ReturnData": True,
     }
-
-
-def _chunks(wanted: Sequence[_Wanted]) -> Iterable[list[_Wanted]]:
-    by_place: dict[tuple[str | None, str | None], list[_Wanted]] = {}
-    for each in wanted:
-        by_place.setdefault((each.account, each.region), []).append(each)
-    for group in by_place.values():
-        for start in range(0, len(group), SERIES_PER_CALL):
-            yield group[start : start + SERIES_PER_CALL]
-
-
-def versions_from(states: Mapping[str, tuple[str, ...]]) -> VersionsOf:
-    """Return a look-up over a mapping of function name → versions that somebody else keeps up to date."""
-    return lambda function: states.get(function.name, ())

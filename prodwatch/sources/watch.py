@@ -14,7 +14,7 @@ from prodwatch.sources.base import Source
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
-from prodwatch.sources.metrics import MetricSource, versions_from
+from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.traces import SPANS_GROUP, GraphSource, TraceSource
 from prodwatch.sources.traces.graph import release_began
@@ -102,7 +102,7 @@ def sources_of(
                 environment.metrics,
                 clock=clock,
                 since=since,
-                versions_of=versions_from(release.versions),
+                behind=release.behind,
             )
         )
     if environment.alarms:

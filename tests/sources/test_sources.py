@@ -28,7 +28,7 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
-from prodwatch.sources.lambda_metrics import derived, dimensions_of
+from prodwatch.sources.lambda_metrics import Behind, derived, dimensions_of
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
@@ -229,7 +229,7 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
     aws.answers["cloudwatch:GetMetricData"] = answer
     functions = [FunctionTarget(name="f", alias="live")]
     source = MetricSource(
-        aws, functions, [], clock=clock, since=SINCE, versions_of=lambda _: ("41", "42"), backoff=calm
+        aws, functions, [], clock=clock, since=SINCE, behind=lambda _: Behind(("41", "42")), backoff=calm
     )
     found = records(await collect(source, clock, 5), MetricSeries)
     assert {series.key.version for series in found} == {"41", "42"}
@@ -260,7 +260,7 @@ def test_no_data_is_no_zero_and_minutes_before_the_split_belong_to_the_old_versi
             raw(function, "42", "Errors", "Sum", m3=5.0),
         ]
     )
-    series = derived(function, ("41", "42"), known, settled_before_s=180, named=False)
+    series = derived(function, Behind(("41", "42")), known, settled_before_s=180, named=None)
     errors = {each.key.version: each.points for each in series if each.key.label == "errors"}
     assert [(point.timestamp_s, point.value) for point in errors["41"]] == [(60, 2.0), (120, 0.0), (180, 0.0)]
     assert [(point.timestamp_s, point.value) for point in errors["42"]] == [(180, 50.0)]
@@ -301,9 +301,10 @@ async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedA
         "RoutingConfig": {"AdditionalVersionWeights": {"42": 0.1} if clock.monotonic_s() > 7 else {}},
     }
     aws.fail("codedeploy:ListDeploymentGroups", Reason.ACCESS_DENIED)
+    function = FunctionTarget(name="f", alias="live")
     source = ReleaseSource(
         aws,
-        environment(functions=(FunctionTarget(name="f", alias="live"),), release=ReleaseTarget(codedeploy="shop")),
+        environment(functions=(function,), release=ReleaseTarget(codedeploy="shop")),
         clock=clock,
         since=SINCE,
         clean=lambda text: text,
@@ -312,7 +313,7 @@ async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedA
     found = await collect(source, clock, 20)
     assert records(found, ReleaseState)[-1].weights == {"41": 0.9, "42": 0.1}
     assert [(event.from_, event.to, event.weight) for event in records(found, ReleaseEvent)] == [("41", "42", 0.1)]
-    assert source.versions["f"] == ("41", "42")
+    assert source.behind(function).versions == ("41", "42")
     last = [batch.status for batch in found if batch.status][-1]
     assert last.message == "CodeDeploy: codedeploy:ListDeploymentGroups failed"
 

@@ -113,7 +113,7 @@ async def _source(engine: Engine, target: MetricTarget | None, start: datetime) 
     from prodwatch.cli.talk import error
     from prodwatch.errors import ConfigurationError
     from prodwatch.sources.clean import Cleaner
-    from prodwatch.sources.metrics import MetricSource, versions_from
+    from prodwatch.sources.metrics import MetricSource
     from prodwatch.sources.release.source import ReleaseSource
 
     environment = engine.environment
@@ -137,5 +137,5 @@ async def _source(engine: Engine, target: MetricTarget | None, start: datetime) 
         targets,
         clock=engine.clock,
         since=start,
-        versions_of=versions_from(release.versions),
+        behind=release.behind,
     )

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+
+from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.environment import Environment, FunctionTarget, StackReference
+from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.lambda_metrics import Behind
 from prodwatch.sources.polling import PollingSource
-from prodwatch.sources.release.codedeploy import recent_deployments
-from prodwatch.sources.release.state import AliasNow, DeploymentNow, events_of, release_state
+from prodwatch.sources.release.alias import AliasNow, AliasSeen, newest, shares
+from prodwatch.sources.release.code import LATEST, Code, CodeBook, changed_event, plain_state, published_event
+from prodwatch.sources.release.codedeploy import Deployments
+from prodwatch.sources.release.serving import serving
+from prodwatch.sources.release.stacks import StackFollower
+from prodwatch.sources.release.state import DeploymentNow, events_of, release_state
+from prodwatch.sources.status import DENIED_EVERY_S
 
 EVERY_S = 5.0
-STACKS_EVERY_S = 60.0
-STACKS_BUSY_EVERY_S = 5.0
+PLAIN_EVERY_S = 15.0
+"""How often a function without an alias is asked for its code."""
+MAX_SEEN = 50
+"""Changes of one alias that are remembered."""
+_EVERYBODYS = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS, Reason.LIMIT))
+"""Troubles that one part of the picture shares with all others."""
 
 
 class ReleaseSource(PollingSource):
@@ -38,55 +50,98 @@ class ReleaseSource(PollingSource):
     ) -> None:
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
-        self._environment = environment
+        self._functions = environment.functions
         self._since = since
         self._clean = clean
-        self._aliases: dict[str, AliasNow] = {}
-        self._told: set[tuple[datetime, str, str]] = set()
-        self._stacks_due_s = 0.0
-        self._notes: list[str] = []
-        self.versions: dict[str, tuple[str, ...]] = {}
-        """Function name → versions under its alias now or in the latest deployment; the metric source reads it."""
+        application = environment.release.codedeploy
+        self._deployments = Deployments(aws, application, clean=clean) if application else None
+        self._shipped: list[DeploymentNow] = []
+        """As last read: what CodeDeploy said stays true while it cannot be asked."""
+        self._deployments_due_s = float("-inf")
+        self._trouble: str | None = None
+        self._stacks = [StackFollower(aws, each, since=since, clean=clean) for each in environment.stacks.values()]
+        self._code = CodeBook(aws, clean)
+        self._seen: dict[FunctionTarget, list[AliasSeen]] = {}
+        self._plain: dict[FunctionTarget, Code] = {}
+        self._earlier: dict[FunctionTarget, Code] = {}
+        self._plain_due_s: dict[FunctionTarget, float] = {}
+        self._told: set[tuple[datetime, str, str, str | None]] = set()
+        self._behind: dict[FunctionTarget, Behind] = {}
         self.states: dict[str, ReleaseState] = {}
         """Function name → state of its release; the service map reads when it began."""
+        self._notes: list[str] = []
+        self._outbox: list[Record] = []
+        """Events on their way out: when one part of a poll fails, the next poll still tells them."""
 
     def pause_s(self) -> float:
         """Return the pause between polls."""
         return EVERY_S
 
     def note(self) -> str | None:
-        """Say which part of the picture is missing, and why."""
-        return "; ".join(self._notes) or None
+        """Say which part of the picture is missing and why, and how far a stack has come."""
+        told = [*self._notes, self._trouble, *(each.note() for each in self._stacks)]
+        return "; ".join(filter(None, told)) or None
+
+    def behind(self, function: FunctionTarget) -> Behind:
+        """Return what is known of a function's versions and who served when; the metric source reads it."""
+        return self._behind.get(function, Behind())
 
     async def poll(self) -> list[Record]:
         """Return the state of every watched function and whatever is new on the time line."""
         self._notes = []
-        records: list[Record] = []
-        deployments = await self._deployments()
-        for function in self._environment.functions:
-            records += await self._function(function, deployments)
-        for deployment in deployments:
-            records += self._new(events_of(deployment))
-        if self._now_s() >= self._stacks_due_s:
-            records += await self._stacks()
-        return records
-
-    async def _deployments(self) -> list[DeploymentNow]:
-        application = self._environment.release.codedeploy
-        if not application:
-            return []
+        looks = asyncio.gather(*(self._look(each) for each in self._functions), return_exceptions=True)
         try:
-            return await recent_deployments(self._aws, application, clean=self._clean)
+            deployments = await self._read_deployments()
+        finally:
+            found = await looks
+        records: list[Record] = []
+        failed: list[AwsError] = []
+        for function, look in zip(self._functions, found, strict=True):
+            if isinstance(look, AwsError):
+                failed.append(look)
+            elif isinstance(look, BaseException):
+                raise look
+            else:
+                records += look
+            if function.alias is not None:
+                records += await self._state(function, deployments, readable=not isinstance(look, AwsError))
+        for id_ in dict.fromkeys(each.id for each in deployments):
+            several = [each for each in deployments if each.id == id_]
+            for deployment in several:
+                self._tell(events_of(deployment, named=len(several) > 1))
+        self._judge(failed, everything=len(failed) == len(found) and not records)
+        for stack in self._stacks:
+            await self._follow(stack)
+        events, self._outbox = self._outbox, []
+        return [*records, *events]
+
+    def _judge(self, failed: Sequence[AwsError], *, everything: bool) -> None:
+        """Raise what went wrong when nothing can be told, else note it: other functions are worth telling."""
+        for caught in failed:
+            if everything or caught.reason in _EVERYBODYS:
+                raise caught
+        self._notes += dict.fromkeys(caught.message for caught in failed)
+
+    async def _read_deployments(self) -> list[DeploymentNow]:
+        if self._deployments is None or self._now_s() < self._deployments_due_s:
+            return self._shipped
+        try:
+            self._shipped = await self._deployments.read(self._now_s(), self._clock.now())
         except AwsError as caught:
-            if caught.reason in {Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS}:
+            if caught.reason in _EVERYBODYS:
                 raise
             # Alias weights still tell most of the story; what is missing is said.
-            self._notes.append(f"CodeDeploy: {caught.message}")
-            return []
+            self._trouble = f"CodeDeploy: {caught.message}"
+            denied = caught.reason is Reason.ACCESS_DENIED
+            self._deployments_due_s = self._now_s() + (DENIED_EVERY_S if denied else 0.0)
+        else:
+            self._trouble = self._deployments.note
+        return self._shipped
 
-    async def _function(self, function: FunctionTarget, deployments: list[DeploymentNow]) -> list[Record]:
+    async def _look(self, function: FunctionTarget) -> list[Record]:
+        """Ask how a function is now, and return what has changed since; raises AwsError."""
         if function.alias is None:
-            return []
+            return await self._look_plain(function)
         answer = await self._aws.call(
             "lambda",
             "GetAlias",
@@ -96,84 +151,93 @@ class ReleaseSource(PollingSource):
         )
         routing = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         now = AliasNow(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
-        own = [each for each in deployments if (each.function, each.alias) == (function.name, function.alias)]
-        state = release_state(function.name, function.alias, now, own, at=self._clock.now())
-        seen = dict.fromkeys([now.primary, *now.weights, *filter(None, (state.version, state.previous))])
-        self.versions[function.name] = tuple(seen)
-        before = self._aliases.get(function.name)
-        self._aliases[function.name] = now
-        self.states[function.name] = state
-        return [*self._weight_events(function, before, now), state]
-
-    def _weight_events(self, function: FunctionTarget, before: AliasNow | None, now: AliasNow) -> list[Record]:
-        if before is None or before == now:
+        seen = self._seen.setdefault(function, [])
+        before = seen[-1].now if seen else None
+        if before == now:
             return []
-        newest = next(iter(now.weights), now.primary)
-        return [
-            ReleaseEvent(
-                at=self._clock.now(),
-                source="lambda",
-                subject=f"{function.name}:{function.alias}",
-                what="alias moved" if before.primary != now.primary else "weights changed",
-                from_=now.primary if now.weights else before.primary,
-                to=newest,
-                weight=now.weights.get(newest, 1.0),
-            )
-        ]
+        seen.append(AliasSeen(self._clock.now(), now))
+        del seen[:-MAX_SEEN]
+        if self._deployments is not None:
+            self._deployments.look_now()
+        if before is not None:
+            self._outbox.append(self._moved(function, before, now))
+        return []
 
-    def _new(self, events: list[ReleaseEvent]) -> list[Record]:
-        fresh: list[Record] = []
+    async def _look_plain(self, function: FunctionTarget) -> list[Record]:
+        now_s = self._now_s()
+        if now_s < self._plain_due_s.get(function, float("-inf")):
+            return []
+        self._plain_due_s[function] = now_s + PLAIN_EVERY_S
+        at = self._clock.now()
+        code = await self._code.read(function, LATEST)
+        before = self._plain.get(function)
+        self._plain[function] = code
+        if before is not None and before.sha256 != code.sha256:
+            self._earlier[function] = before
+            self._outbox.append(changed_event(function, before, code, at))
+        self._behind[function] = Behind(timeout_s=code.timeout_s)
+        return [plain_state(function, code, self._earlier.get(function), at)]
+
+    async def _state(
+        self, function: FunctionTarget, deployments: Sequence[DeploymentNow], *, readable: bool
+    ) -> list[Record]:
+        own = [each for each in deployments if (each.function, each.alias) == (function.name, function.alias)]
+        seen = self._seen.get(function, [])
+        now = seen[-1].now if seen and readable else None
+        if now is None and not own:
+            return []
+        state = release_state(function.name, function.alias, now, own, at=self._clock.now(), seen=seen)
+        served = [*shares(now), *now.weights] if now is not None else []
+        versions = list(dict.fromkeys([*served, *filter(None, (state.version, state.previous))]))
+        code = [each for version in versions if (each := await self._code.of(function, version)) is not None]
+        self._behind[function] = Behind(
+            versions=tuple(versions),
+            shifts=serving(now, seen, own),
+            timeout_s=max((each.timeout_s for each in code if each.timeout_s is not None), default=None),
+        )
+        self._tell_published(function, code)
+        state = replace(state, code={each.version: each.sha256 for each in code if each.sha256})
+        self.states[function.name] = state
+        return [state]
+
+    def _tell_published(self, function: FunctionTarget, code: Sequence[Code]) -> None:
+        if not code:
+            return
+        latest = newest(each.version for each in code)
+        new = next(each for each in code if each.version == latest)
+        previous = next((each for each in code if each.version != latest), None)
+        event = published_event(function, new, previous)
+        self._tell([event] if event else [])
+
+    def _moved(self, function: FunctionTarget, before: AliasNow, now: AliasNow) -> ReleaseEvent:
+        to = next(iter(now.weights), now.primary)
+        from_ = now.primary if now.weights else before.primary
+        if from_ == to:
+            from_ = next(iter(before.weights), before.primary)  # the split was taken back
+        return ReleaseEvent(
+            at=self._clock.now(),
+            source="lambda",
+            subject=f"{function.name}:{function.alias}",
+            what="alias moved" if before.primary != now.primary else "weights changed",
+            from_=from_,
+            to=to,
+            weight=now.weights.get(to, 1.0),
+        )
+
+    def _tell(self, events: Iterable[ReleaseEvent]) -> None:
+        """Put what nobody has been told of on its way out."""
         for event in events:
-            mark = (event.at, event.subject, event.what)
+            mark = (event.at, event.subject, event.what, event.to)
             if event.at >= self._since and mark not in self._told:
                 self._told.add(mark)
-                fresh.append(event)
-        return fresh
+                self._outbox.append(event)
 
-    async def _stacks(self) -> list[Record]:
-        records: list[Record] = []
-        busy = False
-        for stack in self._environment.stacks.values():
-            try:
-                changing, events = await self._stack(stack)
-            except AwsError as caught:
-                if caught.reason in {Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS}:
-                    raise
-                self._notes.append(f"stack {stack.name}: {caught.message}")
-                continue
-            busy |= changing
-            records += self._new(events)
-        self._stacks_due_s = self._now_s() + (STACKS_BUSY_EVERY_S if busy else STACKS_EVERY_S)
-        return records
-
-    async def _stack(self, stack: StackReference) -> tuple[bool, list[ReleaseEvent]]:
-        """Return whether the stack is changing, and its events since the session's start."""
-        events: list[ReleaseEvent] = []
-        busy = False
-        first = True
-        pages = self._aws.pages(
-            "cloudformation",
-            "DescribeStackEvents",
-            {"StackName": stack.name},
-            account=stack.account,
-            region=stack.region,
-        )
-        async for page in pages:
-            for item in page.get("StackEvents", ()):
-                if first:
-                    busy = str(item.get("ResourceStatus", "")).endswith("_IN_PROGRESS")
-                    first = False
-                if item["Timestamp"] < self._since:
-                    return busy, events
-                events.append(self._stack_event(stack, item))
-        return busy, events
-
-    def _stack_event(self, stack: StackReference, item: dict[str, Any]) -> ReleaseEvent:
-        reason = item.get("ResourceStatusReason")
-        return ReleaseEvent(
-            at=item["Timestamp"],
-            source="cloudformation",
-            subject=self._clean(f"{stack.name}/{item.get('LogicalResourceId', '')}"),
-            what=self._clean(str(item.get("ResourceStatus", "changed"))),
-            detail=self._clean(reason) if reason else None,
-        )
+    async def _follow(self, stack: StackFollower) -> None:
+        if not stack.is_due(self._now_s()):
+            return
+        try:
+            self._tell(await stack.read(self._now_s()))
+        except AwsError as caught:
+            if caught.reason in _EVERYBODYS:
+                raise
+            stack.trouble = caught.message
