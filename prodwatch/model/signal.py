@@ -277,6 +277,10 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The IAM action that is denied."""
     fresh_at: datetime | None = None
     """Everything visible up to here has been read."""
+    swept_at: datetime | None = None
+    """What was visible by then, however late within L, has been read; None where lines do not come late."""
+    notes: tuple[str, ...] = ()
+    """What limits it although it reads, each in a few words; `message` says the same in sentences."""
     retry_at: datetime | None = None
     late: int = 0
     dropped: int = 0
