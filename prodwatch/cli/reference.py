@@ -17,7 +17,8 @@ only, everything else goes to stderr; one format fits on stdout, any number into
 
 The environment is `--env`, else `PRODWATCH_ENV`, else the only file in `config/`. The root is the working directory or
 its nearest parent that holds the environment's file. Settings of the machine: `PRODWATCH_STATE_DIR` is where journals,
-locks and the ids that failed last are kept (otherwise the user's state folder); `NO_COLOR` is honoured.
+locks and the ids that failed last are kept (otherwise the user's state folder); `PRODWATCH_VANTAGE` names the place,
+for checks with a `vantage`; `NO_COLOR` is honoured.
 """
 
 

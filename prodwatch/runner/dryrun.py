@@ -11,11 +11,11 @@ import msgspec
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.runner.compiled import COMPOSITES, FIXED, CompiledStep, Compiler
+from prodwatch.runner.foretold import Foretold
+from prodwatch.runner.inputs import VANTAGE
 from prodwatch.runner.options import RunOptions
 from prodwatch.runner.outgoing import Outgoing
 from prodwatch.runner.prerequisites import switched_off
-from prodwatch.settings.filters import FilterError
-from prodwatch.settings.template import Reference, UnresolvedError, resolve, walk
 from prodwatch.text.redact import Redactor
 
 
@@ -85,8 +85,14 @@ class _Planner:
         self._listed.add(check.id)
         if check.type in COMPOSITES | FIXED:
             return
-        off = switched_off(check, self._environment, now=lambda: self._now, allow_writes=self._options.allow_writes)
-        filler = _Filler(self._environ, {**self._environment.vars, **check.vars}, check.matrix)
+        off = switched_off(
+            check,
+            self._environment,
+            now=lambda: self._now,
+            allow_writes=self._options.allow_writes,
+            vantage=self._environ.get(VANTAGE),
+        )
+        foretold = Foretold(check, self._environment, self._environ)
         compiled = self._compiler.compile(check)
         moments = [(step, when) for step in compiled.steps]
         moments += [(step, "cleanup") for step in reversed(compiled.cleanup)]
@@ -95,7 +101,7 @@ class _Planner:
                 check=check.id,
                 step=step.name if compiled.is_flow else None,
                 type=step.type,
-                params=self._out.value(filler.fill(step.definition.params)),
+                params=self._out.value(foretold.fill(step.definition.params)),
                 mutates=step.mutates,
                 when=moment,
                 skipped=None if off is None else off.message,
@@ -125,39 +131,3 @@ def _repeats(step: CompiledStep) -> str | None:
     if step.definition.for_each is not None:
         parts.append(f"for each of {step.definition.for_each}")
     return "; ".join(parts) or None
-
-
-class _Filler:
-    """Fills what is known without asking anybody: `env`, `vars`, `matrix`."""
-
-    def __init__(self, environ: Mapping[str, str], variables: Mapping[str, Any], matrix: Mapping[str, Any]) -> None:
-        self._environ = environ
-        self._variables = variables
-        self._matrix = matrix
-
-    def fill(self, value: Any) -> Any:
-        """Return `value` with each text filled that can be filled whole; other texts stay as written."""
-        if isinstance(value, Mapping):
-            return {key: self.fill(each) for key, each in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.fill(each) for each in value]
-        try:
-            return resolve(value, self._lookup)
-        except (UnresolvedError, FilterError, RecursionError):
-            return value
-
-    def _lookup(self, reference: Reference) -> Any:
-        name, rest = (reference.path[0], reference.path[1:]) if reference.path else ("", ())
-        if reference.scope == "env" and ".".join(reference.path) in self._environ:
-            return self._environ[".".join(reference.path)]
-        tables = {"vars": self._variables, "matrix": self._matrix}
-        table = tables.get(reference.scope, {})
-        if name not in table:
-            raise UnresolvedError(reference, "known only when it runs")
-        value = table[name]
-        if reference.scope == "vars":
-            value = resolve(value, self._lookup)
-        try:
-            return walk(value, rest)
-        except LookupError as error:
-            raise UnresolvedError(reference, "known only when it runs") from error

@@ -24,6 +24,8 @@ SecretReader = Callable[[SecretReference], Awaitable[str]]
 ReleaseReader = Callable[[], Awaitable[Sequence[ReleaseState]]]
 """Where every function under release stands; raises AwsError, or LookupError when one does not exist."""
 
+VANTAGE = "PRODWATCH_VANTAGE"
+"""The environment variable that names the place prodwatch runs at."""
 REMOTE = frozenset({"stack", "secret", "release", "account"})
 """Scopes whose values have to be fetched."""
 
@@ -73,6 +75,11 @@ class Inputs:
         self._read_release = read_release
         self._had: dict[tuple[str, str], Any] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[Any]] = {}
+
+    @property
+    def vantage(self) -> str | None:
+        """The name of the place prodwatch runs at, where it has one."""
+        return self._env.get(VANTAGE) or None
 
     async def ensure(self, references: Iterable[Reference]) -> None:
         """Fetch what these references need and nobody has fetched yet, all at once; never raises."""

@@ -11,7 +11,7 @@ from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.compiled import CompiledCheck
 from prodwatch.runner.conclusion import Conclusion
-from prodwatch.runner.inputs import MissingInputError
+from prodwatch.runner.inputs import VANTAGE, MissingInputError
 from prodwatch.runner.scopes import Scope
 from prodwatch.settings.template import UnresolvedError
 
@@ -19,9 +19,14 @@ _GREEN = frozenset({Status.PASS, Status.DEGRADED})
 
 
 def switched_off(
-    definition: CheckDefinition, environment: Environment, *, now: Callable[[], datetime], allow_writes: bool
+    definition: CheckDefinition,
+    environment: Environment,
+    *,
+    now: Callable[[], datetime],
+    allow_writes: bool,
+    vantage: str | None,
 ) -> Conclusion | None:
-    """Return why the check may not run here and now, None when it may."""
+    """Return why the check may not run here and now, None when it may; `vantage` is the name of this place."""
     if not definition.enabled:
         return _skipped(Reason.DISABLED, "not run: `enabled = false`")
     if definition.muted_until is not None and now() < _moment(definition.muted_until):
@@ -29,6 +34,10 @@ def switched_off(
     if definition.environments and environment.name not in definition.environments:
         only = ", ".join(definition.environments)
         return _skipped(Reason.PREREQUISITE, f"not run: it is for {only} only, this is {environment.name}")
+    if definition.vantage and vantage not in definition.vantage:
+        only = " or ".join(definition.vantage)
+        place = f"this place is {vantage}" if vantage else f"this place has no name: set {VANTAGE}"
+        return _skipped(Reason.PREREQUISITE, f"not run: it is to be run from {only} only, and {place}")
     if definition.mutates and environment.protected and not allow_writes:
         return _skipped(
             Reason.PROTECTED,

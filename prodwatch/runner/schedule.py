@@ -228,7 +228,13 @@ class Schedule:
         if self._stop.why is not None:
             return self._stop.conclusion(begun=False)
         tools = self._tools
-        off = switched_off(definition, tools.environment, now=tools.clock.now, allow_writes=self._options.allow_writes)
+        off = switched_off(
+            definition,
+            tools.environment,
+            now=tools.clock.now,
+            allow_writes=self._options.allow_writes,
+            vantage=tools.inputs.vantage,
+        )
         if off is None and (definition.needs or definition.of):
             off = circle(definition, self._definitions)
         return off

@@ -87,7 +87,7 @@ SHARED = (
     Key(name="diagnose", kind="texts", doc="Diagnostic checks to run when this one is not green."),
     Key(name="every", kind="duration", minimum=0.1, doc="Pause between rounds in the dashboard and the gate."),
     Key(name="vars", kind="table", doc="Variables of this check, as `${vars.name}`."),
-    Key(name="vantage", kind="texts", doc="Places to run it from."),
+    Key(name="vantage", kind="texts", doc="Places it is run from, by their name in `PRODWATCH_VANTAGE`."),
     Key(name="links", kind="table", doc="Title = URL, shown with the result."),
     Key(name="muted_until", kind="any", doc=f"Skipped until this date or time. {_TIMES}"),
 )

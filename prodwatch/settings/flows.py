@@ -74,6 +74,8 @@ def _steps(
         if name in seen:
             here.at("name").report(f'another {role} of this flow is called "{name}" too; names must differ')
         seen[name] = None
+        if role == "cleanup" and "repeat" in table:
+            here.at("repeat").report('a cleanup cannot have "repeat"; to wait for what arrives late it has "poll"')
         _check_repeat(here.at("repeat", "after"), table.get("repeat"), [each for each in seen if each != name])
         step = _step(here, table, name, role, of_check, around)
         if step is not None:

@@ -81,7 +81,9 @@ def _of_check(spec: ProbeSpec) -> Schema:
     common = tuple(key for key in CHECK if key.name not in refused)
     schema = _of_type(spec, common, {key.name for key in OWN}, required)
     if spec.type == "flow":
-        schema["properties"]["step"] = schema["properties"]["cleanup"] = {"$ref": "#/$defs/steps"}
+        steps = {"$ref": "#/$defs/steps"}
+        schema["properties"]["step"] = steps
+        schema["properties"]["cleanup"] = {**steps, "items": {"not": {"required": ["repeat"]}}}
     return schema
 
 

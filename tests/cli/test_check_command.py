@@ -192,6 +192,27 @@ def test_no_secret_leaves_in_any_format(shop: CommandLine) -> None:
     assert "s3cr3t" not in shop.run("check", "--dry-run", environ=environ).said
 
 
+def test_a_check_is_explained_with_what_is_known_of_it(shop: CommandLine, server: Target) -> None:
+    shop.write("config/shop.toml", f'[vars]\napi = "{server.url}"\n')
+    shop.write(
+        "checks/c.toml",
+        """
+[[check]]
+name = "order"
+type = "http"
+url = "${vars.api}/orders/${uid}"
+vars.wanted = 204
+expect = ["status == ${vars.wanted}", "json.id == '${uid}'"]
+""",
+    )
+    told = shop.run("explain", "c/order").out
+    assert f'url = "{server.url}/orders/${{uid}}"' in told
+    assert "expect  status == 204\n" in told
+    assert "expect  json.id == '${uid}'\n" in told
+    assert "filled in when it runs: ${uid}\n" in told
+    assert server.seen == []
+
+
 def test_shards_together_are_the_whole(shop: CommandLine, server: Target) -> None:
     shop.write("checks/c.toml", OK + BAD + SLOW + check("more", "more"))
     codes = [shop.run("check", "--shard", f"{i}/3", "--json", f"{i}.json").code for i in (1, 2, 3)]

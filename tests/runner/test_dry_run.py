@@ -33,13 +33,45 @@ def test_calls_are_listed_filled_as_far_as_nobody_has_to_be_asked(shop: Any) -> 
     (call,) = shop.runner([check]).plan([check], RunOptions())
     assert call.params == {
         "url": "https://api.example/x",
-        "late": "${vars.late}",
+        "late": "${stack.shop.Url}",
         "auth": "Bearer ${secret.token}",
         "id": "TEST-${uid}",
     }
     assert (call.check, call.step, call.type, call.when, call.skipped) == ("a", None, "scripted", "always", None)
     assert probe.requests == []
     assert shop.aws.calls == []
+
+
+def test_a_text_is_filled_part_by_part_and_what_only_the_run_knows_is_a_named_hole(shop: Any) -> None:
+    shop.environ["TOKEN_NAME"] = "blue"
+    check = plain(
+        "a",
+        url="${vars.api}/orders/${uid}?from=${vars.late}",
+        fixed="${vars.both | join('x')}",
+        joined="${vars.late | join('x')} of ${env.TOKEN_NAME | upper}",
+        secret="${env.TOKEN} and ${env.NOWHERE}",
+        headers={"x-${matrix.size}": "${matrix.size}", "x-run": ["${run.id}", "${matrix.size}"]},
+        default="${env.NOWHERE | default('none')}-${vars.api | length}",
+        broken="${vars.api | arn('region')}",
+        table="${vars.table}",
+        number="${matrix.number}",
+        check={
+            "vars": {"both": "${vars.late}${uid}", "table": {"a": "${matrix.size}", "b": "${now}"}},
+            "matrix": {"size": "small", "number": 7},
+        },
+    )
+    (call,) = shop.runner([check]).plan([check], RunOptions())
+    assert call.params == {
+        "url": "https://api.example/orders/${uid}?from=${stack.shop.Url}",
+        "fixed": "${vars.both | join('x')}",
+        "joined": "${stack.shop.Url | join('x')} of BLUE",
+        "secret": "${env.TOKEN} and ${env.NOWHERE}",
+        "headers": {"x-small": "small", "x-run": ["${run.id}", "small"]},
+        "default": "none-19",
+        "broken": "${vars.api | arn('region')}",
+        "table": {"a": "small", "b": "${now}"},
+        "number": 7,
+    }
 
 
 def test_a_flow_lists_its_steps_and_its_cleanup_last_one_first(shop: Any) -> None:
@@ -66,6 +98,17 @@ def test_what_would_be_skipped_says_so(shop: Any) -> None:
     (call,) = shop.runner([check]).plan([check], RunOptions())
     assert "--allow-writes" in (call.skipped or "")
     (call,) = shop.runner([check]).plan([check], RunOptions(allow_writes=True))
+    assert call.skipped is None
+
+
+def test_a_check_for_another_place_is_not_sent_from_here(shop: Any) -> None:
+    check = plain("a", check={"vantage": ("eu-office",)})
+    (call,) = shop.runner([check]).plan([check], RunOptions())
+    assert call.skipped == (
+        "not run: it is to be run from eu-office only, and this place has no name: set PRODWATCH_VANTAGE"
+    )
+    shop.environ["PRODWATCH_VANTAGE"] = "eu-office"
+    (call,) = shop.runner([check]).plan([check], RunOptions())
     assert call.skipped is None
 
 

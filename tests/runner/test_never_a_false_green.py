@@ -262,6 +262,7 @@ CASES = [
         asks(check={"mutates": True}),
         prepare=protected,
     ),
+    Case("the only check is to be run from another place", "skipped", 4, asks(check={"vantage": ("eu-office",)})),
     Case("what a check needs did not pass", "skipped", 4, asks(check={"needs": ("red",)}), others=(RED,)),
     Case("something it requires is missing", "skipped", 4, asks(check={"requires": ("env.NOWHERE",)})),
     Case("a green result needed a second request", "pass", 0, asks(), (refused(), {"ok": True}), flags=("flaky",)),

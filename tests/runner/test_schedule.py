@@ -279,6 +279,11 @@ class TestSwitches:
             ({"muted_until": "2026-01-16"}, "muted", "muted until 2026-01-16"),
             ({"muted_until": "2026-01-15T12:00:01Z"}, "muted", "muted until"),
             ({"mutates": True}, "protected", "--allow-writes"),
+            (
+                {"vantage": ("a", "b")},
+                "prerequisite",
+                "from a or b only, and this place has no name: set PROD",
+            ),
         ],
     )
     async def test_skipped_with_the_reason(self, bench: Bench, check: Any, reason: Any, says: Any) -> None:
@@ -293,6 +298,16 @@ class TestSwitches:
     async def test_muting_ends_by_itself(self, bench: Bench, until: Any) -> None:
         bench.script("scripted", {"ok": True})
         assert (await bench.one(ok("a", muted_until=until))).status == "pass"
+
+    async def test_a_check_runs_at_the_places_it_is_written_for(self, bench: Bench) -> None:
+        bench.script("scripted", {"ok": True})
+        bench.environ["PRODWATCH_VANTAGE"] = "b"
+        assert (await bench.one(ok("a", vantage=("a", "b")))).status == "pass"
+        other = await bench.one(ok("a", vantage=("a",)))
+        assert (other.status, other.message) == (
+            "skipped",
+            "not run: it is to be run from a only, and this place is b",
+        )
 
     async def test_allow_writes_runs_what_mutates(self, bench: Bench) -> None:
         bench.script("scripted", {"ok": True})

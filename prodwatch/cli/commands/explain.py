@@ -15,6 +15,7 @@ from prodwatch.errors import ConfigurationError
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
     from prodwatch.runner.compiled import CompiledCheck, CompiledStep
+    from prodwatch.runner.foretold import Foretold
     from prodwatch.settings import Project
 
 
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 @common_options
 def command(common: Common, *, check_id: str) -> None:
     """Show one check fully expanded: what it sends, what it expects, what it needs, how long it may take."""
+    import os
+
     from prodwatch.probes.registry import spec
     from prodwatch.runner.compiled import Compiler
+    from prodwatch.runner.foretold import Foretold
 
     project = load(common)
     definition = _find(project, check_id)
     compiled = Compiler(project.environment, spec).compile(definition)
-    for line in _check(compiled):
+    for line in _check(compiled, Foretold(definition, project.environment, os.environ)):
         stdout.text(line)
 
 
@@ -48,12 +52,19 @@ def _find(project: Project, wanted: str) -> CheckDefinition:
     raise ConfigurationError(f'no check has the id "{wanted}"{hint}')
 
 
-def _check(compiled: CompiledCheck) -> Iterable[str]:
+_TOLD = (
+    *("owner", "serial", "needs", "requires", "diagnose", "of"),
+    *("environments", "vantage", "muted_until", "matrix"),
+)
+"""Keys of the check that are shown where they say something."""
+
+
+def _check(compiled: CompiledCheck, foretold: Foretold) -> Iterable[str]:
     check = compiled.definition
     yield f"{check.id}  ·  {check.title}"
     marks = [mark for mark in ("critical", "advisory", "mutates") if getattr(check, mark)]
     yield "  ".join([check.kind, check.type, *marks, *(f"#{tag}" for tag in check.tags), f"({check.source})"])
-    for name in ("owner", "serial", "needs", "requires", "diagnose", "of", "environments", "muted_until", "matrix"):
+    for name in _TOLD:
         if value := getattr(check, name):
             yield f"{name:<10} {_text(value)}"
     if check.every_s is not None:
@@ -61,29 +72,31 @@ def _check(compiled: CompiledCheck) -> Iterable[str]:
     if compiled.timeout_s is not None:
         yield f"{'timeout':<10} {compiled.timeout_s:g} s for the whole flow"
     for each in compiled.expect:
-        yield f"expect     {each.assertion.source}"
+        yield f"expect     {foretold.assertion(each.assertion)}"
     for number, step in enumerate((*compiled.steps, *compiled.cleanup)):
         cleanup = number >= len(compiled.steps)
         yield ""
         yield f"{'cleanup' if cleanup else 'step'} {step.name} ({step.type}){'  mutates' if step.mutates else ''}"
-        for line in _step(step):
+        for line in _step(step, foretold):
             yield f"    {line}"
-    filled = sorted({reference.source for reference in compiled.references})
+    filled = sorted({each.source for each in compiled.references if not foretold.knows(each)})
     if filled:
         yield ""
         yield f"filled in when it runs: {'  '.join(filled)}"
 
 
-def _step(step: CompiledStep) -> Iterable[str]:
+def _step(step: CompiledStep, foretold: Foretold) -> Iterable[str]:
     import msgspec
 
-    for key, value in step.definition.params.items():
+    for key, value in foretold.fill(step.definition.params).items():
         yield f"{key} = {msgspec.json.encode(value).decode()}"
     written = set(step.definition.expect)
     for each in step.judged:
-        yield f"expect  {each.assertion.source}" + ("" if each.assertion.source in written else "   (implied)")
+        yield f"expect  {foretold.assertion(each.assertion)}" + (
+            "" if each.assertion.source in written else "   (implied)"
+        )
     for each in step.warn:
-        yield f"warn    {each.assertion.source}"
+        yield f"warn    {foretold.assertion(each.assertion)}"
     plan = step.plan
     yield f"timeout {plan.timeout_s:g} s a request, {_times(plan.retries)} after a transport failure"
     if plan.poll:
