@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from prodwatch.aws.api import AwsApi
+import msgspec
+
+from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import AlarmTarget
 from prodwatch.model.signal import AlarmState, Record, ReleaseEvent
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.polling import PollingSource
+from prodwatch.sources.status import DENIED_EVERY_S
 
 EVERY_S = 15.0
 NAMES_PER_CALL = 100
@@ -19,6 +23,19 @@ NAMES_PER_CALL = 100
 Kind = Literal["metric", "composite", "log"]
 _KINDS: dict[str, Kind] = {"MetricAlarms": "metric", "CompositeAlarms": "composite", "LogAlarms": "log"}
 _TYPES: dict[Kind, str] = {"metric": "MetricAlarm", "composite": "CompositeAlarm", "log": "LogAlarm"}
+
+
+class _Alarm(msgspec.Struct, frozen=True):
+    """One alarm as told, and where it lives."""
+
+    name: str
+    """AWS's own name, for AWS."""
+    target: AlarmTarget
+    state: AlarmState
+
+    @property
+    def key(self) -> tuple[str | None, str | None, str]:
+        return (self.target.account, self.target.region, self.name)
 
 
 class AlarmSource(PollingSource):
@@ -41,32 +58,81 @@ class AlarmSource(PollingSource):
         self._targets = tuple(targets)
         self._since = since
         self._clean = clean
-        self._known: dict[str, AlarmState] = {}
+        self._known: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        self._due: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        """Alarms whose history has still to be asked for."""
+        self._history_due_s = float("-inf")
         self._told: set[tuple[str, datetime]] = set()
+        self._notes: list[str] = []
+        self._history_note: str | None = None
 
     def pause_s(self) -> float:
         """Return the pause between polls."""
         return EVERY_S
 
+    def note(self) -> str | None:
+        """Say which alarms the files name and nobody has, and what could not be read."""
+        return "; ".join(filter(None, (*self._notes, self._history_note))) or None
+
     async def poll(self) -> list[Record]:
         """Return every watched alarm, and the history of those whose state is new."""
-        records: list[Record] = []
-        for target in self._targets:
-            for alarm in await self._describe(target):
-                before = self._known.get(alarm.name)
-                self._known[alarm.name] = alarm
-                records.append(alarm)
-                if before is None or (before.state, before.since) != (alarm.state, alarm.since):
-                    records += await self._history(target, alarm)
-        return records
+        self._notes = []
+        reads = (self._describe(target) for target in self._targets)
+        outcomes = await asyncio.gather(*reads, return_exceptions=True)
+        found: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        failed: list[AwsError] = []
+        for target, outcome in zip(self._targets, outcomes, strict=True):
+            if isinstance(outcome, AwsError):
+                failed.append(outcome)
+                continue
+            if isinstance(outcome, BaseException):
+                raise outcome
+            self._notes += _absent(target, {alarm.name for alarm in outcome})
+            for alarm in outcome:
+                # Named twice, by a prefix and by name, it gates when either says so.
+                gates = alarm.state.gate or (alarm.key in found and found[alarm.key].state.gate)
+                found[alarm.key] = msgspec.structs.replace(
+                    alarm, state=msgspec.structs.replace(alarm.state, gate=gates)
+                )
+        if failed and len(failed) == len(self._targets):
+            raise failed[0]
+        self._notes += dict.fromkeys(caught.message for caught in failed)
+        gone = [] if failed else self._gone(found)
+        self._note_changes(found)
+        states: list[Record] = [*(alarm.state for alarm in found.values()), *gone]
+        return [*states, *await self._histories()]
 
-    async def _describe(self, target: AlarmTarget) -> list[AlarmState]:
-        found: list[AlarmState] = []
+    def _note_changes(self, found: Mapping[tuple[str | None, str | None, str], _Alarm]) -> None:
+        for key, alarm in found.items():
+            before = self._known.get(key)
+            changed = before is None or (before.state.state, before.state.since) != (
+                alarm.state.state,
+                alarm.state.since,
+            )
+            # One that has been as it is since before the session has no history in it.
+            if changed and (alarm.state.since is None or alarm.state.since >= self._since):
+                self._due[key] = alarm
+        self._known.update(found)
+
+    def _gone(self, found: Mapping[tuple[str | None, str | None, str], _Alarm]) -> list[AlarmState]:
+        """Return alarms that were deleted while somebody watched, once: what they said last holds no more."""
+        lost = [alarm for key, alarm in self._known.items() if key not in found]
+        for alarm in lost:
+            del self._known[alarm.key]
+            self._due.pop(alarm.key, None)
+        at, why = self._clock.now(), "the alarm is gone: CloudWatch has none of this name any more"
+        return [msgspec.structs.replace(alarm.state, state="INSUFFICIENT_DATA", since=at, reason=why) for alarm in lost]
+
+    async def _describe(self, target: AlarmTarget) -> list[_Alarm]:
+        found: list[_Alarm] = []
         for query in _queries(target):
             pages = self._aws.pages("cloudwatch", "DescribeAlarms", query, account=target.account, region=target.region)
             async for page in pages:
                 for key, kind in _KINDS.items():
-                    found += [self._state(alarm, kind, target) for alarm in page.get(key, ())]
+                    found += [
+                        _Alarm(alarm["AlarmName"], target, self._state(alarm, kind, target))
+                        for alarm in page.get(key) or ()
+                    ]
         return found
 
     def _state(self, alarm: dict[str, Any], kind: Kind, target: AlarmTarget) -> AlarmState:
@@ -79,44 +145,81 @@ class AlarmSource(PollingSource):
             gate=target.gate,
         )
 
-    async def _history(self, target: AlarmTarget, alarm: AlarmState) -> list[Record]:
+    async def _histories(self) -> list[Record]:
+        """Return what the changed alarms did; when that cannot be read, their states still count."""
+        if self._now_s() < self._history_due_s:
+            return []
+        events: list[Record] = []
+        for key, alarm in list(self._due.items()):
+            try:
+                events += await self._history(alarm)
+            except AwsError as caught:
+                self._history_note = f"history of alarms: {caught.message}"
+                self._history_due_s = self._now_s() + DENIED_EVERY_S
+                return events
+            del self._due[key]
+        self._history_note = None
+        return events
+
+    async def _history(self, alarm: _Alarm) -> list[Record]:
         query = {
             "AlarmName": alarm.name,
             "HistoryItemType": "StateUpdate",
             "StartDate": self._since,
-            "AlarmTypes": [_TYPES[alarm.kind]],
+            "AlarmTypes": [_TYPES[alarm.state.kind]],
         }
-        events: list[Record] = []
+        events: list[ReleaseEvent] = []
         pages = self._aws.pages(
-            "cloudwatch", "DescribeAlarmHistory", query, account=target.account, region=target.region
+            "cloudwatch", "DescribeAlarmHistory", query, account=alarm.target.account, region=alarm.target.region
         )
         async for page in pages:
-            for item in page.get("AlarmHistoryItems", ()):
-                mark = (alarm.name, item["Timestamp"])
-                if mark in self._told:
-                    continue
-                self._told.add(mark)
-                before, after = _transition(item.get("HistorySummary", ""))
-                events.append(
-                    ReleaseEvent(
-                        at=item["Timestamp"],
-                        source="alarm",
-                        subject=alarm.name,
-                        what=f"alarm {after}" if after else self._clean(item.get("HistorySummary", "changed")),
-                        from_=before,
-                        to=after,
-                    )
-                )
-        return events
+            events += [self._event(alarm, item) for item in page.get("AlarmHistoryItems") or ()]
+        fresh = [each for each in events if (each.subject, each.at) not in self._told]
+        self._told.update((each.subject, each.at) for each in fresh)
+        return [*sorted(fresh, key=lambda each: each.at)]
+
+    def _event(self, alarm: _Alarm, item: dict[str, Any]) -> ReleaseEvent:
+        before, after = _transition(item.get("HistorySummary", ""))
+        reason = _reason(item.get("HistoryData"))
+        return ReleaseEvent(
+            at=item["Timestamp"],
+            source="alarm",
+            subject=alarm.state.name,
+            what=f"alarm {after}" if after else self._clean(item.get("HistorySummary", "changed")),
+            from_=before,
+            to=after,
+            detail=self._clean(reason) if reason else None,
+        )
 
 
 def _queries(target: AlarmTarget) -> Iterable[dict[str, Any]]:
     # Without this only metric alarms come back.
     kinds = {"AlarmTypes": list(_TYPES.values())}
     if target.prefix is not None:
-        yield {"AlarmNamePrefix": target.prefix, **kinds}
+        yield {"AlarmNamePrefix": target.prefix, **kinds} if target.prefix else kinds
     for start in range(0, len(target.names), NAMES_PER_CALL):
         yield {"AlarmNames": list(target.names[start : start + NAMES_PER_CALL]), **kinds}
+
+
+def _absent(target: AlarmTarget, found: set[str]) -> list[str]:
+    """Return a sentence for each thing the files name that is not there: silence would look like health."""
+    told = [f"there is no alarm {name}" for name in target.names if name not in found]
+    if target.prefix is not None and not any(name.startswith(target.prefix) for name in found):
+        told.append(f"no alarm begins with {target.prefix}" if target.prefix else "there are no alarms at all")
+    return told
+
+
+def _reason(data: Any) -> str | None:
+    """Return why an alarm changed, from the document its history carries."""
+    if not isinstance(data, str):
+        return None
+    try:
+        document = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return None
+    new = document.get("newState") if isinstance(document, dict) else None
+    reason = new.get("stateReason") if isinstance(new, dict) else None
+    return reason if isinstance(reason, str) else None
 
 
 def _transition(summary: str) -> tuple[str | None, str | None]:

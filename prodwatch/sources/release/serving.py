@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,17 +20,27 @@ class Shift(msgspec.Struct, frozen=True):
     """None: the traffic was split, or nobody knows."""
 
 
-def serving(now: AliasNow | None, seen: Sequence[AliasSeen], deployments: Sequence[DeploymentNow]) -> tuple[Shift, ...]:
+def serving(
+    now: AliasNow | None,
+    seen: Sequence[AliasSeen],
+    deployments: Sequence[DeploymentNow],
+    *,
+    published_s: Mapping[str, float] | None = None,
+) -> tuple[Shift, ...]:
     """Return the shifts of one alias, oldest first; the first one reaches back for ever.
 
     What somebody saw counts from the first sight on; before it, CodeDeploy's own dates do (`deployments` newest
-    first). Without either, a split that is met is taken to have begun on the alias's own version.
+    first). Without either, a split that is met is taken to have begun on the alias's own version, and that version
+    to have served since it was published (`published_s`: version → epoch seconds), never before.
     """
     first_s = seen[0].at.timestamp() if seen else float("inf")
     shifts = [each for each in _by_deployments(deployments) if each.at_s < first_s]
     if not shifts:
         start = seen[0].now if seen else now
-        shifts = [Shift(ALWAYS_S, start.primary if start is not None else None)]
+        primary = start.primary if start is not None else None
+        born_s = (published_s or {}).get(primary, ALWAYS_S) if primary is not None else ALWAYS_S
+        shifts = [Shift(ALWAYS_S, None)] if born_s > ALWAYS_S else []
+        shifts.append(Shift(born_s, primary))
     shifts += [Shift(each.at.timestamp(), each.now.alone) for each in seen]
     return tuple(shifts)
 

@@ -192,7 +192,12 @@ class ReleaseSource(PollingSource):
         code = [each for version in versions if (each := await self._code.of(function, version)) is not None]
         self._behind[function] = Behind(
             versions=tuple(versions),
-            shifts=serving(now, seen, own),
+            shifts=serving(
+                now,
+                seen,
+                own,
+                published_s={each.version: each.published_at.timestamp() for each in code if each.published_at},
+            ),
             timeout_s=max((each.timeout_s for each in code if each.timeout_s is not None), default=None),
         )
         self._tell_published(function, code)
