@@ -8,22 +8,22 @@ from datetime import datetime
 import msgspec
 
 from prodwatch.model.result import VerdictStatus
-from prodwatch.model.signal import AlarmState, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
-from prodwatch.model.status import Status
+from prodwatch.model.signal import ReleasePhase
+from prodwatch.model.status import Reason, Status
 from prodwatch.store.checks import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
-from prodwatch.views.checks import is_stale
-from prodwatch.views.release import UNDER_WAY, WENT_WRONG, main_release, version_label
+from prodwatch.views.evidence import certainty, clock_text
+from prodwatch.views.release import UNDER_WAY, WENT_WRONG, version_label
+from prodwatch.views.triage import changes
+from prodwatch.views.verdict_facts import Facts, facts_of
+from prodwatch.views.window import Window
 
 REQUIRED_BEFORE_THREE = 5
 """Above so many required checks a third red round is asked for before advice is given."""
 
 _READ_ONLY_TYPES = frozenset(("alarm", "metric", "logs", "traces", "release", "stack"))
 """Checks of these types repeat what other panels show; a check that tried something out says more."""
-_EVIDENCE = frozenset(("alarms", "release", "session"))
-"""Sources whose silence would look like good news."""
-_UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 
 
 class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,26 +41,14 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
     """What happens next."""
 
 
-class _Facts(msgspec.Struct, frozen=True, kw_only=True):
-    defined: bool
-    required: tuple[CheckTrack, ...]
-    stale: tuple[CheckTrack, ...]
-    firing: tuple[AlarmState, ...]
-    blind: tuple[SourceStatus, ...]
-    """Sources of evidence that cannot be read."""
-    release: ReleaseState | None
-    now: datetime
+def verdict_line(store: Store, now: datetime, *, every_s: float = 30.0, window: Window | None = None) -> VerdictLine:
+    """Return the verdict at `now`: the judge's when it has spoken, else what checks, alarms and release say.
 
-    def having(self, *statuses: Status) -> tuple[CheckTrack, ...]:
-        return tuple(track for track in self.required if track.status in statuses and track not in self.stale)
-
-    @property
-    def unmeasured(self) -> tuple[CheckTrack, ...]:
-        return tuple(track for track in self.required if track.status is None)
-
-
-def verdict_line(store: Store, now: datetime, *, every_s: float = 30.0) -> VerdictLine:
-    """Return the verdict at `now`: the judge's when it has spoken, else what checks, alarms and release say."""
+    With a window it speaks of production instead of the release; of a window that has ended it is never green, as
+    nobody ran the checks then.
+    """
+    if window is not None and window.is_past:
+        return _looking_back(store, window, now)
     if store.verdict is not None:
         given = store.verdict
         blocking = tuple(f"{each.id}: {each.message or each.status}" for each in given.verdict.blocking)
@@ -72,21 +60,34 @@ def verdict_line(store: Store, now: datetime, *, every_s: float = 30.0) -> Verdi
             evidence=None,
             outlook=None,
         )
-    required = tuple(
-        track
-        for track in store.checks.tracks.values()
-        if track.kind == "smoke" and not track.has("advisory") and not track.has("muted")
+    return _judged(facts_of(store, now, every_s, triage=window is not None))
+
+
+def _looking_back(store: Store, window: Window, now: datetime) -> VerdictLine:
+    """Say what is known of a window that has ended: trouble when some was seen, else that nothing proves health."""
+    found = changes(store, window, now)
+    told = tuple(each.text for each in found.rows if each.bad)
+    alarms = sum(each.bad and each.kind in {"alarm", "deployment"} for each in found.rows)
+    status: VerdictStatus = "inconclusive"
+    if found.reading or not store.sources:
+        title = "WAITING · reading the window"
+    elif alarms:
+        status, title = "fail", "NOT HEALTHY THEN"
+    elif told:
+        status, title = "degraded", "TROUBLE THEN"
+    elif found.unseen:
+        title = "UNSURE · not everything can be seen"
+    else:
+        title = "NO TROUBLE SEEN"
+    first = told[:1] or ("no alarm fired and no new error was seen",) if store.sources else ("nothing read yet",)
+    return VerdictLine(
+        status=status,
+        title=title,
+        since=None,
+        reasons=(*first, f"in this window: {found.summary}", *told[1:]),
+        evidence="checks are not judged as of then: they speak only of the present",
+        outlook="the window has ended, it stands still",
     )
-    facts = _Facts(
-        defined=store.checks.defined or bool(required),
-        required=required,
-        stale=tuple(track for track in required if is_stale(track, now, every_s)),
-        firing=tuple(alarm for alarm in store.release.alarms.values() if alarm.gate and alarm.state == "ALARM"),
-        blind=tuple(each for name, each in store.sources.items() if name in _EVIDENCE and each.phase in _UNREADABLE),
-        release=main_release(store.release.states.values()),
-        now=now,
-    )
-    return _judged(facts)
 
 
 _WORDS: dict[VerdictStatus, str] = {
@@ -100,66 +101,108 @@ _WORDS: dict[VerdictStatus, str] = {
 }
 
 
-def _judged(facts: _Facts) -> VerdictLine:
+def _judged(facts: Facts) -> VerdictLine:
     return next(line for rule in _RULES if (line := rule(facts)) is not None)
 
 
-def _cannot_start(facts: _Facts) -> VerdictLine | None:
+def _cannot_start(facts: Facts) -> VerdictLine | None:
     broken = [each for each in facts.blind if each.source == "session"]
     if not broken or len(facts.unmeasured) < len(facts.required):
         return None
     reason = broken[0].message or "the session could not be started"
-    return _line(facts, "error", "ERROR · could not verify", (reason,))
+    return _line(
+        facts, "error", "ERROR · could not verify", (reason,), outlook="nothing is measured until it can start"
+    )
 
 
-def _nothing_known(facts: _Facts) -> VerdictLine | None:
+def _nothing_known(facts: Facts) -> VerdictLine | None:
     if not facts.defined:
-        reason = "the checks have not been read yet"
-    elif not facts.required:
+        return _line(facts, "inconclusive", "WAITING", ("the checks have not been read yet",))
+    if not facts.required:
         reason = "no checks are selected, so nothing proves that production works"
-    elif len(facts.unmeasured) == len(facts.required):
-        reason = "no checks have finished yet"
-    else:
-        return None
-    return _line(facts, "inconclusive", "WAITING", (reason,))
+        advice = "write one under checks/, or run: prodwatch init"
+        return _line(facts, "inconclusive", "UNSURE · nothing is measured", (reason,), outlook=advice)
+    if len(facts.unmeasured) == len(facts.required):
+        count = len(facts.required)
+        waiting = "the first round of 1 check" if count == 1 else f"the first round of {count} checks"
+        return _line(
+            facts, "inconclusive", "WAITING", ("no checks have finished yet",), outlook=f"{waiting} is running"
+        )
+    return None
 
 
-def _unsure(facts: _Facts) -> VerdictLine | None:
+def _unsure(facts: Facts) -> VerdictLine | None:
     broken = facts.having(Status.ERROR)
     if broken:
-        return _line(facts, "error", "ERROR · could not verify", _sentences(broken), broken)
+        return _line(facts, "error", "ERROR · could not verify", _sentences(broken), broken, outlook=_again(facts))
     unsure = facts.having(Status.INCONCLUSIVE)
     if unsure:
-        return _line(facts, "inconclusive", "UNSURE · too little evidence", _sentences(unsure), unsure)
+        return _line(facts, "inconclusive", _unsure_title(unsure), _sentences(unsure), unsure, outlook=_again(facts))
     skipped = tuple(track for track in facts.having(Status.SKIPPED) if track.has("critical"))
     if skipped:
         return _line(facts, "inconclusive", "UNSURE · a critical check was skipped", _sentences(skipped), skipped)
     return None
 
 
-def _unfinished(facts: _Facts) -> VerdictLine | None:
+def _unfinished(facts: Facts) -> VerdictLine | None:
     if not facts.unmeasured:
         return None
     done = len(facts.required) - len(facts.unmeasured)
     text = f"{done} of {len(facts.required)} checks have finished, none red; not yet: {_names(facts.unmeasured)}"
-    return _line(facts, "inconclusive", "WAITING", (text,))
+    return _line(facts, "inconclusive", "WAITING", (text,), outlook=_again(facts))
 
 
-def _blind(facts: _Facts) -> VerdictLine | None:
+def _unsure_title(tracks: Sequence[CheckTrack]) -> str:
+    reasons = {track.latest.reason_code for track in tracks if track.latest}
+    if reasons == {Reason.VERSION_MISMATCH}:
+        return "UNSURE · another version answered"
+    return "UNSURE · too little evidence"
+
+
+def _blind(facts: Facts) -> VerdictLine | None:
     if not facts.blind:
         return None
-    texts = tuple(f"{each.source} cannot be read: {each.message or each.phase}" for each in facts.blind)
-    return _line(facts, "inconclusive", "UNSURE · not everything can be seen", texts)
+    texts = [f"{each.source} cannot be read: {each.message or each.phase}" for each in facts.blind]
+    passing = len(facts.having(Status.PASS, Status.DEGRADED))
+    retry_at = min((each.retry_at for each in facts.blind if each.retry_at), default=None)
+    left_s = (retry_at - facts.now).total_seconds() if retry_at else 0.0
+    return _line(
+        facts,
+        "inconclusive",
+        "UNSURE · not everything can be seen",
+        (*texts, f"{passing} of {len(facts.required)} checks pass"),
+        outlook=f"next try in {format_age(left_s)}" if left_s > 0 else _again(facts),
+    )
 
 
-def _failing(facts: _Facts) -> VerdictLine | None:
+def _not_yet_seen(facts: Facts) -> VerdictLine | None:
+    """Say that the checks alone do not decide while alarms, release or metrics have not been read once."""
+    if not facts.unread:
+        return None
+    passing = len(facts.having(Status.PASS, Status.DEGRADED))
+    text = f"{passing} of {len(facts.required)} checks pass; not read yet: {', '.join(facts.unread)}"
+    return _line(facts, "inconclusive", "WAITING", (text,), outlook=_again(facts))
+
+
+def _not_lately_seen(facts: Facts) -> VerdictLine | None:
+    if not facts.old:
+        return None
+    oldest = min((each.fresh_at for each in facts.old if each.fresh_at), default=facts.now)
+    age = format_age((facts.now - oldest).total_seconds())
+    text = f"{', '.join(each.source for each in facts.old)}: last read {age} ago, so nothing is known of now"
+    return _line(facts, "inconclusive", "STALE", (text,), outlook=_again(facts))
+
+
+def _failing(facts: Facts) -> VerdictLine | None:
     failing = facts.having(Status.FAIL)
     if not failing and not facts.firing:
         return None
     alarms = tuple(f"alarm {each.name} is firing{f': {each.reason}' if each.reason else ''}" for each in facts.firing)
     release = facts.release
     settled = facts.firing or any(_red_enough(track, len(facts.required)) for track in failing)
-    if release and release.phase in UNDER_WAY and release.version:
+    if facts.triage:
+        advice = "production is not healthy"
+    elif release and release.phase in UNDER_WAY and release.version:
         advice = "roll back" if settled else "one more red round decides"
     elif release and release.phase in WENT_WRONG:
         advice = f"{version_label(release.version)} {release.phase}"
@@ -183,9 +226,9 @@ def _failing(facts: _Facts) -> VerdictLine | None:
     )
 
 
-def _went_wrong(facts: _Facts) -> VerdictLine | None:
+def _went_wrong(facts: Facts) -> VerdictLine | None:
     release = facts.release
-    if release is None or release.phase not in WENT_WRONG:
+    if release is None or release.phase not in WENT_WRONG or facts.triage:
         return None
     new, old = version_label(release.version), version_label(release.previous)
     cause = f": {release.cause}" if release.cause else ""
@@ -202,7 +245,7 @@ def _went_wrong(facts: _Facts) -> VerdictLine | None:
     )
 
 
-def _stale(facts: _Facts) -> VerdictLine | None:
+def _stale(facts: Facts) -> VerdictLine | None:
     if not facts.stale:
         return None
     newest = max((track.finished_at for track in facts.stale if track.finished_at), default=facts.now)
@@ -212,53 +255,65 @@ def _stale(facts: _Facts) -> VerdictLine | None:
         "inconclusive",
         "STALE",
         (f"{_names(facts.stale)}: the last result is {age} old, so it says nothing about now",),
+        outlook=_again(facts),
     )
 
 
-def _green(facts: _Facts) -> VerdictLine:
+def _green(facts: Facts) -> VerdictLine:
     degraded, skipped = facts.having(Status.DEGRADED), facts.having(Status.SKIPPED)
     passed = facts.having(Status.PASS)
     if not passed and not degraded:
-        return _line(
-            facts, "inconclusive", "UNSURE · nothing was measured", (f"all {len(skipped)} checks were skipped",)
-        )
-    release = facts.release
+        reasons = (f"all {len(skipped)} checks were skipped", *_sentences(skipped))
+        return _line(facts, "inconclusive", "UNSURE · nothing was measured", reasons)
+    release = None if facts.triage else facts.release
     moving = release is not None and release.phase in UNDER_WAY
     title = "so far" if moving else ("production is healthy" if release is None else str(release.phase))
     left_out = f", {len(skipped)} skipped" if skipped else ""
     if degraded:
         counted = f"{len(passed)} of {len(facts.required)} checks pass{left_out}"
-        return _line(facts, "degraded", f"WARN · {title}", (*_sentences(degraded), counted), degraded)
+        return _line(
+            facts, "degraded", f"WARN · {title}", (*_sentences(degraded), counted), degraded, outlook=_outlook(facts)
+        )
     reason = f"all {len(passed)} checks that ran pass{left_out}" if skipped else f"all {len(passed)} checks pass"
     return VerdictLine(
         status="pass",
         title=f"PASS · {title}",
         since=max((track.status_since for track in passed if track.status_since), default=None),
         reasons=(reason,),
-        evidence=certainty(min(track.streak for track in passed)),
+        evidence="; ".join(filter(None, (certainty(min(track.streak for track in passed)), facts.requests))),
         outlook=_outlook(facts),
     )
 
 
-def certainty(greens: int) -> str:
-    """Say what `greens` green rounds in a row prove of a check: the 95 % bound on its failure rate."""
-    bound = 1 - 0.05 ** (1 / greens)
-    times = "once" if greens == 1 else f"{greens} times in a row"
-    return f"each check green {times}: its own failure rate is below {bound:.1%} with 95 % certainty".replace(
-        "%", " %", 1
-    )
-
-
-_RULES = (_failing, _went_wrong, _cannot_start, _nothing_known, _stale, _unsure, _unfinished, _blind, _green)
+_RULES = (
+    _failing,
+    _went_wrong,
+    _cannot_start,
+    _nothing_known,
+    _stale,
+    _unsure,
+    _unfinished,
+    _blind,
+    _not_yet_seen,
+    _not_lately_seen,
+    _green,
+)
 """Asked in this order; the first that knows something speaks, and the last always does."""
 
 
 def _line(
-    facts: _Facts, status: VerdictStatus, title: str, reasons: tuple[str, ...], tracks: Sequence[CheckTrack] = ()
+    facts: Facts,
+    status: VerdictStatus,
+    title: str,
+    reasons: tuple[str, ...],
+    tracks: Sequence[CheckTrack] = (),
+    *,
+    outlook: str | None = None,
 ) -> VerdictLine:
     since = min((track.status_since for track in tracks if track.status_since), default=None)
+    next_ = " · ".join(filter(None, (outlook, _shift(facts) if outlook != _shift(facts) else None)))
     return VerdictLine(
-        status=status, title=title, since=since, reasons=reasons, evidence=_rounds(tracks), outlook=_outlook(facts)
+        status=status, title=title, since=since, reasons=reasons, evidence=_rounds(tracks), outlook=next_ or None
     )
 
 
@@ -292,7 +347,16 @@ def _rounds(tracks: Sequence[CheckTrack]) -> str | None:
     return f"{longest} {'round' if longest == 1 else 'rounds'} in a row" if longest else None
 
 
-def _outlook(facts: _Facts) -> str | None:
+def _again(facts: Facts) -> str:
+    return f"looked at again every {format_age(facts.every_s)}"
+
+
+def _outlook(facts: Facts) -> str:
+    return _shift(facts) or _again(facts)
+
+
+def _shift(facts: Facts) -> str | None:
+    """Say what the release does next, None when it does nothing or nobody asked about it."""
     release = facts.release
     if release is None or release.phase not in UNDER_WAY:
         return None
@@ -302,10 +366,3 @@ def _outlook(facts: _Facts) -> str | None:
     if release.phase is ReleasePhase.BAKING:
         return "all traffic is on the new version while it bakes"
     return None
-
-
-def clock_text(seconds: float) -> str:
-    """Return `3:12` or `1:03:12`."""
-    whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -14,7 +14,8 @@ from prodwatch.model.signal import AlarmState, Batch, ReleasePhase, ReleaseState
 from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.views.verdict import certainty, clock_text, verdict_line
+from prodwatch.views.evidence import certainty, clock_text
+from prodwatch.views.verdict import verdict_line
 
 PASS, FAIL, ERROR = Status.PASS, Status.FAIL, Status.ERROR
 UNDER_WAY = ReleaseState(

@@ -9,7 +9,7 @@ from prodwatch.tui.line import Line, Piece, cells, clip_line, width_of
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label
 from prodwatch.views.states import Tone
-from prodwatch.views.verdict import clock_text
+from prodwatch.views.evidence import clock_text
 
 
 class ReleaseBar(Bar):

@@ -10,6 +10,7 @@ from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Column, Line, Piece, fit, head, row
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.figures import change_text, value_text
 from prodwatch.views.freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
@@ -18,7 +19,6 @@ from prodwatch.views.states import Tone
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-~=+*#"
-UNITS = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}
 STALE_AFTER_S = 300.0
 """CloudWatch's minutes settle late; older than this is not about now."""
 
@@ -138,25 +138,3 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
         else:
             out.append((text, tone))
     return out
-
-
-def value_text(value: float | None, unit: str | None) -> str:
-    """Return a value with as many digits as fit a narrow column, and its unit once."""
-    if value is None:
-        return "–"
-    suffix = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}.get(
-        unit or "", ""
-    )
-    size = abs(value)
-    if size >= 1e6:
-        return f"{value / 1e6:.1f}M{suffix}"
-    if size >= 1e4:
-        return f"{value / 1e3:.0f}k{suffix}"
-    return f"{value:.0f}{suffix}" if size >= 100 or value == int(value) else f"{value:.1f}{suffix}"
-
-
-def change_text(change: float | None) -> str:
-    """Return `+48 %`, or a factor when it is large."""
-    if change is None:
-        return ""
-    return f"×{change + 1:.0f}" if change >= 9.5 else f"{change * 100:+.0f} %"

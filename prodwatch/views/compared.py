@@ -1,0 +1,126 @@
+"""The figures of a window beside those of as long before it: means of the minutes, shares weighed by requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from prodwatch.model.signal import MetricKey, MetricSeries
+from prodwatch.store.store import Store
+from prodwatch.views.signals import label_of
+from prodwatch.views.window import Window
+
+LEAST_POINTS = 3
+"""Fewer minutes on either side compare nothing."""
+NOTABLE = 0.2
+"""A figure that moved by less is not told as a change."""
+NOTABLE_SHARE = 0.5
+"""Of a share in percent: so many points at least, or a doubled trifle would be news."""
+WEEK_S = 7 * 86400.0
+_LOWER_IS_BETTER = frozenset(("Errors", "Duration", "Throttles"))
+_UNWEIGHED = frozenset(("Invocations", "Throttles"))
+
+Minutes = dict[int, float]
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure, before and in the window."""
+
+    label: str
+    unit: str | None
+    before: float | None
+    within: float | None
+    week_ago: float | None
+    """In the same hours a week before, where they were read."""
+    points: int
+    """Minutes measured in the window."""
+    lower_is_better: bool | None
+    """None: nobody has said what is better."""
+
+    @property
+    def change(self) -> float | None:
+        """Return within / before - 1; None without both, or when `before` is 0."""
+        return self.within / self.before - 1 if self.before and self.within is not None else None
+
+    @property
+    def notable(self) -> bool:
+        """Tell whether it moved enough to be told."""
+        if self.before is None or self.within is None:
+            return False
+        moved = abs(self.within - self.before)
+        if self.unit == "Percent" and moved < NOTABLE_SHARE:
+            return False
+        return moved > NOTABLE * abs(self.before)
+
+    @property
+    def worse(self) -> bool:
+        """Tell whether it moved enough, and in the wrong direction."""
+        up = (self.within or 0.0) > (self.before or 0.0)
+        return self.notable and self.lower_is_better is not None and up is self.lower_is_better
+
+
+def compared(
+    store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None
+) -> tuple[Compared, ...]:
+    """Return every figure that was measured; `better` names metrics whose file says `lower` or `higher`."""
+    grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
+    for series in store.metrics.series.values():
+        grouped.setdefault((label_of(series.key), series.unit), []).append(series)
+    rates = _rates(store.metrics.series.values())
+    start_s, end_s = window.start.timestamp(), window.until(now).timestamp()
+    from_s = window.compared_from(now).timestamp()
+    found = []
+    for (label, unit), group in grouped.items():
+        minutes = _merged(group, rates)
+        before = _mean(minutes, from_s, start_s)
+        within = _mean(minutes, start_s, end_s)
+        found.append(
+            Compared(
+                label=label,
+                unit=unit,
+                before=before,
+                within=within,
+                week_ago=_mean(minutes, start_s - WEEK_S, end_s - WEEK_S),
+                points=sum(start_s <= at < end_s for at in minutes),
+                lower_is_better=_direction(group[0].key, (better or {}).get(label)),
+            )
+        )
+    return tuple(found)
+
+
+def _direction(key: MetricKey, said: str | None) -> bool | None:
+    if said is not None:
+        return said == "lower"
+    return True if key.namespace == "AWS/Lambda" and key.metric in _LOWER_IS_BETTER else None
+
+
+def _rates(all_series: Iterable[MetricSeries]) -> dict[tuple[tuple[str, str], ...], Minutes]:
+    """Return requests per second by dimensions, which name function and version."""
+    return {
+        series.key.dimensions: {point.timestamp_s: point.value for point in series.points}
+        for series in all_series
+        if series.key.metric == "Invocations" and series.key.stat == "rate"
+    }
+
+
+def _merged(
+    group: Iterable[MetricSeries], rates: Mapping[tuple[tuple[str, str], ...], Minutes]
+) -> dict[int, tuple[float, float]]:
+    """Return minute → (value, weight) over all versions: rates add up, all else is weighed by requests."""
+    sums: dict[int, tuple[float, float]] = {}
+    for series in group:
+        own = rates.get(series.key.dimensions, {})
+        adds = series.key.metric in _UNWEIGHED
+        for point in series.points:
+            weight = 1.0 if adds else own.get(point.timestamp_s, 1.0)
+            value, total = sums.get(point.timestamp_s, (0.0, 0.0))
+            sums[point.timestamp_s] = (value + weight * point.value, 1.0 if adds else total + weight)
+    return sums
+
+
+def _mean(minutes: Mapping[int, tuple[float, float]], start_s: float, end_s: float) -> float | None:
+    within = [pair for at, pair in minutes.items() if start_s <= at < end_s]
+    weight = sum(each for _, each in within)
+    return sum(value for value, _ in within) / weight if len(within) >= LEAST_POINTS and weight else None
