@@ -167,28 +167,22 @@ class ProdwatchApp(App[None]):
         self.push_screen(TraceScreen(self.deck, trace_id))
 
     def open_metric(self, label: str, *, at_s: int | None = None) -> None:
-        """Show the chart of one metric, the cursor on the minute that holds `at_s`."""
+        """Show the chart of one metric, the cursor on the minute that holds `at_s`; one layer above where one was."""
         from prodwatch.tui.screens.metrics import MetricsScreen
 
-        self.switch_mode("metrics")
-        if isinstance(self.screen, MetricsScreen):
-            self.screen.show(label, at_s)
+        self.push_screen(MetricsScreen(self.deck, label, at_s))
 
     def open_logs(self, text: str, *, number: int | None = None) -> None:
-        """Show the logs under a filter, or one line by its ring number."""
+        """Show the logs under a filter, or one line by its ring number; one layer above where one was."""
         from prodwatch.tui.screens.logs import LogsScreen
 
-        self.switch_mode("logs")
-        if isinstance(self.screen, LogsScreen):
-            self.screen.show(text, number)
+        self.push_screen(LogsScreen(self.deck, text, number))
 
     def open_timeline(self, subject: str) -> None:
-        """Show the events of one subject."""
+        """Show the events of one subject; one layer above where one was."""
         from prodwatch.tui.screens.timeline import TimelineScreen
 
-        self.switch_mode("timeline")
-        if isinstance(self.screen, TimelineScreen):
-            self.screen.show(subject)
+        self.push_screen(TimelineScreen(self.deck, subject))
 
     def rerun(self, check_ids: Sequence[str]) -> None:
         """Run checks again, now."""
@@ -208,13 +202,27 @@ class ProdwatchApp(App[None]):
         self.notify(f"copied {lines} {'line' if lines == 1 else 'lines'}", markup=False, timeout=2)
 
     def action_show(self, name: str) -> None:
-        """Go to one of the numbered screens."""
-        self.switch_mode(name)
+        """Go to one of the numbered screens as it was left; from within it, to its first layer."""
+        if name != self.current_mode:
+            self.switch_mode(name)
+            return
+        for _ in self.screen_stack[1:]:
+            self.pop_screen()
 
     def action_pause(self) -> None:
         """Let the display stand still, or follow again."""
         self.deck.paused = not self.deck.paused
         self.frame()
+
+    def action_service_map(self) -> None:
+        """Show who calls whom, above the traces."""
+        from prodwatch.tui.screens.service_map import ServiceMapScreen
+
+        self.switch_mode("traces")
+        if not any(isinstance(screen, ServiceMapScreen) for screen in self.screen_stack):
+            self.push_screen(ServiceMapScreen(self.deck))
+        while not isinstance(self.screen, ServiceMapScreen):
+            self.pop_screen()
 
     def action_switch_zone(self) -> None:
         """Show times in UTC or in this machine's zone."""

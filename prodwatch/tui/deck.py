@@ -41,6 +41,8 @@ class Deck:
     """None: this machine's zone."""
     paused: bool = False
     """The display stands still; store, verdict and clock go on."""
+    entered: dict[str, list[str]] = field(default_factory=dict)
+    """Purpose of a prompt (`filter`, `find` …) → what was entered before, oldest first."""
 
     def now(self) -> datetime:
         """Return the present moment."""

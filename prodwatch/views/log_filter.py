@@ -1,14 +1,17 @@
-"""What people type to see fewer lines: words, /regexes/, field:value, and ! before any of them."""
+"""What people type to see fewer lines: words, /regexes/, field:value, and ! before any of them.
+
+A value may name alternatives, `level:warn|error`, and `=` before it asks for the whole of it: `group:=orders`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from prodwatch.model.signal import Level, LogRecord
+from prodwatch.views.log_fields import lookup
 
 Test = Callable[[LogRecord], bool]
 
@@ -16,14 +19,16 @@ _TERM = re.compile(r'!?(?:/(?:[^/\\]|\\.)*/|[A-Za-z_][\w.@-]*:"[^"]*"|"[^"]*"|\S
 _FIELD = re.compile(r'([A-Za-z_][\w.@-]*):(?!//)"?([^"]+)"?')
 _SEVERITY = (Level.TRACE, Level.DEBUG, Level.INFO, Level.WARN, Level.ERROR, Level.FATAL)
 _LEVEL_NAMES = {"warning": Level.WARN, "critical": Level.FATAL, "err": Level.ERROR, "information": Level.INFO}
-_OWN_FIELDS: dict[str, Callable[[LogRecord], str | None]] = {
-    "group": lambda record: record.group,
-    "stream": lambda record: record.stream,
-    "version": lambda record: record.version,
-    "request": lambda record: record.request_id,
-    "trace": lambda record: record.trace_id,
-    "kind": lambda record: record.kind,
+_OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
+    "group": lambda record: (record.group, record.group.rsplit("/", 1)[-1]),
+    "stream": lambda record: (record.stream,),
+    "version": lambda record: (record.version,),
+    "request": lambda record: (record.request_id,),
+    "trace": lambda record: (record.trace_id,),
+    "id": lambda record: (record.request_id, record.trace_id, record.message),
+    "kind": lambda record: (record.kind,),
 }
+"""Name → the texts one of which must match; of a group its whole name, or the last part of it."""
 
 
 class FilterError(ValueError):
@@ -85,19 +90,27 @@ def _regex(source: str) -> Test:
 
 def _field(name: str, value: str, term: str) -> Test:
     if name == "level":
-        return _level(value)
-    wanted = value.casefold()
+        levels = [_level(each) for each in value.split("|")]
+        return lambda record: any(test(record) for test in levels)
+    fits = _fits(value)
     own = _OWN_FIELDS.get(name)
     if own is not None:
-        return lambda record: wanted in (own(record) or "").casefold()
+        return lambda record: any(fits(each.casefold()) for each in own(record) if each)
     whole = term.casefold()
 
     def test(record: LogRecord) -> bool:
-        found = _lookup(record.fields, name) if record.fields else None
+        found = lookup(record.fields, name) if record.fields else None
         # A text such as `KeyError:x` looks like a field: it is also searched for as written.
-        return (found is not None and wanted in str(found).casefold()) or whole in record.message.casefold()
+        return (found is not None and fits(str(found).casefold())) or whole in record.message.casefold()
 
     return test
+
+
+def _fits(value: str) -> Callable[[str], bool]:
+    """Return whether a text in lower case is, or has in it, one of the alternatives in `value`."""
+    exact = value.startswith("=") and len(value) > 1
+    wanted = [each.casefold() for each in value[exact:].split("|") if each] or [value.casefold()]
+    return lambda text: text in wanted if exact else any(each in text for each in wanted)
 
 
 def _level(value: str) -> Test:
@@ -112,13 +125,13 @@ def _level(value: str) -> Test:
     return lambda record: record.level is level or record.level == level
 
 
-def _lookup(fields: dict[str, Any], path: str) -> Any:
-    """Return `a.b` of nested objects, None when it is not there; a key with dots in it wins."""
-    if path in fields:
-        return fields[path]
-    value: Any = fields
-    for part in path.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return None
-        value = value[part]
-    return value
+def toggled(text: str, term: str) -> str:
+    """Return the filter with `term` added, or taken out when it is one of its terms."""
+    terms = _TERM.findall(text)
+    kept = [each for each in terms if each != term]
+    return " ".join(kept if len(kept) < len(terms) else [*terms, term])
+
+
+def quoted(value: str) -> str:
+    """Return a value as a filter takes it: in quotes where it has spaces."""
+    return f'"{value}"' if re.search(r"\s", value) else value

@@ -294,4 +294,4 @@ def test_console_pages_carry_names_escaped() -> None:
     assert trace_page("r", "1-a").endswith("#xray:traces/1-a")
     assert alarm_page("r", "a b").endswith("alarm/a%20b")
     assert function_page("r", "f").endswith("functions/f")
-    assert deployment_page("r", "d-1").endswith("deployments/d-1")
+    assert deployment_page("r", "d-1").endswith("deployments/d-1?region=r")

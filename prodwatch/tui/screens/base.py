@@ -70,6 +70,8 @@ class DashScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny-x"), (LEAST_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny-y"), (LEAST_HEIGHT, "-short"), (32, "-medium"), (50, "-tall")]
     TITLE_WORD = ""
+    SAYS_WHERE = False
+    """Whether the screen has a breadcrumb of its own; on the others the header says where one is."""
     COMPONENT_CLASSES = TONE_CLASSES
     DEFAULT_CSS = f"DashScreen {{ {TONE_CSS} }}"
 
@@ -93,6 +95,11 @@ class DashScreen(Screen[None]):
     def crumb(self) -> str:
         """What the breadcrumb calls this layer."""
         return self.TITLE_WORD
+
+    @property
+    def arrival_filter(self) -> str:
+        """The filter this layer was opened with; leaving it means leaving the layer."""
+        return ""
 
     def compose(self) -> ComposeResult:
         """Header, body, keys, and the sentence for terminals that are too small."""
@@ -130,8 +137,8 @@ class DashScreen(Screen[None]):
     def action_back(self) -> None:
         """Leave one layer: a filter, then this screen; the overview stays."""
         panel = self.filterable
-        if panel is not None and panel.filter_text:
-            panel.try_filter("")
+        if panel is not None and panel.filter_text not in {"", self.arrival_filter}:
+            panel.try_filter(self.arrival_filter)
         elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()
         else:
@@ -148,7 +155,7 @@ class DashScreen(Screen[None]):
         from prodwatch.tui.widgets.filter_bar import FilterBar
 
         found = self.query(FilterBar)
-        bar = found.first() if found else FilterBar()
+        bar = found.first() if found else FilterBar(self.deck.entered)
         if not found:
             await self.mount(bar, before="#hints")
         self._asked_by, self._text_before = self.focused, text

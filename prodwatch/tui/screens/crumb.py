@@ -1,13 +1,13 @@
-"""The line that says where one is: each layer's name, the way back in reading order."""
+"""The line that says where one is, and on the right what belongs to the layer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece, spread
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.line import Line, Piece, spread, width_of
 from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.widgets.trail import layers, trail
 from prodwatch.views.states import Tone
 
 
@@ -23,8 +23,6 @@ class Crumb(Bar):
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line."""
-        names = [screen.crumb for screen in self.app.screen_stack if isinstance(screen, DashScreen)]
-        sign = " > " if self.deck.preferences.ascii else " › "
-        left: list[Piece] = [(f" {sign.join(names[:-1])}{sign}" if names[:-1] else " ", Tone.DIM)]
-        left.append((names[-1] if names else "", Tone.STRONG))
-        return (spread(left, self.right(), width),)
+        right = self.right()
+        where = trail(layers(self.screen), max(10, width - width_of(right) - 2), self.deck)
+        return (spread([(" ", Tone.PLAIN), *where], right, width),)

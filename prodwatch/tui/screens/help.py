@@ -32,6 +32,7 @@ class HelpScreen(DashScreen):
     """Reads the bindings of the screen it was opened over, so remapped keys show as they are."""
 
     TITLE_WORD = "help"
+    SAYS_WHERE = True
     AUTO_FOCUS = "#help"
 
     def __init__(self, deck: Deck, below: DashScreen) -> None:

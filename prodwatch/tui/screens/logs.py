@@ -11,17 +11,20 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
+from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line
-from prodwatch.tui.paint.log import group_name
+from prodwatch.tui.paint.log import group_name, plain_line
 from prodwatch.tui.paint.record import record_lines
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.log_panel import LogPanel
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.console import log_page
+from prodwatch.views.log_filter import quoted, toggled
 from prodwatch.views.states import Tone
 
 WINDOWS: tuple[tuple[str, int], ...] = (("all", 0), ("1m", 60), ("5m", 300), ("15m", 900), ("1h", 3600))
+NAMED = 5
 
 
 class LogsScreen(DashScreen):
@@ -29,6 +32,7 @@ class LogsScreen(DashScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+f", "find", "find", show=False, id="logs.find"),
+        Binding("E", "choose_columns", "choose columns", show=False, id="logs.columns"),
         Binding("w", "window", "window", id="logs.window"),
         Binding("p", "pin", "pin group", show=False, id="logs.pin"),
         Binding("i", "same_request", "same request", show=False, id="logs.same-request"),
@@ -42,31 +46,38 @@ class LogsScreen(DashScreen):
     AUTO_FOCUS = "#logs"
     TITLE_WORD = "logs"
 
+    def __init__(self, deck: Deck, text: str = "", number: int | None = None) -> None:
+        super().__init__(deck)
+        self._window = 0
+        self._text = text
+        self._number = number
+
+    @property
+    def arrival_filter(self) -> str:
+        """The filter this layer was opened with."""
+        return self._text
+
     def body(self) -> Iterable[Widget]:
         """Yield the stream and the opened line."""
         with Horizontal(id="logs-body"):
-            yield LogPanel(self.deck, id="logs")
+            yield LogPanel(self.deck, filter_text=self._text, id="logs")
             yield TextPanel(self.deck, self._opened, title="Line", id="record")
 
     def on_mount(self) -> None:
-        """Begin with no line open."""
+        """Open the line that was asked for, once there are rows."""
         super().on_mount()
-        self._window = 0
+        if self._number is not None:
+            self.call_after_refresh(self._show, self._number)
 
     @property
     def panel(self) -> LogPanel:
         """The stream."""
         return self.query_one("#logs", LogPanel)
 
-    def show(self, text: str, number: int | None) -> None:
-        """Show the stream under a filter, or one of its lines."""
-        self.call_after_refresh(self._show, text, number)
-
-    def _show(self, text: str, number: int | None) -> None:
+    def _show(self, number: int) -> None:
         panel = self.panel
-        panel.try_filter(text)
-        panel.focus()
-        index = panel.index_of(number) if number is not None else None
+        panel.resync()
+        index = panel.index_of(number)
         if index is not None:
             panel.move_to(index)
             self._open()
@@ -108,33 +119,41 @@ class LogsScreen(DashScreen):
         """Search within what is shown."""
         await self.ask("find", label="find")
 
+    async def action_choose_columns(self) -> None:
+        """Let the user say which JSON fields stand as columns."""
+        await self.ask("columns", ", ".join(self.panel.wanted), label="columns, comma between")
+        self._bar.note(_some_of(self.panel.known_fields()))
+
     def typed(self, purpose: str, text: str) -> str:
-        """Highlight while typing."""
+        """Highlight, or show columns, while typing."""
         if purpose == "find":
-            self.panel.apply_find(text)
-            return ""
+            return self.panel.apply_find(text)
+        if purpose == "columns":
+            names = [name for part in text.split(",") if (name := part.strip())]
+            self.panel.show_columns(names)
+            known = self.panel.known_fields()
+            unknown = [name for name in names if name not in known]
+            return f"no line has {unknown[0]}" if unknown else _some_of(known)
         return super().typed(purpose, text)
 
     def entered(self, purpose: str, text: str) -> None:
         """Go to the newest hit."""
         super().entered(purpose, text)
         if purpose == "find" and text:
-            self.panel.action_find(-1)
+            self.panel.call_next(self.panel.action_find, -1)
 
     def action_window(self, number: int | None = None) -> None:
         """Show the last minute, five, fifteen, hour, or everything; without a number the next of these."""
         self._window = (self._window + 1) % len(WINDOWS) if number is None else number
         name, seconds = WINDOWS[self._window]
-        since_ms = int((self.deck.now().timestamp() - seconds) * 1000) if seconds else 0
-        self.panel.apply_window(since_ms, "" if not seconds else f"last {name}")
+        self.panel.apply_window(seconds, "" if not seconds else f"last {name}")
 
     def action_pin(self) -> None:
         """Show only the group under the cursor; once more shows all."""
         record = self.panel.record
         if record is None:
             return
-        term = f"group:{group_name(record.group)}"
-        self._toggle_term(term)
+        self._toggle_term(f"group:{quoted(f'={group_name(record.group)}')}")
 
     def action_same_request(self) -> None:
         """Show only lines of the same request; once more shows all."""
@@ -146,8 +165,7 @@ class LogsScreen(DashScreen):
 
     def _toggle_term(self, term: str) -> None:
         panel = self.panel
-        text = panel.filter_text
-        panel.try_filter(text.replace(term, "").strip() if term in text else f"{text} {term}".strip())
+        panel.try_filter(toggled(panel.filter_text, term))
 
     def action_trace(self) -> None:
         """Open the trace the line belongs to."""
@@ -164,13 +182,18 @@ class LogsScreen(DashScreen):
             self.dashboard.open_metric("", at_s=record.timestamp_ms // 1000)
 
     def copied(self, form: str) -> str | None:
-        """Return the line under the cursor."""
+        """Return the line under the cursor: with its time and its group, or as JSON with everything known of it."""
         record = self.panel.record
         if record is None:
             return None
-        return json.dumps(msgspec.to_builtins(record), ensure_ascii=False) if form == "json" else record.message
+        return json.dumps(msgspec.to_builtins(record), ensure_ascii=False) if form == "json" else plain_line(record)
 
     def console_url(self) -> str | None:
         """Return the page of the line's stream."""
         record, region = self.panel.record, self.deck.facts.region
         return log_page(region, record) if record and region else None
+
+
+def _some_of(names: Sequence[str]) -> str:
+    """Return the first few names, to choose from."""
+    return "there are " + ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "") if names else "no JSON lines"

@@ -8,10 +8,12 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from prodwatch.tui.deck import Deck
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
+from prodwatch.views.console import metric_page
 from prodwatch.views.signals import label_of
 
 
@@ -22,20 +24,28 @@ class MetricsScreen(DashScreen):
     AUTO_FOCUS = "#all-signals"
     TITLE_WORD = "metrics"
 
+    def __init__(self, deck: Deck, label: str = "", at_s: int | None = None) -> None:
+        super().__init__(deck)
+        self._label, self._at_s = label, at_s
+
     def body(self) -> Iterable[Widget]:
         """Yield table and chart."""
         yield SignalsPanel(self.deck, id="all-signals")
         yield ChartPanel(self.deck, id="chart")
 
-    def show(self, label: str, at_s: int | None) -> None:
-        """Show one metric, the cursor at a moment."""
-        self.call_after_refresh(self._show, label, at_s)
+    def on_mount(self) -> None:
+        """Show the metric and the moment that were asked for, once there are rows."""
+        super().on_mount()
+        if self._label or self._at_s is not None:
+            self.call_after_refresh(self._show)
 
-    def _show(self, label: str, at_s: int | None) -> None:
-        table = self.query_one(SignalsPanel)
-        if label and table.index_of(label) is not None:
-            table.cursor_key = label
-        self.query_one(ChartPanel).show(label, at_s)
+    def _show(self) -> None:
+        table, label = self.query_one(SignalsPanel), self._label
+        table.resync()
+        index = table.index_of(label) if label else None
+        if index is not None:
+            table.move_to(index)
+        self.query_one(ChartPanel).show(label, self._at_s)
 
     def on_line_view_moved(self, event: LineView.Moved) -> None:
         """Chart the metric under the cursor."""
@@ -61,3 +71,9 @@ class MetricsScreen(DashScreen):
             for point in series.points
         ]
         return "\n".join(lines) or None
+
+    def console_url(self) -> str | None:
+        """Return the page of the charted metric."""
+        label, region = self.query_one(ChartPanel).label, self.deck.facts.region
+        keys = [key for key in self.deck.store.metrics.series if label_of(key) == label]
+        return metric_page(region, keys) if region and keys else None

@@ -29,6 +29,7 @@ class OverviewScreen(DashScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_LIST_BINDINGS]
     AUTO_FOCUS = "#checks"
     TITLE_WORD = "overview"
+    SAYS_WHERE = True
 
     def body(self) -> Iterable[Widget]:
         """Yield release, verdict and panels."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from prodwatch.tui.deck import Deck
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.widgets.release import ReleaseBar
 from prodwatch.tui.widgets.timeline_panel import LanesBar, TimelinePanel
@@ -21,16 +22,20 @@ class TimelineScreen(DashScreen):
     AUTO_FOCUS = "#timeline"
     TITLE_WORD = "timeline"
 
+    def __init__(self, deck: Deck, subject: str = "") -> None:
+        super().__init__(deck)
+        self._subject = subject
+
+    @property
+    def arrival_filter(self) -> str:
+        """The subject this layer was opened for."""
+        return self._subject
+
     def body(self) -> Iterable[Widget]:
         """Yield release, lanes and events."""
         yield ReleaseBar(self.deck, id="release")
         yield LanesBar(self.deck, id="lanes")
-        yield TimelinePanel(self.deck, id="timeline")
-
-    def show(self, subject: str) -> None:
-        """Show the events of one subject."""
-        # The screen may have been made just now, and its panels not yet.
-        self.call_after_refresh(lambda: self.query_one(TimelinePanel).try_filter(subject))
+        yield TimelinePanel(self.deck, needle=self._subject, id="timeline")
 
     def copied(self, form: str) -> str | None:
         """Return the events as text."""

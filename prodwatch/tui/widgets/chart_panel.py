@@ -9,20 +9,23 @@ from textual.binding import Binding
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece, pad
+from prodwatch.tui.line import Line, Piece, cells, clip_line, pad
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.tui.widgets.signals_panel import value_text
-from prodwatch.views.chart import Scale, band, plot, plot_ascii, scale_of
+from prodwatch.views.baseline import Usual, usual
+from prodwatch.views.chart import Scale, plot, plot_ascii, scale_of
+from prodwatch.views.figures import change_text, value_text
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
 from prodwatch.views.states import Tone
 
 AXIS = 9
 WINDOWS_MINUTES = (60, 180, 720)
+LEGEND_FROM = 9
+"""Lines from which on the marks are explained below the picture."""
 
 
 class ChartPanel(Panel):
-    """Lines of a picture; left and right move the time cursor."""
+    """Lines of a picture; left and right move the time cursor, which stays on its minute as time goes by."""
 
     TOPICS = (Topic.METRICS, Topic.RELEASE, Topic.ALARMS)
     FRAMES = 20
@@ -32,13 +35,15 @@ class ChartPanel(Panel):
         Binding("w", "window", "window", id="chart.window"),
     ]
     HELP = (
-        "Bold: the version under release. Dim: the previous one. Dots behind: where the previous version usually was "
-        "before the release. Left and right move the cursor, w chooses one, three or twelve hours."
+        "Bold: the version under release. Dim: the previous one. Each is named at its end. Dots behind: the range that "
+        "held the middle 80 % of the minutes of an earlier hour; the line below says of which. Left and right move the "
+        "cursor, the lower edge says what was measured there; w chooses one, three or twelve hours."
     )
 
     def __init__(self, deck: Deck, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self.label = ""
-        self.cursor: int | None = None
+        self.cursor_s: int | None = None
+        """Start of the period under the cursor, epoch seconds."""
         self._minutes = WINDOWS_MINUTES[0]
         self._rows: list[Line] = []
         super().__init__(deck, id=id)
@@ -68,38 +73,56 @@ class ChartPanel(Panel):
         parts = (each.label, versions if table.new_version else "", f"expected: {expected}" if expected else "")
         return "  ".join(part for part in parts if part)
 
+    def _slot(self, table: Signals) -> int | None:
+        """Return the cursor's slot; one that time has left behind stays at the edge."""
+        if self.cursor_s is None:
+            return None
+        return min(table.slots - 1, max(0, (self.cursor_s - table.start_s) // table.slot_s))
+
     def _reading(self, each: SignalRow, table: Signals) -> str:
-        if self.cursor is None:
+        slot = self._slot(table)
+        if slot is None:
             return f"last {self._minutes // 60} h"
-        slot = min(self.cursor, table.slots - 1)
         at = datetime.fromtimestamp(table.start_s + slot * table.slot_s, UTC)
         parts = [f"{at.astimezone(self.deck.zone):%H:%M}"]
-        for version, points in ((table.old_version, each.old_points), (table.new_version, each.new_points)):
-            if points[slot] is not None:
+        old, new = each.old_points[slot], each.new_points[slot]
+        for version, value in ((table.old_version, old), (table.new_version, new)):
+            if value is not None:
                 name = f"{version_label(version)} " if version else ""
-                parts.append(f"{name}{value_text(points[slot], each.unit)}")
+                parts.append(f"{name}{value_text(value, each.unit)}")
+        if old and new is not None:
+            parts.append(change_text(new / old - 1))
         return " · ".join(parts) if len(parts) > 1 else f"{parts[0]} · nothing measured"
 
     def _picture(self, each: SignalRow, table: Signals) -> list[Line]:
-        width, height = max(10, self.line_width - AXIS - 1), max(3, self.size.height - 1)
+        legend = self.size.height >= LEGEND_FROM
+        height = max(3, self.size.height - (2 if legend else 1))
         scale = scale_of(each.old_points, each.new_points)
+        ends = _ends(each, table, scale, height)
+        margin = max((cells(text) + 1 for text, _ in ends.values()), default=0)
+        width = max(10, self.line_width - AXIS - 1 - margin)
         if self.deck.preferences.ascii:
             old = plot_ascii(each.old_points, scale, width, height, "o")
             new = plot_ascii(each.new_points, scale, width, height, "*")
         else:
             old = plot(each.old_points, scale, width, height)
             new = plot(each.new_points, scale, width, height)
-        before = each.old_points[: table.mark] if table.mark is not None else each.old_points
-        usual = band(before)
-        marks = self._marks(table, width)
+        range_ = usual(self.deck.store, each.keys, self.deck.now())
+        alarms = self._alarms(table)
+        marks = self._marks(table, width, alarms)
         lines: list[Line] = []
         for row in range(height):
             label = value_text(_value_of(scale, row, height), each.unit) if row in {0, height // 2, height - 1} else ""
             pieces: list[Piece] = [(pad(label, AXIS, right=True), Tone.DIM), (" ", Tone.PLAIN)]
-            shaded = usual is not None and scale.row(usual[1], height) <= row <= scale.row(usual[0], height)
+            shaded = range_ is not None and scale.row(range_.high, height) <= row <= scale.row(range_.low, height)
             pieces += self._cells(old[row], new[row], marks, shaded=shaded)
+            if row in ends:
+                text, tone = ends[row]
+                pieces.append((f" {text}", tone))
             lines.append(pieces)
         lines.append(self._times(table, width))
+        if legend:
+            lines.append(self._legend(table, range_, alarms))
         return lines
 
     def _cells(self, old: str, new: str, marks: dict[int, Piece], *, shaded: bool) -> list[Piece]:
@@ -120,19 +143,45 @@ class ChartPanel(Panel):
                 pieces.append(piece)
         return pieces
 
-    def _marks(self, table: Signals, width: int) -> dict[int, Piece]:
-        """Return columns of the release, of alarms that began, and of the cursor."""
-        plain = self.deck.preferences.ascii
-        marks: dict[int, Piece] = {}
+    def _alarms(self, table: Signals) -> dict[int, str]:
+        """Return slot → name of alarms that began on the axis."""
+        found: dict[int, str] = {}
         for event in self.deck.store.release.events:
             slot = (int(event.at.timestamp()) - table.start_s) // table.slot_s
             if event.source == "alarm" and event.to == "ALARM" and 0 <= slot < table.slots:
-                marks[slot * width // table.slots] = ("!" if plain else "╎", Tone.BAD)
+                found.setdefault(slot, event.subject)
+        return found
+
+    def _marks(self, table: Signals, width: int, alarms: dict[int, str]) -> dict[int, Piece]:
+        """Return columns of the release, of alarms that began, and of the cursor."""
+        marks = {slot * width // table.slots: self._sign("alarm") for slot in alarms}
         if table.mark is not None:
-            marks[table.mark * width // table.slots] = (":" if plain else "┊", Tone.MARK)
-        if self.cursor is not None:
-            marks[min(self.cursor, table.slots - 1) * width // table.slots] = ("|" if plain else "│", Tone.ACCENT)
+            marks[table.mark * width // table.slots] = self._sign("release")
+        slot = self._slot(table)
+        if slot is not None:
+            marks[slot * width // table.slots] = self._sign("cursor")
         return marks
+
+    def _sign(self, what: str) -> Piece:
+        plain = self.deck.preferences.ascii
+        return {
+            "alarm": ("!" if plain else "╎", Tone.BAD),
+            "release": (":" if plain else "┊", Tone.MARK),
+            "cursor": ("|" if plain else "│", Tone.ACCENT),
+        }[what]
+
+    def _legend(self, table: Signals, range_: Usual | None, alarms: dict[int, str]) -> Line:
+        """Return what the marks mean, and of which hour the usual range speaks."""
+        pieces: list[Piece] = [(" " * (AXIS + 1), Tone.PLAIN)]
+        if table.mark is not None:
+            pieces += [self._sign("release"), (" release   ", Tone.DIM)]
+        if alarms:
+            names = sorted(set(alarms.values()))
+            more = f" +{len(names) - 1}" if len(names) > 1 else ""
+            pieces += [self._sign("alarm"), (f" alarm {names[0]}{more}   ", Tone.DIM)]
+        dots = ". . ." if self.deck.preferences.ascii else "· · ·"
+        told = f"{dots} usual: {range_.over}" if range_ else "no usual range: no earlier hour has five minutes"
+        return clip_line([*pieces, (told, Tone.DIM)], self.line_width)
 
     def _times(self, table: Signals, width: int) -> Line:
         text = [" "] * width
@@ -145,24 +194,28 @@ class ChartPanel(Panel):
         return ((" " * (AXIS + 1), Tone.PLAIN), ("".join(text)[:width], Tone.DIM))
 
     def show(self, label: str, at_s: int | None = None) -> None:
-        """Show another metric, or the cursor at a moment."""
+        """Show another metric, or the cursor at a moment: in the shortest window that reaches it."""
         if label:
             self.label = label
         if at_s is not None:
-            table = signals(self.deck.store, self.deck.now(), slots=self._minutes)
-            self.cursor = min(table.slots - 1, max(0, (at_s - table.start_s) // table.slot_s))
+            self.cursor_s = at_s // 60 * 60
+            ago_s = self.deck.now().timestamp() - at_s
+            fitting = (minutes for minutes in WINDOWS_MINUTES if ago_s < minutes * 60)
+            self._minutes = max(self._minutes, next(fitting, WINDOWS_MINUTES[-1]))
         self.resync()
 
     def action_step(self, step: int) -> None:
-        """Move the cursor along time."""
-        start = self._minutes - 1 if self.cursor is None else self.cursor
-        self.cursor = min(self._minutes - 1, max(0, start + step))
+        """Move the cursor along time, a column at a time."""
+        table = signals(self.deck.store, self.deck.now(), slots=self._minutes)
+        slot = self._slot(table)
+        stride = max(1, table.slots // max(1, self.line_width - AXIS))
+        moved = table.slots - 1 + min(step, 0) * stride if slot is None else slot + step * stride
+        self.cursor_s = table.start_s + min(table.slots - 1, max(0, moved)) * table.slot_s
         self.resync()
 
     def action_window(self) -> None:
         """Show the next longer window."""
         self._minutes = WINDOWS_MINUTES[(WINDOWS_MINUTES.index(self._minutes) + 1) % len(WINDOWS_MINUTES)]
-        self.cursor = None
         self.resync()
 
     def on_resize(self) -> None:
@@ -190,3 +243,22 @@ class ChartPanel(Panel):
 
 def _value_of(scale: Scale, row: int, rows: int) -> float:
     return scale.high - (scale.high - scale.low) * row / max(1, rows - 1)
+
+
+def _ends(each: SignalRow, table: Signals, scale: Scale, height: int) -> dict[int, Piece]:
+    """Return row → the version whose line ends there, so that lines are told apart without colour."""
+    if table.new_version is None:
+        return {}
+    ends: dict[int, Piece] = {}
+    for version, points, tone in (
+        (table.new_version, each.new_points, Tone.STRONG),
+        (table.old_version, each.old_points, Tone.OLD),
+    ):
+        last = next((value for value in reversed(points) if value is not None), None)
+        if last is None or version is None:
+            continue
+        row = scale.row(last, height)
+        while row in ends:
+            row = row + 1 if row + 1 < height else row - 1
+        ends[row] = (version_label(version), tone)
+    return ends

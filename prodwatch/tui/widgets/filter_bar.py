@@ -75,11 +75,12 @@ class FilterBar(Horizontal):
             super().__init__()
             self.purpose = purpose
 
-    def __init__(self) -> None:
+    def __init__(self, entered: dict[str, list[str]]) -> None:
         super().__init__(id="filter-bar")
         self.purpose = ""
-        self._history: dict[str, list[str]] = {}
+        self._history = entered
         self._place = 0
+        self._draft = ""
 
     def compose(self) -> ComposeResult:
         """Label, input, note."""
@@ -120,11 +121,13 @@ class FilterBar(Horizontal):
         self.post_message(self.Cancelled(self.purpose))
 
     def recall(self, step: int) -> None:
-        """Bring back an earlier or later entry."""
+        """Bring back an earlier or later entry; past the latest comes what was being typed."""
         history = self._history.get(self.purpose, [])
-        self._place = min(max(0, self._place + step), len(history))
         line = self.query_one(FilterLine)
-        line.value = history[self._place] if self._place < len(history) else ""
+        if self._place >= len(history):
+            self._draft = line.value
+        self._place = min(max(0, self._place + step), len(history))
+        line.value = history[self._place] if self._place < len(history) else self._draft
         line.cursor_position = len(line.value)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -138,7 +141,9 @@ class FilterBar(Horizontal):
         event.stop()
         history = self._history.setdefault(self.purpose, [])
         text = event.value.strip()
-        if text and text not in history[-1:]:
+        if text:
+            if text in history:
+                history.remove(text)
             history.append(text)
             del history[:-RECALLED]
         self.close()

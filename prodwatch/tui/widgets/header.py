@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prodwatch.model.signal import SourcePhase
 from prodwatch.tui.line import Line, Piece, spread, width_of
 from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.widgets.trail import layers, trail
 from prodwatch.views.states import SOURCE_STATES, Tone
 
 _TROUBLE = (
@@ -28,11 +29,12 @@ class Header(Bar):
         badge = facts.environment.upper()
         tone = Tone.BAD if facts.protected else Tone.STRONG
         bar = "|" if self.deck.preferences.ascii else "▎"
-        left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar}", tone), (f" {facts.title}", Tone.PLAIN)]
+        left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar} ", tone)]
         right = [
             *self._signals(),
             (f"   {self.deck.time(self.deck.now())} {self.deck.zone_name} ", Tone.PLAIN),
         ]
+        left += self._place(width - width_of(left) - width_of(right) - 2)
         usage = self.deck.store.usage
         optional: list[Piece] = [
             (f"   cost ${usage.cost_usd:.3f}", Tone.DIM),
@@ -45,6 +47,11 @@ class Header(Bar):
                 else:
                     left.append(piece)
         return (spread(left, right, width),)
+
+    def _place(self, room: int) -> Line:
+        """Return the layers one is in; on the first screen, and where a line of its own says it, the title."""
+        names = [] if getattr(self.screen, "SAYS_WHERE", True) else layers(self.screen)
+        return trail(names, max(10, room), self.deck) if names else ((self.deck.facts.title, Tone.PLAIN),)
 
     def _where(self) -> str:
         facts = self.deck.facts

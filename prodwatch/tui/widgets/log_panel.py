@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
+import asyncio
 from collections.abc import Hashable, Sequence
-from typing import cast
+from typing import Literal, cast
 
 from textual.binding import Binding
 from textual.geometry import Size
@@ -15,18 +14,23 @@ from prodwatch.model.signal import LogRecord
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line, Piece
-from prodwatch.tui.paint.log import log_line
+from prodwatch.tui.paint.log import log_head, log_line
+from prodwatch.tui.widgets.log_rows import SLICE, LogRows
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.freshness import Freshness, freshness
-from prodwatch.views.log_filter import EVERYTHING, LogFilter, parse_filter
+from prodwatch.views.log_fields import FieldColumn, columns_of, field_names
+from prodwatch.views.log_filter import LogFilter, parse_filter
+from prodwatch.views.log_find import Find, parse_find
 from prodwatch.views.states import Tone
 
-SLICE = 10_000
-"""Lines looked at per frame when a filter goes over what is kept: a few milliseconds."""
 WIDE = 170
 """From this width on there is room for JSON fields behind each message."""
 HEIGHT_STEP = 256
 """The scrollable height grows in steps, because each change of it costs a layout."""
+SAMPLE = 400
+"""Newest lines by which columns are chosen and measured."""
+Look = Literal["lines", "fields", "columns"]
+LOOKS: tuple[Look, ...] = ("lines", "fields", "columns")
 
 
 class LogPanel(Panel):
@@ -39,13 +43,15 @@ class LogPanel(Panel):
         Binding("f", "follow", "follow", id="logs.follow"),
         Binding("n", "find(1)", "next hit", show=False, id="logs.next-hit"),
         Binding("N", "find(-1)", "previous hit", show=False, id="logs.previous-hit"),
-        Binding("e", "fields", "fields", show=False, id="logs.fields"),
+        Binding("e", "fields", "fields or columns", show=False, id="logs.fields"),
     ]
     HELP = (
         "All watched log groups in one stream. f follows the tail; any scroll up stops it. / filters: words, /regex/, "
-        "field:value, level:warn+, and ! before any of them; all terms must match. ctrl+f finds, n and N go from hit "
-        "to hit. w chooses a time window, p pins the group under the cursor, i shows only its request, x opens its "
-        "trace, v the same minute in the metrics, e adds JSON fields to each line, enter opens the line."
+        "field:value, level:warn+, a|b for either, and ! before any of them; all terms must match. ctrl+f finds words "
+        "or a /regex/, n and N go from hit to hit. w chooses a time window, p pins the group under the cursor, i shows "
+        "only its request, x opens its trace, v the same minute in the metrics. e shows JSON fields behind each "
+        "message, then as columns; E chooses the columns; enter opens the line with its JSON indented. y copies the "
+        "line, Y its whole record; drag with the mouse marks text, ctrl+c copies it."
     )
 
     class FollowChanged(Message):
@@ -55,47 +61,46 @@ class LogPanel(Panel):
             super().__init__()
             self.following = following
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
-        self._shown: list[int] = []
-        self._scanned = 0
-        self._base = self._tail = 0
+    def __init__(
+        self,
+        deck: Deck,
+        *,
+        filter_text: str = "",
+        id: str | None = None,  # noqa: A002 -- Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        self.rows = LogRows(deck.store.logs.ring)
+        if filter_text:
+            self.rows.choose(parse_filter(filter_text), 0)
+        self._seen_number = -1
         self._seen_rows = 0
-        self._filter: LogFilter = EVERYTHING
-        self._since_ms = 0
         self._window_name = ""
-        self._find: re.Pattern[str] | None = None
+        self._find: Find | None = None
         self.following = True
-        self.show_fields = False
+        self.look: Look = "lines"
+        self.columns: tuple[FieldColumn, ...] = ()
+        self.wanted: tuple[str, ...] = ()
+        """Fields the user chose as columns; none: the most frequent ones."""
         self._own_scroll = False
-        self._filtered = False
         super().__init__(deck, id=id, classes=classes)
 
-    # Rows: without a filter they are the ring itself, with one a list of its numbers
+    # Rows
 
     def row_count(self) -> int:
         """Return how many lines are shown."""
-        return len(self._shown) if self._filtered else self._tail - self._base
-
-    def number_at(self, index: int) -> int:
-        """Return the ring number of row `index`."""
-        return self._shown[index] if self._filtered else self._base + index
+        return len(self.rows)
 
     def row_key(self, index: int) -> Hashable:
         """Return the ring number."""
-        return self.number_at(index)
+        return self.rows.number_at(index)
 
     def index_of(self, key: Hashable) -> int | None:
         """Return the row of a ring number."""
-        number = cast("int", key)
-        if not self._filtered:
-            index = number - self._base
-            return index if 0 <= index < self.row_count() else None
-        index = bisect_left(self._shown, number)
-        return index if index < len(self._shown) and self._shown[index] == number else None
+        return self.rows.index_of(cast("int", key))
 
     def record_at(self, index: int) -> LogRecord | None:
         """Return the line of row `index`."""
-        return self.deck.store.logs.ring.get(self.number_at(index))
+        return self.rows.record_at(index)
 
     @property
     def record(self) -> LogRecord | None:
@@ -110,15 +115,24 @@ class LogPanel(Panel):
         record = self.record_at(index)
         if record is None:
             return ()
-        line = log_line(record, width, self.deck.zone)
-        if record.fields and (self.show_fields or width >= WIDE):
+        line = log_line(record, width, self.deck.zone, columns=self.columns)
+        if record.fields and (self.look == "fields" or (self.look == "lines" and width >= WIDE)):
             line = [*line, *_field_pieces(record)]
         return _with_hits(line, self._find) if self._find else line
 
+    def head_lines(self, width: int) -> Sequence[Line]:
+        """Name the columns where there are any."""
+        return (log_head(width, self.columns),) if self.columns and self.row_count() else ()
+
+    @property
+    def room(self) -> int:
+        """Lines there is room for."""
+        return max(0, self.size.height - (1 if self.columns and self.row_count() else 0))
+
     def fit_height(self) -> None:
         """Grow in steps; the end of the rows bounds scrolling, not the virtual height."""
-        rows = self.row_count()
-        height = -(-rows // HEIGHT_STEP) * HEIGHT_STEP if rows > self.size.height else rows
+        count = self.row_count()
+        height = -(-count // HEIGHT_STEP) * HEIGHT_STEP if count > self.room else count
         size = Size(self.line_width, height)
         if size != self.virtual_size:
             self.virtual_size = size
@@ -126,13 +140,17 @@ class LogPanel(Panel):
     @property
     def max_scroll_y(self) -> int:
         """The last row is at the bottom at most."""
-        return max(0, self.row_count() - self.size.height)
+        return max(0, self.row_count() - self.room)
 
     # Following the store
 
     def sync(self) -> None:
         """Take in what came; paint once."""
-        trimmed = self._take_in()
+        trimmed = self.rows.take_in(int(self.deck.now().timestamp() * 1000))
+        if self.rows.unfinished:
+            self._seen = None  # more to look at: go on at the next frame
+        if self.look == "columns" and not self.columns:
+            self._lay_columns()
         self.fit_height()
         bottom = self.max_scroll_y
         if self.following:
@@ -154,117 +172,107 @@ class LogPanel(Panel):
 
     def _screen_full_before(self) -> bool:
         """Tell whether what is on screen was complete, so that new lines below change nothing."""
-        return self._seen_rows - self.scroll_offset.y >= self.size.height
-
-    def _take_in(self) -> int:
-        """Extend the rows; return how many went at the front."""
-        ring = self.deck.store.logs.ring
-        gone = ring.head - self._base
-        self._base, self._tail = ring.head, ring.tail
-        if not self._filtered:
-            return gone
-        trimmed = bisect_left(self._shown, ring.head)
-        if trimmed:
-            del self._shown[:trimmed]
-        begin = max(self._scanned, ring.head)
-        stop = min(ring.tail, begin + SLICE)
-        self._shown.extend(
-            begin + offset for offset, record in enumerate(ring.window(begin, stop)) if self._lets_through(record)
-        )
-        self._scanned = stop
-        if stop < ring.tail:
-            self._seen = None  # more to look at: go on at the next frame
-        return trimmed
-
-    def _lets_through(self, record: LogRecord) -> bool:
-        return record.timestamp_ms >= self._since_ms and self._filter.matches(record)
+        return self._seen_rows - self.scroll_offset.y >= self.room
 
     def _tell(self) -> None:
         store = self.deck.store
         fresh = freshness(store, "logs", self.deck.now())
         groups = len(store.logs.groups)
         rate = store.logs.rate_per_s(self.deck.clock.monotonic_s())
-        name = "  ".join(part for part in ("Logs", self._window_name, self._filter.text) if part)
-        count = f"{self.row_count():,} of {len(store.logs.ring):,}" if self._filtered else f"{self.row_count():,}"
-        self.set_title(f"{name}  {count}")
-        waiting = max(0, self.row_count() - self._seen_rows) if not self.following else 0
+        name = "  ".join(part for part in ("Logs", self._window_name, self.rows.filter.text) if part)
+        self.set_title(f"{name}  {self.match_note() if self.rows.chosen else f'{self.row_count():,}'}")
+        waiting = 0 if self.following else self.rows.after(self._seen_number)
         if self.following:
-            self._seen_rows = self.row_count()
-        mode = "following" if self.following else f"+{waiting:,} new, f follows"
+            self._remember_seen()
+        mode = "following" if self.following else f"+{waiting:,} new, f follows" if waiting else "stopped, f follows"
         let_go = f"{store.logs.ring.head:,} older let go" if store.logs.ring.head else ""
         busy = f"{groups} {'group' if groups == 1 else 'groups'}" if groups else ""
         parts = (busy, f"{rate:.0f}/s" if groups else "", fresh.text, let_go, mode)
         self.set_subtitle(" · ".join(part for part in parts if part))
         self.set_class(fresh.stale, "-stale")
 
+    def _remember_seen(self) -> None:
+        self._seen_rows = self.row_count()
+        self._seen_number = self.rows.ring.tail - 1
+
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say why there is nothing, and what to do."""
         del width
         fresh = freshness(self.deck.store, "logs", self.deck.now())
-        if self._filtered and len(self.deck.store.logs.ring):
-            return ((("no line matches; esc clears the filter", Tone.DIM),),)
+        if self.rows.chosen and len(self.deck.store.logs.ring):
+            return ((("no line matches; esc clears filter and window", Tone.DIM),),)
         return empty_source(self.deck, fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
 
     # What the user chooses
 
-    def _apply(self, wanted: LogFilter, since_ms: int) -> None:
-        self._filter = wanted
-        self._since_ms = since_ms
-        self._filtered = bool(wanted.tests) or since_ms > 0
-        self._shown = []
-        self._scanned = 0
+    def _apply(self, wanted: LogFilter, window_s: int) -> None:
+        self.rows.choose(wanted, window_s)
         self._seen_rows = 0
         self.generation += 1
         if self.cursor_key is None:
             self.following = True
         # The user chose: this much of the display moves even while it is paused.
         self.resync()
+        index = self.cursor_index
+        if index is not None:
+            self.show_row(index)
 
-    def apply_window(self, since_ms: int, name: str) -> None:
-        """Show only lines from `since_ms` (epoch) on; 0 shows all. `name` is what the title says."""
+    def apply_window(self, window_s: int, name: str) -> None:
+        """Show only lines of the last `window_s` seconds, whatever the time is then; 0 shows all."""
         self._window_name = name
-        self._apply(self._filter, since_ms)
+        self._apply(self.rows.filter, window_s)
 
     @property
     def filter_text(self) -> str:
         """What is typed to see fewer."""
-        return self._filter.text
+        return self.rows.filter.text
 
     def try_filter(self, text: str) -> None:
         """Show only what `text` lets through; FilterError leaves things as they are."""
-        self._apply(parse_filter(text), self._since_ms)
+        self._apply(parse_filter(text), self.rows.window_s)
 
     def match_note(self) -> str:
         """Say how many lines match so far."""
-        return f"{self.row_count():,} of {len(self.deck.store.logs.ring):,}"
+        so_far = " so far" if self.rows.unfinished else ""
+        return f"{self.row_count():,} of {len(self.deck.store.logs.ring):,}{so_far}"
 
-    def apply_find(self, text: str) -> None:
-        """Highlight `text`; empty ends it."""
-        self._find = re.compile(re.escape(text), re.IGNORECASE) if text else None
+    def apply_find(self, text: str) -> str:
+        """Highlight `text`; empty ends it. Return how many lines have it; FilterError keeps the search before."""
+        self._find = parse_find(text)
         self.generation += 1
         self.refresh()
+        if self._find is None:
+            return ""
+        looked = self.rows.newest(SLICE)
+        count = sum(self._find.hits(record.message) for record in looked)
+        within = f" in the newest {SLICE:,}" if self.row_count() > SLICE else ""
+        return f"{count:,} {'line' if count == 1 else 'lines'}{within}"
 
     @property
     def finding(self) -> bool:
         """Whether hits are highlighted."""
         return self._find is not None
 
-    def action_find(self, step: int) -> bool:
-        """Go to the next hit from the cursor; return whether there was one."""
-        if self._find is None:
+    async def action_find(self, step: int) -> bool:
+        """Go to the next hit from the cursor, older (-1) or newer (1); return whether there was one."""
+        find = self._find
+        if find is None:
             return False
-        count = self.row_count()
+        numbers = self.rows.numbers()
         start = self.cursor_index
         if start is None:
-            start = count if step < 0 else -1
-        index = start + step
-        while 0 <= index < count:
-            record = self.record_at(index)
-            if record is not None and self._find.search(record.message):
-                self.set_following(following=False)
-                self.move_to(index)
-                return True
-            index += step
+            start = len(numbers) if step < 0 else -1
+        order = range(start + 1, len(numbers)) if step > 0 else range(start - 1, -1, -1)
+        for looked, index in enumerate(order, 1):
+            record = self.rows.ring.get(numbers[index])
+            if record is not None and find.hits(record.message):
+                # Others had their turn since: the row may have moved, its number has not.
+                now_at = self.rows.index_of(numbers[index])
+                if now_at is not None:
+                    self.move_to(now_at)
+                    return True
+            if looked % SLICE == 0:
+                await asyncio.sleep(0)
         self.app.notify("no further hit", markup=False, timeout=2)
         return False
 
@@ -275,9 +283,25 @@ class LogPanel(Panel):
         self.resync()
 
     def action_fields(self) -> None:
-        """Add the JSON fields to each line, or leave them out."""
-        self.show_fields = not self.show_fields
+        """Show messages alone, JSON fields behind them, or fields as columns."""
+        self.look = LOOKS[(LOOKS.index(self.look) + 1) % len(LOOKS)]
+        self._lay_columns()
+
+    def show_columns(self, names: Sequence[str]) -> None:
+        """Show these fields as columns; none: the most frequent."""
+        self.wanted = tuple(names)
+        self.look = "columns"
+        self._lay_columns()
+
+    def known_fields(self) -> tuple[str, ...]:
+        """Return the fields of the newest lines, the most frequent first."""
+        return field_names(self.rows.newest(SAMPLE))
+
+    def _lay_columns(self) -> None:
+        sample = self.rows.newest(SAMPLE) if self.look == "columns" else []
+        self.columns = columns_of(sample, self.wanted) if sample else ()
         self.generation += 1
+        self.fit_height()
         self.refresh()
 
     def set_following(self, *, following: bool) -> None:
@@ -285,7 +309,7 @@ class LogPanel(Panel):
         if following == self.following:
             return
         self.following = following
-        self._seen_rows = self.row_count()
+        self._remember_seen()
         self.post_message(self.FollowChanged(following=following))
         self._tell()
 
@@ -309,7 +333,7 @@ class LogPanel(Panel):
     def action_move(self, rows: int) -> None:
         """The first move puts the cursor on the last line on screen."""
         if self.cursor_index is None:
-            self.move_to(min(self.row_count(), self.scroll_offset.y + self.size.height) - 1 + min(rows, 0))
+            self.move_to(min(self.row_count(), self.scroll_offset.y + self.room) - 1 + min(rows, 0))
             return
         super().action_move(rows)
 
@@ -338,12 +362,12 @@ def _field_pieces(record: LogRecord) -> list[Piece]:
     return pieces
 
 
-def _with_hits(line: Line, pattern: re.Pattern[str]) -> Line:
-    """Return `line` with what the pattern finds highlighted and the rest of its pieces as they were."""
+def _with_hits(line: Line, find: Find) -> Line:
+    """Return `line` with what is searched for highlighted and the rest of its pieces as they were."""
     out: list[Piece] = []
     for text, tone in line:
         end = 0
-        for match in pattern.finditer(text):
+        for match in find.pattern.finditer(text):
             if match.end() == match.start():
                 continue
             out += [(text[end : match.start()], tone), (match[0], Tone.HIT)]

@@ -12,7 +12,7 @@ from prodwatch.tui.widgets.bar import Bar
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.states import Tone
 from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, slot_of, timeline
-from prodwatch.views.verdict import clock_text
+from prodwatch.views.evidence import clock_text
 
 _COLUMNS = (
     Column("time", "time", 8),
@@ -35,9 +35,9 @@ class TimelinePanel(Panel):
         "of yours at this moment."
     )
 
-    def __init__(self, deck: Deck, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, deck: Deck, *, needle: str = "", id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._table: Timeline | None = None
-        self.needle = ""
+        self.needle = needle
         super().__init__(deck, id=id)
 
     def sync(self) -> None:

@@ -1,0 +1,59 @@
+"""What a metric usually was: the range it is held against on its chart, and of which hour that range speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from prodwatch.model.signal import MetricKey
+from prodwatch.store.store import Store
+from prodwatch.views.chart import band
+from prodwatch.views.release import main_release, version_label
+
+HOUR = timedelta(hours=1)
+WEEK = timedelta(weeks=1)
+RECENT = timedelta(minutes=15)
+"""Without a release the newest minutes are what is looked at, so they do not count as usual."""
+
+
+class Usual(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the middle 80 % of the minutes lay."""
+
+    low: float
+    high: float
+    over: str
+    """Whose minutes, and of which hour: `v41 in the hour before the release`."""
+
+
+def usual(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual | None:
+    """Return the range of the hour before the release, else of last week's same hour, else of the hour before.
+
+    The version under release never counts; None when no such hour has five minutes.
+    """
+    release = main_release(store.release.states.values())
+    started = release.started_at if release else None
+    old = [key for key in keys if release is None or key.version != release.version]
+    whose = f"{version_label(release.previous)} in " if release and release.previous else ""
+    hours: tuple[tuple[datetime, str], ...]
+    if started is not None:
+        hours = ((started, f"{whose}the hour before the release"),)
+    else:
+        hours = ((now - WEEK + RECENT, "the same hour last week"), (now - RECENT, "the hour before the last 15 min"))
+    for end, over in hours:
+        found = band(_values(store, old, end - HOUR, end))
+        if found is not None:
+            return Usual(low=found[0], high=found[1], over=over)
+    return None
+
+
+def _values(store: Store, keys: Sequence[MetricKey], begin: datetime, end: datetime) -> list[float]:
+    first, last = begin.timestamp(), end.timestamp()
+    return [
+        point.value
+        for key in keys
+        if (series := store.metrics.series.get(key)) is not None
+        for point in series.points
+        if first <= point.timestamp_s < last
+    ]

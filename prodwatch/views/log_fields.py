@@ -1,0 +1,76 @@
+"""The fields of JSON lines: which there are, what they hold, and how wide a column of each must be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from prodwatch.model.signal import LogRecord
+from prodwatch.views.check_detail import compact
+
+MOST_COLUMNS = 6
+WIDEST = 24
+DEEPEST = 3
+_SAID = frozenset(
+    (
+        *("level", "message", "msg", "timestamp", "time", "ts", "severity"),
+        *("requestId", "request_id", "function_request_id", "AWSRequestId", "xray_trace_id", "xrayTraceId", "trace_id"),
+    )
+)
+"""What a line says in its own columns already, and ids too long for one."""
+
+
+class FieldColumn(NamedTuple):
+    """One field as a column."""
+
+    name: str
+    """Dotted path into nested objects."""
+    width: int
+    right: bool
+    """Numbers stand on the right."""
+
+
+def lookup(fields: dict[str, Any] | None, path: str) -> Any:
+    """Return `a.b` of nested objects, None when it is not there; a key with dots in it wins."""
+    if not fields:
+        return None
+    if path in fields:
+        return fields[path]
+    value: Any = fields
+    for part in path.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def field_names(records: Iterable[LogRecord]) -> tuple[str, ...]:
+    """Return the paths of all single values, the most frequent first."""
+    seen: Counter[str] = Counter()
+    for record in records:
+        if record.fields:
+            seen.update(_paths(record.fields))
+    return tuple(name for name, _ in seen.most_common())
+
+
+def columns_of(records: Sequence[LogRecord], wanted: Sequence[str] = ()) -> tuple[FieldColumn, ...]:
+    """Return columns for the fields `wanted`, else for those most lines have that say something new."""
+    names = wanted or [name for name in field_names(records) if name not in _SAID][:MOST_COLUMNS]
+    return tuple(_column(name, records) for name in names)
+
+
+def _column(name: str, records: Sequence[LogRecord]) -> FieldColumn:
+    values = [value for record in records if (value := lookup(record.fields, name)) is not None]
+    numbers = bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    longest = max((len(compact(value)) for value in values), default=1)
+    return FieldColumn(name, min(WIDEST, max(len(name), longest)), numbers)
+
+
+def _paths(fields: dict[str, Any], before: str = "", depth: int = 1) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            if depth < DEEPEST:
+                yield from _paths(value, f"{before}{name}.", depth + 1)
+        elif not isinstance(value, list):
+            yield f"{before}{name}"
