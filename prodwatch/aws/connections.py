@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 from prodwatch.aws.api import AwsError
@@ -25,6 +26,7 @@ from prodwatch.aws.credentials import (
 from prodwatch.aws.errors import Call, explain, no_credentials
 from prodwatch.aws.hooks import Hooks
 from prodwatch.aws.once import Once
+from prodwatch.aws.renewal import renewal
 from prodwatch.aws.streams import SILENCE_S
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
@@ -113,6 +115,10 @@ class Connections:
         except Exception as exc:
             raise explain(exc, self._call(account)) from exc
 
+    def renewal(self, account: str | None) -> str:
+        """Return what renews an account's credentials, as the end of a sentence."""
+        return renewal(self.door(account), self._environ)
+
     async def renewed(self, account: str | None) -> bool:
         """Look for new credentials after the old ones expired; True when there are some, taken up from now on."""
         where = self.door(account)
@@ -143,9 +149,10 @@ class Connections:
             arguments = _client_arguments(service, where, session, region, endpoint, streaming=streaming)
             client = await self._stack.enter_async_context(session.create_client(service, **arguments))
         except Exception as exc:
-            call = Call(service=service, operation="", params={}, region=region or where.region, profile=where.profile)
+            call = replace(self._call(account), service=service, operation="", region=region or where.region)
             raise explain(exc, call) from exc
-        self._hooks.register(client, service=service, account=account or "")
+        # Quotas belong to AWS's account, under whatever names the files speak of it.
+        self._hooks.register(client, service=service, account=where.account or account or "")
         return client
 
     async def _session(self, account: str | None) -> Any:
@@ -185,7 +192,14 @@ class Connections:
 
     def _call(self, account: str | None) -> Call:
         where = self.door(account)
-        return Call(service="sts", operation="GetCallerIdentity", params={}, region=where.region, profile=where.profile)
+        return Call(
+            service="sts",
+            operation="GetCallerIdentity",
+            params={},
+            region=where.region,
+            profile=where.profile,
+            renewal=lambda: self.renewal(account),
+        )
 
 
 def read_models(services: tuple[str, ...]) -> str:

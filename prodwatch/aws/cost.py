@@ -104,17 +104,21 @@ class Meter:
     def admit(self, service: str, operation: str, units: float) -> None:
         """Count one call about to be sent; AwsError (reason `limit`) when a bound would be passed."""
         call = f"{service}:{operation}"
-        cost_usd = self.price_usd(call) * units
+        price_usd = self.price_usd(call)
+        cost_usd = price_usd * units
         if not _BEYOND.get():
-            self._refuse_beyond(service, operation, cost_usd)
+            self._refuse_beyond(service, operation, cost_usd, costs=price_usd > 0)
         self._calls[call] += 1
         self._usd += cost_usd
 
-    def _refuse_beyond(self, service: str, operation: str, cost_usd: float) -> None:
+    def _refuse_beyond(self, service: str, operation: str, cost_usd: float, *, costs: bool) -> None:
         most_calls, most_usd = self._limits.api_calls, self._limits.api_cost_usd
         if most_calls is not None and self._calls.total() >= most_calls:
             message = f"the run has made the {most_calls} AWS calls that [limits] api_calls allows"
-        elif most_usd is not None and self._usd + cost_usd > most_usd:
+        elif most_usd is not None and costs and self._usd >= most_usd:
+            # Some calls are billed by what they answer, traces by how many were looked at.
+            message = f"the run's AWS cost has reached the ${most_usd:g} that [limits] api_cost_usd allows"
+        elif most_usd is not None and costs and self._usd + cost_usd > most_usd:
             message = (
                 f"{service} {operation} would bring the run's AWS cost to ${self._usd + cost_usd:.4f}, "
                 f"over the ${most_usd:g} that [limits] api_cost_usd allows"

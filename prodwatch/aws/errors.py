@@ -6,7 +6,7 @@ Exceptions are told by the names of their classes, so that nothing of the SDK ne
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ _RAISED = (
     _rule(
         "SSOError TokenRetrievalError LoginError SSOTokenLoadError UnauthorizedSSOTokenError",
         Reason.EXPIRED_CREDENTIALS,
-        "the AWS session has expired; run `{renewal}`",
+        "the AWS session has expired; {renewal}",
     ),
     _rule(
         "PartialCredentialsError ProfileNotFound InvalidConfigError ConfigParseError CredentialRetrievalError "
@@ -113,6 +113,8 @@ class Call:
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
+    renewal: Callable[[], str] = lambda: "run `aws sso login`"
+    """What renews the credentials of this call; asked only when they have expired, as it reads files."""
 
     def __str__(self) -> str:
         subject = subject_of(self.params)
@@ -137,15 +139,11 @@ def subject_of(params: Mapping[str, Any]) -> str:
     return ""
 
 
-def renewal(profile: str | None) -> str:
-    """Return the command that renews expired credentials."""
-    return f"aws sso login --profile {profile}" if profile else "aws sso login"
-
-
 def no_credentials(profile: str | None) -> str:
     """Return the sentence for somebody whose credentials are not set up."""
     if profile:
-        return f'profile "{profile}" gives no AWS credentials; run `{renewal(profile)}` or check ~/.aws/config'
+        login = f"aws sso login --profile {profile}"
+        return f'profile "{profile}" gives no AWS credentials; run `{login}` or check ~/.aws/config'
     return (
         "no AWS credentials were found; set profile in [aws], or AWS_PROFILE, "
         "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -166,7 +164,7 @@ def explain(exc: BaseException, call: Call) -> AwsError:
                 call=call,
                 where=call.where,
                 text=_one_line(exc) or type(exc).__name__,
-                renewal=renewal(call.profile),
+                renewal=call.renewal() if rule.reason is Reason.EXPIRED_CREDENTIALS else "",
                 unset=no_credentials(call.profile),
             )
             return _error(call, rule.reason, type(exc).__name__, message, transient=rule.transient)
@@ -206,6 +204,7 @@ def _meaning(code: str, text: str, status: int | None, operation: str, call: Cal
     # Credentials are had by calls of their own (AssumeRole), which may fail inside another call.
     who = f"{operation} before {call}" if call.operation and operation != call.operation else str(call)
     because = f": {text}" if text else ""
+    expired = code in EXPIRED or (code in REJECTED and "expired" in text.lower())
     table = (
         (
             is_skew(code, text),
@@ -213,9 +212,9 @@ def _meaning(code: str, text: str, status: int | None, operation: str, call: Cal
             f"{who}: AWS refused the signature, because this machine's clock is wrong{because}",
         ),
         (
-            code in EXPIRED or (code in REJECTED and "expired" in text.lower()),
+            expired,
             Reason.EXPIRED_CREDENTIALS,
-            f"the AWS credentials have expired; run `{renewal(call.profile)}`",
+            f"the AWS credentials have expired; {call.renewal() if expired else ''}",
         ),
         (code in REJECTED, Reason.NO_CREDENTIALS, f"{who}: AWS does not accept these credentials ({code}){because}"),
         (

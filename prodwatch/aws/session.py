@@ -271,6 +271,7 @@ class Aws(AwsApi):
             region=region or where.region,
             profile=where.profile,
             endpoint_url=where.endpoint_url,
+            renewal=lambda: self._connections.renewal(account),
         )
 
 

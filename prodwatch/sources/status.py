@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from prodwatch.aws.api import AwsError
+from prodwatch.aws.policy import actions
 from prodwatch.model.signal import SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -15,12 +16,13 @@ _PHASES = {
     Reason.THROTTLED: SourcePhase.THROTTLED,
     Reason.ACCESS_DENIED: SourcePhase.DENIED,
     Reason.EXPIRED_CREDENTIALS: SourcePhase.EXPIRED,
+    Reason.LIMIT: SourcePhase.STOPPED,
 }
 
 
 def retry_delay_s(caught: AwsError, backoff: Backoff) -> float:
     """Return how long to wait: a missing permission or a spent budget does not come back in seconds."""
-    if caught.reason in {Reason.ACCESS_DENIED, Reason.LIMIT, Reason.WRONG_ACCOUNT}:
+    if caught.reason in {Reason.ACCESS_DENIED, Reason.LIMIT}:
         return DENIED_EVERY_S
     return max(0.2, backoff.next_s())
 
@@ -32,6 +34,6 @@ def error_status(source: str, caught: AwsError, retry_s: float) -> SourceStatus:
         source=source,
         phase=_PHASES.get(caught.reason, SourcePhase.FAILED),
         message=caught.message,
-        action=f"{caught.service}:{caught.operation}" if denied else None,
+        action=" and ".join(actions(caught.service, caught.operation)) if denied else None,
         retry_at=datetime.fromtimestamp(retry_s, UTC),
     )

@@ -9,9 +9,11 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from prodwatch.clock import Clock
+from prodwatch.errors import ProdwatchError
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.base import Source
+from prodwatch.sources.status import DENIED_EVERY_S
 
 _LOG = logging.getLogger("prodwatch.sources")
 
@@ -50,17 +52,21 @@ class Supervisor:
     async def _run(self, source: Source) -> None:
         backoff = self._backoff()
         while True:
+            at_least_s = 1.0
             try:
                 async with aclosing(source.batches()) as batches:  # type: ignore[type-var]
                     async for batch in batches:
                         self._apply(batch)
                         backoff.reset()
                 message = "ended"
+            except ProdwatchError as caught:
+                # Nothing this source can do about it, and no bug: credentials of another account, for example.
+                message, at_least_s = str(caught), DENIED_EVERY_S
             except Exception as caught:  # noqa: BLE001 -- see below
                 # A bug in one source must cost one panel, not the dashboard; the log has the traceback.
                 _LOG.exception("source %s failed", source.name)
                 message = f"failed: {_innermost(caught)}"
-            wait_s = max(1.0, backoff.next_s())
+            wait_s = max(at_least_s, backoff.next_s())
             retry_at = self._clock.now() + timedelta(seconds=wait_s)
             status = SourceStatus(source=source.name, phase=SourcePhase.FAILED, message=message, retry_at=retry_at)
             self._apply(Batch(source=source.name, status=status))

@@ -104,6 +104,17 @@ def test_the_cost_cap_refuses_a_call_before_it_is_sent() -> None:
     meter.admit("logs", "FilterLogEvents", 1)
 
 
+def test_at_the_cost_cap_what_is_free_goes_on_and_what_is_billed_by_its_answer_ends() -> None:
+    meter = Meter(Limits(api_cost_usd=0.001))
+    meter.admit("xray", "GetTraceSummaries", 0)
+    meter.add("xray:GetTraceSummaries", 5_000)
+    assert meter.usage().cost_usd > 0.001
+    meter.admit("logs", "FilterLogEvents", 1)
+    meter.admit("lambda", "GetAlias", 1)
+    with pytest.raises(AwsError, match=r"has reached the \$0.001 that \[limits\] api_cost_usd allows; raise the limit"):
+        meter.admit("xray", "GetTraceSummaries", 0)
+
+
 def test_cleanup_may_pass_the_limits() -> None:
     meter = Meter(Limits(api_calls=0, api_cost_usd=0.0))
     with beyond_limits():

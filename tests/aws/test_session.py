@@ -312,7 +312,7 @@ async def test_credentials_renewed_meanwhile_are_taken_up(world: EmbeddedAws, co
     aws = connect(environ, aws={"profile": "shop", "account": "123456789012"})
     await aws.call("logs", "DescribeLogGroups")
     world.faults.add(Fault(operation="logs:*", kind="expired_token", count=2))
-    with pytest.raises(AwsError, match="run `aws sso login --profile shop`"):
+    with pytest.raises(AwsError, match="write new keys for profile shop, by `aws configure --profile shop`"):
         await aws.call("logs", "DescribeLogGroups")
     shared.write_text("[shop]\naws_access_key_id = AKIANEW\naws_secret_access_key = s\n")
     with pytest.raises(AwsError, match="have expired"):

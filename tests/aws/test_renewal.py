@@ -1,0 +1,96 @@
+"""Expired credentials are told with what renews them, and that depends on where they came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prodwatch.aws.credentials import door
+from prodwatch.aws.renewal import renewal
+from prodwatch.model.check import SourcePosition
+from prodwatch.model.environment import AwsTarget, Environment
+
+CONFIG = """
+[default]
+sso_session = corp
+[sso-session corp]
+sso_start_url = https://corp.awsapps.com/start
+sso_region = eu-west-1
+[profile shop-prod]
+sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = Reader
+[profile old-sso]
+sso_start_url = https://corp.awsapps.com/start
+[profile console]
+login_session = arn:aws:iam::123456789012:user/me
+[profile tool]
+credential_process = /usr/bin/give-keys --secret hunter22
+[profile static]
+aws_access_key_id = AKIASTATIC
+aws_secret_access_key = s
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/reader
+source_profile = shop-prod
+[profile twice]
+role_arn = arn:aws:iam::123456789012:role/reader
+source_profile = role
+[profile circle]
+role_arn = arn:aws:iam::123456789012:role/reader
+source_profile = circle
+[profile pod]
+web_identity_token_file = /var/run/token
+"""
+
+
+def asked(tmp_path: Path, profile: str | None, **environ: str) -> str:
+    config = tmp_path / "config"
+    config.write_text(CONFIG)
+    environment = Environment(
+        name="prod",
+        title="Prod",
+        source=SourcePosition("prod.toml"),
+        aws=AwsTarget(profile=profile),
+    )
+    environ |= {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
+    return renewal(door(environment, environ, None), environ)
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        (None, "run `aws sso login`"),
+        ("shop-prod", "run `aws sso login --profile shop-prod`"),
+        ("old-sso", "run `aws sso login --profile old-sso`"),
+        ("console", "run `aws login --profile console`"),
+        ("tool", "profile tool gets them from its credential_process: renew what that needs"),
+        ("static", "write new keys for profile static, by `aws configure --profile static` or the tool"),
+        ("role", "run `aws sso login --profile shop-prod`"),
+        ("twice", "run `aws sso login --profile shop-prod`"),
+        ("circle", "run `aws sso login --profile circle`"),
+        ("pod", "web_identity_token_file of profile pod"),
+        ("nobody", "run `aws sso login --profile nobody`"),
+    ],
+)
+def test_each_kind_of_profile_has_its_way(tmp_path: Path, profile: str | None, told: str) -> None:
+    said = asked(tmp_path, profile)
+    assert told in said
+    assert "hunter22" not in said
+
+
+def test_keys_of_the_environment_cannot_change_under_a_running_process(tmp_path: Path) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+    assert "export new ones and start prodwatch again" in asked(tmp_path, None, **keys)
+
+
+def test_a_platform_renews_its_own(tmp_path: Path) -> None:
+    said = asked(tmp_path, None, AWS_CONTAINER_CREDENTIALS_FULL_URI="http://169.254.170.23/v1/credentials")
+    assert said.startswith("this platform provides them")
+
+
+def test_files_that_cannot_be_read_still_leave_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "broken").write_text("[profile")
+    environment = Environment(name="p", title="P", source=SourcePosition("p.toml"), aws=AwsTarget(profile="shop"))
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "broken")}
+    assert renewal(door(environment, environ, None), environ) == "run `aws sso login --profile shop`"
