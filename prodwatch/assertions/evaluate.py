@@ -11,7 +11,6 @@ import msgspec
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.interpret import Run
-from prodwatch.assertions.looked import Names, vain
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.operators import Means, judge
 from prodwatch.assertions.patterns import Pattern
@@ -125,11 +124,7 @@ def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: 
 
 def _discount_what_was_not_found(assertion: Assertion, run: Run, finding: _Finding) -> None:
     """Let no claim hold because of a field that no element of a list has, or of values that cannot be compared."""
-    if not run.looks:
-        return
-    path = assertion.path
-    names = Names(path.literals, run.holes)
-    reason = vain(run.looks, path.tree, names, projections=assertion.operator != "absent")
+    reason = assertion.path.vain(run, projections=assertion.operator != "absent")
     if reason is None:
         return
     if finding.ok:

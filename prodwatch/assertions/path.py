@@ -12,7 +12,8 @@ import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
 from prodwatch.assertions.interpret import Compiler, Evaluator, Run
-from prodwatch.assertions.literals import Holes, Literal
+from prodwatch.assertions.literals import Holes
+from prodwatch.assertions.looked import Names, vain
 from prodwatch.assertions.missing import MISSING, without_missing
 from prodwatch.assertions.reach import Lost, leading_fields, why_missing
 from prodwatch.assertions.scan import Scan, Scanner, Token, render
@@ -49,11 +50,6 @@ class Path(msgspec.Struct, frozen=True, eq=False):
         return hash(str(self))
 
     @property
-    def literals(self) -> Sequence[Literal]:
-        """What the numbers in `tree` stand for."""
-        return self._scan.literals
-
-    @property
     def selects(self) -> bool:
         """Whether the path gives the elements that have or meet something, and so `[]` where none does."""
         node = self.tree
@@ -77,17 +73,34 @@ class Path(msgspec.Struct, frozen=True, eq=False):
             return MISSING
 
     def explain(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> str:
-        """Return one sentence on why `read` gives MISSING for this document."""
+        """Return one sentence on why `read` gives MISSING for this document, or a value that proves nothing."""
         run = Run(holes, now)
         try:
-            self.resolve(document, run)
-            return str(self.lost(document, run))
+            value = self.resolve(document, run)
+            vain = self.vain(run)
+            if vain is not None:
+                return vain
+            return str(self.lost(document, run)) if value is MISSING else f"`{self.render(holes)}` is there"
         except PathError as problem:
             return self.trouble(problem, document, run)
         except UndecidableError as problem:
             return str(problem)
         except RecursionError:
             return "the document is nested too deeply to be read"
+
+    def stands(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> bool:
+        """Tell whether there is a value, and it does not rest on a field that no element of a list has."""
+        run = Run(holes, now)
+        try:
+            return self.resolve(document, run) is not MISSING and self.vain(run) is None
+        except _NO_VALUE:
+            return False
+
+    def vain(self, run: Run, *, projections: bool = True) -> str | None:
+        """Return what an evaluation looked for and found in no element, as one sentence; None when it found all."""
+        if not run.looks:
+            return None
+        return vain(run.looks, self.tree, Names(self._scan.literals, run.holes), projections=projections)
 
     def trouble(self, problem: PathError, document: Any, run: Run) -> str:
         """Return the sentence for an error of a function, with where its argument is missing."""

@@ -44,6 +44,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     complete: bool = True
     """False when the source could not be read to its end: absence proves nothing."""
+    doubt: str | None = None
+    """Why what is not there proves nothing although all was read: nothing read has the field that was asked for."""
     exchange: Exchange | None = None
     correlation: Correlation = Correlation()
     version: str | None = None

@@ -122,6 +122,7 @@ class Asker:
             values=self._values,
             now=now,
             complete=observation.complete,
+            doubt=observation.doubt,
             load_schema=self._execution.tools.schemas.load,
             redact=self._execution.out.masked,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from prodwatch.assertions.show import to_json
 from prodwatch.runner.compiled import Captured
-from prodwatch.runner.expectations import MISSING, Court
+from prodwatch.runner.expectations import Court
 from prodwatch.runner.outgoing import Outgoing, leaves
 from prodwatch.text.redact import MASK, MIN_LENGTH
 
@@ -35,9 +35,11 @@ def take(
     """Read every capture from `document`; secrets are learned by `out` before anything is shown."""
     taken = Taken()
     for capture in captures:
-        value = capture.path.read(document, holes=[court.values[hole] for hole in capture.path.holes], now=court.now)
-        if value is MISSING:
-            taken.missing.append(f"nothing to capture as {capture.name}: `{capture.path}` is not in the answer")
+        holes = [court.values[hole] for hole in capture.path.holes]
+        value = capture.path.read(document, holes=holes, now=court.now)
+        if not capture.path.stands(document, holes=holes, now=court.now):
+            why = capture.path.explain(document, holes=holes, now=court.now)
+            taken.missing.append(f"nothing to capture as {capture.name}: {why}")
             continue
         taken.raw[capture.name] = value
         if capture.secret or all_secret:

@@ -116,6 +116,7 @@ async def judge_own(
         complete=True,
         load_schema=tools.schemas.load,
         redact=execution.out.masked,
+        partial=frozenset(execution.partial),
     )
     expect, warn = judge(compiled.expect, document, court), judge(compiled.warn, document, court)
     found = judged(expect, warn)

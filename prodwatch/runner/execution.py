@@ -39,6 +39,7 @@ class Execution:
         "compiled",
         "deadline_s",
         "out",
+        "partial",
         "scope",
         "started_at",
         "started_s",
@@ -88,6 +89,8 @@ class Execution:
         self.started_s = 0.0
         self.step_results: list[StepResult] = []
         self.cleanup_results: list[StepResult] = []
+        self.partial: set[str] = set()
+        """Steps whose last answer was not all there is to know: not read to its end, or in doubt."""
         self._on_begin = on_begin
         self._number = number
         self._written: dict[str, Any] = {}

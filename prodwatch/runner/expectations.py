@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.assertions import MISSING, Assertion, Path, evaluate, parse, parse_path
+from prodwatch.assertions.proof import OF_THE_REQUEST
 from prodwatch.model.result import AssertionResult
 from prodwatch.runner.judgement import Judgement
 
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
 
 
+_BESIDE = OF_THE_REQUEST | {"complete"}
+"""Fields that do not speak of what was found."""
+_STEPS = re.compile(r"\bsteps\b")
+_STEP = re.compile(r'\bsteps\.(?:"(?P<quoted>[^"\\]+)"|(?P<name>\w+))(?:\.(?P<field>\w+))?')
 _NOT_THERE: Mapping[str, tuple[Any, ...]] = {"status": (404, 410), "exists": (False,), "deleted": (False,)}
 """Field → values by which an answer says that there is nothing."""
 
@@ -46,6 +53,10 @@ class Court(msgspec.Struct, frozen=True):
     complete: bool
     load_schema: Callable[[str], Any]
     redact: Callable[[str], str]
+    doubt: str | None = None
+    """Why nothing that holds of the answer is proven; None when there is no such reason."""
+    partial: frozenset[str] = frozenset()
+    """Of a flow's own assertions: the steps whose source could not be read to its end."""
 
 
 @lru_cache(maxsize=4096)
@@ -75,16 +86,30 @@ def judge_any(expectations: Iterable[Expectation], document: Mapping[str, Any], 
 
 def _judge(expectation: Expectation, document: Mapping[str, Any], court: Court) -> AssertionResult:
     assertion = expectation.assertion
-    return evaluate(
+    result = evaluate(
         assertion,
         document,
         holes=[court.values[hole] for hole in assertion.holes] if assertion.holes else (),
         severity=expectation.severity,
-        complete=court.complete,
+        complete=court.complete and not rests_on(str(assertion.path), court.partial),
         now=court.now,
         load_schema=court.load_schema,
         redact=court.redact,
     )
+    if court.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _BESIDE):
+        return replace(result, ok=None, diff=None, message=court.doubt)
+    return result
+
+
+def rests_on(path: str, partial: Collection[str]) -> bool:
+    """Tell whether the path of a flow's own assertion reads what one of the steps `partial` did not read to its end."""
+    if not partial:
+        return False
+    read = list(_STEP.finditer(path))
+    if len(read) != len(_STEPS.findall(path)):
+        return True
+    names = ((match["quoted"] or match["name"], match["field"]) for match in read)
+    return any(name in partial and field not in _BESIDE for name, field in names)
 
 
 def _is_nothing(expectation: Expectation, actual: Any) -> bool:

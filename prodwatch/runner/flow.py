@@ -117,6 +117,9 @@ async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: boo
             captured.setdefault(name, []).append(value)
         if ran.result.status not in GREEN and not cleanup:
             break
+    if not cleanup and any(each.scope == "steps" and each.path[0] in execution.partial for each in step.references):
+        message = "the list of `for_each` was not read to its end, so not every element was looked at"
+        results.append(_problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message))
     scope.documents[step.name] = documents
     scope.captured.update(captured)
     await execution.remember()

@@ -185,6 +185,8 @@ def _concluded(execution: Execution, step: CompiledStep, pursuit: Pursuit, asker
     learn_from(out, observation, secret=secret)
     court = last.court if last is not None else None
     warn, taken, repeat = NOT_JUDGED, NOTHING_TAKEN, False
+    if not observation.complete or observation.doubt is not None:
+        execution.partial.add(step.name)
     if court is not None:
         document = observation.document
         if step.warn and pursuit.ending is Ending.ANSWERED:

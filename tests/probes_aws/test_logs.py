@@ -122,6 +122,31 @@ async def test_filters(bench: Any, params: dict[str, Any], messages: list[str]) 
     assert [line["message"] for line in found.document["lines"]] == messages
 
 
+@pytest.mark.parametrize(
+    ("fields", "doubt"),
+    [
+        ({"n": 1}, None),
+        ({"n": 2}, None),
+        (["typo"], None),
+        ({"deep.x": 1}, None),
+        (
+            {"n": 1, "typo": 1},
+            "none of the 3 lines read has the field `typo`, so that none has its value proves nothing",
+        ),
+    ],
+    ids=str,
+)
+async def test_a_field_that_no_line_has_proves_no_absence(bench: Any, fields: Any, doubt: str | None) -> None:
+    group = write(bench, "a", '{"n": 1}', '{"deep": {"x": 2}}')
+    assert (await bench.run("logs", {"group": group, "fields": fields})).doubt == doubt
+
+
+async def test_no_line_at_all_leaves_no_doubt(bench: Any) -> None:
+    group = write(bench, "a", '{"n": 1}', age_s=900)
+    found = await bench.run("logs", {"group": group, "fields": {"typo": 1}, "since": "1m"})
+    assert (found.document["count"], found.doubt) == (0, None)
+
+
 async def test_a_prefix_reads_every_group(bench: Any) -> None:
     for number in range(3):
         write(bench, f"from {number}", group=f"/{bench.name}/{number}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prodwatch.model.check import Capture, Poll, Repeat
+from prodwatch.probes.base import Observation
 from prodwatch.testing.bench import Bench
 from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import refused
@@ -39,7 +40,52 @@ async def test_a_capture_that_is_not_there_fails_the_step(bench: Bench) -> None:
     bench.script("scripted", {"ok": True})
     check = await bench.one(flow("f", step("a", capture={"id": Capture(path="json.id")})))
     assert check.status == "fail"
-    assert "nothing to capture as id" in (check.message or "")
+    assert check.message == "step a: nothing to capture as id: `json` is missing: the document has `ok`"
+
+
+async def test_what_rests_on_a_field_that_no_element_has_is_not_captured(bench: Bench) -> None:
+    bench.script("scripted", {"items": [{"id": 7}]})
+    check = await bench.one(flow("f", step("a", capture={"n": Capture(path="length(items[?typo == 'x'])")})))
+    assert check.status == "fail"
+    assert check.message == (
+        "step a: nothing to capture as n: no element of `items` has `typo`, so what is selected by it proves nothing"
+    )
+
+
+async def test_a_flow_claims_nothing_of_what_a_step_did_not_read_to_its_end(bench: Bench) -> None:
+    cut = Observation(document={"count": 0, "latency": 5, "lines": []}, complete=False)
+    bench.script("cut", cut)
+    bench.script("scripted", {"count": 0})
+    claims = {
+        "steps.cut.count == 0": None,
+        "steps.cut.latency == 5": True,
+        "steps.whole.count == 0": True,
+        "steps.*.count == [0, 0]": None,
+        "(steps.whole.count == steps.cut.count) == true": None,
+    }
+    steps = (step("cut", "cut"), step("whole"))
+    check = await bench.one(flow("f", *steps, expect=tuple(claims)))
+    assert {each.expression: each.ok for each in check.assertions} == claims
+    assert (check.status, check.reason_code) == ("inconclusive", "no_data")
+
+
+async def test_running_per_element_of_a_list_that_was_cut_short_says_so(bench: Bench) -> None:
+    bench.script("find", Observation(document={"items": [1, 2]}, complete=False))
+    probe = bench.script("scripted", {"ok": True})
+    check = await bench.one(
+        flow("f", step("find", "find"), step("each", for_each="${steps.find.items}", expect=["ok == true"]))
+    )
+    assert len(probe.requests) == 2
+    assert check.status == "inconclusive"
+    assert "was not read to its end, so not every element was looked at" in (check.message or "")
+
+
+async def test_an_answer_in_doubt_proves_no_absence(bench: Bench) -> None:
+    bench.script("scripted", Observation(document={"count": 0, "complete": True}, doubt="no line has the field `x`"))
+    check = await bench.one(plain(expect=["count == 0"], warn=["complete == true"]))
+    assert (check.status, check.message) == ("inconclusive", "no line has the field `x`")
+    there = await bench.one(plain(expect=["count > 0"]))
+    assert there.status == "fail"
 
 
 async def test_a_flow_may_expect_something_of_its_own(bench: Bench) -> None:

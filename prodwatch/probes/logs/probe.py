@@ -39,6 +39,10 @@ class _Wanted:
     version: str | None
     fields: Mapping[str, Any]
     """Name → value; `_MISSING` as value asks only that the field is there."""
+    unseen: set[str]
+    """Fields asked for by value that no line read so far has."""
+    read: int = 0
+    """Lines read so far that the filter keeps, with these fields or without."""
 
 
 @dataclass(slots=True)
@@ -53,7 +57,9 @@ async def _read(talk: Talk) -> Observation:
     params, context = talk.params, talk.context
     start = moment(params.get("since") or "5m", "since", context)
     end = moment(params["until"], "until", context) if params.get("until") is not None else None
-    wanted = _Wanted(keeper(params.get("filter")), _version(params), _fields(params.get("fields")))
+    fields = _fields(params.get("fields"))
+    unseen = {name for name, value in fields.items() if value is not _MISSING}
+    wanted = _Wanted(keeper(params.get("filter")), _version(params), fields, unseen)
     groups = await _groups(talk, str(params["group"]))
     found = _Found()
     missing = [group for group in groups if not await _group(talk, group, start, end, wanted, found)]
@@ -73,7 +79,16 @@ async def _read(talk: Talk) -> Observation:
     if len(missing) == len(groups):
         what = f'log group "{params["group"]}" does not exist (yet): Lambda makes it at the first invocation'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=what)
-    return talk.answer(document, failure=failure, complete=found.complete and not missing)
+    return talk.answer(document, failure=failure, complete=found.complete and not missing, doubt=_doubt(wanted))
+
+
+def _doubt(wanted: _Wanted) -> str | None:
+    """Return why the absence of lines proves nothing: a field that no line has is most likely misspelt."""
+    if not wanted.unseen or not wanted.read:
+        return None
+    lines = "the only line" if wanted.read == 1 else f"none of the {wanted.read:,} lines"
+    has = "read lacks" if wanted.read == 1 else "read has"
+    return f"{lines} {has} the field `{min(wanted.unseen)}`, so that none has its value proves nothing"
 
 
 def _version(params: Mapping[str, Any]) -> str | None:
@@ -156,7 +171,12 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     if message.startswith("{"):
         with contextlib.suppress(ValueError):
             json = from_json(message)
-    if not wanted.keeps(message, json) or not _has(json, wanted.fields):
+    if not wanted.keeps(message, json):
+        return None
+    wanted.read += 1
+    if wanted.unseen:
+        wanted.unseen -= {name for name in wanted.unseen if _field(json, name) is not _MISSING}
+    if not all(_field_is(json, name, value) for name, value in wanted.fields.items()):
         return None
     record = _PARSER.parse(
         message, group=group, timestamp_ms=event["timestamp"], stream=event.get("logStreamName") or ""
@@ -181,19 +201,19 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     return told
 
 
-def _has(json: Any, fields: Mapping[str, Any]) -> bool:
-    return all(_field_is(json, name, value) for name, value in fields.items())
+def _field(json: Any, name: str) -> Any:
+    """Return what a line holds under a name or a dotted path, `_MISSING` for nothing."""
+    if isinstance(json, Mapping) and name in json:
+        return json[name]
+    for part in name.split("."):
+        if not isinstance(json, Mapping) or part not in json:
+            return _MISSING
+        json = json[part]
+    return json
 
 
 def _field_is(json: Any, name: str, wanted: Any) -> bool:
-    value = json
-    if isinstance(json, Mapping) and name in json:
-        value = json[name]
-    else:
-        for part in name.split("."):
-            if not isinstance(value, Mapping) or part not in value:
-                return False
-            value = value[part]
-    if wanted is _MISSING:
-        return True
+    value = _field(json, name)
+    if value is _MISSING or wanted is _MISSING:
+        return value is not _MISSING
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)

@@ -12,7 +12,9 @@ SPECS = (
             "Reads the lines of a log group in a window of time, every page. Lines become visible only"
             " seconds after they were written: `poll` for them. A group that does not exist yet has no"
             " lines. `complete` says whether the window was read to its end; without that proof an absence"
-            " is `inconclusive`."
+            " is `inconclusive`, and so is one of lines with a value in `fields` when lines were read and none has"
+            " such a field. CloudWatch itself does not tell a `filter` over a misspelt field from one that finds"
+            " nothing: let a check of lines that must be there use the same filter."
         ),
         keys=(
             Key(name="group", kind="text", required=True, doc="Log group; `*` ends a prefix."),
