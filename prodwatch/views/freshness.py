@@ -25,6 +25,10 @@ _WORST_FIRST = (
     SourcePhase.LIVE,
 )
 _BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
+_AGELESS = _BROKEN | {SourcePhase.WAITING}
+"""Phases in which what was read before says nothing about how fresh the rest is."""
+_NOTES = 3
+"""So many notes fit a panel's edge."""
 
 
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +42,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     """What is shown speaks of the past."""
     help: str | None
-    """What to do about it, None when all is well."""
+    """What is wrong or limited and what to do about it, None when all is well."""
     affected: int
     """How many sources are in this phase."""
     total: int
@@ -52,19 +56,19 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
         return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
     worst = min(statuses, key=lambda each: _WORST_FIRST.index(each.phase))
     affected = [each for each in statuses if each.phase is worst.phase]
-    fresh_at = min((each.fresh_at for each in statuses if each.fresh_at and each.phase not in _BROKEN), default=None)
+    fresh_at = min((each.fresh_at for each in statuses if each.fresh_at and each.phase not in _AGELESS), default=None)
     age_s = (now - fresh_at).total_seconds() if fresh_at else None
     stale = worst.phase in _BROKEN or (age_s is not None and age_s > stale_after_s)
     parts = [_phase_text(worst, now, age_s, stale=stale)]
     if len(affected) < len(statuses) and worst.phase in _WORST_FIRST[:6]:
         parts[0] += f" ({len(affected)} of {len(statuses)})"
-    parts += _losses(statuses, store, source)
+    parts += [*_losses(statuses, store, source), *_notes(statuses)]
     return Freshness(
         phase=worst.phase,
         state=SOURCE_STATES[worst.phase],
         text=" · ".join(parts),
         stale=stale,
-        help=_help(worst, now),
+        help=_help(worst, now) or _limits(statuses),
         affected=len(affected),
         total=len(statuses),
     )
@@ -95,6 +99,23 @@ def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list
     ]
 
 
+def _notes(statuses: Sequence[SourceStatus]) -> list[str]:
+    """Return what limits any of the sources, each once, in a few words."""
+    notes = list(dict.fromkeys(note for each in statuses for note in each.notes))
+    further = len(notes) - _NOTES
+    return [*notes[:_NOTES], f"{further} further notes"] if further > 0 else notes
+
+
+def _limits(statuses: Sequence[SourceStatus]) -> str | None:
+    """Return the sentences behind the notes of sources that read, each once."""
+    sentences = list(dict.fromkeys(each.message for each in statuses if each.notes and each.message))
+    further = len(sentences) - _NOTES
+    text = ". ".join(sentences[:_NOTES])
+    if further > 0:
+        text += f". {further} further sources have notes"
+    return f"{text[0].upper()}{text[1:]}." if text else None
+
+
 def _help(status: SourceStatus, now: datetime) -> str | None:
     if status.phase in (SourcePhase.LIVE, SourcePhase.IDLE, SourcePhase.STARTING):
         return None
@@ -102,3 +123,31 @@ def _help(status: SourceStatus, now: datetime) -> str | None:
         return f"{status.message or 'AWS refused'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
     again = f" Next try in {format_age((status.retry_at - now).total_seconds())}." if status.retry_at else ""
     return f"{status.message or SOURCE_STATES[status.phase].word}.{again}" if status.message or again else None
+
+
+class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One source by itself: each log group has its own measured freshness."""
+
+    name: str
+    """`traces`, or the log group."""
+    state: State
+    text: str
+    detail: str
+    """What is wrong or limited; empty when nothing is."""
+
+
+def source_lines(store: Store, now: datetime) -> tuple[SourceLine, ...]:
+    """Return every source, the worst off first, else by name."""
+    ranked = sorted(store.sources.values(), key=lambda each: (_WORST_FIRST.index(each.phase), each.source))
+    return tuple(_line(each, store, now) for each in ranked)
+
+
+def _line(status: SourceStatus, store: Store, now: datetime) -> SourceLine:
+    age_s = (now - status.fresh_at).total_seconds() if status.fresh_at else None
+    parts = [_phase_text(status, now, age_s, stale=False), *_losses([status], store, status.source)]
+    return SourceLine(
+        name=status.source.removeprefix("logs:"),
+        state=SOURCE_STATES[status.phase],
+        text=" · ".join(parts),
+        detail=status.message or "",
+    )

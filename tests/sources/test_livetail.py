@@ -228,5 +228,5 @@ def test_however_lines_come_each_is_shown_as_often_as_it_was_written(
         if name != session:
             session = name
             merge.begin_session(START.timestamp())
-        shown[merge.first_live(event)] += 1
+        shown[merge.first_live(event, START.timestamp())] += 1
     assert shown[True] == written

@@ -3,6 +3,8 @@
 Live Tail gives no event id. Each line is counted under (stream, timestamp, message), apart for the live session and
 for polling; it has been shown as often as the highest of these counts. Times of ingestion are left out: nobody has
 shown that both ways tell the same.
+
+A line that polling has brought as often as the session did is remembered for a moment only: neither brings it again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from prodwatch.sources.logs.events import RawEvent
 BUCKET_MS = 1000
 GRACE_S = 10.0
 """What Live Tail has not brought after so long it will not bring."""
+REMEMBER_S = 30.0
+"""For so long the same line may come the other way, or again by a session that overlaps with the one before."""
 
 
 class _Counts:
@@ -30,6 +34,9 @@ class LiveMerge:
 
     def __init__(self) -> None:
         self._buckets: dict[int, dict[bytes, _Counts]] = {}
+        self._touched_s: dict[int, float] = {}
+        """When a bucket was last written to; it is tidied some time after."""
+        self._tidied_s = 0.0
         self._session = 0
         self._live_since_ms: float | None = None
         self.missed = 0
@@ -44,9 +51,13 @@ class LiveMerge:
         """The live session is over; polling alone goes on."""
         self._live_since_ms = None
 
-    def first_live(self, event: RawEvent) -> bool:
+    def __len__(self) -> int:
+        """Return how many lines are remembered."""
+        return sum(map(len, self._buckets.values()))
+
+    def first_live(self, event: RawEvent, now_s: float) -> bool:
         """Count a line of the live session; True when it is to be shown."""
-        counts = self._counts(event)
+        counts = self._counts(event, now_s)
         if counts.session != self._session:
             counts.session, counts.live = self._session, 0
         counts.live += 1
@@ -54,7 +65,7 @@ class LiveMerge:
 
     def first_polled(self, event: RawEvent, now_s: float) -> bool:
         """Count a line of polling, whose event id is new; True when it is to be shown."""
-        counts = self._counts(event)
+        counts = self._counts(event, now_s)
         counts.polled += 1
         first = self._shown(counts, counts.polled)
         if first and self._live_since_ms is not None:
@@ -66,6 +77,20 @@ class LiveMerge:
         """Drop what no coming scan can meet again."""
         for key in [key for key in self._buckets if (key + 1) * BUCKET_MS <= timestamp_ms]:
             del self._buckets[key]
+            self._touched_s.pop(key, None)
+
+    def tidy(self, now_s: float) -> None:
+        """Forget lines that have come both ways, or by polling alone, a while ago."""
+        if abs(now_s - self._tidied_s) < REMEMBER_S / 3:
+            return
+        self._tidied_s = now_s
+        for key in [key for key, at_s in self._touched_s.items() if not 0 <= now_s - at_s <= REMEMBER_S]:
+            del self._touched_s[key]
+            awaited = {name: counts for name, counts in self._buckets[key].items() if counts.shown > counts.polled}
+            if awaited:
+                self._buckets[key] = awaited
+            else:
+                del self._buckets[key]
 
     @staticmethod
     def _shown(counts: _Counts, count: int) -> bool:
@@ -74,8 +99,10 @@ class LiveMerge:
         counts.shown = count
         return True
 
-    def _counts(self, event: RawEvent) -> _Counts:
-        bucket = self._buckets.setdefault(event.timestamp // BUCKET_MS, {})
+    def _counts(self, event: RawEvent, now_s: float) -> _Counts:
+        second = event.timestamp // BUCKET_MS
+        bucket = self._buckets.setdefault(second, {})
+        self._touched_s[second] = now_s
         key = digest(event)
         found = bucket.get(key)
         if found is None:

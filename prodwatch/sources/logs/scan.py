@@ -1,6 +1,6 @@
 """Which window to read next so that a line is found however late it became visible, up to a stated bound.
 
-Three tiers overlap. Each remembers the wall time at which its last complete scan *began*; its next scan starts
+Four tiers overlap. Each remembers the wall time at which its last complete scan *began*; its next scan starts
 `lateness_s` before that moment. A line dated t and visible within `lateness_s` of t is therefore always inside the
 first scan of that tier that begins after it became visible. Anchoring to the wall clock rather than to the newest
 timestamp seen is what keeps a line dated into the future from hiding all others.
@@ -21,14 +21,21 @@ class Tier:
     every_s: float
 
 
-TIERS = (Tier(15.0, 1.0), Tier(180.0, 60.0), Tier(900.0, 300.0))
-"""Fast, each poll but not twice a second; middle, which carries the promise of three minutes; deep."""
+TIERS = (Tier(15.0, 1.0), Tier(180.0, 60.0), Tier(900.0, 300.0), Tier(86_400.0, 1800.0))
+"""Fast, each poll but not twice a second; middle, which carries the promise of three minutes; deep; and whole, which
+reaches as far back as `WHOLE_IDS` of room remember, but no less than the deep one: a day for a line a minute, an
+hour for one a second."""
+WHOLE_IDS = 100_000
 
 FAST_EVENTS = 4_000
 """The fast tier's overlap is kept to about so many events, so that re-reading never eats the call rate."""
 FAST_LATENESS_MIN_S = 3.0
 SKEW_S = 2.0
 """The least difference of clocks allowed for; the `Date` of an answer is only good to about a second."""
+PROMISED, DEEP, WHOLE = 1, 2, 3
+PROMISED_S = TIERS[PROMISED].lateness_s
+"""L: what is visible so long after its timestamp at most is shown."""
+DEEP_S = TIERS[DEEP].lateness_s
 
 
 @dataclass(slots=True)
@@ -52,12 +59,16 @@ class ScanPlan:
     since_ms: int
     """Nothing older is ever shown."""
     tiers: tuple[Tier, ...] = TIERS
-    skew_s: float = SKEW_S
-    """How far our clock and CloudWatch's may differ."""
+    ahead_s: float = 0.0
+    """This machine's clock minus CloudWatch's."""
+    whole_ms: int = 0
+    """Where that what `WHOLE_IDS` of room remember begins."""
     floor_ms: int = 0
     """Lines dated before it can no longer be told from ones already shown, so they are not read."""
     rate: float = 0.0
     """Events a second; narrows the fast tier."""
+    sweep_s: float | None = None
+    """Wall time from which a scan of the promised tier is wanted without waiting for its turn."""
     current: Scan | None = None
     """The scan whose page was asked for last, until it is complete."""
     _fast: Scan | None = None
@@ -69,8 +80,13 @@ class ScanPlan:
 
     @property
     def idle(self) -> bool:
-        """True when no scan is between two of its pages."""
-        return self._fast is None and self._wide is None
+        """True when nothing is to be read before the next scan is due by its interval."""
+        return self._fast is None and self._wide is None and not self._sweep_due()
+
+    @property
+    def scans(self) -> list[Scan]:
+        """The scans in progress."""
+        return [scan for scan in (self._fast, self._wide) if scan is not None]
 
     @property
     def caught_up(self) -> bool:
@@ -81,6 +97,29 @@ class ScanPlan:
         """Return the wall time up to which everything visible has been read, None before the first scan ended."""
         began = [each for each in self._began_s if each is not None]
         return max(began) if began else None
+
+    def swept_s(self) -> float | None:
+        """Return the wall time up to which everything visible within L has been read, None before the first scan."""
+        return self._began_s[PROMISED]
+
+    def meet_clock(self, ahead_s: float) -> bool:
+        """Learn how far this machine's clock is ahead of CloudWatch's; True when the first scan begins anew.
+
+        A beginning that for CloudWatch still lies ahead would hide what is written until then.
+        """
+        self.ahead_s = ahead_s
+        scan = self._wide
+        if self.caught_up or scan is None or self.since_ms <= (scan.began_s - ahead_s) * 1000:
+            return False
+        self.since_ms -= int(ahead_s * 1000)
+        scan.start_ms, scan.token, scan.read_to_ms = self.since_ms, None, 0
+        return True
+
+    def set_back(self, by_s: float) -> None:
+        """Move what is remembered: this machine's clock was set back, and no scan began in its future."""
+        self._began_s = [began if began is None else began - by_s for began in self._began_s]
+        for scan in self.scans:
+            scan.began_s -= by_s
 
     def begin(self, now_s: float) -> Scan:
         """Return the scan whose page is to be read: a new one that is due, else fast and wide ones in turn."""
@@ -109,20 +148,29 @@ class ScanPlan:
     def late_after_ms(self, now_s: float) -> int:
         """Return the timestamp before which a line arriving now has missed the scans that should have shown it."""
         fresh = self.fresh_s()
-        return 0 if fresh is None else int((min(fresh, now_s) - self._fast_lateness_s() - self.skew_s) * 1000)
+        if fresh is None:
+            return 0
+        return int((min(fresh, now_s) - self.ahead_s - self._fast_lateness_s() - SKEW_S) * 1000)
 
     def deepest_start_ms(self, now_s: float) -> int:
         """Return the earliest timestamp any coming scan may read."""
-        began = self._began_s[-1]
-        reach = now_s if began is None else began
-        return max(self.since_ms, int((reach - self.tiers[-1].lateness_s - self.skew_s) * 1000) - 1000)
+        starts_ms = [
+            int(((now_s if began is None else began) - tier.lateness_s - self._skew_s()) * 1000) - 1000
+            for began, tier in zip(self._began_s, self.tiers, strict=True)
+        ]
+        deep_ms, whole_ms = starts_ms[-2:]
+        return max(self.since_ms, whole_ms, min(deep_ms, self.whole_ms))
 
     def _wide_due(self, now_s: float) -> int | None:
         for tier in range(len(self.tiers) - 1, 0, -1):
             began = self._began_s[tier]
             if began is None or now_s - began >= self.tiers[tier].every_s:
                 return tier
-        return None
+        return PROMISED if self._sweep_due() else None
+
+    def _sweep_due(self) -> bool:
+        swept_s = self.swept_s()
+        return self.sweep_s is not None and swept_s is not None and swept_s < self.sweep_s
 
     def _fast_due(self, now_s: float) -> bool:
         began = self._began_s[0]
@@ -132,8 +180,19 @@ class ScanPlan:
         began = self._began_s[tier]
         if began is None:
             return max(self.since_ms, self.floor_ms)
-        lateness_s = self._fast_lateness_s() if tier == 0 else self.tiers[tier].lateness_s
-        return max(self.since_ms, self.floor_ms, int((began - lateness_s - self.skew_s) * 1000))
+        if tier == 0:
+            # By CloudWatch's clock: a machine minutes behind must not read those minutes again each second.
+            back_s = self._fast_lateness_s() + SKEW_S + self.ahead_s
+        else:
+            # The promise does not rest on anybody's word for the time.
+            back_s = self.tiers[tier].lateness_s + self._skew_s()
+        start_ms = int((began - back_s) * 1000)
+        if tier == WHOLE:
+            start_ms = max(start_ms, min(self.whole_ms, self._start_ms(DEEP)))
+        return max(self.since_ms, self.floor_ms, start_ms)
+
+    def _skew_s(self) -> float:
+        return max(SKEW_S, abs(self.ahead_s))
 
     def _fast_lateness_s(self) -> float:
         widest = self.tiers[0].lateness_s

@@ -21,6 +21,7 @@ from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.fetch import fetcher
 from prodwatch.sources.logs.livetail import LiveTail
 from prodwatch.sources.logs.merge import LiveMerge
+from prodwatch.sources.logs.setback import SetBack
 from prodwatch.sources.logs.state import group_status, trouble_status
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents
 from prodwatch.sources.status import error_status, retry_delay_s
@@ -79,6 +80,8 @@ class LogSource:
         self._groups: dict[str, _Group] = {}
         self._tails: list[LiveTail] = []
         self._agenda = Agenda()
+        self._set_back = SetBack(clock)
+        self._sweep_s: float | None = None
         self._pinned: set[str] = set()
         self._changed = asyncio.Event()
         self._out: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=64)
@@ -90,6 +93,16 @@ class LogSource:
         self._pinned = groups
         self._agenda.pin(groups)
 
+    def sweep(self) -> None:
+        """Have each group looked back over L once more at once: what was visible late by now is then shown.
+
+        A group's `swept_at` says when it has been.
+        """
+        self._sweep_s = self._now_s()
+        for group in self._groups.values():
+            group.tailer.plan.sweep_s = self._sweep_s
+        self._agenda.hurry(self._clock.monotonic_s())
+
     def follow(self, target: LogTarget) -> None:
         """Read one more group from now on; one that is read already stays as it is."""
         self._add(target.group, target)
@@ -99,7 +112,7 @@ class LogSource:
         self._agenda = Agenda()
         self._agenda.pin(self._pinned)
         for key in self._groups:
-            self._agenda.add(key, self._now_s())
+            self._agenda.add(key, self._clock.monotonic_s())
         for tail in self._tails:
             self._start(tail.run(), self._live_running)
         self._start(self._discover(), self._running)
@@ -159,12 +172,13 @@ class LogSource:
         if key in self._groups:
             return
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms)
+        tailer.plan.sweep_s = self._sweep_s
         self._groups[key] = _Group(tailer, self._backoff(), SourceStatus(source=f"logs:{key}"))
         if target.live_tail:
             tailer.live = LiveMerge()
             tail = self._groups[key].live = self._tail_for(target)
             tail.add(group)
-        self._agenda.add(key, self._now_s())
+        self._agenda.add(key, self._clock.monotonic_s())
         self._changed.set()
 
     def _tail_for(self, target: LogTarget) -> LiveTail:
@@ -202,14 +216,17 @@ class LogSource:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
-            wait_s = due_s - self._now_s()
-            if wait_s > 0:
-                await self._clock.sleep(min(wait_s, 0.5))
+            now_s = self._clock.monotonic_s()
+            if due_s > now_s:
+                await self._clock.sleep(min(due_s - now_s, 0.5))
                 continue
-            await self._read(self._agenda.take())
+            await self._read(self._agenda.take(now_s))
 
     async def _read(self, key: str) -> None:
         group = self._groups[key]
+        if by_s := self._set_back.take_s():
+            for each in self._groups.values():
+                each.tailer.plan.set_back(by_s)
         try:
             found = await group.tailer.read_page(self._now_s())
         except AwsError as caught:
@@ -220,7 +237,7 @@ class LogSource:
             # From here on another worker may read the group's next page: AWS works while these lines are parsed.
             self._agenda.again(
                 key,
-                self._now_s(),
+                self._clock.monotonic_s(),
                 brought=len(found.events),
                 scan_done=found.scan_done,
                 busy_every_s=LIVE_EVERY_S if self._rests(group) else BUSY_EVERY_S,
@@ -249,15 +266,16 @@ class LogSource:
             group.unsent.append((rest, found.late_before_ms))
             await self._send(key, group, rest, found.late_before_ms)
             group.unsent = [each for each in group.unsent if each[0]]
-        if found.scan_done or self._now_s() - group.told_s >= 1.0 or group.status.phase is not SourcePhase.LIVE:
-            now_s = self._now_s()
+        now_s = self._clock.monotonic_s()
+        if found.scan_done or now_s - group.told_s >= 1.0 or group.status.phase is not SourcePhase.LIVE:
             group.told_s = now_s
-            group.status = group_status(f"logs:{key}", group.tailer, group.live, now_s, found.window_reduced_s)
+            group.status = group_status(f"logs:{key}", group.tailer, group.live, self._now_s())
             await self._tell(group.status)
 
     async def _send(self, key: str, group: _Group, rest: list[RawEvent], late_before_ms: int) -> None:
         """Hand events over in batches; what was handed over leaves `rest`."""
-        now_ms = int(self._now_s() * 1000)
+        # Lateness is told by AWS's clock, as the lines are dated.
+        now_ms = int((self._now_s() - group.tailer.plan.ahead_s) * 1000)
         name, first = group.tailer.group, True
         while rest:
             if not first:
@@ -295,10 +313,10 @@ class LogSource:
         if caught.reason is Reason.LIMIT:
             # What the user set as a bound is spent, and a session would go on spending.
             await _end(self._live_running)
-        retry_s = self._now_s() + _retry_delay_s(caught, group.backoff)
-        self._agenda.later(key, retry_s)
+        delay_s = _retry_delay_s(caught, group.backoff)
+        self._agenda.later(key, self._clock.monotonic_s() + delay_s)
         self._changed.set()
-        group.status = trouble_status(f"logs:{key}", caught, retry_s)
+        group.status = trouble_status(f"logs:{key}", caught, self._now_s() + delay_s, group.status)
         await self._tell(group.status)
 
     async def _tell(self, status: SourceStatus) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prodwatch.sources.logs.events import FetchPage, Page, RawEvent
 from prodwatch.sources.logs.merge import LiveMerge
-from prodwatch.sources.logs.scan import SKEW_S, ScanPlan
+from prodwatch.sources.logs.scan import DEEP_S, WHOLE_IDS, ScanPlan
 from prodwatch.sources.logs.seen import SeenIds
 
 __all__ = ["GroupTailer", "NewEvents", "Page", "RawEvent"]
@@ -24,8 +24,6 @@ class NewEvents:
     """Events dated before it are late: earlier scans should have shown them and could not."""
     scan_done: bool
     """True when nothing more is to be read before the next scan is due."""
-    window_reduced_s: float | None = None
-    """How late a line may now be and still be found, when the memory cap has shortened it."""
 
 
 class GroupTailer:
@@ -37,8 +35,6 @@ class GroupTailer:
         self.seen = SeenIds() if cap is None else SeenIds(cap)
         self.live: LiveMerge | None = None
         """Set when Live Tail brings events of this group too."""
-        self.skew_s = 0.0
-        """This machine's clock minus AWS's, as the last page told."""
         self.shown = 0
         self.late = 0
         self.unsure = 0
@@ -65,13 +61,14 @@ class GroupTailer:
         fresh = self._not_shown_live(fresh, now_s)
         self._count(fresh, late_before_ms)
         self._advance(page, now_s)
-        reduced = None
         if self.seen.enforce_cap():
-            self.plan.floor_ms = self.seen.floor_ms
-            if self.live is not None:
-                self.live.forget_before(self.seen.floor_ms)
-            reduced = max(0.0, now_s - self.seen.floor_ms / 1000)
-        return NewEvents(fresh, late_before_ms, self.plan.idle, reduced)
+            self._forget_below_floor()
+        return NewEvents(fresh, late_before_ms, self.plan.idle)
+
+    def window_s(self, now_s: float) -> float | None:
+        """Return how late a line may be and still be found while the memory cap shortens the deep window, else None."""
+        window_s = max(0.0, now_s - self.plan.ahead_s - self.seen.floor_ms / 1000)
+        return window_s if self.seen.floor_ms and window_s < DEEP_S else None
 
     def take_live(self, events: list[RawEvent], now_s: float) -> NewEvents:
         """Return what Live Tail brings before polling does; needs `live`."""
@@ -80,14 +77,16 @@ class GroupTailer:
         floor_ms = max(self.plan.floor_ms, self.plan.since_ms)
         known = [event for event in events if event.timestamp >= floor_ms]
         self.unsure += len(events) - len(known)
-        fresh = [event for event in known if self.live.first_live(event)]
+        fresh = [event for event in known if self.live.first_live(event, now_s)]
         self._count(fresh, late_before_ms)
         return NewEvents(fresh, late_before_ms, scan_done=False)
 
     def _not_shown_live(self, fresh: list[RawEvent], now_s: float) -> list[RawEvent]:
         if self.live is None:
             return fresh
-        return [event for event in fresh if self.live.first_polled(event, now_s)]
+        shown = [event for event in fresh if self.live.first_polled(event, now_s)]
+        self.live.tidy(now_s)
+        return shown
 
     def _count(self, fresh: list[RawEvent], late_before_ms: int) -> None:
         self.shown += len(fresh)
@@ -98,9 +97,8 @@ class GroupTailer:
         """Move the scan on by the page it has read."""
         scan = self.plan.current
         assert scan is not None
-        if page.skew_s is not None:
-            self.skew_s = page.skew_s
-            self.plan.skew_s = max(SKEW_S, abs(page.skew_s))
+        if page.skew_s is not None and self.plan.meet_clock(page.skew_s):
+            return
         if page.events:
             scan.read_to_ms = max(scan.read_to_ms, page.events[-1].timestamp)
         if page.next_token is not None:
@@ -108,13 +106,29 @@ class GroupTailer:
             scan.token_since_s = now_s
             return
         self.plan.complete()
-        self.plan.rate = self.seen.rate(now_s)
+        self.plan.rate = self.seen.rate(now_s - self.plan.ahead_s)
+        if scan.tier:
+            self._forget_beyond_reach(now_s)
+
+    def _forget_beyond_reach(self, now_s: float) -> None:
+        """Forget what no coming scan meets again."""
+        self.plan.whole_ms = max(self.plan.whole_ms, self.seen.start_of_last(WHOLE_IDS))
         horizon_ms = self.plan.deepest_start_ms(now_s)
         self.seen.forget_before(horizon_ms)
         # A clock that is found to differ more must not lead the next scan back to what has been forgotten.
         self.plan.floor_ms = max(self.plan.floor_ms, horizon_ms)
         if self.live is not None:
             self.live.forget_before(horizon_ms)
+
+    def _forget_below_floor(self) -> None:
+        """Read no more of what can no longer be told apart."""
+        floor_ms = self.seen.floor_ms
+        self.plan.floor_ms = max(self.plan.floor_ms, floor_ms)
+        if self.live is not None:
+            self.live.forget_before(floor_ms)
+        for scan in self.plan.scans:
+            if scan.read_to_ms < floor_ms and scan.start_ms < floor_ms:
+                scan.token, scan.start_ms = None, floor_ms
 
     def resume_without_token(self) -> None:
         """Go on from the last timestamp read: the token was refused.
