@@ -30,6 +30,9 @@ _LEVELS = {
     "trace": Level.TRACE,
     "silly": Level.TRACE,
 }
+_LEVELS_AS_WRITTEN = {
+    name: level for said, level in _LEVELS.items() for name in (said, said.upper(), said.capitalize())
+}
 _NUMBERED = ((60, Level.FATAL), (50, Level.ERROR), (40, Level.WARN), (30, Level.INFO), (20, Level.DEBUG))
 """Levels of pino and bunyan, from this number on."""
 
@@ -56,6 +59,7 @@ _ROLES = {
     "lambdaversion": "version",
 }
 """A key without its case, underscores, hyphens and dots → what it says."""
+_ERRORS = frozenset(("error_message", "error_type", "stack"))
 
 _PLATFORM_KINDS: dict[str, Kind] = {
     "platform.start": "start",
@@ -71,8 +75,10 @@ _PLATFORM_KINDS: dict[str, Kind] = {
 }
 """Types not named here are kept as `platform`: Lambda adds new ones."""
 
-_KNOWN_KEYS: dict[str, str | None] = {}
-_MAX_KNOWN_KEYS = 4096
+_SHAPES: dict[tuple[str, ...], Shape] = {}
+"""The keys of an object in their order → what they say: the lines of one program have few shapes."""
+_MAX_SHAPES = 1024
+_MAX_SHAPE_KEYS = 64
 _decode = msgspec.json.Decoder().decode
 
 
@@ -90,6 +96,23 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     report: LambdaReport | None = None
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """Which keys of an object say what."""
+
+    roles: tuple[tuple[str, str], ...]
+    """(key, role) of each key that says something."""
+    plain: bool
+    """Whether no role has two keys, and no key tells of an error."""
+    platform: bool
+    emf: bool
+    level: str = ""
+    message: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    version: str = ""
+    """The key of each role in a plain object, a key that no object of this shape has when there is none."""
+
+
 def parse_json_line(text: str) -> Line | None:
     """Return what a line that begins with `{` says, None when it is no JSON object after all."""
     try:
@@ -98,16 +121,67 @@ def parse_json_line(text: str) -> Line | None:
         return None
     if not isinstance(fields, dict):
         return None
-    type_ = fields.get("type")
-    if isinstance(type_, str) and type_.startswith("platform.") and isinstance(fields.get("record"), dict):
-        return _platform(fields, type_, fields["record"])
-    if "_aws" in fields and isinstance(fields["_aws"], dict) and "CloudWatchMetrics" in fields["_aws"]:
-        return _emf(fields)
-    return _application(fields, text)
+    keys = tuple(fields)
+    shape = _SHAPES.get(keys) or _shape(keys)
+    if shape.platform:
+        type_, record = fields["type"], fields["record"]
+        if isinstance(type_, str) and type_.startswith("platform.") and isinstance(record, dict):
+            return _platform(fields, type_, record)
+    if shape.emf and isinstance(fields["_aws"], dict) and "CloudWatchMetrics" in fields["_aws"]:
+        return _emf(fields, shape)
+    return (_plain(fields, shape) if shape.plain else None) or _application(fields, shape, text)
 
 
-def _application(fields: dict[str, Any], text: str) -> Line:
-    said = _roles(fields)
+def _shape(keys: tuple[str, ...]) -> Shape:
+    roles = tuple((key, role) for key in keys if (role := _ROLES.get(_bare(key))) is not None)
+    key_of = {role: key for key, role in roles}
+    plain = len(key_of) == len(roles) and "message" in key_of and _ERRORS.isdisjoint(key_of)
+    # What no key of the object can be: longer than the longest of them.
+    none = "-" * (max(map(len, keys), default=0) + 1)
+    shape = Shape(
+        roles,
+        plain,
+        "type" in keys and "record" in keys,
+        "_aws" in keys,
+        *(key_of.get(role, none) for role in ("level", "message", "request_id", "trace_id", "version")),
+    )
+    # Bounded: keys of somebody's free-form objects must not fill the memory.
+    if len(keys) <= _MAX_SHAPE_KEYS:
+        if len(_SHAPES) >= _MAX_SHAPES:
+            _SHAPES.clear()
+        _SHAPES[keys] = shape
+    return shape
+
+
+def _bare(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "").replace(".", "")
+
+
+def _plain(fields: dict[str, Any], shape: Shape) -> Line | None:
+    """Return what an object with a text as its message says; None when it is not so simple after all."""
+    get = fields.get
+    message = get(shape.message)
+    if not message or not isinstance(message, str):
+        return None
+    level, request_id, trace_id, version = (
+        get(shape.level),
+        get(shape.request_id),
+        get(shape.trace_id),
+        get(shape.version),
+    )
+    return Line(
+        fields,
+        message,
+        Level.UNKNOWN if level is None else _level(level),
+        "app",
+        _text(request_id) if request_id else None,
+        trace_id_of(trace_id) if trace_id else None,
+        _text(version) if version else None,
+    )
+
+
+def _application(fields: dict[str, Any], shape: Shape, text: str) -> Line:
+    said = _roles(fields, shape)
     message = _message(said)
     level = _level(said.get("level"))
     if level is Level.UNKNOWN and ("error_type" in said or "error_message" in said):
@@ -123,17 +197,11 @@ def _application(fields: dict[str, Any], text: str) -> Line:
     )
 
 
-def _roles(fields: dict[str, Any]) -> dict[str, Any]:
+def _roles(fields: dict[str, Any], shape: Shape) -> dict[str, Any]:
     said: dict[str, Any] = {}
-    for key, value in fields.items():
-        try:
-            role = _KNOWN_KEYS[key]
-        except KeyError:
-            role = _ROLES.get(key.lower().replace("_", "").replace("-", "").replace(".", ""))
-            # Bounded: keys of somebody's free-form objects must not fill the memory.
-            if len(_KNOWN_KEYS) < _MAX_KNOWN_KEYS:
-                _KNOWN_KEYS[key] = role
-        if role is not None and value is not None and role not in said:
+    for key, role in shape.roles:
+        value = fields[key]
+        if value is not None and role not in said:
             said[role] = value
     return said
 
@@ -156,7 +224,7 @@ def _message(said: dict[str, Any]) -> str:
 
 def _level(value: Any) -> Level:
     if isinstance(value, str):
-        return _LEVELS.get(value.lower(), Level.UNKNOWN)
+        return _LEVELS_AS_WRITTEN.get(value) or _LEVELS.get(value.lower(), Level.UNKNOWN)
     if isinstance(value, int) and not isinstance(value, bool):
         return next((level for least, level in _NUMBERED if value >= least), Level.TRACE)
     return Level.UNKNOWN
@@ -222,8 +290,8 @@ def _record_text(type_: str, record: dict[str, Any]) -> str:
     return f"{type_} {told}".rstrip()
 
 
-def _emf(fields: dict[str, Any]) -> Line:
-    said = _roles(fields)
+def _emf(fields: dict[str, Any], shape: Shape) -> Line:
+    said = _roles(fields, shape)
     told = []
     for directive in fields["_aws"]["CloudWatchMetrics"] or ():
         if not isinstance(directive, dict):

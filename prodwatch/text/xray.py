@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from prodwatch.model.signal import Span, Trace, TraceSummary
+from prodwatch.text.xray_graph import node_of
 
 _HEX = frozenset("0123456789abcdefABCDEF")
+_is_own_form = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}").fullmatch
 
 
 def trace_id_of(text: Any) -> str | None:
@@ -19,6 +22,8 @@ def trace_id_of(text: Any) -> str | None:
     """
     if not isinstance(text, str):
         return None
+    if _is_own_form(text):
+        return text
     if "Root=" in text:
         text = text.split("Root=", 1)[1].split(";", 1)[0]
     elif len(text) == 55 and text.count("-") == 3:
@@ -77,6 +82,7 @@ def parse_summary(answer: Mapping[str, Any]) -> TraceSummary:
         service=entry.get("Name"),
         root_cause=_root_cause(answer.get("FaultRootCauses") or answer.get("ErrorRootCauses") or ()),
         slowest=_slowest(answer.get("ResponseTimeRootCauses") or ()),
+        services=tuple(dict.fromkeys(node_of(each) for each in answer.get("ServiceIds") or ())),
         annotations=_annotations(answer.get("Annotations") or {}),
     )
 
