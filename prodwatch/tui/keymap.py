@@ -18,6 +18,7 @@ APP_BINDINGS = [
     Binding("t", "switch_zone", "UTC or local time", show=False, id="view.zone"),
     Binding("ctrl+z", "suspend_process", "suspend", show=False, id="app.suspend"),
     Binding("m", "mark", "mark this moment", show=False, id="timeline.mark"),
+    Binding("S", "service_map", "service map", show=False, id="traces.map"),
     Binding("T", "switch_theme", "dark or light", show=False, id="view.theme"),
 ]
 

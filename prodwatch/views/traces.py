@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from prodwatch.model.signal import TraceSummary
+from prodwatch.model.signal import ServiceNode, TraceSummary
 from prodwatch.store.store import Store
+from prodwatch.text.xray_graph import CLIENT
 
+Edge = tuple[ServiceNode, ServiceNode]
+"""Caller and callee."""
 TraceSort = Literal["newest", "worst", "slowest"]
 SLOW_S = 1.0
 """A trace is called slow above this; the table says so."""
@@ -47,10 +50,18 @@ class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trace_table(
-    store: Store, *, sort: TraceSort = "newest", needle: str = "", limit: int | None = None, only_odd: bool = False
+    store: Store,
+    *,
+    sort: TraceSort = "newest",
+    needle: str = "",
+    limit: int | None = None,
+    only_odd: bool = False,
+    through: Edge | None = None,
 ) -> TraceTable:
-    """Return the table; `only_odd` leaves out what is neither failed nor slow."""
-    everything = [_row(each) for each in store.traces.summaries.values()]
+    """Return the table; `only_odd` leaves out what is neither failed nor slow, `through` what took another way."""
+    everything = [
+        _row(each) for each in store.traces.summaries.values() if through is None or goes_through(each, through)
+    ]
     rows = [row for row in everything if _matches(row, needle) and (not only_odd or row.verdict not in ("ok", "open"))]
     ordered = _sorted(rows, sort)
     return TraceTable(
@@ -60,6 +71,17 @@ def trace_table(
         total=len(everything),
         shown_of=len(rows),
     )
+
+
+def goes_through(trace: TraceSummary, edge: Edge) -> bool:
+    """Tell whether a trace passed both ends of an edge; from outside: whether it entered there.
+
+    X-Ray's summaries list services, not calls: a trace that reached both ends by other ways counts as well.
+    """
+    caller, callee = edge
+    if caller.kind == CLIENT:
+        return trace.service == callee.name and (not trace.services or callee in trace.services)
+    return caller in trace.services and callee in trace.services
 
 
 def _row(each: TraceSummary) -> TraceRow:

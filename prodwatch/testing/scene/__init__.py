@@ -12,7 +12,7 @@ import msgspec
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.event import RunEvent
 from prodwatch.model.signal import Batch, Trace
-from prodwatch.testing.scene import checks, logs, release, signals
+from prodwatch.testing.scene import checks, logs, release, services, signals
 
 Moment = Literal["before", "during", "after"]
 
@@ -52,3 +52,5 @@ def _batches(timing: release.Timing, dice: random.Random, summaries: Batch) -> I
     yield signals.metrics(timing, dice)
     yield from logs.log_history(timing, dice)
     yield summaries
+    # Dice of its own: what other parts draw stays as it was.
+    yield services.services(timing, random.Random(7))  # noqa: S311 -- a staged scene, not a secret

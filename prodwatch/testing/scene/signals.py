@@ -16,6 +16,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.testing.scene.checks import FAILED_TRACE_ID
 from prodwatch.testing.scene.release import FUNCTION, NEW, OLD, Timing, live
+from prodwatch.testing.scene.services import API, LAMBDA, ORDERS, TABLE
 
 TRACES = 160
 MINUTES = 60
@@ -49,6 +50,7 @@ def traces(timing: Timing, dice: random.Random) -> tuple[dict[str, Trace], Batch
                 version=NEW if new else OLD,
                 root_cause="shop-api → shop-orders: KeyError: 'currency'" if broken else None,
                 slowest=f"dynamodb {duration * 0.8:.2f} s" if slow else None,
+                services=(API, LAMBDA, ORDERS, TABLE),
                 partial=number == TRACES - 1,
                 revision=3,
             )

@@ -8,22 +8,40 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from prodwatch.tui.deck import Deck
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.trace_panel import TracePanel
 from prodwatch.views.console import trace_page
+from prodwatch.views.traces import Edge
 
 
 class TracesScreen(DashScreen):
     """The table; enter opens a trace."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("s", "sort", "sort", id="list.sort")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "sort", "sort", id="list.sort"),
+        Binding("S", "app.service_map", "service map", id="traces.map"),
+    ]
     AUTO_FOCUS = "#all-traces"
     TITLE_WORD = "traces"
 
+    def __init__(self, deck: Deck, *, through: Edge | None = None) -> None:
+        """Show all traces, or those through one edge of the service map."""
+        super().__init__(deck)
+        self._through = through
+
+    @property
+    def crumb(self) -> str:
+        """The edge, where there is one."""
+        if self._through is None:
+            return self.TITLE_WORD
+        sign = " > " if self.deck.preferences.ascii else " → "
+        return sign.join(node.name for node in self._through)
+
     def body(self) -> Iterable[Widget]:
         """Yield the table."""
-        yield TracePanel(self.deck, id="all-traces")
+        yield TracePanel(self.deck, through=self._through, id="all-traces")
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Open the trace."""

@@ -14,7 +14,7 @@ from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.states import State, Tone
-from prodwatch.views.traces import TraceRow, TraceSort, TraceTable, trace_table
+from prodwatch.views.traces import Edge, TraceRow, TraceSort, TraceTable, trace_table
 
 _STATES: dict[str, State] = {
     "fault": State("✘", "x", "FAULT", Tone.BAD),
@@ -42,7 +42,7 @@ STALE_AFTER_S = 120.0
 
 
 class TracePanel(Panel):
-    """Rows are trace ids. `only_odd` leaves out what is neither failed nor slow."""
+    """Rows are trace ids. `only_odd` leaves out what is neither failed nor slow, `through` what took another way."""
 
     TOPICS = (Topic.TRACES, Topic.SOURCES)
     TITLE = "Traces"
@@ -56,10 +56,12 @@ class TracePanel(Panel):
         deck: Deck,
         *,
         only_odd: bool = False,
+        through: Edge | None = None,
         id: str | None = None,  # noqa: A002 -- Textual's own name
         classes: str | None = None,
     ) -> None:
         self.only_odd = only_odd
+        self.through = through
         self.sort: TraceSort = "newest"
         self.needle = ""
         self._table = TraceTable(rows=(), faults=0, slow=0, total=0, shown_of=0)
@@ -69,7 +71,9 @@ class TracePanel(Panel):
     def sync(self) -> None:
         """Take the table from the store."""
         now = self.deck.now()
-        self._table = trace_table(self.deck.store, sort=self.sort, needle=self.needle, only_odd=self.only_odd)
+        self._table = trace_table(
+            self.deck.store, sort=self.sort, needle=self.needle, only_odd=self.only_odd, through=self.through
+        )
         self._places = {each.id: place for place, each in enumerate(self._table.rows)}
         table = self._table
         odd = f"{table.faults} {'fault' if table.faults == 1 else 'faults'} · {table.slow} slow of {table.total:,}"
@@ -154,6 +158,12 @@ class TracePanel(Panel):
         if self.needle and self._table.total:
             return ((("no trace matches; esc clears the filter", Tone.DIM),),)
         fresh = freshness(self.deck.store, "traces", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        if self.through is not None and self.deck.store.traces.summaries:
+            kept = len(self.deck.store.traces.summaries)
+            return (
+                ((f"none of the {kept:,} traces kept here goes through this edge: ", Tone.DIM),),
+                (("X-Ray counts more of them than are read and kept, and further back", Tone.DIM),),
+            )
         if self.only_odd and self._table.total:
             return (((f"none of {self._table.total:,} traces failed or was slow", Tone.DIM),),)
         return empty_source(

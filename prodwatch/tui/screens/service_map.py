@@ -1,0 +1,68 @@
+"""Who calls whom: the list of edges, and the one under the cursor in full where there is room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from textual.widget import Widget
+
+from prodwatch.store.store import Topic
+from prodwatch.tui.line import Line
+from prodwatch.tui.paint.edge import edge_details
+from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.screens.traces import TracesScreen
+from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widgets.service_map_panel import ServiceMapPanel
+from prodwatch.tui.widgets.text_panel import TextPanel
+from prodwatch.views.console import service_map_page
+from prodwatch.views.states import Tone
+
+
+class ServiceMapScreen(DashScreen):
+    """Enter opens the traces through an edge."""
+
+    AUTO_FOCUS = "#edges"
+    TITLE_WORD = "service map"
+
+    def body(self) -> Iterable[Widget]:
+        """Yield the list and the edge under the cursor."""
+        yield ServiceMapPanel(self.deck, id="edges")
+        yield TextPanel(self.deck, self._edge_lines, title="Edge", topics=(Topic.SERVICES,), id="edge")
+
+    def _edge_lines(self, width: int) -> Sequence[Line]:
+        panel = self.query_one(ServiceMapPanel)
+        each = panel.edge_at(panel.cursor_key)
+        if each is None:
+            return ((("no edge is selected", Tone.DIM),),)
+        return edge_details(each, width, ascii_only=self.deck.preferences.ascii)
+
+    def on_line_view_moved(self, event: LineView.Moved) -> None:
+        """Show the edge under the cursor."""
+        event.stop()
+        if isinstance(event.view, ServiceMapPanel):
+            panel = self.query_one("#edge", TextPanel)
+            panel.scroll_home(animate=False)
+            panel.resync()
+
+    def on_line_view_opened(self, event: LineView.Opened) -> None:
+        """Open the traces through the edge."""
+        event.stop()
+        each = self.query_one(ServiceMapPanel).edge_at(event.key)
+        if each is not None:
+            self.app.push_screen(TracesScreen(self.deck, through=(each.caller, each.callee)))
+
+    def copied(self, form: str) -> str | None:
+        """Return the edge under the cursor, as words or as JSON."""
+        panel = self.query_one(ServiceMapPanel)
+        each = panel.edge_at(panel.cursor_key)
+        if each is None:
+            return None
+        if form == "json":
+            return json.dumps(msgspec.to_builtins(each), ensure_ascii=False, indent=2)
+        return f"{each.caller.name} → {each.callee.name}"
+
+    def console_url(self) -> str | None:
+        """Return the account's own map."""
+        return service_map_page(self.deck.facts.region) if self.deck.facts.region else None

@@ -1,0 +1,131 @@
+"""The service map as a list: who calls whom, worst first, the bottleneck named above."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
+
+from prodwatch.store.store import Topic
+from prodwatch.text.units import format_age
+from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Line, Piece, pad
+from prodwatch.tui.paint.edge import edge_head, edge_line, looks_of
+from prodwatch.tui.widgets.log_panel import empty_source
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.freshness import freshness
+from prodwatch.views.service_map import EdgeRow, ServiceMap, service_map
+from prodwatch.views.states import Tone
+
+STALE_AFTER_S = 180.0
+"""The graph is asked for once a minute."""
+
+
+class ServiceMapPanel(Panel):
+    """Rows are edges; opening one shows the traces through it."""
+
+    TOPICS = (Topic.SERVICES, Topic.SOURCES, Topic.RELEASE)
+    TITLE = "Service map"
+    HELP = (
+        "Who calls whom, as X-Ray has it: calls per second, share of faults (5xx) and errors (4xx), and the time 95 % "
+        "of the calls stay below, before the release and now. Only traced calls are counted. Times come from X-Ray's "
+        "buckets and are about right; ? marks those of fewer than 20 calls. Faulty edges stand first, then failing, "
+        "slower, gone and new ones. / filters by words, ! before a word leaves it out. Enter shows the traces through "
+        "an edge."
+    )
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        self.needle = ""
+        self._map: ServiceMap | None = None
+        self._places: dict[str, int] = {}
+        self._looks = looks_of((), before=False, ascii_only=deck.preferences.ascii)
+        super().__init__(deck, id=id, classes=classes)
+
+    def sync(self) -> None:
+        """Take the list from the store."""
+        self._map = service_map(self.deck.store, needle=self.needle)
+        rows = self._map.rows if self._map else ()
+        self._places = {each.key: place for place, each in enumerate(rows)}
+        compares = self._map is not None and self._map.before_s is not None
+        self._looks = looks_of(rows, before=compares, ascii_only=self.deck.preferences.ascii)
+        name = f"Service map  {self.needle}" if self.needle else "Service map"
+        odd = sum(each.state != "ok" for each in rows)
+        self.set_title(f"{name}  {odd} of {len(rows)} edges need a look" if odd else f"{name}  {len(rows)} edges")
+        fresh = freshness(self.deck.store, "service-map", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        self.set_subtitle(fresh.text)
+        self.set_class(fresh.stale, "-stale")
+        self.rows_changed()
+
+    @property
+    def filter_text(self) -> str:
+        """What is typed to see fewer."""
+        return self.needle
+
+    def try_filter(self, text: str) -> None:
+        """Show only what matches."""
+        self.needle = text
+        self.resync()
+
+    def match_note(self) -> str:
+        """Say how many match."""
+        return f"{self.row_count():,} edges"
+
+    def row_count(self) -> int:
+        """Return how many edges are shown."""
+        return len(self._map.rows) if self._map else 0
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the edge's key."""
+        return self._map.rows[index].key if self._map else ""
+
+    def index_of(self, key: Hashable) -> int | None:
+        """Return where the edge is now."""
+        return self._places.get(str(key))
+
+    def edge_at(self, key: Hashable | None) -> EdgeRow | None:
+        """Return the edge with this key."""
+        place = self._places.get(str(key))
+        return self._map.rows[place] if self._map and place is not None else None
+
+    def head_lines(self, width: int) -> Sequence[Line]:
+        """Say what is compared with what, name the bottleneck and where faults begin, then the columns."""
+        if self._map is None:
+            return ()
+        lines: list[Line] = [self._windows(self._map)]
+        said = (
+            ("faults begin in", self._map.origin),
+            ("bottleneck", self._map.bottleneck),
+            ("slower", self._map.added),
+        )
+        for label, text in said:
+            if text:
+                lines.append(((pad(label, 16), Tone.DIM), (text, Tone.STRONG)))
+        if self.row_count():
+            lines.append(edge_head(width, self._looks))
+        return lines
+
+    def _windows(self, told: ServiceMap) -> Line:
+        at = None if told.released_ms is None else datetime.fromtimestamp(told.released_ms / 1000, UTC)
+        now: list[Piece] = [("now", Tone.STRONG), (f" the last {format_age(told.now_s)}", Tone.DIM)]
+        if at is None:
+            return (("before is not known: no release has been seen", Tone.WARN), ("   ", Tone.PLAIN), *now)
+        began = self.deck.time(at)
+        if told.before_s is None:
+            return ((f"before {began} is not known yet", Tone.WARN), ("   ", Tone.PLAIN), *now)
+        before = f" {format_age(told.before_s)} up to the release at {began}"
+        return (("before", Tone.OLD), (before, Tone.DIM), ("   ", Tone.PLAIN), *now)
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one edge."""
+        if self._map is None:
+            return ()
+        return edge_line(self._map.rows[index], width, self._looks)
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say why there is nothing, and what to do."""
+        del width
+        if self.needle and self._map is not None:
+            return ((("no edge matches; esc clears the filter", Tone.DIM),),)
+        fresh = freshness(self.deck.store, "service-map", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        return empty_source(
+            self.deck, fresh, "No traced calls yet: switch on active tracing for the functions, or send a request."
+        )

@@ -1,0 +1,291 @@
+"""Who calls whom as a list of edges, worst first: rate, faults, errors and p95 before the release and now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from prodwatch.model.signal import ServiceEdge, ServiceGraph, ServiceNode
+from prodwatch.store.store import Store
+from prodwatch.text.xray_graph import CLIENT
+
+FAULTY_SHARE = 0.01
+"""From this share of faults on an edge is called faulty."""
+ERROR_SHARE = 0.05
+"""Clients' own mistakes are usual: from this share on they are not."""
+TIMES_BEFORE = 1.5
+"""A p95 is slower when it is so many times what it was …"""
+SLOWER_BY_S = 0.05
+"""… and by so much at least."""
+SLOW_S = 1.0
+"""Above this a p95 is slow when nobody knows what it was before."""
+ADDED_S = 0.01
+"""What a node must take longer a request to be named."""
+FEW = 20
+"""Calls below which a p95 is little more than the longest call, and nothing is said of it."""
+GONE_AFTER_S = 180.0
+"""An edge may be silent for so long before it is called gone."""
+
+NAME_CHARS = 80
+"""A sentence about a node with a longer name would have no room for itself."""
+
+EdgeState = Literal["fault", "error", "slow", "gone", "new", "ok"]
+_ORDER: tuple[EdgeState, ...] = ("fault", "error", "slow", "gone", "new", "ok")
+_KINDS = {
+    "AWS::Lambda::Function": "function",
+    "AWS::Lambda": "Lambda",
+    "AWS::ApiGateway::Stage": "API",
+    "AWS::DynamoDB::Table": "table",
+    "AWS::SQS::Queue": "queue",
+    "AWS::S3::Bucket": "bucket",
+    "AWS::SNS::Topic": "topic",
+    "AWS::StepFunctions::StateMachine": "workflow",
+    "Database::SQL": "SQL",
+    "remote": "remote",
+    CLIENT: "clients",
+}
+
+
+class EdgeFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """An edge in one window."""
+
+    calls: int
+    rate_per_s: float
+    fault_share: float
+    error_share: float
+    """4xx, throttles included."""
+    mean_s: float
+    p50_s: float | None
+    p95_s: float | None
+    """About: the upper of X-Ray's buckets it lies in. None for asynchronous calls."""
+    p99_s: float | None
+    edge: ServiceEdge
+
+
+class EdgeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One edge as the list shows it."""
+
+    key: str
+    caller: ServiceNode
+    callee: ServiceNode
+    kind: str
+    """What is called, in one short word."""
+    now: EdgeFigures | None
+    """None: no call was traced in the window."""
+    before: EdgeFigures | None
+    """None: not called before, or nobody knows; `ServiceMap.before_s` tells which."""
+    state: EdgeState
+    why: str
+    """The state in a few words, empty when there is nothing to say."""
+
+
+class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
+    """The list, what both windows span, and where time is lost and faults begin."""
+
+    rows: tuple[EdgeRow, ...]
+    now_s: float
+    """Length of the window that ends now."""
+    before_s: float | None
+    """Length of the window that ends at the release; None: nobody knows what was before."""
+    released_ms: int | None
+    bottleneck: str | None
+    """Where most of the time goes, in words."""
+    added: str | None
+    """Where most of the time was added since the release, in words; None when unknown or too little."""
+    origin: str | None
+    """Where the faults begin, in words; None without faults."""
+
+
+def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
+    """Return the list, of the edges that match `needle`; None before X-Ray has answered."""
+    now = store.graphs.get("now")
+    if now is None:
+        return None
+    before = store.graphs.get("before")
+    if before is not None and before.released_ms != now.released_ms:
+        before = None  # of another release
+    old = {_key(edge): edge for edge in before.edges} if before else {}
+    new = {_key(edge): edge for edge in now.edges}
+    rows = [_row(key, new.get(key), old.get(key), now, before) for key in dict.fromkeys((*new, *old))]
+    rows = [row for row in rows if row.now or row.state == "gone"]
+    shown = [row for row in rows if _matches(row, needle)]
+    return ServiceMap(
+        rows=tuple(sorted(shown, key=_badness)),
+        now_s=_length_s(now),
+        before_s=None if before is None else _length_s(before),
+        released_ms=now.released_ms,
+        bottleneck=_bottleneck(now, before),
+        added=_added(now, before),
+        origin=_origin(now.edges),
+    )
+
+
+def kind_word(kind: str) -> str:
+    """Return X-Ray's type in one short word."""
+    return _KINDS.get(kind) or kind.rpartition("::")[2].lower() or "service"
+
+
+def node_text(node: ServiceNode) -> str:
+    """Return a node as text tells it: `shop-orders (function)`."""
+    name = node.name if len(node.name) <= NAME_CHARS else f"{node.name[: NAME_CHARS - 1]}…"
+    return name if node.kind == CLIENT else f"{name} ({kind_word(node.kind)})"
+
+
+def quantile_s(times: Sequence[tuple[float, int]], share: float) -> float | None:
+    """Return the value below or at which `share` of the calls lie: the nearest rank of X-Ray's buckets."""
+    total = sum(count for _, count in times)
+    if not total:
+        return None
+    reached = 0
+    for value_s, count in times:
+        reached += count
+        if reached >= share * total:
+            return value_s
+    return times[-1][0]
+
+
+def figures(edge: ServiceEdge, window_s: float) -> EdgeFigures:
+    """Return an edge's counts as rates and shares."""
+    calls = edge.calls
+    return EdgeFigures(
+        calls=calls,
+        rate_per_s=calls / window_s if window_s > 0 else 0.0,
+        fault_share=edge.faults / calls if calls else 0.0,
+        error_share=(edge.errors + edge.throttles) / calls if calls else 0.0,
+        mean_s=edge.time_s / calls if calls else 0.0,
+        p50_s=quantile_s(edge.times, 0.50),
+        p95_s=quantile_s(edge.times, 0.95),
+        p99_s=quantile_s(edge.times, 0.99),
+        edge=edge,
+    )
+
+
+def _key(edge: ServiceEdge) -> str:
+    caller, callee = edge.caller, edge.callee
+    return f"{caller.name}\0{caller.kind}\0{callee.name}\0{callee.kind}"
+
+
+def _length_s(graph: ServiceGraph) -> float:
+    return (graph.end_ms - graph.start_ms) / 1000
+
+
+def _row(
+    key: str, new: ServiceEdge | None, old: ServiceEdge | None, now: ServiceGraph, before: ServiceGraph | None
+) -> EdgeRow:
+    edge = new or old
+    assert edge is not None
+    after = figures(new, _length_s(now)) if new else None
+    was = figures(old, _length_s(before)) if old and before else None
+    state, why = _judge(after, was, known_before=before is not None and bool(before.edges), now_s=_length_s(now))
+    return EdgeRow(
+        key=key,
+        caller=edge.caller,
+        callee=edge.callee,
+        kind=kind_word(edge.callee.kind),
+        now=after,
+        before=was,
+        state=state,
+        why=why,
+    )
+
+
+def _judge(
+    now: EdgeFigures | None, before: EdgeFigures | None, *, known_before: bool, now_s: float
+) -> tuple[EdgeState, str]:
+    if now is None:
+        gone = before is not None and before.rate_per_s * now_s >= FEW and now_s >= GONE_AFTER_S
+        return ("gone", "called before, not since") if gone else ("ok", "")
+    if now.fault_share >= FAULTY_SHARE:
+        as_before = before is not None and before.fault_share >= now.fault_share / 2
+        return "fault", "faulty before too" if as_before else "faults"
+    if now.error_share >= ERROR_SHARE and (before is None or now.error_share >= 2 * before.error_share):
+        throttled = now.edge.throttles > now.edge.errors
+        return "error", "throttled" if throttled else "errors"
+    if slow := _slow(now, before):
+        return "slow", slow
+    if before is None and known_before:
+        return "new", "not called before"
+    return "ok", ""
+
+
+def _slow(now: EdgeFigures, before: EdgeFigures | None) -> str:
+    """Return in which sense an edge is slow, empty when it is not or too few calls tell."""
+    if now.p95_s is None or now.calls < FEW:
+        return ""
+    if before is None or before.p95_s is None or before.calls < FEW:
+        return "slow" if now.p95_s >= SLOW_S else ""
+    grown = now.p95_s >= TIMES_BEFORE * before.p95_s and now.p95_s - before.p95_s >= SLOWER_BY_S
+    return "slower" if grown else ""
+
+
+def _badness(row: EdgeRow) -> tuple[int, float, float, str]:
+    now, before = row.now, row.before
+    worse = now.fault_share - (before.fault_share if before else 0.0) if now else 0.0
+    return _ORDER.index(row.state), -worse, -(now.edge.time_s if now else 0.0), row.key
+
+
+def _matches(row: EdgeRow, needle: str) -> bool:
+    text = f"{row.caller.name} {row.callee.name} {row.kind} {row.state} {row.why}".casefold()
+    terms = needle.casefold().split()
+    return all(term[1:] not in text if term[:1] == "!" and term[1:] else term in text for term in terms)
+
+
+def _bottleneck(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
+    """Name the node with the most time of its own: spent in calls of it, and not in calls it made."""
+    own = _own_times_s(now.edges)
+    total_s = sum(own.values())
+    if total_s <= 0:
+        return None
+    node = max(own, key=lambda each: own[each])
+    told = f"{node_text(node)}: {_percent(own[node] / total_s)} of the time"
+    old = _own_times_s(before.edges) if before else {}
+    if sum(old.values()) > 0:
+        told += f", {_percent(old.get(node, 0.0) / sum(old.values()))} before"
+    return told
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
+
+
+def _added(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
+    """Name the node whose own time grew most, a request from outside."""
+    asked, asked_before = _entries(now.edges), _entries(before.edges) if before else 0
+    if before is None or asked < FEW or asked_before < FEW:
+        return None
+    old = {node: time_s / asked_before for node, time_s in _own_times_s(before.edges).items()}
+    grown = {node: time_s / asked - old.get(node, 0.0) for node, time_s in _own_times_s(now.edges).items()}
+    node = max(grown, key=lambda each: grown[each], default=None)
+    if node is None or grown[node] < ADDED_S:
+        return None
+    return f"{node_text(node)}: {grown[node] * 1000:.0f} ms more a request than before"
+
+
+def _entries(edges: Iterable[ServiceEdge]) -> int:
+    return sum(edge.calls for edge in edges if edge.caller.kind == CLIENT)
+
+
+def _own_times_s(edges: Iterable[ServiceEdge]) -> Mapping[ServiceNode, float]:
+    own: dict[ServiceNode, float] = {}
+    for edge in edges:
+        if not edge.times:
+            continue  # asynchronous: nobody waited
+        own[edge.callee] = own.get(edge.callee, 0.0) + edge.time_s
+        if edge.caller.kind != CLIENT:
+            own[edge.caller] = own.get(edge.caller, 0.0) - edge.time_s
+    return {node: max(0.0, time_s) for node, time_s in own.items()}
+
+
+def _origin(edges: Iterable[ServiceEdge]) -> str | None:
+    """Name the node in which most faults begin: calls of it fail that none of its own calls explain."""
+    began: dict[ServiceNode, int] = {}
+    for edge in edges:
+        began[edge.callee] = began.get(edge.callee, 0) + edge.faults
+        if edge.caller.kind != CLIENT:
+            began[edge.caller] = began.get(edge.caller, 0) - edge.faults
+    node = max(began, key=lambda each: began[each], default=None)
+    if node is None or began[node] <= 0:
+        return None
+    return f"{node_text(node)}: {began[node]:,} {'call' if began[node] == 1 else 'calls'} failed in it"

@@ -1,0 +1,142 @@
+"""The service graph once a minute: cut at the release, the time before asked for until it is settled, trouble said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, ServiceGraph, SourcePhase
+from prodwatch.model.status import Reason
+from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.traces import GraphSource
+from prodwatch.sources.traces.graph import MAX_PAGES, release_began
+from prodwatch.testing.aws import ScriptedAws
+from prodwatch.testing.clock import START, FakeClock
+from prodwatch.text.redact import Redactor
+
+GRAPH = "xray:GetServiceGraph"
+
+
+def services(*_: Any, ok: int = 5, name: str = "api") -> dict[str, Any]:
+    edge = {"ReferenceId": 1, "SummaryStatistics": {"OkCount": ok}}
+    client = {"ReferenceId": 0, "Name": name, "Type": "client", "Edges": [edge]}
+    return {"Services": [client, {"ReferenceId": 1, "Name": name, "Type": "AWS::ApiGateway::Stage"}]}
+
+
+async def collect(
+    aws: ScriptedAws,
+    clock: FakeClock,
+    seconds: float,
+    released: datetime | None = None,
+    redactor: Redactor | None = None,
+) -> list[Batch]:
+    source = GraphSource(aws, clock=clock, cleaner=Cleaner(redactor or Redactor()), released_at=lambda: released)
+    found: list[Batch] = []
+
+    async def run() -> None:
+        async with aclosing(source.batches()) as batches:  # type: ignore[type-var]  # a generator underneath
+            async for batch in batches:
+                found.append(batch)  # noqa: PERF401 -- others read the list meanwhile
+
+    task = asyncio.create_task(run())
+    for _ in range(int(seconds * 2)):
+        await clock.advance(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return found
+
+
+def graphs(batches: list[Batch]) -> list[ServiceGraph]:
+    return [record for batch in batches for record in batch.records if isinstance(record, ServiceGraph)]
+
+
+def windows(aws: ScriptedAws) -> list[tuple[float, float]]:
+    asked = [params for name, params in aws.calls if name == GRAPH]
+    return [tuple((params[key] - START).total_seconds() for key in ("StartTime", "EndTime")) for params in asked]
+
+
+async def test_once_a_minute_and_once_more_early_when_the_release_may_be_known(aws: ScriptedAws) -> None:
+    aws.answers[GRAPH] = services
+    found = graphs(await collect(aws, FakeClock(), 200))
+    assert windows(aws) == [(at - 1800, at) for at in (0, 10, 70, 130, 190)]
+    assert {(each.part, each.released_ms) for each in found} == {("now", None)}
+    assert found[0].edges[0].calls == 5
+
+
+async def test_the_release_parts_before_from_now_until_before_is_settled(aws: ScriptedAws) -> None:
+    aws.answers[GRAPH] = services
+    released = START - timedelta(seconds=90)
+    found = graphs(await collect(aws, FakeClock(), 140, released))
+    assert windows(aws) == [
+        (-90, 0),
+        (-1890, -90),
+        (-90, 10),
+        (-1890, -90),
+        (-90, 70),
+        (-1890, -90),
+        (-90, 130),
+    ]
+    assert {each.released_ms for each in found} == {round(released.timestamp() * 1000)}
+    assert [each.part for each in found[:2]] == ["now", "before"]
+
+
+async def test_an_old_release_leaves_the_last_half_hour(aws: ScriptedAws) -> None:
+    await collect(aws, FakeClock(), 5, START - timedelta(days=3))
+    day_s = 86400.0
+    assert windows(aws) == [(-1800, 0), (-3 * day_s - 1800, -3 * day_s)]
+
+
+async def test_a_release_that_is_said_to_begin_later_parts_nothing(aws: ScriptedAws) -> None:
+    found = graphs(await collect(aws, FakeClock(), 5, START + timedelta(hours=1)))
+    assert [(each.part, each.released_ms) for each in found] == [("now", None)]
+
+
+async def test_denied_and_failed_are_states_and_it_tries_again(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    aws.answers[GRAPH] = services
+    aws.fail(GRAPH, Reason.ACCESS_DENIED)
+    (denied,) = [batch.status for batch in await collect(aws, clock, 5) if batch.status]
+    assert (denied.source, denied.phase, denied.action) == ("service-map", SourcePhase.DENIED, GRAPH)
+    aws.failing.clear()
+    assert graphs(await collect(aws, clock, 5))
+
+
+async def test_pages_are_read_to_the_end_and_one_without_end_is_said(aws: ScriptedAws) -> None:
+    class Paged(ScriptedAws):
+        async def pages(
+            self, service: str, operation: str, params: Mapping[str, Any] | None = None, **more: Any
+        ) -> AsyncIterator[dict[str, Any]]:
+            del service, operation, params, more
+            while True:
+                yield {**services(ok=1), "NextToken": "more"}
+
+    batches = await collect(Paged(), FakeClock(), 5)
+    assert graphs(batches)[0].edges[0].calls == MAX_PAGES
+    assert f"more than {MAX_PAGES} pages" in str(batches[-1].status and batches[-1].status.message)
+
+
+async def test_names_are_cleaned_on_the_way_in(aws: ScriptedAws) -> None:
+    aws.answers[GRAPH] = lambda _: services(name="a\x1b[2Jpi hunter2hunter2")
+    redactor = Redactor()
+    redactor.add("hunter2hunter2")
+    (edge,) = graphs(await collect(aws, FakeClock(), 5, redactor=redactor))[0].edges
+    assert "\x1b" not in edge.callee.name
+    assert "hunter2hunter2" not in edge.callee.name
+
+
+@pytest.mark.parametrize(
+    ("states", "began"),
+    [
+        ([], None),
+        ([ReleaseState(function="f")], None),
+        ([ReleaseState(function="f", phase=ReleasePhase.SHIFTING, started_at=START)], START),
+    ],
+    ids=["none", "no release", "shifting"],
+)
+def test_the_release_that_matters_most_parts_the_two(states: list[ReleaseState], began: datetime | None) -> None:
+    assert release_began(states) == began
