@@ -8,11 +8,9 @@ from functools import partial
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment, LogTarget
-from prodwatch.model.signal import LogRecord
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
 from prodwatch.sources.clean import Cleaner
-from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
@@ -60,23 +58,13 @@ def sources_of(
     """
     cleaner = Cleaner(redactor)
     lines = LineParser(redactor)
-
-    def parse(event: RawEvent, group: str, late_ms: int) -> LogRecord:
-        return lines.parse(
-            event.message,
-            group=group,
-            timestamp_ms=event.timestamp,
-            stream=event.stream,
-            event_id=event.event_id,
-            ingested_ms=event.ingested_ms,
-            late_ms=late_ms,
-        )
-
     found: list[Source] = []
     release = ReleaseSource(aws, environment, clock=clock, since=since, clean=cleaner.text)
     if environment.functions or environment.stacks or environment.release.codedeploy:
         found.append(release)
-    logs = LogSource(aws, log_targets(environment), clock=clock, parse=parse, since=logs_since)
+    logs = LogSource(
+        aws, log_targets(environment), clock=clock, parse=lines.parse_event, parse_all=lines.parse_all, since=logs_since
+    )
     if log_targets(environment):
         found.append(logs)
     if environment.traces_enabled and (environment.functions or environment.traces_filter):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, SpanParameter
+from prodwatch.cli.live.moments import MomentParameter, SpanParameter, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
@@ -20,15 +20,46 @@ if TYPE_CHECKING:
     from prodwatch.views.log_filter import LogFilter
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  prodwatch logs --env prod                              follow all that the environment watches
+  prodwatch logs /aws/lambda/shop-orders --since 1h      one group; no project is needed
+  prodwatch logs '/aws/lambda/shop-*' --errors           a prefix; new groups are followed too
+  prodwatch logs --env prod --version 42 --since release
+  prodwatch logs shop-orders --since 14:05 --until 14:20 --utc
+  prodwatch logs GROUP --no-follow --format raw | grep timeout
+  prodwatch logs GROUP --json --until-idle | jq .message
+  prodwatch logs --list '/aws/lambda/*'
+"""
+FORMATS = ("text", "short", "raw", "json")
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("named", nargs=-1, metavar="[GROUP]...")
 @click.option(
     "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="From when: 10m, 14:05, RFC 3339, release."
 )
 @click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="Log group; * ends a prefix. Repeatable.")
+@click.option(
+    "-f/ ",
+    "--follow/--no-follow",
+    default=None,
+    help="Go on until Ctrl-C, which is the default; or read what there is and end, as --until now.",
+)
+@click.option(
+    "-g", "--group", "groups", multiple=True, metavar="NAME", help="Log group; * ends a prefix. Repeatable; as GROUP."
+)
+@click.option("--list", "listed", is_flag=True, help="Only print the names of the groups, one a line.")
 @click.option("--errors", is_flag=True, help="Only errors, failed invocations, and logs that Lambda dropped.")
 @click.option("--filter", "filter_text", metavar="TEXT", help="Words, /regex/, field:value; ! before one negates it.")
 @click.option("--version", metavar="V", help="Only lines of this version; release means the one under release.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default=None,
+    help="text: time, level, function and version, message. short: time, message. raw: as written. json: as --json.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option(
     "--until-idle",
@@ -38,45 +69,63 @@ if TYPE_CHECKING:
     metavar="[5s]",
     help="End when every group has been read and nothing more to show came for so long.",
 )
+@utc_option
 @common_options
 def command(
     common: Common,
     *,
+    named: tuple[str, ...],
     since: Moment,
     until: Moment | None,
+    follow: bool | None,
     groups: tuple[str, ...],
+    listed: bool,
     errors: bool,
     filter_text: str | None,
     version: str | None,
+    form: str | None,
     as_json: bool,
     until_idle: float | None,
+    utc: bool,
 ) -> int:
     """Follow log groups, or read a window of them, and show each line once.
 
-    Without --until and --until-idle it follows until Ctrl-C and exits 0. With --group it works without a project.
+    GROUP is the name of a group, a prefix that ends in *, or a function of the environment; with it no project is
+    needed. Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0.
     What is late, behind, throttled, denied or lost is said on stderr and counted at the end; a group that could not
     be read to its end exits 3.
     """
     from prodwatch.cli.live.place import find_place
     from prodwatch.cli.live.running import run_live
 
-    if until is not None and until_idle is not None:
-        raise click.UsageError("--until and --until-idle: one end is enough")
+    if sum((until is not None, until_idle is not None, follow is False)) > 1:
+        raise click.UsageError("--until, --until-idle and --no-follow: one end is enough")
+    if follow and (until is not None or until_idle is not None):
+        raise click.UsageError("--follow has no end; leave it out, or --until and --until-idle")
+    if as_json and form not in {None, "json"}:
+        raise click.UsageError(f"--json and --format {form}: one format is enough")
+    form = "json" if as_json else form or "text"
+    groups = (*named, *groups)
     chosen_by = _filter(filter_text)
-    project = find_place(common, without=bool(groups))
+    project = find_place(common, without=bool(groups) or listed)
+    if listed:
+        from prodwatch.cli.live.listing import list_groups
+
+        return list_groups(project, common, groups, as_json=form == "json")
 
     async def prepare(engine: Engine, sink: LineSink) -> Live:
         from prodwatch.cli.live.release import instant, release_of
 
         start = await instant(since, engine)
         end = None if until is None else await instant(until, engine)
+        end = engine.clock.now() if follow is False else end
         refuse_backwards(start, end)
         wanted = version
         if version == "release":
             wanted = (await release_of(engine)).version
         choice = {"only_errors": errors, "version": wanted and wanted.removeprefix("v"), "chosen_by": chosen_by}
         return await _live(
-            engine, sink, groups, (start, end), until_idle, choice, as_json=as_json, no_color=common.no_color
+            engine, sink, groups, (start, end), until_idle, choice, form=form, utc=utc, no_color=common.no_color
         )
 
     return run_live(project, common, prepare)
@@ -109,20 +158,24 @@ async def _live(
     idle_s: float | None,
     choice: dict[str, Any],
     *,
-    as_json: bool,
+    form: str,
+    utc: bool,
     no_color: bool,
 ) -> Live:
     from msgspec.structs import replace
 
     from prodwatch.cli.live.ending import Ending
-    from prodwatch.cli.live.groups import expand, line_parser, source_key, targets_of
-    from prodwatch.cli.live.logs import LogStream, TextLines, ndjson
+    from prodwatch.cli.live.groups import expand, source_key, targets_of
+    from prodwatch.cli.live.logs import LogStream, ShortLines, TextLines, ndjson, raw
+    from prodwatch.cli.live.moments import zone_of
     from prodwatch.cli.live.running import Live
     from prodwatch.cli.live.style import style
     from prodwatch.cli.live.window import Windowed
     from prodwatch.sources.logs.source import LogSource
+    from prodwatch.text.lambda_lines import LineParser
 
     start, end = window
+    lines = LineParser(engine.redactor)
     clock = engine.clock
     targets, unknown = await expand(engine, targets_of(engine.environment, groups))
     if idle_s is not None or end is not None:
@@ -133,15 +186,22 @@ async def _live(
         engine.aws if end is None else Windowed(engine.aws, end),
         targets,
         clock=clock,
-        parse=line_parser(engine.redactor),
+        parse=lines.parse_event,
+        parse_all=lines.parse_all,
         since=start,
     )
     if idle_s is not None:
         source.pin({key.removeprefix("logs:") for key in keys})
-    render = ndjson if as_json else TextLines(style(no_color=no_color), today=clock.now(), groups=list(keys.values()))
+    paint, now, zone = style(no_color=no_color), clock.now(), zone_of({"utc": utc})
+    render = {
+        "json": ndjson,
+        "raw": raw,
+        "short": ShortLines(paint, today=now, zone=zone),
+        "text": TextLines(paint, today=now, groups=list(keys.values()), zone=zone),
+    }[form]
     return Live(
         sources=[source],
         stream=LogStream(sink, render, clock=clock, until=end, **choice),
-        ending=Ending([*keys, *unknown], clock=clock, idle_s=idle_s, until=end),
+        ending=Ending([*keys, *unknown], clock=clock, idle_s=idle_s, until=end, sweep=source.sweep),
         must_exist=frozenset(key for key, group in keys.items() if group in groups) | unknown,
     )

@@ -11,13 +11,8 @@ from prodwatch.cli.engine import Engine
 from prodwatch.cli.talk import error
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
-from prodwatch.model.signal import LogRecord
 from prodwatch.sources.logs.discovery import discover
-from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.source import ParseLine
 from prodwatch.sources.watch import log_targets
-from prodwatch.text.lambda_lines import LineParser
-from prodwatch.text.redact import Redactor
 
 
 def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarget]:
@@ -76,21 +71,3 @@ async def expand(engine: Engine, targets: Sequence[LogTarget]) -> tuple[list[Log
 def source_key(target: LogTarget) -> str:
     """Return the name under which the log source reports a target."""
     return f"logs:{target.account}:{target.group}" if target.account else f"logs:{target.group}"
-
-
-def line_parser(redactor: Redactor) -> ParseLine:
-    """Return what turns raw events into records fit to be shown."""
-    lines = LineParser(redactor)
-
-    def parse(event: RawEvent, group: str, late_ms: int) -> LogRecord:
-        return lines.parse(
-            event.message,
-            group=group,
-            timestamp_ms=event.timestamp,
-            stream=event.stream,
-            event_id=event.event_id,
-            ingested_ms=event.ingested_ms,
-            late_ms=late_ms,
-        )
-
-    return parse

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,13 +11,14 @@ from typing import Any
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import LogTarget
-from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
+from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.agenda import BUSY_EVERY_S, Agenda
 from prodwatch.sources.logs.discovery import discover
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.fetch import fetcher
+from prodwatch.sources.logs.lines import LineReader, ParseLine, ParseLines
 from prodwatch.sources.logs.livetail import LiveTail
 from prodwatch.sources.logs.merge import LiveMerge
 from prodwatch.sources.logs.setback import SetBack
@@ -35,9 +35,6 @@ MISSING_EVERY_S = 15.0
 LIVE_EVERY_S = 5.0
 """How often a busy group is polled while Live Tail brings its lines."""
 
-ParseLine = Callable[[RawEvent, str, int], LogRecord]
-"""`parse(event, group, late_ms)`: sanitised and redacted."""
-
 
 @dataclass(slots=True)
 class _Group:
@@ -53,9 +50,6 @@ class _Group:
     and starts again hands these over first."""
 
 
-_LOG = logging.getLogger(__name__)
-
-
 class LogSource:
     """Polls every group of the environment with overlapping scans and yields each line once."""
 
@@ -68,13 +62,14 @@ class LogSource:
         *,
         clock: Clock,
         parse: ParseLine,
+        parse_all: ParseLines | None = None,
         since: datetime,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         self._aws = aws
         self._targets = tuple(targets)
         self._clock = clock
-        self._parse = parse
+        self._lines = LineReader(parse, parse_all)
         self._since_ms = int(since.timestamp() * 1000)
         self._backoff = backoff
         self._groups: dict[str, _Group] = {}
@@ -282,22 +277,9 @@ class LogSource:
                 await self._clock.sleep(0)
             first = False
             chunk = rest[:RECORDS_PER_BATCH]
-            records = tuple(
-                [
-                    self._record(each, name, now_ms - each.timestamp if each.timestamp < late_before_ms else 0)
-                    for each in chunk
-                ]
-            )
-            await self._out.put(Batch(source=f"logs:{key}", records=records))
+            records = self._lines.read(chunk, name, late_before_ms=late_before_ms, now_ms=now_ms)
+            await self._out.put(Batch(source=f"logs:{key}", records=tuple(records)))
             del rest[: len(chunk)]
-
-    def _record(self, event: RawEvent, group: str, late_ms: int) -> LogRecord:
-        try:
-            return self._parse(event, group, late_ms)
-        except Exception as broken:  # noqa: BLE001 -- one line that nobody can read must not take its page with it
-            _LOG.exception("a line of %s could not be parsed", group)
-            told = f"this line could not be parsed ({type(broken).__name__}); it has {len(event.message)} characters"
-            return LogRecord(event.timestamp, told, group, event_id=event.event_id, late_ms=late_ms)
 
     async def _catch_up(self) -> None:
         """Hand over what a run that broke had read and not handed over."""
