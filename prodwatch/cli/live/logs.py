@@ -1,9 +1,10 @@
-"""Log lines in the plain terminal: each once, in order of time within what is at hand, and nothing else on stdout."""
+"""Log lines in the plain terminal: each once, in order of time as far as a second's patience goes, and nothing else."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ from prodwatch.views.log_filter import LogFilter
 HOLD_LINES = 20_000
 HOLD_S = 2.0
 """While groups are read for the first time their lines wait for each other so long, to be in order across groups."""
+REORDER_S = 1.0
+"""Groups are read apart, each once a second while it is busy: so long a line waits for older ones of other groups."""
 MAX_WHO = 28
 
 _ERRORS = frozenset((Level.ERROR, Level.FATAL))
@@ -78,11 +81,40 @@ def ndjson(record: LogRecord) -> str:
     return msgspec.json.encode(line).decode()
 
 
+def raw(record: LogRecord) -> str:
+    """Return what was written, without anything beside it: a JSON line as JSON again, any other as its text."""
+    if record.fields is None:
+        return record.message
+    return msgspec.json.encode(record.fields).decode()
+
+
 def is_error(record: LogRecord) -> bool:
     """Tell whether a line speaks of something gone wrong: ERROR, FATAL, a failed invocation, logs Lambda dropped."""
     if record.level in _ERRORS or record.kind == "dropped":
         return True
     return record.report is not None and record.report.status not in {None, "success"}
+
+
+class ShortLines:
+    """Renders time and message only."""
+
+    def __init__(self, style: Style, *, today: datetime, zone: tzinfo | None = None) -> None:
+        self._style = style
+        self._zone = zone
+        self._today = today.astimezone(zone).date()
+
+    def __call__(self, record: LogRecord) -> str:
+        """Return one record as text; of several lines when its message has several."""
+        time = clock_text(record.timestamp_ms, self._today, self._zone)
+        message = record.message.replace("\n", f"\n{' ' * (len(time) + 1)}")
+        return f"{self._style.paint(time, DIM)} {self._style.paint(message, _COLOURS.get(record.level))}"
+
+
+def clock_text(epoch_ms: int, today: date, zone: tzinfo | None) -> str:
+    """Return a time of day to the millisecond, with its date when that is another than today."""
+    at = from_epoch(epoch_ms).astimezone(zone)
+    time = f"{at:%H:%M:%S}.{epoch_ms % 1000:03}"
+    return time if at.date() == today else f"{at:%Y-%m-%d} {time}"
 
 
 class TextLines:
@@ -100,10 +132,7 @@ class TextLines:
 
     def __call__(self, record: LogRecord) -> str:
         """Return one record as text; of several lines when its message has several."""
-        at = from_epoch(record.timestamp_ms).astimezone(self._zone)
-        time = f"{at:%H:%M:%S}.{record.timestamp_ms % 1000:03}"
-        if at.date() != self._today:
-            time = f"{at:%Y-%m-%d} {time}"
+        time = clock_text(record.timestamp_ms, self._today, self._zone)
         word = f"{_WORDS.get(record.level, record.level.value):<5}"
         who = self._who(record)
         indent = " " * (len(time) + len(word) + len(who) + (3 if who else 2))
@@ -151,6 +180,9 @@ class LogStream:
         self._filter = chosen_by
         self._held: list[LogRecord] = []
         self._held_since_s = 0.0
+        self._arrived: deque[tuple[float, int]] = deque()
+        """When what is held came, and its newest timestamp."""
+        self._groups: set[str] = set()
         self._caught_up = False
         self._shown = 0
         self._read = 0
@@ -161,8 +193,9 @@ class LogStream:
         lines = [each for each in records if isinstance(each, LogRecord)]
         self._read += len(lines)
         wanted = [each for each in lines if self._wants(each)]
+        self._groups.update(each.group for each in lines)
         if self._caught_up:
-            self._show(wanted)
+            self._reorder(wanted)
             return len(wanted)
         if not self._held:
             self._held_since_s = self._clock.monotonic_s()
@@ -171,15 +204,37 @@ class LogStream:
             self.finish()
         return len(wanted)
 
+    def _reorder(self, lines: Sequence[LogRecord]) -> None:
+        """Keep lines for those of other groups; late ones and the only group's have nothing to wait for."""
+        waiting = [each for each in lines if not each.late_ms] if len(self._groups) > 1 else []
+        if len(waiting) < len(lines):
+            self._show([each for each in lines if each.late_ms] if waiting else lines)
+        if waiting:
+            self._arrived.append((self._clock.monotonic_s(), max(each.timestamp_ms for each in waiting)))
+            self._held += waiting
+            if len(self._held) >= HOLD_LINES:
+                self.finish()
+
     def tick(self, *, caught_up: bool) -> None:
-        """Let go of what waited for other groups."""
-        self._caught_up = caught_up
-        if self._held and (caught_up or self._clock.monotonic_s() - self._held_since_s >= HOLD_S):
-            self.finish()
+        """Let go of what has waited for other groups."""
+        now_s = self._clock.monotonic_s()
+        if not self._caught_up:
+            self._caught_up = caught_up
+            if self._held and (caught_up or now_s - self._held_since_s >= HOLD_S):
+                self.finish()
+            return
+        newest_ms = None
+        while self._arrived and now_s - self._arrived[0][0] >= REORDER_S:
+            newest_ms = max(newest_ms or 0, self._arrived.popleft()[1])
+        if newest_ms is not None:
+            due = [each for each in self._held if each.timestamp_ms <= newest_ms]
+            self._held = [each for each in self._held if each.timestamp_ms > newest_ms]
+            self._show(due)
 
     def finish(self) -> None:
         """Show all that is held."""
         held, self._held = self._held, []
+        self._arrived.clear()
         self._show(held)
 
     def summary(self) -> str:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, Protocol
 
 from prodwatch.aws.api import AwsError
@@ -184,10 +185,17 @@ class _Run:
         # A group that appears with a function's first invocation may be absent; one that somebody named may not.
         absent = {name for name, status in teller.statuses.items() if status.phase is SourcePhase.WAITING}
         unread = sorted(set(live.ending.unread()) - (absent - live.must_exist))
-        self._failed = unread if self._complete else []
+        late_unread = [] if not self._complete else live.ending.unswept()
+        self._failed = [*unread, *late_unread] if self._complete else []
         error(teller.summary(live.stream.summary(), engine.aws.usage(), live.stream.shortcomings()))
+        if reach := live.ending.reach():
+            read_to, late_to = (f"{at.astimezone(UTC):%H:%M:%S}" for at in reach)
+            late = "" if read_to == late_to else f", late lines to {late_to}"
+            error(f"read to {read_to} UTC{late}; what CloudWatch shows after that is not in it")
         if unread:
-            error(f"not read to the end: {', '.join(each.removeprefix('logs:') for each in unread)}")
+            error(f"not read to the end: {_names(unread)}")
+        if late_unread:
+            error(f"not looked through for late lines: {_names(late_unread)}")
 
     def exit_code(self) -> int:
         """Return how it ended."""
@@ -198,6 +206,10 @@ class _Run:
                 return ExitCode.OK if self._follows else ExitCode.INTERRUPTED
             return ExitCode.TERMINATED
         return ExitCode.ERROR if self._failed else ExitCode.OK
+
+
+def _names(sources: Sequence[str]) -> str:
+    return ", ".join(each.removeprefix("logs:") for each in sources)
 
 
 def _take(batch: Batch, live: Live, teller: Teller) -> None:
