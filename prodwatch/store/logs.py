@@ -42,6 +42,8 @@ class LogBook:
         self.groups: dict[str, GroupTally] = {}
         self.invocations: dict[tuple[str, str], InvocationTally] = {}
         """(log group, version) → invocations."""
+        self.lost = 0
+        """Lines that Lambda says it dropped before CloudWatch had them."""
         self._arrivals: deque[tuple[float, int]] = deque()
 
     def add(self, records: Sequence[LogRecord], monotonic_s: float) -> None:
@@ -68,12 +70,12 @@ class LogBook:
         return sum(count for _, count in self._arrivals) / RATE_WINDOW_S
 
     def find(self, request_ids: Iterable[str] = (), trace_id: str | None = None) -> list[LogRecord]:
-        """Return kept lines that carry any of the ids, in the order they came, each once."""
+        """Return kept lines that carry any of the ids, in order of time, each once."""
         numbers = {number for each in request_ids for number in self._by_request.get(each, ())}
         if trace_id:
             numbers.update(self._by_trace.get(trace_id, ()))
         found = (self.ring.get(number) for number in sorted(numbers))
-        return [record for record in found if record is not None]
+        return sorted((record for record in found if record is not None), key=lambda record: record.timestamp_ms)
 
     def _count(self, record: LogRecord) -> None:
         tally = self.groups.get(record.group)
@@ -82,6 +84,7 @@ class LogBook:
         tally.lines += 1
         tally.errors += record.level in _SEVERE
         tally.late += record.late_ms > 0
+        self.lost += lines_lost(record)
         tally.newest_ms = max(tally.newest_ms, record.timestamp_ms)
         if record.report and record.version:
             key = (record.group, record.version)
@@ -94,6 +97,15 @@ class LogBook:
     def _expire(self, monotonic_s: float) -> None:
         while self._arrivals and self._arrivals[0][0] <= monotonic_s - RATE_WINDOW_S:
             self._arrivals.popleft()
+
+
+def lines_lost(record: LogRecord) -> int:
+    """Return how many lines Lambda says in `record` (`platform.logsDropped`) that it dropped; 0 for all other lines."""
+    if record.kind != "dropped":
+        return 0
+    told = (record.fields or {}).get("record")
+    count = told.get("droppedRecords") if isinstance(told, dict) else None
+    return count if isinstance(count, int) and count > 0 else 1
 
 
 def _forget(index: dict[str, list[int]], key: str | None) -> None:

@@ -94,9 +94,9 @@ def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list
     dropped = sum(each.dropped for each in statuses) + sum(
         count for name, count in store.queue_drops.items() if name == source or name.startswith(f"{source}:")
     )
-    return [
-        f"{count} {word}" for count, word in ((late, "late"), (sampled, "sampled away"), (dropped, "dropped")) if count
-    ]
+    lost = store.logs.lost if source == "logs" else 0
+    counts = ((late, "late"), (sampled, "sampled away"), (dropped, "dropped"), (lost, "lost by Lambda"))
+    return [f"{count} {word}" for count, word in counts if count]
 
 
 def _notes(statuses: Sequence[SourceStatus]) -> list[str]:

@@ -62,3 +62,17 @@ def test_an_empty_batch_changes_nothing() -> None:
     book = LogBook(10)
     book.add([], 0.0)
     assert (len(book.ring), book.rate_per_s(0.0)) == (0, 0.0)
+
+
+def test_what_lambda_says_it_dropped_is_counted() -> None:
+    book = LogBook(10)
+    told = {"type": "platform.logsDropped", "record": {"droppedRecords": 123, "reason": "slow"}}
+    book.add([line(1, kind="dropped", fields=told), line(2, kind="dropped"), line(3)], 0.0)
+    assert book.lost == 124
+
+
+def test_lines_of_one_request_are_found_in_order_of_time() -> None:
+    book = LogBook(10)
+    book.add([line(5, "r1"), line(9, "r1")], 0.0)
+    book.add([line(7, "r1")], 0.0)
+    assert [each.timestamp_ms for each in book.find(["r1"])] == [5, 7, 9]

@@ -14,6 +14,7 @@ from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.style import BOLD, CYAN, DIM, RED, YELLOW, Style
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Level, LogRecord, Record
+from prodwatch.store.logs import lines_lost
 from prodwatch.text.units import format_age
 from prodwatch.views.log_filter import LogFilter
 
@@ -187,11 +188,13 @@ class LogStream:
         self._shown = 0
         self._read = 0
         self._without_version = 0
+        self._lost = 0
 
     def take(self, records: Sequence[Record]) -> int:
         """Show the lines that were asked for, and return how many those are."""
         lines = [each for each in records if isinstance(each, LogRecord)]
         self._read += len(lines)
+        self._lost += sum(map(lines_lost, lines))
         wanted = [each for each in lines if self._wants(each)]
         self._groups.update(each.group for each in lines)
         if self._caught_up:
@@ -243,8 +246,8 @@ class LogStream:
         return shown if self._shown == self._read else f"{shown} of {self._read:,} read"
 
     def shortcomings(self) -> dict[str, int]:
-        """Return the lines `--version` left out because they name no version."""
-        return {"left out, which name no version": self._without_version}
+        """Return the lines `--version` left out because they name no version, and those Lambda itself dropped."""
+        return {"left out, which name no version": self._without_version, "lost by Lambda": self._lost}
 
     def _wants(self, record: LogRecord) -> bool:
         if self._until_ms is not None and record.timestamp_ms > self._until_ms:

@@ -27,6 +27,8 @@ def group_status(source: str, tailer: GroupTailer, live: LiveTail | None, now_s:
     told = [*_window(tailer, now_s), *_clock(tailer.plan.ahead_s), *_live(tailer, live)]
     sentences = [f"behind by {behind_s:.0f} s"] if behind else []
     sentences += [sentence for _, sentence in told]
+    if tailer.unsure:
+        sentences.append(f"{tailer.unsure} lines met again too late to tell whether they were shown are not shown")
     return SourceStatus(
         source=source,
         phase=SourcePhase.BEHIND if behind else SourcePhase.LIVE,
@@ -67,6 +69,8 @@ def _clock(ahead_s: float) -> list[tuple[str, str]]:
 def _live(tailer: GroupTailer, live: LiveTail | None) -> list[tuple[str, str]]:
     if live is None:
         return []
+    if live.sampled_since(tailer.plan.fresh_s() or 0.0):
+        return [("Live Tail", "Live Tail sends only samples of so many lines; polling brings the rest")]
     sentence = live.note()
     if tailer.live is not None and tailer.live.missed:
         sentence += f"; {tailer.live.missed} lines came by polling only"
