@@ -32,6 +32,8 @@ def commands_page() -> str:
         assert command is not None
         usage = " ".join(["prodwatch", name, *command.collect_usage_pieces(click.Context(command, info_name=name))])
         lines += [f"## {name}", "", _text(command.help or ""), "", "```", usage, "```", ""]
+        if command.epilog:
+            lines += ["```", *(line.strip() for line in command.epilog.splitlines()[2:]), "```", ""]
         own = list(_options(command, drop=set(Common.__struct_fields__)))
         if own:
             lines += own

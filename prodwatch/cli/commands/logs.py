@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, SpanParameter, utc_option
+from prodwatch.cli.live.moments import MomentParameter, SpanParameter, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ FORMATS = ("text", "short", "raw", "json")
     "-f/ ",
     "--follow/--no-follow",
     default=None,
-    help="Go on until Ctrl-C, which is the default; or read what there is and end, as --until now.",
+    help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
 )
 @click.option(
     "-g", "--group", "groups", multiple=True, metavar="NAME", help="Log group; * ends a prefix. Repeatable; as GROUP."
@@ -98,10 +98,7 @@ def command(
     from prodwatch.cli.live.place import find_place
     from prodwatch.cli.live.running import run_live
 
-    if sum((until is not None, until_idle is not None, follow is False)) > 1:
-        raise click.UsageError("--until, --until-idle and --no-follow: one end is enough")
-    if follow and (until is not None or until_idle is not None):
-        raise click.UsageError("--follow has no end; leave it out, or --until and --until-idle")
+    idle_s = one_end(follow=follow, until=until, until_idle=until_idle)
     if as_json and form not in {None, "json"}:
         raise click.UsageError(f"--json and --format {form}: one format is enough")
     form = "json" if as_json else form or "text"
@@ -118,14 +115,21 @@ def command(
 
         start = await instant(since, engine)
         end = None if until is None else await instant(until, engine)
-        end = engine.clock.now() if follow is False else end
         refuse_backwards(start, end)
         wanted = version
         if version == "release":
             wanted = (await release_of(engine)).version
         choice = {"only_errors": errors, "version": wanted and wanted.removeprefix("v"), "chosen_by": chosen_by}
         return await _live(
-            engine, sink, groups, (start, end), until_idle, choice, form=form, utc=utc, no_color=common.no_color
+            engine,
+            sink,
+            groups,
+            (start, end),
+            (idle_s, follow is not False),
+            choice,
+            form=form,
+            utc=utc,
+            no_color=common.no_color,
         )
 
     return run_live(project, common, prepare)
@@ -155,7 +159,7 @@ async def _live(
     sink: LineSink,
     groups: Sequence[str],
     window: tuple[datetime, datetime | None],
-    idle_s: float | None,
+    idle: tuple[float | None, bool],
     choice: dict[str, Any],
     *,
     form: str,
@@ -166,7 +170,7 @@ async def _live(
 
     from prodwatch.cli.live.ending import Ending
     from prodwatch.cli.live.groups import expand, source_key, targets_of
-    from prodwatch.cli.live.logs import LogStream, ShortLines, TextLines, ndjson, raw
+    from prodwatch.cli.live.logs import LogStream, Render, ShortLines, TextLines, ndjson, raw
     from prodwatch.cli.live.moments import zone_of
     from prodwatch.cli.live.running import Live
     from prodwatch.cli.live.style import style
@@ -175,6 +179,8 @@ async def _live(
     from prodwatch.text.lambda_lines import LineParser
 
     start, end = window
+    # Whether new lines put the end off: --no-follow reads up to when it was called.
+    idle_s, counts_news = idle
     lines = LineParser(engine.redactor)
     clock = engine.clock
     targets, unknown = await expand(engine, targets_of(engine.environment, groups))
@@ -193,15 +199,18 @@ async def _live(
     if idle_s is not None:
         source.pin({key.removeprefix("logs:") for key in keys})
     paint, now, zone = style(no_color=no_color), clock.now(), zone_of({"utc": utc})
-    render = {
+    renders: dict[str, Render] = {
         "json": ndjson,
         "raw": raw,
         "short": ShortLines(paint, today=now, zone=zone),
         "text": TextLines(paint, today=now, groups=list(keys.values()), zone=zone),
-    }[form]
+    }
+    render = renders[form]
     return Live(
         sources=[source],
         stream=LogStream(sink, render, clock=clock, until=end, **choice),
-        ending=Ending([*keys, *unknown], clock=clock, idle_s=idle_s, until=end, sweep=source.sweep),
+        ending=Ending(
+            [*keys, *unknown], clock=clock, idle_s=idle_s, until=end, counts_news=counts_news, sweep=source.sweep
+        ),
         must_exist=frozenset(key for key, group in keys.items() if group in groups) | unknown,
     )

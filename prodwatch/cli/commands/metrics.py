@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter
+from prodwatch.cli.live.moments import MomentParameter, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
@@ -20,11 +20,27 @@ if TYPE_CHECKING:
     from prodwatch.sources.metrics import MetricSource
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  prodwatch metrics --env prod                           a table, anew after each minute
+  prodwatch metrics --env prod --since 1d --no-follow
+  prodwatch metrics --region eu-west-1 --namespace AWS/SQS --metric ApproximateAgeOfOldestMessage \\
+      --dimension QueueName=inbox --stat Maximum
+  prodwatch metrics --env prod --json --until-idle | jq 'select(.version == "42")'
+"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.option(
     "--since", type=MomentParameter(), default="15m", metavar="WHEN", help="From when: 15m, 14:05, RFC 3339, release."
 )
 @click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
+@click.option(
+    "-f/ ",
+    "--follow/--no-follow",
+    default=None,
+    help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
+)
 @click.option("--namespace", metavar="NAME", help="With --metric: this metric instead of the environment's.")
 @click.option("--metric", metavar="NAME", help="Name of a metric in --namespace.")
 @click.option("--dimension", "dimensions", multiple=True, metavar="K=V", help="One of its dimensions; repeatable.")
@@ -32,12 +48,14 @@ if TYPE_CHECKING:
 @click.option("--period", default=60, type=click.IntRange(min=1), metavar="SECONDS", help="Period of --metric.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each point, again when it changed.")
 @click.option("--until-idle", is_flag=True, help="End when what CloudWatch has by now has been read.")
+@utc_option
 @common_options
 def command(
     common: Common,
     *,
     since: Moment,
     until: Moment | None,
+    follow: bool | None,
     namespace: str | None,
     metric: str | None,
     dimensions: tuple[str, ...],
@@ -45,17 +63,17 @@ def command(
     period: int,
     as_json: bool,
     until_idle: bool,
+    utc: bool,
 ) -> int:
     """Show the latest value of every watched metric, anew after each minute.
 
-    Without --until and --until-idle it follows until Ctrl-C and exits 0. With --namespace and --metric it works
-    without a project. A series without data is shown as such, never as zero.
+    Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0. With --namespace and --metric
+    it works without a project. A series without data is shown as such, never as zero.
     """
     from prodwatch.cli.live.place import find_place
     from prodwatch.cli.live.running import run_live
 
-    if until is not None and until_idle:
-        raise click.UsageError("--until and --until-idle: one end is enough")
+    idle_s = one_end(follow=follow, until=until, until_idle=0.0 if until_idle else None)
     target = _target(namespace, metric, dimensions, stat, period)
     project = find_place(common, without=target is not None)
 
@@ -63,6 +81,7 @@ def command(
         from prodwatch.cli.commands.logs import refuse_backwards
         from prodwatch.cli.live.ending import Ending
         from prodwatch.cli.live.metrics import MetricTable, PointLines
+        from prodwatch.cli.live.moments import zone_of
         from prodwatch.cli.live.release import instant
         from prodwatch.cli.live.running import Live
         from prodwatch.cli.live.style import style
@@ -74,8 +93,8 @@ def command(
         expected = engine.environment.metrics if target is None else (target,)
         stream: Stream = PointLines(sink, until=end, expected=expected)
         if not as_json:
-            stream = MetricTable(sink, style(no_color=common.no_color), until=end, expected=expected)
-        idle_s = 0.0 if until_idle else None
+            paint, zone = style(no_color=common.no_color), zone_of({"utc": utc})
+            stream = MetricTable(sink, paint, until=end, expected=expected, zone=zone)
         ending = Ending(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
         return Live(sources=[source], stream=stream, ending=ending)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, SpanParameter
+from prodwatch.cli.live.moments import MomentParameter, SpanParameter, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
@@ -17,11 +17,27 @@ if TYPE_CHECKING:
     from prodwatch.settings import Project
 
 
-@click.command()
+EXAMPLES = """\b
+Examples:
+  prodwatch traces --env prod --errors --slow 1s         what failed, and what took long
+  prodwatch traces --region eu-west-1 --no-follow        without a project
+  prodwatch traces --env prod --filter 'service("shop-api") AND http.status = 502'
+  prodwatch traces --env prod --since release --until now --json | jq -r .id
+  prodwatch traces --env prod --id 1-6b0040ff-212f41d7b0270f9cdcd1ae0d
+"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.option(
     "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="From when: 10m, 14:05, RFC 3339, release."
 )
 @click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
+@click.option(
+    "-f/ ",
+    "--follow/--no-follow",
+    default=None,
+    help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
+)
 @click.option("--id", "trace_id", metavar="ID", help="Show one trace, of either form of id, as a waterfall.")
 @click.option("--errors", is_flag=True, help="Only faults, errors and throttles.")
 @click.option("--slow", type=SpanParameter(), metavar="1s", help="Only traces that took so long; with --errors: also.")
@@ -35,29 +51,31 @@ if TYPE_CHECKING:
     metavar="[5s]",
     help="End when all has been read and nothing more to show came for so long; X-Ray is asked every 10 s.",
 )
+@utc_option
 @common_options
 def command(
     common: Common,
     *,
     since: Moment,
     until: Moment | None,
+    follow: bool | None,
     trace_id: str | None,
     errors: bool,
     slow: float | None,
     expression: str | None,
     as_json: bool,
     until_idle: float | None,
+    utc: bool,
 ) -> int:
     """Follow X-Ray traces, or show one of them.
 
-    Each trace is shown once, when it is whole or has been open for 30 s. Without --until and --until-idle it follows
-    until Ctrl-C and exits 0. It works without a project too.
+    Each trace is shown once, when it is whole or has been open for 30 s. Without --no-follow,
+    --until and --until-idle it follows until Ctrl-C and exits 0. It works without a project too.
     """
     from prodwatch.cli.live.place import find_place
     from prodwatch.cli.live.running import run_live
 
-    if until is not None and until_idle is not None:
-        raise click.UsageError("--until and --until-idle: one end is enough")
+    until_idle = one_end(follow=follow, until=until, until_idle=until_idle)
     project = find_place(common, without=True)
     if trace_id is not None:
         return _one(project, common, trace_id, as_json=as_json)
@@ -65,6 +83,7 @@ def command(
     async def prepare(engine: Engine, sink: LineSink) -> Live:
         from prodwatch.cli.commands.logs import refuse_backwards
         from prodwatch.cli.live.ending import Ending
+        from prodwatch.cli.live.moments import zone_of
         from prodwatch.cli.live.release import instant
         from prodwatch.cli.live.running import Live
         from prodwatch.cli.live.style import style
@@ -89,11 +108,13 @@ def command(
             cleaner=Cleaner(engine.redactor),
             filter_expression=expression or engine.environment.traces_filter,
         )
-        render = ndjson(limit_s) if as_json else text(style(no_color=common.no_color), limit_s)
+        render = ndjson(limit_s) if as_json else text(style(no_color=common.no_color), limit_s, zone_of({"utc": utc}))
         return Live(
             sources=[source],
             stream=TraceStream(sink, render, clock=engine.clock, until=end, only_errors=errors, slow_s=slow),
-            ending=Ending(["traces"], clock=engine.clock, idle_s=until_idle, until=end),
+            ending=Ending(
+                ["traces"], clock=engine.clock, idle_s=until_idle, until=end, counts_news=follow is not False
+            ),
         )
 
     return run_live(project, common, prepare)

@@ -13,10 +13,13 @@ SETTLE_S = 10.0
 """A window that ends now is read until this long after its end: lines take a moment to become visible."""
 FAILED_FOR_S = 20.0
 """A source that has failed without a break for so long is given up."""
+THROTTLED_FOR_S = 120.0
+"""A source that AWS has refused for its rate without a break for so long is given up too."""
 SWEEP_S = 60.0
 """The last look for late lines takes no longer."""
 
 _HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAITING, SourcePhase.STOPPED))
+_PATIENCE_S = {SourcePhase.FAILED: FAILED_FOR_S, SourcePhase.THROTTLED: THROTTLED_FOR_S}
 
 
 class Ending:
@@ -47,7 +50,7 @@ class Ending:
         self._sweep_at: datetime | None = None
         self._latest_news = clock.now()
         self._statuses: dict[str, SourceStatus] = {}
-        self._failing_since_s: dict[str, float] = {}
+        self._failing_since_s: dict[str, tuple[SourcePhase, float]] = {}
 
     @property
     def follows(self) -> bool:
@@ -69,10 +72,11 @@ class Ending:
         if batch.status is not None:
             name = batch.status.source
             self._statuses[name] = batch.status
-            if batch.status.phase is SourcePhase.FAILED:
-                self._failing_since_s.setdefault(name, self._clock.monotonic_s())
-            else:
+            known = self._failing_since_s.get(name)
+            if batch.status.phase not in _PATIENCE_S:
                 self._failing_since_s.pop(name, None)
+            elif known is None or known[0] is not batch.status.phase:
+                self._failing_since_s[name] = (batch.status.phase, self._clock.monotonic_s())
 
     def done(self) -> bool:
         """Return whether the stream is complete, or nothing of it may ever be read."""
@@ -144,6 +148,6 @@ class Ending:
         status = self._statuses.get(name)
         if status is None:
             return False
-        since_s = self._failing_since_s.get(name)
-        failed = since_s is not None and self._clock.monotonic_s() - since_s >= FAILED_FOR_S
+        since = self._failing_since_s.get(name)
+        failed = since is not None and self._clock.monotonic_s() - since[1] >= _PATIENCE_S[since[0]]
         return failed or status.phase in _HOPELESS

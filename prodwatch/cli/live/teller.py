@@ -24,6 +24,10 @@ class Teller:
         self._now: dict[str, SourceStatus] = {}
         self._told_s: dict[tuple[str, str], float] = {}
         self._troubled: set[str] = set()
+        self._expired: set[str] = set()
+        """Sources that wait for new credentials."""
+        self._renewals: set[str] = set()
+        """What renews them, as said."""
 
     @property
     def statuses(self) -> Mapping[str, SourceStatus]:
@@ -39,24 +43,38 @@ class Teller:
         if status.phase in _TROUBLE:
             self._trouble(name, status)
         elif status.phase is SourcePhase.LIVE:
-            if status.source in self._troubled:
-                self._troubled.discard(status.source)
-                self._say(f"{name}: reads again")
+            self._recovered(name, status)
             if status.message and self._is_due((status.source, "note")):
                 self._say(f"{name}: {status.message}")
 
+    def _recovered(self, name: str, status: SourceStatus) -> None:
+        if status.source in self._expired:
+            self._expired.discard(status.source)
+            self._troubled.discard(status.source)
+            if self._renewals:
+                self._renewals.clear()
+                self._say("the credentials are valid again; reading goes on where it stopped")
+        elif status.source in self._troubled:
+            self._troubled.discard(status.source)
+            self._say(f"{name}: reads again")
+
     def _trouble(self, name: str, status: SourceStatus) -> None:
-        # Expired credentials are everybody's trouble: said once, not once per source.
-        subject = "" if status.phase is SourcePhase.EXPIRED else status.source
         self._troubled.add(status.source)
-        if not self._is_due((subject, status.phase.value)):
-            return
         what = status.message or status.phase.value
-        if status.action:
-            what += f"; allow {status.action} (prodwatch iam-policy prints the whole policy)"
         if status.phase is SourcePhase.EXPIRED:
-            what += "; waiting for new ones"
-        self._say(what if not subject else f"{name}: {status.phase.value}: {what}")
+            # Everybody's trouble, and nothing changes until somebody acts: said once, not once per source or minute.
+            self._expired.add(status.source)
+            if what not in self._renewals:
+                self._renewals.add(what)
+                self._say(f"{what}; waiting for new ones")
+            return
+        if not self._is_due((status.source, status.phase.value)):
+            return
+        if status.action:
+            # Most messages name it; one that does not must not leave somebody guessing.
+            what += "" if status.action in what else f"; allow {status.action}"
+            what += " (prodwatch iam-policy prints the whole policy)"
+        self._say(f"{name}: {status.phase.value}: {what}")
 
     def _is_due(self, key: tuple[str, str]) -> bool:
         now_s = self._clock.monotonic_s()
