@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from prodwatch.model.signal import Span, Trace, TraceSummary
+from prodwatch.text.xray_causes import failure, slowest
 from prodwatch.text.xray_graph import node_of
 
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -58,6 +59,7 @@ def parse_trace(answer: Mapping[str, Any]) -> Trace:
         spans=spans,
         duration_s=None if duration_s is None else float(duration_s),
         complete=complete,
+        cut=bool(answer.get("LimitExceeded")),
     )
 
 
@@ -80,8 +82,11 @@ def parse_summary(answer: Mapping[str, Any]) -> TraceSummary:
         partial=bool(answer.get("IsPartial")),
         revision=int(answer.get("Revision") or 0),
         service=entry.get("Name"),
-        root_cause=_root_cause(answer.get("FaultRootCauses") or answer.get("ErrorRootCauses") or ()),
-        slowest=_slowest(answer.get("ResponseTimeRootCauses") or ()),
+        root_cause=failure((*(answer.get("FaultRootCauses") or ()), *(answer.get("ErrorRootCauses") or ()))),
+        slowest=slowest(
+            answer.get("ResponseTimeRootCauses") or (),
+            _maybe_float(answer.get("ResponseTime")) or _maybe_float(answer.get("Duration")) or 0.0,
+        ),
         services=tuple(dict.fromkeys(node_of(each) for each in answer.get("ServiceIds") or ())),
         annotations=_annotations(answer.get("Annotations") or {}),
     )
@@ -116,20 +121,24 @@ def _spans(segments: Iterable[Mapping[str, Any]]) -> Iterator[Span]:
     for segment in segments:
         try:
             document = json.loads(segment.get("Document") or "")
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(document, dict):
-            yield from _tree(document, document.get("parent_id"))
+            yield from _tree(document)
 
 
-def _tree(document: Mapping[str, Any], parent_id: str | None) -> Iterator[Span]:
-    span = _span(document, parent_id)
-    if span is None:
-        return
-    yield span
-    for child in document.get("subsegments") or ():
-        if isinstance(child, dict):
-            yield from _tree(child, span.id)
+def _tree(segment: Mapping[str, Any]) -> Iterator[Span]:
+    """Yield a segment and everything embedded below it, however deep."""
+    waiting: list[tuple[Mapping[str, Any], Any]] = [(segment, segment.get("parent_id"))]
+    while waiting:
+        document, parent_id = waiting.pop()
+        span = _span(document, parent_id if isinstance(parent_id, str) else None)
+        if span is not None:
+            yield span
+            below = document.get("subsegments")
+            waiting.extend(
+                (each, span.id) for each in (below if isinstance(below, list) else ()) if isinstance(each, dict)
+            )
 
 
 def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
@@ -193,29 +202,6 @@ def _exceptions(cause: Any) -> tuple[str, ...]:
             kind, message = each.get("type"), each.get("message")
             texts.append(": ".join(str(part) for part in (kind, message) if part))
     return tuple(text for text in texts if text)
-
-
-def _root_cause(causes: Iterable[Mapping[str, Any]]) -> str | None:
-    for cause in causes:
-        for service in reversed(cause.get("Services") or ()):
-            for entity in reversed(service.get("EntityPath") or ()):
-                for thrown in entity.get("Exceptions") or ():
-                    what = ": ".join(str(part) for part in (thrown.get("Name"), thrown.get("Message")) if part)
-                    names = dict.fromkeys((service.get("Name"), entity.get("Name")))
-                    where = " → ".join(str(name) for name in names if name)
-                    return f"{where}: {what}" if what else where
-    return None
-
-
-def _slowest(causes: Iterable[Mapping[str, Any]]) -> str | None:
-    slowest: tuple[float, str] | None = None
-    for cause in causes:
-        for service in cause.get("Services") or ():
-            for entity in service.get("EntityPath") or ():
-                taken = _maybe_float(entity.get("Coverage"))
-                if taken is not None and (slowest is None or taken > slowest[0]):
-                    slowest = (taken, str(entity.get("Name") or service.get("Name") or ""))
-    return None if slowest is None else f"{slowest[1]} {slowest[0]:.3g} s"
 
 
 def _annotations(annotations: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.model.signal import Span, Trace
+from prodwatch.text.units import format_ms
 
 EIGHTHS = 8
 SKEW_S = 0.001
@@ -35,11 +37,13 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     open: bool = False
     """Still in progress: drawn to the end of what is known."""
     skewed: bool = False
-    """Sticks out of its parent: the clocks of the two machines differ."""
+    """Sticks out of its parent, or ends before it begins: clocks differ."""
     orphan: bool = False
     """Its parent is missing from the trace."""
     critical: bool = False
     """On the path that decides how long the whole takes."""
+    slowest: bool = False
+    """The bottleneck: most time of its own on the critical path."""
     note: str | None = None
     """First exception, else what was called."""
 
@@ -52,7 +56,19 @@ class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float
     complete: bool
     bottleneck: str | None
-    """Name of the span with the most time of its own."""
+    """Name of the span on the critical path with the most time of its own."""
+    bottleneck_key: str | None = None
+    bottleneck_s: float = 0.0
+    """Its own time."""
+    cut: bool = False
+    """X-Ray left spans out because the trace is too large."""
+
+    def bottleneck_text(self) -> str:
+        """Return `DynamoDB 1.7 s of its own, 68 %`, empty without one."""
+        if self.bottleneck is None:
+            return ""
+        share = f", {self.bottleneck_s / self.total_s * 100:.0f} %" if self.total_s > 0 else ""
+        return f"{self.bottleneck} {format_ms(self.bottleneck_s * 1000)} of its own{share}"
 
 
 class _Node(msgspec.Struct):
@@ -65,7 +81,7 @@ class _Node(msgspec.Struct):
 def waterfall(trace: Trace, width: int) -> Waterfall:
     """Lay `trace` out in `width` cells (at least 1)."""
     if not trace.spans:
-        return Waterfall(bars=(), total_s=0.0, complete=trace.complete, bottleneck=None)
+        return Waterfall(bars=(), total_s=0.0, complete=trace.complete, bottleneck=None, cut=trace.cut)
     begin = min(span.start_s for span in trace.spans)
     end = max(max(span.end_s or span.start_s, span.start_s) for span in trace.spans)
     total = end - begin
@@ -75,12 +91,15 @@ def waterfall(trace: Trace, width: int) -> Waterfall:
         _mark_critical(root, critical)
     by_id = {node.span.id: node for node in nodes}
     bars = tuple(_bar(node, by_id, orphans, critical, begin, total, width) for node in nodes)
-    slowest = max(bars, key=lambda bar: bar.self_s)
+    slowest = max((bar for bar in bars if bar.critical), key=lambda bar: bar.self_s)
     return Waterfall(
-        bars=bars,
+        bars=tuple(replace(bar, slowest=slowest.self_s > 0 and bar is slowest) for bar in bars),
         total_s=total,
         complete=trace.complete,
         bottleneck=slowest.name if slowest.self_s > 0 else None,
+        bottleneck_key=slowest.key if slowest.self_s > 0 else None,
+        bottleneck_s=slowest.self_s,
+        cut=trace.cut,
     )
 
 
@@ -116,10 +135,11 @@ def _tree(spans: Sequence[Span], end_s: float) -> tuple[list[_Node], list[_Node]
     }
     roots: list[_Node] = []
     orphans: set[str] = set()
+    circles = _in_circles(nodes)
     for span_id, node in nodes.items():
         parent_id = node.span.parent_id
         parent = nodes.get(parent_id) if parent_id else None
-        if parent is None or _in_circle(node, nodes):
+        if parent is None or span_id in circles:
             roots.append(node)
             if parent_id:
                 orphans.add(span_id)
@@ -140,15 +160,21 @@ def _start(node: _Node) -> float:
     return node.span.start_s
 
 
-def _in_circle(node: _Node, nodes: Mapping[str, _Node]) -> bool:
-    seen = {node.span.id}
-    parent_id = node.span.parent_id
-    while parent_id and parent_id in nodes:
-        if parent_id in seen:
-            return True
-        seen.add(parent_id)
-        parent_id = nodes[parent_id].span.parent_id
-    return False
+def _in_circles(nodes: Mapping[str, _Node]) -> set[str]:
+    """Return the spans that are their own ancestors; each chain of parents is walked once."""
+    circles: set[str] = set()
+    settled: set[str] = set()
+    for first in nodes:
+        chain: dict[str, None] = {}
+        at: str | None = first
+        while at is not None and at in nodes and at not in settled and at not in chain:
+            chain[at] = None
+            at = nodes[at].span.parent_id
+        if at is not None and at in chain:
+            walked = list(chain)
+            circles.update(walked[walked.index(at) :])
+        settled.update(chain)
+    return circles
 
 
 def _mark_critical(root: _Node, critical: set[str]) -> None:
@@ -186,12 +212,18 @@ def _bar(
         self_s=_self_time(node),
         state=_state(span),
         open=span.end_s is None,
-        skewed=parent is not None
-        and (span.start_s < parent.span.start_s - SKEW_S or node.end_s > parent.end_s + SKEW_S),
+        skewed=_skewed(node, parent),
         orphan=span.id in orphans,
         critical=span.id in critical,
         note=_note(span),
     )
+
+
+def _skewed(node: _Node, parent: _Node | None) -> bool:
+    span = node.span
+    if span.end_s is not None and span.end_s < span.start_s - SKEW_S:
+        return True
+    return parent is not None and (span.start_s < parent.span.start_s - SKEW_S or node.end_s > parent.end_s + SKEW_S)
 
 
 def _state(span: Span) -> BarState:

@@ -156,7 +156,7 @@ def test_a_summary_says_its_root_cause_and_slowest_node() -> None:
         }
     )
     assert summary.root_cause == "shop-orders → place: KeyError: 'c'"
-    assert summary.slowest == "DynamoDB 0.812 s"
+    assert summary.slowest == "orders → DynamoDB 1.0 s"
     assert summary.annotations == {"release": "7"}
     assert (summary.start_ms, summary.status, summary.method, summary.service) == (
         1767225600000,
