@@ -107,6 +107,7 @@ class Asker:
         return Look(
             observation=observation,
             failure=None,
+            aside=None if observation.failure is None else observation.failure.message,
             expect=expect,
             until=until,
             stop=stop,

@@ -63,6 +63,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     observation: Observation
     failure: Failure | None
     """Why there is nothing to judge; None when the document was judged."""
+    aside: str | None = None
+    """What the probe itself found wrong with an answer that is judged all the same: said when it is found wanting."""
     expect: Judgement = NOT_JUDGED
     until: Judgement | None = None
     stop: Judgement | None = None

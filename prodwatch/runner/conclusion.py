@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.model.result import AssertionResult
 from prodwatch.model.status import Reason, Status
@@ -45,7 +46,14 @@ def conclude(pursuit: Pursuit, warn: Judgement, attestation: Attestation) -> Con
     else:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
         found = _waited_in_vain(pursuit, unmet)
-    return _with_proof(found, attestation)
+    return _with_proof(_with_aside(found, last.aside), attestation)
+
+
+def _with_aside(found: Conclusion, aside: str | None) -> Conclusion:
+    """Say beside a false assertion what the probe itself found wrong: that the name does not exist."""
+    if aside is None or found.status is Status.PASS or found.message is None:
+        return found
+    return replace(found, message=f"{found.message}; {aside}")
 
 
 def judged(expect: Judgement, warn: Judgement) -> Conclusion:

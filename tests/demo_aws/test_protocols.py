@@ -126,6 +126,10 @@ def signed(service: str, region: str = "eu-west-1") -> dict[str, str]:
         ),
         ("GET", "/bucket/a/b?versionId=1", signed("s3"), b"", ("s3", "GetObject", "rest-xml")),
         ("HEAD", "/bucket/a/b", signed("s3"), b"", ("s3", "HeadObject", "rest-xml")),
+        ("DELETE", "/bucket/a/b", signed("s3"), b"", ("s3", "DeleteObject", "rest-xml")),
+        ("DELETE", "/bucket/a/b?uploadId=1", signed("s3"), b"", ("s3", "AbortMultipartUpload", "rest-xml")),
+        ("PUT", "/bucket/a/b", signed("s3"), b"", ("s3", "PutObject", "rest-xml")),
+        ("PUT", "/bucket/a/b?partNumber=1&uploadId=1", signed("s3"), b"", ("s3", "UploadPart", "rest-xml")),
         ("GET", "/bucket?list-type=2&prefix=x", signed("s3"), b"", ("s3", "ListObjectsV2", "rest-xml")),
         (
             "GET",

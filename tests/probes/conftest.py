@@ -21,6 +21,8 @@ from msgspec.structs import replace
 
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.registry import probe as load_probe
+from prodwatch.probes.registry import spec
+from prodwatch.settings.expressions import fields_of
 from prodwatch.testing.targets import probe_context
 
 
@@ -107,7 +109,10 @@ def send(context: ProbeContext) -> Callable[..., Awaitable[Observation]]:
     """`await send("http", url=…, timeout_s=…)`: what the probe of that type sees."""
 
     async def call(type_: str, *, timeout_s: float = 5.0, mutates: bool = False, **params: Any) -> Observation:
-        return await load_probe(type_)(params, replace(context, timeout_s=timeout_s, mutates=mutates))
+        seen = await load_probe(type_)(params, replace(context, timeout_s=timeout_s, mutates=mutates))
+        promised = fields_of(spec(type_))  # type: ignore[arg-type]  # every type here has one
+        assert promised is None or set(seen.document) <= set(promised), "a field that no page tells of"
+        return seen
 
     return call
 

@@ -18,7 +18,8 @@ from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.probes.registry import probe
+from prodwatch.probes.registry import probe, spec
+from prodwatch.settings.expressions import fields_of
 
 TRACE_ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 
@@ -51,7 +52,11 @@ class Bench:
             "root": self._root,
             "own_marks": ("uid123",),
         } | more
-        return await probe(type_)(params, ProbeContext(**context))  # type: ignore[arg-type]
+        seen = await probe(type_)(params, ProbeContext(**context))  # type: ignore[arg-type]
+        promised = fields_of(spec(type_))  # type: ignore[arg-type]  # every type here has one
+        refused = {"latency"} if "error" in seen.document else set()
+        assert promised is None or set(seen.document) <= {*promised, *refused}, "a field that no page tells of"
+        return seen
 
     async def call(self, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         return await self.aws.call(service, operation, params)

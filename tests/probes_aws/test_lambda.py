@@ -77,6 +77,47 @@ async def test_everything_lambda_says(bench: Any, play: Any) -> None:
     assert found.exchange.aws_cli.startswith(f"aws lambda invoke --function-name {bench.name} ")
 
 
+JSON_TAIL = (
+    'ted","level":"INFO"}\n{"time":"2026-01-15T12:00:00.1Z","type":"platform.start","record":{"requestId":"r-1"}}\n'
+    '{"time":"2026-01-15T12:00:00.2Z","type":"platform.report","record":{"requestId":"r-1","status":"success",'
+    '"metrics":{"durationMs":12.34,"billedDurationMs":13,"memorySizeMB":512,"maxMemoryUsedMB":90,'
+    '"initDurationMs":301.5}}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("tail", "known"),
+    [
+        (JSON_TAIL, True),
+        (JSON_TAIL.replace("platform.report", "platform.runtimeDone"), False),
+        ('{"message": "no \\"platform.report\\" here"}\n', False),
+        ('{"type": "platform.report", "record": {"metr', False),
+    ],
+    ids=["JSON", "no report", "an application's own line", "cut"],
+)
+async def test_the_report_of_a_function_that_logs_in_json(bench: Any, play: Any, tail: str, known: bool) -> None:
+    play(lambda _: InvocationResult(payload=b"{}", executed_version="7", request_id="r-1", log_tail=tail))
+    document = (await bench.run("lambda", {"function": bench.name, "qualifier": "live"})).document
+    found = {name: document.get(name) for name in ("duration", "billed", "init")}
+    times = {"duration": Duration.from_ms(12.34), "billed": Duration.from_ms(13), "init": Duration.from_ms(301.5)}
+    assert found == (times if known else dict.fromkeys(times))
+
+
+class Durable:
+    """A door behind which a durable function is."""
+
+    async def call(self, _service: str, _operation: str, _params: Any, **_: Any) -> Any:
+        return {"StatusCode": 200, "ExecutedVersion": "7", "Payload": b"{}", "DurableExecutionArn": "arn:of:it"}
+
+    def region_name(self, _account: str | None = None) -> str:
+        return "eu-west-1"
+
+
+async def test_the_execution_of_a_durable_function_is_named(bench: Any) -> None:
+    found = await bench.run("lambda", {"function": "orders", "qualifier": "7"}, aws=Durable())
+    assert found.document["durable_execution_arn"] == "arn:of:it"
+
+
 async def test_a_function_error_is_left_to_the_assertions(bench: Any, play: Any) -> None:
     play(
         lambda _: InvocationResult(

@@ -65,7 +65,7 @@ class Absent:
         return "eu-west-1"
 
 
-@pytest.mark.parametrize(("operation", "real"), [("get", True), ("get", False), ("head", False)])
+@pytest.mark.parametrize(("operation", "real"), [("get", True), ("get", False), ("head", True), ("head", False)])
 async def test_a_missing_object_is_never_green_unless_asked_about(bench: Any, operation: str, real: bool) -> None:
     name = await bucket(bench) if real else "b"
     other = {} if real else {"aws": Absent()}

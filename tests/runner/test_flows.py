@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from prodwatch.model.check import Capture, Poll, Repeat
-from prodwatch.probes.base import Observation
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation
 from prodwatch.testing.bench import Bench
 from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import refused
@@ -78,6 +79,20 @@ async def test_running_per_element_of_a_list_that_was_cut_short_says_so(bench: B
     assert len(probe.requests) == 2
     assert check.status == "inconclusive"
     assert "was not read to its end, so not every element was looked at" in (check.message or "")
+
+
+async def test_what_the_probe_found_wrong_is_said_beside_a_false_assertion(bench: Bench) -> None:
+    gone = Failure(
+        status=Status.FAIL, reason=Reason.DNS, message="x.example does not exist (NXDOMAIN)", answered_by=("answers",)
+    )
+    bench.script("scripted", Observation(document={"answers": []}, failure=gone))
+    check = await bench.one(plain(expect=["answers contains 'y.example'"]))
+    assert (check.status, check.message) == (
+        "fail",
+        '`answers` is [], which does not contain "y.example"; x.example does not exist (NXDOMAIN)',
+    )
+    expected = await bench.one(plain(expect=["answers == []"]))
+    assert (expected.status, expected.message) == ("pass", None)
 
 
 async def test_an_answer_in_doubt_proves_no_absence(bench: Bench) -> None:

@@ -93,7 +93,9 @@ class Moto:
         dropped = _DROPPED - {"content-length"} if request.method == "HEAD" else _DROPPED
         headers = {name: value for name, value in pairs if name.lower() not in dropped}
         code = int(status.split(" ", 1)[0])
-        if code >= 400 and headers.get("Content-Type", "").startswith("text/html"):
+        # To HEAD, S3 says with the status alone that nothing is there.
+        told = request.method == "HEAD" and code < 500
+        if code >= 400 and not told and headers.get("Content-Type", "").startswith("text/html"):
             raise MotoError(f"HTTP {status}")
         return HttpAnswer(status=code, headers=headers, body=body)
 

@@ -10,12 +10,18 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.hooks import traced
 from prodwatch.model.quantity import Duration
+from prodwatch.model.signal import LambdaReport
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.awskit import Talk, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.text.lambda_lines import parse_report
+from prodwatch.text.lambda_lines import LineParser, parse_report
 
 _KINDS = {"sync": "RequestResponse", "async": "Event", "dry-run": "DryRun"}
+_TOLD = {
+    "function_error": "FunctionError",
+    "executed_version": "ExecutedVersion",
+    "durable_execution_arn": "DurableExecutionArn",
+}
 _NEVER_SENT = frozenset(("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"))
 """Failures after which the function certainly did not run."""
 _OWN_THROTTLES = ("Concurrent", "FunctionInvocationRate")
@@ -85,7 +91,7 @@ async def _once(talk: Talk, request: Mapping[str, Any]) -> dict[str, Any]:
         document["request_id"] = request_id
     if request["InvocationType"] == "RequestResponse":
         document["payload"] = _payload(answer.get("Payload") or b"")
-    for key, name in (("function_error", "FunctionError"), ("executed_version", "ExecutedVersion")):
+    for key, name in _TOLD.items():
         if answer.get(name):
             document[key] = answer[name]
     if answer.get("LogResult"):
@@ -104,13 +110,21 @@ def _payload(body: bytes) -> Any:
 
 def _log(tail: str) -> dict[str, Any]:
     told: dict[str, Any] = {"log_tail": tail}
-    report = parse_report(tail)
+    report = parse_report(tail) or _json_report(tail)
     if report is not None:
         told["duration"] = Duration.from_ms(report.duration_ms)
         told["billed"] = Duration.from_ms(report.billed_ms)
         if report.init_ms is not None:
             told["init"] = Duration.from_ms(report.init_ms)
     return told
+
+
+def _json_report(tail: str) -> LambdaReport | None:
+    """Return the report of a function that logs in JSON; the tail may begin in the middle of a line."""
+    for line in reversed(tail.splitlines()):
+        if line.startswith("{") and '"platform.report"' in line:
+            return LineParser().parse(line, group="", timestamp_ms=0).report
+    return None
 
 
 def _refused(error: AwsError) -> dict[str, Any]:

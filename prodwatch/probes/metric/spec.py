@@ -55,6 +55,7 @@ SPECS = (
             Field(name="max", kind="number", doc="Largest data point."),
             Field(name="last", kind="number", doc="Newest data point."),
             Field(name="points", kind="integer", doc="Number of data points."),
+            Field(name="of", kind="number", doc="With `of`: what was divided by, the total of the other metric."),
             Field(name="unit", kind="text", doc="CloudWatch's unit, such as `Milliseconds`; `None` when it has none."),
         ),
         example="""\

@@ -36,9 +36,9 @@ SPECS = (
         type="sqs",
         title="SQS queue",
         doc=(
-            "Looks at a queue or moves a message of its own. `receive` and `peek` hand messages that are"
-            " not the check's own straight back and count them in `foreign`; since even that raises their"
-            " receive count, both refuse a queue whose redrive limit is below 3 unless `accept_redrive ="
+            "Looks at a queue or moves a message of its own. `receive`, `peek` and `delete` hand messages that"
+            " are not the check's own straight back and count them in `foreign`; since even that raises their"
+            " receive count, all three refuse a queue whose redrive limit is below 3 unless `accept_redrive ="
             " true`. `delete` deletes own messages only. Nothing is ever purged."
         ),
         keys=(
@@ -67,7 +67,7 @@ SPECS = (
                 name="accept_redrive",
                 kind="boolean",
                 default=False,
-                doc="`true` receives even where this may push messages into the dead-letter queue.",
+                doc="`true` receives even where this may push others' messages into the dead-letter queue.",
             ),
         ),
         problems=_problems,

@@ -101,6 +101,7 @@ def _rest_table(service: str) -> dict[str, list[_RestRoute]]:
         operation = model.operation_model(name)
         uri = operation.http["requestUri"]
         keys = frozenset(parse_qs(uri.partition("?")[2], keep_blank_values=True))
+        keys |= _required(operation.input_shape, "querystring")
         route = _RestRoute(_template(uri), keys, _required(operation.input_shape, "header"), name)
         table.setdefault(operation.http["method"], []).append(route)
     for routes in table.values():
