@@ -39,8 +39,11 @@ CHECK_LIST_BINDINGS = [
 CHECK_BINDINGS = [
     Binding("escape", "back", "back", id="view.back", key_display="esc"),
     Binding("r", "rerun", "re-run", id="check.rerun"),
+    Binding("R", "rerun_failed", "re-run failed", show=False, id="check.rerun-failed"),
     Binding("right_square_bracket", "facet(1)", "next part", id="check.next-part", key_display="]"),
     Binding("left_square_bracket", "facet(-1)", "previous part", show=False, id="check.previous-part", key_display="["),
+    Binding("x", "trace", "its trace", show=False, id="check.trace"),
+    Binding("L", "lines", "its log lines", show=False, id="check.lines"),
     Binding("c", "copy('curl')", "copy as curl", show=False, id="check.copy-curl"),
     Binding("a", "copy('aws')", "copy as aws", show=False, id="check.copy-aws"),
 ]

@@ -15,6 +15,7 @@ from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.overview import OverviewScreen
+from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.screens.traces import TracesScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
@@ -30,6 +31,7 @@ PLACES: tuple[tuple[str, tuple[type[DOMNode], ...]], ...] = (
     ("A check, opened", (CheckScreen,)),
     ("A trace, opened", (TraceScreen,)),
     ("Chart", (ChartPanel,)),
+    ("Timeline", (TimelineScreen,)),
     ("While typing a filter", (FilterLine,)),
 )
 _HEAD = """# Keys

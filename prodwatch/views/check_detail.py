@@ -60,12 +60,6 @@ class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     links: dict[str, str]
 
-    @property
-    def phases_ms(self) -> dict[str, float]:
-        """Phases of the exchange that took longest, empty when none were measured."""
-        timed = [exchange.phases_ms for _, exchange in self.exchanges if exchange.phases_ms]
-        return max(timed, key=lambda phases: sum(phases.values()), default={})
-
 
 def check_detail(store: Store, check_id: str) -> CheckDetail | None:
     """Return the check, None when nobody has heard of it."""

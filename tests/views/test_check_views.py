@@ -91,7 +91,7 @@ def test_an_opened_check_shows_red_assertions_first(play: Any) -> None:
         ("json.currency == 'EUR'", False),
     ]
     assert detail.assertions[1].diff == ('- "EUR"', "+ (missing)")
-    assert list(detail.phases_ms) == ["dns", "connect", "tls", "ttfb", "download"]
+    assert list(detail.exchanges[0][1].phases_ms) == ["dns", "connect", "tls", "ttfb", "download"]
     assert (len(detail.trace_ids), len(detail.request_ids), detail.version) == (1, 1, "42")
     assert [each.id for each in detail.diagnostics] == ["orders/table-reachable", "orders/recent-errors"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from statistics import median
 from textwrap import wrap
 
 from prodwatch.model.result import CheckResult, Exchange
@@ -11,13 +13,15 @@ from prodwatch.text.units import format_ms
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line, Piece, pad, safe
 from prodwatch.tui.paint.bars import phase_lines, phase_width
-from prodwatch.views.check_detail import AssertionRow, CheckDetail, pretty
+from prodwatch.views.check_detail import AssertionRow, CheckDetail, compact, pretty
 from prodwatch.views.release import version_label
-from prodwatch.views.states import Tone, state_of
+from prodwatch.views.states import STATES, Tone, state_of
 from prodwatch.views.waterfall import phases_waterfall
 
 BODY_LINES = 400
 """Most lines of one body; the rest is told as a number."""
+FOUND_LINES = 30
+"""Most lines of what one diagnostic read."""
 
 
 def assertion_lines(detail: CheckDetail, width: int, deck: Deck) -> list[Line]:
@@ -25,7 +29,8 @@ def assertion_lines(detail: CheckDetail, width: int, deck: Deck) -> list[Line]:
     lines: list[Line] = []
     if detail.latest is None:
         return [(("no round of this check has finished yet", Tone.DIM),)]
-    if detail.latest.message and detail.status is not Status.PASS:
+    told = {each.message for each in detail.assertions if not each.ok}
+    if detail.latest.message and detail.status is not Status.PASS and detail.latest.message not in told:
         tone = state_of(detail.status).tone
         lines += [((part, tone),) for part in wrap(safe(detail.latest.message), max(20, width))]
         lines.append(())
@@ -91,11 +96,12 @@ def _steps(latest: CheckResult, deck: Deck) -> list[Line]:
 def phases(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     """The request's phases as a waterfall, with the ids it sent."""
     lines: list[Line] = []
-    measured = detail.phases_ms
-    if measured:
-        bars = phases_waterfall(measured, phase_width(width))
-        lines += phase_lines(bars, width, ascii_only=deck.preferences.ascii)
-    else:
+    for step, exchange in detail.exchanges:
+        if exchange.phases_ms:
+            lines += _step_title(step)
+            bars = phases_waterfall(exchange.phases_ms, phase_width(width))
+            lines += phase_lines(bars, width, ascii_only=deck.preferences.ascii)
+    if not lines:
         lines.append((("no phases were measured: this type does not time its connection", Tone.DIM),))
     lines.append(())
     lines += [((pad("trace", 9), Tone.DIM), (each, Tone.PLAIN)) for each in detail.trace_ids]
@@ -113,7 +119,9 @@ def request(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     for step, exchange in detail.exchanges:
         lines += _step_title(step)
         lines += _mapping(exchange.request)
-        lines += [((command, Tone.DIM),) for command in (exchange.curl, exchange.aws_cli) if command]
+        for key, command in (("c copies ", exchange.curl), ("a copies ", exchange.aws_cli)):
+            if command:
+                lines += [(), ((key, Tone.DIM), (command, Tone.ACCENT))]
         lines.append(())
     return lines or [(("nothing was sent", Tone.DIM),)]
 
@@ -141,11 +149,14 @@ def _mapping(values: dict[str, object]) -> list[Line]:
     lines: list[Line] = []
     for name, value in values.items():
         if name == "body":
-            lines += _body(value)
-        elif isinstance(value, dict):
-            lines += [((f"{key}: ", Tone.DIM), (str(each), Tone.PLAIN)) for key, each in value.items()]
+            lines += [(), *_body(value)] if lines else _body(value)
+        elif name == "headers" and isinstance(value, dict):
+            lines += [((f"{key}: ", Tone.DIM), (compact(each), Tone.PLAIN)) for key, each in value.items()]
+        elif isinstance(value, dict | list) and value:
+            lines.append(((f"{name}:", Tone.DIM),))
+            lines += [(("  ", Tone.PLAIN), *line) for line in _body(value)]
         else:
-            lines.append(((f"{name}: ", Tone.DIM), (str(value), Tone.STRONG)))
+            lines.append(((f"{name}: ", Tone.DIM), (compact(value), Tone.STRONG)))
     return lines
 
 
@@ -169,9 +180,10 @@ def attempts(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     lines: list[Line] = []
     for each in detail.attempts:
         state = state_of(each.attempt.status)
+        at = deck.time(each.attempt.started_at) if each.attempt.started_at else ""
         lines.append(
             (
-                (f"{each.attempt.n:>3} ", Tone.DIM),
+                (f"{each.attempt.n:>3} {at:<8} ", Tone.DIM),
                 (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
                 (f"{each.attempt.kind:<8}", Tone.DIM),
                 (pad(format_ms(each.attempt.duration_ms), 9, right=True), Tone.PLAIN),
@@ -196,13 +208,20 @@ def diagnostics(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
         )
         if each.message:
             lines += [((f"    {part}", Tone.PLAIN),) for part in wrap(safe(each.message), max(20, width - 4))]
+        for found in each.assertions:
+            if found.ok is not True and found.actual is not None:
+                lines.append(
+                    ((f"    {found.expression}", Tone.STRONG), (f"  actual {compact(found.actual)}", Tone.PLAIN))
+                )
+        if each.exchange and each.exchange.response not in (None, "", {}, []):
+            lines += [(("    ", Tone.PLAIN), *line) for line in _response(each.exchange)[:FOUND_LINES]]
     return lines or [(("no diagnostic ran: this check names none, or it is green", Tone.DIM),)]
 
 
 def history(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     """Every round kept, newest first."""
     del width
-    return [
+    rounds: list[Line] = [
         (
             (f"{deck.time(each.at)}  ", Tone.DIM),
             (f"{deck.glyph(state_of(each.status))} {state_of(each.status).word:<6} ", state_of(each.status).tone),
@@ -210,7 +229,26 @@ def history(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
             ("  flaky" if each.flaky else "", Tone.WARN),
         )
         for each in detail.history
-    ] or [(("no round has finished yet", Tone.DIM),)]
+    ]
+    return [*_record(detail, deck), *rounds] if rounds else [(("no round has finished yet", Tone.DIM),)]
+
+
+def _record(detail: CheckDetail, deck: Deck) -> list[Line]:
+    """Return how the rounds kept ended, and how long they took."""
+    counts = Counter(each.status for each in detail.history)
+    pieces: list[Piece] = [(f"{len(detail.history)} rounds: ", Tone.DIM)]
+    pieces += [
+        (f"{counts[status]} {deck.glyph(state)} {state.word}  ", state.tone)
+        for status, state in STATES.items()
+        if counts[status]
+    ]
+    measured = [each.duration_ms for each in detail.history if each.status is not Status.SKIPPED]
+    lines: list[Line] = [pieces]
+    if measured:
+        text = f"took {format_ms(median(measured))} in the middle, {format_ms(max(measured))} at most"
+        flaky = sum(each.flaky for each in detail.history)
+        lines.append(((text, Tone.DIM), (f", {flaky} flaky" if flaky else "", Tone.WARN)))
+    return [*lines, ()]
 
 
 Facet = Callable[[CheckDetail, int, Deck], Sequence[Line]]

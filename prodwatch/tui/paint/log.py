@@ -25,6 +25,8 @@ LEVEL_TONES: dict[Level, Tone] = {
 }
 MILLIS_FROM, GROUP_FROM, VERSION_FROM, WIDE_GROUP_FROM = 90, 70, 100, 140
 """Cells from which on a line has room for each."""
+LEAD_CELLS, MESSAGE_CELLS = 28, 20
+"""About what stands before the columns, and what the message keeps at least."""
 _SHORT = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
 
 
@@ -69,7 +71,7 @@ def log_line(
     if width >= VERSION_FROM:
         pieces.append((pad(version_label(record.version) if record.version else "", 5), Tone.OLD))
     body = tone if tone in {Tone.BAD, Tone.WARN, Tone.DIM} else Tone.PLAIN
-    pieces += _cells(record, columns, Tone.PLAIN if body is not Tone.DIM else Tone.DIM)
+    pieces += _cells(record, _fitting(columns, width), Tone.PLAIN if body is not Tone.DIM else Tone.DIM)
     if record.late_ms:
         pieces.append((f"late {format_age(record.late_ms / 1000)} ", Tone.WARN))
     if record.kind == "dropped":
@@ -86,8 +88,18 @@ def log_head(width: int, columns: Sequence[FieldColumn]) -> Line:
         titles += pad("group", _group_width(width) + 1)
     if width >= VERSION_FROM:
         titles += pad("vers", 5)
-    titles += "".join(pad(each.name, each.width, right=each.right) + "  " for each in columns)
+    titles += "".join(pad(each.name, each.width, right=each.right) + "  " for each in _fitting(columns, width))
     return ((f"{titles}message", Tone.HEAD),)
+
+
+def _fitting(columns: Sequence[FieldColumn], width: int) -> Sequence[FieldColumn]:
+    """Return the first columns that leave the message some room."""
+    room = width - LEAD_CELLS - MESSAGE_CELLS
+    for count, each in enumerate(columns):
+        room -= each.width + 2
+        if room < 0:
+            return columns[: max(1, count)]
+    return columns
 
 
 def _group_width(width: int) -> int:

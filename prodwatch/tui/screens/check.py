@@ -9,12 +9,14 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from prodwatch.model.signal import LogRecord
+from prodwatch.model.result import Exchange
+from prodwatch.model.signal import Trace
 from prodwatch.store.checks import CheckTrack
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.keymap import CHECK_BINDINGS
 from prodwatch.tui.line import Line, Piece
+from prodwatch.tui.own_signals import OwnSignals, Round
 from prodwatch.tui.paint.bars import bar_line, picture_width
 from prodwatch.tui.paint.check import FACETS, assertion_lines
 from prodwatch.tui.paint.log import log_line
@@ -22,13 +24,22 @@ from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.screens.crumb import Crumb
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.check_detail import CheckDetail, check_detail, copy_text
+from prodwatch.views.console import function_page, trace_page
 from prodwatch.views.states import Tone, state_of
 from prodwatch.views.waterfall import waterfall
 
-LOOKS = 20
-TAIL_LOOKS = 3
-LOOK_EVERY_S = 5.0
-"""X-Ray shows a trace some seconds after the request, so it is asked for again for a while."""
+_ABOUT = (
+    "Each assertion: red first, with what was expected, what came and how the two differ. r runs the check again, R "
+    "runs again whatever is not green. c copies the request as curl, a as an aws command, Y the whole result as JSON."
+)
+_ABOUT_PARTS = (
+    "Parts of the latest round: its phases as a waterfall, request, response, every attempt and poll, what diagnostics "
+    "found, and the rounds before. ] and [ go through them."
+)
+_ABOUT_SIGNALS = (
+    "What the check's own requests left in X-Ray and CloudWatch, by the ids they sent. It is asked for until it "
+    "appears; until then the last round that has something is shown. x opens the trace, L the lines in the logs."
+)
 
 
 class CheckTitle(Crumb):
@@ -55,6 +66,7 @@ class CheckScreen(DashScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_BINDINGS]
     AUTO_FOCUS = "#assertions"
+    SAYS_WHERE = True
 
     def __init__(self, deck: Deck, check_id: str) -> None:
         super().__init__(deck)
@@ -62,10 +74,7 @@ class CheckScreen(DashScreen):
         self._facet = "phases"
         self._track: CheckTrack | None = None
         self._known: CheckDetail | None = None
-        self._asked: set[str] = set()
-        self._fetched_lines: tuple[LogRecord, ...] = ()
-        self._lines_asked: tuple[str, ...] = ()
-        self._trace_note = "waiting for X-Ray to show this trace"
+        self._signals: OwnSignals | None = None
 
     @property
     def crumb(self) -> str:
@@ -75,24 +84,29 @@ class CheckScreen(DashScreen):
 
     def body(self) -> Iterable[Widget]:
         """Yield the four panels."""
-        topics = (Topic.CHECKS,)
-        yield CheckTitle(self.deck, self.check_id)
+        deck, topics = self.deck, (Topic.CHECKS,)
+        yield CheckTitle(deck, self.check_id)
         with Horizontal(id="check-top"):
-            yield TextPanel(self.deck, self._assertions, title="Assertions", topics=topics, id="assertions")
-            yield TextPanel(self.deck, self._facet_lines, topics=topics, id="facet")
-        yield TextPanel(self.deck, self._trace, title="Its trace", topics=(*topics, Topic.TRACES), id="own-trace")
-        yield TextPanel(self.deck, self._logs, title="Its log lines", topics=(*topics, Topic.LOGS), id="own-logs")
+            yield TextPanel(deck, self._assertions, title="Assertions", topics=topics, about=_ABOUT, id="assertions")
+            yield TextPanel(deck, self._facet_lines, topics=topics, about=_ABOUT_PARTS, id="facet")
+        traces, logs = (*topics, Topic.TRACES), (*topics, Topic.LOGS)
+        yield TextPanel(
+            deck, self._trace, title="Its trace", topics=traces, about=_ABOUT_SIGNALS, ages=True, id="own-trace"
+        )
+        yield TextPanel(
+            deck, self._logs, title="Its log lines", topics=logs, about=_ABOUT_SIGNALS, ages=True, id="own-logs"
+        )
 
     def on_mount(self) -> None:
-        """Name the facets and ask for trace and lines."""
+        """Name the parts and ask for trace and lines."""
         super().on_mount()
         self._name_facets()
-        self._ask()
+        self._follow()
 
     def frame(self) -> None:
         """Follow the check; a new round brings new ids."""
         super().frame()
-        self._ask()
+        self._follow()
 
     def _detail(self) -> CheckDetail | None:
         """Return the check as its latest round left it; worked out once per round."""
@@ -100,6 +114,29 @@ class CheckScreen(DashScreen):
         if track is not self._track:
             self._track, self._known = track, check_detail(self.deck.store, self.check_id)
         return self._known
+
+    @property
+    def signals(self) -> OwnSignals:
+        """What follows the requests of this check."""
+        if self._signals is None:
+            app = self.dashboard
+            self._signals = OwnSignals(
+                self.deck.store,
+                app.session,
+                self.deck.clock,
+                start=lambda what, task: app.work(what, task, group=f"own-{self.check_id}"),
+                open_=lambda: self.is_attached,
+            )
+        return self._signals
+
+    def _round(self, detail: CheckDetail) -> Round:
+        finished = self._track.finished_at if self._track else None
+        return Round(finished, detail.trace_ids, detail.request_ids)
+
+    def _follow(self) -> None:
+        detail = self._detail()
+        if detail is not None:
+            self.signals.follow(self._round(detail))
 
     def _assertions(self, width: int) -> Sequence[Line]:
         detail = self._detail()
@@ -112,77 +149,55 @@ class CheckScreen(DashScreen):
     def _trace(self, width: int) -> Sequence[Line]:
         detail = self._detail()
         if detail is None or not detail.trace_ids:
-            return (((f"this check sent no trace id{self._why_not(detail)}", Tone.DIM),),)
-        lines: list[Line] = []
-        for trace_id in detail.trace_ids:
-            trace = self.deck.store.traces.detail(trace_id)
-            if trace is None:
-                lines.append(((f"{trace_id}  {self._trace_note}", Tone.DIM),))
-                continue
-            fall = waterfall(trace, picture_width(width))
-            lines += [bar_line(bar, width, ascii_only=self.deck.preferences.ascii) for bar in fall.bars]
-            if fall.bottleneck:
-                lines.append((("most time is spent in ", Tone.DIM), (fall.bottleneck, Tone.STRONG)))
+            return (((f"this check sent no trace id{_why_not(detail)}", Tone.DIM),),)
+        newest = self._round(detail)
+        missing = [each for each in detail.trace_ids if self.deck.store.traces.detail(each) is None]
+        lines: list[Line] = [((f"{each}  ", Tone.PLAIN), (self.signals.trace_note(each), Tone.DIM)) for each in missing]
+        shown = self.signals.traces(newest)
+        if not shown:
+            earlier = self.signals.before(newest, self.signals.traces)
+            if earlier is not None:
+                lines.append(self._earlier(earlier))
+                shown = self.signals.traces(earlier)
+        for trace in shown:
+            lines += self._waterfall(trace, width, name=len(shown) > 1)
         return lines
 
-    @staticmethod
-    def _why_not(detail: CheckDetail | None) -> str:
-        return f": checks of type {detail.latest.type} make no traced request" if detail and detail.latest else ""
+    def _waterfall(self, trace: Trace, width: int, *, name: bool) -> list[Line]:
+        fall = waterfall(trace, picture_width(width))
+        lines: list[Line] = [((trace.id, Tone.HEAD),)] if name else []
+        lines += [bar_line(bar, width, ascii_only=self.deck.preferences.ascii) for bar in fall.bars]
+        if fall.bottleneck:
+            lines.append((("most time is spent in ", Tone.DIM), (fall.bottleneck, Tone.STRONG)))
+        if not trace.complete:
+            lines.append((("partial: spans are still arriving", Tone.WARN),))
+        return lines
+
+    def _earlier(self, round_: Round) -> Line:
+        at = f" of {self.deck.time(round_.at)}" if round_.at else ""
+        return ((f"until then the round{at}:", Tone.HEAD),)
 
     def _logs(self, width: int) -> Sequence[Line]:
         detail = self._detail()
-        trace_id = detail.trace_ids[0] if detail and detail.trace_ids else None
-        if detail is None or not (detail.request_ids or trace_id):
+        if detail is None or not (detail.request_ids or detail.trace_ids):
             return ((("this check sent no id that a log line could carry", Tone.DIM),),)
-        found = self.deck.store.logs.find(detail.request_ids, trace_id) or self._fetched_lines
+        newest = self._round(detail)
+        lines: list[Line] = []
+        found = self.signals.lines(newest)
         if not found:
-            return ((("no line carries its ids yet; logs arrive some seconds after the request", Tone.DIM),),)
-        ordered = sorted(found, key=lambda record: record.timestamp_ms)
-        return [log_line(record, width, self.deck.zone) for record in ordered]
-
-    def _ask(self) -> None:
-        """Fetch what is not in the store, once per id."""
-        detail = self._detail()
-        if detail is None:
-            return
-        for trace_id in detail.trace_ids:
-            if trace_id not in self._asked and self.deck.store.traces.detail(trace_id) is None:
-                self._asked.add(trace_id)
-                self.dashboard.work("trace", self._fetch(trace_id), group=f"trace-{trace_id}")
-        trace_id_or_none = detail.trace_ids[0] if detail.trace_ids else None
-        ids = (*detail.request_ids, trace_id_or_none or "")
-        if any(ids) and ids != self._lines_asked:
-            self._lines_asked = ids
-            self._fetched_lines = ()
-            self.dashboard.work("log lines", self._fetch_lines(detail.request_ids, trace_id_or_none), group="own-lines")
-
-    async def _fetch(self, trace_id: str) -> None:
-        session = self.dashboard.session
-        for look in range(LOOKS):
-            trace = await session.fetch_trace(trace_id)
-            if trace is not None:
-                self.deck.store.add_trace(trace)
-                break
-            self._trace_note = f"X-Ray does not show it yet: looked {look + 1} times, next in {LOOK_EVERY_S:.0f} s"
-            await self.deck.clock.sleep(LOOK_EVERY_S)
-            if not self.is_attached:
-                return
-        else:
-            self._trace_note = "X-Ray never showed it: it may not have been sampled"
-
-    async def _fetch_lines(self, request_ids: tuple[str, ...], trace_id: str | None) -> None:
-        """Ask CloudWatch for the lines when the tail has not brought them after a while."""
-        for _ in range(TAIL_LOOKS):
-            await self.deck.clock.sleep(LOOK_EVERY_S)
-            if not self.is_attached or self.deck.store.logs.find(request_ids, trace_id):
-                return
-        self._fetched_lines = tuple(await self.dashboard.session.fetch_logs_for(request_ids, trace_id))
-        self.query_one("#own-logs", TextPanel).resync()
+            lines.append(((self.signals.lines_note(newest), Tone.DIM),))
+            earlier = self.signals.before(newest, self.signals.lines)
+            if earlier is not None:
+                lines.append(self._earlier(earlier))
+                found = self.signals.lines(earlier)
+        return [*lines, *(log_line(record, width, self.deck.zone) for record in found)]
 
     def _name_facets(self) -> None:
         panel = self.query_one("#facet", TextPanel)
-        panel.set_title(" · ".join(name.upper() if name == self._facet else name for name in FACETS))
-        panel.set_subtitle("[ ] for the other parts")
+        names = list(FACETS)
+        at = names.index(self._facet)
+        panel.set_title(f"{self._facet.capitalize()}  {at + 1} of {len(names)}")
+        panel.set_subtitle(f"[ {names[at - 1]} · {names[(at + 1) % len(names)]} ]")
 
     def action_facet(self, step: int) -> None:
         """Show the next part of the check."""
@@ -197,8 +212,69 @@ class CheckScreen(DashScreen):
         """Run this check again."""
         self.dashboard.rerun([self.check_id])
 
+    def action_rerun_failed(self) -> None:
+        """Run everything again that is not green."""
+        self.dashboard.rerun_failed()
+
+    def action_trace(self) -> None:
+        """Open the trace of the newest round that has one, else the one that is waited for."""
+        trace_id = self._trace_id()
+        if trace_id is None:
+            self.app.notify("this check sent no trace id", markup=False, timeout=3)
+            return
+        self.dashboard.open_trace(trace_id)
+
+    def action_lines(self) -> None:
+        """Show the logs with only the lines of its newest round."""
+        detail = self._detail()
+        ids = self._round(detail).ids if detail else ()
+        if not ids:
+            self.app.notify("this check sent no id that a log line could carry", markup=False, timeout=3)
+            return
+        self.dashboard.open_logs(f"id:{'|'.join(ids)}")
+
+    def _trace_id(self) -> str | None:
+        detail = self._detail()
+        if detail is None or not detail.trace_ids:
+            return None
+        newest = self._round(detail)
+        earlier = None if self.signals.traces(newest) else self.signals.before(newest, self.signals.traces)
+        known = self.signals.traces(earlier or newest)
+        return known[0].id if known else detail.trace_ids[0]
+
     def action_copy(self, form: str = "json") -> None:
         """Copy the check as curl, as an aws command or as JSON."""
         detail = self._detail()
         text = copy_text(detail, "json" if form == "text" else form) if detail else None
-        self.dashboard.copy(text, f"this check has no {form} form")
+        self.dashboard.copy(text, _no_form(form))
+
+    def console_url(self) -> str | None:
+        """Return the page of its trace, else of the function it called."""
+        region, trace_id = self.deck.facts.region, self._trace_id()
+        if region is None:
+            return None
+        if trace_id is not None:
+            return trace_page(region, trace_id)
+        detail = self._detail()
+        function = next(filter(None, (_function(each) for _, each in detail.exchanges)), None) if detail else None
+        return function_page(region, function) if function else None
+
+
+def _no_form(form: str) -> str:
+    return {
+        "curl": "this check makes no HTTP request that curl could repeat",
+        "aws": "this check makes no AWS call that the aws command could repeat",
+    }.get(form, "no round of this check has finished yet")
+
+
+def _function(exchange: Exchange) -> str | None:
+    """Return the Lambda function an exchange called, None when it called none."""
+    for values in (exchange.request, exchange.request.get("params")):
+        name = values.get("FunctionName") if isinstance(values, dict) else None
+        if isinstance(name, str):
+            return name.rpartition(":function:")[2].partition(":")[0]
+    return None
+
+
+def _why_not(detail: CheckDetail | None) -> str:
+    return f": checks of type {detail.latest.type} make no traced request" if detail and detail.latest else ""

@@ -38,8 +38,8 @@ class HelpScreen(DashScreen):
     def __init__(self, deck: Deck, below: DashScreen) -> None:
         super().__init__(deck)
         focused = below.focused if isinstance(below.focused, Panel) else None
-        self._about = focused.HELP if focused else ""
-        self._name = focused.TITLE if focused else ""
+        self._about = focused.about if focused else ""
+        self._name = (focused.TITLE or below.crumb) if focused else ""
         bindings = {each.binding.id: each for each in below.active_bindings.values() if each.binding.id}
         self._keys = [
             (below.app.get_key_display(each.binding), binding_id or "", each.binding.description)

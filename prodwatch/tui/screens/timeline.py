@@ -1,24 +1,37 @@
-"""The release from its first event to now, on one axis and as a list."""
+"""The release from its first event to now, on one axis and as a list, and the event under the cursor whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from textwrap import wrap
 from typing import ClassVar
 
-from textual.binding import BindingType
+import msgspec
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
+from prodwatch.tui.line import Line, safe
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.release import ReleaseBar
+from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.tui.widgets.timeline_panel import LanesBar, TimelinePanel
-from prodwatch.views.timeline import timeline
+from prodwatch.views.console import alarm_page, deployment_page, function_page, stack_page
+from prodwatch.views.states import Tone
+from prodwatch.views.timeline import LANE_NAMES, TimelineRow
 
 
 class TimelineScreen(DashScreen):
-    """Lanes above, events below."""
+    """Lanes above, events below; an event leads to its check, to the metrics and to the lines of its moment."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "minute", "its minute in metrics", show=False, id="timeline.minute"),
+        Binding("L", "lines", "its log lines", show=False, id="timeline.lines"),
+    ]
     AUTO_FOCUS = "#timeline"
     TITLE_WORD = "timeline"
 
@@ -32,14 +45,99 @@ class TimelineScreen(DashScreen):
         return self._subject
 
     def body(self) -> Iterable[Widget]:
-        """Yield release, lanes and events."""
+        """Yield release, lanes, events and the one under the cursor."""
         yield ReleaseBar(self.deck, id="release")
-        yield LanesBar(self.deck, id="lanes")
+        yield LanesBar(self.deck, pointed=self._pointed, id="lanes")
         yield TimelinePanel(self.deck, needle=self._subject, id="timeline")
+        yield TextPanel(self.deck, self._whole, title="Event", topics=(Topic.RELEASE,), id="event")
+
+    @property
+    def panel(self) -> TimelinePanel:
+        """The list of events."""
+        return self.query_one(TimelinePanel)
+
+    @property
+    def event(self) -> TimelineRow | None:
+        """The event under the cursor."""
+        return self.panel.event(self.panel.cursor_key)
+
+    def _pointed(self) -> datetime | None:
+        event = self.event
+        return event.at if event else None
+
+    def _whole(self, width: int) -> Sequence[Line]:
+        event = self.event
+        if event is None:
+            return ((("no event is selected", Tone.DIM),),)
+        lines: list[Line] = [
+            (
+                (f"{self.deck.time(event.at, millis=True)}  {LANE_NAMES[event.lane]}  ", Tone.DIM),
+                (f"{event.subject}  ", Tone.STRONG),
+                (event.text, event.tone),
+            )
+        ]
+        return lines + [((part, Tone.PLAIN),) for part in wrap(safe(event.detail or ""), max(20, width))]
+
+    def on_line_view_moved(self, event: LineView.Moved) -> None:
+        """Show the event under the cursor whole, and where it lies on the axis."""
+        event.stop()
+        self.query_one("#event", TextPanel).resync()
+        self.query_one(LanesBar).show_now()
+
+    def on_line_view_opened(self, event: LineView.Opened) -> None:
+        """Open the check the event is about, else the metrics of its minute."""
+        event.stop()
+        row = self.panel.event(event.key)
+        if row is None:
+            return
+        check_id = self._check_id(row)
+        if check_id is not None:
+            self.dashboard.open_check(check_id)
+        else:
+            self.action_minute()
+
+    def _check_id(self, row: TimelineRow) -> str | None:
+        tracks = self.deck.store.checks.tracks.values()
+        return next((each.id for each in tracks if each.title == row.subject), None) if row.lane == "check" else None
+
+    def action_minute(self) -> None:
+        """Show the minute of the event in the metrics."""
+        event = self.event
+        if event is not None:
+            self.dashboard.open_metric("", at_s=int(event.at.timestamp()))
+
+    def action_lines(self) -> None:
+        """Show the logs at the moment of the event."""
+        event = self.event
+        if event is None:
+            return
+        ring, at_ms = self.deck.store.logs.ring, event.at.timestamp() * 1000
+        number = next((ring.head + place for place, line in enumerate(ring) if line.timestamp_ms >= at_ms), None)
+        if number is None or (number == ring.head and ring.head):
+            self.app.notify("the lines of that moment are no longer kept, or have not come", markup=False, timeout=4)
+            return
+        self.dashboard.open_logs("", number=number)
 
     def copied(self, form: str) -> str | None:
-        """Return the events as text."""
-        del form
-        panel = self.query_one(TimelinePanel)
-        rows = timeline(self.deck.store, self.deck.now(), needle=panel.filter_text).rows
-        return "\n".join(f"{each.at.isoformat()}  {each.lane}  {each.subject}  {each.text}" for each in rows) or None
+        """Return the event under the cursor as a line, or as JSON."""
+        event = self.event
+        if event is None:
+            return None
+        if form == "json":
+            return json.dumps(msgspec.to_builtins(event), ensure_ascii=False)
+        parts = (event.at.isoformat(), LANE_NAMES[event.lane], event.subject, event.text, event.detail)
+        return "  ".join(part for part in parts if part)
+
+    def console_url(self) -> str | None:
+        """Return the page of the alarm, deployment, function or stack the event is about."""
+        event, region = self.event, self.deck.facts.region
+        if event is None or region is None:
+            return None
+        pages = {
+            "alarm": lambda: alarm_page(region, event.subject),
+            "codedeploy": lambda: deployment_page(region, event.subject),
+            "lambda": lambda: function_page(region, event.subject.partition(":")[0]),
+            "cloudformation": lambda: stack_page(region, event.subject.partition("/")[0]),
+        }
+        page = pages.get(event.lane)
+        return page() if page else None

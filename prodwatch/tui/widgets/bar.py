@@ -49,6 +49,11 @@ class Bar(Painter, can_focus=False):
             self._lines = lines
             self.refresh(layout=grown)
 
+    def show_now(self) -> None:
+        """Look at once, because the user changed what is shown."""
+        self._idle_frames = self.FRAMES
+        self.frame()
+
     def on_resize(self) -> None:
         """Fit the lines to the new width."""
         self._lines = self.lines(self.size.width)

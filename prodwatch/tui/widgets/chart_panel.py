@@ -172,16 +172,18 @@ class ChartPanel(Panel):
 
     def _legend(self, table: Signals, range_: Usual | None, alarms: dict[int, str]) -> Line:
         """Return what the marks mean, and of which hour the usual range speaks."""
-        pieces: list[Piece] = [(" " * (AXIS + 1), Tone.PLAIN)]
+        dots = ". . ." if self.deck.preferences.ascii else "· · ·"
+        told = (
+            f"{dots} usual: {range_.over}   " if range_ else "no usual range yet: no earlier hour has five minutes   "
+        )
+        pieces: list[Piece] = [(" " * (AXIS + 1), Tone.PLAIN), (told, Tone.DIM)]
         if table.mark is not None:
             pieces += [self._sign("release"), (" release   ", Tone.DIM)]
         if alarms:
             names = sorted(set(alarms.values()))
             more = f" +{len(names) - 1}" if len(names) > 1 else ""
-            pieces += [self._sign("alarm"), (f" alarm {names[0]}{more}   ", Tone.DIM)]
-        dots = ". . ." if self.deck.preferences.ascii else "· · ·"
-        told = f"{dots} usual: {range_.over}" if range_ else "no usual range: no earlier hour has five minutes"
-        return clip_line([*pieces, (told, Tone.DIM)], self.line_width)
+            pieces += [self._sign("alarm"), (f" {names[0]}{more}", Tone.DIM)]
+        return clip_line(pieces, self.line_width)
 
     def _times(self, table: Signals, width: int) -> Line:
         text = [" "] * width

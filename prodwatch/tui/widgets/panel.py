@@ -43,6 +43,11 @@ class Panel(LineView):
         self._idle_frames = self.FRAMES
         self.set_title(self.TITLE)
 
+    @property
+    def about(self) -> str:
+        """What help says of it."""
+        return self.HELP or ""
+
     def sync(self) -> None:
         """Rebuild rows from the store; called only when visible."""
         raise NotImplementedError

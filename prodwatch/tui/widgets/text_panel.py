@@ -25,6 +25,8 @@ class TextPanel(Panel):
         *,
         title: str = "",
         topics: tuple[Topic, ...] = (),
+        about: str = "",
+        ages: bool = False,
         id: str | None = None,  # noqa: A002 -- Textual's own name
         classes: str | None = None,
     ) -> None:
@@ -33,7 +35,14 @@ class TextPanel(Panel):
         self._width = 0
         super().__init__(deck, id=id, classes=classes)
         self.TOPICS = topics
+        self.AGES = ages
+        self._about = about
         self.set_title(title)
+
+    @property
+    def about(self) -> str:
+        """What help says of it: what it was made with."""
+        return self._about
 
     @property
     def selectable(self) -> bool:

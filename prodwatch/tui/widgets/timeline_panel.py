@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime, timedelta
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Column, Line, Piece, fit, pad, row
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.states import Tone
-from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, slot_of, timeline
 from prodwatch.views.evidence import clock_text
+from prodwatch.views.states import Tone
+from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, TimelineRow, slot_of, timeline
 
 _COLUMNS = (
     Column("time", "time", 8),
@@ -23,6 +23,9 @@ _COLUMNS = (
     Column("detail", "", 20, grow=3, drop=5),
 )
 LABEL = 9
+_SIGNS = {Tone.BAD: ("✘", "x"), Tone.WARN: ("!", "!")}
+"""How an event stands on its lane, also where there is no colour; else a dot."""
+_WEIGHT = {Tone.BAD: 3, Tone.WARN: 2, Tone.ACCENT: 1}
 
 
 class TimelinePanel(Panel):
@@ -31,8 +34,9 @@ class TimelinePanel(Panel):
     TOPICS = (Topic.RELEASE, Topic.ALARMS, Topic.VERDICT)
     TITLE = "Timeline"
     HELP = (
-        "Deployment, traffic, alarms, checks, verdicts and notes in the order they happened. / filters, m adds a note "
-        "of yours at this moment."
+        "Deployment, traffic, alarms, checks, verdicts and notes in the order they happened, newest first. / filters, "
+        "m adds a note of yours at this moment. Enter opens the check an event is about, else the metrics of its "
+        "minute; v shows the metrics, L the log lines of that moment."
     )
 
     def __init__(self, deck: Deck, *, needle: str = "", id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -69,6 +73,11 @@ class TimelinePanel(Panel):
         """Return the event's number."""
         return self._table.rows[index].number if self._table else 0
 
+    def event(self, key: Hashable | None) -> TimelineRow | None:
+        """Return the event with this number."""
+        rows = self._table.rows if self._table else ()
+        return next((each for each in rows if each.number == key), None)
+
     def row_line(self, index: int, width: int) -> Line:
         """Draw one event."""
         if self._table is None:
@@ -103,8 +112,18 @@ class LanesBar(Bar):
     LanesBar { height: auto; padding: 0 1; }
     """
 
+    def __init__(
+        self,
+        deck: Deck,
+        *,
+        pointed: Callable[[], datetime | None] = lambda: None,
+        id: str | None = None,  # noqa: A002 -- Textual's own name
+    ) -> None:
+        self._pointed = pointed
+        super().__init__(deck, id=id)
+
     def lines(self, width: int) -> Sequence[Line]:
-        """Return a line per lane that has events, and the axis."""
+        """Return a line per lane that has events, and the axis; of events in one cell the worst shows."""
         deck = self.deck
         now = deck.now()
         table = timeline(deck.store, now)
@@ -120,11 +139,20 @@ class LanesBar(Bar):
             if not events:
                 continue
             cells: list[Piece] = [("-" if plain else "─", Tone.BAND)] * room
-            for each in reversed(events):
-                sign = "x" if each.tone is Tone.BAD else "o"
-                cells[slot_of(each.at, first, now, room)] = (sign if plain else "◆", each.tone)
+            for each in sorted(events, key=lambda event: (_WEIGHT.get(event.tone, 0), event.at)):
+                signs = _SIGNS.get(each.tone, ("◆", "o"))
+                cells[slot_of(each.at, first, now, room)] = (signs[plain], each.tone)
             lines.append(((pad(LANE_NAMES[lane], LABEL), Tone.DIM), *cells))
-        left, right = deck.time(first), f"now {deck.time(now)}"
-        gap = " " * max(1, room - len(left) - len(right))
-        lines.append(((" " * LABEL, Tone.PLAIN), (f"{left}{gap}{right}", Tone.DIM)))
+        lines.append(((" " * LABEL, Tone.PLAIN), *self._axis(first, now, room)))
         return lines
+
+    def _axis(self, first: datetime, now: datetime, room: int) -> Line:
+        """Return the times of both ends, and a pointer to the moment of the event under the cursor."""
+        left, right = self.deck.time(first), f"now {self.deck.time(now)}"
+        text = left + " " * max(1, room - len(left) - len(right)) + right
+        pointed = self._pointed()
+        if pointed is None or pointed < first:
+            return ((text, Tone.DIM),)
+        slot = slot_of(pointed, first, now, room)
+        sign = "^" if self.deck.preferences.ascii else "▲"
+        return ((text[:slot], Tone.DIM), (sign, Tone.ACCENT), (text[slot + 1 :], Tone.DIM))
