@@ -77,6 +77,26 @@ async def test_text_stays_put_while_the_ring_trims(run: Any) -> None:
         await bench.sees("5,000 older let go")
 
 
+async def test_older_lines_of_another_group_take_their_place_and_text_stays_put(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 200))
+        bench.store.apply(lines(300, 100))
+        await bench.frames()
+        bench.store.apply(lines(290, 5, group="/aws/lambda/other"))
+        await bench.frames()
+        panel = panel_of(bench)
+        shown = [panel.record_at(index) for index in range(panel.row_count())]
+        stamps = [each.timestamp_ms for each in shown if each]
+        assert len(stamps) == 305
+        assert stamps == sorted(stamps)
+        await bench.press("ctrl+u")
+        before = rows(bench)
+        bench.store.apply(lines(100, 5, group="/aws/lambda/other"))
+        await bench.frames()
+        assert rows(bench) == before
+        await bench.sees("+5 new, f follows")
+
+
 async def test_the_virtual_height_stays_put_once_the_ring_is_full(run: Any) -> None:
     async with run(keys=["2"], quiet=True) as bench:
         panel = panel_of(bench)

@@ -73,7 +73,6 @@ class LogPanel(Panel):
         if filter_text:
             self.rows.choose(parse_filter(filter_text), 0)
         self._seen_number = -1
-        self._seen_rows = 0
         self._window_name = ""
         self._find: Find | None = None
         self.following = True
@@ -146,19 +145,21 @@ class LogPanel(Panel):
 
     def sync(self) -> None:
         """Take in what came; paint once."""
-        trimmed = self.rows.take_in(int(self.deck.now().timestamp() * 1000))
+        y = self.scroll_offset.y
+        first, last = self.rows.rank_at(y), self.rows.rank_at(y + self.room - 1)
+        self.rows.take_in(int(self.deck.now().timestamp() * 1000))
         if self.rows.unfinished:
             self._seen = None  # more to look at: go on at the next frame
         if self.look == "columns" and not self.columns:
             self._lay_columns()
         self.fit_height()
-        bottom = self.max_scroll_y
         if self.following:
-            self._scroll(bottom)
-        elif trimmed:
-            self._scroll(max(0, self.scroll_offset.y - trimmed))
-        elif not self._screen_full_before():
-            self.refresh()
+            self._scroll(self.max_scroll_y)
+        else:
+            # What is on screen stays where it is, whatever came or went above it.
+            moved = y if first is None else self.rows.row_of_rank(first)
+            if moved != y or self.rows.rank_at(y + self.room - 1) != last:
+                self._scroll(moved)
         self._tell()
 
     def _scroll(self, y: int) -> None:
@@ -169,10 +170,6 @@ class LogPanel(Panel):
         self._own_scroll = True
         self.scroll_to(y=y, animate=False, force=True)
         self._own_scroll = False
-
-    def _screen_full_before(self) -> bool:
-        """Tell whether what is on screen was complete, so that new lines below change nothing."""
-        return self._seen_rows - self.scroll_offset.y >= self.room
 
     def _tell(self) -> None:
         store = self.deck.store
@@ -192,7 +189,6 @@ class LogPanel(Panel):
         self.set_class(fresh.stale, "-stale")
 
     def _remember_seen(self) -> None:
-        self._seen_rows = self.row_count()
         self._seen_number = self.rows.ring.tail - 1
 
     def empty_lines(self, width: int) -> Sequence[Line]:
@@ -207,7 +203,6 @@ class LogPanel(Panel):
 
     def _apply(self, wanted: LogFilter, window_s: int) -> None:
         self.rows.choose(wanted, window_s)
-        self._seen_rows = 0
         self.generation += 1
         if self.cursor_key is None:
             self.following = True

@@ -1,27 +1,36 @@
-"""Which lines of the ring are shown: all of it, or those a filter and a window let through; worked off in slices."""
+"""Which lines of the ring are shown, in order of time: all of it, or those a filter and a window let through."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prodwatch.model.signal import LogRecord
 from prodwatch.store.ring import Ring
 from prodwatch.views.log_filter import EVERYTHING, LogFilter
+from prodwatch.views.log_order import place_ms
 
 SLICE = 10_000
 """Lines looked at per call when a filter goes over what is kept: a few milliseconds."""
+_BITS = 40
+_NUMBER = (1 << _BITS) - 1
 
 
 class LogRows:
-    """Rows by ring number. Without filter and window they are the ring itself, else a list of its numbers."""
+    """Rows are ranks: the moment a line stands at above its ring number, so that equal moments keep their order.
+
+    A rank names a line for ever, as its number does; lines that come take their place among those of other groups.
+    """
 
     def __init__(self, ring: Ring[LogRecord]) -> None:
         self.ring = ring
         self.filter: LogFilter = EVERYTHING
         self.window_s = 0
         """Only lines of the last so many seconds; 0: all."""
-        self._shown: list[int] = []
+        self._all: list[int] = []
+        self._chosen: list[int] = []
+        self._arrived: list[int] = []
+        """Ring numbers of the chosen rows in the order they came."""
         self._scanned = self._base = self._tail = 0
 
     @property
@@ -32,76 +41,104 @@ class LogRows:
     def choose(self, wanted: LogFilter, window_s: int) -> None:
         """Begin anew with another filter or window."""
         self.filter, self.window_s = wanted, window_s
-        self._shown = []
+        self._chosen, self._arrived = [], []
         self._scanned = 0
 
+    @property
+    def _ranks(self) -> list[int]:
+        return self._chosen if self.chosen else self._all
+
     def __len__(self) -> int:
-        return len(self._shown) if self.chosen else self._tail - self._base
+        return len(self._ranks)
 
     def number_at(self, index: int) -> int:
         """Return the ring number of row `index`."""
-        return self._shown[index] if self.chosen else self._base + index
+        return self._ranks[index] & _NUMBER
+
+    def rank_at(self, index: int) -> int | None:
+        """Return what names row `index` among all rows, None beyond the last."""
+        ranks = self._ranks
+        return ranks[index] if 0 <= index < len(ranks) else None
+
+    def row_of_rank(self, rank: int) -> int:
+        """Return the row of a rank; of one that is gone, the row that took its place."""
+        return bisect_left(self._ranks, rank)
 
     def index_of(self, number: int) -> int | None:
         """Return the row of a ring number, None when it is not shown."""
-        if not self.chosen:
-            index = number - self._base
-            return index if 0 <= index < len(self) else None
-        index = bisect_left(self._shown, number)
-        return index if index < len(self._shown) and self._shown[index] == number else None
+        record = self.ring.get(number)
+        if record is None:
+            return None
+        rank = place_ms(record) << _BITS | number
+        index = bisect_left(self._ranks, rank)
+        return index if self.rank_at(index) == rank else None
 
     def record_at(self, index: int) -> LogRecord | None:
         """Return the line of row `index`."""
         return self.ring.get(self.number_at(index))
 
     def after(self, number: int) -> int:
-        """Return how many rows are newer than a ring number."""
+        """Return how many rows came after a ring number."""
         if not self.chosen:
             return max(0, self._tail - max(number + 1, self._base))
-        return len(self._shown) - bisect_right(self._shown, number)
+        return min(len(self._chosen), len(self._arrived) - bisect_right(self._arrived, number))
 
     def numbers(self) -> Sequence[int]:
         """Return the ring numbers of all rows as they are now."""
-        return tuple(self._shown) if self.chosen else range(self._base, self._tail)
+        return tuple(rank & _NUMBER for rank in self._ranks)
 
     def newest(self, count: int) -> list[LogRecord]:
         """Return the newest lines shown, oldest first."""
-        if not self.chosen:
-            return self.ring.window(max(self._base, self._tail - count), self._tail)
-        return [record for number in self._shown[-count:] if (record := self.ring.get(number)) is not None]
+        found = (self.ring.get(rank & _NUMBER) for rank in self._ranks[-count:])
+        return [record for record in found if record is not None]
 
     @property
     def unfinished(self) -> bool:
         """Whether there are lines the filter has not looked at."""
         return self.chosen and self._scanned < self._tail
 
-    def take_in(self, now_ms: int) -> int:
-        """Follow the ring by a slice; return how many rows went at the front."""
+    def take_in(self, now_ms: int) -> None:
+        """Follow the ring, with a filter or window by a slice."""
         ring = self.ring
-        gone = ring.head - self._base
+        if ring.head != self._base:
+            # Those let go are the first that came: nearly the first rows, but not quite.
+            self._all = [rank for rank in self._all if rank & _NUMBER >= ring.head]
+            self._chosen = [rank for rank in self._chosen if rank & _NUMBER >= ring.head]
+            del self._arrived[: bisect_left(self._arrived, ring.head)]
+        begin = max(self._tail, ring.head)
         self._base, self._tail = ring.head, ring.tail
-        if not self.chosen:
-            return gone
-        since_ms = now_ms - self.window_s * 1000 if self.window_s else 0
-        trimmed = bisect_left(self._shown, ring.head)
-        trimmed += self._too_old(trimmed, since_ms)
-        del self._shown[:trimmed]
-        begin = max(self._scanned, ring.head)
-        self._scanned = stop = min(ring.tail, begin + SLICE)
-        matches = self.filter.matches
-        self._shown.extend(
-            begin + offset
-            for offset, record in enumerate(ring.window(begin, stop))
-            if record.timestamp_ms >= since_ms and matches(record)
-        )
-        return trimmed
+        _merge(self._all, enumerate(ring.window(begin, ring.tail), begin))
+        if self.chosen:
+            self._choose_slice(now_ms)
 
-    def _too_old(self, first: int, since_ms: int) -> int:
-        """Return how many rows from `first` on have left the window."""
-        count = 0
-        while first + count < len(self._shown):
-            record = self.ring.get(self._shown[first + count])
+    def _choose_slice(self, now_ms: int) -> None:
+        since_ms = now_ms - self.window_s * 1000 if self.window_s else 0
+        del self._chosen[: self._too_old(since_ms)]
+        begin = max(self._scanned, self._base)
+        self._scanned = stop = min(self._tail, begin + SLICE)
+        matches = self.filter.matches
+        found = [
+            (number, record)
+            for number, record in enumerate(self.ring.window(begin, stop), begin)
+            if record.timestamp_ms >= since_ms and matches(record)
+        ]
+        self._arrived += [number for number, _ in found]
+        _merge(self._chosen, found)
+
+    def _too_old(self, since_ms: int) -> int:
+        """Return how many rows at the front have left the window."""
+        for count, rank in enumerate(self._chosen):
+            record = self.ring.get(rank & _NUMBER)
             if record is not None and record.timestamp_ms >= since_ms:
-                break
-            count += 1
-        return count
+                return count
+        return len(self._chosen)
+
+
+def _merge(ranks: list[int], numbered: Iterable[tuple[int, LogRecord]]) -> None:
+    """Put lines where they belong; costs what lies behind the first of them."""
+    come = sorted(place_ms(record) << _BITS | number for number, record in numbered)
+    if come and ranks and come[0] < ranks[-1]:
+        first = bisect_left(ranks, come[0])
+        come = sorted(ranks[first:] + come)
+        del ranks[first:]
+    ranks += come
