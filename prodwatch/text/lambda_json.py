@@ -33,6 +33,8 @@ _LEVELS = {
 _LEVELS_AS_WRITTEN = {
     name: level for said, level in _LEVELS.items() for name in (said, said.upper(), said.capitalize())
 }
+_UNKNOWN = Level.UNKNOWN
+"""Bound once: an enumeration's members are slow to get at in Python 3.11."""
 _NUMBERED = ((60, Level.FATAL), (50, Level.ERROR), (40, Level.WARN), (30, Level.INFO), (20, Level.DEBUG))
 """Levels of pino and bunyan, from this number on."""
 
@@ -163,20 +165,15 @@ def _plain(fields: dict[str, Any], shape: Shape) -> Line | None:
     message = get(shape.message)
     if not message or not isinstance(message, str):
         return None
-    level, request_id, trace_id, version = (
-        get(shape.level),
-        get(shape.request_id),
-        get(shape.trace_id),
-        get(shape.version),
-    )
+    level, request_id, trace_id = get(shape.level), get(shape.request_id), get(shape.trace_id)
     return Line(
         fields,
         message,
-        Level.UNKNOWN if level is None else _level(level),
+        _UNKNOWN if level is None else _level(level),
         "app",
-        _text(request_id) if request_id else None,
+        request_id if request_id and isinstance(request_id, str) else None,
         trace_id_of(trace_id) if trace_id else None,
-        _text(version) if version else None,
+        _text(get(shape.version)),
     )
 
 
@@ -224,7 +221,7 @@ def _message(said: dict[str, Any]) -> str:
 
 def _level(value: Any) -> Level:
     if isinstance(value, str):
-        return _LEVELS_AS_WRITTEN.get(value) or _LEVELS.get(value.lower(), Level.UNKNOWN)
+        return _LEVELS_AS_WRITTEN.get(value) or _LEVELS.get(value.lower(), _UNKNOWN)
     if isinstance(value, int) and not isinstance(value, bool):
         return next((level for least, level in _NUMBERED if value >= least), Level.TRACE)
     return Level.UNKNOWN

@@ -123,7 +123,7 @@ class LineParser:
         late_ms: int,
     ) -> LogRecord:
         """Return the record of a line whose plain secrets are masked already."""
-        line = parse_json_line(text) if text.startswith("{") else None
+        line = parse_json_line(text) if text[:1] == "{" else None
         line = parse_text_line(text) if line is None else self._safe(line, text)
         return LogRecord(
             timestamp_ms,

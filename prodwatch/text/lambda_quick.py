@@ -27,20 +27,21 @@ LEVELS = {
 }
 
 _DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}Z"
-_MS = r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ms"
-_MB = r"([0-9]{1,9}) MB"
+_MS = r"([0-9]{1,12}\.[0-9]{1,6}) ms"
+_WHOLE = r"([0-9]{1,9})"
 _is_id = re.compile(UUID).fullmatch
 _start = re.compile(r"START RequestId: (.{36}) Version: (\$LATEST|[0-9]{1,18})\Z").match
 _end = re.compile(r"END RequestId: (.{36})\Z").match
 _report = re.compile(
-    rf"REPORT RequestId: (.{{36}})\tDuration: {_MS}\tBilled Duration: {_MS}\tMemory Size: {_MB}\tMax Memory Used: {_MB}"
-    rf"(?:\tInit Duration: {_MS})?\s*"
-    r"(?:XRAY TraceId: (1-[0-9a-f]{8}-[0-9a-f]{24})\tSegmentId: [0-9a-f]{1,32}\tSampled: [a-z]{1,9}\s*)?\Z",
-    re.ASCII,
+    rf"REPORT RequestId: (.{{36}})\tDuration: {_MS}\tBilled Duration: {_WHOLE} ms\tMemory Size: {_WHOLE} MB"
+    rf"\tMax Memory Used: {_WHOLE} MB(?:\tInit Duration: {_MS})?[\t\n]*"
+    r"(?:XRAY TraceId: (1-[0-9a-f]{8}-[0-9a-f]{24})\tSegmentId: [0-9a-f]{1,32}\tSampled: [a-z]{1,9}\t*)?\Z"
 ).match
 _python = re.compile(rf"\[([A-Z]{{4,8}})\]\t{_DATED}\t(.{{36}})\t\s*").match
 _node = re.compile(rf"{_DATED}\t(.{{36}})\t([A-Z]{{4,8}})\s+").match
 
+_PLATFORM = Level.PLATFORM
+"""Bound once: an enumeration's members are slow to get at in Python 3.11."""
 _IDS: dict[str, str] = {}
 _MAX_IDS = 8192
 
@@ -66,13 +67,13 @@ def _start_line(text: str) -> Line | None:
     request_id = _known_id(found[1]) if found else None
     if found is None or request_id is None:
         return None
-    return Line(None, text, Level.PLATFORM, "start", request_id, None, found[2])
+    return Line(None, text, _PLATFORM, "start", request_id, None, found[2])
 
 
 def _end_line(text: str) -> Line | None:
     found = _end(text)
     request_id = _known_id(found[1]) if found else None
-    return None if request_id is None else Line(None, text, Level.PLATFORM, "end", request_id)
+    return None if request_id is None else Line(None, text, _PLATFORM, "end", request_id)
 
 
 def _report_line(text: str) -> Line | None:
@@ -90,10 +91,9 @@ def _report_line(text: str) -> Line | None:
         used_mb=int(used),
         init_ms=None if init is None else float(init),
     )
+    # The pattern lets nothing through that would have to be sanitised.
     body = text.replace("\t", " ").rstrip()
-    if not body.isprintable():
-        body = sanitize(body)
-    return Line(None, body, Level.PLATFORM, "report", request_id, trace_id, None, report)
+    return Line(None, body, _PLATFORM, "report", request_id, trace_id, None, report)
 
 
 def _python_line(text: str) -> Line | None:

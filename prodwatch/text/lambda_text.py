@@ -98,7 +98,7 @@ def one_newline(text: str) -> str:
     if "\r" in text:
         # Lambda's Python runtime separates the lines of a traceback by carriage returns.
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.rstrip("\n") if text.endswith("\n") else text
+    return text.rstrip("\n") if text[-1:] == "\n" else text
 
 
 def _platform_kind(text: str) -> Kind | None:
