@@ -13,6 +13,8 @@ from prodwatch.assertions.errors import PathError, UndecidableError
 
 LIMIT_S = 0.25
 """Longest one search may take."""
+SHORTEST_S = 0.005
+"""Least time for each of many searches: a machine under load needs as much to look at all."""
 MAX_LENGTH = 10_000
 MAX_NESTING = 60
 MAX_REPEATS = 100_000
@@ -27,6 +29,11 @@ class Pattern(msgspec.Struct, frozen=True):
     """The regular expression, holes escaped."""
     shown: str
     """The same for people, holes as they are: an escaped secret would not be recognised and masked."""
+
+
+def share_s(searches: int) -> float:
+    """Return how long each of several searches of one claim may take: all of them near the limit of one."""
+    return max(SHORTEST_S, LIMIT_S / max(1, searches))
 
 
 @lru_cache(maxsize=512)

@@ -8,10 +8,9 @@ from prodwatch.assertions.compare import a_kind, kind
 from prodwatch.assertions.errors import UndecidableError
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.operators import Means, judge
-from prodwatch.assertions.patterns import LIMIT_S, Pattern
+from prodwatch.assertions.patterns import Pattern, share_s
 from prodwatch.assertions.show import short
 
-_SHORTEST_SEARCH_S = 0.005
 _ABOUT_PRESENCE = frozenset({"exists", "absent"})
 
 
@@ -27,7 +26,7 @@ def judge_each(quantifier: str, operator: str, name: str, items: Any, expected: 
     if operator not in _ABOUT_PRESENCE and quantifier != "all" and all(item is MISSING for item in items):
         raise UndecidableError(f"no element of the list has `{name}`, so `{quantifier}` has nothing to judge")
     # All searches together stay near the limit of one.
-    means = Means(means.load_schema, max(_SHORTEST_SEARCH_S, LIMIT_S / len(items)))
+    means = Means(means.load_schema, share_s(len(items)))
     return _JUDGES[quantifier](operator, name, items, expected, means)
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from prodwatch.assertions.compare import a_kind
 from prodwatch.assertions.errors import PathError, UndecidableError
+from prodwatch.assertions.finite import FiniteNames
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.patterns import search
 from prodwatch.assertions.show import short, text_of
 
+MAX_VIOLATIONS = 1_000
+"""Violations looked at to find the one worth telling."""
 LoadSchema = Callable[[str], Any]
 _NAMING = frozenset({"required", "dependentRequired", "additionalProperties", "unevaluatedProperties"})
 """Keywords whose message tells names of keys and nothing else; jsonschema's others quote the value their own way."""
@@ -25,11 +29,18 @@ def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
     """
     from jsonschema.exceptions import best_match
 
-    validator = _validator(name, load)
+    if load is None:
+        raise UndecidableError("`satisfies` needs the project's files, and none can be read here")
+    plain = _plain(value)
+    names = FiniteNames(plain)
     try:
-        found = best_match(validator.iter_errors(_plain(value)))
-    except (PathError, UndecidableError):
+        validator = _validator(name, load, names)
+        # The sentence tells one violation: a value with more than these needs no more of them.
+        found = best_match(islice(validator.iter_errors(plain), MAX_VIOLATIONS))
+    except UndecidableError:
         raise
+    except PathError as problem:
+        raise UndecidableError(f'the schema "{name}" cannot be used: {problem}') from None
     except Exception as problem:  # noqa: BLE001 -- a reference inside the schema that leads nowhere, of any type
         raise _unusable(name, problem) from None
     if found is None:
@@ -37,7 +48,7 @@ def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
     where = found.json_path.removeprefix("$").removeprefix(".")
     place = f"`{where}`" if where else "the value"
     if found.validator in _NAMING:
-        return f"{place}: {found.message}"
+        return f"{place}: {names.message(found.message)}"
     return f"{place} is {short(found.instance)}, which breaks `{found.validator}: {short(found.validator_value)}`"
 
 
@@ -51,15 +62,13 @@ def _unusable(name: str, problem: BaseException) -> UndecidableError:
     return UndecidableError(f'the schema "{name}" cannot be used: {_first_line(problem)}')
 
 
-def _validator(name: str, load: LoadSchema | None) -> Any:
+def _validator(name: str, load: LoadSchema, names: FiniteNames) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
     from referencing import Registry, Resource
     from referencing.jsonschema import DRAFT202012
 
-    if load is None:
-        raise UndecidableError("`satisfies` needs the project's files, and none can be read here")
     schema: Any = _loaded(name, load)
     if not isinstance(schema, dict | bool):
         raise UndecidableError(f'the file "{name}" is no JSON Schema: it holds {a_kind(schema)}')
@@ -68,16 +77,18 @@ def _validator(name: str, load: LoadSchema | None) -> Any:
         # Only files of the project, relative to the schema that names them: nothing is fetched.
         if "://" in uri:
             raise UndecidableError(f'the schema "{name}" refers to {uri}; only files of the project can be used')
-        return Resource.from_contents(_loaded(posixpath.normpath(uri), load), default_specification=DRAFT202012)
+        other = names.schema(_loaded(posixpath.normpath(uri), load))
+        return Resource.from_contents(other, default_specification=DRAFT202012)
 
     kind_of: Any = validator_for(schema, default=Draft202012Validator)
     try:
         kind_of.check_schema(schema)
     except SchemaError as problem:
         raise UndecidableError(f'the file "{name}" is no valid JSON Schema: {problem.message}') from None
+    schema = names.schema(schema)
     registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
     registry = registry.with_resource(name, Resource.from_contents(schema, default_specification=DRAFT202012))
-    return _bounded(kind_of)({"$ref": name}, registry=registry)
+    return _bounded(kind_of, names.limit_s)({"$ref": name}, registry=registry)
 
 
 def _loaded(name: str, load: LoadSchema) -> Any:
@@ -89,14 +100,17 @@ def _loaded(name: str, load: LoadSchema) -> Any:
         raise UndecidableError(f'the schema "{name}" cannot be read: {_first_line(problem)}') from None
 
 
-def _bounded(kind_of: Any) -> Any:
+def _bounded(kind_of: Any, limit_s: float) -> Any:
     """Return the validator class with patterns that end and whole decimals that are integers."""
+    from jsonschema.exceptions import ValidationError
     from jsonschema.validators import extend
 
+    def matches(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
+        if validator.is_type(instance, "string") and not search(pattern, instance, limit_s):
+            yield ValidationError("the text does not match")
+
     checker = kind_of.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
-    return extend(  # type: ignore[no-untyped-call]
-        kind_of, {"pattern": _pattern, "patternProperties": _pattern_properties}, type_checker=checker
-    )
+    return extend(kind_of, {"pattern": matches}, type_checker=checker)  # type: ignore[no-untyped-call]
 
 
 def _is_number(_checker: Any, value: Any) -> bool:
@@ -107,22 +121,6 @@ def _is_integer(_checker: Any, value: Any) -> bool:
     if isinstance(value, Decimal):
         return value.is_finite() and value == value.to_integral_value()
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
-    from jsonschema.exceptions import ValidationError
-
-    if validator.is_type(instance, "string") and not search(pattern, instance):
-        yield ValidationError("the text does not match")
-
-
-def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
-    if not validator.is_type(instance, "object"):
-        return
-    for pattern, subschema in patterns.items():
-        for key, value in instance.items():
-            if search(pattern, key):
-                yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
 def _plain(value: Any) -> Any:
