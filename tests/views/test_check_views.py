@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
+from prodwatch.model.check import SourcePosition
+from prodwatch.model.event import CheckFinished
+from prodwatch.model.result import CheckResult, Exchange, StepResult
 from prodwatch.model.status import Status
 from prodwatch.views.check_detail import check_detail, compact, copy_text, pretty
 from prodwatch.views.checks import check_grid
 from prodwatch.views.states import RUNNING, STATES, WAITING, state_of
+
+HERE = SourcePosition("checks/a.toml", 1, 1)
 
 
 def test_red_comes_first_and_what_was_never_measured_before_green(checks: Any, now: datetime) -> None:
@@ -123,6 +128,23 @@ def test_copies(play: Any) -> None:
     assert document is not None
     assert '"status": "fail"' in document
     assert copy_text(detail, "aws") is None
+
+
+def test_an_aws_call_is_copied_as_the_aws_command_of_every_step(checks: Any) -> None:
+    checks.define("a")
+    commands = [f"aws lambda get-function --function-name {name}" for name in ("f", "g")]
+    steps = tuple(
+        StepResult(name=command[-1], type="aws", status=Status.FAIL, exchange=Exchange(aws_cli=command))
+        for command in commands
+    )
+    outcome = CheckResult(
+        id="a", name="a", title="a", kind="smoke", type="flow", status=Status.FAIL, steps=steps, source=HERE
+    )
+    checks.store.apply_event(CheckFinished(result=outcome))
+    detail = check_detail(checks.store, "a")
+    assert detail is not None
+    assert copy_text(detail, "aws") == "\n".join(commands)
+    assert copy_text(detail, "curl") is None
 
 
 @pytest.mark.parametrize(

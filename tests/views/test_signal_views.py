@@ -25,7 +25,15 @@ from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.alarms import alarm_rows, signature_rows
 from prodwatch.views.chart import band, plot, plot_ascii, scale_of
-from prodwatch.views.console import alarm_page, deployment_page, function_page, log_page, trace_page
+from prodwatch.views.console import (
+    alarm_page,
+    deployment_page,
+    function_page,
+    log_page,
+    metric_page,
+    stack_page,
+    trace_page,
+)
 from prodwatch.views.freshness import freshness
 from prodwatch.views.release import main_release, release_header, version_label
 from prodwatch.views.signals import signals
@@ -295,3 +303,37 @@ def test_console_pages_carry_names_escaped() -> None:
     assert alarm_page("r", "a b").endswith("alarm/a%20b")
     assert function_page("r", "f").endswith("functions/f")
     assert deployment_page("r", "d-1").endswith("deployments/d-1?region=r")
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_console_pages_are_those_of_the_regions_partition(region: str, host: str) -> None:
+    record = LogRecord(timestamp_ms=5000, message="", group="g")
+    pages = (
+        log_page(region, record),
+        trace_page(region, "1-a"),
+        metric_page(region, (MetricKey("n", "m"),)),
+        alarm_page(region, "a"),
+        function_page(region, "f"),
+        deployment_page(region, "d"),
+        stack_page(region, "s"),
+    )
+    assert all(page.startswith(f"https://{host}/") and f"region={region}" in page for page in pages)
+
+
+def test_the_page_of_a_metric_graphs_its_series() -> None:
+    keys = (
+        MetricKey("AWS/Lambda", "Errors", (("FunctionName", "shop-orders"), ("Resource", "shop-orders:live"))),
+        MetricKey("Shop", "größe $", stat="p95"),
+    )
+    assert metric_page("eu-west-1", keys) == (
+        "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#metricsV2:graph=~(metrics~("
+        "~(~'AWS*2fLambda~'Errors~'FunctionName~'shop-orders~'Resource~'shop-orders*3alive~(stat~'Sum))"
+        "~(~'Shop~'gr*f6*dfe*20!~(stat~'p95)))~view~'timeSeries~stacked~false~region~'eu-west-1~period~60)"
+    )

@@ -217,8 +217,9 @@ class DashScreen(Screen[None]):
     # What screens that have something to copy or to open override
 
     def action_copy(self, form: str = "text") -> None:
-        """Copy what the cursor is on."""
-        self.dashboard.copy(self.copied(form), "there is nothing to copy here")
+        """Copy the text that was marked with the mouse, else what the cursor is on."""
+        marked = self.get_selected_text() if form == "text" else None
+        self.dashboard.copy(marked or self.copied(form), "there is nothing to copy here")
 
     def copied(self, form: str) -> str | None:
         """Return what copying gives, as `text` or `json`."""
@@ -226,8 +227,13 @@ class DashScreen(Screen[None]):
         return None
 
     def action_console(self) -> None:
-        """Copy the AWS console's address of what the cursor is on."""
-        self.dashboard.copy(self.console_url(), "there is no page of the AWS console for this")
+        """Copy and show the AWS console's address of what the cursor is on: many terminals open it with a click."""
+        url = self.console_url()
+        if url is None:
+            self.dashboard.copy(None, "there is no page of the AWS console for this")
+            return
+        self.app.copy_to_clipboard(url)
+        self.app.notify(url, title="copied the address in the AWS console", markup=False, timeout=10)
 
     def console_url(self) -> str | None:
         """Return the address, None when there is none."""

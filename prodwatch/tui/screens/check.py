@@ -243,9 +243,11 @@ class CheckScreen(DashScreen):
         return known[0].id if known else detail.trace_ids[0]
 
     def action_copy(self, form: str = "json") -> None:
-        """Copy the check as curl, as an aws command or as JSON."""
+        """Copy the check as curl, as an aws command or as JSON; marked text when there is some."""
         detail = self._detail()
-        text = copy_text(detail, "json" if form == "text" else form) if detail else None
+        text = self.get_selected_text() if form == "text" else None
+        if not text and detail:
+            text = copy_text(detail, "json" if form == "text" else form)
         self.dashboard.copy(text, _no_form(form))
 
     def console_url(self) -> str | None:

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from prodwatch.tui.line import Line, text_of
+from prodwatch.tui.line import Line, safe, text_of
 from prodwatch.tui.widgets.painter import Painter
 from prodwatch.views.states import Tone
 
@@ -194,10 +194,17 @@ class LineView(Painter, ScrollView, can_focus=True):
     # Copying with the mouse
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return the text the user marked."""
-        width = self.line_width
-        text = "\n".join(text_of(self.row_line(index, width)).rstrip() for index in range(self.row_count()))
-        return selection.extract(text), "\n"
+        """Return the text the user marked, as it was painted; rows outside are not looked at."""
+        start, end = selection
+        count, width = self.row_count(), self.line_width
+        first = max(0, start.y) if start else 0
+        last = min(end.y if end else count - 1, count - 1)
+        lines = [safe(text_of(self.row_line(index, width))) for index in range(first, last + 1)]
+        if lines and end and end.y == last:
+            lines[-1] = lines[-1][: end.x]
+        if lines and start:
+            lines[0] = lines[0][start.x :]
+        return "\n".join(line.rstrip() for line in lines), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002 -- Textual's signature
         """Redraw what was marked or unmarked."""
