@@ -103,10 +103,26 @@ def _clause(text: str) -> Callable[[Mapping[str, Any]], bool] | None:
         if not isinstance(value, str):
             # CloudWatch's comparison of texts with other types is its own: keep what it kept.
             return True
-        like = re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL) is not None
-        return like if operator == "=" else not like
+        return _like(value, wanted) is (operator == "=")
 
     return holds
+
+
+def _like(value: str, wanted: str) -> bool:
+    """Tell whether a text is like a pattern in which `*` stands for anything, in one pass over the text."""
+    first, *rest = wanted.split("*")
+    if not rest:
+        return value == wanted
+    *middle, last = rest
+    position, end = len(first), len(value) - len(last)
+    if not value.startswith(first) or not value.endswith(last):
+        return False
+    for part in middle:
+        position = value.find(part, position, max(position, end))
+        if position < 0:
+            return False
+        position += len(part)
+    return position <= end
 
 
 def _number(text: str) -> Decimal | None:
