@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.sources.release.alias import AliasNow
-from prodwatch.sources.release.state import DeploymentNow, Lifecycle, events_of, release_state
+from prodwatch.sources.release.state import DeploymentNow, Lifecycle, events_of, release_state, share_of
 
 T0 = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 
@@ -95,3 +95,57 @@ def test_a_deployment_tells_its_story_in_order() -> None:
     ]
     assert [event.at for event in told] == sorted(event.at for event in told)
     assert told[-1].detail == "ALARM_ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("told", "alias_share", "step_share", "share"),
+    [
+        (0.1, None, None, 0.1),
+        (10.0, None, None, 0.1),
+        (100.0, None, None, 1.0),
+        (1.5, None, None, 0.015),
+        (0.0, None, None, 0.0),
+        (-1.0, None, None, 0.0),
+        (250.0, None, None, 1.0),
+        (1.0, None, None, 1.0),
+        (1.0, 0.01, None, 0.01),
+        (1.0, 1.0, 0.01, 1.0),
+        (1.0, None, 0.01, 0.01),
+        (1.0, None, 0.1, 0.01),
+        (1.0, 0.9, None, 1.0),
+    ],
+)
+def test_a_weight_is_read_as_percentage_or_fraction(
+    told: float, alias_share: float | None, step_share: float | None, share: float
+) -> None:
+    assert share_of(told, alias_share=alias_share, step_share=step_share) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("told", [0.1, 10.0], ids=["fraction", "percentage"])
+def test_without_the_alias_codedeploy_tells_the_shares(told: float) -> None:
+    shifting = deployment("InProgress", SHIFTING, told_weight=told, step_share=0.1)
+    state = release_state("shop-orders", "live", None, [shifting], at=at(60))
+    assert state.weights == {"41": 0.9, "42": 0.1}
+
+
+def test_the_last_step_of_a_linear_shift_is_followed_by_none() -> None:
+    linear = deployment("InProgress", SHIFTING, canary_s=None, linear_s=60.0, step_share=0.25)
+    due = [release_state("f", "live", SPLIT, [linear], at=at(10 + 60 * n)).next_shift_at for n in range(5)]
+    assert due == [at(70), at(130), at(190), None, None]
+
+
+def test_a_canary_that_is_overdue_promises_nothing() -> None:
+    shifting = deployment("InProgress", SHIFTING)
+    assert release_state("f", "live", SPLIT, [shifting], at=at(400)).next_shift_at is None
+
+
+def test_the_rollback_of_a_rollback_belongs_to_the_first_release() -> None:
+    again = deployment("Succeeded", id="d-3", rollback_of="d-2", created_at=at(200))
+    state = release_state("shop-orders", "live", OLD, [again, UNDO, deployment("Stopped")], at=at(300))
+    assert (state.phase, state.deployment) == (ReleasePhase.ROLLED_BACK, "d-1")
+
+
+def test_a_new_attempt_after_a_rollback_is_what_counts() -> None:
+    retry = deployment("InProgress", SHIFTING, id="d-3", target="43", created_at=at(500))
+    state = release_state("f", "live", AliasNow("41", {"43": 0.1}), [retry, UNDO, deployment("Stopped")], at=at(520))
+    assert (state.phase, state.version, state.deployment) == (ReleasePhase.SHIFTING, "43", "d-3")

@@ -50,7 +50,7 @@ def owner(shifts: Sequence[Shift], start_s: float, end_s: float) -> str | None:
     held: str | None = None
     for number, shift in enumerate(shifts):
         until_s = shifts[number + 1].at_s if number + 1 < len(shifts) else float("inf")
-        if until_s <= start_s or shift.at_s >= end_s:
+        if until_s <= max(start_s, shift.at_s) or shift.at_s >= end_s:
             continue
         if shift.version is None or held not in {None, shift.version}:
             return None

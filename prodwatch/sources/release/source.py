@@ -70,7 +70,7 @@ class ReleaseSource(PollingSource):
         self.states: dict[str, ReleaseState] = {}
         """Function name → state of its release; the service map reads when it began."""
         self._notes: list[str] = []
-        self._outbox: list[Record] = []
+        self._outbox: list[ReleaseEvent] = []
         """Events on their way out: when one part of a poll fails, the next poll still tells them."""
 
     def pause_s(self) -> float:
@@ -112,7 +112,7 @@ class ReleaseSource(PollingSource):
         self._judge(failed, everything=len(failed) == len(found) and not records)
         for stack in self._stacks:
             await self._follow(stack)
-        events, self._outbox = self._outbox, []
+        events, self._outbox = sorted(self._outbox, key=lambda each: each.at), []
         return [*records, *events]
 
     def _judge(self, failed: Sequence[AwsError], *, everything: bool) -> None:

@@ -247,7 +247,7 @@ def _phase_in_progress(shipped: DeploymentNow) -> ReleasePhase:
 def _cause(shipped: DeploymentNow, undo: DeploymentNow | None) -> str | None:
     told = [shipped.error] if shipped.error else []
     stage = shipped.failed_stage
-    if stage is not None:
+    if stage is not None and (stage.diagnostics or not told):
         told.append(f"{stage.name} failed" + (f": {stage.diagnostics}" if stage.diagnostics else ""))
     if undo is not None and undo.status in {"Failed", "Stopped"}:
         told.append(f"its rollback {undo.id} {undo.status.lower()}" + (f": {undo.error}" if undo.error else ""))

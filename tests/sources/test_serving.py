@@ -1,0 +1,127 @@
+"""A minute of an alias's metrics is credited to the version that had all the traffic in it, and to no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.signal import MetricKey
+from prodwatch.sources.lambda_metrics import Behind, derived, dimensions_of
+from prodwatch.sources.release.alias import AliasNow, AliasSeen
+from prodwatch.sources.release.serving import ALWAYS_S, Shift, owner, serving
+from prodwatch.sources.release.state import DeploymentNow, Lifecycle
+
+T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
+T0_S = T0.timestamp()
+ORDERS = FunctionTarget(name="f", alias="live")
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def deployment(current: str, target: str, begun_s: float, ended_s: float | None, **more: Any) -> DeploymentNow:
+    done = "Succeeded" if ended_s is not None else "InProgress"
+    ended = None if ended_s is None else at(ended_s)
+    stages = (Lifecycle("AllowTraffic", done, at(begun_s), ended),)
+    values: dict[str, Any] = {"status": done, "function": "f", "alias": "live", "created_at": at(begun_s)}
+    return DeploymentNow(id="d", current=current, target=target, lifecycle=stages, **(values | more))
+
+
+def seen(*sights: tuple[float, str, dict[str, float]]) -> list[AliasSeen]:
+    return [AliasSeen(at(seconds), AliasNow(primary, weights)) for seconds, primary, weights in sights]
+
+
+CASES: dict[str, tuple[list[AliasSeen], list[DeploymentNow], list[str | None]]] = {
+    "nothing known": ([], [], [None] * 6),
+    "one version throughout": (seen((200, "41", {})), [], ["41"] * 6),
+    "a split met in the middle": (seen((130, "41", {"42": 0.1})), [], ["41", "41", None, None, None, None]),
+    "moved at once while watched": (seen((0, "41", {}), (150, "42", {})), [], ["41", "41", None, "42", "42", "42"]),
+    "shifted while watched": (
+        seen((0, "41", {}), (70, "41", {"42": 0.1}), (190, "42", {})),
+        [],
+        ["41", None, None, None, "42", "42"],
+    ),
+    "taken back while watched": (
+        seen((0, "41", {}), (70, "41", {"42": 0.1}), (130, "41", {})),
+        [],
+        ["41", None, None, "41", "41", "41"],
+    ),
+    "met after CodeDeploy shifted": (
+        seen((300, "42", {})),
+        [deployment("41", "42", 65, 175)],
+        ["41", None, None, "42", "42", "42"],
+    ),
+    "met after a rollback": (
+        seen((300, "41", {})),
+        [
+            deployment("42", "41", 170, 175, rollback_of="d"),
+            deployment("41", "42", 65, None, status="Stopped"),
+        ],
+        ["41", None, None, "41", "41", "41"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_minute_has_the_owner_it_had(case: str) -> None:
+    sights, deployments, owners = CASES[case]
+    shifts = serving(None, sights, deployments)
+    found = [owner(shifts, T0_S + 60 * minute, T0_S + 60 * (minute + 1)) for minute in range(6)]
+    assert found == owners
+
+
+def test_a_version_never_served_before_it_was_published() -> None:
+    shifts = serving(None, seen((300, "42", {})), [], published_s={"42": T0_S + 100})
+    assert [owner(shifts, T0_S + 60 * n, T0_S + 60 * n + 60) for n in range(4)] == [None, None, "42", "42"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 600) | st.integers(100, 104), st.sampled_from(["41", "42", None])), max_size=6),
+    st.integers(0, 600),
+    st.integers(1, 120),
+)
+def test_an_owner_had_every_second_of_the_period(
+    moves: Sequence[tuple[int, str | None]], start_s: int, length_s: int
+) -> None:
+    shifts = [Shift(ALWAYS_S, "40"), *(Shift(float(moment), version) for moment, version in sorted(moves, key=str))]
+    shifts.sort(key=lambda each: each.at_s)
+    served = {
+        [each.version for each in shifts if each.at_s <= second][-1] for second in _half_seconds(start_s, length_s)
+    }
+    expected = served.pop() if len(served) == 1 else None
+    assert owner(shifts, start_s, start_s + length_s) == expected
+
+
+def _half_seconds(start_s: int, length_s: int) -> list[float]:
+    return [start_s + half / 2 for half in range(length_s * 2)]
+
+
+def raw(version: str | None, metric: str, stat: str, *minutes: tuple[int, float]) -> Any:
+    key = MetricKey("AWS/Lambda", metric, dimensions_of(ORDERS, version), stat, version)
+    return key, {int(T0_S) + minute * 60: value for minute, value in minutes}
+
+
+def test_after_the_shift_old_minutes_stay_with_the_old_version() -> None:
+    known = dict(
+        [
+            raw(None, "Invocations", "Sum", *((minute, 60.0) for minute in range(6))),
+            raw(None, "Errors", "Sum", (0, 6.0), (4, 3.0)),
+            raw("41", "Invocations", "Sum", (2, 50.0)),
+            raw("42", "Invocations", "Sum", (2, 10.0)),
+        ]
+    )
+    shifts = serving(None, seen((300, "42", {})), [deployment("41", "42", 65, 175)])
+    series = derived(ORDERS, Behind(("42", "41"), shifts), known, settled_before_s=T0_S + 999, named=None)
+    errors = {
+        each.key.version: {point.timestamp_s - int(T0_S): point.value for point in each.points}
+        for each in series
+        if each.key.label == "errors"
+    }
+    assert errors == {"41": {0: 10.0, 120: 0.0}, "42": {120: 0.0, 180: 0.0, 240: 5.0, 300: 0.0}}
