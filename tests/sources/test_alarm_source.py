@@ -1,0 +1,191 @@
+"""Alarms: all three kinds, their history, and never silence about one that is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from prodwatch.aws.api import AwsError
+from prodwatch.model.environment import AlarmTarget
+from prodwatch.model.signal import AlarmState, ReleaseEvent
+from prodwatch.model.status import Reason
+from prodwatch.sources.alarms import EVERY_S, NAMES_PER_CALL, AlarmSource
+from prodwatch.sources.status import DENIED_EVERY_S
+from prodwatch.testing.aws import ScriptedAws
+from prodwatch.testing.clock import START, FakeClock
+
+SINCE = START - timedelta(hours=1)
+
+
+def alarm(name: str, state: str = "OK", since: datetime = START - timedelta(days=1)) -> dict[str, Any]:
+    return {"AlarmName": name, "StateValue": state, "StateTransitionedTimestamp": since, "StateReason": f"{state}!"}
+
+
+class Alarms(ScriptedAws):
+    """Alarms by list and name, and the history of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metric: list[dict[str, Any]] = []
+        self.composite: list[dict[str, Any]] = []
+        self.log: list[dict[str, Any]] = []
+        self.history: dict[str, list[dict[str, Any]]] = {}
+        self.answers = {
+            "cloudwatch:DescribeAlarms": self.describe,
+            "cloudwatch:DescribeAlarmHistory": lambda params: {
+                "AlarmHistoryItems": self.history.get(params["AlarmName"], [])
+            },
+        }
+
+    def describe(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        def wanted(each: Mapping[str, Any]) -> bool:
+            if "AlarmNames" in params:
+                return each["AlarmName"] in params["AlarmNames"]
+            return bool(each["AlarmName"].startswith(params.get("AlarmNamePrefix", "")))
+
+        kinds = params["AlarmTypes"]
+        return {
+            "MetricAlarms": [each for each in self.metric if wanted(each) and "MetricAlarm" in kinds],
+            "CompositeAlarms": [each for each in self.composite if wanted(each) and "CompositeAlarm" in kinds],
+            "LogAlarms": [each for each in self.log if wanted(each) and "LogAlarm" in kinds],
+        }
+
+
+@pytest.fixture
+def aws() -> Alarms:
+    return Alarms()
+
+
+def source(aws: Alarms, *targets: AlarmTarget, clock: FakeClock | None = None) -> AlarmSource:
+    return AlarmSource(aws, targets, clock=clock or FakeClock(), since=SINCE, clean=lambda text: text)
+
+
+async def states(source: AlarmSource) -> list[AlarmState]:
+    return [each for each in await source.poll() if isinstance(each, AlarmState)]
+
+
+async def events(source: AlarmSource) -> list[ReleaseEvent]:
+    return [each for each in await source.poll() if isinstance(each, ReleaseEvent)]
+
+
+async def test_all_three_kinds_come_back(aws: Alarms) -> None:
+    aws.metric, aws.composite, aws.log = [alarm("shop-a")], [alarm("shop-b")], [alarm("shop-c", "ALARM")]
+    found = await states(source(aws, AlarmTarget(prefix="shop-")))
+    assert {each.name: (each.kind, each.state) for each in found} == {
+        "shop-a": ("metric", "OK"),
+        "shop-b": ("composite", "OK"),
+        "shop-c": ("log", "ALARM"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "note"),
+    [
+        (AlarmTarget(names=("shop-a", "shop-gone")), "there is no alarm shop-gone"),
+        (AlarmTarget(prefix="pay-"), "no alarm begins with pay-"),
+        (AlarmTarget(names=("shop-a",)), None),
+    ],
+    ids=["name", "prefix", "there"],
+)
+async def test_an_alarm_that_is_not_there_is_said(aws: Alarms, target: AlarmTarget, note: str | None) -> None:
+    aws.metric = [alarm("shop-a")]
+    alarms = source(aws, target)
+    await alarms.poll()
+    assert alarms.note() == note
+
+
+async def test_an_alarm_that_is_deleted_does_not_stay_as_it_was(aws: Alarms) -> None:
+    aws.metric = [alarm("shop-a", "OK"), alarm("shop-b", "OK")]
+    alarms = source(aws, AlarmTarget(prefix="shop-"))
+    await alarms.poll()
+    aws.metric = [alarm("shop-a")]
+    gone = next(each for each in await states(alarms) if each.name == "shop-b")
+    assert gone.state == "INSUFFICIENT_DATA"
+    assert "is gone" in (gone.reason or "")
+    assert [each.name for each in await states(alarms)] == ["shop-a"]
+
+
+async def test_history_is_asked_only_of_what_changed_in_this_session(aws: Alarms) -> None:
+    aws.metric = [alarm(f"shop-{number}") for number in range(50)]
+    alarms = source(aws, AlarmTarget(prefix="shop-"))
+    await alarms.poll()
+    assert aws.count("cloudwatch:DescribeAlarmHistory") == 0
+    aws.metric[7] = alarm("shop-7", "ALARM", START)
+    await alarms.poll()
+    asked = [params for name, params in aws.calls if name == "cloudwatch:DescribeAlarmHistory"]
+    assert [(each["AlarmName"], each["AlarmTypes"]) for each in asked] == [("shop-7", ["MetricAlarm"])]
+
+
+async def test_history_comes_in_order_once_and_with_its_reason(aws: Alarms) -> None:
+    data = msgspec.json.encode({"newState": {"stateReason": "7 of 7 points above 5"}}).decode()
+    aws.metric = [alarm("shop-a", "ALARM", START)]
+    aws.history["shop-a"] = [
+        {"Timestamp": START, "HistorySummary": "Alarm updated from OK to ALARM", "HistoryData": data},
+        {
+            "Timestamp": START - timedelta(minutes=9),
+            "HistorySummary": "Alarm updated from ALARM to OK",
+            "HistoryData": "x",
+        },
+    ]
+    alarms = source(aws, AlarmTarget(prefix="shop-"))
+    told = await events(alarms)
+    assert [(each.from_, each.to, each.detail) for each in told] == [
+        ("ALARM", "OK", None),
+        ("OK", "ALARM", "7 of 7 points above 5"),
+    ]
+    aws.metric = [alarm("shop-a", "ALARM", START + timedelta(seconds=1))]
+    assert not await events(alarms)
+
+
+async def test_a_history_nobody_may_read_hides_no_state_and_is_asked_again(aws: Alarms) -> None:
+    clock = FakeClock()
+    aws.fail("cloudwatch:DescribeAlarmHistory", Reason.ACCESS_DENIED)
+    aws.metric = [alarm("shop-a", "ALARM", START)]
+    aws.history["shop-a"] = [{"Timestamp": START, "HistorySummary": "Alarm updated from OK to ALARM"}]
+    alarms = source(aws, AlarmTarget(prefix="shop-"), clock=clock)
+    assert [each.state for each in await states(alarms)] == ["ALARM"]
+    assert alarms.note() == "history of alarms: cloudwatch:DescribeAlarmHistory failed"
+    await clock.advance(EVERY_S)
+    await alarms.poll()
+    assert aws.count("cloudwatch:DescribeAlarmHistory") == 1
+    aws.failing.clear()
+    await clock.advance(DENIED_EVERY_S)
+    assert [each.to for each in await events(alarms)] == ["ALARM"]
+    assert alarms.note() is None
+
+
+async def test_more_names_than_a_call_takes_are_asked_in_several(aws: Alarms) -> None:
+    names = tuple(f"shop-{number}" for number in range(NAMES_PER_CALL + 1))
+    aws.metric = [alarm(name) for name in names]
+    assert len(await states(source(aws, AlarmTarget(names=names)))) == len(names)
+    assert [len(params["AlarmNames"]) for _, params in aws.calls] == [NAMES_PER_CALL, 1]
+
+
+async def test_an_alarm_named_twice_is_one_and_gates_when_either_says_so(aws: Alarms) -> None:
+    aws.metric = [alarm("shop-a")]
+    targets = (AlarmTarget(prefix="shop-", gate=False), AlarmTarget(names=("shop-a",), gate=True))
+    for order in (targets, targets[::-1]):
+        assert [each.gate for each in await states(source(aws, *order))] == [True]
+
+
+async def test_one_account_that_is_denied_hides_no_other(aws: Alarms) -> None:
+    aws.metric = [alarm("shop-a")]
+    describe = aws.answers["cloudwatch:DescribeAlarms"]
+
+    def answer(params: Mapping[str, Any]) -> dict[str, Any]:
+        if params.get("AlarmNamePrefix") == "pay-":
+            raise AwsError(
+                "denied", code="AccessDenied", reason=Reason.ACCESS_DENIED, service="c", operation="DescribeAlarms"
+            )
+        return describe(params)
+
+    aws.answers["cloudwatch:DescribeAlarms"] = answer
+    alarms = source(aws, AlarmTarget(prefix="shop-"), AlarmTarget(prefix="pay-"))
+    assert [each.name for each in await states(alarms)] == ["shop-a"]
+    assert alarms.note() == "denied"
+    with pytest.raises(AwsError):
+        await source(aws, AlarmTarget(prefix="pay-")).poll()
