@@ -82,7 +82,7 @@ async def picture(
     )
     quiet = Onlooker(session)
     app = ProdwatchApp(
-        store, quiet, environment=facts, clock=SystemClock(), preferences=Preferences(theme=theme, bell=False)
+        store, quiet, environment=facts, clock=SystemClock(), preferences=Preferences(theme=theme, notify="off")
     )
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.5)

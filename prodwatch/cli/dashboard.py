@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from prodwatch.cli.options import Common
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import DemoTarget
 
+if TYPE_CHECKING:
+    from prodwatch.views.window import Window
+
 MIN_COLUMNS = 40
 MIN_ROWS = 10
 
 
-def open_dashboard(common: Common, *, demo: DemoTarget | None = None) -> int:
+def open_dashboard(common: Common, *, demo: DemoTarget | None = None, window: Window | None = None) -> int:
     """Run the dashboard until it is left; always 0 then. Raises ConfigurationError without a terminal."""
     refuse_without_terminal()
     from prodwatch.cli.project import load
     from prodwatch.cli.screen import run_dashboard
 
     project = load(common, quiet=True)
-    return run_dashboard(project, common, demo=demo)
+    return run_dashboard(project, common, demo=demo, window=window)
 
 
 def refuse_without_terminal() -> None:

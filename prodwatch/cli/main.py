@@ -13,6 +13,7 @@ from prodwatch import __version__
 from prodwatch.cli.exits import ExitCode
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.talk import error, problems, say
+from prodwatch.cli.triage import arguments, window_of, window_options
 from prodwatch.errors import (
     CannotVerifyError,
     ConfigurationError,
@@ -81,26 +82,38 @@ class LazyGroup(click.Group):
 @click.option(
     "--web", is_flag=False, flag_value="127.0.0.1:8000", metavar="[HOST:PORT]", help="The dashboard in a browser."
 )
+@window_options
 @common_options
-def main(common: Common, *, web: str | None) -> None:
+def main(common: Common, *, web: str | None, since: str | None, from_: str | None, to: str | None) -> None:
     """Is the release good? Why? How sure is that?
 
-    Without a command: open the dashboard on ENV.
+    Without a command: open the dashboard on ENV. With --since, or --from and --to, it answers for a stretch of time
+    instead of a release: is production healthy, and what changed?
     """
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
-        if web is not None:
-            raise click.UsageError("--web belongs to the dashboard; leave the command out")
-    elif web is not None:
+        _refuse_dashboard_options(context, web=web, since=since, from_=from_, to=to)
+        return
+    window = window_of(since, from_, to)
+    if web is not None:
         from prodwatch.cli.project import load
         from prodwatch.cli.web import serve
 
         load(common)
-        context.exit(serve(web, common.arguments()))
+        context.exit(serve(web, [*common.arguments(), *arguments(since, from_, to)]))
     else:
         from prodwatch.cli.dashboard import open_dashboard
 
-        context.exit(open_dashboard(common))
+        context.exit(open_dashboard(common, window=window))
+
+
+def _refuse_dashboard_options(context: click.Context, **given: str | None) -> None:
+    """Say where an option before a command belongs; the command's own come after its name."""
+    for name, value in given.items():
+        if value is not None:
+            option = f"--{name.rstrip('_')}"
+            hint = f"; the one of {context.invoked_subcommand} comes after its name" if name != "web" else ""
+            raise click.UsageError(f"{option} belongs to the dashboard; leave the command out{hint}")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from datetime import datetime
 from functools import partial
 
 from prodwatch.cli.engine import config_dir
@@ -17,31 +18,38 @@ from prodwatch.cli.reload import Reload
 from prodwatch.cli.running import demo_target
 from prodwatch.cli.session import LiveSession
 from prodwatch.cli.talk import say
-from prodwatch.clock import SystemClock
+from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.environment import DemoTarget
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.tui.session import SessionFacts
+from prodwatch.views.window import Window
 
 QUIET_S = 0.5
 """Nobody wonders about a shorter pause between the dashboard and the prompt."""
 
 
-def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None) -> int:
-    """Open the dashboard and return 0 when it is left; a crash of the app itself raises."""
+def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None, window: Window | None = None) -> int:
+    """Open the dashboard and return 0 when it is left; a crash of the app itself raises.
+
+    With `window` it answers for that stretch of time instead of for a release.
+    """
     if common.no_color:
         os.environ["NO_COLOR"] = "1"
     log_file = _log_to_file()
-    return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file))
+    return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file, window))
 
 
-async def _run(project: Project, common: Common, demo: DemoTarget | None, log_file: str | None) -> int:
+async def _run(
+    project: Project, common: Common, demo: DemoTarget | None, log_file: str | None, window: Window | None
+) -> int:
     clock = SystemClock()
-    store = Store(clock)
+    shown = _standing(window.end, clock) if window and window.end else clock
+    store = Store(shown)
     reload = Reload(project, partial(load, common, quiet=True))
-    session = LiveSession(project, store, clock, demo=demo, reload=reload)
+    session = LiveSession(project, store, clock, demo=demo, reload=reload, window=window)
     environment = project.environment
     facts = SessionFacts(
         environment=environment.name,
@@ -52,11 +60,14 @@ async def _run(project: Project, common: Common, demo: DemoTarget | None, log_fi
         allow_writes=not environment.protected,
         mode="demo" if demo else "live",
         every_s=environment.rounds.every_s,
+        window=window,
+        # "lower" is also what stands where nobody said anything: it counts for metrics somebody expects something of.
+        better={each.name: each.better for each in environment.metrics if each.expect or each.better == "higher"},
         expectations={metric.name: metric.expect for metric in environment.metrics if metric.expect},
         log_file=log_file,
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")
-    app = ProdwatchApp(store, session, environment=facts, clock=clock, preferences=preferences)
+    app = ProdwatchApp(store, session, environment=facts, clock=shown, preferences=preferences)
     terminated = _end_when_told(app)
     try:
         await app.run_async()
@@ -65,6 +76,12 @@ async def _run(project: Project, common: Common, demo: DemoTarget | None, log_fi
     if terminated.is_set():
         return ExitCode.TERMINATED
     return 0 if app.return_code in {None, 0} else 70
+
+
+def _standing(at: datetime, clock: Clock) -> Clock:
+    from prodwatch.cli.past import StandingClock
+
+    return StandingClock(at, clock)
 
 
 def _end_when_told(app: ProdwatchApp) -> asyncio.Event:

@@ -19,11 +19,13 @@ from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, 
 from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.settings import Project
+from prodwatch.sources.base import Source
 from prodwatch.sources.search import lines_with
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 from prodwatch.sources.watch import log_targets, sources_of
 from prodwatch.store.store import Store
+from prodwatch.views.window import Window
 
 TICK_S = 0.5
 RELOAD_EVERY_S = 2.0
@@ -31,6 +33,7 @@ LOGS_BEFORE = timedelta(minutes=5)
 """How far back log lines and traces are read at the start."""
 SIGNALS_BEFORE = timedelta(minutes=60)
 SEARCH_BEFORE = timedelta(minutes=15)
+_TOLD_AT_ONCE = frozenset(("release", "alarms", "metrics"))
 
 _LOG = logging.getLogger(__name__)
 _RED = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE)
@@ -48,8 +51,9 @@ class LiveSession:
         demo: DemoTarget | None = None,
         allow_writes: bool = False,
         reload: Reload | None = None,
-        since: timedelta = SIGNALS_BEFORE,
+        window: Window | None = None,
     ) -> None:
+        """`clock` goes on with the present, also where `window` has ended."""
         self._project = project
         self._store = store
         self._clock = clock
@@ -63,12 +67,14 @@ class LiveSession:
         self._running: set[str] = set()
         self._stopping = False
         self._reload = reload
-        self._since = since
+        self._window = window
         self._runner: Runner | None = None
 
     async def start(self) -> None:
         """Begin to feed the store; whatever makes that impossible becomes a state the dashboard shows."""
-        self._store.define(self._project.checks)
+        past = self._window is not None and self._window.is_past
+        if not past:
+            self._store.define(self._project.checks)
         for notice in self._project.notices:
             self._store.notice(Notice(code="configuration", message=notice))
         try:
@@ -83,21 +89,51 @@ class LiveSession:
             return
         self._engine = engine
         self._runner = engine.runner
-        now = self._clock.now()
-        sources = sources_of(
+        if self._window is not None and past:
+            from prodwatch.cli.past import PastReader
+
+            self._spawn(PastReader(engine, self._window, self._store, self._clock).run())
+            self._spawn(self._counting(engine))
+            return
+        sources = self._sources(engine)
+        for each in sources:
+            if each.name in _TOLD_AT_ONCE:
+                # Until they have answered nobody may call production healthy.
+                self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
+        supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
+        supervisor.start()
+        self._stack.push_async_callback(supervisor.stop)
+        if self._window is not None:
+            self._spawn(self._week_before(engine, self._window, sources))
+        self._spawn(self._rounds(engine))
+        if self._reload is not None:
+            self._spawn(self._reloading(engine, self._reload))
+
+    def _sources(self, engine: Engine) -> list[Source]:
+        """Return the sources that go on with the present, from as far back as somebody asked about."""
+        now, window = self._clock.now(), self._window
+        return sources_of(
             engine.environment,
             engine.aws,
             clock=self._clock,
             redactor=engine.redactor,
-            logs_since=now - min(LOGS_BEFORE, self._since),
-            since=now - max(SIGNALS_BEFORE, self._since),
+            logs_since=window.lines_from(now) if window else now - LOGS_BEFORE,
+            since=window.compared_from(now) if window else now - SIGNALS_BEFORE,
         )
-        supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
-        supervisor.start()
-        self._stack.push_async_callback(supervisor.stop)
-        self._spawn(self._rounds(engine))
-        if self._reload is not None:
-            self._spawn(self._reloading(engine, self._reload))
+
+    async def _week_before(self, engine: Engine, window: Window, sources: Sequence[Source]) -> None:
+        """Read last week's metrics once the release is known, whose versions they are asked for by."""
+        from prodwatch.cli.past import read_week_before
+
+        while (status := self._store.sources.get("release")) and status.phase is SourcePhase.STARTING:
+            await self._clock.sleep(TICK_S)
+        await read_week_before(engine, window, self._clock.now(), sources, self._store, self._clock)
+
+    async def _counting(self, engine: Engine) -> None:
+        """Show what the calls cost where no round does."""
+        while True:
+            self._store.set_usage(engine.aws.usage())
+            await self._clock.sleep(TICK_S)
 
     async def stop(self) -> None:
         """Cancel rounds (their cleanups run), stop the sources, and end the embedded AWS."""
@@ -110,7 +146,7 @@ class LiveSession:
 
     async def rerun(self, check_ids: Sequence[str]) -> None:
         """Run these checks now."""
-        if self._engine is not None:
+        if self._engine is not None and not (self._window and self._window.is_past):
             await self._round(self._engine, [each for each in check_ids if each not in self._running])
 
     async def rerun_failed(self) -> None:
@@ -137,7 +173,7 @@ class LiveSession:
             self._engine.aws,
             log_targets(self._engine.environment),
             [*request_ids, *((trace_id,) if trace_id else ())],
-            since=self._clock.now() - SEARCH_BEFORE,
+            since=self._window.start if self._window else self._clock.now() - SEARCH_BEFORE,
             redactor=self._engine.redactor,
         )
         for problem in problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC
 from importlib import import_module
@@ -12,22 +13,28 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.filter import LineFilter, Monochrome
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from prodwatch.clock import Clock
 from prodwatch.store.store import Store
+from prodwatch.tui.colourless import Colourless
 from prodwatch.tui.deck import Deck, Preferences
 from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
+from prodwatch.tui.notice import desktop_notice
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.session import Session, SessionFacts
 from prodwatch.tui.themes import THEMES, with_our_tokens
-from prodwatch.views.verdict import verdict_line
+from prodwatch.views.verdict import VerdictLine
 
 _LOG = logging.getLogger(__name__)
 FRAMES_PER_LISTEN = 10
+FRAMES_PER_LOOK = 5
+"""Verdict and checks are looked at twice a second at the usual pace."""
 MOST_TOASTS = 3
 DEFAULT_PREFERENCES = Preferences()
+COLOURLESS = Colourless()
 
 
 def _commands() -> type[Provider]:
@@ -76,6 +83,13 @@ class ProdwatchApp(App[None]):
         self._notices_told = 0
         self._frames = 0
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Leave no colour where none is wanted: Textual's own filter makes greys of them."""
+        filters = super().get_line_filters()
+        return (
+            [*(each for each in filters if not isinstance(each, Monochrome)), COLOURLESS] if self.no_color else filters
+        )
+
     def get_css_variables(self) -> dict[str, str]:
         """Give our tokens a meaning in themes that do not know them."""
         return with_our_tokens(super().get_css_variables())
@@ -115,6 +129,8 @@ class ProdwatchApp(App[None]):
 
     def frame(self) -> None:
         """One tick: the screen on top follows the store."""
+        if self._frames % FRAMES_PER_LOOK == 0:
+            self.deck.look()
         self._frames += 1
         if self._frames % FRAMES_PER_LISTEN == 0:
             self._listen()
@@ -123,16 +139,28 @@ class ProdwatchApp(App[None]):
 
     def _listen(self) -> None:
         """Ring when the verdict changes; the first one is no change."""
-        deck = self.deck
         self._tell_notices()
-        verdict = verdict_line(deck.store, deck.now(), every_s=deck.facts.every_s)
+        verdict = self.deck.glance.verdict
         before, self._verdict_seen = self._verdict_seen, verdict.status
         if before is None or before == verdict.status or verdict.title == "WAITING":
             return
-        if deck.preferences.bell:
-            self.bell()
+        self._call_attention(verdict)
         severity: SeverityLevel = "information" if verdict.status == "pass" else "warning"
         self.notify(verdict.reasons[0], title=verdict.title, severity=severity, markup=False)
+
+    def _call_attention(self, verdict: VerdictLine) -> None:
+        """Do what the user wants done beyond the toast: they may be looking elsewhere."""
+        wanted = self.deck.preferences.notify
+        if wanted == "bell":
+            self.bell()
+        elif wanted == "desktop":
+            title = f"prodwatch {self.deck.facts.environment}: {verdict.title}"
+            self.write_to_terminal(desktop_notice(title, verdict.reasons[0], os.environ))
+
+    def write_to_terminal(self, sequence: str) -> None:
+        """Send an escape sequence beside the picture, as Textual itself does for the bell and the clipboard."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
 
     def _tell_notices(self) -> None:
         """Show what came since the last look; of many, the newest few: help lists the rest."""

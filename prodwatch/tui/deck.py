@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from typing import Literal
 
 from prodwatch.clock import Clock
-from prodwatch.store.store import Store
+from prodwatch.store.checks import CheckTrack
+from prodwatch.store.store import Store, Topic
 from prodwatch.tui.session import SessionFacts
 from prodwatch.views.states import State
+from prodwatch.views.verdict import VerdictLine, verdict_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +26,21 @@ class Preferences:
     """Frames per second; fewer spare a slow link. 0 leaves the pace to the caller."""
     local_time: bool = False
     """Times in this machine's zone instead of UTC; `t` switches."""
-    bell: bool = True
-    """Ring the terminal's bell when the verdict changes."""
+    notify: Literal["bell", "desktop", "off"] = "bell"
+    """What happens when the verdict changes: the terminal's bell, a notice of the desktop, or nothing but a toast."""
     keymap: Mapping[str, str] = field(default_factory=dict)
     """Binding id → keys, comma between alternatives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """Verdict and checks of one and the same moment: what shows the one must not contradict the other."""
+
+    at: datetime
+    verdict: VerdictLine
+    checks: tuple[CheckTrack, ...]
+    revision: int
+    """Of the checks."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +58,26 @@ class Deck:
     entered: dict[str, list[str]] = field(default_factory=dict)
     """Purpose of a prompt (`filter`, `find` …) → what was entered before, oldest first."""
 
+    _glance: Glance | None = None
+
+    def look(self) -> Glance:
+        """Take a new glance at verdict and checks; every widget shows this one until the next."""
+        now = self.now()
+        self._glance = Glance(
+            at=now,
+            verdict=verdict_line(
+                self.store, now, every_s=self.facts.every_s, window=self.facts.window, better=self.facts.better
+            ),
+            checks=tuple(self.store.checks.tracks.values()),
+            revision=self.store.revision(Topic.CHECKS),
+        )
+        return self._glance
+
+    @property
+    def glance(self) -> Glance:
+        """Return the latest glance."""
+        return self._glance or self.look()
+
     def now(self) -> datetime:
         """Return the present moment."""
         return self.clock.now()
@@ -56,6 +90,20 @@ class Deck:
         """Return a moment as the time of day in the user's zone."""
         local = at.astimezone(self.zone)
         return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if millis else f"{local:%H:%M:%S}"
+
+    def window_text(self) -> str:
+        """Return the window that is asked about: `13:03 – 14:03`, with the day where it is another one."""
+        window, now = self.facts.window, self.now()
+        if window is None:
+            return "now"
+        start, end = window.start.astimezone(self.zone), window.until(now).astimezone(self.zone)
+        day = f"{start:%Y-%m-%d} " if start.date() != self.today().date() or window.is_past else ""
+        last = f"{end:%Y-%m-%d %H:%M}" if end.date() != start.date() else f"{end:%H:%M}"
+        return f"{day}{start:%H:%M} – {last if window.is_past else 'now'}"
+
+    def today(self) -> datetime:
+        """Return the present moment in the user's zone."""
+        return self.now().astimezone(self.zone)
 
     @property
     def zone_name(self) -> str:

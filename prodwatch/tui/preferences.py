@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import tomli
@@ -22,7 +22,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     ascii: bool = False
     fps: float = _DEFAULTS.fps
     local_time: bool = False
-    bell: bool = True
+    notify: Literal["bell", "desktop", "off"] = _DEFAULTS.notify
     keys: dict[str, str] = {}
 
 
@@ -60,7 +60,7 @@ def _built(path: Path, document: dict[str, Any]) -> Preferences:
         ascii=found.ascii,
         fps=found.fps,
         local_time=found.local_time,
-        bell=found.bell,
+        notify=found.notify,
         keymap=found.keys,
     )
 

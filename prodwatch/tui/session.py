@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from prodwatch.model.signal import LogRecord, Trace
+from prodwatch.views.window import Window
 
 
 class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,9 +21,13 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     protected: bool = True
     allow_writes: bool = False
-    mode: Literal["live", "replay", "triage", "demo"] = "live"
+    mode: Literal["live", "replay", "demo"] = "live"
     every_s: float = 30.0
     """How often a check runs that does not say so itself."""
+    window: Window | None = None
+    """Triage: the stretch of time that is asked about; None when a release is watched."""
+    better: dict[str, str] = {}
+    """Metric's label → `lower` or `higher`, where its file says so."""
     expectations: dict[str, tuple[str, ...]] = {}
     """Metric's label → what its file expects of it: `("value <= 800ms",)`."""
     log_file: str | None = None

@@ -57,10 +57,19 @@ class CheckGrid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_grid(
-    store: Store, now: datetime, *, every_s: float = 30.0, sort: CheckSort = "status", needle: str = ""
+    store: Store,
+    now: datetime,
+    *,
+    every_s: float = 30.0,
+    sort: CheckSort = "status",
+    needle: str = "",
+    tracks: Sequence[CheckTrack] | None = None,
 ) -> CheckGrid:
-    """Return the grid at `now`; `every_s` holds for checks that do not say how often they run."""
-    tracks = tuple(store.checks.tracks.values())
+    """Return the grid at `now`; `every_s` holds for checks that do not say how often they run.
+
+    `tracks` are the checks of a moment that has passed, None for those of now.
+    """
+    tracks = tuple(store.checks.tracks.values()) if tracks is None else tracks
     rows = [_row(track, now, every_s) for track in tracks if _matches(track, needle)]
     smoke = [track for track in tracks if track.kind == "smoke"]
     counts: dict[Status, int] = {}

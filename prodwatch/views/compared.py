@@ -9,7 +9,7 @@ import msgspec
 
 from prodwatch.model.signal import MetricKey, MetricSeries
 from prodwatch.store.store import Store
-from prodwatch.views.signals import label_of
+from prodwatch.views.signals import SLOTS, SignalRow, Signals, label_of, on_axis, settled_until
 from prodwatch.views.window import Window
 
 LEAST_POINTS = 3
@@ -88,6 +88,46 @@ def compared(
             )
         )
     return tuple(found)
+
+
+def signals_beside(
+    store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None, slots: int = SLOTS
+) -> Signals:
+    """Return the table of a window beside as long before it; the mark stands where the window begins."""
+    end_s, span_s = int(window.until(now).timestamp()), window.span(now).total_seconds()
+    slot_s = max(60, -(-int(2 * span_s) // (slots * 60)) * 60)
+    start_s = (end_s // slot_s + 1) * slot_s - slots * slot_s
+    mark = min(slots - 1, max(0, (int(window.start.timestamp()) - start_s) // slot_s))
+    means = {(each.label, each.unit): each for each in compared(store, window, now, better=better)}
+    grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
+    for series in store.metrics.series.values():
+        grouped.setdefault((label_of(series.key), series.unit), []).append(series)
+    rows = []
+    for (label, unit), group in grouped.items():
+        each = means[(label, unit)]
+        points = on_axis(group, start_s, slots, slot_s)
+        rows.append(
+            SignalRow(
+                label=label,
+                unit=unit,
+                old=each.before,
+                new=each.within,
+                change=each.change,
+                old_points=points,
+                new_points=points,
+                keys=tuple(series.key for series in group),
+            )
+        )
+    return Signals(
+        rows=tuple(rows),
+        start_s=start_s,
+        slot_s=slot_s,
+        slots=slots,
+        mark=mark,
+        old_version="before",
+        new_version="window" if window.is_past else "since",
+        settled_s=settled_until(store.metrics.series.values()),
+    )
 
 
 def _direction(key: MetricKey, said: str | None) -> bool | None:

@@ -68,7 +68,7 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
         mark=_mark(release, start, slots, slot_s),
         old_version=release.previous if release else None,
         new_version=new_version,
-        settled_s=_settled(store.metrics.series.values()),
+        settled_s=settled_until(store.metrics.series.values()),
     )
 
 
@@ -135,7 +135,8 @@ def _mark(release: ReleaseState | None, start: int, slots: int, slot_s: int) -> 
     return slot if 0 <= slot < slots else None
 
 
-def _settled(all_series: Iterable[MetricSeries]) -> int | None:
+def settled_until(all_series: Iterable[MetricSeries]) -> int | None:
+    """Return the end of the newest settled period, epoch seconds; None without one."""
     ends = [
         point.timestamp_s + series.period_s for series in all_series for point in series.points[-4:] if point.settled
     ]

@@ -45,7 +45,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """When it was seen last, None for a figure."""
     text: str
     bad: bool
+    """It speaks against production."""
     count: int = 1
+    sample: str | None = None
+    """Of new errors: one of their messages."""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
         *_alarms(store, [each for each in events if each.source == "alarm"], window),
         *_checks(each for each in events if each.source == "check"),
         *_errors(store, window, now),
-        *(_figure(each, window, now) for each in compared(store, window, now, better=better) if each.notable),
+        *(_figure(each, window, now) for each in compared(store, window, now, better=better) if _can_be_told(each)),
     ]
     earliest = datetime.fromtimestamp(0, UTC)
     rows.sort(key=lambda row: (not row.bad, _WEIGHT[row.kind], -(row.at or earliest).timestamp()))
@@ -186,10 +189,16 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
             at=first,
             text=f"new error, {each.count:,}×: {each.sample}",
             bad=True,
+            sample=each.sample,
         )
     if len(new) > MOST_ERRORS:
         rest = len(new) - MOST_ERRORS
         yield Change(kind="errors", subject="", at=None, text=f"{rest} more new errors", bad=True, count=rest)
+
+
+def _can_be_told(each: Compared) -> bool:
+    """Tell whether a figure moved, and so much that it shows in the digits told."""
+    return each.notable and value_text(each.before, each.unit) != value_text(each.within, each.unit)
 
 
 def _figure(each: Compared, window: Window, now: datetime) -> Change:

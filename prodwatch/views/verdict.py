@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.model.result import VerdictStatus
 from prodwatch.model.signal import ReleasePhase
@@ -41,14 +42,21 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
     """What happens next."""
 
 
-def verdict_line(store: Store, now: datetime, *, every_s: float = 30.0, window: Window | None = None) -> VerdictLine:
+def verdict_line(
+    store: Store,
+    now: datetime,
+    *,
+    every_s: float = 30.0,
+    window: Window | None = None,
+    better: Mapping[str, str] | None = None,
+) -> VerdictLine:
     """Return the verdict at `now`: the judge's when it has spoken, else what checks, alarms and release say.
 
     With a window it speaks of production instead of the release; of a window that has ended it is never green, as
-    nobody ran the checks then.
+    nobody ran the checks then. `better` names metrics whose file says `lower` or `higher`.
     """
     if window is not None and window.is_past:
-        return _looking_back(store, window, now)
+        return _looking_back(store, window, now, better)
     if store.verdict is not None:
         given = store.verdict
         blocking = tuple(f"{each.id}: {each.message or each.status}" for each in given.verdict.blocking)
@@ -60,12 +68,24 @@ def verdict_line(store: Store, now: datetime, *, every_s: float = 30.0, window: 
             evidence=None,
             outlook=None,
         )
-    return _judged(facts_of(store, now, every_s, triage=window is not None))
+    line = _judged(facts_of(store, now, every_s, triage=window is not None))
+    return line if window is None else _with_changes(line, store, window, now, better)
 
 
-def _looking_back(store: Store, window: Window, now: datetime) -> VerdictLine:
+def _with_changes(
+    line: VerdictLine, store: Store, window: Window, now: datetime, better: Mapping[str, str] | None
+) -> VerdictLine:
+    """Add what changed; figures that got worse are no clean bill of health, whatever the checks say."""
+    found = changes(store, window, now, better=better)
+    reasons = (line.reasons[0], f"what changed: {found.summary}", *line.reasons[1:])
+    if line.status == "pass" and any(each.bad and each.kind == "figure" for each in found.rows):
+        return replace(line, status="degraded", title="WARN · checks pass, figures got worse", reasons=reasons)
+    return replace(line, reasons=reasons)
+
+
+def _looking_back(store: Store, window: Window, now: datetime, better: Mapping[str, str] | None) -> VerdictLine:
     """Say what is known of a window that has ended: trouble when some was seen, else that nothing proves health."""
-    found = changes(store, window, now)
+    found = changes(store, window, now, better=better)
     told = tuple(each.text for each in found.rows if each.bad)
     alarms = sum(each.bad and each.kind in {"alarm", "deployment"} for each in found.rows)
     status: VerdictStatus = "inconclusive"
@@ -84,7 +104,7 @@ def _looking_back(store: Store, window: Window, now: datetime) -> VerdictLine:
         status=status,
         title=title,
         since=None,
-        reasons=(*first, f"in this window: {found.summary}", *told[1:]),
+        reasons=(*first, f"what changed: {found.summary}", *told[1:]),
         evidence="checks are not judged as of then: they speak only of the present",
         outlook="the window has ended, it stands still",
     )

@@ -38,7 +38,7 @@ async def test_what_a_picture_shows_still_exists(name: str) -> None:
         ScriptedSession(store, clock),
         environment=SessionFacts(environment="demo", title="Shop", every_s=15),
         clock=clock,
-        preferences=Preferences(theme=theme, bell=False),
+        preferences=Preferences(theme=theme, notify="off"),
     )
     assert theme in app.available_themes
     async with app.run_test(size=size) as pilot:

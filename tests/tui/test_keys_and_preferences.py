@@ -77,9 +77,9 @@ def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "dashboard.toml"
     path.write_text(
-        'theme = "nord"\nascii = true\nfps = 4\nlocal_time = true\nbell = false\n[keys]\n"app.quit" = "x"\n'
+        'theme = "nord"\nascii = true\nfps = 4\nlocal_time = true\nnotify = "desktop"\n[keys]\n"app.quit" = "x"\n'
     )
-    wanted = Preferences(theme="nord", ascii=True, fps=4, local_time=True, bell=False, keymap={"app.quit": "x"})
+    wanted = Preferences(theme="nord", ascii=True, fps=4, local_time=True, notify="desktop", keymap={"app.quit": "x"})
     assert load_preferences(path) == wanted
 
 

@@ -8,6 +8,7 @@ import click
 
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
+from prodwatch.cli.triage import window_of, window_options
 
 if TYPE_CHECKING:
     from prodwatch.model.environment import DemoTarget
@@ -19,14 +20,25 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, metavar="N", help="The same seed tells the same story.")
 @click.option("--aws-only", is_flag=True, help="Serve the embedded AWS alone until interrupted.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="With --aws-only: its port.")
+@window_options
 @common_options
 def command(
-    common: Common, *, scenario: str | None, speed: float | None, seed: int | None, aws_only: bool, port: int
+    common: Common,
+    *,
+    scenario: str | None,
+    speed: float | None,
+    seed: int | None,
+    aws_only: bool,
+    port: int,
+    since: str | None,
+    from_: str | None,
+    to: str | None,
 ) -> int:
     """Open the dashboard on the embedded AWS and its shop; no account needed, nothing leaves this machine."""
     from msgspec.structs import replace
 
     common = replace(common, env=common.env or "demo")
+    window = window_of(since, from_, to)
     if aws_only:
         return _serve(_target(common, scenario, speed, seed, None), port)
     from prodwatch.cli.dashboard import refuse_without_terminal
@@ -37,7 +49,7 @@ def command(
     demo = _target(common, scenario, speed, seed, project.environment.demo)
     from prodwatch.cli.screen import run_dashboard
 
-    return run_dashboard(project, common, demo=demo)
+    return run_dashboard(project, common, demo=demo, window=window)
 
 
 def _target(

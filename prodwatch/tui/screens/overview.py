@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from prodwatch.tui.keymap import CHECK_LIST_BINDINGS
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.log_panel import LogPanel
@@ -21,31 +22,47 @@ from prodwatch.tui.widgets.timeline_panel import LanesBar
 from prodwatch.tui.widgets.trace_panel import TracePanel
 from prodwatch.tui.widgets.verdict import VerdictBox
 from prodwatch.views.console import alarm_page, log_page, trace_page
+from prodwatch.views.triage import Change
+
+NO_CHECKS_THEN = "checks speak only of the present; they run without --to"
 
 
 class OverviewScreen(DashScreen):
     """Verdict, release, checks, signals: in this order, because that is the order of questions."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_LIST_BINDINGS]
-    AUTO_FOCUS = "#checks"
+    AUTO_FOCUS = "#checks, #changes"
     TITLE_WORD = "overview"
     SAYS_WHERE = True
 
     def body(self) -> Iterable[Widget]:
         """Yield release, verdict and panels."""
         deck = self.deck
+        window = deck.facts.window
         yield ReleaseBar(deck, id="release")
         yield VerdictBox(deck, id="verdict")
         with Horizontal(id="overview-top"):
-            yield CheckGridPanel(deck, id="checks")
+            if window is not None and window.is_past:
+                yield ChangesPanel(deck, id="changes")
+            else:
+                yield CheckGridPanel(deck, id="checks")
             with Vertical(id="overview-right"):
                 yield SignalsPanel(deck, id="signals")
                 yield AlarmsPanel(deck, id="alarms")
         with Horizontal(id="overview-middle"):
+            if window is not None and not window.is_past:
+                yield ChangesPanel(deck, id="changes")
             yield SignaturesPanel(deck, id="signatures")
             yield TracePanel(deck, only_odd=True, id="traces")
         yield LogPanel(deck, id="logs")
         yield LanesBar(deck, id="overview-lanes")
+
+    def on_mount(self) -> None:
+        """Make room for what changed where somebody asks for it."""
+        super().on_mount()
+        window = self.deck.facts.window
+        self.set_class(window is not None and not window.is_past, "-triage")
+        self.set_class(window is not None and window.is_past, "-past")
 
     def on_line_view_opened(self, event: LineView.Opened) -> None:
         """Open the row that was asked for."""
@@ -61,25 +78,49 @@ class OverviewScreen(DashScreen):
             row = view.signature(key)
             if row is not None:
                 self.dashboard.open_logs(f'"{_searchable(row.signature.sample)}"')
+        elif isinstance(view, ChangesPanel):
+            self._open_change(view.change(key))
         elif isinstance(view, LogPanel):
             self.dashboard.open_logs("", number=int(str(key)))
         elif isinstance(view, AlarmsPanel):
             self.dashboard.open_timeline(str(key))
 
+    def _open_change(self, change: Change | None) -> None:
+        if change is None:
+            return
+        if change.kind == "figure":
+            self.dashboard.open_metric(change.subject)
+        elif change.kind == "errors":
+            self.dashboard.open_logs(f'"{_searchable(change.sample)}"' if change.sample else "level:error+")
+        else:
+            self.dashboard.open_timeline(change.subject)
+
+    @property
+    def _grid(self) -> CheckGridPanel | None:
+        """The check grid; a window that has ended has none."""
+        found = self.query(CheckGridPanel)
+        return found.first() if found else None
+
     def action_rerun(self) -> None:
         """Run the check under the cursor again."""
-        grid = self.query_one(CheckGridPanel)
-        if grid.cursor_key is not None:
+        grid = self._grid
+        if grid is None:
+            self.app.notify(NO_CHECKS_THEN, markup=False, severity="warning")
+        elif grid.cursor_key is not None:
             self.dashboard.rerun([str(grid.cursor_key)])
 
     def action_rerun_failed(self) -> None:
         """Run everything again that is not green."""
-        self.dashboard.rerun_failed()
+        if self._grid is None:
+            self.app.notify(NO_CHECKS_THEN, markup=False, severity="warning")
+        else:
+            self.dashboard.rerun_failed()
 
     def action_sort(self) -> None:
         """Show the focused list in the next order."""
-        panel = self.focused if isinstance(self.focused, TracePanel) else self.query_one(CheckGridPanel)
-        panel.cycle_sort()
+        panel = self.focused if isinstance(self.focused, TracePanel) else self._grid
+        if panel is not None:
+            panel.cycle_sort()
 
     def copied(self, form: str) -> str | None:
         """Return the focused row."""

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Sequence
 from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age, format_ms
+from prodwatch.tui.deck import Glance
 from prodwatch.tui.line import Column, Line, Piece, fit, row
-from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.panel import SECOND_FRAMES, Panel
 from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
 from prodwatch.views.states import STATES, WAITING, Tone, state_of
 
@@ -36,14 +37,37 @@ class CheckGridPanel(Panel):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         self._grid = CheckGrid(rows=(), counts={}, waiting=0, every_s=None)
+        self._shown: Glance | None = None
         self.sort: CheckSort = "status"
         self.needle = ""
         super().__init__(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
 
+    def frame(self) -> None:
+        """Follow the app's glance, as the verdict does: the two never speak of different moments."""
+        self._idle_frames += 1
+        glance, shown = self.deck.glance, self._shown
+        if glance is shown or not self.is_drawn or self.deck.paused:
+            return
+        if (
+            shown is None
+            or (glance.revision, glance.verdict) != (shown.revision, shown.verdict)
+            or self._idle_frames >= SECOND_FRAMES
+        ):
+            self._idle_frames = 0
+            self.sync()
+
     def sync(self) -> None:
-        """Take the grid from the store."""
+        """Take the grid of the app's glance."""
         deck = self.deck
-        self._grid = check_grid(deck.store, deck.now(), every_s=deck.facts.every_s, sort=self.sort, needle=self.needle)
+        self._shown = glance = deck.glance
+        self._grid = check_grid(
+            deck.store,
+            glance.at,
+            every_s=deck.facts.every_s,
+            sort=self.sort,
+            needle=self.needle,
+            tracks=glance.checks,
+        )
         self.set_title(f"Checks  {self._counts()}".rstrip())
         book = deck.store.checks
         every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s else ""

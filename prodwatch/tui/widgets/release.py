@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.tui.line import Line, Piece, cells, clip_line, width_of
 from prodwatch.tui.widgets.bar import Bar
+from prodwatch.views.evidence import clock_text
 from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label
 from prodwatch.views.states import Tone
-from prodwatch.views.evidence import clock_text
 
 
 class ReleaseBar(Bar):
@@ -17,8 +17,13 @@ class ReleaseBar(Bar):
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line."""
+        window = self.deck.facts.window
+        if window is not None and window.is_past:
+            return (clip_line(self._looking(" as it was: nothing moves, no check is run"), width),)
         header = release_header(self.deck.store, self.deck.now())
         if header is None:
+            if window is not None:
+                return (clip_line(self._looking(" no release is under way"), width),)
             return (((" no release is under way", Tone.DIM),),)
         right = self._right(header)
         left: list[Piece] = [(f" {header.function}  ", Tone.STRONG)]
@@ -26,6 +31,10 @@ class ReleaseBar(Bar):
             width - width_of(left) - width_of(right) - sum(_label_cells(s.version, s.weight) for s in header.shares) - 2
         )
         return (clip_line([*left, *self._bars(header, room), *right], width),)
+
+    def _looking(self, text: str) -> list[Piece]:
+        named = f" {self.deck.window_text()} {self.deck.zone_name} "
+        return [(" looking at", Tone.DIM), (named, Tone.STRONG), (f" {text.strip()}", Tone.DIM)]
 
     def _bars(self, header: ReleaseHeader, room: int) -> list[Piece]:
         pieces: list[Piece] = []

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from msgspec.structs import replace
+
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Column, Line, Piece, fit, head, row
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.compared import signals_beside
 from prodwatch.views.figures import change_text, value_text
 from prodwatch.views.freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
-from prodwatch.views.sparkline import heights
+from prodwatch.views.sparkline import heights, squeeze
 from prodwatch.views.states import Tone
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -30,7 +33,8 @@ class SignalsPanel(Panel):
     TITLE = "Signals"
     HELP = (
         "Metrics of the previous version beside the one under release. The line shows the last hour: before the mark "
-        "the previous version, after it the new one. Values are of the newest settled minute. Enter opens the chart."
+        "the previous version, after it the new one. Values are of the newest settled minute. In triage both columns "
+        "are means: of the window, and of as long before it, where the mark stands. Enter opens the chart."
     )
 
     def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -40,7 +44,12 @@ class SignalsPanel(Panel):
     def sync(self) -> None:
         """Take the table from the store."""
         now = self.deck.now()
-        self._table = signals(self.deck.store, now)
+        window = self.deck.facts.window
+        self._table = (
+            signals(self.deck.store, now)
+            if window is None
+            else signals_beside(self.deck.store, window, now, better=self.deck.facts.better)
+        )
         fresh = freshness(self.deck.store, "metrics", now, stale_after_s=STALE_AFTER_S)
         text = fresh.text
         if self._table.settled_s is not None and not fresh.stale:
@@ -66,7 +75,7 @@ class SignalsPanel(Panel):
             Column("old", old, 7, right=True, drop=4 if new else 0),
             Column("new", new, 7, right=True),
             Column("change", "change", 6, right=True, drop=5),
-            Column("line", "last hour", 8, grow=1),
+            Column("line", "last hour" if self.deck.facts.window is None else "both", 8, grow=1),
             Column("expect", "expected", 18, drop=6),
         ]
         if not self.deck.facts.expectations:
@@ -95,9 +104,18 @@ class SignalsPanel(Panel):
                 "new": (value_text(each.new, each.unit), Tone.STRONG),
                 "change": (change_text(each.change), Tone.PLAIN),
                 "expect": ("; ".join(self.deck.facts.expectations.get(each.label, ())), Tone.DIM),
-                "line": spark_line(each, table.mark, room, ascii_only=self.deck.preferences.ascii),
+                "line": self._spark(each, table, room),
             },
         )
+
+    def _spark(self, each: SignalRow, table: Signals, room: int) -> Line:
+        mark, ascii_only = table.mark, self.deck.preferences.ascii
+        if self.deck.facts.window is not None and room > 1 and mark is not None:
+            # Both stretches are shown whole, however little room there is.
+            points = tuple(squeeze(each.old_points, room - 1))
+            each = replace(each, old_points=points, new_points=points)
+            mark = mark * len(points) // table.slots
+        return spark_line(each, mark, room, ascii_only=ascii_only)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say why there is nothing, and what to do."""

@@ -96,8 +96,8 @@ class SignaturesPanel(Panel):
     TOPICS = (Topic.SIGNATURES, Topic.RELEASE)
     TITLE = "Errors"
     HELP = (
-        "Error lines grouped by shape, numbers and ids left out. NEW: first seen after the release began. "
-        "Enter shows the lines."
+        "Error lines grouped by shape, numbers and ids left out. NEW: first seen after the release began; in "
+        "triage within the window, and not in the minutes read before it. Enter shows the lines."
     )
 
     def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -106,9 +106,13 @@ class SignaturesPanel(Panel):
 
     def sync(self) -> None:
         """Take the signatures from the store."""
-        self._table = signature_rows(self.deck.store)
-        version = version_label(self._table.version)
-        name = f"Errors  {self._table.new} new since {version}" if self._table.version else "Errors"
+        window = self.deck.facts.window
+        self._table = signature_rows(self.deck.store, since=window.start if window else None)
+        name = "Errors"
+        if window is not None and self._table.rows:
+            name += f"  {self._table.new} new in the window"
+        elif self._table.version:
+            name += f"  {self._table.new} new since {version_label(self._table.version)}"
         self.set_title(name)
         refused = self.deck.store.signatures.refused
         kinds = f"{len(self._table.rows)} {'kind' if len(self._table.rows) == 1 else 'kinds'}"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from prodwatch.model.result import VerdictStatus
-from prodwatch.tui.line import Line, clip
+from prodwatch.tui.deck import Deck, Glance
+from prodwatch.tui.line import Line, clip, safe
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.views.states import Tone
-from prodwatch.views.verdict import VerdictLine, verdict_line
 
 _LOOKS: dict[VerdictStatus, tuple[str, str, str]] = {
     "pass": ("✔", "+", "-good"),
@@ -39,37 +39,44 @@ class VerdictBox(Bar):
     }
     """
 
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(deck, id=id, classes=classes)
+        self._shown: Glance | None = None
+
     def frame(self) -> None:
-        """Redraw when the verdict changed."""
-        if self._idle_frames + 1 >= self.FRAMES:
-            self._dress()
-        super().frame()
+        """Follow the app's glance at once."""
+        if self.deck.glance is self._shown or not self.display or not self.size.width:
+            return
+        self._dress()
+        lines = self.lines(self.size.width)
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh()
 
     def on_resize(self) -> None:
         """Say the verdict on the first paint already."""
         self._dress()
+        super().on_resize()
 
     def _dress(self) -> None:
         """Give the box the verdict's title and colour."""
-        verdict = self._verdict()
+        self._shown = self.deck.glance
+        verdict = self._shown.verdict
         glyph, plain, look = _LOOKS[verdict.status]
         sign = plain if self.deck.preferences.ascii else glyph
-        title = Content(f"{sign} {verdict.title}")
+        title = Content(f"{sign} {safe(verdict.title)}")
         if title != self.border_title:
             self.border_title = title
             for _, _, name in _LOOKS.values():
                 self.set_class(name == look, name)
         since = f"since {self.deck.time(verdict.since)}" if verdict.since else ""
-        subtitle = Content(" · ".join(part for part in (since, verdict.outlook) if part))
+        subtitle = Content(safe(" · ".join(part for part in (since, verdict.outlook) if part)))
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
 
-    def _verdict(self) -> VerdictLine:
-        return verdict_line(self.deck.store, self.deck.now(), every_s=self.deck.facts.every_s)
-
     def lines(self, width: int) -> Sequence[Line]:
         """Return as many reasons as there is room for; the last line says how many more there are."""
-        verdict = self._verdict()
+        verdict = self.deck.glance.verdict
         room = max(1, (self.size.height or 2))
         texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
         if verdict.evidence:
