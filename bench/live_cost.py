@@ -6,13 +6,14 @@ any free tier. Memory is what Python has allocated, beside a plain list of the s
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import random
 import time
 import tracemalloc
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ from prodwatch.text.redact import Redactor
 
 FUNCTIONS = 10
 MINUTES = 30
+BEFORE_S = 600
+"""Traces of so long before are read at the start."""
 BUDGET_USD = 0.10
 RECORDS = 100_000
 PAGE_LINES = 1_000
@@ -57,7 +60,10 @@ CASES = (
     Case("quiet, no release", 0, 0, 0),
     Case("1 line/s each, 1 trace/s, one of ten in a canary", 1, 1, 1),
     Case("1 line/s each, 1 trace/s, all ten in a canary", 1, 1, FUNCTIONS),
+    Case("1 line/s each, 10 traces/s, all ten in a canary", 1, 10, FUNCTIONS),
+    Case("1 line/s each, 100 traces/s, all ten in a canary", 1, 100, FUNCTIONS),
 )
+TRACES_A_PAGE = 100
 
 
 class MeteredAws(ScriptedAws):
@@ -107,15 +113,29 @@ class MeteredAws(ScriptedAws):
         return {"events": [event(stamp, f"[INFO] order {stamp} placed", f"{stamp:056}") for stamp in stamps]}
 
     def traces(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return every trace begun in the window; each is billed."""
+        """Return a page of the traces begun in the window, the newest first; each is billed."""
         rate = self.case.traces_per_s
-        begin, end = (int((params[name] - START).total_seconds()) for name in ("StartTime", "EndTime"))
-        numbers = range(max(0, begin) * rate, max(0, end) * rate)
+        begin, end = (int((params[name] - START).total_seconds() * rate) for name in ("StartTime", "EndTime"))
+        newest = int(params.get("NextToken", end))
+        oldest = max(begin, newest - TRACES_A_PAGE)
         found = [
-            {"Id": f"1-5f000000-{n:024x}", "StartTime": START + timedelta(seconds=n / rate), "Duration": 0.1}
-            for n in numbers
+            {"Id": f"1-5f000000-{n + 10**9:024x}", "StartTime": START + timedelta(seconds=n / rate), "Duration": 0.1}
+            for n in reversed(range(oldest, newest))
         ]
-        return {"TraceSummaries": found, "TracesProcessedCount": len(found)}
+        more = {"NextToken": str(oldest)} if oldest > begin else {}
+        return {"TraceSummaries": found, "TracesProcessedCount": len(found), **more}
+
+    async def pages(
+        self, service: str, operation: str, params: Mapping[str, Any] | None = None, **more: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Follow the tokens of trace summaries; everything else has one page."""
+        asked = dict(params or {})
+        while True:
+            page = await self.call(service, operation, asked, **more)
+            yield page
+            if operation != "GetTraceSummaries" or "NextToken" not in page:
+                return
+            asked["NextToken"] = page["NextToken"]
 
     def alias(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the alias, split between two versions or not."""
@@ -145,8 +165,8 @@ def event(stamp_ms: int, message: str, id_: str) -> dict[str, Any]:
     }
 
 
-async def watch(case: Case) -> tuple[MeteredAws, float]:
-    """Watch for `MINUTES` of virtual time; returns the AWS that counted and the wall seconds it took."""
+async def watch(case: Case) -> tuple[MeteredAws, str, float]:
+    """Watch for `MINUTES` of virtual time; returns the AWS that counted, how traces were read, and wall seconds."""
     started = time.perf_counter()
     clock = FakeClock()
     aws = MeteredAws(clock, case)
@@ -158,7 +178,7 @@ async def watch(case: Case) -> tuple[MeteredAws, float]:
         alarms=(AlarmTarget(prefix="shop-"),),
         release=ReleaseTarget(codedeploy="shop"),
     )
-    since = START - timedelta(minutes=10)
+    since = START - timedelta(seconds=BEFORE_S)
     sources = sources_of(environment, aws, clock=clock, redactor=Redactor(), logs_since=since, since=since)
     store = Store(clock)
     supervisor = Supervisor(sources, store.apply, clock=clock)
@@ -171,16 +191,20 @@ async def watch(case: Case) -> tuple[MeteredAws, float]:
     # The last seconds' lines may still be on their way.
     if ill or not 0 <= missing <= case.lines_per_s * FUNCTIONS * 15:
         raise SystemExit(f"the watch was not whole: {missing} lines missing of {written}, {ill}")
-    return aws, time.perf_counter() - started
+    told = store.sources["traces"]
+    read = told.message or "all traces were read"
+    if told.sampled:
+        read += f" ({told.sampled:,} of {case.traces_per_s * (MINUTES * 60 + BEFORE_S):,} left out)"
+    return aws, read, time.perf_counter() - started
 
 
-def cost() -> None:
+def cost(cases: Sequence[Case]) -> None:
     """Print calls per minute and dollars by operation for every case."""
     print(f"\n{FUNCTIONS} functions with aliases watched for {MINUTES} virtual minutes; list prices, no free tier")
-    for case in CASES:
-        aws, wall_s = asyncio.run(watch(case))
+    for case in cases:
+        aws, read, wall_s = asyncio.run(watch(case))
         usage = aws.meter.usage()
-        print(f"\n{case.name}  (simulated in {wall_s:.1f} s)")
+        print(f"\n{case.name}  (simulated in {wall_s:.1f} s)\n  traces: {read}")
         print(f"  {'operation':34} {'calls/min':>10} {'calls':>8} {'USD':>10} {'of budget':>10}")
         for name, calls in sorted(usage.calls.items(), key=lambda each: (-aws.usd[each[0]], each[0])):
             price = f"{aws.usd[name]:10.5f}" if name in shipped_prices() else f"{'free':>10}"
@@ -275,7 +299,15 @@ def memory() -> None:
 
 
 def main() -> None:
-    cost()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--traces-per-s", type=int, metavar="N", help="only this: the cost at so many traces a second, all in a canary"
+    )
+    level = parser.parse_args().traces_per_s
+    if level is not None:
+        cost([Case(f"1 line/s each, {level} traces/s, all ten in a canary", 1, level, FUNCTIONS)])
+        return
+    cost(CASES)
     memory()
 
 

@@ -36,6 +36,15 @@ class PollingSource(ABC):
         """Return what a reader should know about the last poll, if anything."""
         return None
 
+    def status(self, began_s: float) -> SourceStatus:
+        """Return how the source is doing after a poll that began at epoch second `began_s`."""
+        return SourceStatus(
+            source=self.name,
+            phase=SourcePhase.LIVE,
+            message=self.note(),
+            fresh_at=datetime.fromtimestamp(began_s, UTC),
+        )
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until cancelled."""
         while True:
@@ -48,12 +57,7 @@ class PollingSource(ABC):
                 await self._clock.sleep(wait_s)
                 continue
             self._backoff.reset()
-            status = SourceStatus(
-                source=self.name,
-                phase=SourcePhase.LIVE,
-                message=self.note(),
-                fresh_at=datetime.fromtimestamp(began_s, UTC),
-            )
+            status = self.status(began_s)
             for start in range(0, len(records), RECORDS_PER_BATCH):
                 yield Batch(source=self.name, records=tuple(records[start : start + RECORDS_PER_BATCH]))
             yield Batch(source=self.name, status=status)

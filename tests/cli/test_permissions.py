@@ -27,8 +27,8 @@ from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 from prodwatch.sources.watch import sources_of
 
-UNUSED = {"xray:GetTraceSegmentDestination"}
-"""Asked only when a trace is absent, to say why."""
+UNUSED = {"cloudwatch:DescribeAlarmHistory"}
+"""Asked only of alarms that have changed."""
 
 
 async def test_the_policy_is_exactly_what_checks_and_sources_call(

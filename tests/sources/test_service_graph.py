@@ -63,7 +63,7 @@ def windows(aws: ScriptedAws) -> list[tuple[float, float]]:
 async def test_once_a_minute_and_once_more_early_when_the_release_may_be_known(aws: ScriptedAws) -> None:
     aws.answers[GRAPH] = services
     found = graphs(await collect(aws, FakeClock(), 200))
-    assert windows(aws) == [(at - 1800, at) for at in (0, 10, 70, 130, 190)]
+    assert windows(aws) == [(at - 900, at) for at in (0, 10, 70, 130, 190)]
     assert {(each.part, each.released_ms) for each in found} == {("now", None)}
     assert found[0].edges[0].calls == 5
 
@@ -74,21 +74,21 @@ async def test_the_release_parts_before_from_now_until_before_is_settled(aws: Sc
     found = graphs(await collect(aws, FakeClock(), 140, released))
     assert windows(aws) == [
         (-90, 0),
-        (-1890, -90),
+        (-990, -90),
         (-90, 10),
-        (-1890, -90),
+        (-990, -90),
         (-90, 70),
-        (-1890, -90),
+        (-990, -90),
         (-90, 130),
     ]
     assert {each.released_ms for each in found} == {round(released.timestamp() * 1000)}
     assert [each.part for each in found[:2]] == ["now", "before"]
 
 
-async def test_an_old_release_leaves_the_last_half_hour(aws: ScriptedAws) -> None:
+async def test_an_old_release_leaves_the_last_quarter_of_an_hour(aws: ScriptedAws) -> None:
     await collect(aws, FakeClock(), 5, START - timedelta(days=3))
     day_s = 86400.0
-    assert windows(aws) == [(-1800, 0), (-3 * day_s - 1800, -3 * day_s)]
+    assert windows(aws) == [(-900, 0), (-3 * day_s - 900, -3 * day_s)]
 
 
 async def test_a_release_that_is_said_to_begin_later_parts_nothing(aws: ScriptedAws) -> None:

@@ -88,16 +88,13 @@ def command(
         from prodwatch.cli.live.running import Live
         from prodwatch.cli.live.style import style
         from prodwatch.cli.live.traces import HEADER, TraceStream, ndjson, text
-        from prodwatch.cli.talk import say
         from prodwatch.sources.clean import Cleaner
-        from prodwatch.sources.traces import MAX_WINDOW_S, TraceSource
+        from prodwatch.sources.traces import TraceSource
         from prodwatch.views.traces import SLOW_S
 
         start = await instant(since, engine)
         end = None if until is None else await instant(until, engine)
         refuse_backwards(start, end)
-        if (engine.clock.now() - start).total_seconds() > MAX_WINDOW_S:
-            say(f"note: X-Ray answers for {MAX_WINDOW_S / 3600:.0f} h at once; traces before that are not read")
         limit_s = SLOW_S if slow is None else slow
         if not as_json:
             sink.write([HEADER])
@@ -107,6 +104,7 @@ def command(
             since=start,
             cleaner=Cleaner(engine.redactor),
             filter_expression=expression or engine.environment.traces_filter,
+            sample=False,
         )
         render = ndjson(limit_s) if as_json else text(style(no_color=common.no_color), limit_s, zone_of({"utc": utc}))
         return Live(

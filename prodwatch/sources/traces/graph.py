@@ -18,7 +18,7 @@ from prodwatch.views.release import main_release
 EVERY_S = 60.0
 FIRST_S = 10.0
 """The second poll comes sooner: by then the release is known."""
-WINDOW = timedelta(minutes=30)
+WINDOW = timedelta(minutes=15)
 """What `now` and `before` span at most; `now` never reaches back over the beginning of the release."""
 SETTLED_AFTER = timedelta(minutes=2)
 """Traces of the time before the release may still arrive for so long after it began."""
@@ -26,7 +26,7 @@ MAX_PAGES = 50
 
 
 class GraphSource(PollingSource):
-    """Asks for the last half hour, cut at the beginning of the release, and once for the half hour before that."""
+    """Asks for the last quarter of an hour, cut where the release began, and for the quarter before that."""
 
     name = "service-map"
 

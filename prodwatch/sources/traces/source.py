@@ -1,30 +1,43 @@
-"""X-Ray trace summaries as they appear and grow."""
+"""X-Ray trace summaries as they appear and grow: each told in its highest revision, what is not read is said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.signal import Record, TraceSummary
+from prodwatch.model.signal import Record, SourcePhase, SourceStatus, TraceSummary
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.polling import PollingSource
+from prodwatch.sources.traces.pace import PACES, Pace, Purse, pace_for
 from prodwatch.text.xray import parse_summary
 
-EVERY_S = 10.0
-OVERLAP_S = 60.0
-DEEP_EVERY_S = 120.0
-DEEP_S = 600.0
 MAX_WINDOW_S = 6 * 3600
 """The longest window one query may span."""
-MAX_PAGES = 20
-"""Pages read per poll; what is beyond is counted as sampled."""
+PART_S = 600.0
+"""A long look back is read in parts of this length, oldest first."""
+REMEMBERED_S = 1800.0
+"""A trace that was in no answer for so long is forgotten; should it grow again it is told again."""
 DESTINATION_EVERY_S = 600.0
 """How often it is asked where the account sends its spans."""
 SPANS_GROUP = "aws/spans"
+
+
+class _Window(NamedTuple):
+    start: datetime
+    end: datetime
+    last: bool
+    """It reaches up to the present."""
+    deep: bool
+
+
+class _Told(NamedTuple):
+    revision: int
+    whole: bool
+    seen_s: float
 
 
 class TraceSource(PollingSource):
@@ -40,63 +53,172 @@ class TraceSource(PollingSource):
         since: datetime,
         cleaner: Cleaner,
         filter_expression: str | None = None,
+        sample: bool = True,
         on_spans: Callable[[], None] | None = None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        """With `sample` a busy account is read in part, newest first, to bound the cost; else all of it, in order."""
         super().__init__(clock=clock, backoff=backoff)
-        self._on_spans = on_spans
-        self._asked_s: float | None = None
-        self._searched = False
         self._aws = aws
         self._since = since
         self._cleaner = cleaner
         self._filter = filter_expression
-        self._last_began: datetime | None = None
+        self._sample = sample
+        self._on_spans = on_spans
+        self._asked_s: float | None = None
+        self._searched = False
+        self._kind = "Event"
+        self._pace: Pace = PACES[0]
+        self._purse = Purse(clock.now().timestamp())
+        self._read_to: datetime | None = None
         self._deep_began: datetime | None = None
-        self._known: dict[str, tuple[int, bool, int]] = {}
-        self._unread_pages = False
+        self._behind = False
+        self._told: dict[str, _Told] = {}
+        self._forgot_s = 0.0
+        self._waiting: list[TraceSummary] = []
+        self._sampled = 0.0
+        self._share = 1.0
+        self._clamped: datetime | None = None
 
     def pause_s(self) -> float:
         """Return the pause between polls."""
-        return EVERY_S
+        return 0.0 if self._behind else self._pace.every_s
+
+    def status(self, began_s: float) -> SourceStatus:
+        """Return how far all has been read, and how many traces were left out about."""
+        behind = self._behind and self._read_to is not None
+        return SourceStatus(
+            source=self.name,
+            phase=SourcePhase.BEHIND if behind else SourcePhase.LIVE,
+            message=self.note(),
+            fresh_at=self._read_to if behind else datetime.fromtimestamp(began_s, UTC),
+            sampled=round(self._sampled),
+        )
 
     def note(self) -> str | None:
-        """Say what X-Ray does not have, and when a poll had more pages than are read."""
+        """Say what X-Ray does not have, and what of it is not read, and why."""
         notes = []
+        if self._behind and self._read_to is not None:
+            notes.append(f"looking back: read up to {self._read_to:%H:%M:%S} UTC so far")
         if self._searched:
             where = f"; spans are read from {SPANS_GROUP}" if self._on_spans else ""
             notes.append(f"Transaction Search is on: X-Ray has only the traces it indexes{where}")
-        if self._unread_pages:
-            notes.append(f"more than {MAX_PAGES} pages in one poll: the oldest traces were not read")
+        if self._share < 1:
+            notes.append(
+                f"sampled: about {self._share * 100:.0f} % of the traces are read, the newest each "
+                f"{self._pace.every_s:.0f} s, to bound what reading costs; the service map counts all"
+            )
+        elif self._pace is not PACES[0]:
+            notes.append(
+                f"many traces: read every {self._pace.every_s:.0f} s and looked for up to "
+                f"{max(self._pace.overlap_s, self._pace.deep_s):.0f} s later, to bound what reading costs"
+            )
+        if self._clamped is not None:
+            notes.append(
+                f"traces last updated before {self._clamped:%H:%M:%S} UTC were not read: "
+                f"X-Ray answers for {MAX_WINDOW_S / 3600:.0f} h at once"
+            )
+        if self._kind != "Event":
+            notes.append("this endpoint finds traces by their start only: those that grow late may be missed")
         return "; ".join(notes) or None
 
     async def poll(self) -> list[Record]:
-        """Return summaries that are new or have a higher revision."""
+        """Return summaries that are new or have a higher revision, oldest first."""
         began = self._clock.now()
         await self._ask_destination(began.timestamp())
-        deep = self._deep_began is None or (began - self._deep_began).total_seconds() >= DEEP_EVERY_S
-        start = self._since if self._last_began is None else self._last_began - timedelta(seconds=OVERLAP_S)
-        if deep and self._deep_began is not None:
-            start = min(start, began - timedelta(seconds=DEEP_S))
-        start = max(start, self._since, began - timedelta(seconds=MAX_WINDOW_S))
-        query: dict[str, Any] = {"TimeRangeType": "Event", "StartTime": start, "EndTime": began, "Sampling": False}
+        window = self._window(began)
+        await self._read(window)
+        self._behind = not window.last
+        self._read_to = window.end
+        if window.deep:
+            self._deep_began = began
+        self._forget(window.end.timestamp())
+        found, self._waiting = self._waiting, []
+        ordered: list[TraceSummary] = sorted(found, key=lambda each: (each.start_ms, each.id))
+        return [*ordered]
+
+    def _window(self, began: datetime) -> _Window:
+        """Return what to ask for: from where all has been read, and some of that again."""
+        deep_due = self._deep_began is None or (
+            self._pace.deep_every_s > 0 and (began - self._deep_began).total_seconds() >= self._pace.deep_every_s
+        )
+        start = self._read_to or self._since
+        if not self._behind and self._read_to is not None:
+            again_s = self._pace.deep_s if deep_due else 0.0
+            start -= timedelta(seconds=max(self._pace.overlap_s, again_s))
+        start = max(start, self._since)
+        if self._sample:
+            earliest = began - timedelta(seconds=MAX_WINDOW_S)
+            if start < earliest:
+                self._clamped = earliest
+            return _Window(max(start, earliest), began, True, deep_due)
+        if (began - start).total_seconds() <= 1.5 * PART_S:
+            return _Window(start, began, True, deep_due)
+        return _Window(start, start + timedelta(seconds=PART_S), False, deep_due)
+
+    async def _read(self, window: _Window) -> None:
+        """Read a window, newest first, as far as may be spent; what came before an error is told with the next poll."""
+        now_s = window.end.timestamp()
+        looked, oldest_s = 0, now_s
+        whole = True
+        async for page in self._pages(window):
+            items = page.get("TraceSummaries") or ()
+            count = int(page.get("TracesProcessedCount") or len(items))
+            looked += count
+            self._purse.spend(count)
+            self._take(items, now_s)
+            oldest_s = min((oldest_s, *(_moment_s(each, oldest_s) for each in items)))
+            if self._sample and page.get("NextToken") and self._purse.held(now_s) <= 0:
+                whole = False
+                break
+        self._learn(window, looked, None if whole else oldest_s)
+
+    async def _pages(self, window: _Window) -> Any:
+        query: dict[str, Any] = {"StartTime": window.start, "EndTime": window.end, "Sampling": False}
         if self._filter:
             query["FilterExpression"] = self._filter
-        found: list[Record] = []
-        pages = 0
-        self._unread_pages = False
-        async for page in self._aws.pages("xray", "GetTraceSummaries", query):
-            pages += 1
-            found += [summary for item in page.get("TraceSummaries", ()) if (summary := self._fresh(item))]
-            if pages >= MAX_PAGES and page.get("NextToken"):
-                self._unread_pages = True
-                break
-        self._last_began = began
-        if deep:
-            self._deep_began = began
-            horizon_ms = int((began.timestamp() - MAX_WINDOW_S) * 1000)
-            self._known = {id_: known for id_, known in self._known.items() if known[2] >= horizon_ms}
-        return sorted(found, key=lambda record: record.start_ms if isinstance(record, TraceSummary) else 0)
+        if self._kind == "Event":
+            try:
+                async for page in self._aws.pages("xray", "GetTraceSummaries", {**query, "TimeRangeType": "Event"}):
+                    yield page
+            except AwsError as caught:
+                if "TimeRangeType" not in caught.message:
+                    raise
+                self._kind = "TraceId"
+            else:
+                return
+        async for page in self._aws.pages("xray", "GetTraceSummaries", {**query, "TimeRangeType": self._kind}):
+            yield page
+
+    def _learn(self, window: _Window, looked: int, stopped_s: float | None) -> None:
+        """Fit the pace to what there was, and count what was left out: all before `stopped_s`; None for nothing."""
+        start_s, end_s = window.start.timestamp(), window.end.timestamp()
+        read_s = max(1.0, end_s - (start_s if stopped_s is None else stopped_s))
+        rate_per_s = looked / read_s
+        self._pace = pace_for(rate_per_s)
+        self._share = 1.0
+        if stopped_s is None:
+            return
+        # What is read again anyway was read before.
+        fresh_from_s = max(start_s, self._read_to.timestamp()) if self._read_to else start_s
+        left_out_s = max(0.0, stopped_s - fresh_from_s)
+        self._sampled += left_out_s * rate_per_s
+        self._share = 1.0 - left_out_s / max(1.0, end_s - fresh_from_s)
+
+    def _take(self, items: Iterable[Mapping[str, Any]], now_s: float) -> None:
+        for item in items:
+            summary = self._cleaner.summary(parse_summary(item))
+            known, told = self._told.get(summary.id), _Told(summary.revision, not summary.partial, now_s)
+            self._told[summary.id] = told
+            if known is None or told[:2] > known[:2]:
+                self._waiting.append(summary)
+            elif told[:2] < known[:2]:
+                self._told[summary.id] = known._replace(seen_s=now_s)
+
+    def _forget(self, now_s: float) -> None:
+        if now_s - self._forgot_s >= REMEMBERED_S / 6:
+            self._forgot_s = now_s
+            self._told = {id_: told for id_, told in self._told.items() if now_s - told.seen_s < REMEMBERED_S}
 
     async def _ask_destination(self, now_s: float) -> None:
         """Learn whether the account's spans go to CloudWatch Logs instead of X-Ray."""
@@ -112,10 +234,8 @@ class TraceSource(PollingSource):
         if self._searched and self._on_spans:
             self._on_spans()
 
-    def _fresh(self, item: dict[str, Any]) -> TraceSummary | None:
-        summary = self._cleaner.summary(parse_summary(item))
-        known = self._known.get(summary.id)
-        if known and (summary.revision, not summary.partial) <= (known[0], not known[1]):
-            return None
-        self._known[summary.id] = (summary.revision, summary.partial, summary.start_ms)
-        return summary
+
+def _moment_s(item: Mapping[str, Any], otherwise_s: float) -> float:
+    """Return when a trace was last updated, as far as its summary tells."""
+    at = item.get("MatchedEventTime") or item.get("StartTime")
+    return at.timestamp() if isinstance(at, datetime) else otherwise_s

@@ -1,4 +1,4 @@
-"""Who called whom in the shop, half an hour before the release and since."""
+"""Who called whom in the shop, a quarter of an hour before the release and since."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDERS = ServiceNode(FUNCTION, "AWS::Lambda::Function")
 TABLE = ServiceNode("orders", "AWS::DynamoDB::Table")
 OUTBOX = ServiceNode("outbox", "AWS::SQS::Queue")
 PRICES = ServiceNode("prices.partner.example", "remote")
-WINDOW = timedelta(minutes=30)
+WINDOW = timedelta(minutes=15)
 
 _EDGES: tuple[tuple[ServiceNode, ServiceNode, float, float, float], ...] = (
     (OUTSIDE, API, 4.6, 0.001, 0.240),

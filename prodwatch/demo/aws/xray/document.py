@@ -53,10 +53,13 @@ def children(entity: Segment) -> list[Segment]:
 
 
 def walk(entity: Segment) -> Iterator[Segment]:
-    """Yield an entity and everything embedded below it."""
-    yield entity
-    for child in children(entity):
-        yield from walk(child)
+    """Yield an entity and everything embedded below it, in order."""
+    waiting = [entity]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        if "subsegments" in one:
+            waiting.extend(reversed(children(one)))
 
 
 def service_id(segment: Segment) -> ServiceId:
