@@ -11,11 +11,12 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from prodwatch.cli.main import run
@@ -25,8 +26,12 @@ from prodwatch.runner.cleaning import clean_up
 
 PAGES = Path(__file__).parents[3] / "docs/guide/origins"
 PACE = 10.0
-"""How much faster than the machine's own a run's time goes while it waits; requests keep their real time limits."""
-
+"""How much faster than the machine's own a run's time goes while it waits for work that is under way; requests keep
+their real time limits."""
+IDLE_PACE = 1_000.0
+"""How much faster it goes while nothing is under way that could still change what the run waits for."""
+SLICE_S = 0.002
+"""How long the machine's own time goes on before somebody looks again whether something is under way."""
 
 EXIT = {"degraded": 0, "fail": 1, "error": 3, "inconclusive": 4, "skipped": 4}
 """Status of the only check → exit code."""
@@ -39,7 +44,8 @@ class PacedClock(SystemClock):
     than it was asked to be because the machine was busy.
     """
 
-    pace = PACE
+    under_way: Sequence[Callable[[], bool]] = ()
+    """Each says whether somebody is at work whom the run waits for."""
 
     def __init__(self) -> None:
         self._skipped_s = 0.0
@@ -49,8 +55,13 @@ class PacedClock(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         wake_s = self.monotonic_s() + seconds
-        await super().sleep(seconds / self.pace)
-        self._skipped_s += max(0.0, wake_s - self.monotonic_s())
+        await super().sleep(0)
+        while (left_s := wake_s - self.monotonic_s()) > 0:
+            pace = PACE if any(is_so() for is_so in self.under_way) else IDLE_PACE
+            # All who sleep at the same time wake in the order of their moments: each moves time to one of its own.
+            look_s = self.monotonic_s() + min(left_s, SLICE_S * pace)
+            await super().sleep((look_s - self.monotonic_s()) / pace)
+            self._skipped_s += max(0.0, look_s - self.monotonic_s())
 
 
 @dataclass(frozen=True)
@@ -138,18 +149,17 @@ class CommandLine:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def __call__(self, *arguments: str, pace: float = PACE) -> Outcome:
-        PacedClock.pace = pace
+    def __call__(self, *arguments: str) -> Outcome:
         place = self.root / "result.json"
         code = run([*arguments, "--root", str(self.root), "--json", str(place), "--no-color"])
         document = json.loads(place.read_bytes())
         assert document["verdict"]["exit_code"] == code
         return Outcome(code, document)
 
-    def check(self, name: str | None = None, *, pace: float = PACE) -> Outcome:
+    def check(self, name: str | None = None) -> Outcome:
         """Run one check, or all."""
         chosen = [] if name is None else ["-k", f'"{name}"']
-        return self("check", *chosen, pace=pace)
+        return self("check", *chosen)
 
 
 @pytest.fixture
@@ -166,7 +176,29 @@ def cleaning() -> threading.Event:
 
 
 @pytest.fixture
-def prodwatch(project: Path, cleaning: threading.Event, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], bool]]:
+    """What a run's clock asks before it hurries; a sample that works on by itself adds when it does."""
+    requests = 0
+    send = aiohttp.ClientSession._request
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal requests
+        requests += 1
+        try:
+            return await send(*arguments, **options)
+        finally:
+            requests -= 1
+
+    asked: list[Callable[[], bool]] = [lambda: requests > 0]
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", counted)
+    monkeypatch.setattr(PacedClock, "under_way", asked)
+    return asked
+
+
+@pytest.fixture
+def prodwatch(
+    project: Path, cleaning: threading.Event, under_way: object, monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
     async def clean_up_noticed(*arguments: Any) -> bool:
         cleaning.set()
         return await clean_up(*arguments)
@@ -179,6 +211,7 @@ def prodwatch(project: Path, cleaning: threading.Event, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def pace() -> float:
+    """How fast a sample's own time goes: as a run's while the sample is at work."""
     return PACE
 
 

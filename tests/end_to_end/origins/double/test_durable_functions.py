@@ -139,7 +139,7 @@ def test_what_goes_wrong_is_said(row: Any, sample: Sample, double: Any, prodwatc
     for name, value in BREAKS[row.mode].items():
         setattr(sample, name, value)
     nothing_stored = not sample.stores
-    outcome = prodwatch.check(row.check, pace=100.0)
+    outcome = prodwatch.check(row.check)
     row.judge(outcome)
     assert len(double.params("lambda:Invoke")) == 1
     assert bool(outcome.leftovers()) == nothing_stored

@@ -248,7 +248,7 @@ def test_a_trace_is_waited_for_until_it_is_whole(sample: Sample, prodwatch: Any)
 def test_what_goes_wrong_is_said(row: Any, sample: Sample, prodwatch: Any) -> None:
     for name, value in BREAKS[row.mode].items():
         setattr(sample, name, value)
-    outcome = prodwatch.check(row.check, pace=200.0)
+    outcome = prodwatch.check(row.check)
     row.judge(outcome)
     assert (sample.rules, sample.targets, sample.queues) == ({}, {}, {})
     assert not outcome.leftovers()

@@ -8,10 +8,6 @@ import pytest
 
 PAGE = "powertools"
 
-
-PACE = 120.0
-"""CloudWatch and X-Ray are waited for up to 100 s."""
-
 BREAKS: dict[str, dict[str, Any]] = {
     "everything comes an hour later": {"late": True},
     "nothing is told": {"silent": True},
@@ -36,7 +32,7 @@ BREAKS: dict[str, dict[str, Any]] = {
     [("write two lines", 1), ("time is told", 12), ("three values", 1), ("counted once", 1), ("tracer/", 3)],
 )
 def test_what_is_right_passes(selected: str, cases: int, suite: Any, prodwatch: Any) -> None:
-    outcome = prodwatch.check(selected, pace=PACE)
+    outcome = prodwatch.check(selected)
     assert outcome.code == 0, outcome.document["verdict"]
     assert list(outcome.statuses.values()) == ["pass"] * cases
 
@@ -44,4 +40,4 @@ def test_what_is_right_passes(selected: str, cases: int, suite: Any, prodwatch: 
 def test_what_goes_wrong_is_said(row: Any, suite: Any, prodwatch: Any) -> None:
     for name, value in BREAKS[row.mode].items():
         setattr(suite.habits, name, value)
-    row.judge(prodwatch.check(row.check, pace=PACE))
+    row.judge(prodwatch.check(row.check))

@@ -73,6 +73,10 @@ class Sample:
         self._embedded = embedded
         self._pace = pace
         self._paused = self._has_results = False
+        self._held_up = False
+        """A function waits for the check to give up."""
+        self._mapped: list[str] = []
+        """The queues that feed a function."""
         self.late = False
         """The last function does its work only when the check has given up."""
         self.mangles = False
@@ -108,10 +112,16 @@ class Sample:
                 QueueMapping(queue=f"{self.name}-{one}", url=self._url(one), function="write", filter_type="TEST")
                 for one in ("OutputQueue", "InputQueueDLQ")
             ]
+        self._mapped = [mapping.queue for mapping in mappings]
         stage: Any = self  # it plays the runtime and holds the clients
         await EventSources(
             tuple(mappings), runtime=stage, clients=stage, waiting=self._waiting, sleep=self._sleep
         ).run()
+
+    def busy(self) -> bool:
+        """Return whether a function runs, or is about to."""
+        fed = [name for name in self._mapped if not self._is_deaf(name)]
+        return not self._held_up and (self._paused or any(held(name, hidden=True) for name in fed))
 
     async def run(self, function: str, _qualifier: str | None, event: Any, _header: Any) -> Outcome:
         """Play Lambda: a batch that failed is left alone for the visibility time."""
@@ -164,11 +174,15 @@ class Sample:
         return f"https://sqs.eu-west-1.amazonaws.com/123456789012/{self.name}-{logical}"
 
     def _await_giving_up(self) -> None:
+        self._held_up = True
         assert self._cleaning.wait(20)
+        self._held_up = False
 
     def _waiting(self, name: str) -> int:
-        deaf = not self.stores and not name.endswith("-InputQueue")
-        return 0 if self._paused or deaf else len(held(name))
+        return 0 if self._paused or self._is_deaf(name) else len(held(name))
+
+    def _is_deaf(self, name: str) -> bool:
+        return not self.stores and not name.endswith("-InputQueue")
 
     async def _sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._pace)
@@ -205,11 +219,12 @@ class Sample:
         return WebResponse(status=200, body=json.dumps(answer).encode(), headers=JSON)
 
 
-def held(name: str) -> list[Any]:
-    """Return the messages of a queue that can be received; asked of moto's own object, which costs nothing."""
+def held(name: str, *, hidden: bool = False) -> list[Any]:
+    """Return the messages of a queue that can be received, or all; asked of moto's own object, which costs nothing."""
     from moto.sqs.models import sqs_backends
 
-    return list(sqs_backends["123456789012"]["eu-west-1"].queues[name].messages)
+    queue = sqs_backends["123456789012"]["eu-west-1"].queues[name]
+    return list(queue._messages if hidden else queue.messages)
 
 
 @pytest.fixture
@@ -230,9 +245,12 @@ def sample(
 
 
 @pytest.fixture
-def deployed(sample: Sample, loop: Any, request: pytest.FixtureRequest) -> Iterator[Sample]:
+def deployed(
+    sample: Sample, loop: Any, under_way: list[Callable[[], bool]], request: pytest.FixtureRequest
+) -> Iterator[Sample]:
     """The sample of the module's generation, at work."""
     sample.deploy(generation=request.module.GENERATION)
+    under_way.append(sample.busy)
     end = loop.start(sample.work())
     yield sample
     end()

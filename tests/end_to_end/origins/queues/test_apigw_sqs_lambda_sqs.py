@@ -37,7 +37,7 @@ def test_all_three_pass_and_leave_nothing_behind(deployed: Any, prodwatch: Any) 
 def test_what_goes_wrong_is_said(row: Any, request: Any, prodwatch: Any) -> None:
     deployed = request.getfixturevalue("sample" if "EnvType" in row.mode else "deployed")
     BREAKS[row.mode](deployed)
-    outcome = prodwatch.check(row.check, pace=100.0 if row.mode == NOTHING_COMES else 10.0)
+    outcome = prodwatch.check(row.check)
     row.judge(outcome)
     if "EnvType" not in row.mode:
         assert deployed.results() == []
@@ -46,7 +46,7 @@ def test_what_goes_wrong_is_said(row: Any, request: Any, prodwatch: Any) -> None
 
 def test_what_comes_after_the_cleanup_gave_up_is_cleaned_on_demand(deployed: Any, prodwatch: Any) -> None:
     deployed.stores = False
-    outcome = prodwatch.check("a first message", pace=100.0)
+    outcome = prodwatch.check("a first message")
     assert "key {'id': 'TEST-" in outcome.leftovers()[0]
     assert f"`prodwatch cleanup {outcome.run_id}` tries again" in str(outcome.document["notices"])
     deployed.put(FOREIGN, "theirs", "elsewhere")
