@@ -194,8 +194,17 @@ def expected_lines(seconds: range) -> Counter[tuple[str, str]]:
     return Counter((f"/aws/lambda/{name}", f"line {second}") for name in FUNCTIONS for second in seconds)
 
 
-@pytest.mark.parametrize("reason", [Reason.NETWORK, Reason.SERVICE], ids=["network", "service"])
-async def test_two_minutes_without_network_lose_nothing_and_are_said(reason: Reason) -> None:
+@pytest.mark.parametrize(
+    ("reason", "phase"),
+    [
+        (Reason.NETWORK, SourcePhase.FAILED),
+        (Reason.SERVICE, SourcePhase.FAILED),
+        (Reason.EXPIRED_CREDENTIALS, SourcePhase.EXPIRED),
+        (Reason.THROTTLED, SourcePhase.THROTTLED),
+    ],
+    ids=["network", "service", "expired", "throttled"],
+)
+async def test_two_minutes_without_network_lose_nothing_and_are_said(reason: Reason, phase: SourcePhase) -> None:
     async with watching() as (account, clock, screen):
         await clock.advance(GONE_S)
         assert {status.phase for status in screen.now().values()} == {SourcePhase.LIVE}
@@ -203,9 +212,9 @@ async def test_two_minutes_without_network_lose_nothing_and_are_said(reason: Rea
         account.down = reason
         await clock.advance(BACK_S - GONE_S)
         meanwhile = screen.now()
-        assert set(meanwhile) == LOGS | (set(OPERATIONS) - {"logs"})
+        assert set(meanwhile) == LOGS | (set(OPERATIONS) - {"logs"}) | {"service-map"}
         for status in meanwhile.values():
-            assert status.phase is SourcePhase.FAILED
+            assert status.phase is phase
             assert status.message is not None
             assert "could not be reached" in status.message
             assert status.retry_at is not None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prodwatch.cli.live.running import Live, Stream
     from prodwatch.cli.live.sink import LineSink
     from prodwatch.model.environment import MetricTarget
-    from prodwatch.sources.metrics import MetricSource
+    from prodwatch.sources.base import Source
 
 
 EXAMPLES = """\b
@@ -89,14 +89,15 @@ def command(
         start = await instant(since, engine)
         end = None if until is None else await instant(until, engine)
         refuse_backwards(start, end)
-        source = await _source(engine, target, start)
+        sources = await _sources(engine, target, start)
         expected = engine.environment.metrics if target is None else (target,)
         stream: Stream = PointLines(sink, until=end, expected=expected)
         if not as_json:
             paint, zone = style(no_color=common.no_color), zone_of({"utc": utc})
             stream = MetricTable(sink, paint, until=end, expected=expected, zone=zone)
         ending = Ending(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
-        return Live(sources=[source], stream=stream, ending=ending)
+        # A release that begins meanwhile brings series of its own; whoever reads only once has read them.
+        return Live(sources=sources if ending.follows else sources[:1], stream=stream, ending=ending)
 
     return run_live(project, common, prepare)
 
@@ -126,8 +127,8 @@ def _target(
     )
 
 
-async def _source(engine: Engine, target: MetricTarget | None, start: datetime) -> MetricSource:
-    """Return the metric source: of one metric, or of everything the environment watches, by version."""
+async def _sources(engine: Engine, target: MetricTarget | None, start: datetime) -> list[Source]:
+    """Return the metric source: of one metric, or of all the environment watches with what tells it the versions."""
     from prodwatch.aws.api import AwsError
     from prodwatch.cli.talk import error
     from prodwatch.errors import ConfigurationError
@@ -145,16 +146,11 @@ async def _source(engine: Engine, target: MetricTarget | None, start: datetime) 
     release = ReleaseSource(
         engine.aws, environment, clock=engine.clock, since=start, clean=Cleaner(engine.redactor).text
     )
-    if any(function.alias for function in functions):
-        try:
-            await release.poll()
-        except AwsError as caught:
-            error(f"series by version are missing: {caught.message}")
-    return MetricSource(
-        engine.aws,
-        functions,
-        targets,
-        clock=engine.clock,
-        since=start,
-        behind=release.behind,
-    )
+    metrics = MetricSource(engine.aws, functions, targets, clock=engine.clock, since=start, behind=release.behind)
+    if not functions:
+        return [metrics]
+    try:
+        await release.poll()
+    except AwsError as caught:
+        error(f"series by version are missing: {caught.message}")
+    return [metrics, release]
