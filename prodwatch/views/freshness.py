@@ -120,9 +120,13 @@ def _help(status: SourceStatus, now: datetime) -> str | None:
     if status.phase in (SourcePhase.LIVE, SourcePhase.IDLE, SourcePhase.STARTING):
         return None
     if status.phase is SourcePhase.DENIED and status.action:
-        return f"{status.message or 'AWS refused'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
+        return _denied(status)
     again = f" Next try in {format_age((status.retry_at - now).total_seconds())}." if status.retry_at else ""
     return f"{status.message or SOURCE_STATES[status.phase].word}.{again}" if status.message or again else None
+
+
+def _denied(status: SourceStatus) -> str:
+    return f"{status.message or 'AWS refused'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
 
 
 class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,5 +153,5 @@ def _line(status: SourceStatus, store: Store, now: datetime) -> SourceLine:
         name=status.source.removeprefix("logs:"),
         state=SOURCE_STATES[status.phase],
         text=" · ".join(parts),
-        detail=status.message or "",
+        detail=(_denied(status) if status.action else status.message) or "",
     )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason
 from prodwatch.sources.logs.events import Page, RawEvent
+from prodwatch.sources.logs.seen import CAP
 from prodwatch.sources.logs.tailer import GroupTailer
 
 PROMISE_S = 180.0
@@ -83,7 +84,7 @@ class Service:
         return Page(events, f"{found[-1].timestamp_ms}/{found[-1].event_id}" if more else None)
 
 
-async def tail(service: Service, seconds: float, *, cap: int | None = None) -> Counter[str]:
+async def tail(service: Service, seconds: float, *, cap: int = CAP) -> Counter[str]:
     """Follow the group for some virtual time; returns how often each id was shown."""
     tailer = GroupTailer("g", service.fetch, since_ms=int((START_S - 60) * 1000), cap=cap)
     shown: Counter[str] = Counter()

@@ -24,6 +24,8 @@ class Teller:
         self._now: dict[str, SourceStatus] = {}
         self._told_s: dict[tuple[str, str], float] = {}
         self._troubled: set[str] = set()
+        self._noted: dict[str, tuple[str, ...]] = {}
+        """What was last said to limit each source that reads."""
         self._expired: set[str] = set()
         """Sources that wait for new credentials."""
         self._renewals: set[str] = set()
@@ -44,7 +46,7 @@ class Teller:
             self._trouble(name, status)
         elif status.phase is SourcePhase.LIVE:
             self._recovered(name, status)
-            if status.message and self._is_due((status.source, "note")):
+            if status.message and self._is_note_due(status, status.message):
                 self._say(f"{name}: {status.message}")
 
     def _recovered(self, name: str, status: SourceStatus) -> None:
@@ -75,6 +77,14 @@ class Teller:
             what += "" if status.action in what else f"; allow {status.action}"
             what += " (prodwatch iam-policy prints the whole policy)"
         self._say(f"{name}: {status.phase.value}: {what}")
+
+    def _is_note_due(self, status: SourceStatus, message: str) -> bool:
+        kinds = tuple("".join(filter(str.isalpha, note)) for note in status.notes)
+        if kinds and kinds == self._noted.get(status.source):
+            return False  # a figure in it may have changed, but nothing anybody could do about it
+        self._noted[status.source] = kinds
+        # One wrong clock is no news for each group.
+        return (bool(kinds) or self._is_due((status.source, "note"))) and self._is_due(("", message))
 
     def _is_due(self, key: tuple[str, str]) -> bool:
         now_s = self._clock.monotonic_s()

@@ -71,11 +71,14 @@ class LiveTail:
         self._groups.append(group)
         self._renew = True
 
+    def state(self) -> str:
+        """Return how the session is doing, in a few words."""
+        return "Live Tail on" if self.live else "Live Tail off" if self._trouble else "Live Tail starting"
+
     def note(self) -> str:
-        """Return how the session is doing, for the state of its groups."""
-        if self.live:
-            return "Live Tail on"
-        return f"Live Tail off, polling goes on: {self._trouble}" if self._trouble else "Live Tail starting"
+        """Return how the session is doing and why, for the state of its groups."""
+        why = "" if self.live or not self._trouble else f", polling goes on: {self._trouble}"
+        return self.state() + why
 
     def sampled_since(self, fresh_s: float) -> int:
         """Return how many updates after epoch second `fresh_s`, to which polling has read, were only samples."""

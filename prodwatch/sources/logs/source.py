@@ -21,6 +21,7 @@ from prodwatch.sources.logs.fetch import fetcher
 from prodwatch.sources.logs.lines import LineReader, ParseLine, ParseLines
 from prodwatch.sources.logs.livetail import LiveTail
 from prodwatch.sources.logs.merge import LiveMerge
+from prodwatch.sources.logs.seen import CAP
 from prodwatch.sources.logs.setback import SetBack
 from prodwatch.sources.logs.state import group_status, trouble_status
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents
@@ -65,13 +66,16 @@ class LogSource:
         parse_all: ParseLines | None = None,
         since: datetime,
         backoff: Callable[[], Backoff] = Backoff,
+        id_cap: int = CAP,
     ) -> None:
+        """Read `targets` from `since` on; of each group up to `id_cap` lines are remembered as shown."""
         self._aws = aws
         self._targets = tuple(targets)
         self._clock = clock
         self._lines = LineReader(parse, parse_all)
         self._since_ms = int(since.timestamp() * 1000)
         self._backoff = backoff
+        self._id_cap = id_cap
         self._groups: dict[str, _Group] = {}
         self._tails: list[LiveTail] = []
         self._agenda = Agenda()
@@ -166,7 +170,7 @@ class LogSource:
         key = _key(group, target)
         if key in self._groups:
             return
-        tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms)
+        tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms, cap=self._id_cap)
         tailer.plan.sweep_s = self._sweep_s
         self._groups[key] = _Group(tailer, self._backoff(), SourceStatus(source=f"logs:{key}"))
         if target.live_tail:

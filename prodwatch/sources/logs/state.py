@@ -69,12 +69,12 @@ def _clock(ahead_s: float) -> list[tuple[str, str]]:
 def _live(tailer: GroupTailer, live: LiveTail | None) -> list[tuple[str, str]]:
     if live is None:
         return []
-    if live.sampled_since(tailer.plan.fresh_s() or 0.0):
-        return [("Live Tail", "Live Tail sends only samples of so many lines; polling brings the rest")]
     sentence = live.note()
-    if tailer.live is not None and tailer.live.missed:
+    if live.sampled_since(tailer.plan.fresh_s() or 0.0):
+        sentence = "Live Tail sends only samples of so many lines; polling brings the rest"
+    elif tailer.live is not None and tailer.live.missed:
         sentence += f"; {tailer.live.missed} lines came by polling only"
-    return [("Live Tail" if live.live else "Live Tail off", sentence)]
+    return [(live.state(), sentence)]
 
 
 def _at(epoch_s: float | None) -> datetime | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prodwatch.sources.logs.events import FetchPage, Page, RawEvent
 from prodwatch.sources.logs.merge import LiveMerge
 from prodwatch.sources.logs.scan import DEEP_S, WHOLE_IDS, ScanPlan
-from prodwatch.sources.logs.seen import SeenIds
+from prodwatch.sources.logs.seen import CAP, SeenIds
 
 __all__ = ["GroupTailer", "NewEvents", "Page", "RawEvent"]
 
@@ -29,10 +29,10 @@ class NewEvents:
 class GroupTailer:
     """Reads one group page by page; holds everything needed to go on after any error."""
 
-    def __init__(self, group: str, fetch: FetchPage, *, since_ms: int, cap: int | None = None) -> None:
+    def __init__(self, group: str, fetch: FetchPage, *, since_ms: int, cap: int = CAP) -> None:
         self.group = group
         self.plan = ScanPlan(since_ms=since_ms)
-        self.seen = SeenIds() if cap is None else SeenIds(cap)
+        self.seen = SeenIds(cap)
         self.live: LiveMerge | None = None
         """Set when Live Tail brings events of this group too."""
         self.shown = 0

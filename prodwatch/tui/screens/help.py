@@ -13,9 +13,11 @@ from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.screens.crumb import Crumb
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.tui.widgets.text_panel import TextPanel
+from prodwatch.views.freshness import source_lines
 from prodwatch.views.states import RUNNING, STATES, WAITING, Tone
 
 KEY_CELLS, NAME_CELLS = 14, 26
+MAX_SOURCES = 100
 _MEANINGS = {
     "FAIL": "measured, and an assertion is false or the target refused",
     "ERROR": "could not measure: credentials, permission, network",
@@ -66,6 +68,7 @@ class HelpScreen(DashScreen):
         for state in (*STATES.values(), WAITING, RUNNING):
             sign = f"{self.deck.glyph(state)} {state.word}"
             lines.append(((pad(sign, KEY_CELLS), state.tone), (_MEANINGS[state.word], Tone.PLAIN)))
+        lines += self._sources(width)
         notices = self.deck.store.notices
         if notices:
             lines += [(), (("Notices, newest first", Tone.STRONG),)]
@@ -73,3 +76,20 @@ class HelpScreen(DashScreen):
         if self.deck.facts.log_file:
             lines += [(), ((f"When something breaks, {self.deck.facts.log_file} says why.", Tone.DIM),)]
         return lines
+
+    def _sources(self, width: int) -> list[Line]:
+        """Tell of each source, each log group by itself, how fresh it is and what limits it."""
+        lines: list[Line] = []
+        sources = source_lines(self.deck.store, self.deck.now())
+        for each in sources[:MAX_SOURCES]:
+            lines.append(
+                (
+                    (f"{self.deck.glyph(each.state)} ", each.state.tone),
+                    (f"{pad(each.name, NAME_CELLS + KEY_CELLS - 2)} ", Tone.PLAIN),
+                    (each.text, each.state.tone if each.detail else Tone.DIM),
+                )
+            )
+            lines += [((f"  {part}", Tone.PLAIN),) for part in wrap(each.detail, max(20, width - 4))]
+        if len(sources) > MAX_SOURCES:
+            lines.append(((f"  and {len(sources) - MAX_SOURCES:,} further sources", Tone.DIM),))
+        return [(), (("Sources, the worst off first", Tone.STRONG),), *lines] if lines else []
