@@ -21,7 +21,7 @@ _ANY_LEVEL = re.compile(rf"(?<![\w.])({LEVEL_NAME})(?![\w.])")
 _LEVEL_WITHIN = 80
 """Characters in which a level is looked for when a line has no known shape."""
 _NUMBER = re.compile(
-    r"(Billed Duration|Restore Duration|Billed Restore Duration|Init Duration|Duration): (\d+(?:\.\d+)?) ms"
+    r"(Billed Duration|Restore Duration|Billed Restore Duration|Init Duration|Duration): (\d+\.?\d*|\.\d+) ms"
 )
 _MEMORY = re.compile(r"(Max Memory Used|Memory Size): (\d+) MB")
 _STATUS = re.compile(r"Status: (\w+)")

@@ -41,7 +41,7 @@ def parse_trace(answer: Mapping[str, Any]) -> Trace:
     It is complete when every span has ended, none names a parent that is missing (but the entry, whose caller may
     not be traced) and X-Ray left nothing out for its size.
     """
-    spans = _ordered(_newest(_spans(answer.get("Segments") or ())))
+    spans = parents_first(newest_of_each(_spans(answer.get("Segments") or ())))
     known = {span.id for span in spans}
     orphans = [span for span in spans if span.parent_id is not None and span.parent_id not in known]
     entry = min(spans, key=lambda span: span.start_s, default=None)
@@ -167,7 +167,7 @@ def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
     )
 
 
-def _newest(spans: Iterable[Span]) -> list[Span]:
+def newest_of_each(spans: Iterable[Span]) -> list[Span]:
     """Keep one span per id: a segment is sent again when it ends, and an ended one outweighs an open one."""
     kept: dict[str, Span] = {}
     for span in spans:
@@ -177,7 +177,7 @@ def _newest(spans: Iterable[Span]) -> list[Span]:
     return list(kept.values())
 
 
-def _ordered(spans: list[Span]) -> tuple[Span, ...]:
+def parents_first(spans: list[Span]) -> tuple[Span, ...]:
     """Return parents before children, siblings by start; children of missing parents come as further roots."""
     known = {span.id for span in spans}
     below: dict[str | None, list[Span]] = {}
