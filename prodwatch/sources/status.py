@@ -11,6 +11,7 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 
 DENIED_EVERY_S = 60.0
+EXPIRED_EVERY_S = 8.0
 
 _PHASES = {
     Reason.THROTTLED: SourcePhase.THROTTLED,
@@ -24,7 +25,9 @@ def retry_delay_s(caught: AwsError, backoff: Backoff) -> float:
     """Return how long to wait: a missing permission or a spent budget does not come back in seconds."""
     if caught.reason in {Reason.ACCESS_DENIED, Reason.LIMIT}:
         return DENIED_EVERY_S
-    return max(0.2, backoff.next_s())
+    wait_s = max(0.2, backoff.next_s())
+    # Somebody is logging in again right now, and wants to see that it worked.
+    return min(wait_s, EXPIRED_EVERY_S) if caught.reason is Reason.EXPIRED_CREDENTIALS else wait_s
 
 
 def error_status(source: str, caught: AwsError, retry_s: float) -> SourceStatus:
