@@ -14,11 +14,19 @@ WIDEST = 24
 DEEPEST = 3
 _SAID = frozenset(
     (
-        *("level", "message", "msg", "timestamp", "time", "ts", "severity"),
-        *("requestId", "request_id", "function_request_id", "AWSRequestId", "xray_trace_id", "xrayTraceId", "trace_id"),
+        *("level", "severity", "loglevel", "message", "msg", "timestamp", "time", "ts", "datetime", "requesttime"),
+        *(
+            "requestid",
+            "request_id",
+            "function_request_id",
+            "awsrequestid",
+            "integrationrequestid",
+            "extendedrequestid",
+        ),
+        *("xray_trace_id", "xraytraceid", "trace_id", "traceid", "spanid", "span_id", "stacktrace"),
     )
 )
-"""What a line says in its own columns already, and ids too long for one."""
+"""Last parts of paths, in lower case, that a line says in its own columns already, and ids too long for one."""
 
 
 class FieldColumn(NamedTuple):
@@ -55,9 +63,15 @@ def field_names(records: Iterable[LogRecord]) -> tuple[str, ...]:
 
 
 def columns_of(records: Sequence[LogRecord], wanted: Sequence[str] = ()) -> tuple[FieldColumn, ...]:
-    """Return columns for the fields `wanted`, else for those most lines have that say something new."""
-    names = wanted or [name for name in field_names(records) if name not in _SAID][:MOST_COLUMNS]
-    return tuple(_column(name, records) for name in names)
+    """Return columns for the fields `wanted`, else for those most of the programs' lines have that say something new.
+
+    What AWS itself wrote has fields of its own kind and no say in this.
+    """
+    if not wanted:
+        written = [record for record in records if record.kind == "app"]
+        names = [name for name in field_names(written) if name.rpartition(".")[2].casefold() not in _SAID]
+        wanted = names[:MOST_COLUMNS]
+    return tuple(_column(name, records) for name in wanted)
 
 
 def _column(name: str, records: Sequence[LogRecord]) -> FieldColumn:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
-from prodwatch.model.signal import Batch, Level, LogRecord
+from prodwatch.model.signal import Batch, Level, LogRecord, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
 from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.metrics import MetricsScreen
 from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
+from prodwatch.tui.widgets.filter_bar import FilterLine
 from prodwatch.tui.widgets.log_panel import LogPanel
 
 NOW_MS = int(START.timestamp() * 1000)
@@ -222,3 +225,181 @@ async def test_marked_text_can_be_copied(run: Any) -> None:
         bench.app.screen.selections = {panel: Selection(Offset(0, 0), Offset(8, 1))}
         await bench.frames()
         await bench.sees("line-000002")
+
+
+def json_line(number: int, **fields: Any) -> LogRecord:
+    return LogRecord(timestamp_ms=NOW_MS + number, message=f"line-{number}", group="/aws/lambda/g", fields=fields)
+
+
+async def test_json_is_shown_behind_the_message_then_as_columns_one_can_choose(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        records = tuple(json_line(n, id=f"o-{n}", total=n * 10, user={"id": n}) for n in range(9, 12))
+        plain = LogRecord(timestamp_ms=NOW_MS + 99, message="no json here", group="/aws/lambda/g")
+        bench.store.apply(Batch(source="logs", records=(*records, plain)))
+        await bench.frames()
+        await bench.misses("o-11")
+        await bench.press("e")
+        await bench.sees("line-11  id=o-11  total=110")
+        await bench.press("e")
+        text = bench.text
+        head = next(line for line in text.splitlines() if "user.id" in line)
+        row = next(line for line in text.splitlines() if "o-11" in line)
+        other = next(line for line in text.splitlines() if "no json here" in line)
+        assert head.index("id ") == row.index("o-11") == other.index("no json here")
+        assert head.index("total") + 5 == row.index("110") + 3
+        assert head.index("message") == row.index("line-11")
+        await bench.press("E")
+        await bench.write("user.id,nope")
+        await bench.sees("no line has nope")
+        await bench.misses("o-11")
+        await bench.press("escape")
+        await bench.sees("o-11")
+        await bench.press("e")
+        await bench.misses("o-11")
+
+
+async def test_columns_leave_the_message_room(run: Any) -> None:
+    async with run((80, 24), keys=["2", "e", "e"]) as bench:
+        head = next(line for line in bench.painted() if "message" in line)
+        assert head.index("message") <= 80 - 20
+
+
+async def test_a_window_moves_with_the_time(run: Any) -> None:
+    async with run(keys=["2", "w"], quiet=True) as bench:
+        bench.store.apply(lines(0, 3))
+        await bench.frames(12)
+        assert panel_of(bench).row_count() == 3
+        await bench.app.deck.clock.advance(59)
+        bench.store.apply(lines(58_000, 1))
+        await bench.frames(12)
+        assert panel_of(bench).row_count() == 4
+        await bench.app.deck.clock.advance(2)
+        await bench.frames(12)
+        assert panel_of(bench).row_count() == 1
+        await bench.sees("last 1m")
+
+
+async def test_finding_counts_takes_a_regex_and_says_what_is_wrong(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 200))
+        await bench.frames()
+        await bench.press("ctrl+f")
+        await bench.write("/line-0001.5/")
+        await bench.sees("10 lines")
+        await bench.press("enter")
+        panel = panel_of(bench)
+        await bench.until(lambda: panel.record is not None and panel.record.message == "line-000195")
+        await bench.press("n")
+        await bench.press("ctrl+f")
+        await bench.write("/(/")
+        await bench.sees("is not a regular expression")
+
+
+async def test_what_was_entered_before_comes_back_on_every_screen_and_a_draft_is_kept(run: Any) -> None:
+    async with run(keys=["2"]) as bench:
+        panel = panel_of(bench)
+        for text in ("level:error", "currency:EUR", "level:error"):
+            await bench.press("slash")
+            panel.screen.query_one(FilterLine).value = text
+            await bench.press("enter")
+        assert bench.app.deck.entered["filter"] == ["currency:EUR", "level:error"]
+        bench.app.open_logs("")
+        await bench.frames()
+        await bench.press("slash")
+        await bench.write("dra")
+        box = bench.app.screen.query_one(FilterLine)
+        found = []
+        for key in ("up", "up", "up", "down", "down"):
+            await bench.press(key)
+            found.append(box.value)
+        assert found == ["level:error", "currency:EUR", "currency:EUR", "level:error", "dra"]
+
+
+async def test_new_lines_are_counted_when_old_ones_are_let_go_too(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 50_000))
+        await bench.frames()
+        await bench.press("ctrl+u")
+        bench.store.apply(lines(50_000, 3_000))
+        await bench.frames()
+        await bench.sees("+3,000 new, f follows")
+
+
+async def test_a_pin_is_of_that_group_alone(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        for group in ("/aws/lambda/shop", "/aws/lambda/shop-api"):
+            bench.store.apply(lines(0, 2, group=group))
+        await bench.frames()
+        panel = panel_of(bench)
+        await bench.press("g")
+        record = panel.record
+        assert record is not None
+        await bench.press("p")
+        assert panel.filter_text == f"group:={record.group.rpartition('/')[2]}"
+        assert panel.row_count() == 2
+
+
+async def test_late_lines_and_lost_ones_are_marked(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 1, late_ms=7_000))
+        bench.store.apply(lines(1, 1, kind="dropped"))
+        status = SourceStatus(source="logs:g", phase=SourcePhase.LIVE, fresh_at=START, late=1, sampled=2, dropped=3)
+        bench.store.apply(Batch(source="logs:g", status=status))
+        await bench.frames(12)
+        await bench.sees("late 7s line-000000")
+        await bench.sees("lines lost line-000001")
+        await bench.sees("1 late · 2 sampled away · 3 dropped")
+
+
+async def test_copies_of_a_line_carry_its_time_and_group_and_the_record_everything(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 3, request_id="r-1"))
+        await bench.frames()
+        await bench.press("k", "y")
+        assert bench.app.clipboard == "2026-01-15T12:00:00.001Z INFO /aws/lambda/g line-000001"
+        await bench.press("Y")
+        assert json.loads(bench.app.clipboard)["request_id"] == "r-1"
+
+
+async def test_the_mouse_marks_text_over_wide_characters_and_y_copies_it(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        for number, message in enumerate(("注文 失敗 first", "second 注文 end")):
+            record = LogRecord(timestamp_ms=NOW_MS + number, message=message, group="/aws/lambda/g")
+            bench.store.apply(Batch(source="logs", records=(record,)))
+        await bench.frames()
+        panel = panel_of(bench)
+        rows = bench.painted()
+        cells = [[character for character in line for _ in range(cell_len(character))] for line in rows]
+        top = next(y for y, line in enumerate(rows) if "first" in line)
+        left = panel.region.x
+        await bench.pilot.mouse_down(panel, offset=(cells[top].index("失") - left, top - panel.region.y))
+        end = cells[top + 1].index("文")
+        await bench.pilot.hover(panel, offset=(end - left, top + 1 - panel.region.y))
+        await bench.pilot.mouse_up(panel, offset=(end - left, top + 1 - panel.region.y))
+        await bench.frames()
+        await bench.press("y")
+        marked = bench.app.clipboard.splitlines()
+        assert marked[0] == "失敗 first"
+        assert marked[1].startswith("12:00:00.001")
+        assert marked[1].rstrip("文").endswith("second 注")
+
+
+async def test_the_cursor_stays_on_its_line_when_a_filter_comes_and_goes(run: Any) -> None:
+    async with run(keys=["2", "ctrl+f"]) as bench:
+        await bench.write("KeyError")
+        await bench.press("enter")
+        panel = panel_of(bench)
+        await bench.until(lambda: panel.cursor_key is not None)
+        before, words = panel.cursor_key, panel.record.message if panel.record else ""
+        panel.try_filter("level:error")
+        await bench.frames()
+        bench.store.apply(lines(0, 50))
+        await bench.frames()
+        panel.try_filter("")
+        await bench.frames()
+        assert panel.cursor_key == before
+        assert panel.record is not None
+        assert panel.record.message == words
+        index = panel.cursor_index
+        assert index is not None
+        assert panel.scroll_offset.y <= index < panel.scroll_offset.y + panel.room

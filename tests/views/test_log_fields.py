@@ -36,6 +36,11 @@ def test_columns_leave_out_what_the_line_says_anyway_and_numbers_stand_right() -
     assert columns["note"].width == WIDEST
 
 
+def test_what_aws_wrote_has_no_say_in_columns() -> None:
+    report = LogRecord(timestamp_ms=0, message="m", group="g", kind="report", fields={"type": "platform.report"})
+    assert [each.name for each in columns_of([report, report, line(id="o-1")])] == ["id"]
+
+
 def test_chosen_columns_come_in_the_order_chosen_even_when_no_line_has_them() -> None:
     assert [each.name for each in columns_of(LINES, ("total", "nope"))] == ["total", "nope"]
 

@@ -71,7 +71,10 @@ def log_line(
     if width >= VERSION_FROM:
         pieces.append((pad(version_label(record.version) if record.version else "", 5), Tone.OLD))
     body = tone if tone in {Tone.BAD, Tone.WARN, Tone.DIM} else Tone.PLAIN
-    pieces += _cells(record, _fitting(columns, width), Tone.PLAIN if body is not Tone.DIM else Tone.DIM)
+    cells = _cells(record, _fitting(columns, width), Tone.PLAIN if body is not Tone.DIM else Tone.DIM)
+    pieces += cells
+    if cells and body is Tone.PLAIN and record.message.startswith("{"):
+        body = Tone.DIM  # the whole JSON again: the columns have said it
     if record.late_ms:
         pieces.append((f"late {format_age(record.late_ms / 1000)} ", Tone.WARN))
     if record.kind == "dropped":

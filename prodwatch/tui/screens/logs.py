@@ -17,7 +17,7 @@ from prodwatch.tui.paint.log import group_name, plain_line
 from prodwatch.tui.paint.record import record_lines
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.widgets.line_view import LineView
-from prodwatch.tui.widgets.log_panel import LogPanel
+from prodwatch.tui.widgets.log_panel import LogPanel, Look
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.console import log_page
 from prodwatch.views.log_filter import quoted, toggled
@@ -51,6 +51,7 @@ class LogsScreen(DashScreen):
         self._window = 0
         self._text = text
         self._number = number
+        self._look_before: tuple[Look, tuple[str, ...]] = ("lines", ())
 
     @property
     def arrival_filter(self) -> str:
@@ -121,6 +122,7 @@ class LogsScreen(DashScreen):
 
     async def action_choose_columns(self) -> None:
         """Let the user say which JSON fields stand as columns."""
+        self._look_before = self.panel.look, self.panel.wanted
         await self.ask("columns", ", ".join(self.panel.wanted), label="columns, comma between")
         self._bar.note(_some_of(self.panel.known_fields()))
 
@@ -135,6 +137,13 @@ class LogsScreen(DashScreen):
             unknown = [name for name in names if name not in known]
             return f"no line has {unknown[0]}" if unknown else _some_of(known)
         return super().typed(purpose, text)
+
+    def cancelled(self, purpose: str) -> None:
+        """Go back to what was there before, columns or not."""
+        if purpose == "columns":
+            self.panel.show_look(*self._look_before)
+        else:
+            super().cancelled(purpose)
 
     def entered(self, purpose: str, text: str) -> None:
         """Go to the newest hit."""

@@ -247,13 +247,13 @@ class LineView(Painter, ScrollView, can_focus=True):
         self.show_row(index)
 
     def show_row(self, index: int) -> None:
-        """Scroll just enough to have row `index` on screen."""
+        """Scroll just enough to have row `index` on screen, also before a layout knows of it."""
         room = max(1, self.size.height - len(self.head_lines(self.line_width)))
         top = self.scroll_offset.y
         if index < top:
-            self.scroll_to(y=index, animate=False)
+            self.scroll_to(y=index, animate=False, force=True)
         elif index >= top + room:
-            self.scroll_to(y=index - room + 1, animate=False)
+            self.scroll_to(y=index - room + 1, animate=False, force=True)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by rows, or scroll when there is none."""

@@ -284,8 +284,11 @@ class LogPanel(Panel):
 
     def show_columns(self, names: Sequence[str]) -> None:
         """Show these fields as columns; none: the most frequent."""
-        self.wanted = tuple(names)
-        self.look = "columns"
+        self.show_look("columns", tuple(names))
+
+    def show_look(self, look: Look, wanted: tuple[str, ...]) -> None:
+        """Show lines so, `wanted` being the fields for columns."""
+        self.look, self.wanted = look, wanted
         self._lay_columns()
 
     def known_fields(self) -> tuple[str, ...]:
