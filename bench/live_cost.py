@@ -255,17 +255,7 @@ def filled_store() -> Store:
     store = Store(FakeClock(), limits=StoreLimits(log_lines=RECORDS))
     parser = LineParser(Redactor())
     for page in pages():
-        records = tuple(
-            parser.parse(
-                each.message,
-                group="/aws/lambda/shop-orders",
-                timestamp_ms=each.timestamp,
-                stream=each.stream,
-                event_id=each.event_id,
-                ingested_ms=each.ingested_ms,
-            )
-            for each in page
-        )
+        records = tuple(parser.parse_all(page, "/aws/lambda/shop-orders"))
         store.apply(Batch(source="logs", records=records))
     assert store.logs.ring.tail - store.logs.ring.head == RECORDS
     return store
