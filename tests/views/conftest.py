@@ -76,6 +76,7 @@ class Checks:
                         status=status,
                         flags=more.get("flags", ()),
                         message=more.get("message"),
+                        reason_code=more.get("reason_code"),
                         started_at=at,
                         duration_ms=0,
                         source=HERE,
