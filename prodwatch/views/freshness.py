@@ -25,6 +25,7 @@ _WORST_FIRST = (
     SourcePhase.LIVE,
 )
 _BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
+_FINE = frozenset((SourcePhase.WAITING, SourcePhase.IDLE, SourcePhase.LIVE))
 _AGELESS = _BROKEN | {SourcePhase.WAITING}
 """Phases in which what was read before says nothing about how fresh the rest is."""
 _NOTES = 3
@@ -60,7 +61,7 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
     age_s = (now - fresh_at).total_seconds() if fresh_at else None
     stale = worst.phase in _BROKEN or (age_s is not None and age_s > stale_after_s)
     parts = [_phase_text(worst, now, age_s, stale=stale)]
-    if len(affected) < len(statuses) and worst.phase in _WORST_FIRST[:6]:
+    if len(affected) < len(statuses) and worst.phase not in _FINE:
         parts[0] += f" ({len(affected)} of {len(statuses)})"
     parts += [*_losses(statuses, store, source), *_notes(statuses)]
     return Freshness(

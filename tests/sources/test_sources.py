@@ -137,8 +137,8 @@ async def test_trouble_is_a_state_and_ends(aws: ScriptedAws, reason: Reason, cod
     found: list[Batch] = []
     task = follow(source, found)
     await clock.advance(10)
-    assert phases(found) == [phase]
-    status = found[0].status
+    assert phases(found) == [SourcePhase.STARTING, phase]
+    status = found[1].status
     assert status is not None
     assert status.retry_at is not None
     assert status.action == ("logs:FilterLogEvents" if phase is SourcePhase.DENIED else None)

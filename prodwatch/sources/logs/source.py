@@ -155,21 +155,26 @@ class LogSource:
         """Add named groups at once, and groups with a watched prefix as they appear."""
         for target in self._targets:
             if not target.group.endswith("*"):
-                self._add(target.group, target)
+                await self._meet(target.group, target)
         prefixes = [target for target in self._targets if target.group.endswith("*")]
         while prefixes:
             for target in prefixes:
                 try:
                     for group in await discover(self._aws, target):
-                        self._add(group, target)
+                        await self._meet(group, target)
                 except AwsError as caught:
                     await self._tell(error_status(f"logs:{target.group}", caught, self._now_s() + DISCOVER_EVERY_S))
             await self._clock.sleep(DISCOVER_EVERY_S)
 
-    def _add(self, group: str, target: LogTarget) -> None:
+    async def _meet(self, group: str, target: LogTarget) -> None:
+        """Add a group, and say that it is yet to be read: with many of them its turn may be minutes away."""
+        if self._add(group, target):
+            await self._tell(self._groups[_key(group, target)].status)
+
+    def _add(self, group: str, target: LogTarget) -> bool:
         key = _key(group, target)
         if key in self._groups:
-            return
+            return False
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms, cap=self._id_cap)
         tailer.plan.sweep_s = self._sweep_s
         self._groups[key] = _Group(tailer, self._backoff(), SourceStatus(source=f"logs:{key}"))
@@ -179,6 +184,7 @@ class LogSource:
             tail.add(group)
         self._agenda.add(key, self._clock.monotonic_s())
         self._changed.set()
+        return True
 
     def _tail_for(self, target: LogTarget) -> LiveTail:
         """Return the Live Tail session with room for one more group of `target`, a new one when there is none."""

@@ -1,0 +1,90 @@
+"""Groups share the calls fairly: busy and pinned ones soon, quiet ones rarely, none starved, however many there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodwatch.sources.logs.agenda import BUSY_EVERY_S, QUIET_EVERY_S, URGENT_TURNS, Agenda
+
+
+def run(agenda: Agenda, busy: set[str], *, seconds: float, calls_per_s: float) -> dict[str, list[float]]:
+    """Let calls be made at a rate; returns when each group was read."""
+    reads: dict[str, list[float]] = {}
+    for call in range(int(seconds * calls_per_s)):
+        now_s = call / calls_per_s
+        due_s = agenda.next_due_s()
+        assert due_s is not None
+        if due_s > now_s:
+            continue
+        group = agenda.take(now_s)
+        reads.setdefault(group, []).append(now_s)
+        agenda.again(group, now_s, brought=int(group in busy), scan_done=True)
+    return reads
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [after - before for before, after in pairwise(times)]
+
+
+def test_a_busy_group_is_read_each_second_and_a_quiet_one_ever_more_rarely() -> None:
+    agenda = Agenda()
+    for group in ("busy", "quiet"):
+        agenda.add(group, 0.0)
+    reads = run(agenda, {"busy"}, seconds=60, calls_per_s=20)
+    assert max(gaps(reads["busy"])) <= BUSY_EVERY_S + 0.05
+    assert [round(gap) for gap in gaps(reads["quiet"])][:4] == [*QUIET_EVERY_S, QUIET_EVERY_S[-1]]
+
+
+def test_a_pinned_group_is_read_each_second_whatever_it_brings() -> None:
+    agenda = Agenda()
+    for group in ("pinned", "quiet"):
+        agenda.add(group, 0.0)
+    run(agenda, set(), seconds=20, calls_per_s=20)
+    agenda.pin({"pinned"})
+    assert max(gaps(run(agenda, set(), seconds=60, calls_per_s=20)["pinned"])[1:]) <= BUSY_EVERY_S + 0.05
+
+
+def test_ten_thousand_quiet_groups_do_not_keep_a_busy_one_waiting_and_each_gets_its_turn() -> None:
+    agenda = Agenda()
+    groups = [f"/quiet/{number}" for number in range(10_000)]
+    for group in (*groups, "busy"):
+        agenda.add(group, 0.0)
+    agenda.pin({"busy"})
+    reads = run(agenda, {"busy"}, seconds=5_300, calls_per_s=3)
+    assert max(gaps(reads["busy"])) <= 2 * BUSY_EVERY_S
+    assert all(group in reads for group in groups)
+
+
+@given(st.integers(1, 8), st.integers(1, 8))
+def test_when_too_much_is_due_urgent_groups_get_three_calls_of_four(urgent: int, calm: int) -> None:
+    agenda = Agenda()
+    for number in range(calm):
+        agenda.add(f"calm {number}", 0.0)
+    for number in range(urgent):
+        agenda.again(f"urgent {number}", 0.0, brought=1, scan_done=False)
+    turns = Counter[str]()
+    for _ in range(40 * (URGENT_TURNS + 1)):
+        group = agenda.take(1.0)
+        turns[group] += 1
+        if group.startswith("urgent"):
+            agenda.again(group, 1.0, brought=1, scan_done=False)
+        else:
+            agenda.later(group, 1.0)
+    assert sum(count for group, count in turns.items() if group.startswith("calm")) == 40
+    of_calm = [turns[f"calm {number}"] for number in range(calm)]
+    of_urgent = [turns[f"urgent {number}"] for number in range(urgent)]
+    assert max(of_calm) - min(of_calm) <= 1
+    assert max(of_urgent) - min(of_urgent) <= 1
+
+
+def test_a_last_look_reads_every_group_that_rests_at_once() -> None:
+    agenda = Agenda()
+    for number in range(4):
+        agenda.add(f"{number}", 0.0)
+    run(agenda, {"0"}, seconds=10, calls_per_s=20)
+    agenda.hurry(10.0)
+    assert {agenda.take(10.0) for _ in range(4)} == {"0", "1", "2", "3"}
