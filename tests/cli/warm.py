@@ -1,0 +1,80 @@
+"""Runs commands in processes forked from this one, which has imported everything: a start costs milliseconds.
+
+Run as a script with the number of a socket. A message there is one command line with its folder and environment, and
+brings its standard streams; the answers are the id of its process and, when it has ended, how.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+WHOLE = ("prodwatch.assertions", "prodwatch.report", "prodwatch.runner", "prodwatch.settings")
+"""Packages of which every module is imported."""
+PARTS = (
+    "prodwatch.aws.session",
+    "prodwatch.cli.commands.check",
+    "prodwatch.cli.running",
+    "prodwatch.probes.http.probe",
+)
+LONGEST = 65_536
+"""In bytes, for one message."""
+
+
+def serve(control: socket.socket) -> None:
+    """Run one command after the other until nobody can ask any more."""
+    for package in WHOLE:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            importlib.import_module(module.name)
+    for name in PARTS:
+        importlib.import_module(name)
+    gc.freeze()
+    while True:
+        message, streams, _, _ = socket.recv_fds(control, LONGEST, 3)
+        if not message:
+            return
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            become(streams, **json.loads(message))
+        for stream in streams:
+            os.close(stream)
+        control.send(b"%d" % pid)
+        _, status = os.waitpid(pid, 0)
+        control.send(b"%d" % os.waitstatus_to_exitcode(status))
+
+
+def become(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> NoReturn:
+    """Be `python -m prodwatch …`, started in `folder` with these streams and nothing else in its environment."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    time.tzset()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.path[0] = folder
+    sys.argv = ["prodwatch", *arguments]
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+    sys.stdout, sys.stderr = _text(1, "strict"), _text(2, "backslashreplace")
+    runpy.run_module("prodwatch", run_name="__main__", alter_sys=True)
+    sys.exit(0)
+
+
+def _text(number: int, errors: str) -> Any:
+    return io.TextIOWrapper(io.BufferedWriter(io.FileIO(number, "w", closefd=False)), encoding="utf-8", errors=errors)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
