@@ -21,7 +21,7 @@ from prodwatch.probes.registry import spec
 from prodwatch.runner.compiled import CompiledStep, Compiler
 from prodwatch.settings import Project
 from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of, walk
-from prodwatch.sources.watch import log_targets
+from prodwatch.sources.watch import log_targets, spans_target
 
 ANY = "*"
 """Stands for what only a run knows."""
@@ -106,7 +106,8 @@ def _of_release(environment: Environment) -> Iterable[Use]:
     for function in environment.functions:
         if function.alias:
             yield _use("lambda", "GetAlias", function.name, "release", function)
-            yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
+        # Of a function without an alias this is all there is; of one with it, when and of what a version was made.
+        yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
     application = environment.release.codedeploy
     if application:
         for operation in _DEPLOYMENT_READS:
@@ -128,6 +129,10 @@ def _of_signals(environment: Environment) -> Iterable[Use]:
         yield _use("xray", "BatchGetTraces", ANY, "traces")
         yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", optional=True)
         yield _use("xray", "GetServiceGraph", ANY, "service map", optional=True)
+        spans = spans_target(environment)
+        if spans is not None:
+            # Asked only where the account has Transaction Search on; then traces are mostly there.
+            yield _use("logs", "FilterLogEvents", spans.group, "spans", spans, optional=True)
     for function in environment.functions:
         yield _use("cloudwatch", "GetMetricData", ANY, "metrics", function)
     for metric in environment.metrics:

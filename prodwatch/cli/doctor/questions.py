@@ -19,6 +19,8 @@ Params = Mapping[str, Any]
 def question(use: Use, now: datetime) -> Params | str:
     """Return the parameters of a call that shows whether `use` is allowed, or why none can be made."""
     ask = _QUESTIONS.get(f"{use.service}:{use.operation}")
+    if f"{use.service}:{use.operation}" in _BILLED:
+        return "trying it would begin what AWS bills by the minute"
     if ask is None and use.params is not None:
         return use.params
     if ask is None:
@@ -125,6 +127,7 @@ _QUESTIONS: dict[str, Callable[[str, datetime], Params]] = {
     "xray:GetTraceSegmentDestination": lambda _name, _: {},
     "xray:GetTraceSummaries": lambda _name, now: _minute(now),
 }
+_BILLED = frozenset(("logs:StartLiveTail",))
 _WITHOUT_RESOURCE = frozenset(
     name for name in _QUESTIONS if name.startswith(("cloudwatch:", "xray:", "codedeploy:", "logs:Describe"))
 )
