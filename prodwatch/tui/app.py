@@ -22,6 +22,7 @@ from prodwatch.store.store import Store
 from prodwatch.tui.colourless import Colourless
 from prodwatch.tui.deck import Deck, Preferences
 from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
+from prodwatch.tui.line import safe
 from prodwatch.tui.notice import desktop_notice
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.session import Session, SessionFacts
@@ -169,6 +170,19 @@ class ProdwatchApp(App[None]):
         self._notices_told = store.noticed
         for notice in store.notices[len(store.notices) - fresh :]:
             self.notify(notice.message, markup=False, severity="warning")
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a toast: whatever it says, it is never markup and cannot steer the terminal."""
+        del markup
+        super().notify(safe(message), title=safe(title), severity=severity, timeout=timeout, markup=False)
 
     def work(self, what: str, task: Coroutine[Any, Any, object], *, group: str = "session") -> None:
         """Run `task` beside the app; what it raises is shown and logged, and the app goes on."""

@@ -114,6 +114,11 @@ class Bench:
         strips = self.app.screen._compositor.render_strips()
         return ["".join(segment.text for segment in strip) for strip in strips]
 
+    def painted_bytes(self) -> bytes:
+        """Return what a terminal would be sent to draw the whole screen."""
+        update = self.app.screen._compositor.render_full_update()
+        return update.render_segments(self.app.console).encode("utf-8", "surrogatepass")
+
     @property
     def text(self) -> str:
         """The painted screen as one text."""

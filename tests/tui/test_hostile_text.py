@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
 import unicodedata
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from textual.dom import DOMNode
 
+import prodwatch.tui
 from prodwatch.model.check import CheckDefinition, SourcePosition
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import (
@@ -30,6 +35,9 @@ from prodwatch.model.signal import (
     ReleaseEvent,
     ReleasePhase,
     ReleaseState,
+    ServiceEdge,
+    ServiceGraph,
+    ServiceNode,
     SourcePhase,
     SourceStatus,
     Span,
@@ -40,6 +48,12 @@ from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START
 from prodwatch.tui.line import safe
+from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.session import SessionFacts
+from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.widgets.changes_panel import ChangesPanel
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.window import Window
 
 PAYLOADS = {
     "closing-tag": "close [/x] tag",
@@ -178,6 +192,15 @@ def flood(store: Store, name: str, evil: str) -> CheckDefinition:
             started_at=START - timedelta(minutes=1),
             cause=evil,
         ),
+        *(
+            ServiceGraph(
+                part=part,
+                start_ms=NOW_MS - 60_000,
+                end_ms=NOW_MS,
+                edges=(ServiceEdge(caller=ServiceNode(evil, evil), callee=ServiceNode(f"{evil}.", evil), ok=1),),
+            )
+            for part in ("before", "now")
+        ),
         ReleaseEvent(at=START, source="codedeploy", subject=evil, what=evil, from_=evil, to=evil, detail=evil),
     )
     trouble = SourceStatus(source=f"logs:{evil}", phase=SourcePhase.DENIED, message=evil, action=evil)
@@ -190,15 +213,24 @@ def flood(store: Store, name: str, evil: str) -> CheckDefinition:
 ROUTE = (
     ("2",),
     ("e",),
-    ("k", "enter"),
+    ("e",),
+    ("E",),
+    ("escape", "k", "p", "slash"),
+    ("escape", "p", "enter"),
+    ("escape", "x"),
     ("escape", "3"),
     ("enter",),
+    ("escape", "S"),
     ("escape", "4"),
-    ("enter",),
+    ("enter", "left"),
     ("5",),
     ("question_mark",),
-    ("escape", "1"),
+    ("escape", "1", "enter", "L"),
+    ("escape", "escape", "colon"),
+    ("escape",),
 )
+_CONTROLS = re.compile(rb"\x1b\[[0-9;:]*[mHJK]|\x1b\]8;[^\x07\x1b]*;[^\x07\x1b]*\x1b\\\\|\n")
+"""What drawing itself sends: colours, moves, line ends."""
 
 
 def unsafe(text: str) -> set[str]:
@@ -209,16 +241,44 @@ def unsafe(text: str) -> set[str]:
     }
 
 
+def drawn_classes() -> set[type[DOMNode]]:
+    """Return every screen, panel and bar there is, those left out that only others build upon."""
+    found: set[type[DOMNode]] = set()
+    for module in pkgutil.walk_packages(prodwatch.tui.__path__, "prodwatch.tui."):
+        importlib.import_module(module.name)
+    open_classes: list[type[DOMNode]] = [Panel, Bar, DashScreen]
+    while open_classes:
+        each = open_classes.pop()
+        open_classes += each.__subclasses__()
+        if each.__module__.startswith("prodwatch.tui.") and each not in {Panel, Bar, DashScreen}:
+            found.add(each)
+    return found
+
+
+class Looker:
+    """Looks at every picture of a tour: at its bytes, its text, and which widgets drew it."""
+
+    def __init__(self, bench: Any) -> None:
+        self.bench = bench
+        self.seen = ""
+        self.classes: set[type[DOMNode]] = set()
+
+    def look(self) -> None:
+        """Take in the picture that stands now."""
+        bench = self.bench
+        assert bench.app.is_running
+        self.classes |= {type(bench.app.screen), *map(type, bench.app.screen.walk_children())}
+        for line in bench.painted():
+            assert not unsafe(line)
+        left = _CONTROLS.sub(b"", bench.painted_bytes()).decode("utf-8")
+        assert not unsafe(left)
+        self.seen += bench.text
+
+
 @pytest.mark.parametrize("names", GROUPS, ids="+".join)
 async def test_every_screen_survives_and_paints_nothing_unsafe(run: Any, names: tuple[str, ...]) -> None:
     async with run(quiet=True, size=(160, 50)) as bench:
-        seen = ""
-
-        def look() -> str:
-            assert bench.app.is_running
-            for line in bench.painted():
-                assert not unsafe(line)
-            return str(bench.text)
+        looker = Looker(bench)
 
         bench.store.define([flood(bench.store, name, PAYLOADS[name]) for name in names])
         await bench.frames()
@@ -226,18 +286,39 @@ async def test_every_screen_survives_and_paints_nothing_unsafe(run: Any, names: 
             bench.app.open_check(name)
             await bench.frames()
             for _ in range(6):
-                seen += look()
+                looker.look()
                 await bench.press("right_square_bracket")
             await bench.press("escape")
         for keys in ROUTE:
             await bench.press(*keys)
-            seen += look()
+            looker.look()
+        seen = looker.seen
+        assert drawn_classes() - looker.classes == {ChangesPanel}
         for name in names:
             evil = PAYLOADS[name]
             if evil and len(evil) < 100 and evil.isprintable() and evil.isascii():
                 assert evil in seen
         assert "could not be drawn" not in seen
         assert "this panel broke" not in seen
+
+
+async def test_what_changed_is_text_too(run: Any) -> None:
+    facts = SessionFacts(environment="prod", title="t", window=Window(start=START - timedelta(hours=1)))
+    async with run(quiet=True, size=(160, 50), facts=facts) as bench:
+        looker = Looker(bench)
+        bench.store.define([flood(bench.store, name, PAYLOADS[name]) for name in ("closing-tag", "esc", "osc", "bidi")])
+        await bench.frames(12)
+        looker.look()
+        assert ChangesPanel in looker.classes
+
+
+async def test_a_toast_is_text_too(run: Any) -> None:
+    async with run(quiet=True, notifications=True) as bench:
+        for name in ("closing-tag", "action-link", "esc", "osc", "bidi", "long"):
+            bench.app.notify(PAYLOADS[name], title=PAYLOADS[name], timeout=60)
+            await bench.until(lambda: bool(bench.app.screen.query("Toast")))
+            Looker(bench).look()
+            bench.app.clear_notifications()
 
 
 def test_every_payload_is_on_a_tour() -> None:

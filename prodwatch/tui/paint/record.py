@@ -8,13 +8,15 @@ from textwrap import wrap
 
 from prodwatch.model.signal import LogRecord
 from prodwatch.text.units import format_age
-from prodwatch.tui.line import Line, pad
+from prodwatch.tui.line import Line, pad, safe
 from prodwatch.tui.paint.log import LEVEL_TONES, time_text
 from prodwatch.views.check_detail import pretty
 from prodwatch.views.release import version_label
 from prodwatch.views.states import Tone
 
 LABEL = 10
+MESSAGE_CHARS = 8_000
+"""Most of a message that is laid out: a terminal's worth of screens."""
 
 
 def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence[Line]:
@@ -35,8 +37,11 @@ def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence
         late = format_age(record.late_ms / 1000)
         lines.append(((pad("late", LABEL), Tone.DIM), (f"{late} behind its group when it became visible", Tone.WARN)))
     lines.append(())
-    for part in record.message.split("⏎"):
-        lines += [((piece, Tone.PLAIN),) for piece in wrap(part, max(20, width), drop_whitespace=False)] or [()]
+    for part in record.message[:MESSAGE_CHARS].split("⏎"):
+        lines += [((piece, Tone.PLAIN),) for piece in wrap(safe(part), max(20, width), drop_whitespace=False)] or [()]
+    if len(record.message) > MESSAGE_CHARS:
+        more = f"… and {len(record.message) - MESSAGE_CHARS:,} more characters; y copies them all"
+        lines.append(((more, Tone.DIM),))
     if record.report:
         lines += [(), *_report(record)]
     if record.fields:

@@ -11,6 +11,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from prodwatch.tui.line import safe
+
 RECALLED = 50
 
 
@@ -97,8 +99,8 @@ class FilterBar(Horizontal):
         self.add_class("-open")
         line = self.query_one(FilterLine)
         with line.prevent(Input.Changed):
-            line.value = text
-        line.cursor_position = len(text)
+            line.value = safe(text)
+        line.cursor_position = len(line.value)
         line.focus()
 
     @property
@@ -109,7 +111,7 @@ class FilterBar(Horizontal):
     def note(self, text: str, *, wrong: bool = False) -> None:
         """Say something beside the input: a count, or what is wrong."""
         self.set_class(wrong, "-wrong")
-        self.query_one("#filter-note", Static).update(text)
+        self.query_one("#filter-note", Static).update(safe(text))
 
     def close(self) -> None:
         """Hide the bar."""
