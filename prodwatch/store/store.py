@@ -26,6 +26,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.model.status import Status
 from prodwatch.store.checks import CheckBook
+from prodwatch.store.embedded import EmbeddedMetrics
 from prodwatch.store.logs import LogBook
 from prodwatch.store.metrics import MetricBook
 from prodwatch.store.release import ReleaseBook, mark_event
@@ -56,6 +57,8 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
     traces: int = 2_000
     points_per_series: int = 1_440
     series: int = 2_000
+    embedded_series: int = 200
+    """Of metrics in log lines."""
     signatures: int = 500
     events: int = 5_000
     notices: int = 50
@@ -90,6 +93,7 @@ class Store:
         self.graphs: dict[str, ServiceGraph] = {}
         """Who calls whom, by part: `before` the release and `now`."""
         self.metrics = MetricBook(limits.points_per_series, limits.series)
+        self.embedded = EmbeddedMetrics(limits.embedded_series)
         self.release = ReleaseBook(limits.events)
         self.sources: dict[str, SourceStatus] = {}
         self.queue_drops: dict[str, int] = {}
@@ -143,8 +147,17 @@ class Store:
         if logs:
             self.logs.add(logs, self._clock.monotonic_s())
             self._touch(Topic.LOGS)
+            self._file_embedded(logs)
             if self.signatures.add(logs):
                 self._touch(Topic.SIGNATURES)
+
+    def _file_embedded(self, logs: Iterable[LogRecord]) -> None:
+        refused = self.embedded.refused
+        if series := self.embedded.read(logs, self._clock.now().timestamp()):
+            self.metrics.add(series)
+            self._touch(Topic.METRICS)
+        if self.embedded.refused and not refused:
+            self.notice(Notice(code="embedded_metrics", message=self.embedded.refusal))
 
     def _file_release(self, record: AlarmState | ReleaseEvent | ReleaseState) -> None:
         match record:

@@ -290,14 +290,8 @@ def _record_text(type_: str, record: dict[str, Any]) -> str:
 def _emf(fields: dict[str, Any], shape: Shape) -> Line:
     said = _roles(fields, shape)
     told = []
-    for directive in fields["_aws"]["CloudWatchMetrics"] or ():
-        if not isinstance(directive, dict):
-            continue
-        names = [
-            str(metric["Name"])
-            for metric in directive.get("Metrics") or ()
-            if isinstance(metric, dict) and "Name" in metric
-        ]
+    for directive in tables(fields["_aws"]["CloudWatchMetrics"]):
+        names = [str(metric["Name"]) for metric in tables(directive.get("Metrics")) if "Name" in metric]
         values = " ".join(f"{name}={fields.get(name)}" for name in names)
         told.append(f"{directive.get('Namespace', '')}: {values}")
     return Line(
@@ -309,6 +303,11 @@ def _emf(fields: dict[str, Any], shape: Shape) -> Line:
         trace_id_of(said.get("trace_id")),
         _text(said.get("version")),
     )
+
+
+def tables(several: Any) -> list[dict[str, Any]]:
+    """Return the objects in what should be a list of them; whatever else it has is passed over."""
+    return [each for each in several if isinstance(each, dict)] if isinstance(several, list) else []
 
 
 def _number(value: Any) -> float:

@@ -198,6 +198,8 @@ JSON_LINES: list[tuple[str, dict[str, Any]]] = [
         {"kind": "emf", "level": Level.INFO, "message": "metrics Shop: Orders=1 Ms=12.5"},
     ),
     (json.dumps({"_aws": {"CloudWatchMetrics": [None, {"Metrics": [3]}]}}), {"kind": "emf"}),
+    (json.dumps({"_aws": {"CloudWatchMetrics": [{"Metrics": True}]}}), {"kind": "emf"}),
+    (json.dumps({"_aws": {"CloudWatchMetrics": True}}), {"kind": "emf", "message": "metrics "}),
 ]  # fmt: skip
 
 
