@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from textual.dom import DOMNode
 import prodwatch.tui
 from prodwatch.errors import ConfigurationError
 from prodwatch.tui.deck import Preferences
+from prodwatch.tui.keymap import SCREENS
 from prodwatch.tui.keys_page import PLACES, bindings_of, keys_page, known_ids
 from prodwatch.tui.preferences import load_preferences
+from prodwatch.tui.screens.check import CheckScreen
+from prodwatch.tui.widgets.chart_panel import ChartPanel
+from prodwatch.tui.widgets.check_grid import CheckGridPanel
+from prodwatch.tui.widgets.signals_panel import SignalsPanel
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "keys.md"
 
@@ -105,3 +111,62 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, says: str) -> None
 def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_preferences(tmp_path)
+
+
+async def test_every_key_can_be_moved_by_its_id(run: Any) -> None:
+    keymap = {name: f"f{100 + number}" for number, name in enumerate(sorted(known_ids()))}
+    found: dict[str, set[str]] = {}
+    async with run(preferences=Preferences(fps=0, keymap=keymap)) as bench:
+
+        def look() -> None:
+            for key, active in bench.app.screen.active_bindings.items():
+                if active.binding.id:
+                    found.setdefault(active.binding.id, set()).add(key)
+
+        for name in SCREENS:
+            bench.app.switch_mode(name)
+            await bench.frames()
+            look()
+        for widget in (ChartPanel, SignalsPanel):
+            bench.app.switch_mode("metrics")
+            await bench.frames()
+            bench.app.screen.query_one(widget).focus()
+            await bench.frames()
+            look()
+        for leap in (
+            lambda: bench.app.open_check("orders/order-in-euros"),
+            lambda: bench.app.open_trace("1-x"),
+            bench.app.action_service_map,
+        ):
+            leap()
+            await bench.frames()
+            look()
+        await bench.app.screen.action_filter()
+        await bench.frames()
+        look()
+    assert found == {name: {key} for name, key in keymap.items()}
+
+
+async def test_keys_of_the_users_file_work_and_the_old_ones_do_not(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.toml"
+    path.write_text(
+        '[keys]\n"list.down" = "z,ctrl+n"\n"list.open" = "o"\n"view.console" = "U"\n"filter.cancel" = "f2"\n'
+    )
+    preferences = replace(load_preferences(path), fps=0)
+    async with run(preferences=preferences) as bench:
+        grid = bench.app.screen.query_one(CheckGridPanel)
+        first = grid.cursor_key
+        await bench.press("j", "down", "enter")
+        assert grid.cursor_key == first
+        assert bench.app.screen is grid.screen
+        await bench.press("z", "ctrl+n")
+        assert grid.cursor_index == 2
+        await bench.press("slash")
+        await bench.write("o")
+        await bench.press("f2")
+        assert grid.filter_text == ""
+        await bench.press("o")
+        assert isinstance(bench.app.screen, CheckScreen)
+        await bench.press("question_mark")
+        await bench.sees("view.console")
+        assert any(line.split()[:2] == ["│U", "AWS"] for line in bench.painted())
