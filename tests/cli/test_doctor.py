@@ -102,6 +102,21 @@ async def test_an_answer_about_the_request_shows_that_asking_is_allowed(
     assert found.state == state
 
 
+async def test_what_is_optional_and_not_there_is_no_worry() -> None:
+    aws = ScriptedAws()
+    aws.fail("logs:FilterLogEvents", Reason.API_ERROR, "ResourceNotFoundException")
+    (found,) = await findings(aws, use("logs:FilterLogEvents", "aws/spans", optional=True))
+    assert (found.state, found.disables) == ("ok", ())
+
+
+async def test_what_is_billed_by_the_minute_is_not_tried() -> None:
+    aws = ScriptedAws()
+    (found,) = await findings(aws, use("logs:StartLiveTail", "/shop/worker", optional=True))
+    assert found.state == "skipped"
+    assert "bills by the minute" in found.message
+    assert aws.calls == []
+
+
 async def test_a_prefix_is_tried_on_a_group_that_exists() -> None:
     aws = ScriptedAws()
     aws.answers["logs:DescribeLogGroups"] = lambda _: {"logGroups": [{"logGroupName": "/shop/worker"}]}

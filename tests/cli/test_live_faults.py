@@ -155,6 +155,45 @@ def test_nobody_at_the_endpoint_is_said_as_such(prodwatch: Call, monkeypatch: py
     assert "no connection at http://127.0.0.1:9" in done.err or "no connection in" in done.err
 
 
+CONFIG = """\
+title = "Prod"
+protected = false
+[aws]
+account = "123456789012"
+[[function]]
+name = "shop-faults"
+[[alarm]]
+prefix = "shop-"
+"""
+
+
+def test_the_doctor_says_what_each_missing_permission_disables(world: EmbeddedAws, prodwatch: Call) -> None:
+    config = Path.cwd() / "config" / "prod.toml"
+    config.parent.mkdir()
+    config.write_text(CONFIG)
+    for action in ("logs:FilterLogEvents", "cloudwatch:GetMetricData"):
+        world.faults.add(Fault(operation=action, kind="access_denied"))
+    done = prodwatch("doctor", "--env", "prod", "--json")
+    assert done.code == 3
+    found = [each for each in json.loads(done.out)["findings"] if each["state"] == "problem"]
+    assert {each["action"]: each["disables"] for each in found} == {
+        "logs:FilterLogEvents": ["logs"],
+        "cloudwatch:GetMetricData": ["metrics"],
+    }
+    assert not any("CreateLogGroup" in operation for _, operation in world.calls)
+
+
+def test_the_doctor_sends_nothing_to_another_account(world: EmbeddedAws, prodwatch: Call) -> None:
+    config = Path.cwd() / "config" / "prod.toml"
+    config.parent.mkdir()
+    config.write_text(CONFIG.replace("123456789012", "999999999999"))
+    world.calls.clear()
+    done = prodwatch("doctor", "--env", "prod")
+    assert done.code == 3
+    assert "belong to AWS account 123456789012" in done.out
+    assert {operation for _, operation in world.calls} == {"GetCallerIdentity"}
+
+
 FORMATS = {
     "raw": r'{"level":"ERROR","message":"line 0","order":0}',
     "short": r"\d\d:\d\d:\d\d\.\d{3} line 0",

@@ -83,16 +83,24 @@ async def _try(aws: AwsApi, use: Use, clock: Clock) -> _Answer:
     try:
         await aws.call(use.service, use.operation, asked, account=use.account, region=use.region, timeout_s=TIMEOUT_S)
     except AwsError as caught:
-        if caught.reason is Reason.ACCESS_DENIED:
-            return _Answer("warn" if use.optional else "problem", caught.message)
-        if caught.reason in _NOBODY_SAID:
-            return _Answer("unknown", caught.message)
-        # AWS looked at the request itself, so IAM had let it pass; that nothing is there may still be worth knowing.
-        missing = use.resource != ANY and _is_missing(use, caught)
-        return _Answer("warn", f"allowed, but {caught.message}") if missing else _Answer("ok", "")
+        return _refused(use, caught)
     except CannotVerifyError as caught:
         return _Answer("problem", str(caught))
     return _Answer("ok", "")
+
+
+def _refused(use: Use, caught: AwsError) -> _Answer:
+    """Return what an error tells of the permission, which is not always that it is missing."""
+    if caught.reason is Reason.ACCESS_DENIED:
+        return _Answer("warn" if use.optional else "problem", caught.message)
+    if caught.reason in _NOBODY_SAID:
+        return _Answer("unknown", caught.message)
+    # AWS looked at the request itself, so IAM had let it pass; that nothing is there may still be worth knowing.
+    if use.resource == ANY or not _is_missing(use, caught):
+        return _Answer("ok", "")
+    if use.optional:
+        return _Answer("ok", "allowed; there is none here, and nothing depends on it")
+    return _Answer("warn", f"allowed, but {caught.message}")
 
 
 def _is_missing(use: Use, caught: AwsError) -> bool:
