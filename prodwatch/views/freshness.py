@@ -24,6 +24,7 @@ _WORST_FIRST = (
     SourcePhase.IDLE,
     SourcePhase.LIVE,
 )
+_RANK = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
 _BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
 _FINE = frozenset((SourcePhase.WAITING, SourcePhase.IDLE, SourcePhase.LIVE))
 _AGELESS = _BROKEN | {SourcePhase.WAITING}
@@ -55,7 +56,7 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
     if not statuses:
         state = SOURCE_STATES[SourcePhase.STARTING]
         return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
-    worst = min(statuses, key=lambda each: _WORST_FIRST.index(each.phase))
+    worst = min(statuses, key=lambda each: _RANK[each.phase])
     affected = [each for each in statuses if each.phase is worst.phase]
     fresh_at = min((each.fresh_at for each in statuses if each.fresh_at and each.phase not in _AGELESS), default=None)
     age_s = (now - fresh_at).total_seconds() if fresh_at else None
@@ -141,10 +142,10 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong or limited; empty when nothing is."""
 
 
-def source_lines(store: Store, now: datetime) -> tuple[SourceLine, ...]:
-    """Return every source, the worst off first, else by name."""
-    ranked = sorted(store.sources.values(), key=lambda each: (_WORST_FIRST.index(each.phase), each.source))
-    return tuple(_line(each, store, now) for each in ranked)
+def source_lines(store: Store, now: datetime, limit: int) -> tuple[SourceLine, ...]:
+    """Return up to `limit` sources, the worst off first, else by name."""
+    ranked = sorted(store.sources.values(), key=lambda each: (_RANK[each.phase], each.source))
+    return tuple(_line(each, store, now) for each in ranked[:limit])
 
 
 def _line(status: SourceStatus, store: Store, now: datetime) -> SourceLine:

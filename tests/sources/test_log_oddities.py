@@ -161,11 +161,7 @@ async def test_a_denied_group_takes_nothing_from_the_other(name: str) -> None:
 
     async def deny(service: str, operation: str, params: dict[str, object] | None = None, **more: object) -> object:
         if (params or {}).get("logGroupName") == group:
-            watch.door.strike(
-                FaultPlan([Fault(operation="*", kind="access_denied")]).draw(service, operation, 0.0),
-                service,
-                operation,
-            )
+            watch.door.strike(denial.draw(service, operation, 0.0), service, operation)
         return await raw(service, operation, params, **more)
 
     watch.door.raw = deny  # type: ignore[assignment, method-assign]

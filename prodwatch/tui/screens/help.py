@@ -80,8 +80,8 @@ class HelpScreen(DashScreen):
     def _sources(self, width: int) -> list[Line]:
         """Tell of each source, each log group by itself, how fresh it is and what limits it."""
         lines: list[Line] = []
-        sources = source_lines(self.deck.store, self.deck.now())
-        for each in sources[:MAX_SOURCES]:
+        further = len(self.deck.store.sources) - MAX_SOURCES
+        for each in source_lines(self.deck.store, self.deck.now(), MAX_SOURCES):
             lines.append(
                 (
                     (f"{self.deck.glyph(each.state)} ", each.state.tone),
@@ -90,6 +90,6 @@ class HelpScreen(DashScreen):
                 )
             )
             lines += [((f"  {part}", Tone.PLAIN),) for part in wrap(each.detail, max(20, width - 4))]
-        if len(sources) > MAX_SOURCES:
-            lines.append(((f"  and {len(sources) - MAX_SOURCES:,} further sources", Tone.DIM),))
+        if further > 0:
+            lines.append(((f"  and {further:,} further sources", Tone.DIM),))
         return [(), (("Sources, the worst off first", Tone.STRONG),), *lines] if lines else []
