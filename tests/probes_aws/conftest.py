@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,28 @@ def environment(world: EmbeddedAws) -> Environment:
     return Environment(name="test", title="Test", source=SourcePosition("test.toml"), aws=target)
 
 
+class HurriedClock(SystemClock):
+    """The machine's clock, but a sleep only counts as long as it was asked for; requests keep their real time."""
+
+    def __init__(self, meanwhile: Callable[[], None] | None = None) -> None:
+        self._meanwhile = meanwhile
+        """Done whenever somebody sleeps."""
+        self._skipped_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self._skipped_s
+
+    async def sleep(self, seconds: float) -> None:
+        wake_s = self.monotonic_s() + seconds
+        if self._meanwhile is not None:
+            self._meanwhile()
+        await super().sleep(0)
+        self.skip(wake_s - self.monotonic_s())
+
+    def skip(self, seconds: float) -> None:
+        self._skipped_s += max(0.0, seconds)
+
+
 class Bench:
     """One door to the server, and a way to run a probe through it."""
 
@@ -42,7 +64,7 @@ class Bench:
 
     async def run(self, type_: str, params: Mapping[str, Any], **more: Any) -> Observation:
         context = {
-            "clock": SystemClock(),
+            "clock": HurriedClock(),
             "environment": self.environment,
             "timeout_s": 5.0,
             "http": None,
@@ -57,6 +79,10 @@ class Bench:
         refused = {"latency"} if "error" in seen.document else set()
         assert promised is None or set(seen.document) <= {*promised, *refused}, "a field that no page tells of"
         return seen
+
+    def clock(self, meanwhile: Callable[[], None]) -> HurriedClock:
+        """Return a clock for a run's context: whenever the probe sleeps, this happens."""
+        return HurriedClock(meanwhile)
 
     async def call(self, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         return await self.aws.call(service, operation, params)
@@ -79,7 +105,7 @@ def embedded() -> Iterator[EmbeddedAws]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def aws(embedded: EmbeddedAws) -> AsyncIterator[Aws]:
     """One door for all tests: making clients anew for each would take most of their time."""
-    async with Aws(environment(embedded), {}, SystemClock(), jitter=lambda: 0.0) as door:
+    async with Aws(environment(embedded), {}, HurriedClock(), jitter=lambda: 0.0) as door:
         yield door
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Fault, Function, FunctionVersion
 from prodwatch.demo.world import Invocation, InvocationResult
 from prodwatch.model.quantity import Duration
@@ -21,6 +22,7 @@ TAIL = (
     "Memory Size: 512 MB\tMax Memory Used: 90 MB\tInit Duration: 301.50 ms\t\n"
 )
 
+STAGGER_S = 1.0
 Answer = Callable[[Invocation], InvocationResult]
 
 
@@ -43,6 +45,18 @@ def play(bench: Any) -> Any:
 
     yield install
     bench.world.on_invoke = None
+
+
+@pytest.fixture
+def in_turn(bench: Any) -> SystemClock:
+    """A clock by which the second copy starts when the first has arrived, and so on, however busy the machine is."""
+
+    class Clock(SystemClock):
+        async def sleep(self, seconds: float) -> None:
+            while bench.world.call_counts["lambda:Invoke"] < round(seconds / STAGGER_S):
+                await super().sleep(0.001)
+
+    return Clock()
 
 
 def plain(_: Invocation) -> InvocationResult:
@@ -209,16 +223,16 @@ async def test_a_denied_invocation_names_the_action(bench: Any, play: Any) -> No
     assert "lambda:InvokeFunction" in found.failure.message
 
 
-async def test_copies_are_each_invoked_once_in_order(bench: Any, play: Any) -> None:
+async def test_copies_are_each_invoked_once_in_order(bench: Any, play: Any, in_turn: SystemClock) -> None:
     numbers = iter((b"1", b"2", b"3"))
     met = play(lambda _: InvocationResult(payload=next(numbers), executed_version="7", request_id="r"))
-    found = await bench.run("lambda", {"function": bench.name, "copies": 3, "stagger": "20ms"})
+    found = await bench.run("lambda", {"function": bench.name, "copies": 3, "stagger": "1s"}, clock=in_turn)
     assert len(met) == 3
     assert [each["payload"] for each in found.document["results"]] == [1, 2, 3]
     assert found.version == "7"
 
 
-async def test_one_failed_copy_does_not_hide_behind_the_first(bench: Any, play: Any) -> None:
+async def test_one_failed_copy_does_not_hide_behind_the_first(bench: Any, play: Any, in_turn: SystemClock) -> None:
     answers = iter((("7", None), ("8", "Unhandled")))
 
     def answer(_: Invocation) -> InvocationResult:
@@ -226,15 +240,15 @@ async def test_one_failed_copy_does_not_hide_behind_the_first(bench: Any, play: 
         return InvocationResult(payload=b"1", executed_version=version, request_id="r", function_error=error)
 
     play(answer)
-    found = await bench.run("lambda", {"function": bench.name, "copies": 2, "stagger": "20ms"})
+    found = await bench.run("lambda", {"function": bench.name, "copies": 2, "stagger": "1s"}, clock=in_turn)
     assert found.document["function_error"] == "Unhandled"
     assert found.version is None, "two versions answered"
 
 
-async def test_a_copy_that_was_refused_fails_the_whole(bench: Any, play: Any) -> None:
+async def test_a_copy_that_was_refused_fails_the_whole(bench: Any, play: Any, in_turn: SystemClock) -> None:
     play(plain)
     bench.world.faults.add(Fault(operation="lambda:Invoke", kind="error_5xx", count=1))
-    found = await bench.run("lambda", {"function": bench.name, "copies": 2, "stagger": "30ms"})
+    found = await bench.run("lambda", {"function": bench.name, "copies": 2, "stagger": "1s"}, clock=in_turn)
     assert found.failure.reason is Reason.SERVICE
     assert not found.failure.transient
     assert found.document["results"][0]["error"]["code"]

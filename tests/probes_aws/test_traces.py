@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,22 +62,26 @@ async def test_one_trace_by_its_id(bench: Any, form: str) -> None:
 
 
 async def test_late_segments_are_waited_for_within_the_time(bench: Any) -> None:
-    id_ = f"1-{int(SystemClock().now().timestamp()):08x}-{bench.name[1:9].encode().hex()}00000000"
+    asked = bench.world.call_counts
+    documents: list[Any] = []
+    # The trace is made up first, and comes only while the probe waits for the second time.
+    later = SimpleNamespace(
+        name=bench.name, world=SimpleNamespace(traces=SimpleNamespace(put=lambda each, **_: documents.append(each)))
+    )
+    id_ = put(later)
 
-    async def later() -> None:
-        await asyncio.sleep(0.3)
-        put(bench, age_s=0)
+    def meanwhile() -> None:
+        while asked["xray:BatchGetTraces"] >= 2 and documents:
+            bench.world.traces.put(documents.pop(0))
 
-    bench.world.call_counts.clear()
-    writing = asyncio.create_task(later())
-    found = await bench.run("traces", {"id": id_}, timeout_s=8)
-    await writing
-    assert bench.world.call_counts["xray:BatchGetTraces"] >= 1
-    assert found.document["count"] in {0, 1}, "the id holds the second it began in"
+    found = await bench.run("traces", {"id": id_}, timeout_s=30, clock=bench.clock(meanwhile))
+    assert asked["xray:BatchGetTraces"] == 3
+    assert found.document["count"] == 1
+    assert found.failure is None
 
 
 async def test_a_trace_that_is_not_there_is_not_yet(bench: Any) -> None:
-    found = await bench.run("traces", {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}, timeout_s=1.3)
+    found = await bench.run("traces", {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}, timeout_s=30)
     assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
     assert "not there (yet)" in found.failure.message
     assert not found.complete
@@ -86,11 +90,14 @@ async def test_a_trace_that_is_not_there_is_not_yet(bench: Any) -> None:
 
 
 async def test_asking_again_never_turns_not_yet_into_an_error(bench: Any) -> None:
-    await bench.aws.client("xray")
-    asked = {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}
-    await bench.run("traces", asked, timeout_s=0.5)
-    bench.world.faults.add(Fault(operation="xray:*", kind="delay", delay_s=0.35))
-    found = await bench.run("traces", asked, timeout_s=1.6)
+    def meanwhile() -> None:
+        bench.world.faults.add(Fault(operation="xray:*", kind="delay", delay_s=30))
+        clock.skip(29.4 - (clock.monotonic_s() - began_s))
+
+    clock = bench.clock(meanwhile)
+    began_s = clock.monotonic_s()
+    found = await bench.run("traces", {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}, timeout_s=30, clock=clock)
+    assert bench.world.call_counts["xray:BatchGetTraces"] == 2
     assert found.failure.status is Status.INCONCLUSIVE
 
 
