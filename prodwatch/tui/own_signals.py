@@ -22,7 +22,9 @@ FOLLOWED = 4
 """Newest rounds whose traces are asked for."""
 TAIL_FIRST_S = 15.0
 """The tail brings most lines by itself; later they are searched for."""
-SEARCHES = 4
+SEARCHES = 2
+SEARCH_EVERY_S = 20.0
+"""A search asks every watched group, so there are few."""
 USUAL_TRACE_S = "5 to 30 s"
 
 Start = Callable[[str, Coroutine[Any, Any, None]], None]
@@ -36,6 +38,8 @@ class Round(NamedTuple):
     """When it finished."""
     trace_ids: tuple[str, ...]
     request_ids: tuple[str, ...]
+    logged: bool = True
+    """Whether a log line can carry its ids."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -71,7 +75,8 @@ class OwnSignals:
         for trace_id in newest.trace_ids:
             if not self._whole(trace_id):
                 self._start("trace", self._ask_trace(newest, trace_id))
-        self._start("log lines", self._search(newest))
+        if newest.logged:
+            self._start("log lines", self._search(newest))
 
     def lines(self, of: Round) -> list[LogRecord]:
         """Return the lines of a round: from the tail, else from the search; in the order written."""
@@ -99,6 +104,8 @@ class OwnSignals:
 
     def lines_note(self, of: Round) -> str:
         """Say what is being waited for."""
+        if not of.logged:
+            return "it asked only AWS itself, which writes no line with these ids into your log groups"
         searched = self._searched.get(of, 0)
         if searched >= SEARCHES:
             return "no line carries its ids: searched the last 15 min of every watched group"
@@ -129,4 +136,4 @@ class OwnSignals:
             trace_id = of.trace_ids[0] if of.trace_ids else None
             self._found[of] = tuple(await self._session.fetch_logs_for(of.request_ids, trace_id))
             self._searched[of] = self._searched.get(of, 0) + 1
-            await self._clock.sleep(2 * LOOK_EVERY_S)
+            await self._clock.sleep(SEARCH_EVERY_S)

@@ -59,6 +59,8 @@ class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
     request_ids: tuple[str, ...]
     version: str | None
     links: dict[str, str]
+    logged: bool
+    """Whether log lines can carry its ids: it asked a program, not an API of AWS itself."""
 
 
 def check_detail(store: Store, check_id: str) -> CheckDetail | None:
@@ -89,6 +91,8 @@ def _detail(track: CheckTrack) -> CheckDetail:
         request_ids=_distinct(request for each in correlations for request in each.request_ids),
         version=latest.version if latest else None,
         links={**latest.links, **latest.correlation.links} if latest else {},
+        logged=any(each.trace_id for each in correlations)
+        or any(_asks_a_program(exchange) for _, exchange in _exchanges(latest, steps)),
     )
 
 
@@ -120,6 +124,10 @@ def _attempts(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[
 def _exchanges(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[tuple[str | None, Exchange], ...]:
     own = ((None, latest.exchange),) if latest and latest.exchange else ()
     return (*own, *((step.name, step.exchange) for step in steps if step.exchange))
+
+
+def _asks_a_program(exchange: Exchange) -> bool:
+    return "url" in exchange.request or exchange.request.get("service") == "lambda"
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

@@ -138,6 +138,14 @@ async def test_lines_are_searched_for_only_when_the_tail_does_not_bring_them(sta
     assert stage.looks("fetch_logs_for") == 1
 
 
+async def test_no_line_is_awaited_of_what_only_asked_aws_itself(stage: Stage) -> None:
+    asked_aws = Round(START, (), ("r-a",), logged=False)
+    stage.follower.follow(asked_aws)
+    await stage.clock.advance(300)
+    assert stage.looks("fetch_logs_for") == 0
+    assert "writes no line" in stage.follower.lines_note(asked_aws)
+
+
 async def test_a_search_that_finds_nothing_ends_and_says_where_it_looked(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
     await stage.clock.advance(300)

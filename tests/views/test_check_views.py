@@ -7,7 +7,7 @@ import pytest
 
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.event import CheckFinished
-from prodwatch.model.result import CheckResult, Exchange, StepResult
+from prodwatch.model.result import CheckResult, Correlation, Exchange, StepResult
 from prodwatch.model.status import Status
 from prodwatch.views.check_detail import check_detail, compact, copy_text, pretty
 from prodwatch.views.checks import check_grid
@@ -166,3 +166,33 @@ def test_compact(value: Any, text: str) -> None:
 )
 def test_pretty(value: Any, lines: list[str]) -> None:
     assert pretty(value) == lines
+
+
+@pytest.mark.parametrize(
+    ("request_", "trace_id", "logged"),
+    [
+        ({"url": "https://h"}, None, True),
+        ({"service": "lambda", "operation": "Invoke"}, None, True),
+        ({"service": "cloudformation", "operation": "DescribeStacks"}, None, False),
+        ({"service": "events", "operation": "PutEvents"}, "1-a", True),
+    ],
+    ids=["http", "lambda", "api", "traced"],
+)
+def test_log_lines_are_expected_of_programs_only(
+    checks: Any, request_: dict[str, Any], trace_id: str | None, logged: bool
+) -> None:
+    outcome = CheckResult(
+        id="a",
+        name="a",
+        title="a",
+        kind="smoke",
+        type="t",
+        status=Status.PASS,
+        exchange=Exchange(request=request_),
+        correlation=Correlation(trace_id=trace_id, request_ids=("r",)),
+        source=HERE,
+    )
+    checks.store.apply_event(CheckFinished(result=outcome))
+    detail = check_detail(checks.store, "a")
+    assert detail is not None
+    assert detail.logged is logged

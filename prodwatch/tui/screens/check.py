@@ -131,7 +131,7 @@ class CheckScreen(DashScreen):
 
     def _round(self, detail: CheckDetail) -> Round:
         finished = self._track.finished_at if self._track else None
-        return Round(finished, detail.trace_ids, detail.request_ids)
+        return Round(finished, detail.trace_ids, detail.request_ids, detail.logged)
 
     def _follow(self) -> None:
         detail = self._detail()

@@ -196,7 +196,7 @@ class LogPanel(Panel):
         del width
         fresh = freshness(self.deck.store, "logs", self.deck.now())
         if self.rows.chosen and len(self.deck.store.logs.ring):
-            return ((("no line matches; esc clears filter and window", Tone.DIM),),)
+            return ((("no kept line matches; esc goes back", Tone.DIM),),)
         return empty_source(self.deck, fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
 
     # What the user chooses
