@@ -24,7 +24,8 @@ def requests_on(store: Store, release: ReleaseState | None) -> str | None:
     counted = [
         point.value * series.period_s
         for series in store.metrics.series.values()
-        if (series.key.metric, series.unit, series.key.version) == ("Invocations", "Count/Second", release.version)
+        if (series.key.namespace, series.key.metric) == ("AWS/Lambda", "Invocations")
+        and (series.unit, series.key.version) == ("Count/Second", release.version)
         for point in series.points
         if point.timestamp_s >= start_s
     ]

@@ -1,0 +1,33 @@
+"""Requests are counted by Lambda alone: what programs write about themselves is no evidence for a verdict."""
+
+from __future__ import annotations
+
+import json
+
+from prodwatch.model.signal import Batch, MetricKey, MetricPoint, MetricSeries, ReleasePhase, ReleaseState
+from prodwatch.store.store import Store
+from prodwatch.testing.clock import START, FakeClock
+from prodwatch.text.lambda_lines import LineParser
+from prodwatch.views.evidence import requests_on
+
+RELEASE = ReleaseState(function="f", phase=ReleasePhase.SHIFTING, version="42", previous="41", started_at=START)
+MINUTE_S = int(START.timestamp()) // 60 * 60 + 60
+SERVED = MetricSeries(
+    key=MetricKey("AWS/Lambda", "Invocations", (), "rate", "42", "requests/s"),
+    unit="Count/Second",
+    points=(MetricPoint(MINUTE_S, 2.0),),
+)
+
+
+def test_a_metric_in_a_log_line_is_no_request() -> None:
+    store = Store(FakeClock())
+    metrics = [{"Name": "Invocations", "Unit": "Count/Second"}]
+    told = {"CloudWatchMetrics": [{"Namespace": "Shop", "Dimensions": [], "Metrics": metrics}]}
+    line = LineParser().parse(
+        json.dumps({"_aws": told, "Invocations": 1e6}), group="g", timestamp_ms=MINUTE_S * 1000, stream="2026/[42]a"
+    )
+    store.apply(Batch(source="logs:g", records=(line,)))
+    assert len(store.metrics.series) == 1
+    assert requests_on(store, RELEASE) is None
+    store.apply(Batch(source="metrics", records=(SERVED,)))
+    assert requests_on(store, RELEASE) == "120 requests on v42"
