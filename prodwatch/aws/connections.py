@@ -41,6 +41,8 @@ LOOK_AGAIN_S = 5.0
 
 Keys = tuple[str, str | None]
 """Access key and session token: what tells one set of credentials from another."""
+Origin = tuple[object, ...]
+"""Where a set of credentials comes from; accounts that share it share a session."""
 
 
 class Connections:
@@ -52,10 +54,10 @@ class Connections:
         self._clock = clock
         self._hooks = hooks
         self._doors: dict[str | None, Door] = {}
-        self._sessions: dict[str | None, Once[Any]] = {}
+        self._sessions: dict[Origin, Once[Any]] = {}
         self._clients: dict[tuple[str | None, str | None, str, bool], Once[Any]] = {}
-        self._keys: dict[str | None, Keys] = {}
-        self._looked_s: dict[str | None, float] = {}
+        self._keys: dict[Origin, Keys] = {}
+        self._looked_s: dict[Origin, float] = {}
         self._stack = AsyncExitStack()
 
     async def close(self) -> None:
@@ -121,24 +123,29 @@ class Connections:
 
     async def renewed(self, account: str | None) -> bool:
         """Look for new credentials after the old ones expired; True when there are some, taken up from now on."""
-        where = self.door(account)
+        where, origin = self.door(account), self.origin(account)
         now_s = self._clock.monotonic_s()
-        if where.keys is not None or now_s - self._looked_s.get(account, float("-inf")) < LOOK_AGAIN_S:
+        if where.keys is not None or now_s - self._looked_s.get(origin, float("-inf")) < LOOK_AGAIN_S:
             # The environment variables of a running process do not change.
             return False
-        self._looked_s[account] = now_s
+        self._looked_s[origin] = now_s
         try:
             session = await asyncio.to_thread(new_session, where, self._environ)
             keys = await _keys_of(await resolve(session, where))
         except Exception:  # noqa: BLE001 -- still expired: the call's own error says so
             return False
-        if keys is None or keys == self._keys.get(account):
+        if keys is None or keys == self._keys.get(origin):
             return False
         # The clients at work keep the old keys until they are closed with the rest.
-        self._sessions.pop(account, None)
-        for key in [key for key in self._clients if key[0] == account]:
+        self._sessions.pop(origin, None)
+        for key in [key for key in self._clients if self.origin(key[0]) == origin]:
             del self._clients[key]
         return True
+
+    def origin(self, account: str | None) -> Origin:
+        """Return where an account's credentials come from."""
+        where = self.door(account)
+        return (where.profile, where.role_arn, where.keys, where.loopback)
 
     async def _make_client(self, service: str, account: str | None, region: str | None, *, streaming: bool) -> Any:
         session = await self._session(account)
@@ -156,9 +163,10 @@ class Connections:
         return client
 
     async def _session(self, account: str | None) -> Any:
-        if account not in self._sessions:
-            self._sessions[account] = Once(lambda: self._open_session(account))
-        return await self._sessions[account].get()
+        origin = self.origin(account)
+        if origin not in self._sessions:
+            self._sessions[origin] = Once(lambda: self._open_session(account))
+        return await self._sessions[origin].get()
 
     async def _open_session(self, account: str | None) -> Any:
         where = self.door(account)
@@ -180,7 +188,7 @@ class Connections:
                 service=call.service,
                 operation=call.operation,
             )
-        self._keys[account] = keys
+        self._keys[self.origin(account)] = keys
         return session
 
     async def _assume(self, lender: Any, where: Door, role_arn: str) -> Any:
@@ -207,6 +215,7 @@ def read_models(services: tuple[str, ...]) -> str:
 
     UnknownServiceError when AWS has no such service.
     """
+    from botocore import xform_name
     from botocore.exceptions import UnknownServiceError
 
     loader = shared_loader()
@@ -214,7 +223,10 @@ def read_models(services: tuple[str, ...]) -> str:
         loader.load_data_with_path(shared)
     service_id = ""
     for service in services:
-        service_id = loader.load_service_model(service, "service-2")["metadata"]["serviceId"]
+        model = loader.load_service_model(service, "service-2")
+        service_id = model["metadata"]["serviceId"]
+        for operation in model["operations"]:
+            xform_name(operation)  # botocore remembers the names it gives its methods: a third of a client's making
         loader.load_service_model(service, "endpoint-rule-set-1")
         with suppress(UnknownServiceError):
             loader.load_service_model(service, "paginators-1")

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from prodwatch.aws import paging
 from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
-from prodwatch.aws.connections import Connections, read_models
+from prodwatch.aws.connections import Connections
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.errors import Call, explain, timed_out
@@ -207,10 +207,6 @@ class Aws(AwsApi):
         """Return calls, throttles and cost so far."""
         return self.meter.usage()
 
-    async def warm(self, *services: str) -> None:
-        """Read the models of `services` in a thread, so that their first call does not block a screen."""
-        await asyncio.to_thread(read_models, services)
-
     async def _send(self, call: Call, account: str | None, region: str | None, *, attempts: int) -> dict[str, Any]:
         from botocore import xform_name
 
@@ -243,7 +239,9 @@ class Aws(AwsApi):
         """Take up credentials somebody renewed; whose they are is then to be verified anew."""
         if not await self._connections.renewed(account):
             return False
-        self._identities.pop(account, None)
+        origin = self._connections.origin(account)
+        for each in [each for each in self._identities if self._connections.origin(each) == origin]:
+            del self._identities[each]
         return True
 
     async def _identify(self, account: str | None) -> Identity:

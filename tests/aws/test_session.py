@@ -332,3 +332,39 @@ async def test_the_time_an_answer_took_leaves_queueing_out(connect: Connect) -> 
     answer = await aws.call("logs", "DescribeLogGroups")
     assert clock.monotonic_s() >= 2
     assert answer["ResponseMetadata"][WIRE_S] == 0
+
+
+async def test_accounts_with_the_same_credentials_share_one_session(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prodwatch.aws import connections
+    from prodwatch.aws.credentials import new_session as new
+
+    opened: list[str | None] = []
+
+    def counted(where: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(where.alias)
+        return new(where, *arguments, **options)
+
+    monkeypatch.setattr(connections, "new_session", counted)
+    aws = connect(accounts={"us": AwsTarget(region="us-east-1"), "ap": AwsTarget(region="ap-south-1")})
+    for account in (None, "us", "ap"):
+        await aws.call("logs", "DescribeLogGroups", account=account)
+        assert (await aws.client("logs", account=account)).meta.region_name == aws.region_name(account)
+    assert len(opened) == 1
+
+
+async def test_quotas_belong_to_the_account_whatever_the_files_call_it(connect: Connect) -> None:
+    aws = connect(aws={"account": "123456789012"}, accounts={"again": AwsTarget(account="123456789012")})
+    await aws.call("logs", "DescribeLogGroups")
+    await aws.call("logs", "DescribeLogGroups", account="again")
+    assert [key for key in aws.limiter._buckets if key[2] == "logs"] == [("123456789012", "eu-west-1", "logs")]
+    await aws.call("logs", "DescribeLogGroups", region="us-east-1")
+    assert ("123456789012", "us-east-1", "logs") in aws.limiter._buckets
+
+
+async def test_nothing_is_opened_before_somebody_asks(world: EmbeddedAws, aws: Aws) -> None:
+    assert not aws._connections._clients
+    await aws.client("sqs")
+    assert len(aws._connections._clients) == 1
+    assert not world.calls
