@@ -126,6 +126,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
     cut: bool = False
     """X-Ray left spans out because the trace is too large."""
+    unread: int = 0
+    """Pieces that came but could not be read as spans."""
 
 
 class ServiceEdge(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,11 +31,19 @@ class Cleaner:
 
     def value(self, value: Any) -> Any:
         """Return a JSON-like value with every text in it clean."""
-        return sanitize_value(self._redactor.value(value))
+        try:
+            return sanitize_value(self._redactor.value(value))
+        except RecursionError:
+            return "(nested too deeply to be shown)"
+
+    def table(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return a table with every text in it clean."""
+        clean = self.value(values)
+        return clean if isinstance(clean, dict) else {"value": clean}
 
     def summary(self, summary: TraceSummary) -> TraceSummary:
         """Return a trace summary fit to be shown; its version comes from an annotation that says so."""
-        annotations = self.value(summary.annotations)
+        annotations = self.table(summary.annotations)
         version = annotations.get("version", annotations.get("release"))
         return replace(
             summary,
@@ -73,10 +81,10 @@ class Cleaner:
             origin=self.maybe(span.origin),
             namespace=self.maybe(span.namespace),
             resource_arn=self.maybe(span.resource_arn),
-            http=self.value(span.http),
-            aws=self.value(span.aws),
-            sql=self.value(span.sql),
-            annotations=self.value(span.annotations),
-            metadata=self.value(span.metadata),
+            http=self.table(span.http),
+            aws=self.table(span.aws),
+            sql=self.table(span.sql),
+            annotations=self.table(span.annotations),
+            metadata=self.table(span.metadata),
             exceptions=tuple(self.text(each) for each in span.exceptions),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -12,6 +13,8 @@ from prodwatch.model.signal import Span, Trace, TraceSummary
 from prodwatch.text.xray_causes import failure, slowest
 from prodwatch.text.xray_graph import node_of
 
+LAST_MOMENT_S = 1e11
+"""The year 5138: later ones are not times, and would make a picture of nothing else."""
 _HEX = frozenset("0123456789abcdefABCDEF")
 _is_own_form = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}").fullmatch
 
@@ -39,14 +42,17 @@ def parse_trace(answer: Mapping[str, Any]) -> Trace:
     """Return the trace in one element of BatchGetTraces' `Traces`.
 
     It is complete when every span has ended, none names a parent that is missing (but the entry, whose caller may
-    not be traced) and X-Ray left nothing out for its size.
+    not be traced), every piece could be read, and X-Ray left nothing out for its size.
     """
-    spans = parents_first(newest_of_each(_spans(answer.get("Segments") or ())))
+    pieces = list(_pieces(answer.get("Segments") or ()))
+    spans = parents_first(newest_of_each(span for span in pieces if span is not None))
+    unread = sum(span is None for span in pieces)
     known = {span.id for span in spans}
     orphans = [span for span in spans if span.parent_id is not None and span.parent_id not in known]
     entry = min(spans, key=lambda span: span.start_s, default=None)
     complete = (
         bool(spans)
+        and not unread
         and not answer.get("LimitExceeded")
         and all(span.end_s is not None for span in spans)
         and all(span is entry for span in orphans)
@@ -60,6 +66,7 @@ def parse_trace(answer: Mapping[str, Any]) -> Trace:
         duration_s=None if duration_s is None else float(duration_s),
         complete=complete,
         cut=bool(answer.get("LimitExceeded")),
+        unread=unread,
     )
 
 
@@ -117,35 +124,36 @@ def _covered_s(intervals: Iterable[tuple[float, float]], start_s: float, end_s: 
     return covered
 
 
-def _spans(segments: Iterable[Mapping[str, Any]]) -> Iterator[Span]:
+def _pieces(segments: Iterable[Mapping[str, Any]]) -> Iterator[Span | None]:
+    """Yield every span, and None for each piece that cannot be read as one."""
     for segment in segments:
         try:
             document = json.loads(segment.get("Document") or "")
         except (ValueError, RecursionError):
-            continue
+            document = None
         if isinstance(document, dict):
             yield from _tree(document)
+        else:
+            yield None
 
 
-def _tree(segment: Mapping[str, Any]) -> Iterator[Span]:
+def _tree(segment: Mapping[str, Any]) -> Iterator[Span | None]:
     """Yield a segment and everything embedded below it, however deep."""
     waiting: list[tuple[Mapping[str, Any], Any]] = [(segment, segment.get("parent_id"))]
     while waiting:
         document, parent_id = waiting.pop()
         span = _span(document, parent_id if isinstance(parent_id, str) else None)
-        if span is not None:
-            yield span
-            below = document.get("subsegments")
-            waiting.extend(
-                (each, span.id) for each in (below if isinstance(below, list) else ()) if isinstance(each, dict)
-            )
+        yield span
+        below = document.get("subsegments")
+        if span is not None and isinstance(below, list):
+            waiting.extend((each, span.id) for each in below if isinstance(each, dict))
 
 
 def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
-    start_s = _maybe_float(document.get("start_time"))
+    start_s = _moment_s(document.get("start_time"))
     if start_s is None or not isinstance(document.get("id"), str):
         return None
-    ended = None if document.get("in_progress") else _maybe_float(document.get("end_time"))
+    ended = None if document.get("in_progress") else _moment_s(document.get("end_time"))
     return Span(
         id=document["id"],
         parent_id=parent_id,
@@ -219,5 +227,17 @@ def _table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _moment_s(value: Any) -> float | None:
+    """Return epoch seconds, None for what is no moment anybody lives to see."""
+    seconds = _maybe_float(value)
+    return seconds if seconds is not None and abs(seconds) <= LAST_MOMENT_S else None
+
+
 def _maybe_float(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

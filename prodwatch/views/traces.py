@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from prodwatch.model.signal import ServiceNode, TraceSummary
+from prodwatch.model.signal import LogRecord, ServiceNode, Trace, TraceSummary
 from prodwatch.store.store import Store
+from prodwatch.text.otel_spans import SPANS_GROUP, trace_of_spans
 from prodwatch.text.xray_graph import CLIENT
 
 Edge = tuple[ServiceNode, ServiceNode]
@@ -84,6 +85,11 @@ def goes_through(trace: TraceSummary, edge: Edge) -> bool:
     return caller in trace.services and callee in trace.services
 
 
+def trace_of_lines(trace_id: str, lines: Iterable[LogRecord]) -> Trace | None:
+    """Return the trace that lines of the span log group make up, None without such lines."""
+    return trace_of_spans(trace_id, (each.fields for each in lines if each.group == SPANS_GROUP and each.fields))
+
+
 def _row(each: TraceSummary) -> TraceRow:
     if each.fault:
         verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"] = "fault"
@@ -106,8 +112,16 @@ def _row(each: TraceSummary) -> TraceRow:
         service=each.service or "",
         version=each.version,
         verdict=verdict,
-        cause=each.root_cause or (each.slowest or "" if verdict == "slow" else ""),
+        cause=cause_text(each, slow=verdict == "slow"),
     )
+
+
+def cause_text(trace: TraceSummary, *, slow: bool) -> str:
+    """Return why a trace failed or was slow, what happened before where it did: a narrow column cuts the end."""
+    if trace.root_cause:
+        where, colon, what = trace.root_cause.partition(": ")
+        return f"{what} in {where}" if colon else where
+    return (trace.slowest or "") if slow else ""
 
 
 def _path(url: str | None) -> str:

@@ -215,7 +215,7 @@ async def test_a_change_of_verdict_rings_once(run: Any, monkeypatch: pytest.Monk
 
 
 async def test_traces_open_as_waterfalls_fold_and_lead_to_their_lines(run: Any) -> None:
-    async with run(keys=["3", "s", "g"]) as bench:
+    async with run(keys=["3"]) as bench:
         assert bench.app.screen.query_one(TracePanel).sort == "worst"
         await bench.press("enter")
         assert isinstance(bench.app.screen, TraceScreen)

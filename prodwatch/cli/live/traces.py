@@ -15,13 +15,15 @@ from prodwatch.cli.live.style import BOLD, DIM, RED, YELLOW, Style
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Record, Trace, TraceSummary
 from prodwatch.text.units import format_ms
-from prodwatch.views.traces import SLOW_S
+from prodwatch.views.traces import SLOW_S, cause_text
 from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall
 
 OPEN_FOR_S = 30.0
 """A trace still in progress waits so long for its end before it is shown as open."""
 NAME_WIDTH = 34
 REQUEST_WIDTH = 30
+DEEPEST = 8
+"""Spans below are drawn at this depth, so that their names have room."""
 
 Verdict = Literal["fault", "error", "throttle", "slow", "open", "ok"]
 Render = Callable[[TraceSummary], str]
@@ -96,7 +98,7 @@ def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
         request = f"{trace.method or ''} {_path(trace.url) or trace.service or ''}".strip()
         if len(request) > REQUEST_WIDTH:
             request = f"{request[: REQUEST_WIDTH - 1]}…"
-        cause = trace.root_cause or (trace.slowest if word == "slow" else None) or ""
+        cause = cause_text(trace, slow=word == "slow")
         row = (
             f"{style.paint(f'{at:%H:%M:%S}.{trace.start_ms % 1000:03}', DIM)} "
             f"{style.paint(f'{word:<8}', _COLOURS.get(word))} {format_ms(trace.duration_s * 1000):>9} "
@@ -202,19 +204,23 @@ def waterfall_text(trace: Trace, style: Style, *, width: int, unicode: bool = Tr
     room = max(10, width - NAME_WIDTH - 12)
     picture = waterfall(trace, room)
     told = f"{trace.id}  {format_ms(picture.total_s * 1000)}  {len(picture.bars)} spans"
-    if not picture.complete:
+    if trace.unread:
+        told += f"  ({trace.unread:,} {'piece' if trace.unread == 1 else 'pieces'} of it could not be read)"
+    if picture.cut:
+        told += "  (X-Ray left spans out: the trace is too large)"
+    elif not picture.complete:
         told += "  (not complete yet)"
     lines = [style.paint(told, BOLD)]
     for bar in picture.bars:
-        name = "  " * bar.depth + bar.name
+        name = "  " * min(bar.depth, DEEPEST) + bar.name
         name = f"{name[: NAME_WIDTH - 1]}…" if len(name) > NAME_WIDTH else name
         colour = {"fault": RED, "error": RED, "throttle": YELLOW}.get(bar.state)
         drawn = style.paint(_drawn(bar, unicode=unicode).ljust(room), colour or (None if bar.critical else DIM))
         lines.append(f"{name:<{NAME_WIDTH}} {format_ms(bar.duration_s * 1000):>9}  {drawn}".rstrip())
         if remark := _remark(bar):
             lines.append(f"{'':<{NAME_WIDTH}} {'':>9}  {style.paint(remark, colour or DIM)}")
-    if picture.bottleneck:
-        lines.append(f"most time of its own: {picture.bottleneck}")
+    if told := picture.bottleneck_text():
+        lines.append(f"bottleneck: {told}")
     return lines
 
 

@@ -13,6 +13,7 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.polling import PollingSource
 from prodwatch.sources.traces.pace import PACES, Pace, Purse, pace_for
+from prodwatch.text.otel_spans import SPANS_GROUP
 from prodwatch.text.xray import parse_summary
 
 MAX_WINDOW_S = 6 * 3600
@@ -23,7 +24,6 @@ REMEMBERED_S = 1800.0
 """A trace that was in no answer for so long is forgotten; should it grow again it is told again."""
 DESTINATION_EVERY_S = 600.0
 """How often it is asked where the account sends its spans."""
-SPANS_GROUP = "aws/spans"
 
 
 class _Window(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prodwatch.text.units import format_ms
-from prodwatch.tui.line import Line, Piece, cells, clip, clip_line, pad
+from prodwatch.tui.line import Line, Piece, cells, clip, clip_line, pad, safe
 from prodwatch.views.states import Tone
 from prodwatch.views.waterfall import EIGHTHS, Bar, BarState
 
@@ -60,7 +60,9 @@ def bar_line(bar: Bar, width: int, *, ascii_only: bool = False) -> Line:
     names, picture = name_width(width), picture_width(width)
     tone = _TONES[bar.state]
     title = Tone.STRONG if bar.critical else Tone.PLAIN
-    name: list[Piece] = [(clip(" " * bar.depth + bar.name, names), tone if bar.state != "ok" else title)]
+    name: list[Piece] = [
+        (clip(_indent(bar.depth, names) + safe(bar.name), names), tone if bar.state != "ok" else title)
+    ]
     used = cells(name[0][0])
     room = names - used
     for text, text_tone in ((_remark(bar), Tone.WARN), (bar.note, Tone.DIM if bar.state == "ok" else tone)):
@@ -72,12 +74,25 @@ def bar_line(bar: Bar, width: int, *, ascii_only: bool = False) -> Line:
         [
             *name,
             (" " * room, Tone.PLAIN),
-            (" |" if ascii_only else " ▏", Tone.DIM),
+            _edge(bar, ascii_only=ascii_only),
             (drawn, tone if bar.state != "ok" else (Tone.ACCENT if bar.critical else Tone.DIM)),
             (pad(format_ms(bar.duration_s * 1000) + ("…" if bar.open else ""), LABEL_CELLS, right=True), Tone.PLAIN),
         ],
         width,
     )
+
+
+def _indent(depth: int, room: int) -> str:
+    """Return the space before a name; of a very deep one so little that the name still has room, and its depth."""
+    most = room // 3
+    return " " * depth if depth <= most else f"{' ' * (most - 4)}{depth:>3} "
+
+
+def _edge(bar: Bar, *, ascii_only: bool) -> Piece:
+    """Return the left edge of the picture, with a sign on the bottleneck."""
+    if bar.slowest:
+        return ("*|" if ascii_only else "◆▏", Tone.WARN)
+    return (" |" if ascii_only else " ▏", Tone.DIM)
 
 
 def _remark(bar: Bar) -> str:

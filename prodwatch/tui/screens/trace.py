@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from prodwatch.model.signal import Span, Trace
 from prodwatch.store.store import Topic
+from prodwatch.text.otel_spans import SPANS_GROUP
 from prodwatch.text.units import format_ms
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line, pad
@@ -21,11 +22,14 @@ from prodwatch.tui.screens.crumb import Crumb
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.span_list import SpanList
 from prodwatch.tui.widgets.text_panel import TextPanel
-from prodwatch.views.check_detail import compact, pretty
+from prodwatch.views.check_detail import compact
 from prodwatch.views.console import trace_page
 from prodwatch.views.states import Tone
+from prodwatch.views.traces import trace_of_lines
 
 LABEL = 12
+MOST_LEAVES = 200
+"""Values shown of one table of a span."""
 LOOKS = 20
 LOOK_EVERY_S = 5.0
 
@@ -38,11 +42,15 @@ class TraceScreen(DashScreen):
         Binding("L", "lines", "its log lines", id="trace.lines"),
     ]
     AUTO_FOCUS = "#spans"
+    SAYS_WHERE = True
 
     def __init__(self, deck: Deck, trace_id: str) -> None:
         super().__init__(deck)
         self.trace_id = trace_id
         self._note = "asking X-Ray for this trace …"
+        self._told: Trace | None = None
+        self._told_by = 0
+        """How many lines of the span log group it was put together from."""
 
     @property
     def crumb(self) -> str:
@@ -59,25 +67,49 @@ class TraceScreen(DashScreen):
     def on_mount(self) -> None:
         """Ask for the trace unless it is known and whole."""
         super().on_mount()
-        known = self._trace()
+        known = self.deck.store.traces.detail(self.trace_id)
         if known is None or not known.complete:
             self.dashboard.work("trace", self._fetch(), group=f"trace-{self.trace_id}")
 
     def _trace(self) -> Trace | None:
-        return self.deck.store.traces.detail(self.trace_id)
+        """Return X-Ray's trace, else what the kept lines of the span log group say of it."""
+        store = self.deck.store
+        known = store.traces.detail(self.trace_id)
+        if known is not None:
+            return known
+        lines = [each for each in store.logs.find((), self.trace_id) if each.group == SPANS_GROUP]
+        if len(lines) != self._told_by:
+            self._told_by, self._told = len(lines), trace_of_lines(self.trace_id, lines)
+        return self._told
 
     async def _fetch(self) -> None:
+        """Ask until the trace is whole; later only when its summary says that it has grown."""
+        store, known = self.deck.store, -1
         for look in range(LOOKS):
+            known = self._revision()
             trace = await self.dashboard.session.fetch_trace(self.trace_id)
             if trace is not None:
-                self.deck.store.add_trace(trace)
-                if trace.complete:
-                    return
-            self._note = f"X-Ray does not show it yet: looked {look + 1} times, next in {LOOK_EVERY_S:.0f} s"
+                store.add_trace(trace)
+                if trace.complete or trace.cut:
+                    break
+            looked = "once" if look == 0 else f"{look + 1} times"
+            self._note = f"X-Ray does not show it yet: looked {looked}, next in {LOOK_EVERY_S:.0f} s"
             await self.deck.clock.sleep(LOOK_EVERY_S)
             if not self.is_attached:
                 return
-        self._note = "X-Ray never showed it: it was not sampled, or is older than 30 days"
+        else:
+            self._note = "X-Ray never showed it: it was not sampled, or is older than 30 days"
+        while self.is_attached:
+            if self._revision() > known:
+                known = self._revision()
+                trace = await self.dashboard.session.fetch_trace(self.trace_id)
+                if trace is not None:
+                    store.add_trace(trace)
+            await self.deck.clock.sleep(LOOK_EVERY_S)
+
+    def _revision(self) -> int:
+        summary = self.deck.store.traces.summaries.get(self.trace_id)
+        return -1 if summary is None else summary.revision
 
     def _span(self) -> Span | None:
         trace = self._trace()
@@ -89,7 +121,9 @@ class TraceScreen(DashScreen):
     def _span_lines(self, width: int) -> Sequence[Line]:
         del width
         span = self._span()
-        return span_lines(span) if span else ()
+        if span is None:
+            return ()
+        return span_lines(span, self.query_one(SpanList).own_time_s(span.id))
 
     def _logs(self, width: int) -> Sequence[Line]:
         found = self.deck.store.logs.find((), self.trace_id)
@@ -126,24 +160,28 @@ class TraceScreen(DashScreen):
         return trace_page(self.deck.facts.region, self.trace_id) if self.deck.facts.region else None
 
 
-def span_lines(span: Span) -> list[Line]:
-    """Return everything known of a span."""
+def span_lines(span: Span, own_s: float | None = None) -> list[Line]:
+    """Return everything known of a span: what went wrong first; `own_s` is its time without its children's."""
+    took = "in progress" if span.end_s is None else format_ms((span.end_s - span.start_s) * 1000)
+    if span.end_s is not None and span.end_s < span.start_s:
+        took = "it ended before it began: the clocks differ"
+    elif own_s is not None and span.end_s is not None:
+        took += f", {format_ms(own_s * 1000)} of its own"
     lines: list[Line] = [
         ((span.name, Tone.STRONG), (f"  {span.origin or span.namespace or ''}", Tone.DIM)),
-        *_labelled("took", format_ms((span.end_s - span.start_s) * 1000) if span.end_s is not None else "in progress"),
+        *_labelled("took", took),
         *_labelled("flags", ", ".join(name for name in ("fault", "error", "throttle") if getattr(span, name))),
-        *_labelled("resource", span.resource_arn or ""),
     ]
     lines += [((pad("exception", LABEL), Tone.DIM), (text, Tone.BAD)) for text in span.exceptions]
     for title, values in (
+        ("sql", span.sql),
         ("annotation", span.annotations),
         ("http", span.http),
         ("aws", span.aws),
-        ("sql", span.sql),
         ("metadata", span.metadata),
     ):
         lines += _mapping(title, values)
-    return lines
+    return [*lines, *_labelled("resource", span.resource_arn or "")]
 
 
 def _labelled(label: str, value: str) -> list[Line]:
@@ -151,12 +189,22 @@ def _labelled(label: str, value: str) -> list[Line]:
 
 
 def _mapping(title: str, values: dict[str, Any]) -> list[Line]:
+    """Return one line per leaf, its path dotted: `request.method: POST`."""
     lines: list[Line] = []
-    for index, (name, value) in enumerate(values.items()):
-        label = title if index == 0 else ""
-        if isinstance(value, dict | list):
-            lines.append(((pad(label, LABEL), Tone.DIM), (f"{name}:", Tone.PLAIN)))
-            lines += [((" " * (LABEL + 2) + text, Tone.PLAIN),) for text in pretty(value)]
-        else:
-            lines.append(((pad(label, LABEL), Tone.DIM), (f"{name}: ", Tone.DIM), (compact(value), Tone.PLAIN)))
+    for name, value in _leaves(values):
+        if len(lines) == MOST_LEAVES:
+            lines.append(((" " * LABEL, Tone.DIM), ("… and more; Y copies the trace as JSON", Tone.DIM)))
+            break
+        label = title if not lines else ""
+        lines.append(((pad(label, LABEL), Tone.DIM), (f"{name}: ", Tone.DIM), (compact(value), Tone.PLAIN)))
     return lines
+
+
+def _leaves(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    waiting = [(str(name), value) for name, value in reversed(values.items())]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict) and value:
+            waiting.extend((f"{name}.{key}", each) for key, each in reversed(value.items()))
+        else:
+            yield name, value

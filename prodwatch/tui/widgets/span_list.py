@@ -18,11 +18,11 @@ from prodwatch.views.waterfall import Waterfall, waterfall
 class SpanList(Panel):
     """Rows are span ids; opening one folds or unfolds its children."""
 
-    TOPICS = (Topic.TRACES,)
-    AGES = False
+    TOPICS = (Topic.TRACES, Topic.LOGS)
     HELP = (
-        "Spans of one trace, parents above their children. Bold: on the path that decides how long the whole takes. "
-        "Enter folds and unfolds what is below a span."
+        "Spans of one trace, parents above their children. Bold: on the path that decides how long the whole takes; "
+        "◆ marks the bottleneck, the span on it with most time of its own. Open spans, clocks that differ and missing "
+        "parents are said. Enter folds and unfolds what is below a span."
     )
 
     def __init__(self, deck: Deck, trace: Callable[[], Trace | None], note: Callable[[], str]) -> None:
@@ -31,21 +31,32 @@ class SpanList(Panel):
         self._fall: Waterfall | None = None
         self._folded: set[str] = set()
         self._visible: list[int] = []
+        self._places: dict[Hashable, int] = {}
+        self._laid: tuple[Trace, int] | None = None
         super().__init__(deck, id="spans")
 
     def sync(self) -> None:
         """Lay the trace out again."""
         trace = self._trace()
         if trace is None:
-            self._fall, self._visible = None, []
+            self._fall, self._visible, self._laid = None, [], None
         else:
-            self._fall = waterfall(trace, picture_width(self.line_width))
+            width = picture_width(self.line_width)
+            # Every new trace touches the topic; only this one's growth or another width changes the picture.
+            if self._fall is None or self._laid is None or self._laid[0] is not trace or self._laid[1] != width:
+                self._fall, self._laid = waterfall(trace, width), (trace, width)
             self._visible = self._unfolded(self._fall)
-            whole = "" if self._fall.complete else " · partial: spans are still arriving"
-            self.set_title(f"Trace  {format_ms(self._fall.total_s * 1000)}{whole}")
-            neck = f"most time is spent in {self._fall.bottleneck}" if self._fall.bottleneck else ""
-            self.set_subtitle(neck)
+            self.set_title(f"Trace  {format_ms(self._fall.total_s * 1000)}{_shortcomings(trace, self._fall)}")
+            told = self._fall.bottleneck_text()
+            self.set_subtitle(f"bottleneck {told}" if told else "")
+        bars = self._fall.bars if self._fall else ()
+        self._places = {bars[index].key: place for place, index in enumerate(self._visible)}
         self.rows_changed()
+
+    def own_time_s(self, key: Hashable) -> float | None:
+        """Return a span's time without that of its children, None while it is not known."""
+        bars = self._fall.bars if self._fall else ()
+        return next((bar.self_s for bar in bars if bar.key == key), None)
 
     def _unfolded(self, fall: Waterfall) -> list[int]:
         visible = []
@@ -74,6 +85,10 @@ class SpanList(Panel):
         """Return the span's id."""
         return self._fall.bars[self._visible[index]].key if self._fall else ""
 
+    def index_of(self, key: Hashable) -> int | None:
+        """Return where a span is now, None while it is folded away."""
+        return self._places.get(key)
+
     def row_line(self, index: int, width: int) -> Line:
         """Draw one span."""
         if self._fall is None:
@@ -90,3 +105,18 @@ class SpanList(Panel):
         """Say what is being waited for."""
         del width
         return (((self._note(), Tone.DIM),),)
+
+
+def _shortcomings(trace: Trace, fall: Waterfall) -> str:
+    """Return what is missing or doubtful, to follow the title."""
+    parts = []
+    if fall.cut:
+        parts.append("X-Ray left spans out, the trace is too large")
+    elif trace.unread:
+        parts.append(f"{trace.unread:,} {'piece' if trace.unread == 1 else 'pieces'} could not be read")
+    elif not fall.complete:
+        parts.append("partial: spans are still arriving")
+    skewed = sum(bar.skewed for bar in fall.bars)
+    if skewed:
+        parts.append(f"clocks differ in {skewed:,} {'span' if skewed == 1 else 'spans'}")
+    return "".join(f" · {part}" for part in parts)

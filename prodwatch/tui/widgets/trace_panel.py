@@ -37,7 +37,7 @@ _COLUMNS = (
 _WITH_ID = (*_COLUMNS, Column("id", "trace", 35, drop=10))
 WIDE = 150
 """From this width on there is room for ids."""
-_SORTS: tuple[TraceSort, ...] = ("newest", "worst", "slowest")
+_SORTS: tuple[TraceSort, ...] = ("worst", "newest", "slowest")
 STALE_AFTER_S = 120.0
 
 
@@ -47,8 +47,9 @@ class TracePanel(Panel):
     TOPICS = (Topic.TRACES, Topic.SOURCES)
     TITLE = "Traces"
     HELP = (
-        "Traces of X-Ray. s changes the order: newest, worst, slowest. / filters by words, status:500, version:42, "
-        "is:fault, is:slow, and ! before any of them. Enter opens the waterfall."
+        "Traces of X-Ray: what failed and where, or which node took the time. s changes the order: worst first "
+        "(faults, then slow ones), newest, slowest. / filters by words, status:500, version:42, is:fault, is:slow, "
+        "is:throttle, and ! before any of them. Enter opens the waterfall, S the service map."
     )
 
     def __init__(
@@ -62,7 +63,7 @@ class TracePanel(Panel):
     ) -> None:
         self.only_odd = only_odd
         self.through = through
-        self.sort: TraceSort = "newest"
+        self.sort: TraceSort = "newest" if only_odd else "worst"
         self.needle = ""
         self._table = TraceTable(rows=(), faults=0, slow=0, total=0, shown_of=0)
         self._places: dict[str, int] = {}
@@ -82,7 +83,7 @@ class TracePanel(Panel):
         self.set_title(f"{name}  {odd}{shown}" if table.total else name)
         fresh = freshness(self.deck.store, "traces", now, stale_after_s=STALE_AFTER_S)
         dropped = self.deck.store.traces.dropped
-        order = "" if self.sort == "newest" else f"{self.sort} first"
+        order = "" if self.only_odd else f"{self.sort} first"
         parts = (order, fresh.text, f"{dropped:,} older let go" if dropped else "")
         self.set_subtitle(" · ".join(part for part in parts if part))
         self.set_class(fresh.stale, "-stale")

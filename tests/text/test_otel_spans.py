@@ -1,0 +1,87 @@
+"""Spans of the log group aws/spans: read as X-Ray's own, whatever they lack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prodwatch.text.otel_spans import span_of, trace_of_spans
+
+ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
+W3C = ID.replace("-", "")[1:]
+
+
+def span(id_: str, parent: str = "", start_s: float = 100.0, end_s: float = 101.0, **more: Any) -> dict[str, Any]:
+    return {
+        "traceId": W3C,
+        "spanId": id_,
+        "parentSpanId": parent,
+        "name": f"span {id_}",
+        "kind": "SERVER",
+        "startTimeUnixNano": int(start_s * 1e9),
+        "endTimeUnixNano": str(int(end_s * 1e9)),
+        "resource": {"attributes": {"service.name": "shop-orders", "cloud.resource_id": "arn:f"}},
+        **more,
+    }
+
+
+def test_spans_of_one_trace_become_a_trace() -> None:
+    other = {**span("x"), "traceId": "0" * 32}
+    found = trace_of_spans(ID, [span("b", "a", 100.2, 100.9), span("a"), other, {"noise": 1}])
+    assert found is not None
+    assert [(each.id, each.parent_id) for each in found.spans] == [("a", None), ("b", "a")]
+    assert (found.id, found.complete) == (ID, True)
+    assert found.duration_s == pytest.approx(1.0)
+
+
+def test_a_missing_parent_leaves_the_trace_incomplete() -> None:
+    found = trace_of_spans(ID, [span("a", "untraced caller"), span("b", "lost", 100.5)])
+    assert found is not None
+    assert not found.complete
+    assert trace_of_spans(ID, [span("a", "untraced caller")]).complete  # type: ignore[union-attr]
+    assert trace_of_spans(ID, []) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "flags"),
+    [
+        ({}, (False, False, False)),
+        ({"status": {"code": "ERROR"}}, (True, False, False)),
+        ({"attributes": {"http.response.status_code": 503}}, (True, False, False)),
+        ({"attributes": {"http.status_code": 404}, "status": {"code": "STATUS_CODE_ERROR"}}, (False, True, False)),
+        ({"attributes": {"http.response.status_code": 429}}, (False, True, True)),
+    ],
+    ids=["ok", "failed", "5xx", "4xx", "throttled"],
+)
+def test_what_went_wrong_is_told_as_x_ray_tells_it(more: dict[str, Any], flags: tuple[bool, bool, bool]) -> None:
+    found = span_of(span("a", **more))
+    assert found is not None
+    assert (found.fault, found.error, found.throttle) == flags
+
+
+def test_sql_calls_http_and_exceptions_are_kept() -> None:
+    event = {"name": "exception", "attributes": {"exception.type": "KeyError", "exception.message": "'c'"}}
+    attributes = {"db.statement": "SELECT 1", "rpc.method": "Query", "http.method": "POST", "url.path": "/orders"}
+    found = span_of(span("a", attributes=attributes, events=[event, "odd", {"attributes": 1}]))
+    assert found is not None
+    assert found.exceptions == ("KeyError: 'c'",)
+    assert found.sql == {"sanitized_query": "SELECT 1"}
+    assert found.aws == {"operation": "Query"}
+    assert found.http == {"request": {"method": "POST", "url": "/orders"}}
+    assert (found.origin, found.resource_arn) == ("shop-orders SERVER", "arn:f")
+    assert found.annotations == attributes
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"spanId": "a"}, {"spanId": "", "startTimeUnixNano": 1}, {"spanId": "a", "startTimeUnixNano": "soon"}],
+)
+def test_what_is_no_span_is_none(document: dict[str, Any]) -> None:
+    assert span_of(document) is None
+
+
+def test_an_open_span_has_no_end() -> None:
+    document = span("a")
+    del document["endTimeUnixNano"]
+    assert span_of(document).end_s is None  # type: ignore[union-attr]
