@@ -127,7 +127,8 @@ def _exchanges(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple
 
 
 def _asks_a_program(exchange: Exchange) -> bool:
-    return "url" in exchange.request or exchange.request.get("service") == "lambda"
+    asked = exchange.request
+    return "url" in asked or (asked.get("service") == "lambda" and str(asked.get("operation")).startswith("Invoke"))
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:

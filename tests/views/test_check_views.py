@@ -173,10 +173,11 @@ def test_pretty(value: Any, lines: list[str]) -> None:
     [
         ({"url": "https://h"}, None, True),
         ({"service": "lambda", "operation": "Invoke"}, None, True),
+        ({"service": "lambda", "operation": "GetAlias"}, None, False),
         ({"service": "cloudformation", "operation": "DescribeStacks"}, None, False),
         ({"service": "events", "operation": "PutEvents"}, "1-a", True),
     ],
-    ids=["http", "lambda", "api", "traced"],
+    ids=["http", "invoked", "alias", "api", "traced"],
 )
 def test_log_lines_are_expected_of_programs_only(
     checks: Any, request_: dict[str, Any], trace_id: str | None, logged: bool
