@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodwatch.aws.api import AwsError
-from prodwatch.model.signal import Batch, SourcePhase, SourceStatus, TraceSummary
+from prodwatch.model.signal import Batch, SourcePhase, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
@@ -338,3 +338,12 @@ async def test_every_form_of_id_finds_the_trace(aws: ScriptedAws, written: str) 
     assert found is not None
     assert found.id == ID
     assert asked == [[ID]]
+
+
+def test_a_value_nested_beyond_reading_costs_itself_and_not_the_trace() -> None:
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    span = Span(id="a", name="a", start_s=1.0, metadata={"deep": deep})
+    (clean,) = Cleaner(Redactor()).trace(Trace(id=ID, spans=(span,))).spans
+    assert clean.metadata == {"value": "(nested too deeply to be shown)"}

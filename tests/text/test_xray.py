@@ -68,6 +68,43 @@ def test_broken_pieces_do_not_spoil_the_rest() -> None:
     assert [span.id for span in found.spans] == ["a"]
 
 
+def test_what_cannot_be_read_is_counted_and_leaves_the_trace_incomplete() -> None:
+    pieces = ["not json", json.dumps(segment("a", subsegments=[{"name": "no id"}, "odd", segment("b")]))]
+    found = parse_trace({"Id": TRACE, "Segments": [{"Document": each} for each in pieces]})
+    assert [span.id for span in found.spans] == ["a", "b"]
+    assert (found.unread, found.complete, found.cut) == (2, False, False)
+    assert parse_trace({"Id": TRACE, "LimitExceeded": True}).cut
+
+
+@pytest.mark.parametrize("moment", ["NaN", "Infinity", "1e999", "1e300", '"1"', "null", "true", "1" + "0" * 400])
+def test_no_moment_anybody_lives_to_see_is_a_start(moment: str) -> None:
+    document = f'{{"id": "a", "name": "a", "start_time": {moment}, "end_time": 2}}'
+    found = parse_trace({"Id": TRACE, "Segments": [{"Document": document}]})
+    assert (found.spans, found.unread) == ((), 1)
+
+
+def test_an_end_that_is_no_moment_leaves_the_span_open() -> None:
+    document = '{"id": "a", "name": "a", "start_time": 1, "end_time": 1e300}'
+    (span,) = parse_trace({"Id": TRACE, "Segments": [{"Document": document}]}).spans
+    assert span.end_s is None
+
+
+def test_five_thousand_subsegments_and_a_deep_nest_are_read() -> None:
+    flat = segment("0", subsegments=[segment(str(n)) for n in range(1, 5001)])
+    deep = segment("d200", name="deepest")
+    for n in reversed(range(200)):
+        deep = segment(f"d{n}", subsegments=[deep])
+    found = trace(flat, deep)
+    assert len(found.spans) == 5001 + 201
+    assert found.spans[-1].name == "deepest"
+
+
+def test_a_document_nested_beyond_any_reader_is_counted_as_unread() -> None:
+    document = "[" * 100_000 + "]" * 100_000
+    found = parse_trace({"Id": TRACE, "Segments": [{"Document": document}, {"Document": json.dumps(segment("a"))}]})
+    assert ([span.id for span in found.spans], found.unread) == (["a"], 1)
+
+
 def test_spans_that_are_each_others_parents_are_shown() -> None:
     found = trace(segment("a", parent="b"), segment("b", parent="a"), segment("c", parent="c"))
     assert {span.id for span in found.spans} == {"a", "b", "c"}
@@ -165,6 +202,12 @@ def test_a_summary_says_its_root_cause_and_slowest_node() -> None:
         "shop-api",
     )
     assert (summary.fault, summary.error, summary.partial, summary.revision) == (True, False, True, 4)
+
+
+def test_a_summary_knows_the_services_it_passed_each_once() -> None:
+    ids = [{"Name": "api", "Type": "API"}, {"Name": "api", "Type": "API"}, {"Name": "x", "Type": "client"}]
+    found = parse_summary({"Id": TRACE, "ServiceIds": ids})
+    assert [(node.name, node.kind) for node in found.services] == [("api", "API"), ("clients", "client")]
 
 
 def test_an_empty_summary_is_one() -> None:

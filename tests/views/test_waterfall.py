@@ -147,3 +147,42 @@ def test_phases_follow_one_another(phases: dict[str, float], width: int) -> None
     assert [bar.name for bar in bars] == list(phases)
     assert all(0 <= bar.x0 < bar.x1 <= width * EIGHTHS for bar in bars)
     assert [bar.x0 for bar in bars] == sorted(bar.x0 for bar in bars)
+
+
+def test_the_bottleneck_lies_on_the_critical_path_and_is_marked() -> None:
+    trace = Trace(
+        id="t",
+        spans=(
+            span("api", 0, 10),
+            span("aside", 0, 7, "api"),
+            span("table", 1, 9.5, "api"),
+            span("index", 2, 4, "table"),
+        ),
+    )
+    fall = waterfall(trace, 80)
+    assert fall.bottleneck_text() == "table 6.50 s of its own, 65 %"
+    assert [bar.key for bar in fall.bars if bar.slowest] == ["table"]
+    assert not next(bar for bar in fall.bars if bar.key == "aside").critical
+
+
+def test_a_trace_without_any_time_has_no_bottleneck() -> None:
+    fall = waterfall(Trace(id="t", spans=(span("a", 1, 1),)), 80)
+    assert (fall.bottleneck, fall.bottleneck_text()) == (None, "")
+
+
+def test_a_span_that_ends_before_it_begins_is_skewed_and_still_seen() -> None:
+    (bar,) = waterfall(Trace(id="t", spans=(span("a", 5, 1),)), 80).bars
+    assert bar.skewed
+    assert bar.duration_s == 0
+
+
+def test_below_a_circle_of_parents_spans_keep_their_place() -> None:
+    fall = waterfall(Trace(id="t", spans=(span("a", 0, 1, "b"), span("b", 0, 1, "a"), span("c", 0, 1, "a"))), 80)
+    assert {bar.key: (bar.depth, bar.orphan) for bar in fall.bars} == {"a": (0, True), "b": (0, True), "c": (1, False)}
+
+
+def test_a_chain_of_five_thousand_is_laid_out() -> None:
+    chain = tuple(span(str(n), n, 6000, str(n - 1) if n else None) for n in range(5000))
+    fall = waterfall(Trace(id="t", spans=chain), 80)
+    assert [bar.depth for bar in fall.bars] == list(range(5000))
+    assert fall.bottleneck == "4999"
