@@ -6,10 +6,12 @@ Credentials that somebody renewed meanwhile (a new `aws sso login`, new keys in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import (
@@ -39,6 +41,7 @@ INVOKE_READ_TIMEOUT_S = 910.0
 LOOK_AGAIN_S = 5.0
 """How long after a look for renewed credentials the next one is worth it."""
 
+T = TypeVar("T")
 Keys = tuple[str, str | None]
 """Access key and session token: what tells one set of credentials from another."""
 Origin = tuple[object, ...]
@@ -59,12 +62,16 @@ class Connections:
         self._keys: dict[Origin, Keys] = {}
         self._looked_s: dict[Origin, float] = {}
         self._stack = AsyncExitStack()
+        # One thread, however many clients are wanted at once: several that parse at the same time, and even the
+        # starting of each, keep the event loop from its turn for a tenth of a second.
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aws-models")
 
     async def close(self) -> None:
         """Close every client; whoever still waits for one is cancelled."""
         for pending in (*self._sessions.values(), *self._clients.values()):
             pending.cancel()
         await self._stack.aclose()
+        self._aside.shutdown(wait=False, cancel_futures=True)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -130,7 +137,7 @@ class Connections:
             return False
         self._looked_s[origin] = now_s
         try:
-            session = await asyncio.to_thread(new_session, where, self._environ)
+            session = await self._off_loop(partial(new_session, where, self._environ))
             keys = await _keys_of(await resolve(session, where))
         except Exception:  # noqa: BLE001 -- still expired: the call's own error says so
             return False
@@ -147,11 +154,14 @@ class Connections:
         where = self.door(account)
         return (where.profile, where.role_arn, where.keys, where.loopback)
 
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
+
     async def _make_client(self, service: str, account: str | None, region: str | None, *, streaming: bool) -> Any:
         session = await self._session(account)
         where = self.door(account)
         try:
-            service_id = await asyncio.to_thread(read_models, (service,))
+            service_id = await self._off_loop(partial(read_models, (service,)))
             endpoint = endpoint_for(where, service_id, self._environ)
             arguments = _client_arguments(service, where, session, region, endpoint, streaming=streaming)
             client = await self._stack.enter_async_context(session.create_client(service, **arguments))
@@ -172,7 +182,7 @@ class Connections:
         where = self.door(account)
         call = self._call(account)
         try:
-            session = await asyncio.to_thread(new_session, where, self._environ)
+            session = await self._off_loop(partial(new_session, where, self._environ))
             # Resolved once, before anybody else can ask: tasks that start together must not race for a refresh.
             found = await resolve(session, where)
             keys = await _keys_of(found)
@@ -192,9 +202,9 @@ class Connections:
         return session
 
     async def _assume(self, lender: Any, where: Door, role_arn: str) -> Any:
-        service_id = await asyncio.to_thread(read_models, ("sts",))
+        service_id = await self._off_loop(partial(read_models, ("sts",)))
         arguments = _client_arguments("sts", where, lender, None, endpoint_for(where, service_id, self._environ))
-        session = await asyncio.to_thread(new_session, where, self._environ, keyless=True)
+        session = await self._off_loop(partial(new_session, where, self._environ, keyless=True))
         session.register_component("credential_provider", FixedCredentials(assumed(lender, role_arn, arguments)))
         return session
 
