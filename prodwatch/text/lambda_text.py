@@ -26,6 +26,8 @@ _NUMBER = re.compile(
 _MEMORY = re.compile(r"(Max Memory Used|Memory Size): (\d+) MB")
 _STATUS = re.compile(r"Status: (\w+)")
 _ERROR_TYPE = re.compile(r"Error Type: (\S+)")
+_FRAME = re.compile(r"^[ \t]+(?:at \S|File \")", re.MULTILINE)
+"""A line of a traceback, of Java and its kin, Node, .NET or Python."""
 _CRASHES = ("Task timed out after", "Runtime exited", "Process exited before", "Runtime.ExitError", "OutOfMemoryError")
 
 _PLATFORM_KINDS: dict[str, Kind] = {
@@ -131,5 +133,7 @@ def _guess(text: str) -> Level:
     if found:
         return LEVELS[found[1]]
     if text.startswith("Traceback (most recent call last)") or any(crash in text for crash in _CRASHES):
+        return Level.ERROR
+    if "\n" in text and _FRAME.search(text):
         return Level.ERROR
     return Level.UNKNOWN

@@ -25,6 +25,7 @@ from prodwatch.sources.logs.seen import CAP
 from prodwatch.sources.logs.setback import SetBack
 from prodwatch.sources.logs.state import group_status, trouble_status
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents
+from prodwatch.sources.logs.tracebacks import may_have_tracebacks, whole_tracebacks
 from prodwatch.sources.status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
@@ -282,6 +283,9 @@ class LogSource:
         # Lateness is told by AWS's clock, as the lines are dated.
         now_ms = int((self._now_s() - group.tailer.plan.ahead_s) * 1000)
         name, first = group.tailer.group, True
+        if may_have_tracebacks(rest):
+            rest[:] = whole_tracebacks(rest)
+            first = False
         while rest:
             if not first:
                 await self._clock.sleep(0)

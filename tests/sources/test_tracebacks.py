@@ -1,0 +1,180 @@
+"""A traceback printed line by line is one record; nothing else is joined, and no line gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodwatch.model.environment import LogTarget
+from prodwatch.model.signal import Level, LogRecord
+from prodwatch.sources.logs.events import RawEvent
+from prodwatch.sources.logs.source import LogSource
+from prodwatch.sources.logs.tracebacks import may_have_tracebacks, whole_tracebacks
+from prodwatch.testing.aws import ScriptedAws
+from prodwatch.testing.clock import START, FakeClock
+from prodwatch.text.lambda_lines import LineParser
+from prodwatch.text.redact import Redactor
+
+PYTHON = """\
+Traceback (most recent call last):
+  File "/var/task/app.py", line 7, in handler
+    place(order)
+    ~~~~~^^^^^^^
+KeyError: 'currency'"""
+CHAINED = f"""\
+{PYTHON}
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/var/task/app.py", line 9, in handler
+    raise OrderRefused(order) from None
+shop.errors.OrderRefused"""
+JAVA = """\
+java.lang.IllegalStateException: no currency
+\tat com.shop.Orders.place(Orders.java:42)
+\tat com.shop.Handler.handleRequest(Handler.java:7)
+Caused by: java.lang.NullPointerException
+\tat com.shop.Prices.of(Prices.java:3)
+\t... 2 more"""
+NODE = """\
+TypeError: Cannot read properties of undefined (reading 'currency')
+    at place (/var/task/orders.js:3:11)
+    at async Runtime.handler (/var/task/index.js:9:3) {
+  code: 'ENOCURRENCY'"""
+NET = """\
+Unhandled exception. System.InvalidOperationException: no currency
+   at Shop.Orders.Place(Order order) in /src/Orders.cs:line 42
+   at Shop.Function.Handler(Order order)"""
+TRACEBACKS = {"python": PYTHON, "python, one out of another": CHAINED, "java": JAVA, "node": NODE, ".net": NET}
+
+
+def events(text: str, *, at_ms: int = 0, stream: str = "s") -> list[RawEvent]:
+    """Return one event for each line."""
+    return [
+        RawEvent(timestamp=at_ms, message=f"{line}\n", event_id=f"{stream}{at_ms}.{n}", stream=stream, ingested_ms=9)
+        for n, line in enumerate(text.split("\n"))
+    ]
+
+
+def texts(found: list[RawEvent]) -> list[str]:
+    return [each.message.rstrip("\n") for each in found]
+
+
+@pytest.mark.parametrize("text", TRACEBACKS.values(), ids=TRACEBACKS)
+def test_its_lines_are_one_record_among_others(text: str) -> None:
+    before, after = RawEvent(0, "START RequestId: 1\n", stream="s"), RawEvent(0, "[INFO] next order\n", stream="s")
+    told = events(text)
+    assert may_have_tracebacks(told)
+    found = whole_tracebacks([before, *told, after])
+    assert texts(found) == ["START RequestId: 1", text, "[INFO] next order"]
+    assert (found[1].event_id, found[1].stream, found[1].ingested_ms) == (told[0].event_id, "s", 9)
+    record = LineParser().parse_event(found[1], "g", 0)
+    assert (record.level, record.message) == (Level.ERROR, text)
+
+
+@pytest.mark.parametrize("text", TRACEBACKS.values(), ids=TRACEBACKS)
+def test_two_streams_may_fail_at_once(text: str) -> None:
+    one, other = events(text, stream="a"), events(text, stream="b")
+    mixed = [event for pair in zip(one, other, strict=True) for event in pair]
+    assert texts(whole_tracebacks(mixed)) == [text, text]
+
+
+def test_a_line_of_a_logger_keeps_its_level_and_takes_its_frames() -> None:
+    (whole,) = whole_tracebacks(events("12:00:01 ERROR Orders - refused\n\tat com.shop.Orders.place(Orders.java:42)"))
+    assert LineParser().parse_event(whole, "g", 0).level is Level.ERROR
+
+
+def test_what_a_later_page_brings_is_a_record_of_its_own() -> None:
+    first, later = events(JAVA)[:2], events(JAVA)[2:]
+    assert texts(whole_tracebacks(first)) == ["\n".join(JAVA.split("\n")[:2])]
+    assert texts(whole_tracebacks(later)) == ["\n".join(JAVA.split("\n")[2:])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order placed\n  items: 3\n  total: 7",
+        "prices\n\tat com.shop.Prices.of(Prices.java:3)",
+        '{"error": "Error"}\n    at place (orders.js:3:11)',
+        "REPORT RequestId: 1\tStatus: error\tError Type: Runtime.Error\n    at place (orders.js:3:11)",
+        "Error: refused\nretrying",
+    ],
+    ids=["indented text", "frames after what is no error", "frames after json", "after a report", "an error alone"],
+)
+def test_nothing_else_is_joined(text: str) -> None:
+    assert texts(whole_tracebacks(events(text))) == text.split("\n")
+
+
+def test_a_second_later_it_is_another_matter() -> None:
+    head, *frames = events(JAVA)
+    late = [RawEvent(1001, each.message, stream="s") for each in frames]
+    assert texts(whole_tracebacks([head, *late]))[0] == JAVA.split("\n", maxsplit=1)[0]
+
+
+def test_blank_lines_after_a_traceback_stay_lines() -> None:
+    assert texts(whole_tracebacks(events(f"{PYTHON}\n\nnext"))) == [PYTHON, "", "next"]
+
+
+def test_ordinary_pages_are_not_looked_at_closer() -> None:
+    assert not may_have_tracebacks(events("[INFO] a\n{}\n\nTraceback (most recent call last):"))
+
+
+async def test_the_source_tells_it_once_in_the_order_of_time(aws: ScriptedAws) -> None:
+    """With everything done as the dashboard does it: read again by overlapping scans, redacted, parsed."""
+    start_ms = int(START.timestamp() * 1000)
+    told = events(f"START RequestId: 1\n{JAVA.replace('no currency', 'no hunter22')}\nEND RequestId: 1", at_ms=start_ms)
+    aws.answers["logs:FilterLogEvents"] = lambda _: {
+        "events": [
+            {"timestamp": each.timestamp, "message": each.message, "eventId": each.event_id, "logStreamName": "[7]"}
+            for each in told
+        ]
+    }
+    lines, clock = LineParser(Redactor(["hunter22"])), FakeClock()
+    source = LogSource(
+        aws,
+        [LogTarget(group="g")],
+        clock=clock,
+        parse=lines.parse_event,
+        parse_all=lines.parse_all,
+        since=START - timedelta(minutes=1),
+    )
+    found: list[LogRecord] = []
+
+    async def run() -> None:
+        async with aclosing(source.batches()) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                found.extend(each for each in batch.records if isinstance(each, LogRecord))
+
+    task = asyncio.create_task(run())
+    for _ in range(20):
+        await clock.advance(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    whole = JAVA.replace("no currency", "no •••")
+    assert [each.message for each in found] == ["START RequestId: 1", whole, "END RequestId: 1"]
+    assert [each.level for each in found] == [Level.PLATFORM, Level.ERROR, Level.PLATFORM]
+    assert {each.version for each in found} == {"7"}
+
+
+LINES = st.sampled_from(
+    sorted({line for text in TRACEBACKS.values() for line in text.split("\n")} | {"[INFO] a", "  b"})
+)
+
+
+@given(st.lists(st.tuples(LINES, st.sampled_from("ab"), st.integers(0, 400))))
+def test_every_line_is_kept_once_and_in_the_order_of_its_stream(made: list[tuple[str, str, int]]) -> None:
+    sent, at_ms = [], 0
+    for text, stream, pause_ms in made:
+        at_ms += pause_ms
+        sent.append(RawEvent(at_ms, f"{text}\n", stream=stream))
+    found = whole_tracebacks(sent)
+    for stream in "ab":
+        lines = [line for each in found if each.stream == stream for line in each.message.rstrip("\n").split("\n")]
+        assert lines == [each.message.rstrip("\n") for each in sent if each.stream == stream]
+    assert [each.timestamp for each in found] == sorted(each.timestamp for each in found)
