@@ -67,6 +67,9 @@ def general_line(text: str) -> Line:
         if kind == "start":
             told = _STARTED_VERSION.search(text)
             version = told[1] if told else None
+        if kind == "init" and (ended := _STATUS.search(text)) and ended[1] != "success":
+            # As its JSON form: no other line says that the start failed.
+            level = Level.ERROR
     if len(body) > MAX_CHARS or not body.isprintable():
         body = sanitize(body)
     return Line(None, body, level, kind or "app", request_id, trace_id[0] if trace_id else None, version, report)

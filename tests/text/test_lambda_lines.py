@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -39,7 +40,12 @@ TEXT_LINES: list[tuple[str, dict[str, Any]]] = [
         "INIT_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:aws:lambda:x",
         {"kind": "init", "level": Level.PLATFORM},
     ),
-    ("INIT_REPORT Init Duration: 9999.80 ms\tPhase: init\tStatus: timeout", {"kind": "init"}),
+    ("INIT_REPORT Init Duration: 9999.80 ms\tPhase: init\tStatus: timeout", {"kind": "init", "level": Level.ERROR}),
+    ("INIT_REPORT Init Duration: 99.80 ms\tPhase: invoke", {"kind": "init", "level": Level.PLATFORM}),
+    (
+        f"{REPORT}Status: timeout\n",
+        {"report": LambdaReport(duration_ms=12.34, billed_ms=13, memory_mb=512, used_mb=90, status="timeout")},
+    ),
     (
         f"{REPORT}\n",
         {
@@ -152,6 +158,21 @@ JSON_LINES: list[tuple[str, dict[str, Any]]] = [
         {"level": Level.ERROR, "report": LambdaReport(duration_ms=3000, status="timeout")},
     ),
     (
+        platform(
+            "report",
+            requestId=ID,
+            status="error",
+            errorType="Runtime.OutOfMemory",
+            metrics={"durationMs": 9, "memorySizeMB": 128, "maxMemoryUsedMB": 128},
+        ),
+        {
+            "level": Level.ERROR,
+            "report": LambdaReport(
+                duration_ms=9, memory_mb=128, used_mb=128, status="error", error_type="Runtime.OutOfMemory"
+            ),
+        },
+    ),
+    (
         platform("logsDropped", droppedBytes=12345, droppedRecords=123, reason="slow"),
         {"kind": "dropped", "level": Level.ERROR},
     ),
@@ -212,6 +233,32 @@ def test_json_lines(message: str, expected: dict[str, Any]) -> None:
     record = parse(message)
     assert {name: getattr(record, name) for name in expected} == expected
     assert record.fields == json.loads(message)
+
+
+SPELLINGS: dict[str, Callable[[Sequence[str]], str]] = {
+    "snake": "_".join,
+    "kebab": "-".join,
+    "dotted": ".".join,
+    "upper": lambda words: "_".join(words).upper(),
+    "Pascal": lambda words: "".join(map(str.capitalize, words)),
+    "camel": lambda words: words[0] + "".join(map(str.capitalize, words[1:])),
+    "one word": "".join,
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_powertools_keys_are_known_in_any_spelling(spell: Callable[[Sequence[str]], str]) -> None:
+    said = {
+        "log level": "WARNING",
+        "message": "no currency",
+        "function request id": ID,
+        "xray trace id": TRACE,
+        "function version": "7",
+        "stack trace": "Traceback …",
+    }
+    record = parse(json.dumps({spell(words.split()): value for words, value in said.items()}))
+    assert (record.level, record.message) == (Level.WARN, "no currency\nTraceback …")
+    assert (record.request_id, record.trace_id, record.version) == (ID, TRACE, "7")
 
 
 @pytest.mark.parametrize(
