@@ -77,7 +77,7 @@ REGIMES = {
     "credentials expired for two minutes": Regime((on_reads("expired_token", **OUTAGE),)),
     "a clock five minutes ahead": Regime(ahead_s=300.0, since_s=120.0, delays_s=LATE),
     "a clock five minutes behind": Regime(ahead_s=-300.0, delays_s=LATE),
-    "a clock set five minutes back": Regime(ahead_s=300.0, step_s=-300.0, delays_s=LATE),
+    "a clock set five minutes back": Regime(ahead_s=300.0, step_s=-300.0, since_s=360.0, delays_s=LATE),
     "a clock set five minutes ahead": Regime(step_s=300.0, delays_s=LATE),
     "live tail samples, breaks, leaves out": Regime(
         (on_live("drop", 0.05), on_live("error_5xx", 0.03), on_live("empty_page", 0.1), on_reads("throttle", 0.2)),
