@@ -16,23 +16,32 @@ class MetricBook:
         self.points_per_series = points_per_series
         self.capacity = capacity
         self._series: dict[MetricKey, MetricSeries] = {}
+        self._embedded: dict[MetricKey, MetricSeries] = {}
         self.refused = 0
         """Series that came when `capacity` was full."""
 
     def add(self, arrivals: Iterable[MetricSeries]) -> None:
         """Merge series into what is known."""
         for arrival in arrivals:
-            known = self._series.get(arrival.key)
-            if known is None and len(self._series) >= self.capacity:
+            if arrival.key not in self._series and len(self._series) >= self.capacity:
                 self.refused += 1
                 continue
-            points = merge_points(known.points if known else (), arrival.points)[-self.points_per_series :]
-            self._series[arrival.key] = msgspec.structs.replace(arrival, points=points)
+            self._merge(self._series, arrival)
+
+    def add_embedded(self, arrivals: Iterable[MetricSeries]) -> None:
+        """Merge series made of log lines, whose number is bounded by who makes them."""
+        for arrival in arrivals:
+            self._merge(self._embedded, arrival)
 
     @property
     def series(self) -> Mapping[MetricKey, MetricSeries]:
-        """Every series by key, in order of first sight."""
-        return self._series
+        """Every series by key, in order of first sight; those made of log lines come last."""
+        return {**self._series, **self._embedded} if self._embedded else self._series
+
+    def _merge(self, into: dict[MetricKey, MetricSeries], arrival: MetricSeries) -> None:
+        known = into.get(arrival.key)
+        points = merge_points(known.points if known else (), arrival.points)[-self.points_per_series :]
+        into[arrival.key] = msgspec.structs.replace(arrival, points=points)
 
 
 def merge_points(old: tuple[MetricPoint, ...], new: tuple[MetricPoint, ...]) -> tuple[MetricPoint, ...]:

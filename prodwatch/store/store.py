@@ -154,7 +154,7 @@ class Store:
     def _file_embedded(self, logs: Iterable[LogRecord]) -> None:
         refused = self.embedded.refused
         if series := self.embedded.read(logs, self._clock.now().timestamp()):
-            self.metrics.add(series)
+            self.metrics.add_embedded(series)
             self._touch(Topic.METRICS)
         if self.embedded.refused and not refused:
             self.notice(Notice(code="embedded_metrics", message=self.embedded.refusal))

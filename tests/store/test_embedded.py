@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.model.signal import Batch, LogRecord, MetricPoint, MetricSeries
+from prodwatch.model.signal import Batch, LogRecord, MetricKey, MetricPoint, MetricSeries
 from prodwatch.store.embedded import EmbeddedMetrics
 from prodwatch.store.store import Store, StoreLimits, Topic
 from prodwatch.testing.clock import START, FakeClock
@@ -67,6 +67,14 @@ def test_the_versions_stand_side_by_side_on_the_dashboard() -> None:
     assert (row.label, row.unit) == ("Orders · orders", "Count")
     assert {key.version for key in row.keys} == {"7", "8"}
     assert [record.kind for record in store.logs.ring.window(0, 2)] == ["emf", "emf"]
+
+
+def test_what_cloudwatch_tells_is_listed_first() -> None:
+    store = Store(FakeClock())
+    store.apply(Batch(source="logs:g", records=(line(Orders=3),)))
+    errors = MetricSeries(key=MetricKey("AWS/Lambda", "Errors", label="errors"), points=(MetricPoint(MINUTE_S, 1.0),))
+    store.apply(Batch(source="metrics", records=(errors,)))
+    assert [row.label for row in signals(store, START).rows] == ["errors", "Orders · orders"]
 
 
 def test_of_several_sets_of_dimensions_the_shortest_counts() -> None:
