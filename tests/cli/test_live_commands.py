@@ -106,6 +106,7 @@ def test_a_group_somebody_named_that_is_not_there_exits_3(run: Run) -> None:
         (["logs"], "no config/*.toml"),
         (["metrics", "--namespace", "x"], "--namespace and --metric go together"),
         (["traces", "--id", "x"], "is not a trace id"),
+        (["traces", "--region", "r", "--wait"], "--wait is for one trace"),
     ],
     ids=" ".join,
 )
@@ -172,8 +173,9 @@ def test_traces_and_one_of_them_as_a_waterfall(run: Run) -> None:
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith(first["id"])
     assert "█" in shown.stdout
-    absent = run("traces", "--region", "eu-west-1", "--id", "1-00000001-000000000000000000000000")
+    absent = run("traces", "--region", "eu-west-1", "--wait", "1s", "--id", "1-00000001-000000000000000000000000")
     assert (absent.returncode, absent.stdout) == (3, "")
+    assert "after 1 s" in absent.stderr
 
 
 def test_one_metric_as_table_and_points(run: Run) -> None:

@@ -23,7 +23,7 @@ Examples:
   prodwatch traces --region eu-west-1 --no-follow        without a project
   prodwatch traces --env prod --filter 'service("shop-api") AND http.status = 502'
   prodwatch traces --env prod --since release --until now --json | jq -r .id
-  prodwatch traces --env prod --id 1-6b0040ff-212f41d7b0270f9cdcd1ae0d
+  prodwatch traces --env prod --wait --id 1-6b0040ff-212f41d7b0270f9cdcd1ae0d
 """
 
 
@@ -39,6 +39,14 @@ Examples:
     help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
 )
 @click.option("--id", "trace_id", metavar="ID", help="Show one trace, of either form of id, as a waterfall.")
+@click.option(
+    "--wait",
+    is_flag=False,
+    flag_value="1m",
+    type=SpanParameter(),
+    metavar="[1m]",
+    help="With --id: ask again for so long while X-Ray does not have the trace yet.",
+)
 @click.option("--errors", is_flag=True, help="Only faults, errors and throttles.")
 @click.option("--slow", type=SpanParameter(), metavar="1s", help="Only traces that took so long; with --errors: also.")
 @click.option("--filter", "expression", metavar="EXPR", help="X-Ray filter expression, in place of the environment's.")
@@ -60,6 +68,7 @@ def command(
     until: Moment | None,
     follow: bool | None,
     trace_id: str | None,
+    wait: float | None,
     errors: bool,
     slow: float | None,
     expression: str | None,
@@ -78,7 +87,9 @@ def command(
     until_idle = one_end(follow=follow, until=until, until_idle=until_idle)
     project = find_place(common, without=True)
     if trace_id is not None:
-        return _one(project, common, trace_id, as_json=as_json)
+        return _one(project, common, trace_id, wait_s=wait or 0.0, as_json=as_json)
+    if wait is not None:
+        raise click.UsageError("--wait is for one trace: say which by --id")
 
     async def prepare(engine: Engine, sink: LineSink) -> Live:
         from prodwatch.cli.commands.logs import refuse_backwards
@@ -118,7 +129,7 @@ def command(
     return run_live(project, common, prepare)
 
 
-def _one(project: Project, common: Common, trace_id: str, *, as_json: bool) -> int:
+def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_json: bool) -> int:
     import asyncio
     import shutil
     import sys
@@ -135,7 +146,7 @@ def _one(project: Project, common: Common, trace_id: str, *, as_json: bool) -> i
     from prodwatch.errors import CannotVerifyError
     from prodwatch.model.signal import Trace
     from prodwatch.sources.clean import Cleaner
-    from prodwatch.sources.traces import fetch_trace
+    from prodwatch.sources.traces import fetch_traces
     from prodwatch.text.xray import trace_id_of
 
     wanted = trace_id_of(trace_id)
@@ -147,14 +158,18 @@ def _one(project: Project, common: Common, trace_id: str, *, as_json: bool) -> i
 
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             await refuse_without_credentials(engine)
+            cleaner = Cleaner(engine.redactor)
             try:
-                return await fetch_trace(engine.aws, wanted, Cleaner(engine.redactor))
+                found = await fetch_traces(engine.aws, [wanted], cleaner, clock=engine.clock, within_s=wait_s)
+                return found.get(wanted)
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught
 
     found = asyncio.run(fetch())
     if found is None:
-        error(f"X-Ray has no trace {wanted}: it appears some seconds after the request, if that was sampled")
+        looked = f" after {wait_s:.0f} s" if wait_s else ""
+        more = "" if wait_s else "; --wait asks again for a minute"
+        error(f"X-Ray has no trace {wanted}{looked}: one appears some seconds after its request, if sampled{more}")
         return 3
     if as_json:
         stdout.write(msgspec.json.encode(found) + b"\n")

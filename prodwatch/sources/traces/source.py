@@ -106,12 +106,12 @@ class TraceSource(PollingSource):
         if self._share < 1:
             notes.append(
                 f"sampled: about {self._share * 100:.0f} % of the traces are read, the newest each "
-                f"{self._pace.every_s:.0f} s, to bound what reading costs; the service map counts all"
+                f"{self._pace.every_s:.0f} s, to bound the cost; the service map counts all"
             )
         elif self._pace is not PACES[0]:
             notes.append(
-                f"many traces: read every {self._pace.every_s:.0f} s and looked for up to "
-                f"{max(self._pace.overlap_s, self._pace.deep_s):.0f} s later, to bound what reading costs"
+                f"many traces: what was read is read again only {self._pace.overlap_s:.0f} s back, and "
+                f"{self._pace.deep_s:.0f} s back every {self._pace.deep_every_s / 60:.0f} min, to bound the cost"
             )
         if self._clamped is not None:
             notes.append(
