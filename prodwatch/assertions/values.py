@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.literals import (
-    UNIT_NS,
-    UNITS,
     Constant,
     Hole,
     ListTemplate,
     Literal,
     ObjectTemplate,
     TextTemplate,
-    in_unit,
     read_hole,
     read_text,
 )
 from prodwatch.assertions.show import canonical_text
-from prodwatch.model.quantity import Duration
 
 MAX_DEPTH = 60
-MAX_QUANTITY_DIGITS = 20
-_UNIT = "|".join(sorted(UNITS, key=len, reverse=True))
 _WHITESPACE = " \t\r\n"
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)(?![\w.:+-])")
-_TIME_LIKE = re.compile(r"\d{4}-\d\d(?:-\d\d)?(?:[Tt ][\d:.]*)?[\w:+-]*")
-_COMPOUND = re.compile(r"-?(?:\d+(?:\.\d+)?(?:d|h|ms|m|us|µs|ns|s)){2,}(?![\w.%])")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|us|µs|ns|s)")
-_QUANTITY = re.compile(rf"(-?(?:0|[1-9]\d*)(?:\.\d+)?)({_UNIT})(?![\w.%])")
-_NUMBER = re.compile(r"(-?(?:0|[1-9]\d*))(\.\d+)?([eE][+-]?\d+)?(?![\w.%-])")
-_NUMBER_LIKE = re.compile(r"[+-]?[\d.][\w.%+-]*")
-_HOLE_UNIT = re.compile(rf"({_UNIT})(?![\w.%])")
+_PLAIN_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?![\w.:%+-])")
 _WORD = re.compile(r"[^\s,\[\]{}]+")
 _KEYWORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 _PYTHON_WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
@@ -45,8 +30,12 @@ def read_bare_hole(source: str, start: int, holes: list[str]) -> tuple[Hole, int
     """Read the `${…}` at `start`, and a unit right behind it."""
     end = read_hole(source, start)
     holes.append(source[start:end])
-    unit = _HOLE_UNIT.match(source, end)
-    return Hole(len(holes) - 1, source[start:end], unit[1] if unit else ""), unit.end() if unit else end
+    unit = ""
+    if source[end : end + 1].strip():
+        from prodwatch.assertions.quantities import unit_behind
+
+        unit = unit_behind(source, end)
+    return Hole(len(holes) - 1, source[start:end], unit), end + len(unit)
 
 
 class ValueReader:
@@ -171,60 +160,17 @@ class ValueReader:
 
     def _number(self) -> Constant:
         source, start = self.source, self.position
-        found: Constant | None = None
-        if match := _TIME.match(source, start):
-            found = Constant(self._time(match[0]), match[0].upper())
-        elif match := _COMPOUND.match(source, start):
-            total = sum(self._quantity(number, unit).ns for number, unit in _PART.findall(match[0]))
-            found = Constant(Duration(-total if match[0][0] == "-" else total), match[0])
-        elif match := _QUANTITY.match(source, start):
-            found = Constant(self._quantity(match[1], match[2]), match[0])
-        elif match := _NUMBER.match(source, start):
-            found = Constant(self._plain_number(match), match[0])
-        if match is None or found is None:
-            raise self._number_problem()
-        self.position = match.end()
-        return found
+        match = _PLAIN_INTEGER.match(source, start)
+        if match is not None:
+            self.position = match.end()
+            return Constant(int(match[0]), match[0])
+        from prodwatch.assertions.quantities import NoQuantityError, read_quantity
 
-    def _quantity(self, number: str, unit: str) -> Any:
-        if len(number) > MAX_QUANTITY_DIGITS:
-            raise self._problem(f"a number with a unit has at most {MAX_QUANTITY_DIGITS} digits")
-        value = in_unit(Decimal(number), unit)
-        if unit in UNIT_NS and Decimal(number) * UNIT_NS[unit] != value.ns:
-            raise self._problem(f"`{number}{unit}` is finer than a nanosecond")
-        return value
-
-    def _plain_number(self, match: re.Match[str]) -> int | Decimal:
-        if match[2] or match[3]:
-            number = Decimal(match[0])
-            if not number.is_finite() or abs(number.adjusted()) > 10_000:
-                raise self._problem(f"`{_brief(match[0])}` is beyond any number worth comparing")
-            return number
-        if len(match[0]) > 1_000:
-            raise self._problem("a number has at most 1,000 digits")
-        return int(match[0])
-
-    def _time(self, text: str) -> datetime:
-        # Python keeps microseconds; further digits would be dropped silently.
-        fraction = re.search(r"\.\d{6}(\d+)", text)
-        if fraction and fraction[1].strip("0"):
-            raise self._problem("a time has at most six digits behind the second")
-        trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text)
         try:
-            return datetime.fromisoformat(trimmed.upper())
-        except ValueError as problem:
-            raise self._problem(f"`{text}` is no valid time: {problem}") from None
-
-    def _number_problem(self) -> AssertionSyntaxError:
-        like = _TIME_LIKE.match(self.source, self.position)
-        if like and len(like[0]) > 5:
-            return self._problem(f"`{like[0].strip()}` is no complete time; write one like 2026-01-15T12:00:00Z")
-        found = _NUMBER_LIKE.match(self.source, self.position)
-        text = found[0] if found else self.source[self.position]
-        unit = re.search(r"[A-Za-zµ%]+$", text)
-        if unit and unit[0] not in UNITS:
-            return self._problem(f"`{text}` has an unknown unit; units are {', '.join(UNITS)}")
-        return self._problem(f"`{text}` is no number; numbers look like 5, -3, 0.25, 1e6, 300ms, 10kB or 5%")
+            found, self.position = read_quantity(source, start)
+        except NoQuantityError as problem:
+            raise self._problem(str(problem)) from None
+        return found
 
     def _keyword(self) -> Constant:
         found = _WORD.match(self.source, self.position)

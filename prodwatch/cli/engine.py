@@ -7,11 +7,11 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec.structs import replace
 
 from prodwatch import __version__
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from prodwatch.settings import Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a front end drives."""
 
     project: Project

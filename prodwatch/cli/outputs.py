@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
 from prodwatch.cli import stdout
 from prodwatch.cli.exits import ExitCode
@@ -42,13 +42,12 @@ _OPTIONS = (
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class Outputs:
+class Outputs(msgspec.Struct, kw_only=True):
     """The formats asked for; `prepare` before the run, `deliver` after it."""
 
     stdout_format: str | None = None
     """`json`, `ndjson`, `tap`, `nagios`; None: text for people."""
-    files: dict[str, list[Path]] = field(default_factory=dict)
+    files: dict[str, list[Path]] = msgspec.field(default_factory=dict)
     github_summary: bool = False
     color: bool | None = None
     lost: OSError | None = None

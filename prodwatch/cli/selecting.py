@@ -48,11 +48,11 @@ def selection(
 
 def picks(chosen_by: Selection) -> Callable[[CheckDefinition], bool]:
     """Return whether a check is one of those asked for, whatever its environment, order and shard."""
-    import dataclasses
+    from msgspec.structs import replace
 
     from prodwatch.runner.selection import select
 
-    wanted = dataclasses.replace(chosen_by, shard=None, failed_first=frozenset())
+    wanted = replace(chosen_by, shard=None, failed_first=frozenset())
     return lambda check: bool(select([check], wanted, None))
 
 

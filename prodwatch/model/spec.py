@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 KeyKind = Literal["text", "integer", "number", "boolean", "duration", "size", "list", "table", "any", "texts"]
 """`texts` is one text or a list of texts; `any` is any TOML value; `duration` is written `"5s"`, `size` `"5MiB"`.
@@ -15,8 +16,7 @@ A probe receives durations and sizes as the text that was written, already check
 FieldKind = Literal["text", "integer", "number", "boolean", "duration", "size", "time", "list", "table", "any"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(msgspec.Struct, frozen=True, kw_only=True):
     """One key of a check type, as users write it."""
 
     name: str
@@ -32,8 +32,7 @@ class Key:
     """Of a table: the keys it may hold; empty when it may hold any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One field of the document that `expect` and `capture` read."""
 
     name: str
@@ -42,8 +41,7 @@ class Field:
     """Shape, unit, and where the value comes from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeSpec:
+class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A check type: everything settings, docs and schema need, without importing any SDK."""
 
     type: str
@@ -60,7 +58,7 @@ class ProbeSpec:
     """Groups of keys of which at least one must be written."""
     at_most_one: tuple[tuple[str, ...], ...] = ()
     """Groups of keys of which no two may be written together."""
-    problems: Callable[[Mapping[str, Any]], tuple[str, ...]] = field(default=lambda _params: ())
+    problems: Callable[[Mapping[str, Any]], tuple[str, ...]] = msgspec.field(default=lambda _params: ())
     """Given the keys as written, one sentence for each combination that cannot be run; `${…}` may still be inside."""
     implicit_expect: tuple[str, ...] = ()
     """Judged unless an assertion of the step mentions the same leading field."""
@@ -69,7 +67,7 @@ class ProbeSpec:
     """Default timeout of a smoke check when it differs."""
     within_s: float = 10.0
     """Default poll budget."""
-    mutation: Callable[[Mapping[str, Any]], str | None] = field(default=lambda _params: None)
+    mutation: Callable[[Mapping[str, Any]], str | None] = msgspec.field(default=lambda _params: None)
     """Given the keys as written, says why this check changes something, or None when it only reads."""
     service: str | None = None
     """The AWS service it calls; `None` for none, `"*"` when a key names it."""

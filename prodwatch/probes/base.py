@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -57,8 +56,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Things this probe made that outlive it, for cleanup and its journal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Journal:
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """Where a mutation is written down before it is sent."""
 
     record: Callable[[str, Mapping[str, Any]], Awaitable[None]]

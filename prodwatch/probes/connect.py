@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import aiohappyeyeballs
+import msgspec
 
 from prodwatch.probes.resolve import Address, is_address, resolve
 
@@ -15,8 +15,7 @@ _NEXT_ADDRESS_AFTER_S = 0.25
 """How long one address may keep quiet before the next one is tried beside it (RFC 8305)."""
 
 
-@dataclass(slots=True)
-class Timings:
+class Timings(msgspec.Struct):
     """When a connection or request passed which point, in monotonic seconds; None where it did not."""
 
     now: Callable[[], float]

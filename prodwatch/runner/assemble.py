@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from prodwatch.model.result import (
     Blocking,
@@ -23,8 +24,7 @@ from prodwatch.runner.tools import Tools
 from prodwatch.runner.verdict import ADVISORY, SUPPORTING, decide, summarize
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """When a run happened and how it ended."""
 
     run_id: str

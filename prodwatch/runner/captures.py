@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from prodwatch.assertions.show import to_json
 from prodwatch.runner.compiled import Captured
@@ -13,16 +14,15 @@ from prodwatch.runner.outgoing import Outgoing, leaves
 from prodwatch.text.redact import MASK, MIN_LENGTH
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(msgspec.Struct):
     """What was taken from one answer."""
 
-    raw: dict[str, Any] = field(default_factory=dict)
-    shown: dict[str, Any] = field(default_factory=dict)
+    raw: dict[str, Any] = msgspec.field(default_factory=dict)
+    shown: dict[str, Any] = msgspec.field(default_factory=dict)
     """As a result may show it."""
-    missing: list[str] = field(default_factory=list)
+    missing: list[str] = msgspec.field(default_factory=list)
     """One sentence per capture whose path leads nowhere."""
-    unmaskable: list[str] = field(default_factory=list)
+    unmaskable: list[str] = msgspec.field(default_factory=list)
     """One sentence per secret that is too short to be kept secret."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
@@ -30,8 +31,7 @@ REMOTE = frozenset({"stack", "secret", "release", "account"})
 """Scopes whose values have to be fetched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(msgspec.Struct, frozen=True):
     """Why an input cannot be had."""
 
     message: str

@@ -11,7 +11,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -202,18 +201,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-@dataclass(slots=True, kw_only=True)
-class Unfinished:
+class Unfinished(msgspec.Struct, kw_only=True):
     """One execution whose cleanup is not done."""
 
     entry: ExecutionEntry
-    values: dict[str, Any] = field(default_factory=dict)
-    mutations: list[MutationEntry] = field(default_factory=list)
-    cleaned: set[int] = field(default_factory=set)
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+    mutations: list[MutationEntry] = msgspec.field(default_factory=list)
+    cleaned: set[int] = msgspec.field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class Leftover(msgspec.Struct, frozen=True, kw_only=True):
     """A journal as it was found."""
 
     path: Path

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Mode = Literal["check", "gate", "dashboard", "serve", "merge"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseOverride:
+class ReleaseOverride(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller knows of the release; AWS is not asked when `version` is given."""
 
     version: str
     previous: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One run's options, as the command line or the dashboard gives them."""
 
     allow_writes: bool = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
+
+from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.secrets import Secrets
@@ -136,7 +137,7 @@ class Runner:
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         leftover = find_journal(self._journal_dir, run_id)
         journal = Reopened(leftover)
-        tools = self._tools(dataclasses.replace(options, run_id=run_id), journal)
+        tools = self._tools(replace(options, run_id=run_id), journal)
         results: list[CheckResult] = []
         interrupted: int | None = None
         task = asyncio.current_task()
@@ -151,7 +152,7 @@ class Runner:
         finally:
             await tools.inputs.close()
             journal.finish()
-        options = dataclasses.replace(options, allow_empty=True)
+        options = replace(options, allow_empty=True)
         return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted)
 
     def _assembled(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import CheckDefinition
@@ -15,8 +16,7 @@ Matcher = Callable[[str], bool]
 _TOKEN = re.compile(r"""\s*(?:(?P<paren>[()])|"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<word>[^\s()"']+))""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asked for; the default is every smoke check of the environment."""
 
     expression: str | None = None

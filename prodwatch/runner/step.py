@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from prodwatch.model.result import AssertionResult, StepResult
 from prodwatch.model.signal import ReleaseState
@@ -38,8 +39,7 @@ class UnsendableError(Exception):
         self.conclusion = Conclusion(Status.ERROR, reason, message)
 
 
-@dataclass(slots=True)
-class Ran:
+class Ran(msgspec.Struct):
     """What running a step gave: its result, and what the steps that follow may read, raw."""
 
     result: StepResult

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
+
+import msgspec
 
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
@@ -22,8 +23,7 @@ from prodwatch.text.redact import Redactor
 Probes = Callable[[str], Probe]
 
 
-@dataclass(slots=True, kw_only=True)
-class Tools:
+class Tools(msgspec.Struct, kw_only=True):
     """One run's shared means."""
 
     environment: Environment
@@ -42,7 +42,7 @@ class Tools:
     """Ends what takes too long; None when the clock is not the machine's."""
     root: str
     run_id: str
-    notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
+    notices: dict[tuple[str, str], Notice] = msgspec.field(default_factory=dict)
 
     def notice(self, code: str, message: str) -> None:
         """Say something once that is not a check's result."""

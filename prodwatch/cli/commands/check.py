@@ -70,7 +70,7 @@ def command(
     Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 could not verify, 4 too little evidence, 5 nothing
     selected, 70 a bug, 130 and 143 interrupted.
     """
-    import dataclasses
+    from msgspec.structs import replace
 
     from prodwatch.cli.engine import ci_name, host_name
     from prodwatch.cli.last import failed_last
@@ -82,11 +82,11 @@ def command(
         outputs.prepare()
     asked = selection(expression, tags, kind, shard)
     project = load(common, selected=picks(asked))
-    chosen_by = dataclasses.replace(asked, failed_first=failed_last(project) if failed_first else frozenset())
+    chosen_by = replace(asked, failed_first=failed_last(project) if failed_first else frozenset())
     chosen = select(project.checks, chosen_by, project.environment.name)
-    if not chosen and not select(project.checks, dataclasses.replace(chosen_by, shard=None), project.environment.name):
+    if not chosen and not select(project.checks, replace(chosen_by, shard=None), project.environment.name):
         # Not the division left this part without checks: nothing is selected at all.
-        chosen_by = dataclasses.replace(chosen_by, shard=None)
+        chosen_by = replace(chosen_by, shard=None)
     options = RunOptions(
         deadline_s=deadline,
         shard=chosen_by.shard,

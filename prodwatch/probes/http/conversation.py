@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+import msgspec
 from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from yarl import URL
 
@@ -35,8 +35,7 @@ class RedirectError(Exception):
     """The target redirects where nobody can follow; its text is one sentence."""
 
 
-@dataclass(slots=True)
-class Conversation:
+class Conversation(msgspec.Struct):
     """One `http` check's talk with its target; half done when an error or a deadline ends it."""
 
     params: Mapping[str, Any]
@@ -48,10 +47,10 @@ class Conversation:
     """Of the current hop."""
     answer: Answer | None = None
     """The last one whose headers came."""
-    chunks: list[bytes] = field(default_factory=list)
+    chunks: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
     truncated: bool = False
-    redirects: list[str] = field(default_factory=list)
+    redirects: list[str] = msgspec.field(default_factory=list)
     signing_s: float = 0.0
     """Time the target has nothing to do with: finding credentials and signing."""
     _origin: tuple[str, str, int] | None = None

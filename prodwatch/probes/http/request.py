@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -30,8 +29,7 @@ _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request; `pairs` are its headers in order, without those that the HTTP client adds by itself."""
 
     method: str

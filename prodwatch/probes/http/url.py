@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
+
+import msgspec
 
 from prodwatch.probes.failures import UnusableError, endpoint
 from prodwatch.text.redact import MASK
@@ -24,8 +25,7 @@ _PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(msgspec.Struct, frozen=True):
     """One http or https URL, all of it printable ASCII."""
 
     text: str

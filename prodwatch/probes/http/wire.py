@@ -5,9 +5,9 @@ Requests are written here rather than by an HTTP client, so that they go out exa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from multidict import CIMultiDictProxy
 
 from prodwatch.probes.connect import Timings
@@ -25,8 +25,7 @@ _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
 _DEFAULTS = (("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate"))
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """An answer whose headers have come."""
 
     status: int
