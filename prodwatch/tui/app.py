@@ -10,10 +10,12 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar
 
+from textual._context import active_message_pump
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.filter import LineFilter, Monochrome
+from textual.message_pump import MessagePump
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
@@ -26,6 +28,7 @@ from prodwatch.tui.line import safe
 from prodwatch.tui.notice import desktop_notice
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.session import Session, SessionFacts
+from prodwatch.tui.survival import Survivor, in_one_sentence
 from prodwatch.tui.themes import THEMES, with_our_tokens
 from prodwatch.views.verdict import VerdictLine
 
@@ -34,6 +37,10 @@ FRAMES_PER_LISTEN = 10
 FRAMES_PER_LOOK = 5
 """Verdict and checks are looked at twice a second at the usual pace."""
 MOST_TOASTS = 3
+MOST_SURVIVED = 50
+MOST_SURVIVED_TOLD = 3
+"""Toasts about broken parts; the log file has them all."""
+BROKEN = 70
 DEFAULT_PREFERENCES = Preferences()
 COLOURLESS = Colourless()
 
@@ -44,7 +51,7 @@ def _commands() -> type[Provider]:
     return Commands
 
 
-class ProdwatchApp(App[None]):
+class ProdwatchApp(Survivor, App[None]):
     """The dashboard over `store`, fed by `session`."""
 
     TITLE = "prodwatch"
@@ -80,7 +87,11 @@ class ProdwatchApp(App[None]):
         self.set_keymap(dict(preferences.keymap))
         for name in SCREENS:
             self.add_mode(name, self._screen_maker(name))
+        self.survived: list[Exception] = []
+        """What broke so far without ending the app, oldest first."""
         self._verdict_seen: str | None = None
+        self._came_up = False
+        self._broke = 0
         self._notices_told = 0
         self._frames = 0
 
@@ -113,6 +124,7 @@ class ProdwatchApp(App[None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        self._came_up = True
         self.work("start", self.session.start())
         if self.deck.preferences.keymap:
             self._check_keymap()
@@ -138,12 +150,39 @@ class ProdwatchApp(App[None]):
         if isinstance(self.screen, DashScreen):
             self.screen.frame()
 
+    def keep_alive(self, error: Exception, where: MessagePump) -> None:
+        """Log what broke in `where` and say it; a screen that could not be built, or is not ours, is left."""
+        self._broke += 1
+        if self._broke <= MOST_SURVIVED or self._broke % MOST_SURVIVED == 0:
+            _LOG.error("%r failed, %d failures so far", where, self._broke, exc_info=error)
+        self.survived = [*self.survived[-MOST_SURVIVED:], error]
+        if self._broke <= MOST_SURVIVED_TOLD:
+            told = in_one_sentence(error, self.deck.facts.log_file)
+            self.notify(f"something failed, the rest goes on: {told}", severity="error", markup=False)
+        unusable = not isinstance(where, DashScreen) or not where.children
+        if isinstance(where, Screen) and unusable and where is self.screen and len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Go on after what Textual takes for the end; only an app that never came up ends, with one sentence."""
+        if self._came_up:
+            self.keep_alive(error, active_message_pump.get(self))
+            return
+        _LOG.critical("the dashboard broke", exc_info=error)
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._return_code = BROKEN
+        self.panic(f"prodwatch: the dashboard broke: {in_one_sentence(error, self.deck.facts.log_file)}")
+
     def _listen(self) -> None:
         """Ring when the verdict changes; the first one is no change."""
         self._tell_notices()
         verdict = self.deck.glance.verdict
+        if verdict.title.startswith("WAITING"):
+            return  # nothing is known yet, so what comes next is no change
         before, self._verdict_seen = self._verdict_seen, verdict.status
-        if before is None or before == verdict.status or verdict.title == "WAITING":
+        if before is None or before == verdict.status:
             return
         self._call_attention(verdict)
         severity: SeverityLevel = "information" if verdict.status == "pass" else "warning"

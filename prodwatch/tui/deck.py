@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -13,6 +14,8 @@ from prodwatch.store.store import Store, Topic
 from prodwatch.tui.session import SessionFacts
 from prodwatch.views.states import State
 from prodwatch.views.verdict import VerdictLine, verdict_line
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +68,29 @@ class Deck:
         now = self.now()
         self._glance = Glance(
             at=now,
-            verdict=verdict_line(
-                self.store, now, every_s=self.facts.every_s, window=self.facts.window, better=self.facts.better
-            ),
+            verdict=self._verdict(now),
             checks=tuple(self.store.checks.tracks.values()),
             revision=self.store.revision(Topic.CHECKS),
         )
         return self._glance
+
+    def _verdict(self, now: datetime) -> VerdictLine:
+        """Return the verdict; one that cannot be worked out is an error, never the one of before."""
+        facts = self.facts
+        try:
+            return verdict_line(self.store, now, every_s=facts.every_s, window=facts.window, better=facts.better)
+        except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive what proves it
+            _LOG.exception("the verdict could not be worked out")
+            told = f"the verdict could not be worked out: {type(error).__name__}: {error}"
+            where = f"the log file says where: {facts.log_file}" if facts.log_file else None
+            return VerdictLine(
+                status="error",
+                title="ERROR · could not verify",
+                since=None,
+                reasons=(told,),
+                evidence=where,
+                outlook="tried again twice a second",
+            )
 
     @property
     def glance(self) -> Glance:

@@ -67,6 +67,8 @@ class Bench:
         self.session = session
         self.store = app.deck.store
         self.messages = messages
+        self.may_break = False
+        """Whether this test breaks something on purpose: what the app survives fails every other one."""
 
     async def frames(self, count: int = 6) -> None:
         """Let the frame clock tick and the screen settle."""
@@ -172,6 +174,8 @@ def run() -> Run:
             await bench.frames()
             await bench.press(*keys)
             yield bench
+        if not bench.may_break and app.survived:
+            raise app.survived[0]
 
     return running
 

@@ -326,7 +326,7 @@ async def test_a_panel_that_breaks_does_not_take_the_others_with_it(run: Any, mo
 
         monkeypatch.setattr(panel, "frame", broken)
         await bench.frames()
-        await bench.sees("this panel broke")
+        await bench.sees("failed, tries again in 5s · see /tmp/prodwatch.log")
         await bench.sees("order in euros")
 
 

@@ -163,6 +163,14 @@ async def test_the_bell_rings_or_nothing_does(notify: Any, rings: bool) -> None:
         assert b"\x1b]9;" not in painted.written
 
 
+async def test_the_first_verdict_is_no_change() -> None:
+    async with painting(notify="desktop") as painted:
+        for _ in range(60):
+            painted.app.frame()
+        await asyncio.sleep(0)
+        assert b"\x1b]9;" not in painted.written
+
+
 async def test_a_hostile_reason_cannot_end_the_notice() -> None:
     async with painting(notify="desktop") as painted:
         for _ in range(20):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.keymap import SCREEN_BINDINGS
-from prodwatch.tui.line import Line
+from prodwatch.tui.line import Line, safe
+from prodwatch.tui.survival import RETRY_FRAMES, Survivor
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.tui.widgets.header import Header
 from prodwatch.tui.widgets.hints import Hints
@@ -63,7 +65,7 @@ class TooSmall(Bar):
         return [((part, Tone.PLAIN),) for part in wrap(text, max(10, width))]
 
 
-class DashScreen(Screen[None]):
+class DashScreen(Survivor, Screen[None]):
     """Subclasses yield their panels in `body` and name their place in `crumb`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*SCREEN_BINDINGS]
@@ -79,6 +81,9 @@ class DashScreen(Screen[None]):
         super().__init__()
         self.deck = deck
         self._live: list[Panel | Bar] = []
+        self._frame_number = 0
+        self._resting: dict[Widget, int] = {}
+        """Widgets that broke, and the frame in which they are tried again."""
         self._asked_by: Widget | None = None
         self._text_before = ""
 
@@ -114,12 +119,24 @@ class DashScreen(Screen[None]):
 
     def frame(self) -> None:
         """Give each widget its turn; one that breaks is logged and shown as broken, the others go on."""
+        self._frame_number += 1
         for widget in self._live:
+            if self._resting.get(widget, 0) > self._frame_number:
+                continue
             try:
                 widget.frame()
             except Exception:  # noqa: BLE001 -- one broken panel must not take the others with it
                 _LOG.exception("the widget %s failed", widget.id or type(widget).__name__)
-                widget.border_subtitle = "this panel broke; the others go on, details are in the log file"
+                self._resting[widget] = self._frame_number + RETRY_FRAMES
+                widget.border_subtitle = Content(self._broken_text())
+            else:
+                self._resting.pop(widget, None)
+
+    def _broken_text(self) -> str:
+        """Say on a panel's edge that it stands still, when it tries again, and where to read why."""
+        fps = self.deck.preferences.fps or 10.0
+        log_file = self.deck.facts.log_file
+        return f"failed, tries again in {RETRY_FRAMES / fps:.0f}s" + (f" · see {safe(log_file)}" if log_file else "")
 
     @property
     def filterable(self) -> Filterable | None:

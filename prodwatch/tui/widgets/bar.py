@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from textual.geometry import Size
@@ -10,6 +11,9 @@ from textual.strip import Strip
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line
 from prodwatch.tui.widgets.painter import Painter
+from prodwatch.views.states import Tone
+
+_LOG = logging.getLogger(__name__)
 
 
 class Bar(Painter, can_focus=False):
@@ -35,7 +39,15 @@ class Bar(Painter, can_focus=False):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return how many lines there are, for `height: auto`."""
         del container, viewport
-        return max(1, len(self.lines(width)))
+        return max(1, len(self._whole(width)))
+
+    def _whole(self, width: int) -> Sequence[Line]:
+        """Return the lines, or one that says that they broke: an exception while Textual lays out would end the app."""
+        try:
+            return self.lines(width)
+        except Exception:  # noqa: BLE001 -- see above
+            _LOG.exception("%s could not be worked out", self.id or type(self).__name__)
+            return ((("this line could not be worked out; the log file says why", Tone.WARN),),)
 
     def frame(self) -> None:
         """Redraw when something changed."""
@@ -56,7 +68,7 @@ class Bar(Painter, can_focus=False):
 
     def on_resize(self) -> None:
         """Fit the lines to the new width."""
-        self._lines = self.lines(self.size.width)
+        self._lines = self._whole(self.size.width)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

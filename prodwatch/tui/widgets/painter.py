@@ -8,6 +8,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from prodwatch.tui.line import Line, cells, safe
+from prodwatch.tui.survival import Survivor
 from prodwatch.views.states import Tone
 
 TONE_CLASSES = {f"tone--{tone}" for tone in (*Tone, "cursor", "cursor-blurred")}
@@ -34,7 +35,7 @@ TONE_CSS = """
 """
 
 
-class Painter(Widget):
+class Painter(Survivor, Widget):
     """Draws with the tones of the screen it is on: themes decide colours, once per screen and not per widget."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
