@@ -1,7 +1,8 @@
-"""The dashboard in a real terminal, beside a plain Textual app that writes the same lines to a `RichLog`.
+"""The dashboard in a real terminal, beside a plain Textual app with a `RichLog` and, where it is there, toolong.
 
-Both programs make their lines themselves, in the same way; what that costs is measured alone and printed.
-`--seconds` sets how long each rate is watched.
+The first two make their lines themselves, in the same way; what that costs is measured alone and printed. toolong
+tails a file another process writes. It is looked for as `tl` on the PATH, or where TOOLONG says; an environment of its
+own suits it best, for it wants an older Textual. `--seconds` sets how long each rate is watched.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import math
 import os
 import pty
 import random
-import select
-import shutil
 import signal
 import struct
 import tempfile
@@ -27,15 +26,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _common import PRODWATCH, PYTHON, Table, first_paint_s, http_server, project
+from _terminal import Painter
+from _toolong import CLOSE, SEARCH_KEYS, toolong, toolong_command
 
 RATES = (200, 2_000, 20_000)
 LOADED = 2_000
 KEYS = 40
+SEARCHES = 15
 ROWS, COLUMNS = 40, 120
 SETTLE_S = 1.0
 BETWEEN_KEYS_S = (0.02, 0.12)
-MEGABYTE = 1 << 20
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 CPU_BUDGET = 0.25
 KEY_BUDGET_S = 0.05
 CURSOR = b";48;2;36;65;95m"
@@ -115,65 +115,6 @@ app.run()
 """
 
 
-class Painter:
-    """A program that draws on a terminal we hold; whoever waits here also reads, so it is never held up."""
-
-    def __init__(self, pid: int, terminal: int, told: Path) -> None:
-        self.pid = pid
-        self.painted = 0
-        self._terminal = terminal
-        self._told = told
-
-    def read(self, within_s: float) -> bytes:
-        """Return what was painted as soon as something is; nothing when nothing is in time."""
-        if not select.select([self._terminal], [], [], max(0.0, within_s))[0]:
-            return b""
-        data = os.read(self._terminal, 65536)
-        self.painted += len(data)
-        return data
-
-    def watch(self, for_s: float) -> None:
-        """Read for so long."""
-        until = time.perf_counter() + for_s
-        while (left := until - time.perf_counter()) > 0:
-            self.read(left)
-
-    def wait_for(self, word: bytes, within_s: float = 20.0) -> float:
-        """Read until `word` was painted; the moment it was."""
-        seen, until = b"", time.perf_counter() + within_s
-        while word not in seen:
-            if time.perf_counter() > until:
-                raise SystemExit(f"{word!r} was never painted; the end was {seen[-300:]!r}")
-            seen += self.read(0.1)
-        return time.perf_counter()
-
-    def press(self, key: str, answer: bytes, after_s: float) -> float:
-        """Press a key, whatever is going on then; seconds until `answer`, which only this key brings, was painted."""
-        self.watch(after_s)
-        pressed = time.perf_counter()
-        os.write(self._terminal, key.encode())
-        return self.wait_for(answer) - pressed
-
-    def lines(self) -> tuple[int, float]:
-        """Ask the program how many lines it wrote so far, and at which of its moments that was."""
-        self._told.unlink(missing_ok=True)
-        os.kill(self.pid, signal.SIGUSR1)
-        for _ in range(1000):
-            self.watch(0.01)
-            if self._told.exists() and (words := self._told.read_text().split()):
-                return int(words[0]), float(words[1])
-        raise SystemExit("the program does not tell how many lines it wrote")
-
-    def cpu_s(self) -> float:
-        """CPU seconds used so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-    def rss_mb(self) -> float:
-        """Resident memory now."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
-
-
 @contextlib.contextmanager
 def painter(script: str, rate: int, ready: bytes) -> Iterator[Painter]:
     """Run a script in a pty of its own until it has painted `ready`; it is killed at the end."""
@@ -227,10 +168,20 @@ def load(program: Painter, seconds: float) -> Load:
     return Load((after - lines) / (ended - began), cpu, painted / took, rss_mb)
 
 
-def latencies(program: Painter, keys: Sequence[tuple[str, bytes]]) -> list[float]:
-    """Press the keys in turn at moments that know nothing of the program's; sorted seconds, the first two left out."""
+def latencies(
+    program: Painter, keys: Sequence[tuple[str, bytes]], *, count: int = KEYS, undo: bytes = b""
+) -> list[float]:
+    """Press the keys in turn at moments that know nothing of the program's; sorted seconds, the first ones left out.
+
+    `undo` is pressed after each and not measured.
+    """
     dice = random.Random(11)
-    pressed = [program.press(*key, dice.uniform(*BETWEEN_KEYS_S)) for key in islice(cycle(keys), KEYS + len(keys))]
+    pressed = []
+    for key in islice(cycle(keys), count + len(keys)):
+        pressed.append(program.press(*key, dice.uniform(*BETWEEN_KEYS_S)))
+        if undo:
+            program.write(undo)
+            program.watch(SETTLE_S)
     return sorted(pressed[len(keys) :])
 
 
@@ -250,52 +201,54 @@ def judged(good: bool) -> str:  # noqa: FBT001 -- one word for one truth
     return "kept" if good else "MISSED"
 
 
-def show_load(rate: int, seconds: float) -> None:
-    """Print how both programs bear a rate."""
-    with ours(rate=rate) as program:
-        us = load(program, seconds)
-    with beside(rate=rate) as program:
-        them = load(program, seconds)
+def show_load(rate: int, seconds: float, tl: str | None) -> None:
+    """Print how each program bears a rate."""
+    programs = [ours(rate=rate), beside(rate=rate), *([toolong(tl, rate, size=(ROWS, COLUMNS))] if tl else [])]
+    loads = []
+    for each in programs:
+        with each as program:
+            loads.append(load(program, seconds))
+    us = loads[0]
     verdict = f"≤ {CPU_BUDGET:.0%}: {judged(us.cpu <= CPU_BUDGET)}" if rate == LOADED else ""
-    rows = (
-        ("lines/s that came in", us.lines_per_s, them.lines_per_s, "{:,.0f}", ""),
-        ("CPU, of one core", us.cpu, them.cpu, "{:.1%}", verdict),
-        ("CPU µs for each line", us.us_per_line, them.us_per_line, "{:.0f}", ""),
-        ("kB/s to the terminal", us.bytes_per_s / 1000, them.bytes_per_s / 1000, "{:,.1f}", ""),
-        ("RSS at the end, MB", us.rss_mb[-1], them.rss_mb[-1], "{:.1f}", over_time(us, them)),
-    )
     print(f"{rate:,} lines/s asked for")
-    for name, a, b, form, note in rows:
-        show_row(f"  {name}", form.format(a), form.format(b), a / b, note)
+    show_row("  lines/s that came in", [f"{each.lines_per_s:,.0f}" for each in loads])
+    show_row("  CPU, of one core", [f"{each.cpu:.1%}" for each in loads], verdict)
+    show_row("  CPU µs for each line", [f"{each.us_per_line:.0f}" for each in loads])
+    show_row("  kB/s to the terminal", [f"{each.bytes_per_s / 1000:,.1f}" for each in loads])
+    show_row("  RSS at the end, MB", [f"{each.rss_mb[-1]:.1f}" for each in loads], over_time(loads))
 
 
-def over_time(us: Load, them: Load) -> str:
-    """Return both programs' memory at four moments."""
-    return " | ".join(" ".join(f"{each:.0f}" for each in load.rss_mb) for load in (us, them))
+def over_time(loads: Sequence[Load]) -> str:
+    """Return each program's memory at four moments."""
+    return " | ".join(" ".join(f"{each:.0f}" for each in load.rss_mb) for load in loads)
 
 
-def show_keys(rate: int) -> None:
+def show_keys(rate: int, tl: str | None) -> None:
     """Print the time from a key to the paint it causes."""
     with ours(rate=rate) as program:
-        us = latencies(program, OUR_KEYS)
+        waits = [latencies(program, OUR_KEYS)]
     with beside(rate=rate) as program:
-        them = latencies(program, BESIDE_KEYS)
+        waits.append(latencies(program, BESIDE_KEYS))
+    if tl:
+        with toolong(tl, rate, size=(ROWS, COLUMNS)) as program:
+            waits.append(latencies(program, SEARCH_KEYS, count=SEARCHES, undo=CLOSE))
     print(f"key to paint, {f'{rate:,} lines/s' if rate else 'nothing coming in'}")
     for name, rank in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
-        a, b = (each[math.ceil(rank * KEYS) - 1] for each in (us, them))
-        verdict = f"≤ {KEY_BUDGET_S * 1000:.0f} ms: {judged(a <= KEY_BUDGET_S)}" if name == "p99" else ""
-        show_row(f"  {name} of {KEYS} keys", f"{a * 1000:.1f}ms", f"{b * 1000:.1f}ms", a / b, verdict)
+        at = [each[math.ceil(rank * len(each)) - 1] for each in waits]
+        verdict = f"≤ {KEY_BUDGET_S * 1000:.0f} ms: {judged(at[0] <= KEY_BUDGET_S)}" if name == "p99" else ""
+        show_row(f"  {name}", [f"{each * 1000:.1f}ms" for each in at], verdict)
 
 
-def show_row(name: str, us: str, them: str, ratio: float, note: str) -> None:
-    """Print one comparison in the columns of `Table`."""
-    print(f"{name:38} {us:>10} {them:>10} {ratio:6.2f}×  {note}", flush=True)
+def show_row(name: str, values: Sequence[str], note: str = "") -> None:
+    """Print one figure of each program."""
+    print(f"{name:30} " + "".join(f"{each:>12}" for each in values) + f"  {note}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.5, help="how long each rate is watched")
     seconds: float = parser.parse_args().seconds
+    tl = toolong_command()
     table = Table("The dashboard in a pty, beside a plain Textual app with a RichLog")
     with http_server() as url, project(url, 1) as single:
         table.row(
@@ -306,19 +259,33 @@ def main() -> None:
             runs=3,
             budget="≤ 400 ms",
         )
+        if tl:
+            table.row(
+                "first paint",
+                partial(first_paint_s, [*PRODWATCH, "--env", "bench"], cwd=single, until=b"Checks"),
+                partial(first_paint_s, [tl, __file__], until=b"Line nos."),
+                "toolong, a small file",
+                runs=3,
+            )
+    print()
+    show_row("", ["ours", "RichLog", *(["toolong"] if tl else [])])
     for rate in RATES:
-        show_load(rate, seconds)
+        show_load(rate, seconds, tl)
     for rate in (0, LOADED):
-        show_keys(rate)
+        show_keys(rate, tl)
     cost_s = line_cost_s()
     print(
-        f"Making one line costs {cost_s * 1e6:.1f} µs of CPU in either program: {cost_s * LOADED:.1%} of a core at "
+        f"Making one line costs {cost_s * 1e6:.1f} µs of CPU in the first two: {cost_s * LOADED:.1%} of a core at "
         f"{LOADED:,} lines/s, {cost_s * RATES[-1]:.0%} at {RATES[-1]:,}; it is in the figures above."
     )
-    print(f"RSS: MB at four moments of {seconds:g} s, ours | beside. p99 of {KEYS} keys is the slowest of them.")
+    print(f"RSS: MB at four moments of {seconds:g} s, in the same order. {KEYS} keys: p99 is the slowest.")
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: below that, times are the programs' own.")
-    if not shutil.which("tl"):
-        print("toolong's `tl` is not on the PATH: not compared.")
+    if tl:
+        print(
+            f"toolong: lines are those in its file; its {SEARCHES} keys open the search, those of the others mark a row."
+        )
+    else:
+        print("toolong is not here: no `tl` on the PATH, and TOOLONG names none. It is not compared.")
 
 
 if __name__ == "__main__":
