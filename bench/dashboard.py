@@ -282,7 +282,7 @@ def main() -> None:
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: below that, times are the programs' own.")
     if tl:
         print(
-            f"toolong: lines are those in its file; its {SEARCHES} keys open the search, those of the others mark a row."
+            f"toolong: lines are those in its file; its {SEARCHES} keys open the search, others mark a row."
         )
     else:
         print("toolong is not here: no `tl` on the PATH, and TOOLONG names none. It is not compared.")
