@@ -80,10 +80,9 @@ def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock
     """
     sink = LineSink()
     signals = Signals(sink)
-    _log_to_file()
     run = _Run(project, common, sink, signals)
     try:
-        with signals.handled():
+        with _log_in_file(), signals.handled():
             asyncio.run(run.run(prepare, clock))
     except (KeyboardInterrupt, asyncio.CancelledError):
         if signals.received is None and not sink.gone and sink.error is None:
@@ -237,13 +236,20 @@ async def refuse_without_credentials(engine: Engine) -> None:
             raise CannotVerifyError(caught.message, caught.reason) from caught
 
 
-def _log_to_file() -> None:
-    """Keep tracebacks of failing sources off the terminal."""
+@contextmanager
+def _log_in_file() -> Iterator[None]:
+    """Keep tracebacks of failing sources off the terminal, and leave the process as it was."""
     logger = logging.getLogger("prodwatch")
-    logger.propagate = False
-    if logger.handlers:
-        return
     try:
-        logger.addHandler(logging.FileHandler(log_path(), encoding="utf-8", delay=True))
+        handler: logging.Handler = logging.FileHandler(log_path(), encoding="utf-8", delay=True)
     except OSError:
-        logger.addHandler(logging.NullHandler())
+        handler = logging.NullHandler()
+    before = logger.propagate
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.propagate = before
