@@ -69,6 +69,7 @@ REGIMES = {
     "throttled 50 %": Regime((on_reads("throttle", 0.5),), delays_s=LATE),
     "dated into the future": Regime(future=0.01),
     "empty and short pages": Regime((on_reads("empty_page", 0.4), on_reads("short_page", 0.4)), delays_s=LATE),
+    "hardly a call a second": Regime((on_reads("delay", delay_s=1.2), on_reads("empty_page", 0.5)), delays_s=LATE),
     "equal milliseconds and identical lines": Regime(identical=3, burst=550, delays_s=LATE),
     "dropped connections and refused tokens": Regime(
         (on_reads("drop", 0.2), on_reads("invalid_token", 0.2), on_reads("short_page", 0.3), on_reads("error_5xx", 0.1))

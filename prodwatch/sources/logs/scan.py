@@ -71,6 +71,7 @@ class ScanPlan:
     """Wall time from which a scan of the promised tier is wanted without waiting for its turn."""
     current: Scan | None = None
     """The scan whose page was asked for last, until it is complete."""
+    _fast_had_turn: bool = False
     _fast: Scan | None = None
     _wide: Scan | None = None
     _began_s: list[float | None] = field(default_factory=list)
@@ -126,11 +127,15 @@ class ScanPlan:
         if self._wide is None and (tier := self._wide_due(now_s)) is not None:
             # Its first page may be its last, and then it has done the fast one's work too.
             self.current = self._wide = Scan(tier, now_s, self._start_ms(tier))
+            self._fast_had_turn = False
             return self.current
         if self._fast is None and self.caught_up and (self._wide is None or self._fast_due(now_s)):
             self._fast = Scan(0, now_s, self._start_ms(0))
-        both = self._fast, self._wide
-        self.current = next(each for each in both if each and (each is not self.current or None in both))
+        # In turn, even where a fast scan takes one page and the next is due at once: a wide one must get to its end.
+        first, second = (self._wide, self._fast) if self._fast_had_turn else (self._fast, self._wide)
+        self.current = first or second
+        assert self.current is not None
+        self._fast_had_turn = self.current is self._fast
         return self.current
 
     def complete(self) -> None:

@@ -1,0 +1,80 @@
+"""Scans take turns: new lines never wait for a wide one, and a wide one always gets to its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from prodwatch.sources.logs.scan import DEEP, FAST_LATENESS_MIN_S, PROMISED, PROMISED_S, SKEW_S, TIERS, WHOLE, ScanPlan
+
+T0_S = 1_000_000.0
+
+
+def caught_up(**more: float) -> ScanPlan:
+    """Return a plan whose first scan is complete."""
+    plan = ScanPlan(since_ms=0, **more)  # type: ignore[arg-type]
+    plan.begin(T0_S)
+    plan.complete()
+    return plan
+
+
+@pytest.mark.parametrize("turn_s", [0.1, 0.7, 1.2, 5.0])
+def test_both_scans_get_on_however_rare_a_group_s_turns_are(turn_s: float) -> None:
+    plan = caught_up()
+    now_s, wide_pages, fast = T0_S + TIERS[PROMISED].every_s, 0, 0
+    for _ in range(12):
+        scan = plan.begin(now_s)
+        now_s += turn_s
+        if scan.tier == 0:
+            fast += 1
+            plan.complete()
+            continue
+        wide_pages += 1
+        if wide_pages == 5:
+            plan.complete()
+            break
+        scan.token = f"{wide_pages}"
+    assert wide_pages == 5
+    assert plan.swept_s() == T0_S + TIERS[PROMISED].every_s
+    assert fast >= min(4, int(4 * turn_s))
+
+
+def test_windows_begin_before_the_last_complete_scan_of_their_kind_began() -> None:
+    plan = caught_up()
+    starts = {}
+    for after_s in range(1, 1801):
+        scan = plan.begin(T0_S + after_s)
+        starts[scan.tier] = scan.start_ms / 1000
+        plan.complete()
+    assert starts[0] == T0_S + 1798 - TIERS[0].lateness_s - SKEW_S
+    assert starts[PROMISED] == T0_S + 1680 - PROMISED_S - SKEW_S
+    assert starts[DEEP] == T0_S + 1200 - TIERS[DEEP].lateness_s - SKEW_S
+    assert starts[WHOLE] == 0
+
+
+def test_the_fast_window_narrows_as_lines_grow_and_no_further_than_three_seconds() -> None:
+    plan = caught_up()
+    for rate, lateness_s in ((0.0, 15.0), (100.0, 15.0), (1_000.0, 4.0), (50_000.0, FAST_LATENESS_MIN_S)):
+        plan.rate = rate
+        scan = plan.begin(T0_S + 2)
+        assert scan.start_ms == int((T0_S - lateness_s - SKEW_S) * 1000)
+        plan.complete()
+        plan = caught_up()
+
+
+def test_a_clock_minutes_behind_makes_wide_windows_longer_and_fast_ones_not() -> None:
+    plan = caught_up(ahead_s=-300.0)
+    assert plan.begin(T0_S + 1).start_ms == int((T0_S + 300 - TIERS[0].lateness_s - SKEW_S) * 1000)
+    plan = caught_up(ahead_s=-300.0)
+    assert plan.begin(T0_S + 61).start_ms == int((T0_S - PROMISED_S - 300) * 1000)
+
+
+def test_a_last_look_does_not_wait_for_its_turn() -> None:
+    plan, idle = caught_up(), []
+    idle.append(plan.idle)
+    plan.sweep_s = T0_S + 5
+    idle.append(plan.idle)
+    assert plan.begin(T0_S + 5).tier == PROMISED
+    plan.complete()
+    idle.append(plan.idle)
+    assert plan.begin(T0_S + 6).tier == 0
+    assert idle == [True, False, True]
