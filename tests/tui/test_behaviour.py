@@ -142,7 +142,9 @@ async def test_space_pauses_the_display_but_not_verdict_and_clock(run: Any) -> N
         panel = bench.app.screen.query_one(LogPanel)
         before = panel.row_count()
         await bench.sees("display paused")
-        line = LogRecord(timestamp_ms=1, message="after the pause", group="g", level=Level.INFO)
+        line = LogRecord(
+            timestamp_ms=int(START.timestamp() * 1000), message="after the pause", group="g", level=Level.INFO
+        )
         bench.store.apply(Batch(source="logs", records=(line,)))
         await bench.frames()
         assert panel.row_count() == before
