@@ -151,7 +151,7 @@ class Load(NamedTuple):
     @property
     def us_per_line(self) -> float:
         """CPU for each line that did come in: comparable where a program fell behind."""
-        return self.cpu / self.lines_per_s * 1e6
+        return self.cpu / self.lines_per_s * 1e6 if self.lines_per_s else math.inf
 
 
 def load(program: Painter, seconds: float) -> Load:
