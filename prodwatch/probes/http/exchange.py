@@ -24,7 +24,9 @@ def shown_headers(pairs: Iterable[tuple[str, str]], secret: frozenset[str] = fro
     `secret` holds further names in lower case.
     """
     shown: dict[str, Any] = {}
-    for name, value in pairs:
+    for given, value in pairs:
+        # A plain text, and none of the parser's own kind that would be looked at twice on its way out.
+        name = str(given)
         lower = name.lower()
         if lower in SECRET_HEADERS or lower in secret:
             value = MASK  # noqa: PLW2901 -- what follows must not see the secret
