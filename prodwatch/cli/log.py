@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +23,34 @@ def log_path() -> Path:
         except OSError:
             continue
     raise OSError("no folder for a log file can be written")
+
+
+@contextmanager
+def log_to_file() -> Iterator[Path | None]:
+    """Keep what goes wrong off the terminal and in the log; yields its path, None when no log can be written.
+
+    Logging is as it was afterwards: a process may open the dashboard more than once.
+    """
+    import logging
+
+    path: Path | None
+    handler: logging.Handler
+    try:
+        path = log_path()
+        handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    except OSError:
+        path, handler = None, logging.NullHandler()
+    logger = logging.getLogger("prodwatch")
+    before = logger.propagate
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield path
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.propagate = before
 
 
 def write_crash() -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 from datetime import datetime
@@ -11,7 +10,7 @@ from functools import partial
 
 from prodwatch.cli.engine import config_dir
 from prodwatch.cli.exits import ExitCode
-from prodwatch.cli.log import log_path
+from prodwatch.cli.log import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
 from prodwatch.cli.reload import Reload
@@ -38,8 +37,9 @@ def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None, 
     """
     if common.no_color:
         os.environ["NO_COLOR"] = "1"
-    log_file = _log_to_file()
-    return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file, window))
+    with log_to_file() as path:
+        log_file = str(path) if path else None
+        return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file, window))
 
 
 async def _run(
@@ -105,18 +105,3 @@ async def _leave(session: LiveSession) -> None:
     if pending:
         say("cleaning up after the checks that were running; Ctrl-C gives that up")
     await stopping
-
-
-def _log_to_file() -> str | None:
-    """Send what goes wrong to the log file; the terminal belongs to the dashboard. None when none can be written."""
-    try:
-        path = log_path()
-    except OSError:
-        logging.getLogger("prodwatch").addHandler(logging.NullHandler())
-        return None
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("prodwatch")
-    logger.addHandler(handler)
-    logger.propagate = False
-    return str(path)
