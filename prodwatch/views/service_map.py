@@ -12,9 +12,13 @@ from prodwatch.store.store import Store
 from prodwatch.text.xray_graph import CLIENT
 
 FAULTY_SHARE = 0.01
-"""From this share of faults on an edge is called faulty."""
+"""From this share of faults on an edge is called faulty …"""
+FAULTS_MORE = 3.0
+"""… and from so many more than before, when there are twice as many of them a call."""
 ERROR_SHARE = 0.05
-"""Clients' own mistakes are usual: from this share on they are not."""
+"""Clients' own mistakes are usual: from this share on they are not …"""
+ERRORS_LEAST = 3
+"""… when there are so many."""
 TIMES_BEFORE = 1.5
 """A p95 is slower when it is so many times what it was …"""
 SLOWER_BY_S = 0.05
@@ -197,17 +201,31 @@ def _judge(
     if now is None:
         gone = before is not None and before.rate_per_s * now_s >= FEW and now_s >= GONE_AFTER_S
         return ("gone", "called before, not since") if gone else ("ok", "")
-    if now.fault_share >= FAULTY_SHARE:
-        as_before = before is not None and before.fault_share >= now.fault_share / 2
-        return "fault", "faulty before too" if as_before else "faults"
-    if now.error_share >= ERROR_SHARE and (before is None or now.error_share >= 2 * before.error_share):
-        throttled = now.edge.throttles > now.edge.errors
-        return "error", "throttled" if throttled else "errors"
+    if fault := _faulty(now, before):
+        return "fault", fault
+    errors = now.edge.errors + now.edge.throttles
+    more = before is None or now.error_share >= 2 * before.error_share
+    if errors >= ERRORS_LEAST and now.error_share >= ERROR_SHARE and more:
+        return "error", "throttled" if now.edge.throttles > now.edge.errors else "errors"
     if slow := _slow(now, before):
         return "slow", slow
     if before is None and known_before:
-        return "new", "not called before"
+        return ("new", "not called before") if now.calls >= FEW else ("ok", "new, few calls")
     return "ok", ""
+
+
+def _faulty(now: EdgeFigures, before: EdgeFigures | None) -> str:
+    """Return in which sense an edge is faulty, empty when it is not."""
+    was = before.fault_share if before else 0.0
+    as_before = now.fault_share < 2 * was
+    if now.fault_share >= FAULTY_SHARE:
+        return "faulty before too" if as_before else "faults"
+    return "more faults" if not as_before and faults_more(now, before) >= FAULTS_MORE else ""
+
+
+def faults_more(now: EdgeFigures, before: EdgeFigures | None) -> float:
+    """Return how many more calls failed than would have, had nothing changed."""
+    return now.edge.faults - (before.fault_share if before else 0.0) * now.calls
 
 
 def _slow(now: EdgeFigures, before: EdgeFigures | None) -> str:
@@ -221,8 +239,8 @@ def _slow(now: EdgeFigures, before: EdgeFigures | None) -> str:
 
 
 def _badness(row: EdgeRow) -> tuple[int, float, float, str]:
-    now, before = row.now, row.before
-    worse = now.fault_share - (before.fault_share if before else 0.0) if now else 0.0
+    now = row.now
+    worse = faults_more(now, row.before) if now else 0.0
     return _ORDER.index(row.state), -worse, -(now.edge.time_s if now else 0.0), row.key
 
 

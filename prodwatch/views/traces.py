@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
@@ -43,6 +44,9 @@ class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: tuple[TraceRow, ...]
     faults: int
+    errors: int
+    """4xx; throttles are apart."""
+    throttles: int
     slow: int
     total: int
     """Traces known, those filtered out included."""
@@ -65,10 +69,13 @@ def trace_table(
     ]
     rows = [row for row in everything if _matches(row, needle) and (not only_odd or row.verdict not in ("ok", "open"))]
     ordered = _sorted(rows, sort)
+    counts = Counter(row.verdict for row in everything)
     return TraceTable(
         rows=tuple(ordered[:limit] if limit is not None else ordered),
-        faults=sum(row.verdict in ("fault", "error") for row in everything),
-        slow=sum(row.verdict == "slow" for row in everything),
+        faults=counts["fault"],
+        errors=counts["error"],
+        throttles=counts["throttle"],
+        slow=counts["slow"],
         total=len(everything),
         shown_of=len(rows),
     )
@@ -148,10 +155,17 @@ def _term(row: TraceRow, term: str) -> bool:
     return term in text
 
 
+_WORST = ("fault", "throttle", "slow", "error", "open", "ok")
+"""A 4xx is usually the client's own mistake: it stands below what was slow."""
+
+
+def _rank(row: TraceRow) -> str:
+    return "slow" if row.verdict == "error" and row.duration_s > SLOW_S else row.verdict
+
+
 def _sorted(rows: Iterable[TraceRow], sort: TraceSort) -> list[TraceRow]:
     if sort == "slowest":
         return sorted(rows, key=lambda row: -row.duration_s)
     if sort == "worst":
-        order = ("fault", "throttle", "error", "slow", "open", "ok")
-        return sorted(rows, key=lambda row: (order.index(row.verdict), -row.start_ms))
+        return sorted(rows, key=lambda row: (_WORST.index(_rank(row)), -row.start_ms))
     return sorted(rows, key=lambda row: -row.start_ms)

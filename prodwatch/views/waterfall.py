@@ -15,6 +15,8 @@ from prodwatch.text.units import format_ms
 EIGHTHS = 8
 SKEW_S = 0.001
 """A child may stick out of its parent by the precision of X-Ray's clocks before it counts as skewed."""
+CLOCKS_S, CLOCKS_SHARE = 0.005, 0.1
+"""A child that ends so much after its parent, in seconds or of the parent's time, was waited for all the same."""
 
 BarState = Literal["ok", "fault", "error", "throttle"]
 
@@ -183,11 +185,12 @@ def _mark_critical(root: _Node, critical: set[str]) -> None:
     while stack:
         node = stack.pop()
         critical.add(node.span.id)
-        moment = node.end_s
+        # What was called may run on another machine, whose clock is a little off.
+        latest = node.end_s + max(CLOCKS_S, CLOCKS_SHARE * (node.end_s - node.span.start_s))
         for child in sorted(node.children, key=lambda each: each.end_s, reverse=True):
-            if child.end_s <= moment + SKEW_S and child.end_s > child.span.start_s:
+            if child.end_s <= latest and child.end_s > child.span.start_s:
                 stack.append(child)
-                moment = child.span.start_s
+                latest = child.span.start_s + SKEW_S
 
 
 def _bar(

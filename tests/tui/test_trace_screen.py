@@ -214,7 +214,7 @@ async def test_faults_and_slow_ones_stand_first_and_s_changes_the_order(run: Any
     async with run(keys=["3"]) as bench:
         panel = bench.app.screen.query_one(TracePanel)
         states = [panel.trace_at(panel.row_key(index)).verdict for index in range(panel.row_count())]
-        ranks = ["fault", "throttle", "error", "slow", "open", "ok"]
+        ranks = ["fault", "throttle", "slow", "error", "open", "ok"]
         assert states == sorted(states, key=ranks.index)
         await bench.sees("KeyError: 'currency' in shop-api → shop-orders")
         await bench.sees("dynamodb 0.84 s")

@@ -186,3 +186,14 @@ def test_a_chain_of_five_thousand_is_laid_out() -> None:
     fall = waterfall(Trace(id="t", spans=chain), 80)
     assert [bar.depth for bar in fall.bars] == list(range(5000))
     assert fall.bottleneck == "4999"
+
+
+def test_a_call_answered_by_another_clock_was_waited_for_all_the_same() -> None:
+    trace = Trace(
+        id="t",
+        spans=(span("api", 0, 0.043), span("call", 0.003, 0.042, "api"), span("function", 0, 0.0435, "call")),
+    )
+    fall = waterfall(trace, 80)
+    assert fall.bottleneck == "function"
+    late = Trace(id="t", spans=(span("api", 0, 1), span("asynchronous", 0.1, 5, "api")))
+    assert waterfall(late, 80).bottleneck == "api"

@@ -139,7 +139,9 @@ def rate_text(per_s: float) -> str:
     """Return a rate for a narrow column."""
     if per_s >= 99.5:
         return f"{per_s:,.0f}"
-    return f"{per_s:.1f}" if per_s >= 0.095 or per_s == 0 else f"{per_s:.2g}"
+    if per_s >= 0.95 or per_s <= 0:
+        return f"{per_s:.1f}"
+    return f"{per_s:.2f}" if per_s >= 0.005 else "<0.01"
 
 
 def share_text(share: float) -> str:

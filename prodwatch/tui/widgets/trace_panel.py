@@ -65,7 +65,7 @@ class TracePanel(Panel):
         self.through = through
         self.sort: TraceSort = "newest" if only_odd else "worst"
         self.needle = ""
-        self._table = TraceTable(rows=(), faults=0, slow=0, total=0, shown_of=0)
+        self._table = TraceTable(rows=(), faults=0, errors=0, throttles=0, slow=0, total=0, shown_of=0)
         self._places: dict[str, int] = {}
         super().__init__(deck, id=id, classes=classes)
 
@@ -77,7 +77,7 @@ class TracePanel(Panel):
         )
         self._places = {each.id: place for place, each in enumerate(self._table.rows)}
         table = self._table
-        odd = f"{table.faults} {'fault' if table.faults == 1 else 'faults'} · {table.slow} slow of {table.total:,}"
+        odd = _counted(table)
         shown = f" · {table.shown_of:,} shown" if self.needle else ""
         name = f"Traces  {self.needle}" if self.needle else "Traces"
         self.set_title(f"{name}  {odd}{shown}" if table.total else name)
@@ -170,6 +170,13 @@ class TracePanel(Panel):
         return empty_source(
             self.deck, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
         )
+
+
+def _counted(table: TraceTable) -> str:
+    """Return how many there are of each odd kind: faults and slow ones always, others where there are any."""
+    kinds = [(table.faults, "fault"), (table.throttles, "throttle"), (table.errors, "error")]
+    parts = [f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in kinds if count or word == "fault"]
+    return f"{' · '.join(parts)} · {table.slow:,} slow of {table.total:,}"
 
 
 def _columns(width: int) -> tuple[Column, ...]:
