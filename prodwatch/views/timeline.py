@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,6 +25,9 @@ LANE_NAMES = {
 _BAD = frozenset(("ALARM", "fail", "error", "Failed", "Stopped", "failed", "rolled back"))
 _DOUBTFUL = frozenset(("degraded", "inconclusive", "INSUFFICIENT_DATA"))
 _GOOD = frozenset(("OK", "pass", "Succeeded", "succeeded"))
+_BAD_WORDS = re.compile(r"failed|stopped|rollback|rolls? back", re.IGNORECASE)
+_GOOD_WORDS = re.compile(r"succeeded|complete\b", re.IGNORECASE)
+"""What deployments and stacks say of themselves."""
 
 
 class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +86,12 @@ def describe(event: ReleaseEvent) -> str:
     """Return what happened, without the subject."""
     if event.source == "mark":
         return event.to or event.detail or ""
-    if event.what == "weights":
+    versions = event.source in {"lambda", "codedeploy"}
+    parts = [part for part in (event.from_, event.to) if part]
+    change = " → ".join(version_label(part) if versions else part for part in parts)
+    if event.source == "lambda" and event.what.startswith("weights"):
         share = f" {event.weight * 100:.0f} %" if event.weight is not None else ""
-        return f"{version_label(event.from_)} → {version_label(event.to)}{share}"
-    change = " → ".join(part for part in (event.from_, event.to) if part)
+        return f"{change}{share}" if change else event.what
     if event.source == "alarm" or event.what in {"status", "state"}:
         return change or event.what
     return f"{event.what} {change}".strip()
@@ -98,7 +104,10 @@ def _tone(event: ReleaseEvent) -> Tone:
         return Tone.BAD
     if event.to in _DOUBTFUL:
         return Tone.WARN
-    return Tone.GOOD if event.to in _GOOD else Tone.PLAIN
+    if event.source in {"codedeploy", "cloudformation"} and _BAD_WORDS.search(event.what):
+        return Tone.BAD
+    good = event.to in _GOOD or (event.source in {"codedeploy", "cloudformation"} and _GOOD_WORDS.search(event.what))
+    return Tone.GOOD if good else Tone.PLAIN
 
 
 def slot_of(at: datetime, first: datetime, last: datetime, slots: int) -> int:

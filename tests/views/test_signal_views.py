@@ -38,6 +38,7 @@ from prodwatch.views.freshness import freshness
 from prodwatch.views.release import main_release, release_header, version_label
 from prodwatch.views.signals import signals
 from prodwatch.views.sparkline import LEVELS, heights, squeeze
+from prodwatch.views.states import Tone
 from prodwatch.views.timeline import describe, slot_of, timeline
 from prodwatch.views.traces import trace_table
 
@@ -286,9 +287,12 @@ def test_an_event_without_a_detail_is_described() -> None:
         ({"source": "alarm", "what": "alarm ALARM", "from_": "OK", "to": "ALARM"}, "OK → ALARM"),
         ({"source": "alarm", "what": "actions disabled"}, "actions disabled"),
         ({"source": "lambda", "what": "weights", "from_": "41", "to": "42", "weight": 0.5}, "v41 → v42 50 %"),
+        ({"source": "lambda", "what": "weights changed", "from_": "42", "to": "41", "weight": 1.0}, "v42 → v41 100 %"),
+        ({"source": "lambda", "what": "alias moved", "from_": "41", "to": "42"}, "alias moved v41 → v42"),
         ({"source": "codedeploy", "what": "status", "from_": "Created", "to": "Stopped"}, "Created → Stopped"),
+        ({"source": "codedeploy", "what": "deployment stopped", "to": "42"}, "deployment stopped v42"),
     ],
-    ids=["alarm", "alarm-without-states", "weights", "status"],
+    ids=["alarm", "alarm-without-states", "weights", "shift", "alias", "status", "deployment"],
 )
 def test_events_in_words(event: dict[str, Any], text: str) -> None:
     assert describe(ReleaseEvent(at=START, subject="x", **event)) == text
@@ -338,3 +342,22 @@ def test_the_page_of_a_metric_graphs_its_series() -> None:
         "~(~'AWS*2fLambda~'Errors~'FunctionName~'shop-orders~'Resource~'shop-orders*3alive~(stat~'Sum))"
         "~(~'Shop~'gr*f6*dfe*20!~(stat~'p95)))~view~'timeSeries~stacked~false~region~'eu-west-1~period~60)"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "what", "tone"),
+    [
+        ("codedeploy", "deployment stopped", Tone.BAD),
+        ("codedeploy", "AllowTraffic failed", Tone.BAD),
+        ("codedeploy", "rollback created", Tone.BAD),
+        ("codedeploy", "deployment succeeded", Tone.GOOD),
+        ("cloudformation", "UPDATE_ROLLBACK_COMPLETE", Tone.BAD),
+        ("cloudformation", "UPDATE_COMPLETE", Tone.GOOD),
+        ("cloudformation", "UPDATE_IN_PROGRESS", Tone.PLAIN),
+        ("lambda", "alias moved", Tone.PLAIN),
+    ],
+)
+def test_what_went_wrong_with_a_deployment_looks_so(source: Any, what: str, tone: Tone) -> None:
+    store = Store(FakeClock())
+    store.apply(Batch(source="r", records=(ReleaseEvent(at=START, source=source, subject="x", what=what, to="42"),)))
+    assert timeline(store, START).rows[0].tone is tone
