@@ -48,7 +48,7 @@ def test_windows_begin_before_the_last_complete_scan_of_their_kind_began() -> No
     assert starts[0] == T0_S + 1798 - TIERS[0].lateness_s - SKEW_S
     assert starts[PROMISED] == T0_S + 1680 - PROMISED_S - SKEW_S
     assert starts[DEEP] == T0_S + 1200 - TIERS[DEEP].lateness_s - SKEW_S
-    assert starts[WHOLE] == 0
+    assert starts[WHOLE] == T0_S - TIERS[WHOLE].lateness_s - SKEW_S
 
 
 def test_the_fast_window_narrows_as_lines_grow_and_no_further_than_three_seconds() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from prodwatch.cli.exits import ExitCode
 from prodwatch.cli.live.ending import Ending
 from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.teller import Teller
-from prodwatch.cli.log import log_path
+from prodwatch.cli.log import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.running import demo_target
 from prodwatch.cli.talk import error
@@ -82,7 +81,7 @@ def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock
     signals = Signals(sink)
     run = _Run(project, common, sink, signals)
     try:
-        with _log_in_file(), signals.handled():
+        with log_to_file(), signals.handled():
             asyncio.run(run.run(prepare, clock))
     except (KeyboardInterrupt, asyncio.CancelledError):
         if signals.received is None and not sink.gone and sink.error is None:
@@ -125,11 +124,12 @@ class Signals:
         self.received = self.received or number
         if again:
             raise KeyboardInterrupt
-        self._sink.stop()
         if self._sink.busy:
-            # The line being written is finished first, unless its reader has stopped reading.
-            signal.signal(signal.SIGALRM, self._give_up)
-            signal.setitimer(signal.ITIMER_REAL, STUCK_S)
+            # The line being written is finished first, and nothing after it.
+            self._sink.stop()
+        # What waits to be in order is written too, unless its reader has stopped reading.
+        signal.signal(signal.SIGALRM, self._give_up)
+        signal.setitimer(signal.ITIMER_REAL, STUCK_S)
         self._end()
 
     def _give_up(self, _number: int, _frame: Any) -> None:
@@ -174,7 +174,7 @@ class _Run:
                 self._complete = True
             finally:
                 await supervisor.stop()
-                if self._complete:
+                with suppress(KeyboardInterrupt):
                     live.stream.finish()
                 self._conclude(live, teller, engine)
 
@@ -234,22 +234,3 @@ async def refuse_without_credentials(engine: Engine) -> None:
         # Anything else may pass; the sources say it and try again.
         if caught.reason is Reason.NO_CREDENTIALS:
             raise CannotVerifyError(caught.message, caught.reason) from caught
-
-
-@contextmanager
-def _log_in_file() -> Iterator[None]:
-    """Keep tracebacks of failing sources off the terminal, and leave the process as it was."""
-    logger = logging.getLogger("prodwatch")
-    try:
-        handler: logging.Handler = logging.FileHandler(log_path(), encoding="utf-8", delay=True)
-    except OSError:
-        handler = logging.NullHandler()
-    before = logger.propagate
-    logger.propagate = False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-        logger.propagate = before
