@@ -20,6 +20,7 @@ from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
+from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.search import lines_with
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
@@ -69,6 +70,7 @@ class LiveSession:
         self._reload = reload
         self._window = window
         self._runner: Runner | None = None
+        self._logs: LogSource | None = None
 
     async def start(self) -> None:
         """Begin to feed the store; whatever makes that impossible becomes a state the dashboard shows."""
@@ -100,6 +102,7 @@ class LiveSession:
             if each.name in _TOLD_AT_ONCE:
                 # Until they have answered nobody may call production healthy.
                 self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
+        self._logs = next((each for each in sources if isinstance(each, LogSource)), None)
         supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
         supervisor.start()
         self._stack.push_async_callback(supervisor.stop)
@@ -164,6 +167,11 @@ class LiveSession:
         except AwsError as caught:
             self._store.notice(Notice(code="traces", message=caught.message))
             return None
+
+    def pin_logs(self, groups: Sequence[str]) -> None:
+        """Read these log groups every second, whatever they bring."""
+        if self._logs is not None:
+            self._logs.pin(set(groups))
 
     async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
         """Return lines of the last minutes that carry any of the ids, from every watched group."""

@@ -73,6 +73,10 @@ class ScriptedSession:
         self.asked.append(("fetch_trace", (trace_id,)))
         return self._scene.traces.get(trace_id)
 
+    def pin_logs(self, groups: Sequence[str]) -> None:
+        """Note the wish."""
+        self.asked.append(("pin", tuple(groups)))
+
     async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
         """Return nothing: all lines of the scene are in the store."""
         self.asked.append(("fetch_logs_for", (*request_ids, *((trace_id,) if trace_id else ()))))

@@ -57,6 +57,10 @@ class Session(Protocol):
         """Return the whole trace, None when X-Ray does not have it (yet)."""
         ...
 
+    def pin_logs(self, groups: Sequence[str]) -> None:
+        """Read these log groups every second from now on, whatever they bring, and no others so."""
+        ...
+
     async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
         """Return lines that carry any of the ids and are not in the store, in the order written."""
         ...

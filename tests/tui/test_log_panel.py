@@ -183,8 +183,11 @@ async def test_windows_pin_and_same_request(run: Any) -> None:
         assert panel.row_count() == everything
         await bench.press("k", "p")
         assert panel.filter_text.startswith("group:=shop-")
+        assert panel.record is not None
+        group = panel.record.group
         await bench.press("p")
         assert not panel.filter_text
+        assert [each for each in bench.session.asked if each[0] == "pin"] == [("pin", (group,)), ("pin", ())]
         await bench.press("i")
         assert panel.filter_text.startswith("request:")
 

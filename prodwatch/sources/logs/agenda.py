@@ -36,14 +36,14 @@ class Agenda:
         self._quiet[group] = 0
         self.later(group, now_s)
 
-    def pin(self, groups: set[str]) -> None:
-        """Read these every second, whatever they bring."""
+    def pin(self, groups: set[str], now_s: float) -> None:
+        """Read these at once, and then every second whatever they bring."""
         self._pinned = groups
         moved = [each for each in self._calm if each[2] in groups]
         self._calm = [each for each in self._calm if each[2] not in groups]
         heapq.heapify(self._calm)
         for each in moved:
-            heapq.heappush(self._urgent, each)
+            self._push(self._urgent, each[2], min(each[0], now_s))
 
     def hurry(self, now_s: float) -> None:
         """Have every group that rests read once more at once."""

@@ -89,9 +89,9 @@ class LogSource:
         self._live_running: set[asyncio.Task[None]] = set()
 
     def pin(self, groups: set[str]) -> None:
-        """Read these groups every second, whatever they bring."""
-        self._pinned = groups
-        self._agenda.pin(groups)
+        """Read these groups (by name, or by account and name) every second, whatever they bring, and no others so."""
+        self._pinned = groups | {key for key, each in self._groups.items() if each.tailer.group in groups}
+        self._agenda.pin(self._pinned, self._clock.monotonic_s())
 
     def sweep(self) -> None:
         """Have each group looked back over L once more at once: what was visible late by now is then shown.
@@ -110,7 +110,7 @@ class LogSource:
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until cancelled. A slow consumer slows the reading; nothing is dropped for it."""
         self._agenda = Agenda()
-        self._agenda.pin(self._pinned)
+        self._agenda.pin(self._pinned, self._clock.monotonic_s())
         for key in self._groups:
             self._agenda.add(key, self._clock.monotonic_s())
         for tail in self._tails:

@@ -158,11 +158,13 @@ class LogsScreen(DashScreen):
         self.panel.apply_window(seconds, "" if not seconds else f"last {name}")
 
     def action_pin(self) -> None:
-        """Show only the group under the cursor; once more shows all."""
+        """Show only the group under the cursor, and have it read each second; once more shows all."""
         record = self.panel.record
         if record is None:
             return
-        self._toggle_term(f"group:{quoted(f'={group_name(record.group)}')}")
+        term = f"group:{quoted(f'={group_name(record.group)}')}"
+        self._toggle_term(term)
+        self.dashboard.session.pin_logs([record.group] if term in self.panel.filter_text else [])
 
     def action_same_request(self) -> None:
         """Show only lines of the same request; once more shows all."""
