@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.logs import livetail
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.livetail import RENEW_S
 from prodwatch.sources.logs.merge import LiveMerge
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.aws import ScriptedAws
@@ -156,11 +157,13 @@ async def test_a_session_that_breaks_is_opened_again_and_its_end_is_said(aws: Sc
     await watch.stop()
 
 
-async def test_a_session_is_renewed_before_aws_ends_it(aws: ScriptedAws) -> None:
+async def test_a_session_is_renewed_before_aws_ends_it(aws: ScriptedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert timedelta(seconds=livetail.RENEW_S) < timedelta(hours=3), "then AWS ends it"
+    monkeypatch.setattr(livetail, "RENEW_S", 300.0)
     clock = FakeClock()
     tail = Tail(aws, clock)
     watch = Watch(aws, clock, LIVE)
-    await clock.advance(RENEW_S + 60)
+    await clock.advance(360)
     assert (len(tail.opened), tail.closed) == (2, 1)
     await watch.stop()
     assert tail.closed == 2

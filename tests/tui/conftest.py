@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any
 
 import pytest
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from textual.message import Message
 from textual.pilot import Pilot
 
@@ -43,6 +45,23 @@ def _no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("textual.pilot.wait_for_idle", give_way)
     monkeypatch.setattr("textual.app.wait_for_idle", give_way)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_parse_per_sheet() -> Iterator[None]:
+    """Let all apps of a worker share what their common style sheets mean: every start would parse them twice."""
+    known: dict[tuple[Hashable, ...], list[RuleSet]] = {}
+    parse = Stylesheet._parse_rules
+
+    def parse_once(sheet: Stylesheet, css: str, **source: Any) -> list[RuleSet]:
+        key = (css, *sorted(source.items()), *sorted(sheet._variables.items()))
+        if key not in known:
+            known[key] = parse(sheet, css, **source)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", parse_once)
+        yield
 
 
 @cache
