@@ -29,6 +29,7 @@ SCENES: dict[str, tuple[tuple[int, int], str, list[str]]] = {
     "logs": ((120, 40), "prodwatch-dark", ["2"]),
     "traces": ((120, 40), "prodwatch-dark", ["3"]),
     "trace": ((120, 40), "prodwatch-dark", ["3", "enter"]),
+    "service-map": ((120, 40), "prodwatch-dark", ["S"]),
     "metrics": ((120, 40), "prodwatch-dark", ["4"]),
     "timeline": ((120, 40), "prodwatch-dark", ["5"]),
 }
@@ -43,6 +44,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "logs": ("Logs",),
     "traces": ("Traces",),
     "trace": ("Span", "Its log lines"),
+    "service-map": ("Service map", "Edge"),
     "metrics": ("Signals",),
     "timeline": ("Timeline",),
 }

@@ -201,7 +201,7 @@ def _judge(
     if now is None:
         gone = before is not None and before.rate_per_s * now_s >= FEW and now_s >= GONE_AFTER_S
         return ("gone", "called before, not since") if gone else ("ok", "")
-    if fault := _faulty(now, before):
+    if fault := _faulty(now, before, known_before=known_before):
         return "fault", fault
     errors = now.edge.errors + now.edge.throttles
     more = before is None or now.error_share >= 2 * before.error_share
@@ -214,13 +214,14 @@ def _judge(
     return "ok", ""
 
 
-def _faulty(now: EdgeFigures, before: EdgeFigures | None) -> str:
+def _faulty(now: EdgeFigures, before: EdgeFigures | None, *, known_before: bool) -> str:
     """Return in which sense an edge is faulty, empty when it is not."""
     was = before.fault_share if before else 0.0
     as_before = now.fault_share < 2 * was
     if now.fault_share >= FAULTY_SHARE:
         return "faulty before too" if as_before else "faults"
-    return "more faults" if not as_before and faults_more(now, before) >= FAULTS_MORE else ""
+    more = known_before and not as_before and faults_more(now, before) >= FAULTS_MORE
+    return "more faults" if more else ""
 
 
 def faults_more(now: EdgeFigures, before: EdgeFigures | None) -> float:

@@ -31,6 +31,7 @@ def test_every_price_says_where_and_when_it_comes_from() -> None:
         ("cloudwatch:GetMetricData", {}, 0),
         ("xray:BatchGetTraces", {"TraceIds": ["1", "2"]}, 2),
         ("xray:GetTraceSummaries", {}, 0),
+        ("xray:GetServiceGraph", {}, 1),
         ("events:PutEvents", {"Entries": [{}, {}]}, 2),
         ("logs:StartLiveTail", {}, 0),
         ("sqs:SendMessage", {}, 1),

@@ -39,7 +39,12 @@ def test_logs_with_a_line_opened(snap: Any) -> None:
 
 
 def test_trace(snap: Any) -> None:
-    assert snap(USUAL, "3", "s", "g", "enter")
+    assert snap(USUAL, "3", "enter")
+
+
+@pytest.mark.parametrize("size", [SMALL, USUAL, LARGE], ids=["80x24", "120x40", "200x60"])
+def test_service_map(snap: Any, size: tuple[int, int]) -> None:
+    assert snap(size, "S", "j", "j", "j")
 
 
 def test_metrics(snap: Any) -> None:

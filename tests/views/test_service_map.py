@@ -98,8 +98,8 @@ def test_a_silent_edge_is_gone_only_after_a_while_and_only_if_it_was_busy() -> N
     [(), (graph("before", edge(API, ORDERS), released_ms=7),)],
     ids=["not read yet", "of another release"],
 )
-def test_when_before_is_not_known_nothing_is_new_and_nothing_slower(before: tuple[ServiceGraph, ...]) -> None:
-    told = shown(*before, graph("now", edge(API, ORDERS, took_s=0.9)))
+def test_when_before_is_not_known_nothing_is_new_or_worse_than_before(before: tuple[ServiceGraph, ...]) -> None:
+    told = shown(*before, graph("now", edge(API, ORDERS, 9_995, took_s=0.9, faults=5)))
     assert told.before_s is None
     assert [(row.state, row.before) for row in told.rows] == [("ok", None)]
     assert told.added is None
