@@ -89,6 +89,34 @@ def test_until_idle_ends_when_nothing_more_comes(run: Run) -> None:
     assert "0 lines of " in done.stderr
 
 
+PROJECT = """\
+title = "Shop"
+[aws]
+region = "eu-west-1"
+[[function]]
+name = "shop-orders"
+alias = "live"
+[release]
+codedeploy = "shop"
+"""
+
+
+def test_since_the_release_and_its_version_in_a_project(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "shop.toml").write_text(PROJECT)
+    asked = ["--since", "release", "--no-follow", "--json"]
+    logs = run("logs", "shop-orders", *asked, "--version", "release")
+    assert logs.returncode == 0, logs.stderr
+    lines = [json.loads(each) for each in logs.stdout.splitlines()]
+    assert {(each["group"], each["version"]) for each in lines} == {("/aws/lambda/shop-orders", "42")}
+    metrics = run("metrics", *asked)
+    assert metrics.returncode == 0, metrics.stderr
+    assert {"41", "42"} <= {json.loads(each).get("version") for each in metrics.stdout.splitlines()}
+    traces = run("traces", *asked, "--errors")
+    assert traces.returncode == 0, traces.stderr
+    assert {json.loads(each)["verdict"] for each in traces.stdout.splitlines()} <= {"fault", "error", "throttle"}
+
+
 def test_a_group_somebody_named_that_is_not_there_exits_3(run: Run) -> None:
     done = run("logs", "--group", "/shop/nope", "--region", "eu-west-1", "--until-idle", "0s")
     assert done.returncode == 3

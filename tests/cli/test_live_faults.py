@@ -194,6 +194,19 @@ def test_the_doctor_sends_nothing_to_another_account(world: EmbeddedAws, prodwat
     assert {operation for _, operation in world.calls} == {"GetCallerIdentity"}
 
 
+def test_at_the_cost_cap_metrics_stop_and_say_so_and_logs_go_on(world: EmbeddedAws, prodwatch: Call) -> None:
+    config = Path.cwd() / "config" / "prod.toml"
+    config.parent.mkdir()
+    config.write_text(CONFIG + "[limits]\napi_cost_usd = 0.000001\n")
+    metrics = prodwatch("metrics", "--env", "prod", "--no-follow")
+    assert metrics.code == 3
+    assert "metrics: stopped: cloudwatch GetMetricData would bring the run's AWS cost to" in metrics.err
+    assert "that [limits] api_cost_usd allows; raise the limit" in metrics.err
+    assert "not read to the end: metrics" in metrics.err
+    logs = prodwatch("logs", "--env", "prod", "--no-follow", "--format", "raw")
+    assert (logs.code, len(logs.out.splitlines())) == (0, LINES)
+
+
 FORMATS = {
     "raw": r'{"level":"ERROR","message":"line 0","order":0}',
     "short": r"\d\d:\d\d:\d\d\.\d{3} line 0",

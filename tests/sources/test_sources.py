@@ -126,8 +126,9 @@ async def test_a_prefix_brings_groups_that_appear_while_watching(aws: ScriptedAw
         (Reason.EXPIRED_CREDENTIALS, "ExpiredTokenException", SourcePhase.EXPIRED),
         (Reason.API_ERROR, "ResourceNotFoundException", SourcePhase.WAITING),
         (Reason.SERVICE, "ServiceUnavailable", SourcePhase.FAILED),
+        (Reason.LIMIT, "LimitReached", SourcePhase.STOPPED),
     ],
-    ids=["throttled", "denied", "expired", "missing", "down"],
+    ids=["throttled", "denied", "expired", "missing", "down", "limit"],
 )
 async def test_trouble_is_a_state_and_ends(aws: ScriptedAws, reason: Reason, code: str, phase: SourcePhase) -> None:
     clock = FakeClock()
