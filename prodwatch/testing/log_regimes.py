@@ -70,7 +70,7 @@ REGIMES = {
     "dated into the future": Regime(future=0.01),
     "empty and short pages": Regime((on_reads("empty_page", 0.4), on_reads("short_page", 0.4)), delays_s=LATE),
     "hardly a call a second": Regime((on_reads("delay", delay_s=1.2), on_reads("empty_page", 0.5)), delays_s=LATE),
-    "equal milliseconds and identical lines": Regime(identical=3, burst=550, delays_s=LATE),
+    "equal milliseconds and identical lines": Regime(identical=3, burst=150, delays_s=LATE),
     "dropped connections and refused tokens": Regime(
         (on_reads("drop", 0.2), on_reads("invalid_token", 0.2), on_reads("short_page", 0.3), on_reads("error_5xx", 0.1))
     ),
@@ -208,6 +208,5 @@ async def follow(name: str, seconds: float, per_s: int) -> Outcome:
             write(door, regime, rng, written, range(number, number + count))
             number += count
             await clock.advance(TICK_S)
-        for _ in range(int(regime.settle_s / TICK_S)):
-            await clock.advance(TICK_S)
+        await clock.advance(regime.settle_s)
     return Outcome(written, screen)
