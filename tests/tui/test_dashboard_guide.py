@@ -26,7 +26,11 @@ def test_every_key_it_names_exists() -> None:
     prose = re.sub(r"```.*?```", "", GUIDE, flags=re.DOTALL)
     code = re.findall(r"`([^`\s]{1,6})`", prose)
     signs = {state.ascii for state in (*STATES.values(), WAITING)}
-    named = {name for name in code if (len(name) == 1 and name not in signs) or name.startswith(("ctrl", "esc"))}
+    named = {
+        name
+        for name in code
+        if (len(name) == 1 and name.isascii() and name not in signs) or name.startswith(("ctrl", "esc"))
+    }
     assert named
     assert not named - known
 
