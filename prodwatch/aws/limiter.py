@@ -40,6 +40,8 @@ _METRICS = Family(name="cloudwatch", rate_per_s=10, ceiling_per_s=50, burst=10)
 _XRAY = Family(name="xray", rate_per_s=5, ceiling_per_s=10, burst=10)
 _DEPLOY = Family(name="codedeploy", rate_per_s=5, ceiling_per_s=10, burst=5)
 _STACKS = Family(name="cloudformation", rate_per_s=5, ceiling_per_s=10, burst=10)
+# Fifteen a second for a whole account, which cannot be raised: a release that is under way needs them more than we do.
+_LAMBDA = Family(name="lambda", rate_per_s=5, ceiling_per_s=8, burst=10)
 _CONTROL = Family(name="control", rate_per_s=10, ceiling_per_s=20, burst=15)
 _DATA = Family(name="data", rate_per_s=200, ceiling_per_s=500, burst=200)
 
@@ -56,6 +58,7 @@ _BY_SERVICE = {
     "xray": _XRAY,
     "codedeploy": _DEPLOY,
     "cloudformation": _STACKS,
+    "lambda": _LAMBDA,
     "dynamodb": _DATA,
     "sqs": _DATA,
     "s3": _DATA,
