@@ -84,6 +84,7 @@ class LogSource:
         self._sweep_s: float | None = None
         self._pinned: set[str] = set()
         self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._out: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=64)
         self._running: set[asyncio.Task[None]] = set()
         self._live_running: set[asyncio.Task[None]] = set()
@@ -217,16 +218,23 @@ class LogSource:
 
     async def _work(self) -> None:
         while True:
+            # One worker watches the clock for all.
+            async with self._turn:
+                key = await self._due()
+            await self._read(key)
+
+    async def _due(self) -> str:
+        """Wait until a group is to be read, and take it."""
+        while True:
             due_s = self._agenda.next_due_s()
             if due_s is None:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             now_s = self._clock.monotonic_s()
-            if due_s > now_s:
-                await self._clock.sleep(min(due_s - now_s, 0.5))
-                continue
-            await self._read(self._agenda.take(now_s))
+            if due_s <= now_s:
+                return self._agenda.take(now_s)
+            await self._clock.sleep(min(due_s - now_s, 0.5))
 
     async def _read(self, key: str) -> None:
         group = self._groups[key]
