@@ -66,16 +66,20 @@ def api_segment(
     start_s: float,
     end_s: float,
     target: tuple[str, str],
+    around_s: tuple[float, float] = (0.003, 0.001),
 ) -> Document:
-    """Return the HTTP API's segment; `target` is (`Lambda` or `SQS`, function or queue)."""
+    """Return the HTTP API's segment; `target` is (`Lambda` or `SQS`, function or queue).
+
+    `around_s` is what the API itself takes before and after its call of the target.
+    """
     service, resource = target
     verdict = _verdict(status)
     call: Document = {
         "id": integration_id,
         "name": service,
         "namespace": "aws",
-        "start_time": round(start_s + 0.003, 6),
-        "end_time": round(end_s - 0.001, 6),
+        "start_time": round(start_s + around_s[0], 6),
+        "end_time": round(end_s - around_s[1], 6),
         "aws": {"operation": "Invoke", "function_name": resource}
         if service == "Lambda"
         else {"operation": "SendMessage", "queue_url": resource},

@@ -128,6 +128,8 @@ class AwsTelemetry:
                 start_s=answer.start_s,
                 end_s=answer.end_s,
                 target=answer.target,
+                # Measured, and nothing is done before or after the call.
+                around_s=(0.0, 0.0),
             )
             self._send([segment if answer.parent_id is None else {**segment, "parent_id": answer.parent_id}])
         dimensions = {"ApiId": API_ID, "Stage": API_STAGE}
