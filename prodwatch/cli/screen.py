@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -73,6 +75,7 @@ async def _run(
         await app.run_async()
     finally:
         await _leave(session)
+        _let_go_of_a_lost_terminal()
     if terminated.is_set():
         return ExitCode.TERMINATED
     return 0 if app.return_code in {None, 0} else 70
@@ -103,5 +106,17 @@ async def _leave(session: LiveSession) -> None:
     stopping = asyncio.create_task(session.stop())
     _, pending = await asyncio.wait({stopping}, timeout=QUIET_S)
     if pending:
-        say("cleaning up after the checks that were running; Ctrl-C gives that up")
+        with suppress(OSError):  # the terminal may be gone; the cleanups run all the same
+            say("cleaning up after the checks that were running; Ctrl-C gives that up")
     await stopping
+
+
+def _let_go_of_a_lost_terminal() -> None:
+    """Send what is left nowhere when nobody can read it: Python would end with 120 instead of our code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -29,8 +29,13 @@ def broken(*_: Any, **__: Any) -> Any:
     raise BrokenOnPurposeError("on purpose")
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("screen", ["1", "2", "3", "4", "5"])
+@pytest.mark.parametrize(
+    ("screen", "seed"),
+    [
+        ("1", 0),
+        *(pytest.param(screen, seed, marks=pytest.mark.slow) for screen in "12345" for seed in range(1, 4)),
+    ],
+)
 async def test_any_size_at_any_moment_while_lines_come(run: Any, screen: str, seed: int) -> None:
     dice = random.Random(f"{screen} {seed}")
     async with run(keys=[screen]) as bench:
