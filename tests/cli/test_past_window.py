@@ -204,7 +204,7 @@ async def test_a_source_that_is_denied_is_said_and_holds_no_other_up(
     clock = FakeClock(auto=True)
     store = Store(StandingClock(END, clock))
     running = asyncio.create_task(PastReader(engine, WINDOW, store, clock).run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not all(each.ended for each in told[1:]):  # noqa: ASYNC110 -- a store has no event to wait for
             await asyncio.sleep(0)
     assert store.sources["release"].phase is SourcePhase.DENIED

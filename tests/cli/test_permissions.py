@@ -157,7 +157,7 @@ async def _read_once(engine: Any) -> None:
     supervisor = Supervisor(sources, apply, clock=engine.clock)
     supervisor.start()
     try:
-        await asyncio.wait_for(done.wait(), 30)
+        await asyncio.wait_for(done.wait(), 60)
     finally:
         await supervisor.stop()
 

@@ -73,7 +73,7 @@ def test_a_bad_edit_is_a_problem_with_its_place(root: Path) -> None:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 -- a store has no event to wait for
             await asyncio.sleep(0.01)
 

@@ -41,6 +41,9 @@ class Stage:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.gate = Signal()
+        self.arrived = asyncio.Event()
+        """Set when a handler waits at the gate."""
+        self.loop = asyncio.get_running_loop()
         self.built: list[str] = []
         self.clock = count(1_000_000)
         self.runtime = Runtime(
@@ -77,7 +80,8 @@ class Stage:
         if event and "raise" in event:
             raise ValueError(event["raise"])
         if event and "wait" in event:
-            assert self.gate.wait(10)
+            self.loop.call_soon_threadsafe(self.arrived.set)
+            assert self.gate.wait(60)
         recorder = CURRENT.get()
         assert recorder is not None
         return {"version": context.function_version, "trace": str(recorder.header)}
@@ -135,7 +139,7 @@ async def test_the_first_invocation_is_cold_and_the_next_warm(stage: Stage) -> N
 
 async def test_a_busy_environment_is_not_shared(stage: Stage) -> None:
     waiting = asyncio.create_task(stage.ask(wait=True))
-    await asyncio.sleep(0.01)
+    await stage.arrived.wait()
     await stage.ask()
     stage.gate.set()
     await waiting
@@ -184,7 +188,7 @@ async def test_without_a_header_sampling_decides(stage: Stage) -> None:
 async def test_an_event_runs_after_the_answer_and_a_dry_run_never(stage: Stage) -> None:
     assert (await stage.ask(kind="DryRun")).payload == b""
     assert (await stage.ask(kind="Event", say="later")).payload == b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await stage.ledger.told.wait()
     assert len(stage.ledger.finished) == 1
 

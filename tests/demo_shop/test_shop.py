@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -44,18 +46,21 @@ def ask(
             return Answer(error)
 
 
-def eventually(look: Callable[[], Any], within_s: float = 30.0) -> Any:
+def eventually(server: DemoServer, look: Callable[[], Any], within_s: float = 60.0) -> Any:
+    """Look until something is there; a demo that ended in the meantime will never show it."""
     until = time.monotonic() + within_s
     while not (found := look()):
         assert time.monotonic() < until, "it never appeared"
-        time.sleep(0.05)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"the demo ended with {server.process.wait(0.05)}")
     return found
 
 
-def result_of(aws: Aws, name: str) -> Any:
-    return eventually(
-        lambda: aws("dynamodb").get_item(TableName="shop-test-results", Key={"id": {"S": name}}).get("Item")
-    )
+def result_of(server: DemoServer, aws: Aws, name: str) -> Any:
+    def item() -> Any:
+        return aws("dynamodb").get_item(TableName="shop-test-results", Key={"id": {"S": name}}).get("Item")
+
+    return eventually(server, item)
 
 
 def unique() -> str:
@@ -127,7 +132,8 @@ def test_the_new_version_lists_slowly(during: DemoServer) -> None:
         return time.monotonic() - began
 
     assert took_s("42") > 1.5
-    assert took_s("41") < 1.5
+    # The machine may be busy now and then, but the old version is never slow by itself.
+    assert min(took_s("41") for _ in range(5)) < 1.5
 
 
 def test_a_request_is_found_by_its_own_trace_and_request_id(during: DemoServer, aws: Aws) -> None:
@@ -140,7 +146,7 @@ def test_a_request_is_found_by_its_own_trace_and_request_id(during: DemoServer, 
         documents = [json.loads(each["Document"]) for trace in traces for each in trace["Segments"]]
         return documents if len(documents) >= 3 else None
 
-    segments = eventually(whole)
+    segments = eventually(during, whole)
     function = next(each for each in segments if each.get("origin") == "AWS::Lambda::Function")
     assert function["annotations"]["release"] == "42"
     assert function["cause"]["exceptions"][0]["type"] == "KeyError"
@@ -152,7 +158,7 @@ def test_a_request_is_found_by_its_own_trace_and_request_id(during: DemoServer, 
         )
         return found["events"]
 
-    lines = eventually(told)
+    lines = eventually(during, told)
     assert any("KeyError: 'currency'" in line["message"] and root in str(lines) for line in lines)
     assert all("[42]" in line["logStreamName"] for line in lines)
 
@@ -182,7 +188,7 @@ def test_invoke_reports_what_the_handler_raised(aws: Aws) -> None:
 def test_a_message_travels_from_inbox_to_table(during: DemoServer, aws: Aws) -> None:
     name = unique()
     assert ask(during, "/Prod/inbox", {"id": name, "message": "hello", "type": "TEST"}).status == 200
-    item = result_of(aws, name)
+    item = result_of(during, aws, name)
     assert (item["Message"]["S"], item["Queue_Name"]["S"]) == ("hello", "shop-outbox")
 
 
@@ -197,32 +203,32 @@ def test_one_trace_goes_through_the_queues(during: DemoServer, aws: Aws) -> None
         found = [each["name"] for each in documents if each.get("origin") == "AWS::Lambda::Function"]
         return found if len(found) == 2 else None
 
-    assert sorted(eventually(functions)) == ["shop-inbox", "shop-outbox"]
+    assert sorted(eventually(during, functions)) == ["shop-inbox", "shop-outbox"]
 
 
-def test_a_malformed_message_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
-    name = unique()
-    assert ask(during, "/Prod/inbox", {"id": name, "message": MALFORMED, "type": "TEST"}).status == 200
-    assert result_of(aws, name)["Queue_Name"]["S"] == "shop-inbox-dlq"
-
-
-def test_a_malformed_message_poisons_its_batch(aws: Aws) -> None:
-    good, bad = unique(), unique()
+def test_a_malformed_message_poisons_its_batch_and_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
+    good, bad, alone = unique(), unique(), unique()
     bodies = [json.dumps({"data": {"id": good, "message": "fine", "type": "TEST"}})]
     bodies += [json.dumps({"data": {"id": bad, "message": MALFORMED, "type": "TEST"}})]
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-inbox"
     entries = [{"Id": str(number), "MessageBody": text} for number, text in enumerate(bodies)]
     aws("sqs").send_message_batch(QueueUrl=queue, Entries=entries)
-    assert result_of(aws, bad)["Queue_Name"]["S"] == "shop-inbox-dlq"
+    assert ask(during, "/Prod/inbox", {"id": alone, "message": MALFORMED, "type": "TEST"}).status == 200
+    for name in (bad, alone):
+        assert result_of(during, aws, name)["Queue_Name"]["S"] == "shop-inbox-dlq"
+
+    def died() -> Any:
+        found = result_of(during, aws, good)
+        return found if found["Queue_Name"]["S"] == "shop-inbox-dlq" else None
+
     # The good one was forwarded before its batch failed, and failed with it: the last delivery wins.
-    item = eventually(lambda: (found := result_of(aws, good))["Queue_Name"]["S"] == "shop-inbox-dlq" and found)
-    assert item["Message"]["S"] == "fine"
+    assert eventually(during, died)["Message"]["S"] == "fine"
 
 
 def test_the_api_pastes_bodies_unencoded(during: DemoServer, aws: Aws) -> None:
     name = unique()
     ask(during, "/Prod/inbox", json.dumps({"id": name, "message": "a+b", "type": "TEST"}))
-    assert result_of(aws, name)["Message"]["S"] == "a b"
+    assert result_of(during, aws, name)["Message"]["S"] == "a b"
 
 
 @pytest.mark.parametrize("body", ["not json", '{"id": "x"}&cut', ""])
@@ -230,16 +236,17 @@ def test_the_inbox_says_200_whatever_happens(during: DemoServer, body: str) -> N
     assert ask(during, "/Prod/inbox", body).status == 200
 
 
-def test_what_the_filter_does_not_want_is_deleted_unseen(aws: Aws) -> None:
+def test_what_the_filter_does_not_want_is_deleted_unseen(during: DemoServer, aws: Aws) -> None:
     name = unique()
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-outbox"
     body = json.dumps({"data": {"id": name, "message": "x", "type": "ORDER"}})
     aws("sqs").send_message(QueueUrl=queue, MessageBody=body)
     attribute = "ApproximateNumberOfMessages"
     eventually(
+        during,
         lambda: (
             aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=[attribute])["Attributes"][attribute] == "0"
-        )
+        ),
     )
     assert "Item" not in aws("dynamodb").get_item(TableName="shop-test-results", Key={"id": {"S": name}})
 

@@ -125,7 +125,7 @@ async def gone(marker: Path) -> None:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 -- other processes set no events
             await asyncio.sleep(0)
 
