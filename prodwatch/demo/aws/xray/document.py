@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Segment = Mapping[str, Any]
 FLAGS = ("fault", "error", "throttle")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ServiceId:
+class ServiceId(NamedTuple):
     """A node of the service map: its name and its type (`AWS::Lambda::Function`, `client` …)."""
 
     name: str

@@ -5,7 +5,6 @@ Tallies can be added up, so that a minute of the past need be counted only once.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,13 +27,14 @@ class _Counts:
     time_s: float = 0.0
     start_s: float = float("inf")
     end_s: float = 0.0
-    histogram: Counter[float] = field(default_factory=Counter)
+    histogram: dict[float, int] = field(default_factory=dict)
 
     def add(self, entity: Segment) -> None:
         began_s, ended_s = start_s(entity), end_s(entity)
-        taken_s = 0.0 if ended_s is None else max(0.0, ended_s - began_s)
+        taken_s = ended_s - began_s if ended_s is not None and ended_s > began_s else 0.0
         self.time_s += taken_s
-        self.histogram[round(taken_s, 3)] += 1
+        bucket = round(taken_s, 3)
+        self.histogram[bucket] = self.histogram.get(bucket, 0) + 1
         self.start_s = min(self.start_s, began_s)
         self.end_s = max(self.end_s, ended_s or began_s)
         if entity.get("fault"):
@@ -54,7 +54,8 @@ class _Counts:
         self.time_s += other.time_s
         self.start_s = min(self.start_s, other.start_s)
         self.end_s = max(self.end_s, other.end_s)
-        self.histogram.update(other.histogram)
+        for bucket, count in other.histogram.items():
+            self.histogram[bucket] = self.histogram.get(bucket, 0) + count
 
     def statistics(self) -> dict[str, Any]:
         return {
