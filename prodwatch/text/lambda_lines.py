@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from prodwatch.model.signal import LogRecord
 from prodwatch.text.lambda_json import Line, parse_json_line
 from prodwatch.text.lambda_text import one_newline, parse_report, parse_text_line
 from prodwatch.text.redact import Redactor
-from prodwatch.text.sanitize import MAX_CHARS, sanitize, sanitize_value
+from prodwatch.text.sanitize import MAX_CHARS, sanitize
 
 __all__ = ["Event", "LineParser", "parse_report", "version_of_stream"]
 
@@ -151,11 +151,23 @@ class LineParser:
                     return line if line.message.isprintable() else _shown(line, text)
             elif text.isprintable():
                 return line
-        fields, message = line.fields, line.message
-        if self._redactor:
-            # An escape (`\\u0041`) may have hidden a secret from the look at the raw line.
-            fields, message = self._redactor.value(fields), self._redactor.text(message)
-        return replace(line, fields=sanitize_value(fields), message=sanitize(one_newline(message)))
+        message = self._masked(line.message, text)
+        return replace(line, fields=self._clean(line.fields, text), message=sanitize(one_newline(message)))
+
+    def _clean(self, value: Any, raw: str) -> Any:
+        """Return a value of a JSON line with every text in it masked and sanitised, keys included."""
+        if isinstance(value, str):
+            return sanitize(self._masked(value, raw))
+        if isinstance(value, dict):
+            return {self._clean(key, raw): self._clean(each, raw) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._clean(each, raw) for each in value]
+        return value
+
+    def _masked(self, text: str, raw: str) -> str:
+        """Return a decoded text masked: an escape may have hidden a secret from the look at the raw line."""
+        # What stands in the line as it is has been looked at there.
+        return text if self._redactor is None or text in raw else self._redactor.text(text)
 
 
 def _shown(line: Line, text: str) -> Line:
