@@ -234,6 +234,18 @@ def test_several_groups_a_prefix_and_the_names_of_all(prodwatch: Call) -> None:
     assert [json.loads(each)["group"] for each in named.out.splitlines()] == [OTHER]
 
 
+def test_what_somebody_named_and_is_not_there_is_no_success(prodwatch: Call) -> None:
+    prefix = prodwatch("logs", "/nope/*", OTHER, "--no-follow", "--format", "raw")
+    assert (prefix.code, prefix.out) == (3, "from the other group\n")
+    assert "not read to the end: /nope/*" in prefix.err
+    bare = prodwatch("logs", "shop-faults", "--no-follow")
+    assert bare.code == 3
+    assert "not read to the end: shop-faults (the group of a function is /aws/lambda/shop-faults)" in bare.err
+    none = prodwatch("logs", "--list", "/nope/*")
+    assert (none.code, none.out) == (0, "")
+    assert "there is no such log group" in none.err
+
+
 @pytest.mark.slow
 def test_times_are_read_and_shown_in_utc_when_asked(prodwatch: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")

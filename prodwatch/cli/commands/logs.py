@@ -183,7 +183,7 @@ async def _live(
     idle_s, counts_news = idle
     lines = LineParser(engine.redactor)
     clock = engine.clock
-    targets, unknown = await expand(engine, targets_of(engine.environment, groups))
+    targets, unknown, empty = await expand(engine, targets_of(engine.environment, groups))
     if idle_s is not None or end is not None:
         # Live Tail is billed by the minute and speeds up only what is followed.
         targets = [replace(target, live_tail=False) for target in targets]
@@ -213,4 +213,5 @@ async def _live(
             [*keys, *unknown], clock=clock, idle_s=idle_s, until=end, counts_news=counts_news, sweep=source.sweep
         ),
         must_exist=frozenset(key for key, group in keys.items() if group in groups) | unknown,
+        absent=tuple(each for each in empty if each in groups),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -42,13 +43,22 @@ def _covers(known: str, group: str) -> bool:
     return known == group or (known.endswith("*") and group.startswith(known.rstrip("*")))
 
 
-async def expand(engine: Engine, targets: Sequence[LogTarget]) -> tuple[list[LogTarget], frozenset[str]]:
-    """Return the targets with every group that a prefix has now, and the sources of prefixes without any.
+class Expanded(NamedTuple):
+    """Which groups there are now."""
 
-    The prefixes stay, so that groups which appear later are followed too.
-    """
+    targets: list[LogTarget]
+    """Every group by name, and the prefixes, so that groups which appear later are followed too."""
+    unknown: frozenset[str]
+    """Sources of the prefixes that nobody could look up."""
+    empty: tuple[str, ...]
+    """Prefixes that no group begins with."""
+
+
+async def expand(engine: Engine, targets: Sequence[LogTarget]) -> Expanded:
+    """Look up every prefix; what stands in the way of one is told by its source."""
     found: dict[str, LogTarget] = {}
-    unknown = set()
+    unknown: set[str] = set()
+    empty: list[str] = []
     prefixes = []
     for target in targets:
         if not target.group.endswith("*"):
@@ -61,11 +71,12 @@ async def expand(engine: Engine, targets: Sequence[LogTarget]) -> tuple[list[Log
             unknown.add(source_key(target))  # the source asks again, and says why
             continue
         if not names:
+            empty.append(target.group)
             error(f"no log group begins with {target.group.rstrip('*')} yet")
         for name in names:
             each = replace(target, group=name)
             found.setdefault(source_key(each), each)
-    return [*found.values(), *prefixes], frozenset(unknown)
+    return Expanded([*found.values(), *prefixes], frozenset(unknown), tuple(empty))
 
 
 def source_key(target: LogTarget) -> str:

@@ -16,6 +16,7 @@ from prodwatch.cli.live.groups import targets_of
 from prodwatch.cli.live.running import refuse_without_credentials
 from prodwatch.cli.options import Common
 from prodwatch.cli.running import demo_target
+from prodwatch.cli.talk import error
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import LogTarget
 from prodwatch.settings import Project
@@ -52,7 +53,9 @@ def list_groups(project: Project, common: Common, groups: Sequence[str], *, as_j
     found = asyncio.run(ask())
     if as_json:
         stdout.write(b"".join(msgspec.json.encode(each) + b"\n" for each in found))
-    elif found:
+    elif not found:
+        error("there is no such log group" if groups else "there are no log groups")
+    else:
         stdout.text("\n".join(dict.fromkeys(each.group for each in found)))
     return 0
 

@@ -67,6 +67,8 @@ class Live:
     ending: Ending
     must_exist: frozenset[str] = field(default_factory=frozenset)
     """Sources whose absence is a failure: somebody named them."""
+    absent: tuple[str, ...] = ()
+    """What somebody named and nothing answers to."""
 
 
 Prepare = Callable[[Engine, LineSink], Awaitable[Live]]
@@ -183,7 +185,7 @@ class _Run:
             return
         # A group that appears with a function's first invocation may be absent; one that somebody named may not.
         absent = {name for name, status in teller.statuses.items() if status.phase is SourcePhase.WAITING}
-        unread = sorted(set(live.ending.unread()) - (absent - live.must_exist))
+        unread = [*sorted(set(live.ending.unread()) - (absent - live.must_exist)), *live.absent]
         late_unread = [] if not self._complete else live.ending.unswept()
         self._failed = [*unread, *late_unread] if self._complete else []
         error(teller.summary(live.stream.summary(), engine.aws.usage(), live.stream.shortcomings()))
@@ -192,7 +194,7 @@ class _Run:
             late = "" if read_to == late_to else f", late lines to {late_to}"
             error(f"read to {read_to} UTC{late}; what CloudWatch shows after that is not in it")
         if unread:
-            error(f"not read to the end: {_names(unread)}")
+            error(f"not read to the end: {_names(unread)}{_hint(unread)}")
         if late_unread:
             error(f"not looked through for late lines: {_names(late_unread)}")
 
@@ -209,6 +211,12 @@ class _Run:
 
 def _names(sources: Sequence[str]) -> str:
     return ", ".join(each.removeprefix("logs:") for each in sources)
+
+
+def _hint(sources: Sequence[str]) -> str:
+    """Return what somebody may have meant by the bare name of a function."""
+    bare = [name for each in sources if (name := each.removeprefix("logs:")) != each and "/" not in name]
+    return f" (the group of a function is /aws/lambda/{bare[0]})" if bare else ""
 
 
 def _take(batch: Batch, live: Live, teller: Teller) -> None:
