@@ -86,10 +86,10 @@ class HelpScreen(DashScreen):
                 (
                     (f"{self.deck.glyph(each.state)} ", each.state.tone),
                     (f"{pad(each.name, NAME_CELLS + KEY_CELLS - 2)} ", Tone.PLAIN),
-                    (each.text, each.state.tone if each.detail else Tone.DIM),
+                    (each.text, Tone.DIM if each.state.tone is Tone.GOOD else each.state.tone),
                 )
             )
-            lines += [((f"  {part}", Tone.PLAIN),) for part in wrap(each.detail, max(20, width - 4))]
+            lines += [((f"- {part}", Tone.PLAIN),) for part in wrap(each.detail, max(20, width - 4))]
         if further > 0:
-            lines.append(((f"  and {further:,} further sources", Tone.DIM),))
+            lines.append(((f"and {further:,} further sources", Tone.DIM),))
         return [(), (("Sources, the worst off first", Tone.STRONG),), *lines] if lines else []

@@ -13,7 +13,7 @@ from textual.message import Message
 from prodwatch.model.signal import LogRecord
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece
+from prodwatch.tui.line import Line, Piece, cells
 from prodwatch.tui.paint.log import log_head, log_line
 from prodwatch.tui.widgets.log_rows import SLICE, LogRows
 from prodwatch.tui.widgets.panel import Panel
@@ -25,6 +25,8 @@ from prodwatch.views.states import Tone
 
 WIDE = 170
 """From this width on there is room for JSON fields behind each message."""
+EDGE_CELLS = 4
+"""What the frame takes of a panel's lower edge."""
 HEIGHT_STEP = 256
 """The scrollable height grows in steps, because each change of it costs a layout."""
 SAMPLE = 400
@@ -184,8 +186,13 @@ class LogPanel(Panel):
         mode = "following" if self.following else f"+{waiting:,} new, f follows" if waiting else "stopped, f follows"
         let_go = f"{store.logs.ring.head:,} older let go" if store.logs.ring.head else ""
         busy = f"{groups} {'group' if groups == 1 else 'groups'}" if groups else ""
-        parts = (busy, f"{rate:.0f}/s" if groups else "", fresh.text, let_go, mode)
-        self.set_subtitle(" · ".join(part for part in parts if part))
+        parts = [busy, f"{rate:.0f}/s" if groups else "", fresh.text, let_go, mode]
+        # How fresh and complete the lines are outlasts what can be counted on the screen.
+        for dropped in (0, 1, 3, 4):
+            if cells(_joined(parts)) <= self.size.width - EDGE_CELLS:
+                break
+            parts[dropped] = ""
+        self.set_subtitle(_joined(parts))
         self.set_class(fresh.stale, "-stale")
 
     def _remember_seen(self) -> None:
@@ -350,6 +357,10 @@ def empty_source(deck: Deck, fresh: Freshness, otherwise: str) -> Sequence[Line]
     if fresh.phase is None or not fresh.total:
         return ((("Waiting for the first answer.", Tone.DIM),),)
     return (((otherwise, Tone.DIM),),)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _field_pieces(record: LogRecord) -> list[Piece]:
