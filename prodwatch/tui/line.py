@@ -99,6 +99,16 @@ def wrap_line(line: Line, width: int) -> list[Line]:
     return lines
 
 
+def wrap_words(line: Line, width: int) -> list[Line]:
+    """Return a sentence, which is one piece, in lines broken between words; lines of several pieces as they are."""
+    if len(line) != 1 or width < 2 or width_of(line) <= width:
+        return [line]
+    from textwrap import wrap
+
+    text, tone = line[0]
+    return [((part, tone),) for part in wrap(safe(text), width)]
+
+
 def spread(left: Line, right: Line, width: int) -> Line:
     """Return `left` and `right` at the two ends of `width` cells; `left` gives way."""
     room = width - width_of(right)

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from prodwatch.tui.line import Line, safe, text_of
+from prodwatch.tui.line import Line, safe, text_of, wrap_words
 from prodwatch.tui.widgets.painter import Painter
 from prodwatch.views.states import Tone
 
@@ -156,7 +156,7 @@ class LineView(Painter, ScrollView, can_focus=True):
         if y < len(heads):
             return self.paint(heads[y], base).crop_extend(0, width, base)
         if not self.row_count():
-            lines = self.empty_lines(width)
+            lines = [part for sentence in self.empty_lines(width) for part in wrap_words(sentence, width)]
             line = lines[y - len(heads)] if y - len(heads) < len(lines) else ()
             return self.paint(line, base).crop_extend(0, width, base)
         index = y - len(heads) + self.scroll_offset.y

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from msgspec.structs import replace
 
+from prodwatch.model.signal import SourcePhase
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
 from prodwatch.tui.deck import Deck
@@ -53,7 +54,8 @@ class SignalsPanel(Panel):
         fresh = freshness(self.deck.store, "metrics", now, stale_after_s=STALE_AFTER_S)
         text = fresh.text
         if self._table.settled_s is not None and not fresh.stale:
-            text = f"settled {format_age(now.timestamp() - self._table.settled_s)} ago"
+            settled = f"settled {format_age(now.timestamp() - self._table.settled_s)} ago"
+            text = settled if fresh.phase is SourcePhase.LIVE else f"{settled} · {fresh.text}"
         self.set_subtitle(text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()

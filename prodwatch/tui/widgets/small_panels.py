@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 
-from prodwatch.model.signal import AlarmState
+from prodwatch.model.signal import AlarmState, SourcePhase
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
 from prodwatch.tui.deck import Deck
@@ -34,6 +34,7 @@ _SIGNATURE_COLUMNS = (
     Column("last", "last", 8, drop=2),
 )
 STALE_AFTER_S = 120.0
+_READING = frozenset((SourcePhase.LIVE, SourcePhase.IDLE))
 
 
 class AlarmsPanel(Panel):
@@ -93,7 +94,7 @@ class AlarmsPanel(Panel):
 class SignaturesPanel(Panel):
     """Rows are shapes of error lines; opening one shows its lines."""
 
-    TOPICS = (Topic.SIGNATURES, Topic.RELEASE)
+    TOPICS = (Topic.SIGNATURES, Topic.RELEASE, Topic.SOURCES)
     TITLE = "Errors"
     HELP = (
         "Error lines grouped by shape, numbers and ids left out. NEW: first seen after the release began; in "
@@ -116,7 +117,11 @@ class SignaturesPanel(Panel):
         self.set_title(name)
         refused = self.deck.store.signatures.refused
         kinds = f"{len(self._table.rows)} {'kind' if len(self._table.rows) == 1 else 'kinds'}"
-        self.set_subtitle(f"{kinds}, {refused:,} lines of further kinds" if refused else kinds)
+        told = f"{kinds}, {refused:,} lines of further kinds" if refused else kinds
+        fresh = freshness(self.deck.store, "logs", self.deck.now())
+        # Few errors are good news only while lines are read.
+        self.set_subtitle(f"{told} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else told)
+        self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
     def row_count(self) -> int:

@@ -1,0 +1,145 @@
+"""Every panel in every state of its source: what is painted, with something to show and without."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+
+from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.testing.clock import START
+from prodwatch.tui.session import SessionFacts
+from prodwatch.views.window import Window
+
+SIZE = (200, 60)
+PANELS = {
+    "signals": ("metrics", "cloudwatch:GetMetricData"),
+    "alarms": ("alarms", "cloudwatch:DescribeAlarms"),
+    "signatures": ("logs:/aws/lambda/shop-orders", "logs:FilterLogEvents"),
+    "logs": ("logs:/aws/lambda/shop-orders", "logs:FilterLogEvents"),
+    "traces": ("traces", "xray:GetTraceSummaries"),
+}
+"""Panel → its source and the action that source needs."""
+
+
+class State(NamedTuple):
+    """A state of a source, and the words on the panel's edge and in the empty panel."""
+
+    phase: SourcePhase
+    more: dict[str, Any]
+    edge: str
+    inside: str
+
+
+SOON = START + timedelta(seconds=8)
+STATES = {
+    "loading": State(SourcePhase.STARTING, {}, "loading", ""),
+    "live": State(SourcePhase.LIVE, {"fresh_at": START}, "", ""),
+    "stale": State(SourcePhase.LIVE, {"fresh_at": START - timedelta(minutes=9)}, "stale, last read 9m ago", ""),
+    "throttled": State(SourcePhase.THROTTLED, {"retry_at": SOON}, "throttled, next try in 8s", "Next try in 8s"),
+    "denied": State(
+        SourcePhase.DENIED,
+        {"message": "AWS refused"},
+        "not allowed: needs {action}",
+        "Allow {action}; `prodwatch iam-policy` prints the policy",
+    ),
+    "expired": State(SourcePhase.EXPIRED, {"message": "run: aws sso login"}, "expired", "run: aws sso login"),
+    "failed": State(
+        SourcePhase.FAILED,
+        {"message": "no route to AWS", "retry_at": SOON},
+        "failed, next try in 8s",
+        "no route to AWS. Next try in 8s",
+    ),
+    "stopped": State(
+        SourcePhase.STOPPED, {"message": "the bound on costs is spent"}, "stopped", "the bound on costs is spent"
+    ),
+}
+EMPTY = {
+    "signals": "name a [[function]] or a [[metric]] in the environment file",
+    "alarms": "add an [[alarm]] to the environment file",
+    "signatures": "No log lines have been read yet.",
+    "logs": "",
+    "traces": "switch on active tracing",
+}
+"""Panel → what it says when its source is live and has nothing: what to do."""
+
+
+def tell(bench: Any, state: State) -> None:
+    for source, action in PANELS.values():
+        needs = action if state.phase is SourcePhase.DENIED else None
+        status = SourceStatus(source=source, phase=state.phase, action=needs, **state.more)
+        bench.store.apply(Batch(source=source, status=status))
+
+
+def painted(bench: Any, panel: str) -> str:
+    """Return what is painted where a panel stands, its lines joined, without its borders."""
+    region = bench.app.screen.query_one(f"#{panel}").region
+    lines = bench.painted()[region.y : region.bottom]
+    return " ".join(" ".join(line[region.x + 1 : region.right - 1] for line in lines).split())
+
+
+@pytest.mark.parametrize("name", STATES)
+async def test_a_panel_with_something_to_show_says_it_on_its_edge(run: Any, name: str) -> None:
+    async with run(SIZE) as bench:
+        tell(bench, STATES[name])
+        await bench.frames(12)
+        for panel, (_, action) in PANELS.items():
+            wanted = STATES[name].edge.format(action=action)
+            assert wanted in painted(bench, panel), (panel, painted(bench, panel)[-400:])
+            broken = name in {"stale", "denied", "expired", "failed", "stopped"}
+            assert bench.app.screen.query_one(f"#{panel}").has_class("-stale") is broken, panel
+
+
+@pytest.mark.parametrize("name", STATES)
+async def test_an_empty_panel_says_why_and_what_to_do(run: Any, name: str) -> None:
+    async with run(SIZE, quiet=True) as bench:
+        tell(bench, STATES[name])
+        await bench.frames(12)
+        for panel, (_, action) in PANELS.items():
+            wanted = EMPTY[panel] if name == "live" else STATES[name].inside.format(action=action)
+            assert wanted in painted(bench, panel), (panel, painted(bench, panel))
+
+
+async def test_before_any_answer_a_panel_waits(run: Any) -> None:
+    async with run(SIZE, quiet=True) as bench:
+        for panel in PANELS:
+            assert "Waiting for the first answer." in painted(bench, panel), panel
+        assert "Reading the checks" in painted(bench, "checks")
+
+
+async def test_a_project_without_checks_says_what_to_do(run: Any) -> None:
+    async with run(SIZE, quiet=True) as bench:
+        bench.store.define([])
+        await bench.frames(12)
+        assert "Write one under checks/, or run: prodwatch init" in painted(bench, "checks")
+        await bench.sees("UNSURE · nothing is measured")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("loading", "reading alarms, log lines, metrics"),
+        ("throttled", "reading alarms, log lines, metrics"),
+        ("denied", "not seen: deployments and stacks are not watched; alarms (needs cloudwatch:DescribeAlarms)"),
+        ("failed", "alarms (failed); log lines (failed); metrics (failed)"),
+        ("live", "not seen: deployments and stacks are not watched"),
+    ],
+)
+async def test_what_changed_says_what_it_cannot_see(run: Any, name: str, words: str) -> None:
+    facts = SessionFacts(
+        environment="prod", title="Shop", window=Window(start=START - timedelta(minutes=30), end=START)
+    )
+    async with run((300, 60), quiet=True, facts=facts) as bench:
+        tell(bench, STATES[name])
+        await bench.frames(12)
+        assert words in painted(bench, "changes"), painted(bench, "changes")
+        assert "No deployment, no stack update" not in painted(bench, "changes")
+
+
+async def test_the_header_names_the_source_in_trouble(run: Any) -> None:
+    async with run(SIZE) as bench:
+        for name, words in (("denied", "denied +3"), ("throttled", "throttled +"), ("live", "live")):
+            tell(bench, STATES[name])
+            await bench.frames(12)
+            assert words in bench.painted()[0], name
