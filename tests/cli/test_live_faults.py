@@ -234,6 +234,13 @@ def test_several_groups_a_prefix_and_the_names_of_all(prodwatch: Call) -> None:
     assert [json.loads(each)["group"] for each in named.out.splitlines()] == [OTHER]
 
 
+def test_a_pattern_is_judged_by_aws(prodwatch: Call) -> None:
+    done = prodwatch("logs", GROUP, "--no-follow", "--pattern", '{ $.level = "ERROR" }', "--format", "raw")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == LINES // 10
+    assert f"{LINES // 10} lines ·" in done.err, "the others were never fetched"
+
+
 def test_what_somebody_named_and_is_not_there_is_no_success(prodwatch: Call) -> None:
     prefix = prodwatch("logs", "/nope/*", OTHER, "--no-follow", "--format", "raw")
     assert (prefix.code, prefix.out) == (3, "from the other group\n")
@@ -271,6 +278,7 @@ def test_times_are_read_and_shown_in_utc_when_asked(prodwatch: Call, monkeypatch
         (["--follow", "--until-idle"], "--follow has no end"),
         (["--json", "--format", "raw"], "one format is enough"),
         (["--format", "yaml"], "'yaml' is not one of"),
+        (["--filter", '{ $.level = "ERROR" }'], "is a pattern of CloudWatch; give it to --pattern"),
     ],
     ids=" ".join,
 )

@@ -29,6 +29,7 @@ Examples:
   prodwatch logs shop-orders --since 14:05 --until 14:20 --utc
   prodwatch logs GROUP --no-follow --format raw | grep timeout
   prodwatch logs GROUP --json --until-idle | jq .message
+  prodwatch logs GROUP --pattern '{ $.level = "ERROR" }' --since 1d --no-follow
   prodwatch logs --list '/aws/lambda/*'
 """
 FORMATS = ("text", "short", "raw", "json")
@@ -52,6 +53,11 @@ FORMATS = ("text", "short", "raw", "json")
 @click.option("--list", "listed", is_flag=True, help="Only print the names of the groups, one a line.")
 @click.option("--errors", is_flag=True, help="Only errors, failed invocations, and logs that Lambda dropped.")
 @click.option("--filter", "filter_text", metavar="TEXT", help="Words, /regex/, field:value; ! before one negates it.")
+@click.option(
+    "--pattern",
+    metavar="P",
+    help="CloudWatch's own filter pattern: AWS sends only lines that match. For very loud groups.",
+)
 @click.option("--version", metavar="V", help="Only lines of this version; release means the one under release.")
 @click.option(
     "--format",
@@ -82,6 +88,7 @@ def command(
     listed: bool,
     errors: bool,
     filter_text: str | None,
+    pattern: str | None,
     version: str | None,
     form: str | None,
     as_json: bool,
@@ -123,7 +130,7 @@ def command(
         return await _live(
             engine,
             sink,
-            groups,
+            (groups, pattern),
             (start, end),
             (idle_s, follow is not False),
             choice,
@@ -148,6 +155,10 @@ def _filter(text: str | None) -> LogFilter | None:
         return None
     from prodwatch.views.log_filter import FilterError, parse_filter
 
+    if text.strip().startswith(("{", "[")):
+        # Taken for words it would match nothing, which looks like health.
+        told = f"{text.strip()[:40]} is a pattern of CloudWatch; give it to --pattern"
+        raise click.BadParameter(told, param_hint="--filter")
     try:
         return parse_filter(text)
     except FilterError as caught:
@@ -157,7 +168,7 @@ def _filter(text: str | None) -> LogFilter | None:
 async def _live(
     engine: Engine,
     sink: LineSink,
-    groups: Sequence[str],
+    asked: tuple[Sequence[str], str | None],
     window: tuple[datetime, datetime | None],
     idle: tuple[float | None, bool],
     choice: dict[str, Any],
@@ -179,11 +190,15 @@ async def _live(
     from prodwatch.text.lambda_lines import LineParser
 
     start, end = window
+    groups, pattern = asked
     # Whether new lines put the end off: --no-follow reads up to when it was called.
     idle_s, counts_news = idle
     lines = LineParser(engine.redactor)
     clock = engine.clock
-    targets, unknown, empty = await expand(engine, targets_of(engine.environment, groups))
+    wanted = targets_of(engine.environment, groups)
+    if pattern is not None:
+        wanted = [replace(target, filter=pattern) for target in wanted]
+    targets, unknown, empty = await expand(engine, wanted)
     if idle_s is not None or end is not None:
         # Live Tail is billed by the minute and speeds up only what is followed.
         targets = [replace(target, live_tail=False) for target in targets]
