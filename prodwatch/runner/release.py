@@ -15,18 +15,13 @@ from prodwatch.model.result import ReleaseInfo
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.runner.inputs import main_release
 from prodwatch.runner.options import ReleaseOverride
+from prodwatch.sources.release.alias import AliasNow
+from prodwatch.sources.release.codedeploy import recent_deployments
+from prodwatch.sources.release.state import DeploymentNow, release_state
+from prodwatch.text.sanitize import sanitize_line
 
-_PHASES = {
-    "Created": ReleasePhase.NOT_STARTED,
-    "Queued": ReleasePhase.NOT_STARTED,
-    "InProgress": ReleasePhase.SHIFTING,
-    "Baking": ReleasePhase.BAKING,
-    "Ready": ReleasePhase.SHIFTING,
-    "Succeeded": ReleasePhase.SUCCEEDED,
-    "Failed": ReleasePhase.FAILED,
-    "Stopped": ReleasePhase.STOPPED,
-}
-_NEWEST = 25
+PER_GROUP = 2
+"""Deployments looked at in each group: the newest, and the one it may be the rollback of."""
 
 
 async def read_releases(
@@ -45,8 +40,8 @@ async def read_releases(
     application = environment.release.codedeploy
     if application is None or not states:
         return states
-    deployment = await _newest_deployment(aws, application)
-    return states if deployment is None else [_with_deployment(state, deployment) for state in states]
+    deployments = await recent_deployments(aws, application, clean=sanitize_line, per_group=PER_GROUP)
+    return [_with_deployments(state, deployments) for state in states]
 
 
 async def _state(aws: AwsApi, target: FunctionTarget) -> ReleaseState:
@@ -97,32 +92,23 @@ def _age(version: str) -> int:
     return int(version) if version.isdecimal() else -1
 
 
-async def _newest_deployment(aws: AwsApi, application: str) -> Mapping[str, Any] | None:
-    groups = await aws.call("codedeploy", "ListDeploymentGroups", {"applicationName": application})
-    listed = await asyncio.gather(
-        *(
-            aws.call("codedeploy", "ListDeployments", {"applicationName": application, "deploymentGroupName": group})
-            for group in groups.get("deploymentGroups") or ()
-        )
-    )
-    ids = [id_ for each in listed for id_ in (each.get("deployments") or ())[:_NEWEST]]
-    if not ids:
-        return None
-    found = await aws.call("codedeploy", "BatchGetDeployments", {"deploymentIds": ids[:_NEWEST]})
-    return max(found.get("deploymentsInfo") or (), key=lambda each: each["createTime"], default=None)
-
-
-def _with_deployment(state: ReleaseState, deployment: Mapping[str, Any]) -> ReleaseState:
-    status = deployment.get("status")
-    phase = _PHASES.get(str(status), state.phase)
-    if (deployment.get("rollbackInfo") or {}).get("rollbackDeploymentId"):
-        phase = ReleasePhase.ROLLED_BACK
+def _with_deployments(state: ReleaseState, deployments: Sequence[DeploymentNow]) -> ReleaseState:
+    """Return a state with what CodeDeploy says of this function: another one's deployment tells nothing of it."""
+    own = [each for each in deployments if (each.function, each.alias) == (state.function, state.alias)]
+    if not own:
+        return state
+    primary = next(iter(state.weights), state.version or "")
+    now = AliasNow(primary, {version: share for version, share in state.weights.items() if version != primary})
+    told = release_state(state.function, state.alias, now, own, at=own[0].created_at)
+    if told.deployment is None:
+        return state  # the alias has moved on without CodeDeploy
     return replace(
         state,
-        phase=phase,
-        started_at=_moment(deployment.get("startTime") or deployment.get("createTime")) or state.started_at,
-        deployment=deployment.get("deploymentId"),
-        deployment_status=status,
+        phase=told.phase,
+        started_at=told.started_at or state.started_at,
+        cause=told.cause,
+        deployment=told.deployment,
+        deployment_status=told.deployment_status,
     )
 
 

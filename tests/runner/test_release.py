@@ -166,25 +166,56 @@ async def test_the_result_tells_the_release(shop: Any) -> None:
     assert result.release.state == "shifting"
 
 
-async def test_codedeploy_tells_when_it_began_and_how_it_stands(shop: Any) -> None:
-    began = datetime(2026, 1, 15, 11, 55, tzinfo=UTC)
+def deployed(function: str, current: str, target: str) -> dict[str, Any]:
+    info = {"functionName": function, "functionAlias": "live", "currentVersion": current, "targetVersion": target}
+    began = {"lifecycleEventName": "AllowTraffic", "status": "InProgress", "startTime": BEGAN}
+    return {"deploymentTarget": {"lambdaTarget": {"lambdaFunctionInfo": info, "lifecycleEvents": [began]}}}
+
+
+BEGAN = datetime(2026, 1, 15, 11, 55, tzinfo=UTC)
+OTHERS = {"deploymentId": "d-3", "createTime": datetime(2026, 1, 15, 11, 58, tzinfo=UTC), "status": "Failed"}
+SHIPPED = {"deploymentId": "d-2", "createTime": BEGAN, "status": "InProgress"}
+STOPPED = SHIPPED | {"status": "Stopped", "errorInformation": {"code": "ALARM_ACTIVE", "message": "shop"}}
+UNDO = {
+    "deploymentId": "d-4",
+    "createTime": datetime(2026, 1, 15, 11, 59, tzinfo=UTC),
+    "status": "Succeeded",
+    "rollbackInfo": {"rollbackTriggeringDeploymentId": "d-2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("story", "state"),
+    [
+        ([SHIPPED], ReleasePhase.SHIFTING),
+        ([SHIPPED, OTHERS], ReleasePhase.SHIFTING),
+        ([STOPPED, OTHERS], ReleasePhase.STOPPED),
+        ([STOPPED, UNDO], ReleasePhase.ROLLED_BACK),
+    ],
+    ids=["shifting", "another function's failed", "stopped", "rolled back"],
+)
+async def test_codedeploy_tells_when_it_began_and_how_it_stands(shop: Any, story: Any, state: ReleasePhase) -> None:
     shop.environment = environment(
         functions=(FunctionTarget(name="orders", alias="live"),), release=ReleaseTarget(codedeploy="shop")
     )
+    targets = {
+        "d-2": deployed("orders", "41", "42"),
+        "d-3": deployed("prices", "7", "8"),
+        "d-4": deployed("orders", "42", "41"),
+    }
     shop.aws.answers |= {
         "codedeploy:ListDeploymentGroups": lambda _params: {"deploymentGroups": ["live"]},
-        "codedeploy:ListDeployments": lambda _params: {"deployments": ["d-1", "d-2"]},
-        "codedeploy:BatchGetDeployments": lambda _params: {
-            "deploymentsInfo": [
-                {"deploymentId": "d-1", "createTime": datetime(2026, 1, 14, tzinfo=UTC), "status": "Succeeded"},
-                {"deploymentId": "d-2", "createTime": began, "status": "InProgress"},
-            ]
-        },
+        "codedeploy:ListDeployments": lambda _params: {"deployments": [each["deploymentId"] for each in story]},
+        "codedeploy:BatchGetDeployments": lambda _params: {"deploymentsInfo": story},
+        "codedeploy:ListDeploymentTargets": lambda _params: {"targetIds": ["t"]},
+        "codedeploy:GetDeploymentTarget": lambda params: targets[params["deploymentId"]],
     }
+    if state is ReleasePhase.ROLLED_BACK:
+        shop.aws.answers["lambda:GetAlias"] = lambda _params: {"FunctionVersion": "41"}
     shop.script("scripted", {"ok": True})
     result = await shop.run(plain(expect=["ok == true"], since="${release.started_at}"))
     assert result.release is not None
-    assert (result.release.started_at, result.release.state) == (began, ReleasePhase.SHIFTING)
+    assert (result.release.started_at, result.release.state) == (BEGAN, state)
 
 
 async def test_the_caller_may_name_the_release_and_aws_is_not_asked(shop: Any) -> None:

@@ -27,16 +27,21 @@ TIMEOUT_S = 10.0
 Document = dict[str, Any]
 
 
-async def recent_deployments(aws: AwsApi, application: str, *, clean: Callable[[str], str]) -> list[DeploymentNow]:
+async def recent_deployments(
+    aws: AwsApi, application: str, *, clean: Callable[[str], str], per_group: int = RECENT_PER_GROUP
+) -> list[DeploymentNow]:
     """Return the recent deployments of all groups, newest first; raises AwsError."""
-    return await Deployments(aws, application, clean=clean).read(0.0, None)
+    return await Deployments(aws, application, clean=clean, per_group=per_group).read(0.0, None)
 
 
 class Deployments:
     """The recent deployments of one application; those that are over are kept and not asked for again."""
 
-    def __init__(self, aws: AwsApi, application: str, *, clean: Callable[[str], str]) -> None:
+    def __init__(
+        self, aws: AwsApi, application: str, *, clean: Callable[[str], str], per_group: int = RECENT_PER_GROUP
+    ) -> None:
         self._aws = aws
+        self._per_group = per_group
         self._application = application
         self._clean = clean
         self._groups: list[str] = []
@@ -87,7 +92,7 @@ class Deployments:
             ids = ids[:MAX_LISTED]
             await self._describe(id_ for id_ in ids if id_ not in self._created)
             dated = sorted((id_ for id_ in ids if id_ in self._created), key=self._created.__getitem__, reverse=True)
-            recent.update(dated[:RECENT_PER_GROUP])
+            recent.update(dated[: self._per_group])
         self._infos = {id_: info for id_, info in self._infos.items() if id_ in recent}
         self._known = {id_: known for id_, known in self._known.items() if id_ in recent}
 
