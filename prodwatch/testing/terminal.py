@@ -102,6 +102,21 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def all_ended(pids: Sequence[int], within_s: float) -> bool:
+    """Return whether all these processes ended in time; the kernel says when."""
+    until = time.monotonic() + within_s
+    for pid in pids:
+        try:
+            watched = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            select.select([watched], [], [], max(0.0, until - time.monotonic()))
+        finally:
+            os.close(watched)
+    return not any(alive(pid) for pid in pids)
+
+
 def _parents() -> Iterator[tuple[int, int]]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from prodwatch.testing.commandline import CommandLine
-from prodwatch.testing.terminal import COLOURS, Terminal, alive, terminal
+from prodwatch.testing.terminal import COLOURS, Terminal, all_ended, terminal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
@@ -57,21 +55,6 @@ def restored(here: Terminal) -> None:
     assert here.modes_now == here.modes
 
 
-def gone(pids: list[int], within_s: float = ENDED_S) -> bool:
-    """Return whether all these processes ended in time."""
-    until = time.monotonic() + within_s
-    for pid in pids:
-        try:
-            watched = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            select.select([watched], [], [], max(0.0, until - time.monotonic()))
-        finally:
-            os.close(watched)
-    return not any(alive(pid) for pid in pids)
-
-
 @pytest.mark.slow
 def test_the_demo_paints_and_leaves_nothing_behind(demo: Open) -> None:
     with demo() as here:
@@ -82,7 +65,7 @@ def test_the_demo_paints_and_leaves_nothing_behind(demo: Open) -> None:
         here.type("q")
         assert here.wait(ENDED_S) == 0
         restored(here)
-        assert gone(children)
+        assert all_ended(children, ENDED_S)
         assert "Traceback" not in here.text
 
 
@@ -94,7 +77,7 @@ def test_q_before_the_first_answer_leaves_too(demo: Open) -> None:
         here.type("q")
         assert here.wait(ENDED_S) == 0
         restored(here)
-        assert gone([*children, *here.descendants()])
+        assert all_ended([*children, *here.descendants()], ENDED_S)
 
 
 @pytest.mark.slow
@@ -105,7 +88,7 @@ def test_the_embedded_aws_ends_with_a_killed_parent(demo: Open) -> None:
         assert children
         here.process.send_signal(signal.SIGKILL)
         here.process.wait()
-        assert gone(children)
+        assert all_ended(children, ENDED_S)
 
 
 @pytest.mark.slow
@@ -117,7 +100,7 @@ def test_a_signal_restores_the_terminal(number: signal.Signals, demo: Open) -> N
         here.process.send_signal(number)
         assert here.wait(ENDED_S) == 143
         restored(here)
-        assert gone(children)
+        assert all_ended(children, ENDED_S)
         assert "Traceback" not in here.text
 
 
