@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-import traceback
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,10 +12,9 @@ from pathlib import Path
 
 def log_path() -> Path:
     """Return where the log goes: the user's log folder, or a temporary one when that cannot be written."""
-    import platformdirs
-
-    for folder in (Path(platformdirs.user_log_dir("prodwatch", appauthor=False)), Path(tempfile.gettempdir())):
+    for folder_of in (log_folder, _temporary):
         try:
+            folder = folder_of()
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / "prodwatch.log"
             with path.open("a", encoding="utf-8"):
@@ -23,6 +22,19 @@ def log_path() -> Path:
         except OSError:
             continue
     raise OSError("no folder for a log file can be written")
+
+
+def log_folder() -> Path:
+    """Return the user's folder for logs, which need not exist: what platformdirs says, without loading it."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Logs" / "prodwatch"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "prodwatch" / "log"
+
+
+def _temporary() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir())
 
 
 @contextmanager
@@ -55,6 +67,8 @@ def log_to_file() -> Iterator[Path | None]:
 
 def write_crash() -> Path | None:
     """Append the exception being handled to the log; return its path, None when no log can be written."""
+    import traceback
+
     try:
         path = log_path()
         with path.open("a", encoding="utf-8") as log:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,8 +17,10 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import RunEvent
 from prodwatch.model.result import RunResult
-from prodwatch.runner import TERMINATED, RunOptions
-from prodwatch.settings import Project
+
+if TYPE_CHECKING:
+    from prodwatch.runner import RunOptions
+    from prodwatch.settings import Project
 
 
 def run_to_end(
@@ -43,6 +46,8 @@ def run_to_end(
 
 def with_signals(task: asyncio.Task[RunResult]) -> None:
     """Have Ctrl-C and SIGTERM cancel the run: the first cleans up, the second gives the cleanup up."""
+    from prodwatch.runner import TERMINATED
+
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:

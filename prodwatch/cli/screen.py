@@ -9,15 +9,16 @@ import sys
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from prodwatch.cli.engine import config_dir
 from prodwatch.cli.exits import ExitCode
+from prodwatch.cli.late import LateSession
 from prodwatch.cli.log import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
 from prodwatch.cli.reload import Reload
 from prodwatch.cli.running import demo_target
-from prodwatch.cli.session import LiveSession
 from prodwatch.cli.talk import say
 from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.environment import DemoTarget
@@ -27,6 +28,9 @@ from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.tui.session import SessionFacts
 from prodwatch.views.window import Window
+
+if TYPE_CHECKING:
+    from prodwatch.cli.session import LiveSession
 
 QUIET_S = 0.5
 """Nobody wonders about a shorter pause between the dashboard and the prompt."""
@@ -51,7 +55,13 @@ async def _run(
     shown = _standing(window.end, clock) if window and window.end else clock
     store = Store(shown)
     reload = Reload(project, partial(load, common, quiet=True))
-    session = LiveSession(project, store, clock, demo=demo, reload=reload, window=window)
+
+    def make() -> LiveSession:
+        from prodwatch.cli.session import LiveSession
+
+        return LiveSession(project, store, clock, demo=demo, reload=reload, window=window)
+
+    session = LateSession(make)
     environment = project.environment
     facts = SessionFacts(
         environment=environment.name,
@@ -101,7 +111,7 @@ def _end_when_told(app: ProdwatchApp) -> asyncio.Event:
     return terminated
 
 
-async def _leave(session: LiveSession) -> None:
+async def _leave(session: LateSession) -> None:
     """End the session; say what is being waited for when its cleanups take a while."""
     stopping = asyncio.create_task(session.stop())
     _, pending = await asyncio.wait({stopping}, timeout=QUIET_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -73,5 +72,7 @@ def _problem(path: Path, text: str, name: str) -> Problem:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ` (did you mean "…"?)`, or nothing when no name is near."""
+    import difflib
+
     found = difflib.get_close_matches(name, list(names), n=1)
     return f' (did you mean "{found[0]}"?)' if found else ""

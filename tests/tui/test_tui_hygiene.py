@@ -40,6 +40,12 @@ def test_the_first_paint_loads_no_aws_and_no_screen_but_its_own() -> None:
     assert not modules & set(LATER)
 
 
+def test_the_command_loads_neither_runner_nor_sources_before_the_first_paint() -> None:
+    modules = loaded("import sys; import prodwatch.cli.screen, prodwatch.tui.screens.overview; print(*sys.modules)")
+    later = {"prodwatch.cli.session", "prodwatch.runner", "prodwatch.sources", "prodwatch.aws", "prodwatch.probes.http"}
+    assert not modules & (later | set(NEVER) - {"tomli", "jmespath"})
+
+
 def test_the_session_protocol_needs_no_textual() -> None:
     modules = loaded("import sys; import prodwatch.tui.session, prodwatch.tui.deck; print(*sys.modules)")
     assert "textual" not in modules
