@@ -30,8 +30,13 @@ def test_overview_before_the_first_answer(snap: Any) -> None:
     assert snap(SMALL, quiet=True)
 
 
-def test_check(snap: Any) -> None:
-    assert snap(USUAL, "enter")
+@pytest.mark.parametrize("size", [SMALL, USUAL, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_check(snap: Any, size: tuple[int, int]) -> None:
+    assert snap(size, "enter")
+
+
+def test_logs_as_columns_in_light(snap: Any) -> None:
+    assert snap(SMALL, "2", "e", "e", theme="prodwatch-light")
 
 
 def test_logs_with_a_line_opened(snap: Any) -> None:
@@ -48,8 +53,8 @@ def test_service_map(snap: Any, size: tuple[int, int]) -> None:
 
 
 def test_metrics(snap: Any) -> None:
-    assert snap(USUAL, "4", "j")
+    assert snap(USUAL, "4", "j", "enter", "left", "left")
 
 
 def test_timeline(snap: Any) -> None:
-    assert snap(USUAL, "5")
+    assert snap(USUAL, "5", "j", "j", "j")

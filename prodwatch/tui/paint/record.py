@@ -1,4 +1,4 @@
-"""One log line, opened: its ids, its message whole, its JSON indented."""
+"""One log line, opened: its message whole, its ids, its JSON indented."""
 
 from __future__ import annotations
 
@@ -22,8 +22,14 @@ MESSAGE_CHARS = 8_000
 def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence[Line]:
     """Return the opened line for `width` cells."""
     tone = LEVEL_TONES[record.level]
-    lines: list[Line] = [
-        ((time_text(record.timestamp_ms, zone), Tone.STRONG), (f"  {record.level}", tone)),
+    lines: list[Line] = [((time_text(record.timestamp_ms, zone), Tone.STRONG), (f"  {record.level}", tone))]
+    for part in record.message[:MESSAGE_CHARS].split("⏎"):
+        lines += [((piece, Tone.PLAIN),) for piece in wrap(safe(part), max(20, width), drop_whitespace=False)] or [()]
+    if len(record.message) > MESSAGE_CHARS:
+        more = f"… and {len(record.message) - MESSAGE_CHARS:,} more characters; y copies them all"
+        lines.append(((more, Tone.DIM),))
+    lines += [
+        (),
         *_labelled("group", record.group),
         *_labelled("stream", record.stream),
         *_labelled("version", version_label(record.version) if record.version else ""),
@@ -36,12 +42,6 @@ def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence
     if record.late_ms:
         late = format_age(record.late_ms / 1000)
         lines.append(((pad("late", LABEL), Tone.DIM), (f"{late} behind its group when it became visible", Tone.WARN)))
-    lines.append(())
-    for part in record.message[:MESSAGE_CHARS].split("⏎"):
-        lines += [((piece, Tone.PLAIN),) for piece in wrap(safe(part), max(20, width), drop_whitespace=False)] or [()]
-    if len(record.message) > MESSAGE_CHARS:
-        more = f"… and {len(record.message) - MESSAGE_CHARS:,} more characters; y copies them all"
-        lines.append(((more, Tone.DIM),))
     if record.report:
         lines += [(), *_report(record)]
     if record.fields:
