@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,17 @@ class MetricSample:
     """From this wall time on, reads see it."""
 
 
+class TracedCall(NamedTuple):
+    """One call of a traced request as X-Ray's service graph counts it; services are (name, type)."""
+
+    caller: tuple[str, str]
+    """Type `client`, with the entry's name, for whoever called from outside."""
+    called: tuple[str, str]
+    start_s: float
+    end_s: float
+    flag: Literal["", "fault", "error", "throttle"] = ""
+
+
 class History(Protocol):
     """The past, computed from a seed when asked for: pure functions of the window, nothing stored."""
 
@@ -44,6 +55,10 @@ class History(Protocol):
 
     def segments(self, start_s: float, end_s: float) -> Iterable[Mapping[str, Any]]:
         """Yield X-Ray segment documents starting in the window."""
+        ...
+
+    def calls(self, start_s: float, end_s: float) -> Iterable[TracedCall]:
+        """Yield the calls of all traces that begin in start ≤ t < end: what `segments` tells, without the documents."""
         ...
 
     def metric_names(self) -> Iterable[tuple[str, str, Mapping[str, str]]]:

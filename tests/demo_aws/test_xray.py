@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.xray.graph import tally_of
 from prodwatch.demo.aws.xray.store import TraceStore
-from prodwatch.demo.world import History
+from prodwatch.demo.world import History, TracedCall
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 
@@ -384,7 +384,7 @@ async def test_a_large_service_graph_comes_in_pages(call: Any, aws: EmbeddedAws,
         await call("xray", "GetServiceGraph", **{**window, "StartTime": wall.now_s - 90}, NextToken=first["NextToken"])
 
 
-def test_minutes_of_the_past_count_the_same_once_they_are_remembered() -> None:
+def test_whole_minutes_of_the_past_are_counted_once_and_those_still_to_be_seen_each_time() -> None:
     history = Told(
         [segment(start_s, start_s, name="late" if start_s > 290 else "early") for start_s in range(100, 300)]
     )
@@ -392,15 +392,13 @@ def test_minutes_of_the_past_count_the_same_once_they_are_remembered() -> None:
     store = TraceStore(wall=lambda: now_s, faults=FaultPlan(), history=cast("History", history))
     for start_s, end_s in [(0.0, 310.0), (0.0, 310.0), (130.0, 250.0), (130.5, 249.5)]:
         services = store.tally(start_s, end_s).services("1")
-        plain = tally_of(store.newest_first(start_s, end_s)).services("1")
-        assert services == plain
+        assert services == tally_of(store.newest_first(start_s, end_s)).services("1")
     asked = history.asked
     store.tally(60.0, 240.0)
     assert history.asked == asked
     now_s = 330.0
-    assert (
-        sum(one["SummaryStatistics"]["TotalCount"] for one in store.tally(0, 330).services("1") if "Root" in one) == 200
-    )
+    roots = [one for one in store.tally(0, 330).services("1") if "Root" in one]
+    assert sum(one["SummaryStatistics"]["TotalCount"] for one in roots) == 200
 
 
 class Told:
@@ -413,6 +411,12 @@ class Told:
     def segments(self, start_s: float, end_s: float) -> list[dict[str, Any]]:
         self.asked += 1
         return [each for each in self.documents if start_s <= each["start_time"] < end_s]
+
+    def calls(self, start_s: float, end_s: float) -> list[TracedCall]:
+        return [
+            TracedCall((each["name"], "client"), (each["name"], FN), each["start_time"], each["end_time"])
+            for each in self.segments(start_s, end_s)
+        ]
 
 
 def test_a_full_store_gives_up_its_oldest_traces_and_counts_them() -> None:

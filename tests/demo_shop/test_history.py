@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prodwatch.demo.aws import FaultPlan
+from prodwatch.demo.aws.xray.graph import tally_of, tally_of_calls
+from prodwatch.demo.aws.xray.store import TraceStore
 from prodwatch.demo.shop.fleet import ACCESS_GROUP, ORDERS, OTHERS
 from prodwatch.demo.shop.history import ShopHistory
 from prodwatch.demo.shop.scenario import load
@@ -352,6 +355,14 @@ def test_a_faulty_trace_from_api_to_table(bad: ShopHistory) -> None:
     assert work["subsegments"][0]["name"] == "DynamoDB"
     assert api["start_time"] <= service["start_time"] <= function["start_time"]
     assert function["end_time"] <= service["end_time"] <= api["end_time"]
+
+
+def test_calls_count_exactly_what_the_segments_tell(bad: ShopHistory) -> None:
+    start_s, end_s = NOW - 180, NOW - 60
+    store = TraceStore(wall=lambda: NOW, faults=FaultPlan(), history=bad)
+    told = tally_of(store.newest_first(start_s, end_s - 1e-6)).services("1")
+    assert tally_of_calls(bad.calls(start_s, end_s)).services("1") == told
+    assert len(told) > 10
 
 
 def test_slow_listings_of_the_new_version_scan(bad: ShopHistory) -> None:

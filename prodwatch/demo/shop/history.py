@@ -11,7 +11,7 @@ from prodwatch.demo.shop.marks import LEAD_MS
 from prodwatch.demo.shop.timeline import HISTORY_S, WEEK_S, Timeline
 from prodwatch.demo.shop.tracebook import Tracebook
 from prodwatch.demo.shop.traffic import Traffic
-from prodwatch.demo.world import LogEvent, MetricSample
+from prodwatch.demo.world import LogEvent, MetricSample, TracedCall
 
 
 class ShopHistory:
@@ -44,6 +44,13 @@ class ShopHistory:
             for document in self._tracebook.second(second):
                 if start_s <= document["start_time"] < end_s:
                     yield document
+
+    def calls(self, start_s: float, end_s: float) -> Iterator[TracedCall]:
+        """Yield the calls of all traces that begin in [start, end)."""
+        for second in self._seconds(int(start_s) - 1, int(end_s + LEAD_MS / 1000) + 1):
+            for began_s, calls in self._tracebook.calls(second):
+                if start_s <= began_s < end_s:
+                    yield from calls
 
     def metric_names(self) -> Iterator[tuple[str, str, Mapping[str, str]]]:
         """Yield (namespace, metric, dimensions) of every series of the past."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Literal
 
-from prodwatch.demo.shop.fleet import ORDERS, Service
+from prodwatch.demo.shop.fleet import API_NAME, ORDERS, Service
 from prodwatch.demo.shop.logbook import mishap
 from prodwatch.demo.shop.marks import Marks, marks
 from prodwatch.demo.shop.segments import Document, Invocation, Step, api_segment, function_segments
 from prodwatch.demo.shop.serving import Serving
 from prodwatch.demo.shop.traffic import Request, Traffic
+from prodwatch.demo.world import TracedCall
+
+Flag = Literal["", "fault", "error", "throttle"]
+_TYPES = {"DynamoDB": "AWS::DynamoDB::Table", "SQS": "AWS::SQS::Queue"}
 
 
 class Tracebook:
@@ -50,6 +55,34 @@ class Tracebook:
             )
         yield from function_segments(self._invocation(service, serving, request, mark, parent))
 
+    def calls(self, second: int) -> Iterator[tuple[float, list[TracedCall]]]:
+        """Yield, for each trace whose request was invoked in an epoch second, when it began and its calls."""
+        for service in self._traffic.services.values():
+            for request in self._traffic.requests(service.name, second):
+                if request.traced:
+                    yield self._calls(service, request)
+
+    def _calls(self, service: Service, request: Request) -> tuple[float, list[TracedCall]]:
+        serving = self._traffic.serving(service.name, request.version)
+        mark = marks(service, serving, request)
+        invocation = self._invocation(service, serving, request, mark, None)
+        at_lambda, function = (service.name, "AWS::Lambda"), (service.name, "AWS::Lambda::Function")
+        flag: Flag = "fault" if request.failed else ""
+        found: list[TracedCall] = []
+        caller = (service.name, "client")
+        if service.api:
+            gateway = (API_NAME, "AWS::ApiGateway::Stage")
+            asked_s, answered_s = mark.asked_ms / 1000, mark.answered_ms / 1000
+            found.append(TracedCall((API_NAME, "client"), gateway, asked_s, answered_s, _flag(request.status)))
+            caller = gateway
+        found.append(TracedCall(caller, at_lambda, invocation.called_s, round(invocation.end_s + 0.001, 6), flag))
+        found.append(TracedCall(at_lambda, function, invocation.begin_s, invocation.end_s, flag))
+        for step in invocation.steps:
+            resource = step.resource or {}
+            target = (resource.get("table_name") or resource.get("queue_url", "")).rpartition("/")[2]
+            found.append(TracedCall(function, (target, _TYPES[step.name]), step.start_s, step.end_s))
+        return found[0].start_s, found
+
     def _invocation(
         self, service: Service, serving: Serving, request: Request, mark: Marks, parent: str | None
     ) -> Invocation:
@@ -71,6 +104,12 @@ class Tracebook:
             steps=tuple(_steps(service, serving, request, mark, begin_s)),
             mishap=mishap(serving.behaviour) if request.failed else None,
         )
+
+
+def _flag(status: int) -> Flag:
+    if status >= 500:
+        return "fault"
+    return "throttle" if status == 429 else "error" if status >= 400 else ""
 
 
 def _steps(service: Service, serving: Serving, request: Request, mark: Marks, begin_s: float) -> Iterator[Step]:

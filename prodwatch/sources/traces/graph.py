@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
-from prodwatch.model.signal import Record, ReleaseState, ServiceGraph
+from prodwatch.model.signal import Batch, Record, ReleaseState, ServiceGraph
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.polling import PollingSource
@@ -17,7 +17,9 @@ from prodwatch.views.release import main_release
 
 EVERY_S = 60.0
 FIRST_S = 10.0
-"""The second poll comes sooner: by then the release is known."""
+"""The second poll comes sooner and asks for what was before: the first seconds belong to the first screen."""
+PATIENCE_S, LOOK_S = 5.0, 0.5
+"""So long the first poll waits for the release to be known, looking so often."""
 WINDOW = timedelta(minutes=15)
 """What `now` and `before` span at most; `now` never reaches back over the beginning of the release."""
 SETTLED_AFTER = timedelta(minutes=2)
@@ -48,6 +50,14 @@ class GraphSource(PollingSource):
         self._cut = False
         self._polls = 0
 
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield batches until cancelled."""
+        until_s = self._clock.monotonic_s() + PATIENCE_S
+        while self._released_at() is None and self._clock.monotonic_s() < until_s:
+            await self._clock.sleep(LOOK_S)
+        async for batch in super().batches():
+            yield batch
+
     def pause_s(self) -> float:
         """Return the pause between polls."""
         return EVERY_S if self._polls > 1 else FIRST_S
@@ -64,7 +74,7 @@ class GraphSource(PollingSource):
             released = None
         start = now - WINDOW if released is None else max(released, now - WINDOW)
         records: list[Record] = [await self._graph("now", start, now, released)]
-        if released is not None and self._settled != released:
+        if released is not None and self._settled != released and self._polls:
             records.append(await self._graph("before", released - WINDOW, released, released))
             if now - released >= SETTLED_AFTER:
                 self._settled = released

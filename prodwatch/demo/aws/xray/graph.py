@@ -11,6 +11,7 @@ from typing import Any
 
 from prodwatch.demo.aws.xray.document import Segment, ServiceId, called_service, end_s, flag, service_id, start_s, walk
 from prodwatch.demo.aws.xray.trace import Trace
+from prodwatch.demo.world import TracedCall
 
 CLIENT = "client"
 Edge = tuple[ServiceId, ServiceId]
@@ -30,18 +31,22 @@ class _Counts:
     histogram: dict[float, int] = field(default_factory=dict)
 
     def add(self, entity: Segment) -> None:
-        began_s, ended_s = start_s(entity), end_s(entity)
+        ended_s = end_s(entity)
+        name = next((each for each in ("fault", "throttle") if entity.get(each)), "")
+        self.count(start_s(entity), ended_s, name or ("error" if flag(entity, "error") else ""))
+
+    def count(self, began_s: float, ended_s: float | None, name: str) -> None:
         taken_s = ended_s - began_s if ended_s is not None and ended_s > began_s else 0.0
         self.time_s += taken_s
         bucket = round(taken_s, 3)
         self.histogram[bucket] = self.histogram.get(bucket, 0) + 1
         self.start_s = min(self.start_s, began_s)
         self.end_s = max(self.end_s, ended_s or began_s)
-        if entity.get("fault"):
+        if name == "fault":
             self.faults += 1
-        elif entity.get("throttle"):
+        elif name == "throttle":
             self.throttles += 1
-        elif flag(entity, "error"):
+        elif name == "error":
             self.errors += 1
         else:
             self.ok += 1
@@ -102,6 +107,14 @@ class Tally:
             entry = service_id(root)
             self._roots.add(entry)
             self._edge(ServiceId(entry.name, CLIENT), entry).add(root)
+
+    def count(self, call: TracedCall) -> None:
+        """Count one call that is told without its documents."""
+        caller, called = ServiceId(*call.caller), ServiceId(*call.called)
+        self._node(called).count(call.start_s, call.end_s, call.flag)
+        self._edge(caller, called).count(call.start_s, call.end_s, call.flag)
+        if caller.type == CLIENT:
+            self._roots.add(called)
 
     def merge(self, other: Tally) -> None:
         """Count everything another tally has counted."""
@@ -176,4 +189,12 @@ def tally_of(traces: Iterable[Trace]) -> Tally:
     tally = Tally()
     for trace in traces:
         tally.add(trace)
+    return tally
+
+
+def tally_of_calls(calls: Iterable[TracedCall]) -> Tally:
+    """Count the calls of some traces."""
+    tally = Tally()
+    for call in calls:
+        tally.count(call)
     return tally

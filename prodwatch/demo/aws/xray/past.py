@@ -8,7 +8,7 @@ from typing import Any
 
 from prodwatch.demo.aws.xray.document import end_s, start_s
 from prodwatch.demo.aws.xray.record import Record
-from prodwatch.demo.world import History
+from prodwatch.demo.world import History, TracedCall
 
 CHUNK_S = 60
 _KEEP_DOCUMENTS = 60_000
@@ -55,9 +55,11 @@ class PastTraces:
         self._trim()
         return records
 
-    def whole(self, index: int, now_s: float) -> bool:
-        """Tell whether everything of the traces that start in a minute can be seen."""
-        return all(record.arrivals[-1][0] <= now_s for record in self.starting(index).values())
+    def calls(self, begin_s: float, end_s: float, now_s: float) -> list[TracedCall] | None:
+        """Return the calls of the traces that start in begin ≤ t < end, None while not all of them can be seen."""
+        assert self._history is not None
+        found = list(self._history.calls(begin_s, end_s))
+        return found if all(each.end_s + _DELAY_S <= now_s for each in found) else None
 
     def find(self, trace_id: str) -> Record | None:
         """Return one trace: where it was last seen, else near the time in its id."""

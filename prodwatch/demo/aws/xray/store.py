@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.xray.document import end_s
-from prodwatch.demo.aws.xray.graph import Tally, tally_of
+from prodwatch.demo.aws.xray.graph import Tally, tally_of, tally_of_calls
 from prodwatch.demo.aws.xray.past import CHUNK_S, PastTraces
 from prodwatch.demo.aws.xray.record import Record
 from prodwatch.demo.aws.xray.trace import Trace
@@ -107,26 +107,30 @@ class TraceStore:
             if start_s <= begin_s and begin_s + CHUNK_S <= end_s:
                 found.merge(self._minute(index, now_s))
             else:
-                for trace in self._past_minute(index, now_s):
-                    if start_s <= trace.start_s <= end_s:
-                        found.add(trace)
+                found.merge(self._part(index, max(start_s, begin_s), min(end_s, begin_s + CHUNK_S), now_s))
         return found
 
     def _minute(self, index: int, now_s: float) -> Tally:
         with self._lock:
             known = self._minutes.get(index)
-            whole = known is not None or self._past.whole(index, now_s)
-        if known is None:
-            known = tally_of(self._past_minute(index, now_s))
-            if whole:
-                self._remember(index, known)
-        return known
-
-    def _remember(self, index: int, counted: Tally) -> None:
+        if known is not None:
+            return known
+        begin_s = index * CHUNK_S
+        calls = self._past.calls(begin_s, begin_s + CHUNK_S, now_s) if begin_s + CHUNK_S <= now_s else None
+        if calls is None:
+            return tally_of(self._past_minute(index, now_s))
+        counted = tally_of_calls(calls)
         with self._lock:
             self._minutes[index] = counted
             while len(self._minutes) > _KEEP_MINUTES:
                 self._minutes.popitem(last=False)
+        return counted
+
+    def _part(self, index: int, start_s: float, end_s: float, now_s: float) -> Tally:
+        """Count the traces that start in a part of a minute: by their calls where the part reaches to its end."""
+        if end_s == (index + 1) * CHUNK_S and (calls := self._past.calls(start_s, end_s, now_s)) is not None:
+            return tally_of_calls(calls)
+        return tally_of(each for each in self._past_minute(index, now_s) if start_s <= each.start_s <= end_s)
 
     def _past_minute(self, index: int, now_s: float) -> list[Trace]:
         with self._lock:
