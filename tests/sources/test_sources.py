@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, LogTarget, ReleaseTarget
 from prodwatch.model.signal import (
@@ -33,6 +34,7 @@ from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
+from prodwatch.sources.status import DENIED_EVERY_S
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import TraceSource
 from prodwatch.sources.watch import sources_of
@@ -362,6 +364,36 @@ async def test_a_source_that_dies_is_restarted_and_disturbs_no_other(caplog: pyt
     assert failed.retry_at is not None
     assert steady.closed
     assert "boom" in caplog.text
+
+
+class Foreign:
+    name = "foreign"
+
+    def __init__(self) -> None:
+        self.starts = 0
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        self.starts += 1
+        if self.starts < 3:
+            raise CannotVerifyError("the credentials belong to AWS account 9", Reason.WRONG_ACCOUNT)
+        yield Batch(source=self.name)
+        await asyncio.Event().wait()
+
+
+async def test_credentials_of_another_account_are_a_state_and_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    clock, foreign = FakeClock(), Foreign()
+    applied: list[Batch] = []
+    supervisor = Supervisor([foreign], applied.append, clock=clock, backoff=calm)
+    supervisor.start()
+    await clock.advance(DENIED_EVERY_S - 1)
+    assert foreign.starts == 1, "what is somebody else's is not asked for every second"
+    await clock.advance(DENIED_EVERY_S + 1)
+    await supervisor.stop()
+    status = applied[0].status
+    assert status is not None
+    assert (status.phase, status.message) == (SourcePhase.FAILED, "the credentials belong to AWS account 9")
+    assert applied[-1] == Batch(source="foreign")
+    assert not caplog.records
 
 
 def test_backoff_doubles_to_its_cap_and_recovers_at_once() -> None:
