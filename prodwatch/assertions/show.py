@@ -138,6 +138,8 @@ def to_json(value: Any) -> Any:
 
     Durations, times and numbers that JSON readers would round become text.
     """
+    if type(value) is str or (type(value) is int and -_SAFE_INTEGER < value < _SAFE_INTEGER):
+        return value  # as most values of a claim are
     return _Plain().value(value, 0)
 
 

@@ -66,7 +66,8 @@ class Bench:
         context = {
             "clock": HurriedClock(),
             "environment": self.environment,
-            "timeout_s": 5.0,
+            # Long: moto makes its first answer of a service slowly, and a machine may be busy.
+            "timeout_s": 60.0,
             "http": None,
             "aws": self.aws,
             "trace_id": TRACE_ID,
