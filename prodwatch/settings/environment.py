@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -128,7 +128,7 @@ class _Reader:
         if not isinstance(tables, list):
             self.top.at(name).report(f"write [[{name}]] with double brackets: there may be several")
             return ()
-        built = []
+        built: list[_Built] = []
         for number, table in enumerate(tables):
             label = table.get("name") if isinstance(table, dict) else None
             spot = self.top.at(name, number).named(f'[[{name}]] "{label}"' if isinstance(label, str) else f"[[{name}]]")
@@ -142,6 +142,10 @@ class _Reader:
                     right[key] = read_assertions(spot.at(key), right[key], _metric_fields())
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))
+                if _repeats(built):
+                    spot.at("group").report(
+                        f'log group "{right["group"]}" is in another [[logs]] too; write one, whose filter says all'
+                    )
         return tuple(built)
 
     def _aws(self) -> tuple[AwsTarget, dict[str, AwsTarget]]:
@@ -269,3 +273,9 @@ def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
         else:
             values[name] = value
     return target(**values)
+
+
+def _repeats(targets: Sequence[object]) -> bool:
+    """Tell whether the last of these names a log group that one before it names."""
+    groups = [(each.group, each.account, each.region) for each in targets if isinstance(each, LogTarget)]
+    return bool(groups) and groups[-1] in groups[:-1]

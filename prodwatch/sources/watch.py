@@ -30,8 +30,17 @@ def log_targets(environment: Environment) -> list[LogTarget]:
         )
         for function in environment.functions
     ]
-    named = {target.group for target in environment.logs}
-    return [*(target for target in of_functions if target.group not in named), *environment.logs]
+    named = environment.logs
+    return [*(each for each in of_functions if not any(_same(each, other, environment) for other in named)), *named]
+
+
+def _same(one: LogTarget, other: LogTarget, environment: Environment) -> bool:
+    """Tell whether two targets are one log group; a region that is not written is the account's."""
+    if (one.group, one.account) != (other.group, other.account):
+        return False
+    home = environment.accounts.get(one.account or "", environment.aws).region
+    first, second = one.region or home, other.region or home
+    return first == second or None in {first, second}
 
 
 def spans_target(environment: Environment) -> LogTarget | None:

@@ -13,6 +13,7 @@ from prodwatch.cli.talk import error
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
 from prodwatch.sources.logs.discovery import discover
+from prodwatch.sources.logs.source import group_key
 from prodwatch.sources.watch import log_targets
 
 
@@ -81,4 +82,4 @@ async def expand(engine: Engine, targets: Sequence[LogTarget]) -> Expanded:
 
 def source_key(target: LogTarget) -> str:
     """Return the name under which the log source reports a target."""
-    return f"logs:{target.account}:{target.group}" if target.account else f"logs:{target.group}"
+    return f"logs:{group_key(target.group, target)}"

@@ -171,10 +171,10 @@ class LogSource:
     async def _meet(self, group: str, target: LogTarget) -> None:
         """Add a group, and say that it is yet to be read: with many of them its turn may be minutes away."""
         if self._add(group, target):
-            await self._tell(self._groups[_key(group, target)].status)
+            await self._tell(self._groups[group_key(group, target)].status)
 
     def _add(self, group: str, target: LogTarget) -> bool:
-        key = _key(group, target)
+        key = group_key(group, target)
         if key in self._groups:
             return False
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms, cap=self._id_cap)
@@ -195,7 +195,7 @@ class LogSource:
                 return tail
 
         async def offer(group: str, events: list[RawEvent]) -> None:
-            key = _key(group, target)
+            key = group_key(group, target)
             await self._hand_over(key, self._groups[key].tailer.take_live(events, self._now_s()))
 
         def began(group: str) -> None:
@@ -212,7 +212,7 @@ class LogSource:
         return tail
 
     def _merge(self, group: str, target: LogTarget) -> LiveMerge:
-        merge = self._groups[_key(group, target)].tailer.live
+        merge = self._groups[group_key(group, target)].tailer.live
         assert merge is not None
         return merge
 
@@ -327,8 +327,9 @@ class LogSource:
         await self._out.put(Batch(source=status.source, status=status))
 
 
-def _key(group: str, target: LogTarget) -> str:
-    return f"{target.account}:{group}" if target.account else group
+def group_key(group: str, target: LogTarget) -> str:
+    """Return what names a group of a target among those of all accounts and regions."""
+    return ":".join(part for part in (target.account, target.region, group) if part)
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
