@@ -26,6 +26,8 @@ KEPT = timedelta(hours=2)
 FIRST_POLL_AT_S = 10
 CATCH_UP_AT_S = 40
 """Seconds after the full minute: Lambda publishes each minute, and some points come late."""
+VERSIONS_KNOWN_S = 5.0
+"""By then the release has been asked for."""
 
 DECISIVE = frozenset({("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p95")})
 _UNREAD = frozenset(("InternalError", "Forbidden"))
@@ -78,11 +80,17 @@ class MetricSource(PollingSource):
         self._age = clock.now() - since
         self._minute_s = coarse(MINUTE_S, self._age)
         self._read: dict[Place, _Read] = {}
+        self._polls = 0
         self._partial = False
         self._notes: list[str] = []
 
     def pause_s(self) -> float:
-        """Return the seconds to ten or forty seconds after the full minute, whichever comes first."""
+        """Return the seconds to ten or forty seconds after the full minute, whichever comes first.
+
+        Once sooner, when at the start nobody knew yet which versions there are.
+        """
+        if self._polls == 1 and any(each.alias and not self._behind(each).versions for each in self._functions):
+            return VERSIONS_KNOWN_S
         second = self._now_s() % MINUTE_S
         due = next((each for each in (FIRST_POLL_AT_S, CATCH_UP_AT_S) if each > second), FIRST_POLL_AT_S + MINUTE_S)
         return due - second
@@ -98,6 +106,7 @@ class MetricSource(PollingSource):
 
     async def poll(self) -> list[Record]:
         """Return what Lambda's series say and the environment's own; a new series brings its whole window."""
+        self._polls += 1
         now = self._clock.now()
         behind = {function: self._behind(function) for function in self._functions}
         wanted: dict[Place, list[_Wanted]] = {}

@@ -121,6 +121,19 @@ async def test_an_outage_longer_than_the_overlap_leaves_no_gap(aws: CloudWatch) 
     assert minutes[-1] >= aws.clock.now().timestamp() - 120
 
 
+async def test_versions_nobody_knew_at_the_start_are_asked_for_soon(aws: CloudWatch) -> None:
+    known: list[Behind] = [Behind()]
+    since = START - timedelta(minutes=30)
+    metrics = MetricSource(aws, [ORDERS], [], clock=aws.clock, since=since, behind=lambda _: known[0])
+    await poll(metrics)
+    assert metrics.pause_s() == 5.0
+    known[0] = Behind(("41", "42"))
+    assert metrics.pause_s() == 30.0, "somebody knew in time"
+    known[0] = Behind()
+    await poll(metrics)
+    assert metrics.pause_s() == 30.0, "a release that nobody may read costs no more than once"
+
+
 async def test_the_second_look_of_a_minute_asks_for_what_decides_only(aws: CloudWatch) -> None:
     metrics = source(aws, ORDERS)
     await poll(metrics)
