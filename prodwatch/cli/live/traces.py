@@ -14,6 +14,7 @@ from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.style import BOLD, DIM, RED, YELLOW, Style
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Record, Trace, TraceSummary
+from prodwatch.text.cells import fitted
 from prodwatch.text.units import format_ms
 from prodwatch.views.traces import SLOW_S, cause_text
 from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall
@@ -96,13 +97,11 @@ def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
         word = verdict(trace, slow_s)
         at = from_epoch(trace.start_ms).astimezone(zone)
         request = f"{trace.method or ''} {_path(trace.url) or trace.service or ''}".strip()
-        if len(request) > REQUEST_WIDTH:
-            request = f"{request[: REQUEST_WIDTH - 1]}…"
         cause = cause_text(trace, slow=word == "slow")
         row = (
             f"{style.paint(f'{at:%H:%M:%S}.{trace.start_ms % 1000:03}', DIM)} "
             f"{style.paint(f'{word:<8}', _COLOURS.get(word))} {format_ms(trace.duration_s * 1000):>9} "
-            f"{trace.status or '':>4} {request:<{REQUEST_WIDTH}} {trace.version or '':<7} {trace.id}"
+            f"{trace.status or '':>4} {fitted(request, REQUEST_WIDTH)} {trace.version or '':<7} {trace.id}"
         )
         return f"{row}  {cause}" if cause else row
 
@@ -213,10 +212,10 @@ def waterfall_text(trace: Trace, style: Style, *, width: int, unicode: bool = Tr
     lines = [style.paint(told, BOLD)]
     for bar in picture.bars:
         name = "  " * min(bar.depth, DEEPEST) + bar.name
-        name = f"{name[: NAME_WIDTH - 1]}…" if len(name) > NAME_WIDTH else name
+        mark = ("◆" if unicode else "*") if bar.slowest else " "
         colour = {"fault": RED, "error": RED, "throttle": YELLOW}.get(bar.state)
         drawn = style.paint(_drawn(bar, unicode=unicode).ljust(room), colour or (None if bar.critical else DIM))
-        lines.append(f"{name:<{NAME_WIDTH}} {format_ms(bar.duration_s * 1000):>9}  {drawn}".rstrip())
+        lines.append(f"{fitted(name, NAME_WIDTH)} {format_ms(bar.duration_s * 1000):>9} {mark}{drawn}".rstrip())
         if remark := _remark(bar):
             lines.append(f"{'':<{NAME_WIDTH}} {'':>9}  {style.paint(remark, colour or DIM)}")
     if told := picture.bottleneck_text():

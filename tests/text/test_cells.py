@@ -1,0 +1,45 @@
+"""Texts fill exactly the cells they are given, in every script."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from prodwatch.text.cells import fitted, width
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [("", 0), ("abc", 3), ("注文", 4), ("é", 1), ("e\u0301", 1), ("a\u200bb", 2), ("한국어", 6), ("·…", 2)],
+)
+def test_cells_of_a_text(text: str, cells: int) -> None:
+    assert width(text) == cells
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "shown"),
+    [
+        ("abc", 5, "abc  "),
+        ("abc", 3, "abc"),
+        ("abcd", 3, "ab…"),
+        ("注文サ", 5, "注文…"),
+        ("注文サ", 4, "注… "),
+        ("abc", 1, "…"),
+        ("abc", 0, ""),
+        ("x" * 1_000_000, 4, "xxx…"),
+    ],
+)
+def test_a_text_is_filled_or_cut(text: str, cells: int, shown: str) -> None:
+    assert fitted(text, cells) == shown
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Co", "Cn"))), st.integers(1, 60))
+def test_it_fills_exactly_its_cells(text: str, cells: int) -> None:
+    assert width(fitted(text, cells)) == cells
+
+
+@given(st.text(st.sampled_from("abc é注文サ한국 -_/")))
+def test_it_agrees_with_what_the_dashboard_draws(text: str) -> None:
+    assert width(text) == cell_len(text)
