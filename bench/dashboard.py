@@ -2,7 +2,8 @@
 
 The first two make their lines themselves, in the same way; what that costs is measured alone and printed. toolong
 tails a file another process writes. It is looked for as `tl` on the PATH, or where TOOLONG says; an environment of its
-own suits it best, for it wants an older Textual. `--seconds` sets how long each rate is watched.
+own suits it best, for it wants an older Textual. `--seconds` sets how long each rate is watched;
+`--soak` watches the memory over as many lines as an hour brings.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ ROWS, COLUMNS = 40, 120
 SETTLE_S = 1.0
 BETWEEN_KEYS_S = (0.02, 0.12)
 CPU_BUDGET = 0.25
+HOURLY_RATE, SOAK_SPEED, SOAK_PARTS, SOAK_BUDGET_MB = 500, 16, 12, 250
 KEY_BUDGET_S = 0.05
 CURSOR = b";48;2;36;65;95m"
 """The background of the row under the cursor: a check's name after it is a cursor that has arrived."""
@@ -239,6 +241,23 @@ def show_keys(rate: int, tl: str | None) -> None:
         show_row(f"  {name}", [f"{each * 1000:.1f}ms" for each in at], verdict)
 
 
+def soak(lines: int) -> None:
+    """Print the memory while as many lines come as an hour brings, sixteen times as fast."""
+    print(f"an hour at {HOURLY_RATE:,} lines/s, {SOAK_SPEED} times as fast: {lines:,} lines")
+    with ours(rate=HOURLY_RATE * SOAK_SPEED) as program:
+        began, _ = program.lines()
+        rss_mb = [program.rss_mb()]
+        for part in range(1, SOAK_PARTS + 1):
+            while program.lines()[0] - began < lines * part // SOAK_PARTS:
+                program.watch(0.5)
+            rss_mb.append(program.rss_mb())
+            print(f"  {part * 100 // SOAK_PARTS:3} %  RSS {rss_mb[-1]:.1f} MB", flush=True)
+    # The rings fill first: growth is what comes after that.
+    later = rss_mb[SOAK_PARTS // 2 :]
+    growth = later[-1] - later[0]
+    print(f"  RSS ≤ {SOAK_BUDGET_MB} MB: {judged(max(rss_mb) <= SOAK_BUDGET_MB)}; second half {growth:+.1f} MB")
+
+
 def show_row(name: str, values: Sequence[str], note: str = "") -> None:
     """Print one figure of each program."""
     print(f"{name:30} " + "".join(f"{each:>12}" for each in values) + f"  {note}", flush=True)
@@ -247,7 +266,19 @@ def show_row(name: str, values: Sequence[str], note: str = "") -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.5, help="how long each rate is watched")
-    seconds: float = parser.parse_args().seconds
+    parser.add_argument(
+        "--soak",
+        type=int,
+        nargs="?",
+        const=HOURLY_RATE * 3600,
+        metavar="LINES",
+        help="only: memory over an hour's lines",
+    )
+    arguments = parser.parse_args()
+    if arguments.soak:
+        soak(arguments.soak)
+        return
+    seconds: float = arguments.seconds
     tl = toolong_command()
     table = Table("The dashboard in a pty, beside a plain Textual app with a RichLog")
     with http_server() as url, project(url, 1) as single:
@@ -281,9 +312,7 @@ def main() -> None:
     print(f"RSS: MB at four moments of {seconds:g} s, in the same order. {KEYS} keys: p99 is the slowest.")
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: below that, times are the programs' own.")
     if tl:
-        print(
-            f"toolong: lines are those in its file; its {SEARCHES} keys open the search, others mark a row."
-        )
+        print(f"toolong: lines are those in its file; its {SEARCHES} keys open the search, others mark a row.")
     else:
         print("toolong is not here: no `tl` on the PATH, and TOOLONG names none. It is not compared.")
 

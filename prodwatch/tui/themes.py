@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 DARK = Theme(
@@ -77,6 +78,64 @@ FALLBACKS = {
 """Our tokens and whose value they take in themes that do not know them."""
 
 
+READABLE = 4.5
+"""The contrast WCAG asks for text, level AA."""
+_TEXTS = ("foreground", "tone-good", "tone-bad", "tone-warn", "tone-unknown", "tone-accent", "tone-dim")
+_STEPS = 20
+
+
 def with_our_tokens(variables: dict[str, str]) -> dict[str, str]:
-    """Return a theme's variables with ours among them."""
-    return {**{ours: variables[theirs] for ours, theirs in FALLBACKS.items()}, **variables}
+    """Return a theme's variables with ours among them, every text of them readable on the theme's background.
+
+    Themes made for editors have statuses too pale to read as text: those move towards black or white until they can be
+    read. A theme of the terminal's own colours is left as it is, since nobody knows what they look like.
+    """
+    found = {**{ours: variables[theirs] for ours, theirs in FALLBACKS.items()}, **variables}
+    background = _parsed(found["background"])
+    if background is None or background.ansi is not None:
+        return found
+    ink = Color(255, 255, 255) if background.brightness < 0.5 else Color(0, 0, 0)
+    for token in _TEXTS:
+        color = _parsed(found[token], background, ink)
+        if color is not None:
+            found[token] = _moved(color, ink, background, READABLE).hex
+    foreground = Color.parse(found["foreground"])
+    for token in ("cursor", "cursor-blurred"):
+        color = _parsed(found[token], background, ink)
+        if color is not None:
+            found[token] = _moved(color, background, foreground, READABLE).hex
+    return found
+
+
+def _parsed(text: str, background: Color | None = None, ink: Color | None = None) -> Color | None:
+    """Return a colour as it looks on `background`; `auto 60%` is that much of what reads best there."""
+    if text.startswith("auto") and background is not None and ink is not None:
+        share = text.partition(" ")[2].rstrip("%")
+        return background.blend(ink, float(share or 100) / 100)
+    try:
+        color = Color.parse(text)
+    except ColorParseError:
+        return None
+    return background.blend(color, color.a, alpha=1.0) if background is not None and color.a < 1 else color
+
+
+def _moved(color: Color, towards: Color, behind: Color, least: float) -> Color:
+    """Return `color`, moved as little towards another as gives the contrast asked for."""
+    moved = color
+    for step in range(1, _STEPS + 1):
+        if contrast(moved, behind) >= least:
+            break
+        moved = color.blend(towards, step / _STEPS, alpha=1.0)
+    return moved
+
+
+def contrast(one: Color, other: Color) -> float:
+    """Return the contrast of two colours, 1 to 21, as WCAG counts it."""
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: Color) -> float:
+    parts = [each / 255 for each in color.rgb]
+    red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

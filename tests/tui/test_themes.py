@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from rich.color import Color as RichColor
 from rich.color import ColorSystem
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES
 
 from prodwatch.tui.deck import Preferences
-from prodwatch.tui.themes import DARK, FALLBACKS, LIGHT, THEMES
+from prodwatch.tui.themes import DARK, FALLBACKS, LIGHT, THEMES, with_our_tokens
+from prodwatch.tui.themes import contrast as color_contrast
 from prodwatch.views.states import Tone
 
 READABLE = 4.5
@@ -63,6 +66,25 @@ def test_both_themes_know_the_same_tokens_and_so_do_the_fallbacks() -> None:
     assert DARK.variables.keys() == LIGHT.variables.keys()
     assert FALLBACKS.keys() <= DARK.variables.keys()
     assert {f"tone-{tone}" for tone in STATUS_TONES} <= FALLBACKS.keys()
+
+
+def test_every_theme_of_textuals_is_readable() -> None:
+    """Contrast of what is written, on the background and under the cursor, in all of them."""
+    checked = 0
+    for name, theme in BUILTIN_THEMES.items():
+        found = with_our_tokens(theme.to_color_system().generate())
+        background = Color.parse(found["background"])
+        if background.ansi is not None:
+            assert name.startswith("ansi-")
+            continue
+        checked += 1
+        for token in ("foreground", *(f"tone-{tone}" for tone in (*STATUS_TONES, Tone.ACCENT, Tone.DIM))):
+            assert color_contrast(Color.parse(found[token]), background) >= READABLE, (name, token)
+        for cursor in ("cursor", "cursor-blurred"):
+            behind = Color.parse(found[cursor])
+            assert color_contrast(Color.parse(found["foreground"]), behind) >= READABLE - 0.1, (name, cursor)
+            assert behind != background, (name, cursor)
+    assert checked >= 19
 
 
 @pytest.mark.parametrize("theme", ["nord", "textual-light", "ansi-dark", "ansi-light"])

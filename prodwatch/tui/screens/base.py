@@ -106,8 +106,15 @@ class DashScreen(Survivor, Screen[None]):
         """The filter this layer was opened with; leaving it means leaving the layer."""
         return ""
 
+    def _fit_at_once(self) -> None:
+        """Have the classes of the terminal's size before the first layout: learnt from it they cost a second one."""
+        width, height = self.app.size
+        for length, steps in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
+            self.add_class(max(step for step in steps if step[0] <= length)[1])
+
     def compose(self) -> ComposeResult:
         """Header, body, keys, and the sentence for terminals that are too small."""
+        self._fit_at_once()
         yield Header(self.deck, id="header")
         yield from self.body()
         yield Hints(self.deck, id="hints")

@@ -80,7 +80,11 @@ class VerdictBox(Bar):
         room = max(1, (self.size.height or 2))
         texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
         if verdict.evidence:
-            texts.append((verdict.evidence, Tone.DIM))
+            if verdict.status == "pass" and len(texts) >= room:
+                # Green always says how much it rests on, where there is no line left beside what it says first.
+                texts[0] = (f"{texts[0][0]} · {verdict.evidence}", Tone.STRONG)
+            else:
+                texts.append((verdict.evidence, Tone.DIM))
         shown = texts[:room]
         left = len(verdict.reasons) - len(shown)
         lines: list[Line] = [((clip(text, width), tone),) for text, tone in shown]
