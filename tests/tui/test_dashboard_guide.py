@@ -41,7 +41,7 @@ def test_every_filter_it_shows_is_understood() -> None:
     filters = [text for cell in shown for text in re.findall(r"`([^`]+)`", cell)]
     assert len(filters) >= 8
     for text in filters:
-        assert parse_filter(text).tests
+        assert parse_filter(text.replace("\\|", "|")).tests  # as Markdown writes a bar within a table
 
 
 def test_its_settings_are_read(tmp_path: Path) -> None:
