@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodwatch.cli.live.ending import SETTLE_S, SWEEP_S, Ending
-from prodwatch.cli.live.logs import REORDER_S, LogStream
+from prodwatch.cli.live.logs import HOLD_S, HOLD_TO_END_S, REORDER_S, LogStream
 from prodwatch.cli.live.sink import LineSink
 from prodwatch.demo.aws.faults import Fault, FaultPlan
 from prodwatch.model.environment import LogTarget
@@ -153,6 +153,17 @@ async def test_lines_wait_a_moment_for_older_ones_of_other_groups() -> None:
     assert out.lines == ["2", "1", "3", "5"]
     logs.finish()
     assert out.lines == ["2", "1", "3", "5", "9"]
+
+
+async def test_a_stream_that_ends_waits_longer_for_the_first_reading_of_all_groups() -> None:
+    out, clock = Out(), FakeClock()
+    logs = LogStream(LineSink(out), lambda record: record.message, clock=clock, hold_s=HOLD_TO_END_S)
+    logs.take([line(5, "a")])
+    await clock.advance(HOLD_S * 10)
+    logs.tick(caught_up=False)
+    logs.take([line(3, "b")])
+    logs.tick(caught_up=True)
+    assert out.lines == ["3", "5"]
 
 
 def test_the_only_group_waits_for_nobody() -> None:

@@ -181,7 +181,7 @@ async def _live(
 
     from prodwatch.cli.live.ending import Ending
     from prodwatch.cli.live.groups import expand, source_key, targets_of
-    from prodwatch.cli.live.logs import LogStream, Render, ShortLines, TextLines, ndjson, raw
+    from prodwatch.cli.live.logs import HOLD_S, HOLD_TO_END_S, LogStream, Render, ShortLines, TextLines, ndjson, raw
     from prodwatch.cli.live.moments import zone_of
     from prodwatch.cli.live.running import Live
     from prodwatch.cli.live.style import style
@@ -223,7 +223,14 @@ async def _live(
     render = renders[form]
     return Live(
         sources=[source],
-        stream=LogStream(sink, render, clock=clock, until=end, **choice),
+        stream=LogStream(
+            sink,
+            render,
+            clock=clock,
+            until=end,
+            hold_s=HOLD_S if idle_s is None and end is None else HOLD_TO_END_S,
+            **choice,
+        ),
         ending=Ending(
             [*keys, *unknown], clock=clock, idle_s=idle_s, until=end, counts_news=counts_news, sweep=source.sweep
         ),

@@ -21,6 +21,8 @@ from prodwatch.views.log_filter import LogFilter
 HOLD_LINES = 20_000
 HOLD_S = 2.0
 """While groups are read for the first time their lines wait for each other so long, to be in order across groups."""
+HOLD_TO_END_S = 60.0
+"""The same for a stream that ends: nobody watches it, and order is worth more."""
 REORDER_S = 1.0
 """Groups are read apart, each once a second while it is busy: so long a line waits for older ones of other groups."""
 MAX_WHO = 28
@@ -168,10 +170,12 @@ class LogStream:
         *,
         clock: Clock,
         until: datetime | None = None,
+        hold_s: float = HOLD_S,
         only_errors: bool = False,
         version: str | None = None,
         chosen_by: LogFilter | None = None,
     ) -> None:
+        self._hold_s = hold_s
         self._sink = sink
         self._render = render
         self._clock = clock
@@ -223,7 +227,7 @@ class LogStream:
         now_s = self._clock.monotonic_s()
         if not self._caught_up:
             self._caught_up = caught_up
-            if self._held and (caught_up or now_s - self._held_since_s >= HOLD_S):
+            if self._held and (caught_up or now_s - self._held_since_s >= self._hold_s):
                 self.finish()
             return
         newest_ms = None
