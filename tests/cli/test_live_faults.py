@@ -167,6 +167,7 @@ prefix = "shop-"
 """
 
 
+@pytest.mark.slow
 def test_the_doctor_says_what_each_missing_permission_disables(world: EmbeddedAws, prodwatch: Call) -> None:
     config = Path.cwd() / "config" / "prod.toml"
     config.parent.mkdir()
@@ -194,6 +195,7 @@ def test_the_doctor_sends_nothing_to_another_account(world: EmbeddedAws, prodwat
     assert {operation for _, operation in world.calls} == {"GetCallerIdentity"}
 
 
+@pytest.mark.slow
 def test_at_the_cost_cap_metrics_stop_and_say_so_and_logs_go_on(world: EmbeddedAws, prodwatch: Call) -> None:
     config = Path.cwd() / "config" / "prod.toml"
     config.parent.mkdir()
@@ -214,6 +216,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_each_format_shows_a_line_its_way(prodwatch: Call, form: str) -> None:
     done = prodwatch("logs", "-g", GROUP, "--no-follow", "--format", form, "--errors")
@@ -223,6 +226,7 @@ def test_each_format_shows_a_line_its_way(prodwatch: Call, form: str) -> None:
     assert re.fullmatch(FORMATS[form], lines[0])
 
 
+@pytest.mark.slow
 def test_several_groups_a_prefix_and_the_names_of_all(prodwatch: Call) -> None:
     both = prodwatch("logs", "/aws/lambda/shop-*", "--no-follow", "--format", "raw")
     assert both.code == 0, both.err
@@ -234,6 +238,7 @@ def test_several_groups_a_prefix_and_the_names_of_all(prodwatch: Call) -> None:
     assert [json.loads(each)["group"] for each in named.out.splitlines()] == [OTHER]
 
 
+@pytest.mark.slow
 def test_a_pattern_is_judged_by_aws(prodwatch: Call) -> None:
     done = prodwatch("logs", GROUP, "--no-follow", "--pattern", '{ $.level = "ERROR" }', "--format", "raw")
     assert done.code == 0, done.err
@@ -241,6 +246,7 @@ def test_a_pattern_is_judged_by_aws(prodwatch: Call) -> None:
     assert f"{LINES // 10} lines ·" in done.err, "the others were never fetched"
 
 
+@pytest.mark.slow
 def test_what_somebody_named_and_is_not_there_is_no_success(prodwatch: Call) -> None:
     prefix = prodwatch("logs", "/nope/*", OTHER, "--no-follow", "--format", "raw")
     assert (prefix.code, prefix.out) == (3, "from the other group\n")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.cli.live.ending import FAILED_FOR_S, SETTLE_S, Ending
-from prodwatch.cli.live.logs import HOLD_S, LogStream, TextLines, is_error, ndjson
+from prodwatch.cli.live.ending import FAILED_FOR_S, SETTLE_S, THROTTLED_FOR_S, Ending
+from prodwatch.cli.live.logs import HOLD_S, LogStream, ShortLines, TextLines, is_error, ndjson, raw
 from prodwatch.cli.live.metrics import MetricTable, PointLines, value_text
 from prodwatch.cli.live.sink import LineSink
 from prodwatch.cli.live.style import Style
@@ -109,6 +109,39 @@ def test_an_error_is_more_than_a_level() -> None:
     assert is_error(line(0, level=Level.FATAL))
     assert not is_error(line(0, report=LambdaReport(duration_ms=1, status="success")))
     assert not is_error(line(0, level=Level.WARN))
+
+
+def test_short_and_raw_leave_out_what_pipes_do_not_want() -> None:
+    short = ShortLines(PLAIN, today=START, zone=UTC)
+    assert short(line(7, "a\nb")).splitlines() == ["12:00:00.007 a", "             b"]
+    assert short(line(-86_400_000)) == "2026-01-14 12:00:00.000 hello"
+    assert raw(line(0, "a\nb")) == "a\nb"
+    assert raw(line(0, "told", fields={"message": "told", "n": [1, None]})) == '{"message":"told","n":[1,null]}'
+
+
+def test_what_is_denied_from_the_start_ends_even_a_stream_that_follows() -> None:
+    clock = FakeClock()
+    ending = Ending(["a", "b"], clock=clock)
+    ending.saw(Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.DENIED)))
+    assert not ending.done()
+    ending.saw(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED, fresh_at=START)))
+    assert not ending.done(), "one that was read once may be read again"
+    ending.saw(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED)))
+    assert ending.done()
+    assert ending.unread() == ["a", "b"]
+
+
+async def test_a_source_that_is_throttled_for_minutes_is_given_up() -> None:
+    clock = FakeClock()
+    ending = Ending(["a"], clock=clock, idle_s=0.0)
+    throttled = Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.THROTTLED))
+    ending.saw(throttled)
+    await clock.advance(THROTTLED_FOR_S - 1)
+    ending.saw(throttled)
+    assert not ending.done()
+    await clock.advance(1)
+    assert ending.done()
+    assert ending.unread() == ["a"]
 
 
 def test_text_has_aligned_columns_and_keeps_tracebacks_below_their_message() -> None:
@@ -243,12 +276,24 @@ async def test_trouble_is_said_once_then_again_after_a_minute_and_recovery_too()
     )
 
 
-def test_expired_credentials_are_one_trouble_however_many_sources_meet_it() -> None:
+async def test_expired_credentials_are_one_trouble_however_many_sources_meet_it_and_however_long() -> None:
     said: list[str] = []
-    teller = Teller(said.append, FakeClock())
-    for name in ("logs:/a", "logs:/b"):
-        teller.hear(SourceStatus(source=name, phase=SourcePhase.EXPIRED, message="expired; run `aws sso login`"))
+    clock = FakeClock()
+    teller = Teller(said.append, clock)
+    expired = [
+        SourceStatus(source=name, phase=SourcePhase.EXPIRED, message="expired; run `aws sso login`")
+        for name in ("logs:/a", "logs:/b")
+    ]
+    for _ in range(10):
+        for status in expired:
+            teller.hear(status)
+        await clock.advance(60)
     assert said == ["expired; run `aws sso login`; waiting for new ones"]
+    for status in expired:
+        teller.hear(replace(status, phase=SourcePhase.LIVE, message=None))
+    assert said[1:] == ["the credentials are valid again; reading goes on where it stopped"]
+    teller.hear(expired[0])
+    assert len(said) == 3, "the next time is news again"
 
 
 def trace(id_: str = "1-a", **keys: Any) -> TraceSummary:
