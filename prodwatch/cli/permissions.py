@@ -128,6 +128,7 @@ def _of_signals(environment: Environment) -> Iterable[Use]:
         yield _use("xray", "GetTraceSummaries", ANY, "traces")
         yield _use("xray", "BatchGetTraces", ANY, "traces")
         yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", optional=True)
+        yield _use("xray", "GetIndexingRules", ANY, "traces", optional=True)
         yield _use("xray", "GetServiceGraph", ANY, "service map", optional=True)
         spans = spans_target(environment)
         if spans is not None:

@@ -10,6 +10,8 @@ from prodwatch.text.xray import newest_of_each, parents_first, trace_id_of
 
 SPANS_GROUP = "aws/spans"
 """The log group that has an account's spans."""
+SEARCH_IS_ON = "Transaction Search is on"
+"""How the state of the traces begins when it is."""
 NANO = 1e-9
 _METHOD = ("http.request.method", "http.method")
 _URL = ("url.full", "http.url", "url.path", "http.target")

@@ -27,6 +27,7 @@ from prodwatch.text.redact import Redactor
 
 SUMMARIES, BATCH, DESTINATION = "xray:GetTraceSummaries", "xray:BatchGetTraces", "xray:GetTraceSegmentDestination"
 SINCE = START - timedelta(minutes=10)
+INDEXING = "xray:GetIndexingRules"
 ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 
 
@@ -283,6 +284,34 @@ async def test_a_filter_goes_to_x_ray_as_it_is() -> None:
     assert {params["FilterExpression"] for name, params in aws.calls if name == SUMMARIES} == {
         'service("api") { fault }'
     }
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (
+            [{"Rule": {"Probabilistic": {"ActualSamplingPercentage": 2.5}}}],
+            "X-Ray has only the 2.5 % of traces it indexes",
+        ),
+        (
+            [{"Rule": {"Probabilistic": {"DesiredSamplingPercentage": 1}}}],
+            "X-Ray has only the 1 % of traces it indexes",
+        ),
+        ([], "X-Ray has only the traces it indexes"),
+        (None, "X-Ray has only the traces it indexes"),
+    ],
+    ids=["actual", "desired", "no rule", "denied"],
+)
+async def test_transaction_search_says_which_share_x_ray_has(rules: list[dict[str, Any]] | None, said: str) -> None:
+    clock = FakeClock()
+    aws = FakeXRay(clock)
+    aws.answers[DESTINATION] = lambda _: {"Destination": "CloudWatchLogs", "Status": "ACTIVE"}
+    aws.answers[INDEXING] = lambda _: {"IndexingRules": rules}
+    if rules is None:
+        aws.fail(INDEXING, Reason.ACCESS_DENIED)
+    batches = await watched(source_of(aws, clock), clock, 25)
+    assert statuses(batches)[-1].message == f"Transaction Search is on: {said}"
+    assert aws.count(INDEXING) == 1
 
 
 # Whole traces by id

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.model.signal import Batch, LogRecord, Span, Trace, TraceSummary
+from prodwatch.model.signal import Batch, LogRecord, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.testing.clock import START
 from prodwatch.text.lambda_lines import LineParser
 from prodwatch.text.redact import Redactor
@@ -95,6 +95,18 @@ async def test_a_trace_never_shown_is_given_up_and_that_is_said(run: Any) -> Non
         await bench.app.deck.clock.advance(5)
         await bench.sees("X-Ray never showed it: it was not sampled")
         assert fetch.asked == LOOKS
+
+
+async def test_under_transaction_search_it_says_why_a_trace_is_not_there(run: Any) -> None:
+    async with run() as bench:
+        status = SourceStatus(source="traces", message="Transaction Search is on: X-Ray has only the traces it indexes")
+        bench.store.apply(Batch(source="traces", status=status))
+        bench.session.fetch_trace = Growing(None)
+        bench.app.open_trace(ID)
+        for look in range(1, LOOKS + 1):
+            await bench.sees("looked once" if look == 1 else f"looked {look} times")
+            await bench.app.deck.clock.advance(5)
+        await bench.sees("Transaction Search is on, and few traces are indexed; aws/spans has no line of it")
 
 
 async def test_under_transaction_search_the_lines_of_aws_spans_make_the_waterfall(run: Any) -> None:

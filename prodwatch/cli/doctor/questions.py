@@ -123,6 +123,7 @@ _QUESTIONS: dict[str, Callable[[str, datetime], Params]] = {
     "sqs:GetQueueUrl": lambda name, _: {"QueueName": name.rsplit(":", 1)[-1].rsplit("/", 1)[-1]},
     "ssm:GetParameter": lambda name, _: {"Name": name, "WithDecryption": True},
     "xray:BatchGetTraces": lambda _name, _: {"TraceIds": [_TRACE]},
+    "xray:GetIndexingRules": lambda _name, _: {},
     "xray:GetServiceGraph": lambda _name, now: _minute(now),
     "xray:GetTraceSegmentDestination": lambda _name, _: {},
     "xray:GetTraceSummaries": lambda _name, now: _minute(now),

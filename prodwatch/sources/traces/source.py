@@ -13,7 +13,7 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.clean import Cleaner
 from prodwatch.sources.polling import PollingSource
 from prodwatch.sources.traces.pace import PACES, Pace, Purse, pace_for
-from prodwatch.text.otel_spans import SPANS_GROUP
+from prodwatch.text.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.text.xray import parse_summary
 
 MAX_WINDOW_S = 6 * 3600
@@ -67,6 +67,8 @@ class TraceSource(PollingSource):
         self._on_spans = on_spans
         self._asked_s: float | None = None
         self._searched = False
+        self._indexed: float | None = None
+        """Percent of the traces that X-Ray indexes under Transaction Search, None while not known."""
         self._kind = "Event"
         self._pace: Pace = PACES[0]
         self._purse = Purse(clock.now().timestamp())
@@ -102,7 +104,8 @@ class TraceSource(PollingSource):
             notes.append(f"looking back: read up to {self._read_to:%H:%M:%S} UTC so far")
         if self._searched:
             where = f"; spans are read from {SPANS_GROUP}" if self._on_spans else ""
-            notes.append(f"Transaction Search is on: X-Ray has only the traces it indexes{where}")
+            share = "" if self._indexed is None else f"{self._indexed:g} % of "
+            notes.append(f"{SEARCH_IS_ON}: X-Ray has only the {share}traces it indexes{where}")
         if self._share < 1:
             notes.append(
                 f"sampled: about {self._share * 100:.0f} % of the traces are read, the newest each "
@@ -231,8 +234,20 @@ class TraceSource(PollingSource):
             # An explanation that not every role may ask for; what is wrong with X-Ray itself the poll will say.
             return
         self._searched = (answer.get("Destination"), answer.get("Status")) == ("CloudWatchLogs", "ACTIVE")
-        if self._searched and self._on_spans:
-            self._on_spans()
+        if self._searched:
+            self._indexed = await self._share_indexed()
+            if self._on_spans:
+                self._on_spans()
+
+    async def _share_indexed(self) -> float | None:
+        try:
+            answer = await self._aws.call("xray", "GetIndexingRules")
+        except AwsError:
+            # Only the number is lost: that most traces are not indexed is said all the same.
+            return None
+        rules = (((each.get("Rule") or {}).get("Probabilistic") or {}) for each in answer.get("IndexingRules") or ())
+        shares = [each.get("ActualSamplingPercentage", each.get("DesiredSamplingPercentage")) for each in rules]
+        return next((float(each) for each in shares if isinstance(each, int | float)), None)
 
 
 def _moment_s(item: Mapping[str, Any], otherwise_s: float) -> float:

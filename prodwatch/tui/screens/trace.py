@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from prodwatch.model.signal import Span, Trace
 from prodwatch.store.store import Topic
-from prodwatch.text.otel_spans import SPANS_GROUP
+from prodwatch.text.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.text.units import format_ms
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line, pad
@@ -98,7 +98,7 @@ class TraceScreen(DashScreen):
             if not self.is_attached:
                 return
         else:
-            self._note = "X-Ray never showed it: it was not sampled, or is older than 30 days"
+            self._note = self._why_never()
         while self.is_attached:
             if self._revision() > known:
                 known = self._revision()
@@ -106,6 +106,12 @@ class TraceScreen(DashScreen):
                 if trace is not None:
                     store.add_trace(trace)
             await self.deck.clock.sleep(LOOK_EVERY_S)
+
+    def _why_never(self) -> str:
+        told = self.deck.store.sources.get("traces")
+        if told is not None and SEARCH_IS_ON in (told.message or ""):
+            return f"X-Ray never showed it: {SEARCH_IS_ON}, and few traces are indexed; {SPANS_GROUP} has no line of it"
+        return "X-Ray never showed it: it was not sampled, or is older than 30 days"
 
     def _revision(self) -> int:
         summary = self.deck.store.traces.summaries.get(self.trace_id)
