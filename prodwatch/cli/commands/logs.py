@@ -97,8 +97,8 @@ def command(
 ) -> int:
     """Follow log groups, or read a window of them, and show each line once.
 
-    GROUP is the name of a group, a prefix that ends in *, or a function of the environment; with it no project is
-    needed. Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0.
+    GROUP is the name or ARN of a group, a prefix that ends in *, or a function of the environment; with it no project
+    is needed. Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0.
     What is late, behind, throttled, denied or lost is said on stderr and counted at the end; a group that could not
     be read to its end exits 3.
     """

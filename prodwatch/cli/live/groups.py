@@ -32,12 +32,27 @@ def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarge
         return watched
     functions = {each.name: each.log_group or f"/aws/lambda/{each.name}" for each in environment.functions}
     found = []
-    for name in groups:
+    for told in groups:
+        name, region = _of_arn(told)
         group = functions.get(name, name)
         # A group the file knows keeps its account and region; its filter was written for the dashboard.
         known = next((each for each in watched if _covers(each.group, group)), None)
-        found.append(replace(known, group=group, filter=None) if known else LogTarget(group=group))
+        found.append(replace(known, group=group, filter=None) if known else LogTarget(group=group, region=region))
     return found
+
+
+def _of_arn(text: str) -> tuple[str, str | None]:
+    """Return name and region of a log group's or function's ARN, as consoles copy them; anything else is a name."""
+    parts = text.split(":", 6)
+    if len(parts) < 7 or parts[0] != "arn":
+        return text, None
+    _, _, service, region, _, kind, rest = parts
+    name = rest.split(":")[0]
+    if (service, kind) == ("logs", "log-group"):
+        return name, region or None
+    if (service, kind) == ("lambda", "function"):
+        return f"/aws/lambda/{name}", region or None
+    return text, None
 
 
 def _covers(known: str, group: str) -> bool:
