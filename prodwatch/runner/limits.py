@@ -78,16 +78,18 @@ class Turn:
     taken before the run's, which rules out a deadlock.
     """
 
-    __slots__ = ("_gate", "_holds")
+    __slots__ = ("_gate", "_holds", "_urgent")
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, *, urgent: bool = False) -> None:
+        """Prepare; a check that is `urgent` never queues behind those that are not."""
         self._gate = gate
+        self._urgent = urgent
         self._holds = False
 
     async def take(self, *, urgent: bool = False) -> None:
         """Wait for a slot of the run; `urgent` when the check has already begun."""
         if not self._holds:
-            await self._gate.all.acquire(urgent=urgent)
+            await self._gate.all.acquire(urgent=urgent or self._urgent)
             self._holds = True
 
     def give(self) -> None:
@@ -106,7 +108,7 @@ class Turn:
             narrow = self._gate.narrow(key)
             if not narrow.try_acquire():
                 self.give()
-                await narrow.acquire(urgent=urgent)
+                await narrow.acquire(urgent=urgent or self._urgent)
         if self._holds:
             return
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -65,6 +66,8 @@ class Schedule:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._begun: set[str] = set()
         self._selected: dict[str, None] = {}
+        self._behind: Mapping[str, int] = {}
+        """How many checks wait behind each other for this one."""
         self._supporting: dict[str, None] = {}
         """Checks that run only because a selected one refers to them."""
         self._done = 0
@@ -72,10 +75,16 @@ class Schedule:
         self._idle: asyncio.Future[None] | None = None
 
     def start(self, selected: Sequence[CheckDefinition]) -> None:
-        """Begin with the selected checks in their order; those they refer to follow when they are needed."""
+        """Begin with the selected checks in their order, but first with those that others wait for.
+
+        What they refer to besides follows when it is needed. The check with the longest row of others behind it goes
+        first of all: a run should take no longer than its slowest chain.
+        """
         self._selected = {check.id: None for check in selected}
-        for check in selected:
-            self._start(check.id)
+        self._behind = _behind(selected)
+        waited_for = sorted(filter(self._behind.__contains__, self._selected), key=lambda id_: -self._behind[id_])
+        for id_ in (*waited_for, *self._selected):
+            self._start(id_)
 
     async def wait(self) -> None:
         """Wait until every check is done, those included that were begun on the way."""
@@ -198,9 +207,10 @@ class Schedule:
             return self._fixed(definition)
         if definition.type in COMPOSITES:
             return await self._composite(definition)
-        turn = Turn(self._tools.gate)
-        # Whoever had to wait for others, or explains what is already red, does not queue behind all the rest.
-        await turn.take(urgent=bool(definition.needs) or definition.id not in self._selected)
+        # Whoever waits or is waited for, or explains what is already red, does not queue behind all the rest.
+        urgent = bool(definition.needs) or definition.id in self._behind or definition.id not in self._selected
+        turn = Turn(self._tools.gate, urgent=urgent)
+        await turn.take()
         try:
             return await self._admitted(definition, turn)
         finally:
@@ -298,3 +308,20 @@ def _bug(definition: CheckDefinition, error: Exception) -> CheckResult:
     # The text of an unforeseen error may hold anything, so only its kind is told.
     message = f"a bug in prodwatch kept this check from being measured ({type(error).__name__})"
     return without_running(definition, Conclusion(Status.ERROR, Reason.INTERNAL, message))
+
+
+def _behind(selected: Sequence[CheckDefinition]) -> dict[str, int]:
+    """Return, for each check that others need, how many of them wait behind each other in the longest row."""
+    needs = {check.id: check.needs for check in selected if check.needs}
+    unknown: Counter[str] = Counter(needed for ids in needs.values() for needed in ids)
+    rows = dict.fromkeys(unknown, 1)
+    ends = [id_ for id_ in needs if id_ not in unknown]
+    # From the end of each row backwards; checks that wait for each other in a circle have none and are told elsewhere.
+    while ends:
+        last = ends.pop()
+        for needed in needs.get(last, ()):
+            rows[needed] = max(rows[needed], rows.get(last, 0) + 1)
+            unknown[needed] -= 1
+            if not unknown[needed]:
+                ends.append(needed)
+    return rows

@@ -271,6 +271,35 @@ class TestFailFast:
         assert result.summary.passed == 5
 
 
+class TestChains:
+    async def test_what_others_wait_for_goes_first_and_the_longest_row_before_all(self, bench: Bench) -> None:
+        bench.script("scripted", {"ok": True}, takes_s=1)
+        others = [ok(f"o{n}") for n in range(4)]
+        chain = [ok("c", needs=("b",)), ok("b", needs=("a",)), ok("a"), ok("y", needs=("x",)), ok("x")]
+        await bench.run(*others, *chain, jobs=1)
+        begun = [event.id for event in bench.events if isinstance(event, CheckStarted)]
+        assert begun == ["a", "x", "b", "y", "c", "o0", "o1", "o2", "o3"]
+
+    async def test_a_run_lasts_as_long_as_its_slowest_chain(self, bench: Bench) -> None:
+        bench.script("scripted", {"ok": True}, takes_s=1)
+        chain = [ok(f"l{n}", needs=(f"l{n - 1}",) if n else ()) for n in range(10)]
+        others = [ok(f"o{n}") for n in range(30)]
+        await bench.run(*others, *reversed(chain), jobs=5)
+        # It waits for a free place once, among requests that all take the same second.
+        assert bench.clock.monotonic_s() <= 11
+
+    async def test_nor_does_a_chain_queue_for_its_host(self, bench: Bench) -> None:
+        bench.script("http", {"status": 200}, takes_s=1)
+        bench.environment = environment(limits=Limits(concurrency=50, per_host=2))
+        page: dict[str, Any] = {"type": "http", "url": "https://shop.example/", "expect": ["status == 200"]}
+        chain = [plain(f"l{n}", check={"needs": (f"l{n - 1}",)} if n else None, **page) for n in range(5)]
+        others = [plain(f"o{n}", **page) for n in range(10)]
+        result = await bench.run(*others, *reversed(chain))
+        assert result.summary.passed == 15
+        # Fifteen seconds of requests, two at a time; the chain alone needs five of them.
+        assert bench.clock.monotonic_s() == 8
+
+
 class TestSwitches:
     @pytest.mark.parametrize(
         ("check", "reason", "says"),
