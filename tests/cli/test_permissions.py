@@ -117,7 +117,7 @@ async def test_the_policy_is_exactly_what_checks_and_sources_call(
             for service, operation, resource in calls
         )
     ]
-    assert {each for each in unused if not _qualifies(each, policy)} == UNUSED
+    assert {each for each in unused if not _qualifies(each, policy)} == {each for each in UNUSED if each[1] != "*"}
 
 
 UNUSED = {
