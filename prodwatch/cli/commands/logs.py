@@ -196,6 +196,8 @@ async def _live(
     lines = LineParser(engine.redactor)
     clock = engine.clock
     wanted = targets_of(engine.environment, groups)
+    functions = {each.name for each in engine.environment.functions}
+    named = {each.group for told, each in zip(groups, wanted, strict=False) if told not in functions}
     if pattern is not None:
         wanted = [replace(target, filter=pattern) for target in wanted]
     targets, unknown, empty = await expand(engine, wanted)
@@ -234,6 +236,6 @@ async def _live(
         ending=Ending(
             [*keys, *unknown], clock=clock, idle_s=idle_s, until=end, counts_news=counts_news, sweep=source.sweep
         ),
-        must_exist=frozenset(key for key, group in keys.items() if group in groups) | unknown,
-        absent=tuple(each for each in empty if each in groups),
+        must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown,
+        absent=tuple(each for each in empty if each in named),
     )
