@@ -166,6 +166,18 @@ async def test_a_stream_that_ends_waits_longer_for_the_first_reading_of_all_grou
     assert out.lines == ["3", "5"]
 
 
+def test_a_window_of_the_past_is_written_in_one_piece() -> None:
+    out = Out()
+    logs = LogStream(LineSink(out), lambda record: record.message, clock=FakeClock(), until=START, hold_s=HOLD_TO_END_S)
+    logs.take([line(-5, "a")])
+    logs.tick(caught_up=True)
+    logs.take([line(-9, "b", late_ms=7)])
+    logs.tick(caught_up=True)
+    assert out.lines == []
+    logs.finish()
+    assert out.lines == ["-9", "-5"]
+
+
 def test_the_only_group_waits_for_nobody() -> None:
     out = Out()
     logs = stream(out, FakeClock())

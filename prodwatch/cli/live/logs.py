@@ -180,6 +180,8 @@ class LogStream:
         self._render = render
         self._clock = clock
         self._until_ms = None if until is None else int(until.timestamp() * 1000)
+        self._to_the_end = until is not None and until <= clock.now()
+        """Nothing new is to come, so that all of it can wait for the last line."""
         self._only_errors = only_errors
         self._version = version
         self._filter = chosen_by
@@ -226,8 +228,8 @@ class LogStream:
         """Let go of what has waited for other groups."""
         now_s = self._clock.monotonic_s()
         if not self._caught_up:
-            self._caught_up = caught_up
-            if self._held and (caught_up or now_s - self._held_since_s >= self._hold_s):
+            self._caught_up = caught_up and not self._to_the_end
+            if self._held and (self._caught_up or now_s - self._held_since_s >= self._hold_s):
                 self.finish()
             return
         newest_ms = None
