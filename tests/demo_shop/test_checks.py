@@ -97,8 +97,8 @@ def test_the_verdict_of_each_moment(at: str, tmp_path: Path) -> None:
     )
     result = json.loads(done.stdout)
     red = {each["id"]: each for each in result["checks"] if each["status"] not in {"pass", "degraded"}}
+    assert red.keys() == (RED.keys() if at == "during" else set()), [each["message"] for each in red.values()]
     assert done.returncode == (1 if at == "during" else 0)
-    assert red.keys() == (RED.keys() if at == "during" else set())
     for name, check in red.items():
         assert check["status"] == "fail"
         assert RED[name] in json.dumps([check["assertions"], check.get("steps")])
