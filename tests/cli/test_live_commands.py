@@ -87,6 +87,7 @@ def test_until_idle_ends_when_nothing_more_comes(run: Run) -> None:
     done = run(*WORKER, "--since", "1m", "--filter", "no such text", "--until-idle", "0s")
     assert (done.returncode, done.stdout) == (0, "")
     assert "0 lines of " in done.stderr
+    assert "; what CloudWatch shows after that is not in it" in done.stderr
 
 
 PROJECT = """\
