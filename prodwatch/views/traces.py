@@ -37,6 +37,8 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"]
     cause: str
     """Why it failed, or what it waited for."""
+    slowest: str
+    """What it waited for most, whatever became of it."""
 
 
 class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +122,7 @@ def _row(each: TraceSummary) -> TraceRow:
         version=each.version,
         verdict=verdict,
         cause=cause_text(each, slow=verdict == "slow"),
+        slowest=each.slowest or "",
     )
 
 

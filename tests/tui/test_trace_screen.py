@@ -235,3 +235,12 @@ async def test_faults_and_slow_ones_stand_first_and_s_changes_the_order(run: Any
         await bench.write("is:slow")
         await bench.press("enter")
         assert panel.row_count() == 1
+
+
+@pytest.mark.parametrize(("size", "told"), [((120, 40), False), ((200, 60), True)], ids=["120x40", "200x60"])
+async def test_a_wide_table_says_what_took_the_time_where_nothing_went_wrong(
+    run: Any, size: tuple[int, int], told: bool
+) -> None:
+    async with run(size, keys=["3"]) as bench:
+        await bench.sees("worst first")
+        assert ("shop-orders 97 ms" in bench.text) is told

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
 from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Column, Line, fit, head, row
+from prodwatch.tui.line import Column, Line, Piece, fit, head, row
 from prodwatch.tui.paint.log import time_text
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
@@ -36,7 +36,7 @@ _COLUMNS = (
 )
 _WITH_ID = (*_COLUMNS, Column("id", "trace", 35, drop=10))
 WIDE = 150
-"""From this width on there is room for ids."""
+"""From this width on there is room for ids, and for what took the time where nothing went wrong."""
 _SORTS: tuple[TraceSort, ...] = ("worst", "newest", "slowest")
 STALE_AFTER_S = 120.0
 
@@ -148,7 +148,7 @@ class TracePanel(Panel):
                 "status": (str(each.status or ""), Tone.BAD if bad_code else tone),
                 "took": (format_ms(each.duration_s * 1000), Tone.STRONG if each.verdict == "slow" else tone),
                 "version": (version_label(each.version) if each.version else "", Tone.OLD),
-                "cause": (each.cause, state.tone if each.verdict in {"fault", "error"} else Tone.PLAIN),
+                "cause": _why(each, state, width),
                 "id": (each.id, Tone.DIM),
             },
         )
@@ -170,6 +170,12 @@ class TracePanel(Panel):
         return empty_source(
             self.deck, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
         )
+
+
+def _why(each: TraceRow, state: State, width: int) -> Piece:
+    if each.cause:
+        return each.cause, state.tone if each.verdict in {"fault", "error"} else Tone.PLAIN
+    return (each.slowest, Tone.DIM) if width >= WIDE else ("", Tone.DIM)
 
 
 def _counted(table: TraceTable) -> str:
