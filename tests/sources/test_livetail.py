@@ -157,6 +157,19 @@ async def test_a_session_that_breaks_is_opened_again_and_its_end_is_said(aws: Sc
     await watch.stop()
 
 
+async def test_a_session_that_breaks_is_told_and_polled_at_once_however_quiet_the_group(aws: ScriptedAws) -> None:
+    clock = FakeClock()
+    tail = Tail(aws, clock)
+    watch = Watch(aws, clock, LIVE)
+    await clock.advance(120)
+    polled = aws.count("logs:FilterLogEvents")
+    tail.fail = AwsError("it broke", code="X", reason=Reason.NETWORK, service="logs", operation="StartLiveTail")
+    await clock.advance(2)
+    assert aws.count("logs:FilterLogEvents") > polled
+    assert watch.message.startswith("Live Tail off")
+    await watch.stop()
+
+
 async def test_a_session_is_renewed_before_aws_ends_it(aws: ScriptedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     assert timedelta(seconds=livetail.RENEW_S) < timedelta(hours=3), "then AWS ends it"
     monkeypatch.setattr(livetail, "RENEW_S", 300.0)

@@ -45,10 +45,12 @@ class Agenda:
         for each in moved:
             self._push(self._urgent, each[2], min(each[0], now_s))
 
-    def hurry(self, now_s: float) -> None:
-        """Have every group that rests read once more at once."""
+    def hurry(self, now_s: float, group: str | None = None) -> None:
+        """Have a group that rests, or each, read once more at once."""
         for queue in (self._urgent, self._calm):
-            queue[:] = [(min(due_s, now_s), serial, group) for due_s, serial, group in queue]
+            queue[:] = [
+                (min(due_s, now_s) if group in {None, name} else due_s, serial, name) for due_s, serial, name in queue
+            ]
             heapq.heapify(queue)
 
     def next_due_s(self) -> float | None:

@@ -200,9 +200,15 @@ class LogSource:
 
         def began(group: str) -> None:
             self._merge(group, target).begin_session(self._now_s())
+            look_at(group)
 
         def ended(group: str) -> None:
             self._merge(group, target).end_session()
+            look_at(group)
+
+        def look_at(group: str) -> None:
+            # Its pace and its note change now, not when its rest is over.
+            self._agenda.hurry(self._clock.monotonic_s(), group_key(group, target))
 
         tail = LiveTail(
             self._aws, target, clock=self._clock, backoff=self._backoff(), offer=offer, began=began, ended=ended
