@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +10,7 @@ from prodwatch.cli.live.moments import MomentParameter, SpanParameter, one_end, 
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from prodwatch.cli.engine import Engine
     from prodwatch.cli.live.moments import Moment
-    from prodwatch.cli.live.running import Live
-    from prodwatch.cli.live.sink import LineSink
     from prodwatch.views.log_filter import LogFilter
 
 
@@ -103,12 +97,9 @@ def command(
     be read to its end exits 3.
     """
     from prodwatch.cli.live.place import find_place
-    from prodwatch.cli.live.running import run_live
 
     idle_s = one_end(follow=follow, until=until, until_idle=until_idle)
-    if as_json and form not in {None, "json"}:
-        raise click.UsageError(f"--json and --format {form}: one format is enough")
-    form = "json" if as_json else form or "text"
+    form = _format(form, as_json=as_json)
     groups = (*named, *groups)
     chosen_by = _filter(filter_text)
     project = find_place(common, without=bool(groups) or listed)
@@ -117,37 +108,30 @@ def command(
 
         return list_groups(project, common, groups, as_json=form == "json")
 
-    async def prepare(engine: Engine, sink: LineSink) -> Live:
-        from prodwatch.cli.live.release import instant, release_of
+    from prodwatch.cli.live.asked import AskedLogs
+    from prodwatch.cli.live.running import run_live
 
-        start = await instant(since, engine)
-        end = None if until is None else await instant(until, engine)
-        refuse_backwards(start, end)
-        wanted = version
-        if version == "release":
-            wanted = (await release_of(engine)).version
-        choice = {"only_errors": errors, "version": wanted and wanted.removeprefix("v"), "chosen_by": chosen_by}
-        return await _live(
-            engine,
-            sink,
-            (groups, pattern),
-            (start, end),
-            (idle_s, follow is not False),
-            choice,
-            form=form,
-            utc=utc,
-            no_color=common.no_color,
-        )
-
-    return run_live(project, common, prepare)
+    asked = AskedLogs(
+        groups=groups,
+        pattern=pattern,
+        since=since,
+        until=until,
+        idle_s=idle_s,
+        counts_news=follow is not False,
+        only_errors=errors,
+        version=version,
+        chosen_by=chosen_by,
+        form=form,
+        utc=utc,
+        no_color=common.no_color,
+    )
+    return run_live(project, common, asked.stream)
 
 
-def refuse_backwards(start: datetime, end: datetime | None) -> None:
-    """Raise ConfigurationError for a window that ends before it begins."""
-    from prodwatch.errors import ConfigurationError
-
-    if end is not None and end <= start:
-        raise ConfigurationError(f"--until ({end:%H:%M:%S} UTC) is not after --since ({start:%H:%M:%S} UTC)")
+def _format(form: str | None, *, as_json: bool) -> str:
+    if as_json and form not in {None, "json"}:
+        raise click.UsageError(f"--json and --format {form}: one format is enough")
+    return "json" if as_json else form or "text"
 
 
 def _filter(text: str | None) -> LogFilter | None:
@@ -163,79 +147,3 @@ def _filter(text: str | None) -> LogFilter | None:
         return parse_filter(text)
     except FilterError as caught:
         raise click.BadParameter(str(caught), param_hint="--filter") from None
-
-
-async def _live(
-    engine: Engine,
-    sink: LineSink,
-    asked: tuple[Sequence[str], str | None],
-    window: tuple[datetime, datetime | None],
-    idle: tuple[float | None, bool],
-    choice: dict[str, Any],
-    *,
-    form: str,
-    utc: bool,
-    no_color: bool,
-) -> Live:
-    from msgspec.structs import replace
-
-    from prodwatch.cli.live.ending import Ending
-    from prodwatch.cli.live.groups import expand, source_key, targets_of
-    from prodwatch.cli.live.logs import HOLD_S, HOLD_TO_END_S, LogStream, Render, ShortLines, TextLines, ndjson, raw
-    from prodwatch.cli.live.moments import zone_of
-    from prodwatch.cli.live.running import Live
-    from prodwatch.cli.live.style import style
-    from prodwatch.cli.live.window import Windowed
-    from prodwatch.sources.logs.source import LogSource
-    from prodwatch.text.lambda_lines import LineParser
-
-    start, end = window
-    groups, pattern = asked
-    # Whether new lines put the end off: --no-follow reads up to when it was called.
-    idle_s, counts_news = idle
-    lines = LineParser(engine.redactor)
-    clock = engine.clock
-    wanted = targets_of(engine.environment, groups)
-    functions = {each.name for each in engine.environment.functions}
-    named = {each.group for told, each in zip(groups, wanted, strict=False) if told not in functions}
-    if pattern is not None:
-        wanted = [replace(target, filter=pattern) for target in wanted]
-    targets, unknown, empty = await expand(engine, wanted)
-    if idle_s is not None or end is not None:
-        # Live Tail is billed by the minute and speeds up only what is followed.
-        targets = [replace(target, live_tail=False) for target in targets]
-    keys = {source_key(target): target.group for target in targets if not target.group.endswith("*")}
-    source = LogSource(
-        engine.aws if end is None else Windowed(engine.aws, end),
-        targets,
-        clock=clock,
-        parse=lines.parse_event,
-        parse_all=lines.parse_all,
-        since=start,
-    )
-    if idle_s is not None:
-        source.pin({key.removeprefix("logs:") for key in keys})
-    paint, now, zone = style(no_color=no_color), clock.now(), zone_of({"utc": utc})
-    renders: dict[str, Render] = {
-        "json": ndjson,
-        "raw": raw,
-        "short": ShortLines(paint, today=now, zone=zone),
-        "text": TextLines(paint, today=now, groups=list(keys.values()), zone=zone),
-    }
-    render = renders[form]
-    return Live(
-        sources=[source],
-        stream=LogStream(
-            sink,
-            render,
-            clock=clock,
-            until=end,
-            hold_s=HOLD_S if idle_s is None and end is None else HOLD_TO_END_S,
-            **choice,
-        ),
-        ending=Ending(
-            [*keys, *unknown], clock=clock, idle_s=idle_s, until=end, counts_news=counts_news, sweep=source.sweep
-        ),
-        must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown,
-        absent=tuple(each for each in empty if each in named),
-    )

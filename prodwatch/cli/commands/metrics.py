@@ -78,17 +78,14 @@ def command(
     project = find_place(common, without=target is not None)
 
     async def prepare(engine: Engine, sink: LineSink) -> Live:
-        from prodwatch.cli.commands.logs import refuse_backwards
         from prodwatch.cli.live.ending import Ending
         from prodwatch.cli.live.metrics import MetricTable, PointLines
         from prodwatch.cli.live.moments import zone_of
-        from prodwatch.cli.live.release import instant
+        from prodwatch.cli.live.release import window_of
         from prodwatch.cli.live.running import Live
         from prodwatch.cli.live.style import style
 
-        start = await instant(since, engine)
-        end = None if until is None else await instant(until, engine)
-        refuse_backwards(start, end)
+        start, end = await window_of(since, until, engine)
         sources = await _sources(engine, target, start)
         expected = engine.environment.metrics if target is None else (target,)
         stream: Stream = PointLines(sink, until=end, expected=expected)

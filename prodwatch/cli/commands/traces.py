@@ -92,10 +92,9 @@ def command(
         raise click.UsageError("--wait is for one trace: say which by --id")
 
     async def prepare(engine: Engine, sink: LineSink) -> Live:
-        from prodwatch.cli.commands.logs import refuse_backwards
         from prodwatch.cli.live.ending import Ending
         from prodwatch.cli.live.moments import zone_of
-        from prodwatch.cli.live.release import instant
+        from prodwatch.cli.live.release import window_of
         from prodwatch.cli.live.running import Live
         from prodwatch.cli.live.style import style
         from prodwatch.cli.live.traces import HEADER, TraceStream, ndjson, text
@@ -103,9 +102,7 @@ def command(
         from prodwatch.sources.traces import TraceSource
         from prodwatch.views.traces import SLOW_S
 
-        start = await instant(since, engine)
-        end = None if until is None else await instant(until, engine)
-        refuse_backwards(start, end)
+        start, end = await window_of(since, until, engine)
         limit_s = SLOW_S if slow is None else slow
         if not as_json:
             sink.write([HEADER])

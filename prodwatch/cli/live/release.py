@@ -61,3 +61,15 @@ async def instant(moment: Moment, engine: Engine) -> datetime:
             f"nobody knows when the release of {release.function} started; say a time instead", Reason.UNRESOLVED
         )
     return release.started_at
+
+
+async def window_of(since: Moment, until: Moment | None, engine: Engine) -> tuple[datetime, datetime | None]:
+    """Return begin and end of what is read, None for no end.
+
+    Raises what `release_of` does, and ConfigurationError for a window that ends before it begins.
+    """
+    start = await instant(since, engine)
+    end = None if until is None else await instant(until, engine)
+    if end is not None and end <= start:
+        raise ConfigurationError(f"--until ({end:%H:%M:%S} UTC) is not after --since ({start:%H:%M:%S} UTC)")
+    return start, end
