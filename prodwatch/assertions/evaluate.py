@@ -22,6 +22,7 @@ from prodwatch.model.result import AssertionResult
 
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]
 _PRESENCE = frozenset({"exists", "absent"})
+_DIFFERENCES = frozenset({"!=", "not in", "not contains"})
 
 
 class _Finding(msgspec.Struct):
@@ -124,7 +125,9 @@ def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: 
 
 def _discount_what_was_not_found(assertion: Assertion, run: Run, finding: _Finding) -> None:
     """Let no claim hold because of a field that no element of a list has, or of values that cannot be compared."""
-    reason = assertion.path.vain(run, projections=assertion.operator != "absent")
+    differs = assertion.operator in _DIFFERENCES or assertion.quantifier == "none"
+    presence = assertion.operator == "absent"
+    reason = assertion.path.vain(run, projections=not presence, picked=bool(finding.ok) and differs)
     if reason is None:
         return
     if finding.ok:

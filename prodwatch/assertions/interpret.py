@@ -15,7 +15,7 @@ from prodwatch.assertions.compare import equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
-from prodwatch.assertions.looked import Look, Looks, comparable
+from prodwatch.assertions.looked import Look, Looks, comparable, kept, looking, present
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.signature import Function
 
@@ -173,7 +173,7 @@ class Compiler:
         base, right = (self.compile(child, each=each) for child in node["children"])
         if node["children"][1]["type"] == "identity" and each:
             return lambda value, run: _list(base(value, run))
-        keep = _kept if each else _present(node)
+        keep = kept if each else present(node)
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
@@ -185,7 +185,7 @@ class Compiler:
 
     def _value_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"])
-        keep = _kept if each else _present(node)
+        keep = kept if each else present(node)
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
@@ -198,7 +198,7 @@ class Compiler:
     def _filter_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"][:2])
         condition = self._inner(node["children"][0]).condition(node["children"][2])
-        keep = _kept if each else _present(node)
+        keep = kept if each else present(node)
 
         def project(value: Any, run: Run) -> Any:
             items = base(value, run)
@@ -220,17 +220,7 @@ class Compiler:
         found = self.compile(node)
         if self._keys([node]) is None:
             return found
-        look = Look(self._base, node)
-
-        def ask(value: Any, run: Run) -> Any:
-            answer = found(value, run)
-            if answer is not MISSING:
-                run.looks[look] = None
-            else:
-                run.looks.setdefault(look, (MISSING,))
-            return answer
-
-        return ask
+        return looking(found, Look(self._base, node))
 
     def _flatten(self, node: Node, *, each: bool = False) -> Evaluator:
         base = self.compile(node["children"][0], each=each)
@@ -250,11 +240,11 @@ class Compiler:
         return flatten
 
     def _multi_select_list(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
-        parts = [self.compile(child) for child in node["children"]]
+        parts = [self._picked(child) for child in node["children"]]
         return lambda value, run: MISSING if value is None or value is MISSING else [part(value, run) for part in parts]
 
     def _multi_select_dict(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
-        parts = [(self._name(child["value"]), self.compile(child["children"][0])) for child in node["children"]]
+        parts = [(self._name(child["value"]), self._picked(child["children"][0])) for child in node["children"]]
 
         def select(value: Any, run: Run) -> Any:
             if value is None or value is MISSING:
@@ -265,6 +255,10 @@ class Compiler:
             }
 
         return select
+
+    def _picked(self, node: Node) -> Evaluator:
+        """Return one part of a list or an object that the query makes."""
+        return looking(self.compile(node), Look(None, node, picked=True))
 
     def _or_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
@@ -384,25 +378,6 @@ def _equality(left: Evaluator, right: Evaluator, look: Look | None, *, wanted: b
 
 def _list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else MISSING
-
-
-def _kept(found: list[Any], run: Run) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
-    return found
-
-
-def _present(node: Node) -> Callable[[list[Any], Run], list[Any]]:
-    """Return what drops the elements without a value, and remembers when all of them lacked it."""
-    look = Look(*node["children"][:2], whole=node)
-
-    def keep(found: list[Any], run: Run) -> list[Any]:
-        present = [value for value in found if value is not None and value is not MISSING]
-        if present or None in found:
-            run.looks[look] = None
-        elif found:
-            run.looks.setdefault(look, (MISSING,))
-        return present
-
-    return keep
 
 
 def _null(value: Any) -> Any:

@@ -6,8 +6,8 @@ ever. Here every field that a filter or a projection reads, and every comparison
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from prodwatch.assertions.compare import a_kind, kind
 from prodwatch.assertions.literals import Literal
@@ -22,19 +22,64 @@ _AROUND = {"projection": "[*]", "value_projection": ".*", "filter_projection": f
 class Look:
     """One place of a query that reads something from each element; it is its own identity."""
 
-    __slots__ = ("base", "parts", "whole")
+    __slots__ = ("base", "parts", "picked", "whole")
 
-    def __init__(self, base: Node | None, *parts: Node, whole: Node | None = None) -> None:
+    def __init__(self, base: Node | None, *parts: Node, whole: Node | None = None, picked: bool = False) -> None:
         self.base = base
         """The list; None where there is none, or where it is not known."""
         self.parts = parts
         """One node: what is read. Two: the sides of a comparison."""
         self.whole = whole
         """The projection that drops the elements which lack the part, as in `items[*].price`."""
+        self.picked = picked
+        """The part stands in a list or an object made by the query, as in `[id, price]`: there it counts as missing."""
 
 
 Looks = dict[Look, "tuple[Any, ...] | None"]
 """For each place reached: None once it found something, until then an example of what it met instead."""
+
+
+class RunLike(Protocol):
+    """The evaluation that remembers."""
+
+    looks: Looks
+
+
+Evaluator = Callable[[Any, Any], Any]
+
+
+def looking(read: Evaluator, look: Look) -> Evaluator:
+    """Return what reads a value and remembers whether there was one."""
+
+    def ask(value: Any, run: RunLike) -> Any:
+        found = read(value, run)
+        if found is not MISSING:
+            run.looks[look] = None
+        else:
+            run.looks.setdefault(look, (MISSING,))
+        return found
+
+    return ask
+
+
+def kept(found: list[Any], run: RunLike) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
+    """Return all elements, those without a value too."""
+    return found
+
+
+def present(node: Node) -> Callable[[list[Any], RunLike], list[Any]]:
+    """Return what drops the elements without a value, and remembers when all of them lacked it."""
+    look = Look(*node["children"][:2], whole=node)
+
+    def keep(found: list[Any], run: RunLike) -> list[Any]:
+        left = [value for value in found if value is not None and value is not MISSING]
+        if left or None in found:
+            run.looks[look] = None
+        elif found:
+            run.looks.setdefault(look, (MISSING,))
+        return left
+
+    return keep
 
 
 def comparable(one: Any, two: Any, *, ordered: bool) -> bool:
@@ -46,18 +91,21 @@ def comparable(one: Any, two: Any, *, ordered: bool) -> bool:
     return type(one) is type(two) or kind(one) == kind(two)
 
 
-def vain(looks: Looks, tree: Node, names: Names, *, projections: bool = True) -> str | None:
+def vain(looks: Looks, tree: Node, names: Names, *, projections: bool = True, picked: bool = False) -> str | None:
     """Return one sentence on the first place of `tree` that never found anything, or None when all did.
 
-    With `projections=False` elements that a projection dropped are as the claim wants them.
+    With `projections=False` elements that a projection dropped are as the claim wants them; with `picked` a part
+    of what the query makes counts too, because the claim says how it differs from something.
     """
     for look, met in looks.items():
-        if met is not None and (projections or look.whole is None):
+        if met is not None and (projections or look.whole is None) and (picked or not look.picked):
             return _sentence(look, met, tree, names)
     return None
 
 
 def _sentence(look: Look, met: tuple[Any, ...], tree: Node, names: Names) -> str:
+    if look.picked:
+        return f"`{names.of(look.parts[0])}` is missing, so differing from it proves nothing"
     before = _before(tree, look.base) if look.base is not None else []
     base = names.chain([*before, look.base]) if look.base is not None else ""
     within = "the list" if not base or base == "@" or UNSAID in base else f"`{base}`"
@@ -121,7 +169,8 @@ class Names:
     def chain(self, nodes: Sequence[Node]) -> str:
         """Return the text of steps behind each other."""
         first, *others = map(self.of, nodes) if nodes else ("@",)
-        return first + "".join(map(self._joined, others))
+        text = first + "".join(map(self._joined, others))
+        return text.removeprefix("@") if text.startswith("@[") else text
 
     @staticmethod
     def _joined(part: str) -> str:

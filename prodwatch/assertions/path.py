@@ -96,11 +96,12 @@ class Path(msgspec.Struct, frozen=True, eq=False):
         except _NO_VALUE:
             return False
 
-    def vain(self, run: Run, *, projections: bool = True) -> str | None:
+    def vain(self, run: Run, *, projections: bool = True, picked: bool = False) -> str | None:
         """Return what an evaluation looked for and found in no element, as one sentence; None when it found all."""
         if not run.looks:
             return None
-        return vain(run.looks, self.tree, Names(self._scan.literals, run.holes), projections=projections)
+        names = Names(self._scan.literals, run.holes)
+        return vain(run.looks, self.tree, names, projections=projections, picked=picked)
 
     def trouble(self, problem: PathError, document: Any, run: Run) -> str:
         """Return the sentence for an error of a function, with where its argument is missing."""

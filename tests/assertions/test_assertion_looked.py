@@ -21,6 +21,7 @@ DOCUMENT = {
     "map": {"a": {"id": 1}, "b": {"id": 2}},
     "deep": {"orders": [{"lines": [{"sku": "t1"}]}, {"lines": []}, {}]},
     "words": ["tea"],
+    "grid": [[1, 2], [3]],
 }
 
 
@@ -75,6 +76,11 @@ DOCUMENT = {
         "(list[0].id == '1') == false",
         "(list[0].id != '1') == true",
         "length(list[?@ == 'x']) == 0",
+        # A part of what the query makes is missing, and missing differs from everything.
+        "{id: list[0].id, s: typo} != {'id': 1, 's': 'failed'}",
+        "[map.a.id, typo] != [1, 'failed']",
+        "list[*].[id, typo] not contains [1, 'failed']",
+        "none list[*].[id, typo] == [1, 'failed']",
     ],
 )
 def test_a_claim_that_rests_on_nothing_is_not_decided(judged: Judged, claim: str) -> None:
@@ -103,6 +109,12 @@ def test_a_claim_that_rests_on_nothing_is_not_decided(judged: Judged, claim: str
         # So does naming what stands for it.
         "list[?not_null(typo, 'none') == 'x'] == []",
         "length(list[?(typo || state) == 'ok']) == 2",
+        # What is there is there, whatever else is named.
+        "[map.a.id, typo] contains 1",
+        "length([map.a.id, typo]) == 2",
+        "{id: list[0].id, s: typo} includes {'id': 1}",
+        "list[*].[id, took] not contains [9, 5ms]",
+        "none list[*].[id, took] == [9, 5ms]",
         # One element that has it is enough.
         "length(list[?took < `1s`]) == 1",
         "list[*].took == [5ms]",
@@ -171,6 +183,21 @@ def test_a_selection_exists_when_it_selects_something(judged: Judged, claim: str
             (
                 "`length(list[?typo == 'x'])` is 0, not 2; no element of `list` has `typo`,"
                 " so what is selected by it proves nothing"
+            ),
+        ),
+        ("[map.a.id, typo] != [1]", "`typo` is missing, so differing from it proves nothing"),
+        (
+            "list[*].sizes[5] == []",
+            (
+                "no element of `list` has `sizes[5]`, so what is made of it proves nothing;"
+                " if that is well, claim `none list[*].sizes[5] exists`"
+            ),
+        ),
+        (
+            "grid[*][5] == []",
+            (
+                "no element of `grid` has `[5]`, so what is made of it proves nothing;"
+                " if that is well, claim `none grid[*][5] exists`"
             ),
         ),
         ("list[?id == `9`] exists", "`list[?id == `9`]` selects nothing"),
