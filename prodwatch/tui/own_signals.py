@@ -20,8 +20,8 @@ LOOKS = 20
 """Times a round's trace is asked for."""
 FOLLOWED = 4
 """Newest rounds whose traces are asked for."""
-TAIL_FIRST_S = 15.0
-"""The tail brings most lines by itself; later they are searched for."""
+TAIL_LOOKS = 3
+"""Times it is seen whether the tail has brought the lines by itself, as it mostly does; then they are searched for."""
 SEARCHES = 2
 SEARCH_EVERY_S = 20.0
 """A search asks every watched group, so there are few."""
@@ -131,7 +131,10 @@ class OwnSignals:
 
     async def _search(self, of: Round) -> None:
         """Ask CloudWatch for the lines when the tail has not brought them after a while."""
-        await self._clock.sleep(TAIL_FIRST_S)
+        for _ in range(TAIL_LOOKS):
+            if self.lines(of):
+                return
+            await self._clock.sleep(LOOK_EVERY_S)
         while self._searched.get(of, 0) < SEARCHES and self._open() and self._rounds[0] == of and not self.lines(of):
             trace_id = of.trace_ids[0] if of.trace_ids else None
             self._found[of] = tuple(await self._session.fetch_logs_for(of.request_ids, trace_id))

@@ -17,7 +17,7 @@ from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.testing.scripted import ScriptedSession
-from prodwatch.tui.own_signals import FOLLOWED, LOOK_EVERY_S, LOOKS, SEARCHES, TAIL_FIRST_S, OwnSignals, Round
+from prodwatch.tui.own_signals import FOLLOWED, LOOK_EVERY_S, LOOKS, SEARCHES, TAIL_LOOKS, OwnSignals, Round
 from prodwatch.tui.screens.check import CheckScreen
 
 S = START.timestamp()
@@ -124,7 +124,7 @@ async def test_nobody_asks_for_a_check_that_was_closed(stage: Stage) -> None:
 
 async def test_lines_are_searched_for_only_when_the_tail_does_not_bring_them(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
-    await stage.clock.advance(TAIL_FIRST_S - 1)
+    await stage.clock.advance(TAIL_LOOKS * LOOK_EVERY_S - 1)
     assert stage.looks("fetch_logs_for") == 0
     assert stage.follower.lines_note(round_of("a")).startswith("waiting for its log lines")
     stage.session.lines = [LogRecord(timestamp_ms=2, message="second", group="g")]
