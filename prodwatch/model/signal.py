@@ -201,6 +201,8 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     reason: str | None = None
     gate: bool = True
+    place: str | None = None
+    """Account and region, where they are not the environment's own: names may be the same in both."""
 
 
 class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +253,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     deployment_status: str | None = None
     code: dict[str, str] = {}
     """Version → SHA-256 of its code in hex, of the image for image-based functions; as far as somebody may know it."""
+    place: str | None = None
+    """Account and region, where they are not the environment's own: names may be the same in both."""
 
 
 class SourcePhase(StrEnum):

@@ -14,7 +14,7 @@ from prodwatch.clock import Clock
 from prodwatch.model.environment import AlarmTarget
 from prodwatch.model.signal import AlarmState, Record, ReleaseEvent
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.polling import PollingSource
+from prodwatch.sources.polling import PollingSource, place_of
 from prodwatch.sources.status import DENIED_EVERY_S
 
 EVERY_S = 15.0
@@ -143,6 +143,7 @@ class AlarmSource(PollingSource):
             since=alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
             reason=self._clean(alarm["StateReason"]) if alarm.get("StateReason") else None,
             gate=target.gate,
+            place=place_of(target),
         )
 
     async def _histories(self) -> list[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from prodwatch.aws.api import AwsError
 from prodwatch.clock import Clock
@@ -13,6 +14,21 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
+
+
+class _Placed(Protocol):
+    """Anything the files may put into another account or region."""
+
+    @property
+    def account(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+
+def place_of(target: _Placed) -> str | None:
+    """Return account and region in one word, None where they are the environment's own."""
+    return "/".join(filter(None, (target.account, target.region))) or None
 
 
 class PollingSource(ABC):

@@ -29,12 +29,13 @@ class ReleaseBook:
 
     def set_state(self, state: ReleaseState) -> None:
         """Replace the state of one function's release."""
-        self._states[state.function] = state
+        self._states[_unique(f"{state.function}:{state.alias or ''}", state.place)] = state
 
     def set_alarm(self, alarm: AlarmState, received_at: datetime) -> bool:
         """Replace one alarm's state; a change goes on the time line, and the answer is whether there was one."""
-        known = self._alarms.get(alarm.name)
-        self._alarms[alarm.name] = alarm
+        name = _unique(alarm.name, alarm.place)
+        known = self._alarms.get(name)
+        self._alarms[name] = alarm
         if known is not None and known.state == alarm.state:
             return False
         if known is None and (alarm.state == "OK" or alarm.since is None):
@@ -53,13 +54,17 @@ class ReleaseBook:
 
     @property
     def states(self) -> Mapping[str, ReleaseState]:
-        """Release state by function."""
+        """Release state by what tells it from others."""
         return self._states
 
     @property
     def alarms(self) -> Mapping[str, AlarmState]:
-        """Alarm by name."""
+        """Alarm by name, and place where that is not the environment's own."""
         return self._alarms
+
+
+def _unique(name: str, place: str | None) -> str:
+    return f"{name} in {place}" if place else name
 
 
 def _identity(event: ReleaseEvent) -> tuple[str, str, str, str | None, int]:

@@ -527,4 +527,5 @@ async def test_the_same_name_in_two_regions_is_two_functions(account: Account) -
     assert watched.source.behind(ORDERS).versions == ("41", "42")
     assert watched.source.behind(there).versions == ("41", "42")
     assert len(watched.events("lambda")) == 2
+    assert {each.place for each in watched.records(ReleaseState)} == {None, "us-east-1"}
     assert watched.source.behind(PRICES) == Behind()

@@ -15,7 +15,7 @@ from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.lambda_metrics import Behind
-from prodwatch.sources.polling import PollingSource
+from prodwatch.sources.polling import PollingSource, place_of
 from prodwatch.sources.release.alias import AliasNow, AliasSeen, newest, shares
 from prodwatch.sources.release.code import LATEST, Code, CodeBook, changed_event, plain_state, published_event
 from prodwatch.sources.release.codedeploy import Deployments
@@ -67,8 +67,8 @@ class ReleaseSource(PollingSource):
         self._plain_due_s: dict[FunctionTarget, float] = {}
         self._told: set[tuple[datetime, str, str, str | None]] = set()
         self._behind: dict[FunctionTarget, Behind] = {}
-        self.states: dict[str, ReleaseState] = {}
-        """Function name → state of its release; the service map reads when it began."""
+        self.states: dict[FunctionTarget, ReleaseState] = {}
+        """Function → state of its release; the service map reads when it began."""
         self._notes: list[str] = []
         self._outbox: list[ReleaseEvent] = []
         """Events on their way out: when one part of a poll fails, the next poll still tells them."""
@@ -176,7 +176,7 @@ class ReleaseSource(PollingSource):
             self._earlier[function] = before
             self._outbox.append(changed_event(function, before, code, at))
         self._behind[function] = Behind(timeout_s=code.timeout_s)
-        return [plain_state(function, code, self._earlier.get(function), at)]
+        return [replace(plain_state(function, code, self._earlier.get(function), at), place=place_of(function))]
 
     async def _state(
         self, function: FunctionTarget, deployments: Sequence[DeploymentNow], *, readable: bool
@@ -201,8 +201,9 @@ class ReleaseSource(PollingSource):
             timeout_s=max((each.timeout_s for each in code if each.timeout_s is not None), default=None),
         )
         self._tell_published(function, code)
-        state = replace(state, code={each.version: each.sha256 for each in code if each.sha256})
-        self.states[function.name] = state
+        hashes = {each.version: each.sha256 for each in code if each.sha256}
+        state = replace(state, code=hashes, place=place_of(function))
+        self.states[function] = state
         return [state]
 
     def _tell_published(self, function: FunctionTarget, code: Sequence[Code]) -> None:
