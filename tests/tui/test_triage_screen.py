@@ -70,6 +70,11 @@ async def test_a_window_that_has_ended_has_no_checks_and_says_why(run: Any) -> N
         assert not bench.app.screen.query(CheckGridPanel)
         await bench.sees("looking at 2026-01-15 11:30 – 12:00 UTC")
         await bench.sees("as it was: nothing moves, no check is run")
+        await bench.sees("… reading the window")
+        await bench.sees("as of 12:00:00 UTC")
+        for name, status in list(bench.store.sources.items()):
+            bench.store.apply(Batch(source=name, status=replace(status, phase=SourcePhase.IDLE)))
+        await bench.sees("stands still   ")
         await bench.press("r")
         await bench.sees("checks speak only of the present")
         assert not bench.session.asked

@@ -30,9 +30,10 @@ class Header(Bar):
         tone = Tone.BAD if facts.protected else Tone.STRONG
         bar = "|" if self.deck.preferences.ascii else "▎"
         left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar} ", tone)]
+        then = "as of " if self._is_past else ""
         right = [
             *self._signals(),
-            (f"   {self.deck.time(self.deck.now())} {self.deck.zone_name} ", Tone.PLAIN),
+            (f"   {then}{self.deck.time(self.deck.now())} {self.deck.zone_name} ", Tone.PLAIN),
         ]
         left += self._place(width - width_of(left) - width_of(right) - 2)
         usage = self.deck.store.usage
@@ -59,6 +60,11 @@ class Header(Bar):
         access = "writes allowed" if facts.allow_writes else "read-only"
         return " · ".join(part for part in (facts.region, account, access) if part)
 
+    @property
+    def _is_past(self) -> bool:
+        window = self.deck.facts.window
+        return window is not None and window.is_past
+
     def _signals(self) -> list[Piece]:
         if self.deck.paused:
             sign = "||" if self.deck.preferences.ascii else "⏸"
@@ -71,6 +77,9 @@ class Header(Bar):
             state = SOURCE_STATES[bad[0].phase]
             more = f" +{len(bad) - 1}" if len(bad) > 1 else ""
             return [(f"{self.deck.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
+        if self._is_past:
+            done = all(each.phase is SourcePhase.IDLE for each in statuses)
+            return [("stands still", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
         if self.deck.facts.mode == "replay":
             return [("replay", Tone.ACCENT)]
         starting = sum(each.phase is SourcePhase.STARTING for each in statuses)
