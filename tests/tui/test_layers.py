@@ -109,10 +109,23 @@ async def test_an_event_leads_to_its_check_or_to_its_minute(run: Any) -> None:
         assert isinstance(top(bench), LogsScreen)
 
 
-async def test_an_event_is_shown_whole_and_pointed_at_on_the_axis(run: Any) -> None:
+async def test_an_event_is_shown_whole_pointed_at_on_the_axis_and_stays_selected(run: Any) -> None:
     async with run((80, 24), keys=["5", "j", "j", "j"]) as bench:
         await bench.sees("ALARM(shop-orders-errors) OR ALARM(shop-orders-latency)")
         await bench.sees("▲")
+        panel = top(bench).query_one(TimelinePanel)
+        before, index = panel.cursor_key, panel.cursor_index
+        bench.store.mark("one more event")
+        await bench.frames()
+        assert (panel.cursor_key, panel.cursor_index) == (before, index + 1)
+        panel.try_filter("alarm")
+        await bench.frames()
+        assert panel.cursor_key == before
+        await bench.sees("ALARM(shop-orders-errors) OR ALARM(shop-orders-latency)")
+        await bench.press("o")
+        assert bench.app.clipboard.endswith("#alarmsV2:alarm/shop-release")
+        await bench.press("y")
+        assert bench.app.clipboard.startswith("2026-01-15T11:58:49")
 
 
 async def test_the_way_back_gives_way_from_its_far_end(run: Any) -> None:
