@@ -220,12 +220,13 @@ def snap(_picture_folder: None, snap_compare: Any) -> Snap:
         moment: Moment = "during",
         quiet: bool = False,
         ascii_only: bool = False,
+        facts: SessionFacts = FACTS,
     ) -> bool:
         clock = FakeClock()
         store = Store(clock)
         session = (QuietSession if quiet else ScriptedSession)(store, clock, scene=scene_of(moment))
         preferences = Preferences(fps=0, theme=theme, ascii=ascii_only)
-        app = ProdwatchApp(store, session, environment=FACTS, clock=clock, preferences=preferences)
+        app = ProdwatchApp(store, session, environment=facts, clock=clock, preferences=preferences)
 
         async def before(pilot: Pilot[Any]) -> None:
             bench = Bench(app, pilot, session, [])

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+
+from prodwatch.testing.clock import START
+from prodwatch.tui.session import SessionFacts
+from prodwatch.views.window import Window
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
+SINCE = SessionFacts(
+    environment="prod",
+    title="Shop · production",
+    region="eu-west-1",
+    every_s=15,
+    window=Window(start=START - timedelta(minutes=30)),
+)
+PAST = replace(SINCE, window=Window(start=START - timedelta(minutes=30), end=START))
 
 
 @pytest.mark.parametrize("size", [SMALL, USUAL, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -58,3 +72,16 @@ def test_metrics(snap: Any) -> None:
 
 def test_timeline(snap: Any) -> None:
     assert snap(USUAL, "5", "j", "j", "j")
+
+
+@pytest.mark.parametrize("size", [SMALL, USUAL, LARGE], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_overview_in_triage(snap: Any, size: tuple[int, int]) -> None:
+    assert snap(size, facts=SINCE)
+
+
+def test_overview_of_a_window_that_has_ended(snap: Any) -> None:
+    assert snap(USUAL, facts=PAST)
+
+
+def test_overview_of_healthy_production(snap: Any) -> None:
+    assert snap(USUAL, moment="before", facts=SINCE, theme="prodwatch-light")
