@@ -96,7 +96,7 @@ async def open_engine(
 
     `demo` overrides the file's `[demo]` table. Raises ProdwatchError for what no run can do without.
     """
-    from prodwatch.aws.session import Aws
+    from prodwatch.aws.late import late_aws
     from prodwatch.probes.pool import Pool
     from prodwatch.runner import Runner
 
@@ -105,7 +105,7 @@ async def open_engine(
     redactor = Redactor()
     async with AsyncExitStack() as stack:
         environment = await _with_demo(environment, demo, stack)
-        aws = await stack.enter_async_context(Aws(environment, os.environ, clock))
+        aws = await stack.enter_async_context(late_aws(environment, os.environ, clock))
         pool = await stack.enter_async_context(Pool())
 
         def runner_for(definitions: Sequence[CheckDefinition]) -> Runner:

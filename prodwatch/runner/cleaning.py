@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.aws.cost import beyond_limits
 from prodwatch.model.result import StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.compiled import CompiledStep
@@ -34,6 +33,8 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
         execution.deadline_s = execution.tools.clock.monotonic_s() + step.budget_s
         try:
             # What the run made must go, also when the run has spent its budget of calls.
+            from prodwatch.aws.cost import beyond_limits  # most runs clean up nothing
+
             with beyond_limits():
                 results = await _clean(execution, step)
         except asyncio.CancelledError:

@@ -44,6 +44,22 @@ def test_a_light_command_loads_nothing_heavy(command: list[str], project: Path) 
     assert not [name for name in HEAVY if name in loaded]
 
 
+def test_a_run_without_aws_builds_no_door_to_it(project: Path) -> None:
+    probe = PROBE.replace('if "." not in name', 'if name.startswith("prodwatch.aws")')
+    done = subprocess.run(
+        [sys.executable, "-c", probe, "check", "--json", "result.json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, loaded = json.loads(done.stderr.rpartition("\n")[2])
+    assert code == 1  # nothing listens there
+    assert "prodwatch.aws.late" in loaded
+    assert not {"prodwatch.aws.session", "prodwatch.aws.connections", "prodwatch.aws.cost"} & set(loaded)
+    assert json.loads((project / "result.json").read_text())["usage"] == {"calls": {}, "throttles": 0, "cost_usd": 0}
+
+
 def test_importing_the_package_loads_nothing_of_it() -> None:
     code = "import sys, prodwatch; print(sorted(name for name in sys.modules if name.startswith('prodwatch')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
