@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prodwatch.model.environment import AwsTarget, Environment
+
+# aiobotocore logs a failed refresh with its traceback, which Python writes to the terminal for want of a handler, over
+# whatever is on the screen; the error itself comes as an exception and is told in one sentence.
+logging.getLogger("aiobotocore").addHandler(logging.NullHandler())
 
 DUMMY_KEY = "prodwatchdemo"
 """Both halves of the key pair sent to an embedded AWS, which checks neither."""

@@ -204,3 +204,40 @@ def test_a_login_that_never_comes_still_ends_with_ctrl_c(server: EmbeddedAws, tm
     assert out.lines == []
     assert "0 lines · " in err.lines[-2]
     assert err.lines[-1].startswith("prodwatch: not read to the end: ")
+
+
+SSO = """\
+[profile corp]
+sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = Reader
+[sso-session corp]
+sso_start_url = https://corp.example/start
+sso_region = eu-west-1
+"""
+NO_LOGIN = "the AWS session has expired; run `aws sso login --profile corp`"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["logs", GROUP, "--no-follow"], 3),
+        (["logs", "--list"], 3),
+        (["traces", "--no-follow"], 3),
+        (["traces", "--id", "1-6b0040ff-212f41d7b0270f9cdcd1ae0d"], 3),
+        (["metrics", "--namespace", "Shop", "--metric", "CheckoutMs", "--no-follow"], 3),
+        (["doctor"], 3),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_without_a_login_each_command_names_it_once_and_nothing_else(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    line = CommandLine(tmp_path)
+    (line.home / ".aws").mkdir()
+    (line.home / ".aws" / "config").write_text(SSO)
+    done = line.run(*arguments, "--region", "eu-west-1", "--profile", "corp")
+    assert done.code == code
+    assert done.said.count(NO_LOGIN) == 1
+    assert "Traceback" not in done.said
+    assert "efresh" not in done.said, "no word of a library's own"
