@@ -53,6 +53,16 @@ def _rule(names: str, reason: Reason, sentence: str, *, transient: bool = False)
 _RAISED = (
     _rule("NoCredentialsError", Reason.NO_CREDENTIALS, "{unset}"),
     _rule(
+        "LoginInsufficientPermissions",
+        Reason.ACCESS_DENIED,
+        "the login session cannot be renewed: permission signin:CreateOAuth2Token is missing",
+    ),
+    _rule(
+        "RefreshWithMFAUnsupportedError",
+        Reason.EXPIRED_CREDENTIALS,
+        "the session of the role has expired, and only a new MFA code renews it: start prodwatch again",
+    ),
+    _rule(
         "SSOError TokenRetrievalError LoginError SSOTokenLoadError UnauthorizedSSOTokenError",
         Reason.EXPIRED_CREDENTIALS,
         "the AWS session has expired; {renewal}",
