@@ -54,6 +54,17 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
     """Return how `source` is doing; `logs` stands for `logs:<every group>` too."""
     statuses = [each for name, each in store.sources.items() if name == source or name.startswith(f"{source}:")]
     if not statuses:
+        session = store.sources.get("session")
+        if session is not None and session.phase in _BROKEN:
+            return Freshness(
+                phase=session.phase,
+                state=SOURCE_STATES[session.phase],
+                text="not read",
+                stale=True,
+                help=f"{session.message or 'The session could not be started'}.".replace("..", "."),
+                affected=0,
+                total=0,
+            )
         state = SOURCE_STATES[SourcePhase.STARTING]
         return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
     worst = min(statuses, key=lambda each: _RANK[each.phase])

@@ -7,11 +7,12 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.signal import ReleasePhase, ReleaseState
+from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
 
 UNDER_WAY = frozenset((ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING))
 WENT_WRONG = frozenset((ReleasePhase.FAILED, ReleasePhase.STOPPED, ReleasePhase.ROLLED_BACK))
+_UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 # The release people look at: what moves now, then what went wrong, then what ended well.
 _INTEREST = {
     phase: weight
@@ -84,6 +85,19 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
         deployment=state.deployment,
         others=sum(each.phase is not ReleasePhase.NONE for each in states) - 1,
     )
+
+
+def without_release(store: Store) -> str:
+    """Return what is known when no release is shown: that there is none, or that nobody could see one."""
+    status = store.sources.get("release") or store.sources.get("session")
+    if status is None and store.sources:
+        return "nothing that is released is watched"  # other sources have answered
+    if status is None or status.phase is SourcePhase.STARTING:
+        return "whether a release is under way is not known yet"
+    if status.phase in _UNREADABLE:
+        why = f"needs {status.action}" if status.action else status.message or str(status.phase)
+        return f"whether a release is under way cannot be seen: {why}"
+    return "no release is under way"
 
 
 def _shares(state: ReleaseState) -> tuple[Share, ...]:

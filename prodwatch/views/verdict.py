@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.model.result import VerdictStatus
-from prodwatch.model.signal import ReleasePhase
+from prodwatch.model.signal import ReleasePhase, SourceStatus
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.checks import CheckTrack
 from prodwatch.store.store import Store
@@ -182,7 +182,7 @@ def _unsure_title(tracks: Sequence[CheckTrack]) -> str:
 def _blind(facts: Facts) -> VerdictLine | None:
     if not facts.blind:
         return None
-    texts = [f"{each.source} cannot be read: {each.message or each.phase}" for each in facts.blind]
+    texts = [f"{each.source} cannot be read: {_why(each)}" for each in facts.blind]
     passing = len(facts.having(Status.PASS, Status.DEGRADED))
     retry_at = min((each.retry_at for each in facts.blind if each.retry_at), default=None)
     left_s = (retry_at - facts.now).total_seconds() if retry_at else 0.0
@@ -193,6 +193,11 @@ def _blind(facts: Facts) -> VerdictLine | None:
         (*texts, f"{passing} of {len(facts.required)} checks pass"),
         outlook=f"next try in {format_age(left_s)}" if left_s > 0 else _again(facts),
     )
+
+
+def _why(status: SourceStatus) -> str:
+    told = status.message or str(status.phase)
+    return f"{told} (needs {status.action})" if status.action and status.action not in told else told
 
 
 def _not_yet_seen(facts: Facts) -> VerdictLine | None:

@@ -143,3 +143,39 @@ async def test_the_header_names_the_source_in_trouble(run: Any) -> None:
             tell(bench, STATES[name])
             await bench.frames(12)
             assert words in bench.painted()[0], name
+
+
+async def test_a_session_that_cannot_start_is_the_reason_in_every_panel(run: Any) -> None:
+    async with run(SIZE, quiet=True) as bench:
+        status = SourceStatus(source="session", phase=SourcePhase.FAILED, message="no credentials; run: aws sso login")
+        bench.store.apply(Batch(source="session", status=status))
+        await bench.frames(12)
+        for panel in PANELS:
+            assert "no credentials; run: aws sso login." in painted(bench, panel), panel
+        await bench.sees("whether a release is under way cannot be seen: no credentials")
+
+
+@pytest.mark.parametrize(
+    ("phase", "action", "words"),
+    [
+        (SourcePhase.DENIED, "lambda:GetAlias", "whether a release is under way cannot be seen: needs lambda:GetAlias"),
+        (SourcePhase.STARTING, None, "whether a release is under way is not known yet"),
+        (SourcePhase.LIVE, None, "no release is under way"),
+    ],
+    ids=["denied", "loading", "live"],
+)
+async def test_the_release_line_claims_nothing_nobody_saw(
+    run: Any, phase: SourcePhase, action: str | None, words: str
+) -> None:
+    async with run(SIZE, quiet=True) as bench:
+        await bench.sees("whether a release is under way is not known yet")
+        bench.store.apply(Batch(source="release", status=SourceStatus(source="release", phase=phase, action=action)))
+        await bench.frames(12)
+        assert words in bench.painted()[1]
+
+
+async def test_what_is_not_watched_has_no_release(run: Any) -> None:
+    async with run(SIZE, quiet=True) as bench:
+        status = SourceStatus(source="alarms", phase=SourcePhase.LIVE, fresh_at=START)
+        bench.store.apply(Batch(source="alarms", status=status))
+        await bench.sees("nothing that is released is watched")

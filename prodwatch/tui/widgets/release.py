@@ -8,7 +8,7 @@ from prodwatch.model.signal import ReleasePhase
 from prodwatch.tui.line import Line, Piece, cells, clip_line, width_of
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.views.evidence import clock_text
-from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label
+from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label, without_release
 from prodwatch.views.states import Tone
 
 
@@ -22,9 +22,10 @@ class ReleaseBar(Bar):
             return (clip_line(self._looking(" as it was: nothing moves, no check is run"), width),)
         header = release_header(self.deck.store, self.deck.now())
         if header is None:
+            told = without_release(self.deck.store)
             if window is not None:
-                return (clip_line(self._looking(" no release is under way"), width),)
-            return (((" no release is under way", Tone.DIM),),)
+                return (clip_line(self._looking(told), width),)
+            return (((f" {told}", Tone.DIM),),)
         right = self._right(header)
         left: list[Piece] = [(f" {header.function}  ", Tone.STRONG)]
         room = (
