@@ -27,13 +27,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _common import PRODWATCH, PYTHON, Table, first_paint_s, http_server, project
-from _terminal import Painter
+from _terminal import Painter, Unanswered
 from _toolong import CLOSE, SEARCH_KEYS, toolong, toolong_command
 
 RATES = (200, 2_000, 20_000)
 LOADED = 2_000
 KEYS = 40
 SEARCHES = 15
+PATIENCE_S = 5.0
 ROWS, COLUMNS = 40, 120
 SETTLE_S = 1.0
 BETWEEN_KEYS_S = (0.02, 0.12)
@@ -175,15 +176,21 @@ def latencies(
 ) -> list[float]:
     """Press the keys in turn at moments that know nothing of the program's; sorted seconds, the first ones left out.
 
-    `undo` is pressed after each and not measured.
+    `undo` is pressed after each and not measured; then a key that is not answered in time counts as infinitely late.
     """
     dice = random.Random(11)
     pressed = []
     for key in islice(cycle(keys), count + len(keys)):
-        pressed.append(program.press(*key, dice.uniform(*BETWEEN_KEYS_S)))
-        if undo:
-            program.write(undo)
-            program.watch(SETTLE_S)
+        after_s = dice.uniform(*BETWEEN_KEYS_S)
+        if not undo:
+            pressed.append(program.press(*key, after_s))
+            continue
+        try:
+            pressed.append(program.press(*key, after_s, PATIENCE_S))
+        except Unanswered:
+            pressed.append(math.inf)
+        program.write(undo)
+        program.watch(SETTLE_S)
     return sorted(pressed[len(keys) :])
 
 
