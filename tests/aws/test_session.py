@@ -193,6 +193,7 @@ async def test_a_call_ends_with_its_time(world: EmbeddedAws, aws: Aws) -> None:
 
 
 async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws) -> None:
+    await aws.client("logs")
     bucket = aws.limiter.bucket("", "eu-west-1", "logs", "DescribeLogGroups")
     bucket.rate_per_s = 0.001
     bucket._tokens = 0
