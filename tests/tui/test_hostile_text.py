@@ -82,12 +82,9 @@ TRACE_ID = "1-68a7c1f2-00000000000000000000abcd"
 
 
 GROUPS = (
-    ("closing-tag", "lost-tag", "broken-markup"),
-    ("action-link", "percent", "empty"),
-    ("esc", "c1", "nul-and-bell"),
-    ("osc", "newlines", "tabs"),
-    ("bidi", "zero-width", "surrogate"),
-    ("cjk", "emoji", "combining"),
+    ("closing-tag", "lost-tag", "broken-markup", "action-link", "percent", "empty"),
+    ("esc", "c1", "nul-and-bell", "osc", "newlines", "tabs"),
+    ("bidi", "zero-width", "surrogate", "cjk", "emoji", "combining"),
     ("long",),
 )
 """Payloads that tour the screens together; each is in every place, and each check is opened."""

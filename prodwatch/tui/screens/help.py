@@ -8,7 +8,7 @@ from textwrap import wrap
 from textual.widget import Widget
 
 from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, pad
+from prodwatch.tui.line import Line, pad, safe
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.screens.crumb import Crumb
 from prodwatch.tui.widgets.panel import Panel
@@ -89,7 +89,7 @@ class HelpScreen(DashScreen):
                     (each.text, Tone.DIM if each.state.tone is Tone.GOOD else each.state.tone),
                 )
             )
-            lines += [((f"- {part}", Tone.PLAIN),) for part in wrap(each.detail, max(20, width - 4))]
+            lines += [((f"- {part}", Tone.PLAIN),) for part in wrap(safe(each.detail), max(20, width - 4))]
         if further > 0:
             lines.append(((f"and {further:,} further sources", Tone.DIM),))
         return [(), (("Sources, the worst off first", Tone.STRONG),), *lines] if lines else []
