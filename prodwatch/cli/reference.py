@@ -27,6 +27,8 @@ def commands_page() -> str:
     context = click.Context(main, info_name="prodwatch")
     lines = [_HEAD, "## Options of every command", "", "They may stand before or after the command.", ""]
     lines += _options(main, keep=set(Common.__struct_fields__) | {"version"})
+    lines += ["## The dashboard", "", "Without a command; what it shows is in the [guide](../guide/dashboard.md).", ""]
+    lines += _options(main, drop=set(Common.__struct_fields__) | {"version"})
     for name in COMMANDS:
         command = main.get_command(context, name)
         assert command is not None
