@@ -69,7 +69,7 @@ def facts_of(store: Store, now: datetime, every_s: float, *, triage: bool) -> Fa
         unread=tuple(each.source for each in evidence if each.phase is SourcePhase.STARTING),
         old=tuple(each for each in evidence if _is_old(each, now)),
         release=release,
-        requests=requests_on(store, release),
+        requests=None if triage else requests_on(store, release),
         now=now,
         every_s=every_s,
         triage=triage,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
 from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.metrics import MetricsScreen
@@ -100,3 +100,13 @@ async def test_enter_leads_to_what_a_change_speaks_of(run: Any, kind: str, scree
             assert panel.cursor_key != before, f"no {kind} among the changes"
         await bench.press("enter")
         assert isinstance(bench.app.screen, screen)
+
+
+@pytest.mark.parametrize(("hours", "words"), [(48, "no release is under way"), (0, "succeeded")])
+async def test_a_release_that_was_over_before_the_window_is_none(run: Any, hours: int, words: str) -> None:
+    async with run(moment="before", facts=SINCE) as bench:
+        began = START - timedelta(hours=hours, minutes=5)
+        state = ReleaseState(function="f", phase=ReleasePhase.SUCCEEDED, version="41", previous="40", started_at=began)
+        bench.store.apply(Batch(source="release", records=(state,)))
+        await bench.frames(12)
+        assert words in bench.painted()[1]

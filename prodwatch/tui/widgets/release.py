@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.tui.line import Line, Piece, cells, clip_line, width_of
@@ -10,6 +11,7 @@ from prodwatch.tui.widgets.bar import Bar
 from prodwatch.views.evidence import clock_text
 from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label, without_release
 from prodwatch.views.states import Tone
+from prodwatch.views.window import Window
 
 
 class ReleaseBar(Bar):
@@ -20,7 +22,10 @@ class ReleaseBar(Bar):
         window = self.deck.facts.window
         if window is not None and window.is_past:
             return (clip_line(self._looking(" as it was: nothing moves, no check is run"), width),)
-        header = release_header(self.deck.store, self.deck.now())
+        now = self.deck.now()
+        header = release_header(self.deck.store, now)
+        if header is not None and window is not None and _is_over(header, window, now):
+            return (clip_line(self._looking("no release is under way"), width),)
         if header is None:
             told = without_release(self.deck.store)
             if window is not None:
@@ -62,6 +67,12 @@ class ReleaseBar(Bar):
         if header.others > 0:
             pieces.append((f"  +{header.others} more", Tone.DIM))
         return [*pieces, (" ", Tone.PLAIN)]
+
+
+def _is_over(header: ReleaseHeader, window: Window, now: datetime) -> bool:
+    """Tell whether a release ended well before a window began: it is no part of what is asked about."""
+    began = now - timedelta(seconds=header.elapsed_s) if header.elapsed_s is not None else None
+    return header.phase is ReleasePhase.SUCCEEDED and (began is None or began < window.start)
 
 
 def _label_cells(version: str, weight: float) -> int:
