@@ -14,6 +14,7 @@ from textual._context import active_message_pump
 from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome
 from textual.message_pump import MessagePump
 from textual.notifications import SeverityLevel
@@ -94,6 +95,15 @@ class ProdwatchApp(Survivor, App[None]):
         self._broke = 0
         self._notices_told = 0
         self._frames = 0
+
+    def get_driver_class(self) -> type[Driver]:
+        """Draw on a real terminal with our own driver; where Textual chooses another, a browser's say, with that."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from prodwatch.tui.terminal import TerminalDriver
+
+        return TerminalDriver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Leave no colour where none is wanted: Textual's own filter makes greys of them."""

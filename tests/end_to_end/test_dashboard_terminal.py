@@ -90,6 +90,20 @@ def test_suspended_it_gives_the_terminal_back_and_resumed_it_paints_again(dashbo
         assert "Traceback" not in here.text
 
 
+def test_stopped_from_outside_it_paints_anew_and_takes_the_terminal_once(dashboard: Open) -> None:
+    with dashboard() as here:
+        here.wait_for("always green", "PASS", within_s=PAINTED_S)
+        here.process.send_signal(signal.SIGSTOP)
+        assert until(lambda: state(here.process.pid) == "T", here), "never stopped"
+        here.written.clear()
+        here.process.send_signal(signal.SIGCONT)
+        here.wait_for("always green", within_s=PAINTED_S)
+        assert ENTERED not in here.written
+        here.type("q")
+        assert here.wait(ENDED_S) == 0
+        assert here.modes_now == here.modes
+
+
 def test_resized_it_paints_for_the_new_size(dashboard: Open) -> None:
     with dashboard() as here:
         here.wait_for("always green", within_s=PAINTED_S)
@@ -103,11 +117,14 @@ def test_resized_it_paints_for_the_new_size(dashboard: Open) -> None:
         assert here.wait(ENDED_S) == 0
 
 
-def test_robbed_of_its_terminal_it_ends_and_so_do_its_children(dashboard: Open) -> None:
+@pytest.mark.parametrize("before", [None, signal.SIGCONT], ids=["at once", "told to go on"])
+def test_robbed_of_its_terminal_it_ends_and_so_do_its_children(dashboard: Open, before: signal.Signals | None) -> None:
     with dashboard("demo") as here:
         here.wait_for("shop-orders", within_s=ANSWERED_S)
         children = here.descendants()
         assert children
+        if before:
+            here.process.send_signal(before)
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, here._master)  # which closes the terminal's other end
         os.close(nowhere)
