@@ -63,6 +63,19 @@ def result_of(server: DemoServer, aws: Aws, name: str) -> Any:
     return eventually(server, item)
 
 
+@pytest.fixture
+def empty_inbox(during: DemoServer, aws: Aws) -> None:
+    """Wait until what other tests sent is dealt with: a bad message of theirs would fail the whole batch of both."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-inbox"
+
+    def empty() -> bool:
+        told = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return {told[name] for name in names} == {"0"}
+
+    eventually(during, empty)
+
+
 def unique() -> str:
     return f"TEST-{uuid.uuid4()}"
 
@@ -185,6 +198,7 @@ def test_invoke_reports_what_the_handler_raised(aws: Aws) -> None:
 # The queues
 
 
+@pytest.mark.usefixtures("empty_inbox")
 def test_a_message_travels_from_inbox_to_table(during: DemoServer, aws: Aws) -> None:
     name = unique()
     assert ask(during, "/Prod/inbox", {"id": name, "message": "hello", "type": "TEST"}).status == 200
@@ -192,6 +206,7 @@ def test_a_message_travels_from_inbox_to_table(during: DemoServer, aws: Aws) -> 
     assert (item["Message"]["S"], item["Queue_Name"]["S"]) == ("hello", "shop-outbox")
 
 
+@pytest.mark.usefixtures("empty_inbox")
 def test_one_trace_goes_through_the_queues(during: DemoServer, aws: Aws) -> None:
     root = f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
     body = {"id": unique(), "message": "hello", "type": "TEST"}
@@ -206,6 +221,7 @@ def test_one_trace_goes_through_the_queues(during: DemoServer, aws: Aws) -> None
     assert sorted(eventually(during, functions)) == ["shop-inbox", "shop-outbox"]
 
 
+@pytest.mark.usefixtures("empty_inbox")
 def test_a_malformed_message_poisons_its_batch_and_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
     good, bad, alone = unique(), unique(), unique()
     bodies = [json.dumps({"data": {"id": good, "message": "fine", "type": "TEST"}})]
@@ -225,6 +241,7 @@ def test_a_malformed_message_poisons_its_batch_and_ends_in_the_dead_letters(duri
     assert eventually(during, died)["Message"]["S"] == "fine"
 
 
+@pytest.mark.usefixtures("empty_inbox")
 def test_the_api_pastes_bodies_unencoded(during: DemoServer, aws: Aws) -> None:
     name = unique()
     ask(during, "/Prod/inbox", json.dumps({"id": name, "message": "a+b", "type": "TEST"}))
