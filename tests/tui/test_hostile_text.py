@@ -272,7 +272,11 @@ class Looker:
         self.seen += bench.text
 
 
-@pytest.mark.parametrize("names", GROUPS, ids="+".join)
+@pytest.mark.parametrize(
+    "names",
+    # What steers a terminal is looked for at once; the longer tours are for the slow tests.
+    [pytest.param(names, marks=() if "esc" in names else pytest.mark.slow, id="+".join(names)) for names in GROUPS],
+)
 async def test_every_screen_survives_and_paints_nothing_unsafe(run: Any, names: tuple[str, ...]) -> None:
     async with run(quiet=True, size=(160, 50)) as bench:
         looker = Looker(bench)
