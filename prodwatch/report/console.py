@@ -110,7 +110,7 @@ def _evidence(console: Console, check: CheckResult) -> None:
     if len(check.attempts) > 1:
         total = sum(attempt.duration_ms for attempt in check.attempts)
         console.print(Text(f"          {len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"))
-    ids = [*check.correlation.request_ids]
+    ids = [f"request {each}" for each in check.correlation.request_ids]
     if check.correlation.trace_id:
         ids.insert(0, f"trace {check.correlation.trace_id}")
     if ids:
