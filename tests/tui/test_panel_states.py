@@ -34,7 +34,7 @@ class State(NamedTuple):
 
 SOON = START + timedelta(seconds=8)
 STATES = {
-    "loading": State(SourcePhase.STARTING, {}, "loading", ""),
+    "loading": State(SourcePhase.STARTING, {}, "loading", "Waiting for the first answer."),
     "live": State(SourcePhase.LIVE, {"fresh_at": START}, "", ""),
     "stale": State(SourcePhase.LIVE, {"fresh_at": START - timedelta(minutes=9)}, "stale, last read 9m ago", ""),
     "throttled": State(SourcePhase.THROTTLED, {"retry_at": SOON}, "throttled, next try in 8s", "Next try in 8s"),
@@ -99,6 +99,8 @@ async def test_an_empty_panel_says_why_and_what_to_do(run: Any, name: str) -> No
         for panel, (_, action) in PANELS.items():
             wanted = EMPTY[panel] if name == "live" else STATES[name].inside.format(action=action)
             assert wanted in painted(bench, panel), (panel, painted(bench, panel))
+            if name == "loading" and EMPTY[panel]:
+                assert EMPTY[panel] not in painted(bench, panel), panel
 
 
 async def test_before_any_answer_a_panel_waits(run: Any) -> None:

@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.geometry import Size
 from textual.message import Message
 
-from prodwatch.model.signal import LogRecord
+from prodwatch.model.signal import LogRecord, SourcePhase
 from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line, Piece, cells
@@ -354,7 +354,8 @@ def empty_source(deck: Deck, fresh: Freshness, otherwise: str) -> Sequence[Line]
     """Return what an empty panel says: the source's trouble and its cure, else `otherwise`."""
     if fresh.help:
         return (((f"{deck.glyph(fresh.state)} {fresh.text}", fresh.state.tone),), ((fresh.help, Tone.PLAIN),))
-    if fresh.phase is None or not fresh.total:
+    if fresh.phase in {None, SourcePhase.STARTING} or not fresh.total:
+        # Absence is an answer, and there has been none.
         return ((("Waiting for the first answer.", Tone.DIM),),)
     return (((otherwise, Tone.DIM),),)
 
