@@ -70,16 +70,14 @@ class CheckGridPanel(Panel):
         )
         self.set_title(f"Checks  {self._counts()}".rstrip())
         book = deck.store.checks
-        every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s else ""
+        every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s and self._grid.rows else ""
         running = f"{book.done} of {book.total} done" if book.total and book.done < book.total else ""
+        diagnostics = sum(row.kind == "diagnostic" for row in self._grid.rows)
+        plural = "" if diagnostics == 1 else "s"
+        # A diagnostic has no interval: it runs when a check that names it is not green.
+        asked = f"{diagnostics} diagnostic{plural} if not green" if diagnostics and not running else ""
         order = "" if self.sort == "status" else f"by {self.sort}"
-        self.set_subtitle(
-            " · ".join(
-                part
-                for part in (order, running, f"{len(self._grid.rows)} {every}".strip() if self._grid.rows else "")
-                if part
-            )
-        )
+        self.set_subtitle(" · ".join(part for part in (order, running, every, asked) if part))
         self.rows_changed()
 
     def _counts(self) -> str:

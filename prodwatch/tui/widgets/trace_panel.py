@@ -63,7 +63,7 @@ class TracePanel(Panel):
     ) -> None:
         self.only_odd = only_odd
         self.through = through
-        self.sort: TraceSort = "newest" if only_odd else "worst"
+        self.sort: TraceSort = "worst"
         self.needle = ""
         self._table = TraceTable(rows=(), faults=0, errors=0, throttles=0, slow=0, total=0, shown_of=0)
         self._places: dict[str, int] = {}
