@@ -15,7 +15,7 @@ from prodwatch.assertions.compare import equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
-from prodwatch.assertions.looked import Look, Looks, comparable, kept, looking, present
+from prodwatch.assertions.looked import Look, Looks, comparable, kept, looking, present, searching
 from prodwatch.assertions.missing import MISSING
 from prodwatch.assertions.signature import Function
 
@@ -315,7 +315,8 @@ class Compiler:
         arguments = node["children"]
         function.check_count(name, len(arguments))
         evaluators = [self._argument(name, function, n, child) for n, child in enumerate(arguments)]
-        return function.bind(name, evaluators)
+        bound = function.bind(name, evaluators)
+        return searching(bound, evaluators, Look(self._base, *arguments)) if name == "contains" else bound
 
     def _argument(self, name: str, function: Function, position: int, node: Node) -> Evaluator:
         wants_expression = function.takes_expression(position)

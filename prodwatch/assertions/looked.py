@@ -91,6 +91,28 @@ def comparable(one: Any, two: Any, *, ordered: bool) -> bool:
     return type(one) is type(two) or kind(one) == kind(two)
 
 
+def searching(contains: Evaluator, arguments: Sequence[Evaluator], look: Look) -> Evaluator:
+    """Return what calls contains(), and remembers whether what was searched for could have been found at all."""
+
+    def call(value: Any, run: RunLike) -> Any:
+        found = contains(value, run)
+        if run.looks.get(look, look) is not None:
+            within, wanted = (argument(value, run) for argument in arguments)
+            if _could_hold(within, wanted):
+                run.looks[look] = None
+            elif within != []:  # of an empty list nothing can be learnt, in either direction
+                run.looks[look] = (within, wanted)
+        return found
+
+    return call
+
+
+def _could_hold(within: Any, wanted: Any) -> bool:
+    if wanted is MISSING or isinstance(within, str):
+        return isinstance(wanted, str)
+    return any(comparable(each, wanted, ordered=False) for each in within)
+
+
 def vain(looks: Looks, tree: Node, names: Names, *, projections: bool = True, picked: bool = False) -> str | None:
     """Return one sentence on the first place of `tree` that never found anything, or None when all did.
 

@@ -52,6 +52,16 @@ DOCUMENT = {
         "all list[?typo != 'x'].state == 'ok'",
         "any list[?typo != 'x'].id == 1",
         "length(list[?!(typo == 'x')]) == 2",
+        # What is searched for is missing, or of a kind that the list has none of.
+        "list[?contains(state, typo)] == []",
+        "list[?contains(state, id)] == []",
+        "list[?contains(['1', '2'], id)] == []",
+        "list[?contains(['x'], typo)] == []",
+        "length(list[?!contains(state, typo)]) == 2",
+        "deep.orders[?contains(['x'], lines)] == []",
+        "grid[?contains(@, '1')] == []",
+        "contains(words, `1`) == false",
+        "contains(list[*].id, '1') == false",
         # A projection drops the elements that lack the field.
         "list[*].typo == []",
         "list[].typo == []",
