@@ -64,7 +64,7 @@ def _only_environment(roots: list[Path]) -> Located:
         )
     raise ConfigurationError(
         f"no config/*.toml in {roots[0]}{' or above it' if len(roots) > 1 else ''}: "
-        f"write one with prodwatch init, or see prodwatch --env demo"
+        f"write one (prodwatch schema environment prints its keys), or see prodwatch --env demo"
     )
 
 
@@ -81,6 +81,6 @@ def _unknown(name: str, roots: list[Path], *, given: bool) -> str:
         return f'there is no environment "{name}"{did_you_mean(name, known)}; {root / "config"} has {listing(names)}'
     where = str(roots[0]) if given else f"{roots[0]} or above it"
     return (
-        f'there is no environment "{name}": no config/*.toml in {where}; write config/{name}.toml, '
-        f"make one with prodwatch init, or see prodwatch --env demo"
+        f'there is no environment "{name}": no config/*.toml in {where}; write config/{name}.toml '
+        f"(prodwatch schema environment prints its keys), or see prodwatch --env demo"
     )

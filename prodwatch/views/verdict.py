@@ -140,7 +140,7 @@ def _nothing_known(facts: Facts) -> VerdictLine | None:
         return _line(facts, "inconclusive", "WAITING", ("the checks have not been read yet",))
     if not facts.required:
         reason = "no checks are selected, so nothing proves that production works"
-        advice = "write one under checks/, or run: prodwatch init"
+        advice = "write one under checks/; prodwatch schema checks prints its keys"
         return _line(facts, "inconclusive", "UNSURE · nothing is measured", (reason,), outlook=advice)
     if len(facts.unmeasured) == len(facts.required):
         count = len(facts.required)

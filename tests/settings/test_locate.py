@@ -45,8 +45,8 @@ def test_root_overrides(tmp_path: Path) -> None:
     tree(tmp_path, "config/prod.toml", "deep/config/prod.toml")
     assert found(tmp_path / "deep", root=tmp_path, env="prod") == (tmp_path, "prod")
     assert refusal(tmp_path, root=tmp_path / "deep/er", env="prod") == (
-        f'there is no environment "prod": no config/*.toml in {tmp_path / "deep/er"}; write config/prod.toml, '
-        "make one with prodwatch init, or see prodwatch --env demo"
+        f'there is no environment "prod": no config/*.toml in {tmp_path / "deep/er"}; write config/prod.toml '
+        "(prodwatch schema environment prints its keys), or see prodwatch --env demo"
     )
 
 
@@ -78,10 +78,12 @@ def test_an_unknown_one_names_the_candidates(tmp_path: Path) -> None:
 
 def test_no_project(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
-        f"no config/*.toml in {tmp_path} or above it: write one with prodwatch init, or see prodwatch --env demo"
+        f"no config/*.toml in {tmp_path} or above it: "
+        "write one (prodwatch schema environment prints its keys), or see prodwatch --env demo"
     )
     assert refusal(tmp_path, root=tmp_path) == (
-        f"no config/*.toml in {tmp_path}: write one with prodwatch init, or see prodwatch --env demo"
+        f"no config/*.toml in {tmp_path}: "
+        "write one (prodwatch schema environment prints its keys), or see prodwatch --env demo"
     )
 
 

@@ -114,7 +114,7 @@ async def test_a_project_without_checks_says_what_to_do(run: Any) -> None:
     async with run(SIZE, quiet=True) as bench:
         bench.store.define([])
         await bench.frames(12)
-        assert "Write one under checks/, or run: prodwatch init" in painted(bench, "checks")
+        assert "Write one under checks/; prodwatch schema checks prints its keys" in painted(bench, "checks")
         await bench.sees("UNSURE · nothing is measured")
 
 

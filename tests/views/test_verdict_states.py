@@ -244,7 +244,7 @@ STATES = [
         "UNSURE · nothing is measured",
         "no checks are selected",
         None,
-        "prodwatch init",
+        "prodwatch schema checks",
         id="zero checks",
     ),
     pytest.param(

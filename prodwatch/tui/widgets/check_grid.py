@@ -132,7 +132,7 @@ class CheckGridPanel(Panel):
             return ((("no check matches the filter; esc clears it", Tone.DIM),),)
         return (
             (("No checks are defined for this environment.", Tone.PLAIN),),
-            (("Write one under checks/, or run: prodwatch init", Tone.DIM),),
+            (("Write one under checks/; prodwatch schema checks prints its keys", Tone.DIM),),
         )
 
 
