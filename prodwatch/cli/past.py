@@ -271,6 +271,7 @@ def _ended(status: SourceStatus) -> SourceStatus:
         phase=SourcePhase.IDLE,
         message=status.message,
         notes=(*status.notes, _READ),
+        unread=status.unread,
         late=status.late,
         dropped=status.dropped,
         sampled=status.sampled,

@@ -288,6 +288,8 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     """What limits it although it reads, each in a few words; `message` says the same in sentences."""
     retry_at: datetime | None = None
+    unread: tuple[str, ...] = ()
+    """Parts it is to tell of and could not read although it reads others, each a sentence."""
     late: int = 0
     dropped: int = 0
     sampled: int = 0

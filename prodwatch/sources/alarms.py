@@ -65,6 +65,7 @@ class AlarmSource(PollingSource):
         self._told: set[tuple[str, datetime]] = set()
         self._notes: list[str] = []
         self._history_note: str | None = None
+        self._unread: tuple[str, ...] = ()
 
     def pause_s(self) -> float:
         """Return the pause between polls."""
@@ -74,6 +75,10 @@ class AlarmSource(PollingSource):
         """Say which alarms the files name and nobody has, and what could not be read."""
         return "; ".join(filter(None, (*self._notes, self._history_note))) or None
 
+    def unread(self) -> tuple[str, ...]:
+        """Return why an alarm that is to gate says nothing: it could not be read, or nobody has it."""
+        return self._unread
+
     async def poll(self) -> list[Record]:
         """Return every watched alarm, and the history of those whose state is new."""
         self._notes = []
@@ -81,13 +86,18 @@ class AlarmSource(PollingSource):
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
         found: dict[tuple[str | None, str | None, str], _Alarm] = {}
         failed: list[AwsError] = []
+        unread: list[str] = []
         for target, outcome in zip(self._targets, outcomes, strict=True):
             if isinstance(outcome, AwsError):
                 failed.append(outcome)
+                unread += [outcome.message] if target.gate else []
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
-            self._notes += _absent(target, {alarm.name for alarm in outcome})
+            names = {alarm.name for alarm in outcome}
+            self._notes += _absent(target, names)
+            # A prefix may stand for alarms that are still to be made; a name stands for one that is.
+            unread += [f"there is no alarm {name}" for name in target.names if target.gate and name not in names]
             for alarm in outcome:
                 # Named twice, by a prefix and by name, it gates when either says so.
                 gates = alarm.state.gate or (alarm.key in found and found[alarm.key].state.gate)
@@ -97,6 +107,7 @@ class AlarmSource(PollingSource):
         if failed and len(failed) == len(self._targets):
             raise failed[0]
         self._notes += dict.fromkeys(caught.message for caught in failed)
+        self._unread = tuple(dict.fromkeys(unread))
         gone = [] if failed else self._gone(found)
         self._note_changes(found)
         states: list[Record] = [*(alarm.state for alarm in found.values()), *gone]

@@ -104,6 +104,10 @@ class MetricSource(PollingSource):
             told.append(f"points of {self._minute_s // 60} minutes: CloudWatch keeps finer ones not so long")
         return "; ".join(told) or None
 
+    def unread(self) -> tuple[str, ...]:
+        """Return which accounts and regions did not answer, and why."""
+        return tuple(dict.fromkeys(self._notes))
+
     async def poll(self) -> list[Record]:
         """Return what Lambda's series say and the environment's own; a new series brings its whole window."""
         self._polls += 1

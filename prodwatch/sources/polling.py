@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from prodwatch.aws.api import AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Batch, Record, SourcePhase, SourceStatus
@@ -52,28 +54,37 @@ class PollingSource(ABC):
         """Return what a reader should know about the last poll, if anything."""
         return None
 
+    def unread(self) -> tuple[str, ...]:
+        """Return what the last poll was to tell of and could not read, each a sentence."""
+        return ()
+
     def status(self, began_s: float) -> SourceStatus:
         """Return how the source is doing after a poll that began at epoch second `began_s`."""
         return SourceStatus(
             source=self.name,
             phase=SourcePhase.LIVE,
             message=self.note(),
+            unread=self.unread(),
             fresh_at=datetime.fromtimestamp(began_s, UTC),
         )
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until cancelled."""
+        fresh_at: datetime | None = None
         while True:
             began_s = self._now_s()
             try:
                 records = await self.poll()
             except AwsError as caught:
                 wait_s = retry_delay_s(caught, self._backoff)
-                yield Batch(source=self.name, status=error_status(self.name, caught, self._now_s() + wait_s))
+                # How old the last answer is stays known: what is throttled for long says nothing about now.
+                status = replace(error_status(self.name, caught, self._now_s() + wait_s), fresh_at=fresh_at)
+                yield Batch(source=self.name, status=status)
                 await self._clock.sleep(wait_s)
                 continue
             self._backoff.reset()
             status = self.status(began_s)
+            fresh_at = status.fresh_at
             for start in range(0, len(records), RECORDS_PER_BATCH):
                 yield Batch(source=self.name, records=tuple(records[start : start + RECORDS_PER_BATCH]))
             yield Batch(source=self.name, status=status)

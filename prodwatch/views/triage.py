@@ -220,11 +220,14 @@ def _unseen(store: Store) -> tuple[str, ...]:
     for source, part in _PARTS.items():
         statuses = [each for name, each in store.sources.items() if name == source or name.startswith(f"{source}:")]
         broken = [each for each in statuses if each.phase in _UNREADABLE]
+        parts = dict.fromkeys(sentence for each in statuses for sentence in each.unread)
         if not statuses:
             told.append(f"{part} are not watched")
         elif broken:
             needs = f"needs {broken[0].action}" if broken[0].action else str(broken[0].phase)
             told.append(f"{part} ({needs})")
+        elif parts:
+            told.append(f"{part} in part ({'; '.join(parts)})")
     session = store.sources.get("session")
     return (session.message or "the session failed",) if session and session.phase in _UNREADABLE else tuple(told)
 

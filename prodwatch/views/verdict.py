@@ -9,15 +9,14 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.model.result import VerdictStatus
-from prodwatch.model.signal import ReleasePhase, SourceStatus
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.checks import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
-from prodwatch.views.evidence import certainty, clock_text
+from prodwatch.views.evidence import certainty
 from prodwatch.views.release import UNDER_WAY, WENT_WRONG, version_label
 from prodwatch.views.triage import changes
-from prodwatch.views.verdict_facts import Facts, facts_of
+from prodwatch.views.verdict_facts import Facts, blindness, facts_of, next_shift
 from prodwatch.views.window import Window
 
 REQUIRED_BEFORE_THREE = 5
@@ -182,7 +181,7 @@ def _unsure_title(tracks: Sequence[CheckTrack]) -> str:
 def _blind(facts: Facts) -> VerdictLine | None:
     if not facts.blind:
         return None
-    texts = [f"{each.source} cannot be read: {_why(each)}" for each in facts.blind]
+    texts = [blindness(each) for each in facts.blind]
     passing = len(facts.having(Status.PASS, Status.DEGRADED))
     retry_at = min((each.retry_at for each in facts.blind if each.retry_at), default=None)
     left_s = (retry_at - facts.now).total_seconds() if retry_at else 0.0
@@ -193,11 +192,6 @@ def _blind(facts: Facts) -> VerdictLine | None:
         (*texts, f"{passing} of {len(facts.required)} checks pass"),
         outlook=f"next try in {format_age(left_s)}" if left_s > 0 else _again(facts),
     )
-
-
-def _why(status: SourceStatus) -> str:
-    told = status.message or str(status.phase)
-    return f"{told} (needs {status.action})" if status.action and status.action not in told else told
 
 
 def _not_yet_seen(facts: Facts) -> VerdictLine | None:
@@ -270,6 +264,21 @@ def _went_wrong(facts: Facts) -> VerdictLine | None:
     )
 
 
+def _half_undone(facts: Facts) -> VerdictLine | None:
+    """Say that one function's release is out while another's goes on: together they are what nobody tried."""
+    if not facts.beside or facts.triage:
+        return None
+    first = facts.beside[0]
+    causes = (
+        f"{each.function}: {version_label(each.version)} {each.phase}{f': {each.cause}' if each.cause else ''}"
+        for each in facts.beside
+    )
+    passing = len(facts.having(Status.PASS, Status.DEGRADED))
+    title = f"WARN · {first.function} {version_label(first.version)} {first.phase}"
+    checks = f"{passing} of {len(facts.required)} checks pass while the release of other functions goes on"
+    return _line(facts, "degraded", title, (*causes, checks), outlook=_outlook(facts))
+
+
 def _stale(facts: Facts) -> VerdictLine | None:
     if not facts.stale:
         return None
@@ -284,12 +293,17 @@ def _stale(facts: Facts) -> VerdictLine | None:
     )
 
 
+def _all_skipped(facts: Facts) -> VerdictLine | None:
+    if facts.having(Status.PASS, Status.DEGRADED):
+        return None
+    skipped = facts.having(Status.SKIPPED)
+    reasons = (f"all {len(skipped)} checks were skipped", *_sentences(skipped))
+    return _line(facts, "inconclusive", "UNSURE · nothing was measured", reasons)
+
+
 def _green(facts: Facts) -> VerdictLine:
     degraded, skipped = facts.having(Status.DEGRADED), facts.having(Status.SKIPPED)
     passed = facts.having(Status.PASS)
-    if not passed and not degraded:
-        reasons = (f"all {len(skipped)} checks were skipped", *_sentences(skipped))
-        return _line(facts, "inconclusive", "UNSURE · nothing was measured", reasons)
     release = None if facts.triage else facts.release
     moving = release is not None and release.phase in UNDER_WAY
     title = "so far" if moving else ("production is healthy" if release is None else str(release.phase))
@@ -321,6 +335,8 @@ _RULES = (
     _blind,
     _not_yet_seen,
     _not_lately_seen,
+    _all_skipped,
+    _half_undone,
     _green,
 )
 """Asked in this order; the first that knows something speaks, and the last always does."""
@@ -336,7 +352,7 @@ def _line(
     outlook: str | None = None,
 ) -> VerdictLine:
     since = min((track.status_since for track in tracks if track.status_since), default=None)
-    next_ = " · ".join(filter(None, (outlook, _shift(facts) if outlook != _shift(facts) else None)))
+    next_ = " · ".join(filter(None, (outlook, next_shift(facts) if outlook != next_shift(facts) else None)))
     return VerdictLine(
         status=status, title=title, since=since, reasons=reasons, evidence=_rounds(tracks), outlook=next_ or None
     )
@@ -377,17 +393,4 @@ def _again(facts: Facts) -> str:
 
 
 def _outlook(facts: Facts) -> str:
-    return _shift(facts) or _again(facts)
-
-
-def _shift(facts: Facts) -> str | None:
-    """Say what the release does next, None when it does nothing or nobody asked about it."""
-    release = facts.release
-    if release is None or release.phase not in UNDER_WAY:
-        return None
-    if release.next_shift_at is not None:
-        left_s = (release.next_shift_at - facts.now).total_seconds()
-        return f"next shift in {clock_text(left_s)}" if left_s > 0 else "the next shift is due"
-    if release.phase is ReleasePhase.BAKING:
-        return "all traffic is on the new version while it bakes"
-    return None
+    return next_shift(facts) or _again(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.environment import AlarmTarget
-from prodwatch.model.signal import AlarmState, ReleaseEvent
+from prodwatch.model.signal import AlarmState, ReleaseEvent, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import EVERY_S, NAMES_PER_CALL, AlarmSource
 from prodwatch.sources.status import DENIED_EVERY_S
@@ -86,16 +87,19 @@ async def test_all_three_kinds_come_back(aws: Alarms) -> None:
     ("target", "note"),
     [
         (AlarmTarget(names=("shop-a", "shop-gone")), "there is no alarm shop-gone"),
+        (AlarmTarget(names=("shop-a", "shop-gone"), gate=False), "there is no alarm shop-gone"),
         (AlarmTarget(prefix="pay-"), "no alarm begins with pay-"),
         (AlarmTarget(names=("shop-a",)), None),
     ],
-    ids=["name", "prefix", "there"],
+    ids=["name", "does not gate", "prefix", "there"],
 )
 async def test_an_alarm_that_is_not_there_is_said(aws: Alarms, target: AlarmTarget, note: str | None) -> None:
     aws.metric = [alarm("shop-a")]
     alarms = source(aws, target)
     await alarms.poll()
     assert alarms.note() == note
+    # The verdict may rest on alarms that a prefix finds; one that is named and is to gate is missed.
+    assert alarms.status(0.0).unread == ((note,) if note and target.names and target.gate else ())
 
 
 async def test_an_alarm_that_is_deleted_does_not_stay_as_it_was(aws: Alarms) -> None:
@@ -172,6 +176,32 @@ async def test_an_alarm_named_twice_is_one_and_gates_when_either_says_so(aws: Al
         assert [each.gate for each in await states(source(aws, *order))] == [True]
 
 
+async def test_what_is_throttled_for_long_still_says_when_it_was_read_last(aws: Alarms) -> None:
+    aws.metric = [alarm("shop-a")]
+    clock = FakeClock()
+    told: list[SourceStatus] = []
+
+    async def follow() -> None:
+        async for batch in source(aws, AlarmTarget(prefix="shop-"), clock=clock).batches():
+            told.extend([batch.status] if batch.status else [])
+
+    aws.fail("cloudwatch:DescribeAlarms", Reason.THROTTLED)
+    task = asyncio.create_task(follow())
+    await clock.advance(5)
+    assert (told[-1].phase, told[-1].fresh_at) == (SourcePhase.THROTTLED, None)
+    aws.failing.clear()
+    await clock.advance(120)
+    aws.fail("cloudwatch:DescribeAlarms", Reason.THROTTLED)
+    read_last = [each.fresh_at for each in told if each.phase is SourcePhase.LIVE][-1]
+    await clock.advance(600)
+    assert told[-1].phase is SourcePhase.THROTTLED
+    assert read_last is not None
+    assert told[-1].fresh_at is not None
+    assert told[-1].fresh_at - read_last < timedelta(seconds=2 * EVERY_S)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_one_account_that_is_denied_hides_no_other(aws: Alarms) -> None:
     aws.metric = [alarm("shop-a")]
     describe = aws.answers["cloudwatch:DescribeAlarms"]
@@ -187,5 +217,6 @@ async def test_one_account_that_is_denied_hides_no_other(aws: Alarms) -> None:
     alarms = source(aws, AlarmTarget(prefix="shop-"), AlarmTarget(prefix="pay-"))
     assert [each.name for each in await states(alarms)] == ["shop-a"]
     assert alarms.note() == "denied"
+    assert alarms.status(0.0).unread == ("denied",)
     with pytest.raises(AwsError):
         await source(aws, AlarmTarget(prefix="pay-")).poll()

@@ -165,6 +165,7 @@ async def test_one_account_that_is_denied_hides_no_other_and_all_of_them_are_tro
     found = await poll(metrics)
     assert {label for label, _ in found} >= {"p95"}
     assert metrics.note() == "GetMetricData in account pay was denied"
+    assert metrics.status(0.0).unread == ("GetMetricData in account pay was denied",)
     aws.down = {"pay", None}
     with pytest.raises(AwsError):
         await poll(metrics)

@@ -146,6 +146,10 @@ class Watch:
         return [batch.status for batch in self.told if batch.status][-1].message
 
     @property
+    def unread(self) -> tuple[str, ...]:
+        return [batch.status for batch in self.told if batch.status][-1].unread
+
+    @property
     def phase(self) -> SourcePhase:
         return [batch.status for batch in self.told if batch.status][-1].phase
 
@@ -350,6 +354,7 @@ async def test_one_denied_function_hides_no_other(account: Account) -> None:
     await run(watched, 10)
     assert {each.function for each in watched.records(ReleaseState)} == {"shop-prices"}
     assert watched.note == "GetAlias on shop-orders was denied"
+    assert watched.unread == ("GetAlias on shop-orders was denied",)
     account.denied = {"shop-orders", "shop-prices"}
     watched = watch(account, ORDERS, PRICES)
     await run(watched, 10)
@@ -363,6 +368,7 @@ async def test_what_codedeploy_said_stays_true_while_it_cannot_be_asked(account:
     await run(watched, 40, (12, broken))
     assert watched.state().phase is ReleasePhase.FAILED
     assert "CodeDeploy:" in (watched.note or "")
+    assert [each.partition(":")[0] for each in watched.unread] == ["CodeDeploy"]
 
 
 async def test_an_event_is_not_lost_when_another_part_of_its_poll_fails(account: Account) -> None:

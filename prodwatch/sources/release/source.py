@@ -70,6 +70,8 @@ class ReleaseSource(PollingSource):
         self.states: dict[FunctionTarget, ReleaseState] = {}
         """Function → state of its release; the service map reads when it began."""
         self._notes: list[str] = []
+        self._unread: str | None = None
+        """Why CodeDeploy could not be asked."""
         self._outbox: list[ReleaseEvent] = []
         """Events on their way out: when one part of a poll fails, the next poll still tells them."""
 
@@ -81,6 +83,10 @@ class ReleaseSource(PollingSource):
         """Say which part of the picture is missing and why, and how far a stack has come."""
         told = [*self._notes, self._trouble, *(each.note() for each in self._stacks)]
         return "; ".join(filter(None, told)) or None
+
+    def unread(self) -> tuple[str, ...]:
+        """Return which functions could not be looked at, and why CodeDeploy could not be asked."""
+        return (*self._notes, *filter(None, (self._unread,)))
 
     def behind(self, function: FunctionTarget) -> Behind:
         """Return what is known of a function's versions and who served when; the metric source reads it."""
@@ -131,11 +137,11 @@ class ReleaseSource(PollingSource):
             if caught.reason in _EVERYBODYS:
                 raise
             # Alias weights still tell most of the story; what is missing is said.
-            self._trouble = f"CodeDeploy: {caught.message}"
+            self._trouble = self._unread = f"CodeDeploy: {caught.message}"
             denied = caught.reason is Reason.ACCESS_DENIED
             self._deployments_due_s = self._now_s() + (DENIED_EVERY_S if denied else 0.0)
         else:
-            self._trouble = self._deployments.note
+            self._trouble, self._unread = self._deployments.note, None
         return self._shipped
 
     async def _look(self, function: FunctionTarget) -> list[Record]:
