@@ -62,6 +62,28 @@ async def test_scrolling_up_stops_following_and_says_how_many_are_new(run: Any) 
         await bench.sees("following")
 
 
+async def test_a_taller_terminal_does_not_end_following(run: Any) -> None:
+    async with run((80, 24), keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 200))
+        await bench.sees("line-000199")
+        await bench.pilot.resize_terminal(120, 50)
+        await bench.frames()
+        bench.store.apply(lines(200, 40))
+        await bench.sees("line-000239")
+        await bench.sees("following")
+
+
+async def test_opening_without_a_cursor_opens_the_last_line_on_screen(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        bench.store.apply(lines(0, 20))
+        await bench.sees("line-000019")
+        await bench.press("enter")
+        assert bench.app.screen.has_class("-record")
+        record = panel_of(bench).record
+        assert record is not None
+        assert "line-000019" in record.message
+
+
 async def test_text_stays_put_while_the_ring_trims(run: Any) -> None:
     async with run(keys=["2"], quiet=True) as bench:
         bench.store.apply(lines(0, 50_000))

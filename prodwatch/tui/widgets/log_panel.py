@@ -322,6 +322,8 @@ class LogPanel(Panel):
         """A scroll by the user ends following; reaching the end begins it again."""
         super().watch_scroll_y(old_value, new_value)
         if not self._own_scroll and round(old_value) != round(new_value):
+            if self.following and new_value >= self.max_scroll_y:
+                return  # a taller panel shows more above the same end: nobody scrolled
             if new_value < old_value:
                 self.set_following(following=False)
             elif new_value >= self.max_scroll_y and self.cursor_key is None:
@@ -341,6 +343,12 @@ class LogPanel(Panel):
             self.move_to(min(self.row_count(), self.scroll_offset.y + self.room) - 1 + min(rows, 0))
             return
         super().action_move(rows)
+
+    def action_open(self) -> None:
+        """Without a cursor the last line on screen is meant, as with the first move."""
+        if self.cursor_index is None and self.row_count():
+            self.action_move(0)
+        super().action_open()
 
     def action_edge(self, end: int) -> None:
         """The end of the log is where following happens."""
