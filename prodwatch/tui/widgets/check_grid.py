@@ -71,7 +71,7 @@ class CheckGridPanel(Panel):
         self.set_title(f"Checks  {self._counts()}".rstrip())
         book = deck.store.checks
         every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s and self._grid.rows else ""
-        running = f"{book.done} of {book.total} done" if book.total and book.done < book.total else ""
+        running = f"{book.total} due, {book.done} done" if book.total and book.done < book.total else ""
         diagnostics = sum(row.kind == "diagnostic" for row in self._grid.rows)
         plural = "" if diagnostics == 1 else "s"
         # A diagnostic has no interval: it runs when a check that names it is not green.
