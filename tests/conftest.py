@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ settings.register_profile(
     "prodwatch", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("prodwatch")
+
+_ENDED = count(1)
 
 # Names that would make a result depend on the machine the tests run on.
 _OUTSIDE = ("AWS_", "PRODWATCH_", "GITHUB_", "CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TEXTUAL")
@@ -38,6 +41,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_runtest_logfinish() -> None:
+    # What outlived a few hundred tests stays: caches, models of services, fixtures of the session.
+    if next(_ENDED) % 300 == 0:
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_sessionfinish() -> None:
