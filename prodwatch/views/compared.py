@@ -18,6 +18,8 @@ NOTABLE = 0.2
 """A figure that moved by less is not told as a change."""
 NOTABLE_SHARE = 0.5
 """Of a share in percent: so many points at least, or a doubled trifle would be news."""
+CEASED_AFTER_S = 600.0
+"""So long nothing is measured before it is called gone: the latest points come minutes late."""
 WEEK_S = 7 * 86400.0
 _LOWER_IS_BETTER = frozenset(("Errors", "Duration", "Throttles"))
 _UNWEIGHED = frozenset(("Invocations", "Throttles"))
@@ -38,6 +40,10 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """Minutes measured in the window."""
     lower_is_better: bool | None
     """None: nobody has said what is better."""
+    traffic: bool = False
+    """It counts requests: that there are none at all any more is bad, whatever a few more or less may mean."""
+    ceased: bool = False
+    """It was there in most minutes before, and in none of the window, which is long enough for late points."""
 
     @property
     def change(self) -> float | None:
@@ -57,6 +63,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def worse(self) -> bool:
         """Tell whether it moved enough, and in the wrong direction."""
+        if self.ceased:
+            return self.lower_is_better is False or self.traffic
         up = (self.within or 0.0) > (self.before or 0.0)
         return self.notable and self.lower_is_better is not None and up is self.lower_is_better
 
@@ -85,6 +93,8 @@ def compared(
                 week_ago=_mean(minutes, start_s - WEEK_S, end_s - WEEK_S),
                 points=sum(start_s <= at < end_s for at in minutes),
                 lower_is_better=_direction(group[0].key, (better or {}).get(label)),
+                traffic=group[0].key.namespace == "AWS/Lambda" and group[0].key.metric == "Invocations",
+                ceased=_ceased(group[0], minutes, (from_s, start_s, end_s)),
             )
         )
     return tuple(found)
@@ -134,6 +144,15 @@ def _direction(key: MetricKey, said: str | None) -> bool | None:
     if said is not None:
         return said == "lower"
     return True if key.namespace == "AWS/Lambda" and key.metric in _LOWER_IS_BETTER else None
+
+
+def _ceased(series: MetricSeries, minutes: Mapping[int, object], bounds: tuple[float, float, float]) -> bool:
+    """Tell whether a figure has no values any more; Lambda's others stop with its requests, and are not told too."""
+    from_s, start_s, end_s = bounds
+    derived = series.key.namespace == "AWS/Lambda" and series.key.metric != "Invocations"
+    if derived or end_s - start_s < CEASED_AFTER_S or any(start_s <= at < end_s for at in minutes):
+        return False
+    return 2 * sum(from_s <= at < start_s for at in minutes) * series.period_s > start_s - from_s
 
 
 def _rates(all_series: Iterable[MetricSeries]) -> dict[tuple[tuple[str, str], ...], Minutes]:

@@ -198,11 +198,14 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
 
 def _can_be_told(each: Compared) -> bool:
     """Tell whether a figure moved, and so much that it shows in the digits told."""
-    return each.notable and value_text(each.before, each.unit) != value_text(each.within, each.unit)
+    return each.ceased or (each.notable and value_text(each.before, each.unit) != value_text(each.within, each.unit))
 
 
 def _figure(each: Compared, window: Window, now: datetime) -> Change:
     before, within = value_text(each.before, each.unit), value_text(each.within, each.unit)
+    if each.ceased:
+        text = f"{each.label}: nothing is measured any more, against {before} in the {window.named(now)} before"
+        return Change(kind="figure", subject=each.label, at=None, text=text, bad=each.worse)
     change = each.change
     moved = "" if change is None or each.unit == "Percent" else f" ({change * 100:+.0f} %)"
     week = f", {value_text(each.week_ago, each.unit)} a week ago" if each.week_ago is not None else ""

@@ -239,6 +239,14 @@ def test_what_cannot_be_read_does_not_hold_a_script_up_and_is_named(phase: Sourc
     assert ending.unread() == ["logs:a"]
 
 
+def test_what_was_read_in_part_is_complete_and_no_success() -> None:
+    ending = Ending(["metrics"], clock=FakeClock(), idle_s=0)
+    ending.saw(status("metrics", fresh=START, unread=("account pay is denied",)))
+    assert (ending.done(), ending.unread()) == (True, ["metrics"])
+    ending.saw(status("metrics", fresh=START))
+    assert ending.unread() == []
+
+
 async def test_a_failing_source_is_given_up_after_a_while() -> None:
     clock = FakeClock()
     ending = Ending(["logs:a"], clock=clock, idle_s=0)

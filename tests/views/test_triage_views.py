@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.model.signal import (
     AlarmState,
@@ -215,6 +216,29 @@ def test_bad_news_come_first_and_the_summary_counts_them() -> None:
 )
 def test_what_could_not_be_read_is_said(phase: SourcePhase, says: str) -> None:
     assert changes(store_of(alarms=phase), HOUR, START).summary == says
+
+
+def test_what_was_read_in_part_is_said() -> None:
+    store = store_of()
+    store.apply(
+        Batch(source="metrics", status=SourceStatus(source="metrics", phase=SourcePhase.LIVE, unread=("no pay",)))
+    )
+    assert changes(store, HOUR, START).unseen == ("metrics in part (no pay)",)
+
+
+def cut(series: MetricSeries, last: int, every: int = 1) -> MetricSeries:
+    return replace(series, points=series.points[:last:every])
+
+
+def test_a_figure_that_ceases_is_bad_news_and_no_silence() -> None:
+    rate = minutes("Invocations", "rate", "Count/Second", "requests/s", 5.0, 5.0)
+    told = rows(cut(rate, 60))
+    assert {text: each.bad for text, each in told.items()} == {
+        "requests/s: nothing is measured any more, against 5 in the hour before": True
+    }
+    assert rows(cut(rate, 64)) == {}, "a few minutes are measured"
+    assert rows(cut(rate, 60, 10)) == {}, "it was never there in most minutes"
+    assert rows(cut(rate, 60), window=Window(start=START - timedelta(minutes=5))) == {}, "points come late"
 
 
 def test_what_is_not_watched_is_said() -> None:

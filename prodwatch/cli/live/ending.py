@@ -101,8 +101,12 @@ class Ending:
         )
 
     def unread(self) -> list[str]:
-        """Return the expected sources that were never read to their end."""
-        return sorted(name for name in self._expected if not self._fresh_at(name) or self._given_up(name))
+        """Return the expected sources that were never read to their end, or lately not as a whole."""
+        return sorted(
+            name
+            for name in self._expected
+            if not self._fresh_at(name) or self._given_up(name) or self._statuses[name].unread
+        )
 
     def unswept(self) -> list[str]:
         """Return the expected sources that were read, but not looked through for late lines at the end."""
