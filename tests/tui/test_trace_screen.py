@@ -142,6 +142,22 @@ async def test_under_transaction_search_the_lines_of_aws_spans_make_the_waterfal
         await bench.sees("sanitized_query: SELECT id FROM orders")
 
 
+async def test_the_stack_trace_of_its_request_stands_among_its_lines(run: Any) -> None:
+    told: dict[str, Any] = {"timestamp_ms": int(T * 1000), "group": "/aws/lambda/shop-orders", "request_id": "r-1"}
+    async with run() as bench:
+        bench.session.fetch_trace = Growing(Trace(id=ID, spans=(span("api", 0, 2),)))
+        lines = (
+            LogRecord(message="KeyError: 'nowhere'", **told),
+            LogRecord(message="REPORT of r-1", trace_id=ID, **told),
+            LogRecord(message="KeyError: 'of another'", **{**told, "request_id": "r-2"}),
+        )
+        bench.store.apply(Batch(source="logs", records=lines))
+        bench.app.open_trace(ID)
+        await bench.sees("REPORT of r-1")
+        await bench.sees("KeyError: 'nowhere'")
+        assert "of another" not in " ".join(bench.painted())
+
+
 async def test_odd_times_and_parents_are_drawn_and_said(run: Any) -> None:
     spans = (
         span("api", 0, 2),

@@ -132,9 +132,12 @@ class TraceScreen(DashScreen):
         return span_lines(span, self.query_one(SpanList).own_time_s(span.id))
 
     def _logs(self, width: int) -> Sequence[Line]:
-        found = self.deck.store.logs.find((), self.trace_id)
+        kept = self.deck.store.logs
+        found = kept.find((), self.trace_id)
         if not found:
             return ((("no kept line carries this trace's id", Tone.DIM),),)
+        # An uncaught exception is logged with its request's id alone; another line of that request names the trace.
+        found = kept.find({record.request_id for record in found if record.request_id}, self.trace_id)
         ordered = sorted(found, key=lambda record: record.timestamp_ms)
         return [log_line(record, width, self.deck.zone) for record in ordered]
 
