@@ -45,8 +45,9 @@ def attest(
     """Compare what an answer carries at `place` with the versions under test.
 
     `text` is None when nothing stands there. `match` names a version as the answer does: `v{version}`. With several
-    functions under release the answer proves itself when it names the version of any one of them. `problem` says why
-    it could not be found out what is under release.
+    functions under release the answer proves itself when it names the version of any one of them, unless that number
+    is also the old version of another that still gets traffic: then either may have answered. `problem` says why it
+    could not be found out what is under release.
     """
     if text is None:
         return Attestation(Proof.NONE, None, f"nothing proves which version answered: {place} is not in the answer")
@@ -58,7 +59,14 @@ def attest(
     if not expected:
         return Attestation(Proof.NOTHING_TO_COMPARE, version or text)
     if version in expected:
-        return Attestation(Proof.PROVEN, version)
+        old = next((each for each in releases if each.previous == version and each.weights.get(version)), None)
+        if old is None:
+            return Attestation(Proof.PROVEN, version)
+        sentence = (
+            f'nothing proves which version answered: {place} is "{text}", which is under test in one function and the '
+            f'old version of {old.function}; name the function there too, or give the check `attest = ""`'
+        )
+        return Attestation(Proof.UNKNOWN, version, sentence)
     wanted = " or ".join(dict.fromkeys(match.replace(PLACE, each) for each in expected))
     sentence = f'another version answered: {place} is "{text}", the release under test is "{wanted}"'
     return Attestation(Proof.OTHER, version or text, sentence)

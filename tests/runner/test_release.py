@@ -56,6 +56,21 @@ def test_the_answer_names_its_version(text: Any, match: Any, proof: Any, version
     assert (found.proof, found.version) == (proof, version)
 
 
+@pytest.mark.parametrize(
+    ("text", "share", "proof"),
+    [("42", 0.9, Proof.PROVEN), ("41", 0.9, Proof.UNKNOWN), ("41", 0.0, Proof.PROVEN), ("40", 0.9, Proof.OTHER)],
+    ids=["new", "old of one, present of another", "old, without traffic", "neither"],
+)
+def test_a_number_that_is_old_in_one_function_proves_nothing_of_another(text: str, share: float, proof: Proof) -> None:
+    weights = {"41": share, "42": 1 - share}
+    orders = ReleaseState(function="orders", alias="live", version="42", previous="41", weights=weights)
+    prices = ReleaseState(function="prices", alias="live", version="41")
+    for states in ((orders, prices), (prices, orders)):
+        found = attest(text, "header('x-version')", "{version}", states)
+        assert found.proof is proof
+        assert ("old version of orders" in (found.sentence or "")) is (proof is Proof.UNKNOWN)
+
+
 def test_without_a_release_there_is_nothing_to_compare() -> None:
     assert attest("v42", "x", "v{version}", ()).proof is Proof.NOTHING_TO_COMPARE
 
