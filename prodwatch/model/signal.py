@@ -272,6 +272,10 @@ class SourcePhase(StrEnum):
     STOPPED = "stopped"
 
 
+NO_HISTORY = "history not read"
+"""Note of the alarms' source: their states are known, but not whether one fired meanwhile and is quiet again."""
+
+
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How one source is doing: data like the rest, so panels and JSON show the same."""
 

@@ -12,7 +12,7 @@ import msgspec
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import AlarmTarget
-from prodwatch.model.signal import AlarmState, Record, ReleaseEvent
+from prodwatch.model.signal import NO_HISTORY, AlarmState, Record, ReleaseEvent, SourceStatus
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.polling import PollingSource, place_of
 from prodwatch.sources.status import DENIED_EVERY_S
@@ -78,6 +78,11 @@ class AlarmSource(PollingSource):
     def unread(self) -> tuple[str, ...]:
         """Return why an alarm that is to gate says nothing: it could not be read, or nobody has it."""
         return self._unread
+
+    def status(self, began_s: float) -> SourceStatus:
+        """Return how it goes; a history that cannot be read hides no state, but it hides what passed."""
+        notes = (NO_HISTORY,) if self._history_note else ()
+        return msgspec.structs.replace(super().status(began_s), notes=notes)
 
     async def poll(self) -> list[Record]:
         """Return every watched alarm, and the history of those whose state is new."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from prodwatch.model.signal import ReleaseEvent, SourcePhase
+from prodwatch.model.signal import NO_HISTORY, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
 from prodwatch.views.compared import Compared, compared
 from prodwatch.views.figures import value_text
@@ -229,6 +229,8 @@ def _unseen(store: Store) -> tuple[str, ...]:
         elif broken:
             needs = f"needs {broken[0].action}" if broken[0].action else str(broken[0].phase)
             told.append(f"{part} ({needs})")
+        elif any(NO_HISTORY in each.notes for each in statuses):
+            told.append(f"alarms that fired and are quiet again ({NO_HISTORY})")
         elif parts:
             told.append(f"{part} in part ({'; '.join(parts)})")
     session = store.sources.get("session")

@@ -98,7 +98,9 @@ def _looking_back(store: Store, window: Window, now: datetime, better: Mapping[s
         title = "UNSURE · not everything can be seen"
     else:
         title = "NO TROUBLE SEEN"
-    first = told[:1] or ("no alarm fired and no new error was seen",) if store.sources else ("nothing read yet",)
+    part = found.unseen or found.reading
+    calm = "what could be seen shows no trouble" if part else "no alarm fired and no new error was seen"
+    first = told[:1] or (calm,) if store.sources else ("nothing read yet",)
     return VerdictLine(
         status=status,
         title=title,

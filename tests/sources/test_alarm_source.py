@@ -153,6 +153,7 @@ async def test_a_history_nobody_may_read_hides_no_state_and_is_asked_again(aws: 
     alarms = source(aws, AlarmTarget(prefix="shop-"), clock=clock)
     assert [each.state for each in await states(alarms)] == ["ALARM"]
     assert alarms.note() == "history of alarms: cloudwatch:DescribeAlarmHistory failed"
+    assert alarms.status(0.0).notes == ("history not read",)
     await clock.advance(EVERY_S)
     await alarms.poll()
     assert aws.count("cloudwatch:DescribeAlarmHistory") == 1

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.model.signal import (
+    NO_HISTORY,
     AlarmState,
     Batch,
     Level,
@@ -25,6 +26,7 @@ from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.compared import compared, signals_beside
 from prodwatch.views.triage import Change, changes
+from prodwatch.views.verdict import verdict_line
 from prodwatch.views.window import Window
 
 HOUR = Window(start=START - timedelta(hours=1))
@@ -224,6 +226,19 @@ def test_what_was_read_in_part_is_said() -> None:
         Batch(source="metrics", status=SourceStatus(source="metrics", phase=SourcePhase.LIVE, unread=("no pay",)))
     )
     assert changes(store, HOUR, START).unseen == ("metrics in part (no pay)",)
+
+
+def test_without_their_history_nobody_says_that_no_alarm_fired() -> None:
+    store = store_of()
+    store.apply(
+        Batch(source="alarms", status=SourceStatus(source="alarms", phase=SourcePhase.IDLE, notes=(NO_HISTORY,)))
+    )
+    assert changes(store, PAST, START).unseen == ("alarms that fired and are quiet again (history not read)",)
+    line = verdict_line(store, START, window=PAST)
+    assert (line.title, line.reasons[0]) == (
+        "UNSURE · not everything can be seen",
+        "what could be seen shows no trouble",
+    )
 
 
 def cut(series: MetricSeries, last: int, every: int = 1) -> MetricSeries:
