@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -81,7 +81,7 @@ def compared(
     from_s = window.compared_from(now).timestamp()
     found = []
     for (label, unit), group in grouped.items():
-        minutes = _merged(group, rates)
+        minutes = _merged(_once(group), rates)
         before = _mean(minutes, from_s, start_s)
         within = _mean(minutes, start_s, end_s)
         found.append(
@@ -162,6 +162,17 @@ def _rates(all_series: Iterable[MetricSeries]) -> dict[tuple[tuple[str, str], ..
         for series in all_series
         if series.key.metric == "Invocations" and series.key.stat == "rate"
     }
+
+
+def _once(group: Sequence[MetricSeries]) -> list[MetricSeries]:
+    """Leave out an alias as a whole beside its versions: read before they were known, it would count calls twice."""
+    split = [series.key.dimensions for series in group if series.key.version is not None]
+    return [
+        series
+        for series in group
+        if series.key.version is not None
+        or not any(each[: len(series.key.dimensions)] == series.key.dimensions for each in split)
+    ]
 
 
 def _merged(

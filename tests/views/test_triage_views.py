@@ -278,6 +278,18 @@ def test_shares_of_several_versions_are_weighed_by_their_requests() -> None:
     assert found["requests/s"].within == pytest.approx(100.0)
 
 
+def test_an_alias_read_before_its_versions_were_known_counts_no_call_twice() -> None:
+    def of(dimensions: tuple[tuple[str, str], ...], version: str | None) -> MetricSeries:
+        read = minutes("Invocations", "rate", "Count/Second", "requests/s", 100.0, 100.0, version)
+        return replace(read, key=replace(read.key, dimensions=dimensions, version=version))
+
+    alias = (("FunctionName", "orders"), ("Resource", "orders:live"))
+    store = store_of(of(alias, None), of((*alias, ("ExecutedVersion", "41")), "41"))
+    (requests,) = compared(store, HOUR, START)
+    assert requests.before == pytest.approx(100.0)
+    assert requests.within == pytest.approx(100.0)
+
+
 def test_the_same_hours_a_week_ago_are_compared_where_they_were_read() -> None:
     series = minutes("Duration", "p95", "Milliseconds", "p95", 400.0, 800.0)
     week_s = 7 * 86400
