@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from prodwatch.demo.aws import EmbeddedAws, Fault
 from prodwatch.demo.aws.inprocess import embedded_aws
-from prodwatch.demo.world import LogEvent, MetricSample
+from prodwatch.demo.world import LogEvent, MetricSample, TracedCall
 
 GROUP = "/aws/lambda/past"
 OPENED_S = 1_768_478_400
@@ -62,6 +62,12 @@ class Story:
                     "start_time": float(second),
                     "end_time": second + 2.0,
                 }
+
+    def calls(self, start_s: float, end_s: float) -> Any:
+        for second in range(int(max(start_s, OPENED_S - 3600)), int(end_s)):
+            if second % 10 == 0 and start_s <= second:
+                yield TracedCall(("api", "client"), ("api", "client"), second, second + 1.0)
+                yield TracedCall(("api", "client"), ("worker", "client"), second + 5.0, second + 7.0)
 
     def metric_names(self) -> Any:
         return [("N", "M", {"a": "b"})]
