@@ -106,6 +106,7 @@ class Onlooker:
         self.rerun_failed = session.rerun_failed
         self.fetch_trace = session.fetch_trace
         self.fetch_logs_for = session.fetch_logs_for
+        self.pin_logs = session.pin_logs
 
     async def start(self) -> None:
         """Nothing to start."""
