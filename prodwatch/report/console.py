@@ -136,7 +136,8 @@ def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> 
         return
     pad = " " * indent
     style = STYLES[Status.DEGRADED if assertion.severity == "warn" else Status.FAIL]
-    console.print(Text(f"{pad}{sanitize_line(assertion.expression)}", style=style))
+    only_warns = "  (a warning)" if assertion.severity == "warn" else ""
+    console.print(Text(f"{pad}{sanitize_line(assertion.expression)}{only_warns}", style=style))
     if assertion.message:
         console.print(Text(f"{pad}  {sanitize_line(assertion.message)}"))
     if assertion.diff:

@@ -141,7 +141,7 @@ class RunJournal:
             except OSError as error:
                 raise JournalError(
                     f"The journal {self._path} cannot be written ({error.strerror or error}), so nothing was sent; "
-                    "make its folder writable or choose another one."
+                    "make its folder writable, or name another with PRODWATCH_STATE_DIR."
                 ) from error
         for entry in entries:
             if isinstance(entry, ExecutionEntry):

@@ -12,7 +12,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from prodwatch.model.result import RunResult, Verdict
+from prodwatch.model.result import AssertionResult, RunResult, Verdict
 from prodwatch.report import console, ctrf, github, junit, nagios, tap
 from prodwatch.report import json as json_report
 
@@ -132,3 +132,12 @@ def test_a_huge_summary_is_cut_and_says_so(red: RunResult) -> None:
     text = github.summary(many)
     assert len(text) < 1024 * 1024
     assert b"The rest was cut" in text
+
+
+def test_a_false_warning_is_told_from_a_failure_without_colour(red: RunResult) -> None:
+    slow = AssertionResult(expression="latency < 300ms", ok=False, severity="warn", message="latency is 612 ms")
+    wrong = AssertionResult(expression="status == 200", ok=False, message="status is 500")
+    checks = (msgspec.structs.replace(red.checks[1], assertions=(wrong, slow)),)
+    lines = on_console(msgspec.structs.replace(red, checks=checks)).decode().splitlines()
+    assert "          status == 200" in lines
+    assert "          latency < 300ms  (a warning)" in lines
