@@ -22,6 +22,7 @@ from prodwatch.settings.steps import (
     duration,
     read_params,
     read_request,
+    read_untyped,
     spec_of,
     stranded,
 )
@@ -41,6 +42,7 @@ def read_check(
     right = read_common(spot, table, _CHECK_NAMES, CHECK, around)
     named = _names(spot, table, right, case, prefix)
     if spec is None:
+        read_untyped(spot, right)
         # Nothing more can be said of it, but others may refer to it and have made no mistake.
         return (
             CheckDefinition(id=named[0], name=named[1], title=named[2], type="", source=spot.position)

@@ -11,7 +11,7 @@ from prodwatch.settings.common import Surroundings, read_common
 from prodwatch.settings.kinds import describe
 from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Spot
-from prodwatch.settings.steps import Role, check_mutation, read_params, read_request, spec_of
+from prodwatch.settings.steps import Role, check_mutation, read_params, read_request, read_untyped, spec_of
 
 _NAMES = frozenset(key.name for key in STEP)
 _FOR_ALL_STEPS = ("retry", "attest", "idempotent", "account", "region")
@@ -96,6 +96,7 @@ def _step(
     spec = spec_of(spot, table)
     right = read_common(spot, table, _NAMES, STEP, around)
     if spec is None:
+        read_untyped(spot, right)
         return None
     if not spec.needs_probe and spec.type != "wait":
         spot.at("type").report(f'type "{spec.type}" cannot be a {role} of a flow; it is a check of its own')

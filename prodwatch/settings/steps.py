@@ -52,6 +52,12 @@ def spec_of(spot: Spot, data: Mapping[str, Any]) -> ProbeSpec | None:
     return found
 
 
+def read_untyped(spot: Spot, right: Mapping[str, Any]) -> None:
+    """Report what is wrong with the assertions of a table whose type is not known: a typing error hides no other."""
+    for key in ("expect", "warn"):
+        read_assertions(spot.at(key), right.get(key, ()))
+
+
 def read_params(spot: Spot, data: Mapping[str, Any], spec: ProbeSpec, role: Role) -> dict[str, Any]:
     """Return the type's own keys as written, `${…}` still inside; what is wrong with them is reported."""
     keys, common = _keys(spec, role)

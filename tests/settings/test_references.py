@@ -108,6 +108,13 @@ def test_a_broken_check_can_still_be_meant(shop: Any) -> None:
     assert shop.mistake(text) == 'checks/shop.toml:7:1: check "x": unknown type "htpp" (did you mean "http"?)'
 
 
+def test_a_type_nobody_knows_hides_no_mistake_in_an_assertion(shop: Any) -> None:
+    broken = 'type = "htpp"\nexpect = ["status = 200"]\nwarn = ["latency < 1sec"]\n'
+    step = '[[check]]\nname = "f"\ntype = "flow"\n[[check.step]]\nname = "s"\n'
+    said = shop.mistakes('[[check]]\nname = "x"\n' + broken + step + broken)
+    assert [line.split(":")[1] for line in said] == ["3", "4", "5", "11", "12", "13"]
+
+
 def test_a_broken_file_may_hold_what_is_meant(shop: Any) -> None:
     files = {"a.toml": "[[check]\n", "b.toml": check("y", 'needs = ["x"]')}
     assert shop.mistake(files).startswith("checks/a.toml:1:")
