@@ -52,7 +52,7 @@ from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.session import SessionFacts
 from prodwatch.tui.widgets.bar import Bar
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
-from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.panel import FilteredPanel, Panel
 from prodwatch.views.window import Window
 
 PAYLOADS = {
@@ -247,7 +247,7 @@ def drawn_classes() -> set[type[DOMNode]]:
     while open_classes:
         each = open_classes.pop()
         open_classes += each.__subclasses__()
-        if each.__module__.startswith("prodwatch.tui.") and each not in {Panel, Bar, DashScreen}:
+        if each.__module__.startswith("prodwatch.tui.") and each not in {Panel, FilteredPanel, Bar, DashScreen}:
             found.add(each)
     return found
 

@@ -9,7 +9,7 @@ from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age, format_ms
 from prodwatch.tui.deck import Glance
 from prodwatch.tui.line import Column, Line, Piece, fit, row
-from prodwatch.tui.widgets.panel import SECOND_FRAMES, Panel
+from prodwatch.tui.widgets.panel import SECOND_FRAMES, FilteredPanel
 from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
 from prodwatch.views.states import STATES, WAITING, Tone, state_of
 
@@ -25,7 +25,7 @@ _COLUMNS = (
 _SORTS: tuple[CheckSort, ...] = ("status", "name", "latency", "age")
 
 
-class CheckGridPanel(Panel):
+class CheckGridPanel(FilteredPanel):
     """Rows are check ids; opening one shows the check."""
 
     TOPICS = (Topic.CHECKS,)
@@ -39,7 +39,6 @@ class CheckGridPanel(Panel):
         self._grid = CheckGrid(rows=(), counts={}, waiting=0, every_s=None)
         self._shown: Glance | None = None
         self.sort: CheckSort = "status"
-        self.needle = ""
         super().__init__(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
 
     def frame(self) -> None:
@@ -89,16 +88,6 @@ class CheckGridPanel(Panel):
         if self._grid.waiting:
             signs.append(f"{self._grid.waiting} {self.deck.glyph(WAITING)}")
         return "  ".join(signs)
-
-    @property
-    def filter_text(self) -> str:
-        """What is typed to see fewer."""
-        return self.needle
-
-    def try_filter(self, text: str) -> None:
-        """Show only checks whose title or id has `text` in it."""
-        self.needle = text
-        self.resync()
 
     def match_note(self) -> str:
         """Say how many match."""

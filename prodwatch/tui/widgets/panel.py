@@ -91,3 +91,19 @@ class Panel(LineView):
         subtitle = Content(safe(text))
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
+
+
+class FilteredPanel(Panel):
+    """A list that shows only what has the typed text in it; subclasses ask for `needle` in `sync`."""
+
+    needle = ""
+
+    @property
+    def filter_text(self) -> str:
+        """What is typed to see fewer."""
+        return self.needle
+
+    def try_filter(self, text: str) -> None:
+        """Show only what has `text` in it."""
+        self.needle = text
+        self.resync()

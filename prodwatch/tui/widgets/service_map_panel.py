@@ -11,7 +11,7 @@ from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Line, Piece, pad
 from prodwatch.tui.paint.edge import edge_head, edge_line, looks_of
 from prodwatch.tui.widgets.log_panel import empty_source
-from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.panel import FilteredPanel
 from prodwatch.views.freshness import freshness
 from prodwatch.views.service_map import EdgeRow, ServiceMap, service_map
 from prodwatch.views.states import Tone
@@ -20,7 +20,7 @@ STALE_AFTER_S = 180.0
 """The graph is asked for once a minute."""
 
 
-class ServiceMapPanel(Panel):
+class ServiceMapPanel(FilteredPanel):
     """Rows are edges; opening one shows the traces through it."""
 
     TOPICS = (Topic.SERVICES, Topic.SOURCES, Topic.RELEASE)
@@ -34,7 +34,6 @@ class ServiceMapPanel(Panel):
     )
 
     def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
-        self.needle = ""
         self._map: ServiceMap | None = None
         self._places: dict[str, int] = {}
         self._looks = looks_of((), before=False, ascii_only=deck.preferences.ascii)
@@ -54,16 +53,6 @@ class ServiceMapPanel(Panel):
         self.set_subtitle(fresh.text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
-
-    @property
-    def filter_text(self) -> str:
-        """What is typed to see fewer."""
-        return self.needle
-
-    def try_filter(self, text: str) -> None:
-        """Show only what matches."""
-        self.needle = text
-        self.resync()
 
     def match_note(self) -> str:
         """Say how many match."""

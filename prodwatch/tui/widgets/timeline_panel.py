@@ -9,7 +9,7 @@ from prodwatch.store.store import Topic
 from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Column, Line, Piece, fit, pad, row
 from prodwatch.tui.widgets.bar import Bar
-from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.panel import FilteredPanel
 from prodwatch.views.evidence import clock_text
 from prodwatch.views.states import Tone
 from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, TimelineRow, slot_of, timeline
@@ -28,7 +28,7 @@ _SIGNS = {Tone.BAD: ("✘", "x"), Tone.WARN: ("!", "!")}
 _WEIGHT = {Tone.BAD: 3, Tone.WARN: 2, Tone.ACCENT: 1}
 
 
-class TimelinePanel(Panel):
+class TimelinePanel(FilteredPanel):
     """Rows are numbers of events."""
 
     TOPICS = (Topic.RELEASE, Topic.ALARMS, Topic.VERDICT)
@@ -50,16 +50,6 @@ class TimelinePanel(Panel):
         name = f"Timeline  {self.needle}" if self.needle else "Timeline"
         self.set_title(f"{name}  {len(self._table.rows):,} events")
         self.rows_changed()
-
-    @property
-    def filter_text(self) -> str:
-        """What is typed to see fewer."""
-        return self.needle
-
-    def try_filter(self, text: str) -> None:
-        """Show only events that have `text` in them."""
-        self.needle = text
-        self.resync()
 
     def match_note(self) -> str:
         """Say how many match."""

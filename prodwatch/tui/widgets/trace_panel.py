@@ -10,7 +10,7 @@ from prodwatch.tui.deck import Deck
 from prodwatch.tui.line import Column, Line, Piece, fit, head, row
 from prodwatch.tui.paint.log import time_text
 from prodwatch.tui.widgets.log_panel import empty_source
-from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.panel import FilteredPanel
 from prodwatch.views.freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.states import State, Tone
@@ -41,7 +41,7 @@ _SORTS: tuple[TraceSort, ...] = ("worst", "newest", "slowest")
 STALE_AFTER_S = 120.0
 
 
-class TracePanel(Panel):
+class TracePanel(FilteredPanel):
     """Rows are trace ids. `only_odd` leaves out what is neither failed nor slow, `through` what took another way."""
 
     TOPICS = (Topic.TRACES, Topic.SOURCES)
@@ -64,7 +64,6 @@ class TracePanel(Panel):
         self.only_odd = only_odd
         self.through = through
         self.sort: TraceSort = "worst"
-        self.needle = ""
         self._table = TraceTable(rows=(), faults=0, errors=0, throttles=0, slow=0, total=0, shown_of=0)
         self._places: dict[str, int] = {}
         super().__init__(deck, id=id, classes=classes)
@@ -88,16 +87,6 @@ class TracePanel(Panel):
         self.set_subtitle(" · ".join(part for part in parts if part))
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
-
-    @property
-    def filter_text(self) -> str:
-        """What is typed to see fewer."""
-        return self.needle
-
-    def try_filter(self, text: str) -> None:
-        """Show only what matches."""
-        self.needle = text
-        self.resync()
 
     def match_note(self) -> str:
         """Say how many match."""
