@@ -257,8 +257,9 @@ class Compiler:
         return select
 
     def _picked(self, node: Node) -> Evaluator:
-        """Return one part of a list or an object that the query makes."""
-        return looking(self.compile(node), Look(None, node, picked=True))
+        """Return one part of a list or an object that the query makes; in a filter, one that each element must have."""
+        look = Look(self._base, node) if self._inside else Look(None, node, picked=True)
+        return looking(self.compile(node), look)
 
     def _or_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])

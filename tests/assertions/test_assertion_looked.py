@@ -46,6 +46,10 @@ DOCUMENT = {
         "list[?typo == 'x'].id not contains 1",
         "list[?typo == 'x'] != [1]",
         "deep.orders[*].lines[?typo == 'x'][] == []",
+        # … also inside what the filter makes of an element,
+        "list[?[typo] == ['x']] == []",
+        "list[?[id, typo] == `[1, 2]`] absent",
+        'list[?{a: typo} == `{"a": "x"}`] == []',
         # … or everything.
         "list[?typo != 'x'] != []",
         "length(list[?typo != 'x']) == 2",
@@ -130,6 +134,8 @@ def test_a_claim_that_rests_on_nothing_is_not_decided(judged: Judged, claim: str
         "list[*].took == [5ms]",
         "deep.orders[*].lines[*].sku == [['t1'], []]",
         "words[?@ == 'x'] == []",
+        'list[?[id, state] == `[1, "ok"]`].id == [1]',
+        "list[?[state] == ['failed']] == []",
     ],
 )
 def test_a_claim_about_what_is_there_holds_as_ever(judged: Judged, claim: str) -> None:
