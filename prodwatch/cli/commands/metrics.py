@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, one_end, utc_option
+from prodwatch.cli.live.moments import MomentParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
@@ -34,13 +34,7 @@ Examples:
 @click.option(
     "--since", type=MomentParameter(), default="15m", metavar="WHEN", help="From when: 15m, 14:05, RFC 3339, release."
 )
-@click.option("--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read.")
-@click.option(
-    "-f/ ",
-    "--follow/--no-follow",
-    default=None,
-    help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
-)
+@end_options
 @click.option("--namespace", metavar="NAME", help="With --metric: this metric instead of the environment's.")
 @click.option("--metric", metavar="NAME", help="Name of a metric in --namespace.")
 @click.option("--dimension", "dimensions", multiple=True, metavar="K=V", help="One of its dimensions; repeatable.")

@@ -97,6 +97,20 @@ def utc_option(command: F) -> F:
     )
 
 
+def end_options(command: F) -> F:
+    """Give a command `--until` and `--follow/--no-follow`: how far it reads."""
+    following = click.option(
+        "-f/ ",
+        "--follow/--no-follow",
+        default=None,
+        help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
+    )
+    until = click.option(
+        "--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read."
+    )
+    return until(following(command))
+
+
 def zone_of(options: Mapping[str, Any]) -> tzinfo | None:
     """Return the zone that times are read and shown in, None for the machine's own."""
     return UTC if options.get("utc") else None
