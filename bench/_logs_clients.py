@@ -24,8 +24,8 @@ def ours(url: str, group: str) -> tuple[Any, Any]:
     from prodwatch.clock import SystemClock
     from prodwatch.model.check import SourcePosition
     from prodwatch.model.environment import AwsTarget, Environment, LogTarget
+    from prodwatch.sources.build_sources import sources_of
     from prodwatch.sources.logs.source import LogSource
-    from prodwatch.sources.watch import sources_of
     from prodwatch.text.redact import Redactor
 
     environment = Environment(

@@ -26,9 +26,9 @@ CLOSE = b"\x1b"
 WRITER = """
 import random, signal, sys, time
 from pathlib import Path
-from prodwatch.testing.scene.logs import log_line
-from prodwatch.testing.scene.release import SHARE
-from prodwatch.testing.scripted import TICK_S
+from tests.support.scene.logs import log_line
+from tests.support.scene.release import SHARE
+from tests.support.scripted_session import TICK_S
 
 rate, path, told = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 dice, written = random.Random(7), 0

@@ -52,9 +52,9 @@ import signal, sys, time
 from pathlib import Path
 from prodwatch.clock import SystemClock
 from prodwatch.store import Store
-from prodwatch.testing.scripted import ScriptedSession
+from tests.support.scripted_session import ScriptedSession
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.session import SessionFacts
+from prodwatch.session.protocol import SessionFacts
 
 rate, told = int(sys.argv[1]), Path(sys.argv[2])
 clock = SystemClock()
@@ -77,9 +77,9 @@ ProdwatchApp(store, ScriptedSession(store, clock, lines_per_s=rate), environment
 BESIDE = """
 import random, signal, sys, time
 from pathlib import Path
-from prodwatch.testing.scene.logs import log_line
-from prodwatch.testing.scene.release import SHARE
-from prodwatch.testing.scripted import TICK_S
+from tests.support.scene.logs import log_line
+from tests.support.scene.release import SHARE
+from tests.support.scripted_session import TICK_S
 from textual.app import App
 from textual.widgets import RichLog, Static
 
@@ -196,8 +196,8 @@ def latencies(
 
 def line_cost_s() -> float:
     """CPU seconds that making one line takes, with nobody reading it."""
-    from prodwatch.testing.scene.logs import log_line
-    from prodwatch.testing.scene.release import SHARE
+    from tests.support.scene.logs import log_line
+    from tests.support.scene.release import SHARE
 
     dice, count = random.Random(7), 10_000
     began_ms, before = int(time.time() * 1000), time.process_time()

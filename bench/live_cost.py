@@ -20,17 +20,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from prodwatch.aws.cost import Meter, shipped_prices, units_asked, units_told
-from prodwatch.aws.limiter import Bucket, family
+from prodwatch.aws.rate_limiter import Bucket, family
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, Limits, ReleaseTarget
 from prodwatch.model.signal import Batch
+from prodwatch.sources.build_sources import sources_of
 from prodwatch.sources.logs.events import Page, RawEvent
 from prodwatch.sources.supervisor import Supervisor
-from prodwatch.sources.watch import sources_of
 from prodwatch.store.store import Store, StoreLimits
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.text.lambda_lines import LineParser
 from prodwatch.text.redact import Redactor
 
 FUNCTIONS = 10

@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 
-from prodwatch.testing.log_regimes import REGIMES, follow
+from tests.support.log_fault_regimes import REGIMES, follow
 
 SECONDS = 260
 LINES_PER_S = 400

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from prodwatch.cli.reference import commands_page
-from prodwatch.probes.reference import pages
+from docs.writers.check_types import pages
+from docs.writers.commands import commands_page
+from docs.writers.key_tables import PAGES, filled
+from docs.writers.keys import keys_page
 from prodwatch.report.json import result_schema
 from prodwatch.settings import check_schema, environment_schema
-from prodwatch.settings.reference import PAGES, filled
-from prodwatch.tui.keys_page import keys_page
 
 REFERENCE = Path(__file__).parent / "reference"
 

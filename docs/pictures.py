@@ -10,13 +10,13 @@ from pathlib import Path
 
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
-from prodwatch.cli.session import LiveSession
 from prodwatch.clock import SystemClock
 from prodwatch.model.environment import DemoTarget
+from prodwatch.session.live import LiveSession
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.deck import Preferences
-from prodwatch.tui.session import SessionFacts
+from prodwatch.tui.widget_context import Preferences
 
 PICTURES = Path(__file__).parent / "pictures"
 

@@ -2,7 +2,7 @@
 
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.evaluate import evaluate
-from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.path import Path, parse_path
 from prodwatch.assertions.syntax import Assertion, parse
 

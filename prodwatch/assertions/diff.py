@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prodwatch.assertions.compare import equal, freeze, kind
-from prodwatch.assertions.missing import MISSING
-from prodwatch.assertions.show import double_quoted, json_text
+from prodwatch.assertions.comparison import equal, freeze, kind
+from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.value_format import double_quoted, json_text
 
 MAX_ENTRIES = 40
 MAX_LINES = 1_000

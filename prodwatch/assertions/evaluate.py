@@ -10,14 +10,14 @@ import msgspec
 
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
+from prodwatch.assertions.incomplete_data import stands
 from prodwatch.assertions.interpret import Run
-from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.operators import Means, judge
 from prodwatch.assertions.patterns import Pattern
-from prodwatch.assertions.proof import stands
-from prodwatch.assertions.quantify import judge_each
-from prodwatch.assertions.show import to_json
+from prodwatch.assertions.quantifiers import judge_each
 from prodwatch.assertions.syntax import Assertion
+from prodwatch.assertions.value_format import to_json
 from prodwatch.model.result import AssertionResult
 
 Severity = Literal["expect", "warn", "until", "implicit", "attest"]

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-from prodwatch.assertions.compare import ARITHMETIC, Number, a_kind, equal, exact, is_nan, kind
+from prodwatch.assertions.comparison import ARITHMETIC, Number, a_kind, equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.missing import MISSING
-from prodwatch.assertions.own_functions import OWN
-from prodwatch.assertions.show import text_of
-from prodwatch.assertions.signature import EXPRESSION, Function
+from prodwatch.assertions.extra_functions import OWN
+from prodwatch.assertions.function_signature import EXPRESSION, Function
+from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.value_format import text_of
 from prodwatch.model.quantity import Duration
 
 _QUOTIENT = Context(prec=28, Emax=ARITHMETIC.Emax, Emin=ARITHMETIC.Emin)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from prodwatch.assertions.compare import equal, exact, is_nan, kind
+from prodwatch.assertions.comparison import equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.function_signature import Function
 from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
-from prodwatch.assertions.looked import Look, Looks, comparable, kept, looking, present, searching
-from prodwatch.assertions.missing import MISSING
-from prodwatch.assertions.signature import Function
+from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.unmatched_fields import Look, Looks, comparable, kept, looking, present, searching
 
 
 class Run:

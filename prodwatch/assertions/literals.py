@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.compare import ARITHMETIC
+from prodwatch.assertions.comparison import ARITHMETIC
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
-from prodwatch.assertions.show import canonical_text, double_quoted, is_raw_safe, literal_text, text_of
+from prodwatch.assertions.value_format import canonical_text, double_quoted, is_raw_safe, literal_text, text_of
 from prodwatch.model.quantity import Duration
 
 UNIT_NS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.assertions.compare import a_kind, kind
+from prodwatch.assertions.comparison import a_kind, kind
 from prodwatch.assertions.operators import ORDERED
 
 _TEXTUAL = frozenset({"starts with", "ends with", "matches", "satisfies"})

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.compare import a_kind, equal, exact, freeze, is_nan, kind
-from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.comparison import a_kind, equal, exact, freeze, is_nan, kind
+from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.patterns import LIMIT_S, Pattern, search
 from prodwatch.assertions.schema import LoadSchema, violation
-from prodwatch.assertions.show import short
 from prodwatch.assertions.subset import includes
+from prodwatch.assertions.value_format import short
 
 JSON_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 ORDERED = ("number", "duration", "time")

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
+from prodwatch.assertions.expression_splitter import Scan, Scanner, Token, render
 from prodwatch.assertions.interpret import Compiler, Evaluator, Run
 from prodwatch.assertions.literals import Holes
-from prodwatch.assertions.looked import Names, vain
-from prodwatch.assertions.missing import MISSING, without_missing
-from prodwatch.assertions.reach import Lost, leading_fields, why_missing
-from prodwatch.assertions.scan import Scan, Scanner, Token, render
+from prodwatch.assertions.missing_value import MISSING, without_missing
+from prodwatch.assertions.path_fields import Lost, leading_fields, why_missing
+from prodwatch.assertions.unmatched_fields import Names, vain
 
 Node = Mapping[str, Any]
 _PROJECTING = frozenset({"*", "[]", "[?", ":"})

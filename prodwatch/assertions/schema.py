@@ -8,12 +8,12 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from prodwatch.assertions.compare import a_kind
+from prodwatch.assertions.comparison import a_kind
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.finite import FiniteNames
-from prodwatch.assertions.missing import MISSING
+from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.patterns import search
-from prodwatch.assertions.show import short, text_of
+from prodwatch.assertions.value_format import short, text_of
 
 MAX_VIOLATIONS = 1_000
 """Violations looked at to find the one worth telling."""

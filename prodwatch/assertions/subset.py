@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prodwatch.assertions.compare import equal, freeze, kind
+from prodwatch.assertions.comparison import equal, freeze, kind
 from prodwatch.assertions.errors import UndecidableError
 
 MAX_PAIRS = 200_000

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
+from prodwatch.assertions.expression_splitter import COMPARATORS, NO_PATH, Scanner
 from prodwatch.assertions.literals import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
 from prodwatch.assertions.operands import unfit_bounds, unfit_operand
 from prodwatch.assertions.operators import JSON_TYPES, OPERATORS
 from prodwatch.assertions.path import Path, build
 from prodwatch.assertions.patterns import Pattern, compile_pattern
-from prodwatch.assertions.scan import COMPARATORS, NO_PATH, Scanner
-from prodwatch.assertions.show import text_of
+from prodwatch.assertions.value_format import text_of
 from prodwatch.assertions.values import ValueReader
 
 QUANTIFIERS = ("all", "any", "none")

@@ -16,7 +16,7 @@ from prodwatch.assertions.literals import (
     read_hole,
     read_text,
 )
-from prodwatch.assertions.show import canonical_text
+from prodwatch.assertions.value_format import canonical_text
 
 MAX_DEPTH = 60
 _WHITESPACE = " \t\r\n"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.codes import DENIED, EXPIRED, REJECTED, is_skew, is_throttle
-from prodwatch.aws.policy import actions
+from prodwatch.aws.error_codes import DENIED, EXPIRED, REJECTED, is_skew, is_throttle
+from prodwatch.aws.iam_actions import actions
 from prodwatch.model.status import Reason
 
 _ACTION = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.once import Once
+from prodwatch.aws.single_flight import Once
 from prodwatch.model.environment import SecretReference
 from prodwatch.text.redact import MIN_LENGTH
 

@@ -11,17 +11,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from prodwatch.aws import paging
+from prodwatch.aws import pagination
 from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
-from prodwatch.aws.connections import Connections
+from prodwatch.aws.clients import Connections
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.errors import Call, explain, timed_out
-from prodwatch.aws.hooks import ATTEMPT, RAW_BODY, Attempt, Hooks, unparsed
+from prodwatch.aws.event_streams import open_stream
 from prodwatch.aws.identity import Identity, identify, skew_s
-from prodwatch.aws.limiter import Limiter
-from prodwatch.aws.once import Once
-from prodwatch.aws.streams import open_stream
+from prodwatch.aws.rate_limiter import Limiter
+from prodwatch.aws.request_hooks import ATTEMPT, RAW_BODY, Attempt, Hooks, unparsed
+from prodwatch.aws.single_flight import Once
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, Limits
@@ -119,7 +119,7 @@ class Aws(AwsApi):
         """Iterate over pages, empty ones included; `timeout_s` bounds each page. A throttled page resumes its token."""
         asked = dict(params or {})
         await self.client(service, account=account, region=region)
-        rules = paging.rules(shared_loader(), service, operation)
+        rules = pagination.rules(shared_loader(), service, operation)
         while True:
             page = await self.call(service, operation, asked, account=account, region=region, timeout_s=timeout_s)
             yield page
@@ -214,7 +214,7 @@ class Aws(AwsApi):
         client = await self._connections.client(call.service, account, region)
         method = getattr(client, xform_name(call.operation), None)
         if method is None or client.meta.method_to_api_mapping.get(xform_name(call.operation)) != call.operation:
-            raise paging.unknown_operation(client, call.service, call.operation)
+            raise pagination.unknown_operation(client, call.service, call.operation)
         for attempt in range(1, attempts + 1):
             try:
                 response: dict[str, Any] = await method(**call.params)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.once import Once
+from prodwatch.aws.single_flight import Once
 from prodwatch.model.environment import StackReference
 
 

@@ -20,8 +20,8 @@ MIN_ROWS = 10
 def open_dashboard(common: Common, *, demo: DemoTarget | None = None, window: Window | None = None) -> int:
     """Run the dashboard until it is left; always 0 then. Raises ConfigurationError without a terminal."""
     refuse_without_terminal()
+    from prodwatch.cli.dashboard_app import run_dashboard
     from prodwatch.cli.project import load
-    from prodwatch.cli.screen import run_dashboard
 
     project = load(common, quiet=True)
     return run_dashboard(project, common, demo=demo, window=window)

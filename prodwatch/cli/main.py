@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from prodwatch import __version__
-from prodwatch.cli.exits import ExitCode
+from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.options import Common, common_options
-from prodwatch.cli.talk import error, problems, say
-from prodwatch.cli.triage import arguments, window_of, window_options
+from prodwatch.cli.stderr import error, problems, say
+from prodwatch.cli.window_options import arguments, window_of, window_options
 from prodwatch.errors import (
     CannotVerifyError,
     ConfigurationError,
@@ -96,8 +96,8 @@ def main(common: Common, *, web: str | None, since: str | None, from_: str | Non
         return
     window = window_of(since, from_, to)
     if web is not None:
+        from prodwatch.cli.browser import serve
         from prodwatch.cli.project import load
-        from prodwatch.cli.web import serve
 
         load(common)
         context.exit(serve(web, [*common.arguments(), *arguments(since, from_, to)]))
@@ -185,7 +185,7 @@ def _show_traceback() -> None:
 
 
 def _bug(caught: Exception, *, debug: bool) -> int:
-    from prodwatch.cli.log import write_crash
+    from prodwatch.cli.log_file import write_crash
 
     if debug:
         _show_traceback()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from prodwatch.cli.outputs import Outputs
+from prodwatch.cli.result_outputs import Outputs
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
 from prodwatch.model.status import Status
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodwatch.cli.options import Common
-from prodwatch.cli.talk import say
+from prodwatch.cli.stderr import say
 from prodwatch.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -105,8 +105,8 @@ def require_moto() -> None:
 
 def check_story(scenario: str, at: str | None, speed: float) -> None:
     """Raise ConfigurationError unless there is such a scenario, moment and speed."""
+    from prodwatch.demo.shop.release_timeline import check_speed
     from prodwatch.demo.shop.scenario import load
-    from prodwatch.demo.shop.timeline import check_speed
 
     load(scenario).moment_s(at)
     check_speed(speed)

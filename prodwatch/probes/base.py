@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prodwatch.aws.api import AwsApi
     from prodwatch.probes.connect import Timings
-    from prodwatch.probes.pool import HttpConnection
+    from prodwatch.probes.http_pool import HttpConnection
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

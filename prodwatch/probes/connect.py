@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import aiohappyeyeballs
 import msgspec
 
-from prodwatch.probes.resolve import Address, is_address, resolve
+from prodwatch.probes.name_resolution import Address, is_address, resolve
 
 _NEXT_ADDRESS_AFTER_S = 0.25
 """How long one address may keep quiet before the next one is tried beside it (RFC 8305)."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
 from prodwatch.model.status import Status
-from prodwatch.report.mapping import GLYPHS, actual, failures_first, headline, text
+from prodwatch.report.status_mapping import GLYPHS, actual, failures_first, headline, text
 from prodwatch.text.sanitize import sanitize, sanitize_line
 from prodwatch.text.units import format_ms
 

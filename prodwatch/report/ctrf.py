@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.model.result import CheckResult, RunResult
-from prodwatch.report.mapping import details, headline, outcome, verdict_outcome
+from prodwatch.report.status_mapping import details, headline, outcome, verdict_outcome
 
 _STATUS = {"passed": "passed", "failure": "failed", "error": "other", "skipped": "skipped"}
 _SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prodwatch.model.result import CheckResult, RunResult
 from prodwatch.model.status import Status
-from prodwatch.report.mapping import GLYPHS, details, failures_first, headline
+from prodwatch.report.status_mapping import GLYPHS, details, failures_first, headline
 from prodwatch.text.units import format_ms
 
 MAX_BYTES = 900_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from prodwatch.model.result import CheckResult, RunResult
-from prodwatch.report.mapping import details, headline, outcome, verdict_outcome
+from prodwatch.report.status_mapping import details, headline, outcome, verdict_outcome
 
 # XML 1.0 has no way to write these, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from prodwatch.model.result import RunResult
-from prodwatch.report.mapping import details, headline, outcome, verdict_outcome
+from prodwatch.report.status_mapping import details, headline, outcome, verdict_outcome
 
 
 def render(result: RunResult) -> bytes:

@@ -5,30 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prodwatch.runner.dryrun import PlannedCall
-    from prodwatch.runner.journal import Leftover, find_journal, left_behind
-    from prodwatch.runner.merge import merge_results
+    from prodwatch.runner.dry_run import PlannedCall
+    from prodwatch.runner.merge_shards import merge_results
     from prodwatch.runner.options import ReleaseOverride, RunOptions
-    from prodwatch.runner.rounds import RoundPlan
     from prodwatch.runner.runner import TERMINATED, Runner
-    from prodwatch.runner.selection import Selection, parse_shard, select
+    from prodwatch.runner.schedule.rounds import RoundPlan
+    from prodwatch.runner.schedule.selection import Selection, parse_shard, select
+    from prodwatch.runner.step.journal import Leftover, find_journal, left_behind
     from prodwatch.runner.verdict import decide, summarize
 
 _HOMES = {
-    "Leftover": "journal",
-    "PlannedCall": "dryrun",
+    "Leftover": "step.journal",
+    "PlannedCall": "dry_run",
     "ReleaseOverride": "options",
-    "RoundPlan": "rounds",
+    "RoundPlan": "schedule.rounds",
     "RunOptions": "options",
     "Runner": "runner",
-    "Selection": "selection",
+    "Selection": "schedule.selection",
     "TERMINATED": "runner",
     "decide": "verdict",
-    "find_journal": "journal",
-    "left_behind": "journal",
-    "merge_results": "merge",
-    "parse_shard": "selection",
-    "select": "selection",
+    "find_journal": "step.journal",
+    "left_behind": "step.journal",
+    "merge_results": "merge_shards",
+    "parse_shard": "schedule.selection",
+    "select": "schedule.selection",
     "summarize": "verdict",
 }
 

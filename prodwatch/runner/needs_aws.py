@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from prodwatch.assertions import AssertionSyntaxError
 from prodwatch.model.check import CheckDefinition
-from prodwatch.runner.compiled import Compiler
-from prodwatch.runner.inputs import REMOTE
+from prodwatch.runner.step.compiled import Compiler
+from prodwatch.runner.values.remote_inputs import REMOTE
 from prodwatch.settings.template import TemplateSyntaxError
 
 

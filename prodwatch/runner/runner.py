@@ -22,25 +22,25 @@ from prodwatch.model.result import Blocking, CheckResult, RunResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
-from prodwatch.runner.after_crash import finish
-from prodwatch.runner.assemble import RunFacts, assemble
-from prodwatch.runner.check import without_running
-from prodwatch.runner.compiled import Compiler, Specs
-from prodwatch.runner.conclusion import Conclusion
-from prodwatch.runner.dryrun import PlannedCall, plan
-from prodwatch.runner.inputs import Inputs
-from prodwatch.runner.journal import Reopened, RunEntry, RunJournal, find_journal
-from prodwatch.runner.limits import Gate
+from prodwatch.runner.bounds.concurrency import Gate
+from prodwatch.runner.bounds.serial_groups import SerialGroups
+from prodwatch.runner.bounds.time_limits import Watch
+from prodwatch.runner.check.crash_cleanup import finish
+from prodwatch.runner.check.run_check import without_running
+from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.needs_aws import needs_aws
 from prodwatch.runner.options import RunOptions
-from prodwatch.runner.release import read_releases
-from prodwatch.runner.schedule import Schedule
-from prodwatch.runner.schemas import Schemas
-from prodwatch.runner.selfcheck import SelfCheck
-from prodwatch.runner.serial import SerialGroups
-from prodwatch.runner.stop import Stop, Why
-from prodwatch.runner.timeouts import Watch
-from prodwatch.runner.tools import Probes, Tools
+from prodwatch.runner.result_document import RunFacts, assemble
+from prodwatch.runner.schedule.network_self_check import SelfCheck
+from prodwatch.runner.schedule.scheduler import Schedule
+from prodwatch.runner.step.compiled import Compiler, Specs
+from prodwatch.runner.step.conclusion import Conclusion
+from prodwatch.runner.step.journal import Reopened, RunEntry, RunJournal, find_journal
+from prodwatch.runner.step.json_schemas import Schemas
+from prodwatch.runner.step.run_context import Probes, Tools
+from prodwatch.runner.step.stop_reason import Stop, Why
+from prodwatch.runner.values.release import read_releases
+from prodwatch.runner.values.remote_inputs import Inputs
 from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
 from prodwatch.text.redact import Redactor
 

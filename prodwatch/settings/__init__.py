@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prodwatch.settings.convert import fit_params
-from prodwatch.settings.files import CheckFile, check_files
-from prodwatch.settings.locate import Located, demo_root, environments, find_project
+from prodwatch.settings.check_discovery import CheckFile, check_files
+from prodwatch.settings.json_schema import check_schema, environment_schema
 from prodwatch.settings.project import Project, load_project
-from prodwatch.settings.schema import check_schema, environment_schema
+from prodwatch.settings.project_lookup import Located, demo_root, environments, find_project
+from prodwatch.settings.text_conversion import fit_params
 
 __all__ = [
     "CheckFile",

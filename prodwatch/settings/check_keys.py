@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prodwatch.model.spec import Key
-from prodwatch.settings.kinds import SHORTEST_S
+from prodwatch.settings.value_types import SHORTEST_S
 
 _TIMES = "Written as TOML time or RFC 3339 text."
 

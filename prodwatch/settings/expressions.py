@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 from prodwatch.assertions import AssertionSyntaxError, parse, parse_path
 from prodwatch.model.spec import ProbeSpec
-from prodwatch.settings.kinds import texts
-from prodwatch.settings.nearest import did_you_mean, listing
 from prodwatch.settings.problems import Spot
+from prodwatch.settings.suggestions import did_you_mean, listing
+from prodwatch.settings.value_types import texts
 
 Fields = Collection[str] | None
 """Leading fields a document can have; None: any."""

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError, Problem
 from prodwatch.model.check import SourcePosition
-from prodwatch.settings.document import Document
-from prodwatch.settings.positions import Path
+from prodwatch.settings.toml_document import Document
+from prodwatch.settings.toml_positions import Path
 from prodwatch.text.sanitize import sanitize_line
 
 

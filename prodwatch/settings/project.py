@@ -12,18 +12,18 @@ from msgspec.structs import replace
 from prodwatch.errors import Problem
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import AwsTarget, Environment
-from prodwatch.settings.checks import Draft, read_check_file
-from prodwatch.settings.common import Surroundings
-from prodwatch.settings.document import Document, read_document
-from prodwatch.settings.environment import read_environment
-from prodwatch.settings.environment_variables import follow_environment, names_of, report_circle
-from prodwatch.settings.files import CheckFile, check_files, shown
-from prodwatch.settings.locate import environments
-from prodwatch.settings.nearest import did_you_mean, listing
+from prodwatch.settings.check_discovery import CheckFile, check_files, shown
+from prodwatch.settings.check_file import Draft, read_check_file
+from prodwatch.settings.check_references import reachable, resolve_references, unresolved
+from prodwatch.settings.environment_file import read_environment
+from prodwatch.settings.environment_references import follow_environment, names_of, report_circle
 from prodwatch.settings.problems import Problems, Spot
-from prodwatch.settings.references import reachable, resolve_references, unresolved
-from prodwatch.settings.statics import Statics
-from prodwatch.settings.variables import follow_check
+from prodwatch.settings.project_lookup import environments
+from prodwatch.settings.shared_keys import Surroundings
+from prodwatch.settings.static_values import Statics
+from prodwatch.settings.suggestions import did_you_mean, listing
+from prodwatch.settings.toml_document import Document, read_document
+from prodwatch.settings.variable_references import follow_check
 
 
 class Project(msgspec.Struct, frozen=True):

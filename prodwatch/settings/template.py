@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.settings.filters import FILTERS, FilterError, as_text
+from prodwatch.settings.template_filters import FILTERS, FilterError, as_text
 
 SCOPES = (
     "env",
@@ -240,7 +240,7 @@ class _Reader:
         name = self._name("the name of a filter")
         known = FILTERS.get(name)
         if known is None:
-            from prodwatch.settings.nearest import did_you_mean
+            from prodwatch.settings.suggestions import did_you_mean
 
             raise TemplateSyntaxError(f'unknown filter "{name}"{did_you_mean(name, FILTERS)}', column)
         arguments = self._arguments() if self._take("(") else ()

@@ -14,8 +14,8 @@ from prodwatch.clock import Clock
 from prodwatch.model.environment import AlarmTarget
 from prodwatch.model.signal import NO_HISTORY, AlarmState, Record, ReleaseEvent, SourceStatus
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.polling import PollingSource, place_of
-from prodwatch.sources.status import DENIED_EVERY_S
+from prodwatch.sources.error_status import DENIED_EVERY_S
+from prodwatch.sources.poll_loop import PollingSource, place_of
 
 EVERY_S = 15.0
 NAMES_PER_CALL = 100

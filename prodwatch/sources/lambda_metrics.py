@@ -11,7 +11,7 @@ import msgspec
 
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries
-from prodwatch.sources.release.serving import Shift, owner
+from prodwatch.sources.release.version_history import Shift, owner
 
 NAMESPACE = "AWS/Lambda"
 MINUTE_S = 60

@@ -14,8 +14,8 @@ from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.lambda_metrics import MINUTE_S, Behind, derived, raw_keys
-from prodwatch.sources.periods import coarse, kept_for
-from prodwatch.sources.polling import PollingSource
+from prodwatch.sources.metric_retention import coarse, kept_for
+from prodwatch.sources.poll_loop import PollingSource
 
 SERIES_PER_CALL = 500
 SETTLED_AFTER_S = 180.0

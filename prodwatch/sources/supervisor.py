@@ -13,7 +13,7 @@ from prodwatch.errors import ProdwatchError
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.base import Source
-from prodwatch.sources.status import DENIED_EVERY_S
+from prodwatch.sources.error_status import DENIED_EVERY_S
 
 _LOG = logging.getLogger("prodwatch.sources")
 

@@ -25,12 +25,12 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.model.status import Status
-from prodwatch.store.checks import CheckBook
-from prodwatch.store.embedded import EmbeddedMetrics
+from prodwatch.store.check_results import CheckBook
+from prodwatch.store.emf_metrics import EmbeddedMetrics
+from prodwatch.store.error_signatures import Fingerprint, SignatureBook, shape_of
 from prodwatch.store.logs import LogBook
 from prodwatch.store.metrics import MetricBook
 from prodwatch.store.release import ReleaseBook, mark_event
-from prodwatch.store.signatures import Fingerprint, SignatureBook, shape_of
 from prodwatch.store.traces import TraceBook
 
 

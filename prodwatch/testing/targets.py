@@ -14,7 +14,7 @@ from prodwatch.clock import SystemClock
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import Environment
 from prodwatch.probes.base import ProbeContext
-from prodwatch.probes.pool import Pool
+from prodwatch.probes.http_pool import Pool
 
 TRACE_ID = "1-67891233-abcdef012345678912345678"
 

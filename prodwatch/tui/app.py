@@ -21,16 +21,16 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from prodwatch.clock import Clock
+from prodwatch.session.protocol import Session, SessionFacts
 from prodwatch.store.store import Store
 from prodwatch.tui.colourless import Colourless
-from prodwatch.tui.deck import Deck, Preferences
+from prodwatch.tui.desktop_notification import desktop_notice
+from prodwatch.tui.fault_isolation import Survivor, in_one_sentence
 from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
-from prodwatch.tui.line import safe
-from prodwatch.tui.notice import desktop_notice
 from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.session import Session, SessionFacts
-from prodwatch.tui.survival import Survivor, in_one_sentence
+from prodwatch.tui.styled_line import safe
 from prodwatch.tui.themes import THEMES, with_our_tokens
+from prodwatch.tui.widget_context import Deck, Preferences
 from prodwatch.views.verdict import VerdictLine
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ COLOURLESS = Colourless()
 
 
 def _commands() -> type[Provider]:
-    from prodwatch.tui.commands import Commands
+    from prodwatch.tui.command_palette import Commands
 
     return Commands
 
@@ -101,7 +101,7 @@ class ProdwatchApp(Survivor, App[None]):
         chosen = super().get_driver_class()
         if chosen.__name__ != "LinuxDriver":
             return chosen
-        from prodwatch.tui.terminal import TerminalDriver
+        from prodwatch.tui.terminal_driver import TerminalDriver
 
         return TerminalDriver
 
@@ -141,7 +141,7 @@ class ProdwatchApp(Survivor, App[None]):
 
     def _check_keymap(self) -> None:
         """Say which ids of the user's keymap nobody knows; the others work."""
-        from prodwatch.tui.keys_page import known_ids
+        from docs.writers.keys import known_ids
         from prodwatch.tui.preferences import nearest
 
         known = known_ids()

@@ -11,7 +11,7 @@ import tomli
 
 from prodwatch.errors import ConfigurationError, Problem
 from prodwatch.model.check import SourcePosition
-from prodwatch.tui.deck import Preferences
+from prodwatch.tui.widget_context import Preferences
 
 _DEFAULTS = Preferences()
 

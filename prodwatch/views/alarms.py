@@ -7,10 +7,10 @@ from datetime import datetime
 import msgspec
 
 from prodwatch.model.signal import AlarmState
-from prodwatch.store.signatures import Signature
+from prodwatch.store.error_signatures import Signature
 from prodwatch.store.store import Store
 from prodwatch.views.release import main_release
-from prodwatch.views.states import State, Tone
+from prodwatch.views.status_style import State, Tone
 
 ALARM_STATES = {
     "ALARM": State("✘", "x", "ALARM", Tone.BAD),

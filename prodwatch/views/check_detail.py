@@ -11,7 +11,7 @@ import msgspec
 
 from prodwatch.model.result import AssertionResult, AttemptResult, CheckResult, Exchange, StepResult
 from prodwatch.model.status import Status
-from prodwatch.store.checks import CheckTrack, Outcome
+from prodwatch.store.check_results import CheckTrack, Outcome
 from prodwatch.store.store import Store
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from prodwatch.model.status import WORST_FIRST, Status
-from prodwatch.store.checks import CheckTrack
+from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 
 OUTCOMES = 12

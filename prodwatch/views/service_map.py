@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from prodwatch.formats.xray_service_graph import CLIENT
 from prodwatch.model.signal import ServiceEdge, ServiceGraph, ServiceNode
 from prodwatch.store.store import Store
-from prodwatch.text.xray_graph import CLIENT
 
 FAULTY_SHARE = 0.01
 """From this share of faults on an edge is called faulty …"""

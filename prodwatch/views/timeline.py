@@ -10,7 +10,7 @@ import msgspec
 from prodwatch.model.signal import ReleaseEvent
 from prodwatch.store.store import Store
 from prodwatch.views.release import main_release, version_label
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 
 LANES = ("codedeploy", "cloudformation", "lambda", "alarm", "check", "verdict", "mark")
 LANE_NAMES = {

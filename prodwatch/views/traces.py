@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from prodwatch.formats.otel_spans import SPANS_GROUP, trace_of_spans
+from prodwatch.formats.xray_service_graph import CLIENT
 from prodwatch.model.signal import LogRecord, ServiceNode, Trace, TraceSummary
 from prodwatch.store.store import Store
-from prodwatch.text.otel_spans import SPANS_GROUP, trace_of_spans
-from prodwatch.text.xray_graph import CLIENT
 
 Edge = tuple[ServiceNode, ServiceNode]
 """Caller and callee."""

@@ -10,11 +10,11 @@ import msgspec
 
 from prodwatch.model.signal import NO_HISTORY, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
-from prodwatch.views.compared import Compared, compared
-from prodwatch.views.figures import value_text
+from prodwatch.views.number_format import value_text
 from prodwatch.views.release import version_label
 from prodwatch.views.timeline import describe
 from prodwatch.views.window import Window
+from prodwatch.views.window_comparison import Compared, compared
 
 Kind = Literal["deployment", "stack", "traffic", "alarm", "errors", "figure", "check"]
 

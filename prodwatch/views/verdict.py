@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prodwatch.model.result import VerdictStatus
 from prodwatch.model.status import Reason, Status
-from prodwatch.store.checks import CheckTrack
+from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
 from prodwatch.views.evidence import certainty

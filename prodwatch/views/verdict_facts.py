@@ -8,7 +8,7 @@ import msgspec
 
 from prodwatch.model.signal import AlarmState, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.model.status import Status
-from prodwatch.store.checks import CheckTrack
+from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.views.checks import is_stale
 from prodwatch.views.evidence import clock_text, requests_on

@@ -10,9 +10,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from prodwatch.assertions import MISSING, AssertionSyntaxError, evaluate, parse, parse_path
-from prodwatch.assertions.compare import equal, freeze
+from prodwatch.assertions.comparison import equal, freeze
 from prodwatch.assertions.interpret import Run
-from prodwatch.assertions.show import literal_text, to_json
+from prodwatch.assertions.value_format import literal_text, to_json
 from prodwatch.model.quantity import Duration, Headers
 
 names = st.sampled_from(["status", "json", "items", "id", "count", "all", "in", "is", "exists", "not", "a1_"])
@@ -187,7 +187,7 @@ def test_printed_literals_keep_their_value(head: str, literal: str) -> None:
 @settings(deadline=None)
 @given(texts)
 def test_a_text_prints_as_itself_in_values_and_in_paths(text: str) -> None:
-    from prodwatch.assertions.show import canonical_text
+    from prodwatch.assertions.value_format import canonical_text
 
     assert parse(f"a == {canonical_text(text)}").expected(()) == text
     again = parse(str(parse(f"a == {canonical_text(text)}")))
@@ -197,7 +197,7 @@ def test_a_text_prints_as_itself_in_values_and_in_paths(text: str) -> None:
 @settings(deadline=None)
 @given(texts)
 def test_a_quoted_name_reads_exactly_that_key(key: str) -> None:
-    from prodwatch.assertions.show import double_quoted
+    from prodwatch.assertions.value_format import double_quoted
 
     path = parse_path(double_quoted(key))
     assert parse_path(str(path)).read({key: 5}) == 5

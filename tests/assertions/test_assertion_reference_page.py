@@ -14,9 +14,9 @@ import tomli
 
 from prodwatch.assertions import AssertionSyntaxError, evaluate, parse
 from prodwatch.assertions.functions import TABLE
+from prodwatch.assertions.incomplete_data import OF_THE_REQUEST
 from prodwatch.assertions.literals import UNITS
 from prodwatch.assertions.operators import JSON_TYPES, OPERATORS
-from prodwatch.assertions.proof import OF_THE_REQUEST
 from prodwatch.model.quantity import Headers
 from prodwatch.text.units import parse_duration
 

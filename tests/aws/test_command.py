@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodwatch.aws.command import aws_command
+from prodwatch.aws.cli_command import aws_command
 
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("sqs", "GetQueueUrl", {"QueueName": "inbox"}, "aws sqs get-queue-url --queue-name inbox"),

@@ -10,7 +10,7 @@ from botocore import exceptions as known
 from botocore.parsers import ResponseParserError
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.codes import is_our_mistake
+from prodwatch.aws.error_codes import is_our_mistake
 from prodwatch.aws.errors import Call, explain, subject_of, timed_out
 from prodwatch.model.status import Reason
 

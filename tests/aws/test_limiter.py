@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from prodwatch.aws.limiter import FLOOR_PER_S, Bucket, Family, Limiter, family
+from prodwatch.aws.rate_limiter import FLOOR_PER_S, Bucket, Family, Limiter, family
 from prodwatch.testing.clock import FakeClock
 
 FAMILY = Family(name="test", rate_per_s=4, ceiling_per_s=10, burst=2)

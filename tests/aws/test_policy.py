@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prodwatch.aws.policy import Need, actions, arn, document, needs
+from prodwatch.aws.iam_actions import Need, actions, arn, document, needs
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from prodwatch.aws.cost import shipped_prices
-from prodwatch.aws.limiter import family
-from prodwatch.aws.policy import actions
+from prodwatch.aws.iam_actions import actions
+from prodwatch.aws.rate_limiter import family
 from prodwatch.model.status import Reason
-from prodwatch.probes.awscalls import calls_of
+from prodwatch.probes.required_calls import calls_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "aws.md").read_text("utf-8")
 PRICE_ROW = re.compile(r"^\| `(\w[\w-]*:\w+)` \| ([\d.]+) \| ([\w ]+) \|$", re.MULTILINE)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from prodwatch.aws.credential_renewal import renewal
 from prodwatch.aws.credentials import door
-from prodwatch.aws.renewal import renewal
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment
 

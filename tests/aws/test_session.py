@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.hooks import WIRE_S, traced
+from prodwatch.aws.request_hooks import WIRE_S, traced
 from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
@@ -290,16 +290,16 @@ async def test_nobody_listening_is_a_network_matter(connect: Connect) -> None:
 
 
 async def test_models_are_read_off_the_event_loop(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prodwatch.aws import connections
+    from prodwatch.aws import clients
 
     threads: list[str] = []
-    read = connections.read_models
+    read = clients.read_models
 
     def noted(services: tuple[str, ...]) -> str:
         threads.append(threading.current_thread().name)
         return read(services)
 
-    monkeypatch.setattr(connections, "read_models", noted)
+    monkeypatch.setattr(clients, "read_models", noted)
     await aws.client("sqs")
     await aws.client("events")
     assert len(threads) == 2
@@ -338,7 +338,7 @@ async def test_the_time_an_answer_took_leaves_queueing_out(connect: Connect) -> 
 async def test_accounts_with_the_same_credentials_share_one_session(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prodwatch.aws import connections
+    from prodwatch.aws import clients
     from prodwatch.aws.credentials import new_session as new
 
     opened: list[str | None] = []
@@ -347,7 +347,7 @@ async def test_accounts_with_the_same_credentials_share_one_session(
         opened.append(where.alias)
         return new(where, *arguments, **options)
 
-    monkeypatch.setattr(connections, "new_session", counted)
+    monkeypatch.setattr(clients, "new_session", counted)
     aws = connect(accounts={"us": AwsTarget(region="us-east-1"), "ap": AwsTarget(region="ap-south-1")})
     for account in (None, "us", "ap"):
         await aws.call("logs", "DescribeLogGroups", account=account)

@@ -15,7 +15,7 @@ from typing import IO
 
 import pytest
 
-from prodwatch.testing.commandline import PATIENCE_S, CommandLine, Ended, Target, target
+from tests.support.command_line import PATIENCE_S, CommandLine, Ended, Target, target
 
 ENVIRONMENT = """\
 title = "Shop"

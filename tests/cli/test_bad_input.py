@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from prodwatch.cli.main import run
-from prodwatch.testing.commandline import CommandLine, Ended, Target
+from tests.support.command_line import CommandLine, Ended, Target
 
 GOOD = '[[check]]\nname = "ok"\ntype = "http"\nurl = "${vars.api}/ok"\nexpect = ["status == 200"]\n'
 WRITES = """

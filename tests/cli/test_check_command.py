@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from prodwatch.testing.commandline import PATIENCE_S, CommandLine, Target
-from prodwatch.testing.terminal import COLOURS, terminal
+from tests.support.command_line import PATIENCE_S, CommandLine, Target
+from tests.support.terminal import COLOURS, terminal
 
 
 def check(name: str, path: str, more: str = "", expect: str = "status == 200") -> str:

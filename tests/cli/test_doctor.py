@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from prodwatch.access.doctor.findings import Finding
+from prodwatch.access.doctor.permissions import try_permissions
+from prodwatch.access.doctor.sample_calls import _QUESTIONS, question
+from prodwatch.access.required_calls import Use
 from prodwatch.aws.api import AwsError
 from prodwatch.cli.commands.doctor import command
-from prodwatch.cli.doctor.findings import Finding, as_json, as_text, exit_code
 from prodwatch.cli.doctor.machine import machine
-from prodwatch.cli.doctor.permissions import try_permissions
-from prodwatch.cli.doctor.questions import _QUESTIONS, question
-from prodwatch.cli.live.place import adhoc
-from prodwatch.cli.live.style import Style
-from prodwatch.cli.permissions import Use
+from prodwatch.cli.doctor.output import as_json, as_text, exit_code
+from prodwatch.cli.live.colour import Style
+from prodwatch.cli.live.environment import adhoc
 from prodwatch.model.status import Reason
-from prodwatch.probes.manners import aws_mutation
+from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from prodwatch.access.doctor.connectivity import endpoints, identities
+from prodwatch.access.required_calls import Use
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.identity import Identity
-from prodwatch.cli.doctor.findings import exit_code
-from prodwatch.cli.doctor.reach import endpoints, identities
-from prodwatch.cli.permissions import Use
+from prodwatch.cli.doctor.output import exit_code
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.cli.session import LiveSession
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.faults import Fault
 from prodwatch.model.signal import SourcePhase
+from prodwatch.session.live import LiveSession
 from prodwatch.settings import load_project
 from prodwatch.store.store import Store
-from prodwatch.testing.commandline import PATIENCE_S, CommandLine
+from tests.support.command_line import PATIENCE_S, CommandLine
 
 pytestmark = pytest.mark.slow  # back-off is real time
 

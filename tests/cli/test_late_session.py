@@ -9,8 +9,8 @@ from typing import Any
 import platformdirs
 import pytest
 
-from prodwatch.cli.late import LateSession
-from prodwatch.cli.log import log_folder
+from prodwatch.cli.log_file import log_folder
+from prodwatch.session.lazy import LateSession
 
 
 class Made:

@@ -55,8 +55,8 @@ def test_a_run_without_aws_builds_no_door_to_it(project: Path) -> None:
     )
     code, loaded = json.loads(done.stderr.rpartition("\n")[2])
     assert code == 1  # nothing listens there
-    assert "prodwatch.aws.late" in loaded
-    assert not {"prodwatch.aws.session", "prodwatch.aws.connections", "prodwatch.aws.cost"} & set(loaded)
+    assert "prodwatch.aws.lazy_session" in loaded
+    assert not {"prodwatch.aws.session", "prodwatch.aws.clients", "prodwatch.aws.cost"} & set(loaded)
     assert json.loads((project / "result.json").read_text())["usage"] == {"calls": {}, "throttles": 0, "cost_usd": 0}
 
 

@@ -15,7 +15,7 @@ import pytest
 from prodwatch.cli.main import run
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.faults import Fault, Kind
-from prodwatch.testing.commandline import Ended
+from tests.support.command_line import Ended
 
 GROUP = "/aws/lambda/shop-faults"
 OTHER = "/aws/lambda/shop-other"

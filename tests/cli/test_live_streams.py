@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.cli.live.ending import FAILED_FOR_S, SETTLE_S, THROTTLED_FOR_S, Ending
-from prodwatch.cli.live.logs import HOLD_S, LogStream, ShortLines, TextLines, is_error, ndjson, raw
-from prodwatch.cli.live.metrics import MetricTable, PointLines, value_text
-from prodwatch.cli.live.sink import LineSink
-from prodwatch.cli.live.style import Style
-from prodwatch.cli.live.teller import Teller
-from prodwatch.cli.live.traces import OPEN_FOR_S, TraceStream, text, verdict, waterfall_text
-from prodwatch.cli.live.traces import ndjson as trace_json
+from prodwatch.cli.live.colour import Style
+from prodwatch.cli.live.completion import FAILED_FOR_S, SETTLE_S, THROTTLED_FOR_S, Ending
+from prodwatch.cli.live.line_writer import LineSink
+from prodwatch.cli.live.log_output import HOLD_S, LogStream, ShortLines, TextLines, is_error, ndjson, raw
+from prodwatch.cli.live.metric_output import MetricTable, PointLines, value_text
+from prodwatch.cli.live.source_status import Teller
+from prodwatch.cli.live.trace_output import OPEN_FOR_S, TraceStream, text, verdict, waterfall_text
+from prodwatch.cli.live.trace_output import ndjson as trace_json
 from prodwatch.model.result import Usage
 from prodwatch.model.signal import (
     Batch,

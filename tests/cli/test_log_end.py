@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.cli.live.ending import SETTLE_S, SWEEP_S, Ending
-from prodwatch.cli.live.logs import HOLD_S, HOLD_TO_END_S, REORDER_S, LogStream
-from prodwatch.cli.live.sink import LineSink
+from prodwatch.cli.live.completion import SETTLE_S, SWEEP_S, Ending
+from prodwatch.cli.live.line_writer import LineSink
+from prodwatch.cli.live.log_output import HOLD_S, HOLD_TO_END_S, REORDER_S, LogStream
 from prodwatch.demo.aws.faults import Fault, FaultPlan
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.logs.scan import PROMISED_S
+from prodwatch.sources.logs.scan_window import PROMISED_S
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.log_door import LogDoor
-from prodwatch.testing.log_regimes import Screen, plain_line, shown
+from tests.support.fake_log_api import LogDoor
+from tests.support.log_fault_regimes import Screen, plain_line, shown
 
 START_MS = int(START.timestamp() * 1000)
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.cli import log
+from prodwatch.cli import log_file
 
 
 def test_a_failing_source_is_in_the_log_and_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(log, "log_path", lambda: tmp_path / "prodwatch.log")
+    monkeypatch.setattr(log_file, "log_path", lambda: tmp_path / "prodwatch.log")
     logger = logging.getLogger("prodwatch.sources")
-    with log.log_to_file() as path:
+    with log_file.log_to_file() as path:
         logger.error("a line of %s could not be parsed", "g")
     assert path is not None
     assert "ERROR prodwatch.sources: a line of g could not be parsed" in path.read_text("utf-8")
@@ -29,8 +29,8 @@ def test_without_a_folder_to_write_nothing_is_kept(monkeypatch: pytest.MonkeyPat
     def none() -> Path:
         raise OSError("read-only")
 
-    monkeypatch.setattr(log, "log_path", none)
+    monkeypatch.setattr(log_file, "log_path", none)
     before = logging.getLogger("prodwatch").handlers[:]
-    with log.log_to_file() as path:
+    with log_file.log_to_file() as path:
         assert path is None
     assert logging.getLogger("prodwatch").handlers == before

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from prodwatch.cli import past
-from prodwatch.cli.past import Bounded, MovedClock, PastAlarms, PastReader, StandingClock
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment, LogTarget
 from prodwatch.model.signal import (
@@ -28,6 +26,8 @@ from prodwatch.model.signal import (
     SourceStatus,
     TraceSummary,
 )
+from prodwatch.session import past
+from prodwatch.session.past import Bounded, MovedClock, PastAlarms, PastReader, StandingClock
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor

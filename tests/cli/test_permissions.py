@@ -15,24 +15,24 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
+from prodwatch.access.iam_policy import granted_actions, policy_of, resources
+from prodwatch.access.required_calls import Use, uses_of
 from prodwatch.aws.errors import Call
-from prodwatch.aws.policy import actions
+from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.session import Aws
 from prodwatch.aws.stacks import Stacks
 from prodwatch.cli.commands.iam_policy import command
-from prodwatch.cli.engine import open_engine
-from prodwatch.cli.granting import granted_actions, policy_of, resources
-from prodwatch.cli.permissions import Use, uses_of
-from prodwatch.cli.session import SIGNALS_BEFORE
 from prodwatch.demo.process import run_demo
 from prodwatch.model.signal import Batch, SourcePhase
 from prodwatch.runner import RunOptions
+from prodwatch.session.engine import open_engine
+from prodwatch.session.live import SIGNALS_BEFORE
 from prodwatch.settings import Project, demo_root, load_project
-from prodwatch.sources.clean import Cleaner
-from prodwatch.sources.search import lines_with
+from prodwatch.sources.build_sources import log_targets, sources_of
+from prodwatch.sources.log_search import lines_with
+from prodwatch.sources.redaction import Cleaner
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
-from prodwatch.sources.watch import log_targets, sources_of
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 

@@ -11,10 +11,10 @@ import pytest
 
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
-from prodwatch.cli.reload import Reload
-from prodwatch.cli.session import LiveSession
 from prodwatch.clock import SystemClock
 from prodwatch.errors import ConfigurationError
+from prodwatch.session.live import LiveSession
+from prodwatch.session.reload import Reload
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
 
@@ -81,8 +81,8 @@ async def until(holds: Callable[[], bool]) -> None:
 async def test_the_session_takes_over_a_good_edit_and_keeps_on_through_a_bad_one(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prodwatch.cli.session.RELOAD_EVERY_S", 0.02)
-    monkeypatch.setattr("prodwatch.cli.session.TICK_S", 0.02)
+    monkeypatch.setattr("prodwatch.session.live.RELOAD_EVERY_S", 0.02)
+    monkeypatch.setattr("prodwatch.session.live.TICK_S", 0.02)
     clock = SystemClock()
     store = Store(clock)
     project = project_of(root)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.testing.commandline import PATIENCE_S, CommandLine, Ended, Target, finished
+from tests.support.command_line import PATIENCE_S, CommandLine, Ended, Target, finished
 
 QUICK = '[[check]]\nname = "quick"\ntype = "http"\nurl = "${vars.api}/ok"\nexpect = ["status == 200"]\n'
 TRAVELS = """

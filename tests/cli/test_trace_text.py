@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from prodwatch.cli.live.style import Style
-from prodwatch.cli.live.traces import ndjson, text, waterfall_text
+from prodwatch.cli.live.colour import Style
+from prodwatch.cli.live.trace_output import ndjson, text, waterfall_text
 from prodwatch.model.signal import Span, Trace, TraceSummary
-from prodwatch.text.cells import width
+from prodwatch.text.cell_width import width
 
 PLAIN = Style(color=False)
 START_MS = 1_768_478_400_000

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from prodwatch.cli.main import main
-from prodwatch.cli.triage import arguments, window_of
+from prodwatch.cli.window_options import arguments, window_of
 from prodwatch.views.window import Window
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)

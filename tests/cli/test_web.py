@@ -8,8 +8,8 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from prodwatch.cli.browser import COOKIE, address, guard, make_server
 from prodwatch.cli.options import Common
-from prodwatch.cli.web import COOKIE, address, guard, make_server
 from prodwatch.errors import ConfigurationError
 
 TOKEN = "a-token-nobody-guesses"

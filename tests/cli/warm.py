@@ -24,7 +24,7 @@ WHOLE = ("prodwatch.assertions", "prodwatch.report", "prodwatch.runner", "prodwa
 PARTS = (
     "prodwatch.aws.session",
     "prodwatch.cli.commands.check",
-    "prodwatch.cli.running",
+    "prodwatch.cli.event_loop",
     "prodwatch.probes.http.probe",
 )
 LONGEST = 65_536

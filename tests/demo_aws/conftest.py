@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from botocore.config import Config
 
 from prodwatch.demo.aws import EmbeddedAws
-from prodwatch.demo.aws.inprocess import embedded_aws
+from prodwatch.demo.aws.in_process_server import embedded_aws
 
 NOW_S = 1_768_478_400.0
 """2026-01-15T12:00:00Z."""

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import CompositeAlarm, EmbeddedAws, MetricAlarm, MetricQuery
 from prodwatch.demo.aws.alarms.rules import RuleError, alarms_in, parse_rule
-from prodwatch.demo.aws.inprocess import embedded_aws
-from prodwatch.demo.world import MetricSample
+from prodwatch.demo.aws.in_process_server import embedded_aws
+from prodwatch.demo.workload import MetricSample
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
-from prodwatch.demo.aws.inprocess import embedded_aws
-from prodwatch.demo.world import WebRequest, WebResponse
+from prodwatch.demo.aws.in_process_server import embedded_aws
+from prodwatch.demo.workload import WebRequest, WebResponse
 
 over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)

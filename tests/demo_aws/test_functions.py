@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import EmbeddedAws, Function, FunctionVersion
-from prodwatch.demo.world import Invocation, InvocationResult
+from prodwatch.demo.workload import Invocation, InvocationResult
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 

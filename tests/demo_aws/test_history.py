@@ -8,8 +8,8 @@ from typing import Any
 import pytest_asyncio
 
 from prodwatch.demo.aws import EmbeddedAws, Fault
-from prodwatch.demo.aws.inprocess import embedded_aws
-from prodwatch.demo.world import LogEvent, MetricSample, TracedCall
+from prodwatch.demo.aws.in_process_server import embedded_aws
+from prodwatch.demo.workload import LogEvent, MetricSample, TracedCall
 
 GROUP = "/aws/lambda/past"
 OPENED_S = 1_768_478_400

@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
-from prodwatch.demo.aws.inprocess import embedded_aws
+from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.livetail import MAX_PER_UPDATE, MAX_WAITING, _Session
-from prodwatch.demo.world import LogEvent
+from prodwatch.demo.workload import LogEvent
 
 over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
-from prodwatch.demo.aws.call import ApiCall
+from prodwatch.demo.aws.api_call import ApiCall
 from prodwatch.demo.aws.logs.reading import Reader
 from prodwatch.demo.aws.logs.store import LogStore
 

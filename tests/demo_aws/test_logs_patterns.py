@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.demo.aws.logs.patterns import compile_pattern
-from prodwatch.demo.aws.logs.tokens import PatternError
+from prodwatch.demo.aws.logs.filter_lexer import PatternError
+from prodwatch.demo.aws.logs.filter_patterns import compile_pattern
 
 
 def matches(pattern: str, message: str) -> bool:

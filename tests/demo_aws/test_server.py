@@ -18,10 +18,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault
-from prodwatch.demo.aws.inprocess import embedded_aws
+from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.aws.moto import MotoError
 from prodwatch.demo.aws.protocols.identify import HttpRequest
-from prodwatch.demo.world import WebRequest, WebResponse
+from prodwatch.demo.workload import WebRequest, WebResponse
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 

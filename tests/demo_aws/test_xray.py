@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.xray.graph import tally_of
 from prodwatch.demo.aws.xray.store import TraceStore
-from prodwatch.demo.world import History, TracedCall
+from prodwatch.demo.workload import History, TracedCall
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 

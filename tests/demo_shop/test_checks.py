@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from prodwatch.demo.shop import names
-from prodwatch.demo.shop.furnishing import template
-from prodwatch.demo.shop.history import ShopHistory
+from prodwatch.demo.shop.release_timeline import Timeline
+from prodwatch.demo.shop.resources import template
 from prodwatch.demo.shop.scenario import load
-from prodwatch.demo.shop.timeline import Timeline
+from prodwatch.demo.shop.signal_history import ShopHistory
 from prodwatch.settings import Project, demo_root, load_project
 
 ROOT = demo_root()

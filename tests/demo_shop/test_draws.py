@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.demo.shop.draws import DIMENSIONS, MASK, STEPS, Draws, Ids
+from prodwatch.demo.shop.seeded_random import DIMENSIONS, MASK, STEPS, Draws, Ids
 
 SECONDS = st.integers(-10_000_000, 10_000_000)
 

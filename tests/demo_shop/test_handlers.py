@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.shop.furnishing import PRODUCTS
 from prodwatch.demo.shop.handlers import Code, Context, catalog, orders, queues
-from prodwatch.demo.shop.runtime import mishap_of
+from prodwatch.demo.shop.lambda_runtime import mishap_of
+from prodwatch.demo.shop.resources import PRODUCTS
 from prodwatch.demo.shop.scenario import load
 
 ENVIRONMENT = {"ORDERS_TABLE": "orders", "PRODUCTS_TABLE": "products", "TEST_TABLE": "tests", "OUTBOX_URL": "outbox"}

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from prodwatch.demo.aws import FaultPlan
 from prodwatch.demo.aws.xray.graph import tally_of, tally_of_calls
 from prodwatch.demo.aws.xray.store import TraceStore
-from prodwatch.demo.shop.fleet import ACCESS_GROUP, ORDERS, OTHERS
-from prodwatch.demo.shop.history import ShopHistory
+from prodwatch.demo.shop.functions import ACCESS_GROUP, ORDERS, OTHERS
+from prodwatch.demo.shop.release_timeline import HISTORY_S, WEEK_S, Timeline
 from prodwatch.demo.shop.scenario import load
-from prodwatch.demo.shop.timeline import HISTORY_S, WEEK_S, Timeline
-from prodwatch.demo.world import LogEvent
+from prodwatch.demo.shop.signal_history import ShopHistory
+from prodwatch.demo.workload import LogEvent
 
 NOW = 1_795_183_432
 ORDERS_GROUP = f"/aws/lambda/{ORDERS}"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.shop.fleet import OTHERS
+from prodwatch.demo.shop.functions import OTHERS
+from prodwatch.demo.shop.handler_clients import CURRENT
 from prodwatch.demo.shop.handlers import Clients, Code, Context, Event, Handler
-from prodwatch.demo.shop.runtime import Deployed, Runtime
+from prodwatch.demo.shop.lambda_runtime import Deployed, Runtime
 from prodwatch.demo.shop.telemetry import Answered, Finished, _lines
-from prodwatch.demo.shop.toolbox import CURRENT
-from prodwatch.demo.shop.tracing import TraceHeader, read
-from prodwatch.demo.world import Invocation
+from prodwatch.demo.shop.trace_header import TraceHeader, read
+from prodwatch.demo.workload import Invocation
 
 
 class Ledger:

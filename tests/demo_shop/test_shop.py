@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from prodwatch.demo.process import DemoServer
-from prodwatch.demo.shop.furnishing import Secrets
 from prodwatch.demo.shop.handlers.queues import MALFORMED
+from prodwatch.demo.shop.resources import Secrets
 
 Aws = Callable[[str], Any]
 ORDERS_LOG = "/aws/lambda/shop-orders"

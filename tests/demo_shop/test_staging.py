@@ -4,11 +4,11 @@ import pytest
 
 from prodwatch.demo.aws.server import EmbeddedAws
 from prodwatch.demo.shop import names
-from prodwatch.demo.shop.fleet import ORDERS
-from prodwatch.demo.shop.history import ShopHistory
+from prodwatch.demo.shop.functions import ORDERS
+from prodwatch.demo.shop.release_staging import Staging
+from prodwatch.demo.shop.release_timeline import Timeline
 from prodwatch.demo.shop.scenario import load
-from prodwatch.demo.shop.staging import Staging
-from prodwatch.demo.shop.timeline import Timeline
+from prodwatch.demo.shop.signal_history import ShopHistory
 
 NOW = 1_795_183_440  # a whole minute
 
@@ -99,7 +99,12 @@ def test_alarms_whatever_second_the_demo_starts_in(name: str, at: str, firing: s
     for later_s in (0, 45, 130):
         staged.wall.now_s = NOW + phase_s + later_s
         alarms = staged.alarms()
-        assert set(alarms) == {names.ERROR_ALARM, names.SLOW_ALARM, names.QUEUE_ALARM, names.RELEASE_ALARM}
+        assert set(alarms) == {
+            names.ERROR_ALARM,
+            names.SLOW_ALARM,
+            names.QUEUE_ALARM,
+            names.RELEASE_ALARM,
+        }
         assert {alarm for alarm, state in alarms.items() if state == "ALARM"} == firing
 
 

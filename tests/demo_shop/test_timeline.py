@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.demo.shop.release_timeline import HISTORY_S, WEEK_S, Timeline
 from prodwatch.demo.shop.scenario import load
-from prodwatch.demo.shop.timeline import HISTORY_S, WEEK_S, Timeline
 from prodwatch.errors import ConfigurationError
 
 NOW = 1_795_183_432

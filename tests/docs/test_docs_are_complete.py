@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.cli.exits import ExitCode
+from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.main import COMMANDS
 from prodwatch.model.result import CheckResult, RunResult
 from prodwatch.model.status import Reason, Status

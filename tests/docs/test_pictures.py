@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from prodwatch.clock import SystemClock
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.store import Store
-from prodwatch.testing.scripted import ScriptedSession
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.deck import Preferences
-from prodwatch.tui.session import SessionFacts
+from prodwatch.tui.widget_context import Preferences
+from tests.support.scripted_session import ScriptedSession
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROUNDS = 20

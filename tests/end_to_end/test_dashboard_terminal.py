@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.testing.commandline import CommandLine
-from prodwatch.testing.terminal import Terminal, all_ended, terminal
+from tests.support.command_line import CommandLine
+from tests.support.terminal import Terminal, all_ended, terminal
 
 pytestmark = [
     pytest.mark.slow,

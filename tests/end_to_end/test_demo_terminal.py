@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.testing.commandline import CommandLine
-from prodwatch.testing.terminal import COLOURS, Terminal, all_ended, terminal
+from tests.support.command_line import CommandLine
+from tests.support.terminal import COLOURS, Terminal, all_ended, terminal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 

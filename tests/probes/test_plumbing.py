@@ -15,10 +15,10 @@ from prodwatch.clock import SystemClock
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import UnusableError
-from prodwatch.probes.files import inside, read_inside
 from prodwatch.probes.http.request import max_body_bytes
-from prodwatch.probes.pool import Pool
-from prodwatch.probes.resolve import Lookups, is_address, resolve
+from prodwatch.probes.http_pool import Pool
+from prodwatch.probes.name_resolution import Lookups, is_address, resolve
+from prodwatch.probes.project_files import inside, read_inside
 from prodwatch.testing.targets import answering, http_answer, serving
 
 
@@ -179,7 +179,7 @@ class TestPool:
         gc.collect()  # an unclosed transport would warn now
 
     async def test_one_that_idled_too_long_is_not_used_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("prodwatch.probes.pool.KEPT_S", -1.0)
+        monkeypatch.setattr("prodwatch.probes.http_pool.KEPT_S", -1.0)
         talk, _ = answering(http_answer())
         async with serving(talk) as server, Pool() as pool:
             timings = Timings(SystemClock().monotonic_s)

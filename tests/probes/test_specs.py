@@ -11,10 +11,10 @@ import pytest
 import tomli
 from botocore.session import get_session
 
+from docs.writers.check_types import pages
 from prodwatch.model.spec import Field, Key, ProbeSpec
 from prodwatch.probes import registry
-from prodwatch.probes.manners import WRITING_READS, aws_mutation, pascal
-from prodwatch.probes.reference import pages
+from prodwatch.probes.mutation_rules import WRITING_READS, aws_mutation, pascal
 from prodwatch.settings import load_project
 
 TYPES = sorted(registry.BUILT_IN)
@@ -123,7 +123,7 @@ def test_specs_and_registry_import_nothing_heavy() -> None:
 def test_the_reference_pages_are_up_to_date(name: str) -> None:
     path = PAGES / name
     found = path.read_text(encoding="utf-8") if path.exists() else None
-    assert found == pages().get(name), "run `python -m prodwatch.probes.reference docs/reference/check-types`"
+    assert found == pages().get(name), "run `python -m docs.writers.check_types docs/reference/check-types`"
 
 
 @pytest.mark.parametrize(

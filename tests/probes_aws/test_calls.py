@@ -12,7 +12,7 @@ import pytest
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Function, FunctionVersion
 from prodwatch.model.environment import ReleaseTarget
-from prodwatch.probes.awscalls import Wanted, calls_of
+from prodwatch.probes.required_calls import Wanted, calls_of
 
 KEY = {"id": "x", "sk": 1}
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -110,7 +110,7 @@ def test_types_without_aws_call_nothing() -> None:
 def test_telling_needs_no_sdk() -> None:
     script = """
 import sys
-from prodwatch.probes.awscalls import calls_of
+from prodwatch.probes.required_calls import calls_of
 assert calls_of("lambda", {"function": "f"})
 assert not {"botocore", "aiobotocore", "aiohttp", "asyncio"} & set(sys.modules)
 """

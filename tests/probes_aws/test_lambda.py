@@ -12,7 +12,7 @@ import pytest
 
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Fault, Function, FunctionVersion
-from prodwatch.demo.world import Invocation, InvocationResult
+from prodwatch.demo.workload import Invocation, InvocationResult
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 
 
 @pytest.fixture

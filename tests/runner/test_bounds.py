@@ -14,9 +14,9 @@ from prodwatch.clock import SystemClock
 from prodwatch.model.environment import AwsTarget, StackReference
 from prodwatch.model.status import Reason
 from prodwatch.runner import RunOptions, find_journal
-from prodwatch.runner.limits import Slots, gate_key
-from prodwatch.runner.timeouts import Watch, bounded
-from prodwatch.testing.bench import Bench
+from prodwatch.runner.bounds.concurrency import Slots, gate_key
+from prodwatch.runner.bounds.time_limits import Watch, bounded
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused
 

@@ -24,8 +24,8 @@ from prodwatch.model.environment import SecretReference
 from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.runner import TERMINATED, RunOptions, find_journal, left_behind
-from prodwatch.runner.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
-from prodwatch.testing.bench import Bench
+from prodwatch.runner.step.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, step
 from prodwatch.testing.probes import refused
 
@@ -282,7 +282,7 @@ class TestAfterACrash:
             from pathlib import Path
             from prodwatch.model.check import Capture
             from prodwatch.runner import RunOptions
-            from prodwatch.testing.bench import Bench
+            from prodwatch.testing.check_runner import Bench
             from prodwatch.testing.definitions import flow, step
 
             folder, killed = Path(sys.argv[1]), sys.argv[2] == "run"
@@ -337,7 +337,7 @@ async def test_a_disk_that_was_full_for_a_moment_loses_no_line(tmp_path: Path, m
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(file, text)
 
-    monkeypatch.setattr("prodwatch.runner.journal.os.write", write)
+    monkeypatch.setattr("prodwatch.runner.step.journal.os.write", write)
     now = datetime(2026, 1, 15, tzinfo=UTC)
     header = RunEntry(run_id="r", environment="prod", root="/", started_at=now, host="h", pid=1)
     journal = RunJournal(tmp_path, header)

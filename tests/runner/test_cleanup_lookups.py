@@ -6,7 +6,7 @@ from typing import Any
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.runner import RunOptions
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, step
 from prodwatch.testing.probes import refused
 

@@ -9,7 +9,7 @@ import pytest
 from prodwatch.model.check import Poll
 from prodwatch.model.environment import SecretReference, StackReference
 from prodwatch.runner import RunOptions
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import composite, environment, flow, plain, step
 
 

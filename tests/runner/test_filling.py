@@ -11,7 +11,7 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.environment import FunctionTarget, SecretReference, StackReference
 from prodwatch.model.spec import Key
 from prodwatch.model.status import Reason
-from prodwatch.testing.bench import Bench, by_id
+from prodwatch.testing.check_runner import Bench, by_id
 from prodwatch.testing.definitions import environment, flow, plain, step
 
 STACK = StackReference(name="shop-prod")

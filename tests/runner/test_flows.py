@@ -7,7 +7,7 @@ import pytest
 from prodwatch.model.check import Capture, Poll, Repeat
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import refused
 

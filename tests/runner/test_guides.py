@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.runner.asking import GRACE_S
-from prodwatch.runner.attempt import Ending, Plan
-from prodwatch.runner.compiled import CLEANUP_BUDGET_S, RETRIES
+from prodwatch.runner.step.attempts import Ending, Plan
+from prodwatch.runner.step.compiled import CLEANUP_BUDGET_S, RETRIES
+from prodwatch.runner.step.request_sender import GRACE_S
 from prodwatch.settings import load_project
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"

@@ -10,7 +10,7 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.result import RunResult
 from prodwatch.runner import RunOptions, Selection, merge_results, select
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, plain
 
 

@@ -17,7 +17,7 @@ from prodwatch.model.quantity import Headers
 from prodwatch.model.result import RunResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import composite, environment, flow, plain, step
 from prodwatch.testing.probes import denied, refused, throttled
 

@@ -13,9 +13,9 @@ from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.probes.base import Observation
 from prodwatch.runner import ReleaseOverride
-from prodwatch.runner.attestation import Proof, attest, attest_function
-from prodwatch.runner.release import versions
-from prodwatch.testing.bench import Bench
+from prodwatch.runner.step.attestation import Proof, attest, attest_function
+from prodwatch.runner.values.release import versions
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused
 

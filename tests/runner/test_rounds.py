@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prodwatch.model.event import CheckFinished
 from prodwatch.runner import RoundPlan, RunOptions
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 
 

@@ -14,7 +14,7 @@ import pytest
 from prodwatch.model.check import CheckDefinition, Poll
 from prodwatch.model.environment import Limits
 from prodwatch.model.event import CheckFinished, CheckStarted, RunProgress
-from prodwatch.testing.bench import Bench, by_id
+from prodwatch.testing.check_runner import Bench, by_id
 from prodwatch.testing.definitions import composite, environment, flow, plain, step
 from prodwatch.testing.probes import denied, refused
 

@@ -6,7 +6,7 @@ import pytest
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.result import RunResult
-from prodwatch.testing.bench import Bench
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import HERE, plain
 from prodwatch.testing.probes import denied, refused
 

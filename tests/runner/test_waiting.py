@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from prodwatch.model.check import Poll, Retry
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure
-from prodwatch.runner.attempt import delay_s
-from prodwatch.testing.bench import Bench
+from prodwatch.runner.step.attempts import delay_s
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import denied, refused, throttled
 

@@ -17,8 +17,8 @@ from prodwatch.model.quantity import Duration, Headers
 from prodwatch.model.result import Correlation, Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.runner.outgoing import Outgoing
-from prodwatch.testing.bench import Bench
+from prodwatch.runner.values.redaction import Outgoing
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.text.redact import MASK, Redactor
 

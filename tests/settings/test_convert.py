@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prodwatch.model.quantity import Duration
 from prodwatch.model.spec import Key, ProbeSpec
 from prodwatch.settings import fit_params
-from prodwatch.settings.convert import fit
+from prodwatch.settings.text_conversion import fit
 
 KINDS = ("text", "integer", "number", "boolean", "duration", "size", "list", "table", "any", "texts")
 

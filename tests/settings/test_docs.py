@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.settings import reference
+from docs.writers import key_tables
 from prodwatch.settings.template import SCOPES, parse_template, resolve
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -57,14 +57,14 @@ def test_every_block_is_tried(name: str) -> None:
     assert {info for info, _ in BLOCK.findall(page(name))} <= {"toml config", "toml checks", "toml wrong", "text"}
 
 
-@pytest.mark.parametrize("name", reference.PAGES)
+@pytest.mark.parametrize("name", key_tables.PAGES)
 def test_the_tables_are_the_loaders_own(name: str) -> None:
-    assert reference.filled(page(name)) == page(name), "run `python -m prodwatch.settings.reference docs/reference`"
+    assert key_tables.filled(page(name)) == page(name), "run `python -m docs.writers.key_tables docs/reference`"
 
 
 def test_every_table_stands_somewhere() -> None:
-    text = "".join(map(page, reference.PAGES))
-    assert {name for name in reference.TABLES if f"<!-- written from the loader: {name} -->" not in text} == {"aws"}
+    text = "".join(map(page, key_tables.PAGES))
+    assert {name for name in key_tables.TABLES if f"<!-- written from the loader: {name} -->" not in text} == {"aws"}
 
 
 def test_every_scope_is_explained() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prodwatch.errors import ConfigurationError
-from prodwatch.settings import demo_root, environments, find_project, locate
+from prodwatch.settings import demo_root, environments, find_project, project_lookup
 
 
 def tree(root: Path, *files: str) -> Path:
@@ -111,7 +111,7 @@ class TestDemo:
     def test_in_a_wheel_it_lies_in_the_package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         package = tmp_path / "site-packages" / "prodwatch"
         tree(package, "settings/locate.py", "demo/project/config/demo.toml")
-        monkeypatch.setattr(locate, "__file__", str(package / "settings" / "locate.py"))
+        monkeypatch.setattr(project_lookup, "__file__", str(package / "settings" / "locate.py"))
         assert demo_root() == package / "demo" / "project"
 
     def test_in_a_checkout_it_is_the_repository(self) -> None:

@@ -13,8 +13,8 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodwatch.settings.document import Document, parse_document
-from prodwatch.settings.positions import inside_string, scan
+from prodwatch.settings.toml_document import Document, parse_document
+from prodwatch.settings.toml_positions import inside_string, scan
 
 Draw = Any
 

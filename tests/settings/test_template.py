@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodwatch.model.quantity import Duration
-from prodwatch.settings.filters import FILTERS, FilterError, as_text
 from prodwatch.settings.template import (
     Filter,
     Reference,
@@ -22,6 +21,7 @@ from prodwatch.settings.template import (
     resolve,
     walk,
 )
+from prodwatch.settings.template_filters import FILTERS, FilterError, as_text
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:shop-orders:live"

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.sources.logs.agenda import BUSY_EVERY_S, QUIET_EVERY_S, URGENT_TURNS, Agenda
+from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, QUIET_EVERY_S, URGENT_TURNS, Agenda
 
 
 def run(agenda: Agenda, busy: set[str], *, seconds: float, calls_per_s: float) -> dict[str, list[float]]:

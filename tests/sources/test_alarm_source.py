@@ -15,7 +15,7 @@ from prodwatch.model.environment import AlarmTarget
 from prodwatch.model.signal import AlarmState, ReleaseEvent, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import EVERY_S, NAMES_PER_CALL, AlarmSource
-from prodwatch.sources.status import DENIED_EVERY_S
+from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import LogRecord
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.lines import LineReader
-from prodwatch.text.lambda_lines import LineParser
 
 EVENTS = [RawEvent(timestamp=n, message=f"line {n}", event_id=str(n)) for n in range(5)]
 

@@ -18,9 +18,9 @@ from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.logs import livetail
+from prodwatch.sources.logs import live_tail
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.merge import LiveMerge
+from prodwatch.sources.logs.live_tail_merge import LiveMerge
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
@@ -173,8 +173,8 @@ async def test_a_session_that_breaks_is_told_and_polled_at_once_however_quiet_th
 
 
 async def test_a_session_is_renewed_before_aws_ends_it(aws: ScriptedAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert timedelta(seconds=livetail.RENEW_S) < timedelta(hours=3), "then AWS ends it"
-    monkeypatch.setattr(livetail, "RENEW_S", 300.0)
+    assert timedelta(seconds=live_tail.RENEW_S) < timedelta(hours=3), "then AWS ends it"
+    monkeypatch.setattr(live_tail, "RENEW_S", 300.0)
     clock = FakeClock()
     tail = Tail(aws, clock)
     watch = Watch(aws, clock, LIVE)

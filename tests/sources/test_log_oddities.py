@@ -13,9 +13,9 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.log_door import LogDoor
-from prodwatch.testing.log_regimes import GROUP, Screen, plain_line, shown
-from prodwatch.views.freshness import freshness
+from prodwatch.views.panel_freshness import freshness
+from tests.support.fake_log_api import LogDoor
+from tests.support.log_fault_regimes import GROUP, Screen, plain_line, shown
 
 START_MS = int(START.timestamp() * 1000)
 

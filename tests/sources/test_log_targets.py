@@ -9,11 +9,11 @@ import pytest
 
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment, FunctionTarget, LogTarget
+from prodwatch.sources.build_sources import log_targets
 from prodwatch.sources.logs.source import LogSource
-from prodwatch.sources.watch import log_targets
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.log_regimes import Screen, plain_line, shown
+from tests.support.log_fault_regimes import Screen, plain_line, shown
 
 GROUP = "/aws/lambda/f"
 

@@ -13,8 +13,8 @@ from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.signal import MetricSeries
 from prodwatch.model.status import Reason
 from prodwatch.sources.lambda_metrics import Behind
+from prodwatch.sources.metric_retention import coarse, kept_for
 from prodwatch.sources.metrics import SERIES_PER_CALL, MetricSource
-from prodwatch.sources.periods import coarse, kept_for
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 

@@ -31,8 +31,8 @@ from prodwatch.model.signal import (
 )
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.build_sources import sources_of
 from prodwatch.sources.supervisor import Supervisor
-from prodwatch.sources.watch import sources_of
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor

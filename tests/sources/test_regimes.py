@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prodwatch.model.signal import SourcePhase
-from prodwatch.testing.log_regimes import REGIMES, follow
+from tests.support.log_fault_regimes import REGIMES, follow
 
 PROMISE = (
     "very event that CloudWatch makes visible within L of its timestamp is shown once and only once; "

@@ -19,7 +19,7 @@ from prodwatch.model.signal import Batch, ReleaseEvent, ReleasePhase, ReleaseSta
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.lambda_metrics import Behind
-from prodwatch.sources.release.code import hex_of
+from prodwatch.sources.release.function_code import hex_of
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock

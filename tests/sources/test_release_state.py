@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.model.signal import ReleasePhase
-from prodwatch.sources.release.alias import AliasNow
-from prodwatch.sources.release.state import DeploymentNow, Lifecycle, events_of, release_state, share_of
+from prodwatch.sources.release.alias_weights import AliasNow
+from prodwatch.sources.release.release_state import DeploymentNow, Lifecycle, events_of, release_state, share_of
 
 T0 = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 

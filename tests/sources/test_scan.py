@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from prodwatch.sources.logs.scan import DEEP, FAST_LATENESS_MIN_S, PROMISED, PROMISED_S, SKEW_S, TIERS, WHOLE, ScanPlan
+from prodwatch.sources.logs.scan_window import (
+    DEEP,
+    FAST_LATENESS_MIN_S,
+    PROMISED,
+    PROMISED_S,
+    SKEW_S,
+    TIERS,
+    WHOLE,
+    ScanPlan,
+)
 
 T0_S = 1_000_000.0
 

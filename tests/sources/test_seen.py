@@ -8,10 +8,10 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.sources.logs.deduplication import BUCKET_IDS, CAP, SeenIds
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.merge import REMEMBER_S, LiveMerge
-from prodwatch.sources.logs.scan import PROMISED, PROMISED_S, TIERS
-from prodwatch.sources.logs.seen import BUCKET_IDS, CAP, SeenIds
+from prodwatch.sources.logs.live_tail_merge import REMEMBER_S, LiveMerge
+from prodwatch.sources.logs.scan_window import PROMISED, PROMISED_S, TIERS
 
 BASE_MS = 1_768_478_400_000
 EVENTS = st.builds(

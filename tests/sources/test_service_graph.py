@@ -12,9 +12,9 @@ import pytest
 
 from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, ServiceGraph, SourcePhase
 from prodwatch.model.status import Reason
-from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.redaction import Cleaner
 from prodwatch.sources.traces import GraphSource
-from prodwatch.sources.traces.graph import MAX_PAGES, release_began
+from prodwatch.sources.traces.service_graph import MAX_PAGES, release_began
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor

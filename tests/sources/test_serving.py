@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import MetricKey
 from prodwatch.sources.lambda_metrics import Behind, derived, dimensions_of
-from prodwatch.sources.release.alias import AliasNow, AliasSeen
-from prodwatch.sources.release.serving import ALWAYS_S, Shift, owner, serving
-from prodwatch.sources.release.state import DeploymentNow, Lifecycle
+from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen
+from prodwatch.sources.release.release_state import DeploymentNow, Lifecycle
+from prodwatch.sources.release.version_history import ALWAYS_S, Shift, owner, serving
 
 T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
 T0_S = T0.timestamp()

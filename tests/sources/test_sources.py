@@ -28,16 +28,16 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.build_sources import sources_of
+from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.lambda_metrics import Behind, derived, dimensions_of
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
+from prodwatch.sources.redaction import Cleaner
 from prodwatch.sources.release.source import ReleaseSource
-from prodwatch.sources.status import DENIED_EVERY_S
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import TraceSource
-from prodwatch.sources.watch import sources_of
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor

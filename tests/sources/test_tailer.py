@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason
+from prodwatch.sources.logs.deduplication import CAP
 from prodwatch.sources.logs.events import Page, RawEvent
-from prodwatch.sources.logs.seen import CAP
 from prodwatch.sources.logs.tailer import GroupTailer
 
 PROMISE_S = 180.0

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.sources.logs.events import RawEvent
@@ -17,7 +18,6 @@ from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.logs.tracebacks import may_have_tracebacks, whole_tracebacks
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.text.lambda_lines import LineParser
 from prodwatch.text.redact import Redactor
 
 PYTHON = """\

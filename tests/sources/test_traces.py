@@ -17,9 +17,9 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.clean import Cleaner
+from prodwatch.sources.redaction import Cleaner
 from prodwatch.sources.traces import TraceSource, fetch_trace, fetch_traces
-from prodwatch.sources.traces.pace import BURST, PACES, SCANNED_PER_S, Purse, pace_for
+from prodwatch.sources.traces.read_rate import BURST, PACES, SCANNED_PER_S, Purse, pace_for
 from prodwatch.sources.traces.source import MAX_WINDOW_S, PART_S
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock

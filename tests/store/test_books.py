@@ -18,9 +18,9 @@ from prodwatch.model.signal import (
     Trace,
     TraceSummary,
 )
+from prodwatch.store.error_signatures import SignatureBook, shape_of
 from prodwatch.store.metrics import MetricBook, merge_points
 from prodwatch.store.release import ReleaseBook
-from prodwatch.store.signatures import SignatureBook, shape_of
 from prodwatch.store.traces import DETAILS, TraceBook
 from prodwatch.testing.clock import START
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from prodwatch.model.check import CheckDefinition, SourcePosition
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Status
-from prodwatch.store.checks import HISTORY, CheckBook
+from prodwatch.store.check_results import HISTORY, CheckBook
 from prodwatch.testing.clock import START
 
 HERE = SourcePosition("checks/a.toml", 1, 1)

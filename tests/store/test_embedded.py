@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Batch, LogRecord, MetricKey, MetricPoint, MetricSeries
-from prodwatch.store.embedded import EmbeddedMetrics
+from prodwatch.store.emf_metrics import EmbeddedMetrics
 from prodwatch.store.store import Store, StoreLimits, Topic
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.text.lambda_lines import LineParser
 from prodwatch.views.signals import signals
 
 MINUTE_S = int(START.timestamp()) // 60 * 60

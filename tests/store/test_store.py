@@ -24,8 +24,8 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Status
 from prodwatch.store import Store, StoreLimits, Topic
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.scene import bad_release
-from prodwatch.testing.scene.checks import PLANS, result
+from tests.support.scene import bad_release
+from tests.support.scene.checks import PLANS, result
 
 INFO = LogRecord(timestamp_ms=1, message="m", group="g", level=Level.INFO)
 ERROR = LogRecord(timestamp_ms=1, message="m", group="g", level=Level.ERROR)

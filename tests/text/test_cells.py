@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from prodwatch.text.cells import fitted, width
+from prodwatch.text.cell_width import fitted, width
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.formats.lambda_record import LineParser, parse_report, version_of_stream
 from prodwatch.model.signal import LambdaReport, Level, LogRecord
-from prodwatch.text.lambda_lines import LineParser, parse_report, version_of_stream
 from prodwatch.text.redact import MASK, Redactor
 
 ID = "8f5d9e2a-1111-4222-8333-123456789abc"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.text.lambda_lines import LineParser
-from prodwatch.text.lambda_quick import quick_line
-from prodwatch.text.lambda_text import general_line, one_newline, parse_text_line
+from prodwatch.formats.lambda_fast_paths import quick_line
+from prodwatch.formats.lambda_record import LineParser
+from prodwatch.formats.lambda_text import general_line, one_newline, parse_text_line
 from prodwatch.text.redact import MASK, Redactor
 
 ID = "8f5d9e2a-1111-4222-8333-123456789ab1"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.text.otel_spans import span_of, trace_of_spans
+from prodwatch.formats.otel_spans import span_of, trace_of_spans
 
 ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 W3C = ID.replace("-", "")[1:]

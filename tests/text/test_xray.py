@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.text.xray import parse_summary, parse_trace, self_times_s, trace_id_of
+from prodwatch.formats.xray_documents import parse_summary, parse_trace, self_times_s, trace_id_of
 
 TRACE = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 

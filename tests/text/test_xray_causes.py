@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.text.xray_causes import failure, slowest
+from prodwatch.formats.xray_root_causes import failure, slowest
 
 
 def cause(*services: tuple[str, list[dict[str, Any]]]) -> dict[str, Any]:

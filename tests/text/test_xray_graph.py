@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.formats.xray_service_graph import OUTSIDE, parse_edges
 from prodwatch.model.signal import ServiceNode
-from prodwatch.text.xray_graph import OUTSIDE, parse_edges
 
 FN = "AWS::Lambda::Function"
 

@@ -16,13 +16,13 @@ from textual.css.stylesheet import Stylesheet
 from textual.message import Message
 from textual.pilot import Pilot
 
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.scene import Moment, Scene, bad_release
-from prodwatch.testing.scripted import ScriptedSession
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.deck import Preferences
-from prodwatch.tui.session import SessionFacts
+from prodwatch.tui.widget_context import Preferences
+from tests.support.scene import Moment, Scene, bad_release
+from tests.support.scripted_session import ScriptedSession
 
 PICTURES_FROM = (3, 11)
 FACTS = SessionFacts(

@@ -9,9 +9,8 @@ import pytest
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, Level, LogRecord, TraceSummary
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
-from prodwatch.testing.scene.checks import FAILED_TRACE_ID, result
-from prodwatch.tui.deck import Preferences
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.help import HelpScreen
 from prodwatch.tui.screens.logs import LogsScreen
@@ -20,7 +19,7 @@ from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.screens.traces import TracesScreen
-from prodwatch.tui.session import SessionFacts
+from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.line_view import LineView
@@ -28,6 +27,7 @@ from prodwatch.tui.widgets.log_panel import LogPanel
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.tui.widgets.timeline_panel import TimelinePanel
 from prodwatch.tui.widgets.trace_panel import TracePanel
+from tests.support.scene.checks import FAILED_TRACE_ID, result
 
 
 async def test_the_first_screen_says_what_is_wrong(run: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from prodwatch.model.signal import Batch, MetricKey, MetricPoint, MetricSeries
 from prodwatch.testing.clock import START
-from prodwatch.tui.deck import Preferences
+from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 

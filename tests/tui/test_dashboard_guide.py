@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.tui.keys_page import PLACES, keys_of
+from docs.writers.keys import PLACES, keys_of
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.views.log_filter import parse_filter
-from prodwatch.views.states import STATES, WAITING
+from prodwatch.views.status_style import STATES, WAITING
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide" / "dashboard.md").read_text(encoding="utf-8")
 

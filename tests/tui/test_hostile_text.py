@@ -45,13 +45,13 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.model.status import Status
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START
-from prodwatch.tui.line import safe
 from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.session import SessionFacts
-from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.styled_line import safe
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
+from prodwatch.tui.widgets.fixed_line import Bar
 from prodwatch.tui.widgets.panel import FilteredPanel, Panel
 from prodwatch.views.window import Window
 

@@ -12,12 +12,12 @@ import pytest
 from textual.dom import DOMNode
 
 import prodwatch.tui
+from docs.writers.keys import PLACES, bindings_of, keys_page, known_ids
 from prodwatch.errors import ConfigurationError
-from prodwatch.tui.deck import Preferences
 from prodwatch.tui.keymap import SCREENS
-from prodwatch.tui.keys_page import PLACES, bindings_of, keys_page, known_ids
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.tui.screens.check import CheckScreen
+from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
@@ -52,9 +52,7 @@ def test_every_class_with_keys_is_on_the_page() -> None:
 
 
 def test_the_page_is_what_the_bindings_say() -> None:
-    assert PAGE.read_text(encoding="utf-8") == keys_page(), (
-        "run: python -m prodwatch.tui.keys_page > docs/reference/keys.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == keys_page(), "run: python -m docs.writers.keys > docs/reference/keys.md"
 
 
 def test_ids_are_many_and_unique_per_meaning() -> None:

@@ -13,9 +13,9 @@ from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
+from prodwatch.tui.widgets.layer_path import trail
 from prodwatch.tui.widgets.log_panel import LogPanel
 from prodwatch.tui.widgets.timeline_panel import TimelinePanel
-from prodwatch.tui.widgets.trail import trail
 
 
 def top(bench: Any) -> Any:

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from prodwatch.tui.line import Column, clip, clip_line, fit, pad, row, safe, spread, text_of, width_of, wrap_line
 from prodwatch.tui.paint.bars import bar_text
-from prodwatch.views.states import Tone
+from prodwatch.tui.styled_line import Column, clip, clip_line, fit, pad, row, safe, spread, text_of, width_of, wrap_line
+from prodwatch.views.status_style import Tone
 from prodwatch.views.waterfall import EIGHTHS
 
 TEXT = st.text(max_size=60)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from prodwatch.cli.live.teller import Teller
+from prodwatch.cli.live.source_status import Teller
 from prodwatch.demo.aws.faults import Fault, FaultPlan
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.result import Usage
 from prodwatch.model.signal import Batch, LogRecord
@@ -19,9 +20,8 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.log_door import LogDoor, SkewedClock
-from prodwatch.testing.log_regimes import Screen, shown
-from prodwatch.text.lambda_lines import LineParser
+from tests.support.fake_log_api import LogDoor, SkewedClock
+from tests.support.log_fault_regimes import Screen, shown
 
 GROUP = "/aws/lambda/orders"
 START_MS = int(START.timestamp() * 1000)

@@ -10,9 +10,9 @@ import pytest
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.signal import AlarmState, Batch
 from prodwatch.testing.clock import START
-from prodwatch.testing.scene.checks import result
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
-from prodwatch.tui.widgets.verdict import VerdictBox
+from prodwatch.tui.widgets.verdict_box import VerdictBox
+from tests.support.scene.checks import result
 
 DICE = random.Random(1)
 

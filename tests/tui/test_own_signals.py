@@ -16,9 +16,9 @@ from prodwatch.model.signal import Batch, LogRecord, Span, Trace
 from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.scripted import ScriptedSession
-from prodwatch.tui.own_signals import FOLLOWED, LOOK_EVERY_S, LOOKS, SEARCHES, TAIL_LOOKS, OwnSignals, Round
+from prodwatch.tui.check_telemetry import FOLLOWED, LOOK_EVERY_S, LOOKS, SEARCHES, TAIL_LOOKS, OwnSignals, Round
 from prodwatch.tui.screens.check import CheckScreen
+from tests.support.scripted_session import ScriptedSession
 
 S = START.timestamp()
 

@@ -14,16 +14,16 @@ from textual.drivers.headless_driver import HeadlessDriver
 
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import Verdict
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.scene import bad_release
-from prodwatch.testing.scene.checks import result
-from prodwatch.testing.scripted import ScriptedSession
-from prodwatch.testing.terminal import COLOURS, ESCAPES
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.deck import Preferences
-from prodwatch.tui.notice import desktop_notice
-from prodwatch.tui.session import SessionFacts
+from prodwatch.tui.desktop_notification import desktop_notice
+from prodwatch.tui.widget_context import Preferences
+from tests.support.scene import bad_release
+from tests.support.scene.checks import result
+from tests.support.scripted_session import ScriptedSession
+from tests.support.terminal import COLOURS, ESCAPES
 
 FACTS = SessionFacts(environment="prod", title="Shop", region="eu-west-1", every_s=15)
 DEFAULT_COLOURS = re.compile(rb"\x1b\[(?:[0-9;:]*;)?[34]9(?:;[0-9;:]*)?m")

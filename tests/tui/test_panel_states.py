@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
-from prodwatch.tui.session import SessionFacts
 from prodwatch.views.window import Window
 
 SIZE = (200, 60)

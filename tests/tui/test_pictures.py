@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
-from prodwatch.tui.session import SessionFacts
 from prodwatch.views.window import Window
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (200, 60)

@@ -15,7 +15,7 @@ from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.header import Header
-from prodwatch.tui.widgets.verdict import VerdictBox
+from prodwatch.tui.widgets.verdict_box import VerdictBox
 
 LOG_FILE = "/tmp/prodwatch.log"
 START_MS = int(START.timestamp() * 1000)
@@ -123,7 +123,7 @@ async def test_a_verdict_that_cannot_be_worked_out_is_never_the_green_one_of_bef
 ) -> None:
     async with run(moment="before") as bench:
         await bench.sees("PASS · production is healthy")
-        monkeypatch.setattr("prodwatch.tui.deck.verdict_line", broken)
+        monkeypatch.setattr("prodwatch.tui.widget_context.verdict_line", broken)
         await bench.frames(12)
         await bench.sees("ERROR · could not verify")
         await bench.sees("the verdict could not be worked out: BrokenOnPurposeError: on purpose")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from prodwatch.model.signal import Batch, ServiceEdge, ServiceGraph, ServiceNode, SourcePhase, SourceStatus
-from prodwatch.testing.scene.services import LAMBDA, ORDERS, OUTSIDE
-from prodwatch.tui.deck import Preferences
 from prodwatch.tui.screens.service_map import ServiceMapScreen
 from prodwatch.tui.screens.traces import TracesScreen
+from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.service_map_panel import ServiceMapPanel
 from prodwatch.tui.widgets.trace_panel import TracePanel
+from tests.support.scene.services import LAMBDA, ORDERS, OUTSIDE
 
 
 async def test_one_key_leads_there_from_anywhere_and_esc_leads_back(run: Any) -> None:

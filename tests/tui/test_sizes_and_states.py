@@ -9,7 +9,7 @@ import pytest
 
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
-from prodwatch.tui.deck import Preferences
+from prodwatch.tui.widget_context import Preferences
 
 SCREENS = ("1", "2", "3", "4", "5")
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from prodwatch.tui.terminal import LastingFile
+from prodwatch.tui.terminal_driver import LastingFile
 
 
 class Line:

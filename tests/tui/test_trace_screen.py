@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Batch, LogRecord, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.testing.clock import START
-from prodwatch.text.lambda_lines import LineParser
 from prodwatch.text.redact import Redactor
-from prodwatch.tui.deck import Preferences
 from prodwatch.tui.screens import trace as trace_screen
 from prodwatch.tui.screens.trace import TraceScreen, span_lines
+from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.span_list import SpanList
 from prodwatch.tui.widgets.trace_panel import TracePanel
 

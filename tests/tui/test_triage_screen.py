@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
+from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
 from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.metrics import MetricsScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
-from prodwatch.tui.session import SessionFacts
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.views.window import Window

@@ -22,7 +22,7 @@ LATER = (
     "prodwatch.tui.screens.traces",
     "prodwatch.tui.screens.metrics",
     "prodwatch.tui.screens.check",
-    "prodwatch.tui.commands",
+    "prodwatch.tui.command_palette",
     "prodwatch.tui.widgets.filter_bar",
     "textual.widgets._data_table",
     "textual.widgets._markdown",
@@ -41,13 +41,21 @@ def test_the_first_paint_loads_no_aws_and_no_screen_but_its_own() -> None:
 
 
 def test_the_command_loads_neither_runner_nor_sources_before_the_first_paint() -> None:
-    modules = loaded("import sys; import prodwatch.cli.screen, prodwatch.tui.screens.overview; print(*sys.modules)")
-    later = {"prodwatch.cli.session", "prodwatch.runner", "prodwatch.sources", "prodwatch.aws", "prodwatch.probes.http"}
+    modules = loaded(
+        "import sys; import prodwatch.cli.dashboard_app, prodwatch.tui.screens.overview; print(*sys.modules)"
+    )
+    later = {
+        "prodwatch.session.live",
+        "prodwatch.runner",
+        "prodwatch.sources",
+        "prodwatch.aws",
+        "prodwatch.probes.http",
+    }
     assert not modules & (later | set(NEVER) - {"tomli", "jmespath"})
 
 
 def test_the_session_protocol_needs_no_textual() -> None:
-    modules = loaded("import sys; import prodwatch.tui.session, prodwatch.tui.deck; print(*sys.modules)")
+    modules = loaded("import sys; import prodwatch.session.protocol, prodwatch.tui.widget_context; print(*sys.modules)")
     assert "textual" not in modules
 
 

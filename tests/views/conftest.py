@@ -14,7 +14,7 @@ from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.testing.scene import Moment, bad_release
+from tests.support.scene import Moment, bad_release
 
 Play = Callable[[Moment], Store]
 HERE = SourcePosition("checks/a.toml", 1, 1)

@@ -11,7 +11,7 @@ from prodwatch.model.result import CheckResult, Correlation, Exchange, StepResul
 from prodwatch.model.status import Status
 from prodwatch.views.check_detail import check_detail, compact, copy_text, pretty
 from prodwatch.views.checks import check_grid
-from prodwatch.views.states import RUNNING, STATES, WAITING, state_of
+from prodwatch.views.status_style import RUNNING, STATES, WAITING, state_of
 
 HERE = SourcePosition("checks/a.toml", 1, 1)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Batch, MetricKey, MetricPoint, MetricSeries, ReleasePhase, ReleaseState
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.text.lambda_lines import LineParser
 from prodwatch.views.evidence import requests_on
 
 RELEASE = ReleaseState(function="f", phase=ReleasePhase.SHIFTING, version="42", previous="41", started_at=START)

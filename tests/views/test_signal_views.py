@@ -24,8 +24,7 @@ from prodwatch.model.signal import (
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.alarms import alarm_rows, signature_rows
-from prodwatch.views.chart import band, plot, plot_ascii, scale_of
-from prodwatch.views.console import (
+from prodwatch.views.aws_console_links import (
     alarm_page,
     deployment_page,
     function_page,
@@ -34,11 +33,12 @@ from prodwatch.views.console import (
     stack_page,
     trace_page,
 )
-from prodwatch.views.freshness import freshness
+from prodwatch.views.chart import band, plot, plot_ascii, scale_of
+from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import main_release, release_header, version_label
 from prodwatch.views.signals import signals
 from prodwatch.views.sparkline import LEVELS, heights, squeeze
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 from prodwatch.views.timeline import describe, slot_of, timeline
 from prodwatch.views.traces import trace_table
 

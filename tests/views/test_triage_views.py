@@ -24,10 +24,10 @@ from prodwatch.model.signal import (
 )
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.views.compared import compared, signals_beside
 from prodwatch.views.triage import Change, changes
 from prodwatch.views.verdict import verdict_line
 from prodwatch.views.window import Window
+from prodwatch.views.window_comparison import compared, signals_beside
 
 HOUR = Window(start=START - timedelta(hours=1))
 PAST = Window(start=START - timedelta(hours=1), end=START)

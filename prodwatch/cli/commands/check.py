@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prodwatch.cli.options import Common, common_options
-from prodwatch.cli.outputs import Outputs, output_options
-from prodwatch.cli.selecting import picks, selection, selection_options
+from prodwatch.cli.result_outputs import Outputs, output_options
+from prodwatch.cli.selection_options import picks, selection, selection_options
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
@@ -72,10 +72,10 @@ def command(
     """
     from msgspec.structs import replace
 
-    from prodwatch.cli.engine import ci_name, host_name
-    from prodwatch.cli.last import failed_last
     from prodwatch.cli.project import load
     from prodwatch.runner import RunOptions, select
+    from prodwatch.session.engine import ci_name, host_name
+    from prodwatch.session.failed_first import failed_last
 
     if not dry_run:
         # Before anything can go wrong: a result of an earlier run must not be taken for this one's.
@@ -99,7 +99,7 @@ def command(
     if dry_run:
         if outputs.files or outputs.github_summary:
             raise click.UsageError("--dry-run measures nothing and so has no result to write to files; leave one out")
-        from prodwatch.cli.planned import print_plan
+        from prodwatch.cli.dry_run import print_plan
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
     return _run(project, chosen, options, outputs, common)
@@ -112,12 +112,13 @@ def _run(
     outputs: Outputs,
     common: Common,
 ) -> int:
-    from prodwatch.cli.last import remember
+    from prodwatch.cli import stderr
+    from prodwatch.cli.event_loop import run_to_end
     from prodwatch.cli.progress import Progress
-    from prodwatch.cli.running import run_to_end
+    from prodwatch.session.failed_first import remember
 
     progress = Progress(len(chosen), outputs)
     result: RunResult = run_to_end(project, chosen, options, common, listener=progress)
     progress.clear()
-    remember(project, result)
+    remember(project, result, warn=stderr.say)
     return outputs.deliver(result)

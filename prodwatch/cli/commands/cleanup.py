@@ -8,7 +8,7 @@ import click
 
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
-from prodwatch.cli.outputs import Outputs, output_options
+from prodwatch.cli.result_outputs import Outputs, output_options
 
 if TYPE_CHECKING:
     from prodwatch.model.result import RunResult
@@ -24,10 +24,10 @@ def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
         return _list()
     import asyncio
 
-    from prodwatch.cli.engine import host_name, open_engine
+    from prodwatch.cli.event_loop import demo_target, with_signals
     from prodwatch.cli.project import load
-    from prodwatch.cli.running import demo_target, with_signals
     from prodwatch.runner import RunOptions
+    from prodwatch.session.engine import host_name, open_engine
 
     project = load(_where_it_ran(common, run))
     outputs.prepare()
@@ -48,9 +48,9 @@ def _where_it_ran(common: Common, run: str) -> Common:
 
     from msgspec.structs import replace
 
-    from prodwatch.cli.engine import state_dir
     from prodwatch.errors import ConfigurationError
     from prodwatch.runner import find_journal
+    from prodwatch.session.engine import state_dir
 
     ran = find_journal(state_dir(), run).run
     if common.env not in {None, ran.environment}:
@@ -63,10 +63,10 @@ def _where_it_ran(common: Common, run: str) -> Common:
 
 
 def _list() -> int:
-    from prodwatch.cli.engine import state_dir
-    from prodwatch.cli.exits import ExitCode
-    from prodwatch.cli.talk import say
+    from prodwatch.cli.exit_codes import ExitCode
+    from prodwatch.cli.stderr import say
     from prodwatch.runner import left_behind
+    from prodwatch.session.engine import state_dir
 
     found = left_behind(state_dir())
     for each in found:

@@ -8,7 +8,7 @@ import click
 
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
-from prodwatch.cli.triage import window_of, window_options
+from prodwatch.cli.window_options import window_of, window_options
 
 if TYPE_CHECKING:
     from prodwatch.model.environment import DemoTarget
@@ -47,7 +47,7 @@ def command(
     refuse_without_terminal()
     project = load(common, quiet=True)
     demo = _target(common, scenario, speed, seed, project.environment.demo)
-    from prodwatch.cli.screen import run_dashboard
+    from prodwatch.cli.dashboard_app import run_dashboard
 
     return run_dashboard(project, common, demo=demo, window=window)
 
@@ -70,7 +70,7 @@ def _serve(demo: DemoTarget, port: int) -> int:
     """Serve until the child ends or somebody interrupts; the address is the result on stdout."""
     import signal
 
-    from prodwatch.cli.talk import say
+    from prodwatch.cli.stderr import say
     from prodwatch.demo.process import start_demo
 
     def end(*_: object) -> None:

@@ -9,8 +9,8 @@ import click
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from prodwatch.cli.doctor.findings import Finding
-    from prodwatch.cli.engine import Engine
+    from prodwatch.access.doctor.findings import Finding
+    from prodwatch.session.engine import Engine
     from prodwatch.settings import Project
 
 
@@ -27,11 +27,11 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
     import asyncio
 
     from prodwatch.cli import stdout
-    from prodwatch.cli.doctor.findings import as_json as report
-    from prodwatch.cli.doctor.findings import as_text, exit_code
     from prodwatch.cli.doctor.machine import unicode_output
-    from prodwatch.cli.live.place import find_place
-    from prodwatch.cli.live.style import style
+    from prodwatch.cli.doctor.output import as_json as report
+    from prodwatch.cli.doctor.output import as_text, exit_code
+    from prodwatch.cli.live.colour import style
+    from prodwatch.cli.live.environment import find_place
 
     project = find_place(common, without=True)
     findings = asyncio.run(_examine(project, common, allow_writes=allow_writes or not project.environment.protected))
@@ -46,11 +46,11 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
 async def _examine(project: Project, common: Common, *, allow_writes: bool) -> list[Finding]:
     import os
 
-    from prodwatch.cli.doctor.findings import Finding
+    from prodwatch.access.doctor.findings import Finding
     from prodwatch.cli.doctor.machine import machine
-    from prodwatch.cli.engine import open_engine
-    from prodwatch.cli.running import demo_target
+    from prodwatch.cli.event_loop import demo_target
     from prodwatch.errors import ProdwatchError
+    from prodwatch.session.engine import open_engine
 
     found: list[Finding] = []
     try:
@@ -64,11 +64,11 @@ async def _examine(project: Project, common: Common, *, allow_writes: bool) -> l
 async def _examine_aws(project: Project, engine: Engine, *, allow_writes: bool) -> list[Finding]:
     import os
 
+    from prodwatch.access.doctor.connectivity import endpoints, identities
+    from prodwatch.access.doctor.permissions import try_permissions
+    from prodwatch.access.required_calls import uses_of
     from prodwatch.aws.api import AwsError
     from prodwatch.aws.stacks import Stacks
-    from prodwatch.cli.doctor.permissions import try_permissions
-    from prodwatch.cli.doctor.reach import endpoints, identities
-    from prodwatch.cli.permissions import uses_of
 
     found, usable = await identities(engine.aws, engine.environment)
     stacks = Stacks(engine.aws)

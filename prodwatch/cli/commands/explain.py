@@ -14,8 +14,8 @@ from prodwatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
-    from prodwatch.runner.compiled import CompiledCheck, CompiledStep
-    from prodwatch.runner.foretold import Foretold
+    from prodwatch.runner.step.compiled import CompiledCheck, CompiledStep
+    from prodwatch.runner.values.static_values import Foretold
     from prodwatch.settings import Project
 
 
@@ -27,8 +27,8 @@ def command(common: Common, *, check_id: str) -> None:
     import os
 
     from prodwatch.probes.registry import spec
-    from prodwatch.runner.compiled import Compiler
-    from prodwatch.runner.foretold import Foretold
+    from prodwatch.runner.step.compiled import Compiler
+    from prodwatch.runner.values.static_values import Foretold
 
     project = load(common)
     definition = _find(project, check_id)

@@ -30,11 +30,11 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     import json
     import os
 
+    from prodwatch.access.iam_policy import policy_of
+    from prodwatch.access.required_calls import uses_of
     from prodwatch.cli import stdout
-    from prodwatch.cli.granting import policy_of
-    from prodwatch.cli.permissions import uses_of
     from prodwatch.cli.project import load
-    from prodwatch.cli.talk import say
+    from prodwatch.cli.stderr import say
 
     project = load(common)
     environment = project.environment
@@ -68,10 +68,10 @@ def _asked(project: Project, common: Common, account: str | None) -> tuple[Mappi
 
     from prodwatch.aws.api import AwsError
     from prodwatch.aws.stacks import Stacks
-    from prodwatch.cli.engine import open_engine
-    from prodwatch.cli.running import demo_target
+    from prodwatch.cli.event_loop import demo_target
     from prodwatch.errors import CannotVerifyError
     from prodwatch.model.status import Reason
+    from prodwatch.session.engine import open_engine
 
     async def ask() -> tuple[Mapping[str, Mapping[str, str]], str | None]:
         async with open_engine(project, demo=demo_target(project, common)) as engine:

@@ -9,7 +9,7 @@ import click
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
-from prodwatch.cli.selecting import picks, selection, selection_options
+from prodwatch.cli.selection_options import picks, selection, selection_options
 
 
 @click.command()
@@ -23,8 +23,8 @@ def command(
 
     Without --kind: smoke checks, and the diagnostics they would start.
     """
-    from prodwatch.cli.exits import ExitCode
-    from prodwatch.runner.selection import select
+    from prodwatch.cli.exit_codes import ExitCode
+    from prodwatch.runner.schedule.selection import select
 
     asked = selection(expression, tags, kind, shard)
     project = load(common, quiet=as_json, selected=picks(asked))
@@ -53,7 +53,7 @@ def command(
             marks += [f"→ {name}" for name in check.diagnose]
             stdout.text(f"{check.id:<{width}}  {check.kind:<10}  {check.type:<8}  {'  '.join(marks)}".rstrip())
     if not chosen:
-        from prodwatch.cli.talk import error
+        from prodwatch.cli.stderr import error
 
         error("nothing is selected")
         return ExitCode.NOTHING_SELECTED

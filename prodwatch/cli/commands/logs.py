@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, SpanParameter, end_options, one_end, utc_option
+from prodwatch.cli.live.parse_time import MomentParameter, SpanParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from prodwatch.cli.live.moments import Moment
+    from prodwatch.cli.live.parse_time import Moment
     from prodwatch.views.log_filter import LogFilter
 
 
@@ -90,7 +90,7 @@ def command(
     What is late, behind, throttled, denied or lost is said on stderr and counted at the end; a group that could not
     be read to its end exits 3.
     """
-    from prodwatch.cli.live.place import find_place
+    from prodwatch.cli.live.environment import find_place
 
     idle_s = one_end(follow=follow, until=until, until_idle=until_idle)
     form = _format(form, as_json=as_json)
@@ -98,12 +98,12 @@ def command(
     chosen_by = _filter(filter_text)
     project = find_place(common, without=bool(groups) or listed)
     if listed:
-        from prodwatch.cli.live.listing import list_groups
+        from prodwatch.cli.live.list_log_groups import list_groups
 
         return list_groups(project, common, groups, as_json=form == "json")
 
-    from prodwatch.cli.live.asked import AskedLogs
-    from prodwatch.cli.live.running import run_live
+    from prodwatch.cli.live.log_stream import AskedLogs
+    from prodwatch.cli.live.stream_runner import run_live
 
     asked = AskedLogs(
         groups=groups,

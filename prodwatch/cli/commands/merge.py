@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from prodwatch.cli.outputs import Outputs, output_options
+from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.errors import ConfigurationError
 
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, end_options, one_end, utc_option
+from prodwatch.cli.live.parse_time import MomentParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from prodwatch.cli.engine import Engine
-    from prodwatch.cli.live.moments import Moment
-    from prodwatch.cli.live.running import Live, Stream
-    from prodwatch.cli.live.sink import LineSink
+    from prodwatch.cli.live.line_writer import LineSink
+    from prodwatch.cli.live.parse_time import Moment
+    from prodwatch.cli.live.stream_runner import Live, Stream
     from prodwatch.model.environment import MetricTarget
+    from prodwatch.session.engine import Engine
     from prodwatch.sources.base import Source
 
 
@@ -64,20 +64,20 @@ def command(
     Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0. With --namespace and --metric
     it works without a project. A series without data is shown as such, never as zero.
     """
-    from prodwatch.cli.live.place import find_place
-    from prodwatch.cli.live.running import run_live
+    from prodwatch.cli.live.environment import find_place
+    from prodwatch.cli.live.stream_runner import run_live
 
     idle_s = one_end(follow=follow, until=until, until_idle=0.0 if until_idle else None)
     target = _target(namespace, metric, dimensions, stat, period)
     project = find_place(common, without=target is not None)
 
     async def prepare(engine: Engine, sink: LineSink) -> Live:
-        from prodwatch.cli.live.ending import Ending
-        from prodwatch.cli.live.metrics import MetricTable, PointLines
-        from prodwatch.cli.live.moments import zone_of
-        from prodwatch.cli.live.release import window_of
-        from prodwatch.cli.live.running import Live
-        from prodwatch.cli.live.style import style
+        from prodwatch.cli.live.colour import style
+        from prodwatch.cli.live.completion import Ending
+        from prodwatch.cli.live.metric_output import MetricTable, PointLines
+        from prodwatch.cli.live.parse_time import zone_of
+        from prodwatch.cli.live.since_release import window_of
+        from prodwatch.cli.live.stream_runner import Live
 
         start, end = await window_of(since, until, engine)
         sources = await _sources(engine, target, start)
@@ -121,10 +121,10 @@ def _target(
 async def _sources(engine: Engine, target: MetricTarget | None, start: datetime) -> list[Source]:
     """Return the metric source: of one metric, or of all the environment watches with what tells it the versions."""
     from prodwatch.aws.api import AwsError
-    from prodwatch.cli.talk import error
+    from prodwatch.cli.stderr import error
     from prodwatch.errors import ConfigurationError
-    from prodwatch.sources.clean import Cleaner
     from prodwatch.sources.metrics import MetricSource
+    from prodwatch.sources.redaction import Cleaner
     from prodwatch.sources.release.source import ReleaseSource
 
     environment = engine.environment

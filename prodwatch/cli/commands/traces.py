@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.moments import MomentParameter, SpanParameter, end_options, one_end, utc_option
+from prodwatch.cli.live.parse_time import MomentParameter, SpanParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from prodwatch.cli.engine import Engine
-    from prodwatch.cli.live.moments import Moment
-    from prodwatch.cli.live.running import Live
-    from prodwatch.cli.live.sink import LineSink
+    from prodwatch.cli.live.line_writer import LineSink
+    from prodwatch.cli.live.parse_time import Moment
+    from prodwatch.cli.live.stream_runner import Live
+    from prodwatch.session.engine import Engine
     from prodwatch.settings import Project
 
 
@@ -75,8 +75,8 @@ def command(
     Each trace is shown once, when it is whole or has been open for 30 s. Without --no-follow,
     --until and --until-idle it follows until Ctrl-C and exits 0. It works without a project too.
     """
-    from prodwatch.cli.live.place import find_place
-    from prodwatch.cli.live.running import run_live
+    from prodwatch.cli.live.environment import find_place
+    from prodwatch.cli.live.stream_runner import run_live
 
     until_idle = one_end(follow=follow, until=until, until_idle=until_idle)
     project = find_place(common, without=True)
@@ -86,13 +86,13 @@ def command(
         raise click.UsageError("--wait is for one trace: say which by --id")
 
     async def prepare(engine: Engine, sink: LineSink) -> Live:
-        from prodwatch.cli.live.ending import Ending
-        from prodwatch.cli.live.moments import zone_of
-        from prodwatch.cli.live.release import window_of
-        from prodwatch.cli.live.running import Live
-        from prodwatch.cli.live.style import style
-        from prodwatch.cli.live.traces import HEADER, TraceStream, ndjson, text
-        from prodwatch.sources.clean import Cleaner
+        from prodwatch.cli.live.colour import style
+        from prodwatch.cli.live.completion import Ending
+        from prodwatch.cli.live.parse_time import zone_of
+        from prodwatch.cli.live.since_release import window_of
+        from prodwatch.cli.live.stream_runner import Live
+        from prodwatch.cli.live.trace_output import HEADER, TraceStream, ndjson, text
+        from prodwatch.sources.redaction import Cleaner
         from prodwatch.sources.traces import TraceSource
         from prodwatch.views.traces import SLOW_S
 
@@ -128,17 +128,17 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     import msgspec
 
     from prodwatch.cli import stdout
-    from prodwatch.cli.engine import open_engine
-    from prodwatch.cli.live.running import refuse_without_credentials
-    from prodwatch.cli.live.style import style
-    from prodwatch.cli.live.traces import waterfall_text
-    from prodwatch.cli.running import demo_target
-    from prodwatch.cli.talk import error
+    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.cli.live.colour import style
+    from prodwatch.cli.live.stream_runner import refuse_without_credentials
+    from prodwatch.cli.live.trace_output import waterfall_text
+    from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
+    from prodwatch.formats.xray_documents import trace_id_of
     from prodwatch.model.signal import Trace
-    from prodwatch.sources.clean import Cleaner
+    from prodwatch.session.engine import open_engine
+    from prodwatch.sources.redaction import Cleaner
     from prodwatch.sources.traces import fetch_traces
-    from prodwatch.text.xray import trace_id_of
 
     wanted = trace_id_of(trace_id)
     if wanted is None:

@@ -22,7 +22,7 @@ def command(common: Common, *, online: bool) -> int:
     checks = len(project.checks)
     stdout.text(f"{project.environment.name}: {_count(checks, 'check')} in {_count(files, 'file')}, no problem found")
     if online:
-        from prodwatch.cli.online import resolve_online
+        from prodwatch.cli.validate_online import resolve_online
 
         return resolve_online(project, common)
     return 0

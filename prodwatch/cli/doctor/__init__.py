@@ -1,1 +1,1 @@
-"""What works from here: identity, permissions, clock, endpoints, extras, terminal and folders, each tried for real."""
+"""`prodwatch doctor`: findings about this machine, and their output."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from prodwatch.access.doctor.findings import Finding
 from prodwatch.cli.dashboard import MIN_COLUMNS, MIN_ROWS
-from prodwatch.cli.doctor.findings import Finding
-from prodwatch.cli.engine import state_dir
-from prodwatch.cli.log import log_path
+from prodwatch.cli.log_file import log_path
+from prodwatch.session.engine import state_dir
 from prodwatch.settings import Project
 
 COMFORT = (80, 24)

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from prodwatch.demo.aws import errors
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Effects, Forward, Raw
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Effects, Forward, Raw
 from prodwatch.demo.aws.faults import Active
 from prodwatch.demo.aws.moto import Moto, MotoError
 from prodwatch.demo.aws.protocols import decode, encode

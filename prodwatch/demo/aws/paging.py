@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prodwatch.demo.aws.alarms.handlers import AlarmHandlers
 from prodwatch.demo.aws.alarms.store import AlarmStore
-from prodwatch.demo.aws.call import AsyncHandler, Handler, Patch, Routes
+from prodwatch.demo.aws.api_call import AsyncHandler, Handler, Patch, Routes
 from prodwatch.demo.aws.codedeploy.handlers import DeploymentHandlers
 from prodwatch.demo.aws.codedeploy.store import DeploymentStore
 from prodwatch.demo.aws.faults import FaultPlan
@@ -22,7 +22,7 @@ from prodwatch.demo.aws.stacks.handlers import StackHandlers
 from prodwatch.demo.aws.stacks.store import StackEventStore
 from prodwatch.demo.aws.xray.handlers import TraceHandlers
 from prodwatch.demo.aws.xray.store import TraceStore
-from prodwatch.demo.world import History
+from prodwatch.demo.workload import History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from prodwatch.demo.aws import admin, eventstream
+from prodwatch.demo.aws import eventstream, fault_admin
 from prodwatch.demo.aws import web as plain
 from prodwatch.demo.aws.dispatch import Dispatcher, Stream
 from prodwatch.demo.aws.faults import Active, FaultPlan
@@ -22,7 +22,7 @@ from prodwatch.demo.aws.moto import Ask, Moto
 from prodwatch.demo.aws.protocols.encode import HttpAnswer
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
 from prodwatch.demo.aws.region import Region, Surroundings
-from prodwatch.demo.world import History, Invoker, WebHandler
+from prodwatch.demo.workload import History, Invoker, WebHandler
 
 _MAX_BODY = 64 * 1024 * 1024
 _MAX_CALLS = 200_000
@@ -150,8 +150,8 @@ class EmbeddedAws:
             headers=request.headers,
             body=await request.read(),
         )
-        if incoming.path.startswith(admin.PREFIX):
-            return self._response(admin.answer(self.faults, incoming))
+        if incoming.path.startswith(fault_admin.PREFIX):
+            return self._response(fault_admin.answer(self.faults, incoming))
         if found := self._mounts.match(incoming):
             return await self._serve_mounted(request, incoming, *found)
         return await self._serve_aws(request, incoming)

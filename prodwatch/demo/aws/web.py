@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 from prodwatch.demo.aws.faults import Active
 from prodwatch.demo.aws.protocols.encode import HttpAnswer
 from prodwatch.demo.aws.protocols.identify import HttpRequest, credential_scope
-from prodwatch.demo.world import WebHandler, WebRequest
+from prodwatch.demo.workload import WebHandler, WebRequest
 
 LOGGER = logging.getLogger(__name__)
 _SCOPES = frozenset({None, "execute-api", "lambda", "vpc-lattice-svcs"})

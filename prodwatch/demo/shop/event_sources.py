@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prodwatch.demo.shop.fleet import ACCOUNT, REGION
+from prodwatch.demo.shop.functions import ACCOUNT, REGION
 from prodwatch.demo.shop.handlers import Clients
-from prodwatch.demo.shop.runtime import Runtime
-from prodwatch.demo.shop.tracing import read
+from prodwatch.demo.shop.lambda_runtime import Runtime
+from prodwatch.demo.shop.trace_header import read
 
 BATCH = 10
 POLL_S = 0.2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prodwatch.demo.shop.fleet import ACCOUNT, REGION
+from prodwatch.demo.shop.functions import ACCOUNT, REGION
 
 STACK = "shop-demo"
 MOUNT = "/_shop"

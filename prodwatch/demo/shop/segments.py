@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prodwatch.demo.shop.fleet import ACCOUNT, API_ID, API_NAME, API_STAGE, REGION
-from prodwatch.demo.shop.lines import Mishap
+from prodwatch.demo.shop.functions import ACCOUNT, API_ID, API_NAME, API_STAGE, REGION
+from prodwatch.demo.shop.log_formats import Mishap
 
 Document = dict[str, Any]
 

@@ -12,18 +12,18 @@ from typing import Any
 from prodwatch.demo.aws.moto import Ask
 from prodwatch.demo.aws.server import EmbeddedAws
 from prodwatch.demo.shop import names
+from prodwatch.demo.shop.api_gateway import Gateway
 from prodwatch.demo.shop.event_sources import EventSources, QueueMapping
-from prodwatch.demo.shop.fleet import ACCOUNT, ORDERS, REGION
-from prodwatch.demo.shop.furnishing import Secrets, furnish
-from prodwatch.demo.shop.gateway import Gateway
+from prodwatch.demo.shop.functions import ACCOUNT, ORDERS, REGION
+from prodwatch.demo.shop.handler_clients import LATENCY_S, Toolbox
 from prodwatch.demo.shop.handlers import Code, catalog, orders, queues
-from prodwatch.demo.shop.history import ShopHistory
-from prodwatch.demo.shop.runtime import LATEST, Deployed, Runtime
+from prodwatch.demo.shop.lambda_runtime import LATEST, Deployed, Runtime
+from prodwatch.demo.shop.release_staging import Staging
+from prodwatch.demo.shop.release_timeline import Timeline
+from prodwatch.demo.shop.resources import Secrets, furnish
 from prodwatch.demo.shop.scenario import Scenario
-from prodwatch.demo.shop.staging import Staging
+from prodwatch.demo.shop.signal_history import ShopHistory
 from prodwatch.demo.shop.telemetry import AwsTelemetry
-from prodwatch.demo.shop.timeline import Timeline
-from prodwatch.demo.shop.toolbox import LATENCY_S, Toolbox
 
 ENVIRONMENT = {
     "ORDERS_TABLE": names.ORDERS_TABLE,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from prodwatch.demo.aws.server import EmbeddedAws
-from prodwatch.demo.shop.fleet import ACCESS_GROUP, API_ID, API_STAGE, ORDERS, Service
-from prodwatch.demo.shop.ledger import MINUTE_S, SHORTEST_LAG_S
-from prodwatch.demo.shop.lines import WRITERS, Mishap, access_line, day
-from prodwatch.demo.shop.logbook import DAY_S
+from prodwatch.demo.shop.functions import ACCESS_GROUP, API_ID, API_STAGE, ORDERS, Service
+from prodwatch.demo.shop.log_formats import WRITERS, Mishap, access_line, day
+from prodwatch.demo.shop.log_history import DAY_S
+from prodwatch.demo.shop.metric_history import MINUTE_S, SHORTEST_LAG_S
 from prodwatch.demo.shop.segments import Document, Invocation, api_segment, function_segments
 
 LOG_LAG_S = 0.4

@@ -7,10 +7,10 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
-from prodwatch.demo.shop.draws import MASK, STEPS, Draws
-from prodwatch.demo.shop.fleet import ORDERS, Service, fleet
-from prodwatch.demo.shop.serving import Serving
-from prodwatch.demo.shop.timeline import Timeline
+from prodwatch.demo.shop.functions import ORDERS, Service, fleet
+from prodwatch.demo.shop.release_timeline import Timeline
+from prodwatch.demo.shop.seeded_random import MASK, STEPS, Draws
+from prodwatch.demo.shop.version_behaviour import Serving
 
 SWELL = 0.05
 RIPPLE = 0.04

@@ -7,7 +7,7 @@ from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask
+from prodwatch.probes.aws_support import Talk, ask
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 
 KINDS = ("MetricAlarm", "CompositeAlarm", "LogAlarm")

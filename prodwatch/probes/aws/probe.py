@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prodwatch.probes.awskit import Talk, ask, exact
+from prodwatch.probes.aws_support import Talk, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.probes.manners import aws_mutation, pascal
+from prodwatch.probes.mutation_rules import aws_mutation, pascal
 from prodwatch.text.redact import MIN_LENGTH, SECRET_OPERATIONS
 
 _COUNTS = frozenset(("Count", "ScannedCount", "KeyCount"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
-from prodwatch.probes.manners import WRITING_READS, aws_mutation
+from prodwatch.probes.mutation_rules import WRITING_READS, aws_mutation
 
 _EXCEPTIONS = "\n".join(f"- `{name}` {why}" for name, why in sorted(WRITING_READS.items()))
 

@@ -17,7 +17,7 @@ from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.decode import decode_text, json_fields
 from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
-from prodwatch.probes.files import inside
+from prodwatch.probes.project_files import inside
 from prodwatch.text.units import format_bytes
 
 MAX_OUTPUT_BYTES = 1 << 20

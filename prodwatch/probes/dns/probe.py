@@ -11,7 +11,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import UnusableError, connection_failure, endpoint, text_of, timed_out, unusable
-from prodwatch.probes.resolve import is_address, resolve
+from prodwatch.probes.name_resolution import is_address, resolve
 
 if TYPE_CHECKING:
     from dns.message import Message

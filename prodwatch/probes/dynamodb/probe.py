@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, refuse
+from prodwatch.probes.aws_support import Talk, ask, refuse
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.dynamodb.values import from_item, to_attribute, to_item
 

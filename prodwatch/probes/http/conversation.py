@@ -18,7 +18,7 @@ from prodwatch.probes.http.auth import authorization, basic
 from prodwatch.probes.http.request import SAFE_METHODS, Request
 from prodwatch.probes.http.url import Url, parse_url
 from prodwatch.probes.http.wire import Answer, ask
-from prodwatch.probes.pool import HttpConnection
+from prodwatch.probes.http_pool import HttpConnection
 from prodwatch.text.redact import SECRET_HEADERS
 
 if TYPE_CHECKING:

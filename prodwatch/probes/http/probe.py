@@ -18,7 +18,7 @@ from prodwatch.probes.http.conversation import Conversation, RedirectError
 from prodwatch.probes.http.failure import transport_failure
 from prodwatch.probes.http.observation import observe
 from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_bytes
-from prodwatch.probes.pool import tls_context
+from prodwatch.probes.http_pool import tls_context
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:

@@ -15,8 +15,8 @@ import msgspec
 from prodwatch.model.quantity import Duration, Headers
 from prodwatch.probes.base import ProbeContext
 from prodwatch.probes.failures import UnusableError
-from prodwatch.probes.files import read_inside
 from prodwatch.probes.http.url import Url, parse_url
+from prodwatch.probes.project_files import read_inside
 from prodwatch.text.units import parse_size
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
-from prodwatch.probes.manners import is_open
+from prodwatch.probes.mutation_rules import is_open
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 AUTH_KINDS = ("bearer", "basic", "header", "sigv4")

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.http.request import Request
 from prodwatch.probes.http.url import Url
-from prodwatch.probes.pool import USER_AGENT, HttpConnection
+from prodwatch.probes.http_pool import USER_AGENT, HttpConnection
 
 if TYPE_CHECKING:
     from aiohttp.streams import StreamReader

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.hooks import traced
+from prodwatch.aws.request_hooks import traced
+from prodwatch.formats.lambda_record import LineParser, parse_report
 from prodwatch.model.quantity import Duration
 from prodwatch.model.signal import LambdaReport
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
+from prodwatch.probes.aws_support import Talk, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.text.lambda_lines import LineParser, parse_report
 
 _KINDS = {"sync": "RequestResponse", "async": "Event", "dry-run": "DryRun"}
 _TOLD = {

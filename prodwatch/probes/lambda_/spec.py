@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
-from prodwatch.probes.manners import operation_mutation
+from prodwatch.probes.mutation_rules import operation_mutation
 
 _WRITES = {
     "sync": "invoking a function runs its code",

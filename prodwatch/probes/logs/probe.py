@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prodwatch.aws.api import AwsError
+from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, from_json, moment, too_young
+from prodwatch.probes.aws_support import Talk, ask, from_json, moment, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.logs.pattern import Keeps, keeper
-from prodwatch.text.lambda_lines import LineParser
 
 MAX_LINES = 10_000
 """Lines kept for judging; what lies beyond is not read, and `complete` is then false."""

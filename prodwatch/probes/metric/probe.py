@@ -10,7 +10,7 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, refuse, seconds
+from prodwatch.probes.aws_support import Talk, ask, refuse, seconds
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.metric.facts import SECONDS_PER, known_unit, traffic_of
 

@@ -12,7 +12,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, name_failure, timed_out, unavailable
-from prodwatch.probes.resolve import resolve
+from prodwatch.probes.name_resolution import resolve
 from prodwatch.text.units import format_ms
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import ReleasePhase
-from prodwatch.probes.awskit import Talk, ask, exact
+from prodwatch.probes.aws_support import Talk, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.sources.release.alias import AliasNow
+from prodwatch.sources.release.alias_weights import AliasNow
 from prodwatch.sources.release.codedeploy import recent_deployments
-from prodwatch.sources.release.state import DeploymentNow, release_state
+from prodwatch.sources.release.release_state import DeploymentNow, release_state
 
 _STATES = {
     ReleasePhase.NONE: "stable",

@@ -8,7 +8,7 @@ from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, from_json, refuse, to_json
+from prodwatch.probes.aws_support import Talk, ask, from_json, refuse, to_json
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 
 READ_BYTES = 1024 * 1024

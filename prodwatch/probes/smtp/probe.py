@@ -14,7 +14,7 @@ from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
-from prodwatch.probes.trust import client_context
+from prodwatch.probes.tls_contexts import client_context
 
 if TYPE_CHECKING:
     from aiosmtplib import SMTP, SMTPException

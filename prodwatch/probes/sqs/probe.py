@@ -14,7 +14,7 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, from_json, refuse, to_json
+from prodwatch.probes.aws_support import Talk, ask, from_json, refuse, to_json
 from prodwatch.probes.base import Observation, ProbeContext
 
 MAX_PER_REQUEST = 10

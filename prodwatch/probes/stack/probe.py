@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prodwatch.aws.account_scope import Scoped
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.scoped import Scoped
 from prodwatch.aws.stacks import outputs_of
 from prodwatch.model.environment import StackReference
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, refuse
+from prodwatch.probes.aws_support import Talk, ask, refuse
 from prodwatch.probes.base import Observation, ProbeContext
 
 

@@ -16,7 +16,7 @@ from prodwatch.probes.certificate import days_left, read_certificate
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
-from prodwatch.probes.trust import client_context
+from prodwatch.probes.tls_contexts import client_context
 
 DEFAULT_PORT = 443
 

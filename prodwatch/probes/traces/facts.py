@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from prodwatch.formats.xray_documents import self_times_s
 from prodwatch.model.quantity import Duration
 from prodwatch.model.signal import Span, Trace, TraceSummary
-from prodwatch.text.xray import self_times_s
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from prodwatch.aws.api import AwsError
+from prodwatch.formats.xray_documents import parse_summary, parse_trace, trace_id_of
 from prodwatch.model.signal import Trace, TraceSummary
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.awskit import Talk, ask, exact, moment, refuse, too_young
+from prodwatch.probes.aws_support import Talk, ask, exact, moment, refuse, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.traces.facts import contents, figures, summary_of
-from prodwatch.text.xray import parse_summary, parse_trace, trace_id_of
 
 IDS_PER_CALL = 5
 LONGEST_WINDOW = timedelta(hours=6)

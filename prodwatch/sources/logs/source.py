@@ -14,19 +14,19 @@ from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.logs.agenda import BUSY_EVERY_S, Agenda
+from prodwatch.sources.error_status import error_status, retry_delay_s
+from prodwatch.sources.logs.clock_step import SetBack
+from prodwatch.sources.logs.deduplication import CAP
 from prodwatch.sources.logs.discovery import discover
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.fetch import fetcher
+from prodwatch.sources.logs.group_status import group_status, trouble_status
 from prodwatch.sources.logs.lines import LineReader, ParseLine, ParseLines
-from prodwatch.sources.logs.livetail import LiveTail
-from prodwatch.sources.logs.merge import LiveMerge
-from prodwatch.sources.logs.seen import CAP
-from prodwatch.sources.logs.setback import SetBack
-from prodwatch.sources.logs.state import group_status, trouble_status
+from prodwatch.sources.logs.live_tail import LiveTail
+from prodwatch.sources.logs.live_tail_merge import LiveMerge
+from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, Agenda
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents
 from prodwatch.sources.logs.tracebacks import may_have_tracebacks, whole_tracebacks
-from prodwatch.sources.status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
 """Also the lines parsed at a stretch: between two batches everybody else has a turn."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prodwatch.sources.logs.deduplication import CAP, SeenIds
 from prodwatch.sources.logs.events import FetchPage, Page, RawEvent
-from prodwatch.sources.logs.merge import LiveMerge
-from prodwatch.sources.logs.scan import DEEP_S, WHOLE_IDS, ScanPlan
-from prodwatch.sources.logs.seen import CAP, SeenIds
+from prodwatch.sources.logs.live_tail_merge import LiveMerge
+from prodwatch.sources.logs.scan_window import DEEP_S, WHOLE_IDS, ScanPlan
 
 __all__ = ["GroupTailer", "NewEvents", "Page", "RawEvent"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.model.status import Reason
-from prodwatch.sources.release.state import OVER, DeploymentNow, Lifecycle
+from prodwatch.sources.release.release_state import OVER, DeploymentNow, Lifecycle
 
 RECENT_PER_GROUP = 4
 """Newest deployments looked at in each group: the current one, its rollback, and what was before."""

@@ -14,15 +14,15 @@ from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.lambda_metrics import Behind
-from prodwatch.sources.polling import PollingSource, place_of
-from prodwatch.sources.release.alias import AliasNow, AliasSeen, newest, shares
-from prodwatch.sources.release.code import LATEST, Code, CodeBook, changed_event, plain_state, published_event
+from prodwatch.sources.poll_loop import PollingSource, place_of
+from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen, newest, shares
 from prodwatch.sources.release.codedeploy import Deployments
-from prodwatch.sources.release.serving import serving
+from prodwatch.sources.release.function_code import LATEST, Code, CodeBook, changed_event, plain_state, published_event
+from prodwatch.sources.release.release_state import DeploymentNow, events_of, release_state
 from prodwatch.sources.release.stacks import StackFollower
-from prodwatch.sources.release.state import DeploymentNow, events_of, release_state
-from prodwatch.sources.status import DENIED_EVERY_S
+from prodwatch.sources.release.version_history import serving
 
 EVERY_S = 5.0
 PLAIN_EVERY_S = 15.0

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
+from prodwatch.formats.xray_documents import parse_trace, trace_id_of
 from prodwatch.model.signal import Trace
-from prodwatch.sources.clean import Cleaner
-from prodwatch.text.xray import parse_trace, trace_id_of
+from prodwatch.sources.redaction import Cleaner
 
 IDS_PER_CALL = 5
 """What X-Ray takes in one call."""

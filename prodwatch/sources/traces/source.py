@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
+from prodwatch.formats.otel_spans import SEARCH_IS_ON, SPANS_GROUP
+from prodwatch.formats.xray_documents import parse_summary
 from prodwatch.model.signal import Record, SourcePhase, SourceStatus, TraceSummary
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.clean import Cleaner
-from prodwatch.sources.polling import PollingSource
-from prodwatch.sources.traces.pace import PACES, Pace, Purse, pace_for
-from prodwatch.text.otel_spans import SEARCH_IS_ON, SPANS_GROUP
-from prodwatch.text.xray import parse_summary
+from prodwatch.sources.poll_loop import PollingSource
+from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.traces.read_rate import PACES, Pace, Purse, pace_for
 
 MAX_WINDOW_S = 6 * 3600
 """The longest window one query may span."""

@@ -10,12 +10,12 @@ from textwrap import wrap
 from prodwatch.model.result import CheckResult, Exchange
 from prodwatch.model.status import Status
 from prodwatch.text.units import format_ms
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece, pad, safe
 from prodwatch.tui.paint.bars import phase_lines, phase_width
+from prodwatch.tui.styled_line import Line, Piece, pad, safe
+from prodwatch.tui.widget_context import Deck
 from prodwatch.views.check_detail import AssertionRow, CheckDetail, compact, pretty
 from prodwatch.views.release import version_label
-from prodwatch.views.states import STATES, Tone, state_of
+from prodwatch.views.status_style import STATES, Tone, state_of
 from prodwatch.views.waterfall import phases_waterfall
 
 BODY_LINES = 400

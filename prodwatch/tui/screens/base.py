@@ -12,17 +12,17 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from prodwatch.tui.deck import Deck
+from prodwatch.tui.fault_isolation import RETRY_FRAMES, Survivor
 from prodwatch.tui.keymap import SCREEN_BINDINGS
-from prodwatch.tui.line import Line, safe
-from prodwatch.tui.survival import RETRY_FRAMES, Survivor
-from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.styled_line import Line, safe
+from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widgets.fixed_line import Bar
 from prodwatch.tui.widgets.header import Header
-from prodwatch.tui.widgets.hints import Hints
+from prodwatch.tui.widgets.key_hints import Hints
 from prodwatch.tui.widgets.painter import TONE_CLASSES, TONE_CSS
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.log_filter import FilterError
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 
 if TYPE_CHECKING:
     from prodwatch.tui.app import ProdwatchApp

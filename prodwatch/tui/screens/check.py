@@ -11,21 +11,21 @@ from textual.widget import Widget
 
 from prodwatch.model.result import Exchange
 from prodwatch.model.signal import Trace
-from prodwatch.store.checks import CheckTrack
+from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
+from prodwatch.tui.check_telemetry import OwnSignals, Round
 from prodwatch.tui.keymap import CHECK_BINDINGS
-from prodwatch.tui.line import Line, Piece
-from prodwatch.tui.own_signals import OwnSignals, Round
 from prodwatch.tui.paint.bars import bar_line, picture_width
 from prodwatch.tui.paint.check import FACETS, assertion_lines
-from prodwatch.tui.paint.log import log_line
+from prodwatch.tui.paint.log_line import log_line
 from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.screens.crumb import Crumb
+from prodwatch.tui.screens.breadcrumb import Crumb
+from prodwatch.tui.styled_line import Line, Piece
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.text_panel import TextPanel
+from prodwatch.views.aws_console_links import function_page, trace_page
 from prodwatch.views.check_detail import CheckDetail, check_detail, copy_text
-from prodwatch.views.console import function_page, trace_page
-from prodwatch.views.states import Tone, state_of
+from prodwatch.views.status_style import Tone, state_of
 from prodwatch.views.waterfall import waterfall
 
 _ABOUT = (

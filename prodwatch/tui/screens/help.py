@@ -7,14 +7,14 @@ from textwrap import wrap
 
 from textual.widget import Widget
 
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, pad, safe
 from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.screens.crumb import Crumb
+from prodwatch.tui.screens.breadcrumb import Crumb
+from prodwatch.tui.styled_line import Line, pad, safe
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.tui.widgets.text_panel import TextPanel
-from prodwatch.views.freshness import source_lines
-from prodwatch.views.states import RUNNING, STATES, WAITING, Tone
+from prodwatch.views.panel_freshness import source_lines
+from prodwatch.views.status_style import RUNNING, STATES, WAITING, Tone
 
 KEY_CELLS, NAME_CELLS = 14, 26
 MAX_SOURCES = 100

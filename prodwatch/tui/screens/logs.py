@@ -11,17 +11,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line
-from prodwatch.tui.paint.log import group_name, plain_line
-from prodwatch.tui.paint.record import record_lines
+from prodwatch.tui.paint.log_line import group_name, plain_line
+from prodwatch.tui.paint.log_record import record_lines
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.styled_line import Line
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.log_panel import LogPanel, Look
 from prodwatch.tui.widgets.text_panel import TextPanel
-from prodwatch.views.console import log_page
+from prodwatch.views.aws_console_links import log_page
 from prodwatch.views.log_filter import quoted, toggled
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 
 WINDOWS: tuple[tuple[str, int], ...] = (("all", 0), ("1m", 60), ("5m", 300), ("15m", 900), ("1h", 3600))
 NAMED = 5

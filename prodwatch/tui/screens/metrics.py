@@ -8,12 +8,12 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from prodwatch.tui.deck import Deck
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
-from prodwatch.views.console import metric_page
+from prodwatch.views.aws_console_links import metric_page
 from prodwatch.views.signals import label_of
 
 

@@ -11,17 +11,17 @@ from textual.widget import Widget
 
 from prodwatch.tui.keymap import CHECK_LIST_BINDINGS
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.widgets.alarm_and_error_panels import AlarmsPanel, SignaturesPanel
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.log_panel import LogPanel
-from prodwatch.tui.widgets.release import ReleaseBar
+from prodwatch.tui.widgets.release_line import ReleaseBar
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
-from prodwatch.tui.widgets.small_panels import AlarmsPanel, SignaturesPanel
 from prodwatch.tui.widgets.timeline_panel import LanesBar
 from prodwatch.tui.widgets.trace_panel import TracePanel
-from prodwatch.tui.widgets.verdict import VerdictBox
-from prodwatch.views.console import alarm_page, log_page, trace_page
+from prodwatch.tui.widgets.verdict_box import VerdictBox
+from prodwatch.views.aws_console_links import alarm_page, log_page, trace_page
 from prodwatch.views.triage import Change
 
 NO_CHECKS_THEN = "checks speak only of the present; they run without --to"

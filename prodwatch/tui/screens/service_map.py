@@ -9,15 +9,15 @@ import msgspec
 from textual.widget import Widget
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.line import Line
-from prodwatch.tui.paint.edge import edge_details
+from prodwatch.tui.paint.service_edge import edge_details
 from prodwatch.tui.screens.base import DashScreen
 from prodwatch.tui.screens.traces import TracesScreen
+from prodwatch.tui.styled_line import Line
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.service_map_panel import ServiceMapPanel
 from prodwatch.tui.widgets.text_panel import TextPanel
-from prodwatch.views.console import service_map_page
-from prodwatch.views.states import Tone
+from prodwatch.views.aws_console_links import service_map_page
+from prodwatch.views.status_style import Tone
 
 
 class ServiceMapScreen(DashScreen):

@@ -13,15 +13,15 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, safe
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.styled_line import Line, safe
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.line_view import LineView
-from prodwatch.tui.widgets.release import ReleaseBar
+from prodwatch.tui.widgets.release_line import ReleaseBar
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.tui.widgets.timeline_panel import LanesBar, TimelinePanel
-from prodwatch.views.console import alarm_page, deployment_page, function_page, stack_page
-from prodwatch.views.states import Tone
+from prodwatch.views.aws_console_links import alarm_page, deployment_page, function_page, stack_page
+from prodwatch.views.status_style import Tone
 from prodwatch.views.timeline import LANE_NAMES, TimelineRow
 
 

@@ -10,21 +10,21 @@ import msgspec
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from prodwatch.formats.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.model.signal import Span, Trace
 from prodwatch.store.store import Topic
-from prodwatch.text.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.text.units import format_ms
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, pad
-from prodwatch.tui.paint.log import log_line
+from prodwatch.tui.paint.log_line import log_line
 from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.screens.crumb import Crumb
+from prodwatch.tui.screens.breadcrumb import Crumb
+from prodwatch.tui.styled_line import Line, pad
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.span_list import SpanList
 from prodwatch.tui.widgets.text_panel import TextPanel
+from prodwatch.views.aws_console_links import trace_page
 from prodwatch.views.check_detail import compact
-from prodwatch.views.console import trace_page
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 from prodwatch.views.traces import trace_of_lines
 
 LABEL = 12

@@ -8,11 +8,11 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from prodwatch.tui.deck import Deck
 from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.trace_panel import TracePanel
-from prodwatch.views.console import trace_page
+from prodwatch.views.aws_console_links import trace_page
 from prodwatch.views.traces import Edge
 
 

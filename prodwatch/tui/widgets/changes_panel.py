@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Column, Line, fit, row
+from prodwatch.tui.styled_line import Column, Line, fit, row
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 from prodwatch.views.triage import Change, Changes, changes
 
 _COLUMNS = (Column("mark", "", 1), Column("at", "", 8), Column("text", "what", 20, grow=1))

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from textual.binding import Binding
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece, cells, clip_line, pad
+from prodwatch.tui.styled_line import Line, Piece, cells, clip_line, pad
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.baseline import Usual, usual
 from prodwatch.views.chart import Scale, plot, plot_ascii, scale_of
-from prodwatch.views.figures import change_text, value_text
+from prodwatch.views.number_format import change_text, value_text
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 
 AXIS = 9
 WINDOWS_MINUTES = (60, 180, 720)

@@ -7,11 +7,11 @@ from collections.abc import Hashable, Sequence
 from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age, format_ms
-from prodwatch.tui.deck import Glance
-from prodwatch.tui.line import Column, Line, Piece, fit, row
+from prodwatch.tui.styled_line import Column, Line, Piece, fit, row
+from prodwatch.tui.widget_context import Glance
 from prodwatch.tui.widgets.panel import SECOND_FRAMES, FilteredPanel
 from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
-from prodwatch.views.states import STATES, WAITING, Tone, state_of
+from prodwatch.views.status_style import STATES, WAITING, Tone, state_of
 
 _COLUMNS = (
     Column("state", "", 8),

@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from prodwatch.tui.line import safe
+from prodwatch.tui.styled_line import safe
 
 RECALLED = 50
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prodwatch.model.signal import SourcePhase
-from prodwatch.tui.line import Line, Piece, spread, width_of
-from prodwatch.tui.widgets.bar import Bar
-from prodwatch.tui.widgets.trail import layers, trail
-from prodwatch.views.states import SOURCE_STATES, Tone
+from prodwatch.tui.styled_line import Line, Piece, spread, width_of
+from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.tui.widgets.layer_path import layers, trail
+from prodwatch.views.status_style import SOURCE_STATES, Tone
 
 _TROUBLE = (
     SourcePhase.DENIED,

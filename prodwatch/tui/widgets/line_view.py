@@ -16,9 +16,9 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from prodwatch.tui.line import Line, safe, text_of, wrap_words
+from prodwatch.tui.styled_line import Line, safe, text_of, wrap_words
 from prodwatch.tui.widgets.painter import Painter
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 
 _LOG = logging.getLogger(__name__)
 CACHED_STRIPS = 1024

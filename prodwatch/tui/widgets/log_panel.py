@@ -12,16 +12,16 @@ from textual.message import Message
 
 from prodwatch.model.signal import LogRecord, SourcePhase
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece, cells
-from prodwatch.tui.paint.log import log_head, log_line
+from prodwatch.tui.paint.log_line import log_head, log_line
+from prodwatch.tui.styled_line import Line, Piece, cells
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.log_rows import SLICE, LogRows
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.freshness import Freshness, freshness
 from prodwatch.views.log_fields import FieldColumn, columns_of, field_names
 from prodwatch.views.log_filter import LogFilter, parse_filter
 from prodwatch.views.log_find import Find, parse_find
-from prodwatch.views.states import Tone
+from prodwatch.views.panel_freshness import Freshness, freshness
+from prodwatch.views.status_style import Tone
 
 WIDE = 170
 """From this width on there is room for JSON fields behind each message."""

@@ -7,9 +7,9 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from prodwatch.tui.line import Line, cells, safe
-from prodwatch.tui.survival import Survivor
-from prodwatch.views.states import Tone
+from prodwatch.tui.fault_isolation import Survivor
+from prodwatch.tui.styled_line import Line, cells, safe
+from prodwatch.views.status_style import Tone
 
 TONE_CLASSES = {f"tone--{tone}" for tone in (*Tone, "cursor", "cursor-blurred")}
 """Component classes a screen needs for what is painted on it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import safe
+from prodwatch.tui.styled_line import safe
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.line_view import LineView
 
 SECOND_FRAMES = 10

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, Piece, pad
-from prodwatch.tui.paint.edge import edge_head, edge_line, looks_of
+from prodwatch.tui.paint.service_edge import edge_head, edge_line, looks_of
+from prodwatch.tui.styled_line import Line, Piece, pad
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import FilteredPanel
-from prodwatch.views.freshness import freshness
+from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.service_map import EdgeRow, ServiceMap, service_map
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 
 STALE_AFTER_S = 180.0
 """The graph is asked for once a minute."""

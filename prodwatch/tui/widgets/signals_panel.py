@@ -9,17 +9,17 @@ from msgspec.structs import replace
 from prodwatch.model.signal import SourcePhase
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Column, Line, Piece, fit, head, row
+from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, row
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.compared import signals_beside
-from prodwatch.views.figures import change_text, value_text
-from prodwatch.views.freshness import freshness
+from prodwatch.views.number_format import change_text, value_text
+from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
 from prodwatch.views.sparkline import heights, squeeze
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
+from prodwatch.views.window_comparison import signals_beside
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-~=+*#"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Hashable, Sequence
 from prodwatch.model.signal import Trace
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line
 from prodwatch.tui.paint.bars import bar_line, picture_width
+from prodwatch.tui.styled_line import Line
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 from prodwatch.views.waterfall import Waterfall, waterfall
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Line, wrap_line
+from prodwatch.tui.styled_line import Line, wrap_line
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.panel import Panel
 
 Build = Callable[[int], Sequence[Line]]

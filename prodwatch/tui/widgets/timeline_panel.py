@@ -6,12 +6,12 @@ from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Column, Line, Piece, fit, pad, row
-from prodwatch.tui.widgets.bar import Bar
+from prodwatch.tui.styled_line import Column, Line, Piece, fit, pad, row
+from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widgets.fixed_line import Bar
 from prodwatch.tui.widgets.panel import FilteredPanel
 from prodwatch.views.evidence import clock_text
-from prodwatch.views.states import Tone
+from prodwatch.views.status_style import Tone
 from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, TimelineRow, slot_of, timeline
 
 _COLUMNS = (

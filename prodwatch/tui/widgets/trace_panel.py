@@ -6,14 +6,14 @@ from collections.abc import Hashable, Sequence
 
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
-from prodwatch.tui.deck import Deck
-from prodwatch.tui.line import Column, Line, Piece, fit, head, row
-from prodwatch.tui.paint.log import time_text
+from prodwatch.tui.paint.log_line import time_text
+from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, row
+from prodwatch.tui.widget_context import Deck
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import FilteredPanel
-from prodwatch.views.freshness import freshness
+from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
-from prodwatch.views.states import State, Tone
+from prodwatch.views.status_style import State, Tone
 from prodwatch.views.traces import Edge, TraceRow, TraceSort, TraceTable, trace_table
 
 _STATES: dict[str, State] = {

@@ -22,7 +22,7 @@ import pytest
 from prodwatch.cli.main import run
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
-from prodwatch.runner.cleaning import clean_up
+from prodwatch.runner.check.cleanup import clean_up
 
 PAGES = Path(__file__).parents[3] / "docs/guide/origins"
 PACE = 10.0
@@ -203,8 +203,8 @@ def prodwatch(
         cleaning.set()
         return await clean_up(*arguments)
 
-    monkeypatch.setattr("prodwatch.runner.check.clean_up", clean_up_noticed)
-    monkeypatch.setattr("prodwatch.cli.engine.SystemClock", PacedClock)
+    monkeypatch.setattr("prodwatch.runner.check.run_check.clean_up", clean_up_noticed)
+    monkeypatch.setattr("prodwatch.session.engine.SystemClock", PacedClock)
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(project / "state"))
     return CommandLine(project)
 

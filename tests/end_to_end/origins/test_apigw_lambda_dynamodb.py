@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from prodwatch.demo.aws import EmbeddedAws
-from prodwatch.demo.world import WebRequest, WebResponse
+from prodwatch.demo.workload import WebRequest, WebResponse
 
 PAGE = "apigw-lambda-dynamodb"
 FOREIGN = {"PK": {"S": "TEST001-of-somebody-else"}, "SK": {"S": "NAME#"}, "data": {"S": "Theirs"}}

@@ -10,7 +10,7 @@ from prodwatch.demo.aws.alarms.evaluate import COMPARISONS
 from prodwatch.demo.aws.alarms.model import AlarmRecord, CompositeAlarm, MetricAlarm, MetricQuery
 from prodwatch.demo.aws.alarms.rules import RuleError, alarms_in
 from prodwatch.demo.aws.alarms.store import AlarmStore
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
 from prodwatch.demo.aws.paging import Pager
 
 _ALARMS = Pager(limit="MaxRecords", default=50, maximum=100)

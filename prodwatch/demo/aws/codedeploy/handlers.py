@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import Any
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Forward, Routes
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Forward, Routes
 from prodwatch.demo.aws.codedeploy.model import Deployment, DeploymentState
 from prodwatch.demo.aws.codedeploy.store import DeploymentStore
 from prodwatch.demo.aws.paging import Pager

@@ -8,11 +8,11 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Forward, Routes
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Forward, Routes
 from prodwatch.demo.aws.functions.model import NO_CODE, AliasState, Function, FunctionVersion
 from prodwatch.demo.aws.functions.store import FunctionStore
 from prodwatch.demo.aws.paging import Pager
-from prodwatch.demo.world import Invocation
+from prodwatch.demo.workload import Invocation
 
 _PAGE = Pager(
     cursor="NextMarker",

@@ -7,7 +7,7 @@ from threading import Lock
 
 from prodwatch.demo.aws.codedeploy.store import DeploymentStore
 from prodwatch.demo.aws.functions.model import AliasState, Function
-from prodwatch.demo.world import Invoker
+from prodwatch.demo.workload import Invoker
 
 
 class FunctionStore:

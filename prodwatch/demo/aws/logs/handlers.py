@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
 from prodwatch.demo.aws.logs.identifiers import group_arn, group_name, missing_group, missing_stream
 from prodwatch.demo.aws.logs.reading import Reader
 from prodwatch.demo.aws.logs.store import GroupState, LogStore

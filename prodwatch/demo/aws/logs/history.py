@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import Lock
 
 from prodwatch.demo.aws.logs.events import StoredEvent
-from prodwatch.demo.world import History
+from prodwatch.demo.workload import History
 
 _CHUNK_MS = 60_000
 _KEEP_EVENTS = 300_000

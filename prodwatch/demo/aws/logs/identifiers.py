@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prodwatch.demo.aws.call import AwsFault
+from prodwatch.demo.aws.api_call import AwsFault
 
 
 def group_name(identifier: str) -> str:

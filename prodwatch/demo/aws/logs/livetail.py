@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from prodwatch.demo.aws import eventstream
-from prodwatch.demo.aws.call import ApiCall, AwsFault
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.events import StoredEvent
+from prodwatch.demo.aws.logs.filter_lexer import PatternError
+from prodwatch.demo.aws.logs.filter_patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.identifiers import group_name, missing_group
-from prodwatch.demo.aws.logs.patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.store import LogStore
-from prodwatch.demo.aws.logs.tokens import PatternError
 
 MAX_PER_UPDATE = 500
 MAX_WAITING = 5_000

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Raw
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Raw
 from prodwatch.demo.aws.logs.events import StoredEvent
+from prodwatch.demo.aws.logs.filter_lexer import PatternError
+from prodwatch.demo.aws.logs.filter_patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.identifiers import group_name, missing_group, missing_stream
-from prodwatch.demo.aws.logs.patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.store import LogStore
-from prodwatch.demo.aws.logs.tokens import PatternError
 from prodwatch.demo.aws.paging import digest, issue, redeem
 
 _MAX_EVENTS = 10_000

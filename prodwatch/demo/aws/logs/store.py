@@ -11,7 +11,7 @@ from threading import RLock
 from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.history import PastEvents
-from prodwatch.demo.world import History
+from prodwatch.demo.workload import History
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
 from prodwatch.demo.aws.metrics.expressions import ExpressionError
 from prodwatch.demo.aws.metrics.model import SeriesKey
 from prodwatch.demo.aws.metrics.query import Query, aggregate, evaluate

@@ -8,7 +8,7 @@ from threading import RLock
 
 from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.metrics.model import Sample, Series, SeriesKey, sample
-from prodwatch.demo.world import History
+from prodwatch.demo.workload import History
 
 _CHUNK_S = 600
 _KEEP_CHUNKS = 10_000

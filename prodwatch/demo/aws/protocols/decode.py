@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
-from prodwatch.demo.aws.call import AwsFault, Document
+from prodwatch.demo.aws.api_call import AwsFault, Document
 from prodwatch.demo.aws.protocols import cbor
 from prodwatch.demo.aws.protocols.identify import HttpRequest, Identity
 

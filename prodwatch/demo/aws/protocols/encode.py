@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from prodwatch.demo.aws.call import AwsFault
+from prodwatch.demo.aws.api_call import AwsFault
 from prodwatch.demo.aws.protocols import cbor
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from prodwatch.demo.aws.call import ApiCall, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Routes
 from prodwatch.demo.aws.paging import Pager
 from prodwatch.demo.aws.stacks.store import StackEventStore
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from prodwatch.demo.aws.xray.document import Segment, ServiceId, called_service, end_s, flag, service_id, start_s, walk
 from prodwatch.demo.aws.xray.trace import Trace
-from prodwatch.demo.world import TracedCall
+from prodwatch.demo.workload import TracedCall
 
 CLIENT = "client"
 Edge = tuple[ServiceId, ServiceId]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from prodwatch.demo.aws.call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
 from prodwatch.demo.aws.paging import digest, issue, redeem
 from prodwatch.demo.aws.xray.filters import FilterError, Predicate, parse_filter
 from prodwatch.demo.aws.xray.graph import tally_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from prodwatch.demo.aws.xray.document import end_s, start_s
 from prodwatch.demo.aws.xray.record import Record
-from prodwatch.demo.world import History, TracedCall
+from prodwatch.demo.workload import History, TracedCall
 
 CHUNK_S = 60
 _KEEP_DOCUMENTS = 60_000

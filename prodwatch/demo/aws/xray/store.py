@@ -14,7 +14,7 @@ from prodwatch.demo.aws.xray.graph import Tally, tally_of, tally_of_calls
 from prodwatch.demo.aws.xray.past import CHUNK_S, PastTraces
 from prodwatch.demo.aws.xray.record import Record
 from prodwatch.demo.aws.xray.trace import Trace
-from prodwatch.demo.world import History
+from prodwatch.demo.workload import History
 
 TimeRange = Literal["TraceId", "Event", "Service"]
 Position = tuple[float, str]

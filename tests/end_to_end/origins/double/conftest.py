@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from prodwatch.demo.aws.call import AwsFault, Document
+from prodwatch.demo.aws.api_call import AwsFault, Document
 from prodwatch.demo.aws.protocols import decode, encode
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
 from prodwatch.demo.aws.protocols.models import operation_model

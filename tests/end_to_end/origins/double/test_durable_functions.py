@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.aws.call import AwsFault, Document
+from prodwatch.demo.aws.api_call import AwsFault, Document
 
 PAGE = "durable-functions"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:order-processor:3/durable-execution"

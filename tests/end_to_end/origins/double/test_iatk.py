@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.aws.call import AwsFault, Document
+from prodwatch.demo.aws.api_call import AwsFault, Document
 
 PAGE = "iatk"
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/"

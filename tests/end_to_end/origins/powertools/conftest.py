@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from prodwatch.demo.aws import EmbeddedAws
-from prodwatch.demo.world import Invocation, InvocationResult
+from prodwatch.demo.workload import Invocation, InvocationResult
 
 STACKS = {
     "LOGGER_STACK": ("BasicHandler", "TzHandler"),

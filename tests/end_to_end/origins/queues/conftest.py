@@ -19,8 +19,8 @@ import pytest
 
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.shop.event_sources import EventSources, QueueMapping
-from prodwatch.demo.shop.runtime import Outcome, mishap_of
-from prodwatch.demo.world import WebRequest, WebResponse
+from prodwatch.demo.shop.lambda_runtime import Outcome, mishap_of
+from prodwatch.demo.workload import WebRequest, WebResponse
 
 MALFORMED = "MALFORMED_MASSAGE"
 VISIBILITY_S = 3.0

@@ -1,0 +1,92 @@
+"""From the calls files ask for to the IAM policy that grants them: each action on the narrowest resource AWS takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from prodwatch.access.required_calls import ANY, Use
+from prodwatch.aws.iam_actions import Need, actions, arn, document, needs
+from prodwatch.model.environment import AwsTarget, Environment
+
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+_CODEDEPLOY = {
+    "ListDeploymentGroups": "application:{application}",
+    "ListDeployments": "deploymentgroup:{application}/*",
+    "BatchGetDeployments": "deploymentgroup:{application}/*",
+    "GetDeploymentConfig": "deploymentconfig:*",
+}
+"""What IAM looks at; CodeDeploy's operations on targets know no resource."""
+
+
+def policy_of(
+    uses: Iterable[Use],
+    environment: Environment,
+    *,
+    alias: str | None = None,
+    account: str | None = None,
+    region: str | None = None,
+) -> dict[str, Any]:
+    """Return the policy for one account: the environment's own, or one of `[aws.accounts]`.
+
+    `account` and `region` stand in where the files name none; `*` does where nobody knows.
+    """
+    target = environment.aws if alias is None else environment.accounts[alias]
+    number = target.account or account or ANY
+    wanted: set[Need] = set()
+    for use in uses:
+        if use.account == alias:
+            wanted.update(_needs(use, number, _region(use, target, environment, region)))
+    return document(_without_covered(wanted))
+
+
+def _region(use: Use, target: AwsTarget, environment: Environment, region: str | None) -> str:
+    return use.region or target.region or environment.aws.region or region or ANY
+
+
+def _needs(use: Use, account: str, region: str) -> Iterable[Need]:
+    for where in resources(use, account=account, region=region):
+        yield from needs(use.service, use.operation, where)
+
+
+def resources(use: Use, *, account: str, region: str) -> tuple[str, ...]:
+    """Return the ARNs IAM compares a use with; `*` where AWS knows nothing narrower."""
+    partition = next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
+    start = f"arn:{partition}:{use.service}:{region}:{account}:"
+    narrowest = arn(use.service, use.resource, region=region, account=account, partition=partition)
+    match use.service, use.operation:
+        case "execute-api", _:
+            return (f"{start}*",)
+        case "codedeploy", operation:
+            form = _CODEDEPLOY.get(operation)
+            return (start + form.format(application=use.resource),) if form else (ANY,)
+        case "logs", "DescribeLogGroups":
+            return (f"{start}log-group:*",)
+        case "logs", "StartLiveTail":
+            return (narrowest.removesuffix(":*"), narrowest)
+        case "lambda", operation if operation not in {"Invoke", "InvokeFunctionUrl"} and use.resource != ANY:
+            # Asked with a qualifier the resource is the version or alias, asked without it the function.
+            return (narrowest, f"{narrowest}:*")
+        case _:
+            return (narrowest,)
+
+
+def _without_covered(wanted: set[Need]) -> set[Need]:
+    """Leave out what a wider resource of the same action grants anyway."""
+    by_action: Mapping[str, set[str]] = {action: set() for action in {need.action for need in wanted}}
+    for need in wanted:
+        by_action[need.action].add(need.resource)
+    return {
+        need
+        for need in wanted
+        if not any(
+            other != need.resource and fnmatchcase(need.resource, other.replace("[", "[[]"))
+            for other in by_action[need.action]
+        )
+    }
+
+
+def granted_actions(uses: Iterable[Use]) -> frozenset[str]:
+    """Return the actions of the policy for `uses`, all accounts together."""
+    return frozenset(action for use in uses for action in actions(use.service, use.operation))

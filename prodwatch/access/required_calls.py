@@ -1,0 +1,274 @@
+"""Which AWS calls a project's files ask for, each with whom it is for: told from the files, nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.model.environment import (
+    AlarmTarget,
+    Environment,
+    FunctionTarget,
+    LogTarget,
+    MetricTarget,
+    SecretReference,
+    StackReference,
+)
+from prodwatch.probes.mutation_rules import aws_mutation
+from prodwatch.probes.registry import spec
+from prodwatch.probes.required_calls import Wanted, calls_of
+from prodwatch.runner.step.compiled import CompiledStep, Compiler
+from prodwatch.settings import Project
+from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of, walk
+from prodwatch.sources.build_sources import log_targets, spans_target
+
+ANY = "*"
+"""Stands for what only a run knows."""
+
+_RELEASE_READS = ("ListDeploymentGroups", "ListDeployments", "BatchGetDeployments")
+_DEPLOYMENT_READS = (*_RELEASE_READS, "GetDeploymentConfig", "ListDeploymentTargets", "GetDeploymentTarget")
+_SIGNED = {"execute-api": "Invoke", "lambda": "InvokeFunctionUrl"}
+"""Signing name of an HTTP request → the operation IAM sees."""
+_NAMED_BY = {
+    "cloudformation": ("StackName",),
+    "dynamodb": ("TableName",),
+    "lambda": ("FunctionName",),
+    "logs": ("logGroupName",),
+    "secretsmanager": ("SecretId",),
+    "sqs": ("QueueUrl", "QueueName"),
+    "ssm": ("Name",),
+}
+"""Parameters of an `aws` check that name the one resource its call is about."""
+
+
+_Place = StackReference | SecretReference | FunctionTarget | LogTarget | MetricTarget | AlarmTarget | None
+"""What names an account and a region of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One operation on one resource, for one purpose."""
+
+    service: str
+    operation: str
+    resource: str
+    """As the files name it; `*` for all, or for the part that only a run knows."""
+    purpose: str
+    """What does not work without it: `check orders/…`, `logs`, `secret db`."""
+    account: str | None = None
+    region: str | None = None
+    optional: bool = False
+    mutates: bool = False
+    params: Mapping[str, Any] | None = None
+    """Of an `aws` check that only reads and whose parameters are all known: those of its call."""
+
+
+def uses_of(
+    project: Project, environ: Mapping[str, str], *, outputs: Mapping[str, Mapping[str, str]] | None = None
+) -> list[Use]:
+    """Return every call that checks, live signals, stacks and secrets of `project` make.
+
+    `outputs` are those of its stacks, alias → key → value, as far as somebody knows them; they narrow resources.
+    """
+    return [*_of_environment(project.environment), *_of_checks(project, environ, outputs or {})]
+
+
+def _use(
+    service: str, operation: str, resource: str, purpose: str, place: _Place = None, *, optional: bool = False
+) -> Use:
+    return Use(
+        service=service,
+        operation=operation,
+        resource=resource,
+        purpose=purpose,
+        account=place.account if place else None,
+        region=place.region if place else None,
+        optional=optional,
+    )
+
+
+def _of_environment(environment: Environment) -> Iterable[Use]:
+    for alias, stack in environment.stacks.items():
+        yield _use("cloudformation", "DescribeStacks", stack.name, f"stack {alias}", stack)
+        yield _use("cloudformation", "DescribeStackEvents", stack.name, "release", stack, optional=True)
+    for name, secret in environment.secrets.items():
+        if secret.ssm:
+            yield _use("ssm", "GetParameter", secret.ssm, f"secret {name}", secret)
+        if secret.secretsmanager:
+            yield _use("secretsmanager", "GetSecretValue", secret.secretsmanager, f"secret {name}", secret)
+    yield from _of_release(environment)
+    yield from _of_logs(environment)
+    yield from _of_signals(environment)
+
+
+def _of_release(environment: Environment) -> Iterable[Use]:
+    for function in environment.functions:
+        if function.alias:
+            yield _use("lambda", "GetAlias", function.name, "release", function)
+        # Of a function without an alias this is all there is; of one with it, when and of what a version was made.
+        yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
+    application = environment.release.codedeploy
+    if application:
+        for operation in _DEPLOYMENT_READS:
+            yield _use("codedeploy", operation, application, "release", optional=operation not in _RELEASE_READS)
+
+
+def _of_logs(environment: Environment) -> Iterable[Use]:
+    for target in log_targets(environment):
+        if target.group.endswith(ANY) or target.live_tail:
+            yield _use("logs", "DescribeLogGroups", target.group, "logs", target)
+        if target.live_tail:
+            yield _use("logs", "StartLiveTail", target.group, "live tail", target, optional=True)
+        yield _use("logs", "FilterLogEvents", target.group, "logs", target)
+
+
+def _of_signals(environment: Environment) -> Iterable[Use]:
+    if environment.traces_enabled and (environment.functions or environment.traces_filter):
+        yield _use("xray", "GetTraceSummaries", ANY, "traces")
+        yield _use("xray", "BatchGetTraces", ANY, "traces")
+        yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", optional=True)
+        yield _use("xray", "GetIndexingRules", ANY, "traces", optional=True)
+        yield _use("xray", "GetServiceGraph", ANY, "service map", optional=True)
+        spans = spans_target(environment)
+        if spans is not None:
+            # Asked only where the account has Transaction Search on; then traces are mostly there.
+            yield _use("logs", "FilterLogEvents", spans.group, "spans", spans, optional=True)
+    for function in environment.functions:
+        yield _use("cloudwatch", "GetMetricData", ANY, "metrics", function)
+    for metric in environment.metrics:
+        yield _use("cloudwatch", "GetMetricData", ANY, "metrics", metric)
+    for alarm in environment.alarms:
+        yield _use("cloudwatch", "DescribeAlarms", ANY, "alarms", alarm)
+        yield _use("cloudwatch", "DescribeAlarmHistory", ANY, "alarms", alarm, optional=True)
+
+
+def _of_checks(project: Project, environ: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]]) -> Iterable[Use]:
+    environment = project.environment
+    compiler = Compiler(environment, spec)
+    for check in (*project.checks, *project.referenced):
+        if not check.enabled:
+            continue
+        compiled = compiler.compile(check)
+        filler = _Filler(environ, {**environment.vars, **check.vars}, check.matrix, outputs)
+        for step in (*compiled.steps, *compiled.cleanup):
+            params = filler.fill(step.definition.params)
+            for wanted in _wanted(step, params, environment):
+                yield Use(
+                    service=wanted.service,
+                    operation=wanted.operation,
+                    resource=_stack_name(wanted, environment),
+                    purpose=f"check {check.id}",
+                    account=step.definition.account,
+                    region=step.definition.region,
+                    optional=wanted.optional,
+                    # What a flow reads between its writes is of no use without them.
+                    mutates=step.mutates or check.mutates,
+                    params=_known_params(step, params),
+                )
+
+
+def _wanted(step: CompiledStep, params: dict[str, Any], environment: Environment) -> Iterable[Wanted]:
+    if step.type == "http":
+        auth = params.get("auth")
+        signed = auth.get("sigv4") if isinstance(auth, dict) else None
+        name = signed.get("service") if isinstance(signed, dict) else None
+        return (Wanted(name, _SIGNED[name]),) if name in _SIGNED else ()
+    found: list[Wanted] = []
+    for each in _operations(step, params):
+        found += calls_of(step.type, each, codedeploy=environment.release.codedeploy)
+    if step.type == "aws":
+        found = [_narrowed(each, params) for each in found]
+    return found
+
+
+def _operations(step: CompiledStep, params: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """Return the parameters, once for each operation they may mean when only the run knows which."""
+    operation = params.get("operation")
+    key = next((each for each in (step.spec.keys if step.spec else ()) if each.name == "operation"), None)
+    if key is None or not key.choices or operation is None or operation in key.choices:
+        return (params,)
+    return [{**params, "operation": each} for each in key.choices]
+
+
+def _narrowed(wanted: Wanted, params: Mapping[str, Any]) -> Wanted:
+    asked = params.get("params")
+    if not isinstance(asked, Mapping):
+        return wanted
+    if wanted.service == "s3" and isinstance(asked.get("Bucket"), str):
+        resource = f"{asked['Bucket']}/{asked['Key']}" if asked.get("Key") else str(asked["Bucket"])
+        return Wanted(wanted.service, wanted.operation, resource, wanted.optional)
+    for name in _NAMED_BY.get(wanted.service, ()):
+        if isinstance(asked.get(name), str):
+            return Wanted(wanted.service, wanted.operation, asked[name], wanted.optional)
+    return wanted
+
+
+def _stack_name(wanted: Wanted, environment: Environment) -> str:
+    known = environment.stacks.get(wanted.resource) if wanted.service == "cloudformation" else None
+    return known.name if known else wanted.resource
+
+
+def _known_params(step: CompiledStep, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if step.type != "aws" or ANY in _texts(params):
+        return None
+    # Whatever its author says: only what is a plain read by name is ever tried.
+    if aws_mutation(str(params.get("service", "")), str(params.get("operation", ""))) is not None:
+        return None
+    return params.get("params") or {}
+
+
+def _texts(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "".join(map(_texts, value.values()))
+    if isinstance(value, list | tuple):
+        return "".join(map(_texts, value))
+    return value if isinstance(value, str) else ""
+
+
+class _Filler:
+    """Fills what is known without asking anybody, and puts `*` for the rest."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        variables: Mapping[str, Any],
+        matrix: Mapping[str, Any],
+        outputs: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._environ = environ
+        self._tables: dict[str, Mapping[str, Any]] = {"vars": variables, "matrix": matrix, "stack": outputs}
+
+    def fill(self, value: Any) -> Any:
+        """Return `value` with each reference filled, or `*` in its place."""
+        if isinstance(value, Mapping):
+            return {key: self.fill(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.fill(each) for each in value]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        try:
+            template = parse_template(value)
+        except TemplateSyntaxError:
+            return ANY
+        if template.is_whole:
+            return self._value(template.references[0])
+        return "".join(part if isinstance(part, str) else str(self._value(part)) for part in template.parts)
+
+    def _value(self, reference: Reference) -> Any:
+        try:
+            return value_of(reference, self._look_up)
+        except (UnresolvedError, RecursionError, TypeError, ValueError):
+            return ANY
+
+    def _look_up(self, reference: Reference) -> Any:
+        if reference.scope == "env" and ".".join(reference.path) in self._environ:
+            return self._environ[".".join(reference.path)]
+        table = self._tables.get(reference.scope, {})
+        name = reference.path[0] if reference.path else ""
+        if name not in table:
+            raise UnresolvedError(reference, "known only when it runs")
+        try:
+            return walk(self.fill(table[name]), reference.path[1:])
+        except LookupError as error:
+            raise UnresolvedError(reference, "known only when it runs") from error

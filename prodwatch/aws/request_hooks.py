@@ -1,0 +1,131 @@
+"""What happens around every request of every client: the budget is asked, the rate kept, calls and throttles counted.
+
+Botocore's own events carry it, so that raw clients handed to sources are held to the same rules as `Aws.call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.aws.cost import Meter, units_asked, units_told
+from prodwatch.aws.error_codes import is_throttle
+from prodwatch.aws.rate_limiter import Bucket, Limiter
+from prodwatch.clock import Clock
+
+_UNITS = "prodwatch_units"
+_SENT_S = "prodwatch_sent_s"
+WIRE_S = "ProdwatchWireSeconds"
+"""Key in `ResponseMetadata`: seconds from sending to answer, without queueing, client making and retries."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How far the call of the current task has come; tells a timeout in the queue from one on the wire."""
+
+    queued: bool = False
+    throttled: bool = False
+
+
+ATTEMPT: ContextVar[Attempt | None] = ContextVar("prodwatch_attempt", default=None)
+_UNPARSED: ContextVar[str | None] = ContextVar("prodwatch_unparsed", default=None)
+RAW_BODY = "ProdwatchRawBody"
+"""Key in the response of a call made `unparsed`."""
+_TRACE: ContextVar[str | None] = ContextVar("prodwatch_trace", default=None)
+
+
+@contextmanager
+def traced(trace_id: str | None) -> Iterator[None]:
+    """Send the calls inside with this X-Ray trace id, sampled; None sends none."""
+    token = _TRACE.set(trace_id)
+    try:
+        yield
+    finally:
+        _TRACE.reset(token)
+
+
+@contextmanager
+def unparsed(operation: str) -> Iterator[None]:
+    """Give the successful answers of `operation` inside as bytes under `RAW_BODY`; for services that answer JSON.
+
+    By name, because a call may need others first (who am I, new credentials), which botocore has to read.
+    """
+    token = _UNPARSED.set(operation)
+    try:
+        yield
+    finally:
+        _UNPARSED.reset(token)
+
+
+class Hooks:
+    """Puts the handlers onto clients."""
+
+    def __init__(self, meter: Meter, limiter: Limiter, clock: Clock) -> None:
+        self.meter = meter
+        self.limiter = limiter
+        self.clock = clock
+
+    def register(self, client: Any, *, service: str, account: str) -> None:
+        """Listen to every call of `client`."""
+        handlers = _Handlers(self, service, account, client.meta.region_name)
+        client.meta.events.register("before-parameter-build", handlers.before_build)
+        client.meta.events.register("before-call", handlers.before_call)
+        client.meta.events.register("before-parse", keep_body)
+        client.meta.events.register("after-call", handlers.after_call)
+
+
+def keep_body(*, operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+    """Put the body of an `unparsed` call aside and leave the parser an empty document."""
+    if _UNPARSED.get() == operation_model.name and response_dict["status_code"] < 300:
+        customized_response_dict[RAW_BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
+
+
+class _Handlers:
+    """The handlers of one client."""
+
+    def __init__(self, hooks: Hooks, service: str, account: str, region: str) -> None:
+        self._hooks = hooks
+        self._service = service
+        self._account = account
+        self._region = region
+
+    def before_build(self, *, params: Any, model: Any, context: Any = None, **_: Any) -> None:
+        if context is not None:
+            context[_UNITS] = units_asked(f"{self._service}:{model.name}", params)
+
+    async def before_call(self, *, model: Any, params: Any, context: Any, **_: Any) -> None:
+        self._hooks.meter.admit(self._service, model.name, context.get(_UNITS, 1.0))
+        trace_id = _TRACE.get()
+        if trace_id:
+            params["headers"]["X-Amzn-Trace-Id"] = f"Root={trace_id};Sampled=1"
+        attempt = ATTEMPT.get()
+        if attempt:
+            attempt.queued = True
+        await self._bucket(model.name).acquire()
+        if attempt:
+            attempt.queued = False
+        context[_SENT_S] = self._hooks.clock.monotonic_s()
+
+    def after_call(self, *, http_response: Any, parsed: Any, model: Any, context: Any, **_: Any) -> None:
+        status = http_response.status_code
+        error = parsed.get("Error") or {}
+        parsed.setdefault("ResponseMetadata", {})[WIRE_S] = self._hooks.clock.monotonic_s() - context[_SENT_S]
+        if status >= 300 and is_throttle(str(error.get("Code")), status):
+            self._hooks.meter.throttled()
+            self._bucket(model.name).throttled()
+            attempt = ATTEMPT.get()
+            if attempt:
+                attempt.throttled = True
+            return
+        self._bucket(model.name).accepted()
+        if status < 300:
+            told = units_told(f"{self._service}:{model.name}", parsed)
+            if told:
+                self._hooks.meter.add(f"{self._service}:{model.name}", told)
+
+    def _bucket(self, operation: str) -> Bucket:
+        return self._hooks.limiter.bucket(self._account, self._region, self._service, operation)

@@ -1,0 +1,52 @@
+"""Findings of `prodwatch doctor` as text and JSON, and the exit code they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from prodwatch.access.doctor.findings import Finding, Report, State
+from prodwatch.cli.exit_codes import ExitCode
+from prodwatch.cli.live.colour import BOLD, DIM, GREEN, RED, YELLOW, Style
+
+_MARKS: dict[State, tuple[str, str, str]] = {
+    "ok": ("✔", "+", GREEN),
+    "warn": ("!", "!", YELLOW),
+    "problem": ("✘", "x", RED),
+    "unknown": ("?", "?", YELLOW),
+    "skipped": ("–", "-", DIM),
+}
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 3 when something needed is missing or could not be told, else 0."""
+    bad = any(each.state in {"problem", "unknown"} for each in findings)
+    return ExitCode.ERROR if bad else ExitCode.OK
+
+
+def as_json(environment: str, findings: Sequence[Finding]) -> bytes:
+    """Return the whole report."""
+    report = Report(environment=environment, ok=exit_code(findings) == ExitCode.OK, findings=tuple(findings))
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def as_text(findings: Sequence[Finding], style: Style, *, unicode: bool = True) -> list[str]:
+    """Return the report for people, area by area, in the order things were looked at."""
+    lines: list[str] = []
+    area = None
+    for each in findings:
+        if each.area != area:
+            area = each.area
+            lines.append(style.paint(area, BOLD))
+        glyph, plain, colour = _MARKS[each.state]
+        lines.append(f"  {style.paint(glyph if unicode else plain, colour)} {each.message}")
+        if each.disables:
+            lines.append(f"    disables: {', '.join(each.disables)}")
+    bad = sum(each.state in {"problem", "unknown"} for each in findings)
+    warned = sum(each.state == "warn" for each in findings)
+    told = [f"{bad} {'problem' if bad == 1 else 'problems'}" if bad else "no problem"]
+    if warned:
+        told.append(f"{warned} to know of")
+    lines.append(", ".join(told))
+    return lines

@@ -1,0 +1,157 @@
+"""When a stream that is not followed for ever is complete: proven by what was read, never by silence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.sources.logs.scan_window import PROMISED_S
+
+SETTLE_S = 10.0
+"""A window that ends now is read until this long after its end: lines take a moment to become visible."""
+FAILED_FOR_S = 20.0
+"""A source that has failed without a break for so long is given up."""
+THROTTLED_FOR_S = 120.0
+"""A source that AWS has refused for its rate without a break for so long is given up too."""
+SWEEP_S = 60.0
+"""The last look for late lines takes no longer."""
+
+_HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAITING, SourcePhase.STOPPED))
+_PATIENCE_S = {SourcePhase.FAILED: FAILED_FOR_S, SourcePhase.THROTTLED: THROTTLED_FOR_S}
+
+
+class Ending:
+    """Watches batches and says when everything asked for has been read, or cannot be."""
+
+    def __init__(
+        self,
+        expected: Iterable[str],
+        *,
+        clock: Clock,
+        idle_s: float | None = None,
+        until: datetime | None = None,
+        counts_news: bool = True,
+        sweep: Callable[[], None] | None = None,
+    ) -> None:
+        """Expect these sources.
+
+        Without `idle_s` and `until` the end never comes. `counts_news=False`: a source that tells everything again
+        with each poll is complete after one. `sweep` has the sources look once more for what became visible late;
+        the end waits for it.
+        """
+        self._expected = frozenset(expected)
+        self._clock = clock
+        self._idle_s = idle_s
+        self._until = until
+        self._counts_news = counts_news
+        self._sweep = sweep
+        self._sweep_at: datetime | None = None
+        self._latest_news = clock.now()
+        self._statuses: dict[str, SourceStatus] = {}
+        self._failing_since_s: dict[str, tuple[SourcePhase, float]] = {}
+
+    @property
+    def follows(self) -> bool:
+        """Return whether the stream goes on for as long as anything can be read."""
+        return self._idle_s is None and self._until is None
+
+    @property
+    def caught_up(self) -> bool:
+        """Return whether every source has been read to its end once, or cannot be."""
+        return all(self._given_up(name) or self._fresh_at(name) for name in self._expected)
+
+    def news(self) -> None:
+        """Take note that something new was shown: idle begins anew."""
+        if self._counts_news:
+            self._latest_news = self._clock.now()
+
+    def saw(self, batch: Batch) -> None:
+        """Take note of how a source is doing."""
+        if batch.status is not None:
+            name = batch.status.source
+            self._statuses[name] = batch.status
+            known = self._failing_since_s.get(name)
+            if batch.status.phase not in _PATIENCE_S:
+                self._failing_since_s.pop(name, None)
+            elif known is None or known[0] is not batch.status.phase:
+                self._failing_since_s[name] = (batch.status.phase, self._clock.monotonic_s())
+
+    def done(self) -> bool:
+        """Return whether the stream is complete, or nothing of it may ever be read."""
+        if self.follows:
+            return bool(self._expected) and all(self._is_closed(name) for name in self._expected)
+        if self._sweep_at is None:
+            if not self._is_read() or self._sweep is None:
+                return self._is_read()
+            self._sweep_at = self._clock.now()
+            if self.unswept():
+                self._sweep()
+        taken_s = (self._clock.now() - self._sweep_at).total_seconds()
+        return not self.unswept() or not 0 <= taken_s < SWEEP_S
+
+    def _is_read(self) -> bool:
+        goal = self._latest_news + timedelta(seconds=self._idle_s or 0.0)
+        if self._until is not None:
+            goal = self._until + timedelta(seconds=SETTLE_S)
+        return all(
+            self._given_up(name) or ((fresh_at := self._fresh_at(name)) is not None and fresh_at >= goal)
+            for name in self._expected
+        )
+
+    def unread(self) -> list[str]:
+        """Return the expected sources that were never read to their end, or lately not as a whole."""
+        return sorted(
+            name
+            for name in self._expected
+            if not self._fresh_at(name) or self._given_up(name) or self._statuses[name].unread
+        )
+
+    def unswept(self) -> list[str]:
+        """Return the expected sources that were read, but not looked through for late lines at the end."""
+        if self._sweep is None or self._sweep_at is None:
+            return []
+        goal = self._sweep_at
+        if self._until is not None:
+            # A line dated before the end that is not visible by then is later than promised.
+            goal = min(goal, self._until + timedelta(seconds=PROMISED_S))
+        return sorted(
+            name
+            for name in self._expected
+            if not self._given_up(name) and ((swept_at := self._swept_at(name)) is None or swept_at < goal)
+        )
+
+    def reach(self) -> tuple[datetime, datetime] | None:
+        """Return up to when what was visible has been shown, and up to when late lines have been looked for.
+
+        None when nothing was read, or when nothing promised can become visible any more.
+        """
+        read = [(each.fresh_at, each.swept_at) for each in self._statuses.values() if each.fresh_at and each.swept_at]
+        if not read:
+            return None
+        fresh_at, swept_at = min(fresh for fresh, _ in read), min(swept for _, swept in read)
+        if self._until is not None and swept_at >= self._until + timedelta(seconds=PROMISED_S):
+            return None
+        return fresh_at, swept_at
+
+    def _swept_at(self, name: str) -> datetime | None:
+        status = self._statuses.get(name)
+        return status.swept_at if status else None
+
+    def _fresh_at(self, name: str) -> datetime | None:
+        status = self._statuses.get(name)
+        return status.fresh_at if status else None
+
+    def _is_closed(self, name: str) -> bool:
+        """Tell of a source that has been denied from the start: waiting for it would look like silence."""
+        status = self._statuses.get(name)
+        return status is not None and status.phase is SourcePhase.DENIED and status.fresh_at is None
+
+    def _given_up(self, name: str) -> bool:
+        status = self._statuses.get(name)
+        if status is None:
+            return False
+        since = self._failing_since_s.get(name)
+        failed = since is not None and self._clock.monotonic_s() - since[1] >= _PATIENCE_S[since[0]]
+        return failed or status.phase in _HOPELESS

@@ -1,0 +1,272 @@
+"""Log lines in the plain terminal: each once, in order of time as far as a second's patience goes, and nothing else."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+import msgspec
+
+from prodwatch.cli.live.colour import BOLD, CYAN, DIM, RED, YELLOW, Style
+from prodwatch.cli.live.line_writer import LineSink
+from prodwatch.cli.live.parse_time import from_epoch, stamp
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Level, LogRecord, Record
+from prodwatch.store.logs import lines_lost
+from prodwatch.text.units import format_age
+from prodwatch.views.log_filter import LogFilter
+
+HOLD_LINES = 20_000
+HOLD_S = 2.0
+"""While groups are read for the first time their lines wait for each other so long, to be in order across groups."""
+HOLD_TO_END_S = 60.0
+"""The same for a stream that ends: nobody watches it, and order is worth more."""
+REORDER_S = 1.0
+"""Groups are read apart, each once a second while it is busy: so long a line waits for older ones of other groups."""
+MAX_WHO = 28
+
+_ERRORS = frozenset((Level.ERROR, Level.FATAL))
+_WORDS = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
+_COLOURS = {
+    Level.FATAL: f"{BOLD};{RED}",
+    Level.ERROR: RED,
+    Level.WARN: YELLOW,
+    Level.DEBUG: DIM,
+    Level.TRACE: DIM,
+    Level.PLATFORM: DIM,
+}
+
+Render = Callable[[LogRecord], str]
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of NDJSON; what is not known is left out."""
+
+    timestamp: str
+    level: Level
+    message: str
+    group: str
+    stream: str = ""
+    version: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    event_id: str = ""
+    ingested_at: str | None = None
+    late_ms: int = 0
+    kind: str = "app"
+    report: dict[str, Any] | None = None
+    fields: dict[str, Any] | None = None
+
+
+def ndjson(record: LogRecord) -> str:
+    """Return the line as one JSON object; times are RFC 3339 in UTC, to the millisecond."""
+    report = None
+    if record.report is not None:
+        report = {key: value for key, value in msgspec.to_builtins(record.report).items() if value is not None}
+    line = LogLine(
+        timestamp=stamp(record.timestamp_ms),
+        level=record.level,
+        message=record.message,
+        group=record.group,
+        stream=record.stream,
+        version=record.version,
+        request_id=record.request_id,
+        trace_id=record.trace_id,
+        event_id=record.event_id,
+        ingested_at=stamp(record.ingested_ms) if record.ingested_ms else None,
+        late_ms=record.late_ms,
+        kind=record.kind,
+        report=report,
+        fields=record.fields,
+    )
+    return msgspec.json.encode(line).decode()
+
+
+def raw(record: LogRecord) -> str:
+    """Return what was written, without anything beside it: a JSON line as JSON again, any other as its text."""
+    if record.fields is None:
+        return record.message
+    return msgspec.json.encode(record.fields).decode()
+
+
+def is_error(record: LogRecord) -> bool:
+    """Tell whether a line speaks of something gone wrong: ERROR, FATAL, a failed invocation, logs Lambda dropped."""
+    if record.level in _ERRORS or record.kind == "dropped":
+        return True
+    return record.report is not None and record.report.status not in {None, "success"}
+
+
+class ShortLines:
+    """Renders time and message only."""
+
+    def __init__(self, style: Style, *, today: datetime, zone: tzinfo | None = None) -> None:
+        self._style = style
+        self._zone = zone
+        self._today = today.astimezone(zone).date()
+
+    def __call__(self, record: LogRecord) -> str:
+        """Return one record as text; of several lines when its message has several."""
+        time = clock_text(record.timestamp_ms, self._today, self._zone)
+        message = record.message.replace("\n", f"\n{' ' * (len(time) + 1)}")
+        return f"{self._style.paint(time, DIM)} {self._style.paint(message, _COLOURS.get(record.level))}"
+
+
+def clock_text(epoch_ms: int, today: date, zone: tzinfo | None) -> str:
+    """Return a time of day to the millisecond, with its date when that is another than today."""
+    at = from_epoch(epoch_ms).astimezone(zone)
+    time = f"{at:%H:%M:%S}.{epoch_ms % 1000:03}"
+    return time if at.date() == today else f"{at:%Y-%m-%d} {time}"
+
+
+class TextLines:
+    """Renders lines in columns: time, level, who (function and version), message; long messages go on below."""
+
+    def __init__(
+        self, style: Style, *, today: datetime, groups: Sequence[str] = (), zone: tzinfo | None = None
+    ) -> None:
+        """`groups` are those known beforehand: with just one, its name is left out."""
+        self._style = style
+        self._zone = zone
+        self._today = today.astimezone(zone).date()
+        self._alone = len(groups) == 1 and not groups[0].endswith("*")
+        self._width = max((min(MAX_WHO, len(group_name(each))) for each in groups), default=0)
+
+    def __call__(self, record: LogRecord) -> str:
+        """Return one record as text; of several lines when its message has several."""
+        time = clock_text(record.timestamp_ms, self._today, self._zone)
+        word = f"{_WORDS.get(record.level, record.level.value):<5}"
+        who = self._who(record)
+        indent = " " * (len(time) + len(word) + len(who) + (3 if who else 2))
+        colour = _COLOURS.get(record.level)
+        late = f"late {format_age(record.late_ms / 1000)} " if record.late_ms else ""
+        message = record.message.replace("\n", f"\n{indent}")
+        paint = self._style.paint
+        body = message if record.level in {Level.INFO, Level.UNKNOWN} else paint(message, colour)
+        columns = [paint(time, DIM), paint(word, colour), *([paint(who, CYAN)] if who else [])]
+        return f"{' '.join(columns)} {paint(late, YELLOW)}{body}"
+
+    def _who(self, record: LogRecord) -> str:
+        version = "" if record.version is None else f":{record.version}"
+        who = version.removeprefix(":") if self._alone else group_name(record.group) + version
+        # Grows with the longest seen, so that columns stay where they are most of the time.
+        self._width = max(self._width, min(MAX_WHO, len(who)))
+        return f"{who:<{self._width}}"
+
+
+def group_name(group: str) -> str:
+    """Return the part of a group's name that tells it from the others."""
+    return group.rsplit("/", 1)[-1] or group
+
+
+class LogStream:
+    """Chooses, orders and writes log lines."""
+
+    def __init__(
+        self,
+        sink: LineSink,
+        render: Render,
+        *,
+        clock: Clock,
+        until: datetime | None = None,
+        hold_s: float = HOLD_S,
+        only_errors: bool = False,
+        version: str | None = None,
+        chosen_by: LogFilter | None = None,
+    ) -> None:
+        self._hold_s = hold_s
+        self._sink = sink
+        self._render = render
+        self._clock = clock
+        self._until_ms = None if until is None else int(until.timestamp() * 1000)
+        self._to_the_end = until is not None and until <= clock.now()
+        """Nothing new is to come, so that all of it can wait for the last line."""
+        self._only_errors = only_errors
+        self._version = version
+        self._filter = chosen_by
+        self._held: list[LogRecord] = []
+        self._held_since_s = 0.0
+        self._arrived: deque[tuple[float, int]] = deque()
+        """When what is held came, and its newest timestamp."""
+        self._groups: set[str] = set()
+        self._caught_up = False
+        self._shown = 0
+        self._read = 0
+        self._without_version = 0
+        self._lost = 0
+
+    def take(self, records: Sequence[Record]) -> int:
+        """Show the lines that were asked for, and return how many those are."""
+        lines = [each for each in records if isinstance(each, LogRecord)]
+        self._read += len(lines)
+        self._lost += sum(map(lines_lost, lines))
+        wanted = [each for each in lines if self._wants(each)]
+        self._groups.update(each.group for each in lines)
+        if self._caught_up:
+            self._reorder(wanted)
+            return len(wanted)
+        if not self._held:
+            self._held_since_s = self._clock.monotonic_s()
+        self._held += wanted
+        if len(self._held) >= HOLD_LINES:
+            self.finish()
+        return len(wanted)
+
+    def _reorder(self, lines: Sequence[LogRecord]) -> None:
+        """Keep lines for those of other groups; late ones and the only group's have nothing to wait for."""
+        waiting = [each for each in lines if not each.late_ms] if len(self._groups) > 1 else []
+        if len(waiting) < len(lines):
+            self._show([each for each in lines if each.late_ms] if waiting else lines)
+        if waiting:
+            self._arrived.append((self._clock.monotonic_s(), max(each.timestamp_ms for each in waiting)))
+            self._held += waiting
+            if len(self._held) >= HOLD_LINES:
+                self.finish()
+
+    def tick(self, *, caught_up: bool) -> None:
+        """Let go of what has waited for other groups."""
+        now_s = self._clock.monotonic_s()
+        if not self._caught_up:
+            self._caught_up = caught_up and not self._to_the_end
+            if self._held and (self._caught_up or now_s - self._held_since_s >= self._hold_s):
+                self.finish()
+            return
+        newest_ms = None
+        while self._arrived and now_s - self._arrived[0][0] >= REORDER_S:
+            newest_ms = max(newest_ms or 0, self._arrived.popleft()[1])
+        if newest_ms is not None:
+            due = [each for each in self._held if each.timestamp_ms <= newest_ms]
+            self._held = [each for each in self._held if each.timestamp_ms > newest_ms]
+            self._show(due)
+
+    def finish(self) -> None:
+        """Show all that is held."""
+        held, self._held = self._held, []
+        self._arrived.clear()
+        self._show(held)
+
+    def summary(self) -> str:
+        """Return how many lines were shown."""
+        shown = f"{self._shown:,} {'line' if self._shown == 1 else 'lines'}"
+        return shown if self._shown == self._read else f"{shown} of {self._read:,} read"
+
+    def shortcomings(self) -> dict[str, int]:
+        """Return the lines `--version` left out because they name no version, and those Lambda itself dropped."""
+        return {"left out, which name no version": self._without_version, "lost by Lambda": self._lost}
+
+    def _wants(self, record: LogRecord) -> bool:
+        if self._until_ms is not None and record.timestamp_ms > self._until_ms:
+            return False
+        if self._only_errors and not is_error(record):
+            return False
+        if self._filter is not None and not self._filter.matches(record):
+            return False
+        if self._version is None or record.version == self._version:
+            return True
+        self._without_version += record.version is None
+        return False
+
+    def _show(self, records: Sequence[LogRecord]) -> None:
+        ordered = sorted(records, key=lambda each: each.timestamp_ms)
+        self._shown += self._sink.write([self._render(each) for each in ordered])

@@ -1,0 +1,238 @@
+"""Traces in the plain terminal: each once, when it is whole; one of them as a waterfall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, tzinfo
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from prodwatch.cli.live.colour import BOLD, DIM, RED, YELLOW, Style
+from prodwatch.cli.live.line_writer import LineSink
+from prodwatch.cli.live.parse_time import from_epoch, stamp
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Record, Trace, TraceSummary
+from prodwatch.text.cell_width import fitted
+from prodwatch.text.units import format_ms
+from prodwatch.views.traces import SLOW_S, cause_text
+from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall
+
+OPEN_FOR_S = 30.0
+"""A trace still in progress waits so long for its end before it is shown as open."""
+NAME_WIDTH = 34
+REQUEST_WIDTH = 30
+DEEPEST = 8
+"""Spans below are drawn at this depth, so that their names have room."""
+
+Verdict = Literal["fault", "error", "throttle", "slow", "open", "ok"]
+Render = Callable[[TraceSummary], str]
+
+_COLOURS: dict[str, str] = {"fault": RED, "error": RED, "throttle": YELLOW, "slow": YELLOW, "open": DIM}
+_PARTS = " ▏▎▍▌▋▊▉"
+
+
+class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of NDJSON; what is not known is left out."""
+
+    id: str
+    start: str
+    verdict: Verdict
+    duration_ms: int
+    response_ms: int | None = None
+    method: str | None = None
+    url: str | None = None
+    status: int | None = None
+    service: str | None = None
+    version: str | None = None
+    root_cause: str | None = None
+    slowest: str | None = None
+    partial: bool = False
+    annotations: dict[str, Any] = {}
+
+
+def verdict(trace: TraceSummary, slow_s: float = SLOW_S) -> Verdict:
+    """Return what is to be said of a trace in one word; the worst counts."""
+    for word, applies in (("fault", trace.fault), ("throttle", trace.throttle), ("error", trace.error)):
+        if applies:
+            return word  # type: ignore[return-value]  # each is one of them
+    if trace.duration_s > slow_s:
+        return "slow"
+    return "open" if trace.partial else "ok"
+
+
+def ndjson(slow_s: float) -> Render:
+    """Return what renders a trace as one JSON object."""
+
+    def render(trace: TraceSummary) -> str:
+        line = TraceLine(
+            id=trace.id,
+            start=stamp(trace.start_ms),
+            verdict=verdict(trace, slow_s),
+            duration_ms=round(trace.duration_s * 1000),
+            response_ms=None if trace.response_s is None else round(trace.response_s * 1000),
+            method=trace.method,
+            url=trace.url,
+            status=trace.status,
+            service=trace.service,
+            version=trace.version,
+            root_cause=trace.root_cause,
+            slowest=trace.slowest,
+            partial=trace.partial,
+            annotations=trace.annotations,
+        )
+        return msgspec.json.encode(line).decode()
+
+    return render
+
+
+HEADER = f"{'time':<12} {'verdict':<8} {'took':>9} {'code':>4} {'request':<{REQUEST_WIDTH}} {'version':<7} id"
+
+
+def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
+    """Return what renders a trace as one row under `HEADER`; why it failed or was slow stands at its end."""
+
+    def render(trace: TraceSummary) -> str:
+        word = verdict(trace, slow_s)
+        at = from_epoch(trace.start_ms).astimezone(zone)
+        request = f"{trace.method or ''} {_path(trace.url) or trace.service or ''}".strip()
+        cause = cause_text(trace, slow=word == "slow")
+        row = (
+            f"{style.paint(f'{at:%H:%M:%S}.{trace.start_ms % 1000:03}', DIM)} "
+            f"{style.paint(f'{word:<8}', _COLOURS.get(word))} {format_ms(trace.duration_s * 1000):>9} "
+            f"{trace.status or '':>4} {fitted(request, REQUEST_WIDTH)} {trace.version or '':<7} {trace.id}"
+        )
+        return f"{row}  {cause}" if cause else row
+
+    return render
+
+
+def _path(url: str | None) -> str:
+    if not url:
+        return ""
+    try:
+        return urlsplit(url).path or "/"
+    except ValueError:
+        return url
+
+
+class TraceStream:
+    """Chooses and writes traces; one still in progress is kept for a while, to be told whole."""
+
+    def __init__(
+        self,
+        sink: LineSink,
+        render: Render,
+        *,
+        clock: Clock,
+        until: datetime | None = None,
+        only_errors: bool = False,
+        slow_s: float | None = None,
+    ) -> None:
+        """With `only_errors` and `slow_s` a trace is shown when either applies."""
+        self._sink = sink
+        self._render = render
+        self._clock = clock
+        self._until_ms = None if until is None else int(until.timestamp() * 1000)
+        self._only_errors = only_errors
+        self._slow_s = slow_s
+        self._open: dict[str, tuple[float, TraceSummary]] = {}
+        self._shown: set[str] = set()
+        self._read: set[str] = set()
+        self._grown: set[str] = set()
+
+    def take(self, records: Sequence[Record]) -> int:
+        """Show the traces that were asked for, and return how many are new."""
+        found = [each for each in records if isinstance(each, TraceSummary)]
+        self._read.update(each.id for each in found)
+        self._grown.update(each.id for each in found if each.id in self._shown)
+        new = [each for each in found if each.id not in self._shown and self._in_window(each)]
+        now_s = self._clock.monotonic_s()
+        whole = []
+        for trace in new:
+            if trace.partial:
+                since_s = self._open.get(trace.id, (now_s, trace))[0]
+                self._open[trace.id] = (since_s, trace)
+            else:
+                self._open.pop(trace.id, None)
+                whole.append(trace)
+        return self._show(whole)
+
+    def tick(self, *, caught_up: bool) -> None:  # noqa: ARG002 -- traces wait for their own end, not for other sources
+        """Show as open what has waited long enough for its end."""
+        now_s = self._clock.monotonic_s()
+        due = [trace for since_s, trace in self._open.values() if now_s - since_s >= OPEN_FOR_S]
+        for trace in due:
+            del self._open[trace.id]
+        self._show(due)
+
+    def finish(self) -> None:
+        """Show what is still open."""
+        waiting, self._open = self._open, {}
+        self._show([trace for _, trace in waiting.values()])
+
+    def summary(self) -> str:
+        """Return how many traces were shown."""
+        shown = f"{len(self._shown):,} {'trace' if len(self._shown) == 1 else 'traces'}"
+        return shown if len(self._shown) == len(self._read) else f"{shown} of {len(self._read):,} read"
+
+    def shortcomings(self) -> dict[str, int]:
+        """Return the traces that went on after they had been shown, and those never shown as they never ended."""
+        return {"grew after they were shown": len(self._grown), "still open, not shown": len(self._open)}
+
+    def _in_window(self, trace: TraceSummary) -> bool:
+        return self._until_ms is None or trace.start_ms <= self._until_ms
+
+    def _wants(self, trace: TraceSummary) -> bool:
+        if not self._only_errors and self._slow_s is None:
+            return True
+        failed = trace.fault or trace.error or trace.throttle
+        slow = self._slow_s is not None and trace.duration_s >= self._slow_s
+        return (self._only_errors and failed) or slow
+
+    def _show(self, traces: Sequence[TraceSummary]) -> int:
+        wanted = sorted((each for each in traces if self._wants(each)), key=lambda each: each.start_ms)
+        written = self._sink.write([self._render(each) for each in wanted])
+        self._shown.update(each.id for each in wanted[:written])
+        return len(wanted)
+
+
+def waterfall_text(trace: Trace, style: Style, *, width: int, unicode: bool = True) -> list[str]:
+    """Return one trace as lines: a row per span, bars on a common axis, what went wrong at the end."""
+    room = max(10, width - NAME_WIDTH - 12)
+    picture = waterfall(trace, room)
+    told = f"{trace.id}  {format_ms(picture.total_s * 1000)}  {len(picture.bars)} spans"
+    if trace.unread:
+        told += f"  ({trace.unread:,} {'piece' if trace.unread == 1 else 'pieces'} of it could not be read)"
+    if picture.cut:
+        told += "  (X-Ray left spans out: the trace is too large)"
+    elif not picture.complete:
+        told += "  (not complete yet)"
+    lines = [style.paint(told, BOLD)]
+    for bar in picture.bars:
+        name = "  " * min(bar.depth, DEEPEST) + bar.name
+        mark = ("◆" if unicode else "*") if bar.slowest else " "
+        colour = {"fault": RED, "error": RED, "throttle": YELLOW}.get(bar.state)
+        drawn = style.paint(_drawn(bar, unicode=unicode).ljust(room), colour or (None if bar.critical else DIM))
+        lines.append(f"{fitted(name, NAME_WIDTH)} {format_ms(bar.duration_s * 1000):>9} {mark}{drawn}".rstrip())
+        if remark := _remark(bar):
+            lines.append(f"{'':<{NAME_WIDTH}} {'':>9}  {style.paint(remark, colour or DIM)}")
+    if told := picture.bottleneck_text():
+        lines.append(f"bottleneck: {told}")
+    return lines
+
+
+def _drawn(bar: Bar, *, unicode: bool) -> str:
+    first, last = bar.x0 // EIGHTHS, bar.x1 // EIGHTHS
+    if not unicode:
+        return " " * first + "#" * max(1, last - first)
+    rest = bar.x1 % EIGHTHS
+    return " " * first + ("█" * (last - first) + (_PARTS[rest] if rest else "") or _PARTS[1])
+
+
+def _remark(bar: Bar) -> str:
+    words = [bar.state if bar.state != "ok" else "", bar.note or ""]
+    words += ["still open" if bar.open else "", "its parent is missing" if bar.orphan else ""]
+    words += ["clocks differ" if bar.skewed else ""]
+    return " · ".join(filter(None, words))

@@ -1,0 +1,177 @@
+"""Where a result goes: one format on stdout, any number to files, the verdict the same in all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from prodwatch.cli import stdout
+from prodwatch.cli.exit_codes import ExitCode
+from prodwatch.cli.stderr import error, say
+from prodwatch.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prodwatch.model.result import CheckResult, RunResult
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_RENDER = {
+    "json": ("prodwatch.report.json", "encode"),
+    "junit": ("prodwatch.report.junit", "render"),
+    "ctrf": ("prodwatch.report.ctrf", "render"),
+    "tap": ("prodwatch.report.tap", "render"),
+    "nagios": ("prodwatch.report.nagios", "render"),
+}
+"""Format → module and function that turn a result into bytes."""
+
+_OPTIONS = (
+    click.option("--json", "json_", is_flag=False, flag_value="-", metavar="[FILE]", help="JSON on stdout or to FILE."),
+    click.option("--ndjson", is_flag=True, help="One JSON line per finished check on stdout, the verdict last."),
+    click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="JUnit XML to FILE."),
+    click.option("--ctrf", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="CTRF JSON to FILE."),
+    click.option("--github-summary", is_flag=True, help="Job summary and annotations for GitHub Actions."),
+    click.option("--tap", is_flag=True, help="TAP 14 on stdout."),
+    click.option("--nagios", is_flag=True, help="A monitoring plug-in's line and exit codes 0 to 3."),
+)
+
+
+class Outputs(msgspec.Struct, kw_only=True):
+    """The formats asked for; `prepare` before the run, `deliver` after it."""
+
+    stdout_format: str | None = None
+    """`json`, `ndjson`, `tap`, `nagios`; None: text for people."""
+    files: dict[str, list[Path]] = msgspec.field(default_factory=dict)
+    github_summary: bool = False
+    color: bool | None = None
+    lost: OSError | None = None
+    """Why a line of a streaming format could not be written; nothing more is streamed then."""
+
+    def prepare(self) -> None:
+        """Refuse targets that cannot be written before anything is run; ConfigurationError says which."""
+        try:
+            stdout.check_open()
+        except OSError as caught:
+            raise ConfigurationError(f"stdout cannot be written: {caught.strerror}") from None
+        for paths in self.files.values():
+            for path in paths:
+                try:
+                    stdout.check_writable(path)
+                except OSError as caught:
+                    raise ConfigurationError(f"{path}: cannot be written: {caught.strerror}") from None
+        if self.github_summary and not os.environ.get("GITHUB_STEP_SUMMARY"):
+            raise ConfigurationError("--github-summary: GITHUB_STEP_SUMMARY is not set; this is not a GitHub job")
+
+    def finished(self, check: CheckResult) -> None:
+        """Stream one finished check, where the format streams; a write that fails does not end the run."""
+        if self.stdout_format == "ndjson" and self.lost is None:
+            from prodwatch.report.json import check_line
+
+            try:
+                stdout.write(check_line(check))
+            except OSError as caught:
+                self.lost = caught
+
+    def deliver(self, result: RunResult) -> int:
+        """Write every format; return the exit code, never 0 when something could not be written."""
+        code = result.verdict.exit_code
+        if self.stdout_format == "nagios":
+            from prodwatch.report.nagios import exit_code
+
+            code = exit_code(result)
+        try:
+            self._files(result)
+            if self.lost is not None:
+                raise self.lost
+            self._stdout(result)
+        except OSError as caught:
+            error(f"the result could not be written: {caught.filename or 'stdout'}: {caught.strerror or caught}")
+            return code or ExitCode.ERROR
+        return code
+
+    def _files(self, result: RunResult) -> None:
+        for name, paths in self.files.items():
+            document = _render(name, result)
+            for path in paths:
+                stdout.write_file(path, document)
+        if self.github_summary:
+            from prodwatch.report import github
+
+            with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("ab") as summary:
+                summary.write(github.summary(result))
+            for command in github.workflow_commands(result):
+                say(command)
+
+    def _stdout(self, result: RunResult) -> None:
+        match self.stdout_format:
+            case None:
+                from prodwatch.report.console import write
+
+                try:
+                    write(result, sys.stdout, color=self.color)
+                    sys.stdout.flush()
+                except BrokenPipeError:
+                    stdout.give_up()
+                except OSError as caught:
+                    stdout.give_up()
+                    raise OSError(caught.errno, caught.strerror or str(caught), "stdout") from None
+            case "ndjson":
+                from prodwatch.report.json import result_line
+
+                stdout.write(result_line(result))
+            case name:
+                stdout.write(_render(name, result))
+
+
+def _render(name: str, result: RunResult) -> bytes:
+    module, function = _RENDER[name]
+    document: bytes = getattr(import_module(module), function)(result)
+    return document
+
+
+def output_options(command: F) -> F:
+    """Give a command the output options; it receives them as `outputs`."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        outputs = _outputs(**{name: kwargs.pop(name) for name in _NAMES})
+        return command(*args, outputs=outputs, **kwargs)
+
+    wrapper.__name__ = command.__name__
+    wrapper.__doc__ = command.__doc__
+    wrapper.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+    decorated: Any = wrapper
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+_NAMES = ("json_", "ndjson", "junit", "ctrf", "github_summary", "tap", "nagios")
+
+
+def _outputs(
+    *,
+    json_: str | None,
+    ndjson: bool,
+    junit: Path | None,
+    ctrf: Path | None,
+    github_summary: bool,
+    tap: bool,
+    nagios: bool,
+) -> Outputs:
+    asked = [name for name, on in (("json", json_ == "-"), ("ndjson", ndjson), ("tap", tap), ("nagios", nagios)) if on]
+    if len(asked) > 1:
+        raise click.UsageError(f"only one format fits on stdout: --{' or --'.join(asked)}")
+    files: dict[str, list[Path]] = {}
+    if json_ not in {None, "-"}:
+        files["json"] = [Path(str(json_))]
+    if junit:
+        files["junit"] = [junit]
+    if ctrf:
+        files["ctrf"] = [ctrf]
+    return Outputs(stdout_format=asked[0] if asked else None, files=files, github_summary=github_summary)

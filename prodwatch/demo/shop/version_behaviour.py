@@ -1,0 +1,109 @@
+"""How one version of a function answers: how long it takes, what it says, in which environment it runs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from itertools import accumulate
+
+from prodwatch.demo.shop.functions import ORDERS, Service
+from prodwatch.demo.shop.scenario import Behaviour
+from prodwatch.demo.shop.seeded_random import Draws, Ids
+
+RANKS = 1024
+"""Latencies are drawn from so many quantiles."""
+PLACE, READ, LIST = range(3)
+"""The operations of the orders function, as the fleet lists them."""
+LISTING_SHARE = 0.15
+"""Listings are the slowest order requests."""
+SLOW_QUERY_MS = 1000
+LONGEST_MS = 3000
+"""No request lasts longer, cold start included."""
+LIFETIME_S = 1800
+"""How long an execution environment lives."""
+OPENING_S = 7
+"""A new version opens two environments a second for so long."""
+ELDERLY_S = 10**6 * LIFETIME_S
+"""Age of a version whose first request nobody remembers."""
+
+
+def quantiles(points: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
+    """Return `RANKS` latencies in rising order, along the straight lines between the points."""
+    shares = [share for share, _ in points]
+    found = []
+    for rank in range(RANKS):
+        share = (rank + 0.5) / RANKS
+        right = min(bisect_right(shares, share), len(points) - 1)
+        (low, from_ms), (high, to_ms) = points[right - 1], points[right]
+        found.append(round(from_ms + (to_ms - from_ms) * (share - low) / (high - low), 2))
+    return tuple(found)
+
+
+class Serving:
+    """One version of one function."""
+
+    def __init__(self, service: Service, version: str, behaviour: Behaviour, draws: Draws, *, new: bool) -> None:
+        self.version = version
+        self.behaviour = behaviour
+        self.durations = quantiles(behaviour.latency_ms)
+        self._service = service
+        self._released = service.name == ORDERS
+        self._born_s = 0 if new else -ELDERLY_S
+        self.draws = draws
+        self.ids = Ids(draws)
+        self._listing_from = round((1 - LISTING_SHARE) * RANKS)
+        others = 1 - LISTING_SHARE
+        placing = service.operations[0].share / others if self._released else 0
+        self._placing_below = round(placing * 2**32)
+        self._failing_below = round(behaviour.error_share / others * 2**32)
+        self._edges = [round(edge * 2**32) for edge in accumulate(each.share for each in service.operations)]
+        self._stream = lru_cache(maxsize=256)(self._new_stream)
+
+    def outcome(self, rank: int, kind: int) -> tuple[int, int, bool]:
+        """Return (operation, HTTP status, failed) of the request with these draws."""
+        if not self._released:
+            return min(bisect_right(self._edges, kind), len(self._edges) - 1), 200, False
+        if rank >= self._listing_from:
+            return LIST, 200, False
+        if kind < self._failing_below:
+            return PLACE, 500, True
+        if kind < self._placing_below:
+            return PLACE, 201, False
+        return READ, 404 if kind > 0xFD00_0000 else 200, False
+
+    def environments(self, second: int) -> Environments:
+        """Return the execution environments of a story second."""
+        age = second - self._born_s
+        if age < OPENING_S:
+            return Environments(self, 2 * age + 2, [2 * age, 2 * age + 1], age)
+        count = self._service.environments
+        # One environment is renewed every LIFETIME_S / count seconds, the last one first.
+        turn, rest = divmod(age % LIFETIME_S, LIFETIME_S // count)
+        fresh = [-turn % count] if rest == 0 and turn < count else []
+        return Environments(self, count, fresh, age)
+
+    def stream(self, slot: int, age: int) -> str:
+        """Return the log stream's name, without the date, of the environment in `slot`."""
+        step = LIFETIME_S // self._service.environments
+        return self._stream(slot, (age + slot * step) // LIFETIME_S)
+
+    def _new_stream(self, slot: int, generation: int) -> str:
+        return f"[{self.version}]{self.draws.digest(f'{self.version}/{slot}/{generation}').hex()[:32]}"
+
+
+class Environments:
+    """Hands out the environments of one second: the fresh ones first, each to one request."""
+
+    __slots__ = ("_age", "_fresh", "_open", "_serving")
+
+    def __init__(self, serving: Serving, opened: int, fresh: list[int], age: int) -> None:
+        self._serving = serving
+        self._open = opened
+        self._fresh = fresh
+        self._age = age
+
+    def take(self, place: int) -> tuple[str, float]:
+        """Return (stream, milliseconds of initialisation or 0) for the request with this draw."""
+        if self._fresh:
+            return self._serving.stream(self._fresh.pop(0), self._age), 180.0 + (place >> 24)
+        return self._serving.stream(place * self._open >> 32, self._age), 0.0

@@ -1,0 +1,1 @@
+"""Parses the formats of Lambda, X-Ray and OpenTelemetry into model values."""

@@ -1,0 +1,126 @@
+"""The shapes nearly all text lines have, each read by one pattern: what it says is what the general reading says.
+
+A pattern claims only what it is sure of; every other line is None here and left to the general reading.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from prodwatch.formats.lambda_json import Line
+from prodwatch.model.signal import LambdaReport, Level
+from prodwatch.text.sanitize import MAX_CHARS, sanitize
+
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+LEVEL_NAME = r"CRITICAL|FATAL|ERROR|WARNING|WARN|NOTICE|INFO|DEBUG|TRACE"
+LEVELS = {
+    "CRITICAL": Level.FATAL,
+    "FATAL": Level.FATAL,
+    "ERROR": Level.ERROR,
+    "WARNING": Level.WARN,
+    "WARN": Level.WARN,
+    "NOTICE": Level.INFO,
+    "INFO": Level.INFO,
+    "DEBUG": Level.DEBUG,
+    "TRACE": Level.TRACE,
+}
+
+_DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}Z"
+_MS = r"([0-9]{1,12}\.[0-9]{1,6}) ms"
+_WHOLE = r"([0-9]{1,9})"
+_is_id = re.compile(UUID).fullmatch
+_start = re.compile(r"START RequestId: (.{36}) Version: (\$LATEST|[0-9]{1,18})\Z").match
+_end = re.compile(r"END RequestId: (.{36})\Z").match
+_report = re.compile(
+    rf"REPORT RequestId: (.{{36}})\tDuration: {_MS}\tBilled Duration: {_WHOLE} ms\tMemory Size: {_WHOLE} MB"
+    rf"\tMax Memory Used: {_WHOLE} MB(?:\tInit Duration: {_MS})?[\t\n]*"
+    r"(?:XRAY TraceId: (1-[0-9a-f]{8}-[0-9a-f]{24})\tSegmentId: [0-9a-f]{1,32}\tSampled: [a-z]{1,9}\t*)?\Z"
+).match
+_python = re.compile(rf"\[([A-Z]{{4,8}})\]\t{_DATED}\t(.{{36}})\t\s*").match
+_node = re.compile(rf"{_DATED}\t(.{{36}})\t([A-Z]{{4,8}})\s+").match
+
+_PLATFORM = Level.PLATFORM
+"""Bound once: an enumeration's members are slow to get at in Python 3.11."""
+_IDS: dict[str, str] = {}
+_MAX_IDS = 8192
+
+
+def quick_line(text: str) -> Line | None:
+    """Return what a line of a well-known shape says, None for any other; no newline may be at its end."""
+    read = _READERS.get(text[:1])
+    return read(text) if read else None
+
+
+def _known_id(text: str) -> str | None:
+    """Return a request id as the one string all lines of its request share, None when `text` is none."""
+    known = _IDS.get(text)
+    if known is None and _is_id(text):
+        if len(_IDS) >= _MAX_IDS:
+            _IDS.clear()
+        known = _IDS[text] = text
+    return known
+
+
+def _start_line(text: str) -> Line | None:
+    found = _start(text)
+    request_id = _known_id(found[1]) if found else None
+    if found is None or request_id is None:
+        return None
+    return Line(None, text, _PLATFORM, "start", request_id, None, found[2])
+
+
+def _end_line(text: str) -> Line | None:
+    found = _end(text)
+    request_id = _known_id(found[1]) if found else None
+    return None if request_id is None else Line(None, text, _PLATFORM, "end", request_id)
+
+
+def _report_line(text: str) -> Line | None:
+    found = _report(text)
+    if found is None:
+        return None
+    id_, duration, billed, memory, used, init, trace_id = found.groups()
+    request_id = _known_id(id_)
+    if request_id is None:
+        return None
+    report = LambdaReport(
+        duration_ms=float(duration),
+        billed_ms=float(billed),
+        memory_mb=int(memory),
+        used_mb=int(used),
+        init_ms=None if init is None else float(init),
+    )
+    # The pattern lets nothing through that would have to be sanitised.
+    body = text.replace("\t", " ").rstrip()
+    return Line(None, body, _PLATFORM, "report", request_id, trace_id, None, report)
+
+
+def _python_line(text: str) -> Line | None:
+    found = _python(text)
+    return _written(text, found.end(), found[1], found[2]) if found else None
+
+
+def _node_line(text: str) -> Line | None:
+    found = _node(text)
+    return _written(text, found.end(), found[2], found[1]) if found else None
+
+
+def _written(text: str, end: int, level_name: str, id_: str) -> Line | None:
+    level, request_id = LEVELS.get(level_name), _known_id(id_)
+    body = text[end:] or text
+    # A trace id can only be in the body, and all of them have these characters.
+    if level is None or request_id is None or "1-" in body:
+        return None
+    if len(body) > MAX_CHARS or not body.isprintable():
+        body = sanitize(body)
+    return Line(None, body, level, "app", request_id)
+
+
+_READERS: dict[str, Callable[[str], Line | None]] = {
+    "S": _start_line,
+    "E": _end_line,
+    "R": _report_line,
+    "[": _python_line,
+    **dict.fromkeys("0123456789", _node_line),
+}

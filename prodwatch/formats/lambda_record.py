@@ -1,0 +1,175 @@
+"""One line of CloudWatch Logs becomes one `LogRecord`: nothing is rejected, an unknown format stays readable text.
+
+Knows Lambda's text and JSON platform lines, the runtimes' own formats, Powertools in any spelling and EMF; the rest
+is kept as it is. The version comes from the stream name, which speaks for every line, else from the line itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from prodwatch.formats.lambda_json import Line, parse_json_line
+from prodwatch.formats.lambda_text import one_newline, parse_report, parse_text_line
+from prodwatch.model.signal import LogRecord
+from prodwatch.text.redact import Redactor
+from prodwatch.text.sanitize import MAX_CHARS, sanitize
+
+__all__ = ["Event", "LineParser", "parse_report", "version_of_stream"]
+
+_VERSION_IN_STREAM = re.compile(r"\[(\$LATEST|\d+)\]")
+_MAX_STREAMS = 4096
+
+
+class Event(Protocol):
+    """One event as CloudWatch gives it; times in epoch milliseconds."""
+
+    @property
+    def timestamp(self) -> int:
+        """When its writer says it was."""
+
+    @property
+    def message(self) -> str:
+        """The line as it was written."""
+
+    @property
+    def event_id(self) -> str:
+        """What tells it from all others."""
+
+    @property
+    def stream(self) -> str:
+        """Name of its log stream."""
+
+    @property
+    def ingested_ms(self) -> int:
+        """When CloudWatch took it."""
+
+
+@lru_cache(maxsize=4096)
+def version_of_stream(stream: str) -> str | None:
+    """Return the version a stream name carries (`2026/11/20/[7]ab12…` gives `7`), None when it carries none."""
+    found = _VERSION_IN_STREAM.search(stream)
+    return found[1] if found else None
+
+
+class LineParser:
+    """Parses lines; what comes out is sanitised, and free of the secrets that `redactor` knows."""
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor
+        self._streams: dict[str, tuple[str, str | None]] = {}
+        """Stream name → the one string that all its records share, and its version."""
+
+    def parse(
+        self,
+        message: str,
+        *,
+        group: str,
+        timestamp_ms: int,
+        stream: str = "",
+        event_id: str = "",
+        ingested_ms: int = 0,
+        late_ms: int = 0,
+    ) -> LogRecord:
+        """Return the record of one event as CloudWatch gave it."""
+        text = self._redactor.text(message) if self._redactor else message
+        stream, version = self._stream(stream)
+        return self._record(text, group, timestamp_ms, stream, version, event_id, ingested_ms, late_ms)
+
+    def parse_event(self, event: Event, group: str, late_ms: int) -> LogRecord:
+        """Return the record of one event."""
+        return self.parse_all([event], group, late_before_ms=event.timestamp + 1, now_ms=event.timestamp + late_ms)[0]
+
+    def parse_all(
+        self, events: Sequence[Event], group: str, *, late_before_ms: int = 0, now_ms: int = 0
+    ) -> list[LogRecord]:
+        """Return the records of many events of one group, in their order; much cheaper than one after the other.
+
+        Events dated before `late_before_ms` are late by their age at `now_ms`.
+        """
+        texts = [event.message for event in events]
+        if self._redactor:
+            texts = self._redactor.texts(texts)
+        record, streams = self._record, self._streams
+        records = []
+        for event, text in zip(events, texts, strict=True):
+            stamp = event.timestamp
+            stream, version = streams.get(event.stream) or self._stream(event.stream)
+            late_ms = now_ms - stamp if stamp < late_before_ms else 0
+            records.append(record(text, group, stamp, stream, version, event.event_id, event.ingested_ms, late_ms))
+        return records
+
+    def _stream(self, name: str) -> tuple[str, str | None]:
+        known = self._streams.get(name)
+        if known is None:
+            if len(self._streams) >= _MAX_STREAMS:
+                self._streams.clear()
+            known = self._streams[name] = name, version_of_stream(name)
+        return known
+
+    def _record(
+        self,
+        text: str,
+        group: str,
+        timestamp_ms: int,
+        stream: str,
+        version: str | None,
+        event_id: str,
+        ingested_ms: int,
+        late_ms: int,
+    ) -> LogRecord:
+        """Return the record of a line whose plain secrets are masked already."""
+        line = parse_json_line(text) if text[:1] == "{" else None
+        line = parse_text_line(text) if line is None else self._safe(line, text)
+        return LogRecord(
+            timestamp_ms,
+            line.message,
+            group,
+            stream,
+            line.level,
+            version or line.version,
+            line.request_id,
+            line.trace_id,
+            event_id,
+            ingested_ms,
+            line.fields,
+            line.kind,
+            line.report,
+            late_ms,
+        )
+
+    def _safe(self, line: Line, text: str) -> Line:
+        """Return a JSON line whose texts may be shown."""
+        if "\\" not in text and len(text) <= MAX_CHARS:
+            # Without an escape, decoded texts are as safe as the line itself is; JSON keeps raw controls out of them.
+            if text.isascii():
+                if "\x7f" not in text:
+                    return line if line.message.isprintable() else _shown(line, text)
+            elif text.isprintable():
+                return line
+        message = self._masked(line.message, text)
+        return replace(line, fields=self._clean(line.fields, text), message=sanitize(one_newline(message)))
+
+    def _clean(self, value: Any, raw: str) -> Any:
+        """Return a value of a JSON line with every text in it masked and sanitised, keys included."""
+        if isinstance(value, str):
+            return sanitize(self._masked(value, raw))
+        if isinstance(value, dict):
+            return {self._clean(key, raw): self._clean(each, raw) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._clean(each, raw) for each in value]
+        return value
+
+    def _masked(self, text: str, raw: str) -> str:
+        """Return a decoded text masked: an escape may have hidden a secret from the look at the raw line."""
+        # What stands in the line as it is has been looked at there.
+        return text if self._redactor is None or text in raw else self._redactor.text(text)
+
+
+def _shown(line: Line, text: str) -> Line:
+    """Return a line without a message of its own, hence shown as it was written, with what may be shown of it."""
+    return line if text.isprintable() else replace(line, message=sanitize(one_newline(line.message)))

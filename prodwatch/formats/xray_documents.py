@@ -1,0 +1,243 @@
+"""X-Ray's documents become traces, spans and summaries; late, repeated or broken pieces do not spoil the rest."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from prodwatch.formats.xray_root_causes import failure, slowest
+from prodwatch.formats.xray_service_graph import node_of
+from prodwatch.model.signal import Span, Trace, TraceSummary
+
+LAST_MOMENT_S = 1e11
+"""The year 5138: later ones are not times, and would make a picture of nothing else."""
+_HEX = frozenset("0123456789abcdefABCDEF")
+_is_own_form = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}").fullmatch
+
+
+def trace_id_of(text: Any) -> str | None:
+    """Return the trace id in an id or header (`Root=1-…;Parent=…`, `1-…`, W3C's 32 hex digits) in X-Ray's form.
+
+    None when there is none in it.
+    """
+    if not isinstance(text, str):
+        return None
+    if _is_own_form(text):
+        return text
+    if "Root=" in text:
+        text = text.split("Root=", 1)[1].split(";", 1)[0]
+    elif len(text) == 55 and text.count("-") == 3:
+        text = text.split("-")[1]
+    digits = text.replace("-", "")[1:] if text.startswith("1-") else text
+    if len(digits) != 32 or not _HEX.issuperset(digits):
+        return None
+    return f"1-{digits[:8]}-{digits[8:]}".lower()
+
+
+def parse_trace(answer: Mapping[str, Any]) -> Trace:
+    """Return the trace in one element of BatchGetTraces' `Traces`.
+
+    It is complete when every span has ended, none names a parent that is missing (but the entry, whose caller may
+    not be traced), every piece could be read, and X-Ray left nothing out for its size.
+    """
+    pieces = list(_pieces(answer.get("Segments") or ()))
+    spans = parents_first(newest_of_each(span for span in pieces if span is not None))
+    unread = sum(span is None for span in pieces)
+    known = {span.id for span in spans}
+    orphans = [span for span in spans if span.parent_id is not None and span.parent_id not in known]
+    entry = min(spans, key=lambda span: span.start_s, default=None)
+    complete = (
+        bool(spans)
+        and not unread
+        and not answer.get("LimitExceeded")
+        and all(span.end_s is not None for span in spans)
+        and all(span is entry for span in orphans)
+    )
+    duration_s = answer.get("Duration")
+    if not duration_s and complete:
+        duration_s = max(span.end_s or 0.0 for span in spans) - min(span.start_s for span in spans)
+    return Trace(
+        id=str(answer.get("Id") or ""),
+        spans=spans,
+        duration_s=None if duration_s is None else float(duration_s),
+        complete=complete,
+        cut=bool(answer.get("LimitExceeded")),
+        unread=unread,
+    )
+
+
+def parse_summary(answer: Mapping[str, Any]) -> TraceSummary:
+    """Return the summary in one element of GetTraceSummaries' `TraceSummaries`."""
+    http = answer.get("Http") or {}
+    entry = answer.get("EntryPoint") or {}
+    started = answer.get("StartTime") or answer.get("MatchedEventTime")
+    return TraceSummary(
+        id=str(answer.get("Id") or ""),
+        start_ms=round(started.timestamp() * 1000) if isinstance(started, datetime) else 0,
+        duration_s=float(answer.get("Duration") or 0.0),
+        response_s=_maybe_float(answer.get("ResponseTime")),
+        method=http.get("HttpMethod"),
+        url=http.get("HttpURL"),
+        status=http.get("HttpStatus"),
+        fault=bool(answer.get("HasFault")),
+        error=bool(answer.get("HasError")),
+        throttle=bool(answer.get("HasThrottle")),
+        partial=bool(answer.get("IsPartial")),
+        revision=int(answer.get("Revision") or 0),
+        service=entry.get("Name"),
+        root_cause=failure((*(answer.get("FaultRootCauses") or ()), *(answer.get("ErrorRootCauses") or ()))),
+        slowest=slowest(
+            answer.get("ResponseTimeRootCauses") or (),
+            _maybe_float(answer.get("ResponseTime")) or _maybe_float(answer.get("Duration")) or 0.0,
+        ),
+        services=tuple(dict.fromkeys(node_of(each) for each in answer.get("ServiceIds") or ())),
+        annotations=_annotations(answer.get("Annotations") or {}),
+    )
+
+
+def self_times_s(spans: Iterable[Span]) -> dict[str, float]:
+    """Return span id → seconds spent in the span itself, outside its children; only spans that have ended."""
+    spans = tuple(spans)
+    children: dict[str, list[tuple[float, float]]] = {}
+    for span in spans:
+        if span.parent_id is not None and span.end_s is not None:
+            children.setdefault(span.parent_id, []).append((span.start_s, span.end_s))
+    return {
+        span.id: max(0.0, span.end_s - span.start_s - _covered_s(children.get(span.id, ()), span.start_s, span.end_s))
+        for span in spans
+        if span.end_s is not None
+    }
+
+
+def _covered_s(intervals: Iterable[tuple[float, float]], start_s: float, end_s: float) -> float:
+    """Return how much of `start_s` to `end_s` the intervals cover; children may overlap and outlive their parent."""
+    covered, reached = 0.0, start_s
+    for begin, end in sorted(intervals):
+        begin, end = max(begin, reached), min(end, end_s)  # noqa: PLW2901 -- clipped to what is still uncovered
+        if end > begin:
+            covered += end - begin
+            reached = end
+    return covered
+
+
+def _pieces(segments: Iterable[Mapping[str, Any]]) -> Iterator[Span | None]:
+    """Yield every span, and None for each piece that cannot be read as one."""
+    for segment in segments:
+        try:
+            document = json.loads(segment.get("Document") or "")
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict):
+            yield from _tree(document)
+        else:
+            yield None
+
+
+def _tree(segment: Mapping[str, Any]) -> Iterator[Span | None]:
+    """Yield a segment and everything embedded below it, however deep."""
+    waiting: list[tuple[Mapping[str, Any], Any]] = [(segment, segment.get("parent_id"))]
+    while waiting:
+        document, parent_id = waiting.pop()
+        span = _span(document, parent_id if isinstance(parent_id, str) else None)
+        yield span
+        below = document.get("subsegments")
+        if span is not None and isinstance(below, list):
+            waiting.extend((each, span.id) for each in below if isinstance(each, dict))
+
+
+def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
+    start_s = _moment_s(document.get("start_time"))
+    if start_s is None or not isinstance(document.get("id"), str):
+        return None
+    ended = None if document.get("in_progress") else _moment_s(document.get("end_time"))
+    return Span(
+        id=document["id"],
+        parent_id=parent_id,
+        name=str(document.get("name") or ""),
+        start_s=start_s,
+        end_s=ended,
+        origin=document.get("origin"),
+        namespace=document.get("namespace"),
+        resource_arn=document.get("resource_arn"),
+        fault=bool(document.get("fault")),
+        error=bool(document.get("error")),
+        throttle=bool(document.get("throttle")),
+        http=_table(document.get("http")),
+        aws=_table(document.get("aws")),
+        sql=_table(document.get("sql")),
+        annotations=_table(document.get("annotations")),
+        metadata=_table(document.get("metadata")),
+        exceptions=_exceptions(document.get("cause")),
+    )
+
+
+def newest_of_each(spans: Iterable[Span]) -> list[Span]:
+    """Keep one span per id: a segment is sent again when it ends, and an ended one outweighs an open one."""
+    kept: dict[str, Span] = {}
+    for span in spans:
+        before = kept.get(span.id)
+        if before is None or before.end_s is None or span.end_s is not None:
+            kept[span.id] = span
+    return list(kept.values())
+
+
+def parents_first(spans: list[Span]) -> tuple[Span, ...]:
+    """Return parents before children, siblings by start; children of missing parents come as further roots."""
+    known = {span.id for span in spans}
+    below: dict[str | None, list[Span]] = {}
+    for span in sorted(spans, key=lambda each: (each.start_s, each.id)):
+        parent = span.parent_id if span.parent_id in known and span.parent_id != span.id else None
+        below.setdefault(parent, []).append(span)
+    ordered: dict[str, Span] = {}
+    waiting = list(reversed(below.get(None, ())))
+    while waiting:
+        span = waiting.pop()
+        ordered[span.id] = span
+        waiting.extend(reversed(below.get(span.id, ())))
+    # Spans that name each other as parents hang below no root; they are shown all the same.
+    return (*ordered.values(), *(span for span in spans if span.id not in ordered))
+
+
+def _exceptions(cause: Any) -> tuple[str, ...]:
+    found = cause.get("exceptions") if isinstance(cause, dict) else None
+    texts = []
+    for each in found or ():
+        if isinstance(each, dict):
+            kind, message = each.get("type"), each.get("message")
+            texts.append(": ".join(str(part) for part in (kind, message) if part))
+    return tuple(text for text in texts if text)
+
+
+def _annotations(annotations: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, values in annotations.items():
+        for each in values or ():
+            value = (each.get("AnnotationValue") or {}) if isinstance(each, dict) else {}
+            for kind in ("StringValue", "NumberValue", "BooleanValue"):
+                if kind in value:
+                    found.setdefault(key, value[kind])
+    return found
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _moment_s(value: Any) -> float | None:
+    """Return epoch seconds, None for what is no moment anybody lives to see."""
+    seconds = _maybe_float(value)
+    return seconds if seconds is not None and abs(seconds) <= LAST_MOMENT_S else None
+
+
+def _maybe_float(value: Any) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,316 @@
+"""What the probes of AWS types share: calls within the step's time, failures as sentences, the exchange for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from prodwatch.aws.account_scope import Scoped
+from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.cli_command import aws_command
+from prodwatch.aws.error_codes import UNKNOWN_OPERATION, is_our_mistake
+from prodwatch.aws.request_hooks import WIRE_S
+from prodwatch.errors import CannotVerifyError
+from prodwatch.model.quantity import Duration
+from prodwatch.model.result import Correlation, Exchange
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.text.redact import MASK, SECRET_OPERATIONS
+from prodwatch.text.units import parse_duration
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+SHOWN_ITEMS = 50
+"""Elements of one list kept for people."""
+SKEW_S = 60.0
+"""How far the clock of this machine may be behind the one that wrote an instant."""
+
+
+class ProbeError(Exception):
+    """A probe cannot go on; carries the observation that says so."""
+
+    def __init__(self, failure: Failure, *, document: Mapping[str, Any] | None = None, complete: bool = True) -> None:
+        super().__init__(failure.message)
+        self.observation = Observation(failure=failure, document=document or {}, complete=complete)
+
+
+def refuse(status: Status, reason: Reason, message: str) -> ProbeError:
+    """Return the error that ends a probe with a failure and no document."""
+    return ProbeError(Failure(status=status, reason=reason, message=message))
+
+
+class Talk:
+    """The calls of one probe: bounded together by the step's timeout, the first of them shown to people."""
+
+    def __init__(self, params: Mapping[str, Any], context: ProbeContext, service: str) -> None:
+        self.params = params
+        self.context = context
+        self.service = service
+        self.aws: AwsApi = Scoped(context.aws, context.account, context.region)
+        self.request_ids: list[str] = []
+        self.notices: list[str] = []
+        self.traced = False
+        """Whether the trace id travelled with a call."""
+        self._started_s = context.clock.monotonic_s()
+        self._wire_s = 0.0
+        self._shown: tuple[str, str, Mapping[str, Any]] | None = None
+        self._response: Any = None
+
+    async def call(
+        self, operation: str, params: Mapping[str, Any], *, service: str | None = None, retries: bool = True
+    ) -> dict[str, Any]:
+        """Call an operation within what is left of the step's time."""
+        service = service or self.service
+        first = self._show(service, operation, params)
+        response = await self.aws.call(service, operation, params, timeout_s=self.left_s(), retries=retries)
+        self._met(response, first=first)
+        return response
+
+    async def pages(
+        self, operation: str, params: Mapping[str, Any], *, service: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over pages, each within the step's time."""
+        service = service or self.service
+        first = self._show(service, operation, params)
+        async for page in self.aws.pages(service, operation, params, timeout_s=self.left_s()):
+            self._met(page, first=first)
+            first = False
+            yield page
+
+    def left_s(self) -> float:
+        """Return the seconds left of the step's timeout, never quite nothing."""
+        return max(0.05, self.context.timeout_s - self.elapsed_s())
+
+    def elapsed_s(self) -> float:
+        """Return the seconds since the probe began."""
+        return self.context.clock.monotonic_s() - self._started_s
+
+    def latency(self) -> Duration:
+        """Return the time AWS took: making clients and queueing under its call rates are ours, not the target's."""
+        return Duration.from_s(self._wire_s or self.elapsed_s())
+
+    def notice(self, message: str) -> None:
+        """Say something about the answer that is no failure."""
+        if message not in self.notices:
+            self.notices.append(message)
+
+    def show(self, operation: str, params: Mapping[str, Any], *, service: str | None = None) -> None:
+        """Make this the call that people see, whatever was asked before it."""
+        self._shown = None
+        self._response = None
+        self._show(service or self.service, operation, params)
+
+    def answer(self, document: Mapping[str, Any], **more: Any) -> Observation:
+        """Return the observation of an answer."""
+        return self.dressed(Observation(document=document, **more))
+
+    def dressed(self, observation: Observation) -> Observation:
+        """Return `observation` with what people want to know of how it was had."""
+        return replace(
+            observation,
+            exchange=self._exchange(),
+            correlation=Correlation(
+                trace_id=self.context.trace_id if self.traced else None, request_ids=tuple(self.request_ids[:20])
+            ),
+            notices=(*observation.notices, *self.notices),
+        )
+
+    def met(self, error: AwsError) -> None:
+        """Remember the request id of a refused call."""
+        if error.request_id:
+            self.request_ids.append(error.request_id)
+
+    def _show(self, service: str, operation: str, params: Mapping[str, Any]) -> bool:
+        if self._shown is not None:
+            return False
+        self._shown = (service, operation, params)
+        return True
+
+    def _met(self, response: Mapping[str, Any], *, first: bool) -> None:
+        metadata = response.get("ResponseMetadata", {})
+        self._wire_s += metadata.get(WIRE_S, 0.0)
+        if metadata.get("RequestId"):
+            self.request_ids.append(metadata["RequestId"])
+        if first:
+            self._response = response
+
+    def _exchange(self) -> Exchange | None:
+        if self._shown is None:
+            return None
+        service, operation, params = self._shown
+        environment, account = self.context.environment, self.context.account
+        target = environment.accounts.get(account, environment.aws) if account else environment.aws
+        response, cut = _shown_response(operation, self._response)
+        return Exchange(
+            request={"service": service, "operation": operation, "params": dict(params)},
+            response=response,
+            aws_cli=aws_command(
+                service,
+                operation,
+                params,
+                region=self.aws.region_name(),
+                profile=target.profile or environment.aws.profile,
+                endpoint_url=target.endpoint_url or environment.aws.endpoint_url,
+            ),
+            truncated=cut,
+        )
+
+
+async def ask(
+    params: Mapping[str, Any],
+    context: ProbeContext,
+    service: str,
+    work: Callable[[Talk], Awaitable[Observation]],
+    *,
+    denial_is_answer: bool = False,
+) -> Observation:
+    """Run one probe; what AWS refuses becomes a failure that carries `error.code`, `error.message` and `latency`."""
+    talk = Talk(params, context, service)
+    try:
+        return await work(talk)
+    except ProbeError as stop:
+        return talk.dressed(stop.observation)
+    except AwsError as error:
+        talk.met(error)
+        failure = failure_of(error, denial_is_answer=denial_is_answer)
+        document = {"error": {"code": error.code, "message": error.message}, "latency": talk.latency()}
+        return talk.dressed(Observation(document=document, failure=failure, complete=False))
+    except CannotVerifyError as error:
+        failure = Failure(status=Status.ERROR, reason=error.reason, message=str(error))
+        return talk.dressed(Observation(failure=failure, complete=False))
+
+
+def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
+    """Return what a refused call says about the check: the target's fault, or nothing measured."""
+    status, reason = Status.ERROR, error.reason
+    answered: tuple[str, ...] = ()
+    if reason is Reason.API_ERROR:
+        if error.code == UNKNOWN_OPERATION:
+            return Failure(status=status, reason=Reason.INVALID, message=error.message)
+        # A malformed request is the check's own fault; anything else is how production answers.
+        status = Status.ERROR if is_our_mistake(error.code) else Status.FAIL
+        answered = ("error",)
+    elif reason is Reason.ACCESS_DENIED and denial_is_answer:
+        answered = ("error",)
+    elif reason is Reason.TIMEOUT:
+        reason = Reason.SERVICE
+    return Failure(status=status, reason=reason, message=error.message, transient=error.transient, answered_by=answered)
+
+
+def wire_time(response: Mapping[str, Any]) -> Duration | None:
+    """Return how long AWS took for one answer, None when nobody measured it."""
+    taken_s = response.get("ResponseMetadata", {}).get(WIRE_S)
+    return None if taken_s is None else Duration.from_s(taken_s)
+
+
+def seconds(value: Any, default: str | float) -> float:
+    """Return a key's duration in seconds: `"5s"`, a Duration, or a number of seconds."""
+    value = default if value is None else value
+    if isinstance(value, str):
+        return parse_duration(value).s
+    return value.s if isinstance(value, Duration) else float(value)
+
+
+def moment(value: Any, key: str, context: ProbeContext) -> datetime:
+    """Return the instant that `since` or `until` names: `"5m"` ago, an RFC 3339 time, or `"release"`.
+
+    Nothing can be found since an instant that is still to come, so that is no evidence for its absence either.
+    """
+    found = _moment(value, key, context)
+    if key == "since" and (found - context.clock.now()).total_seconds() > SKEW_S:
+        message = f"`since` lies in the future ({found.isoformat(timespec='seconds')}): nothing can be known yet"
+        raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
+    return found
+
+
+def too_young(since: Any, start: datetime, context: ProbeContext, *, lag_s: float) -> bool:
+    """Tell whether a window of fixed length (`since = "1s"`) is always younger than what AWS needs to show a signal.
+
+    Such a window is empty whatever happened, so it proves no absence. A window from a fixed moment grows old by itself.
+    """
+    if isinstance(since, datetime) or not re.fullmatch(r"[-\d.a-zµ]+", str(since)) or str(since) == "release":
+        return False
+    return (context.clock.now() - start).total_seconds() < lag_s
+
+
+def _moment(value: Any, key: str, context: ProbeContext) -> datetime:
+    now = context.clock.now()
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, Duration):
+        return now - timedelta(seconds=abs(value.s))
+    text = str(value).strip()
+    if text == "release":
+        started = context.release_started_at
+        if started is None:
+            message = f'`{key} = "release"` cannot be placed in time: no release of [[function]] is known yet'
+            raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
+        found: datetime = started
+        return found
+    try:
+        return now - timedelta(seconds=abs(parse_duration(text).s))
+    except ValueError:
+        pass
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        message = f'`{key} = "{text}"` is neither a duration such as "5m", an RFC 3339 time, nor "release"'
+        raise refuse(Status.ERROR, Reason.INVALID, message) from None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def project_file(context: ProbeContext, path: str, key: str) -> bytes:
+    """Return the bytes of a file of the project; paths that leave it are refused."""
+    root = Path(context.root).resolve()
+    wanted = (root / path).resolve()
+    if not wanted.is_relative_to(root):
+        raise refuse(Status.ERROR, Reason.INVALID, f"`{key}` leaves the project: {path}")
+    try:
+        return wanted.read_bytes()
+    except OSError as error:
+        message = f"`{key}` cannot be read: {path}: {error.strerror or error}"
+        raise refuse(Status.ERROR, Reason.INVALID, message) from None
+
+
+def to_json(value: Any, key: str) -> bytes:
+    """Return a key's value as JSON, decimals digit by digit, times as RFC 3339."""
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise refuse(Status.ERROR, Reason.INVALID, f"`{key}` cannot be sent as JSON: {error}") from None
+
+
+def from_json(text: str | bytes) -> Any:
+    """Return JSON with exact decimals; ValueError when it is none."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def exact(value: Any) -> Any:
+    """Return a response as assertions read it: floats as the decimals they were written as, bytes as text."""
+    if isinstance(value, Mapping):
+        return {str(key): exact(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [exact(each) for each in value]
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode(errors="replace")
+    return value
+
+
+def _shown_response(operation: str, response: Any) -> tuple[Any, bool]:
+    if not isinstance(response, Mapping):
+        return None, False
+    rest = {key: value for key, value in response.items() if key != "ResponseMetadata"}
+    if SECRET_OPERATIONS.fullmatch(operation):
+        return dict.fromkeys(rest, MASK), False
+    cut = any(isinstance(value, list) and len(value) > SHOWN_ITEMS for value in rest.values())
+    return {key: value[:SHOWN_ITEMS] if isinstance(value, list) else value for key, value in rest.items()}, cut

@@ -1,0 +1,127 @@
+"""Which AWS calls a check makes, told from its keys alone: for policies, for dry runs, without any SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prodwatch.probes.mutation_rules import pascal
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Wanted:
+    """One operation on one resource."""
+
+    service: str
+    operation: str
+    resource: str = "*"
+    """As the check names it: a function, table, queue, `bucket/key`, log group, stack; `*` for all."""
+    optional: bool = False
+    """Without it the check still measures, but says less."""
+
+
+def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: str | None = None) -> tuple[Wanted, ...]:
+    """Return the calls of one check or step; none for a type that does not speak to AWS.
+
+    `codedeploy` is the environment's application, which a `release` check asks too.
+    """
+    of = _CALLS.get(type_)
+    found = of(params) if of else ()
+    return found + _deployments(codedeploy) if type_ == "release" and codedeploy else found
+
+
+def _lambda(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    function, qualifier = str(params.get("function", "*")), params.get("qualifier")
+    return (Wanted("lambda", "Invoke", f"{function}:{qualifier}" if qualifier else function),)
+
+
+def _sqs(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    queue, operation = str(params.get("queue", "*")), params.get("operation") or "depth"
+    names = {
+        "depth": ("GetQueueAttributes",),
+        "send": ("SendMessage",),
+        "receive": ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibilityBatch"),
+        "peek": ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibilityBatch"),
+        "delete": ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibilityBatch", "DeleteMessage"),
+    }[operation]
+    if not queue.startswith(("http://", "https://")):
+        names = ("GetQueueUrl", *names)
+    age = (Wanted("cloudwatch", "GetMetricData", optional=True),) if operation == "depth" else ()
+    return tuple(Wanted("sqs", name, queue) for name in names) + age
+
+
+def _dynamodb(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    operation = params.get("operation") or "get"
+    name = {
+        "get": "GetItem",
+        "query": "Query",
+        "scan": "Scan",
+        "count": "Query" if params.get("key") else "Scan",
+        "put": "PutItem",
+        "update": "UpdateItem",
+        "delete": "DeleteItem",
+    }[operation]
+    table = str(params.get("table", "*"))
+    return (Wanted("dynamodb", name, f"{table}/index/{params['index']}" if params.get("index") else table),)
+
+
+def _s3(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    bucket, operation = str(params.get("bucket", "*")), params.get("operation") or "get"
+    if operation == "list":
+        return (Wanted("s3", "ListObjectsV2", bucket),)
+    name = {"get": "GetObject", "head": "HeadObject", "put": "PutObject", "delete": "DeleteObject"}[operation]
+    return (Wanted("s3", name, f"{bucket}/{params.get('key', '*')}"),)
+
+
+def _aws(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    return (Wanted(str(params.get("service", "")), pascal(str(params.get("operation", "")))),)
+
+
+def _logs(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    group = str(params.get("group", "*"))
+    found = (Wanted("logs", "DescribeLogGroups"),) if group.endswith("*") else ()
+    return (*found, Wanted("logs", "FilterLogEvents", group))
+
+
+def _traces(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    listed = () if params.get("id") else (Wanted("xray", "GetTraceSummaries"),)
+    return (*listed, Wanted("xray", "BatchGetTraces"), Wanted("xray", "GetTraceSegmentDestination", optional=True))
+
+
+def _metric(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    # The unit of AWS's own metrics is known; that of others only GetMetricStatistics tells.
+    own = not str(params.get("namespace", "")).startswith("AWS/") and not params.get("of")
+    unit = (Wanted("cloudwatch", "GetMetricStatistics", optional=True),) if own else ()
+    return (Wanted("cloudwatch", "GetMetricData"), *unit)
+
+
+def _deployments(application: str | None) -> tuple[Wanted, ...]:
+    return tuple(Wanted("codedeploy", name, application or "*", optional=True) for name in _CODEDEPLOY)
+
+
+def _stack(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+    return (Wanted("cloudformation", "DescribeStacks", str(params.get("stack") or params.get("name", "*"))),)
+
+
+_CODEDEPLOY = (
+    "ListDeploymentGroups",
+    "ListDeployments",
+    "BatchGetDeployments",
+    "GetDeploymentConfig",
+    "ListDeploymentTargets",
+    "GetDeploymentTarget",
+)
+_CALLS: dict[str, Callable[[Mapping[str, Any]], tuple[Wanted, ...]]] = {
+    "lambda": _lambda,
+    "sqs": _sqs,
+    "dynamodb": _dynamodb,
+    "s3": _s3,
+    "aws": _aws,
+    "logs": _logs,
+    "traces": _traces,
+    "metric": _metric,
+    "alarm": lambda _params: (Wanted("cloudwatch", "DescribeAlarms"),),
+    "stack": _stack,
+    "release": lambda params: (Wanted("lambda", "GetAlias", str(params.get("function", "*"))),),
+}

@@ -1,0 +1,1 @@
+"""One check: prerequisites, flow of steps, cleanup, result."""

@@ -1,0 +1,108 @@
+"""Why a check is not run at all: decided before anything is sent, each with its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, time
+
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.environment import Environment
+from prodwatch.model.result import CheckResult
+from prodwatch.model.status import Reason, Status
+from prodwatch.runner.step.compiled import CompiledCheck
+from prodwatch.runner.step.conclusion import Conclusion
+from prodwatch.runner.values.remote_inputs import VANTAGE, MissingInputError
+from prodwatch.runner.values.scopes import Scope
+from prodwatch.settings.template import UnresolvedError
+
+_GREEN = frozenset({Status.PASS, Status.DEGRADED})
+
+
+def switched_off(
+    definition: CheckDefinition,
+    environment: Environment,
+    *,
+    now: Callable[[], datetime],
+    allow_writes: bool,
+    vantage: str | None,
+) -> Conclusion | None:
+    """Return why the check may not run here and now, None when it may; `vantage` is the name of this place."""
+    if not definition.enabled:
+        return _skipped(Reason.DISABLED, "not run: `enabled = false`")
+    if definition.muted_until is not None and now() < _moment(definition.muted_until):
+        return _skipped(Reason.MUTED, f"not run: muted until {definition.muted_until}")
+    if definition.environments and environment.name not in definition.environments:
+        only = ", ".join(definition.environments)
+        return _skipped(Reason.PREREQUISITE, f"not run: it is for {only} only, this is {environment.name}")
+    if definition.vantage and vantage not in definition.vantage:
+        only = " or ".join(definition.vantage)
+        place = f"this place is {vantage}" if vantage else f"this place has no name: set {VANTAGE}"
+        return _skipped(Reason.PREREQUISITE, f"not run: it is to be run from {only} only, and {place}")
+    if definition.mutates and environment.protected and not allow_writes:
+        return _skipped(
+            Reason.PROTECTED,
+            f"not run: it changes something and {environment.name} is protected; --allow-writes runs it",
+        )
+    return None
+
+
+def _moment(written: str) -> datetime:
+    """Return when muting ends: a date means its beginning, a time without a zone is UTC."""
+    moment = (
+        datetime.fromisoformat(written)
+        if len(written) > 10
+        else datetime.combine(date.fromisoformat(written), time.min)
+    )
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def blocked(needs: Iterable[str], results: Mapping[str, CheckResult | None]) -> Conclusion | None:
+    """Return why the check is blocked by one it needs, None when all of those passed."""
+    for id_ in needs:
+        result = results.get(id_)
+        if result is None:
+            return _skipped(Reason.PREREQUISITE, f"blocked by {id_}: there is no such check here")
+        if result.status not in _GREEN:
+            why = f": {result.message}" if result.message else ""
+            return _skipped(Reason.PREREQUISITE, f"blocked by {id_} ({result.status}){why}")
+    return None
+
+
+async def lacking(compiled: CompiledCheck, scope: Scope) -> Conclusion | None:
+    """Return why something in `requires` is missing, None when all is there.
+
+    Missing is a reason to skip; not being able to find out is an error.
+    """
+    if not compiled.requires:
+        return None
+    await scope.ensure(compiled.requires)
+    for reference in compiled.requires:
+        try:
+            value = scope.lookup(reference)
+        except MissingInputError as error:
+            if error.why.missing:
+                return _skipped(Reason.PREREQUISITE, f"not run, it requires {reference.dotted}: {error.message}")
+            return Conclusion(Status.ERROR, error.why.reason, error.message)
+        except UnresolvedError as error:
+            return _skipped(Reason.PREREQUISITE, f"not run, it requires {reference.dotted}: {error.message}")
+        if value is None or value == "":
+            return _skipped(Reason.PREREQUISITE, f"not run, it requires {reference.dotted}, which is empty")
+    return None
+
+
+def circle(definition: CheckDefinition, definitions: Mapping[str, CheckDefinition]) -> Conclusion | None:
+    """Return why a check that waits for itself can never run, None when it does not."""
+    seen: set[str] = set()
+    pending = [*definition.needs, *definition.of]
+    while pending:
+        id_ = pending.pop()
+        if id_ == definition.id:
+            return Conclusion(Status.ERROR, Reason.INVALID, "it needs itself, directly or through other checks")
+        if id_ not in seen and id_ in definitions:
+            seen.add(id_)
+            pending += [*definitions[id_].needs, *definitions[id_].of]
+    return None
+
+
+def _skipped(reason: Reason, message: str) -> Conclusion:
+    return Conclusion(Status.SKIPPED, reason, message)

@@ -1,0 +1,133 @@
+"""`--dry-run`: every call that would be made, filled as far as it can be without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.environment import Environment
+from prodwatch.runner.check.prerequisites import switched_off
+from prodwatch.runner.options import RunOptions
+from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CompiledStep, Compiler
+from prodwatch.runner.values.redaction import Outgoing
+from prodwatch.runner.values.remote_inputs import VANTAGE
+from prodwatch.runner.values.static_values import Foretold
+from prodwatch.text.redact import Redactor
+
+
+class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call a run would make."""
+
+    check: str
+    step: str | None = None
+    """None for a plain check."""
+    type: str
+    params: dict[str, Any] = {}
+    """As it would be sent; what only the run knows stays as `${…}`."""
+    mutates: bool = False
+    when: str = "always"
+    """`always`, `cleanup`, `when <check> is not green`, `needed by <check>`."""
+    skipped: str | None = None
+    """Why it would not be sent; None when it would."""
+    repeats: str | None = None
+    """`until it holds, for at most 10 s` and the like; None for exactly once."""
+
+
+def plan(
+    selected: Sequence[CheckDefinition],
+    definitions: Mapping[str, CheckDefinition],
+    compiler: Compiler,
+    *,
+    environment: Environment,
+    options: RunOptions,
+    environ: Mapping[str, str],
+    redactor: Redactor,
+    now: datetime,
+) -> tuple[PlannedCall, ...]:
+    """Return the calls of the selected checks in order, each check's diagnostics and prerequisites behind it."""
+    planner = _Planner(definitions, compiler, environment, options, environ, Outgoing(redactor), now)
+    for check in selected:
+        planner.add(check, "always")
+    for check in selected:
+        planner.follow(check)
+    return tuple(planner.calls)
+
+
+class _Planner:
+    """Lists each check's calls once."""
+
+    def __init__(
+        self,
+        definitions: Mapping[str, CheckDefinition],
+        compiler: Compiler,
+        environment: Environment,
+        options: RunOptions,
+        environ: Mapping[str, str],
+        out: Outgoing,
+        now: datetime,
+    ) -> None:
+        self.calls: list[PlannedCall] = []
+        self._listed: set[str] = set()
+        self._definitions = definitions
+        self._compiler = compiler
+        self._environment = environment
+        self._options = options
+        self._environ = environ
+        self._out = out
+        self._now = now
+
+    def add(self, check: CheckDefinition, when: str) -> None:
+        """List a check's own calls, then its cleanup's, last one first."""
+        self._listed.add(check.id)
+        if check.type in COMPOSITES | FIXED:
+            return
+        off = switched_off(
+            check,
+            self._environment,
+            now=lambda: self._now,
+            allow_writes=self._options.allow_writes,
+            vantage=self._environ.get(VANTAGE),
+        )
+        foretold = Foretold(check, self._environment, self._environ)
+        compiled = self._compiler.compile(check)
+        moments = [(step, when) for step in compiled.steps]
+        moments += [(step, "cleanup") for step in reversed(compiled.cleanup)]
+        self.calls.extend(
+            PlannedCall(
+                check=check.id,
+                step=step.name if compiled.is_flow else None,
+                type=step.type,
+                params=self._out.value(foretold.fill(step.definition.params)),
+                mutates=step.mutates,
+                when=moment,
+                skipped=None if off is None else off.message,
+                repeats=_repeats(step),
+            )
+            for step, moment in moments
+        )
+
+    def follow(self, check: CheckDefinition) -> None:
+        """List what the check refers to, and what that refers to."""
+        links = [(id_, f"needed by {check.id}") for id_ in (*check.needs, *check.of)]
+        if check.kind == "smoke" and not self._options.no_diagnose:
+            links += [(id_, f"when {check.id} is not green") for id_ in check.diagnose]
+        for id_, when in links:
+            if id_ in self._definitions and id_ not in self._listed:
+                self.add(self._definitions[id_], when)
+                self.follow(self._definitions[id_])
+
+
+def _repeats(step: CompiledStep) -> str | None:
+    poll, hold_s = step.plan.poll, step.plan.hold_s
+    parts = []
+    if poll is not None:
+        parts.append(f"until it holds, for at most {poll.within_s:g} s")
+    if hold_s is not None:
+        parts.append(f"for {hold_s:g} s")
+    if step.definition.for_each is not None:
+        parts.append(f"for each of {step.definition.for_each}")
+    return "; ".join(parts) or None

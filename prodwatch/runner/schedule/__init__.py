@@ -1,0 +1,1 @@
+"""Many checks: selection, order, dependencies and rounds."""

@@ -1,0 +1,112 @@
+"""What a step's asking is worth: one status, one reason, one sentence; pure."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from prodwatch.model.result import AssertionResult
+from prodwatch.model.status import Reason, Status
+from prodwatch.runner.step.attempts import Ending, Pursuit
+from prodwatch.runner.step.attestation import Attestation, Proof
+from prodwatch.runner.step.judgement import Judgement
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """A step's outcome."""
+
+    status: Status
+    reason: Reason | None = None
+    message: str | None = None
+
+
+PASSED = Conclusion(Status.PASS)
+
+
+def conclude(pursuit: Pursuit, warn: Judgement, attestation: Attestation) -> Conclusion:
+    """Return what the asking is worth; `warn` was judged on the last answer."""
+    last, ending = pursuit.last, pursuit.ending
+    if last is None or ending is Ending.OUT_OF_TIME:
+        return _out_of_time(pursuit)
+    if ending is Ending.FAILED:
+        assert last.failure is not None
+        message = last.failure.message
+        if pursuit.waited and len(pursuit.attempts) > 1:
+            # A source without any data did answer: what was waited for has not come.
+            how = Ending.NEVER if last.failure.reason is Reason.NO_DATA else ending
+            message = f"{how}: {message} ({_effort(pursuit)})"
+        return Conclusion(last.failure.status, last.failure.reason, message)
+    if ending is Ending.STOPPED:
+        assert last.stop is not None
+        met = next(result for result in last.stop.results if result.ok)
+        message = f"waiting was stopped: `{met.expression}` is true ({_effort(pursuit)})"
+        found = Conclusion(Status.FAIL, Reason.ASSERTION, message)
+    elif ending is Ending.ANSWERED:
+        found = judged(last.expect, warn)
+    else:
+        unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
+        found = _waited_in_vain(pursuit, unmet)
+    return _with_proof(_with_aside(found, last.aside), attestation)
+
+
+def _with_aside(found: Conclusion, aside: str | None) -> Conclusion:
+    """Say beside a false assertion what the probe itself found wrong: that the name does not exist."""
+    if aside is None or found.status is Status.PASS or found.message is None:
+        return found
+    return replace(found, message=f"{found.message}; {aside}")
+
+
+def judged(expect: Judgement, warn: Judgement) -> Conclusion:
+    """Return what judged assertions are worth together."""
+    bad = expect.first_bad
+    if bad is not None:
+        if expect.ok is None:
+            return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, _sentence(bad))
+        false = sum(result.ok is False for result in expect.results)
+        more = f" (and {false - 1} more)" if false > 1 else ""
+        return Conclusion(Status.FAIL, Reason.ASSERTION, _sentence(bad) + more)
+    bad = warn.first_bad
+    if bad is not None:
+        return Conclusion(Status.DEGRADED, Reason.WARNING, _sentence(bad))
+    return PASSED
+
+
+def _waited_in_vain(pursuit: Pursuit, unmet: Judgement) -> Conclusion:
+    bad = unmet.first_bad
+    sentence = "it never held" if bad is None else _sentence(bad)
+    message = f"{pursuit.ending}: {sentence} ({_effort(pursuit)})"
+    if unmet.ok is None:
+        return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, message)
+    return Conclusion(Status.FAIL, Reason.ASSERTION, message)
+
+
+def _out_of_time(pursuit: Pursuit) -> Conclusion:
+    last = pursuit.last
+    if last is None:
+        return Conclusion(Status.FAIL, Reason.TIMEOUT, "the flow's time was over before this step could be sent")
+    if last.failure is not None and last.failure.status is not Status.FAIL:
+        return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(pursuit)})")
+    why = last.failure.message if last.failure is not None else "what was expected could not be shown to last"
+    return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(pursuit)})")
+
+
+def _with_proof(found: Conclusion, attestation: Attestation) -> Conclusion:
+    """Answers without proof of their version are no evidence, neither for nor against the release."""
+    if attestation.proof not in {Proof.OTHER, Proof.NONE, Proof.UNKNOWN}:
+        return found
+    reason = Reason.VERSION_MISMATCH if attestation.proof is Proof.OTHER else Reason.UNATTESTED
+    message = attestation.sentence or ""
+    if found.message:
+        message = f"{message}; the answer itself: {found.message}"
+    return Conclusion(Status.INCONCLUSIVE, reason, message)
+
+
+def _sentence(result: AssertionResult) -> str:
+    if result.message:
+        return result.message
+    return f"`{result.expression}` is {'false' if result.ok is False else 'not decidable'}"
+
+
+def _effort(pursuit: Pursuit) -> str:
+    attempts = len(pursuit.attempts)
+    return f"{attempts} attempt{'' if attempts == 1 else 's'} in {pursuit.elapsed_s:.1f} s"

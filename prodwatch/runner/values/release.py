@@ -1,0 +1,136 @@
+"""Which version is under test: read from the alias's weights, and from CodeDeploy where it is named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.model.environment import Environment, FunctionTarget
+from prodwatch.model.result import ReleaseInfo
+from prodwatch.model.signal import ReleasePhase, ReleaseState
+from prodwatch.runner.options import ReleaseOverride
+from prodwatch.runner.values.remote_inputs import main_release
+from prodwatch.sources.release.alias_weights import AliasNow
+from prodwatch.sources.release.codedeploy import recent_deployments
+from prodwatch.sources.release.release_state import DeploymentNow, release_state
+from prodwatch.text.sanitize import sanitize_line
+
+PER_GROUP = 2
+"""Deployments looked at in each group: the newest, and the one it may be the rollback of."""
+
+
+async def read_releases(
+    environment: Environment, aws: AwsApi, override: ReleaseOverride | None
+) -> Sequence[ReleaseState]:
+    """Return where every `[[function]]` with an alias stands; AwsError or LookupError when that cannot be had."""
+    if override is not None:
+        function = environment.functions[0] if environment.functions else FunctionTarget(name="")
+        return (
+            ReleaseState(
+                function=function.name, alias=function.alias, version=override.version, previous=override.previous
+            ),
+        )
+    targets = [each for each in environment.functions if each.alias is not None]
+    states = await asyncio.gather(*(_state(aws, each) for each in targets))
+    application = environment.release.codedeploy
+    if application is None or not states:
+        return states
+    deployments = await recent_deployments(aws, application, clean=sanitize_line, per_group=PER_GROUP)
+    return [_with_deployments(state, deployments) for state in states]
+
+
+async def _state(aws: AwsApi, target: FunctionTarget) -> ReleaseState:
+    account, region = target.account, target.region
+    name = target.name
+    try:
+        alias = await aws.call(
+            "lambda", "GetAlias", {"FunctionName": name, "Name": target.alias}, account=account, region=region
+        )
+    except AwsError as error:
+        if error.code == "ResourceNotFoundException":
+            raise LookupError(f"function {name} has no alias {target.alias}") from error
+        raise
+    primary = str(alias["FunctionVersion"])
+    extra = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    version, previous, weights = versions(primary, {str(name): float(share) for name, share in extra.items()})
+    published = await aws.call(
+        "lambda",
+        "GetFunctionConfiguration",
+        {"FunctionName": name, "Qualifier": version},
+        account=account,
+        region=region,
+    )
+    return ReleaseState(
+        function=name,
+        alias=target.alias,
+        phase=ReleasePhase.SHIFTING if weights else ReleasePhase.NONE,
+        version=version,
+        previous=previous,
+        weights=weights,
+        started_at=_moment(published.get("LastModified")),
+    )
+
+
+def versions(primary: str, extra: Mapping[str, float]) -> tuple[str, str | None, dict[str, float]]:
+    """Return the version under test, the one before it, and every version's share of traffic.
+
+    Of several versions that get traffic the newest is under test; one alone is, with nothing before it.
+    """
+    if not extra:
+        return primary, None, {}
+    newest = max((*extra, primary), key=_age)
+    previous = primary if newest != primary else max(extra, key=_age)
+    return newest, previous, {primary: round(1 - sum(extra.values()), 6), **extra}
+
+
+def _age(version: str) -> int:
+    return int(version) if version.isdecimal() else -1
+
+
+def _with_deployments(state: ReleaseState, deployments: Sequence[DeploymentNow]) -> ReleaseState:
+    """Return a state with what CodeDeploy says of this function: another one's deployment tells nothing of it."""
+    own = [each for each in deployments if (each.function, each.alias) == (state.function, state.alias)]
+    if not own:
+        return state
+    primary = next(iter(state.weights), state.version or "")
+    now = AliasNow(primary, {version: share for version, share in state.weights.items() if version != primary})
+    told = release_state(state.function, state.alias, now, own, at=own[0].created_at)
+    if told.deployment is None:
+        return state  # the alias has moved on without CodeDeploy
+    return replace(
+        state,
+        phase=told.phase,
+        started_at=told.started_at or state.started_at,
+        cause=told.cause,
+        deployment=told.deployment,
+        deployment_status=told.deployment_status,
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def release_info(states: Sequence[ReleaseState], *, attested: bool | None) -> ReleaseInfo | None:
+    """Return the release as a result tells it; None when nothing is under release."""
+    state = main_release(states)
+    if state is None:
+        return None
+    return ReleaseInfo(
+        version=state.version,
+        previous=state.previous,
+        started_at=state.started_at,
+        state=state.phase.value,
+        weights=state.weights,
+        attested=attested,
+    )

@@ -1,0 +1,242 @@
+"""What checks are filled with from outside: stacks, secrets, the release, the account; each had once, on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.clock import Clock
+from prodwatch.model.environment import Environment, SecretReference, StackReference
+from prodwatch.model.signal import ReleaseState
+from prodwatch.model.status import Reason
+from prodwatch.runner.bounds.time_limits import bounded
+from prodwatch.settings.template import Reference, UnresolvedError
+from prodwatch.text.redact import MIN_LENGTH, Redactor
+
+StackReader = Callable[[StackReference], Awaitable[Mapping[str, str]]]
+"""Outputs of one stack; raises AwsError, or LookupError when there is no such stack."""
+SecretReader = Callable[[SecretReference], Awaitable[str]]
+"""The value of one secret; raises AwsError, or LookupError when there is none."""
+ReleaseReader = Callable[[], Awaitable[Sequence[ReleaseState]]]
+"""Where every function under release stands; raises AwsError, or LookupError when one does not exist."""
+
+VANTAGE = "PRODWATCH_VANTAGE"
+"""The environment variable that names the place prodwatch runs at."""
+REMOTE = frozenset({"stack", "secret", "release", "account"})
+"""Scopes whose values have to be fetched."""
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """Why an input cannot be had."""
+
+    message: str
+    reason: Reason
+    missing: bool
+    """True: it does not exist. False: nobody could say."""
+
+
+class MissingInputError(UnresolvedError):
+    """A reference has no value; keeps why, so that `requires` can tell missing from unknown."""
+
+    def __init__(self, reference: Reference, why: Unavailable) -> None:
+        super().__init__(reference, why.message)
+        self.why = why
+        self.known_missing = why.missing
+
+
+_RELEASE = Reference("release", ("version",), (), "${release.version}")
+
+
+class Inputs:
+    """Values shared by all checks of a run."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        aws: AwsApi,
+        env: Mapping[str, str],
+        redactor: Redactor,
+        read_stack: StackReader,
+        read_secret: SecretReader,
+        read_release: ReleaseReader,
+    ) -> None:
+        self.environment = environment
+        self._aws = aws
+        self._env = env
+        self._redactor = redactor
+        self._read_stack = read_stack
+        self._read_secret = read_secret
+        self._read_release = read_release
+        self._had: dict[tuple[str, str], Any] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[Any]] = {}
+
+    @property
+    def vantage(self) -> str | None:
+        """The name of the place prodwatch runs at, where it has one."""
+        return self._env.get(VANTAGE) or None
+
+    async def ensure(self, references: Iterable[Reference]) -> None:
+        """Fetch what these references need and nobody has fetched yet, all at once; never raises."""
+        wanted = {key for reference in references if (key := _key(reference)) is not None}
+        waiting = [self._task(key) for key in wanted if key not in self._had]
+        if waiting:
+            await asyncio.wait(waiting)
+
+    def start(self, references: Iterable[Reference]) -> None:
+        """Begin fetching without waiting."""
+        for reference in references:
+            key = _key(reference)
+            if key is not None and key not in self._had:
+                self._task(key)
+
+    def start_release(self) -> None:
+        """Begin to find out about the release without waiting."""
+        self.start((_RELEASE,))
+
+    async def settle(self, clock: Clock, within_s: float) -> None:
+        """Wait a little for what is still being fetched."""
+        pending = list(self._tasks.values())
+        if pending:
+            with contextlib.suppress(TimeoutError):
+                await bounded(clock, within_s, asyncio.wait(pending))
+
+    def forget(self, *scopes: str) -> None:
+        """Fetch these scopes anew when they are next needed; what failed is always forgotten."""
+        for key, value in list(self._had.items()):
+            if key[0] in scopes or isinstance(value, Unavailable):
+                del self._had[key]
+
+    async def close(self) -> None:
+        """Give up what is still being fetched."""
+        pending = list(self._tasks.values())
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    async def releases(self) -> Sequence[ReleaseState]:
+        """Return where every function under release stands; empty when nothing is, or nobody could say."""
+        await self.ensure((_RELEASE,))
+        return self.known_releases()
+
+    def known_releases(self) -> Sequence[ReleaseState]:
+        """Return what is known of the release by now, without waiting."""
+        found = self._had.get(("release", ""))
+        return () if found is None or isinstance(found, Unavailable) else found
+
+    def release_problem(self) -> str | None:
+        """Return why the release is not known, None when it is or nobody asked."""
+        found = self._had.get(("release", ""))
+        return found.message if isinstance(found, Unavailable) else None
+
+    def _task(self, key: tuple[str, str]) -> asyncio.Task[Any]:
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(self._fetch(key))
+        return task
+
+    async def _fetch(self, key: tuple[str, str]) -> None:
+        scope, name = key
+        try:
+            self._had[key] = await self._read(scope, name)
+        except AwsError as error:
+            what = f"{scope} {name}".strip()
+            self._had[key] = Unavailable(f"{what} could not be read: {error.message}", error.reason, missing=False)
+        except LookupError as error:
+            self._had[key] = Unavailable(str(error.args[0]), Reason.UNRESOLVED, missing=True)
+        finally:
+            self._tasks.pop(key, None)
+
+    async def _read(self, scope: str, name: str) -> Any:
+        if scope == "stack":
+            stack = self.environment.stacks.get(name)
+            if stack is None:
+                raise LookupError(f'there is no stack "{name}" in [stacks] of environment {self.environment.name}')
+            return await self._read_stack(stack)
+        if scope == "secret":
+            return await self._secret(name)
+        if scope == "account":
+            return await self._aws.account_id()
+        return await self._read_release()
+
+    async def _secret(self, name: str) -> str:
+        reference = self.environment.secrets.get(name)
+        if reference is None:
+            raise LookupError(f'there is no secret "{name}" in [secrets] of environment {self.environment.name}')
+        value = await self._read_secret(reference)
+        if len(value) < MIN_LENGTH:
+            raise LookupError(f'secret "{name}" has under {MIN_LENGTH} characters and could not be masked safely')
+        self._redactor.add(value)
+        return value
+
+    def lookup(self, reference: Reference) -> Any:
+        """Return the raw value of a run-wide reference; UnresolvedError when it has none."""
+        scope, path = reference.scope, reference.path
+        if scope == "env":
+            return self._env_value(reference)
+        if scope == "region":
+            region = self._aws.region_name()
+            if region is None:
+                raise UnresolvedError(reference, "no region is configured; set `region` under [aws] or AWS_REGION")
+            return region
+        value = self._had.get(_key(reference) or ("", ""))
+        if isinstance(value, Unavailable):
+            raise MissingInputError(reference, value)
+        if scope == "stack":
+            return self._output(reference, value, path)
+        if scope == "release":
+            return self._release_value(reference, value or (), path)
+        return value
+
+    def _env_value(self, reference: Reference) -> str:
+        name = ".".join(reference.path)
+        value = self._env.get(name)
+        if value is None:
+            raise UnresolvedError(reference, f"the environment variable {name} is not set")
+        return value
+
+    def _output(self, reference: Reference, outputs: Any, path: tuple[str, ...]) -> Any:
+        if len(path) == 1:
+            return dict(outputs)
+        name = ".".join(path[1:])
+        if name not in outputs:
+            stack = self.environment.stacks[path[0]]
+            known = ", ".join(sorted(outputs)) or "none"
+            region = stack.region or self._aws.region_name(stack.account) or "no region"
+            why = f"stack {stack.name} in {region} has no output {name}; it has {known}"
+            raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
+        return outputs[name]
+
+    @staticmethod
+    def _release_value(reference: Reference, releases: Sequence[ReleaseState], path: tuple[str, ...]) -> Any:
+        name = path[0] if path else ""
+        release = main_release(releases)
+        field = {"version": "version", "previous": "previous", "started_at": "started_at", "state": "phase"}.get(name)
+        value = None if release is None or field is None else getattr(release, field)
+        if value is None:
+            why = f"release.{name} is not known: nothing under [[function]] tells it"
+            raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
+        return value
+
+
+def any_remote(references: Iterable[Reference]) -> bool:
+    """Return whether one of these references has to be fetched."""
+    return any(reference.scope in REMOTE for reference in references)
+
+
+def main_release(releases: Sequence[ReleaseState]) -> ReleaseState | None:
+    """Return the release that `${release…}` means: the first that is shifting traffic, else the first."""
+    return next((each for each in releases if each.weights), releases[0] if releases else None)
+
+
+def _key(reference: Reference) -> tuple[str, str] | None:
+    if reference.scope not in REMOTE:
+        return None
+    if reference.scope in {"release", "account"}:
+        return reference.scope, ""
+    return reference.scope, reference.path[0] if reference.path else ""

@@ -1,0 +1,238 @@
+"""What `${…}` stands for inside one execution of one check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from prodwatch.clock import Clock
+from prodwatch.runner.values.remote_inputs import REMOTE, Inputs
+from prodwatch.settings.template import (
+    Reference,
+    TemplateSyntaxError,
+    UnresolvedError,
+    parse_template,
+    resolve,
+    walk,
+)
+from prodwatch.settings.template_filters import FilterError
+
+
+class Nothing:
+    """Marks that a name has no value; None is a value."""
+
+
+NOTHING = Nothing()
+
+_RUN_WIDE = REMOTE | {"env", "region"}
+
+
+class Scope:
+    """Names and values of one execution; the same `uid` and `vars` in all its steps and cleanups."""
+
+    __slots__ = (
+        "_clock",
+        "_inputs",
+        "_known",
+        "_matrix",
+        "_pending",
+        "_run_id",
+        "_vars",
+        "_volatile",
+        "captured",
+        "documents",
+        "each",
+        "trace_id",
+        "uid",
+    )
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        variables: Mapping[str, Any],
+        volatile: frozenset[str],
+        matrix: Mapping[str, Any],
+        run_id: str,
+        uid: str,
+        trace_id: str,
+        clock: Clock,
+        known: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare; `known` are values by dotted name that outrank everything (from a journal)."""
+        self._inputs = inputs
+        self._clock = clock
+        self._vars = variables
+        self._volatile = volatile
+        self._matrix = matrix
+        self._run_id = run_id
+        self._known = known or {}
+        self._pending: dict[str, Any] = {}
+        self.uid = uid
+        self.trace_id = trace_id
+        self.captured: dict[str, Any] = {}
+        self.documents: dict[str, Any] = {}
+        """Documents of the steps that ran, by step name."""
+        self.each: Any = NOTHING
+
+    async def ensure(self, references: Iterable[Reference]) -> None:
+        """Fetch what these references need from outside; never raises."""
+        await self._inputs.ensure(references)
+
+    def fill(self, value: Any) -> Any:
+        """Return `value` with every reference filled; UnresolvedError when one has no value.
+
+        What has to be fetched has been: `ensure` comes first.
+        """
+        try:
+            return resolve(value, self.lookup)
+        except (FilterError, TemplateSyntaxError) as error:
+            raise UnresolvedError(Reference("", ()), str(error)) from error
+
+    def now(self) -> datetime:
+        """Return the time by the run's clock."""
+        return self._clock.now()
+
+    def lookup(self, reference: Reference) -> Any:
+        """Return the raw value of one reference; UnresolvedError when it has none."""
+        dotted = reference.dotted
+        if dotted in self._known:
+            return self._known[dotted]
+        scope = reference.scope
+        if scope in _RUN_WIDE:
+            return self._inputs.lookup(reference)
+        if scope == "vars":
+            return self._variable(reference)
+        return self._from_execution(reference)
+
+    def _from_execution(self, reference: Reference) -> Any:
+        if reference.scope in _OF_THE_EXECUTION:
+            return _OF_THE_EXECUTION[reference.scope](self)
+        if reference.scope == "each":
+            if self.each is NOTHING:
+                raise UnresolvedError(reference, f"{reference.source}: only a step with `for_each` has an element")
+            return self._walk(reference, self.each, reference.path, "the element")
+        tables: dict[str, tuple[Mapping[str, Any], str]] = {
+            "run": ({"id": self._run_id}, "run has only `id`"),
+            "captured": (self.captured, "no step has captured it"),
+            "steps": (self.documents, "that step has not run or has no document"),
+            "matrix": (self._matrix, "the matrix has no such key"),
+        }
+        table, why = tables.get(reference.scope, ({}, "there is no such scope"))
+        name = reference.path[0] if reference.path else ""
+        if name not in table:
+            raise UnresolvedError(reference, f"{reference.source}: {why}")
+        return self._walk(reference, table[name], reference.path[1:], f"{reference.scope}.{name}")
+
+    def _variable(self, reference: Reference) -> Any:
+        name = reference.path[0] if reference.path else ""
+        if name in self._pending:
+            value = self._pending[name]
+            if value is NOTHING:
+                raise UnresolvedError(reference, f"vars.{name} refers to itself")
+        else:
+            if name not in self._vars:
+                raise UnresolvedError(reference, f"vars.{name} is not defined in the check or its environment")
+            self._pending[name] = NOTHING
+            try:
+                value = resolve(self._vars[name], self.lookup)
+            except BaseException:
+                del self._pending[name]
+                raise
+            if name in self._volatile:
+                del self._pending[name]
+            else:
+                self._pending[name] = value
+        return self._walk(reference, value, reference.path[1:], f"vars.{name}")
+
+    @staticmethod
+    def _walk(reference: Reference, value: Any, path: tuple[str, ...], where: str) -> Any:
+        try:
+            return walk(value, path)
+        except LookupError as error:
+            raise UnresolvedError(reference, f"{reference.source}: {where} has no {error.args[0]}") from error
+
+
+_OF_THE_EXECUTION: dict[str, Callable[[Scope], Any]] = {
+    "uid": lambda scope: scope.uid,
+    "now": lambda scope: scope.now(),
+    "trace_id": lambda scope: scope.trace_id,
+}
+
+
+def open_texts(value: Any) -> list[str]:
+    """Return every text in a value, keys included, that may hold a `${`."""
+    found: list[str] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[str]) -> None:
+    if isinstance(value, str):
+        if "${" in value:
+            found.append(value)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if "${" in key:
+                found.append(key)
+            _collect(each, found)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _collect(each, found)
+
+
+class Follower:
+    """Finds what texts refer to, through variables too; each variable is followed once."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self.variables = variables
+        self._behind: dict[str, frozenset[Reference]] = {}
+
+    def references_in(self, texts: Iterable[str]) -> frozenset[Reference]:
+        """Return every reference in `texts`, those behind `vars` included; texts that are no template have none."""
+        found: set[Reference] = set()
+        for text in texts:
+            for reference in _direct(text):
+                found.add(reference)
+                if reference.scope == "vars" and reference.path:
+                    found |= self._of_variable(reference.path[0])
+        return frozenset(found)
+
+    def _of_variable(self, name: str) -> frozenset[Reference]:
+        behind = self._behind.get(name)
+        if behind is None:
+            # Empty while it is being followed: a variable that refers to itself ends here.
+            self._behind[name] = frozenset()
+            behind = self._behind[name] = self.references_in(open_texts(self.variables.get(name)))
+        return behind
+
+    def volatile(self) -> frozenset[str]:
+        """Return the variables whose value changes while a check runs."""
+        changing = {"captured", "steps", "each"}
+        return frozenset(
+            name for name in self.variables if any(each.scope in changing for each in self._of_variable(name))
+        )
+
+
+def _direct(text: str) -> tuple[Reference, ...]:
+    try:
+        return parse_template(text).references
+    except TemplateSyntaxError:
+        return ()
+
+
+def dotted_reference(dotted: str) -> Reference:
+    """Return the reference that a `requires` entry such as `stack.shop.TestTable` means."""
+    scope, *path = dotted.removeprefix("${").removesuffix("}").strip().split(".")
+    return Reference(scope, tuple(path), (), "${" + dotted + "}")
+
+
+def as_time(value: Any) -> datetime | None:
+    """Return a moment written in RFC 3339, or None for anything else."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

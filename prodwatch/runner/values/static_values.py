@@ -1,0 +1,92 @@
+"""Fills what is known before anything is asked; what only the run can know stays where it is, as `${…}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.environment import Environment
+from prodwatch.settings.template import Reference, UnresolvedError, parse_template, resolve, value_of, walk
+from prodwatch.settings.template_filters import FilterError, as_text
+
+if TYPE_CHECKING:
+    from prodwatch.assertions import Assertion
+
+_ONLY_THE_RUN = "known only when it runs"
+
+
+class Foretold:
+    """What one check's `env`, `vars` and `matrix` stand for; a secret's environment variable is never read."""
+
+    def __init__(self, check: CheckDefinition, environment: Environment, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._secret = {each.env for each in environment.secrets.values()}
+        self._tables = {"vars": {**environment.vars, **check.vars}, "matrix": check.matrix}
+
+    def fill(self, value: Any) -> Any:
+        """Return `value` with each reference filled that can be; the others stand in their texts as written."""
+        if isinstance(value, Mapping):
+            return {as_text(self.fill(key)): self.fill(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.fill(each) for each in value]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        template = parse_template(value)
+        if template.is_whole:
+            return self._part(template.references[0])
+        return "".join(part if isinstance(part, str) else as_text(self._part(part)) for part in template.parts)
+
+    def knows(self, reference: Reference) -> bool:
+        """Tell whether a reference has its value before the run."""
+        try:
+            value_of(reference, self._value)
+        except (UnresolvedError, FilterError):
+            return False
+        return True
+
+    def assertion(self, assertion: Assertion) -> str:
+        """Return an assertion with its references filled when all of them are known, else as written."""
+        references = [parse_template(hole).references[0] for hole in assertion.holes]
+        if not references or not all(map(self.knows, references)):
+            return assertion.source.strip()
+        return assertion.render([value_of(each, self._value) for each in references])
+
+    def _part(self, reference: Reference) -> Any:
+        """Return the value of one reference; of one that leads on to what is not known, where it leads."""
+        try:
+            return value_of(reference, self._value)
+        except (UnresolvedError, FilterError):
+            raw = self._raw(reference) if reference.scope == "vars" else None
+            if raw is None:
+                return reference.source
+            return self._filtered(raw, reference) if reference.filters else self.fill(raw)
+
+    def _filtered(self, raw: Any, reference: Reference) -> str:
+        """Return a variable's filters behind the reference it is made of; as written when it is made of more."""
+        inner = self.fill(raw)
+        if not isinstance(inner, str) or "${" not in inner or not parse_template(inner).is_whole:
+            return reference.source
+        return f"{inner[:-1].rstrip()} |{reference.source.partition('|')[2]}"
+
+    def _value(self, reference: Reference) -> Any:
+        """Return the whole value; UnresolvedError when any part of it is not known."""
+        if reference.scope == "env":
+            name = ".".join(reference.path)
+            if name in self._secret or name not in self._environ:
+                raise UnresolvedError(reference, _ONLY_THE_RUN)
+            return self._environ[name]
+        value = self._raw(reference)
+        if value is None:
+            raise UnresolvedError(reference, _ONLY_THE_RUN)
+        return resolve(value, self._value) if reference.scope == "vars" else value
+
+    def _raw(self, reference: Reference) -> Any:
+        """Return what stands in the table a reference names, unfilled; None when nothing does."""
+        table = self._tables.get(reference.scope)
+        if table is None:
+            return None
+        try:
+            return walk(table, reference.path)
+        except LookupError:
+            return None

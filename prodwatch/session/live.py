@@ -1,0 +1,246 @@
+"""The live session behind the dashboard: sources and rounds of checks feed the store until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from prodwatch.aws.api import AwsError
+from prodwatch.clock import Clock
+from prodwatch.errors import ConfigurationError, ProdwatchError
+from prodwatch.model.environment import DemoTarget
+from prodwatch.model.result import Notice
+from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
+from prodwatch.model.status import Status
+from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
+from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
+from prodwatch.session.reload import Reload
+from prodwatch.settings import Project
+from prodwatch.sources.base import Source
+from prodwatch.sources.build_sources import log_targets, sources_of
+from prodwatch.sources.log_search import lines_with
+from prodwatch.sources.logs.source import LogSource
+from prodwatch.sources.supervisor import Supervisor
+from prodwatch.sources.traces import fetch_trace
+from prodwatch.store.store import Store
+from prodwatch.views.window import Window
+
+TICK_S = 0.5
+RELOAD_EVERY_S = 2.0
+LOGS_BEFORE = timedelta(minutes=5)
+"""How far back log lines and traces are read at the start."""
+SIGNALS_BEFORE = timedelta(minutes=60)
+SEARCH_BEFORE = timedelta(minutes=15)
+_TOLD_AT_ONCE = frozenset(("release", "alarms", "metrics"))
+
+_LOG = logging.getLogger(__name__)
+_RED = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE)
+
+
+class LiveSession:
+    """Owns the engine, the sources and the rounds of one dashboard."""
+
+    def __init__(
+        self,
+        project: Project,
+        store: Store,
+        clock: Clock,
+        *,
+        demo: DemoTarget | None = None,
+        allow_writes: bool = False,
+        reload: Reload | None = None,
+        window: Window | None = None,
+    ) -> None:
+        """`clock` goes on with the present, also where `window` has ended."""
+        self._project = project
+        self._store = store
+        self._clock = clock
+        self._demo = demo
+        self._options = RunOptions(mode="dashboard", host=host_name(), ci=ci_name(), allow_writes=allow_writes)
+        self._stack = AsyncExitStack()
+        self._engine: Engine | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        chosen = select(project.checks, Selection(), project.environment.name)
+        self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
+        self._running: set[str] = set()
+        self._stopping = False
+        self._reload = reload
+        self._window = window
+        self._runner: Runner | None = None
+        self._logs: LogSource | None = None
+
+    async def start(self) -> None:
+        """Begin to feed the store; whatever makes that impossible becomes a state the dashboard shows."""
+        past = self._window is not None and self._window.is_past
+        if not past:
+            self._store.define(self._project.checks)
+        for notice in self._project.notices:
+            self._store.notice(Notice(code="configuration", message=notice))
+        try:
+            engine = await self._stack.enter_async_context(
+                open_engine(self._project, listener=self._store.apply_event, demo=self._demo, clock=self._clock)
+            )
+        except ProdwatchError as caught:
+            status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
+            self._store.apply(Batch(source="session", status=status))
+            return
+        if self._stopping:
+            return
+        self._engine = engine
+        self._runner = engine.runner
+        if self._window is not None and past:
+            from prodwatch.session.past import PastReader
+
+            self._spawn(PastReader(engine, self._window, self._store, self._clock).run())
+            self._spawn(self._counting(engine))
+            return
+        sources = self._sources(engine)
+        for each in sources:
+            if each.name in _TOLD_AT_ONCE:
+                # Until they have answered nobody may call production healthy.
+                self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
+        self._logs = next((each for each in sources if isinstance(each, LogSource)), None)
+        supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
+        supervisor.start()
+        self._stack.push_async_callback(supervisor.stop)
+        if self._window is not None:
+            self._spawn(self._week_before(engine, self._window, sources))
+        self._spawn(self._rounds(engine))
+        if self._reload is not None:
+            self._spawn(self._reloading(engine, self._reload))
+
+    def _sources(self, engine: Engine) -> list[Source]:
+        """Return the sources that go on with the present, from as far back as somebody asked about."""
+        now, window = self._clock.now(), self._window
+        return sources_of(
+            engine.environment,
+            engine.aws,
+            clock=self._clock,
+            redactor=engine.redactor,
+            logs_since=window.lines_from(now) if window else now - LOGS_BEFORE,
+            since=window.compared_from(now) if window else now - SIGNALS_BEFORE,
+        )
+
+    async def _week_before(self, engine: Engine, window: Window, sources: Sequence[Source]) -> None:
+        """Read last week's metrics once the release is known, whose versions they are asked for by."""
+        from prodwatch.session.past import read_week_before
+
+        while (status := self._store.sources.get("release")) and status.phase is SourcePhase.STARTING:
+            await self._clock.sleep(TICK_S)
+        await read_week_before(engine, window, self._clock.now(), sources, self._store, self._clock)
+
+    async def _counting(self, engine: Engine) -> None:
+        """Show what the calls cost where no round does."""
+        while True:
+            self._store.set_usage(engine.aws.usage())
+            await self._clock.sleep(TICK_S)
+
+    async def stop(self) -> None:
+        """Cancel rounds (their cleanups run), stop the sources, and end the embedded AWS."""
+        self._stopping = True
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def rerun(self, check_ids: Sequence[str]) -> None:
+        """Run these checks now."""
+        if self._engine is not None and not (self._window and self._window.is_past):
+            await self._round(self._engine, [each for each in check_ids if each not in self._running])
+
+    async def rerun_failed(self) -> None:
+        """Run every check now whose latest outcome was not green."""
+        await self.rerun([each.id for each in self._store.checks.tracks.values() if each.status in _RED])
+
+    async def fetch_trace(self, trace_id: str) -> Trace | None:
+        """Return the whole trace, None when X-Ray does not have it yet."""
+        if self._engine is None:
+            return None
+        from prodwatch.sources.redaction import Cleaner
+
+        try:
+            return await fetch_trace(self._engine.aws, trace_id, Cleaner(self._engine.redactor))
+        except AwsError as caught:
+            self._store.notice(Notice(code="traces", message=caught.message))
+            return None
+
+    def pin_logs(self, groups: Sequence[str]) -> None:
+        """Read these log groups every second, whatever they bring."""
+        if self._logs is not None:
+            self._logs.pin(set(groups))
+
+    async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
+        """Return lines of the last minutes that carry any of the ids, from every watched group."""
+        if self._engine is None:
+            return ()
+        found, problems = await lines_with(
+            self._engine.aws,
+            log_targets(self._engine.environment),
+            [*request_ids, *((trace_id,) if trace_id else ())],
+            since=self._window.start if self._window else self._clock.now() - SEARCH_BEFORE,
+            redactor=self._engine.redactor,
+        )
+        for problem in problems:
+            self._store.notice(Notice(code="logs", message=problem))
+        return found
+
+    async def _rounds(self, engine: Engine) -> None:
+        """Start whatever is due, each check at its own pace; one slow round never holds another up."""
+        while True:
+            now_s = self._clock.monotonic_s()
+            due = [each for each in self._plan.due(now_s) if each not in self._running]
+            if due:
+                self._plan.started(due, now_s)
+                self._spawn(self._round(engine, due))
+            self._store.set_usage(engine.aws.usage())
+            await self._clock.sleep(TICK_S)
+
+    async def _reloading(self, engine: Engine, reload: Reload) -> None:
+        """Take over edited checks; a bad edit is said and the checks loaded before go on."""
+        while True:
+            await self._clock.sleep(RELOAD_EVERY_S)
+            found = await asyncio.to_thread(reload.look)
+            if isinstance(found, ConfigurationError):
+                first, more = found.problems[0], len(found.problems) - 1
+                told = f"{first}" + (f" (and {more} more)" if more else "")
+                self._store.notice(Notice(code="configuration", message=f"not taken over: {told}"))
+            elif found is not None:
+                self._take_over(engine, found)
+
+    def _take_over(self, engine: Engine, project: Project) -> None:
+        chosen = select(project.checks, Selection(), project.environment.name)
+        self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
+        # Rounds that are under way end on the runner they began on.
+        self._runner = engine.runner_for((*project.checks, *project.referenced))
+        self._stack.push_async_callback(self._runner.close)
+        self._store.define(project.checks)
+        told = f"{len(project.checks)} checks taken over after an edit"
+        if project.environment != self._project.environment:
+            told += "; what config/ says about AWS, signals and limits is read at the next start"
+        self._project = project
+        self._store.notice(Notice(code="configuration", message=told))
+
+    async def _round(self, engine: Engine, ids: Sequence[str]) -> None:
+        self._running.update(ids)
+        try:
+            await (self._runner or engine.runner).run_round(ids, self._options)
+        finally:
+            self._running.difference_update(ids)
+
+    def _spawn(self, work: Coroutine[object, object, object]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("the session's own task failed", exc_info=error)
+            status = SourceStatus(
+                source="session", phase=SourcePhase.FAILED, message=f"{type(error).__name__}: {error}"
+            )
+            self._store.apply(Batch(source="session", status=status))

@@ -1,0 +1,307 @@
+"""Reads a window that has ended: every source once, nothing from after it, and then everything stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.clock import Clock
+from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.signal import (
+    AlarmState,
+    Batch,
+    LogRecord,
+    MetricSeries,
+    Record,
+    ReleaseEvent,
+    ReleaseState,
+    SourcePhase,
+    SourceStatus,
+    TraceSummary,
+)
+from prodwatch.session.bounded_aws import Windowed
+from prodwatch.session.engine import Engine
+from prodwatch.sources.base import Source
+from prodwatch.sources.build_sources import log_targets, sources_of
+from prodwatch.sources.lambda_metrics import Behind
+from prodwatch.sources.metrics import MetricSource
+from prodwatch.sources.release.source import ReleaseSource
+from prodwatch.sources.supervisor import Supervisor
+from prodwatch.store.store import Store
+from prodwatch.views.window import Window
+
+LOGS_GRACE_S = 10.0
+"""After every known log group was read: time for a group with a watched prefix to be found."""
+DEPLOYMENTS_BEFORE = timedelta(hours=2)
+"""A deployment that shifts traffic in the window may have been created so much earlier."""
+WEEK = timedelta(weeks=1)
+_LOG = logging.getLogger(__name__)
+_READ = "read to its end"
+_HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
+
+
+class StandingClock:
+    """Shows one moment for ever; sleeping takes its time."""
+
+    def __init__(self, at: datetime, clock: Clock) -> None:
+        self._at = at
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self._at
+
+    def monotonic_s(self) -> float:
+        """Return real seconds."""
+        return self._clock.monotonic_s()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for real."""
+        await self._clock.sleep(seconds)
+
+
+class MovedClock(StandingClock):
+    """Goes on at its own pace from another moment: to a source the window has just ended."""
+
+    def __init__(self, at: datetime, clock: Clock) -> None:
+        super().__init__(at, clock)
+        self._began_s = clock.monotonic_s()
+
+    def now(self) -> datetime:
+        """Return the moment, moved by what has passed since."""
+        return self._at + timedelta(seconds=self._clock.monotonic_s() - self._began_s)
+
+
+class Bounded(Windowed):
+    """Asks for log lines up to the window's end, and for the deployments around it."""
+
+    def __init__(self, aws: AwsApi, window: Window, end: datetime) -> None:
+        super().__init__(aws, end)
+        self._range = {"start": window.start - DEPLOYMENTS_BEFORE, "end": end}
+
+    async def call(
+        self, service: str, operation: str, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Call an operation; see `AwsApi.call`."""
+        if operation == "ListDeployments":
+            params = {**(params or {}), "createTimeRange": self._range}
+        return await super().call(service, operation, params, **options)
+
+
+class PastReader:
+    """Feeds the store with one window of one environment."""
+
+    def __init__(self, engine: Engine, window: Window, store: Store, clock: Clock) -> None:
+        self._engine = engine
+        self._window = window
+        self._end = window.until(clock.now())
+        self._store = store
+        self._clock = clock
+        self._groups: dict[str, SourceStatus] = {}
+        self._alarms = PastAlarms(self._end)
+
+    async def run(self) -> None:
+        """Read everything; returns when every source was read to the window's end."""
+        moved = MovedClock(self._end, self._clock)
+        sources = sources_of(
+            self._engine.environment,
+            Bounded(self._engine.aws, self._window, self._end),
+            clock=moved,
+            redactor=self._engine.redactor,
+            logs_since=self._window.lines_from(self._end),
+            since=self._window.compared_from(self._end),
+        )
+        for each in sources:
+            self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
+        async with asyncio.TaskGroup() as group:
+            for each in sources:
+                if each.name == "release":
+                    # Which versions there are is its to tell; the metrics ask for those.
+                    answered = asyncio.Event()
+                    group.create_task(self._read(each, answered))
+                    await answered.wait()
+            for each in sources:
+                if each.name != "release":
+                    group.create_task(self._read(each, asyncio.Event()))
+            group.create_task(self._week_before(sources))
+
+    async def _read(self, source: Source, answered: asyncio.Event) -> None:
+        """Read one source to the window's end; one that cannot be read is tried again until somebody gives up."""
+        done = asyncio.Event()
+        supervisor = Supervisor([source], partial(self._take, answered, done), clock=self._clock)
+        supervisor.start()
+        try:
+            await done.wait()
+            if source.name == "logs":
+                await self._rest_of_logs(done)
+        finally:
+            await supervisor.stop()
+
+    async def _week_before(self, sources: Sequence[Source]) -> None:
+        await read_week_before(self._engine, self._window, self._end, sources, self._store, self._clock)
+
+    async def _rest_of_logs(self, done: asyncio.Event) -> None:
+        """Wait until no further group turns up."""
+        while True:
+            known = len(self._groups)
+            await self._clock.sleep(LOGS_GRACE_S)
+            if len(self._groups) == known:
+                break
+            done.clear()
+            await done.wait()
+        for status in self._groups.values():
+            if status.phase is SourcePhase.LIVE:
+                self._store.apply(Batch(source=status.source, status=_ended(status)))
+        if not self._groups:
+            self._store.apply(Batch(source="logs", status=_ended(SourceStatus(source="logs"))))
+
+    def _take(self, answered: asyncio.Event, done: asyncio.Event, batch: Batch) -> None:
+        """File what belongs to the window."""
+        records = tuple(kept for each in batch.records for kept in self._clipped(each))
+        status = batch.status
+        if status is not None and status.phase is not SourcePhase.STARTING:
+            answered.set()
+        if status is None or not self._is_last(status):
+            self._store.apply(replace(batch, records=records))
+            return
+        if status.source == "alarms":
+            records = (*records, *self._alarms.states())
+        if not status.source.startswith("logs:"):
+            status = _ended(status)
+        self._store.apply(replace(batch, records=records, status=status))
+        if not status.source.startswith("logs:") or self._logs_read():
+            done.set()
+
+    def _is_last(self, status: SourceStatus) -> bool:
+        if status.source.startswith("logs:"):
+            if not self._groups:
+                self._store.sources.pop("logs", None)
+            self._groups[status.source] = status
+            return True
+        return status.phase is SourcePhase.LIVE
+
+    def _logs_read(self) -> bool:
+        named = sum(not each.group.endswith("*") for each in log_targets(self._engine.environment))
+        return len(self._groups) >= named and all(
+            each.phase is SourcePhase.WAITING
+            or each.phase in _HOPELESS
+            or (each.fresh_at is not None and each.fresh_at >= self._end)
+            for each in self._groups.values()
+        )
+
+    def _clipped(self, record: Record) -> tuple[Record, ...]:
+        """Return what of a record belongs to the window: all, a part, or nothing."""
+        end_s = self._end.timestamp()
+        match record:
+            case LogRecord():
+                inside = record.timestamp_ms <= end_s * 1000
+            case TraceSummary():
+                inside = record.start_ms <= end_s * 1000
+            case MetricSeries():
+                points = tuple(each for each in record.points if each.timestamp_s < end_s)
+                return (replace(record, points=points),) if points else ()
+            case AlarmState():
+                self._alarms.saw(record)
+                return ()
+            case ReleaseEvent():
+                if record.source == "alarm":
+                    self._alarms.saw_change(record)
+                inside = record.at <= self._end
+            case ReleaseState():
+                return ()  # it speaks of the present
+            case _:
+                inside = True
+        return (record,) if inside else ()
+
+
+class PastAlarms:
+    """Which state each alarm was in when the window ended, from its history."""
+
+    def __init__(self, end: datetime) -> None:
+        self._end = end
+        self._now: dict[str, AlarmState] = {}
+        self._changes: dict[str, list[ReleaseEvent]] = {}
+
+    def saw(self, alarm: AlarmState) -> None:
+        """Take note of an alarm as it is today."""
+        self._now[alarm.name] = alarm
+
+    def saw_change(self, event: ReleaseEvent) -> None:
+        """Take note of a change of state, whenever it was."""
+        self._changes.setdefault(event.subject, []).append(event)
+
+    def states(self) -> tuple[AlarmState, ...]:
+        """Return every alarm as it was then; one whose history does not tell is without data."""
+        return tuple(self._then(each) for each in self._now.values())
+
+    def _then(self, alarm: AlarmState) -> AlarmState:
+        told = sorted(self._changes.get(alarm.name, ()), key=lambda each: each.at)
+        before = [each for each in told if each.at <= self._end]
+        after = [each for each in told if each.at > self._end]
+        if not after and alarm.since is not None and alarm.since <= self._end:
+            return alarm
+        if before:
+            return _as(alarm, before[-1].to, before[-1].at, before[-1].detail)
+        return _as(alarm, after[0].from_ if after else None, None, None)
+
+
+def _as(alarm: AlarmState, state: str | None, since: datetime | None, reason: str | None) -> AlarmState:
+    known = state if state in {"OK", "ALARM", "INSUFFICIENT_DATA"} else "INSUFFICIENT_DATA"
+    return AlarmState(
+        name=alarm.name,
+        state=known,  # type: ignore[arg-type] # one of the three, by the test above
+        kind=alarm.kind,
+        since=since,
+        reason=reason,
+        gate=alarm.gate,
+    )
+
+
+def _ended(status: SourceStatus) -> SourceStatus:
+    """Return the state of a source that has nothing left to read."""
+    return SourceStatus(
+        source=status.source,
+        phase=SourcePhase.IDLE,
+        message=status.message,
+        notes=(*status.notes, _READ),
+        unread=status.unread,
+        late=status.late,
+        dropped=status.dropped,
+        sampled=status.sampled,
+    )
+
+
+async def read_week_before(
+    engine: Engine, window: Window, now: datetime, sources: Sequence[Source], store: Store, clock: Clock
+) -> None:
+    """Read the metrics of the same hours a week before the window, once; without them nothing is compared with that."""
+    environment = engine.environment
+    release = next((each for each in sources if isinstance(each, ReleaseSource)), None)
+    if not environment.functions and not environment.metrics:
+        return
+    source = MetricSource(
+        engine.aws,
+        environment.functions,
+        environment.metrics,
+        clock=MovedClock(window.until(now) - WEEK, clock),
+        since=window.start - WEEK,
+        behind=release.behind if release else _nothing_behind,
+    )
+    try:
+        records = await source.poll()
+    except AwsError as caught:
+        # What is wrong with CloudWatch the metrics themselves say.
+        _LOG.info("the week before could not be read: %s", caught.message)
+        return
+    store.apply(Batch(source="metrics", records=tuple(records)))
+
+
+def _nothing_behind(_function: FunctionTarget) -> Behind:
+    return Behind()

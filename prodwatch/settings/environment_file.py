@@ -1,0 +1,281 @@
+"""One environment file into an `Environment`; every mistake in it reported on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from prodwatch.model.environment import (
+    AlarmTarget,
+    AwsTarget,
+    DemoTarget,
+    Environment,
+    FunctionTarget,
+    Limits,
+    LogTarget,
+    MetricTarget,
+    ReleaseTarget,
+    Rounds,
+    SecretReference,
+    StackReference,
+)
+from prodwatch.model.spec import Key
+from prodwatch.probes import registry
+from prodwatch.settings.environment_keys import ACCOUNT, SECRET, SECRET_SOURCES, SECTIONS, STACK, TOP, Section
+from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
+from prodwatch.settings.problems import Spot
+from prodwatch.settings.static_values import Statics, settle_table
+from prodwatch.settings.suggestions import did_you_mean
+from prodwatch.settings.table_reader import read_table
+from prodwatch.settings.value_types import describe, plain, problem_with, seconds, texts
+
+_SECTION = {section.name: section for section in SECTIONS}
+_ACCOUNT_ID = re.compile(r"\d{12}")
+_MOMENT = re.compile(r"before|during|after|\+\d+(\.\d+)?(ms|s|m|h)")
+_TEXT = {"text", "texts", "table"}
+_Built = TypeVar("_Built", bound=msgspec.Struct)
+
+
+def read_environment(top: Spot, name: str, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Environment:
+    """Return the environment; `overrides` stand before `[vars]`, as plain text or of the type they replace."""
+    return _Reader(top, name, environ, overrides).environment()
+
+
+class _Reader:
+    def __init__(self, top: Spot, name: str, environ: Mapping[str, str], overrides: Mapping[str, str]) -> None:
+        self.top = top
+        self.name = name
+        self.data = top.document.data
+        self.vars = self._vars(overrides)
+        self.late = Statics(environ, self.vars, scopes=("env", "vars"))
+        self.early = self.late.only("env")
+        self.aws, self.accounts = self._aws()
+
+    def environment(self) -> Environment:
+        """Return all of it; sections with mistakes are read as far as they are right."""
+        self._strangers()
+        right = read_table(self.top, settle_table(self.top, self._top_keys(), self.early, ()), TOP)
+        traces = self._table("traces")
+        return Environment(
+            name=self.name,
+            title=right.get("title", self.name),
+            source=self.top.position,
+            protected=right.get("protected", True),
+            aws=self.aws,
+            accounts=self.accounts,
+            stacks=self._stacks(),
+            vars=self.vars,
+            secrets=self._secrets(),
+            functions=self._tables("function", FunctionTarget),
+            logs=self._tables("logs", LogTarget),
+            traces_filter=traces.get("filter"),
+            traces_enabled=traces.get("enabled", True),
+            metrics=self._tables("metric", MetricTarget),
+            alarms=self._tables("alarm", AlarmTarget),
+            release=self._release(),
+            rounds=_build(Rounds, self._table("rounds")),
+            limits=_build(Limits, self._limits()),
+            demo=self._demo(),
+        )
+
+    def _top_keys(self) -> dict[str, Any]:
+        return {key: value for key, value in self.data.items() if key in {known.name for known in TOP}}
+
+    def _strangers(self) -> None:
+        known = (*_SECTION, *(key.name for key in TOP))
+        for name in self.data:
+            if name not in known:
+                home = [section.name for section in SECTIONS if name in {key.name for key in section.keys}]
+                hint = did_you_mean(name, known) or (f"; it belongs under [{home[0]}]" if home else "")
+                self.top.at(name).report(f'unknown table or key "{name}"{hint}')
+
+    def _vars(self, overrides: Mapping[str, str]) -> dict[str, Any]:
+        written = self.data.get("vars", {})
+        if not isinstance(written, dict):
+            self.top.at("vars").report(f"[vars] is a table of name = value, not {describe(written)}")
+            written = {}
+        from prodwatch.settings.variable_overrides import override
+
+        return override(self.top.at("vars"), plain(written), overrides)
+
+    def _read(self, spot: Spot, data: Any, section: Section, keys: tuple[Key, ...]) -> dict[str, Any]:
+        """Return the right entries of one table; references are filled now unless the section fills text late."""
+        if isinstance(data, dict):
+            statics = self.early if section.filled == "env" else self.late
+            late = (
+                {key.name for key in keys if key.kind in _TEXT and not key.choices} if section.filled == "late" else ()
+            )
+            data = settle_table(spot, data, statics, late)
+        right = read_table(spot, data, keys, references=section.filled == "late")
+        account = right.get("account")
+        if section.name != "aws" and account is not None and "${" not in account and account not in self.accounts:
+            spot.at("account").report(
+                f'account "{account}" is not in [aws.accounts]{did_you_mean(account, self.accounts)}'
+            )
+        return right
+
+    def _table(self, name: str) -> dict[str, Any]:
+        section = _SECTION[name]
+        spot = self.top.at(name).named(f"[{name}]")
+        return self._read(spot, self.data[name], section, section.keys) if name in self.data else {}
+
+    def _tables(self, name: str, target: type[_Built]) -> tuple[_Built, ...]:
+        section = _SECTION[name]
+        tables = self.data.get(name, [])
+        if not isinstance(tables, list):
+            self.top.at(name).report(f"write [[{name}]] with double brackets: there may be several")
+            return ()
+        built: list[_Built] = []
+        for number, table in enumerate(tables):
+            label = table.get("name") if isinstance(table, dict) else None
+            spot = self.top.at(name, number).named(f'[[{name}]] "{label}"' if isinstance(label, str) else f"[[{name}]]")
+            right = self._read(spot, table, section, section.keys)
+            if name == "alarm" and isinstance(table, dict) and not {"prefix", "names"} & table.keys():
+                spot.report('one of "prefix" or "names" is needed')
+            for key in ("expect", "warn"):
+                if key in right:
+                    if key == "expect" and not right[key]:
+                        spot.at(key).report('"expect" is empty; leave it out of a metric that is only watched')
+                    right[key] = read_assertions(spot.at(key), right[key], _metric_fields())
+            if all(key.name in right for key in section.keys if key.required):
+                built.append(_build(target, right))
+                if _repeats(built):
+                    spot.at("group").report(
+                        f'log group "{right["group"]}" is in another [[logs]] too; write one, whose filter says all'
+                    )
+        return tuple(built)
+
+    def _aws(self) -> tuple[AwsTarget, dict[str, AwsTarget]]:
+        written = self.data.get("aws", {})
+        accounts = written.get("accounts", {}) if isinstance(written, dict) else {}
+        if isinstance(written, dict):
+            written = {key: value for key, value in written.items() if key != "accounts"}
+        section = _SECTION["aws"]
+        targets = {}
+        top = self.top.at("aws").named("[aws]")
+        main = self._target(top, written, section)
+        if not isinstance(accounts, dict):
+            top.at("accounts").report("write each account as its own table: [aws.accounts.name]")
+            accounts = {}
+        for name, table in accounts.items():
+            targets[name] = self._target(top.at("accounts", name).named(f"[aws.accounts.{name}]"), table, section)
+        return main, targets
+
+    def _target(self, spot: Spot, table: Any, section: Section) -> AwsTarget:
+        right = self._read(spot, table, section, ACCOUNT)
+        account = right.get("account")
+        if account is not None and not _ACCOUNT_ID.fullmatch(account):
+            spot.at("account").report(f'"account" must be an account id of 12 digits, not "{account}"')
+        endpoint = right.get("endpoint_url")
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            spot.at("endpoint_url").report(f'"endpoint_url" must begin with http:// or https://, not "{endpoint}"')
+        return AwsTarget(**right)
+
+    def _names(self, name: str) -> tuple[Spot, dict[str, Any]]:
+        written = self.data.get(name, {})
+        spot = self.top.at(name).named(f"[{name}]")
+        if isinstance(written, dict):
+            return spot, written
+        spot.report(f"[{name}] is a table of name = value, not {describe(written)}")
+        return spot, {}
+
+    def _stacks(self) -> dict[str, StackReference]:
+        spot, written = self._names("stacks")
+        stacks = {}
+        for alias, value in written.items():
+            here = spot.at(alias)
+            table = value
+            if isinstance(value, str):
+                # A stack's name alone is short for a table of one key.
+                settled = settle_table(spot, {alias: value}, self.late, ())
+                table = {"name": settled[alias]} if alias in settled else None
+            if table is None:
+                continue
+            if not isinstance(table, dict):
+                here.report(f'stack "{alias}" must be a name in quotes or a table, not {describe(value)}')
+                continue
+            right = self._read(here.named(f'[stacks] "{alias}"'), table, _SECTION["stacks"], STACK)
+            if right.get("name"):
+                stacks[alias] = StackReference(**right)
+            elif "name" in right:
+                here.report(f'stack "{alias}" has an empty name')
+        return stacks
+
+    def _secrets(self) -> dict[str, SecretReference]:
+        spot, written = self._names("secrets")
+        secrets = {}
+        for name, value in written.items():
+            here = spot.at(name).named(f'secret "{name}"')
+            if not isinstance(value, dict):
+                here.report(
+                    'a secret is never written down here; say where it lives: { env = "NAME" }, { ssm = "/path" } '
+                    'or { secretsmanager = "name" }'
+                )
+                continue
+            right = self._read(here, value, _SECTION["secrets"], SECRET)
+            sources = [source for source in SECRET_SOURCES if source in value]
+            if len(sources) != 1:
+                here.report(f'exactly one of "env", "ssm" or "secretsmanager" is needed, not {len(sources)}')
+            secrets[name] = SecretReference(**right)
+        return secrets
+
+    def _release(self) -> ReleaseTarget:
+        right = self._table("release")
+        spot = self.top.at("release").named("[release]")
+        if right.get("attest"):
+            read_path(spot.at("attest"), right["attest"])
+        if "{version}" not in right.get("match", "{version}"):
+            spot.at("match").report('"match" must hold {version}, such as "v{version}"')
+        signatures = right.pop("signatures", {})
+        return ReleaseTarget(**right, signatures_gate=signatures.get("gate", True))
+
+    def _limits(self) -> dict[str, Any]:
+        right = self._table("limits")
+        spot = self.top.at("limits").named("[limits]")
+        price = Key(name="price", kind="number", minimum=0, doc="")
+        for operation, value in right.get("prices", {}).items():
+            problem = problem_with(price, value, references=False)
+            if problem is not None or ":" not in operation:
+                spot.at("prices", operation).report(
+                    f'"{operation}" must be a price per call in US dollars, such as "logs:FilterLogEvents" = 0.0001'
+                )
+        return right
+
+    def _demo(self) -> DemoTarget | None:
+        if "demo" not in self.data:
+            return None
+        right = self._table("demo")
+        moment = right.get("at")
+        if moment is not None and not _MOMENT.fullmatch(moment):
+            self.top.at("demo", "at").named("[demo]").report(
+                f'"at" must be before, during, after or a moment like +90s, not "{moment}"'
+            )
+        return _build(DemoTarget, right)
+
+
+def _metric_fields() -> Fields:
+    spec = registry.spec("metric")
+    return None if spec is None else fields_of(spec)
+
+
+def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
+    """Build a target from checked values: durations to seconds, texts to tuples."""
+    fields = set(target.__struct_fields__)
+    values: dict[str, Any] = {}
+    for name, value in right.items():
+        if name not in fields:
+            values[f"{name}_s"] = seconds(value)
+        elif name in {"expect", "warn", "names"}:
+            values[name] = texts(value)
+        else:
+            values[name] = value
+    return target(**values)
+
+
+def _repeats(targets: Sequence[object]) -> bool:
+    """Tell whether the last of these names a log group that one before it names."""
+    groups = [(each.group, each.account, each.region) for each in targets if isinstance(each, LogTarget)]
+    return bool(groups) and groups[-1] in groups[:-1]

@@ -1,0 +1,73 @@
+"""Follows every `${…}` of an environment file; a variable nobody needs may miss what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from prodwatch.model.environment import Environment
+from prodwatch.settings.environment_keys import SECTIONS
+from prodwatch.settings.problems import Spot
+from prodwatch.settings.template import TemplateSyntaxError, parse_template
+from prodwatch.settings.toml_document import Document
+from prodwatch.settings.variable_references import FILE_SCOPES, Names, follow, references_in
+
+_LATE = tuple(section.name for section in SECTIONS if section.filled == "late" and section.name != "vars")
+
+
+def names_of(document: Document, environment: Environment, environ: Mapping[str, str]) -> Names:
+    """Return what the environment's file names, entries with mistakes included: those are reported where they stand."""
+    written = {name: document.data.get(name) for name in ("secrets", "stacks")}
+    secrets, stacks = (tuple(table) if isinstance(table, dict) else () for table in written.values())
+    return Names(environ=environ, vars=environment.vars, secrets=secrets, stacks=stacks)
+
+
+def follow_environment(top: Spot, environment: Environment, names: Names, needed: Collection[str]) -> None:
+    """Report references that lead nowhere; `needed` are the variables that selected checks use."""
+    names = Names(names.environ, names.vars, names.secrets, names.stacks, scopes=FILE_SCOPES)
+    pending = set(needed) & set(environment.vars)
+    for name in _LATE:
+        pending |= follow(top.at(name).named(f"[{name}]"), top.document.data.get(name), names)
+    used: set[str] = set()
+    while pending:
+        name = pending.pop()
+        used.add(name)
+        written = environment.vars.get(name)
+        pending |= (follow(_spot(top, name), written, names) & set(environment.vars)) - used
+    for name, written in environment.vars.items():
+        if name not in used:
+            # Read all the same: what can be read nowhere is a mistake even where nobody needs it.
+            list(references_in(_spot(top, name), written))
+        report_circle(_spot(top, name), name, environment.vars)
+
+
+def report_circle(spot: Spot, name: str, vars_: Mapping[str, Any]) -> None:
+    """Report a variable that is made of itself, directly or through others."""
+    seen: set[str] = set()
+    pending = [name]
+    while pending:
+        for each in _made_of(vars_.get(pending.pop())):
+            if each == name:
+                spot.report(f"variable {name} is made of itself")
+                return
+            if each not in seen:
+                seen.add(each)
+                pending.append(each)
+
+
+def _made_of(value: Any) -> set[str]:
+    if isinstance(value, str) and "${" in value:
+        try:
+            references = parse_template(value).references
+        except TemplateSyntaxError:
+            return set()  # reported where references are followed
+        return {reference.path[0] for reference in references if reference.scope == "vars" and reference.path}
+    if isinstance(value, Mapping):
+        return set().union(*map(_made_of, value.values())) if value else set()
+    if isinstance(value, list):
+        return set().union(*map(_made_of, value)) if value else set()
+    return set()
+
+
+def _spot(top: Spot, name: str) -> Spot:
+    return top.at("vars", name).named("[vars]")

@@ -1,0 +1,65 @@
+"""Values that `${…}` brought, made into what a key asks for: stack outputs and environment variables are all text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodwatch.model.spec import Key, ProbeSpec
+from prodwatch.settings.template_filters import FilterError, as_text
+from prodwatch.settings.value_types import problem_with
+
+
+class Filled(str):
+    """Text that a reference brought: it may stand for a number or a boolean, as text somebody wrote may not."""
+
+    __slots__ = ()
+
+
+def fit(key: Key, value: Any) -> Any:
+    """Return `value` as `key` wants it; ValueError with one sentence when it cannot be that.
+
+    Text of a number becomes the number, `true` and `false` become booleans, numbers become text: nothing that could
+    be read in two ways.
+    """
+    if isinstance(value, str):
+        value = _from_text(key.kind, value)
+    elif (
+        key.kind in {"text", "duration", "size"}
+        and not isinstance(value, dict | list | tuple | bool)
+        and value is not None
+    ):
+        try:
+            value = as_text(value)
+        except FilterError as error:
+            raise ValueError(f'"{key.name}" must be text: {error}') from error
+    elif isinstance(value, tuple):
+        value = list(value)
+    problem = problem_with(key, value, references=False)
+    if problem is not None:
+        raise ValueError(problem)
+    if key.keys and isinstance(value, dict):
+        return _fit_table({each.name: each for each in key.keys}, value)
+    return value
+
+
+def fit_params(spec: ProbeSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a step's filled params as its type's probe expects them; ValueError when one cannot be."""
+    return _fit_table({key.name: key for key in spec.keys}, params)
+
+
+def _fit_table(keys: Mapping[str, Key], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fit(keys[name], value) if name in keys else value for name, value in values.items()}
+
+
+def _from_text(kind: str, text: str) -> Any:
+    try:
+        if kind == "integer":
+            return int(text)
+        if kind == "number":
+            return float(text) if any(each in text for each in ".eE") else int(text)
+    except ValueError:
+        return text
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    return text

@@ -1,0 +1,189 @@
+"""Whether a TOML value is what a key asks for, and if not, one sentence that says what would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from math import isfinite
+from types import NoneType
+from typing import Any
+
+from prodwatch.model.spec import Key
+from prodwatch.text.units import format_ms, parse_duration, parse_size
+
+SHORTEST_S = 0.001
+"""Least value of a duration that must not be zero."""
+
+_WANTED = {
+    "text": "a text in quotes",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "duration": 'a duration such as "5s", "300ms" or "2m"',
+    "size": 'a size such as "512B", "10kB" or "5MiB"',
+    "list": "a list in [ ]",
+    "table": "a table in { }",
+    "texts": "a text or a list of texts",
+}
+
+
+def _list(value: list[Any]) -> str:
+    other = next((each for each in value if not isinstance(each, str)), None)
+    if not value:
+        return "an empty list"
+    return "a list" if other is None else f"a list that holds {describe(other)}"
+
+
+_NOUNS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
+    (str, lambda value: f'the text "{_short(value)}"'),
+    (NoneType, lambda _value: "null"),
+    (bool, lambda value: "true" if value else "false"),
+    ((int, float, Decimal), lambda value: f"the number {_number(value)}"),
+    (dict, lambda value: "a table" if value else "an empty table"),
+    (list, _list),
+    ((datetime, date, time), lambda value: f"the time {value.isoformat()}"),
+)
+
+
+def describe(value: Any) -> str:
+    """Return a value as messages quote it: short, and with its kind."""
+    return next((noun(value) for kind, noun in _NOUNS if isinstance(value, kind)), "a value of no TOML kind")
+
+
+def _number(value: float) -> str:
+    try:
+        return _short(str(value))
+    except ValueError:
+        return "with thousands of digits"  # more than Python turns into text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def problem_with(key: Key, value: Any, *, references: bool) -> str | None:
+    """Return what is wrong with `value` under `key`, or None.
+
+    With `references`, a text that holds `${…}` is accepted wherever it may become what is asked for when it is filled.
+    """
+    open_ = references and isinstance(value, str) and "${" in value
+    if open_ and key.kind not in {"list", "table"}:
+        return None
+    if open_ and _is_one_reference(value):
+        return None
+    if not _FITS[key.kind](value):
+        return f'"{key.name}" must be {_WANTED[key.kind]}, not {describe(value)}{_remark(key, value)}'
+    return _choice(key, value) or _bound(key, value)
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a duration that was checked before."""
+    return parse_duration(text).s
+
+
+def texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one text or several as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def plain(value: Any) -> Any:
+    """Return a TOML value as JSON knows it: dates and times as RFC 3339 text."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, datetime | date | time):
+        return value.isoformat().replace("+00:00", "Z")
+    return value
+
+
+def endless(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the places inside a value of numbers that are no numbers: nan and inf."""
+    if isinstance(value, float) and not isfinite(value):
+        yield path
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from endless(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from endless(each, (*path, index))
+
+
+def _is_one_reference(text: str) -> bool:
+    return text.strip().startswith("${") and text.strip().endswith("}")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    # nan compares with nothing and inf has no JSON form, so neither is a number here.
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return _is_integer(value) or (isinstance(value, float) and isfinite(value))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
+def _reads(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        if not isinstance(value, str):
+            return False
+        try:
+            parse(value)
+        except ValueError:
+            return False
+        return True
+
+    return fits
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "text": lambda value: isinstance(value, str),
+    "integer": _is_integer,
+    "number": _is_number,
+    "boolean": lambda value: isinstance(value, bool),
+    "duration": _reads(parse_duration),
+    "size": _reads(parse_size),
+    "list": lambda value: isinstance(value, list),
+    "table": lambda value: isinstance(value, dict),
+    "texts": _are_texts,
+    "any": lambda _value: True,
+}
+
+
+def _remark(key: Key, value: Any) -> str:
+    if key.kind == "duration" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f'; write "{value}s" for seconds'
+    if key.kind in {"boolean", "integer", "number"} and isinstance(value, str):
+        return "; write it without quotes"
+    if isinstance(value, str) and "${" in value:
+        return "; only one whole reference can stand for it"
+    return ""
+
+
+def _choice(key: Key, value: Any) -> str | None:
+    if not key.choices or value in key.choices:
+        return None
+    from prodwatch.settings.suggestions import did_you_mean, listing
+
+    return (
+        f'"{key.name}" must be one of {listing(key.choices)}, not {describe(value)}'
+        f"{did_you_mean(str(value), key.choices)}"
+    )
+
+
+def _bound(key: Key, value: Any) -> str | None:
+    if key.kind == "duration":
+        least = 0.0 if key.minimum is None else key.minimum
+        found = seconds(value)
+        if found < least or (least == 0 and value.startswith("-")):
+            bound = "longer than zero" if 0 < least <= SHORTEST_S else f"{format_ms(least * 1000)} or more"
+            return f'"{key.name}" must be {bound}, not "{value}"'
+    elif key.minimum is not None and _is_number(value) and value < key.minimum:
+        return f'"{key.name}" must be {key.minimum:g} or more, not {value}'
+    return None

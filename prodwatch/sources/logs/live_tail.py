@@ -1,0 +1,188 @@
+"""Live Tail as an accelerator: it brings lines a second after AWS has them, and polling makes up for all it leaves out.
+
+One session serves up to ten groups of one account and region. Sessions end, break and sample; each time polling is
+told, and a new session is opened after a pause. Every minute of a session costs money and is charged as it passes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.clock import Clock
+from prodwatch.model.environment import LogTarget
+from prodwatch.model.status import Reason
+from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.error_status import retry_delay_s
+from prodwatch.sources.logs.events import RawEvent
+
+MAX_GROUPS = 10
+RENEW_S = 170 * 60.0
+"""AWS ends a session after three hours; it is renewed before, at a moment of our choice."""
+MISSING_EVERY_S = 30.0
+"""How often a group that does not exist yet is looked for again."""
+SAMPLED_KEPT = 1_000
+
+Offer = Callable[[str, list[RawEvent]], Awaitable[None]]
+"""`await offer(group, events)`."""
+Tell = Callable[[str], None]
+"""`began(group)`, `ended(group)`: a session of this group did."""
+
+
+class LiveTail:
+    """One session after the other for the groups of one account, region and filter."""
+
+    def __init__(
+        self, aws: AwsApi, target: LogTarget, *, clock: Clock, backoff: Backoff, offer: Offer, began: Tell, ended: Tell
+    ) -> None:
+        self._aws = aws
+        self._target = target
+        self._clock = clock
+        self._backoff = backoff
+        self._offer = offer
+        self._began = began
+        self._ended = ended
+        self._groups: list[str] = []
+        self._renew = False
+        self._trouble: str | None = None
+        self._charged_s = 0.0
+        self._sampled_s: deque[float] = deque(maxlen=SAMPLED_KEPT)
+        self.live: frozenset[str] = frozenset()
+        """The groups of the session in progress."""
+
+    @property
+    def full(self) -> bool:
+        """True when no further group fits into a session."""
+        return len(self._groups) >= MAX_GROUPS
+
+    def serves(self, target: LogTarget) -> bool:
+        """Tell whether a target's groups can share this session."""
+        return (target.account, target.region, target.filter) == (
+            self._target.account,
+            self._target.region,
+            self._target.filter,
+        )
+
+    def add(self, group: str) -> None:
+        """Follow one more group, from the next session on, which then begins at once."""
+        self._groups.append(group)
+        self._renew = True
+
+    def state(self) -> str:
+        """Return how the session is doing, in a few words."""
+        return "Live Tail on" if self.live else "Live Tail off" if self._trouble else "Live Tail starting"
+
+    def note(self) -> str:
+        """Return how the session is doing and why, for the state of its groups."""
+        why = "" if self.live or not self._trouble else f", polling goes on: {self._trouble}"
+        return self.state() + why
+
+    def sampled_since(self, fresh_s: float) -> int:
+        """Return how many updates after epoch second `fresh_s`, to which polling has read, were only samples."""
+        return sum(at_s > fresh_s for at_s in self._sampled_s)
+
+    async def run(self) -> None:
+        """Follow the groups until cancelled, or until the run's limits are spent."""
+        while True:
+            began_s = self._clock.monotonic_s()
+            try:
+                await self._session()
+                self._trouble = "AWS ended the session"
+            except AwsError as caught:
+                self._trouble = caught.message
+                if caught.reason is Reason.LIMIT:
+                    return
+                await self._clock.sleep(retry_delay_s(caught, self._backoff))
+                continue
+            if self._clock.monotonic_s() - began_s >= MISSING_EVERY_S:
+                self._backoff.reset()
+            if not self._renew:
+                await self._clock.sleep(max(0.2, self._backoff.next_s()))
+
+    async def _session(self) -> None:
+        """Hold one session; returns when it has ended or is to be renewed."""
+        self._renew = False
+        arns = await self._arns()
+        if not arns:
+            self._trouble = "no such log group yet"
+            await self._clock.sleep(MISSING_EVERY_S)
+            self._renew = True
+            return
+        renew_s = RENEW_S if len(arns) == len(self._groups) else MISSING_EVERY_S
+        query: dict[str, Any] = {"logGroupIdentifiers": list(arns.values())}
+        if self._target.filter:
+            query["logEventFilterPattern"] = self._target.filter
+        where = {"account": self._target.account, "region": self._target.region}
+        began_s: float | None = None
+        try:
+            async with aclosing(self._aws.events("logs", "StartLiveTail", query, **where)) as events:
+                async for event in events:
+                    if began_s is None:
+                        began_s = self._charged_s = self._clock.monotonic_s()
+                        self._begin(arns)
+                    self._charge()
+                    if "sessionUpdate" in event:
+                        await self._update(event["sessionUpdate"])
+                    self._renew = self._renew or self._clock.monotonic_s() - began_s >= renew_s
+                    if self._renew:
+                        return
+        finally:
+            if began_s is not None:
+                self._charge()
+                self._end()
+
+    def _begin(self, arns: dict[str, str]) -> None:
+        self._trouble = None
+        self.live = frozenset(arns)
+        for group in arns:
+            self._began(group)
+
+    def _end(self) -> None:
+        over, self.live = self.live, frozenset()
+        self._trouble = "the session is over"
+        for group in over:
+            self._ended(group)
+
+    def _charge(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._aws.charge("logs:StartLiveTail", (now_s - self._charged_s) / 60)
+        self._charged_s = now_s
+
+    async def _update(self, update: dict[str, Any]) -> None:
+        if update.get("sessionMetadata", {}).get("sampled"):
+            self._sampled_s.append(self._clock.now().timestamp())
+        found: dict[str, list[RawEvent]] = {}
+        for event in update.get("sessionResults", ()):
+            # `123456789012:/aws/lambda/f`
+            group = event.get("logGroupIdentifier", "").partition(":")[2]
+            found.setdefault(group, []).append(
+                RawEvent(
+                    timestamp=event.get("timestamp", 0),
+                    message=event.get("message", ""),
+                    stream=event.get("logStreamName", ""),
+                    ingested_ms=event.get("ingestionTime", 0),
+                )
+            )
+        for group, events in found.items():
+            if group in self.live:
+                await self._offer(group, events)
+
+    async def _arns(self) -> dict[str, str]:
+        """Return name → ARN (the form without `:*`) of the groups that exist; raises AwsError."""
+        found: dict[str, str] = {}
+        for name in self._groups:
+            pages = self._aws.pages(
+                "logs",
+                "DescribeLogGroups",
+                {"logGroupNamePrefix": name},
+                account=self._target.account,
+                region=self._target.region,
+            )
+            async for page in pages:
+                for group in page.get("logGroups", ()):
+                    if group.get("logGroupName") == name and "logGroupArn" in group:
+                        found[name] = str(group["logGroupArn"])
+        return found

@@ -1,0 +1,94 @@
+"""The loop shared by sources that ask for everything at once: poll, hand over, wait, back off."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from prodwatch.aws.api import AwsError
+from prodwatch.clock import Clock
+from prodwatch.model.signal import Batch, Record, SourcePhase, SourceStatus
+from prodwatch.sources.backoff import Backoff
+from prodwatch.sources.error_status import error_status, retry_delay_s
+
+RECORDS_PER_BATCH = 500
+
+
+class _Placed(Protocol):
+    """Anything the files may put into another account or region."""
+
+    @property
+    def account(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+
+def place_of(target: _Placed) -> str | None:
+    """Return account and region in one word, None where they are the environment's own."""
+    return "/".join(filter(None, (target.account, target.region))) or None
+
+
+class PollingSource(ABC):
+    """Calls `poll` again and again; an AwsError becomes a status and a pause, never an exception."""
+
+    name: str
+
+    def __init__(self, *, clock: Clock, backoff: Callable[[], Backoff] = Backoff) -> None:
+        self._clock = clock
+        self._backoff = backoff()
+
+    @abstractmethod
+    async def poll(self) -> list[Record]:
+        """Ask once and return what is new; raises AwsError."""
+
+    @abstractmethod
+    def pause_s(self) -> float:
+        """Return the seconds until the next poll."""
+
+    def note(self) -> str | None:
+        """Return what a reader should know about the last poll, if anything."""
+        return None
+
+    def unread(self) -> tuple[str, ...]:
+        """Return what the last poll was to tell of and could not read, each a sentence."""
+        return ()
+
+    def status(self, began_s: float) -> SourceStatus:
+        """Return how the source is doing after a poll that began at epoch second `began_s`."""
+        return SourceStatus(
+            source=self.name,
+            phase=SourcePhase.LIVE,
+            message=self.note(),
+            unread=self.unread(),
+            fresh_at=datetime.fromtimestamp(began_s, UTC),
+        )
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield batches until cancelled."""
+        fresh_at: datetime | None = None
+        while True:
+            began_s = self._now_s()
+            try:
+                records = await self.poll()
+            except AwsError as caught:
+                wait_s = retry_delay_s(caught, self._backoff)
+                # How old the last answer is stays known: what is throttled for long says nothing about now.
+                status = replace(error_status(self.name, caught, self._now_s() + wait_s), fresh_at=fresh_at)
+                yield Batch(source=self.name, status=status)
+                await self._clock.sleep(wait_s)
+                continue
+            self._backoff.reset()
+            status = self.status(began_s)
+            fresh_at = status.fresh_at
+            for start in range(0, len(records), RECORDS_PER_BATCH):
+                yield Batch(source=self.name, records=tuple(records[start : start + RECORDS_PER_BATCH]))
+            yield Batch(source=self.name, status=status)
+            await self._clock.sleep(self.pause_s())
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()

@@ -1,0 +1,119 @@
+"""One log line as columns that give way, with its level as word and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+
+from prodwatch.model.signal import Level, LogRecord
+from prodwatch.text.units import format_age
+from prodwatch.tui.styled_line import Line, Piece, pad
+from prodwatch.views.check_detail import compact
+from prodwatch.views.log_fields import FieldColumn, lookup
+from prodwatch.views.release import version_label
+from prodwatch.views.status_style import Tone
+
+LEVEL_TONES: dict[Level, Tone] = {
+    Level.FATAL: Tone.BAD,
+    Level.ERROR: Tone.BAD,
+    Level.WARN: Tone.WARN,
+    Level.INFO: Tone.PLAIN,
+    Level.DEBUG: Tone.DIM,
+    Level.TRACE: Tone.DIM,
+    Level.PLATFORM: Tone.DIM,
+    Level.UNKNOWN: Tone.PLAIN,
+}
+MILLIS_FROM, GROUP_FROM, VERSION_FROM, WIDE_GROUP_FROM = 90, 70, 100, 140
+"""Cells from which on a line has room for each."""
+LEAD_CELLS, MESSAGE_CELLS = 28, 20
+"""About what stands before the columns, and what the message keeps at least."""
+_SHORT = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
+
+
+def time_text(timestamp_ms: int, zone: tzinfo | None = UTC) -> str:
+    """Return the time of day to the millisecond."""
+    at = datetime.fromtimestamp(timestamp_ms / 1000, UTC).astimezone(zone)
+    return f"{at:%H:%M:%S}.{timestamp_ms % 1000:03}"
+
+
+def group_name(group: str) -> str:
+    """Return the part of a log group's name that tells it from the others: `/aws/lambda/x` is `x`."""
+    return group.rsplit("/", 1)[-1]
+
+
+def plain_line(record: LogRecord) -> str:
+    """Return the line as people paste it: time in UTC, level, group, message."""
+    at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    time = f"{at:%Y-%m-%dT%H:%M:%S}.{record.timestamp_ms % 1000:03}Z"
+    return f"{time} {record.level} {record.group} {record.message}"
+
+
+def log_line(
+    record: LogRecord,
+    width: int,
+    zone: tzinfo | None = UTC,
+    *,
+    groups: bool = True,
+    columns: Sequence[FieldColumn] = (),
+) -> Line:
+    """Return the line; narrow screens lose milliseconds, then version, then the group.
+
+    `columns` stand before the message; a line without any of these fields begins where they do.
+    """
+    tone = LEVEL_TONES[record.level]
+    time = time_text(record.timestamp_ms, zone)
+    pieces: list[Piece] = [
+        (time if width >= MILLIS_FROM else time[:8], Tone.DIM),
+        (f" {pad(_SHORT.get(record.level, record.level), 5)} ", tone),
+    ]
+    if groups and width >= GROUP_FROM:
+        pieces.append((pad(group_name(record.group), _group_width(width)) + " ", Tone.DIM))
+    if width >= VERSION_FROM:
+        pieces.append((pad(version_label(record.version) if record.version else "", 5), Tone.OLD))
+    body = tone if tone in {Tone.BAD, Tone.WARN, Tone.DIM} else Tone.PLAIN
+    cells = _cells(record, _fitting(columns, width), Tone.PLAIN if body is not Tone.DIM else Tone.DIM)
+    pieces += cells
+    if cells and body is Tone.PLAIN and record.message.startswith("{"):
+        body = Tone.DIM  # the whole JSON again: the columns have said it
+    if record.late_ms:
+        pieces.append((f"late {format_age(record.late_ms / 1000)} ", Tone.WARN))
+    if record.kind == "dropped":
+        pieces.append(("lines lost ", Tone.BAD))
+    pieces.append((record.message, body))
+    return pieces
+
+
+def log_head(width: int, columns: Sequence[FieldColumn]) -> Line:
+    """Return the titles over lines with columns."""
+    lead = 13 if width >= MILLIS_FROM else 9
+    titles = pad("time", lead) + pad("level", 6)
+    if width >= GROUP_FROM:
+        titles += pad("group", _group_width(width) + 1)
+    if width >= VERSION_FROM:
+        titles += pad("vers", 5)
+    titles += "".join(pad(each.name, each.width, right=each.right) + "  " for each in _fitting(columns, width))
+    return ((f"{titles}message", Tone.HEAD),)
+
+
+def _fitting(columns: Sequence[FieldColumn], width: int) -> Sequence[FieldColumn]:
+    """Return the first columns that leave the message some room."""
+    room = width - LEAD_CELLS - MESSAGE_CELLS
+    for count, each in enumerate(columns):
+        room -= each.width + 2
+        if room < 0:
+            return columns[: max(1, count)]
+    return columns
+
+
+def _group_width(width: int) -> int:
+    return 12 if width < WIDE_GROUP_FROM else 18
+
+
+def _cells(record: LogRecord, columns: Sequence[FieldColumn], tone: Tone) -> list[Piece]:
+    values = [lookup(record.fields, each.name) for each in columns]
+    if all(value is None for value in values):
+        return []
+    return [
+        (pad(compact(value), each.width, right=each.right) + "  ", tone)
+        for each, value in zip(columns, values, strict=True)
+    ]

@@ -1,0 +1,239 @@
+"""One edge of the service map: its row in the list, and everything known of it before the release and now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from prodwatch.text.units import format_ms
+from prodwatch.tui.styled_line import (
+    Column,
+    Line,
+    Piece,
+    cells,
+    clip,
+    fit,
+    head,
+    head_of,
+    pad,
+    row,
+    safe,
+    width_of,
+)
+from prodwatch.views.service_map import FEW, EdgeFigures, EdgeRow, EdgeState, node_text
+from prodwatch.views.status_style import State, Tone
+
+STATES: dict[EdgeState, State] = {
+    "fault": State("✘", "x", "FAULT", Tone.BAD),
+    "error": State("!", "!", "ERROR", Tone.WARN),
+    "slow": State("!", "!", "SLOW", Tone.WARN),
+    "gone": State("–", "-", "GONE", Tone.WARN),
+    "new": State("+", "+", "NEW", Tone.NEW),
+    "ok": State(" ", " ", "", Tone.DIM),
+}
+LEAST_EDGE, MOST_EDGE = 20, 60
+LABEL = 11
+NUMBER = 10
+TABLE = LABEL + 2 * NUMBER
+GAP = 6
+LEAST_BAR, MOST_BAR = 8, 40
+_BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class Looks(NamedTuple):
+    """How the list is drawn this time."""
+
+    before: bool
+    """Whether there is anything to compare with."""
+    edge_cells: int
+    """What the longest edge takes."""
+    ascii_only: bool
+
+    @property
+    def arrow(self) -> str:
+        """Return the sign between caller and callee, and between before and now."""
+        return " > " if self.ascii_only else " → "
+
+
+def looks_of(rows: Iterable[EdgeRow], *, before: bool, ascii_only: bool) -> Looks:
+    """Return how to draw these rows."""
+    longest = max((cells(each.caller.name[:80]) + cells(each.callee.name[:80]) + 3 for each in rows), default=0)
+    return Looks(before, min(MOST_EDGE, max(LEAST_EDGE, longest)), ascii_only)
+
+
+def _columns(looks: Looks, width: int) -> tuple[Column, ...]:
+    was = looks.before
+    columns = (
+        Column("state", "", 7),
+        Column("edge", f"caller{looks.arrow}callee", LEAST_EDGE, grow=1),
+        Column("kind", "kind", 8, drop=5),
+        Column("rate", "calls/s", 7 + was * (3 + 5), right=True, drop=4),
+        Column("faults", "faults", 6 + was * (3 + 6), right=True),
+        Column("errors", "4xx", 6 + was * (3 + 6), right=True, drop=6),
+        Column("p95", "p95 about", 9 + was * (3 + 8), right=True),
+        Column("why", "", 17, drop=7),
+    )
+    # On a wide screen the names take what they need, so that the numbers stay near them.
+    spare = width - sum(each.width + 1 for each in columns) + 1
+    if spare <= looks.edge_cells - LEAST_EDGE:
+        return columns
+    return (
+        columns[0],
+        columns[1]._replace(width=looks.edge_cells, grow=0),
+        *columns[2:-1],
+        columns[-1]._replace(grow=1),
+    )
+
+
+def edge_head(width: int, looks: Looks) -> Line:
+    """Return the row of titles."""
+    return head(fit(_columns(looks, width), width))
+
+
+def edge_line(each: EdgeRow, width: int, looks: Looks) -> Line:
+    """Return one row of the list."""
+    state = STATES[each.state]
+    quiet = Tone.DIM if each.state == "ok" else Tone.PLAIN
+    loud = {"fault": Tone.BAD, "error": Tone.WARN, "slow": Tone.WARN}.get(each.state, quiet)
+
+    def change(read: Callable[[EdgeFigures], str], tone: Tone, room: int) -> Line:
+        """Return `before → now`, the arrows of all rows below each other."""
+        now, was = (read(told) if told else "–" for told in (each.now, each.before))
+        if not looks.before:
+            return ((now, tone),)
+        return ((was, Tone.DIM), (looks.arrow, Tone.DIM), (pad(now, room, right=True), tone))
+
+    fitted = fit(_columns(looks, width), width)
+    names = next(part.width for part in fitted if part.column.name == "edge")
+    return row(
+        fitted,
+        {
+            "state": (f"{state.ascii if looks.ascii_only else state.glyph} {state.word}", state.tone),
+            "edge": _names(each, names, looks.arrow, quiet),
+            "kind": (each.kind, Tone.DIM),
+            "rate": change(lambda told: rate_text(told.rate_per_s), quiet, 5),
+            "faults": change(lambda told: share_text(told.fault_share), loud if each.state == "fault" else quiet, 6),
+            "errors": change(lambda told: share_text(told.error_share), loud if each.state == "error" else quiet, 6),
+            "p95": change(p95_text, loud if each.state == "slow" else quiet, 8),
+            "why": (each.why, state.tone),
+        },
+    )
+
+
+def _names(each: EdgeRow, room: int, arrow: str, tone: Tone) -> Line:
+    """Return caller and callee; a long caller leaves half the room to the callee."""
+    caller, callee = safe(each.caller.name), safe(each.callee.name)
+    left = room - cells(arrow)
+    most = max(left // 2, left - cells(head_of(callee, left)))
+    return ((clip(caller, most), tone), (arrow, Tone.DIM), (callee, tone))
+
+
+def p95_text(told: EdgeFigures) -> str:
+    """Return the p95 for a column; of few calls it is no more than a hint and is marked so."""
+    if told.p95_s is None:
+        return "–"
+    return f"{'?' if told.calls < FEW else ''}{format_ms(told.p95_s * 1000)}"
+
+
+def rate_text(per_s: float) -> str:
+    """Return a rate for a narrow column."""
+    if per_s >= 99.5:
+        return f"{per_s:,.0f}"
+    if per_s >= 0.95 or per_s <= 0:
+        return f"{per_s:.1f}"
+    return f"{per_s:.2f}" if per_s >= 0.005 else "<0.01"
+
+
+def share_text(share: float) -> str:
+    """Return a share for a narrow column: none is `0`, and what is not none never looks like it."""
+    if share <= 0:
+        return "0"
+    percent = share * 100
+    if percent >= 9.95:
+        return f"{percent:.0f} %"
+    return f"{percent:.1f} %" if percent >= 0.05 else "<0.1 %"
+
+
+def edge_details(each: EdgeRow, width: int, *, ascii_only: bool) -> list[Line]:
+    """Return everything known of an edge: counts and times in both windows, and how the times are spread."""
+    arrow = " > " if ascii_only else " → "
+    state = STATES[each.state]
+    title: Line = (
+        (clip(safe(node_text(each.caller)), width // 2), Tone.STRONG),
+        (arrow, Tone.DIM),
+        (clip(safe(node_text(each.callee)), width // 2), Tone.STRONG),
+        (f"  {each.why}" if each.why else "", state.tone),
+    )
+    lines: list[Line] = [title, _pair("", "before", "now", Tone.HEAD)]
+    readers: tuple[tuple[str, Callable[[EdgeFigures], str]], ...] = (
+        ("calls", lambda told: f"{told.calls:,}"),
+        ("calls/s", lambda told: rate_text(told.rate_per_s)),
+        ("faults 5xx", lambda told: f"{told.edge.faults:,}"),
+        ("errors 4xx", lambda told: f"{told.edge.errors:,}"),
+        ("throttles", lambda told: f"{told.edge.throttles:,}"),
+        ("mean", lambda told: format_ms(told.mean_s * 1000)),
+        ("p50 about", lambda told: _time(told.p50_s)),
+        ("p95 about", lambda told: _time(told.p95_s)),
+        ("p99 about", lambda told: _time(told.p99_s)),
+    )
+    for label, read in readers:
+        was, now = (read(told) if told else "–" for told in (each.before, each.now))
+        lines.append(_pair(label, was, now, Tone.PLAIN))
+    return _beside(lines, _spread(each, width - TABLE - GAP, ascii_only=ascii_only))
+
+
+def _time(seconds: float | None) -> str:
+    return "–" if seconds is None else format_ms(seconds * 1000)
+
+
+def _pair(label: str, before: str, now: str, tone: Tone) -> Line:
+    return (
+        (pad(label, LABEL), Tone.DIM),
+        (pad(before, NUMBER, right=True), tone if tone is Tone.HEAD else Tone.OLD),
+        (pad(now, NUMBER, right=True), tone),
+    )
+
+
+def _spread(each: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
+    """Return a bar per bucket of response time, before and now beside each other."""
+    was, now = (_shares(told) for told in (each.before, each.now))
+    filled = [place for place in range(len(_BOUNDS_S) + 1) if was[place] or now[place]]
+    bar = min(MOST_BAR, (room - 24) // 2)
+    if not filled or bar < LEAST_BAR:
+        return []
+    most = max((*was, *now))
+    lines: list[Line] = [
+        (
+            (pad("took up to", 10), Tone.HEAD),
+            ("  ", Tone.PLAIN),
+            (pad("before", bar + 6), Tone.HEAD),
+            ("now", Tone.HEAD),
+        )
+    ]
+    block = "#" if ascii_only else "█"
+    for place in range(filled[0], filled[-1] + 1):
+        label = format_ms(_BOUNDS_S[place] * 1000) if place < len(_BOUNDS_S) else "more"
+        pieces: list[Piece] = [(pad(label, 10, right=True), Tone.DIM), ("  ", Tone.PLAIN)]
+        for share, tone in ((was[place], Tone.OLD), (now[place], Tone.NEW)):
+            drawn = block * max(1, round(share / most * bar)) if share else ""
+            pieces += [(drawn, tone), (pad(f" {share_text(share)}" if share else "", bar + 6 - len(drawn)), Tone.DIM)]
+        lines.append(pieces)
+    return lines
+
+
+def _shares(told: EdgeFigures | None) -> Sequence[float]:
+    counts = [0] * (len(_BOUNDS_S) + 1)
+    for value_s, count in told.edge.times if told else ():
+        counts[next((n for n, bound in enumerate(_BOUNDS_S) if value_s <= bound), len(_BOUNDS_S))] += count
+    total = sum(counts)
+    return [count / total if total else 0.0 for count in counts]
+
+
+def _beside(left: list[Line], right: list[Line]) -> list[Line]:
+    """Put the spread to the right of the numbers, below the title."""
+    lines: list[Line] = [left[0]]
+    for index in range(max(len(left) - 1, len(right))):
+        first: Line = left[index + 1] if index + 1 < len(left) else ()
+        second: Line = right[index] if index < len(right) else ()
+        lines.append((*first, (" " * (TABLE + GAP - width_of(first)), Tone.PLAIN), *second) if second else first)
+    return lines

@@ -1,0 +1,189 @@
+"""One line of a screen as pieces of text with a tone each, and columns that give way when it gets narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from prodwatch.text.sanitize import sanitize_line
+from prodwatch.views.status_style import Tone
+
+Piece = tuple[str, Tone]
+Line = Sequence[Piece]
+
+BLANK: Line = ()
+LIMIT_CELLS = 10_000
+MEASURED_CHARS = 2_000
+"""No terminal is wider; measuring a megabyte would take seconds."""
+
+
+def safe(text: str) -> str:
+    """Return `text` as one line that cannot steer the terminal, whatever the caller was given."""
+    return text if len(text) <= LIMIT_CELLS and text.isprintable() else sanitize_line(text, limit=LIMIT_CELLS)
+
+
+def cells(text: str) -> int:
+    """Return how many terminal cells `text` takes; of a very long one, how many its beginning takes."""
+    measured = text[:MEASURED_CHARS]
+    return len(measured) if measured.isascii() else cell_len(measured)
+
+
+def width_of(line: Line) -> int:
+    """Return how many cells `line` takes."""
+    return sum(cells(text) for text, _ in line)
+
+
+def head_of(text: str, width: int) -> str:
+    """Return as much of `text` as can matter in `width` cells: measuring a megabyte costs seconds."""
+    most = 4 * width + 64
+    return text if len(text) <= most else text[:most]
+
+
+def clip(text: str, width: int) -> str:
+    """Return `text` in at most `width` cells; what is cut ends in an ellipsis."""
+    if width <= 0:
+        return ""
+    text = head_of(text, width)
+    if cells(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Return `text` in exactly `width` cells."""
+    cut = clip(safe(text), width)
+    space = " " * (width - cells(cut))
+    return space + cut if right else cut + space
+
+
+def clip_line(line: Line, width: int) -> Line:
+    """Return `line` in at most `width` cells."""
+    out: list[Piece] = []
+    left = width
+    for text, tone in line:
+        size = cells(head_of(text, left))
+        if size > left:
+            out.append((clip(text, left), tone))
+            break
+        out.append((text, tone))
+        left -= size
+    return out
+
+
+def wrap_line(line: Line, width: int) -> list[Line]:
+    """Return `line` as one or more lines of at most `width` cells; nothing is left out."""
+    if width < 2 or width_of([(safe(text), tone) for text, tone in line]) <= width:
+        return [line]
+    lines: list[Line] = []
+    out: list[Piece] = []
+    left = width
+    for raw, tone in line:
+        text = safe(raw)
+        while text:
+            taken = set_cell_size(head_of(text, left), left).rstrip(" ") if cells(head_of(text, left)) > left else text
+            taken = text[: len(taken)] if text.startswith(taken) else text[:1]
+            if not taken and not out:
+                taken = text[:1]
+            if taken:
+                out.append((taken, tone))
+                left -= cells(taken)
+                text = text[len(taken) :]
+            if text:
+                lines.append(out)
+                out, left = [], width
+                text = text.lstrip(" ")
+    if out:
+        lines.append(out)
+    return lines
+
+
+def wrap_words(line: Line, width: int) -> list[Line]:
+    """Return a sentence, which is one piece, in lines broken between words; lines of several pieces as they are."""
+    if len(line) != 1 or width < 2 or width_of(line) <= width:
+        return [line]
+    from textwrap import wrap
+
+    text, tone = line[0]
+    return [((part, tone),) for part in wrap(safe(text), width)]
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """Return `left` and `right` at the two ends of `width` cells; `left` gives way."""
+    room = width - width_of(right)
+    if room <= 0:
+        return clip_line(right, width)
+    cut = clip_line(left, room)
+    return (*cut, (" " * (room - width_of(cut)), Tone.PLAIN), *right)
+
+
+class Column(NamedTuple):
+    """One column of a table."""
+
+    name: str
+    title: str
+    width: int
+    """Cells it needs at least."""
+    grow: int = 0
+    """Share of the space left over."""
+    right: bool = False
+    drop: int = 0
+    """0: always shown; otherwise the higher goes first when it gets narrow."""
+
+
+class Fitted(NamedTuple):
+    """A column with the width it got."""
+
+    column: Column
+    width: int
+
+
+def fit(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fitted, ...]:
+    """Return the columns that find room in `width` cells, in order, spare cells given to those that grow."""
+    kept = list(columns)
+    while _needed(kept, gap) > width:
+        optional = [column for column in kept if column.drop]
+        if not optional:
+            break
+        kept.remove(max(optional, key=lambda column: column.drop))
+    spare = max(0, width - _needed(kept, gap))
+    shares = sum(column.grow for column in kept)
+    fitted = [Fitted(each, each.width + (spare * each.grow // shares if shares else 0)) for each in kept]
+    rest = width - sum(each.width for each in fitted) - gap * (len(fitted) - 1)
+    growing = [index for index, each in enumerate(fitted) if each.column.grow]
+    if rest and growing:
+        last = growing[-1]
+        fitted[last] = fitted[last]._replace(width=max(1, fitted[last].width + rest))
+    return tuple(fitted)
+
+
+def _needed(columns: Sequence[Column], gap: int) -> int:
+    return sum(column.width for column in columns) + gap * max(0, len(columns) - 1)
+
+
+def row(fitted: Sequence[Fitted], values: Mapping[str, Piece | Line], gap: int = 1) -> Line:
+    """Return one table row; a value is one piece or several."""
+    out: list[Piece] = []
+    for index, (column, width) in enumerate(fitted):
+        if index:
+            out.append((" " * gap, Tone.PLAIN))
+        value = values.get(column.name, ())
+        if len(value) == 2 and isinstance(value[0], str):
+            text, tone = value
+            out.append((pad(text, width, right=column.right), tone))  # type: ignore[arg-type] # a piece, by the test above
+        else:
+            pieces = clip_line(value, width)  # type: ignore[arg-type] # a line, by the test above
+            fill = (" " * (width - width_of(pieces)), Tone.PLAIN)
+            out.extend((fill, *pieces) if column.right else (*pieces, fill))
+    return out
+
+
+def head(fitted: Sequence[Fitted], gap: int = 1) -> Line:
+    """Return the row of column titles."""
+    return row(fitted, {each.column.name: (each.column.title, Tone.HEAD) for each in fitted}, gap)
+
+
+def text_of(line: Line) -> str:
+    """Return the line as plain text."""
+    return "".join(text for text, _ in line)

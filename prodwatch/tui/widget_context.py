@@ -1,0 +1,130 @@
+"""What every widget may read: the store, the clock, the session's facts and how the user likes to see things."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Literal
+
+from prodwatch.clock import Clock
+from prodwatch.session.protocol import SessionFacts
+from prodwatch.store.check_results import CheckTrack
+from prodwatch.store.store import Store, Topic
+from prodwatch.views.status_style import State
+from prodwatch.views.verdict import VerdictLine, verdict_line
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """How one user likes the dashboard; all of it has a default."""
+
+    theme: str = "prodwatch-dark"
+    ascii: bool = False
+    """Draw with ASCII only."""
+    fps: float = 10.0
+    """Frames per second; fewer spare a slow link. 0 leaves the pace to the caller."""
+    local_time: bool = False
+    """Times in this machine's zone instead of UTC; `t` switches."""
+    notify: Literal["bell", "desktop", "off"] = "bell"
+    """What happens when the verdict changes: the terminal's bell, a notice of the desktop, or nothing but a toast."""
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """Binding id → keys, comma between alternatives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """Verdict and checks of one and the same moment: what shows the one must not contradict the other."""
+
+    at: datetime
+    verdict: VerdictLine
+    checks: tuple[CheckTrack, ...]
+    revision: int
+    """Of the checks."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Deck:
+    """Shared by all widgets of one app. Only the app changes it, and only what is the user's choice."""
+
+    store: Store
+    clock: Clock
+    facts: SessionFacts
+    preferences: Preferences
+    zone: tzinfo | None = UTC
+    """None: this machine's zone."""
+    paused: bool = False
+    """The display stands still; store, verdict and clock go on."""
+    entered: dict[str, list[str]] = field(default_factory=dict)
+    """Purpose of a prompt (`filter`, `find` …) → what was entered before, oldest first."""
+
+    _glance: Glance | None = None
+
+    def look(self) -> Glance:
+        """Take a new glance at verdict and checks; every widget shows this one until the next."""
+        now = self.now()
+        self._glance = Glance(
+            at=now,
+            verdict=self._verdict(now),
+            checks=tuple(self.store.checks.tracks.values()),
+            revision=self.store.revision(Topic.CHECKS),
+        )
+        return self._glance
+
+    def _verdict(self, now: datetime) -> VerdictLine:
+        """Return the verdict; one that cannot be worked out is an error, never the one of before."""
+        facts = self.facts
+        try:
+            return verdict_line(self.store, now, every_s=facts.every_s, window=facts.window, better=facts.better)
+        except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive what proves it
+            _LOG.exception("the verdict could not be worked out")
+            told = f"the verdict could not be worked out: {type(error).__name__}: {error}"
+            where = f"the log file says where: {facts.log_file}" if facts.log_file else None
+            return VerdictLine(
+                status="error",
+                title="ERROR · could not verify",
+                since=None,
+                reasons=(told,),
+                evidence=where,
+                outlook="tried again twice a second",
+            )
+
+    @property
+    def glance(self) -> Glance:
+        """Return the latest glance."""
+        return self._glance or self.look()
+
+    def now(self) -> datetime:
+        """Return the present moment."""
+        return self.clock.now()
+
+    def glyph(self, state: State) -> str:
+        """Return the sign of a state."""
+        return state.ascii if self.preferences.ascii else state.glyph
+
+    def time(self, at: datetime, *, millis: bool = False) -> str:
+        """Return a moment as the time of day in the user's zone."""
+        local = at.astimezone(self.zone)
+        return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if millis else f"{local:%H:%M:%S}"
+
+    def window_text(self) -> str:
+        """Return the window that is asked about: `13:03 – 14:03`, with the day where it is another one."""
+        window, now = self.facts.window, self.now()
+        if window is None:
+            return "now"
+        start, end = window.start.astimezone(self.zone), window.until(now).astimezone(self.zone)
+        day = f"{start:%Y-%m-%d} " if start.date() != self.today().date() or window.is_past else ""
+        last = f"{end:%Y-%m-%d %H:%M}" if end.date() != start.date() else f"{end:%H:%M}"
+        return f"{day}{start:%H:%M} – {last if window.is_past else 'now'}"
+
+    def today(self) -> datetime:
+        """Return the present moment in the user's zone."""
+        return self.now().astimezone(self.zone)
+
+    @property
+    def zone_name(self) -> str:
+        """Return `UTC`, or the local zone's name."""
+        return self.now().astimezone(self.zone).tzname() or "local"

@@ -1,0 +1,165 @@
+"""Alarms and error signatures: short lists that matter when they are not empty."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
+
+from prodwatch.model.signal import AlarmState, SourcePhase
+from prodwatch.store.store import Topic
+from prodwatch.text.units import format_age
+from prodwatch.tui.paint.log_line import group_name
+from prodwatch.tui.styled_line import Column, Line, fit, row
+from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widgets.log_panel import empty_source
+from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.alarms import ALARM_STATES, SignatureRow, Signatures, alarm_rows, signature_rows
+from prodwatch.views.panel_freshness import freshness
+from prodwatch.views.release import version_label
+from prodwatch.views.status_style import Tone
+
+_ALARM_COLUMNS = (
+    Column("state", "", 9),
+    Column("name", "alarm", 16, grow=1),
+    Column("kind", "", 7, drop=4),
+    Column("reason", "why", 40, grow=2, drop=6),
+    Column("age", "since", 5, right=True, drop=3),
+)
+_SIGNATURE_COLUMNS = (
+    Column("count", "", 6, right=True),
+    Column("new", "", 3),
+    Column("version", "", 5, drop=3),
+    Column("sample", "signature", 16, grow=1),
+    Column("group", "", 14, drop=5),
+    Column("last", "last", 8, drop=2),
+)
+STALE_AFTER_S = 120.0
+_READING = frozenset((SourcePhase.LIVE, SourcePhase.IDLE))
+
+
+class AlarmsPanel(Panel):
+    """Rows are alarm names; those that fire come first."""
+
+    TOPICS = (Topic.ALARMS, Topic.SOURCES)
+    TITLE = "Alarms"
+    HELP = "CloudWatch alarms this environment names. Those that do not gate are dim: they never decide the verdict."
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        self._rows: tuple[AlarmState, ...] = ()
+        super().__init__(deck, id=id, classes=classes)
+
+    def sync(self) -> None:
+        """Take the alarms from the store."""
+        now = self.deck.now()
+        self._rows = alarm_rows(self.deck.store)
+        firing = sum(each.state == "ALARM" for each in self._rows)
+        self.set_title(f"Alarms  {firing} of {len(self._rows)} firing" if self._rows else "Alarms")
+        fresh = freshness(self.deck.store, "alarms", now, stale_after_s=STALE_AFTER_S)
+        self.set_subtitle(fresh.text)
+        self.set_class(fresh.stale, "-stale")
+        self.rows_changed()
+
+    def row_count(self) -> int:
+        """Return how many alarms there are."""
+        return len(self._rows)
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the alarm's name."""
+        return self._rows[index].name
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one alarm."""
+        each = self._rows[index]
+        state = ALARM_STATES[each.state]
+        tone = Tone.STRONG if each.state == "ALARM" and each.gate else (Tone.PLAIN if each.gate else Tone.DIM)
+        age = format_age((self.deck.now() - each.since).total_seconds()) if each.since else ""
+        return row(
+            fit(_ALARM_COLUMNS, width),
+            {
+                "state": (f"{self.deck.glyph(state)} {state.word}", state.tone if each.gate else Tone.DIM),
+                "name": (each.name, tone),
+                "kind": ("" if each.gate else "no gate", Tone.DIM),
+                "reason": (each.reason or "", Tone.PLAIN),
+                "age": (age, Tone.DIM),
+            },
+        )
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say why there is nothing, and what to do."""
+        del width
+        fresh = freshness(self.deck.store, "alarms", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        return empty_source(self.deck, fresh, "No alarms are named: add an [[alarm]] to the environment file.")
+
+
+class SignaturesPanel(Panel):
+    """Rows are shapes of error lines; opening one shows its lines."""
+
+    TOPICS = (Topic.SIGNATURES, Topic.RELEASE, Topic.SOURCES)
+    TITLE = "Errors"
+    HELP = (
+        "Error lines grouped by shape, numbers and ids left out. NEW: first seen after the release began; in "
+        "triage within the window, and not in the minutes read before it. Enter shows the lines."
+    )
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        self._table = Signatures(rows=(), new=0, since=None, version=None)
+        super().__init__(deck, id=id, classes=classes)
+
+    def sync(self) -> None:
+        """Take the signatures from the store."""
+        window = self.deck.facts.window
+        self._table = signature_rows(self.deck.store, since=window.start if window else None)
+        name = "Errors"
+        if window is not None and self._table.rows:
+            name += f"  {self._table.new} new in the window"
+        elif self._table.version:
+            name += f"  {self._table.new} new since {version_label(self._table.version)}"
+        self.set_title(name)
+        refused = self.deck.store.signatures.refused
+        kinds = f"{len(self._table.rows)} {'kind' if len(self._table.rows) == 1 else 'kinds'}"
+        told = f"{kinds}, {refused:,} lines of further kinds" if refused else kinds
+        fresh = freshness(self.deck.store, "logs", self.deck.now())
+        # Few errors are good news only while lines are read.
+        self.set_subtitle(f"{told} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else told)
+        self.set_class(fresh.stale, "-stale")
+        self.rows_changed()
+
+    def row_count(self) -> int:
+        """Return how many signatures there are."""
+        return len(self._table.rows)
+
+    def row_key(self, index: int) -> Hashable:
+        """Return the shape."""
+        return self._table.rows[index].signature.shape
+
+    def signature(self, shape: Hashable) -> SignatureRow | None:
+        """Return the row of a shape."""
+        return next((each for each in self._table.rows if each.signature.shape == shape), None)
+
+    def row_line(self, index: int, width: int) -> Line:
+        """Draw one signature."""
+        each = self._table.rows[index]
+        signature = each.signature
+        versions = sorted(signature.by_version, key=lambda version: -signature.by_version[version])
+        last = datetime.fromtimestamp(signature.last_ms / 1000, UTC)
+        return row(
+            fit(_SIGNATURE_COLUMNS, width),
+            {
+                "count": (f"{signature.count:,}×", Tone.STRONG if each.new else Tone.PLAIN),
+                "new": ("NEW" if each.new else "", Tone.BAD),
+                "version": (version_label(versions[0]) if versions else "", Tone.OLD),
+                "sample": (signature.sample, Tone.STRONG if each.new else Tone.PLAIN),
+                "group": (group_name(signature.group), Tone.DIM),
+                "last": (self.deck.time(last), Tone.DIM),
+            },
+        )
+
+    def empty_lines(self, width: int) -> Sequence[Line]:
+        """Say that quiet is good only when lines were read."""
+        del width
+        store = self.deck.store
+        if not len(store.logs.ring):
+            return empty_source(
+                self.deck, freshness(store, "logs", self.deck.now()), "No log lines have been read yet."
+            )
+        return (((f"no error among {store.logs.ring.tail:,} lines read", Tone.DIM),),)

@@ -1,0 +1,78 @@
+"""Fixed lines above and below the panels: who we look at, the release, the verdict, the keys."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from textual.geometry import Size
+from textual.strip import Strip
+
+from prodwatch.tui.styled_line import Line
+from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widgets.painter import Painter
+from prodwatch.views.status_style import Tone
+
+_LOG = logging.getLogger(__name__)
+
+
+class Bar(Painter, can_focus=False):
+    """A few lines without scrolling; `frame` redraws when the lines changed."""
+
+    FRAMES = 5
+    """Frames between two looks: 5 is twice a second at the usual pace."""
+
+    DEFAULT_CSS = """
+    Bar { height: 1; background: $background; }
+    """
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(id=id, classes=classes)
+        self.deck = deck
+        self._lines: Sequence[Line] = ()
+        self._idle_frames = self.FRAMES
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return what to show in `width` cells."""
+        raise NotImplementedError
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return how many lines there are, for `height: auto`."""
+        del container, viewport
+        return max(1, len(self._whole(width)))
+
+    def _whole(self, width: int) -> Sequence[Line]:
+        """Return the lines, or one that says that they broke: an exception while Textual lays out would end the app."""
+        try:
+            return self.lines(width)
+        except Exception:  # noqa: BLE001 -- see above
+            _LOG.exception("%s could not be worked out", self.id or type(self).__name__)
+            return ((("this line could not be worked out; the log file says why", Tone.WARN),),)
+
+    def frame(self) -> None:
+        """Redraw when something changed."""
+        self._idle_frames += 1
+        if self._idle_frames < self.FRAMES or not self.display or not self.size.width:
+            return
+        self._idle_frames = 0
+        lines = self.lines(self.size.width)
+        if lines != self._lines:
+            grown = len(lines) != len(self._lines)
+            self._lines = lines
+            self.refresh(layout=grown)
+
+    def show_now(self) -> None:
+        """Look at once, because the user changed what is shown."""
+        self._idle_frames = self.FRAMES
+        self.frame()
+
+    def on_resize(self) -> None:
+        """Fit the lines to the new width."""
+        self._lines = self._whole(self.size.width)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw line `y`."""
+        width = self.size.width
+        line = self._lines[y] if y < len(self._lines) else ()
+        return self.paint(line, self.rich_style).crop_extend(0, width, self.rich_style)

@@ -1,0 +1,65 @@
+"""The bottom line: at most eight keys that work here, under the names the user gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from textual.binding import Binding
+
+from prodwatch.tui.styled_line import Line, Piece, width_of
+from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.views.status_style import Tone
+
+MOST = 8
+
+
+class _Key(NamedTuple):
+    id: str
+    text: str
+    label: str
+
+
+_ORDER = ("list.open", "view.back", "view.filter", "check.rerun", "view.pause", "app.help", "app.palette", "app.quit")
+"""Binding ids in the order shown; other visible bindings come between `check.rerun` and `view.pause`."""
+_KEPT = {
+    "app.quit": 9,
+    "app.help": 8,
+    "list.open": 7,
+    "view.back": 6,
+    "view.filter": 5,
+    "check.rerun": 5,
+    "app.palette": 4,
+    "screens": 3,
+}
+"""What stays when there is not room for all; the higher the longer."""
+_SCREENS = _Key("screens", "1-5", "screens")
+_TYPING = (_Key("", "enter", "keep"), _Key("", "esc", "as before"), _Key("", "up", "earlier ones"))
+
+
+class Hints(Bar):
+    """Reads the bindings that are active now, so remapped keys and other focus show at once."""
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return the line; when it gets narrow the keys people know by heart go last."""
+        keys = self._keys()
+        while len(keys) > 1 and width_of(_pieces(keys)) > width:
+            keys.remove(min(keys, key=lambda key: _KEPT.get(key.id, 0)))
+        return (_pieces(keys),)
+
+    def _keys(self) -> list[_Key]:
+        if self.screen.query("FilterBar.-open"):
+            return list(_TYPING)
+        shown: dict[str, Binding] = {}
+        for active in self.screen.active_bindings.values():
+            if active.binding.show and active.enabled:
+                shown.setdefault(active.binding.id or active.binding.action, active.binding)
+        middle = _ORDER.index("check.rerun") + 0.5
+        ordered = sorted(shown, key=lambda binding_id: _ORDER.index(binding_id) if binding_id in _ORDER else middle)
+        keys = [_Key(each, self.app.get_key_display(shown[each]), shown[each].description) for each in ordered]
+        keys.insert(max(0, len(keys) - 3), _SCREENS)
+        return keys[: MOST + 1]
+
+
+def _pieces(keys: Sequence[_Key]) -> list[Piece]:
+    return [piece for key in keys for piece in ((f" {key.text}", Tone.ACCENT), (f" {key.label} ", Tone.DIM))]

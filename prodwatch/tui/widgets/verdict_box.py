@@ -1,0 +1,95 @@
+"""The verdict in words, in a box that takes the colour of the status and always says the word as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from prodwatch.model.result import VerdictStatus
+from prodwatch.tui.styled_line import Line, clip, safe
+from prodwatch.tui.widget_context import Deck, Glance
+from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.views.status_style import Tone
+
+_LOOKS: dict[VerdictStatus, tuple[str, str, str]] = {
+    "pass": ("✔", "+", "-good"),
+    "degraded": ("!", "!", "-warn"),
+    "fail": ("✘", "x", "-bad"),
+    "error": ("⊘", "E", "-unknown"),
+    "inconclusive": ("?", "?", "-unknown"),
+    "empty": ("?", "?", "-unknown"),
+    "aborted": ("■", "#", "-unknown"),
+}
+
+
+class VerdictBox(Bar):
+    """Two to three lines: the most important reasons first, then what it rests on and what comes next."""
+
+    DEFAULT_CSS = """
+    VerdictBox {
+        border: round $border-blurred;
+        border-title-style: bold;
+        height: 4;
+        padding: 0 1;
+        &.-good { border: round $tone-good; border-title-color: $tone-good; }
+        &.-warn { border: round $tone-warn; border-title-color: $tone-warn; }
+        &.-bad { border: round $tone-bad; border-title-color: $tone-bad; }
+        &.-unknown { border: round $tone-unknown; border-title-color: $tone-unknown; }
+    }
+    """
+
+    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(deck, id=id, classes=classes)
+        self._shown: Glance | None = None
+
+    def frame(self) -> None:
+        """Follow the app's glance at once."""
+        if self.deck.glance is self._shown or not self.display or not self.size.width:
+            return
+        self._dress()
+        lines = self.lines(self.size.width)
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh()
+
+    def on_resize(self) -> None:
+        """Say the verdict on the first paint already."""
+        self._dress()
+        super().on_resize()
+
+    def _dress(self) -> None:
+        """Give the box the verdict's title and colour."""
+        self._shown = self.deck.glance
+        verdict = self._shown.verdict
+        glyph, plain, look = _LOOKS[verdict.status]
+        sign = plain if self.deck.preferences.ascii else glyph
+        title = Content(f"{sign} {safe(verdict.title)}")
+        if title != self.border_title:
+            self.border_title = title
+            for _, _, name in _LOOKS.values():
+                self.set_class(name == look, name)
+        since = f"since {self.deck.time(verdict.since)}" if verdict.since else ""
+        subtitle = Content(safe(" · ".join(part for part in (since, verdict.outlook) if part)))
+        if subtitle != self.border_subtitle:
+            self.border_subtitle = subtitle
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Return as many reasons as there is room for; the last line says how many more there are."""
+        verdict = self.deck.glance.verdict
+        room = max(1, (self.size.height or 2))
+        texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
+        if verdict.evidence:
+            if verdict.status == "pass" and len(texts) >= room:
+                # Green always says how much it rests on, where there is no line left beside what it says first.
+                texts[0] = (f"{texts[0][0]} · {verdict.evidence}", Tone.STRONG)
+            else:
+                texts.append((verdict.evidence, Tone.DIM))
+        shown = texts[:room]
+        left = len(verdict.reasons) - len(shown)
+        lines: list[Line] = [((clip(text, width), tone),) for text, tone in shown]
+        if left > 0:
+            suffix = f" · and {left} more"
+            text, tone = shown[-1]
+            lines[-1] = ((clip(text, width - len(suffix)), tone), (suffix, Tone.DIM))
+        return lines

@@ -1,0 +1,170 @@
+"""How fresh and how complete a panel is, in words: loading, live, stale, throttled, denied, failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from prodwatch.model.signal import SourcePhase, SourceStatus
+from prodwatch.store.store import Store
+from prodwatch.text.units import format_age
+from prodwatch.views.status_style import SOURCE_STATES, State
+
+_WORST_FIRST = (
+    SourcePhase.EXPIRED,
+    SourcePhase.DENIED,
+    SourcePhase.FAILED,
+    SourcePhase.STOPPED,
+    SourcePhase.THROTTLED,
+    SourcePhase.BEHIND,
+    SourcePhase.STARTING,
+    SourcePhase.WAITING,
+    SourcePhase.IDLE,
+    SourcePhase.LIVE,
+)
+_RANK = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
+_BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
+_FINE = frozenset((SourcePhase.WAITING, SourcePhase.IDLE, SourcePhase.LIVE))
+_AGELESS = _BROKEN | {SourcePhase.WAITING}
+"""Phases in which what was read before says nothing about how fresh the rest is."""
+_NOTES = 3
+"""So many notes fit a panel's edge."""
+
+
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
+    """One panel's sources, summed up by the one that is worst off."""
+
+    phase: SourcePhase | None
+    """None: nothing feeds this panel."""
+    state: State
+    text: str
+    """One line for the panel's edge."""
+    stale: bool
+    """What is shown speaks of the past."""
+    help: str | None
+    """What is wrong or limited and what to do about it, None when all is well."""
+    affected: int
+    """How many sources are in this phase."""
+    total: int
+
+
+def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float = 30.0) -> Freshness:
+    """Return how `source` is doing; `logs` stands for `logs:<every group>` too."""
+    statuses = [each for name, each in store.sources.items() if name == source or name.startswith(f"{source}:")]
+    if not statuses:
+        session = store.sources.get("session")
+        if session is not None and session.phase in _BROKEN:
+            return Freshness(
+                phase=session.phase,
+                state=SOURCE_STATES[session.phase],
+                text="not read",
+                stale=True,
+                help=f"{session.message or 'The session could not be started'}.".replace("..", "."),
+                affected=0,
+                total=0,
+            )
+        state = SOURCE_STATES[SourcePhase.STARTING]
+        return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
+    worst = min(statuses, key=lambda each: _RANK[each.phase])
+    affected = [each for each in statuses if each.phase is worst.phase]
+    fresh_at = min((each.fresh_at for each in statuses if each.fresh_at and each.phase not in _AGELESS), default=None)
+    age_s = (now - fresh_at).total_seconds() if fresh_at else None
+    stale = worst.phase in _BROKEN or (age_s is not None and age_s > stale_after_s)
+    parts = [_phase_text(worst, now, age_s, stale=stale)]
+    if len(affected) < len(statuses) and worst.phase not in _FINE:
+        parts[0] += f" ({len(affected)} of {len(statuses)})"
+    parts += [*_losses(statuses, store, source), *_notes(statuses)]
+    return Freshness(
+        phase=worst.phase,
+        state=SOURCE_STATES[worst.phase],
+        text=" · ".join(parts),
+        stale=stale,
+        help=_help(worst, now) or _limits(statuses),
+        affected=len(affected),
+        total=len(statuses),
+    )
+
+
+def _phase_text(status: SourceStatus, now: datetime, age_s: float | None, *, stale: bool) -> str:
+    word = SOURCE_STATES[status.phase].word
+    if status.phase in (SourcePhase.LIVE, SourcePhase.IDLE) and age_s is not None:
+        fine = f"{age_s:.1f} s" if age_s < 10 else format_age(age_s)
+        return f"stale, last read {format_age(age_s)} ago" if stale else f"fresh {fine}"
+    if status.phase is SourcePhase.DENIED:
+        return f"not allowed{f': needs {status.action}' if status.action else ''}"
+    if status.retry_at is not None:
+        return f"{word}, next try in {format_age((status.retry_at - now).total_seconds())}"
+    if status.phase is SourcePhase.BEHIND and age_s is not None:
+        return f"behind by {format_age(age_s)}"
+    return word
+
+
+def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list[str]:
+    late = sum(each.late for each in statuses)
+    sampled = sum(each.sampled for each in statuses)
+    dropped = sum(each.dropped for each in statuses) + sum(
+        count for name, count in store.queue_drops.items() if name == source or name.startswith(f"{source}:")
+    )
+    lost = store.logs.lost if source == "logs" else 0
+    counts = ((late, "late"), (sampled, "sampled away"), (dropped, "dropped"), (lost, "lost by Lambda"))
+    return [f"{count} {word}" for count, word in counts if count]
+
+
+def _notes(statuses: Sequence[SourceStatus]) -> list[str]:
+    """Return what limits any of the sources, each once, in a few words."""
+    notes = list(dict.fromkeys(note for each in statuses for note in each.notes))
+    further = len(notes) - _NOTES
+    return [*notes[:_NOTES], f"{further} further notes"] if further > 0 else notes
+
+
+def _limits(statuses: Sequence[SourceStatus]) -> str | None:
+    """Return the sentences behind the notes of sources that read, each once."""
+    sentences = list(dict.fromkeys(each.message for each in statuses if each.notes and each.message))
+    further = len(sentences) - _NOTES
+    text = ". ".join(sentences[:_NOTES])
+    if further > 0:
+        text += f". {further} further sources have notes"
+    return f"{text[0].upper()}{text[1:]}." if text else None
+
+
+def _help(status: SourceStatus, now: datetime) -> str | None:
+    if status.phase in (SourcePhase.LIVE, SourcePhase.IDLE, SourcePhase.STARTING):
+        return None
+    if status.phase is SourcePhase.DENIED and status.action:
+        return _denied(status)
+    again = f" Next try in {format_age((status.retry_at - now).total_seconds())}." if status.retry_at else ""
+    return f"{status.message or SOURCE_STATES[status.phase].word}.{again}" if status.message or again else None
+
+
+def _denied(status: SourceStatus) -> str:
+    return f"{status.message or 'AWS refused'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
+
+
+class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One source by itself: each log group has its own measured freshness."""
+
+    name: str
+    """`traces`, or the log group."""
+    state: State
+    text: str
+    detail: str
+    """What is wrong or limited; empty when nothing is."""
+
+
+def source_lines(store: Store, now: datetime, limit: int) -> tuple[SourceLine, ...]:
+    """Return up to `limit` sources, the worst off first, else by name."""
+    ranked = sorted(store.sources.values(), key=lambda each: (_RANK[each.phase], each.source))
+    return tuple(_line(each, store, now) for each in ranked[:limit])
+
+
+def _line(status: SourceStatus, store: Store, now: datetime) -> SourceLine:
+    age_s = (now - status.fresh_at).total_seconds() if status.fresh_at else None
+    parts = [_phase_text(status, now, age_s, stale=False), *_losses([status], store, status.source)]
+    return SourceLine(
+        name=status.source.removeprefix("logs:"),
+        state=SOURCE_STATES[status.phase],
+        text=" · ".join(parts),
+        detail=(_denied(status) if status.action else status.message) or "",
+    )
