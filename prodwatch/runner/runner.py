@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -94,7 +95,9 @@ class Runner:
         self._specs = specs
         self._compiler = Compiler(environment, specs)
         self._serial = SerialGroups(journal_dir / "locks", environment.name, clock)
-        self._session: tuple[Tools, RunJournal, float] | None = None
+        self._session: tuple[Tools, float] | None = None
+        """The means all rounds share, and when their inputs were created (monotonic seconds)."""
+        self._session_stack = AsyncExitStack()
 
     async def run(self, selected: Sequence[CheckDefinition], options: RunOptions) -> RunResult:
         """Run the selected checks once and return everything that was found.
@@ -103,28 +106,23 @@ class Runner:
         `aborted`, is returned all the same. Cancelling it again gives the cleanup up; the journal keeps what is left.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
-        journal = self._journal(options)
-        tools = self._tools(options, journal)
         stop = Stop()
         refused = await self._refused(selected)
         interrupted: int | None = None
-        if refused is not None:
-            results = tuple(without_running(each, refused) for each in selected)
-        else:
-            self_check = SelfCheck(tools, self._environment.limits.self_check)
-            schedule = self._schedule(tools, options, stop, self_check)
-            if any(each.alias is not None for each in self._environment.functions):
-                tools.inputs.start_release()
-            schedule.start(selected)
-            interrupted = await self._drive(schedule, stop, options.deadline_s)
-            results = schedule.results()
-            await self_check.close()
-            if interrupted is None:
-                await tools.inputs.settle(self._clock, _RELEASE_WAIT_S)
-        await tools.inputs.close()
-        journal.finish()
-        if tools.watch is not None:
-            tools.watch.close()
+        async with self._opened(options, self._journal(options)) as tools:
+            if refused is not None:
+                results = tuple(without_running(each, refused) for each in selected)
+            else:
+                self_check = SelfCheck(tools, self._environment.limits.self_check)
+                schedule = self._schedule(tools, options, stop, self_check)
+                if any(each.alias is not None for each in self._environment.functions):
+                    tools.inputs.start_release()
+                schedule.start(selected)
+                interrupted = await self._drive(schedule, stop, options.deadline_s)
+                results = schedule.results()
+                await self_check.close()
+                if interrupted is None:
+                    await tools.inputs.settle(self._clock, _RELEASE_WAIT_S)
         problem = None if refused is None else _run_problem(refused)
         return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted, refused=problem)
 
@@ -136,12 +134,11 @@ class Runner:
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         leftover = find_journal(self._journal_dir, run_id)
-        journal = Reopened(leftover)
-        tools = self._tools(replace(options, run_id=run_id), journal)
+        options = replace(options, run_id=run_id, allow_empty=True)
         results: list[CheckResult] = []
         interrupted: int | None = None
         task = asyncio.current_task()
-        try:
+        async with self._opened(options, Reopened(leftover)) as tools:
             for each in leftover.unfinished:
                 results.append(await finish(each, self._definitions, self._compiler, tools))
                 # A cleanup that is cancelled lists what it leaves; those behind it are not begun.
@@ -149,10 +146,6 @@ class Runner:
                     task.uncancel()
                     interrupted = EXIT_INTERRUPTED
                     break
-        finally:
-            await tools.inputs.close()
-            journal.finish()
-        options = replace(options, allow_empty=True)
         return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted)
 
     def _assembled(
@@ -182,7 +175,7 @@ class Runner:
 
         All rounds of a Runner share one run id and one journal. Cancelling cleans up first and then raises.
         """
-        tools = self._session_tools(options)
+        tools = await self._session_tools(options)
         stop = Stop()
         self_check = SelfCheck(tools, self._environment.limits.self_check)
         schedule = self._schedule(tools, options, stop, self_check)
@@ -195,13 +188,8 @@ class Runner:
 
     async def close(self) -> None:
         """End a session of rounds."""
-        if self._session is not None:
-            tools, journal, _ = self._session
-            self._session = None
-            await tools.inputs.close()
-            journal.finish()
-            if tools.watch is not None:
-                tools.watch.close()
+        self._session = None
+        await self._session_stack.aclose()
 
     def plan(self, selected: Sequence[CheckDefinition], options: RunOptions) -> tuple[PlannedCall, ...]:
         """Return every call a run would make, in order, without sending anything."""
@@ -265,17 +253,32 @@ class Runner:
             listener=self._listener,
         )
 
-    def _session_tools(self, options: RunOptions) -> Tools:
+    async def _session_tools(self, options: RunOptions) -> Tools:
         now_s = self._clock.monotonic_s()
         if self._session is None:
-            journal = self._journal(options)
-            self._session = (self._tools(options, journal), journal, now_s)
-        tools, journal, since_s = self._session
+            opened = self._opened(options, self._journal(options))
+            # Entering never suspends, so two rounds that begin together share one session.
+            self._session = (await self._session_stack.enter_async_context(opened), now_s)
+        tools, since_s = self._session
         if now_s - since_s > _INPUTS_LIVE_S:
             tools.inputs = self._inputs(options)
-            self._session = (tools, journal, now_s)
+            self._session = (tools, now_s)
         tools.inputs.forget("release")
         return tools
+
+    @asynccontextmanager
+    async def _opened(self, options: RunOptions, journal: RunJournal | Reopened) -> AsyncIterator[Tools]:
+        """Provide the means of one run or session; cancel pending lookups and finish the journal at its end."""
+        tools = self._tools(options, journal)
+        try:
+            yield tools
+        finally:
+            try:
+                await tools.inputs.close()
+            finally:
+                journal.finish()
+                if tools.watch is not None:
+                    tools.watch.close()
 
     def _journal(self, options: RunOptions) -> RunJournal:
         header = RunEntry(
