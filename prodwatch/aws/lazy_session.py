@@ -1,11 +1,12 @@
-"""The door to AWS as a run holds it: built when somebody knocks, because a run without AWS needs none of it."""
+"""A proxy that creates the AWS session on first use, because a run without AWS needs none of its modules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
+from prodwatch.aws.api import AwsApi, RawAnswer
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.result import Usage
@@ -14,17 +15,14 @@ if TYPE_CHECKING:
     from prodwatch.aws.session import Aws
 
 
-def late_aws(environment: Environment, environ: Mapping[str, str], clock: Clock) -> Aws:
-    """Return what behaves as `Aws(environment, environ, clock)` and is none before it is used."""
-    return cast("Aws", _Late(environment, environ, clock))
-
-
-class _Late:
-    """Hands everything on to a door that it builds for the first of it."""
+class LazyAws(AwsApi):
+    """`Aws(environment, environ, clock)`, created by the first call; use it as `async with LazyAws(...) as aws`."""
 
     def __init__(self, environment: Environment, environ: Mapping[str, str], clock: Clock) -> None:
-        self._given = (environment, environ, clock)
-        self._door: Aws | None = None
+        self._environment = environment
+        self._environ = environ
+        self._clock = clock
+        self._session: Aws | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -32,16 +30,91 @@ class _Late:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._door is not None:
-            await self._door.__aexit__(kind, exc, trace)
+        if self._session is not None:
+            await self._session.__aexit__(kind, exc, trace)
 
-    def usage(self) -> Usage:
-        """Return what was spent; nothing before anybody knocked."""
-        return Usage() if self._door is None else self._door.usage()
-
-    def __getattr__(self, name: str) -> Any:
-        if self._door is None:
+    def session(self) -> Aws:
+        """Return the session, created now if no call has needed it yet."""
+        if self._session is None:
             from prodwatch.aws.session import Aws
 
-            self._door = Aws(*self._given)
-        return getattr(self._door, name)
+            self._session = Aws(self._environment, self._environ, self._clock)
+        return self._session
+
+    async def call(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+        retries: bool = True,
+    ) -> dict[str, Any]:
+        """Call an operation; see `AwsApi.call`."""
+        return await self.session().call(
+            service, operation, params, account=account, region=region, timeout_s=timeout_s, retries=retries
+        )
+
+    def pages(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over pages; see `AwsApi.pages`."""
+        return self.session().pages(service, operation, params, account=account, region=region, timeout_s=timeout_s)
+
+    async def raw(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        timeout_s: float | None = None,
+    ) -> RawAnswer:
+        """Call an operation and return its body unread; see `AwsApi.raw`."""
+        return await self.session().raw(service, operation, params, account=account, region=region, timeout_s=timeout_s)
+
+    def events(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        account: str | None = None,
+        region: str | None = None,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Iterate over the events of an event stream; see `AwsApi.events`."""
+        return self.session().events(service, operation, params, account=account, region=region)
+
+    async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
+        """Return the shared client of a service; see `AwsApi.client`."""
+        return await self.session().client(service, account=account, region=region)
+
+    async def credentials(self, account: str | None = None) -> Any:
+        """Return frozen credentials; see `AwsApi.credentials`."""
+        return await self.session().credentials(account)
+
+    async def account_id(self, account: str | None = None) -> str:
+        """Return the account the credentials belong to; see `AwsApi.account_id`."""
+        return await self.session().account_id(account)
+
+    def region_name(self, account: str | None = None) -> str | None:
+        """Return the region calls go to; None when none is configured."""
+        return self.session().region_name(account)
+
+    def charge(self, operation: str, units: float) -> None:
+        """Add billable units that no single response reports."""
+        self.session().charge(operation, units)
+
+    def usage(self) -> Usage:
+        """Return calls, throttles and cost so far; zeros before the first call, without creating the session."""
+        return Usage() if self._session is None else self._session.usage()

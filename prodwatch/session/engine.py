@@ -22,7 +22,7 @@ from prodwatch.model.event import RunEvent
 from prodwatch.text.redact import Redactor
 
 if TYPE_CHECKING:
-    from prodwatch.aws.session import Aws
+    from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.runner import Runner
     from prodwatch.settings import Project
 
@@ -34,7 +34,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     """The project's, with the embedded AWS filled in where one was started."""
     runner: Runner
-    aws: Aws
+    aws: LazyAws
     redactor: Redactor
     clock: Clock
     runner_for: Callable[[Sequence[CheckDefinition]], Runner]
@@ -96,7 +96,7 @@ async def open_engine(
 
     `demo` overrides the file's `[demo]` table. Raises ProdwatchError for what no run can do without.
     """
-    from prodwatch.aws.lazy_session import late_aws
+    from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.probes.http_pool import Pool
     from prodwatch.runner import Runner
 
@@ -105,7 +105,7 @@ async def open_engine(
     redactor = Redactor()
     async with AsyncExitStack() as stack:
         environment = await _with_demo(environment, demo, stack)
-        aws = await stack.enter_async_context(late_aws(environment, os.environ, clock))
+        aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))
         pool = await stack.enter_async_context(Pool())
 
         def runner_for(definitions: Sequence[CheckDefinition]) -> Runner:

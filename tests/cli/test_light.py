@@ -44,7 +44,7 @@ def test_a_light_command_loads_nothing_heavy(command: list[str], project: Path) 
     assert not [name for name in HEAVY if name in loaded]
 
 
-def test_a_run_without_aws_builds_no_door_to_it(project: Path) -> None:
+def test_a_run_without_aws_creates_no_session(project: Path) -> None:
     probe = PROBE.replace('if "." not in name', 'if name.startswith("prodwatch.aws")')
     done = subprocess.run(
         [sys.executable, "-c", probe, "check", "--json", "result.json"],

@@ -70,7 +70,7 @@ async def _examine_aws(project: Project, engine: Engine, *, allow_writes: bool) 
     from prodwatch.aws.api import AwsError
     from prodwatch.aws.stacks import Stacks
 
-    found, usable = await identities(engine.aws, engine.environment)
+    found, usable = await identities(engine.aws.session(), engine.environment)
     stacks = Stacks(engine.aws)
     outputs = {}
     for alias, stack in engine.environment.stacks.items():
@@ -81,5 +81,5 @@ async def _examine_aws(project: Project, engine: Engine, *, allow_writes: bool) 
                 continue  # tried again, and told, with the permissions
     uses = [use for use in uses_of(project, os.environ, outputs=outputs) if allow_writes or not use.mutates]
     found += await try_permissions(engine.aws, [use for use in uses if use.account in usable], engine.clock)
-    found += await endpoints(engine.aws, uses, usable, os.environ)
+    found += await endpoints(engine.aws.session(), uses, usable, os.environ)
     return found
