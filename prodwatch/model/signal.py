@@ -296,6 +296,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Parts it is to tell of and could not read although it reads others, each a sentence."""
     late: int = 0
     dropped: int = 0
+    """Lines met again so late that they may have been shown already; they are not shown."""
     sampled: int = 0
 
 
@@ -308,5 +309,3 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     records: tuple[Record, ...] = ()
     status: SourceStatus | None = None
-    dropped: int = 0
-    """Records of this batch that a bounded queue let go; counted, shown."""

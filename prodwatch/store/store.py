@@ -96,8 +96,6 @@ class Store:
         self.embedded = EmbeddedMetrics(limits.embedded_series)
         self.release = ReleaseBook(limits.events)
         self.sources: dict[str, SourceStatus] = {}
-        self.queue_drops: dict[str, int] = {}
-        """Source → records a bounded queue let go before they came here."""
         self.usage = Usage()
         self.verdict: GivenVerdict | None = None
         """None until a judge has spoken."""
@@ -122,9 +120,6 @@ class Store:
             self._file(batch.records)
         if batch.status:
             self.sources[batch.status.source] = batch.status
-            self._touch(Topic.SOURCES)
-        if batch.dropped:
-            self.queue_drops[batch.source] = self.queue_drops.get(batch.source, 0) + batch.dropped
             self._touch(Topic.SOURCES)
 
     def _file(self, records: Iterable[object]) -> None:

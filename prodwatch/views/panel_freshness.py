@@ -104,9 +104,7 @@ def _phase_text(status: SourceStatus, now: datetime, age_s: float | None, *, sta
 def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list[str]:
     late = sum(each.late for each in statuses)
     sampled = sum(each.sampled for each in statuses)
-    dropped = sum(each.dropped for each in statuses) + sum(
-        count for name, count in store.queue_drops.items() if name == source or name.startswith(f"{source}:")
-    )
+    dropped = sum(each.dropped for each in statuses)
     lost = store.logs.lost if source == "logs" else 0
     counts = ((late, "late"), (sampled, "sampled away"), (dropped, "dropped"), (lost, "lost by Lambda"))
     return [f"{count} {word}" for count, word in counts if count]

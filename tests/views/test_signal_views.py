@@ -138,11 +138,11 @@ def test_freshness_in_words(now: datetime, state: SourceStatus, text: str, stale
     assert (fresh.text, fresh.stale) == (text, stale)
 
 
-def test_the_worst_of_many_sources_speaks_and_drops_are_added(now: datetime) -> None:
+def test_the_worst_of_many_sources_speaks_and_their_drops_are_added(now: datetime) -> None:
     store = Store(FakeClock())
     for name, phase in (("logs:a", SourcePhase.LIVE), ("logs:b", SourcePhase.DENIED), ("logs:c", SourcePhase.LIVE)):
-        given_status = SourceStatus(source=name, phase=phase, fresh_at=START, action="logs:FilterLogEvents")
-        store.apply(Batch(source=name, status=given_status, dropped=2))
+        given_status = SourceStatus(source=name, phase=phase, fresh_at=START, action="logs:FilterLogEvents", dropped=2)
+        store.apply(Batch(source=name, status=given_status))
     fresh = freshness(store, "logs", now)
     assert fresh.text == "not allowed: needs logs:FilterLogEvents (1 of 3) · 6 dropped"
     assert fresh.help is not None

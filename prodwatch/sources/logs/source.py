@@ -32,6 +32,7 @@ RECORDS_PER_BATCH = 500
 """Also the lines parsed at a stretch: between two batches everybody else has a turn."""
 WORKERS = 4
 """Pages read at the same time; the account's call rate is shared through the limiter behind `AwsApi`."""
+QUEUED_BATCHES = 64
 DISCOVER_EVERY_S = 30.0
 MISSING_EVERY_S = 15.0
 LIVE_EVERY_S = 5.0
@@ -85,7 +86,8 @@ class LogSource:
         self._pinned: set[str] = set()
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._out: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=64)
+        # The one queue between AWS and the store. A full one makes the workers wait: nothing is dropped.
+        self._out: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=QUEUED_BATCHES)
         self._running: set[asyncio.Task[None]] = set()
         self._live_running: set[asyncio.Task[None]] = set()
 
