@@ -20,6 +20,7 @@ from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import AwsTarget, DemoTarget, Limits
 from prodwatch.model.status import Reason
 from prodwatch.testing.clock import FakeClock
+from tests.support.waiting import turn
 
 Connect = Callable[..., Aws]
 GROUP = "/aws/lambda/shop-session"
@@ -205,7 +206,7 @@ async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws) -> N
 async def test_a_cancelled_caller_leaves_the_client_to_the_others(world: EmbeddedAws, aws: Aws) -> None:
     first = asyncio.create_task(aws.client("logs"))
     second = asyncio.create_task(aws.client("logs"))
-    await asyncio.sleep(0)
+    await turn()
     first.cancel()
     assert await second is await aws.client("logs")
 

@@ -23,6 +23,7 @@ from prodwatch.session.live import LiveSession
 from prodwatch.settings import load_project
 from prodwatch.store.store import Store
 from tests.support.command_line import PATIENCE_S, CommandLine
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow  # back-off is real time
 
@@ -130,12 +131,6 @@ def test_a_stream_of_logs_waits_for_new_keys_and_goes_on(server: EmbeddedAws, tm
     assert re.search(r"5 lines · ", told)
 
 
-async def waited(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 -- the store tells nobody when it changes
-            await asyncio.sleep(0.05)
-
-
 @contextlib.asynccontextmanager
 async def watching(server: EmbeddedAws, root: Path) -> AsyncIterator[Store]:
     clock = SystemClock()
@@ -173,9 +168,9 @@ async def test_every_source_of_the_dashboard_waits_and_comes_back(
             names = (f"logs:{GROUP}", "traces", "alarms")
             return {store.sources[name].phase for name in names if name in store.sources}
 
-        await waited(lambda: polled() == {SourcePhase.LIVE} and store.logs.ring.tail == 1)
+        await until(lambda: polled() == {SourcePhase.LIVE} and store.logs.ring.tail == 1)
         server.faults.add(EXPIRED)
-        await waited(lambda: polled() == {SourcePhase.EXPIRED})
+        await until(lambda: polled() == {SourcePhase.EXPIRED})
         assert all(
             "aws configure --profile shop" in (status.message or "")
             for status in store.sources.values()
@@ -184,8 +179,8 @@ async def test_every_source_of_the_dashboard_waits_and_comes_back(
         write(server, 1)
         keys(tmp_path, 2)
         server.faults.clear()
-        await waited(lambda: polled() == {SourcePhase.LIVE} and store.logs.ring.tail == 2)
-        await waited(lambda: not phases()[SourcePhase.EXPIRED])
+        await until(lambda: polled() == {SourcePhase.LIVE} and store.logs.ring.tail == 2)
+        await until(lambda: not phases()[SourcePhase.EXPIRED])
 
 
 def test_a_login_that_never_comes_still_ends_with_ctrl_c(server: EmbeddedAws, tmp_path: Path) -> None:

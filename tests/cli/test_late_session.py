@@ -11,6 +11,7 @@ import pytest
 
 from prodwatch.cli.log_file import log_folder
 from prodwatch.session.lazy import LateSession
+from tests.support.waiting import turn
 
 
 class Made:
@@ -54,7 +55,7 @@ async def test_stopped_before_it_was_loaded_it_never_starts() -> None:
     made: Any = Made()
     late = LateSession(lambda: made)
     starting = asyncio.create_task(late.start())
-    await asyncio.sleep(0)
+    await turn()
     await late.stop()
     await starting
     assert made.asked == []

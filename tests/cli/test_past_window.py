@@ -32,6 +32,7 @@ from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
 from prodwatch.views.window import Window
+from tests.support.waiting import turn
 
 END = START - timedelta(hours=1)
 WINDOW = Window(start=END - timedelta(hours=1), end=END)
@@ -205,8 +206,8 @@ async def test_a_source_that_is_denied_is_said_and_holds_no_other_up(
     store = Store(StandingClock(END, clock))
     running = asyncio.create_task(PastReader(engine, WINDOW, store, clock).run())
     async with asyncio.timeout(60):
-        while not all(each.ended for each in told[1:]):  # noqa: ASYNC110 -- a store has no event to wait for
-            await asyncio.sleep(0)
+        while not all(each.ended for each in told[1:]):
+            await turn()
     assert store.sources["release"].phase is SourcePhase.DENIED
     assert not running.done()
     running.cancel()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from prodwatch.session.live import LiveSession
 from prodwatch.session.reload import Reload
 from prodwatch.settings import Project
 from prodwatch.store.store import Store
+from tests.support.waiting import until
 
 ONE = '[[check]]\nname = "one"\ntype = "pass"\n'
 TWO = '\n[[check]]\nname = "two"\ntype = "pass"\n'
@@ -70,12 +69,6 @@ def test_a_bad_edit_is_a_problem_with_its_place(root: Path) -> None:
     found = reload.look()
     assert isinstance(found, ConfigurationError)
     assert "checks/a.toml:3:" in str(found)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110 -- a store has no event to wait for
-            await asyncio.sleep(0.01)
 
 
 async def test_the_session_takes_over_a_good_edit_and_keeps_on_through_a_bad_one(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import aiohttp
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.workload import WebRequest, WebResponse
+from tests.support.waiting import turn
 
 over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
@@ -250,7 +250,7 @@ async def test_faults_strike_mounted_handlers_as_a_gateway_would(
     aws: EmbeddedAws, kind: Any, status: Any, message: Any
 ) -> None:
     async def shop(request: WebRequest) -> WebResponse:
-        await asyncio.sleep(0)
+        await turn()
         return WebResponse(status=200, body=b'{"message": ""}')
 
     aws.mount("/shop", shop)

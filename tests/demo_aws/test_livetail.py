@@ -15,6 +15,7 @@ from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.livetail import MAX_PER_UPDATE, MAX_WAITING, _Session
 from prodwatch.demo.workload import LogEvent
+from tests.support.waiting import turn, until
 
 over_aiobotocore = pytest.mark.parametrize("call", ["aiobotocore"], indirect=True)
 
@@ -143,7 +144,7 @@ async def test_an_empty_page_hides_an_update_and_a_delay_stretches_it(wall: Any,
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
-        await asyncio.sleep(0)
+        await turn()
 
     plan = FaultPlan([Fault(operation="logs:SessionUpdate", kind="delay", delay_s=7, count=1)])
     plan.add(Fault(operation="logs:SessionUpdate", kind="empty_page", count=1))
@@ -181,9 +182,7 @@ async def test_a_closed_tail_stops_listening(call: Any, tail: EmbeddedAws) -> No
     await anext(session)
     assert len(tail.logs._listeners) == 1
     await session.aclose()  # type: ignore[attr-defined]
-    async with asyncio.timeout(60):
-        while tail.logs._listeners:  # noqa: ASYNC110 -- the server hears of it when the connection is closed
-            await asyncio.sleep(0.01)
+    await until(lambda: not tail.logs._listeners, "the server never noticed the closed connection")
 
 
 class OneLine:

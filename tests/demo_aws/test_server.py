@@ -22,6 +22,7 @@ from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.aws.moto import MotoError
 from prodwatch.demo.aws.protocols.identify import HttpRequest
 from prodwatch.demo.workload import WebRequest, WebResponse
+from tests.support.waiting import turn
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 
@@ -128,7 +129,7 @@ async def test_mounted_handlers_beside_buckets_of_the_same_name(call: Any, aws: 
 
     async def shop(request: WebRequest) -> WebResponse:
         seen.append(request)
-        await asyncio.sleep(0)
+        await turn()
         return WebResponse(status=201, body=b"made", headers={"x-version": "v42", "Content-Type": "text/plain"})
 
     aws.mount("/shop/", shop)
@@ -172,7 +173,7 @@ async def test_a_mounted_handler_goes_on_when_the_client_hangs_up(aws: EmbeddedA
 
 async def test_a_failing_handler_is_a_bad_gateway(aws: EmbeddedAws) -> None:
     async def broken(_request: WebRequest) -> WebResponse:
-        await asyncio.sleep(0)
+        await turn()
         raise RuntimeError("boom")
 
     aws.mount("/broken", broken)

@@ -17,6 +17,7 @@ from prodwatch.demo.shop.lambda_runtime import Deployed, Runtime
 from prodwatch.demo.shop.telemetry import Answered, Finished, _lines
 from prodwatch.demo.shop.trace_header import TraceHeader, read
 from prodwatch.demo.workload import Invocation
+from tests.support.waiting import turn
 
 
 class Ledger:
@@ -59,7 +60,7 @@ class Stage:
 
     @staticmethod
     async def sleep(_seconds: float) -> None:
-        await asyncio.sleep(0)
+        await turn()
 
     @staticmethod
     def route(function: str, qualifier: str | None) -> tuple[str, str]:

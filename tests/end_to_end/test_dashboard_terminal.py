@@ -8,7 +8,6 @@ import signal
 import struct
 import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from tests.support.command_line import CommandLine
 from tests.support.terminal import Terminal, all_ended, terminal
+from tests.support.waiting import Deadline
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,8 +62,8 @@ def state(pid: int) -> str:
 
 def until(true: Callable[[], bool], here: Terminal, within_s: float = ENDED_S) -> bool:
     """Wait for something to become true while reading what is painted."""
-    end = time.monotonic() + within_s
-    while not true() and time.monotonic() < end:
+    deadline = Deadline(within_s)
+    while not true() and not deadline.over:
         here._read(0.05)
     return true()
 

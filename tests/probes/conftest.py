@@ -24,6 +24,7 @@ from prodwatch.probes.registry import probe as load_probe
 from prodwatch.probes.registry import spec
 from prodwatch.settings.expressions import fields_of
 from prodwatch.testing.targets import probe_context
+from tests.support.waiting import turn
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def send(context: ProbeContext) -> Callable[..., Awaitable[Observation]]:
 async def nothing_left_running() -> AsyncIterator[None]:
     """No probe may leave a task behind."""
     yield
-    await asyncio.sleep(0)
+    await turn()
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not task.done()]
     assert not left
 

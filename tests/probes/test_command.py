@@ -15,6 +15,7 @@ import pytest
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
+from tests.support.waiting import turn
 
 Send = Callable[..., Awaitable[Observation]]
 PYTHON = [sys.executable, "-I", "-c"]
@@ -126,8 +127,8 @@ async def gone(marker: Path) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110 -- other processes set no events
-            await asyncio.sleep(0)
+        while not true():
+            await turn()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from prodwatch.probes.http_pool import Pool
 from prodwatch.probes.name_resolution import Lookups, is_address, resolve
 from prodwatch.probes.project_files import inside, read_inside
 from prodwatch.testing.targets import answering, http_answer, serving
+from tests.support.waiting import turn
 
 
 async def forever() -> None:
@@ -34,7 +35,7 @@ class TestDeadline:
 
     async def test_leaves_alone_what_is_in_time(self) -> None:
         with Deadline(60) as deadline:
-            await asyncio.sleep(0)
+            await turn()
         assert not deadline.expired
 
     async def test_the_earliest_of_many_rings_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,8 +54,7 @@ class TestDeadline:
 
         waiting = asyncio.gather(*(wait(seconds) for seconds in (30.0, 10.0, 20.0)))
         while not waiting.done():
-            for _turn in range(5):
-                await asyncio.sleep(0)
+            await turn(5)
             now_s += 5.0
         await waiting
         assert rung == [10.0, 20.0, 30.0]
@@ -125,7 +125,7 @@ class TestResolve:
 
         monkeypatch.setattr(socket, "getaddrinfo", hangs)
         task = asyncio.ensure_future(resolve("slow.example", 80))
-        await asyncio.sleep(0)
+        await turn()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -143,7 +143,7 @@ class TestResolve:
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         lookups = Lookups()
         waiting = [asyncio.ensure_future(lookups.resolve("shop.example", 80)) for _ in range(5)]
-        await asyncio.sleep(0)
+        await turn()
         waiting[0].cancel()
         answer.set()
         found = await asyncio.gather(*waiting, return_exceptions=True)
@@ -158,7 +158,7 @@ class TestResolve:
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_rest, **_options: over.wait(10))
         lookups = Lookups()
         waiting = asyncio.ensure_future(lookups.resolve("slow.example", 80))
-        await asyncio.sleep(0)
+        await turn()
         await lookups.close()
         with pytest.raises(asyncio.CancelledError):
             await waiting

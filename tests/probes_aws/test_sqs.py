@@ -14,6 +14,7 @@ from prodwatch.clock import SystemClock
 from prodwatch.demo.aws.faults import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
+from tests.support.waiting import until
 
 
 async def queue(bench: Any, *bodies: str, redrive: int | None = None, **attributes: str) -> str:
@@ -174,8 +175,7 @@ async def test_a_check_that_is_stopped_still_hands_back(bench: Any) -> None:
     url = await queue(bench, "theirs")
     bench.world.faults.add(Fault(operation="sqs:ChangeMessageVisibilityBatch", kind="delay", delay_s=0.3))
     running = asyncio.create_task(bench.run("sqs", {"queue": url, "operation": "peek"}))
-    while not bench.world.call_counts["sqs:ChangeMessageVisibilityBatch"]:  # noqa: ASYNC110 -- another thread counts
-        await asyncio.sleep(0.01)
+    await until(lambda: bench.world.call_counts["sqs:ChangeMessageVisibilityBatch"], "the call was never made")
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

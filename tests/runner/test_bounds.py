@@ -19,6 +19,7 @@ from prodwatch.runner.bounds.time_limits import Watch, bounded
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused
+from tests.support.waiting import turn
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ class TestSlots:
             asyncio.create_task(wait("later", urgent=False)),
             asyncio.create_task(wait("begun", urgent=True)),
         ]
-        await asyncio.sleep(0)
+        await turn()
         slots.release()
         await asyncio.gather(*tasks)
         assert order == ["begun", "late", "later"]
@@ -73,7 +74,7 @@ class TestSlots:
         slots = Slots(1)
         await slots.acquire()
         waiting = [asyncio.create_task(slots.acquire()) for _ in range(3)]
-        await asyncio.sleep(0)
+        await turn()
         slots.release()  # handed to the first …
         waiting[0].cancel()  # … which goes before it wakes
         waiting[1].cancel()
@@ -113,7 +114,7 @@ class TestTheMachinesClock:
     async def test_bounded_ends_what_takes_too_long_and_returns_what_does_not(self) -> None:
         with pytest.raises(TimeoutError):
             await bounded(SystemClock(), 0.001, asyncio.Event().wait())
-        assert await bounded(SystemClock(), 5, asyncio.sleep(0, "done")) == "done"
+        assert await bounded(SystemClock(), 5, asyncio.to_thread(lambda: "done")) == "done"
 
     async def test_one_timer_watches_all(self) -> None:
         watch = Watch()
@@ -128,7 +129,7 @@ class TestTheMachinesClock:
         # On a slow machine all are overdue at the same look: in which order they end is no promise.
         assert sorted(ended) == ["a", "b", "c"]
         with watch.over(60):
-            await asyncio.sleep(0)
+            await turn()
         watch.close()
 
     async def test_a_cancellation_by_somebody_else_stays_one(self) -> None:
@@ -139,7 +140,7 @@ class TestTheMachinesClock:
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(work())
-        await asyncio.sleep(0)
+        await turn()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

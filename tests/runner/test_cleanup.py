@@ -28,6 +28,7 @@ from prodwatch.runner.step.journal import ExecutionEntry, JournalError, RunEntry
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, step
 from prodwatch.testing.probes import refused
+from tests.support.waiting import turn
 
 
 def order(**cleanup: Any) -> CheckDefinition:
@@ -178,8 +179,7 @@ class TestInterruption:
         await hanging.asked.wait()
         for reason in reasons:
             task.cancel(reason)
-            for _ in range(30):
-                await asyncio.sleep(0)
+            await turn(30)
         bench.clock._auto = True
         await bench.clock.sleep(1)
         return await task

@@ -17,6 +17,7 @@ from tests.support.scene import Scene, bad_release
 from tests.support.scene.checks import result
 from tests.support.scene.logs import log_line
 from tests.support.scene.release import NEW, SHARE, live
+from tests.support.waiting import turn
 
 TICK_S = 0.25
 
@@ -60,7 +61,7 @@ class ScriptedSession:
         for check_id in check_ids:
             now = self._clock.now()
             self._store.apply_event(CheckStarted(id=check_id, at=now))
-            await asyncio.sleep(0)
+            await turn()
             self._store.apply_event(CheckFinished(result=result(check_id, now, broken, self._dice)))
 
     async def rerun_failed(self) -> None:

@@ -11,10 +11,11 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.waiting import Deadline
 
 ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])")
 COLOURS = re.compile(rb"\x1b\[(?:[0-9;:]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:[;:][0-9;:]*)?m")
@@ -54,19 +55,18 @@ class Terminal:
 
     def wait_for(self, *words: str, within_s: float) -> None:
         """Read until all words were written; AssertionError, with the text, when they were not in time."""
-        until = time.monotonic() + within_s
+        deadline = Deadline(within_s)
         while not all(word in self.text for word in words):
-            left = until - time.monotonic()
             ended = self.process.poll() is not None
-            if left <= 0 or (not self._read(min(left, 0.1)) and ended):
+            if deadline.over or (not self._read(min(deadline.left_s, 0.1)) and ended):
                 missing = [word for word in words if word not in self.text]
                 raise AssertionError(f"not written within {within_s:g} s: {missing}\n{self.text[-2000:]}")
 
     def wait(self, within_s: float) -> int:
         """Read until the command ended; return its exit code. AssertionError when it does not end in time."""
-        until = time.monotonic() + within_s
+        deadline = Deadline(within_s)
         while self.process.poll() is None:
-            if time.monotonic() > until:
+            if deadline.over:
                 raise AssertionError(f"did not end within {within_s:g} s\n{self.text[-2000:]}")
             self._read(0.05)
         while self._read(0.05):
@@ -104,14 +104,14 @@ def alive(pid: int) -> bool:
 
 def all_ended(pids: Sequence[int], within_s: float) -> bool:
     """Return whether all these processes ended in time; the kernel says when."""
-    until = time.monotonic() + within_s
+    deadline = Deadline(within_s)
     for pid in pids:
         try:
             watched = os.pidfd_open(pid)
         except ProcessLookupError:
             continue
         try:
-            select.select([watched], [], [], max(0.0, until - time.monotonic()))
+            select.select([watched], [], [], deadline.left_s)
         finally:
             os.close(watched)
     return not any(alive(pid) for pid in pids)

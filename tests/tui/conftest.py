@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
@@ -23,6 +22,7 @@ from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.widget_context import Preferences
 from tests.support.scene import Moment, Scene, bad_release
 from tests.support.scripted_session import ScriptedSession
+from tests.support.waiting import turn
 
 PICTURES_FROM = (3, 11)
 FACTS = SessionFacts(
@@ -40,8 +40,7 @@ def _no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace Textual's wait for an idle CPU, at least 20 ms a key, by giving way to everything that is ready."""
 
     async def give_way(*_: float) -> None:
-        for _turn in range(10):
-            await asyncio.sleep(0)
+        await turn(10)
 
     monkeypatch.setattr("textual.pilot.wait_for_idle", give_way)
     monkeypatch.setattr("textual.app.wait_for_idle", give_way)

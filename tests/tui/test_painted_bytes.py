@@ -24,6 +24,7 @@ from tests.support.scene import bad_release
 from tests.support.scene.checks import result
 from tests.support.scripted_session import ScriptedSession
 from tests.support.terminal import COLOURS, ESCAPES
+from tests.support.waiting import turn, until
 
 FACTS = SessionFacts(environment="prod", title="Shop", region="eu-west-1", every_s=15)
 DEFAULT_COLOURS = re.compile(rb"\x1b\[(?:[0-9;:]*;)?[34]9(?:;[0-9;:]*)?m")
@@ -58,18 +59,19 @@ class Painted:
 
     async def until(self, words: bytes) -> None:
         """Wait until `words` were written, a frame at a time."""
-        async with asyncio.timeout(60):
-            while words not in self.written:
-                if self.app.is_running and self.app._driver:
-                    self.app.frame()
-                await asyncio.sleep(0.01)
+
+        def paint() -> None:
+            if self.app.is_running and self.app._driver:
+                self.app.frame()
+
+        await until(lambda: words in self.written, f"{words!r} was never written", meanwhile=paint)
 
     async def press(self, key: str) -> None:
         """Press a key as the driver would."""
         from textual.events import Key
 
         self.app.post_message(Key(key, key if len(key) == 1 else None))
-        await asyncio.sleep(0)
+        await turn()
 
 
 @asynccontextmanager
@@ -167,7 +169,7 @@ async def test_the_first_verdict_is_no_change() -> None:
     async with painting(notify="desktop") as painted:
         for _ in range(60):
             painted.app.frame()
-        await asyncio.sleep(0)
+        await turn()
         assert b"\x1b]9;" not in painted.written
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import Any
 
@@ -16,6 +15,7 @@ from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.widgets.check_grid import CheckGridPanel
 from prodwatch.tui.widgets.header import Header
 from prodwatch.tui.widgets.verdict_box import VerdictBox
+from tests.support.waiting import turn
 
 LOG_FILE = "/tmp/prodwatch.log"
 START_MS = int(START.timestamp() * 1000)
@@ -157,7 +157,7 @@ async def test_work_beside_the_app_may_break(run: Any) -> None:
     async with run(notifications=True) as bench:
 
         async def breaks() -> None:
-            await asyncio.sleep(0)
+            await turn()
             raise BrokenOnPurposeError("far away")
 
         bench.app.work("re-run", breaks())

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from prodwatch.demo.aws import EmbeddedAws, Fault
+from tests.support.waiting import scaled_sleep
 
 PAGE = "async-lambda-dynamodb"
 FOREIGN = "TEST-of-somebody-else.txt"
@@ -109,7 +110,7 @@ class Sample:
         await asyncio.to_thread(self.store, self.id_of(key), text)
 
     async def _sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self._pace)
+        await scaled_sleep(seconds, pace=self._pace)
 
     def _read(self, bucket: str, key: str) -> str:
         return str(self._s3.get_object(Bucket=f"{self.name}-{bucket}bucket", Key=key)["Body"].read().decode())

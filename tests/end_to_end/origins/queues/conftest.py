@@ -21,6 +21,7 @@ from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.shop.event_sources import EventSources, QueueMapping
 from prodwatch.demo.shop.lambda_runtime import Outcome, mishap_of
 from prodwatch.demo.workload import WebRequest, WebResponse
+from tests.support.waiting import scaled_sleep
 
 MALFORMED = "MALFORMED_MASSAGE"
 VISIBILITY_S = 3.0
@@ -185,7 +186,7 @@ class Sample:
         return not self.stores and not name.endswith("-InputQueue")
 
     async def _sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self._pace)
+        await scaled_sleep(seconds, pace=self._pace)
 
     async def _api(self, request: WebRequest) -> WebResponse:
         match request.method, request.path:
