@@ -18,7 +18,7 @@ from prodwatch.model.environment import (
 from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.probes.registry import spec
 from prodwatch.probes.required_calls import Wanted, calls_of
-from prodwatch.runner.step.compiled import CompiledStep, Compiler
+from prodwatch.runner.step.compiled import CheckCompiler, CompiledStep
 from prodwatch.settings import Project
 from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of, walk
 from prodwatch.sources.build_sources import log_targets, spans_target
@@ -145,7 +145,7 @@ def _of_signals(environment: Environment) -> Iterable[Use]:
 
 def _of_checks(project: Project, environ: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]]) -> Iterable[Use]:
     environment = project.environment
-    compiler = Compiler(environment, spec)
+    compiler = CheckCompiler(environment, spec)
     for check in (*project.checks, *project.referenced):
         if not check.enabled:
             continue

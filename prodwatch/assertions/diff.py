@@ -145,6 +145,6 @@ def _step(name: str) -> str:
 
 def _joined(entries: list[str]) -> str | None:
     if len(entries) > MAX_ENTRIES:
-        kept = entries[:MAX_ENTRIES]
-        return "\n".join([*kept, "… and further differences"])
+        keep_all = entries[:MAX_ENTRIES]
+        return "\n".join([*keep_all, "… and further differences"])
     return "\n".join(entries) or None

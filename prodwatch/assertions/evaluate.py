@@ -10,10 +10,10 @@ import msgspec
 
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
-from prodwatch.assertions.incomplete_data import stands
-from prodwatch.assertions.interpret import Run
+from prodwatch.assertions.incomplete_data import survives_more_data
+from prodwatch.assertions.interpret import Evaluation
 from prodwatch.assertions.missing_value import MISSING
-from prodwatch.assertions.operators import Means, judge
+from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern
 from prodwatch.assertions.quantifiers import judge_each
 from prodwatch.assertions.syntax import Assertion
@@ -35,11 +35,11 @@ class _Finding(msgspec.Struct):
     diff: str | None = None
 
 
-class _Circumstances(msgspec.Struct, frozen=True):
+class _Context(msgspec.Struct, frozen=True):
     """What an assertion is judged with, besides the document."""
 
-    run: Run
-    means: Means
+    run: Evaluation
+    means: OperatorContext
     complete: bool
     redact: Redact | None
 
@@ -68,7 +68,7 @@ def evaluate(
         if len(holes) == len(assertion.holes):
             if holes:
                 expression = assertion.render(holes)
-            circumstances = _Circumstances(Run(holes, now), Means(load_schema), complete, redact)
+            circumstances = _Context(Evaluation(holes, now), OperatorContext(load_schema), complete, redact)
             _judge(assertion, document, circumstances, finding)
         else:
             finding.message = f"values are needed for {len(assertion.holes)} references, and there are {len(holes)}"
@@ -92,14 +92,14 @@ def evaluate(
     )
 
 
-def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: _Finding) -> None:
-    run = given.run
+def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Finding) -> None:
+    run = context.run
     expected = assertion.expected(run.holes)
     finding.expected = to_json(expected.shown if isinstance(expected, Pattern) else expected)
     try:
         actual = assertion.path.resolve(document, run, each=bool(assertion.quantifier))
     except PathError as problem:
-        raise PathError(assertion.path.trouble(problem, document, run)) from None
+        raise PathError(assertion.path.function_error(problem, document, run)) from None
     finding.actual = to_json(actual)
     if actual is MISSING:
         _judge_missing(assertion, document, run, finding)
@@ -108,26 +108,26 @@ def _judge(assertion: Assertion, document: Any, given: _Circumstances, finding: 
         finding.message = f"`{assertion.path.render(run.holes)}` selects nothing"
     elif assertion.quantifier:
         name = assertion.path.render(run.holes)
-        finding.message = judge_each(assertion.quantifier, assertion.operator, name, actual, expected, given.means)
+        finding.message = judge_each(assertion.quantifier, assertion.operator, name, actual, expected, context.means)
         finding.ok = finding.message is None
     else:
-        outcome = judge(assertion.operator, actual, expected, given.means)
+        outcome = judge(assertion.operator, actual, expected, context.means)
         finding.ok = outcome.ok
         if not outcome.ok:
             finding.message = f"`{assertion.path.render(run.holes)}` {outcome.phrase}"
-            finding.diff = _diff(assertion.operator, expected, actual, given.redact) if outcome.sound else None
+            finding.diff = _diff(assertion.operator, expected, actual, context.redact) if outcome.sound else None
     _discount_what_was_not_found(assertion, run, finding)
-    if not given.complete and finding.ok is not None and not stands(assertion, actual, ok=finding.ok):
+    if not context.complete and finding.ok is not None and not survives_more_data(assertion, actual, ok=finding.ok):
         opposite = "false" if finding.ok else "true"
         finding.ok, finding.diff = None, None
         finding.message = f"the source could not be read to its end: what was not read could still make this {opposite}"
 
 
-def _discount_what_was_not_found(assertion: Assertion, run: Run, finding: _Finding) -> None:
+def _discount_what_was_not_found(assertion: Assertion, run: Evaluation, finding: _Finding) -> None:
     """Let no claim hold because of a field that no element of a list has, or of values that cannot be compared."""
     differs = assertion.operator in _DIFFERENCES or assertion.quantifier == "none"
     presence = assertion.operator == "absent"
-    reason = assertion.path.vain(run, projections=not presence, picked=bool(finding.ok) and differs)
+    reason = assertion.path.unmatched_read(run, projections=not presence, selected=bool(finding.ok) and differs)
     if reason is None:
         return
     if finding.ok:
@@ -136,15 +136,15 @@ def _discount_what_was_not_found(assertion: Assertion, run: Run, finding: _Findi
         finding.message = f"{finding.message}; {reason}"
 
 
-def _judge_missing(assertion: Assertion, document: Any, run: Run, finding: _Finding) -> None:
+def _judge_missing(assertion: Assertion, document: Any, run: Evaluation, finding: _Finding) -> None:
     """Nothing but an absence holds, and it only where one could have looked: in a field that was read."""
-    lost = assertion.path.lost(document, run)
-    finding.ok, finding.message = False, str(lost)
-    if assertion.operator != "absent" or assertion.quantifier or lost.blocked:
+    where_missing = assertion.path.where_missing(document, run)
+    finding.ok, finding.message = False, str(where_missing)
+    if assertion.operator != "absent" or assertion.quantifier or where_missing.blocked:
         return
-    if lost.unread:
+    if where_missing.unread:
         finding.ok = None
-        finding.message = f"{lost}, so nothing could be looked up in it and its absence proves nothing"
+        finding.message = f"{where_missing}, so nothing could be looked up in it and its absence proves nothing"
     else:
         finding.ok = True
 

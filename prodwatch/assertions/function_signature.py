@@ -13,7 +13,7 @@ from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.missing_value import MISSING
 
 
-class RunLike(Protocol):
+class EvaluationLike(Protocol):
     """What a function may know besides its arguments."""
 
     now: datetime | None
@@ -58,7 +58,7 @@ class Function(msgspec.Struct, frozen=True):
         pairs = tuple(zip(arguments, checks, strict=True))
         implementation, current, clock = self.implementation, self.current, self.clock
 
-        def call(value: Any, run: RunLike) -> Any:
+        def call(value: Any, run: EvaluationLike) -> Any:
             given = [check(evaluate(value, run)) for evaluate, check in pairs]
             if current:
                 return implementation(value, *given)

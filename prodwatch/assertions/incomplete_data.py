@@ -32,22 +32,22 @@ _ONCE_FALSE = frozenset({"absent", "not contains"})
 """Operators that stay false whatever is added."""
 
 
-def stands(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
+def survives_more_data(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
     """Tell whether the judgement `ok`, made on part of the data, would survive the rest of it."""
     if assertion.fields and assertion.fields <= OF_THE_REQUEST:
         return True
     if assertion.fields & CUT_TEXTS:
-        return _prefix_stands(assertion, ok=ok)
+        return _prefix_survives(assertion, ok=ok)
     if assertion.quantifier:
         return ok is (assertion.quantifier == "any") and actual is not MISSING
     if assertion.operator in _ONCE_TRUE | _ONCE_FALSE:
         return ok is (assertion.operator in _ONCE_TRUE)
     if actual is MISSING:
         return False
-    return _value_stands(assertion, actual, ok=ok)
+    return _value_survives(assertion, actual, ok=ok)
 
 
-def _prefix_stands(assertion: Assertion, *, ok: bool) -> bool:
+def _prefix_survives(assertion: Assertion, *, ok: bool) -> bool:
     """Tell whether a claim about the beginning of a text holds for all of it."""
     if assertion.path.tree["type"] != "field":
         return ok and _grows(assertion) and assertion.operator in {">", ">="}
@@ -63,7 +63,7 @@ def _text_of(assertion: Assertion) -> str:
     return assertion.operand.render(None) if assertion.operand is not None else ""
 
 
-def _value_stands(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
+def _value_survives(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
     name = kind(actual)
     if assertion.operator == "is":
         return True

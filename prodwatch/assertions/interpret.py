@@ -17,21 +17,29 @@ from prodwatch.assertions.function_signature import Function
 from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
 from prodwatch.assertions.missing_value import MISSING
-from prodwatch.assertions.unmatched_fields import Look, Looks, comparable, kept, looking, present, searching
+from prodwatch.assertions.unmatched_fields import (
+    FieldRead,
+    FieldReads,
+    comparable,
+    keep_all,
+    keep_present,
+    recording,
+    recording_contains,
+)
 
 
-class Run:
+class Evaluation:
     """What one evaluation knows besides the document, and what it has looked for so far."""
 
-    __slots__ = ("holes", "looks", "now")
+    __slots__ = ("holes", "now", "reads")
 
     def __init__(self, holes: Sequence[Any] = (), now: datetime | None = None) -> None:
         self.holes = holes
         self.now = now
-        self.looks: Looks = {}
+        self.reads: FieldReads = {}
 
 
-Evaluator = Callable[[Any, Run], Any]
+Evaluator = Callable[[Any, Evaluation], Any]
 Node = Mapping[str, Any]
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
@@ -63,7 +71,7 @@ def is_false(value: Any) -> bool:
     return isinstance(value, str | list | tuple | Mapping) and not value
 
 
-class Compiler:
+class PathCompiler:
     """Compiles the nodes of one path; `literals` are what its placeholders stand for."""
 
     def __init__(self, literals: Sequence[Literal], *, inside: bool = False, base: Node | None = None) -> None:
@@ -81,8 +89,8 @@ class Compiler:
         method: Callable[..., Evaluator] = getattr(self, f"_{node['type']}")
         return method(node, each=each)
 
-    def _inner(self, base: Node | None = None) -> Compiler:
-        return Compiler(self._literals, inside=True, base=base)
+    def _inner(self, base: Node | None = None) -> PathCompiler:
+        return PathCompiler(self._literals, inside=True, base=base)
 
     def _name(self, value: str) -> str | int:
         """Return the index of a quoted name's literal, or the plain name."""
@@ -133,7 +141,7 @@ class Compiler:
             first, second = steps
             return lambda value, run: second(first(value, run), run)
 
-        def follow(value: Any, run: Run) -> Any:
+        def follow(value: Any, run: Evaluation) -> Any:
             for each_step in steps:
                 value = each_step(value, run)
             return value
@@ -173,9 +181,9 @@ class Compiler:
         base, right = (self.compile(child, each=each) for child in node["children"])
         if node["children"][1]["type"] == "identity" and each:
             return lambda value, run: _list(base(value, run))
-        keep = kept if each else present(node)
+        keep = keep_all if each else keep_present(node)
 
-        def project(value: Any, run: Run) -> Any:
+        def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
                 return MISSING
@@ -185,9 +193,9 @@ class Compiler:
 
     def _value_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"])
-        keep = kept if each else present(node)
+        keep = keep_all if each else keep_present(node)
 
-        def project(value: Any, run: Run) -> Any:
+        def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, Mapping):
                 return MISSING
@@ -198,9 +206,9 @@ class Compiler:
     def _filter_projection(self, node: Node, *, each: bool = False) -> Evaluator:
         base, right = (self.compile(child, each=each) for child in node["children"][:2])
         condition = self._inner(node["children"][0]).condition(node["children"][2])
-        keep = kept if each else present(node)
+        keep = keep_all if each else keep_present(node)
 
-        def project(value: Any, run: Run) -> Any:
+        def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
                 return MISSING
@@ -220,12 +228,12 @@ class Compiler:
         found = self.compile(node)
         if self._keys([node]) is None:
             return found
-        return looking(found, Look(self._base, node))
+        return recording(found, FieldRead(self._base, node))
 
     def _flatten(self, node: Node, *, each: bool = False) -> Evaluator:
         base = self.compile(node["children"][0], each=each)
 
-        def flatten(value: Any, run: Run) -> Any:
+        def flatten(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
                 return MISSING
@@ -240,13 +248,13 @@ class Compiler:
         return flatten
 
     def _multi_select_list(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
-        parts = [self._picked(child) for child in node["children"]]
+        parts = [self._selected(child) for child in node["children"]]
         return lambda value, run: MISSING if value is None or value is MISSING else [part(value, run) for part in parts]
 
     def _multi_select_dict(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
-        parts = [(self._name(child["value"]), self._picked(child["children"][0])) for child in node["children"]]
+        parts = [(self._name(child["value"]), self._selected(child["children"][0])) for child in node["children"]]
 
-        def select(value: Any, run: Run) -> Any:
+        def select(value: Any, run: Evaluation) -> Any:
             if value is None or value is MISSING:
                 return MISSING
             return {
@@ -256,10 +264,10 @@ class Compiler:
 
         return select
 
-    def _picked(self, node: Node) -> Evaluator:
+    def _selected(self, node: Node) -> Evaluator:
         """Return one part of a list or an object that the query makes; in a filter, one that each element must have."""
-        look = Look(self._base, node) if self._inside else Look(None, node, picked=True)
-        return looking(self.compile(node), look)
+        field_read = FieldRead(self._base, node) if self._inside else FieldRead(None, node, selected=True)
+        return recording(self.compile(node), field_read)
 
     def _or_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
@@ -272,7 +280,7 @@ class Compiler:
     def _not_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         inner, inside = self.compile(node["children"][0]), self._inside
 
-        def negate(value: Any, run: Run) -> Any:
+        def negate(value: Any, run: Evaluation) -> Any:
             found = inner(value, run)
             return MISSING if found is MISSING and not inside else is_false(found)
 
@@ -281,16 +289,18 @@ class Compiler:
     def _comparator(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         name: str = node["value"]
-        look = Look(self._base, *node["children"])
+        field_read = FieldRead(self._base, *node["children"])
         if name in {"eq", "ne"}:
             asks_for_null = name == "eq" and any(map(self._is_null, node["children"]))
-            return _equality(left, right, None if asks_for_null else look, wanted=name == "eq", inside=self._inside)
+            return _equality(
+                left, right, None if asks_for_null else field_read, wanted=name == "eq", inside=self._inside
+            )
         order = _ORDER[name]
 
-        def compare(value: Any, run: Run) -> Any:
+        def compare(value: Any, run: Evaluation) -> Any:
             one, two = left(value, run), right(value, run)
-            if run.looks.get(look, look) is not None:
-                run.looks[look] = None if comparable(one, two, ordered=True) else (one, two)
+            if run.reads.get(field_read, field_read) is not None:
+                run.reads[field_read] = None if comparable(one, two, ordered=True) else (one, two)
             common = kind(one)
             if common != kind(two) or common not in _ORDERED or is_nan(one) or is_nan(two):
                 return MISSING
@@ -317,7 +327,7 @@ class Compiler:
         function.check_count(name, len(arguments))
         evaluators = [self._argument(name, function, n, child) for n, child in enumerate(arguments)]
         bound = function.bind(name, evaluators)
-        return searching(bound, evaluators, Look(self._base, *arguments)) if name == "contains" else bound
+        return recording_contains(bound, evaluators, FieldRead(self._base, *arguments)) if name == "contains" else bound
 
     def _argument(self, name: str, function: Function, position: int, node: Node) -> Evaluator:
         wants_expression = function.takes_expression(position)
@@ -337,7 +347,7 @@ def _chain(keys: tuple[str | int, ...]) -> Evaluator:
         key = keys[0]
         return lambda value, run: step(value, key)  # noqa: ARG005
 
-    def follow(value: Any, run: Run) -> Any:  # noqa: ARG001 -- one shape for all nodes
+    def follow(value: Any, run: Evaluation) -> Any:  # noqa: ARG001 -- one shape for all nodes
         for key in keys:
             # The common case inline: this loop is what most assertions consist of.
             value = value.get(key, MISSING) if type(value) is dict else step(value, key)
@@ -349,7 +359,7 @@ def _chain(keys: tuple[str | int, ...]) -> Evaluator:
 
 
 def _either(left: Evaluator, right: Evaluator) -> Evaluator:
-    def either(value: Any, run: Run) -> Any:
+    def either(value: Any, run: Evaluation) -> Any:
         found = left(value, run)
         return right(value, run) if is_false(found) else found
 
@@ -357,18 +367,20 @@ def _either(left: Evaluator, right: Evaluator) -> Evaluator:
 
 
 def _both(left: Evaluator, right: Evaluator) -> Evaluator:
-    def both(value: Any, run: Run) -> Any:
+    def both(value: Any, run: Evaluation) -> Any:
         found = left(value, run)
         return found if is_false(found) else right(value, run)
 
     return both
 
 
-def _equality(left: Evaluator, right: Evaluator, look: Look | None, *, wanted: bool, inside: bool) -> Evaluator:
-    def compare(value: Any, run: Run) -> Any:
+def _equality(
+    left: Evaluator, right: Evaluator, field_read: FieldRead | None, *, wanted: bool, inside: bool
+) -> Evaluator:
+    def compare(value: Any, run: Evaluation) -> Any:
         one, two = left(value, run), right(value, run)
-        if look is not None and run.looks.get(look, look) is not None:
-            run.looks[look] = None if comparable(one, two, ordered=False) else (one, two)
+        if field_read is not None and run.reads.get(field_read, field_read) is not None:
+            run.reads[field_read] = None if comparable(one, two, ordered=False) else (one, two)
         if one is MISSING or two is MISSING:
             if not inside:
                 return MISSING

@@ -21,7 +21,7 @@ ORDERED = ("number", "duration", "time")
 _PLACES = {"starts with": str.startswith, "ends with": str.endswith}
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class OperatorResult(msgspec.Struct, frozen=True):
     """True, or false with a phrase that follows the path: `is 503, not 200`."""
 
     ok: bool
@@ -30,25 +30,25 @@ class Judgement(msgspec.Struct, frozen=True):
     """False when the values could not be compared at all: then the opposite claim is false too."""
 
 
-class Means(msgspec.Struct, frozen=True):
+class OperatorContext(msgspec.Struct, frozen=True):
     """What judging may need besides the two values."""
 
     load_schema: LoadSchema | None = None
     search_limit_s: float = LIMIT_S
 
 
-TRUE = Judgement(True)
+TRUE = OperatorResult(True)
 
 
-def _false(phrase: str) -> Judgement:
-    return Judgement(False, phrase)
+def _false(phrase: str) -> OperatorResult:
+    return OperatorResult(False, phrase)
 
 
-def _mismatch(phrase: str) -> Judgement:
-    return Judgement(False, phrase, sound=False)
+def _mismatch(phrase: str) -> OperatorResult:
+    return OperatorResult(False, phrase, sound=False)
 
 
-def _unlike(actual: Any, expected: Any) -> Judgement:
+def _unlike(actual: Any, expected: Any) -> OperatorResult:
     """Return the mismatch of two kinds, with the hint that usually helps."""
     kinds = {kind(actual), kind(expected)}
     hint = ""
@@ -64,7 +64,7 @@ def _unlike(actual: Any, expected: Any) -> Judgement:
     return _mismatch(f"is {short(actual)}, {a_kind(actual)}, which cannot be compared with {other}{hint}")
 
 
-def _equals(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _equals(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if equal(actual, expected):
         return TRUE
     if kind(actual) == kind(expected) or actual is None or expected is None:
@@ -72,7 +72,7 @@ def _equals(actual: Any, expected: Any, _means: Means) -> Judgement:
     return _unlike(actual, expected)
 
 
-def _differs(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _differs(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if expected is None:
         return _false("is null") if actual is None else TRUE
     if kind(actual) != kind(expected):
@@ -82,7 +82,7 @@ def _differs(actual: Any, expected: Any, _means: Means) -> Judgement:
     return _false(f"is {short(actual)}") if equal(actual, expected) else TRUE
 
 
-def _pair(actual: Any, expected: Any) -> tuple[Any, Any] | Judgement:
+def _pair(actual: Any, expected: Any) -> tuple[Any, Any] | OperatorResult:
     """Return two values that have an order, or why they have none."""
     common = kind(actual)
     if common != kind(expected):
@@ -100,42 +100,41 @@ def _pair(actual: Any, expected: Any) -> tuple[Any, Any] | Judgement:
 
 
 def _ordering(symbol: str, compare: Callable[[Any, Any], bool]) -> Operator:
-    def judge(actual: Any, expected: Any, _means: Means) -> Judgement:
+    def judge(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
         pair = _pair(actual, expected)
-        if isinstance(pair, Judgement):
+        if isinstance(pair, OperatorResult):
             return pair
         return TRUE if compare(*pair) else _false(f"is {short(actual)}, not {symbol} {short(expected)}")
 
     return judge
 
 
-def _between(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _between(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     low, high = expected
     below, above = _pair(actual, low), _pair(actual, high)
-    if isinstance(below, Judgement):
+    if isinstance(below, OperatorResult):
         return below
-    if isinstance(above, Judgement):
+    if isinstance(above, OperatorResult):
         return above
     if below[0] >= below[1] and above[0] <= above[1]:
         return TRUE
     return _false(f"is {short(actual)}, not between {short(low)} and {short(high)}")
 
 
-def _in(actual: Any, expected: Any, means: Means) -> Judgement:
+def _in(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if kind(expected) != "array":
         return _mismatch(f"is looked for in {a_kind(expected)}, and `in` needs a list")
     if any(equal(actual, each) for each in expected):
         return TRUE
     if actual is not None and expected and all(kind(each) != kind(actual) for each in expected):
         return _unlike(actual, expected[0])
-    del means
     return _false(f"is {short(actual)}, not one of {short(expected)}")
 
 
-def _not_in(actual: Any, expected: Any, means: Means) -> Judgement:
+def _not_in(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
     if kind(expected) == "array" and not expected:
         return _mismatch("is looked for in an empty list, which proves nothing")
-    found = _in(actual, expected, means)
+    found = _in(actual, expected, context)
     if found.ok:
         return _false(f"is {short(actual)}, one of {short(expected)}")
     if actual is None:
@@ -143,7 +142,7 @@ def _not_in(actual: Any, expected: Any, means: Means) -> Judgement:
     return TRUE if found.sound else found
 
 
-def _contains(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _contains(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if kind(actual) == "string":
         unfit = _text_operand(actual, expected)
         if unfit:
@@ -161,14 +160,14 @@ def _contains(actual: Any, expected: Any, _means: Means) -> Judgement:
     return _mismatch(f"is {a_kind(actual)}, and only strings and arrays contain something{hint}")
 
 
-def _not_contains(actual: Any, expected: Any, means: Means) -> Judgement:
-    found = _contains(actual, expected, means)
+def _not_contains(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
+    found = _contains(actual, expected, context)
     if found.ok:
         return _false(f"is {short(actual)}, which contains {short(expected)}")
     return TRUE if found.sound else found
 
 
-def _text_operand(actual: Any, expected: Any) -> Judgement | None:
+def _text_operand(actual: Any, expected: Any) -> OperatorResult | None:
     """Return why two values are no pair of texts, or None when they are."""
     for side, value in (("", actual), ("compared with ", expected)):
         if kind(value) != "string":
@@ -179,7 +178,7 @@ def _text_operand(actual: Any, expected: Any) -> Judgement | None:
 def _placed(name: str) -> Operator:
     test, verb = _PLACES[name], name.replace("s with", " with")
 
-    def judge(actual: Any, expected: Any, _means: Means) -> Judgement:
+    def judge(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
         unfit = _text_operand(actual, expected)
         if unfit:
             return unfit
@@ -190,12 +189,12 @@ def _placed(name: str) -> Operator:
     return judge
 
 
-def _matches(actual: Any, expected: Any, means: Means) -> Judgement:
+def _matches(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
     pattern, shown = (expected.text, expected.shown) if isinstance(expected, Pattern) else (expected, expected)
     unfit = _text_operand(actual, pattern)
     if unfit:
         return unfit
-    if search(pattern, actual, means.search_limit_s):
+    if search(pattern, actual, context.search_limit_s):
         return TRUE
     return _false(f"is {short(actual)}, which does not match {short(shown)}")
 
@@ -206,7 +205,7 @@ def is_integral(value: Any) -> bool:
     return isinstance(number, int) or (number.is_finite() and number == number.to_integral_value())
 
 
-def _is(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _is(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     found = kind(actual)
     if found == expected or (expected == "integer" and found == "number" and is_integral(actual)):
         return TRUE
@@ -214,15 +213,15 @@ def _is(actual: Any, expected: Any, _means: Means) -> Judgement:
     return _false(f"is {a_kind(actual)}, not {wanted.get(expected, f'a {expected}')}")
 
 
-def _exists(actual: Any, _expected: Any, _means: Means) -> Judgement:
+def _exists(actual: Any, _expected: Any, _context: OperatorContext) -> OperatorResult:
     return _false("is missing") if actual is MISSING else TRUE
 
 
-def _absent(actual: Any, _expected: Any, _means: Means) -> Judgement:
+def _absent(actual: Any, _expected: Any, _context: OperatorContext) -> OperatorResult:
     return TRUE if actual is MISSING else _false(f"is there: {short(actual)}")
 
 
-def _includes(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _includes(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if kind(actual) != kind(expected) or kind(actual) not in {"array", "object"}:
         return _mismatch(f"is {a_kind(actual)}, and `includes` needs two objects or two arrays")
     if not expected:
@@ -230,7 +229,7 @@ def _includes(actual: Any, expected: Any, _means: Means) -> Judgement:
     return TRUE if includes(actual, expected) else _false(f"does not include {short(expected)}")
 
 
-def _unordered(actual: Any, expected: Any, _means: Means) -> Judgement:
+def _unordered(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if kind(actual) != "array" or kind(expected) != "array":
         wrong = actual if kind(actual) != "array" else expected
         return _mismatch(
@@ -241,14 +240,14 @@ def _unordered(actual: Any, expected: Any, _means: Means) -> Judgement:
     return _false(f"is {short(actual)}, which does not hold the elements of {short(expected)}")
 
 
-def _satisfies(actual: Any, expected: Any, means: Means) -> Judgement:
+def _satisfies(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
     if not isinstance(expected, str):
         return _mismatch(f"is compared with {a_kind(expected)}, and `satisfies` needs the name of a schema file")
-    broken = violation(actual, expected, means.load_schema)
+    broken = violation(actual, expected, context.load_schema)
     return TRUE if broken is None else _false(f'does not satisfy "{expected}": {broken}')
 
 
-Operator = Callable[[Any, Any, Means], Judgement]
+Operator = Callable[[Any, Any, OperatorContext], OperatorResult]
 OPERATORS: dict[str, Operator] = {
     "==": _equals,
     "!=": _differs,
@@ -274,8 +273,8 @@ OPERATORS: dict[str, Operator] = {
 """Every operator by its words."""
 
 
-def judge(name: str, actual: Any, expected: Any, means: Means) -> Judgement:
+def judge(name: str, actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
     """Judge one value; a missing one fails every operator but `absent`."""
     if actual is MISSING and name != "absent":
         return _mismatch("is missing")
-    return OPERATORS[name](actual, expected, means)
+    return OPERATORS[name](actual, expected, context)

@@ -12,11 +12,11 @@ import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
 from prodwatch.assertions.expression_splitter import Scan, Scanner, Token, render
-from prodwatch.assertions.interpret import Compiler, Evaluator, Run
+from prodwatch.assertions.interpret import Evaluation, Evaluator, PathCompiler
 from prodwatch.assertions.literals import Holes
 from prodwatch.assertions.missing_value import MISSING, without_missing
-from prodwatch.assertions.path_fields import Lost, leading_fields, why_missing
-from prodwatch.assertions.unmatched_fields import Names, vain
+from prodwatch.assertions.path_fields import MissingPath, leading_fields, why_missing
+from prodwatch.assertions.unmatched_fields import QueryPrinter, unmatched_read
 
 Node = Mapping[str, Any]
 _PROJECTING = frozenset({"*", "[]", "[?", ":"})
@@ -61,56 +61,60 @@ class Path(msgspec.Struct, frozen=True, eq=False):
         """Return the path as text, holes as written or filled."""
         return render(self._scan, holes)
 
-    def resolve(self, document: Any, run: Run, *, each: bool = False) -> Any:
+    def resolve(self, document: Any, run: Evaluation, *, each: bool = False) -> Any:
         """Return the value or MISSING; PathError when a function met a type it does not take."""
         return (self._evaluate_each if each else self._evaluate)(document, run)
 
     def read(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> Any:
         """Return the value, or MISSING when there is none; raises on no document."""
         try:
-            return without_missing(self.resolve(document, Run(holes, now)))
+            return without_missing(self.resolve(document, Evaluation(holes, now)))
         except _NO_VALUE:
             return MISSING
 
     def explain(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> str:
         """Return one sentence on why `read` gives MISSING for this document, or a value that proves nothing."""
-        run = Run(holes, now)
+        run = Evaluation(holes, now)
         try:
             value = self.resolve(document, run)
-            vain = self.vain(run)
-            if vain is not None:
-                return vain
-            return str(self.lost(document, run)) if value is MISSING else f"`{self.render(holes)}` is there"
+            unmatched_read = self.unmatched_read(run)
+            if unmatched_read is not None:
+                return unmatched_read
+            return str(self.where_missing(document, run)) if value is MISSING else f"`{self.render(holes)}` is there"
         except PathError as problem:
-            return self.trouble(problem, document, run)
+            return self.function_error(problem, document, run)
         except UndecidableError as problem:
             return str(problem)
         except RecursionError:
             return "the document is nested too deeply to be read"
 
-    def stands(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> bool:
+    def has_value(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> bool:
         """Tell whether there is a value, and it does not rest on a field that no element of a list has."""
-        run = Run(holes, now)
+        run = Evaluation(holes, now)
         try:
-            return self.resolve(document, run) is not MISSING and self.vain(run) is None
+            return self.resolve(document, run) is not MISSING and self.unmatched_read(run) is None
         except _NO_VALUE:
             return False
 
-    def vain(self, run: Run, *, projections: bool = True, picked: bool = False) -> str | None:
+    def unmatched_read(self, run: Evaluation, *, projections: bool = True, selected: bool = False) -> str | None:
         """Return what an evaluation looked for and found in no element, as one sentence; None when it found all."""
-        if not run.looks:
+        if not run.reads:
             return None
-        names = Names(self._scan.literals, run.holes)
-        return vain(run.looks, self.tree, names, projections=projections, picked=picked)
+        names = QueryPrinter(self._scan.literals, run.holes)
+        return unmatched_read(run.reads, self.tree, names, projections=projections, selected=selected)
 
-    def trouble(self, problem: PathError, document: Any, run: Run) -> str:
+    def function_error(self, problem: PathError, document: Any, run: Evaluation) -> str:
         """Return the sentence for an error of a function, with where its argument is missing."""
         if not problem.missing:
             return str(problem)
-        lost = self.lost(document, run)
-        return f"{problem}: {lost}" if lost.sentence != f"`{self.render(run.holes)}` is missing" else str(problem)
+        where_missing = self.where_missing(document, run)
+        return (
+            f"{problem}: {where_missing}"
+            if where_missing.sentence != f"`{self.render(run.holes)}` is missing"
+            else str(problem)
+        )
 
-    def lost(self, document: Any, run: Run) -> Lost:
+    def where_missing(self, document: Any, run: Evaluation) -> MissingPath:
         """Return where a missing path broke off."""
         return why_missing(self.tree, self._scan.literals, document, run, self.render(run.holes))
 
@@ -129,7 +133,7 @@ def build(source: str, scan: Scan, holes: tuple[str, ...]) -> Path:
         raise AssertionSyntaxError("a path is missing; it names a field of the document, such as `status`", 1)
     try:
         node = _plain(scan.tokens) or _jmespath(source, scan)
-        compiler = Compiler(scan.literals)
+        compiler = PathCompiler(scan.literals)
         evaluate = compiler.compile(node)
         projects = any(token.text in _PROJECTING and token.kind == "symbol" for token in scan.tokens)
         each = compiler.compile(node, each=True) if projects else evaluate

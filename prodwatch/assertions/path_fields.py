@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.comparison import a_kind, kind
-from prodwatch.assertions.interpret import Run, step
+from prodwatch.assertions.interpret import Evaluation, step
 from prodwatch.assertions.literals import Literal
 from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.value_format import double_quoted
@@ -19,7 +19,7 @@ _NEED_ALL = frozenset({"comparator", "not_expression", "and_expression", "functi
 """Nodes for which one missing part is the reason."""
 
 
-class Lost(msgspec.Struct, frozen=True):
+class MissingPath(msgspec.Struct, frozen=True):
     """Where a path broke off."""
 
     sentence: str
@@ -70,13 +70,13 @@ def _name(value: str, literals: Sequence[Literal], holes: Sequence[Any]) -> str 
     return str(literal.fill(holes)) if holes else None
 
 
-def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Run, text: str) -> Lost:
+def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Evaluation, text: str) -> MissingPath:
     """Return where the path `text` broke off in `document`.
 
     Of alternatives (`a || b`) any that could not be looked up counts: the whole is then no proof of absence.
     """
     if node["type"] == "function_expression" and node["value"] in {"header", "headers"}:
-        return _lost_header(document, text)
+        return _missing_header(document, text)
     steps: list[str | int] = []
     plain = _steps(node, literals, run, steps)
     value, walked = document, ""
@@ -85,9 +85,9 @@ def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Run
         here = _joined(walked, key)
         if following is MISSING:
             whole = plain and position == len(steps) - 1
-            return _lost_at(value, key, walked, here, position, whole=whole)
+            return _missing_at(value, key, walked, here, position, whole=whole)
         value, walked = following, here
-    found = Lost(f"`{text}` is missing")
+    found = MissingPath(f"`{text}` is missing")
     if not steps:
         parts = [why_missing(child, literals, document, run, text) for child in node["children"]]
         broken = next((part for part in parts if part.unread or part.blocked), None)
@@ -97,35 +97,35 @@ def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Run
     return found
 
 
-def _lost_header(document: Any, text: str) -> Lost:
+def _missing_header(document: Any, text: str) -> MissingPath:
     held = step(document, "headers")
     names = ", ".join(f"`{name}`" for name in held) if isinstance(held, Mapping) and held else "none"
-    return Lost(f"`{text}` is missing: the headers are {names}")
+    return MissingPath(f"`{text}` is missing: the headers are {names}")
 
 
-def _lost_at(value: Any, key: str | int, walked: str, here: str, position: int, *, whole: bool) -> Lost:
+def _missing_at(value: Any, key: str | int, walked: str, here: str, position: int, *, whole: bool) -> MissingPath:
     place = f"`{walked}`" if walked else "the document"
     if isinstance(key, int) and kind(value) == "array":
         count = len(value)
         holds = "is empty" if not count else f"has {count:,} element{'' if count == 1 else 's'}"
-        return Lost(f"`{here}` is missing: {place} {holds}")
+        return MissingPath(f"`{here}` is missing: {place} {holds}")
     if isinstance(key, str) and isinstance(value, Mapping):
         names = list(value)
         shown = ", ".join(f"`{name}`" for name in names[:MAX_NAMES])
         more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
         holds = f"has {shown}{more}" if names else "is empty"
-        return Lost(f"`{here}` is missing: {place} {holds}", unread=not walked and not whole)
+        return MissingPath(f"`{here}` is missing: {place} {holds}", unread=not walked and not whole)
     wanted = "an array" if isinstance(key, int) else "an object"
     blocked = value is not None
     # A null leading field that should hold more was not read either: nothing could be looked up in it.
-    return Lost(
+    return MissingPath(
         f"`{here}` is missing: {place} is {a_kind(value)}, not {wanted}",
         blocked=blocked,
         unread=not blocked and position == 1,
     )
 
 
-def _steps(node: Node, literals: Sequence[Literal], run: Run, steps: list[str | int]) -> bool:
+def _steps(node: Node, literals: Sequence[Literal], run: Evaluation, steps: list[str | int]) -> bool:
     """Collect the keys a path walks until it does something else; True when it does nothing else."""
     shape = node["type"]
     if shape == "field":

@@ -7,14 +7,16 @@ from typing import Any
 from prodwatch.assertions.comparison import a_kind, kind
 from prodwatch.assertions.errors import UndecidableError
 from prodwatch.assertions.missing_value import MISSING
-from prodwatch.assertions.operators import Means, judge
+from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern, share_s
 from prodwatch.assertions.value_format import short
 
 _ABOUT_PRESENCE = frozenset({"exists", "absent"})
 
 
-def judge_each(quantifier: str, operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+def judge_each(
+    quantifier: str, operator: str, name: str, items: Any, expected: Any, context: OperatorContext
+) -> str | None:
     """Return None when the claim holds, otherwise one sentence; `name` is the path for people.
 
     Elements that lack the path are MISSING in `items`. UndecidableError when there is nothing to judge.
@@ -26,27 +28,27 @@ def judge_each(quantifier: str, operator: str, name: str, items: Any, expected: 
     if operator not in _ABOUT_PRESENCE and quantifier != "all" and all(item is MISSING for item in items):
         raise UndecidableError(f"no element of the list has `{name}`, so `{quantifier}` has nothing to judge")
     # All searches together stay near the limit of one.
-    means = Means(means.load_schema, share_s(len(items)))
-    return _JUDGES[quantifier](operator, name, items, expected, means)
+    context = OperatorContext(context.load_schema, share_s(len(items)))
+    return _JUDGES[quantifier](operator, name, items, expected, context)
 
 
-def _all(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+def _all(operator: str, name: str, items: Any, expected: Any, context: OperatorContext) -> str | None:
     for position, item in enumerate(items):
-        outcome = judge(operator, item, expected, means)
+        outcome = judge(operator, item, expected, context)
         if not outcome.ok:
             return f"`{name}`: element {position} {outcome.phrase}"
     return None
 
 
-def _any(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
-    if any(judge(operator, item, expected, means).ok for item in items):
+def _any(operator: str, name: str, items: Any, expected: Any, context: OperatorContext) -> str | None:
+    if any(judge(operator, item, expected, context).ok for item in items):
         return None
     return f"`{name}`: {_claim(operator, expected)} holds for none of {_count(items)}"
 
 
-def _none(operator: str, name: str, items: Any, expected: Any, means: Means) -> str | None:
+def _none(operator: str, name: str, items: Any, expected: Any, context: OperatorContext) -> str | None:
     for position, item in enumerate(items):
-        outcome = judge(operator, item, expected, means)
+        outcome = judge(operator, item, expected, context)
         if outcome.ok:
             return f"`{name}`: element {position} is {short(item)}, and {_claim(operator, expected)} must hold for none"
         # What cannot be compared proves nothing; an element without the field is simply not meant.

@@ -15,68 +15,68 @@ from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.value_format import double_quoted
 
 Node = Mapping[str, Any]
-UNSAID = "…"
-_AROUND = {"projection": "[*]", "value_projection": ".*", "filter_projection": f"[?{UNSAID}]", "flatten": "[]"}
+ELLIPSIS = "…"
+_AROUND = {"projection": "[*]", "value_projection": ".*", "filter_projection": f"[?{ELLIPSIS}]", "flatten": "[]"}
 
 
-class Look:
+class FieldRead:
     """One place of a query that reads something from each element; it is its own identity."""
 
-    __slots__ = ("base", "parts", "picked", "whole")
+    __slots__ = ("base", "parts", "selected", "whole")
 
-    def __init__(self, base: Node | None, *parts: Node, whole: Node | None = None, picked: bool = False) -> None:
+    def __init__(self, base: Node | None, *parts: Node, whole: Node | None = None, selected: bool = False) -> None:
         self.base = base
         """The list; None where there is none, or where it is not known."""
         self.parts = parts
         """One node: what is read. Two: the sides of a comparison."""
         self.whole = whole
         """The projection that drops the elements which lack the part, as in `items[*].price`."""
-        self.picked = picked
+        self.selected = selected
         """The part stands in a list or an object made by the query, as in `[id, price]`: there it counts as missing."""
 
 
-Looks = dict[Look, "tuple[Any, ...] | None"]
+FieldReads = dict[FieldRead, "tuple[Any, ...] | None"]
 """For each place reached: None once it found something, until then an example of what it met instead."""
 
 
-class RunLike(Protocol):
+class EvaluationLike(Protocol):
     """The evaluation that remembers."""
 
-    looks: Looks
+    reads: FieldReads
 
 
 Evaluator = Callable[[Any, Any], Any]
 
 
-def looking(read: Evaluator, look: Look) -> Evaluator:
+def recording(read: Evaluator, field_read: FieldRead) -> Evaluator:
     """Return what reads a value and remembers whether there was one."""
 
-    def ask(value: Any, run: RunLike) -> Any:
+    def ask(value: Any, run: EvaluationLike) -> Any:
         found = read(value, run)
         if found is not MISSING:
-            run.looks[look] = None
+            run.reads[field_read] = None
         else:
-            run.looks.setdefault(look, (MISSING,))
+            run.reads.setdefault(field_read, (MISSING,))
         return found
 
     return ask
 
 
-def kept(found: list[Any], run: RunLike) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
+def keep_all(found: list[Any], run: EvaluationLike) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
     """Return all elements, those without a value too."""
     return found
 
 
-def present(node: Node) -> Callable[[list[Any], RunLike], list[Any]]:
+def keep_present(node: Node) -> Callable[[list[Any], EvaluationLike], list[Any]]:
     """Return what drops the elements without a value, and remembers when all of them lacked it."""
-    look = Look(*node["children"][:2], whole=node)
+    field_read = FieldRead(*node["children"][:2], whole=node)
 
-    def keep(found: list[Any], run: RunLike) -> list[Any]:
+    def keep(found: list[Any], run: EvaluationLike) -> list[Any]:
         left = [value for value in found if value is not None and value is not MISSING]
         if left or None in found:
-            run.looks[look] = None
+            run.reads[field_read] = None
         elif found:
-            run.looks.setdefault(look, (MISSING,))
+            run.reads.setdefault(field_read, (MISSING,))
         return left
 
     return keep
@@ -91,17 +91,17 @@ def comparable(one: Any, two: Any, *, ordered: bool) -> bool:
     return type(one) is type(two) or kind(one) == kind(two)
 
 
-def searching(contains: Evaluator, arguments: Sequence[Evaluator], look: Look) -> Evaluator:
+def recording_contains(contains: Evaluator, arguments: Sequence[Evaluator], field_read: FieldRead) -> Evaluator:
     """Return what calls contains(), and remembers whether what was searched for could have been found at all."""
 
-    def call(value: Any, run: RunLike) -> Any:
+    def call(value: Any, run: EvaluationLike) -> Any:
         found = contains(value, run)
-        if run.looks.get(look, look) is not None:
+        if run.reads.get(field_read, field_read) is not None:
             within, wanted = (argument(value, run) for argument in arguments)
             if _could_hold(within, wanted):
-                run.looks[look] = None
+                run.reads[field_read] = None
             elif within != []:  # of an empty list nothing can be learnt, in either direction
-                run.looks[look] = (within, wanted)
+                run.reads[field_read] = (within, wanted)
         return found
 
     return call
@@ -113,35 +113,37 @@ def _could_hold(within: Any, wanted: Any) -> bool:
     return any(comparable(each, wanted, ordered=False) for each in within)
 
 
-def vain(looks: Looks, tree: Node, names: Names, *, projections: bool = True, picked: bool = False) -> str | None:
+def unmatched_read(
+    reads: FieldReads, tree: Node, names: QueryPrinter, *, projections: bool = True, selected: bool = False
+) -> str | None:
     """Return one sentence on the first place of `tree` that never found anything, or None when all did.
 
     With `projections=False` elements that a projection dropped are as the claim wants them; with `picked` a part
     of what the query makes counts too, because the claim says how it differs from something.
     """
-    for look, met in looks.items():
-        if met is not None and (projections or look.whole is None) and (picked or not look.picked):
-            return _sentence(look, met, tree, names)
+    for field_read, met in reads.items():
+        if met is not None and (projections or field_read.whole is None) and (selected or not field_read.selected):
+            return _sentence(field_read, met, tree, names)
     return None
 
 
-def _sentence(look: Look, met: tuple[Any, ...], tree: Node, names: Names) -> str:
-    if look.picked:
-        return f"`{names.of(look.parts[0])}` is missing, so differing from it proves nothing"
-    before = _before(tree, look.base) if look.base is not None else []
-    base = names.chain([*before, look.base]) if look.base is not None else ""
-    within = "the list" if not base or base == "@" or UNSAID in base else f"`{base}`"
-    lacking = [part for part, value in zip(look.parts, met, strict=True) if value is MISSING]
+def _sentence(field_read: FieldRead, met: tuple[Any, ...], tree: Node, names: QueryPrinter) -> str:
+    if field_read.selected:
+        return f"`{names.of(field_read.parts[0])}` is missing, so differing from it proves nothing"
+    before = _before(tree, field_read.base) if field_read.base is not None else []
+    base = names.chain([*before, field_read.base]) if field_read.base is not None else ""
+    within = "the list" if not base or base == "@" or ELLIPSIS in base else f"`{base}`"
+    lacking = [part for part, value in zip(field_read.parts, met, strict=True) if value is MISSING]
     if not lacking:
-        left, right = (f"`{names.of(part)}`" for part in look.parts)
-        places = f" in {within}" if look.base is not None else ""
+        left, right = (f"`{names.of(part)}`" for part in field_read.parts)
+        places = f" in {within}" if field_read.base is not None else ""
         one, two = map(a_kind, met)
         return f"{left} is {one}{places} and is compared with {right}, {two}, which proves nothing"
     found = f"no element of {within} has `{names.of(lacking[0])}`"
-    if look.whole is None:
+    if field_read.whole is None:
         return f"{found}, so what is selected by it proves nothing"
-    claim = names.chain([*before, look.whole])
-    hint = "" if UNSAID in claim else f"; if that is well, claim `none {claim} exists`"
+    claim = names.chain([*before, field_read.whole])
+    hint = "" if ELLIPSIS in claim else f"; if that is well, claim `none {claim} exists`"
     return f"{found}, so what is made of it proves nothing{hint}"
 
 
@@ -164,7 +166,7 @@ def _holds(tree: Node, target: Node) -> bool:
     return tree is target or any(_holds(child, target) for child in tree["children"])
 
 
-class Names:
+class QueryPrinter:
     """Prints the parts of a query that people wrote, so far as a sentence needs them; `…` for the rest."""
 
     def __init__(self, literals: Sequence[Literal], holes: Sequence[Any]) -> None:
@@ -185,8 +187,8 @@ class Names:
             return self._field(node["value"])
         if shape == "literal":
             return self._literals[int(node["value"])].render(self._holes)
-        plain = {"index": f"[{value}]", "function_expression": f"{value}({UNSAID})", "current": "@", "identity": "@"}
-        return plain.get(shape, UNSAID)
+        plain = {"index": f"[{value}]", "function_expression": f"{value}({ELLIPSIS})", "current": "@", "identity": "@"}
+        return plain.get(shape, ELLIPSIS)
 
     def chain(self, nodes: Sequence[Node]) -> str:
         """Return the text of steps behind each other."""

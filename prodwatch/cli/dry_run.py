@@ -23,13 +23,13 @@ def print_plan(project: Project, chosen: Sequence[CheckDefinition], options: Run
 
     from prodwatch.probes.registry import spec
     from prodwatch.runner.dry_run import plan
-    from prodwatch.runner.step.compiled import Compiler
+    from prodwatch.runner.step.compiled import CheckCompiler
     from prodwatch.text.redact import Redactor
 
     calls = plan(
         chosen,
         {each.id: each for each in project.checks},
-        Compiler(project.environment, spec),
+        CheckCompiler(project.environment, spec),
         environment=project.environment,
         options=options,
         environ=os.environ,

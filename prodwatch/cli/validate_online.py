@@ -16,7 +16,7 @@ from prodwatch.cli.options import Common
 from prodwatch.errors import ProdwatchError
 from prodwatch.model.environment import SecretReference, StackReference
 from prodwatch.probes.registry import spec
-from prodwatch.runner.step.compiled import Compiler
+from prodwatch.runner.step.compiled import CheckCompiler
 from prodwatch.session.engine import open_engine
 from prodwatch.settings import Project
 
@@ -67,7 +67,7 @@ async def _secret(secrets: Secrets, reference: SecretReference) -> str:
 
 def _used(project: Project, alias: str) -> set[str]:
     """Return the outputs of a stack that checks need; those a check only `requires` are optional."""
-    compiler = Compiler(project.environment, spec)
+    compiler = CheckCompiler(project.environment, spec)
     used: set[str] = set()
     for check in project.checks:
         compiled = compiler.compile(check)

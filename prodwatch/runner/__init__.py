@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from prodwatch.runner.runner import TERMINATED, Runner
     from prodwatch.runner.schedule.rounds import RoundPlan
     from prodwatch.runner.schedule.selection import Selection, parse_shard, select
-    from prodwatch.runner.step.journal import Leftover, find_journal, left_behind
+    from prodwatch.runner.step.journal import UnfinishedJournal, find_journal, unfinished_journals
     from prodwatch.runner.verdict import decide, summarize
 
 _HOMES = {
-    "Leftover": "step.journal",
+    "UnfinishedJournal": "step.journal",
     "PlannedCall": "dry_run",
     "ReleaseOverride": "options",
     "RoundPlan": "schedule.rounds",
@@ -25,7 +25,7 @@ _HOMES = {
     "TERMINATED": "runner",
     "decide": "verdict",
     "find_journal": "step.journal",
-    "left_behind": "step.journal",
+    "unfinished_journals": "step.journal",
     "merge_results": "merge_shards",
     "parse_shard": "schedule.selection",
     "select": "schedule.selection",
@@ -34,20 +34,20 @@ _HOMES = {
 
 __all__ = [
     "TERMINATED",
-    "Leftover",
     "PlannedCall",
     "ReleaseOverride",
     "RoundPlan",
     "RunOptions",
     "Runner",
     "Selection",
+    "UnfinishedJournal",
     "decide",
     "find_journal",
-    "left_behind",
     "merge_results",
     "parse_shard",
     "select",
     "summarize",
+    "unfinished_journals",
 ]
 
 

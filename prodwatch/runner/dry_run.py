@@ -10,12 +10,12 @@ import msgspec
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
-from prodwatch.runner.check.prerequisites import switched_off
+from prodwatch.runner.check.prerequisites import reason_not_to_run
 from prodwatch.runner.options import RunOptions
-from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CompiledStep, Compiler
-from prodwatch.runner.values.redaction import Outgoing
+from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CheckCompiler, CompiledStep
+from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.runner.values.remote_inputs import VANTAGE
-from prodwatch.runner.values.static_values import Foretold
+from prodwatch.runner.values.static_values import StaticValues
 from prodwatch.text.redact import Redactor
 
 
@@ -40,7 +40,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
 def plan(
     selected: Sequence[CheckDefinition],
     definitions: Mapping[str, CheckDefinition],
-    compiler: Compiler,
+    compiler: CheckCompiler,
     *,
     environment: Environment,
     options: RunOptions,
@@ -49,7 +49,7 @@ def plan(
     now: datetime,
 ) -> tuple[PlannedCall, ...]:
     """Return the calls of the selected checks in order, each check's diagnostics and prerequisites behind it."""
-    planner = _Planner(definitions, compiler, environment, options, environ, Outgoing(redactor), now)
+    planner = _Planner(definitions, compiler, environment, options, environ, OutputRedactor(redactor), now)
     for check in selected:
         planner.add(check, "always")
     for check in selected:
@@ -63,11 +63,11 @@ class _Planner:
     def __init__(
         self,
         definitions: Mapping[str, CheckDefinition],
-        compiler: Compiler,
+        compiler: CheckCompiler,
         environment: Environment,
         options: RunOptions,
         environ: Mapping[str, str],
-        out: Outgoing,
+        out: OutputRedactor,
         now: datetime,
     ) -> None:
         self.calls: list[PlannedCall] = []
@@ -85,14 +85,14 @@ class _Planner:
         self._listed.add(check.id)
         if check.type in COMPOSITES | FIXED:
             return
-        off = switched_off(
+        off = reason_not_to_run(
             check,
             self._environment,
             now=lambda: self._now,
             allow_writes=self._options.allow_writes,
             vantage=self._environ.get(VANTAGE),
         )
-        foretold = Foretold(check, self._environment, self._environ)
+        static_values = StaticValues(check, self._environment, self._environ)
         compiled = self._compiler.compile(check)
         moments = [(step, when) for step in compiled.steps]
         moments += [(step, "cleanup") for step in reversed(compiled.cleanup)]
@@ -101,7 +101,7 @@ class _Planner:
                 check=check.id,
                 step=step.name if compiled.is_flow else None,
                 type=step.type,
-                params=self._out.value(foretold.fill(step.definition.params)),
+                params=self._out.value(static_values.fill(step.definition.params)),
                 mutates=step.mutates,
                 when=moment,
                 skipped=None if off is None else off.message,

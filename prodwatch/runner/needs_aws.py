@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from prodwatch.assertions import AssertionSyntaxError
 from prodwatch.model.check import CheckDefinition
-from prodwatch.runner.step.compiled import Compiler
+from prodwatch.runner.step.compiled import CheckCompiler
 from prodwatch.runner.values.remote_inputs import REMOTE
 from prodwatch.settings.template import TemplateSyntaxError
 
 
-def needs_aws(checks: Iterable[CheckDefinition], compiler: Compiler) -> bool:
+def needs_aws(checks: Iterable[CheckDefinition], compiler: CheckCompiler) -> bool:
     """Return whether any of these checks calls AWS or is filled with something AWS knows."""
     for check in checks:
         try:

@@ -18,7 +18,7 @@ from prodwatch.model.result import (
 )
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.options import RunOptions
-from prodwatch.runner.step.run_context import Tools
+from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import UNATTESTED
 from prodwatch.runner.values.release import release_info
 from prodwatch.runner.verdict import ADVISORY, SUPPORTING, decide, summarize
@@ -39,7 +39,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What kept the whole run from sending anything."""
 
 
-def assemble(tools: Tools, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
+def assemble(tools: RunContext, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
     """Return the whole document."""
     verdict = decide(
         results,

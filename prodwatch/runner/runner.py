@@ -23,25 +23,25 @@ from prodwatch.model.result import Blocking, CheckResult, RunResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
-from prodwatch.runner.bounds.concurrency import Gate
+from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
 from prodwatch.runner.bounds.serial_groups import SerialGroups
-from prodwatch.runner.bounds.time_limits import Watch
+from prodwatch.runner.bounds.time_limits import TaskTimeouts
 from prodwatch.runner.check.crash_cleanup import finish
-from prodwatch.runner.check.run_check import without_running
+from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.needs_aws import needs_aws
 from prodwatch.runner.options import RunOptions
 from prodwatch.runner.result_document import RunFacts, assemble
-from prodwatch.runner.schedule.network_self_check import SelfCheck
-from prodwatch.runner.schedule.scheduler import Schedule
-from prodwatch.runner.step.compiled import Compiler, Specs
+from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
+from prodwatch.runner.schedule.scheduler import Scheduler
+from prodwatch.runner.step.compiled import CheckCompiler, Specs
 from prodwatch.runner.step.conclusion import Conclusion
-from prodwatch.runner.step.journal import Reopened, RunEntry, RunJournal, find_journal
-from prodwatch.runner.step.json_schemas import Schemas
-from prodwatch.runner.step.run_context import Probes, Tools
-from prodwatch.runner.step.stop_reason import Stop, Why
+from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, find_journal
+from prodwatch.runner.step.json_schemas import JsonSchemas
+from prodwatch.runner.step.run_context import Probes, RunContext
+from prodwatch.runner.step.stop_reason import StopCause, StopSignal
 from prodwatch.runner.values.release import read_releases
-from prodwatch.runner.values.remote_inputs import Inputs
+from prodwatch.runner.values.remote_inputs import RemoteInputs
 from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
 from prodwatch.text.redact import Redactor
 
@@ -93,9 +93,9 @@ class Runner:
         self._listener = listener
         self._probes = probes
         self._specs = specs
-        self._compiler = Compiler(environment, specs)
+        self._compiler = CheckCompiler(environment, specs)
         self._serial = SerialGroups(journal_dir / "locks", environment.name, clock)
-        self._session: tuple[Tools, float] | None = None
+        self._session: tuple[RunContext, float] | None = None
         """The means all rounds share, and when their inputs were created (monotonic seconds)."""
         self._session_stack = AsyncExitStack()
 
@@ -106,14 +106,14 @@ class Runner:
         `aborted`, is returned all the same. Cancelling it again gives the cleanup up; the journal keeps what is left.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
-        stop = Stop()
+        stop = StopSignal()
         refused = await self._refused(selected)
         interrupted: int | None = None
         async with self._opened(options, self._journal(options)) as tools:
             if refused is not None:
-                results = tuple(without_running(each, refused) for each in selected)
+                results = tuple(result_without_run(each, refused) for each in selected)
             else:
-                self_check = SelfCheck(tools, self._environment.limits.self_check)
+                self_check = NetworkSelfCheck(tools, self._environment.limits.self_check)
                 schedule = self._schedule(tools, options, stop, self_check)
                 if any(each.alias is not None for each in self._environment.functions):
                     tools.inputs.start_release()
@@ -138,7 +138,7 @@ class Runner:
         results: list[CheckResult] = []
         interrupted: int | None = None
         task = asyncio.current_task()
-        async with self._opened(options, Reopened(leftover)) as tools:
+        async with self._opened(options, ReopenedJournal(leftover)) as tools:
             for each in leftover.unfinished:
                 results.append(await finish(each, self._definitions, self._compiler, tools))
                 # A cleanup that is cancelled lists what it leaves; those behind it are not begun.
@@ -150,7 +150,7 @@ class Runner:
 
     def _assembled(
         self,
-        tools: Tools,
+        tools: RunContext,
         results: Sequence[CheckResult],
         options: RunOptions,
         started_at: datetime,
@@ -176,8 +176,8 @@ class Runner:
         All rounds of a Runner share one run id and one journal. Cancelling cleans up first and then raises.
         """
         tools = await self._session_tools(options)
-        stop = Stop()
-        self_check = SelfCheck(tools, self._environment.limits.self_check)
+        stop = StopSignal()
+        self_check = NetworkSelfCheck(tools, self._environment.limits.self_check)
         schedule = self._schedule(tools, options, stop, self_check)
         schedule.start([each for each in self._definitions.values() if each.id in ids])
         interrupted = await self._drive(schedule, stop, options.deadline_s)
@@ -215,7 +215,7 @@ class Runner:
                 return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
         return None
 
-    async def _drive(self, schedule: Schedule, stop: Stop, deadline_s: float | None) -> int | None:
+    async def _drive(self, schedule: Scheduler, stop: StopSignal, deadline_s: float | None) -> int | None:
         """Wait until every check is done; the exit code of an interruption, None without one."""
         timer = None
         if deadline_s is not None:
@@ -230,19 +230,21 @@ class Runner:
                     task.uncancel()
                 if interrupted is None:
                     interrupted = EXIT_TERMINATED if TERMINATED in error.args else EXIT_INTERRUPTED
-                    stop.set(Why.INTERRUPTED)
+                    stop.set(StopCause.INTERRUPTED)
                 schedule.cancel()
         if timer is not None:
             timer.cancel()
         return interrupted
 
-    async def _end_at(self, deadline_s: float, schedule: Schedule, stop: Stop) -> None:
+    async def _end_at(self, deadline_s: float, schedule: Scheduler, stop: StopSignal) -> None:
         await self._clock.sleep(deadline_s)
-        stop.set(Why.DEADLINE, f"{deadline_s:g} s")
+        stop.set(StopCause.DEADLINE, f"{deadline_s:g} s")
         schedule.cancel()
 
-    def _schedule(self, tools: Tools, options: RunOptions, stop: Stop, self_check: SelfCheck) -> Schedule:
-        return Schedule(
+    def _schedule(
+        self, tools: RunContext, options: RunOptions, stop: StopSignal, self_check: NetworkSelfCheck
+    ) -> Scheduler:
+        return Scheduler(
             tools,
             self._definitions,
             self._compiler,
@@ -253,7 +255,7 @@ class Runner:
             listener=self._listener,
         )
 
-    async def _session_tools(self, options: RunOptions) -> Tools:
+    async def _session_tools(self, options: RunOptions) -> RunContext:
         now_s = self._clock.monotonic_s()
         if self._session is None:
             opened = self._opened(options, self._journal(options))
@@ -267,7 +269,7 @@ class Runner:
         return tools
 
     @asynccontextmanager
-    async def _opened(self, options: RunOptions, journal: RunJournal | Reopened) -> AsyncIterator[Tools]:
+    async def _opened(self, options: RunOptions, journal: RunJournal | ReopenedJournal) -> AsyncIterator[RunContext]:
         """Provide the means of one run or session; cancel pending lookups and finish the journal at its end."""
         tools = self._tools(options, journal)
         try:
@@ -291,8 +293,8 @@ class Runner:
         )
         return RunJournal(self._journal_dir, header)
 
-    def _tools(self, options: RunOptions, journal: RunJournal | Reopened) -> Tools:
-        return Tools(
+    def _tools(self, options: RunOptions, journal: RunJournal | ReopenedJournal) -> RunContext:
+        return RunContext(
             environment=self._environment,
             clock=self._clock,
             random=self._random,
@@ -300,18 +302,18 @@ class Runner:
             aws=self._aws,
             probes=self._probes,
             specs=self._specs,
-            gate=Gate(self._environment.limits, options.jobs),
+            gate=ConcurrencyLimits(self._environment.limits, options.jobs),
             inputs=self._inputs(options),
             redactor=self._redactor,
             journal=journal,
-            schemas=Schemas(self._root),
-            watch=Watch() if isinstance(self._clock, SystemClock) else None,
+            schemas=JsonSchemas(self._root),
+            watch=TaskTimeouts() if isinstance(self._clock, SystemClock) else None,
             root=self._root,
             run_id=journal.run_id,
         )
 
-    def _inputs(self, options: RunOptions) -> Inputs:
-        return Inputs(
+    def _inputs(self, options: RunOptions) -> RemoteInputs:
+        return RemoteInputs(
             self._environment,
             aws=self._aws,
             env=self._environ,

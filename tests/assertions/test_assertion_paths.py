@@ -14,7 +14,7 @@ import pytest
 
 from prodwatch.assertions import MISSING, AssertionSyntaxError, parse_path
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.interpret import Run
+from prodwatch.assertions.interpret import Evaluation
 from prodwatch.model.quantity import Duration, Headers
 
 SHOP: dict[str, Any] = {
@@ -444,7 +444,7 @@ def test_a_text_that_is_no_json_is_told_and_not_raised(text: str) -> None:
 )
 def test_a_text_that_is_no_time_is_told_and_not_raised(text: str) -> None:
     with pytest.raises(PathError, match="time"):
-        parse_path("parse_time(t)").resolve({"t": text}, Run())
+        parse_path("parse_time(t)").resolve({"t": text}, Evaluation())
 
 
 def test_a_time_without_a_zone_has_no_age() -> None:

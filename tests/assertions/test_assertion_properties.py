@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prodwatch.assertions import MISSING, AssertionSyntaxError, evaluate, parse, parse_path
 from prodwatch.assertions.comparison import equal, freeze
-from prodwatch.assertions.interpret import Run
+from prodwatch.assertions.interpret import Evaluation
 from prodwatch.assertions.value_format import literal_text, to_json
 from prodwatch.model.quantity import Duration, Headers
 
@@ -395,7 +395,7 @@ def test_with_missing_read_as_null_every_query_gives_what_jmespath_gives(query: 
         assume(False)
         raise
     try:
-        ours = without_missing(parse_path(query).resolve(document, Run()))
+        ours = without_missing(parse_path(query).resolve(document, Evaluation()))
     except PathError:
         # jmespath accepts lists of mixed kinds where it checks only the first element.
         assume(False)

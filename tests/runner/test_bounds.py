@@ -15,7 +15,7 @@ from prodwatch.model.environment import AwsTarget, StackReference
 from prodwatch.model.status import Reason
 from prodwatch.runner import RunOptions, find_journal
 from prodwatch.runner.bounds.concurrency import Slots, gate_key
-from prodwatch.runner.bounds.time_limits import Watch, bounded
+from prodwatch.runner.bounds.time_limits import TaskTimeouts, bounded
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused
@@ -117,7 +117,7 @@ class TestTheMachinesClock:
         assert await bounded(SystemClock(), 5, asyncio.to_thread(lambda: "done")) == "done"
 
     async def test_one_timer_watches_all(self) -> None:
-        watch = Watch()
+        watch = TaskTimeouts()
         ended: list[str] = []
 
         async def work(name: str, seconds: float) -> None:
@@ -133,7 +133,7 @@ class TestTheMachinesClock:
         watch.close()
 
     async def test_a_cancellation_by_somebody_else_stays_one(self) -> None:
-        watch = Watch()
+        watch = TaskTimeouts()
 
         async def work() -> None:
             with watch.over(60):

@@ -23,7 +23,7 @@ from prodwatch.model.check import Capture, CheckDefinition, Poll
 from prodwatch.model.environment import SecretReference
 from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.runner import TERMINATED, RunOptions, find_journal, left_behind
+from prodwatch.runner import TERMINATED, RunOptions, find_journal, unfinished_journals
 from prodwatch.runner.step.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, step
@@ -111,12 +111,12 @@ async def test_what_stays_behind_is_listed_and_degrades_a_pass(shop: Any) -> Non
     assert "prodwatch cleanup run-7" in (check.message or "")
     assert [each.code for each in result.notices] == ["leftovers"]
     assert all(each.leftovers for each in check.cleanup)
-    assert [each.run.run_id for each in left_behind(shop.journal_dir)] == ["run-7"]
+    assert [each.run.run_id for each in unfinished_journals(shop.journal_dir)] == ["run-7"]
 
 
 async def test_a_clean_run_leaves_no_journal(shop: Any) -> None:
     await shop.run(order())
-    assert left_behind(shop.journal_dir) == ()
+    assert unfinished_journals(shop.journal_dir) == ()
 
 
 async def test_every_mutation_is_on_the_disk_before_it_is_sent(shop: Any) -> None:
@@ -191,7 +191,7 @@ class TestInterruption:
         assert (check.status, check.reason_code) == ("inconclusive", "interrupted")
         assert [each.status for each in check.cleanup] == ["pass", "pass"]
         assert [each.status for each in check.steps] == ["pass", "skipped"]
-        assert left_behind(shop.journal_dir) == ()
+        assert unfinished_journals(shop.journal_dir) == ()
 
     async def test_terminated_exits_143(self, shop: Any) -> None:
         assert (await self.interrupted(shop, TERMINATED)).verdict.exit_code == 143
@@ -228,7 +228,7 @@ class TestAfterACrash:
         assert [each.name for each in result.checks[0].cleanup] == ["second", "first"]
         assert removing.requests[0].params == {"made": 42}
         assert removing.requests[1].params["id"].startswith("TEST-")
-        assert left_behind(shop.journal_dir) == ()
+        assert unfinished_journals(shop.journal_dir) == ()
 
     async def test_what_was_cleaned_is_not_cleaned_twice(self, shop: Any) -> None:
         shop.script("removing", {"deleted": True}, refused())
@@ -242,7 +242,7 @@ class TestAfterACrash:
         await shop.run(order(), run_id="run-1")
         result = await shop.runner([order()]).clean_up("run-1", RunOptions())
         assert (result.verdict.status, result.verdict.exit_code) == ("error", 3)
-        assert left_behind(shop.journal_dir)
+        assert unfinished_journals(shop.journal_dir)
 
     async def test_a_check_that_is_gone_is_told_with_what_it_sent(self, shop: Any) -> None:
         shop.script("removing", refused())

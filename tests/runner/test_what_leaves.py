@@ -17,7 +17,7 @@ from prodwatch.model.quantity import Duration, Headers
 from prodwatch.model.result import Correlation, Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.runner.values.redaction import Outgoing
+from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.text.redact import MASK, Redactor
@@ -162,7 +162,7 @@ values = st.recursive(
 
 @given(values)
 def test_any_value_comes_out_clean_and_as_json(value: Any) -> None:
-    cleaned = Outgoing(Redactor([SECRET])).value({"it": value})
+    cleaned = OutputRedactor(Redactor([SECRET])).value({"it": value})
     text = JSON.encode(cleaned).decode()
     assert SECRET not in text
     assert "\x1b" not in text
@@ -172,7 +172,7 @@ def test_any_value_comes_out_clean_and_as_json(value: Any) -> None:
 
 @given(values)
 def test_the_quick_way_out_is_as_clean(value: Any) -> None:
-    out = Outgoing(Redactor([SECRET]))
+    out = OutputRedactor(Redactor([SECRET]))
     exchange = out.exchange(Exchange(request={"it": value}, response=value))
     assert exchange is not None
     text = repr((exchange.request, exchange.response))
@@ -182,7 +182,7 @@ def test_the_quick_way_out_is_as_clean(value: Any) -> None:
 
 
 def test_values_keep_what_they_mean() -> None:
-    out = Outgoing(Redactor())
+    out = OutputRedactor(Redactor())
     moment = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
     assert out.value({"a": Decimal("1.10"), "b": Duration.from_ms(300), "c": moment, "d": b"x", "e": (1, 2)}) == {
         "a": Decimal("1.10"),
@@ -194,7 +194,7 @@ def test_values_keep_what_they_mean() -> None:
 
 
 def test_large_values_are_cut_and_said_so() -> None:
-    out = Outgoing(Redactor())
+    out = OutputRedactor(Redactor())
     assert out.value(list(range(300)))[-1] == "… (+100 elements)"
     assert out.value({str(n): n for n in range(300)})["…"] == "+100 keys"
     assert len(out.text("x" * 20_000)) < 11_000

@@ -65,10 +65,10 @@ def _where_it_ran(common: Common, run: str) -> Common:
 def _list() -> int:
     from prodwatch.cli.exit_codes import ExitCode
     from prodwatch.cli.stderr import say
-    from prodwatch.runner import left_behind
+    from prodwatch.runner import unfinished_journals
     from prodwatch.session.engine import state_dir
 
-    found = left_behind(state_dir())
+    found = unfinished_journals(state_dir())
     for each in found:
         checks = ", ".join(dict.fromkeys(unfinished.entry.check for unfinished in each.unfinished))
         stdout.text(f"{each.run.run_id}  {each.run.environment}  {each.run.root}  {checks or 'nothing to clean'}")

@@ -15,7 +15,7 @@ from prodwatch.errors import ConfigurationError
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
     from prodwatch.runner.step.compiled import CompiledCheck, CompiledStep
-    from prodwatch.runner.values.static_values import Foretold
+    from prodwatch.runner.values.static_values import StaticValues
     from prodwatch.settings import Project
 
 
@@ -27,13 +27,13 @@ def command(common: Common, *, check_id: str) -> None:
     import os
 
     from prodwatch.probes.registry import spec
-    from prodwatch.runner.step.compiled import Compiler
-    from prodwatch.runner.values.static_values import Foretold
+    from prodwatch.runner.step.compiled import CheckCompiler
+    from prodwatch.runner.values.static_values import StaticValues
 
     project = load(common)
     definition = _find(project, check_id)
-    compiled = Compiler(project.environment, spec).compile(definition)
-    for line in _check(compiled, Foretold(definition, project.environment, os.environ)):
+    compiled = CheckCompiler(project.environment, spec).compile(definition)
+    for line in _check(compiled, StaticValues(definition, project.environment, os.environ)):
         stdout.text(line)
 
 
@@ -59,7 +59,7 @@ _TOLD = (
 """Keys of the check that are shown where they say something."""
 
 
-def _check(compiled: CompiledCheck, foretold: Foretold) -> Iterable[str]:
+def _check(compiled: CompiledCheck, static_values: StaticValues) -> Iterable[str]:
     check = compiled.definition
     yield f"{check.id}  ·  {check.title}"
     marks = [mark for mark in ("critical", "advisory", "mutates") if getattr(check, mark)]
@@ -72,31 +72,31 @@ def _check(compiled: CompiledCheck, foretold: Foretold) -> Iterable[str]:
     if compiled.timeout_s is not None:
         yield f"{'timeout':<10} {compiled.timeout_s:g} s for the whole flow"
     for each in compiled.expect:
-        yield f"expect     {foretold.assertion(each.assertion)}"
+        yield f"expect     {static_values.assertion(each.assertion)}"
     for number, step in enumerate((*compiled.steps, *compiled.cleanup)):
         cleanup = number >= len(compiled.steps)
         yield ""
         yield f"{'cleanup' if cleanup else 'step'} {step.name} ({step.type}){'  mutates' if step.mutates else ''}"
-        for line in _step(step, foretold):
+        for line in _step(step, static_values):
             yield f"    {line}"
-    filled = sorted({each.source for each in compiled.references if not foretold.knows(each)})
+    filled = sorted({each.source for each in compiled.references if not static_values.knows(each)})
     if filled:
         yield ""
         yield f"filled in when it runs: {'  '.join(filled)}"
 
 
-def _step(step: CompiledStep, foretold: Foretold) -> Iterable[str]:
+def _step(step: CompiledStep, static_values: StaticValues) -> Iterable[str]:
     import msgspec
 
-    for key, value in foretold.fill(step.definition.params).items():
+    for key, value in static_values.fill(step.definition.params).items():
         yield f"{key} = {msgspec.json.encode(value).decode()}"
     written = set(step.definition.expect)
     for each in step.judged:
-        yield f"expect  {foretold.assertion(each.assertion)}" + (
+        yield f"expect  {static_values.assertion(each.assertion)}" + (
             "" if each.assertion.source in written else "   (implied)"
         )
     for each in step.warn:
-        yield f"warn    {foretold.assertion(each.assertion)}"
+        yield f"warn    {static_values.assertion(each.assertion)}"
     plan = step.plan
     yield f"timeout {plan.timeout_s:g} s a request, {_times(plan.retries)} after a transport failure"
     if plan.poll:

@@ -52,7 +52,7 @@ class Slots:
         self._free += 1
 
 
-class Gate:
+class ConcurrencyLimits:
     """All bounds of one run."""
 
     def __init__(self, limits: Limits, jobs: int | None = None) -> None:
@@ -70,7 +70,7 @@ class Gate:
         return slots
 
 
-class Turn:
+class ConcurrencySlot:
     """One check's place among those at work.
 
     A check at work holds one of the run's slots; while it waits for anything but an answer it gives the slot back, so
@@ -80,7 +80,7 @@ class Turn:
 
     __slots__ = ("_gate", "_holds", "_urgent")
 
-    def __init__(self, gate: Gate, *, urgent: bool = False) -> None:
+    def __init__(self, gate: ConcurrencyLimits, *, urgent: bool = False) -> None:
         """Prepare; a check that is `urgent` never queues behind those that are not."""
         self._gate = gate
         self._urgent = urgent

@@ -35,12 +35,12 @@ async def _raced(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
         await asyncio.gather(worker, timer, return_exceptions=True)
 
 
-class _Watched:
+class _TimeLimit:
     """The time one task spends under watch."""
 
     __slots__ = ("_seconds", "_task", "_watch")
 
-    def __init__(self, watch: Watch, seconds: float) -> None:
+    def __init__(self, watch: TaskTimeouts, seconds: float) -> None:
         self._watch = watch
         self._seconds = seconds
         self._task: asyncio.Task[Any] | None = None
@@ -63,7 +63,7 @@ class _Watched:
             raise TimeoutError from None
 
 
-class Watch:
+class TaskTimeouts:
     """Cancels tasks that are overdue; one timer for all of them, since a request must cost next to nothing.
 
     For a SystemClock only: other clocks have no timer, and `bounded` races them.
@@ -76,9 +76,9 @@ class Watch:
         self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def over(self, seconds: float) -> _Watched:
+    def over(self, seconds: float) -> _TimeLimit:
         """Return a context that ends with TimeoutError when it lasts longer than `seconds`."""
-        return _Watched(self, seconds)
+        return _TimeLimit(self, seconds)
 
     def begin(self, task: asyncio.Task[Any], seconds: float) -> None:
         """Cancel `task` when it is still at it in `seconds`."""

@@ -10,21 +10,24 @@ from prodwatch.assertions import AssertionSyntaxError
 from prodwatch.model.check import CheckDefinition, SourcePosition
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Reason, Status
-from prodwatch.runner.bounds.concurrency import Turn
+from prodwatch.runner.bounds.concurrency import ConcurrencySlot
 from prodwatch.runner.check.cleanup import clean_up
-from prodwatch.runner.check.run_check import without_running
-from prodwatch.runner.step.compiled import CompiledCheck, Compiler
+from prodwatch.runner.check.run_check import result_without_run
+from prodwatch.runner.step.compiled import CheckCompiler, CompiledCheck
 from prodwatch.runner.step.conclusion import PASSED, Conclusion
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.journal import ClosedEntry, Unfinished
-from prodwatch.runner.step.run_context import Tools
-from prodwatch.runner.values.redaction import Outgoing
+from prodwatch.runner.step.journal import ClosedEntry, UnfinishedExecution
+from prodwatch.runner.step.run_context import RunContext
+from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.runner.values.scopes import Scope
 from prodwatch.settings.template import TemplateSyntaxError
 
 
 async def finish(
-    unfinished: Unfinished, definitions: Mapping[str, CheckDefinition], compiler: Compiler, tools: Tools
+    unfinished: UnfinishedExecution,
+    definitions: Mapping[str, CheckDefinition],
+    compiler: CheckCompiler,
+    tools: RunContext,
 ) -> CheckResult:
     """Run the cleanup of one execution as far as it was not done; never raises but for cancellation."""
     definition = definitions.get(unfinished.entry.check)
@@ -34,11 +37,11 @@ async def finish(
         compiled = compiler.compile(definition)
     except (AssertionSyntaxError, TemplateSyntaxError) as error:
         found = Conclusion(Status.ERROR, Reason.CLEANUP, f"{definition.source}: it cannot be read: {error}")
-        return without_running(definition, found)
+        return result_without_run(definition, found)
     if not compiled.cleanup:
         await tools.journal.append(ClosedEntry(execution=unfinished.entry.execution))
         told = f"there is nothing to clean up, since the check has no cleanup; it had sent: {_sent(unfinished, tools)}"
-        return without_running(definition, Conclusion(Status.PASS, None, told))
+        return result_without_run(definition, Conclusion(Status.PASS, None, told))
     execution = _execution(unfinished, compiled, tools)
     execution.begin()
     clean = await clean_up(execution, done_before=unfinished.cleaned)
@@ -46,12 +49,12 @@ async def finish(
     found = (
         PASSED if clean else Conclusion(Status.ERROR, Reason.CLEANUP, f"cleanup did not finish, left behind: {left}")
     )
-    result = without_running(definition, found, at=execution.started_at)
+    result = result_without_run(definition, found, at=execution.started_at)
     elapsed_s = tools.clock.monotonic_s() - execution.started_s
     return replace(result, cleanup=tuple(execution.cleanup_results), duration_ms=round(elapsed_s * 1000))
 
 
-def _execution(unfinished: Unfinished, compiled: CompiledCheck, tools: Tools) -> Execution:
+def _execution(unfinished: UnfinishedExecution, compiled: CompiledCheck, tools: RunContext) -> Execution:
     entry = unfinished.entry
     scope = Scope(
         tools.inputs,
@@ -64,18 +67,18 @@ def _execution(unfinished: Unfinished, compiled: CompiledCheck, tools: Tools) ->
         clock=tools.clock,
         known=unfinished.values,
     )
-    return Execution(tools, compiled, Turn(tools.gate), lambda _at: None, scope, number=entry.execution)
+    return Execution(tools, compiled, ConcurrencySlot(tools.gate), lambda _at: None, scope, number=entry.execution)
 
 
-def _sent(unfinished: Unfinished, tools: Tools) -> str:
-    out = Outgoing(tools.redactor)
+def _sent(unfinished: UnfinishedExecution, tools: RunContext) -> str:
+    out = OutputRedactor(tools.redactor)
     return "; ".join(
         f"{each.what} {', '.join(f'{key} {out.value(value)}' for key, value in each.details.items())}"
         for each in unfinished.mutations
     )
 
 
-def _gone(unfinished: Unfinished, tools: Tools) -> CheckResult:
+def _gone(unfinished: UnfinishedExecution, tools: RunContext) -> CheckResult:
     """Tell of a check that the files no longer hold what it had sent: somebody has to look at it by hand."""
     id_ = unfinished.entry.check
     return CheckResult(

@@ -11,8 +11,8 @@ from prodwatch.model.result import StepResult
 from prodwatch.model.status import Reason, Status, worst
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.run_step import GREEN, Ran, run_step
-from prodwatch.runner.values.scopes import NOTHING
+from prodwatch.runner.step.run_step import GREEN, StepRun, run_step
+from prodwatch.runner.values.scopes import NO_VALUE
 from prodwatch.settings.template import UnresolvedError
 
 
@@ -51,7 +51,7 @@ async def run_with_repeats(execution: Execution, step: CompiledStep) -> list[Ste
     return [*results, ran.result]
 
 
-async def _run_repeating(execution: Execution, step: CompiledStep, results: list[StepResult]) -> Ran:
+async def _run_repeating(execution: Execution, step: CompiledStep, results: list[StepResult]) -> StepRun:
     """Run a step, and while `repeat.when` holds the step it names and this one again; those go to `results`."""
     ran = await run_step(execution, step)
     repeat = step.definition.repeat
@@ -73,7 +73,7 @@ async def _run_repeating(execution: Execution, step: CompiledStep, results: list
     return ran
 
 
-def _keep(execution: Execution, step: CompiledStep, ran: Ran) -> None:
+def _keep(execution: Execution, step: CompiledStep, ran: StepRun) -> None:
     """Let later steps read what this one saw."""
     if ran.document is not None:
         execution.scope.documents[step.name] = ran.document
@@ -109,7 +109,7 @@ async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: boo
                 else await run_step(execution, step, cleanup=True)
             )
         finally:
-            scope.each = NOTHING
+            scope.each = NO_VALUE
         results.append(replace(ran.result, name=f"{step.name}[{number}]"))
         if ran.document is not None:
             documents.append(ran.document)

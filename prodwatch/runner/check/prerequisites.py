@@ -18,7 +18,7 @@ from prodwatch.settings.template import UnresolvedError
 _GREEN = frozenset({Status.PASS, Status.DEGRADED})
 
 
-def switched_off(
+def reason_not_to_run(
     definition: CheckDefinition,
     environment: Environment,
     *,
@@ -56,7 +56,7 @@ def _moment(written: str) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def blocked(needs: Iterable[str], results: Mapping[str, CheckResult | None]) -> Conclusion | None:
+def blocked_by_needs(needs: Iterable[str], results: Mapping[str, CheckResult | None]) -> Conclusion | None:
     """Return why the check is blocked by one it needs, None when all of those passed."""
     for id_ in needs:
         result = results.get(id_)
@@ -68,7 +68,7 @@ def blocked(needs: Iterable[str], results: Mapping[str, CheckResult | None]) -> 
     return None
 
 
-async def lacking(compiled: CompiledCheck, scope: Scope) -> Conclusion | None:
+async def missing_requirement(compiled: CompiledCheck, scope: Scope) -> Conclusion | None:
     """Return why something in `requires` is missing, None when all is there.
 
     Missing is a reason to skip; not being able to find out is an error.
@@ -90,7 +90,7 @@ async def lacking(compiled: CompiledCheck, scope: Scope) -> Conclusion | None:
     return None
 
 
-def circle(definition: CheckDefinition, definitions: Mapping[str, CheckDefinition]) -> Conclusion | None:
+def dependency_cycle(definition: CheckDefinition, definitions: Mapping[str, CheckDefinition]) -> Conclusion | None:
     """Return why a check that waits for itself can never run, None when it does not."""
     seen: set[str] = set()
     pending = [*definition.needs, *definition.of]

@@ -14,10 +14,10 @@ from prodwatch.runner.check.cleanup import clean_up
 from prodwatch.runner.check.flow import not_reached, run_steps
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, judged
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import Court, judge
-from prodwatch.runner.step.result_redaction import Cleaner
+from prodwatch.runner.step.expectations import JudgingContext, judge
+from prodwatch.runner.step.result_redaction import StepRedactor
 from prodwatch.runner.step.run_step import GREEN, UNATTESTED, run_step
-from prodwatch.runner.step.stop_reason import Stop
+from prodwatch.runner.step.stop_reason import StopSignal
 from prodwatch.settings.template import UnresolvedError, fill, parse_template, resolve
 from prodwatch.settings.template_filters import FilterError
 
@@ -26,7 +26,7 @@ NOTHING_EXPECTED = Conclusion(
 )
 
 
-async def run_check(execution: Execution, stop: Stop) -> CheckResult:
+async def run_check(execution: Execution, stop: StopSignal) -> CheckResult:
     """Run the check and its cleanup; raises nothing, not even when cancelled."""
     cut_off: Conclusion | None = None
     own: tuple[AssertionResult, ...] = ()
@@ -89,7 +89,7 @@ async def _conclude(execution: Execution) -> tuple[Conclusion, tuple[AssertionRe
     own: tuple[AssertionResult, ...] = ()
     found = PASSED
     if compiled.expect or compiled.warn:
-        found, own = await judge_own(execution, {"steps": execution.scope.documents})
+        found, own = await judge_whole(execution, {"steps": execution.scope.documents})
     degraded = next((each for each in results if each.status is Status.DEGRADED), None)
     if found.status is Status.PASS and degraded is not None:
         message = f"step {degraded.name}: {degraded.message}"
@@ -97,7 +97,7 @@ async def _conclude(execution: Execution) -> tuple[Conclusion, tuple[AssertionRe
     return found, own
 
 
-async def judge_own(
+async def judge_whole(
     execution: Execution, document: Mapping[str, Any]
 ) -> tuple[Conclusion, tuple[AssertionResult, ...]]:
     """Judge what a flow or composite expects as a whole."""
@@ -110,7 +110,7 @@ async def judge_own(
         return Conclusion(Status.ERROR, Reason.UNRESOLVED, execution.out.text(error.message)), ()
     except FilterError as error:
         return Conclusion(Status.ERROR, Reason.INVALID, execution.out.text(str(error))), ()
-    court = Court(
+    judging = JudgingContext(
         values=values,
         now=tools.clock.now(),
         complete=True,
@@ -118,9 +118,9 @@ async def judge_own(
         redact=execution.out.masked,
         partial=frozenset(execution.partial),
     )
-    expect, warn = judge(compiled.expect, document, court), judge(compiled.warn, document, court)
+    expect, warn = judge(compiled.expect, document, judging), judge(compiled.warn, document, judging)
     found = judged(expect, warn)
-    own = Cleaner(execution.out, assertions=(*expect.results, *warn.results)).assertions()
+    own = StepRedactor(execution.out, assertions=(*expect.results, *warn.results)).assertions()
     return Conclusion(found.status, found.reason, execution.out.maybe(found.message)), own
 
 
@@ -200,7 +200,7 @@ def flags_of(definition: CheckDefinition, more: tuple[str, ...] = ()) -> tuple[s
     return (*own, *more)
 
 
-def without_running(
+def result_without_run(
     definition: CheckDefinition, found: Conclusion, *, at: datetime | None = None, flags: tuple[str, ...] = ()
 ) -> CheckResult:
     """Return the result of a check that sent nothing."""

@@ -10,16 +10,16 @@ from prodwatch.model.result import CheckResult, StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import ProbeContext
 from prodwatch.runner.bounds.time_limits import bounded
-from prodwatch.runner.step.run_context import Tools
+from prodwatch.runner.step.run_context import RunContext
 
 TIMEOUT_S = 5.0
 _TRANSPORT = frozenset({Reason.TIMEOUT, Reason.CONNECT, Reason.DNS, Reason.TLS})
 
 
-class SelfCheck:
+class NetworkSelfCheck:
     """`[limits] self_check`: asked at most once, at the first target that cannot be reached."""
 
-    def __init__(self, tools: Tools, url: str | None) -> None:
+    def __init__(self, tools: RunContext, url: str | None) -> None:
         self._tools = tools
         self._url = url
         self._asked: asyncio.Task[str | None] | None = None

@@ -15,19 +15,24 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent, RunProgress
 from prodwatch.model.result import AssertionResult, CheckResult
 from prodwatch.model.status import Reason, Status
-from prodwatch.runner.bounds.concurrency import Turn
+from prodwatch.runner.bounds.concurrency import ConcurrencySlot
 from prodwatch.runner.bounds.serial_groups import LockError, SerialGroups
 from prodwatch.runner.check.composite import compose, counts
-from prodwatch.runner.check.prerequisites import blocked, circle, lacking, switched_off
-from prodwatch.runner.check.run_check import judge_own, run_check, without_running
+from prodwatch.runner.check.prerequisites import (
+    blocked_by_needs,
+    dependency_cycle,
+    missing_requirement,
+    reason_not_to_run,
+)
+from prodwatch.runner.check.run_check import judge_whole, result_without_run, run_check
 from prodwatch.runner.options import RunOptions
-from prodwatch.runner.schedule.network_self_check import SelfCheck
-from prodwatch.runner.step.compiled import COMPOSITES, FIXED, Compiler
+from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
+from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CheckCompiler
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.run_context import Tools
+from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import GREEN
-from prodwatch.runner.step.stop_reason import Stop, Why
+from prodwatch.runner.step.stop_reason import StopCause, StopSignal
 from prodwatch.runner.verdict import ADVISORY, SUPPORTING
 from prodwatch.settings.template import TemplateSyntaxError, UnresolvedError
 
@@ -36,19 +41,19 @@ _RED = frozenset({Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, Status.DEGRADE
 _STOPPING = frozenset({Status.FAIL, Status.ERROR})
 
 
-class Schedule:
+class Scheduler:
     """One run of some checks."""
 
     def __init__(
         self,
-        tools: Tools,
+        tools: RunContext,
         definitions: Mapping[str, CheckDefinition],
-        compiler: Compiler,
+        compiler: CheckCompiler,
         options: RunOptions,
         *,
         serial: SerialGroups,
-        self_check: SelfCheck,
-        stop: Stop,
+        self_check: NetworkSelfCheck,
+        stop: StopSignal,
         listener: Callable[[RunEvent], None],
     ) -> None:
         self._tools = tools
@@ -128,7 +133,7 @@ class Schedule:
             self._idle.set_result(None)
         if id_ not in self._final:
             definition = self._definitions[id_]
-            self._finish(without_running(definition, self._stop.conclusion(begun=id_ in self._begun)))
+            self._finish(result_without_run(definition, self._stop.conclusion(begun=id_ in self._begun)))
 
     async def _result_of(self, id_: str) -> CheckResult | None:
         """Return another check's result as soon as it is measured, running it when nobody else does."""
@@ -153,7 +158,7 @@ class Schedule:
         try:
             result = await self._measure(definition)
         except asyncio.CancelledError:
-            result = without_running(definition, self._stop.conclusion(begun=definition.id in self._begun))
+            result = result_without_run(definition, self._stop.conclusion(begun=definition.id in self._begun))
         except Exception as error:  # noqa: BLE001 -- a bug must cost one check, never the run or its verdict
             result = _bug(definition, error)
         if self._self_check.may_change(result):
@@ -184,7 +189,7 @@ class Schedule:
 
     def _perhaps_stop(self, result: CheckResult) -> None:
         if self._options.fail_fast and result.status in _STOPPING and ADVISORY not in result.flags:
-            self._stop.set(Why.FAIL_FAST, result.id)
+            self._stop.set(StopCause.FAIL_FAST, result.id)
             self.cancel(begun_too=False)
 
     async def _diagnosed(self, definition: CheckDefinition, result: CheckResult) -> CheckResult:
@@ -200,35 +205,35 @@ class Schedule:
     async def _measure(self, definition: CheckDefinition) -> CheckResult:
         off = self._off(definition)
         if off is None and definition.needs:
-            off = blocked(definition.needs, await self._results_of(definition.needs))
+            off = blocked_by_needs(definition.needs, await self._results_of(definition.needs))
         if off is not None:
-            return without_running(definition, off, flags=(MUTED,) if off.reason is Reason.MUTED else ())
+            return result_without_run(definition, off, flags=(MUTED,) if off.reason is Reason.MUTED else ())
         if definition.type in FIXED:
             return self._fixed(definition)
         if definition.type in COMPOSITES:
             return await self._composite(definition)
         # Whoever waits or is waited for, or explains what is already red, does not queue behind all the rest.
         urgent = bool(definition.needs) or definition.id in self._behind or definition.id not in self._selected
-        turn = Turn(self._tools.gate, urgent=urgent)
+        turn = ConcurrencySlot(self._tools.gate, urgent=urgent)
         await turn.take()
         try:
             return await self._admitted(definition, turn)
         finally:
             turn.give()
 
-    async def _admitted(self, definition: CheckDefinition, turn: Turn) -> CheckResult:
+    async def _admitted(self, definition: CheckDefinition, turn: ConcurrencySlot) -> CheckResult:
         try:
             compiled = self._compiler.compile(definition)
         except (AssertionSyntaxError, TemplateSyntaxError) as error:
             message = f"{definition.source}: it cannot be read: {error}"
-            return without_running(definition, Conclusion(Status.ERROR, Reason.INVALID, message))
+            return result_without_run(definition, Conclusion(Status.ERROR, Reason.INVALID, message))
         if compiled.remote:
             await turn.away(self._tools.inputs.ensure(compiled.references))
         execution = Execution(self._tools, compiled, turn, lambda at: self._begin(definition.id, at))
         if compiled.requires:
-            missing = await lacking(compiled, execution.scope)
+            missing = await missing_requirement(compiled, execution.scope)
             if missing is not None:
-                return without_running(definition, _cleaned(execution, missing))
+                return result_without_run(definition, _cleaned(execution, missing))
         if definition.serial is not None:
             return await self._in_turn(execution, definition.serial)
         return await run_check(execution, self._stop)
@@ -238,7 +243,7 @@ class Schedule:
         if self._stop.why is not None:
             return self._stop.conclusion(begun=False)
         tools = self._tools
-        off = switched_off(
+        off = reason_not_to_run(
             definition,
             tools.environment,
             now=tools.clock.now,
@@ -246,7 +251,7 @@ class Schedule:
             vantage=tools.inputs.vantage,
         )
         if off is None and (definition.needs or definition.of):
-            off = circle(definition, self._definitions)
+            off = dependency_cycle(definition, self._definitions)
         return off
 
     def _begin(self, id_: str, at: datetime) -> None:
@@ -266,7 +271,7 @@ class Schedule:
             found = Conclusion(Status.ERROR, Reason.UNRESOLVED, error.message)
         except LockError as error:
             found = Conclusion(Status.ERROR, Reason.UNAVAILABLE, str(error))
-        return without_running(definition, _cleaned(execution, found))
+        return result_without_run(definition, _cleaned(execution, found))
 
     def _fixed(self, definition: CheckDefinition) -> CheckResult:
         """`pass`, `fail` and `skip` say what their author wrote."""
@@ -279,23 +284,25 @@ class Schedule:
             "fail": Conclusion(Status.FAIL, Reason.EXPLICIT, message or "a check of type fail always fails"),
             "skip": Conclusion(Status.SKIPPED, Reason.EXPLICIT, message or "a check of type skip is never run"),
         }[definition.type]
-        return without_running(definition, found, at=at)
+        return result_without_run(definition, found, at=at)
 
     async def _composite(self, definition: CheckDefinition) -> CheckResult:
         compiled = self._compiler.compile(definition)
-        execution = Execution(self._tools, compiled, Turn(self._tools.gate), lambda at: self._begin(definition.id, at))
-        missing = await lacking(compiled, execution.scope)
+        execution = Execution(
+            self._tools, compiled, ConcurrencySlot(self._tools.gate), lambda at: self._begin(definition.id, at)
+        )
+        missing = await missing_requirement(compiled, execution.scope)
         if missing is not None:
-            return without_running(definition, _cleaned(execution, missing))
+            return result_without_run(definition, _cleaned(execution, missing))
         execution.begin()
         results = await self._results_of(definition.of)
         members = [each for each in results.values() if each is not None]
         own: tuple[AssertionResult, ...] = ()
         found = compose(definition.type, members)
         if found.status in GREEN and (definition.expect or definition.warn):
-            judged, own = await judge_own(execution, counts(members))
+            judged, own = await judge_whole(execution, counts(members))
             found = judged if judged.status is not Status.PASS else found
-        result = without_running(definition, _cleaned(execution, found), at=execution.started_at)
+        result = result_without_run(definition, _cleaned(execution, found), at=execution.started_at)
         elapsed_s = self._tools.clock.monotonic_s() - execution.started_s
         return replace(result, assertions=own, duration_ms=round(elapsed_s * 1000))
 
@@ -307,7 +314,7 @@ def _cleaned(execution: Execution, found: Conclusion) -> Conclusion:
 def _bug(definition: CheckDefinition, error: Exception) -> CheckResult:
     # The text of an unforeseen error may hold anything, so only its kind is told.
     message = f"a bug in prodwatch kept this check from being measured ({type(error).__name__})"
-    return without_running(definition, Conclusion(Status.ERROR, Reason.INTERNAL, message))
+    return result_without_run(definition, Conclusion(Status.ERROR, Reason.INTERNAL, message))
 
 
 def _behind(selected: Sequence[CheckDefinition]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from prodwatch.model.check import Poll
 from prodwatch.model.result import AttemptResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.runner.step.expectations import Court
+from prodwatch.runner.step.expectations import JudgingContext
 from prodwatch.runner.step.judgement import Judgement
 
 MIN_DELAY_S = 0.01
@@ -57,7 +57,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     hold_every_s: float = 1.0
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One request, answered or not, and what its answer is worth."""
 
     observation: Observation
@@ -68,7 +68,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     expect: Judgement = NOT_JUDGED
     until: Judgement | None = None
     stop: Judgement | None = None
-    court: Court | None = None
+    judging: JudgingContext | None = None
     """What the answer was judged with; None when there was nothing to judge."""
     started_at: datetime
     started_s: float
@@ -77,15 +77,15 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Sleep = Callable[[float], Awaitable[None]]
-Asking = Callable[[float], Awaitable[Look]]
+SendRequest = Callable[[float], Awaitable[Attempt]]
 """`await ask(timeout_s)`: send once and judge; never raises for anything a target does."""
 
 
-class Pursuit(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was asked, and how it ended."""
 
     ending: Ending
-    last: Look | None
+    last: Attempt | None
     """None when the flow's time was over before the first request."""
     attempts: tuple[AttemptResult, ...]
     retried: bool
@@ -95,13 +95,13 @@ class Pursuit(msgspec.Struct, frozen=True, kw_only=True):
     """Something was polled for or held."""
 
 
-class Pursuer:
+class Attempts:
     """Carries out one plan."""
 
     def __init__(
         self,
         plan: Plan,
-        ask: Asking,
+        ask: SendRequest,
         *,
         clock: Clock,
         sleep: Sleep,
@@ -116,18 +116,18 @@ class Pursuer:
         self._random = random
         self._deadline = deadline
         self._attempts: list[AttemptResult] = []
-        self._last: Look | None = None
+        self._last: Attempt | None = None
         self._began_s: float | None = None
         self._retried = False
 
-    async def run(self) -> Pursuit:
+    async def run(self) -> Outcome:
         """Ask as planned."""
         plan = self._plan
         ending = await (self._once("request") if plan.poll is None else self._wait(plan.poll))
         if ending is Ending.ANSWERED and plan.hold_s is not None and self._is_right():
             ending = await self._hold(plan.hold_s)
         last = self._last
-        return Pursuit(
+        return Outcome(
             ending=ending,
             last=last,
             attempts=tuple(self._attempts),
@@ -147,7 +147,7 @@ class Pursuer:
         left_s = deadline_s - self._clock.monotonic_s()
         return None if left_s <= _EPSILON_S else min(self._plan.timeout_s, left_s)
 
-    def _note(self, look: Look, kind: AttemptKind) -> None:
+    def _note(self, look: Attempt, kind: AttemptKind) -> None:
         if self._last is None:
             self._began_s = look.started_s
         self._last = look
@@ -174,7 +174,7 @@ class Pursuer:
 
     async def _wait(self, poll: Poll) -> Ending:
         """Ask until `until`, or else `expect`, holds; the last look is at the very end of the budget."""
-        there: Look | None = None
+        there: Attempt | None = None
         while True:
             timeout_s = self._time()
             if timeout_s is None:
@@ -196,7 +196,7 @@ class Pursuer:
                 return self._gave_up(there)
             await self._sleep(min(delay_s(poll, len(self._attempts), self._random), left_s))
 
-    def _gave_up(self, there: Look | None) -> Ending:
+    def _gave_up(self, there: Attempt | None) -> Ending:
         if there is None or self._last is not there:
             return Ending.FAILED
         return Ending.NEVER if (there.until or there.expect).nothing_there else Ending.WRONG
@@ -247,7 +247,7 @@ def _hopeless(failure: Failure) -> bool:
     return failure.status in {Status.ERROR, Status.SKIPPED} and not failure.transient
 
 
-def _attempt(n: int, look: Look, kind: AttemptKind) -> AttemptResult:
+def _attempt(n: int, look: Attempt, kind: AttemptKind) -> AttemptResult:
     message: str | None
     if look.failure is not None:
         status, message = look.failure.status, look.failure.message

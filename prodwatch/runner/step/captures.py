@@ -9,12 +9,12 @@ import msgspec
 
 from prodwatch.assertions.value_format import to_json
 from prodwatch.runner.step.compiled import Captured
-from prodwatch.runner.step.expectations import Court
-from prodwatch.runner.values.redaction import Outgoing, leaves
+from prodwatch.runner.step.expectations import JudgingContext
+from prodwatch.runner.values.redaction import OutputRedactor, leaves
 from prodwatch.text.redact import MASK, MIN_LENGTH
 
 
-class Taken(msgspec.Struct):
+class Captures(msgspec.Struct):
     """What was taken from one answer."""
 
     raw: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -26,19 +26,24 @@ class Taken(msgspec.Struct):
     """One sentence per secret that is too short to be kept secret."""
 
 
-NOTHING_TAKEN = Taken()
+NO_CAPTURES = Captures()
 
 
 def take(
-    captures: Iterable[Captured], document: Mapping[str, Any], court: Court, out: Outgoing, *, all_secret: bool
-) -> Taken:
+    captures: Iterable[Captured],
+    document: Mapping[str, Any],
+    judging: JudgingContext,
+    out: OutputRedactor,
+    *,
+    all_secret: bool,
+) -> Captures:
     """Read every capture from `document`; secrets are learned by `out` before anything is shown."""
-    taken = Taken()
+    taken = Captures()
     for capture in captures:
-        holes = [court.values[hole] for hole in capture.path.holes]
-        value = capture.path.read(document, holes=holes, now=court.now)
-        if not capture.path.stands(document, holes=holes, now=court.now):
-            why = capture.path.explain(document, holes=holes, now=court.now)
+        holes = [judging.values[hole] for hole in capture.path.holes]
+        value = capture.path.read(document, holes=holes, now=judging.now)
+        if not capture.path.has_value(document, holes=holes, now=judging.now):
+            why = capture.path.explain(document, holes=holes, now=judging.now)
             taken.missing.append(f"nothing to capture as {capture.name}: {why}")
             continue
         taken.raw[capture.name] = value

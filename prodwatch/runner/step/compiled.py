@@ -14,7 +14,7 @@ from prodwatch.model.spec import ProbeSpec
 from prodwatch.runner.step.attempts import Plan
 from prodwatch.runner.step.expectations import Expectation, Path, compile_assertions, parse_path
 from prodwatch.runner.values.remote_inputs import any_remote
-from prodwatch.runner.values.scopes import Follower, dotted_reference, open_texts
+from prodwatch.runner.values.scopes import ReferenceFinder, dotted_reference, open_texts
 from prodwatch.settings.template import Reference
 
 COMPOSITES = frozenset({"all", "any", "none"})
@@ -101,14 +101,14 @@ class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole flow."""
 
 
-class Compiler:
+class CheckCompiler:
     """Makes checks ready for one environment; each check once."""
 
     def __init__(self, environment: Environment, specs: Specs) -> None:
         self._environment = environment
         self._specs = specs
         self._attest = parse_path(environment.release.attest) if environment.release.attest else None
-        self._follower = Follower(environment.vars)
+        self._follower = ReferenceFinder(environment.vars)
         self._done: dict[str, CompiledCheck] = {}
 
     def compile(self, definition: CheckDefinition) -> CompiledCheck:
@@ -119,13 +119,13 @@ class Compiler:
         return done
 
     def _compile(self, definition: CheckDefinition) -> CompiledCheck:
-        follower = self._follower
+        finder = self._follower
         if definition.vars:
-            follower = Follower({**self._environment.vars, **definition.vars})
+            finder = ReferenceFinder({**self._environment.vars, **definition.vars})
         steps: tuple[CompiledStep, ...] = ()
         if definition.type not in _WITHOUT_STEPS:
-            steps = tuple([self._step(step, definition, follower) for step in definition.steps])
-        cleanup = tuple([self._step(step, definition, follower, cleanup=True) for step in definition.cleanup])
+            steps = tuple([self._step(step, definition, finder) for step in definition.steps])
+        cleanup = tuple([self._step(step, definition, finder, cleanup=True) for step in definition.cleanup])
         expect = compile_assertions(definition.expect, "expect")
         warn = compile_assertions(definition.warn, "warn")
         # A plain check needs no union, and most checks are plain.
@@ -134,12 +134,12 @@ class Compiler:
         own = [hole for each in (*expect, *warn) for hole in each.holes]
         own += [*definition.links.values(), *([definition.serial] if definition.serial else ())]
         if own or definition.requires:
-            references |= follower.references_in(own) | set(map(dotted_reference, definition.requires))
+            references |= finder.references_in(own) | set(map(dotted_reference, definition.requires))
         spec = self._specs(definition.type) if definition.type == "flow" else None
         return CompiledCheck(
             definition=definition,
-            variables=follower.variables,
-            volatile=follower.volatile() if definition.type == "flow" else frozenset(),
+            variables=finder.variables,
+            volatile=finder.volatile() if definition.type == "flow" else frozenset(),
             requires=tuple(map(dotted_reference, definition.requires)),
             steps=steps,
             cleanup=cleanup,
@@ -153,7 +153,7 @@ class Compiler:
         )
 
     def _step(
-        self, step: StepDefinition, check: CheckDefinition, follower: Follower, *, cleanup: bool = False
+        self, step: StepDefinition, check: CheckDefinition, finder: ReferenceFinder, *, cleanup: bool = False
     ) -> CompiledStep:
         spec = self._specs(step.type)
         poll = step.poll
@@ -175,7 +175,7 @@ class Compiler:
         holes = _holes(assertions, captures, attest)
         references = _NO_REFERENCES
         if texts or holes or step.for_each is not None:
-            references = follower.references_in((*texts, *holes, step.for_each or ""))
+            references = finder.references_in((*texts, *holes, step.for_each or ""))
         mutates = self._mutates(step, check, spec)
         plan = self._plan(step, check, spec, mutates=mutates)
         return CompiledStep(

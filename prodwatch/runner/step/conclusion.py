@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from prodwatch.model.result import AssertionResult
 from prodwatch.model.status import Reason, Status
-from prodwatch.runner.step.attempts import Ending, Pursuit
+from prodwatch.runner.step.attempts import Ending, Outcome
 from prodwatch.runner.step.attestation import Attestation, Proof
 from prodwatch.runner.step.judgement import Judgement
 
@@ -23,29 +23,29 @@ class Conclusion(msgspec.Struct, frozen=True):
 PASSED = Conclusion(Status.PASS)
 
 
-def conclude(pursuit: Pursuit, warn: Judgement, attestation: Attestation) -> Conclusion:
+def conclude(outcome: Outcome, warn: Judgement, attestation: Attestation) -> Conclusion:
     """Return what the asking is worth; `warn` was judged on the last answer."""
-    last, ending = pursuit.last, pursuit.ending
+    last, ending = outcome.last, outcome.ending
     if last is None or ending is Ending.OUT_OF_TIME:
-        return _out_of_time(pursuit)
+        return _out_of_time(outcome)
     if ending is Ending.FAILED:
         assert last.failure is not None
         message = last.failure.message
-        if pursuit.waited and len(pursuit.attempts) > 1:
+        if outcome.waited and len(outcome.attempts) > 1:
             # A source without any data did answer: what was waited for has not come.
             how = Ending.NEVER if last.failure.reason is Reason.NO_DATA else ending
-            message = f"{how}: {message} ({_effort(pursuit)})"
+            message = f"{how}: {message} ({_effort(outcome)})"
         return Conclusion(last.failure.status, last.failure.reason, message)
     if ending is Ending.STOPPED:
         assert last.stop is not None
         met = next(result for result in last.stop.results if result.ok)
-        message = f"waiting was stopped: `{met.expression}` is true ({_effort(pursuit)})"
+        message = f"waiting was stopped: `{met.expression}` is true ({_effort(outcome)})"
         found = Conclusion(Status.FAIL, Reason.ASSERTION, message)
     elif ending is Ending.ANSWERED:
         found = judged(last.expect, warn)
     else:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
-        found = _waited_in_vain(pursuit, unmet)
+        found = _waited_in_vain(outcome, unmet)
     return _with_proof(_with_aside(found, last.aside), attestation)
 
 
@@ -71,23 +71,23 @@ def judged(expect: Judgement, warn: Judgement) -> Conclusion:
     return PASSED
 
 
-def _waited_in_vain(pursuit: Pursuit, unmet: Judgement) -> Conclusion:
+def _waited_in_vain(outcome: Outcome, unmet: Judgement) -> Conclusion:
     bad = unmet.first_bad
     sentence = "it never held" if bad is None else _sentence(bad)
-    message = f"{pursuit.ending}: {sentence} ({_effort(pursuit)})"
+    message = f"{outcome.ending}: {sentence} ({_effort(outcome)})"
     if unmet.ok is None:
         return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     return Conclusion(Status.FAIL, Reason.ASSERTION, message)
 
 
-def _out_of_time(pursuit: Pursuit) -> Conclusion:
-    last = pursuit.last
+def _out_of_time(outcome: Outcome) -> Conclusion:
+    last = outcome.last
     if last is None:
         return Conclusion(Status.FAIL, Reason.TIMEOUT, "the flow's time was over before this step could be sent")
     if last.failure is not None and last.failure.status is not Status.FAIL:
-        return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(pursuit)})")
+        return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(outcome)})")
     why = last.failure.message if last.failure is not None else "what was expected could not be shown to last"
-    return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(pursuit)})")
+    return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(outcome)})")
 
 
 def _with_proof(found: Conclusion, attestation: Attestation) -> Conclusion:
@@ -107,6 +107,6 @@ def _sentence(result: AssertionResult) -> str:
     return f"`{result.expression}` is {'false' if result.ok is False else 'not decidable'}"
 
 
-def _effort(pursuit: Pursuit) -> str:
-    attempts = len(pursuit.attempts)
-    return f"{attempts} attempt{'' if attempts == 1 else 's'} in {pursuit.elapsed_s:.1f} s"
+def _effort(outcome: Outcome) -> str:
+    attempts = len(outcome.attempts)
+    return f"{attempts} attempt{'' if attempts == 1 else 's'} in {outcome.elapsed_s:.1f} s"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from prodwatch.model.result import StepResult
-from prodwatch.runner.bounds.concurrency import Turn
+from prodwatch.runner.bounds.concurrency import ConcurrencySlot
 from prodwatch.runner.step.compiled import CompiledCheck, CompiledStep
 from prodwatch.runner.step.journal import (
     CleanedEntry,
@@ -18,9 +18,9 @@ from prodwatch.runner.step.journal import (
     ValuesEntry,
     journalable,
 )
-from prodwatch.runner.step.run_context import Tools
-from prodwatch.runner.values.redaction import Outgoing, leaves
-from prodwatch.runner.values.scopes import NOTHING, Scope
+from prodwatch.runner.step.run_context import RunContext
+from prodwatch.runner.values.redaction import OutputRedactor, leaves
+from prodwatch.runner.values.scopes import NO_VALUE, Scope
 from prodwatch.settings.template import Reference, UnresolvedError, value_of
 
 # Names that stay what they were when the check ran; all others are looked up again by a later cleanup.
@@ -50,9 +50,9 @@ class Execution:
 
     def __init__(
         self,
-        tools: Tools,
+        tools: RunContext,
         compiled: CompiledCheck,
-        turn: Turn,
+        turn: ConcurrencySlot,
         on_begin: Callable[[datetime], None],
         scope: Scope | None = None,
         *,
@@ -77,7 +77,7 @@ class Execution:
                 clock=tools.clock,
             )
         self.scope = scope
-        self.out = Outgoing(tools.redactor)
+        self.out = OutputRedactor(tools.redactor)
         self.turn = turn
         self.deadline_s: float | None = None
         """When the flow, or the cleanup step that is running, must be over, on the monotonic clock.
@@ -193,7 +193,7 @@ class Execution:
             if reference.scope in _FLEETING or reference.scope == "secret" or self._is_found_by_cleanup(reference):
                 continue
             value = self._value(reference)
-            if value is NOTHING or self._written.get(dotted, NOTHING) == value or not journalable(value):
+            if value is NO_VALUE or self._written.get(dotted, NO_VALUE) == value or not journalable(value):
                 continue
             if not self.out.holds_secret(value):
                 found[dotted] = value
@@ -207,4 +207,4 @@ class Execution:
         try:
             return self.scope.lookup(reference)
         except UnresolvedError:
-            return NOTHING
+            return NO_VALUE

@@ -44,7 +44,7 @@ class Expectation(msgspec.Struct, frozen=True):
         return self.assertion.holes
 
 
-class Court(msgspec.Struct, frozen=True):
+class JudgingContext(msgspec.Struct, frozen=True):
     """What judging needs besides the document."""
 
     values: Mapping[str, Any]
@@ -65,39 +65,39 @@ def compile_assertions(texts: tuple[str, ...], severity: Severity) -> tuple[Expe
     return tuple(Expectation(parse(text), severity) for text in texts)
 
 
-def judge(expectations: Iterable[Expectation], document: Mapping[str, Any], court: Court) -> Judgement:
+def judge(expectations: Iterable[Expectation], document: Mapping[str, Any], judging: JudgingContext) -> Judgement:
     """Judge every assertion; together they hold when all do."""
     results: list[AssertionResult] = []
     ok: bool | None = True
     nothing_there = False
     for each in expectations:
-        result = _judge(each, document, court)
+        result = _judge(each, document, judging)
         results.append(result)
         if result.ok is not True and (ok is True or (ok is None and result.ok is False)):
             ok, nothing_there = result.ok, _is_nothing(each, result.actual)
     return Judgement(tuple(results), ok, nothing_there)
 
 
-def judge_any(expectations: Iterable[Expectation], document: Mapping[str, Any], court: Court) -> Judgement:
+def judge_any(expectations: Iterable[Expectation], document: Mapping[str, Any], judging: JudgingContext) -> Judgement:
     """Judge every assertion; together they hold when one does (`stop_when`)."""
-    results = tuple(_judge(each, document, court) for each in expectations)
+    results = tuple(_judge(each, document, judging) for each in expectations)
     return Judgement(results, any(result.ok is True for result in results))
 
 
-def _judge(expectation: Expectation, document: Mapping[str, Any], court: Court) -> AssertionResult:
+def _judge(expectation: Expectation, document: Mapping[str, Any], judging: JudgingContext) -> AssertionResult:
     assertion = expectation.assertion
     result = evaluate(
         assertion,
         document,
-        holes=[court.values[hole] for hole in assertion.holes] if assertion.holes else (),
+        holes=[judging.values[hole] for hole in assertion.holes] if assertion.holes else (),
         severity=expectation.severity,
-        complete=court.complete and not (court.partial and rests_on(str(assertion.path), court.partial)),
-        now=court.now,
-        load_schema=court.load_schema,
-        redact=court.redact,
+        complete=judging.complete and not (judging.partial and rests_on(str(assertion.path), judging.partial)),
+        now=judging.now,
+        load_schema=judging.load_schema,
+        redact=judging.redact,
     )
-    if court.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _BESIDE):
-        return replace(result, ok=None, diff=None, message=court.doubt)
+    if judging.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _BESIDE):
+        return replace(result, ok=None, diff=None, message=judging.doubt)
     return result
 
 
@@ -119,8 +119,8 @@ def _is_nothing(expectation: Expectation, actual: Any) -> bool:
 
 __all__ = [
     "MISSING",
-    "Court",
     "Expectation",
+    "JudgingContext",
     "Path",
     "compile_assertions",
     "judge",

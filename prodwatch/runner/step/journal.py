@@ -201,7 +201,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-class Unfinished(msgspec.Struct, kw_only=True):
+class UnfinishedExecution(msgspec.Struct, kw_only=True):
     """One execution whose cleanup is not done."""
 
     entry: ExecutionEntry
@@ -210,15 +210,15 @@ class Unfinished(msgspec.Struct, kw_only=True):
     cleaned: set[int] = msgspec.field(default_factory=set)
 
 
-class Leftover(msgspec.Struct, frozen=True, kw_only=True):
+class UnfinishedJournal(msgspec.Struct, frozen=True, kw_only=True):
     """A journal as it was found."""
 
     path: Path
     run: RunEntry
-    unfinished: tuple[Unfinished, ...]
+    unfinished: tuple[UnfinishedExecution, ...]
 
 
-def left_behind(directory: Path) -> tuple[Leftover, ...]:
+def unfinished_journals(directory: Path) -> tuple[UnfinishedJournal, ...]:
     """Return every journal in `directory`, oldest first; one that cannot be read is left out."""
     found = []
     for path in sorted(directory.glob(f"*{SUFFIX}")):
@@ -228,12 +228,12 @@ def left_behind(directory: Path) -> tuple[Leftover, ...]:
     return tuple(sorted(found, key=lambda each: each.run.started_at))
 
 
-def find_journal(directory: Path, run_id: str) -> Leftover:
+def find_journal(directory: Path, run_id: str) -> UnfinishedJournal:
     """Return the journal of one run; ConfigurationError, naming what there is, when there is none."""
     path = directory / f"{run_id}{SUFFIX}"
     leftover = _read(path) if _RUN_ID.fullmatch(run_id) and path.is_file() else None
     if leftover is None:
-        known = ", ".join(each.run.run_id for each in left_behind(directory)) or "none"
+        known = ", ".join(each.run.run_id for each in unfinished_journals(directory)) or "none"
         raise ConfigurationError(
             f'There is no journal of run "{run_id}" in {directory}: either everything was cleaned up or it ran '
             f"on another machine. Runs with something left here: {known}."
@@ -241,10 +241,10 @@ def find_journal(directory: Path, run_id: str) -> Leftover:
     return leftover
 
 
-class Reopened:
+class ReopenedJournal:
     """A journal taken over by a later cleanup; its run is no longer alive."""
 
-    def __init__(self, leftover: Leftover) -> None:
+    def __init__(self, leftover: UnfinishedJournal) -> None:
         """Take the journal over; ConfigurationError while its run is still going on."""
         self._path = leftover.path
         self._run_id = leftover.run.run_id
@@ -285,9 +285,9 @@ class Reopened:
             self._path.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Leftover | None:
+def _read(path: Path) -> UnfinishedJournal | None:
     run: RunEntry | None = None
-    executions: dict[int, Unfinished] = {}
+    executions: dict[int, UnfinishedExecution] = {}
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
@@ -297,13 +297,15 @@ def _read(path: Path) -> Leftover | None:
         if isinstance(entry, RunEntry):
             run = entry
         elif isinstance(entry, ExecutionEntry):
-            executions[entry.execution] = Unfinished(entry=entry)
+            executions[entry.execution] = UnfinishedExecution(entry=entry)
         elif entry is not None:
             _apply(entry, executions)
-    return None if run is None else Leftover(path=path, run=run, unfinished=tuple(executions.values()))
+    return None if run is None else UnfinishedJournal(path=path, run=run, unfinished=tuple(executions.values()))
 
 
-def _apply(entry: MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry, executions: dict[int, Unfinished]) -> None:
+def _apply(
+    entry: MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry, executions: dict[int, UnfinishedExecution]
+) -> None:
     known = executions.get(entry.execution)
     if known is None:
         return

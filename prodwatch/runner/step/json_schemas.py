@@ -10,7 +10,7 @@ from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.project_files import inside
 
 
-class Schemas:
+class JsonSchemas:
     """Parsed schema files of one project."""
 
     def __init__(self, root: str) -> None:

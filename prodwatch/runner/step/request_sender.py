@@ -14,17 +14,17 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, Probe, ProbeContext
 from prodwatch.runner.bounds.concurrency import gate_key
 from prodwatch.runner.bounds.time_limits import bounded
-from prodwatch.runner.step.attempts import NOT_JUDGED, Look
+from prodwatch.runner.step.attempts import NOT_JUDGED, Attempt
 from prodwatch.runner.step.attestation import NOT_ASKED, Attestation, attest, attest_function
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import MISSING, Court, judge, judge_any
+from prodwatch.runner.step.expectations import MISSING, JudgingContext, judge, judge_any
 
 GRACE_S = 0.1
 """How much longer than its own timeout a probe may take to say what exactly timed out."""
 
 
-class Asker:
+class RequestSender:
     """Asks for one step of one execution; called once per attempt."""
 
     __slots__ = ("_context", "_execution", "_key", "_probe", "_releases", "_step", "_values", "attestation", "params")
@@ -52,7 +52,7 @@ class Asker:
         self.attestation: Attestation = NOT_ASKED
         """Of the latest answer."""
 
-    async def __call__(self, timeout_s: float) -> Look:
+    async def __call__(self, timeout_s: float) -> Attempt:
         """Send once and judge."""
         execution, key = self._execution, self._key
         turn, clock = execution.turn, execution.tools.clock
@@ -70,7 +70,7 @@ class Asker:
             turn.leave(key)
         failure = observation.failure
         if failure is not None and not (observation.document and self._step.mentions.intersection(failure.answered_by)):
-            return Look(
+            return Attempt(
                 observation=observation, failure=failure, started_at=started_at, started_s=started_s, ended_s=ended_s
             )
         return self._judged(self._attested(observation), started_at, started_s, ended_s)
@@ -93,33 +93,33 @@ class Asker:
             message = f"The {self._step.type} probe broke ({what}); this is a bug in prodwatch or in the probe."
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
 
-    def _judged(self, observation: Observation, started_at: datetime, started_s: float, ended_s: float) -> Look:
+    def _judged(self, observation: Observation, started_at: datetime, started_s: float, ended_s: float) -> Attempt:
         step, document = self._step, observation.document
-        court = self.court(observation, started_at)
+        judging = self.judging(observation, started_at)
         until = stop = None
         expect = NOT_JUDGED
         if step.stop_when:
-            stop = judge_any(step.stop_when, document, court)
+            stop = judge_any(step.stop_when, document, judging)
         if step.until:
-            until = judge(step.until, document, court)
+            until = judge(step.until, document, judging)
         if until is None or until.ok is True:
-            expect = judge(step.judged, document, court)
-        return Look(
+            expect = judge(step.judged, document, judging)
+        return Attempt(
             observation=observation,
             failure=None,
             aside=None if observation.failure is None else observation.failure.message,
             expect=expect,
             until=until,
             stop=stop,
-            court=court,
+            judging=judging,
             started_at=started_at,
             started_s=started_s,
             ended_s=ended_s,
         )
 
-    def court(self, observation: Observation, now: datetime) -> Court:
+    def judging(self, observation: Observation, now: datetime) -> JudgingContext:
         """Return what judging this answer needs."""
-        return Court(
+        return JudgingContext(
             values=self._values,
             now=now,
             complete=observation.complete,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from prodwatch.model.result import AssertionResult, AttemptResult, Exchange
 from prodwatch.probes.base import Observation
 from prodwatch.probes.mutation_rules import pascal
-from prodwatch.runner.values.redaction import Outgoing, leaves
+from prodwatch.runner.values.redaction import OutputRedactor, leaves
 from prodwatch.text.redact import MASK, SECRET_OPERATIONS
 
 _HIDDEN = "the answer is not what was expected; answers of this operation are never shown"
@@ -21,7 +21,7 @@ def hides_answer(type_: str, params: Mapping[str, Any]) -> bool:
     return type_ == "aws" and SECRET_OPERATIONS.fullmatch(pascal(str(params.get("operation", "")))) is not None
 
 
-def learn_from(out: Outgoing, observation: Observation, *, secret: bool) -> None:
+def learn_from(out: OutputRedactor, observation: Observation, *, secret: bool) -> None:
     """Let `out` mask what this answer holds that must not be shown."""
     document = observation.document
     out.learn(observation.secrets)
@@ -31,14 +31,14 @@ def learn_from(out: Outgoing, observation: Observation, *, secret: bool) -> None
         out.learn(leaves({name: value for name, value in document.items() if name != "ResponseMetadata"}))
 
 
-class Cleaner:
+class StepRedactor:
     """Cleans one step's parts."""
 
     __slots__ = ("_assertions", "_exchange", "_out", "_passes", "_secret")
 
     def __init__(
         self,
-        out: Outgoing,
+        out: OutputRedactor,
         *,
         secret: bool = False,
         exchange: Exchange | None = None,

@@ -12,18 +12,18 @@ from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.result import Notice
 from prodwatch.probes.base import HttpPool, Probe
-from prodwatch.runner.bounds.concurrency import Gate
-from prodwatch.runner.bounds.time_limits import Watch
+from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
+from prodwatch.runner.bounds.time_limits import TaskTimeouts
 from prodwatch.runner.step.compiled import Specs
 from prodwatch.runner.step.journal import Journal
-from prodwatch.runner.step.json_schemas import Schemas
-from prodwatch.runner.values.remote_inputs import Inputs
+from prodwatch.runner.step.json_schemas import JsonSchemas
+from prodwatch.runner.values.remote_inputs import RemoteInputs
 from prodwatch.text.redact import Redactor
 
 Probes = Callable[[str], Probe]
 
 
-class Tools(msgspec.Struct, kw_only=True):
+class RunContext(msgspec.Struct, kw_only=True):
     """One run's shared means."""
 
     environment: Environment
@@ -33,12 +33,12 @@ class Tools(msgspec.Struct, kw_only=True):
     aws: AwsApi
     probes: Probes
     specs: Specs
-    gate: Gate
-    inputs: Inputs
+    gate: ConcurrencyLimits
+    inputs: RemoteInputs
     redactor: Redactor
     journal: Journal
-    schemas: Schemas
-    watch: Watch | None
+    schemas: JsonSchemas
+    watch: TaskTimeouts | None
     """Ends what takes too long; None when the clock is not the machine's."""
     root: str
     run_id: str

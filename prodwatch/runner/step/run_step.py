@@ -11,17 +11,17 @@ from prodwatch.model.result import AssertionResult, StepResult
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, Probe, ProbeContext
-from prodwatch.runner.step.attempts import NOT_JUDGED, Ending, Pursuer, Pursuit
+from prodwatch.runner.step.attempts import NOT_JUDGED, Attempts, Ending, Outcome
 from prodwatch.runner.step.attestation import Proof
-from prodwatch.runner.step.captures import NOTHING_TAKEN, Taken, take
+from prodwatch.runner.step.captures import NO_CAPTURES, Captures, take
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.expectations import judge
 from prodwatch.runner.step.journal import JournalError
 from prodwatch.runner.step.judgement import Judgement
-from prodwatch.runner.step.request_sender import Asker
-from prodwatch.runner.step.result_redaction import Cleaner, hides_answer, learn_from
+from prodwatch.runner.step.request_sender import RequestSender
+from prodwatch.runner.step.result_redaction import StepRedactor, hides_answer, learn_from
 from prodwatch.settings import fit_params
 from prodwatch.settings.template import UnresolvedError, fill, parse_template
 from prodwatch.text.units import parse_duration
@@ -39,7 +39,7 @@ class UnsendableError(Exception):
         self.conclusion = Conclusion(Status.ERROR, reason, message)
 
 
-class Ran(msgspec.Struct):
+class StepRun(msgspec.Struct):
     """What running a step gave: its result, and what the steps that follow may read, raw."""
 
     result: StepResult
@@ -49,7 +49,7 @@ class Ran(msgspec.Struct):
     """Its `repeat.when` holds."""
 
 
-async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = False) -> Ran:
+async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = False) -> StepRun:
     """Run one step once; never raises but for cancellation.
 
     A cleanup's requests are not journalled: the need for them already is.
@@ -68,7 +68,7 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
         duration_ms = round((clock.monotonic_s() - started_s) * 1000)
     except UnsendableError as error:
         found, started_at, duration_ms = error.conclusion, clock.now(), 0
-    return Ran(
+    return StepRun(
         StepResult(
             name=step.name,
             type=step.type,
@@ -123,12 +123,12 @@ async def _ask(
     step: CompiledStep,
     params: Mapping[str, Any],
     values: Mapping[str, Any],
-) -> Ran:
+) -> StepRun:
     tools = execution.tools
     releases: Sequence[ReleaseState] = ()
     if step.attest is not None or step.type == "lambda":
         releases = await tools.inputs.releases()
-    asker = Asker(
+    sender = RequestSender(
         execution,
         step,
         params,
@@ -137,16 +137,16 @@ async def _ask(
         values=values,
         releases=releases,
     )
-    pursuer = Pursuer(
+    attempts_made = Attempts(
         step.plan,
-        asker,
+        sender,
         clock=tools.clock,
         sleep=execution.sleep,
         random=tools.random,
         deadline=lambda: execution.deadline_s,
     )
-    pursuit = await pursuer.run()
-    return _concluded(execution, step, pursuit, asker)
+    outcome = await attempts_made.run()
+    return _concluded(execution, step, outcome, sender)
 
 
 def _probe(execution: Execution, step: CompiledStep) -> Probe:
@@ -177,64 +177,64 @@ def _context(execution: Execution, step: CompiledStep) -> ProbeContext:
     )
 
 
-def _concluded(execution: Execution, step: CompiledStep, pursuit: Pursuit, asker: Asker) -> Ran:
+def _concluded(execution: Execution, step: CompiledStep, outcome: Outcome, sender: RequestSender) -> StepRun:
     """Turn what was asked and answered into the step's result; everything in it is fit to leave."""
-    out, last = execution.out, pursuit.last
+    out, last = execution.out, outcome.last
     observation = last.observation if last is not None else Observation()
-    secret = hides_answer(step.type, asker.params)
+    secret = hides_answer(step.type, sender.params)
     learn_from(out, observation, secret=secret)
-    court = last.court if last is not None else None
-    warn, taken, repeat = NOT_JUDGED, NOTHING_TAKEN, False
+    judging = last.judging if last is not None else None
+    warn, taken, repeat = NOT_JUDGED, NO_CAPTURES, False
     if not observation.complete or observation.doubt is not None:
         execution.partial.add(step.name)
-    if court is not None:
+    if judging is not None:
         document = observation.document
-        if step.warn and pursuit.ending is Ending.ANSWERED:
-            warn = judge(step.warn, document, court)
+        if step.warn and outcome.ending is Ending.ANSWERED:
+            warn = judge(step.warn, document, judging)
         if step.repeat_when:
-            repeat = judge(step.repeat_when, document, court).ok is True
+            repeat = judge(step.repeat_when, document, judging).ok is True
         if step.captures:
-            taken = take(step.captures, document, court, out, all_secret=secret)
-    found = _with_captures(conclude(pursuit, warn, asker.attestation), taken)
+            taken = take(step.captures, document, judging, out, all_secret=secret)
+    found = _with_captures(conclude(outcome, warn, sender.attestation), taken)
     for sentence in observation.notices:
         execution.tools.notice("probe", out.text(f"{execution.compiled.definition.id}: {sentence}"))
-    judged = _assertions(pursuit, warn)
-    cleaner = Cleaner(out, secret=secret, exchange=observation.exchange, assertions=judged)
+    judged = _assertions(outcome, warn)
+    cleaner = StepRedactor(out, secret=secret, exchange=observation.exchange, assertions=judged)
     result = StepResult(
         name=step.name,
         type=step.type,
         status=found.status,
-        flags=_flags(execution, pursuit, asker, found),
+        flags=_flags(execution, outcome, sender, found),
         reason_code=found.reason,
         message=cleaner.message(found.message),
         started_at=last.started_at if last is not None else None,
-        duration_ms=round(pursuit.elapsed_s * 1000),
-        attempts=cleaner.attempts(pursuit.attempts),
+        duration_ms=round(outcome.elapsed_s * 1000),
+        attempts=cleaner.attempts(outcome.attempts),
         assertions=cleaner.assertions(),
         captured=taken.shown,
-        version=out.maybe(asker.attestation.version or observation.version),
+        version=out.maybe(sender.attestation.version or observation.version),
         exchange=cleaner.exchange(),
         correlation=out.correlation(observation.correlation),
         leftovers=tuple(map(out.text, observation.leftovers)) if observation.leftovers else (),
         source=step.definition.source,
     )
-    return Ran(result, None if court is None else observation.document, taken.raw, repeat)
+    return StepRun(result, None if judging is None else observation.document, taken.raw, repeat)
 
 
-def _assertions(pursuit: Pursuit, warn: Judgement) -> tuple[AssertionResult, ...]:
+def _assertions(outcome: Outcome, warn: Judgement) -> tuple[AssertionResult, ...]:
     """Return every assertion that says something about how it ended."""
-    last = pursuit.last
+    last = outcome.last
     if last is None or last.failure is not None:
         return ()
     results = last.expect.results + warn.results if warn.results else last.expect.results
     if last.until is not None:
         results = last.until.results + results
-    if last.stop is not None and pursuit.ending is Ending.STOPPED:
+    if last.stop is not None and outcome.ending is Ending.STOPPED:
         results = last.stop.results + results
     return results
 
 
-def _with_captures(found: Conclusion, taken: Taken) -> Conclusion:
+def _with_captures(found: Conclusion, taken: Captures) -> Conclusion:
     if found.status not in GREEN:
         return found
     if taken.unmaskable:
@@ -244,10 +244,10 @@ def _with_captures(found: Conclusion, taken: Taken) -> Conclusion:
     return found
 
 
-def _flags(execution: Execution, pursuit: Pursuit, asker: Asker, found: Conclusion) -> tuple[str, ...]:
+def _flags(execution: Execution, outcome: Outcome, sender: RequestSender, found: Conclusion) -> tuple[str, ...]:
     flags = []
-    if pursuit.retried and found.status in GREEN:
+    if outcome.retried and found.status in GREEN:
         flags.append(FLAKY)
-    if execution.tools.environment.functions and asker.attestation.proof is not Proof.PROVEN:
+    if execution.tools.environment.functions and sender.attestation.proof is not Proof.PROVEN:
         flags.append(UNATTESTED)
     return tuple(flags)

@@ -8,7 +8,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.conclusion import Conclusion
 
 
-class Why(StrEnum):
+class StopCause(StrEnum):
     """The causes of an early end."""
 
     INTERRUPTED = "interrupted"
@@ -16,25 +16,25 @@ class Why(StrEnum):
     FAIL_FAST = "fail-fast"
 
 
-class Stop:
+class StopSignal:
     """Set once; the first cause counts."""
 
     def __init__(self) -> None:
-        self.why: Why | None = None
+        self.why: StopCause | None = None
         self.abandon = False
         """Interrupted a second time: cleanups are given up too."""
         self._detail = ""
 
-    def set(self, why: Why, detail: str = "") -> None:
+    def set(self, why: StopCause, detail: str = "") -> None:
         """Stop the run."""
         if self.why is None:
             self.why, self._detail = why, detail
 
     def conclusion(self, *, begun: bool) -> Conclusion:
         """Return the outcome of a check that was cut off, or never begun."""
-        if self.why is Why.FAIL_FAST:
+        if self.why is StopCause.FAIL_FAST:
             return Conclusion(Status.SKIPPED, Reason.LIMIT, f"not run: --fail-fast ended the run after {self._detail}")
-        if self.why is Why.DEADLINE:
+        if self.why is StopCause.DEADLINE:
             what = "was cut off" if begun else "had not begun"
             return Conclusion(
                 Status.INCONCLUSIVE, Reason.DEADLINE, f"it {what} when the run's deadline of {self._detail} came"

@@ -24,7 +24,7 @@ _TEXT = frozenset({str})
 _HARMLESS = frozenset({type(None), bool, int})
 
 
-class Outgoing:
+class OutputRedactor:
     """Cleans what one execution lets out; knows the run's secrets and those this execution came across."""
 
     __slots__ = ("_own", "_run")
@@ -204,4 +204,4 @@ def leaves(value: Any) -> Iterable[str]:
             yield from leaves(each)
 
 
-__all__ = ["MASK", "Outgoing", "leaves"]
+__all__ = ["MASK", "OutputRedactor", "leaves"]

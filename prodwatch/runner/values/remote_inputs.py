@@ -52,7 +52,7 @@ class MissingInputError(UnresolvedError):
 _RELEASE = Reference("release", ("version",), (), "${release.version}")
 
 
-class Inputs:
+class RemoteInputs:
     """Values shared by all checks of a run."""
 
     def __init__(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from prodwatch.clock import Clock
-from prodwatch.runner.values.remote_inputs import REMOTE, Inputs
+from prodwatch.runner.values.remote_inputs import REMOTE, RemoteInputs
 from prodwatch.settings.template import (
     Reference,
     TemplateSyntaxError,
@@ -19,11 +19,11 @@ from prodwatch.settings.template import (
 from prodwatch.settings.template_filters import FilterError
 
 
-class Nothing:
+class NoValue:
     """Marks that a name has no value; None is a value."""
 
 
-NOTHING = Nothing()
+NO_VALUE = NoValue()
 
 _RUN_WIDE = REMOTE | {"env", "region"}
 
@@ -49,7 +49,7 @@ class Scope:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: RemoteInputs,
         *,
         variables: Mapping[str, Any],
         volatile: frozenset[str],
@@ -74,7 +74,7 @@ class Scope:
         self.captured: dict[str, Any] = {}
         self.documents: dict[str, Any] = {}
         """Documents of the steps that ran, by step name."""
-        self.each: Any = NOTHING
+        self.each: Any = NO_VALUE
 
     async def ensure(self, references: Iterable[Reference]) -> None:
         """Fetch what these references need from outside; never raises."""
@@ -110,7 +110,7 @@ class Scope:
         if reference.scope in _OF_THE_EXECUTION:
             return _OF_THE_EXECUTION[reference.scope](self)
         if reference.scope == "each":
-            if self.each is NOTHING:
+            if self.each is NO_VALUE:
                 raise UnresolvedError(reference, f"{reference.source}: only a step with `for_each` has an element")
             return self._walk(reference, self.each, reference.path, "the element")
         tables: dict[str, tuple[Mapping[str, Any], str]] = {
@@ -129,12 +129,12 @@ class Scope:
         name = reference.path[0] if reference.path else ""
         if name in self._pending:
             value = self._pending[name]
-            if value is NOTHING:
+            if value is NO_VALUE:
                 raise UnresolvedError(reference, f"vars.{name} refers to itself")
         else:
             if name not in self._vars:
                 raise UnresolvedError(reference, f"vars.{name} is not defined in the check or its environment")
-            self._pending[name] = NOTHING
+            self._pending[name] = NO_VALUE
             try:
                 value = resolve(self._vars[name], self.lookup)
             except BaseException:
@@ -182,7 +182,7 @@ def _collect(value: Any, found: list[str]) -> None:
             _collect(each, found)
 
 
-class Follower:
+class ReferenceFinder:
     """Finds what texts refer to, through variables too; each variable is followed once."""
 
     def __init__(self, variables: Mapping[str, Any]) -> None:

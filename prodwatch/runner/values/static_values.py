@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ONLY_THE_RUN = "known only when it runs"
 
 
-class Foretold:
+class StaticValues:
     """What one check's `env`, `vars` and `matrix` stand for; a secret's environment variable is never read."""
 
     def __init__(self, check: CheckDefinition, environment: Environment, environ: Mapping[str, str]) -> None:
