@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
+from prodwatch.model.release import current_release
 from prodwatch.model.signal import AlarmState
 from prodwatch.store.error_signatures import Signature
 from prodwatch.store.store import Store
-from prodwatch.views.release import main_release
 from prodwatch.views.status_style import State, Tone
 
 ALARM_STATES = {
@@ -52,7 +52,7 @@ def signature_rows(store: Store, *, since: datetime | None = None) -> Signatures
 
     New is what was first seen after `since`, which is the beginning of the release unless it is given.
     """
-    release = main_release(store.release.states.values()) if since is None else None
+    release = current_release(store.release.states.values()) if since is None else None
     if release:
         since = release.started_at
     since_ms = since.timestamp() * 1000 if since else None

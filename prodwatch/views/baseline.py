@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from prodwatch.model.release import current_release
 from prodwatch.model.signal import MetricKey
 from prodwatch.store.store import Store
 from prodwatch.views.chart import band
-from prodwatch.views.release import main_release, version_label
+from prodwatch.views.release import version_label
 
 HOUR = timedelta(hours=1)
 WEEK = timedelta(weeks=1)
@@ -32,7 +33,7 @@ def usual(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual | Non
 
     The version under release never counts; None when no such hour has five minutes.
     """
-    release = main_release(store.release.states.values())
+    release = current_release(store.release.states.values())
     started = release.started_at if release else None
     old = [key for key in keys if release is None or key.version != release.version]
     whose = f"{version_label(release.previous)} in " if release and release.previous else ""

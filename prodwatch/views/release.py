@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
+from prodwatch.model.release import current_release
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
 
-UNDER_WAY = frozenset((ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING))
-WENT_WRONG = frozenset((ReleasePhase.FAILED, ReleasePhase.STOPPED, ReleasePhase.ROLLED_BACK))
 _UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
-# The release people look at: what moves now, then what went wrong, then what ended well.
-_INTEREST = {
-    phase: weight
-    for weight, phase in enumerate(
-        (
-            ReleasePhase.SHIFTING,
-            ReleasePhase.HOOK,
-            ReleasePhase.BAKING,
-            ReleasePhase.NOT_STARTED,
-            ReleasePhase.ROLLED_BACK,
-            ReleasePhase.FAILED,
-            ReleasePhase.STOPPED,
-            ReleasePhase.SUCCEEDED,
-            ReleasePhase.NONE,
-        )
-    )
-}
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -61,16 +42,10 @@ class ReleaseHeader(msgspec.Struct, frozen=True, kw_only=True):
     """Further functions with a release of their own."""
 
 
-def main_release(states: Iterable[ReleaseState]) -> ReleaseState | None:
-    """Return the release that matters most now, None when there is none."""
-    ranked = sorted(states, key=lambda state: _INTEREST[state.phase])
-    return ranked[0] if ranked and ranked[0].phase is not ReleasePhase.NONE else None
-
-
 def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
     """Return the line for the main release; None in triage, when nothing is released."""
     states = store.release.states.values()
-    state = main_release(states)
+    state = current_release(states)
     if state is None:
         return None
     return ReleaseHeader(

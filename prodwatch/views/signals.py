@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from prodwatch.model.release import current_release
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, ReleaseState
 from prodwatch.store.store import Store
-from prodwatch.views.release import main_release
 
 SLOTS = 60
 """Minutes on the axis."""
@@ -51,7 +51,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
 
 def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60) -> Signals:
     """Return the table for the last `slots` periods of `slot_s` seconds."""
-    release = main_release(store.release.states.values())
+    release = current_release(store.release.states.values())
     newest = int(now.timestamp()) // slot_s * slot_s
     start = newest - slot_s * (slots - 1)
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from prodwatch.model.release import current_release
 from prodwatch.model.signal import ReleaseEvent
 from prodwatch.store.store import Store
-from prodwatch.views.release import main_release, version_label
+from prodwatch.views.release import version_label
 from prodwatch.views.status_style import Tone
 
 LANES = ("codedeploy", "cloudformation", "lambda", "alarm", "check", "verdict", "mark")
@@ -56,7 +57,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 def timeline(store: Store, now: datetime, *, needle: str = "") -> Timeline:
     """Return every event kept that matches `needle`."""
-    release = main_release(store.release.states.values())
+    release = current_release(store.release.states.values())
     started = release.started_at if release else None
     ring = store.release.events
     numbered = [(ring.head + index, event) for index, event in enumerate(ring)]

@@ -8,13 +8,14 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG
 from prodwatch.model.result import VerdictStatus
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
 from prodwatch.views.evidence import certainty
-from prodwatch.views.release import UNDER_WAY, WENT_WRONG, version_label
+from prodwatch.views.release import version_label
 from prodwatch.views.triage import changes
 from prodwatch.views.verdict_facts import Facts, blindness, facts_of, next_shift
 from prodwatch.views.window import Window

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import msgspec
 
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG, current_release
 from prodwatch.model.signal import AlarmState, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.views.checks import is_stale
 from prodwatch.views.evidence import clock_text, requests_on
-from prodwatch.views.release import UNDER_WAY, WENT_WRONG, main_release
 
 _EVIDENCE = frozenset(("alarms", "release", "metrics", "logs", "session"))
 """Sources whose silence would look like good news."""
@@ -61,7 +61,7 @@ def facts_of(store: Store, now: datetime, every_s: float, *, triage: bool) -> Fa
         if track.kind == "smoke" and not track.has("advisory") and not track.has("muted")
     )
     evidence = [each for name, each in store.sources.items() if name.partition(":")[0] in _EVIDENCE]
-    release = main_release(store.release.states.values())
+    release = current_release(store.release.states.values())
     return Facts(
         defined=store.checks.defined or bool(required),
         required=required,

@@ -16,7 +16,6 @@ from prodwatch.model.signal import (
     MetricSeries,
     ReleaseEvent,
     ReleasePhase,
-    ReleaseState,
     SourcePhase,
     SourceStatus,
     TraceSummary,
@@ -35,7 +34,7 @@ from prodwatch.views.aws_console_links import (
 )
 from prodwatch.views.chart import band, plot, plot_ascii, scale_of
 from prodwatch.views.panel_freshness import freshness
-from prodwatch.views.release import main_release, release_header, version_label
+from prodwatch.views.release import release_header, version_label
 from prodwatch.views.signals import signals
 from prodwatch.views.sparkline import LEVELS, heights, squeeze
 from prodwatch.views.status_style import Tone
@@ -159,13 +158,6 @@ def test_the_release_line(play: Any, now: datetime) -> None:
     assert [(each.version, each.weight, each.new) for each in header.shares] == [("41", 0.9, False), ("42", 0.1, True)]
     assert (header.phase, header.elapsed_s, header.next_shift_s) == (ReleasePhase.SHIFTING, 192.0, 108.0)
     assert release_header(play("before"), now) is None
-
-
-def test_what_moves_outranks_what_ended() -> None:
-    moving = ReleaseState(function="b", phase=ReleasePhase.SHIFTING)
-    states = (ReleaseState(function="a", phase=ReleasePhase.SUCCEEDED), moving, ReleaseState(function="c"))
-    assert main_release(states) is moving
-    assert main_release(()) is None
 
 
 @pytest.mark.parametrize(("version", "label"), [("42", "v42"), ("$LATEST", "$LATEST"), (None, "–")])

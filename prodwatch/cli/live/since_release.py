@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from prodwatch.aws.api import AwsError
 from prodwatch.cli.live.parse_time import Moment
 from prodwatch.errors import CannotVerifyError, ConfigurationError
+from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.values.release import read_releases
-from prodwatch.runner.values.remote_inputs import main_release
 from prodwatch.session.engine import Engine
 from prodwatch.sources.redaction import Cleaner
 from prodwatch.sources.release.source import ReleaseSource

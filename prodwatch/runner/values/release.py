@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.model.environment import Environment, FunctionTarget
+from prodwatch.model.release import main_release
 from prodwatch.model.result import ReleaseInfo
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.runner.options import ReleaseOverride
-from prodwatch.runner.values.remote_inputs import main_release
 from prodwatch.sources.release.alias_weights import AliasNow
 from prodwatch.sources.release.codedeploy import recent_deployments
 from prodwatch.sources.release.release_state import DeploymentNow, release_state

@@ -12,6 +12,7 @@ import msgspec
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment, SecretReference, StackReference
+from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
@@ -227,11 +228,6 @@ class RemoteInputs:
 def any_remote(references: Iterable[Reference]) -> bool:
     """Return whether one of these references has to be fetched."""
     return any(reference.scope in REMOTE for reference in references)
-
-
-def main_release(releases: Sequence[ReleaseState]) -> ReleaseState | None:
-    """Return the release that `${release…}` means: the first that is shifting traffic, else the first."""
-    return next((each for each in releases if each.weights), releases[0] if releases else None)
 
 
 def _key(reference: Reference) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
+from prodwatch.model.release import WENT_WRONG
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
 from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen, by_alias, shares
 
@@ -22,7 +23,6 @@ _ENDS = {
 }
 OVER = frozenset(("Succeeded", "Failed", "Stopped"))
 """A deployment in one of these moves no traffic any more."""
-_WENT_WRONG = frozenset((ReleasePhase.ROLLED_BACK, ReleasePhase.FAILED, ReleasePhase.STOPPED))
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ def release_state(
         weights=shares(now) if now is not None else _told_shares(undo or shipped, seen),
         started_at=_started(shipped),
         next_shift_at=_next_shift(shipped, at) if phase is ReleasePhase.SHIFTING else None,
-        cause=cause if phase in _WENT_WRONG else None,
+        cause=cause if phase in WENT_WRONG else None,
         deployment=shipped.id,
         deployment_status=shipped.status,
     )

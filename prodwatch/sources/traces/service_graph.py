@@ -9,11 +9,11 @@ from typing import Any, Literal
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.formats.xray_service_graph import parse_edges
+from prodwatch.model.release import current_release
 from prodwatch.model.signal import Batch, Record, ReleaseState, ServiceGraph
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.redaction import Cleaner
-from prodwatch.views.release import main_release
 
 EVERY_S = 60.0
 FIRST_S = 10.0
@@ -102,8 +102,8 @@ class GraphSource(PollingSource):
 
 
 def release_began(states: Iterable[ReleaseState]) -> datetime | None:
-    """Return when the release began that matters most, None without one."""
-    state = main_release(states)
+    """Return the start of the main release, None without one."""
+    state = current_release(states)
     return state.started_at if state is not None else None
 
 

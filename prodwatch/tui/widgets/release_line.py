@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from prodwatch.model.release import WENT_WRONG
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.tui.styled_line import Line, Piece, cells, clip_line, width_of
 from prodwatch.tui.widgets.fixed_line import Bar
 from prodwatch.views.evidence import clock_text
-from prodwatch.views.release import WENT_WRONG, ReleaseHeader, release_header, version_label, without_release
+from prodwatch.views.release import ReleaseHeader, release_header, version_label, without_release
 from prodwatch.views.status_style import Tone
 from prodwatch.views.window import Window
 

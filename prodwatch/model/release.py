@@ -1,0 +1,34 @@
+"""Which release is meant where one is shown or named although several functions are released."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from prodwatch.model.signal import ReleasePhase, ReleaseState
+
+UNDER_WAY = frozenset((ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING))
+WENT_WRONG = frozenset((ReleasePhase.FAILED, ReleasePhase.STOPPED, ReleasePhase.ROLLED_BACK))
+
+_RANK = {
+    **dict.fromkeys(UNDER_WAY, 0),
+    **dict.fromkeys(WENT_WRONG, 1),
+    ReleasePhase.SUCCEEDED: 2,
+    ReleasePhase.NONE: 3,
+}
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def main_release(releases: Iterable[ReleaseState]) -> ReleaseState | None:
+    """Return the release that every part of prodwatch speaks of; None without `releases`.
+
+    A release under way comes before one that went wrong, then one that succeeded, then a function that is not being
+    released. Among equals the latest start wins, then the order given.
+    """
+    return min(releases, key=lambda each: (_RANK[each.phase], _NEVER - (each.started_at or _NEVER)), default=None)
+
+
+def current_release(releases: Iterable[ReleaseState]) -> ReleaseState | None:
+    """Return the main release; None when it is of a function that is not being released."""
+    release = main_release(releases)
+    return release if release is not None and release.phase is not ReleasePhase.NONE else None
