@@ -4,16 +4,16 @@ BIN := .venv/bin
 # Without compiled modules every start of the command would pay for compiling them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow lint types contracts pytest wheel format docs pictures bench clean
+.PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs pictures bench lock clean
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo:  ## Open the dashboard on a staged bad release, no AWS account needed
 	@.ci/setup demo
 	@$(BIN)/prodwatch demo
 
-test: lint types contracts pytest wheel  ## Lint, types, import contracts, tests, and the built wheel
+test: lint types contracts dependencies pytest wheel  ## Lint, types, import contracts, dependencies, tests, the built wheel
 
 lint:
 	@.ci/setup dev
@@ -28,11 +28,16 @@ contracts:
 	@.ci/setup dev
 	$(BIN)/lint-imports
 
+dependencies:  ## Compare what is declared with what is imported
+	@.ci/setup dev
+	$(BIN)/deptry prodwatch
+	$(BIN)/deptry tests docs bench --ignore DEP002,DEP004
+
 pytest:
 	@.ci/setup dev
 	$(BIN)/pytest -n 2 -q
 
-wheel:  ## Build the wheel, install it into a clean environment and run it from an empty folder
+wheel:  ## Build the source archive and the wheel, and run the wheel in a clean environment of every Python
 	@.ci/setup dev
 	@.ci/wheel
 
@@ -56,6 +61,9 @@ pictures:  ## Render the README's and the docs' pictures from the demo
 bench:  ## Print every benchmark's table of ratios
 	@.ci/setup dev
 	@for script in bench/*.py; do case "$$script" in */_*) ;; *) $(BIN)/python "$$script" || exit 1 ;; esac; done
+
+lock:  ## Write the requirement files after a change of pyproject.toml; UPGRADE=1 takes the newest versions
+	@.ci/lock
 
 clean:  ## Remove the environment and everything generated
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
