@@ -19,11 +19,11 @@ from prodwatch.cli.project import load
 from prodwatch.cli.stderr import say
 from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.environment import DemoTarget
-from prodwatch.session.engine import config_dir
 from prodwatch.session.lazy import LateSession
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.session.reload import Reload
 from prodwatch.settings import Project
+from prodwatch.settings.user_folders import config_dir
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.preferences import load_preferences

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from prodwatch.settings.user_folders import log_dir
+
 
 def log_path() -> Path:
     """Return where the log goes: the user's log folder, or a temporary one when that cannot be written."""
-    for folder_of in (log_folder, _temporary):
+    for folder_of in (log_dir, _temporary):
         try:
             folder = folder_of()
             folder.mkdir(parents=True, exist_ok=True)
@@ -22,13 +22,6 @@ def log_path() -> Path:
         except OSError:
             continue
     raise OSError("no folder for a log file can be written")
-
-
-def log_folder() -> Path:
-    """Return the user's folder for logs, which need not exist: what platformdirs says, without loading it."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Logs" / "prodwatch"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "prodwatch" / "log"
 
 
 def _temporary() -> Path:

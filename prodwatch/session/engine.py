@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
@@ -62,28 +61,6 @@ def ci_name() -> str | None:
     return "ci" if os.environ.get("CI") in {"1", "true", "yes"} else None
 
 
-def state_dir() -> Path:
-    """Return the machine's folder for journals, locks and the ids that failed last; it need not exist."""
-    chosen = os.environ.get("PRODWATCH_STATE_DIR")
-    if chosen:
-        return Path(chosen)
-    # What platformdirs says, without importing it for every run: XDG on Linux, Library on macOS.
-    import sys
-
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "prodwatch"
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "prodwatch"
-
-
-def config_dir() -> Path:
-    """Return the user's folder for how the dashboard should look; it need not exist."""
-    import sys
-
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "prodwatch"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "prodwatch"
-
-
 @asynccontextmanager
 async def open_engine(
     project: Project,
@@ -99,6 +76,7 @@ async def open_engine(
     from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.probes.http_pool import Pool
     from prodwatch.runner import Runner
+    from prodwatch.settings.user_folders import state_dir
 
     clock = clock or SystemClock()
     environment = project.environment

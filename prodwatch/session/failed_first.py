@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prodwatch.model.status import Status
-from prodwatch.session.engine import state_dir
+from prodwatch.settings.user_folders import state_dir
 
 if TYPE_CHECKING:
     from prodwatch.model.result import RunResult

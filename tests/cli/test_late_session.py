@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import platformdirs
 import pytest
 
-from prodwatch.cli.log_file import log_folder
 from prodwatch.session.lazy import LateSession
 from tests.support.waiting import turn
 
@@ -63,12 +61,3 @@ async def test_stopped_before_it_was_loaded_it_never_starts() -> None:
 
 async def test_never_started_it_stops() -> None:
     await LateSession(lambda: pytest.fail("made for nothing")).stop()
-
-
-def test_the_log_folder_is_what_platformdirs_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    for value in (None, "", str(tmp_path)):
-        with monkeypatch.context() as patch:
-            patch.delenv("XDG_STATE_HOME", raising=False)
-            if value is not None:
-                patch.setenv("XDG_STATE_HOME", value)
-            assert str(log_folder()) == platformdirs.user_log_dir("prodwatch", appauthor=False)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("asyncio", "aiohttp", "botocore", "boto3", "aiobotocore", "textual", "rich", "jsonschema", "httpx", "moto")
+HEAVY = (
+    *("asyncio", "aiohttp", "botocore", "boto3", "aiobotocore", "textual", "rich", "jsonschema", "httpx", "moto"),
+    "platformdirs",
+)
 
 PROBE = """
 import json, sys

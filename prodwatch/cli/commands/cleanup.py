@@ -50,7 +50,7 @@ def _where_it_ran(common: Common, run: str) -> Common:
 
     from prodwatch.errors import ConfigurationError
     from prodwatch.runner import find_journal
-    from prodwatch.session.engine import state_dir
+    from prodwatch.settings.user_folders import state_dir
 
     ran = find_journal(state_dir(), run).run
     if common.env not in {None, ran.environment}:
@@ -66,7 +66,7 @@ def _list() -> int:
     from prodwatch.cli.exit_codes import ExitCode
     from prodwatch.cli.stderr import say
     from prodwatch.runner import unfinished_journals
-    from prodwatch.session.engine import state_dir
+    from prodwatch.settings.user_folders import state_dir
 
     found = unfinished_journals(state_dir())
     for each in found:

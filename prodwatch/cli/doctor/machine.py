@@ -13,8 +13,8 @@ from pathlib import Path
 from prodwatch.access.doctor.findings import Finding
 from prodwatch.cli.dashboard import MIN_COLUMNS, MIN_ROWS
 from prodwatch.cli.log_file import log_path
-from prodwatch.session.engine import state_dir
 from prodwatch.settings import Project
+from prodwatch.settings.user_folders import state_dir
 
 COMFORT = (80, 24)
 _EXTRAS = {
