@@ -1,6 +1,6 @@
 """Runs commands in processes forked from this one, which has imported everything: a start costs milliseconds.
 
-Run as a script with the number of a socket. A message there is one command line with its folder and environment, and
+Run as a script with the number of a socket and the AWS services whose models are to be read. A message there is one command line with its folder and environment, and
 brings its standard streams; the answers are the id of its process and, when it has ended, how.
 """
 
@@ -31,13 +31,15 @@ LONGEST = 65_536
 """In bytes, for one message."""
 
 
-def serve(control: socket.socket) -> None:
-    """Run one command after the other until nobody can ask any more."""
+def serve(control: socket.socket, services: list[str]) -> None:
+    """Run one command after the other until the other side closes; `services` get their AWS models read first."""
     for package in WHOLE:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
     for name in PARTS:
         importlib.import_module(name)
+    if services:
+        read_models(services)
     gc.freeze()
     while True:
         message, streams, _, _ = socket.recv_fds(control, LONGEST, 3)
@@ -52,6 +54,27 @@ def serve(control: socket.socket) -> None:
         control.send(b"%d" % pid)
         _, status = os.waitpid(pid, 0)
         control.send(b"%d" % os.waitstatus_to_exitcode(status))
+
+
+def read_models(services: list[str]) -> None:
+    """Build a client of each service, so that a forked process finds its model parsed."""
+    import asyncio
+
+    from prodwatch.aws.session import Aws
+    from prodwatch.clock import SystemClock
+    from prodwatch.model.check import SourcePosition
+    from prodwatch.model.environment import AwsTarget, Environment
+
+    target = AwsTarget(region="eu-west-1", endpoint_url="http://127.0.0.1:1")
+    environment = Environment(name="warm", title="warm", source=SourcePosition("warm.toml"), aws=target)
+    keys = {"AWS_ACCESS_KEY_ID": "warm", "AWS_SECRET_ACCESS_KEY": "warm"}
+
+    async def build() -> None:
+        async with Aws(environment, keys, SystemClock()) as aws:
+            for service in services:
+                await aws.client(service)
+
+    asyncio.run(build())
 
 
 def become(streams: list[int], folder: str, environ: dict[str, str], arguments: list[str]) -> NoReturn:
@@ -77,4 +100,4 @@ def _text(number: int, errors: str) -> Any:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
