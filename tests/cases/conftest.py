@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
 from tests.support.raw_web import RawWeb
 from tests.support.warm_command_line import Control, warm_process
-from tests.support.case_project import CaseProject
 
 SERVICES = ("cloudformation", "cloudwatch", "codedeploy", "dynamodb", "lambda", "logs", "sqs", "sts", "xray")
 """AWS services that the cases call."""

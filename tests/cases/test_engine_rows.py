@@ -20,12 +20,14 @@ BODY = b'{"status": "ok", "log": "' + b"all is well, " * 40 + b'an ERROR at the 
 
 
 def http(name: str, path: str, *expect: str, more: str = "") -> str:
-    claims = ", ".join(json.dumps(each) for each in expect)
-    return f'[[check]]\nname = "{name}"\ntype = "http"\nurl = "${{vars.url}}{path}"\nretry = 0\nexpect = [{claims}]\n{more}\n'
+    head = f'[[check]]\nname = "{name}"\ntype = "http"\nurl = "${{vars.url}}{path}"\nretry = 0\n'
+    return f"{head}expect = [{', '.join(json.dumps(each) for each in expect)}]\n{more}\n"
 
 
 def chunked(body: bytes) -> bytes:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     return head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
 
 
@@ -44,7 +46,6 @@ DEFLATED = zlib.compress(BODY)
         pytest.param(coded(WHOLE[: len(WHOLE) // 2], "gzip"), id="half"),
         pytest.param(coded(WHOLE[:-8], "gzip"), id="without the checksum"),
         pytest.param(chunked(WHOLE[: len(WHOLE) // 2]), id="half, chunked with a proper end"),
-        pytest.param(coded(DEFLATED[: len(DEFLATED) // 2], "deflate"), id="half, deflate"),
     ],
 )
 @pytest.mark.xfail(strict=True, reason="a content coding that ends early passes as a whole body")
@@ -59,14 +60,28 @@ def test_A2_a_gzip_body_cut_short_fails_the_check(reply: bytes, project: CasePro
     assert found["cut"]["reason_code"] not in {"internal", "assertion"}
 
 
+def test_A2_a_deflated_body_cut_short_fails_the_check(project: CaseProject, web: RawWeb) -> None:
+    web.routes["/cut"] = coded(DEFLATED[: len(DEFLATED) // 2], "deflate")
+    found = project.checked(http("cut", "/cut", "body not contains 'nothing of this'"))
+    assert found.statuses == {"cut": "fail"}
+
+
 LAMBDA = """
+[[check]]
+name = "connected"
+type = "lambda"
+mutates = true
+function = "{function}"
+expect = ["payload.ok == true"]
+
 [[check]]
 name = "all copies answer"
 type = "lambda"
 mutates = true
+needs = ["connected"]
 function = "{function}"
 copies = 3
-stagger = "20ms"
+stagger = "50ms"
 expect = ["payload.ok == true"]
 """
 
@@ -80,7 +95,7 @@ def test_A4_a_wrong_copy_is_not_hidden_behind_the_first(
 
     async def invoke(invocation: Invocation) -> InvocationResult:
         counted.append(invocation)
-        answer = json.dumps({"ok": len(counted) <= right}).encode()
+        answer = json.dumps({"ok": len(counted) <= 1 + right}).encode()
         return InvocationResult(payload=answer, executed_version="1", request_id=f"r{len(counted)}")
 
     world.aws.on_invoke = invoke
@@ -88,7 +103,7 @@ def test_A4_a_wrong_copy_is_not_hidden_behind_the_first(
     if found.code == 2:
         assert "copies" in found.err
     else:
-        assert len(counted) == 3
+        assert len(counted) == 4
         assert found["all copies answer"]["status"] == "fail"
 
 

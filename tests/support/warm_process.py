@@ -1,7 +1,8 @@
 """Runs commands in processes forked from this one, which has imported everything: a start costs milliseconds.
 
-Run as a script with the number of a socket and the AWS services whose models are to be read. A message there is one command line with its folder and environment, and
-brings its standard streams; the answers are the id of its process and, when it has ended, how.
+Run as a script with the number of a socket and the AWS services whose models are to be read. A message there is one
+command line with its folder and environment, and brings its standard streams; the answers are the id of its process
+and, when it has ended, how.
 """
 
 from __future__ import annotations

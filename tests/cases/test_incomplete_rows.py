@@ -1,0 +1,216 @@
+"""Windows that slide away from what they should see, and readings that are not whole, on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prodwatch.assertions import evaluate, parse
+from prodwatch.errors import ConfigurationError
+from prodwatch.model.check import Poll
+from prodwatch.model.status import Status
+from prodwatch.probes.base import Observation
+from prodwatch.settings import load_project
+from prodwatch.testing.check_runner import Bench
+from prodwatch.testing.clock import START
+from prodwatch.testing.definitions import plain
+from tests.support.case_project import CaseProject
+from tests.support.forged_aws import World
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def outcome(bench: Bench, checks: str) -> str:
+    """Return the status of the only check in `checks`, `refused` when the file is a mistake."""
+    for path, text in (("config/t.toml", "protected = false\n"), ("checks/c.toml", checks)):
+        target = bench.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    try:
+        project = load_project(root=bench.root, env="t", environ={})
+    except ConfigurationError:
+        return "refused"
+    return str((await bench.one(project.checks[0])).status)
+
+
+LATE_LINE = """
+[[check]]
+name = "no error"
+type = "logs"
+group = "/shop/web"
+since = "10s"
+hold = "{hold}"
+expect = ["count == 0"]
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="the window slides with each look of the hold")
+@pytest.mark.parametrize("hold", ["30s", "60s"])
+async def test_A5_a_line_that_becomes_visible_late_stays_in_the_window_of_a_hold(hold: str, bench: Bench) -> None:
+    def lines(request: Mapping[str, Any]) -> dict[str, Any]:
+        at_ms = int((START + timedelta(seconds=2)).timestamp() * 1000)
+        shown = bench.clock.monotonic_s() >= 15 and request["startTime"] <= at_ms
+        event = {"eventId": "1", "timestamp": at_ms, "message": "ERROR no stock", "logStreamName": "s"}
+        return {"events": [event] if shown else []}
+
+    bench.aws.answers["logs:FilterLogEvents"] = lines
+    assert await outcome(bench, LATE_LINE.format(hold=hold)) == "fail"
+
+
+LATE_TRACE = """
+[[check]]
+name = "no fault"
+type = "traces"
+filter = "fault"
+since = "60s"
+min = 0
+hold = { for = "150s", every = "5s" }
+expect = ["count == 0"]
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="the window slides with each look of the hold")
+async def test_A5_a_trace_that_becomes_visible_late_stays_in_the_window_of_a_hold(bench: Bench) -> None:
+    at = START + timedelta(seconds=2)
+    summary = {"Id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8", "StartTime": at, "HasFault": True, "Duration": 0.1}
+
+    def summaries(request: Mapping[str, Any]) -> dict[str, Any]:
+        shown = bench.clock.monotonic_s() >= 90 and request["StartTime"] <= at < request["EndTime"]
+        return {"TraceSummaries": [summary] if shown else []}
+
+    bench.aws.answers["xray:GetTraceSummaries"] = summaries
+    assert await outcome(bench, LATE_TRACE) == "fail"
+
+
+LATE_POINT = """
+[[check]]
+name = "no errors"
+type = "metric"
+namespace = "Shop"
+metric = "Errors"
+stat = "Sum"
+window = "2m"
+missing = "zero"
+hold = { for = "6m", every = "20s" }
+expect = ["value == 0"]
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="the window slides with each look of the hold")
+async def test_A5_a_point_that_becomes_visible_late_stays_in_the_window_of_a_hold(bench: Bench) -> None:
+    def points(request: Mapping[str, Any]) -> dict[str, Any]:
+        shown = bench.clock.monotonic_s() >= 200 and request["StartTime"] <= START < request["EndTime"]
+        series = {"Timestamps": [START], "Values": [3.0]} if shown else {"Timestamps": [], "Values": []}
+        queries = [query for query in request["MetricDataQueries"] if query.get("ReturnData", True)]
+        return {"MetricDataResults": [{"Id": each["Id"], "StatusCode": "Complete", **series} for each in queries]}
+
+    bench.aws.answers["cloudwatch:GetMetricData"] = points
+    assert await outcome(bench, LATE_POINT) == "fail"
+
+
+@pytest.mark.xfail(strict=True, reason="a window that ends before the hold begins is accepted")
+def test_A5_validate_refuses_a_window_that_cannot_see_its_own_hold(project: CaseProject) -> None:
+    # The window ends a minute ago: no look of the hold can see anything that is written during it.
+    project.write("checks/c.toml", LATE_LINE.format(hold="30s").replace("hold =", 'until = "1m"\nhold ='))
+    ended = project.run("validate")
+    assert ended.code == 2, ended.said
+    assert "hold" in ended.err
+
+
+PART: dict[str, Any] = {
+    "count": 2,
+    "complete": False,
+    "lines": [{"level": "INFO", "ts": 1}, {"level": "ERROR", "ts": 2}],
+    "annotations": {"order": ["7"]},
+    "path": ["api", "orders"],
+}
+OPERATORS = (
+    "== 0",
+    "!= 0",
+    "> 0",
+    ">= 1",
+    "< 1",
+    "<= 0",
+    "between 1 and 5",
+    "in [0, 1]",
+    "not in [1, 2]",
+    "is integer",
+    "exists",
+    "absent",
+    "contains 'x'",
+    "not contains 'x'",
+    "matches 'x'",
+    "starts with 'x'",
+    "ends with 'x'",
+    "equals unordered [1]",
+)
+UNDECIDED = pytest.mark.xfail(strict=True, reason="an incomplete reading is decided although more data could differ")
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("function", ["length", "keys", "sum", "max"])
+@UNDECIDED
+def test_A14_a_function_over_what_is_not_there_yet_is_undecided(function: str, operator: str) -> None:
+    source = f"{function}(annotations.price) {operator}"
+    assert evaluate(parse(source), PART, complete=False).ok is None
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_A14_a_path_that_is_not_there_yet_is_undecided(operator: str, request: pytest.FixtureRequest) -> None:
+    if operator == "not contains 'x'":
+        request.applymarker(UNDECIDED)
+    assert evaluate(parse(f"annotations.price {operator}"), PART, complete=False).ok is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("lines[-1].level == 'ERROR'", marks=UNDECIDED),
+        pytest.param("lines[-1].level contains 'ERR'", marks=UNDECIDED),
+        "max_by(lines, &ts).level == 'ERROR'",
+        pytest.param("max_by(lines, &ts).level contains 'ERR'", marks=UNDECIDED),
+        pytest.param("sort_by(lines, &ts)[0].level contains 'INFO'", marks=UNDECIDED),
+        pytest.param("sort_by(lines, &ts)[0].level not contains 'INFO'", marks=UNDECIDED),
+        pytest.param("reverse(lines)[0].level contains 'ERR'", marks=UNDECIDED),
+        pytest.param("complete == true", marks=UNDECIDED),
+    ],
+)
+def test_A14_a_claim_that_one_more_line_could_overturn_is_undecided(source: str) -> None:
+    assert evaluate(parse(source), PART, complete=False).ok is None
+
+
+@UNDECIDED
+async def test_A14_waiting_for_a_whole_reading_that_never_comes_is_no_failure(bench: Bench) -> None:
+    bench.script("scripted", Observation(document={"count": 1, "complete": False}, complete=False))
+    poll = Poll(within_s=5.0, until=("complete == true",))
+    found = await bench.one(plain(poll=poll, expect=["count == 1"]))
+    assert found.status is Status.INCONCLUSIVE
+
+
+TRACED = """
+[[check]]
+name = "the trace"
+type = "traces"
+filter = "annotation.shop = '{name}'"
+expect = ["length(segments) == 0"]
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="the sentence does not name Transaction Search")
+def test_A14_transaction_search_is_named_where_a_trace_is_not_there(
+    project: CaseProject, name: str, world: World
+) -> None:
+    world.aws.traces.destination = ("CloudWatchLogs", "ACTIVE")
+    try:
+        found = project.checked(TRACED.format(name=name))["the trace"]
+    finally:
+        world.aws.traces.destination = ("XRay", "ACTIVE")
+    assert found["status"] == "inconclusive"
+    assert "Transaction Search" in found["message"]
