@@ -141,7 +141,7 @@ class ProdwatchApp(Survivor, App[None]):
 
     def _check_keymap(self) -> None:
         """Say which ids of the user's keymap nobody knows; the others work."""
-        from docs.writers.keys import known_ids
+        from prodwatch.tui.bound_keys import known_ids
         from prodwatch.tui.preferences import nearest
 
         known = known_ids()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.writers.keys import PLACES, keys_of
+from docs.writers.keys import SECTIONS, keys_of
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.views.log_filter import parse_filter
 from prodwatch.views.status_style import STATES, WAITING
@@ -21,7 +21,7 @@ def test_every_sign_is_explained() -> None:
 
 
 def test_every_key_it_names_exists() -> None:
-    known = {key for _, classes in PLACES for row in keys_of(*classes) for key in row.keys.split(", ")}
+    known = {key for _, classes in SECTIONS for row in keys_of(*classes) for key in row.keys.split(", ")}
     known |= {"tab", "left", "right"}
     prose = re.sub(r"```.*?```", "", GUIDE, flags=re.DOTALL)
     code = re.findall(r"`([^`\s]{1,6})`", prose)

@@ -12,8 +12,9 @@ import pytest
 from textual.dom import DOMNode
 
 import prodwatch.tui
-from docs.writers.keys import PLACES, bindings_of, keys_page, known_ids
+from docs.writers.keys import SECTIONS, keys_page
 from prodwatch.errors import ConfigurationError
+from prodwatch.tui.bound_keys import bindings_of, known_ids
 from prodwatch.tui.keymap import SCREENS
 from prodwatch.tui.preferences import load_preferences
 from prodwatch.tui.screens.check import CheckScreen
@@ -47,7 +48,7 @@ def test_every_binding_has_an_id_and_a_description() -> None:
 
 
 def test_every_class_with_keys_is_on_the_page() -> None:
-    placed = {each for _, classes in PLACES for each in classes}
+    placed = {each for _, classes in SECTIONS for each in classes}
     assert {owner for owner in our_classes() if list(bindings_of(owner))} == placed
 
 
