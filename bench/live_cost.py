@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from prodwatch.aws.cost import Meter, shipped_prices, units_asked, units_told
+from prodwatch.aws.cost import Meter, request_units, response_units, shipped_prices
 from prodwatch.aws.rate_limiter import Bucket, family
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.check import SourcePosition
@@ -94,11 +94,11 @@ class MeteredAws(ScriptedAws):
         kind = family(service, operation)
         bucket = self.buckets.setdefault(kind.name, Bucket(kind, self.clock))
         await bucket.acquire()
-        units = units_asked(name, asked)
+        units = request_units(name, asked)
         self.meter.admit(service, operation, units)
         answer = await super().call(service, operation, params, **more)
         bucket.accepted()
-        told = units_told(name, answer)
+        told = response_units(name, answer)
         self.meter.add(name, told)
         self.usd[name] += self.meter.price_usd(name) * (units + told)
         # The meter has counted them; their parameters need not be kept.

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from prodwatch.access.required_calls import ANY, Use
-from prodwatch.aws.iam_actions import Need, actions, arn, document, needs
+from prodwatch.aws.iam_actions import Permission, actions, arn, permissions_for, policy_document
 from prodwatch.model.environment import AwsTarget, Environment
 
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
@@ -34,20 +34,20 @@ def policy_of(
     """
     target = environment.aws if alias is None else environment.accounts[alias]
     number = target.account or account or ANY
-    wanted: set[Need] = set()
+    permissions: set[Permission] = set()
     for use in uses:
         if use.account == alias:
-            wanted.update(_needs(use, number, _region(use, target, environment, region)))
-    return document(_without_covered(wanted))
+            permissions.update(_needs(use, number, _region(use, target, environment, region)))
+    return policy_document(_without_covered(permissions))
 
 
 def _region(use: Use, target: AwsTarget, environment: Environment, region: str | None) -> str:
     return use.region or target.region or environment.aws.region or region or ANY
 
 
-def _needs(use: Use, account: str, region: str) -> Iterable[Need]:
+def _needs(use: Use, account: str, region: str) -> Iterable[Permission]:
     for where in resources(use, account=account, region=region):
-        yield from needs(use.service, use.operation, where)
+        yield from permissions_for(use.service, use.operation, where)
 
 
 def resources(use: Use, *, account: str, region: str) -> tuple[str, ...]:
@@ -72,14 +72,14 @@ def resources(use: Use, *, account: str, region: str) -> tuple[str, ...]:
             return (narrowest,)
 
 
-def _without_covered(wanted: set[Need]) -> set[Need]:
+def _without_covered(permissions: set[Permission]) -> set[Permission]:
     """Leave out what a wider resource of the same action grants anyway."""
-    by_action: Mapping[str, set[str]] = {action: set() for action in {need.action for need in wanted}}
-    for need in wanted:
+    by_action: Mapping[str, set[str]] = {action: set() for action in {need.action for need in permissions}}
+    for need in permissions:
         by_action[need.action].add(need.resource)
     return {
         need
-        for need in wanted
+        for need in permissions
         if not any(
             other != need.resource and fnmatchcase(need.resource, other.replace("[", "[[]"))
             for other in by_action[need.action]

@@ -1,1 +1,1 @@
-"""Everything about talking to AWS that is not one particular signal: sessions, call budget, cost, error mapping."""
+"""Access to AWS: sessions, credentials, rate limits, cost and error mapping; independent of any one signal."""

@@ -1,4 +1,4 @@
-"""The same door to AWS, seen from one account and region."""
+"""An AWS session with a default account and region."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from prodwatch.aws.api import AwsApi, RawAnswer
 from prodwatch.model.result import Usage
 
 
-class Scoped(AwsApi):
-    """Calls go to `account` and `region` unless a call names others."""
+class ScopedAws(AwsApi):
+    """Sends calls to `account` and `region` unless a call names others."""
 
     def __init__(self, aws: AwsApi, account: str | None, region: str | None) -> None:
         self._aws = aws
@@ -49,7 +49,7 @@ class Scoped(AwsApi):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over pages; see `AwsApi.pages`."""
+        """Yield each page; see `AwsApi.pages`."""
         return self._aws.pages(
             service,
             operation,
@@ -69,7 +69,7 @@ class Scoped(AwsApi):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> RawAnswer:
-        """Call an operation and return its body unread; see `AwsApi.raw`."""
+        """Call an operation and return its body unparsed; see `AwsApi.raw`."""
         return await self._aws.raw(
             service,
             operation,
@@ -88,7 +88,7 @@ class Scoped(AwsApi):
         account: str | None = None,
         region: str | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Iterate over an event stream; see `AwsApi.events`."""
+        """Yield the events of an event stream; see `AwsApi.events`."""
         return self._aws.events(
             service, operation, params, account=account or self._account, region=region or self._region
         )
@@ -102,17 +102,17 @@ class Scoped(AwsApi):
         return await self._aws.credentials(account or self._account)
 
     async def account_id(self, account: str | None = None) -> str:
-        """Return the account behind the credentials."""
+        """Return the account number of the credentials."""
         return await self._aws.account_id(account or self._account)
 
     def region_name(self, account: str | None = None) -> str | None:
-        """Return the region calls go to."""
+        """Return the region of calls; None when none is configured."""
         return self._region or self._aws.region_name(account or self._account)
 
     def charge(self, operation: str, units: float) -> None:
-        """Add billable units no single response tells."""
+        """Add billable units that no response reports; see `AwsApi.charge`."""
         self._aws.charge(operation, units)
 
     def usage(self) -> Usage:
-        """Return calls, throttles and cost so far, of all accounts."""
+        """Return call counts, throttles and cost so far, over all accounts."""
         return self._aws.usage()

@@ -1,4 +1,4 @@
-"""The door to AWS that sources and probes use; what stands behind it is their own business."""
+"""The interface through which sources and probes call AWS, and its error type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prodwatch.model.status import Reason
 
 
 class AwsError(Exception):
-    """A call that gave no answer to judge: AWS's code, our reason, one sentence."""
+    """A failed AWS call: AWS's error code, prodwatch's reason and a message for the user."""
 
     def __init__(
         self,
@@ -27,30 +27,31 @@ class AwsError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        """One sentence: what happened, for which resource, what to do; names the IAM action when denied."""
+        """One sentence: what happened, to which resource, and what to do. Names the IAM action when access was denied.
+        """
         self.code = code
-        """`AccessDeniedException`, `ThrottlingException`, `ResourceNotFoundException` …"""
+        """AWS's error code (`ThrottlingException`), else the SDK exception's class name."""
         self.reason = reason
         self.service = service
         self.operation = operation
         self.status = status
-        """HTTP status, None when no answer came."""
+        """HTTP status; None when no response came."""
         self.request_id = request_id
         self.transient = transient
 
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An answer nobody has parsed."""
+    """An unparsed response."""
 
     body: bytes
-    """The body as AWS sent it."""
+    """Response body exactly as AWS sent it."""
     skew_s: float | None = None
-    """This machine's clock minus AWS's, in seconds, to about a second; None when AWS did not say its time."""
+    """Local clock minus AWS's clock in seconds, accurate to about a second; None without a `Date` header."""
 
 
 class AwsApi(Protocol):
-    """Budgeted, counted, cancellable calls; every failure is an `AwsError`."""
+    """Rate-limited, counted and cancellable AWS calls. Every failure raises `AwsError`."""
 
     async def call(
         self,
@@ -63,10 +64,11 @@ class AwsApi(Protocol):
         timeout_s: float | None = None,
         retries: bool = True,
     ) -> dict[str, Any]:
-        """Call `operation` (AWS's own name, `GetItem`) and return the response with `ResponseMetadata`.
+        """Call `operation` (AWS's name, such as `GetItem`) and return the parsed response with `ResponseMetadata`.
 
-        Streaming bodies come back read, as bytes. `account` is an alias from `[aws.accounts]`.
-        `retries=False` for anything that must be sent exactly once.
+        Streaming bodies are read completely and returned as bytes. `account` is an alias from `[aws.accounts]`; None
+        means the environment's own account. `timeout_s` covers queueing and retries. Pass `retries=False` for a request
+        that must be sent at most once.
         """
         ...
 
@@ -80,7 +82,7 @@ class AwsApi(Protocol):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over the pages of a paginated operation, empty ones included."""
+        """Yield each page of a paginated operation, including empty pages. `timeout_s` applies to each page."""
         ...
 
     async def raw(
@@ -93,9 +95,9 @@ class AwsApi(Protocol):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> RawAnswer:
-        """Call an operation that answers JSON and return its body unread, for pages of thousands of items.
+        """Call an operation with a JSON response and return its body unparsed, for pages with thousands of items.
 
-        Everything else, errors included, is as with `call`.
+        Errors, limits and retries are the same as for `call`.
         """
         ...
 
@@ -108,36 +110,36 @@ class AwsApi(Protocol):
         account: str | None = None,
         region: str | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Iterate over the events of an event stream until AWS ends it; a break of it is an `AwsError`.
+        """Yield the events of an event stream until AWS ends it.
 
-        The stream lives on a connection pool of its own and is closed with the generator, so close that
-        (`contextlib.aclosing`). Silence of 15 s is a break.
+        A dropped connection or 15 s of silence raises `AwsError`. The stream has its own connection pool; closing the
+        generator closes the stream, so wrap it in `contextlib.aclosing`.
         """
         ...
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
-        """Return the shared aiobotocore client, for what `call` cannot do (event streams, raw pages)."""
+        """Return the shared aiobotocore client, for requests that `call` does not support."""
         ...
 
     async def credentials(self, account: str | None = None) -> Any:
-        """Return botocore's frozen credentials (`access_key secret_key token`), to sign other requests.
+        """Return botocore's frozen credentials (`access_key`, `secret_key`, `token`) for signing other requests.
 
-        AwsError when there are none or they have expired.
+        Raises `AwsError` when credentials are missing or expired.
         """
         ...
 
     async def account_id(self, account: str | None = None) -> str:
-        """Return the account the credentials belong to; refused when the environment names another."""
+        """Return the account number of the credentials; raises when the environment file names a different account."""
         ...
 
     def region_name(self, account: str | None = None) -> str | None:
-        """Return the region calls go to, None when none is configured."""
+        """Return the region of calls; None when none is configured."""
         ...
 
     def charge(self, operation: str, units: float) -> None:
-        """Add billable units no single response tells: `charge("logs:StartLiveTail", 1.5)` minutes."""
+        """Add billable units that no response reports: `charge("logs:StartLiveTail", 1.5)` for 1.5 minutes."""
         ...
 
     def usage(self) -> Usage:
-        """Return calls, throttles and cost so far."""
+        """Return call counts, throttles and cost of the run so far."""
         ...

@@ -1,4 +1,4 @@
-"""The `aws …` command that makes the same call: one line, safe to paste into a POSIX shell."""
+"""Formats a call as an equivalent `aws …` command: one line, safe to paste into a POSIX shell."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 _COMMANDS = {"codedeploy": "deploy", "config": "configservice", "s3": "s3api"}
-"""botocore's service name → the AWS CLI's, where they differ."""
+"""botocore's service name → the AWS CLI's name, where they differ."""
 _TO_STDOUT = {"lambda:Invoke": "/dev/stdout", "s3:GetObject": "/dev/stdout"}
-"""Calls for which the AWS CLI demands a file for the answer."""
+"""Calls for which the AWS CLI requires an output file."""
 
 
 def aws_command(
@@ -25,7 +25,7 @@ def aws_command(
     profile: str | None = None,
     endpoint_url: str | None = None,
 ) -> str:
-    """Return the command; parameters the CLI would take for a file name travel as one JSON document instead."""
+    """Return the command. Parameters that the CLI would take for a file name are passed as one JSON document."""
     from botocore import xform_name
 
     name = f"{service}:{operation}"
@@ -49,7 +49,7 @@ def _option(name: str, value: Any) -> list[str]:
         return [f"--{name}" if value else f"--no-{name}"]
     plain = _plain(value)
     text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-    # A value that begins with a dash would be taken for an option of its own.
+    # The CLI would take a value that begins with a dash for another option.
     return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
 
 
@@ -61,8 +61,8 @@ def _put_object(params: Mapping[str, Any], region: str | None, profile: str | No
 
 
 def _where(region: str | None, profile: str | None, endpoint_url: str | None) -> list[str]:
-    told = (("--region", region), ("--profile", profile), ("--endpoint-url", endpoint_url))
-    return [word for name, value in told if value for word in (name, value)]
+    options = (("--region", region), ("--profile", profile), ("--endpoint-url", endpoint_url))
+    return [word for name, value in options if value for word in (name, value)]
 
 
 def _looks_like_file(value: Any) -> bool:
@@ -70,11 +70,11 @@ def _looks_like_file(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON can say it."""
+    """Convert `value` to JSON types."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     return _scalar(value)
 
 
@@ -96,7 +96,7 @@ def _quote(word: str) -> str:
     if word.isprintable():
         return shlex.quote(word)
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")
-    return "$'" + "".join(each if each.isprintable() else _escape(each) for each in escaped) + "'"
+    return "$'" + "".join(item if item.isprintable() else _escape(item) for item in escaped) + "'"
 
 
 def _escape(character: str) -> str:

@@ -1,6 +1,7 @@
-"""Sessions and clients: one session per credential set, clients made when first asked for, nothing slow on the loop.
+"""Creates and caches SDK sessions and clients, and loads renewed credentials.
 
-Credentials that somebody renewed meanwhile (a new `aws sso login`, new keys in the shared file) are taken up.
+One session per set of credentials; clients are created on first use. Blocking work runs in a thread. New credentials
+(after `aws sso login`, or new keys in the shared file) are loaded when the old ones have expired.
 """
 
 from __future__ import annotations
@@ -14,214 +15,224 @@ from functools import partial
 from typing import Any, TypeVar
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.credential_renewal import renewal
 from prodwatch.aws.credentials import (
-    Door,
-    FixedCredentials,
-    assumed,
-    door,
+    AccountConfig,
+    StaticCredentialProvider,
+    account_config,
+    assume_role_credentials,
     endpoint_for,
     new_session,
+    renewal_hint,
     resolve,
     shared_loader,
     without_httpx,
 )
 from prodwatch.aws.errors import Call, explain, no_credentials
-from prodwatch.aws.event_streams import SILENCE_S
-from prodwatch.aws.request_hooks import Hooks
-from prodwatch.aws.single_flight import Once
+from prodwatch.aws.request_hooks import RequestHooks
+from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.status import Reason
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
+"""Longest silence of a connection, except for Lambda and event streams."""
 INVOKE_READ_TIMEOUT_S = 910.0
-"""Above the longest a Lambda function may run: an invocation is given up by us, never by the transport."""
-LOOK_AGAIN_S = 5.0
-"""How long after a look for renewed credentials the next one is worth it."""
+"""Read timeout of Lambda clients: above Lambda's maximum run time, so that only the call's own timeout ends it."""
+STREAM_SILENCE_S = 15.0
+"""Event streams of AWS send something every second, if only a heartbeat; longer silence means a dead connection."""
+RELOAD_INTERVAL_S = 5.0
+"""Shortest time between two searches for renewed credentials."""
 
 T = TypeVar("T")
-Keys = tuple[str, str | None]
-"""Access key and session token: what tells one set of credentials from another."""
-Origin = tuple[object, ...]
-"""Where a set of credentials comes from; accounts that share it share a session."""
+CredentialId = tuple[str, str | None]
+"""Access key and session token, which together identify a set of credentials."""
+CredentialSource = tuple[object, ...]
+"""Where credentials come from: profile, role, keys, loopback. Accounts with equal sources share a session."""
 
 
-class Connections:
-    """Every session and client of a run."""
+class ClientPool:
+    """All SDK sessions and clients of a run."""
 
-    def __init__(self, environment: Environment, environ: Mapping[str, str], clock: Clock, hooks: Hooks) -> None:
+    def __init__(self, environment: Environment, environ: Mapping[str, str], clock: Clock, hooks: RequestHooks) -> None:
         self._environment = environment
         self._environ = environ
         self._clock = clock
         self._hooks = hooks
-        self._doors: dict[str | None, Door] = {}
-        self._sessions: dict[Origin, Once[Any]] = {}
-        self._clients: dict[tuple[str | None, str | None, str, bool], Once[Any]] = {}
-        self._keys: dict[Origin, Keys] = {}
-        self._looked_s: dict[Origin, float] = {}
+        self._configs: dict[str | None, AccountConfig] = {}
+        self._sessions: dict[CredentialSource, SingleFlight[Any]] = {}
+        self._clients: dict[tuple[str | None, str | None, str, bool], SingleFlight[Any]] = {}
+        self._credential_ids: dict[CredentialSource, CredentialId] = {}
+        self._reloaded_s: dict[CredentialSource, float] = {}
         self._stack = AsyncExitStack()
-        # One thread, however many clients are wanted at once: several that parse at the same time, and even the
-        # starting of each, keep the event loop from its turn for a tenth of a second.
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="aws-models")
+        # One thread for all clients: parsing several service models at once, or merely starting the threads, blocks the
+        # event loop for a tenth of a second.
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="aws-models")
 
     async def close(self) -> None:
-        """Close every client; whoever still waits for one is cancelled."""
+        """Close all clients and cancel the creation of pending ones."""
         for pending in (*self._sessions.values(), *self._clients.values()):
             pending.cancel()
         await self._stack.aclose()
-        self._aside.shutdown(wait=False, cancel_futures=True)
+        self._model_thread.shutdown(wait=False, cancel_futures=True)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Return what the user should know about the accounts spoken to so far."""
-        return tuple(dict.fromkeys(notice for each in self._doors.values() for notice in each.notices))
+        """Return the distinct notices about the accounts used so far, one sentence each."""
+        return tuple(dict.fromkeys(notice for config in self._configs.values() for notice in config.notices))
 
-    def door(self, account: str | None) -> Door:
-        """Return how an account is reached; AwsError (reason `unresolved`) for an unknown alias."""
-        if account not in self._doors:
+    def account_config(self, account: str | None) -> AccountConfig:
+        """Return the configuration of an account alias; AwsError (reason `unresolved`) when it is not configured."""
+        if account not in self._configs:
             if account is not None and account not in self._environment.accounts:
                 known = ", ".join(sorted(self._environment.accounts)) or "none"
                 raise AwsError(
-                    f'account "{account}" is not in [aws.accounts]; there: {known}',
+                    f'account "{account}" is not in [aws.accounts]; known: {known}',
                     code="UnknownAccount",
                     reason=Reason.UNRESOLVED,
                     service="",
                     operation="",
                 )
-            self._doors[account] = door(self._environment, self._environ, account)
-        return self._doors[account]
+            self._configs[account] = account_config(self._environment, self._environ, account)
+        return self._configs[account]
 
     def region_name(self, account: str | None) -> str | None:
-        """Return the region of an account's file, environment or profile; None when none says."""
-        where = self.door(account)
-        if where.region:
-            return where.region
+        """Return an account's region from the file, the environment or the profile; None when none of them sets it."""
+        config = self.account_config(account)
+        if config.region:
+            return config.region
         from botocore.exceptions import BotoCoreError
 
         try:
-            found: str | None = new_session(where, self._environ).get_config_variable("region")
+            region: str | None = new_session(config, self._environ).get_config_variable("region")
         except BotoCoreError:
             return None
-        return found
+        return region
 
     async def client(self, service: str, account: str | None, region: str | None, *, streaming: bool = False) -> Any:
         """Return the shared client; AwsError when there are no credentials or no such service.
 
-        A stream holds a connection for its lifetime, so streams have a client with a pool of their own.
+        `streaming` selects a client with its own connection pool, because a stream occupies a connection for its
+        lifetime.
         """
         key = (account, region, service, streaming)
         if key not in self._clients:
-            self._clients[key] = Once(lambda: self._make_client(service, account, region, streaming=streaming))
+            self._clients[key] = SingleFlight(lambda: self._make_client(service, account, region, streaming=streaming))
         return await self._clients[key].get()
 
     async def credentials(self, account: str | None) -> Any:
-        """Return the frozen credentials of an account, renewed when they were due."""
+        """Return the frozen credentials of an account, refreshed if they were due."""
         try:
-            held = await (await self._session(account)).get_credentials()
-            return await held.get_frozen_credentials()
+            credentials = await (await self._session(account)).get_credentials()
+            return await credentials.get_frozen_credentials()
         except Exception as exc:
             raise explain(exc, self._call(account)) from exc
 
-    def renewal(self, account: str | None) -> str:
-        """Return what renews an account's credentials, as the end of a sentence."""
-        return renewal(self.door(account), self._environ)
+    def renewal_hint(self, account: str | None) -> str:
+        """Return how to renew an account's credentials, as the end of a sentence."""
+        return renewal_hint(self.account_config(account), self._environ)
 
-    async def renewed(self, account: str | None) -> bool:
-        """Look for new credentials after the old ones expired; True when there are some, taken up from now on."""
-        where, origin = self.door(account), self.origin(account)
+    async def reload_credentials(self, account: str | None) -> bool:
+        """Search for new credentials after the current ones expired; True when new ones are in use from now on."""
+        config, credential_source = self.account_config(account), self.credential_source(account)
         now_s = self._clock.monotonic_s()
-        if where.keys is not None or now_s - self._looked_s.get(origin, float("-inf")) < LOOK_AGAIN_S:
+        if (
+            config.keys is not None
+            or now_s - self._reloaded_s.get(credential_source, float("-inf")) < RELOAD_INTERVAL_S
+        ):
             # The environment variables of a running process do not change.
             return False
-        self._looked_s[origin] = now_s
+        self._reloaded_s[credential_source] = now_s
         try:
-            session = await self._off_loop(partial(new_session, where, self._environ))
-            keys = await _keys_of(await resolve(session, where))
-        except Exception:  # noqa: BLE001 -- still expired: the call's own error says so
+            session = await self._off_loop(partial(new_session, config, self._environ))
+            keys = await _keys_of(await resolve(session, config))
+        except Exception:  # noqa: BLE001 -- still expired, which the call's own error reports
             return False
-        if keys is None or keys == self._keys.get(origin):
+        if keys is None or keys == self._credential_ids.get(credential_source):
             return False
-        # The clients at work keep the old keys until they are closed with the rest.
-        self._sessions.pop(origin, None)
-        for key in [key for key in self._clients if self.origin(key[0]) == origin]:
+        # Clients in use keep the old keys until everything is closed.
+        self._sessions.pop(credential_source, None)
+        for key in [key for key in self._clients if self.credential_source(key[0]) == credential_source]:
             del self._clients[key]
         return True
 
-    def origin(self, account: str | None) -> Origin:
+    def credential_source(self, account: str | None) -> CredentialSource:
         """Return where an account's credentials come from."""
-        where = self.door(account)
-        return (where.profile, where.role_arn, where.keys, where.loopback)
+        config = self.account_config(account)
+        return (config.profile, config.role_arn, config.keys, config.loopback)
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
+        return await asyncio.get_running_loop().run_in_executor(self._model_thread, work)
 
     async def _make_client(self, service: str, account: str | None, region: str | None, *, streaming: bool) -> Any:
         session = await self._session(account)
-        where = self.door(account)
+        config = self.account_config(account)
         try:
             service_id = await self._off_loop(partial(read_models, (service,)))
-            endpoint = endpoint_for(where, service_id, self._environ)
-            arguments = _client_arguments(service, where, session, region, endpoint, streaming=streaming)
+            endpoint = endpoint_for(config, service_id, self._environ)
+            arguments = _client_arguments(service, config, session, region, endpoint, streaming=streaming)
             client = await self._stack.enter_async_context(session.create_client(service, **arguments))
         except Exception as exc:
-            call = replace(self._call(account), service=service, operation="", region=region or where.region)
+            call = replace(self._call(account), service=service, operation="", region=region or config.region)
             raise explain(exc, call) from exc
-        # Quotas belong to AWS's account, under whatever names the files speak of it.
-        self._hooks.register(client, service=service, account=where.account or account or "")
+        # Quotas apply to the AWS account, whatever alias the files use for it.
+        self._hooks.register(client, service=service, account=config.account or account or "")
         return client
 
     async def _session(self, account: str | None) -> Any:
-        origin = self.origin(account)
-        if origin not in self._sessions:
-            self._sessions[origin] = Once(lambda: self._open_session(account))
-        return await self._sessions[origin].get()
+        credential_source = self.credential_source(account)
+        if credential_source not in self._sessions:
+            self._sessions[credential_source] = SingleFlight(lambda: self._open_session(account))
+        return await self._sessions[credential_source].get()
 
     async def _open_session(self, account: str | None) -> Any:
-        where = self.door(account)
+        config = self.account_config(account)
         call = self._call(account)
         try:
-            session = await self._off_loop(partial(new_session, where, self._environ))
-            # Resolved once, before anybody else can ask: tasks that start together must not race for a refresh.
-            found = await resolve(session, where)
+            session = await self._off_loop(partial(new_session, config, self._environ))
+            # Resolve once per session, before any client exists, so that concurrent tasks do not race for a refresh.
+            found = await resolve(session, config)
             keys = await _keys_of(found)
-            if found is not None and where.role_arn is not None:
-                session = await self._assume(session, where, where.role_arn)
+            if found is not None and config.role_arn is not None:
+                session = await self._assume(session, config, config.role_arn)
         except Exception as exc:
             raise explain(exc, call) from exc
         if keys is None:
             raise AwsError(
-                no_credentials(where.profile),
+                no_credentials(config.profile),
                 code="NoCredentials",
                 reason=Reason.NO_CREDENTIALS,
                 service=call.service,
                 operation=call.operation,
             )
-        self._keys[self.origin(account)] = keys
+        self._credential_ids[self.credential_source(account)] = keys
         return session
 
-    async def _assume(self, lender: Any, where: Door, role_arn: str) -> Any:
+    async def _assume(self, base_session: Any, config: AccountConfig, role_arn: str) -> Any:
         service_id = await self._off_loop(partial(read_models, ("sts",)))
-        arguments = _client_arguments("sts", where, lender, None, endpoint_for(where, service_id, self._environ))
-        session = await self._off_loop(partial(new_session, where, self._environ, keyless=True))
-        session.register_component("credential_provider", FixedCredentials(assumed(lender, role_arn, arguments)))
+        arguments = _client_arguments(
+            "sts", config, base_session, None, endpoint_for(config, service_id, self._environ)
+        )
+        session = await self._off_loop(partial(new_session, config, self._environ, keyless=True))
+        session.register_component(
+            "credential_provider", StaticCredentialProvider(assume_role_credentials(base_session, role_arn, arguments))
+        )
         return session
 
     def _call(self, account: str | None) -> Call:
-        where = self.door(account)
+        config = self.account_config(account)
         return Call(
             service="sts",
             operation="GetCallerIdentity",
             params={},
-            region=where.region,
-            profile=where.profile,
-            renewal=lambda: self.renewal(account),
+            region=config.region,
+            profile=config.profile,
+            renewal_hint=lambda: self.renewal_hint(account),
         )
 
 
 def read_models(services: tuple[str, ...]) -> str:
-    """Read what making a client of `services` needs, and return the last one's AWS service id. Runs in a thread.
+    """Load the models that clients of `services` need; return the AWS service id of the last. Blocking.
 
     UnknownServiceError when AWS has no such service.
     """
@@ -236,14 +247,14 @@ def read_models(services: tuple[str, ...]) -> str:
         model = loader.load_service_model(service, "service-2")
         service_id = model["metadata"]["serviceId"]
         for operation in model["operations"]:
-            xform_name(operation)  # botocore remembers the names it gives its methods: a third of a client's making
+            xform_name(operation)  # warms botocore's name cache: a third of a client's creation time
         loader.load_service_model(service, "endpoint-rule-set-1")
         with suppress(UnknownServiceError):
             loader.load_service_model(service, "paginators-1")
     return service_id
 
 
-async def _keys_of(credentials: Any | None) -> Keys | None:
+async def _keys_of(credentials: Any | None) -> CredentialId | None:
     if credentials is None:
         return None
     frozen = await credentials.get_frozen_credentials()
@@ -251,10 +262,16 @@ async def _keys_of(credentials: Any | None) -> Keys | None:
 
 
 def _client_arguments(
-    service: str, where: Door, session: Any, region: str | None, endpoint: str | None, *, streaming: bool = False
+    service: str,
+    config: AccountConfig,
+    session: Any,
+    region: str | None,
+    endpoint: str | None,
+    *,
+    streaming: bool = False,
 ) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "region_name": region or where.region or session.get_config_variable("region"),
+        "region_name": region or config.region or session.get_config_variable("region"),
         "config": _config(_read_timeout_s(service, streaming=streaming), custom_endpoint=endpoint is not None),
     }
     if endpoint is not None:
@@ -264,7 +281,7 @@ def _client_arguments(
 
 def _read_timeout_s(service: str, *, streaming: bool) -> float:
     if streaming:
-        return SILENCE_S
+        return STREAM_SILENCE_S
     return INVOKE_READ_TIMEOUT_S if service == "lambda" else READ_TIMEOUT_S
 
 
@@ -276,7 +293,7 @@ def _config(read_timeout_s: float, *, custom_endpoint: bool) -> Any:
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,
         max_pool_connections=50,
-        # Botocore's own retries are off: they would hide throttles, and could invoke a function twice.
+        # Botocore's own retries are off: they would hide throttles and could invoke a function twice.
         retries={"mode": "standard", "total_max_attempts": 1},
         inject_host_prefix=not custom_endpoint,
         s3={"addressing_style": "path"} if custom_endpoint else None,

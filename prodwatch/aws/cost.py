@@ -1,6 +1,6 @@
-"""Counts calls, throttles and US dollars at list price, and stops a run at the bounds its user set.
+"""Counts calls, throttles and cost in US dollars, and enforces the limits of a run.
 
-The dollars are an estimate before any free tier; the table behind them is `prices.toml`.
+Cost is an estimate at list price, before any free tier; the prices are in `prices.toml`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from prodwatch.model.environment import Limits
 from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 
-_BEYOND: ContextVar[bool] = ContextVar("prodwatch_beyond_limits", default=False)
+_LIMITS_LIFTED: ContextVar[bool] = ContextVar("prodwatch_limits_lifted", default=False)
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What one unit of one operation costs."""
+    """Price of one unit of an operation."""
 
     usd: float
     per: str
     source: str
     checked: str
-    """ISO date."""
+    """ISO date of the last comparison with `source`."""
 
 
 @cache
 def shipped_prices() -> dict[str, Price]:
-    """Return `service:Operation` → price as shipped; calls not in it are free."""
+    """Return `service:Operation` → price from `prices.toml`; operations not listed are free."""
     text = files("prodwatch.aws").joinpath("prices.toml").read_text("utf-8")
     return {
         call: Price(
@@ -48,8 +48,8 @@ def shipped_prices() -> dict[str, Price]:
     }
 
 
-def units_asked(call: str, params: Mapping[str, Any]) -> float:
-    """Return the billable units that are known before `service:Operation` is sent."""
+def request_units(call: str, params: Mapping[str, Any]) -> float:
+    """Return the billable units known before `service:Operation` is sent."""
     if call == "cloudwatch:GetMetricData":
         return float(sum(1 for query in params.get("MetricDataQueries", ()) if "MetricStat" in query))
     if call in {"logs:StartLiveTail", "logs:StartQuery", "xray:GetTraceSummaries"}:
@@ -61,12 +61,12 @@ def units_asked(call: str, params: Mapping[str, Any]) -> float:
     return 1.0
 
 
-def units_told(call: str, response: Mapping[str, Any]) -> float:
-    """Return the billable units that only the response tells, beyond those asked."""
+def response_units(call: str, response: Mapping[str, Any]) -> float:
+    """Return the billable units that only the response reports, beyond those of the request."""
     if call == "xray:GetTraceSummaries":
         return float(response.get("TracesProcessedCount") or 0)
     if call in {"dynamodb:Query", "dynamodb:Scan", "dynamodb:GetItem"}:
-        # One unit reads 4 kB, eventually consistent half of it; without a capacity report count what was scanned.
+        # One unit covers 8 kB of eventually consistent reads; without a capacity report, count the scanned items.
         consumed = response.get("ConsumedCapacity") or {}
         if isinstance(consumed, Mapping) and "CapacityUnits" in consumed:
             return max(0.0, float(consumed["CapacityUnits"]) - 1)
@@ -75,17 +75,17 @@ def units_told(call: str, response: Mapping[str, Any]) -> float:
 
 
 @contextmanager
-def beyond_limits() -> Iterator[None]:
-    """Let the calls inside pass the bounds: cleanup must finish even when a run has spent its budget."""
-    token = _BEYOND.set(True)
+def without_limits() -> Iterator[None]:
+    """Exempt the calls inside from the limits: cleanup must finish even when a run has used up its budget."""
+    token = _LIMITS_LIFTED.set(True)
     try:
         yield
     finally:
-        _BEYOND.reset(token)
+        _LIMITS_LIFTED.reset(token)
 
 
 class Meter:
-    """What a run has spent so far, against `[limits]`."""
+    """Usage of a run so far, compared with `[limits]`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -94,7 +94,7 @@ class Meter:
         self._usd = 0.0
 
     def price_usd(self, call: str) -> float:
-        """Return the price of one unit of `service:Operation`; 0 when it is free."""
+        """Return the price of one unit of `service:Operation` in US dollars; 0 when it is free."""
         own = self._limits.prices.get(call)
         if own is not None:
             return own
@@ -102,31 +102,31 @@ class Meter:
         return listed.usd if listed else 0.0
 
     def admit(self, service: str, operation: str, units: float) -> None:
-        """Count one call about to be sent; AwsError (reason `limit`) when a bound would be passed."""
+        """Count a call that is about to be sent; AwsError (reason `limit`) when it would exceed a limit."""
         call = f"{service}:{operation}"
         price_usd = self.price_usd(call)
         cost_usd = price_usd * units
-        if not _BEYOND.get():
-            self._refuse_beyond(service, operation, cost_usd, costs=price_usd > 0)
+        if not _LIMITS_LIFTED.get():
+            self._check_limits(service, operation, cost_usd, billed=price_usd > 0)
         self._calls[call] += 1
         self._usd += cost_usd
 
-    def _refuse_beyond(self, service: str, operation: str, cost_usd: float, *, costs: bool) -> None:
-        most_calls, most_usd = self._limits.api_calls, self._limits.api_cost_usd
-        if most_calls is not None and self._calls.total() >= most_calls:
-            message = f"the run has made the {most_calls} AWS calls that [limits] api_calls allows"
-        elif most_usd is not None and costs and self._usd >= most_usd:
-            # Some calls are billed by what they answer, traces by how many were looked at.
-            message = f"the run's AWS cost has reached the ${most_usd:g} that [limits] api_cost_usd allows"
-        elif most_usd is not None and costs and self._usd + cost_usd > most_usd:
+    def _check_limits(self, service: str, operation: str, cost_usd: float, *, billed: bool) -> None:
+        max_calls, max_usd = self._limits.api_calls, self._limits.api_cost_usd
+        if max_calls is not None and self._calls.total() >= max_calls:
+            message = f"the run has made all {max_calls} AWS calls that [limits] api_calls allows"
+        elif max_usd is not None and billed and self._usd >= max_usd:
+            # Some calls are billed by their response, such as trace searches by the number of traces scanned.
+            message = f"the run's AWS cost has reached the ${max_usd:g} that [limits] api_cost_usd allows"
+        elif max_usd is not None and billed and self._usd + cost_usd > max_usd:
             message = (
                 f"{service} {operation} would bring the run's AWS cost to ${self._usd + cost_usd:.4f}, "
-                f"over the ${most_usd:g} that [limits] api_cost_usd allows"
+                f"over the ${max_usd:g} that [limits] api_cost_usd allows"
             )
         else:
             return
         raise AwsError(
-            f"{message}; raise the limit or check less often",
+            f"{message}; raise the limit or run checks less often",
             code="LimitReached",
             reason=Reason.LIMIT,
             service=service,
@@ -134,13 +134,13 @@ class Meter:
         )
 
     def add(self, call: str, units: float) -> None:
-        """Add units of `service:Operation` that were not known when it was sent."""
+        """Add units of `service:Operation` that were unknown when it was sent."""
         self._usd += self.price_usd(call) * units
 
     def throttled(self) -> None:
-        """Count one throttle."""
+        """Count one throttled call."""
         self._throttles += 1
 
     def usage(self) -> Usage:
-        """Return the totals."""
+        """Return the totals of the run."""
         return Usage(calls=dict(sorted(self._calls.items())), throttles=self._throttles, cost_usd=round(self._usd, 9))

@@ -1,4 +1,4 @@
-"""Decides with which credentials, in which region and against which endpoint an account is spoken to."""
+"""Credentials, profile, region and endpoint of an account, and how its credentials are renewed."""
 
 from __future__ import annotations
 
@@ -14,58 +14,71 @@ from urllib.parse import urlsplit
 
 from prodwatch.model.environment import AwsTarget, Environment
 
-# aiobotocore logs a failed refresh with its traceback, which Python writes to the terminal for want of a handler, over
-# whatever is on the screen; the error itself comes as an exception and is told in one sentence.
+# aiobotocore logs a failed refresh with its traceback. Without a handler Python would print that over the screen; the
+# error itself is raised and reported in one sentence.
 logging.getLogger("aiobotocore").addHandler(logging.NullHandler())
 
 DUMMY_KEY = "prodwatchdemo"
-"""Both halves of the key pair sent to an embedded AWS, which checks neither."""
-_AMBIENT = (
+"""Access key and secret key for an embedded AWS, which checks neither."""
+_PLATFORM_VARIABLES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
 
+_SSO_LOGIN = "run `aws sso login{of}`"
+_RENEWAL_BY_PROFILE_KEY = {
+    "login_session": "run `aws login{of}`",
+    "sso_session": _SSO_LOGIN,
+    "sso_start_url": _SSO_LOGIN,
+    "credential_process": "renew them for the credential_process of profile {name}",
+    "web_identity_token_file": "renew the web_identity_token_file of profile {name}",
+    "aws_access_key_id": "store new keys in profile {name} with `aws configure{of}` or the tool that created them",
+}
+"""Profile key → how to renew the credentials it provides, in botocore's order of precedence."""
+MAX_HOPS = 5
+"""Longest chain of `source_profile` that is followed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """One account as it will be spoken to."""
+class AccountConfig:
+    """Resolved access configuration of one account."""
 
     alias: str | None
-    """None for the environment's own account, else the name in `[aws.accounts]`."""
+    """Name in `[aws.accounts]`; None for the environment's own account."""
     region: str | None
     profile: str | None
-    """None lets botocore decide without any profile name."""
+    """None: botocore's default chain without a profile name."""
     role_arn: str | None
     account: str | None
     endpoint_url: str | None
-    """As the environment file says; the variables of the AWS CLI come after it."""
+    """Endpoint from the environment file; the AWS CLI's variables apply only when it is None."""
     keys: tuple[str, str, str | None] | None
-    """Access key, secret key and token when they are in the environment, or dummy ones for the demo."""
+    """Access key, secret key and session token from the environment, or dummy keys for the demo; else None."""
     loopback: bool
-    """Whether calls stay on this machine."""
+    """Whether the endpoint is on this machine."""
     notices: tuple[str, ...] = ()
 
 
-def door(environment: Environment, environ: Mapping[str, str], alias: str | None) -> Door:
-    """Return how `alias` is reached; KeyError when `[aws.accounts]` has no such name.
+def account_config(environment: Environment, environ: Mapping[str, str], alias: str | None) -> AccountConfig:
+    """Return the access configuration of `alias` (None: the environment's own account); KeyError for an unknown alias.
 
-    A further account inherits profile, region and endpoint from `[aws]`, never its role or account number.
+    A further account inherits profile, region and endpoint from `[aws]`, but not its role or account number.
     """
     own = environment.aws
     target = own if alias is None else _inherit(environment.accounts[alias], own)
     loopback = is_loopback(target.endpoint_url or _cli_endpoint(environ))
     keys = _keys(environ)
-    ambient = keys is not None or any(environ.get(name) for name in _AMBIENT)
+    from_environment = keys is not None or any(environ.get(name) for name in _PLATFORM_VARIABLES)
     profile = target.profile if target.profile is not None else _named_profile(environ)
     if environment.demo is not None and loopback and not target.profile:
-        # Real keys have no business with the embedded AWS, and an expired session must not stop it.
+        # Never send real keys to the embedded AWS, and do not let an expired session block it.
         keys, profile = (DUMMY_KEY, DUMMY_KEY, None), None
     notices: tuple[str, ...] = ()
-    if target.profile and ambient:
-        notices = (f'profile "{target.profile}" is ignored: credentials are in the environment',)
+    if target.profile and from_environment:
+        notices = (f'profile "{target.profile}" is ignored: the environment variables hold credentials',)
         profile = None
-    return Door(
+    return AccountConfig(
         alias=alias,
         region=target.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
         profile=profile or None,
@@ -78,16 +91,16 @@ def door(environment: Environment, environ: Mapping[str, str], alias: str | None
     )
 
 
-def endpoint_for(where: Door, service_id: str, environ: Mapping[str, str]) -> str | None:
-    """Return the endpoint of a service: the environment file's, else the variables of the AWS CLI, else None.
+def endpoint_for(config: AccountConfig, service_id: str, environ: Mapping[str, str]) -> str | None:
+    """Return the endpoint of a service from the environment file, else from the AWS CLI's variables, else None.
 
-    `service_id` is AWS's own (`CloudWatch Logs`): the CLI names its variables after it.
+    `service_id` is AWS's own (`CloudWatch Logs`): the CLI derives its variable names from it.
     """
-    return where.endpoint_url or _cli_endpoint(environ, service_id)
+    return config.endpoint_url or _cli_endpoint(environ, service_id)
 
 
 def is_loopback(url: str | None) -> bool:
-    """Say whether `url` points at this machine."""
+    """Return whether `url` points to this machine."""
     host = urlsplit(url).hostname if url else None
     if host is None:
         return False
@@ -101,10 +114,10 @@ def is_loopback(url: str | None) -> bool:
 
 @contextlib.contextmanager
 def without_httpx() -> Iterator[None]:
-    """Keep aiobotocore from importing httpx, which it would do only because it is installed and costs 60 ms."""
+    """Keep aiobotocore from importing an installed httpx, which it does not need and which takes 60 ms."""
     hidden = [name for name in ("httpx", "httpx2") if name not in sys.modules]
     for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say "not importable"
+        sys.modules[name] = None  # type: ignore[assignment]  # an entry of None makes the import fail
     try:
         yield
     finally:
@@ -115,53 +128,53 @@ def without_httpx() -> Iterator[None]:
 
 @cache
 def shared_loader() -> Any:
-    """Return the one reader of AWS's service models: parsing them again for each session costs 50 ms and 10 MB."""
+    """Return the process-wide loader of AWS's service models: parsing them per session costs 50 ms and 10 MB."""
     from botocore.session import Session
 
     return Session().get_component("data_loader")
 
 
-def new_session(where: Door, environ: Mapping[str, str], *, keyless: bool = False) -> Any:
-    """Return an AioSession for `where`; all of a process share the parsed models.
+def new_session(config: AccountConfig, environ: Mapping[str, str], *, keyless: bool = False) -> Any:
+    """Return an AioSession for `config`, with the process-wide service models.
 
-    `keyless` leaves the environment's keys out: the session will get those of an assumed role.
+    `keyless` ignores keys from the environment: the session will use those of an assumed role.
     """
     with without_httpx():
         from aiobotocore.session import AioSession
     session = AioSession()
     session.register_component("data_loader", shared_loader())
     store = session.get_component("config_store")
-    # Set outright: what botocore would read from the process's own environment is not asked.
-    store.set_config_variable("profile", where.profile)
+    # Set explicitly, so that botocore does not read the process's own environment instead of `environ`.
+    store.set_config_variable("profile", config.profile)
     for variable, name in (("config_file", "AWS_CONFIG_FILE"), ("credentials_file", "AWS_SHARED_CREDENTIALS_FILE")):
         if environ.get(name):
             store.set_config_variable(variable, environ[name])
-    if where.region:
-        store.set_config_variable("region", where.region)
-    if where.keys is not None and not keyless:
-        session.set_credentials(*where.keys)
+    if config.region:
+        store.set_config_variable("region", config.region)
+    if config.keys is not None and not keyless:
+        session.set_credentials(*config.keys)
     return session
 
 
-async def resolve(session: Any, where: Door) -> Any | None:
-    """Return the session's credentials, None when there are none; a loopback endpoint gets dummy ones instead.
+async def resolve(session: Any, config: AccountConfig) -> Any | None:
+    """Return the session's credentials, None without any; a loopback endpoint then gets dummy credentials.
 
-    For a loopback endpoint the metadata services of EC2 and ECS are not asked: they would cost seconds.
+    The metadata services of EC2 and ECS are not asked for a loopback endpoint, because their timeouts take seconds.
     """
-    if where.loopback:
+    if config.loopback:
         resolver = session.get_component("credential_provider")
         for provider in ("iam-role", "container-role"):
             with contextlib.suppress(ValueError, KeyError):
                 resolver.remove(provider)
-    found = await session.get_credentials()
-    if found is None and where.loopback:
+    credentials = await session.get_credentials()
+    if credentials is None and config.loopback:
         session.set_credentials(DUMMY_KEY, DUMMY_KEY)
-        found = await session.get_credentials()
-    return found
+        credentials = await session.get_credentials()
+    return credentials
 
 
-class FixedCredentials:
-    """A credential provider that gives what it was built with."""
+class StaticCredentialProvider:
+    """Credential provider for fixed credentials."""
 
     def __init__(self, credentials: Any) -> None:
         self._credentials = credentials
@@ -171,32 +184,46 @@ class FixedCredentials:
         return self._credentials
 
 
-def assumed(session: Any, role_arn: str, client_arguments: Mapping[str, Any]) -> Any:
-    """Return credentials of `role_arn` that renew themselves with those of `session`."""
+def assume_role_credentials(session: Any, role_arn: str, client_arguments: Mapping[str, Any]) -> Any:
+    """Return credentials of `role_arn` that refresh themselves using those of `session`."""
     with without_httpx():
         from aiobotocore.credentials import AioDeferredRefreshableCredentials
 
     async def renew() -> dict[str, str]:
         async with session.create_client("sts", **client_arguments) as sts:
-            answer = await sts.assume_role(RoleArn=role_arn, RoleSessionName="prodwatch")
-        issued = answer["Credentials"]
+            response = await sts.assume_role(RoleArn=role_arn, RoleSessionName="prodwatch")
+        credentials = response["Credentials"]
         return {
-            "access_key": issued["AccessKeyId"],
-            "secret_key": issued["SecretAccessKey"],
-            "token": issued["SessionToken"],
-            "expiry_time": issued["Expiration"].isoformat(),
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
         }
 
     return AioDeferredRefreshableCredentials(refresh_using=renew, method="assume-role")
 
 
-def _inherit(target: AwsTarget, own: AwsTarget) -> AwsTarget:
+def renewal_hint(config: AccountConfig, environ: Mapping[str, str]) -> str:
+    """Return how to renew the credentials, as the end of a sentence: "run `aws sso login --profile shop`"."""
+    if config.keys is not None:
+        return "they come from environment variables: export new ones and start prodwatch again"
+    if config.profile is None and any(environ.get(name) for name in _PLATFORM_VARIABLES):
+        return "the platform provides them: wait until it renews them, or check its role"
+    name, profile = _root_profile(config.profile or "default", _profiles(config, environ))
+    of = f" --profile {name}" if name != "default" else ""
+    for key, hint in _RENEWAL_BY_PROFILE_KEY.items():
+        if profile.get(key):
+            return hint.format(name=name, of=of)
+    return _SSO_LOGIN.format(of=of)
+
+
+def _inherit(target: AwsTarget, specific: AwsTarget) -> AwsTarget:
     return AwsTarget(
-        region=target.region or own.region,
-        profile=target.profile if target.profile is not None else own.profile,
+        region=target.region or specific.region,
+        profile=target.profile if target.profile is not None else specific.profile,
         role_arn=target.role_arn,
         account=target.account,
-        endpoint_url=target.endpoint_url or own.endpoint_url,
+        endpoint_url=target.endpoint_url or specific.endpoint_url,
     )
 
 
@@ -214,7 +241,27 @@ def _named_profile(environ: Mapping[str, str]) -> str | None:
 def _cli_endpoint(environ: Mapping[str, str], service_id: str | None = None) -> str | None:
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
-    own = None
+    specific = None
     if service_id:
-        own = environ.get(f"AWS_ENDPOINT_URL_{service_id.upper().replace(' ', '_').replace('-', '_')}")
-    return own or environ.get("AWS_ENDPOINT_URL") or None
+        specific = environ.get(f"AWS_ENDPOINT_URL_{service_id.upper().replace(' ', '_').replace('-', '_')}")
+    return specific or environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _profiles(config: AccountConfig, environ: Mapping[str, str]) -> Mapping[str, Any]:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found: Mapping[str, Any] = new_session(config, environ, keyless=True).full_config.get("profiles", {})
+    except BotoCoreError:
+        return {}
+    return found
+
+
+def _root_profile(name: str, profiles: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return name and settings of the profile at the end of a chain of `source_profile`."""
+    for _ in range(MAX_HOPS):
+        source = (profiles.get(name) or {}).get("source_profile")
+        if not source or source == name:
+            break
+        name = source
+    return name, profiles.get(name) or {}

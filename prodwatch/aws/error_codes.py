@@ -1,4 +1,4 @@
-"""Error codes of AWS by what they mean for somebody who wanted an answer; each service has words of its own."""
+"""AWS's error codes grouped by meaning; each service uses names of its own."""
 
 from __future__ import annotations
 
@@ -60,28 +60,28 @@ REJECTED = frozenset(
         "UnrecognizedClientException",
     )
 )
-"""AWS does not accept the keys or the signature."""
-SKEWED = frozenset(("RequestInTheFuture", "RequestTimeTooSkewed"))
-"""The clock of this machine is wrong."""
+"""The keys or the signature are invalid."""
+CLOCK_SKEW = frozenset(("RequestInTheFuture", "RequestTimeTooSkewed"))
+"""This machine's clock is wrong."""
 
 
 def is_throttle(code: str, status: int | None) -> bool:
-    """Say whether an answer means that calls come too fast."""
+    """Return whether a response means that calls are too frequent."""
     return code in THROTTLES or status == 429
 
 
-def is_skew(code: str, text: str) -> bool:
-    """Say whether an answer means that the signature's time is off."""
+def is_clock_skew(code: str, text: str) -> bool:
+    """Return whether a response means that this machine's clock is wrong."""
     lower = text.lower()
-    return code in SKEWED or "signature expired" in lower or "signature not yet current" in lower
+    return code in CLOCK_SKEW or "signature expired" in lower or "signature not yet current" in lower
 
 
 UNKNOWN_OPERATION = "UnknownOperation"
-"""Our own code for an operation the service does not have: nothing was sent."""
+"""prodwatch's own code for an operation that the service does not have; nothing was sent."""
 
 
-def is_our_mistake(code: str) -> bool:
-    """Say whether a code means that the request itself was malformed: that tells nothing about the target."""
+def is_malformed_request(code: str) -> bool:
+    """Return whether a code means that the request was malformed, which proves nothing about the target."""
     return code.startswith(("Validation", "Invalid", "Malformed", "Missing", "Unknown", "Unsupported", "Param")) or (
         code in {"NotImplemented", "SerializationException", "RequestTooLarge", "InvalidAction", "UnresolvableTarget"}
     )

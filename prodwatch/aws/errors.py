@@ -1,17 +1,18 @@
-"""Turns whatever botocore, aiobotocore or aiohttp raise into one `AwsError`: a reason, one sentence, what to do.
+"""Maps exceptions of botocore, aiobotocore and aiohttp to `AwsError`: a reason and one sentence with advice.
 
-Exceptions are told by the names of their classes, so that nothing of the SDK needs to be imported for it.
+Exceptions are recognised by class name, so that the SDK need not be imported.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.error_codes import DENIED, EXPIRED, REJECTED, is_skew, is_throttle
+from prodwatch.aws.error_codes import DENIED, EXPIRED, REJECTED, UNKNOWN_OPERATION, is_clock_skew, is_throttle
 from prodwatch.aws.iam_actions import actions
 from prodwatch.model.status import Reason
 
@@ -38,7 +39,7 @@ _SUBJECTS = (
 
 
 class _Rule(NamedTuple):
-    """Exceptions with any of these class names, their parents included, mean this."""
+    """Meaning of exceptions whose class, or a parent class, has one of `names`."""
 
     names: frozenset[str]
     reason: Reason
@@ -50,7 +51,7 @@ def _rule(names: str, reason: Reason, sentence: str, *, transient: bool = False)
     return _Rule(frozenset(names.split()), reason, sentence, transient)
 
 
-_RAISED = (
+_EXCEPTION_RULES = (
     _rule("NoCredentialsError", Reason.NO_CREDENTIALS, "{unset}"),
     _rule(
         "LoginInsufficientPermissions",
@@ -60,18 +61,18 @@ _RAISED = (
     _rule(
         "RefreshWithMFAUnsupportedError",
         Reason.EXPIRED_CREDENTIALS,
-        "the session of the role has expired, and only a new MFA code renews it: start prodwatch again",
+        "the role session has expired and needs a new MFA code: start prodwatch again",
     ),
     _rule(
         "SSOError TokenRetrievalError LoginError SSOTokenLoadError UnauthorizedSSOTokenError",
         Reason.EXPIRED_CREDENTIALS,
-        "the AWS session has expired; {renewal}",
+        "the AWS session has expired; {renewal_hint}",
     ),
     _rule(
         "PartialCredentialsError ProfileNotFound InvalidConfigError ConfigParseError CredentialRetrievalError "
         "InfiniteLoopConfigError UnknownCredentialError MetadataRetrievalError",
         Reason.NO_CREDENTIALS,
-        "no AWS credentials can be had: {text}",
+        "no AWS credentials are available: {text}",
     ),
     _rule(
         "NoRegionError",
@@ -86,36 +87,36 @@ _RAISED = (
     _rule(
         "ReadTimeoutError ConnectTimeoutError TimeoutError",
         Reason.TIMEOUT,
-        "{call}{where} did not answer in time",
+        "{call}{where} did not respond in time",
         transient=True,
     ),
-    _rule("SSLError", Reason.NETWORK, "{call}: no trusted TLS connection{where}: {text}"),
+    _rule("SSLError", Reason.NETWORK, "{call}: the TLS connection{where} is not trusted: {text}"),
     _rule(
         "EndpointConnectionError ProxyConnectionError",
         Reason.NETWORK,
-        "{call}: no connection{where}, check the network: {text}",
+        "{call}: no connection{where}; check the network: {text}",
         transient=True,
     ),
     _rule(
         "ResponseParserError EventStreamError ChecksumError FlexibleChecksumError",
         Reason.SERVICE,
-        "{call}{where} answered what is not an AWS answer: {text}",
+        "{call}{where}: the response is not a valid AWS response: {text}",
         transient=True,
     ),
     _rule(
         "ConnectionError HTTPClientError ClientError OSError",
         Reason.NETWORK,
-        "{call}: the connection{where} broke: {text}",
+        "{call}: the connection{where} was lost: {text}",
         transient=True,
     ),
     _rule("BotoCoreError", Reason.API_ERROR, "{call}: {text}"),
 )
-"""The first rule that fits counts."""
+"""The first matching rule applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What was being asked when something went wrong: the material of a good sentence."""
+    """A call as its error message describes it."""
 
     service: str
     operation: str
@@ -123,8 +124,8 @@ class Call:
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
-    renewal: Callable[[], str] = lambda: "run `aws sso login`"
-    """What renews the credentials of this call; asked only when they have expired, as it reads files."""
+    renewal_hint: Callable[[], str] = lambda: "run `aws sso login`"
+    """Returns how to renew the credentials of this call. Called only when they have expired, because it reads files."""
 
     def __str__(self) -> str:
         subject = subject_of(self.params)
@@ -132,14 +133,14 @@ class Call:
 
     @property
     def where(self) -> str:
-        """Return ` at <endpoint>` or ` in <region>`, as far as known."""
+        """Return ` at <endpoint>` or ` in <region>`; empty when neither is known."""
         if self.endpoint_url:
             return f" at {self.endpoint_url}"
         return f" in {self.region}" if self.region else ""
 
 
 def subject_of(params: Mapping[str, Any]) -> str:
-    """Return the resource a call is about as people name it: `table "orders"`; empty when unknown."""
+    """Return the resource a call refers to: `table "orders"`; empty when unknown."""
     for key, kind in _SUBJECTS:
         value = params.get(key)
         if isinstance(value, str) and value:
@@ -150,31 +151,31 @@ def subject_of(params: Mapping[str, Any]) -> str:
 
 
 def no_credentials(profile: str | None) -> str:
-    """Return the sentence for somebody whose credentials are not set up."""
+    """Return the message for missing credentials."""
     if profile:
         login = f"aws sso login --profile {profile}"
-        return f'profile "{profile}" gives no AWS credentials; run `{login}` or check ~/.aws/config'
+        return f'profile "{profile}" provides no AWS credentials; run `{login}` or check ~/.aws/config'
     return (
-        "no AWS credentials were found; set profile in [aws], or AWS_PROFILE, "
+        "no AWS credentials were found; set `profile` in [aws], or AWS_PROFILE, "
         "or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     )
 
 
 def explain(exc: BaseException, call: Call) -> AwsError:
-    """Return the `AwsError` for an exception of the SDK or its transport; one that is already one comes back."""
+    """Return the `AwsError` for an exception of the SDK or its transport; an `AwsError` is returned as it is."""
     if isinstance(exc, AwsError):
         return exc
     response, operation = getattr(exc, "response", None), getattr(exc, "operation_name", None)
     if isinstance(response, Mapping) and isinstance(operation, str) and type(exc).__name__ != "EventStreamError":
-        return _answered(response, operation, call)
-    names = {each.__name__ for each in type(exc).__mro__}
-    for rule in _RAISED:
+        return _from_response(response, operation, call)
+    names = {cls.__name__ for cls in type(exc).__mro__}
+    for rule in _EXCEPTION_RULES:
         if names & rule.names:
             message = rule.sentence.format(
                 call=call,
                 where=call.where,
                 text=_one_line(exc) or type(exc).__name__,
-                renewal=call.renewal() if rule.reason is Reason.EXPIRED_CREDENTIALS else "",
+                renewal_hint=call.renewal_hint() if rule.reason is Reason.EXPIRED_CREDENTIALS else "",
                 unset=no_credentials(call.profile),
             )
             return _error(call, rule.reason, type(exc).__name__, message, transient=rule.transient)
@@ -182,22 +183,36 @@ def explain(exc: BaseException, call: Call) -> AwsError:
 
 
 def timed_out(call: Call, timeout_s: float, *, queued: bool, throttled: bool) -> AwsError:
-    """Return the error of a call that was given up after `timeout_s`, queued, throttled or on the wire."""
+    """Return the error of a call that ran into its time limit while queued, throttled or awaiting the response."""
     if throttled or queued:
-        why = "AWS kept refusing it for its rate" if throttled else "it still waited for its turn under AWS's rate"
+        why = "AWS kept throttling it" if throttled else "it was still queued to stay under AWS's rate limit"
         return _error(
-            call, Reason.THROTTLED, "Throttled", f"{call} was given up after {timeout_s:g} s: {why}", transient=True
+            call, Reason.THROTTLED, "Throttled", f"{call} timed out after {timeout_s:g} s: {why}", transient=True
         )
-    message = f"{call}{call.where} did not answer within {timeout_s:g} s"
+    message = f"{call}{call.where} did not respond within {timeout_s:g} s"
     return _error(call, Reason.TIMEOUT, "Timeout", message, transient=True)
 
 
-def _answered(response: Mapping[str, Any], operation: str, call: Call) -> AwsError:
-    said = response.get("Error", {})
+def unknown_operation(client: Any, service: str, operation: str) -> AwsError:
+    """Return the error for an operation that the service does not have, with the closest name it has."""
+    names = sorted(set(client.meta.method_to_api_mapping.values()))
+    near = difflib.get_close_matches(operation, names, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return AwsError(
+        f'{service} has no operation "{operation}"{hint}',
+        code=UNKNOWN_OPERATION,
+        reason=Reason.API_ERROR,
+        service=service,
+        operation=operation,
+    )
+
+
+def _from_response(response: Mapping[str, Any], operation: str, call: Call) -> AwsError:
+    error = response.get("Error", {})
     metadata = response.get("ResponseMetadata", {})
-    code = str(said.get("Code") or "Unknown")
+    code = str(error.get("Code") or "Unknown")
     status = metadata.get("HTTPStatusCode")
-    reason, message = _meaning(code, _one_line(said.get("Message") or ""), status, operation or call.operation, call)
+    reason, message = _meaning(code, _one_line(error.get("Message") or ""), status, operation or call.operation, call)
     return AwsError(
         message,
         code=code,
@@ -211,43 +226,47 @@ def _answered(response: Mapping[str, Any], operation: str, call: Call) -> AwsErr
 
 
 def _meaning(code: str, text: str, status: int | None, operation: str, call: Call) -> tuple[Reason, str]:
-    # Credentials are had by calls of their own (AssumeRole), which may fail inside another call.
-    who = f"{operation} before {call}" if call.operation and operation != call.operation else str(call)
+    # Obtaining credentials takes calls of its own (AssumeRole), which may fail inside another call.
+    subject = f"{operation} before {call}" if call.operation and operation != call.operation else str(call)
     because = f": {text}" if text else ""
     expired = code in EXPIRED or (code in REJECTED and "expired" in text.lower())
     table = (
         (
-            is_skew(code, text),
+            is_clock_skew(code, text),
             Reason.NO_CREDENTIALS,
-            f"{who}: AWS refused the signature, because this machine's clock is wrong{because}",
+            f"{subject}: AWS rejected the signature because this machine's clock is wrong{because}",
         ),
         (
             expired,
             Reason.EXPIRED_CREDENTIALS,
-            f"the AWS credentials have expired; {call.renewal() if expired else ''}",
+            f"the AWS credentials have expired; {call.renewal_hint() if expired else ''}",
         ),
-        (code in REJECTED, Reason.NO_CREDENTIALS, f"{who}: AWS does not accept these credentials ({code}){because}"),
+        (
+            code in REJECTED,
+            Reason.NO_CREDENTIALS,
+            f"{subject}: AWS does not accept these credentials ({code}){because}",
+        ),
         (
             code in DENIED or (status == 403 and code == "Unknown"),
             Reason.ACCESS_DENIED,
-            f"{who} was denied: {_missing(operation, text, call)}",
+            f"{subject} was denied: {_missing_permission(operation, text, call)}",
         ),
-        (is_throttle(code, status), Reason.THROTTLED, f"{who} was refused for its rate ({code}){because}"),
-        (status is not None and status >= 500, Reason.SERVICE, f"{who}: AWS answered {status} {code}{because}"),
+        (is_throttle(code, status), Reason.THROTTLED, f"{subject} was throttled ({code}){because}"),
+        (status is not None and status >= 500, Reason.SERVICE, f"{subject}: AWS returned {status} {code}{because}"),
     )
     for applies, reason, message in table:
         if applies:
             return reason, message
-    return Reason.API_ERROR, f"{who}: {code}{because}"
+    return Reason.API_ERROR, f"{subject}: {code}{because}"
 
 
-def _missing(operation: str, text: str, call: Call) -> str:
-    found = _ACTION.search(text)
+def _missing_permission(operation: str, text: str, call: Call) -> str:
+    match = _ACTION.search(text)
     service = "sts" if operation.startswith("AssumeRole") else call.service
-    wanted = found[1] if found else " and ".join(actions(service, operation))
+    action = match[1] if match else " and ".join(actions(service, operation))
     if "explicit deny" in text:
-        return f"a policy denies {wanted} explicitly"
-    return f"permission {wanted} is missing"
+        return f"a policy denies {action} explicitly"
+    return f"permission {action} is missing"
 
 
 def _error(call: Call, reason: Reason, code: str, message: str, *, transient: bool = False) -> AwsError:

@@ -1,6 +1,6 @@
-"""Which IAM actions an operation needs, and a policy document of exactly those.
+"""IAM actions that an operation needs, and a policy document with exactly those.
 
-An operation's action is usually `prefix:Operation`; the tables hold the prefixes and the exceptions.
+The action is usually `prefix:Operation`; the tables hold the other prefixes and the exceptions.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _EXCEPTIONS: dict[str, tuple[str, ...]] = {
     "sqs:SendMessageBatch": ("sqs:SendMessage",),
 }
 _WITHOUT_RESOURCES = frozenset(("cloudwatch", "xray", "sts", "application-signals"))
-"""Services whose read actions AWS grants on `*` only."""
+"""Services whose read actions can only be granted on `*`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Need:
-    """One action on one resource."""
+class Permission:
+    """One IAM action on one resource."""
 
     action: str
     resource: str = "*"
@@ -62,32 +62,32 @@ class Need:
 def actions(service: str, operation: str) -> tuple[str, ...]:
     """Return the IAM actions that `operation` of botocore's `service` needs."""
     if service in {"apigateway", "apigatewayv2"}:
-        # API Gateway is granted by HTTP method rather than by operation.
+        # API Gateway's actions are HTTP methods.
         return ("apigateway:GET",) if operation.startswith("Get") else ("apigateway:*",)
     prefix = _PREFIXES.get(service, service)
     return _EXCEPTIONS.get(f"{service}:{operation}") or (f"{prefix}:{operation}",)
 
 
-def needs(service: str, operation: str, resource: str = "*") -> tuple[Need, ...]:
-    """Return the actions with the resource they are needed on; `*` where AWS knows nothing narrower."""
-    where = "*" if service in _WITHOUT_RESOURCES else resource
-    return tuple(Need(action, where) for action in actions(service, operation))
+def permissions_for(service: str, operation: str, resource: str = "*") -> tuple[Permission, ...]:
+    """Return the permissions for `operation` on `resource`; on `*` where AWS supports nothing narrower."""
+    scope = "*" if service in _WITHOUT_RESOURCES else resource
+    return tuple(Permission(action, scope) for action in actions(service, operation))
 
 
 def arn(service: str, name: str, *, region: str = "*", account: str = "*", partition: str = "aws") -> str:
-    """Return the ARN that IAM expects for what prodwatch calls by `name`; ARNs come back as they are.
+    """Return the ARN that IAM expects for `name`; an ARN is returned as it is.
 
-    `service` says what `name` is: a function (`name` or `name:alias`), table, queue name or URL, `bucket` or
-    `bucket/key`, log group (`*` may end it), stack, parameter or secret.
+    `service` determines the kind of name: a function (`name` or `name:alias`), table, queue name or URL, `bucket` or
+    `bucket/key`, log group (may end in `*`), stack, parameter or secret.
     """
     if name.startswith("arn:"):
         return name
     prefix = f"arn:{partition}:{_PREFIXES.get(service, service)}:{region}:{account}:"
-    last = name.rstrip("/").rsplit("/", 1)[-1]
+    basename = name.rstrip("/").rsplit("/", 1)[-1]
     forms = {
         "lambda": f"{prefix}function:{name}",
         "dynamodb": f"{prefix}table/{name}",
-        "sqs": f"{prefix}{last}",
+        "sqs": f"{prefix}{basename}",
         "s3": f"arn:{partition}:s3:::{name}",
         "logs": f"{prefix}log-group:{name}:*",
         "cloudformation": f"{prefix}stack/{name}/*",
@@ -97,11 +97,11 @@ def arn(service: str, name: str, *, region: str = "*", account: str = "*", parti
     return forms.get(service, "*")
 
 
-def document(wanted: Iterable[Need]) -> dict[str, Any]:
-    """Return the policy that grants `wanted` and nothing else, grouped by resource, in stable order."""
+def policy_document(permissions: Iterable[Permission]) -> dict[str, Any]:
+    """Return the policy that grants `permissions` and nothing else, grouped by resource, in stable order."""
     by_resource: dict[str, set[str]] = {}
-    for need in wanted:
-        by_resource.setdefault(need.resource, set()).add(need.action)
+    for permission in permissions:
+        by_resource.setdefault(permission.resource, set()).add(permission.action)
     by_actions: dict[tuple[str, ...], list[str]] = {}
     for resource, granted in sorted(by_resource.items()):
         by_actions.setdefault(tuple(sorted(granted)), []).append(resource)

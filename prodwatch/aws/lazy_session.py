@@ -67,7 +67,7 @@ class LazyAws(AwsApi):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over pages; see `AwsApi.pages`."""
+        """Yield each page; see `AwsApi.pages`."""
         return self.session().pages(service, operation, params, account=account, region=region, timeout_s=timeout_s)
 
     async def raw(
@@ -80,7 +80,7 @@ class LazyAws(AwsApi):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> RawAnswer:
-        """Call an operation and return its body unread; see `AwsApi.raw`."""
+        """Call an operation and return its body unparsed; see `AwsApi.raw`."""
         return await self.session().raw(service, operation, params, account=account, region=region, timeout_s=timeout_s)
 
     def events(
@@ -92,7 +92,7 @@ class LazyAws(AwsApi):
         account: str | None = None,
         region: str | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Iterate over the events of an event stream; see `AwsApi.events`."""
+        """Yield the events of an event stream; see `AwsApi.events`."""
         return self.session().events(service, operation, params, account=account, region=region)
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
@@ -104,11 +104,11 @@ class LazyAws(AwsApi):
         return await self.session().credentials(account)
 
     async def account_id(self, account: str | None = None) -> str:
-        """Return the account the credentials belong to; see `AwsApi.account_id`."""
+        """Return the account number of the credentials; see `AwsApi.account_id`."""
         return await self.session().account_id(account)
 
     def region_name(self, account: str | None = None) -> str | None:
-        """Return the region calls go to; None when none is configured."""
+        """Return the region of calls; None when none is configured."""
         return self.session().region_name(account)
 
     def charge(self, operation: str, units: float) -> None:

@@ -1,6 +1,6 @@
-"""Call rates that AWS tolerates: one bucket per account, region and operation family, which learns from throttles.
+"""Keeps calls under AWS's quotas with one token bucket per account, region and operation family.
 
-A throttle halves a family's rate; every ten clean seconds give some of it back, up to a ceiling.
+A throttle halves a bucket's rate; every ten seconds without a throttle raise it one step, up to a ceiling.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from dataclasses import dataclass
 from prodwatch.clock import Clock
 
 FLOOR_PER_S = 0.2
+"""Lowest rate that throttles can lead to."""
 CLEAN_S = 10.0
-"""Seconds without a throttle after which a rate grows one step."""
+"""Seconds without a throttle after which the rate rises one step."""
 SAME_THROTTLE_S = 1.0
-"""Throttles of calls that were in flight together count as one."""
+"""Throttles within this many seconds count as one, because their calls were in flight together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Operations that share one quota of AWS."""
+    """Operations that share one of AWS's quotas."""
 
     name: str
     rate_per_s: float
-    """Where it starts: below the documented quota, so that the team's consoles keep working."""
+    """Initial rate: below the documented quota, so that other users of the account keep working."""
     ceiling_per_s: float
     burst: float
 
     @property
     def step_per_s(self) -> float:
-        """What ten clean seconds add."""
+        """Increase per ten seconds without a throttle."""
         return max(0.2, self.ceiling_per_s / 50)
 
 
@@ -40,7 +41,7 @@ _METRICS = Family(name="cloudwatch", rate_per_s=10, ceiling_per_s=50, burst=10)
 _XRAY = Family(name="xray", rate_per_s=5, ceiling_per_s=10, burst=10)
 _DEPLOY = Family(name="codedeploy", rate_per_s=5, ceiling_per_s=10, burst=5)
 _STACKS = Family(name="cloudformation", rate_per_s=5, ceiling_per_s=10, burst=10)
-# Fifteen a second for a whole account, which cannot be raised: a release that is under way needs them more than we do.
+# AWS allows fifteen calls a second per account and does not raise that; a release in progress needs most of them.
 _LAMBDA = Family(name="lambda", rate_per_s=5, ceiling_per_s=8, burst=10)
 _CONTROL = Family(name="control", rate_per_s=10, ceiling_per_s=20, burst=15)
 _DATA = Family(name="data", rate_per_s=200, ceiling_per_s=500, burst=200)
@@ -67,17 +68,17 @@ _BY_SERVICE = {
 
 
 def family(service: str, operation: str) -> Family:
-    """Return the family whose quota `operation` spends; services not named here each have a modest one of their own."""
-    known = _BY_OPERATION.get(f"{service}:{operation}") or _BY_SERVICE.get(service)
-    if known:
-        return known
+    """Return the operation family of `operation`. Services not listed get a modest family of their own."""
+    listed = _BY_OPERATION.get(f"{service}:{operation}") or _BY_SERVICE.get(service)
+    if listed:
+        return listed
     return Family(
         name=service, rate_per_s=_CONTROL.rate_per_s, ceiling_per_s=_CONTROL.ceiling_per_s, burst=_CONTROL.burst
     )
 
 
 class Bucket:
-    """One token bucket; waiting callers are served in the order they came."""
+    """Token bucket; waiting callers are served in order of arrival."""
 
     def __init__(self, family: Family, clock: Clock) -> None:
         self.family = family
@@ -87,34 +88,34 @@ class Bucket:
         self._tokens = family.burst
         self._filled_at_s = clock.monotonic_s()
         self._clean_since_s = self._filled_at_s
-        self._cut_at_s = float("-inf")
-        self._turn = asyncio.Lock()
+        self._halved_at_s = float("-inf")
+        self._lock = asyncio.Lock()
 
     async def acquire(self) -> None:
         """Wait until one call may be sent."""
-        async with self._turn:
+        async with self._lock:
             while True:
                 self._fill()
-                # A hair of tolerance: refilling in floating point may stop just short of a whole token.
+                # Tolerance for rounding: refilling may stop just short of a whole token.
                 if self._tokens >= 1 - 1e-9:
                     self._tokens -= 1
                     return
                 await self._clock.sleep((1 - self._tokens) / self.rate_per_s)
 
     def throttled(self) -> None:
-        """Learn that AWS refused a call for its rate."""
+        """Record that AWS throttled a call: halve the rate."""
         self.throttles += 1
         now_s = self._clock.monotonic_s()
         self._clean_since_s = now_s
-        if now_s - self._cut_at_s < SAME_THROTTLE_S:
+        if now_s - self._halved_at_s < SAME_THROTTLE_S:
             return
         self._fill()
-        self._cut_at_s = now_s
+        self._halved_at_s = now_s
         self.rate_per_s = max(FLOOR_PER_S, self.rate_per_s / 2)
         self._tokens = min(self._tokens, 0.0)
 
     def accepted(self) -> None:
-        """Learn that AWS accepted a call."""
+        """Record that AWS accepted a call: raise the rate if the last throttle is long enough ago."""
         now_s = self._clock.monotonic_s()
         if now_s - self._clean_since_s >= CLEAN_S:
             self._fill()
@@ -123,26 +124,26 @@ class Bucket:
 
     def _fill(self) -> None:
         now_s = self._clock.monotonic_s()
-        earned = (now_s - self._filled_at_s) * self.rate_per_s
-        self._tokens = min(self.family.burst, self._tokens + earned)
+        refill = (now_s - self._filled_at_s) * self.rate_per_s
+        self._tokens = min(self.family.burst, self._tokens + refill)
         self._filled_at_s = now_s
 
 
-class Limiter:
-    """All buckets of a run."""
+class RateLimiter:
+    """All token buckets of a run."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
 
     def bucket(self, account: str, region: str, service: str, operation: str) -> Bucket:
-        """Return the bucket this call spends from."""
-        of = family(service, operation)
-        key = (account, region, of.name)
+        """Return the bucket that this call takes a token from."""
+        operation_family = family(service, operation)
+        key = (account, region, operation_family.name)
         if key not in self._buckets:
-            self._buckets[key] = Bucket(of, self._clock)
+            self._buckets[key] = Bucket(operation_family, self._clock)
         return self._buckets[key]
 
-    def forget(self) -> None:
-        """Begin again at the documented rates, as after a long pause."""
+    def reset(self) -> None:
+        """Reset all rates to their initial values, as after a long pause."""
         self._buckets.clear()

@@ -1,6 +1,6 @@
-"""What happens around every request of every client: the budget is asked, the rate kept, calls and throttles counted.
+"""Hooks on every request: check the limits, wait for the rate limiter, count calls and throttles.
 
-Botocore's own events carry it, so that raw clients handed to sources are held to the same rules as `Aws.call`.
+They are botocore event handlers, so clients obtained from `Aws.client` follow the same rules as `Aws.call`.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from prodwatch.aws.cost import Meter, units_asked, units_told
+from prodwatch.aws.cost import Meter, request_units, response_units
 from prodwatch.aws.error_codes import is_throttle
-from prodwatch.aws.rate_limiter import Bucket, Limiter
+from prodwatch.aws.rate_limiter import Bucket, RateLimiter
 from prodwatch.clock import Clock
 
 _UNITS = "prodwatch_units"
 _SENT_S = "prodwatch_sent_s"
 WIRE_S = "ProdwatchWireSeconds"
-"""Key in `ResponseMetadata`: seconds from sending to answer, without queueing, client making and retries."""
+"""Key in `ResponseMetadata`: seconds from sending to response, without queueing, client creation and retries."""
 
 
 @dataclass(slots=True)
-class Attempt:
-    """How far the call of the current task has come; tells a timeout in the queue from one on the wire."""
+class CallProgress:
+    """Progress of the current task's call; distinguishes a timeout in the queue from one on the network."""
 
     queued: bool = False
     throttled: bool = False
 
 
-ATTEMPT: ContextVar[Attempt | None] = ContextVar("prodwatch_attempt", default=None)
-_UNPARSED: ContextVar[str | None] = ContextVar("prodwatch_unparsed", default=None)
+CALL_PROGRESS: ContextVar[CallProgress | None] = ContextVar("prodwatch_attempt", default=None)
+_UNPARSED_OPERATION: ContextVar[str | None] = ContextVar("prodwatch_unparsed", default=None)
 RAW_BODY = "ProdwatchRawBody"
-"""Key in the response of a call made `unparsed`."""
+"""Key under which an `unparsed` call returns its body."""
 _TRACE: ContextVar[str | None] = ContextVar("prodwatch_trace", default=None)
 
 
 @contextmanager
 def traced(trace_id: str | None) -> Iterator[None]:
-    """Send the calls inside with this X-Ray trace id, sampled; None sends none."""
+    """Send the calls inside with this X-Ray trace id, sampled; None sends no header."""
     token = _TRACE.set(trace_id)
     try:
         yield
@@ -49,27 +49,27 @@ def traced(trace_id: str | None) -> Iterator[None]:
 
 @contextmanager
 def unparsed(operation: str) -> Iterator[None]:
-    """Give the successful answers of `operation` inside as bytes under `RAW_BODY`; for services that answer JSON.
+    """Return successful responses of `operation` as bytes under `RAW_BODY`; for services with JSON responses.
 
-    By name, because a call may need others first (who am I, new credentials), which botocore has to read.
+    Only for this operation, because the call may first need others (identity, credentials) that botocore must parse.
     """
-    token = _UNPARSED.set(operation)
+    token = _UNPARSED_OPERATION.set(operation)
     try:
         yield
     finally:
-        _UNPARSED.reset(token)
+        _UNPARSED_OPERATION.reset(token)
 
 
-class Hooks:
-    """Puts the handlers onto clients."""
+class RequestHooks:
+    """Registers the hooks on clients."""
 
-    def __init__(self, meter: Meter, limiter: Limiter, clock: Clock) -> None:
+    def __init__(self, meter: Meter, limiter: RateLimiter, clock: Clock) -> None:
         self.meter = meter
         self.limiter = limiter
         self.clock = clock
 
     def register(self, client: Any, *, service: str, account: str) -> None:
-        """Listen to every call of `client`."""
+        """Register the hooks for every call of `client`."""
         handlers = _Handlers(self, service, account, client.meta.region_name)
         client.meta.events.register("before-parameter-build", handlers.before_build)
         client.meta.events.register("before-call", handlers.before_call)
@@ -78,16 +78,16 @@ class Hooks:
 
 
 def keep_body(*, operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    """Put the body of an `unparsed` call aside and leave the parser an empty document."""
-    if _UNPARSED.get() == operation_model.name and response_dict["status_code"] < 300:
+    """Store the body of an `unparsed` call and give the parser an empty document instead."""
+    if _UNPARSED_OPERATION.get() == operation_model.name and response_dict["status_code"] < 300:
         customized_response_dict[RAW_BODY] = response_dict["body"]
         response_dict["body"] = b"{}"
 
 
 class _Handlers:
-    """The handlers of one client."""
+    """Event handlers of one client."""
 
-    def __init__(self, hooks: Hooks, service: str, account: str, region: str) -> None:
+    def __init__(self, hooks: RequestHooks, service: str, account: str, region: str) -> None:
         self._hooks = hooks
         self._service = service
         self._account = account
@@ -95,14 +95,14 @@ class _Handlers:
 
     def before_build(self, *, params: Any, model: Any, context: Any = None, **_: Any) -> None:
         if context is not None:
-            context[_UNITS] = units_asked(f"{self._service}:{model.name}", params)
+            context[_UNITS] = request_units(f"{self._service}:{model.name}", params)
 
     async def before_call(self, *, model: Any, params: Any, context: Any, **_: Any) -> None:
         self._hooks.meter.admit(self._service, model.name, context.get(_UNITS, 1.0))
         trace_id = _TRACE.get()
         if trace_id:
             params["headers"]["X-Amzn-Trace-Id"] = f"Root={trace_id};Sampled=1"
-        attempt = ATTEMPT.get()
+        attempt = CALL_PROGRESS.get()
         if attempt:
             attempt.queued = True
         await self._bucket(model.name).acquire()
@@ -117,15 +117,15 @@ class _Handlers:
         if status >= 300 and is_throttle(str(error.get("Code")), status):
             self._hooks.meter.throttled()
             self._bucket(model.name).throttled()
-            attempt = ATTEMPT.get()
+            attempt = CALL_PROGRESS.get()
             if attempt:
                 attempt.throttled = True
             return
         self._bucket(model.name).accepted()
         if status < 300:
-            told = units_told(f"{self._service}:{model.name}", parsed)
-            if told:
-                self._hooks.meter.add(f"{self._service}:{model.name}", told)
+            units = response_units(f"{self._service}:{model.name}", parsed)
+            if units:
+                self._hooks.meter.add(f"{self._service}:{model.name}", units)
 
     def _bucket(self, operation: str) -> Bucket:
         return self._hooks.limiter.bucket(self._account, self._region, self._service, operation)

@@ -1,4 +1,4 @@
-"""Reads secrets from where they live; a value is handed on in memory only, to the check and to the redactor."""
+"""Reads secrets from environment variables, SSM and Secrets Manager; values are kept in memory only."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.single_flight import Once
+from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.model.environment import SecretReference
 from prodwatch.text.redact import MIN_LENGTH
 
 
 class Secrets:
-    """Values of `[secrets]`, each read once."""
+    """Values of `[secrets]`, each read once per run."""
 
     def __init__(self, aws: AwsApi, environ: Mapping[str, str]) -> None:
         self._aws = aws
         self._environ = environ
-        self._found: dict[SecretReference, Once[str]] = {}
+        self._values: dict[SecretReference, SingleFlight[str]] = {}
 
     async def value(self, reference: SecretReference) -> str:
-        """Return the secret; LookupError when there is none, or one too short to be masked safely.
+        """Return the secret.
 
-        AwsError when nobody could say. No message ever holds the value.
+        LookupError when it does not exist or is too short to be masked safely; AwsError when it could not be read. No
+        message contains the value.
         """
-        if reference not in self._found:
-            self._found[reference] = Once(lambda: self._read(reference))
-        return await self._found[reference].get()
+        if reference not in self._values:
+            self._values[reference] = SingleFlight(lambda: self._read(reference))
+        return await self._values[reference].get()
 
     async def _read(self, reference: SecretReference) -> str:
         where, text = await self._text(reference)
@@ -35,18 +36,18 @@ class Secrets:
             text = _field(text, reference.field, where)
         if len(text) < MIN_LENGTH:
             raise LookupError(
-                f"{where} has under {MIN_LENGTH} characters: too short to be masked safely, so it is refused"
+                f"{where} has fewer than {MIN_LENGTH} characters, too short to be masked safely; use a longer one"
             )
         return text
 
     async def _text(self, reference: SecretReference) -> tuple[str, str]:
-        """Return where the secret lives, as people say it, and its text."""
+        """Return the secret's location for messages, and its text."""
         if reference.env is not None:
             where = f"environment variable {reference.env}"
-            found = self._environ.get(reference.env)
-            if found is None:
-                raise LookupError(f"{where} is not set; it holds a secret of [secrets], export it first")
-            return where, found
+            value = self._environ.get(reference.env)
+            if value is None:
+                raise LookupError(f"{where} is not set; [secrets] needs it, export it first")
+            return where, value
         if reference.ssm is not None:
             return await self._from_ssm(reference, reference.ssm)
         assert reference.secretsmanager is not None, "settings lets only complete references through"
@@ -55,7 +56,7 @@ class Secrets:
     async def _from_ssm(self, reference: SecretReference, name: str) -> tuple[str, str]:
         where = f"SSM parameter {name}"
         try:
-            answer = await self._aws.call(
+            response = await self._aws.call(
                 "ssm",
                 "GetParameter",
                 {"Name": name, "WithDecryption": True},
@@ -64,12 +65,12 @@ class Secrets:
             )
         except AwsError as error:
             raise _missing(error, where, self._region(reference), "ParameterNotFound") from error
-        return where, str(answer["Parameter"]["Value"])
+        return where, str(response["Parameter"]["Value"])
 
     async def _from_secrets_manager(self, reference: SecretReference, name: str) -> tuple[str, str]:
         where = f"Secrets Manager secret {name}"
         try:
-            answer = await self._aws.call(
+            response = await self._aws.call(
                 "secretsmanager",
                 "GetSecretValue",
                 {"SecretId": name},
@@ -78,19 +79,19 @@ class Secrets:
             )
         except AwsError as error:
             raise _missing(error, where, self._region(reference), "ResourceNotFoundException") from error
-        if "SecretString" in answer:
-            return where, str(answer["SecretString"])
+        if "SecretString" in response:
+            return where, str(response["SecretString"])
         try:
-            return where, bytes(answer["SecretBinary"]).decode()
+            return where, bytes(response["SecretBinary"]).decode()
         except UnicodeDecodeError:
-            raise LookupError(f"{where} is binary: only text can be used") from None
+            raise LookupError(f"{where} is binary; only text is supported") from None
 
     def _region(self, reference: SecretReference) -> str:
         return reference.region or self._aws.region_name(reference.account) or "no region"
 
 
 def _missing(error: AwsError, where: str, region: str, code: str) -> Exception:
-    return LookupError(f"there is no {where} in {region}") if error.code == code else error
+    return LookupError(f"{where} does not exist in {region}") if error.code == code else error
 
 
 def _field(text: str, field: str, where: str) -> str:
@@ -99,11 +100,11 @@ def _field(text: str, field: str, where: str) -> str:
     except ValueError:
         raise LookupError(f"{where} is not JSON, so it has no field {field}") from None
     if not isinstance(fields, dict) or field not in fields:
-        known = ", ".join(sorted(map(str, fields))) if isinstance(fields, dict) else ""
-        raise LookupError(f"{where} has no field {field}; it has {known or 'none'}")
+        names = ", ".join(sorted(map(str, fields))) if isinstance(fields, dict) else ""
+        raise LookupError(f"{where} has no field {field}; fields: {names or 'none'}")
     value = fields[field]
     if isinstance(value, str):
         return value
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(value)
-    raise LookupError(f"field {field} of {where} is no text")
+    raise LookupError(f"field {field} of {where} is not text")

@@ -1,6 +1,6 @@
-"""The one door to AWS of a run: every call counted, kept under AWS's rates and the user's limits, and cancellable.
+"""The AWS session of a run: calls are counted, rate-limited, bounded by the user's limits, and cancellable.
 
-Nothing is sent to an account before it is known to be the one the environment names.
+When the environment file names an account, it is compared with the credentials' account before any other request.
 """
 
 from __future__ import annotations
@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
 from prodwatch.aws import pagination
 from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
-from prodwatch.aws.clients import Connections
+from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
-from prodwatch.aws.errors import Call, explain, timed_out
-from prodwatch.aws.event_streams import open_stream
-from prodwatch.aws.identity import Identity, identify, skew_s
-from prodwatch.aws.rate_limiter import Limiter
-from prodwatch.aws.request_hooks import ATTEMPT, RAW_BODY, Attempt, Hooks, unparsed
-from prodwatch.aws.single_flight import Once
+from prodwatch.aws.errors import Call, explain, timed_out, unknown_operation
+from prodwatch.aws.rate_limiter import RateLimiter
+from prodwatch.aws.request_hooks import CALL_PROGRESS, RAW_BODY, CallProgress, RequestHooks, unparsed
+from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, Limits
@@ -29,18 +30,34 @@ from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 
 DEFAULT_TIMEOUT_S = 30.0
+"""Time limit of a call, including queueing and retries."""
 MAX_ATTEMPTS = 4
+"""Requests per call, the first included."""
 BACKOFF_S = 0.25
+"""Half the longest pause before the second request of a call; doubles with every further request."""
 MAX_BACKOFF_S = 8.0
+"""Longest pause between two requests of a call."""
 READ_BYTES = 256 * 1024
+"""Bytes requested per read of a streaming body."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
+"""Largest streaming body that is kept in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Result of GetCallerIdentity."""
+
+    account: str
+    arn: str
+    clock_skew_s: float | None = None
+    """Local clock minus AWS's clock in seconds, accurate to about a second; None without a `Date` header."""
 
 
 class Aws(AwsApi):
-    """Budgeted, counted, cancellable calls; use it as `async with Aws(...) as aws`.
+    """Rate-limited, counted and cancellable AWS calls; use as `async with Aws(...) as aws`.
 
-    Every failure is an `AwsError`; credentials of another account than the environment names raise
-    `CannotVerifyError` (reason `wrong_account`) before anything else is sent.
+    Every failure raises `AwsError`. Credentials of an account other than the configured one raise `CannotVerifyError`
+    (reason `wrong_account`) before anything else is sent.
     """
 
     def __init__(
@@ -55,9 +72,9 @@ class Aws(AwsApi):
         self._clock = clock
         self._jitter = jitter
         self.meter = Meter(limits or environment.limits)
-        self.limiter = Limiter(clock)
-        self._connections = Connections(environment, environ, clock, Hooks(self.meter, self.limiter, clock))
-        self._identities: dict[str | None, Once[Identity]] = {}
+        self.limiter = RateLimiter(clock)
+        self._clients = ClientPool(environment, environ, clock, RequestHooks(self.meter, self.limiter, clock))
+        self._identities: dict[str | None, SingleFlight[Identity]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,13 +84,13 @@ class Aws(AwsApi):
     ) -> None:
         for pending in self._identities.values():
             pending.cancel()
-        await self._connections.close()
+        await self._clients.close()
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Return what the user should know about how AWS is reached, one sentence each."""
-        self._connections.door(None)
-        return self._connections.notices
+        """Return one message per unexpected fact about the credentials in use, such as an ignored profile."""
+        self._clients.account_config(None)
+        return self._clients.notices
 
     async def call(
         self,
@@ -90,21 +107,22 @@ class Aws(AwsApi):
         call = self._call(service, operation, params or {}, account, region)
         budget_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
         attempts = MAX_ATTEMPTS if retries else 1
-        attempt = Attempt()
-        token = ATTEMPT.set(attempt)
+        progress = CallProgress()
+        token = CALL_PROGRESS.set(progress)
         try:
             async with asyncio.timeout(budget_s):
                 try:
                     return await self._send(call, account, region, attempts=attempts)
                 except AwsError as error:
-                    # Refused before anything was done, so sending it again with new keys is still sending it once.
-                    if error.reason is not Reason.EXPIRED_CREDENTIALS or not await self._renewed(account):
+                    # AWS rejects expired credentials before it executes anything, so a second request with new keys
+                    # still runs once.
+                    if error.reason is not Reason.EXPIRED_CREDENTIALS or not await self._reload_credentials(account):
                         raise
                 return await self._send(call, account, region, attempts=attempts)
         except TimeoutError:
-            raise timed_out(call, budget_s, queued=attempt.queued, throttled=attempt.throttled) from None
+            raise timed_out(call, budget_s, queued=progress.queued, throttled=progress.throttled) from None
         finally:
-            ATTEMPT.reset(token)
+            CALL_PROGRESS.reset(token)
 
     async def pages(
         self,
@@ -116,17 +134,19 @@ class Aws(AwsApi):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over pages, empty ones included; `timeout_s` bounds each page. A throttled page resumes its token."""
-        asked = dict(params or {})
+        """Yield each page, including empty pages; a throttled page is retried. See `AwsApi.pages`."""
+        request_params = dict(params or {})
         await self.client(service, account=account, region=region)
-        rules = pagination.rules(shared_loader(), service, operation)
+        page_rules = pagination.page_rules(shared_loader(), service, operation)
         while True:
-            page = await self.call(service, operation, asked, account=account, region=region, timeout_s=timeout_s)
+            page = await self.call(
+                service, operation, request_params, account=account, region=region, timeout_s=timeout_s
+            )
             yield page
-            following = rules.following(page, asked) if rules else None
-            if following is None:
+            next_params = page_rules.next_params(page, request_params) if page_rules else None
+            if next_params is None:
                 return
-            asked = following
+            request_params = next_params
 
     async def raw(
         self,
@@ -138,10 +158,10 @@ class Aws(AwsApi):
         region: str | None = None,
         timeout_s: float | None = None,
     ) -> RawAnswer:
-        """Call an operation and return its body unread; see `AwsApi.raw`."""
+        """Call an operation and return its body unparsed; see `AwsApi.raw`."""
         with unparsed(operation):
-            answer = await self.call(service, operation, params, account=account, region=region, timeout_s=timeout_s)
-        return RawAnswer(answer[RAW_BODY], skew_s(answer, self._clock.now()))
+            response = await self.call(service, operation, params, account=account, region=region, timeout_s=timeout_s)
+        return RawAnswer(response[RAW_BODY], _clock_skew_s(response, self._clock.now()))
 
     async def events(
         self,
@@ -152,13 +172,13 @@ class Aws(AwsApi):
         account: str | None = None,
         region: str | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Iterate over an event stream; see `AwsApi.events`."""
+        """Yield the events of an event stream; see `AwsApi.events`."""
         call = self._call(service, operation, params or {}, account, region)
-        await self._verified(account)
-        client = await self._connections.client(service, account, region, streaming=True)
+        await self._verify_account(account)
+        client = await self._clients.client(service, account, region, streaming=True)
         stream: Any = None
         try:
-            stream = await open_stream(client, call)
+            stream = await _open_stream(client, call)
             async for event in stream:
                 yield event
         except Exception as exc:
@@ -168,53 +188,53 @@ class Aws(AwsApi):
                 stream.close()
 
     async def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
-        """Return the shared client of a service, its account verified."""
-        await self._verified(account)
-        return await self._connections.client(service, account, region)
+        """Return the shared client of a service, after verifying the account."""
+        await self._verify_account(account)
+        return await self._clients.client(service, account, region)
 
     async def account_id(self, account: str | None = None) -> str:
-        """Return the account behind the credentials."""
+        """Return the account number of the credentials."""
         return (await self.identity(account)).account
 
     async def identity(self, account: str | None = None) -> Identity:
-        """Return who the credentials belong to; CannotVerifyError when the environment names another account."""
+        """Return the owner of the credentials; CannotVerifyError when the environment file names another account."""
         if account not in self._identities:
-            self._identities[account] = Once(lambda: self._identify(account))
+            self._identities[account] = SingleFlight(lambda: self._identify(account))
         return await self._identities[account].get()
 
     async def credentials(self, account: str | None = None) -> Any:
-        """Return botocore's frozen credentials, to sign other requests; the account is verified first."""
-        await self._verified(account)
-        return await self._connections.credentials(account)
+        """Return botocore's frozen credentials for signing other requests, after verifying the account."""
+        await self._verify_account(account)
+        return await self._clients.credentials(account)
 
     def region_name(self, account: str | None = None) -> str | None:
-        """Return the region calls go to, None when neither file, environment nor profile says."""
-        return self._connections.region_name(account)
+        """Return the region of calls; None when it is set neither in the file, the environment nor the profile."""
+        return self._clients.region_name(account)
 
     def profile_name(self, account: str | None = None) -> str | None:
-        """Return the profile in use, None when credentials come from elsewhere."""
-        return self._connections.door(account).profile
+        """Return the profile in use; None when the credentials come from elsewhere."""
+        return self._clients.account_config(account).profile
 
     def endpoint_url(self, account: str | None = None) -> str | None:
-        """Return the endpoint that the environment file sets, None when calls go to AWS itself."""
-        return self._connections.door(account).endpoint_url
+        """Return the endpoint set in the environment file; None when it sets none."""
+        return self._clients.account_config(account).endpoint_url
 
     def charge(self, operation: str, units: float) -> None:
-        """Add billable units no single response tells."""
+        """Add billable units that no response reports; see `AwsApi.charge`."""
         self.meter.add(operation, units)
 
     def usage(self) -> Usage:
-        """Return calls, throttles and cost so far."""
+        """Return call counts, throttles and cost of the run so far."""
         return self.meter.usage()
 
     async def _send(self, call: Call, account: str | None, region: str | None, *, attempts: int) -> dict[str, Any]:
         from botocore import xform_name
 
-        await self._verified_for(call, account)
-        client = await self._connections.client(call.service, account, region)
+        await self._verify_account_for(call, account)
+        client = await self._clients.client(call.service, account, region)
         method = getattr(client, xform_name(call.operation), None)
         if method is None or client.meta.method_to_api_mapping.get(xform_name(call.operation)) != call.operation:
-            raise pagination.unknown_operation(client, call.service, call.operation)
+            raise unknown_operation(client, call.service, call.operation)
         for attempt in range(1, attempts + 1):
             try:
                 response: dict[str, Any] = await method(**call.params)
@@ -226,50 +246,54 @@ class Aws(AwsApi):
             await self._clock.sleep(self._jitter() * min(MAX_BACKOFF_S, BACKOFF_S * 2**attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _verified(self, account: str | None) -> None:
-        if self._connections.door(account).account is not None:
+    async def _verify_account(self, account: str | None) -> None:
+        if self._clients.account_config(account).account is not None:
             await self.identity(account)
 
-    async def _verified_for(self, call: Call, account: str | None) -> None:
-        # The question itself cannot wait for its own answer.
+    async def _verify_account_for(self, call: Call, account: str | None) -> None:
+        # GetCallerIdentity is the verification, so it cannot wait for it.
         if call.operation != "GetCallerIdentity":
-            await self._verified(account)
+            await self._verify_account(account)
 
-    async def _renewed(self, account: str | None) -> bool:
-        """Take up credentials somebody renewed; whose they are is then to be verified anew."""
-        if not await self._connections.renewed(account):
+    async def _reload_credentials(self, account: str | None) -> bool:
+        """Load renewed credentials, and verify their account again; False when there are no new ones."""
+        if not await self._clients.reload_credentials(account):
             return False
-        origin = self._connections.origin(account)
-        for each in [each for each in self._identities if self._connections.origin(each) == origin]:
-            del self._identities[each]
+        credential_source = self._clients.credential_source(account)
+        for alias in [
+            alias for alias in self._identities if self._clients.credential_source(alias) == credential_source
+        ]:
+            del self._identities[alias]
         return True
 
     async def _identify(self, account: str | None) -> Identity:
         call = self._call("sts", "GetCallerIdentity", {}, account, None)
-        answer = await self._send(call, account, None, attempts=MAX_ATTEMPTS)
-        found = identify(answer, self._clock.now())
-        named = self._connections.door(account).account
-        if named is not None and found.account != named:
+        response = await self._send(call, account, None, attempts=MAX_ATTEMPTS)
+        identity = Identity(
+            account=response["Account"], arn=response["Arn"], clock_skew_s=_clock_skew_s(response, self._clock.now())
+        )
+        expected = self._clients.account_config(account).account
+        if expected is not None and identity.account != expected:
             raise CannotVerifyError(
-                f"the credentials belong to AWS account {found.account}, "
-                f"but {'[aws]' if account is None else f'[aws.accounts.{account}]'} names {named}; "
-                "nothing else was sent: use other credentials or correct the account",
+                f"the credentials belong to AWS account {identity.account}, "
+                f"but {'[aws]' if account is None else f'[aws.accounts.{account}]'} expects {expected}; "
+                "no other request was sent; use credentials of that account or correct `account`",
                 Reason.WRONG_ACCOUNT,
             )
-        return found
+        return identity
 
     def _call(
         self, service: str, operation: str, params: Mapping[str, Any], account: str | None, region: str | None
     ) -> Call:
-        where = self._connections.door(account)
+        config = self._clients.account_config(account)
         return Call(
             service=service,
             operation=operation,
             params=params,
-            region=region or where.region,
-            profile=where.profile,
-            endpoint_url=where.endpoint_url,
-            renewal=lambda: self._connections.renewal(account),
+            region=region or config.region,
+            profile=config.profile,
+            endpoint_url=config.endpoint_url,
+            renewal_hint=lambda: self._clients.renewal_hint(account),
         )
 
 
@@ -277,13 +301,13 @@ async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:
     for key, value in response.items():
         if hasattr(value, "read"):
             body = bytearray()
-            # One read gives what has arrived, not what was asked for: only an empty one is the end.
+            # A read returns the bytes that have arrived, perhaps fewer than requested; only an empty read is the end.
             while len(body) <= MAX_BODY_BYTES and (chunk := await value.read(READ_BYTES)):
                 body += chunk
             value.close()
             if len(body) > MAX_BODY_BYTES:
                 raise AwsError(
-                    f"{call} answered more than {MAX_BODY_BYTES // 1024 // 1024} MiB; read it in parts",
+                    f"{call}: the response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB; read it in parts",
                     code="BodyTooLarge",
                     reason=Reason.LIMIT,
                     service=call.service,
@@ -291,3 +315,25 @@ async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:
                 )
             response[key] = bytes(body)
     return response
+
+
+async def _open_stream(client: Any, call: Call) -> Any:
+    """Send `call` and return botocore's event stream, which the caller closes; raises botocore's exceptions."""
+    from botocore import xform_name
+
+    response = await getattr(client, xform_name(call.operation))(**call.params)
+    return next(value for value in response.values() if hasattr(value, "__aiter__"))
+
+
+def _clock_skew_s(response: Mapping[str, Any], now: datetime) -> float | None:
+    """Return local clock minus AWS's `Date` for a response received at `now`, in seconds; None without the header."""
+    header = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    if not header:
+        return None
+    try:
+        date = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return (now - date).total_seconds()

@@ -1,4 +1,4 @@
-"""What CloudFormation stacks give out: each described once per run, however many ask, failures asked anew."""
+"""Reads outputs of CloudFormation stacks, each stack once per run; failed reads are repeated on next use."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.single_flight import Once
+from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.model.environment import StackReference
 
 
 class Stacks:
-    """Outputs of stacks, cached for the life of the object."""
+    """Stack outputs, cached for the lifetime of the object."""
 
     def __init__(self, aws: AwsApi) -> None:
         self._aws = aws
-        self._found: dict[StackReference, Once[Mapping[str, str]]] = {}
+        self._outputs: dict[StackReference, SingleFlight[Mapping[str, str]]] = {}
 
     async def outputs(self, stack: StackReference) -> Mapping[str, str]:
-        """Return output key → value; LookupError when there is no such stack, AwsError when nobody could say."""
-        if stack not in self._found:
-            self._found[stack] = Once(lambda: self._read(stack))
-        return await self._found[stack].get()
+        """Return output key → value; LookupError when the stack does not exist, AwsError when it could not be read."""
+        if stack not in self._outputs:
+            self._outputs[stack] = SingleFlight(lambda: self._read(stack))
+        return await self._outputs[stack].get()
 
     async def output(self, stack: StackReference, key: str) -> str:
-        """Return one output; LookupError, with what there is instead, when the stack or the key is missing."""
+        """Return one output; LookupError, listing the outputs there are, when the stack or the key does not exist."""
         outputs = await self.outputs(stack)
         if key not in outputs:
-            known = ", ".join(sorted(outputs)) or "none"
+            names = ", ".join(sorted(outputs)) or "none"
             raise LookupError(
-                f"stack {stack.name} in {region_of(self._aws, stack)} has no output {key}; it has {known}"
+                f"stack {stack.name} in {region_of(self._aws, stack)} has no output {key}; outputs: {names}"
             )
         return outputs[key]
 
@@ -38,10 +38,10 @@ class Stacks:
 
 
 async def describe(aws: AwsApi, stack: StackReference, *, timeout_s: float | None = None) -> dict[str, Any]:
-    """Return one stack as DescribeStacks tells it, asked afresh; LookupError when there is no such stack."""
-    missing = LookupError(f'there is no stack "{stack.name}" in {region_of(aws, stack)}')
+    """Return one stack as DescribeStacks reports it, uncached; LookupError when it does not exist."""
+    missing = LookupError(f'stack "{stack.name}" does not exist in {region_of(aws, stack)}')
     try:
-        answer = await aws.call(
+        response = await aws.call(
             "cloudformation",
             "DescribeStacks",
             {"StackName": stack.name},
@@ -53,18 +53,18 @@ async def describe(aws: AwsApi, stack: StackReference, *, timeout_s: float | Non
         if error.code == "ValidationError" and "does not exist" in error.message:
             raise missing from error
         raise
-    found = answer.get("Stacks") or ()
-    if not found:
+    stacks = response.get("Stacks") or ()
+    if not stacks:
         raise missing
-    stack_found: dict[str, Any] = found[0]
-    return stack_found
+    description: dict[str, Any] = stacks[0]
+    return description
 
 
 def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:
-    """Return the outputs of a described stack, key → value."""
-    return {each["OutputKey"]: each.get("OutputValue", "") for each in stack.get("Outputs") or ()}
+    """Return the outputs of a stack description, key → value."""
+    return {output["OutputKey"]: output.get("OutputValue", "") for output in stack.get("Outputs") or ()}
 
 
 def region_of(aws: AwsApi, stack: StackReference) -> str:
-    """Return where a stack is looked for, as people say it."""
+    """Return the region of a stack, for messages."""
     return stack.region or aws.region_name(stack.account) or "no region"

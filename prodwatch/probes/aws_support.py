@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.aws.account_scope import Scoped
+from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.cli_command import aws_command
-from prodwatch.aws.error_codes import UNKNOWN_OPERATION, is_our_mistake
+from prodwatch.aws.error_codes import UNKNOWN_OPERATION, is_malformed_request
 from prodwatch.aws.request_hooks import WIRE_S
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration
@@ -54,7 +54,7 @@ class Talk:
         self.params = params
         self.context = context
         self.service = service
-        self.aws: AwsApi = Scoped(context.aws, context.account, context.region)
+        self.aws: AwsApi = ScopedAws(context.aws, context.account, context.region)
         self.request_ids: list[str] = []
         self.notices: list[str] = []
         self.traced = False
@@ -196,7 +196,7 @@ def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
         if error.code == UNKNOWN_OPERATION:
             return Failure(status=status, reason=Reason.INVALID, message=error.message)
         # A malformed request is the check's own fault; anything else is how production answers.
-        status = Status.ERROR if is_our_mistake(error.code) else Status.FAIL
+        status = Status.ERROR if is_malformed_request(error.code) else Status.FAIL
         answered = ("error",)
     elif reason is Reason.ACCESS_DENIED and denial_is_answer:
         answered = ("error",)

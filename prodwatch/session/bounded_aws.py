@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from prodwatch.aws.account_scope import Scoped
+from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, RawAnswer
 
 
-class Windowed(Scoped):
+class Windowed(ScopedAws):
     """Reads log events up to and including `until`, whoever asks."""
 
     def __init__(self, aws: AwsApi, until: datetime) -> None:

@@ -1,4 +1,4 @@
-"""An AWS on a port of this machine, in a thread of its own, whose stores and faults the tests may touch."""
+"""Fixtures: an embedded AWS on a local port, in its own thread, whose state and faults tests can change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def environment(url: str | None, **more: Any) -> Environment:
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[EmbeddedAws]:
-    """The server; it lives in another thread so that a test's own event loop is as free as in production."""
+    """The server, in another thread so that a test's own event loop stays free."""
     server = EmbeddedAws()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -42,7 +42,7 @@ def embedded() -> Iterator[EmbeddedAws]:
 
 @pytest.fixture
 def world(embedded: EmbeddedAws) -> Iterator[EmbeddedAws]:
-    """The server without faults and without a record of earlier calls."""
+    """The server without faults and without recorded calls."""
     embedded.faults.clear()
     embedded.calls.clear()
     embedded.call_counts.clear()
@@ -55,16 +55,16 @@ Connect = Callable[..., Aws]
 
 @pytest_asyncio.fixture
 async def connect(world: EmbeddedAws) -> AsyncIterator[Connect]:
-    """Build doors to the server; each is closed when the test ends."""
+    """Create sessions with the server; each is closed when the test ends."""
     opened: list[Aws] = []
 
-    def open_door(environ: Mapping[str, str] | None = None, **more: Any) -> Aws:
+    def open_session(environ: Mapping[str, str] | None = None, **more: Any) -> Aws:
         clock = more.pop("clock", SystemClock())
         aws = Aws(environment(world.url, **more), environ or {}, clock, jitter=lambda: 0.0)
         opened.append(aws)
         return aws
 
-    yield open_door
+    yield open_session
     for aws in opened:
         await aws.__aexit__(None, None, None)
 

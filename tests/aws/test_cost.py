@@ -1,4 +1,4 @@
-"""What a run spends: counted by list price, capped by its user, never in the way of cleanup."""
+"""Usage of a run: priced at list price, limited by the user, never blocking cleanup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.cost import Meter, beyond_limits, shipped_prices, units_asked, units_told
+from prodwatch.aws.cost import Meter, request_units, response_units, shipped_prices, without_limits
 from prodwatch.model.environment import Limits
 from prodwatch.model.status import Reason
 
@@ -38,7 +38,7 @@ def test_every_price_says_where_and_when_it_comes_from() -> None:
     ],
 )
 def test_units_known_before_a_call(call: str, params: dict[str, object], units: float) -> None:
-    assert units_asked(call, params) == units
+    assert request_units(call, params) == units
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_units_known_before_a_call(call: str, params: dict[str, object], units: 
     ],
 )
 def test_units_only_an_answer_tells(call: str, response: dict[str, object], units: float) -> None:
-    assert units_told(call, response) == units
+    assert response_units(call, response) == units
 
 
 def test_usage_adds_up() -> None:
@@ -118,7 +118,7 @@ def test_at_the_cost_cap_what_is_free_goes_on_and_what_is_billed_by_its_answer_e
 
 def test_cleanup_may_pass_the_limits() -> None:
     meter = Meter(Limits(api_calls=0, api_cost_usd=0.0))
-    with beyond_limits():
+    with without_limits():
         meter.admit("sqs", "DeleteMessage", 1)
     assert meter.usage().calls == {"sqs:DeleteMessage": 1}
     with pytest.raises(AwsError):

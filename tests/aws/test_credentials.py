@@ -1,4 +1,4 @@
-"""Which keys, region and endpoint are used, from the environment file and from around it."""
+"""Keys, region and endpoint in use, from the environment file and the environment variables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from prodwatch.aws.credentials import DUMMY_KEY, door, endpoint_for, is_loopback
+from prodwatch.aws.credentials import DUMMY_KEY, account_config, endpoint_for, is_loopback
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, DemoTarget, Environment
 
@@ -37,7 +37,7 @@ def environment(
     ],
 )
 def test_region(aws: dict[str, str], environ: dict[str, str], region: str | None) -> None:
-    assert door(environment(aws), environ, None).region == region
+    assert account_config(environment(aws), environ, None).region == region
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_region(aws: dict[str, str], environ: dict[str, str], region: str | None
     ],
 )
 def test_profile(aws: dict[str, str], environ: dict[str, str], profile: str | None, noticed: bool) -> None:
-    found = door(environment(aws), environ, None)
-    assert found.profile == profile
-    assert bool(found.notices) is noticed
+    config = account_config(environment(aws), environ, None)
+    assert config.profile == profile
+    assert bool(config.notices) is noticed
 
 
 def test_a_further_account_inherits_the_way_but_not_the_role() -> None:
@@ -72,9 +72,9 @@ def test_a_further_account_inherits_the_way_but_not_the_role() -> None:
         },
         accounts={"payments": payments},
     )
-    found = door(whole, {}, "payments")
-    assert (found.region, found.profile, found.endpoint_url) == ("us-east-1", "shop", "http://127.0.0.1:1")
-    assert (found.role_arn, found.account) == (None, None)
+    config = account_config(whole, {}, "payments")
+    assert (config.region, config.profile, config.endpoint_url) == ("us-east-1", "shop", "http://127.0.0.1:1")
+    assert (config.role_arn, config.account) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_further_account_inherits_the_way_but_not_the_role() -> None:
     ],
 )
 def test_endpoint(aws: dict[str, str], environ: dict[str, str], endpoint: str | None) -> None:
-    assert endpoint_for(door(environment(aws), environ, None), "CloudWatch Logs", environ) == endpoint
+    assert endpoint_for(account_config(environment(aws), environ, None), "CloudWatch Logs", environ) == endpoint
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_endpoint(aws: dict[str, str], environ: dict[str, str], endpoint: str | 
 def test_the_demo_uses_dummy_keys_on_this_machine_only(
     demo: bool, aws: dict[str, str], environ: dict[str, str], dummy: bool
 ) -> None:
-    keys = door(environment(aws, demo=demo), environ, None).keys
+    keys = account_config(environment(aws, demo=demo), environ, None).keys
     assert (keys is not None and keys[0] == DUMMY_KEY) is dummy
 
 
@@ -133,10 +133,10 @@ def test_loopback(url: str | None, loopback: bool) -> None:
 def test_importing_the_sdk_leaves_httpx_alone_and_importable() -> None:
     script = """
 import sys
-from prodwatch.aws.credentials import new_session, door
+from prodwatch.aws.credentials import account_config, new_session
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import Environment
-new_session(door(Environment(name="t", title="t", source=SourcePosition("t")), {}, None), {})
+new_session(account_config(Environment(name="t", title="t", source=SourcePosition("t")), {}, None), {})
 assert "aiobotocore" in sys.modules
 assert not {"httpx", "httpx2"} & set(sys.modules)
 """

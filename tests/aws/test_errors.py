@@ -1,4 +1,4 @@
-"""Every way a call can fail has a reason and one sentence somebody can act on."""
+"""Every failure of a call has a reason and one sentence with advice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore import exceptions as known
 from botocore.parsers import ResponseParserError
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.error_codes import is_our_mistake
+from prodwatch.aws.error_codes import is_malformed_request
 from prodwatch.aws.errors import Call, explain, subject_of, timed_out
 from prodwatch.model.status import Reason
 
@@ -20,11 +20,11 @@ CALL = Call(
     params={"logGroupName": "/aws/lambda/shop-orders"},
     region="eu-west-1",
     profile="shop-prod",
-    renewal=lambda: "run `aws sso login --profile shop-prod`",
+    renewal_hint=lambda: "run `aws sso login --profile shop-prod`",
 )
 
 
-def answered(code: str, message: str = "", status: int = 400, operation: str = "FilterLogEvents") -> AwsError:
+def response_error(code: str, message: str = "", status: int = 400, operation: str = "FilterLogEvents") -> AwsError:
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r-1"},
@@ -32,10 +32,10 @@ def answered(code: str, message: str = "", status: int = 400, operation: str = "
     return explain(known.ClientError(response, operation), CALL)
 
 
-WHO = 'logs FilterLogEvents on log group "/aws/lambda/shop-orders"'
-ANSWERS = [
+SUBJECT = 'logs FilterLogEvents on log group "/aws/lambda/shop-orders"'
+RESPONSES = [
     ("AccessDeniedException", "User: a is not authorized to perform: logs:FilterLogEvents on resource: x", 400,
-     Reason.ACCESS_DENIED, f"{WHO} was denied: permission logs:FilterLogEvents is missing"),
+     Reason.ACCESS_DENIED, f"{SUBJECT} was denied: permission logs:FilterLogEvents is missing"),
     ("AccessDenied", "", 403, Reason.ACCESS_DENIED, "permission logs:FilterLogEvents is missing"),
     ("403", "Forbidden", 403, Reason.ACCESS_DENIED, "permission logs:FilterLogEvents is missing"),
     ("AccessDeniedException", "with an explicit deny in a service control policy", 400,
@@ -50,19 +50,19 @@ ANSWERS = [
     ("SignatureDoesNotMatch", "Signature expired: 20261120T100000Z is now earlier than 20261120T101500Z", 403,
      Reason.NO_CREDENTIALS, "this machine's clock is wrong"),
     ("RequestTimeTooSkewed", "", 403, Reason.NO_CREDENTIALS, "this machine's clock is wrong"),
-    ("ThrottlingException", "Rate exceeded", 400, Reason.THROTTLED, "was refused for its rate (ThrottlingException)"),
-    ("ThrottledException", "", 429, Reason.THROTTLED, "was refused for its rate"),
-    ("Throttling", "", 400, Reason.THROTTLED, "was refused for its rate"),
-    ("ServiceUnavailable", "", 503, Reason.SERVICE, "AWS answered 503 ServiceUnavailable"),
-    ("InternalFailure", "oops", 500, Reason.SERVICE, "AWS answered 500 InternalFailure: oops"),
+    ("ThrottlingException", "Rate exceeded", 400, Reason.THROTTLED, "was throttled (ThrottlingException)"),
+    ("ThrottledException", "", 429, Reason.THROTTLED, "was throttled"),
+    ("Throttling", "", 400, Reason.THROTTLED, "was throttled"),
+    ("ServiceUnavailable", "", 503, Reason.SERVICE, "AWS returned 503 ServiceUnavailable"),
+    ("InternalFailure", "oops", 500, Reason.SERVICE, "AWS returned 500 InternalFailure: oops"),
     ("ResourceNotFoundException", "The specified log group does not exist.", 400, Reason.API_ERROR,
-     f"{WHO}: ResourceNotFoundException: The specified log group does not exist"),
+     f"{SUBJECT}: ResourceNotFoundException: The specified log group does not exist"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "message", "status", "reason", "sentence"), ANSWERS)
+@pytest.mark.parametrize(("code", "message", "status", "reason", "sentence"), RESPONSES)
 def test_answers(code: str, message: str, status: int, reason: Reason, sentence: str) -> None:
-    error = answered(code, message, status)
+    error = response_error(code, message, status)
     assert error.reason is reason
     assert sentence in error.message
     assert "\n" not in error.message
@@ -73,30 +73,30 @@ def test_answers(code: str, message: str, status: int, reason: Reason, sentence:
 
 
 def test_a_refused_role_names_the_action_that_was_refused() -> None:
-    error = answered("AccessDenied", "", 403, operation="AssumeRole")
+    error = response_error("AccessDenied", "", 403, operation="AssumeRole")
     assert error.message.startswith("AssumeRole before logs FilterLogEvents")
     assert "permission sts:AssumeRole is missing" in error.message
 
 
 RAISED = [
-    (known.NoCredentialsError(), Reason.NO_CREDENTIALS, False, 'profile "shop-prod" gives no AWS credentials'),
+    (known.NoCredentialsError(), Reason.NO_CREDENTIALS, False, 'profile "shop-prod" provides no AWS credentials'),
     (known.ProfileNotFound(profile="shop-prod"), Reason.NO_CREDENTIALS, False, "could not be found"),
     (known.PartialCredentialsError(provider="env", cred_var="key"), Reason.NO_CREDENTIALS, False, "no AWS credentials"),
-    (known.CredentialRetrievalError(provider="p", error_msg="e"), Reason.NO_CREDENTIALS, False, "can be had"),
+    (known.CredentialRetrievalError(provider="p", error_msg="e"), Reason.NO_CREDENTIALS, False, "are available"),
     (known.SSOTokenLoadError(error_msg="x"), Reason.EXPIRED_CREDENTIALS, False, "aws sso login --profile shop-prod"),
     (known.UnauthorizedSSOTokenError(), Reason.EXPIRED_CREDENTIALS, False, "aws sso login --profile shop-prod"),
     (known.TokenRetrievalError(provider="sso", error_msg="x"), Reason.EXPIRED_CREDENTIALS, False, "has expired"),
     (known.NoRegionError(), Reason.UNRESOLVED, False, "set region in [aws] or AWS_REGION"),
     (known.ParamValidationError(report="bad\n  input"), Reason.API_ERROR, False, "was not sent: Parameter validation"),
     (known.UnknownServiceError(service_name="sqqs", known_service_names=["sqs"]), Reason.API_ERROR, False, "sqqs"),
-    (known.ReadTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "did not answer in time"),
-    (known.ConnectTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "in eu-west-1 did not answer"),
+    (known.ReadTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "did not respond in time"),
+    (known.ConnectTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "in eu-west-1 did not respond"),
     (known.EndpointConnectionError(endpoint_url="https://x"), Reason.NETWORK, True, "no connection in eu-west-1"),
     (
         known.SSLError(endpoint_url="https://x", error=OSError("bad")),
         Reason.NETWORK,
         False,
-        "no trusted TLS connection",
+        "the TLS connection in eu-west-1 is not trusted",
     ),
     (known.LoginInsufficientPermissions(), Reason.ACCESS_DENIED, False, "signin:CreateOAuth2Token is missing"),
     (
@@ -105,14 +105,14 @@ RAISED = [
         False,
         "expired; run `aws sso login --profile shop-prod`",
     ),
-    (known.RefreshWithMFAUnsupportedError(), Reason.EXPIRED_CREDENTIALS, False, "only a new MFA code renews it"),
-    (known.ConnectionClosedError(endpoint_url="https://x"), Reason.NETWORK, True, "broke"),
-    (known.HTTPClientError(error="x"), Reason.NETWORK, True, "broke"),
-    (ResponseParserError("not xml"), Reason.SERVICE, True, "not an AWS answer"),
-    (aiohttp.ClientPayloadError("cut"), Reason.NETWORK, True, "broke: cut"),
-    (aiohttp.ServerTimeoutError(), Reason.TIMEOUT, True, "did not answer in time"),
-    (ConnectionResetError(), Reason.NETWORK, True, "broke: ConnectionResetError"),
-    (TimeoutError(), Reason.TIMEOUT, True, "did not answer in time"),
+    (known.RefreshWithMFAUnsupportedError(), Reason.EXPIRED_CREDENTIALS, False, "needs a new MFA code"),
+    (known.ConnectionClosedError(endpoint_url="https://x"), Reason.NETWORK, True, "was lost"),
+    (known.HTTPClientError(error="x"), Reason.NETWORK, True, "was lost"),
+    (ResponseParserError("not xml"), Reason.SERVICE, True, "not a valid AWS response"),
+    (aiohttp.ClientPayloadError("cut"), Reason.NETWORK, True, "was lost: cut"),
+    (aiohttp.ServerTimeoutError(), Reason.TIMEOUT, True, "did not respond in time"),
+    (ConnectionResetError(), Reason.NETWORK, True, "was lost: ConnectionResetError"),
+    (TimeoutError(), Reason.TIMEOUT, True, "did not respond in time"),
     (known.UnknownSignatureVersionError(signature_version="x"), Reason.API_ERROR, False, "logs FilterLogEvents"),
     (ZeroDivisionError("x"), Reason.INTERNAL, False, "unexpected ZeroDivisionError: x"),
 ]
@@ -128,7 +128,7 @@ def test_exceptions(exc: Exception, reason: Reason, transient: bool, sentence: s
 
 
 def test_an_aws_error_stays_what_it_is() -> None:
-    error = answered("X")
+    error = response_error("X")
     assert explain(error, CALL) is error
 
 
@@ -140,9 +140,9 @@ def test_without_a_profile_the_advice_names_what_there_is_to_set() -> None:
 @pytest.mark.parametrize(
     ("queued", "throttled", "reason", "sentence"),
     [
-        (False, False, Reason.TIMEOUT, "did not answer within 3 s"),
-        (True, False, Reason.THROTTLED, "still waited for its turn"),
-        (False, True, Reason.THROTTLED, "AWS kept refusing it"),
+        (False, False, Reason.TIMEOUT, "did not respond within 3 s"),
+        (True, False, Reason.THROTTLED, "still queued to stay under"),
+        (False, True, Reason.THROTTLED, "AWS kept throttling it"),
     ],
 )
 def test_giving_up_says_where_the_time_went(queued: bool, throttled: bool, reason: Reason, sentence: str) -> None:
@@ -167,9 +167,9 @@ def test_subjects(params: dict[str, Any], subject: str) -> None:
 
 @pytest.mark.parametrize("code", ["ValidationException", "ParamValidationError", "InvalidParameterException"])
 def test_a_malformed_request_is_ours(code: str) -> None:
-    assert is_our_mistake(code)
+    assert is_malformed_request(code)
 
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "ConditionalCheckFailedException", "NoSuchBucket"])
 def test_what_production_answers_is_not(code: str) -> None:
-    assert not is_our_mistake(code)
+    assert not is_malformed_request(code)

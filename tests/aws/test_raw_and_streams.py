@@ -1,4 +1,4 @@
-"""Answers nobody parses and answers that go on pass the same door: verified, counted, throttled, explained."""
+"""Unparsed responses and event streams are verified, counted, throttled and explained like other calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from prodwatch.aws.account_scope import Scoped
+from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
@@ -33,7 +33,7 @@ def group(world: EmbeddedAws) -> str:
 
 
 async def test_a_raw_answer_is_the_body_as_sent_and_tells_the_clocks_apart(aws: Aws, group: str) -> None:
-    answer = await Scoped(aws, None, None).raw("logs", "FilterLogEvents", {"logGroupName": group})
+    answer = await ScopedAws(aws, None, None).raw("logs", "FilterLogEvents", {"logGroupName": group})
     page = msgspec.json.decode(answer.body)
     parsed = await aws.call("logs", "FilterLogEvents", {"logGroupName": group})
     assert page["events"] == parsed["events"]
@@ -76,7 +76,7 @@ async def test_a_stream_brings_its_events_and_is_closed_with_its_generator(
     world: EmbeddedAws, aws: Aws, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.live_tail, "interval_s", 0.01)
-    events = Scoped(aws, None, None).events("logs", "StartLiveTail", {"logGroupIdentifiers": [ARN]})
+    events = ScopedAws(aws, None, None).events("logs", "StartLiveTail", {"logGroupIdentifiers": [ARN]})
     async with asyncio.timeout(60), aclosing(events):
         assert "sessionStart" in await anext(events)
         world.logs.put(group, "s", [(1, "live")])

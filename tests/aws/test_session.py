@@ -1,4 +1,4 @@
-"""The door itself, against a server: the account first, every call counted, throttles survived, nothing sent twice."""
+"""The AWS session against a server: account first, every call counted, throttles retried, nothing sent twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lines(world: EmbeddedAws, count: int, group: str = GROUP) -> None:
 async def test_the_account_is_verified_before_anything_else_is_sent(world: EmbeddedAws, connect: Connect) -> None:
     aws = connect(aws={"account": "999999999999"})
     for _ in range(2):
-        with pytest.raises(CannotVerifyError, match=r"account 123456789012, but \[aws\] names 9{12}") as caught:
+        with pytest.raises(CannotVerifyError, match=r"account 123456789012, but \[aws\] expects 9{12}") as caught:
             await aws.call("sqs", "ListQueues")
         assert caught.value.reason is Reason.WRONG_ACCOUNT
     assert {operation for _, operation in world.calls} == {"GetCallerIdentity"}
@@ -103,7 +103,7 @@ async def test_a_throttle_is_survived_counted_and_learnt_from(world: EmbeddedAws
 async def test_endless_throttles_end_in_one_sentence(world: EmbeddedAws, connect: Connect) -> None:
     world.faults.add(Fault(operation="*", kind="throttle"))
     aws = connect(clock=FakeClock(auto=True))
-    with pytest.raises(AwsError, match="was refused for its rate") as caught:
+    with pytest.raises(AwsError, match="was throttled") as caught:
         await aws.call("logs", "DescribeLogGroups")
     assert caught.value.reason is Reason.THROTTLED
     assert caught.value.transient
@@ -186,7 +186,7 @@ async def test_what_cannot_be_sent_is_told_and_not_sent(
 async def test_a_call_ends_with_its_time(world: EmbeddedAws, aws: Aws) -> None:
     await aws.client("logs")
     world.faults.add(Fault(operation="logs:*", kind="delay", delay_s=5))
-    with pytest.raises(AwsError, match=r"did not answer within 0\.2 s") as caught:
+    with pytest.raises(AwsError, match=r"did not respond within 0\.2 s") as caught:
         await aws.call("logs", "DescribeLogGroups", timeout_s=0.2)
     assert caught.value.reason is Reason.TIMEOUT
     world.faults.clear()
@@ -198,7 +198,7 @@ async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws) -> N
     bucket = aws.limiter.bucket("", "eu-west-1", "logs", "DescribeLogGroups")
     bucket.rate_per_s = 0.001
     bucket._tokens = 0
-    with pytest.raises(AwsError, match="still waited for its turn") as caught:
+    with pytest.raises(AwsError, match="still queued to stay under") as caught:
         await aws.call("logs", "DescribeLogGroups", timeout_s=0.2)
     assert caught.value.reason is Reason.THROTTLED
 
@@ -244,7 +244,7 @@ async def test_another_account_has_region_role_and_identity_of_its_own(world: Em
 
 async def test_an_unknown_account_is_told_with_those_there_are(connect: Connect) -> None:
     aws = connect(accounts={"payments": AwsTarget()})
-    with pytest.raises(AwsError, match=r'account "paymnts" is not in \[aws.accounts\]; there: payments'):
+    with pytest.raises(AwsError, match=r'account "paymnts" is not in \[aws.accounts\]; known: payments'):
         await aws.call("logs", "DescribeLogGroups", account="paymnts")
 
 
@@ -265,7 +265,7 @@ async def test_no_credentials_at_all_is_one_sentence(connect: Connect, tmp_path:
 
 async def test_credentials_of_the_environment_win_over_a_profile_and_say_so(connect: Connect) -> None:
     aws = connect({"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "s" * 40}, aws={"profile": "shop"})
-    assert aws.notices == ('profile "shop" is ignored: credentials are in the environment',)
+    assert aws.notices == ('profile "shop" is ignored: the environment variables hold credentials',)
     assert (await aws.credentials()).access_key == "AKIAENVIRONMENT"
 
 
@@ -314,13 +314,13 @@ async def test_credentials_renewed_meanwhile_are_taken_up(world: EmbeddedAws, co
     aws = connect(environ, aws={"profile": "shop", "account": "123456789012"})
     await aws.call("logs", "DescribeLogGroups")
     world.faults.add(Fault(operation="logs:*", kind="expired_token", count=2))
-    with pytest.raises(AwsError, match="write new keys for profile shop, by `aws configure --profile shop`"):
+    with pytest.raises(AwsError, match="store new keys in profile shop with `aws configure --profile shop`"):
         await aws.call("logs", "DescribeLogGroups")
     shared.write_text("[shop]\naws_access_key_id = AKIANEW\naws_secret_access_key = s\n")
     with pytest.raises(AwsError, match="have expired"):
         await aws.call("logs", "DescribeLogGroups")  # looked a moment ago: not looked again yet
     world.faults.replace([Fault(operation="logs:*", kind="expired_token", count=1)])
-    aws._connections._looked_s.clear()
+    aws._clients._reloaded_s.clear()
     world.call_counts.clear()
     assert "logGroups" in await aws.call("logs", "DescribeLogGroups", retries=False)
     assert (await aws.credentials()).access_key == "AKIANEW"
@@ -366,7 +366,7 @@ async def test_quotas_belong_to_the_account_whatever_the_files_call_it(connect: 
 
 
 async def test_nothing_is_opened_before_somebody_asks(world: EmbeddedAws, aws: Aws) -> None:
-    assert not aws._connections._clients
+    assert not aws._clients._clients
     await aws.client("sqs")
-    assert len(aws._connections._clients) == 1
+    assert len(aws._clients._clients) == 1
     assert not world.calls

@@ -1,4 +1,4 @@
-"""Stacks and secrets: once for all who ask, clear about what is missing, silent about what is secret."""
+"""Stacks and secrets: read once for all awaiters, clear about missing ones, silent about secret values."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ async def test_a_stack_is_described_once_for_all_who_ask(world: EmbeddedAws, sho
 
 
 async def test_a_missing_output_lists_those_there_are(shop: Aws) -> None:
-    with pytest.raises(LookupError, match="stack shop-outputs in eu-west-1 has no output Nope; it has ApiUrl, Person"):
+    with pytest.raises(LookupError, match="shop-outputs in eu-west-1 has no output Nope; outputs: ApiUrl, Person"):
         await Stacks(shop).output(SHOP, "Nope")
 
 
 async def test_a_missing_stack_is_missing_and_asked_for_again(world: EmbeddedAws, shop: Aws) -> None:
     stacks = Stacks(shop)
     for _ in range(2):
-        with pytest.raises(LookupError, match='there is no stack "nope" in us-east-1'):
+        with pytest.raises(LookupError, match='stack "nope" does not exist in us-east-1'):
             await stacks.outputs(StackReference(name="nope", region="us-east-1"))
     assert world.call_counts["cloudformation:DescribeStacks"] == 2
 
@@ -94,12 +94,12 @@ async def test_secrets_are_read_from_where_they_live(secrets: Secrets, reference
     ("reference", "sentence"),
     [
         (SecretReference(env="NOPE"), "environment variable NOPE is not set"),
-        (SecretReference(env="SHORT"), "environment variable SHORT has under 6 characters"),
-        (SecretReference(ssm="/nope"), "there is no SSM parameter /nope in eu-west-1"),
-        (SecretReference(secretsmanager="nope"), "there is no Secrets Manager secret nope in eu-west-1"),
-        (SecretReference(secretsmanager="shop/json", field="nope"), "has no field nope; it has api_key, port, x"),
+        (SecretReference(env="SHORT"), "environment variable SHORT has fewer than 6 characters"),
+        (SecretReference(ssm="/nope"), "SSM parameter /nope does not exist in eu-west-1"),
+        (SecretReference(secretsmanager="nope"), "Secrets Manager secret nope does not exist in eu-west-1"),
+        (SecretReference(secretsmanager="shop/json", field="nope"), "has no field nope; fields: api_key, port, x"),
         (SecretReference(secretsmanager="shop/plain", field="f"), "is not JSON, so it has no field f"),
-        (SecretReference(secretsmanager="shop/json", field="x"), "field x of .* is no text"),
+        (SecretReference(secretsmanager="shop/json", field="x"), "field x of .* is not text"),
     ],
     ids=str,
 )

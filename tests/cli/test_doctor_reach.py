@@ -11,7 +11,7 @@ import pytest
 from prodwatch.access.doctor.connectivity import endpoints, identities
 from prodwatch.access.required_calls import Use
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.identity import Identity
+from prodwatch.aws.session import Identity
 from prodwatch.cli.doctor.output import exit_code
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
@@ -77,7 +77,7 @@ async def test_the_clock_is_compared_with_aws(skew_s: float | None, state: str |
 
 
 async def test_identity_says_who_where_and_by_which_profile() -> None:
-    door = Door(notices=('profile "x" is ignored: credentials are in the environment',))
+    door = Door(notices=('profile "x" is ignored: the environment variables hold credentials',))
     named = environment(aws=AwsTarget(account="123456789012"), accounts={"pay": AwsTarget(account="2")})
     found, usable = await identities(door, named)  # type: ignore[arg-type]  # a door of ours
     assert usable == {None, "pay"}

@@ -115,7 +115,7 @@ async def bench(embedded: EmbeddedAws, aws: Aws, tmp_path_factory: pytest.TempPa
     embedded.faults.clear()
     embedded.call_counts.clear()
     # What one test taught the door about AWS's rates must not slow down the next.
-    aws.limiter.forget()
+    aws.limiter.reset()
     yield Bench(embedded, aws, str(tmp_path_factory.mktemp("project")))
     embedded.faults.clear()
 

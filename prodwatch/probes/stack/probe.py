@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prodwatch.aws.account_scope import Scoped
+from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.stacks import outputs_of
 from prodwatch.model.environment import StackReference
@@ -22,7 +22,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 async def _describe(talk: Talk) -> Observation:
     name = str(talk.params.get("stack") or talk.params["name"])
     known = talk.context.environment.stacks.get(name, StackReference(name=name))
-    talk.aws = Scoped(talk.aws, known.account, known.region)
+    talk.aws = ScopedAws(talk.aws, known.account, known.region)
     try:
         answer = await talk.call("DescribeStacks", {"StackName": known.name})
         stack = (answer.get("Stacks") or [{}])[0]

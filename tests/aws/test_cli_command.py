@@ -1,4 +1,4 @@
-"""The aws command equals the call and cannot hurt whoever pastes it."""
+"""The aws command equals the call and is safe to paste."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Operations, the IAM actions they need, and the policy that grants just those."""
+"""Operations, the IAM actions they need, and the policy that grants exactly those."""
 
 from __future__ import annotations
 
 import pytest
 
-from prodwatch.aws.iam_actions import Need, actions, arn, document, needs
+from prodwatch.aws.iam_actions import Permission, actions, arn, permissions_for, policy_document
 
 
 @pytest.mark.parametrize(
@@ -47,16 +47,23 @@ def test_resources(service: str, name: str, expected: str) -> None:
 
 
 def test_what_aws_grants_on_everything_only_says_so() -> None:
-    assert needs("xray", "BatchGetTraces", "anything") == (Need("xray:BatchGetTraces", "*"),)
-    assert needs("logs", "FilterLogEvents", "arn:x") == (Need("logs:FilterLogEvents", "arn:x"),)
+    assert permissions_for("xray", "BatchGetTraces", "anything") == (Permission("xray:BatchGetTraces", "*"),)
+    assert permissions_for("logs", "FilterLogEvents", "arn:x") == (Permission("logs:FilterLogEvents", "arn:x"),)
 
 
 def test_a_document_grants_each_action_once_in_stable_order() -> None:
-    wanted = [Need("b:Y", "r2"), Need("a:X", "r1"), Need("a:X", "r2"), Need("b:Y", "r1"), Need("c:Z"), Need("c:Z")]
-    found = document(wanted)
-    assert found == document(reversed(wanted))
-    assert found["Version"] == "2012-10-17"
-    assert found["Statement"] == [
+    permissions = [
+        Permission("b:Y", "r2"),
+        Permission("a:X", "r1"),
+        Permission("a:X", "r2"),
+        Permission("b:Y", "r1"),
+        Permission("c:Z"),
+        Permission("c:Z"),
+    ]
+    policy = policy_document(permissions)
+    assert policy == policy_document(reversed(permissions))
+    assert policy["Version"] == "2012-10-17"
+    assert policy["Statement"] == [
         {"Effect": "Allow", "Action": ["a:X", "b:Y"], "Resource": ["r1", "r2"]},
         {"Effect": "Allow", "Action": ["c:Z"], "Resource": ["*"]},
     ]

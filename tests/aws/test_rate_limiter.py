@@ -1,4 +1,4 @@
-"""Call rates: bursts, waiting in order, learning from throttles and recovering."""
+"""Rate limits: bursts, order of waiting callers, reaction to throttles, recovery."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from prodwatch.aws.rate_limiter import FLOOR_PER_S, Bucket, Family, Limiter, family
+from prodwatch.aws.rate_limiter import FLOOR_PER_S, Bucket, Family, RateLimiter, family
 from prodwatch.testing.clock import FakeClock
 
 FAMILY = Family(name="test", rate_per_s=4, ceiling_per_s=10, burst=2)
@@ -119,7 +119,7 @@ def test_operations_share_the_quota_they_share_at_aws(service: str, operation: s
 
 
 async def test_each_account_and_region_has_buckets_of_its_own() -> None:
-    limiter = Limiter(FakeClock())
+    limiter = RateLimiter(FakeClock())
     here = limiter.bucket("", "eu-west-1", "logs", "FilterLogEvents")
     assert limiter.bucket("", "eu-west-1", "logs", "FilterLogEvents") is here
     assert limiter.bucket("", "us-east-1", "logs", "FilterLogEvents") is not here

@@ -1,4 +1,4 @@
-"""Expired credentials are told with what renews them, and that depends on where they came from."""
+"""The advice for expired credentials depends on their source."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.aws.credential_renewal import renewal
-from prodwatch.aws.credentials import door
+from prodwatch.aws.credentials import account_config, renewal_hint
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment
 
@@ -44,7 +43,7 @@ web_identity_token_file = /var/run/token
 """
 
 
-def asked(tmp_path: Path, profile: str | None, **environ: str) -> str:
+def hint_for(tmp_path: Path, profile: str | None, **environ: str) -> str:
     config = tmp_path / "config"
     config.write_text(CONFIG)
     environment = Environment(
@@ -54,7 +53,7 @@ def asked(tmp_path: Path, profile: str | None, **environ: str) -> str:
         aws=AwsTarget(profile=profile),
     )
     environ |= {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
-    return renewal(door(environment, environ, None), environ)
+    return renewal_hint(account_config(environment, environ, None), environ)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +63,8 @@ def asked(tmp_path: Path, profile: str | None, **environ: str) -> str:
         ("shop-prod", "run `aws sso login --profile shop-prod`"),
         ("old-sso", "run `aws sso login --profile old-sso`"),
         ("console", "run `aws login --profile console`"),
-        ("tool", "profile tool gets them from its credential_process: renew what that needs"),
-        ("static", "write new keys for profile static, by `aws configure --profile static` or the tool"),
+        ("tool", "renew them for the credential_process of profile tool"),
+        ("static", "store new keys in profile static with `aws configure --profile static` or the tool"),
         ("role", "run `aws sso login --profile shop-prod`"),
         ("twice", "run `aws sso login --profile shop-prod`"),
         ("circle", "run `aws sso login --profile circle`"),
@@ -74,23 +73,23 @@ def asked(tmp_path: Path, profile: str | None, **environ: str) -> str:
     ],
 )
 def test_each_kind_of_profile_has_its_way(tmp_path: Path, profile: str | None, told: str) -> None:
-    said = asked(tmp_path, profile)
+    said = hint_for(tmp_path, profile)
     assert told in said
     assert "hunter22" not in said
 
 
 def test_keys_of_the_environment_cannot_change_under_a_running_process(tmp_path: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
-    assert "export new ones and start prodwatch again" in asked(tmp_path, None, **keys)
+    assert "export new ones and start prodwatch again" in hint_for(tmp_path, None, **keys)
 
 
 def test_a_platform_renews_its_own(tmp_path: Path) -> None:
-    said = asked(tmp_path, None, AWS_CONTAINER_CREDENTIALS_FULL_URI="http://169.254.170.23/v1/credentials")
-    assert said.startswith("this platform provides them")
+    said = hint_for(tmp_path, None, AWS_CONTAINER_CREDENTIALS_FULL_URI="http://169.254.170.23/v1/credentials")
+    assert said.startswith("the platform provides them")
 
 
 def test_files_that_cannot_be_read_still_leave_an_answer(tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("[profile")
     environment = Environment(name="p", title="P", source=SourcePosition("p.toml"), aws=AwsTarget(profile="shop"))
     environ = {"AWS_CONFIG_FILE": str(tmp_path / "broken")}
-    assert renewal(door(environment, environ, None), environ) == "run `aws sso login --profile shop`"
+    assert renewal_hint(account_config(environment, environ, None), environ) == "run `aws sso login --profile shop`"
