@@ -13,7 +13,17 @@ from typing import Any
 
 from prodwatch.model.spec import Key
 from prodwatch.settings.check_keys import CAPTURE, HOLD, OWN, POLL, REPEAT, REQUEST, RETRY, SHARED, STEP
-from prodwatch.settings.environment_keys import ACCOUNT, SECRET, SECTIONS, STACK, TOP
+from prodwatch.settings.environment_keys import (
+    ACCOUNT,
+    COMPARE_ERRORS,
+    COMPARE_LATENCY,
+    COMPARE_SIGNATURES,
+    KNOWN_SIGNATURE,
+    SECRET,
+    SECTIONS,
+    STACK,
+    TOP,
+)
 from prodwatch.settings.template_filters import FILTERS
 
 PAGES = ("check-files.md", "environment.md", "variables.md")
@@ -26,6 +36,7 @@ _WORDS = {
     "boolean": "true or false",
     "duration": "duration",
     "size": "size",
+    "share": 'share, such as `"0.5%"`',
     "list": "list",
     "table": "table",
     "any": "any value",
@@ -34,6 +45,8 @@ _OWN_WORDS = {
     "retry": "whole number or table",
     "hold": "duration or table",
     "muted_until": "date, time or text",
+    "known": "list of tables",
+    "until": "date, time or text",
 }
 
 
@@ -65,6 +78,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "hold": lambda: key_table(HOLD),
     "repeat": lambda: key_table(REPEAT),
     "capture": lambda: key_table(CAPTURE),
+    "compare.errors": lambda: key_table(COMPARE_ERRORS),
+    "compare.latency": lambda: key_table(COMPARE_LATENCY),
+    "compare.signatures": lambda: key_table(COMPARE_SIGNATURES),
+    "compare.known": lambda: key_table(KNOWN_SIGNATURE),
     "top": lambda: key_table(TOP),
     "account": lambda: key_table(ACCOUNT),
     "stack": lambda: key_table(STACK),
@@ -83,7 +100,10 @@ def filled(page: str) -> str:
 def _is(key: Key) -> str:
     if key.choices:
         return " ".join(f"`{choice}`" for choice in key.choices)
-    return _OWN_WORDS.get(key.name, _WORDS[key.kind])
+    # `until` of a poll is a list of assertions; that of a known signature is a date.
+    return (_OWN_WORDS.get(key.name) if key.kind == "any" or key.name == "known" else None) or _WORDS[key.kind] + (
+        " or `false`" if key.can_be_off else ""
+    )
 
 
 def _meaning(key: Key) -> str:

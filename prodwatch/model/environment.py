@@ -98,7 +98,62 @@ class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
     attest: str | None = None
     match: str = "{version}"
     baseline: Literal["auto", "none"] = "auto"
-    signatures_gate: bool = True
+
+
+class ErrorComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds for the error ratio of the new version against the old one; shares are 0 to 1."""
+
+    ratio: float = 2.0
+    """New ratio divided by old ratio."""
+    difference: float = 0.005
+    """New ratio minus old ratio."""
+    always: float = 0.02
+    """Difference that counts whatever the old ratio is."""
+    min_bad: int = 3
+    """Failed requests of the new version below which nothing is decided."""
+    false_alarms: float = 0.001
+    """Bound on the probability of a false alarm over the whole gate."""
+    gate: bool = True
+
+
+class LatencyComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds for the latency of warm requests at four quantiles."""
+
+    ratio: float = 1.1
+    shift_s: float = 0.02
+    false_alarms: float = 0.01
+    gate: bool = True
+
+
+class SignatureComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether error signatures that only the new version logs decide."""
+
+    false_alarms: float = 0.001
+    gate: bool = True
+
+
+class KnownSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """An error signature that is accepted until a date."""
+
+    signature: str
+    until: str
+    """RFC 3339 date or time."""
+    reason: str
+
+
+class Compare(msgspec.Struct, frozen=True, kw_only=True):
+    """How the versions of a release are compared; None in place of a kind turns it off."""
+
+    errors: ErrorComparison | None = ErrorComparison()
+    latency: LatencyComparison | None = LatencyComparison()
+    signatures: SignatureComparison | None = SignatureComparison()
+    require: Literal["errors", "none"] | None = None
+    """Proof that a pass needs; None: `errors` with a `[[function]]`, otherwise `none`."""
+    coverage: float = 0.0
+    """Share of the old version's routes that the new one must have served, 0 to 1."""
+    exclude: tuple[str, ...] = ()
+    """`route:GET /health`, `client:10.0.0.0/8`, `stream:2026/01/*`."""
+    known: tuple[KnownSignature, ...] = ()
 
 
 class Rounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +206,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[MetricTarget, ...] = ()
     alarms: tuple[AlarmTarget, ...] = ()
     release: ReleaseTarget = ReleaseTarget()
+    compare: Compare = Compare()
     rounds: Rounds = Rounds()
     limits: Limits = Limits()
     demo: DemoTarget | None = None

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-KeyKind = Literal["text", "integer", "number", "boolean", "duration", "size", "list", "table", "any", "texts"]
-"""`texts` is one text or a list of texts; `any` is any TOML value; `duration` is written `"5s"`, `size` `"5MiB"`.
+KeyKind = Literal["text", "integer", "number", "boolean", "duration", "size", "share", "list", "table", "any", "texts"]
+"""`texts` is one text or a list of texts; `any` is any TOML value; `duration` is written `"5s"`, `size` `"5MiB"`,
+`share` `"0.5%"`.
 
 A probe receives durations and sizes as the text that was written, already checked.
 """
@@ -30,6 +31,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     minimum: float | None = None
     keys: tuple[Key, ...] = ()
     """Of a table: the keys it may hold; empty when it may hold any."""
+    can_be_off: bool = False
+    """`false` may stand in place of the table: it turns off the table's subject."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

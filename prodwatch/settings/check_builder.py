@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any
 
 from prodwatch.model.check import CheckDefinition, StepDefinition
@@ -25,7 +24,7 @@ from prodwatch.settings.step_builder import (
     stranded,
 )
 from prodwatch.settings.suggestions import did_you_mean, listing
-from prodwatch.settings.value_types import describe, plain, texts
+from prodwatch.settings.value_types import describe, moment, plain, texts
 
 COMPOSITES = frozenset({"all", "any", "none"})
 FIXED = frozenset({"pass", "fail", "skip"})
@@ -189,12 +188,7 @@ def _muted_until(spot: Spot, written: Any) -> str | None:
     if written is None:
         return None
     try:
-        if isinstance(written, datetime | date):
-            return str(plain(written))
-        datetime.fromisoformat(written)
-    except (TypeError, ValueError):
-        spot.report(
-            f'"muted_until" must be a date or time such as 2026-12-24 or 2026-12-24T08:00:00Z, not {describe(written)}'
-        )
+        return moment("muted_until", written)
+    except ValueError as error:
+        spot.report(str(error))
         return None
-    return str(written)

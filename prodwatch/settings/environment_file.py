@@ -11,26 +11,41 @@ import msgspec
 from prodwatch.model.environment import (
     AlarmTarget,
     AwsTarget,
+    Compare,
     DemoTarget,
     Environment,
+    ErrorComparison,
     FunctionTarget,
+    KnownSignature,
+    LatencyComparison,
     Limits,
     LogTarget,
     MetricTarget,
     ReleaseTarget,
     Rounds,
     SecretReference,
+    SignatureComparison,
     StackReference,
 )
 from prodwatch.model.spec import Key
 from prodwatch.probes import registry
-from prodwatch.settings.environment_keys import ACCOUNT, SECRET, SECRET_SOURCES, SECTIONS, STACK, TOP, Section
+from prodwatch.settings.environment_keys import (
+    ACCOUNT,
+    EXCLUDED,
+    KNOWN_SIGNATURE,
+    SECRET,
+    SECRET_SOURCES,
+    SECTIONS,
+    STACK,
+    TOP,
+    Section,
+)
 from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
 from prodwatch.settings.problems import Spot
 from prodwatch.settings.static_values import Statics, settle_table
-from prodwatch.settings.suggestions import did_you_mean
+from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.table_reader import read_table
-from prodwatch.settings.value_types import describe, plain, problem_with, seconds, texts
+from prodwatch.settings.value_types import describe, moment, plain, problem_with, seconds, share, texts
 
 _SECTION = {section.name: section for section in SECTIONS}
 _ACCOUNT_ID = re.compile(r"\d{12}")
@@ -76,6 +91,7 @@ class _Reader:
             metrics=self._tables("metric", MetricTarget),
             alarms=self._tables("alarm", AlarmTarget),
             release=self._release(),
+            compare=self._compare(),
             rounds=_build(Rounds, self._table("rounds")),
             limits=_build(Limits, self._limits()),
             demo=self._demo(),
@@ -229,8 +245,48 @@ class _Reader:
             read_path(spot.at("attest"), right["attest"])
         if "{version}" not in right.get("match", "{version}"):
             spot.at("match").report('"match" must hold {version}, such as "v{version}"')
-        signatures = right.pop("signatures", {})
-        return ReleaseTarget(**right, signatures_gate=signatures.get("gate", True))
+        right.pop("signatures", None)
+        return ReleaseTarget(**right)
+
+    def _compare(self) -> Compare:
+        right = self._table("compare")
+        spot = self.top.at("compare").named("[compare]")
+        kinds: dict[str, type[msgspec.Struct]] = {
+            "errors": ErrorComparison,
+            "latency": LatencyComparison,
+            "signatures": SignatureComparison,
+        }
+        for name, target in kinds.items():
+            if name in right:
+                right[name] = None if right[name] is False else _build(target, right[name])
+        release = self.data.get("release")
+        old = release.get("signatures") if isinstance(release, dict) else None
+        if old is not None:
+            moved = self.top.at("release", "signatures").named("[release]")
+            if "signatures" in right:
+                moved.report('"signatures" is in [compare] too; write it there only')
+            elif isinstance(old, dict) and isinstance(old.get("gate"), bool):
+                right["signatures"] = SignatureComparison(gate=old["gate"])
+        for index, each in enumerate(texts(right.get("exclude", ()))):
+            if each.partition(":")[0] not in EXCLUDED or not each.partition(":")[2]:
+                spot.at("exclude", index).report(
+                    f'"exclude" must name requests by {listing(EXCLUDED)}, such as "route:GET /health", not "{each}"'
+                )
+        if "known" in right:
+            right["known"] = self._known(spot.at("known"), right["known"])
+        return _build(Compare, right)
+
+    def _known(self, spot: Spot, written: Sequence[Any]) -> tuple[KnownSignature, ...]:
+        known: list[KnownSignature] = []
+        for index, table in enumerate(written):
+            here = spot.at(index).named(f"[compare] known, {index + 1}")
+            right = read_table(here, table, KNOWN_SIGNATURE)
+            try:
+                if right.keys() >= {key.name for key in KNOWN_SIGNATURE}:
+                    known.append(KnownSignature(**right | {"until": moment("until", right["until"])}))
+            except ValueError as error:
+                here.at("until").report(str(error))
+        return tuple(known)
 
     def _limits(self) -> dict[str, Any]:
         right = self._table("limits")
@@ -262,14 +318,16 @@ def _metric_fields() -> Fields:
 
 
 def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
-    """Build a target from checked values: durations to seconds, texts to tuples."""
+    """Build a target from checked values: durations to seconds, shares to numbers, texts to tuples."""
     fields = set(target.__struct_fields__)
     values: dict[str, Any] = {}
     for name, value in right.items():
         if name not in fields:
             values[f"{name}_s"] = seconds(value)
-        elif name in {"expect", "warn", "names"}:
+        elif name in {"expect", "warn", "names", "exclude"}:
             values[name] = texts(value)
+        elif name in {"difference", "always", "false_alarms", "coverage"}:
+            values[name] = share(value)
         else:
             values[name] = value
     return target(**values)

@@ -36,6 +36,37 @@ SECRET = (
 )
 SECRET_SOURCES = ("env", "ssm", "secretsmanager")
 
+NO_EFFECT_YET = "Has no effect yet: `gate` will use it."
+"""Beginning of the description of a key that is read and validated, and that nothing acts on so far."""
+
+_FALSE_ALARMS = "Bound on the probability of a false alarm over the whole gate."
+_COMPARISON_GATE = Key(name="gate", kind="boolean", default=True, doc="`false`: shown, never part of the verdict.")
+COMPARE_ERRORS = (
+    Key(name="ratio", kind="number", minimum=1, default=2.0, doc="Error ratio divided by that of the old version."),
+    Key(name="difference", kind="share", default="0.5%", doc="Error ratio minus that of the old version."),
+    Key(name="always", kind="share", default="2%", doc="Difference that counts whatever the old ratio is."),
+    Key(name="min_bad", kind="integer", minimum=1, default=3, doc="Failed requests below which nothing is decided."),
+    Key(name="false_alarms", kind="share", default="0.1%", doc=_FALSE_ALARMS),
+    _COMPARISON_GATE,
+)
+COMPARE_LATENCY = (
+    Key(name="ratio", kind="number", minimum=1, default=1.1, doc="Latency divided by that of the old version."),
+    Key(name="shift", kind="duration", default="20ms", doc="Latency minus that of the old version."),
+    Key(name="false_alarms", kind="share", default="1%", doc=_FALSE_ALARMS),
+    _COMPARISON_GATE,
+)
+COMPARE_SIGNATURES = (
+    Key(name="false_alarms", kind="share", default="0.1%", doc=_FALSE_ALARMS),
+    _COMPARISON_GATE,
+)
+KNOWN_SIGNATURE = (
+    Key(name="signature", kind="text", required=True, doc="Id of the signature."),
+    Key(name="until", kind="any", required=True, doc="Accepted until this date or time."),
+    Key(name="reason", kind="text", required=True, doc="Why it is accepted."),
+)
+EXCLUDED = ("route", "client", "stream")
+"""Kinds of requests that `[compare] exclude` names: `route:GET /health`."""
+
 Shape = Literal["table", "tables", "names"]
 """`[x]`, `[[x]]`, or a table of names of the reader's own choice."""
 
@@ -157,22 +188,87 @@ SECTIONS = (
                 kind="text",
                 choices=("auto", "none"),
                 default="auto",
-                doc="Compared with the other version of a weighted alias, else with before and last week.",
+                doc=(
+                    f"{NO_EFFECT_YET} `auto`: the other version of a weighted alias, otherwise the time before the"
+                    " release and last week."
+                ),
             ),
             Key(
                 name="signatures",
                 kind="table",
                 keys=(_GATE,),
-                doc="New error signatures in the logs.",
+                doc="Deprecated: write `[compare] signatures`.",
             ),
         ),
+    ),
+    Section(
+        name="compare",
+        doc="How the versions of a release are compared. Has no effect yet: `gate` will use it.",
+        keys=(
+            Key(
+                name="errors",
+                kind="table",
+                keys=COMPARE_ERRORS,
+                can_be_off=True,
+                doc=f"{NO_EFFECT_YET} Error ratio; counts against the release when all its bounds are broken.",
+            ),
+            Key(
+                name="latency",
+                kind="table",
+                keys=COMPARE_LATENCY,
+                can_be_off=True,
+                doc=f"{NO_EFFECT_YET} Latency of warm requests at four quantiles.",
+            ),
+            Key(
+                name="signatures",
+                kind="table",
+                keys=COMPARE_SIGNATURES,
+                can_be_off=True,
+                doc=f"{NO_EFFECT_YET} Error signatures in the logs that only the new version writes.",
+            ),
+            Key(
+                name="require",
+                kind="text",
+                choices=("errors", "none"),
+                doc=(
+                    f"{NO_EFFECT_YET} Proof that a pass needs. Default: `errors` with a `[[function]]`, otherwise"
+                    " `none`."
+                ),
+            ),
+            Key(
+                name="coverage",
+                kind="share",
+                default="0%",
+                doc=f"{NO_EFFECT_YET} Share of the old version's routes that the new one must have served.",
+            ),
+            Key(
+                name="exclude",
+                kind="texts",
+                doc=(
+                    f"{NO_EFFECT_YET} Requests that do not count: `route:GET /health`, `client:10.0.0.0/8`,"
+                    " `stream:2026/01/*`."
+                ),
+            ),
+            Key(
+                name="known",
+                kind="list",
+                doc=f"{NO_EFFECT_YET} Error signatures that are accepted until a date.",
+            ),
+        ),
+        filled="static",
     ),
     Section(
         name="rounds",
         doc="How often checks repeat in the dashboard and in a gate.",
         keys=(
             Key(name="every", kind="duration", default="30s", minimum=1, doc="Pause between rounds."),
-            Key(name="bake", kind="duration", default="15m", minimum=1, doc="How long a gate watches a release."),
+            Key(
+                name="bake",
+                kind="duration",
+                default="15m",
+                minimum=1,
+                doc=f"{NO_EFFECT_YET} How long a gate watches a release.",
+            ),
         ),
         filled="static",
     ),

@@ -19,11 +19,20 @@ from prodwatch.settings.check_keys import (
     RETRY,
     STEP,
 )
-from prodwatch.settings.environment_keys import ACCOUNT, SECRET_SOURCES, SECTIONS, TOP, Section
+from prodwatch.settings.environment_keys import (
+    ACCOUNT,
+    EXCLUDED,
+    KNOWN_SIGNATURE,
+    SECRET_SOURCES,
+    SECTIONS,
+    TOP,
+    Section,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 _DURATION = r"^-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$"
+_SHARE = r"^(0*100(\.0+)?|0*\d{1,2}(\.\d+)?)%$"
 _SIZE = r"^-?\d+(\.\d+)?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 
 Schema = dict[str, Any]
@@ -168,12 +177,15 @@ def _named_values(value: Schema) -> Schema:
 
 
 _TEXT = {"type": "string"}
+_EXCLUDED = _TEXT | {"pattern": rf"^({'|'.join(EXCLUDED)}):.|\$\{{"}
 _SPECIAL: dict[str, Callable[[], Schema]] = {
     "expect": lambda: {"anyOf": [_TEXT | {"minLength": 1}, {"type": "array", "items": _TEXT, "minItems": 1}]},
     "retry": lambda: {"anyOf": [{"type": "integer", "minimum": 0}, _object(RETRY), _REFERENCE]},
     "hold": lambda: {"anyOf": [_KINDS["duration"], _object(HOLD)]},
     "capture": lambda: _named_values({"anyOf": [_TEXT, _object(CAPTURE)]}),
     "links": lambda: _named_values(_TEXT),
+    "exclude": lambda: {"anyOf": [_EXCLUDED, {"type": "array", "items": _EXCLUDED}]},
+    "known": lambda: {"type": "array", "items": _object(KNOWN_SIGNATURE)},
     "matrix": lambda: _named_values(
         {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
     ),
@@ -185,7 +197,8 @@ def _of_kind(key: Key) -> Schema:
     if key.choices:
         return {"anyOf": [{"enum": list(key.choices)}, _REFERENCE]}
     if key.kind == "table":
-        return {"anyOf": [_object(key.keys) if key.keys else {"type": "object"}, _REFERENCE]}
+        table = _object(key.keys) if key.keys else {"type": "object"}
+        return {"anyOf": [table, *([{"const": False}] if key.can_be_off else []), _REFERENCE]}
     schema = dict(_KINDS[key.kind])
     if key.kind in {"integer", "number"} and key.minimum is not None:
         schema["anyOf"] = [{**schema["anyOf"][0], "minimum": key.minimum}, _REFERENCE]
@@ -198,6 +211,7 @@ _KINDS: dict[str, Schema] = {
     "texts": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
     "duration": {"type": "string", "pattern": rf"{_DURATION}|\$\{{"},
     "size": {"type": "string", "pattern": rf"{_SIZE}|\$\{{"},
+    "share": {"type": "string", "pattern": rf"{_SHARE}|\$\{{"},
     "integer": {"anyOf": [{"type": "integer"}, _REFERENCE]},
     "number": {"anyOf": [{"type": "number"}, _REFERENCE]},
     "boolean": {"anyOf": [{"type": "boolean"}, _REFERENCE]},

@@ -17,6 +17,7 @@ from prodwatch.settings.check_file import Draft, read_check_file
 from prodwatch.settings.check_references import reachable, resolve_references, unresolved
 from prodwatch.settings.environment_file import read_environment
 from prodwatch.settings.environment_references import follow_environment, names_of, report_circle
+from prodwatch.settings.key_notices import key_notices
 from prodwatch.settings.problems import Problems, Spot
 from prodwatch.settings.project_lookup import environments
 from prodwatch.settings.shared_keys import Surroundings
@@ -88,6 +89,7 @@ class _Loader:
         document = self._document(self.root / "config" / f"{self.env}.toml", self.problems)
         top = Spot(document or Document(f"config/{self.env}.toml", "", {}), (), "", self.problems)
         environment = read_environment(top, self.env, self.environ, overrides)
+        self.notices += key_notices(top)
         environment = replace(environment, aws=self._aws(environment, region, profile))
         around = Surroundings(
             environments=tuple(environments(self.root)),

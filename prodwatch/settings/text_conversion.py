@@ -25,7 +25,7 @@ def fit(key: Key, value: Any) -> Any:
     if isinstance(value, str):
         value = _from_text(key.kind, value)
     elif (
-        key.kind in {"text", "duration", "size"}
+        key.kind in {"text", "duration", "size", "share"}
         and not isinstance(value, dict | list | tuple | bool)
         and value is not None
     ):

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any
 
 from prodwatch.model.spec import Key
-from prodwatch.text.units import format_ms, parse_duration, parse_size
+from prodwatch.text.units import format_ms, parse_duration, parse_share, parse_size
 
 SHORTEST_S = 0.001
 """Least value of a duration that must not be zero."""
@@ -22,6 +22,7 @@ _WANTED = {
     "boolean": "true or false",
     "duration": 'a duration such as "5s", "300ms" or "2m"',
     "size": 'a size such as "512B", "10kB" or "5MiB"',
+    "share": 'a share from "0%" to "100%", such as "0.5%"',
     "list": "a list in [ ]",
     "table": "a table in { }",
     "texts": "a text or a list of texts",
@@ -72,8 +73,11 @@ def problem_with(key: Key, value: Any, *, references: bool) -> str | None:
         return None
     if open_ and _is_one_reference(value):
         return None
+    if key.can_be_off and value is False:
+        return None
     if not _FITS[key.kind](value):
-        return f'"{key.name}" must be {_WANTED[key.kind]}, not {describe(value)}{_remark(key, value)}'
+        wanted = f"{_WANTED[key.kind]} or false" if key.can_be_off else _WANTED[key.kind]
+        return f'"{key.name}" must be {wanted}, not {describe(value)}{_remark(key, value)}'
     return _choice(key, value) or _bound(key, value)
 
 
@@ -82,9 +86,26 @@ def seconds(text: str) -> float:
     return parse_duration(text).s
 
 
+def share(text: str) -> float:
+    """Return a share that was checked before, 0 to 1."""
+    return parse_share(text)
+
+
 def texts(value: str | Sequence[str]) -> tuple[str, ...]:
     """Return one text or several as a tuple."""
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def moment(name: str, value: Any) -> str:
+    """Return a date or time, written as TOML or as text, in RFC 3339; ValueError with one sentence otherwise."""
+    try:
+        if isinstance(value, datetime | date):
+            return str(plain(value))
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        wanted = "a date or time such as 2026-12-24 or 2026-12-24T08:00:00Z"
+        raise ValueError(f'"{name}" must be {wanted}, not {describe(value)}') from None
+    return str(value)
 
 
 def plain(value: Any) -> Any:
@@ -149,6 +170,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "duration": _reads(parse_duration),
     "size": _reads(parse_size),
+    "share": _reads(parse_share),
     "list": lambda value: isinstance(value, list),
     "table": lambda value: isinstance(value, dict),
     "texts": _are_texts,

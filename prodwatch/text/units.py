@@ -1,4 +1,4 @@
-"""Durations and sizes as people write and read them."""
+"""Durations, sizes and shares as people write and read them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ _SIZE_BYTES = {
 }
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 _SIZE = re.compile(r"(-?\d+(?:\.\d+)?)(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 
 
@@ -47,6 +48,15 @@ def parse_size(text: str) -> int:
     if not match:
         raise ValueError(f'"{text}" is not a size; write one like 512B, 10kB or 5MiB')
     return int(Decimal(match[1]) * _SIZE_BYTES[match[2]])
+
+
+def parse_share(text: str) -> float:
+    """Read `0.5%`, `2%`, `100%` as a share from 0 to 1; ValueError otherwise."""
+    match = _SHARE.fullmatch(text)
+    share = Decimal(match[1]) / 100 if match else Decimal(-1)
+    if not 0 <= share <= 1:
+        raise ValueError(f'"{text}" is not a share; write one from 0% to 100%, like 0.5%')
+    return float(share)
 
 
 def format_ms(milliseconds: float) -> str:

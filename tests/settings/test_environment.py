@@ -8,15 +8,20 @@ from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import (
     AlarmTarget,
     AwsTarget,
+    Compare,
     DemoTarget,
     Environment,
+    ErrorComparison,
     FunctionTarget,
+    KnownSignature,
+    LatencyComparison,
     Limits,
     LogTarget,
     MetricTarget,
     ReleaseTarget,
     Rounds,
     SecretReference,
+    SignatureComparison,
     StackReference,
 )
 
@@ -92,7 +97,15 @@ codedeploy = "shop"
 attest = "header('x-version')"
 match = "v{version}"
 baseline = "none"
-signatures = { gate = false }
+
+[compare]
+errors = { ratio = 3, difference = "1%", always = "5%", min_bad = 5, false_alarms = "0.2%", gate = false }
+latency = { ratio = 1.5, shift = "50ms", false_alarms = "2%", gate = false }
+signatures = false
+require = "none"
+coverage = "80%"
+exclude = "route:GET /health"
+known = [{ signature = "a1b2c3", until = 2027-01-15, reason = "payment sandbox" }]
 
 [rounds]
 every = "10s"
@@ -160,8 +173,15 @@ def test_every_table(shop: Any) -> None:
             ),
         ),
         alarms=(AlarmTarget(prefix="shop-"), AlarmTarget(names=("a", "b"), gate=False)),
-        release=ReleaseTarget(
-            codedeploy="shop", attest="header('x-version')", match="v{version}", baseline="none", signatures_gate=False
+        release=ReleaseTarget(codedeploy="shop", attest="header('x-version')", match="v{version}", baseline="none"),
+        compare=Compare(
+            errors=ErrorComparison(ratio=3.0, difference=0.01, always=0.05, min_bad=5, false_alarms=0.002, gate=False),
+            latency=LatencyComparison(ratio=1.5, shift_s=0.05, false_alarms=0.02, gate=False),
+            signatures=None,
+            require="none",
+            coverage=0.8,
+            exclude=("route:GET /health",),
+            known=(KnownSignature(signature="a1b2c3", until="2027-01-15", reason="payment sandbox"),),
         ),
         rounds=Rounds(every_s=10.0, bake_s=300.0),
         limits=Limits(
@@ -174,6 +194,24 @@ def test_every_table(shop: Any) -> None:
             prices={"logs:FilterLogEvents": 0.0001},
         ),
         demo=DemoTarget(scenario="good", at="+90s", speed=2, seed=7),
+    )
+
+
+def test_what_has_no_effect_yet_is_accepted_with_a_notice(shop: Any) -> None:
+    config = '[release]\nbaseline = "none"\n[rounds]\nbake = "5m"\n[compare]\ncoverage = "50%"\n'
+    assert [notice.split(" has no effect yet")[0] for notice in shop.load("", config).notices] == [
+        "config/prod.toml:2:1: [release] baseline",
+        "config/prod.toml:4:1: [rounds] bake",
+        "config/prod.toml:5:1: [compare]",
+    ]
+    assert shop.load("", '[rounds]\nevery = "5s"\n').notices == ()
+
+
+def test_the_old_place_of_signatures_is_read_with_a_notice(shop: Any) -> None:
+    project = shop.load("", "[release]\nsignatures = { gate = false }\n")
+    assert project.environment.compare == Compare(signatures=SignatureComparison(gate=False))
+    assert project.notices == (
+        "config/prod.toml:2:1: [release] signatures is deprecated; write [compare] signatures instead",
     )
 
 

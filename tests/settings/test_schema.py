@@ -28,6 +28,7 @@ FITTING: dict[str, tuple[str, ...]] = {
     "boolean": ("true", "false"),
     "duration": ('"5s"', '"1h30m"'),
     "size": ('"5MiB"',),
+    "share": ('"0.5%"', '"100%"', '"0%"'),
     "list": ("[]", "[1]"),
     "table": ("{ }",),
     "any": ('"5s"',),
@@ -40,6 +41,7 @@ UNFIT: dict[str, tuple[str, ...]] = {
     "boolean": ('"true"', "1"),
     "duration": ("5", '"5"', '"s"', "true"),
     "size": ("5", '"5"', '"5 mb"'),
+    "share": ("0.5", '"0.5"', '"101%"', '"-1%"', "true"),
     "list": ('"x"', "5"),
     "table": ('"x"', "[]"),
     "any": (),
@@ -79,7 +81,10 @@ def fitting(key: Key, value: str) -> str:
         return f'"{key.choices[0]}"'
     if key.name in {"warn", "until", "stop_when"}:
         return value.replace("x", "status == 1").replace("y", "status == 2").replace('""', "[]")
-    return {"muted_until": '"2026-12-24"', "retry": "2"}.get(key.name, value)
+    if key.name == "exclude":
+        return value.replace("x", "route:x").replace("y", "client:y").replace('""', "[]")
+    known = '[{ signature = "a", until = 2027-01-15, reason = "b" }]'
+    return {"muted_until": '"2026-12-24"', "retry": "2", "known": known}.get(key.name, value)
 
 
 def lines(keys: tuple[Key, ...], values: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, Key]]:

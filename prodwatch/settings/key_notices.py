@@ -1,0 +1,41 @@
+"""Notices about keys of an environment file that have no effect yet, and about keys that have moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prodwatch.settings.problems import Spot
+
+WITHOUT_EFFECT = {
+    ("release", "baseline"): "no release is compared with a baseline until `gate` exists",
+    ("rounds", "bake"): "no release is watched to the end of a bake until `gate` exists",
+    ("compare",): "the versions of a release are not compared until `gate` exists",
+}
+"""Table or key → reason. Nothing but settings reads these fields of the model; a test holds both together."""
+
+_MOVED = {("release", "signatures"): "[compare] signatures"}
+
+
+def key_notices(top: Spot) -> list[str]:
+    """Return one sentence, with its position, for each written key that has no effect yet or is deprecated."""
+    notices = []
+    for path, reason in WITHOUT_EFFECT.items():
+        if _is_written(top, path):
+            notices.append(f"{top.at(*path).position}: {_shown(path)} has no effect yet: {reason}")
+    for path, now in _MOVED.items():
+        if _is_written(top, path):
+            notices.append(f"{top.at(*path).position}: {_shown(path)} is deprecated; write {now} instead")
+    return notices
+
+
+def _is_written(top: Spot, path: tuple[str, ...]) -> bool:
+    value: Any = top.document.data
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+def _shown(path: tuple[str, ...]) -> str:
+    return " ".join((f"[{path[0]}]", *path[1:]))
