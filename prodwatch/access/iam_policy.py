@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from prodwatch.access.required_calls import ANY, Use
+from prodwatch.access.required_calls import ANY, RequiredCall
 from prodwatch.aws.iam_actions import Permission, actions, arn, permissions_for, policy_document
 from prodwatch.model.environment import AwsTarget, Environment
 
@@ -21,7 +21,7 @@ _CODEDEPLOY = {
 
 
 def policy_of(
-    uses: Iterable[Use],
+    uses: Iterable[RequiredCall],
     environment: Environment,
     *,
     alias: str | None = None,
@@ -41,16 +41,16 @@ def policy_of(
     return policy_document(_without_covered(permissions))
 
 
-def _region(use: Use, target: AwsTarget, environment: Environment, region: str | None) -> str:
+def _region(use: RequiredCall, target: AwsTarget, environment: Environment, region: str | None) -> str:
     return use.region or target.region or environment.aws.region or region or ANY
 
 
-def _needs(use: Use, account: str, region: str) -> Iterable[Permission]:
+def _needs(use: RequiredCall, account: str, region: str) -> Iterable[Permission]:
     for where in resources(use, account=account, region=region):
         yield from permissions_for(use.service, use.operation, where)
 
 
-def resources(use: Use, *, account: str, region: str) -> tuple[str, ...]:
+def resources(use: RequiredCall, *, account: str, region: str) -> tuple[str, ...]:
     """Return the ARNs IAM compares a use with; `*` where AWS knows nothing narrower."""
     partition = next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
     start = f"arn:{partition}:{use.service}:{region}:{account}:"
@@ -87,6 +87,6 @@ def _without_covered(permissions: set[Permission]) -> set[Permission]:
     }
 
 
-def granted_actions(uses: Iterable[Use]) -> frozenset[str]:
+def granted_actions(uses: Iterable[RequiredCall]) -> frozenset[str]:
     """Return the actions of the policy for `uses`, all accounts together."""
     return frozenset(action for use in uses for action in actions(use.service, use.operation))

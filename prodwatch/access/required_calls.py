@@ -47,7 +47,7 @@ _Place = StackReference | SecretReference | FunctionTarget | LogTarget | MetricT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class RequiredCall:
     """One operation on one resource, for one purpose."""
 
     service: str
@@ -64,9 +64,9 @@ class Use:
     """Of an `aws` check that only reads and whose parameters are all known: those of its call."""
 
 
-def uses_of(
+def required_calls(
     project: Project, environ: Mapping[str, str], *, outputs: Mapping[str, Mapping[str, str]] | None = None
-) -> list[Use]:
+) -> list[RequiredCall]:
     """Return every call that checks, live signals, stacks and secrets of `project` make.
 
     `outputs` are those of its stacks, alias → key → value, as far as somebody knows them; they narrow resources.
@@ -76,8 +76,8 @@ def uses_of(
 
 def _use(
     service: str, operation: str, resource: str, purpose: str, place: _Place = None, *, optional: bool = False
-) -> Use:
-    return Use(
+) -> RequiredCall:
+    return RequiredCall(
         service=service,
         operation=operation,
         resource=resource,
@@ -88,7 +88,7 @@ def _use(
     )
 
 
-def _of_environment(environment: Environment) -> Iterable[Use]:
+def _of_environment(environment: Environment) -> Iterable[RequiredCall]:
     for alias, stack in environment.stacks.items():
         yield _use("cloudformation", "DescribeStacks", stack.name, f"stack {alias}", stack)
         yield _use("cloudformation", "DescribeStackEvents", stack.name, "release", stack, optional=True)
@@ -102,7 +102,7 @@ def _of_environment(environment: Environment) -> Iterable[Use]:
     yield from _of_signals(environment)
 
 
-def _of_release(environment: Environment) -> Iterable[Use]:
+def _of_release(environment: Environment) -> Iterable[RequiredCall]:
     for function in environment.functions:
         if function.alias:
             yield _use("lambda", "GetAlias", function.name, "release", function)
@@ -114,7 +114,7 @@ def _of_release(environment: Environment) -> Iterable[Use]:
             yield _use("codedeploy", operation, application, "release", optional=operation not in _RELEASE_READS)
 
 
-def _of_logs(environment: Environment) -> Iterable[Use]:
+def _of_logs(environment: Environment) -> Iterable[RequiredCall]:
     for target in log_targets(environment):
         if target.group.endswith(ANY) or target.live_tail:
             yield _use("logs", "DescribeLogGroups", target.group, "logs", target)
@@ -123,7 +123,7 @@ def _of_logs(environment: Environment) -> Iterable[Use]:
         yield _use("logs", "FilterLogEvents", target.group, "logs", target)
 
 
-def _of_signals(environment: Environment) -> Iterable[Use]:
+def _of_signals(environment: Environment) -> Iterable[RequiredCall]:
     if environment.traces_enabled and (environment.functions or environment.traces_filter):
         yield _use("xray", "GetTraceSummaries", ANY, "traces")
         yield _use("xray", "BatchGetTraces", ANY, "traces")
@@ -143,7 +143,9 @@ def _of_signals(environment: Environment) -> Iterable[Use]:
         yield _use("cloudwatch", "DescribeAlarmHistory", ANY, "alarms", alarm, optional=True)
 
 
-def _of_checks(project: Project, environ: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]]) -> Iterable[Use]:
+def _of_checks(
+    project: Project, environ: Mapping[str, str], outputs: Mapping[str, Mapping[str, str]]
+) -> Iterable[RequiredCall]:
     environment = project.environment
     compiler = CheckCompiler(environment, spec)
     for check in (*project.checks, *project.referenced):
@@ -154,7 +156,7 @@ def _of_checks(project: Project, environ: Mapping[str, str], outputs: Mapping[st
         for step in (*compiled.steps, *compiled.cleanup):
             params = filler.fill(step.definition.params)
             for wanted in _wanted(step, params, environment):
-                yield Use(
+                yield RequiredCall(
                     service=wanted.service,
                     operation=wanted.operation,
                     resource=_stack_name(wanted, environment),

@@ -10,7 +10,7 @@ def entry() -> None:
     import sys
 
     from prodwatch.cli.main import run
-    from prodwatch.cli.stderr import listen
+    from prodwatch.cli.stderr import ensure_stderr
 
-    listen()
+    ensure_stderr()
     sys.exit(run(sys.argv[1:]))

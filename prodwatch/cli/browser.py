@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prodwatch.errors import ConfigurationError, UnavailableFeatureError
 
 if TYPE_CHECKING:
-    from aiohttp import web
-    from aiohttp.typedefs import Middleware
+    from prodwatch.cli.browser_server import Server
 
-COOKIE = "prodwatch-token"
 DEFAULT = "127.0.0.1:8000"
-
-Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 
 
 def serve(where: str, arguments: Sequence[str]) -> int:
@@ -47,35 +42,9 @@ def make_server(host: str, port: int, arguments: Sequence[str], token: str) -> S
     """Build the server for `prodwatch ARGUMENTS`; UnavailableFeatureError without the extra `web`."""
     command = shlex.join([sys.executable, "-m", "prodwatch", *arguments])
     try:
-        from prodwatch.cli.browser_server import Server as Guarded
+        from prodwatch.cli.browser_server import Server
     except ModuleNotFoundError:
         raise UnavailableFeatureError(
             "--web needs textual-serve, which is not installed; install it with: pip install 'prodwatch[web]'"
         ) from None
-    return Guarded(command, host=host, port=port, token=token)
-
-
-if TYPE_CHECKING:
-    from prodwatch.cli.browser_server import Server
-
-
-def guard(token: str) -> Middleware:
-    """Return a middleware that lets only requests with the token through, by link first and by cookie then."""
-    from aiohttp import web
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.query.get("token", "")
-        if given and hmac.compare_digest(given.encode(), token.encode()):
-            answer = web.Response(status=302, headers={"Location": request.path})
-            # Out of the address bar, out of the history, out of referrers.
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
-            return answer
-        if not hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), token.encode()):
-            return web.Response(status=403, text="This dashboard needs the address with the token prodwatch printed.\n")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin.partition("://")[2] != request.host:
-            return web.Response(status=403, text="Another site asked for this dashboard; refused.\n")
-        return await handler(request)
-
-    return check
+    return Server(command, host=host, port=port, token=token)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
     from prodwatch.settings import Project
 
+ADHOC = "(none)"
+"""Name of the environment that no file describes."""
+
 
 def load(
     common: Common, *, quiet: bool = False, selected: Callable[[CheckDefinition], bool] = lambda _check: True
@@ -47,3 +50,36 @@ def load(
         for notice in project.notices:
             say(f"note: {notice}")
     return project
+
+
+def load_or_empty(common: Common, *, without: bool) -> Project:
+    """Return the project the options name; where none is named or found, and `without` allows it, an empty one.
+
+    Raises ConfigurationError for broken files, and when there is no project although one is needed.
+    """
+    from prodwatch.settings import find_project
+
+    named = common.env or os.environ.get("PRODWATCH_ENV")
+    if not without or named or common.root is not None:
+        return load(common)
+    try:
+        located = find_project(Path.cwd(), root=None, env=None, environ=os.environ)
+    except ConfigurationError:
+        return empty_project(region=common.region, profile=common.profile)
+    say(f"note: environment {located.env} of {located.root}; --env names another")
+    return load(common)
+
+
+def empty_project(*, region: str | None, profile: str | None) -> Project:
+    """Return a project of no files: credentials and region as the AWS CLI would find them."""
+    from prodwatch.model.check import SourcePosition
+    from prodwatch.model.environment import AwsTarget, Environment
+    from prodwatch.settings import Project
+
+    environment = Environment(
+        name=ADHOC,
+        title="no project",
+        source=SourcePosition(file="command line"),
+        aws=AwsTarget(region=region, profile=profile),
+    )
+    return Project(Path.cwd(), environment, ())

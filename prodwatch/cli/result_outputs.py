@@ -117,9 +117,9 @@ class Outputs(msgspec.Struct, kw_only=True):
                     write(result, sys.stdout, color=self.color)
                     sys.stdout.flush()
                 except BrokenPipeError:
-                    stdout.give_up()
+                    stdout.discard_rest()
                 except OSError as caught:
-                    stdout.give_up()
+                    stdout.discard_rest()
                     raise OSError(caught.errno, caught.strerror or str(caught), "stdout") from None
             case "ndjson":
                 from prodwatch.report.json import result_line

@@ -46,7 +46,7 @@ def selection(
     return Selection(expression=expression, tags=tags, kind=kind, shard=parse_shard(shard), failed_first=failed_first)
 
 
-def picks(chosen_by: Selection) -> Callable[[CheckDefinition], bool]:
+def matcher(chosen_by: Selection) -> Callable[[CheckDefinition], bool]:
     """Return whether a check is one of those asked for, whatever its environment, order and shard."""
     from msgspec.structs import replace
 

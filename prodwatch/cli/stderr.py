@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 
 
-def listen() -> None:
+def ensure_stderr() -> None:
     """Give the process a stderr when whoever started it closed that (`2>&-`): silence must not become a crash."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- lives as long as the process

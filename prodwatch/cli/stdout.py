@@ -19,9 +19,9 @@ def write(document: bytes) -> None:
         sys.stdout.buffer.write(document)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        give_up()  # the verdict is also in the exit code
+        discard_rest()  # the verdict is also in the exit code
     except OSError as caught:
-        give_up()
+        discard_rest()
         raise OSError(caught.errno, caught.strerror or str(caught), "stdout") from None
 
 
@@ -30,7 +30,7 @@ def text(line: str) -> None:
     write(f"{line}\n".encode())
 
 
-def give_up() -> None:
+def discard_rest() -> None:
     """Write nothing more: what is still buffered would fail again when Python exits, and change the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

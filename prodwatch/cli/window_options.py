@@ -67,7 +67,7 @@ def window_of(since: str | None, from_: str | None, to: str | None, now: datetim
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime:
-    from prodwatch.cli.live.parse_time import RELEASE, parse_moment
+    from prodwatch.text.timestamps import RELEASE, parse_moment
 
     try:
         found = parse_moment(text, now)

@@ -18,6 +18,7 @@ from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import RunEvent
+from prodwatch.model.status import Reason
 from prodwatch.text.redact import Redactor
 
 if TYPE_CHECKING:
@@ -127,3 +128,23 @@ async def _with_demo(environment: Environment, override: DemoTarget | None, stac
     )
     stack.push_async_callback(asyncio.to_thread, server.stop)
     return replace(environment, aws=replace(environment.aws, endpoint_url=server.url, profile=""), demo=wanted)
+
+
+async def require_credentials(engine: Engine) -> None:
+    """Raise CannotVerifyError when nothing can ever be read: no region, no credentials, another account."""
+    from prodwatch.aws.api import AwsError
+    from prodwatch.errors import CannotVerifyError
+
+    target = engine.environment.aws
+    if engine.aws.region_name() is None:
+        raise CannotVerifyError(
+            "no AWS region is configured; say --region, or set region in [aws] or AWS_REGION", Reason.UNRESOLVED
+        )
+    try:
+        await engine.aws.credentials()
+        if target.account:
+            await engine.aws.account_id()
+    except AwsError as caught:
+        # Anything else may pass; the sources say it and try again.
+        if caught.reason is Reason.NO_CREDENTIALS:
+            raise CannotVerifyError(caught.message, caught.reason) from caught

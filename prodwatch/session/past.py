@@ -26,8 +26,8 @@ from prodwatch.model.signal import (
     SourceStatus,
     TraceSummary,
 )
-from prodwatch.session.bounded_aws import Windowed
 from prodwatch.session.engine import Engine
+from prodwatch.session.live_sources import BoundedLogReads
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import log_targets, sources_of
 from prodwatch.sources.lambda_metrics import Behind
@@ -47,7 +47,7 @@ _READ = "read to its end"
 _HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 
 
-class StandingClock:
+class FixedClock:
     """Shows one moment for ever; sleeping takes its time."""
 
     def __init__(self, at: datetime, clock: Clock) -> None:
@@ -67,7 +67,7 @@ class StandingClock:
         await self._clock.sleep(seconds)
 
 
-class MovedClock(StandingClock):
+class OffsetClock(FixedClock):
     """Goes on at its own pace from another moment: to a source the window has just ended."""
 
     def __init__(self, at: datetime, clock: Clock) -> None:
@@ -79,7 +79,7 @@ class MovedClock(StandingClock):
         return self._at + timedelta(seconds=self._clock.monotonic_s() - self._began_s)
 
 
-class Bounded(Windowed):
+class BoundedReads(BoundedLogReads):
     """Asks for log lines up to the window's end, and for the deployments around it."""
 
     def __init__(self, aws: AwsApi, window: Window, end: datetime) -> None:
@@ -109,10 +109,10 @@ class PastReader:
 
     async def run(self) -> None:
         """Read everything; returns when every source was read to the window's end."""
-        moved = MovedClock(self._end, self._clock)
+        moved = OffsetClock(self._end, self._clock)
         sources = sources_of(
             self._engine.environment,
-            Bounded(self._engine.aws, self._window, self._end),
+            BoundedReads(self._engine.aws, self._window, self._end),
             clock=moved,
             redactor=self._engine.redactor,
             logs_since=self._window.lines_from(self._end),
@@ -290,7 +290,7 @@ async def read_week_before(
         engine.aws,
         environment.functions,
         environment.metrics,
-        clock=MovedClock(window.until(now) - WEEK, clock),
+        clock=OffsetClock(window.until(now) - WEEK, clock),
         since=window.start - WEEK,
         behind=release.behind if release else _nothing_behind,
     )

@@ -11,11 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.cli.live.colour import Style
-from prodwatch.cli.live.completion import FAILED_FOR_S, SETTLE_S, THROTTLED_FOR_S, Ending
-from prodwatch.cli.live.line_writer import LineSink
+from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.log_output import HOLD_S, LogStream, ShortLines, TextLines, is_error, ndjson, raw
 from prodwatch.cli.live.metric_output import MetricTable, PointLines, value_text
-from prodwatch.cli.live.source_status import Teller
+from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.cli.live.trace_output import OPEN_FOR_S, TraceStream, text, verdict, waterfall_text
 from prodwatch.cli.live.trace_output import ndjson as trace_json
 from prodwatch.model.result import Usage
@@ -33,6 +32,7 @@ from prodwatch.model.signal import (
     Trace,
     TraceSummary,
 )
+from prodwatch.session.stream_completion import FAILED_FOR_S, SETTLE_S, THROTTLED_FOR_S, StreamCompletion
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.log_filter import parse_filter
 
@@ -52,7 +52,7 @@ class Out(io.BytesIO):
 
 
 def stream(out: Out, clock: FakeClock, **keys: Any) -> LogStream:
-    return LogStream(LineSink(out), lambda record: record.message, clock=clock, **keys)
+    return LogStream(LineWriter(out), lambda record: record.message, clock=clock, **keys)
 
 
 def test_lines_of_several_groups_come_in_order_while_groups_are_first_read() -> None:
@@ -121,7 +121,7 @@ def test_short_and_raw_leave_out_what_pipes_do_not_want() -> None:
 
 def test_what_is_denied_from_the_start_ends_even_a_stream_that_follows() -> None:
     clock = FakeClock()
-    ending = Ending(["a", "b"], clock=clock)
+    ending = StreamCompletion(["a", "b"], clock=clock)
     ending.saw(Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.DENIED)))
     assert not ending.done()
     ending.saw(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED, fresh_at=START)))
@@ -133,7 +133,7 @@ def test_what_is_denied_from_the_start_ends_even_a_stream_that_follows() -> None
 
 async def test_a_source_that_is_throttled_for_minutes_is_given_up() -> None:
     clock = FakeClock()
-    ending = Ending(["a"], clock=clock, idle_s=0.0)
+    ending = StreamCompletion(["a"], clock=clock, idle_s=0.0)
     throttled = Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.THROTTLED))
     ending.saw(throttled)
     await clock.advance(THROTTLED_FOR_S - 1)
@@ -190,7 +190,7 @@ class Full(Out):
 
 def test_a_reader_that_went_away_ends_the_stream_and_is_no_error() -> None:
     told: list[str] = []
-    sink = LineSink(Gone())
+    sink = LineWriter(Gone())
     sink.on_end(lambda: told.append("end"))
     sink.write(["a"])
     sink.write(["b"])
@@ -198,7 +198,7 @@ def test_a_reader_that_went_away_ends_the_stream_and_is_no_error() -> None:
 
 
 def test_a_full_disk_is_an_error() -> None:
-    sink = LineSink(Full())
+    sink = LineWriter(Full())
     assert sink.write(["a"]) == 0
     assert (sink.gone, str(sink.error)) == (False, "[Errno 28] No space left on device")
 
@@ -209,7 +209,7 @@ def status(name: str, phase: SourcePhase = SourcePhase.LIVE, fresh: datetime | N
 
 async def test_idle_is_proven_by_a_reading_that_began_after_the_pause() -> None:
     clock = FakeClock()
-    ending = Ending(["logs:a", "logs:b"], clock=clock, idle_s=5)
+    ending = StreamCompletion(["logs:a", "logs:b"], clock=clock, idle_s=5)
     ending.saw(status("logs:a", fresh=START + timedelta(seconds=6)))
     before = ending.caught_up
     ending.saw(status("logs:b", fresh=START + timedelta(seconds=4)))
@@ -223,7 +223,7 @@ async def test_idle_is_proven_by_a_reading_that_began_after_the_pause() -> None:
 
 
 def test_a_window_is_complete_when_it_has_settled_and_old_ones_at_once() -> None:
-    ending = Ending(["logs:a"], clock=FakeClock(), until=START)
+    ending = StreamCompletion(["logs:a"], clock=FakeClock(), until=START)
     ending.saw(status("logs:a", fresh=START + timedelta(seconds=SETTLE_S - 1)))
     assert not ending.done()
     ending.saw(status("logs:a", fresh=START + timedelta(seconds=SETTLE_S)))
@@ -233,14 +233,14 @@ def test_a_window_is_complete_when_it_has_settled_and_old_ones_at_once() -> None
 
 @pytest.mark.parametrize("phase", [SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAITING])
 def test_what_cannot_be_read_does_not_hold_a_script_up_and_is_named(phase: SourcePhase) -> None:
-    ending = Ending(["logs:a"], clock=FakeClock(), idle_s=0)
+    ending = StreamCompletion(["logs:a"], clock=FakeClock(), idle_s=0)
     ending.saw(status("logs:a", phase))
     assert ending.done()
     assert ending.unread() == ["logs:a"]
 
 
 def test_what_was_read_in_part_is_complete_and_no_success() -> None:
-    ending = Ending(["metrics"], clock=FakeClock(), idle_s=0)
+    ending = StreamCompletion(["metrics"], clock=FakeClock(), idle_s=0)
     ending.saw(status("metrics", fresh=START, unread=("account pay is denied",)))
     assert (ending.done(), ending.unread()) == (True, ["metrics"])
     ending.saw(status("metrics", fresh=START))
@@ -249,7 +249,7 @@ def test_what_was_read_in_part_is_complete_and_no_success() -> None:
 
 async def test_a_failing_source_is_given_up_after_a_while() -> None:
     clock = FakeClock()
-    ending = Ending(["logs:a"], clock=clock, idle_s=0)
+    ending = StreamCompletion(["logs:a"], clock=clock, idle_s=0)
     ending.saw(status("logs:a", SourcePhase.FAILED))
     assert not ending.done()
     await clock.advance(FAILED_FOR_S)
@@ -257,7 +257,7 @@ async def test_a_failing_source_is_given_up_after_a_while() -> None:
 
 
 def test_following_never_ends_by_itself() -> None:
-    ending = Ending([], clock=FakeClock())
+    ending = StreamCompletion([], clock=FakeClock())
     assert ending.follows
     assert not ending.done()
 
@@ -265,7 +265,7 @@ def test_following_never_ends_by_itself() -> None:
 async def test_trouble_is_said_once_then_again_after_a_minute_and_recovery_too() -> None:
     said: list[str] = []
     clock = FakeClock()
-    teller = Teller(said.append, clock)
+    teller = SourceStatusReporter(said.append, clock)
     throttled = SourceStatus(source="logs:/g", phase=SourcePhase.THROTTLED, message="slow down")
     denied = SourceStatus(source="traces", phase=SourcePhase.DENIED, message="no", action="xray:GetTraceSummaries")
     for each in (throttled, throttled, denied, SourceStatus(source="logs:/g", phase=SourcePhase.LIVE, late=3)):
@@ -287,7 +287,7 @@ async def test_trouble_is_said_once_then_again_after_a_minute_and_recovery_too()
 async def test_expired_credentials_are_one_trouble_however_many_sources_meet_it_and_however_long() -> None:
     said: list[str] = []
     clock = FakeClock()
-    teller = Teller(said.append, clock)
+    teller = SourceStatusReporter(said.append, clock)
     expired = [
         SourceStatus(source=name, phase=SourcePhase.EXPIRED, message="expired; run `aws sso login`")
         for name in ("logs:/a", "logs:/b")
@@ -310,7 +310,7 @@ def trace(id_: str = "1-a", **keys: Any) -> TraceSummary:
 
 async def test_a_trace_is_shown_once_when_it_is_whole_or_has_been_open_long_enough() -> None:
     out, clock = Out(), FakeClock()
-    traces = TraceStream(LineSink(out), lambda each: each.id, clock=clock)
+    traces = TraceStream(LineWriter(out), lambda each: each.id, clock=clock)
     assert traces.take([trace("1-b", partial=True), trace("1-a")]) == 1
     traces.take([trace("1-b", revision=2)])
     traces.take([trace("1-c", partial=True)])
@@ -342,7 +342,7 @@ def test_the_worst_word_counts(keys: dict[str, Any], word: str) -> None:
 
 def test_errors_and_slow_ones_are_chosen() -> None:
     out = Out()
-    traces = TraceStream(LineSink(out), lambda each: each.id, clock=FakeClock(), only_errors=True, slow_s=1.0)
+    traces = TraceStream(LineWriter(out), lambda each: each.id, clock=FakeClock(), only_errors=True, slow_s=1.0)
     traces.take([trace("1-ok"), trace("1-bad", fault=True), trace("1-slow", duration_s=1.0)])
     assert sorted(out.lines) == ["1-bad", "1-slow"]
     assert traces.summary() == "2 traces of 3 read"
@@ -380,7 +380,7 @@ def series(*points: tuple[int, float, bool], label: str = "errors", unit: str = 
 
 def test_points_are_lines_once_and_again_when_they_changed() -> None:
     out = Out()
-    points = PointLines(LineSink(out))
+    points = PointLines(LineWriter(out))
     points.take([series((0, 1.0, True), (60, 2.0, False))])
     points.take([series((0, 1.0, True), (60, 3.0, True))])
     found = [json.loads(each) for each in out.lines]
@@ -389,7 +389,7 @@ def test_points_are_lines_once_and_again_when_they_changed() -> None:
 
 def test_a_series_without_data_is_shown_as_such_never_as_zero() -> None:
     out, table = Out(), Out()
-    points, rows = PointLines(LineSink(out)), MetricTable(LineSink(table), PLAIN, zone=UTC)
+    points, rows = PointLines(LineWriter(out)), MetricTable(LineWriter(table), PLAIN, zone=UTC)
     for each in (points, rows):
         each.take([series()])
         each.finish()
@@ -400,7 +400,7 @@ def test_a_series_without_data_is_shown_as_such_never_as_zero() -> None:
 
 def test_the_table_shows_the_latest_value_and_is_written_anew_when_it_changed() -> None:
     out = Out()
-    table = MetricTable(LineSink(out), PLAIN, zone=UTC)
+    table = MetricTable(LineWriter(out), PLAIN, zone=UTC)
     table.take([series((0, 1.0, True), (60, 4.0, False), unit="ms")])
     table.tick(caught_up=True)
     table.tick(caught_up=True)

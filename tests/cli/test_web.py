@@ -8,7 +8,8 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from prodwatch.cli.browser import COOKIE, address, guard, make_server
+from prodwatch.cli.browser import address, make_server
+from prodwatch.cli.browser_server import COOKIE, guard
 from prodwatch.cli.options import Common
 from prodwatch.errors import ConfigurationError
 

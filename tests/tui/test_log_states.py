@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.cli.live.source_status import Teller
+from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.demo.aws.faults import Fault, FaultPlan
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget
@@ -158,7 +158,7 @@ async def test_a_state_is_said_on_stderr(name: str) -> None:
     case, clock = CASES[name], FakeClock()
     door = door_of(case, clock)
     said: list[str] = []
-    teller, screen = Teller(said.append, clock), Screen()
+    teller, screen = SourceStatusReporter(said.append, clock), Screen()
     show = screen.show
 
     def hear(batch: Batch) -> None:

@@ -42,7 +42,8 @@ def test_the_first_paint_loads_no_aws_and_no_screen_but_its_own() -> None:
 
 def test_the_command_loads_neither_runner_nor_sources_before_the_first_paint() -> None:
     modules = loaded(
-        "import sys; import prodwatch.cli.dashboard_app, prodwatch.tui.screens.overview; print(*sys.modules)"
+        "import sys; import prodwatch.cli.dashboard, prodwatch.session.protocol, prodwatch.session.reload; "
+        "import prodwatch.tui.app, prodwatch.tui.preferences, prodwatch.tui.screens.overview; print(*sys.modules)"
     )
     later = {
         "prodwatch.session.live",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from prodwatch.access.doctor.findings import Finding
-from prodwatch.access.required_calls import Use
+from prodwatch.access.required_calls import RequiredCall
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.session import Aws
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment
 
-SKEW_TOLD_S = 2.0
+SKEW_WARNING_S = 2.0
 """Above it times of log lines and of this machine visibly disagree; the log scans allow for as much."""
 SKEW_REFUSED_S = 240.0
 """AWS refuses signatures that are off by five minutes."""
@@ -49,7 +49,7 @@ async def identities(aws: Aws, environment: Environment) -> tuple[list[Finding],
 
 def _clock(name: str, skew_s: float) -> Finding:
     side = "ahead of" if skew_s > 0 else "behind"
-    if abs(skew_s) <= SKEW_TOLD_S:
+    if abs(skew_s) <= SKEW_WARNING_S:
         return Finding(area="clock", state="ok", message=f"{name}this machine's clock agrees with AWS's")
     message = f"{name}this machine's clock is {abs(skew_s):.0f} s {side} AWS's; set it by NTP"
     if abs(skew_s) >= SKEW_REFUSED_S:
@@ -58,7 +58,7 @@ def _clock(name: str, skew_s: float) -> Finding:
 
 
 async def endpoints(
-    aws: Aws, uses: Iterable[Use], usable: set[str | None], environ: Mapping[str, str]
+    aws: Aws, uses: Iterable[RequiredCall], usable: set[str | None], environ: Mapping[str, str]
 ) -> list[Finding]:
     """Return where the calls of each service go, one finding per endpoint outside of AWS and one for AWS itself."""
     places: dict[tuple[str, bool], set[str]] = {}

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prodwatch.access.doctor.findings import Finding, State
-from prodwatch.access.doctor.sample_calls import question
-from prodwatch.access.required_calls import ANY, Use
+from prodwatch.access.doctor.sample_calls import sample_call
+from prodwatch.access.required_calls import ANY, RequiredCall
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.iam_actions import actions
 from prodwatch.clock import Clock
@@ -19,7 +19,7 @@ from prodwatch.sources.logs.discovery import discover
 
 AT_ONCE = 8
 TIMEOUT_S = 10.0
-_NOBODY_SAID = frozenset(
+_UNDECIDED = frozenset(
     (
         Reason.NO_CREDENTIALS,
         Reason.EXPIRED_CREDENTIALS,
@@ -32,7 +32,7 @@ _NOBODY_SAID = frozenset(
         Reason.INTERNAL,
     )
 )
-_NAMES_WHAT_IT_ASKS = frozenset(
+_NAMES_ITS_RESOURCE = frozenset(
     (
         "cloudformation:DescribeStacks",
         "codedeploy:ListDeploymentGroups",
@@ -59,14 +59,14 @@ class _Answer:
     """Why, in one clause; empty for a plain yes."""
 
 
-async def try_permissions(aws: AwsApi, uses: Iterable[Use], clock: Clock) -> list[Finding]:
+async def try_permissions(aws: AwsApi, uses: Iterable[RequiredCall], clock: Clock) -> list[Finding]:
     """Return one finding per action and outcome, denied ones first; the same call is made once."""
     gate = asyncio.Semaphore(AT_ONCE)
-    grouped: dict[tuple[str, str, str, str | None, str | None], list[Use]] = {}
+    grouped: dict[tuple[str, str, str, str | None, str | None], list[RequiredCall]] = {}
     for use in uses:
         grouped.setdefault((use.service, use.operation, use.resource, use.account, use.region), []).append(use)
 
-    async def ask(use: Use) -> _Answer:
+    async def ask(use: RequiredCall) -> _Answer:
         async with gate:
             return await _try(aws, use, clock)
 
@@ -75,9 +75,9 @@ async def try_permissions(aws: AwsApi, uses: Iterable[Use], clock: Clock) -> lis
     return _findings(list(zip(groups, answers, strict=True)))
 
 
-async def _try(aws: AwsApi, use: Use, clock: Clock) -> _Answer:
+async def _try(aws: AwsApi, use: RequiredCall, clock: Clock) -> _Answer:
     use = await _one_group(aws, use)
-    asked = question(use, clock.now())
+    asked = sample_call(use, clock.now())
     if isinstance(asked, str):
         return _Answer("skipped", asked)
     try:
@@ -89,11 +89,11 @@ async def _try(aws: AwsApi, use: Use, clock: Clock) -> _Answer:
     return _Answer("ok", "")
 
 
-def _refused(use: Use, caught: AwsError) -> _Answer:
+def _refused(use: RequiredCall, caught: AwsError) -> _Answer:
     """Return what an error tells of the permission, which is not always that it is missing."""
     if caught.reason is Reason.ACCESS_DENIED:
         return _Answer("warn" if use.optional else "problem", caught.message)
-    if caught.reason in _NOBODY_SAID:
+    if caught.reason in _UNDECIDED:
         return _Answer("unknown", caught.message)
     # AWS looked at the request itself, so IAM had let it pass; that nothing is there may still be worth knowing.
     if use.resource == ANY or not _is_missing(use, caught):
@@ -103,14 +103,14 @@ def _refused(use: Use, caught: AwsError) -> _Answer:
     return _Answer("warn", f"allowed, but {caught.message}")
 
 
-def _is_missing(use: Use, caught: AwsError) -> bool:
-    if f"{use.service}:{use.operation}" not in _NAMES_WHAT_IT_ASKS:
-        return False  # the question was about something nobody has
+def _is_missing(use: RequiredCall, caught: AwsError) -> bool:
+    if f"{use.service}:{use.operation}" not in _NAMES_ITS_RESOURCE:
+        return False  # the sample_call was about something nobody has
     names = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch")
     return any(name in caught.code for name in names) or "does not exist" in caught.message
 
 
-async def _one_group(aws: AwsApi, use: Use) -> Use:
+async def _one_group(aws: AwsApi, use: RequiredCall) -> RequiredCall:
     """Return the use with a group that exists in place of a prefix; IAM judges groups, not prefixes."""
     if use.operation != "FilterLogEvents" or not use.resource.endswith(ANY):
         return use
@@ -123,7 +123,7 @@ async def _one_group(aws: AwsApi, use: Use) -> Use:
     return replace(use, resource=groups[0])
 
 
-def _findings(tried: Sequence[tuple[list[Use], _Answer]]) -> list[Finding]:
+def _findings(tried: Sequence[tuple[list[RequiredCall], _Answer]]) -> list[Finding]:
     merged: dict[tuple[str, State, str], tuple[list[str], list[str]]] = {}
     for group, answer in tried:
         action = " and ".join(actions(group[0].service, group[0].operation))

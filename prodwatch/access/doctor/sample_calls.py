@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from prodwatch.access.required_calls import ANY, Use
+from prodwatch.access.required_calls import ANY, RequiredCall
 
-NOBODY = "prodwatch-doctor"
+ABSENT_NAME = "prodwatch-doctor"
 """A key, id or name that nothing has: the answer "not there" shows that asking is allowed."""
 _TRACE = "1-00000001-000000000000000000000000"
 _DEPLOYMENT = "d-AAAAAAAAA"
@@ -16,22 +16,22 @@ _DEPLOYMENT = "d-AAAAAAAAA"
 Params = Mapping[str, Any]
 
 
-def question(use: Use, now: datetime) -> Params | str:
+def sample_call(use: RequiredCall, now: datetime) -> Params | str:
     """Return the parameters of a call that shows whether `use` is allowed, or why none can be made."""
-    ask = _QUESTIONS.get(f"{use.service}:{use.operation}")
+    ask = _SAMPLE_CALLS.get(f"{use.service}:{use.operation}")
     if f"{use.service}:{use.operation}" in _BILLED:
         return "trying it would begin what AWS bills by the minute"
     if ask is None and use.params is not None:
         return use.params
     if ask is None:
         return "trying it would change something" if use.mutates else "only the check itself can make this call"
-    resource = _whole(use)
+    resource = _known_resource(use)
     if resource is None and f"{use.service}:{use.operation}" not in _WITHOUT_RESOURCE:
         return "its resource is known only when the check runs"
     return ask(resource or ANY, now)
 
 
-def _whole(use: Use) -> str | None:
+def _known_resource(use: RequiredCall) -> str | None:
     """Return the resource when it is known; of a function whose qualifier is not, the function."""
     resource = use.resource
     if use.service == "lambda" and not resource.startswith("arn:"):
@@ -70,7 +70,7 @@ def _queue(name: str, _now: datetime) -> Params:
 
 def _item(name: str, _now: datetime) -> Params:
     # A key that does not fit the table's is refused as such, after IAM has had its say.
-    return {"TableName": name, "Key": {"id": {"S": NOBODY}}}
+    return {"TableName": name, "Key": {"id": {"S": ABSENT_NAME}}}
 
 
 def _query(name: str, _now: datetime) -> Params:
@@ -80,17 +80,17 @@ def _query(name: str, _now: datetime) -> Params:
         "Limit": 1,
         "KeyConditionExpression": "#k = :v",
         "ExpressionAttributeNames": {"#k": "id"},
-        "ExpressionAttributeValues": {":v": {"S": NOBODY}},
+        "ExpressionAttributeValues": {":v": {"S": ABSENT_NAME}},
     }
     return {**asked, "IndexName": index} if index else asked
 
 
 def _object(name: str, _now: datetime) -> Params:
     bucket, _, key = name.partition("/")
-    return {"Bucket": bucket, "Key": key or NOBODY}
+    return {"Bucket": bucket, "Key": key or ABSENT_NAME}
 
 
-_QUESTIONS: dict[str, Callable[[str, datetime], Params]] = {
+_SAMPLE_CALLS: dict[str, Callable[[str, datetime], Params]] = {
     "cloudformation:DescribeStacks": lambda name, _: {"StackName": name},
     "cloudformation:DescribeStackEvents": lambda name, _: {"StackName": name},
     "cloudwatch:DescribeAlarms": lambda _name, _: {"MaxRecords": 1},
@@ -98,15 +98,15 @@ _QUESTIONS: dict[str, Callable[[str, datetime], Params]] = {
     "cloudwatch:GetMetricData": _metric_data,
     "cloudwatch:GetMetricStatistics": _metric_statistics,
     "codedeploy:ListDeploymentGroups": lambda name, _: {"applicationName": name},
-    "codedeploy:ListDeployments": lambda name, _: {"applicationName": name, "deploymentGroupName": NOBODY},
+    "codedeploy:ListDeployments": lambda name, _: {"applicationName": name, "deploymentGroupName": ABSENT_NAME},
     "codedeploy:BatchGetDeployments": lambda _name, _: {"deploymentIds": [_DEPLOYMENT]},
     "codedeploy:GetDeploymentConfig": lambda _name, _: {"deploymentConfigName": "CodeDeployDefault.LambdaAllAtOnce"},
     "codedeploy:ListDeploymentTargets": lambda _name, _: {"deploymentId": _DEPLOYMENT},
-    "codedeploy:GetDeploymentTarget": lambda _name, _: {"deploymentId": _DEPLOYMENT, "targetId": NOBODY},
+    "codedeploy:GetDeploymentTarget": lambda _name, _: {"deploymentId": _DEPLOYMENT, "targetId": ABSENT_NAME},
     "dynamodb:GetItem": _item,
     "dynamodb:Query": _query,
     "dynamodb:Scan": lambda name, _: {"TableName": name, "Limit": 1},
-    "lambda:GetAlias": lambda name, _: {"FunctionName": name, "Name": NOBODY},
+    "lambda:GetAlias": lambda name, _: {"FunctionName": name, "Name": ABSENT_NAME},
     "lambda:GetFunctionConfiguration": lambda name, _: {"FunctionName": name},
     "lambda:Invoke": _invoke,
     "logs:DescribeLogGroups": lambda name, _: {"limit": 1, "logGroupNamePrefix": name.rstrip(ANY) or "/"},
@@ -130,5 +130,5 @@ _QUESTIONS: dict[str, Callable[[str, datetime], Params]] = {
 }
 _BILLED = frozenset(("logs:StartLiveTail",))
 _WITHOUT_RESOURCE = frozenset(
-    name for name in _QUESTIONS if name.startswith(("cloudwatch:", "xray:", "codedeploy:", "logs:Describe"))
+    name for name in _SAMPLE_CALLS if name.startswith(("cloudwatch:", "xray:", "codedeploy:", "logs:Describe"))
 )

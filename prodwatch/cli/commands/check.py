@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.result_outputs import Outputs, output_options
-from prodwatch.cli.selection_options import picks, selection, selection_options
+from prodwatch.cli.selection_options import matcher, selection, selection_options
+from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
+from prodwatch.model.status import Status
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
@@ -81,7 +85,7 @@ def command(
         # Before anything can go wrong: a result of an earlier run must not be taken for this one's.
         outputs.prepare()
     asked = selection(expression, tags, kind, shard)
-    project = load(common, selected=picks(asked))
+    project = load(common, selected=matcher(asked))
     chosen_by = replace(asked, failed_first=failed_last(project) if failed_first else frozenset())
     chosen = select(project.checks, chosen_by, project.environment.name)
     if not chosen and not select(project.checks, replace(chosen_by, shard=None), project.environment.name):
@@ -114,7 +118,6 @@ def _run(
 ) -> int:
     from prodwatch.cli import stderr
     from prodwatch.cli.event_loop import run_to_end
-    from prodwatch.cli.progress import Progress
     from prodwatch.session.failed_first import remember
 
     progress = Progress(len(chosen), outputs)
@@ -122,3 +125,45 @@ def _run(
     progress.clear()
     remember(project, result, warn=stderr.say)
     return outputs.deliver(result)
+
+
+class Progress:
+    """Listens to a run: shows counts on a terminal, streams finished checks to formats that stream."""
+
+    def __init__(self, total: int, outputs: Outputs) -> None:
+        self._total = total
+        self._outputs = outputs
+        self._done = 0
+        self._red = 0
+        self._running: dict[str, None] = {}
+        # A dumb terminal cannot take a line back.
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+
+    def __call__(self, event: RunEvent) -> None:
+        """Take note of one event."""
+        match event:
+            case CheckStarted(id=id_):
+                self._running[id_] = None
+            case CheckFinished(result=result):
+                self._running.pop(result.id, None)
+                self._done += 1
+                self._red += result.status in {Status.FAIL, Status.ERROR, Status.INCONCLUSIVE}
+                self._outputs.finished(result)
+            case _:
+                return
+        self._show()
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _show(self) -> None:
+        if not self._shown:
+            return
+        waiting = next(iter(self._running), "")
+        red = f", {self._red} not green" if self._red else ""
+        text = f"{self._done}/{self._total} checks{red}  {waiting}"
+        sys.stderr.write(f"\r{text[:78]}\x1b[K")
+        sys.stderr.flush()

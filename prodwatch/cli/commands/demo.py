@@ -41,14 +41,12 @@ def command(
     window = window_of(since, from_, to)
     if aws_only:
         return _serve(_target(common, scenario, speed, seed, None), port)
-    from prodwatch.cli.dashboard import refuse_without_terminal
+    from prodwatch.cli.dashboard import refuse_without_terminal, run_dashboard
     from prodwatch.cli.project import load
 
     refuse_without_terminal()
     project = load(common, quiet=True)
     demo = _target(common, scenario, speed, seed, project.environment.demo)
-    from prodwatch.cli.dashboard_app import run_dashboard
-
     return run_dashboard(project, common, demo=demo, window=window)
 
 

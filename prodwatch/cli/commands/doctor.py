@@ -10,7 +10,6 @@ from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
     from prodwatch.access.doctor.findings import Finding
-    from prodwatch.session.engine import Engine
     from prodwatch.settings import Project
 
 
@@ -31,9 +30,9 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
     from prodwatch.cli.doctor.output import as_json as report
     from prodwatch.cli.doctor.output import as_text, exit_code
     from prodwatch.cli.live.colour import style
-    from prodwatch.cli.live.environment import find_place
+    from prodwatch.cli.project import load_or_empty
 
-    project = find_place(common, without=True)
+    project = load_or_empty(common, without=True)
     findings = asyncio.run(_examine(project, common, allow_writes=allow_writes or not project.environment.protected))
     if as_json:
         stdout.write(report(project.environment.name, findings))
@@ -46,6 +45,7 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
 async def _examine(project: Project, common: Common, *, allow_writes: bool) -> list[Finding]:
     import os
 
+    from prodwatch.access.doctor.examine import examine_aws
     from prodwatch.access.doctor.findings import Finding
     from prodwatch.cli.doctor.machine import machine
     from prodwatch.cli.event_loop import demo_target
@@ -55,31 +55,9 @@ async def _examine(project: Project, common: Common, *, allow_writes: bool) -> l
     found: list[Finding] = []
     try:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
-            found += await _examine_aws(project, engine, allow_writes=allow_writes)
+            found += await examine_aws(
+                project, engine.environment, engine.aws, engine.clock, os.environ, allow_writes=allow_writes
+            )
     except ProdwatchError as caught:
         found.append(Finding(area="identity", state="problem", message=str(caught), disables=("everything on AWS",)))
     return [*found, *machine(project, os.environ)]
-
-
-async def _examine_aws(project: Project, engine: Engine, *, allow_writes: bool) -> list[Finding]:
-    import os
-
-    from prodwatch.access.doctor.connectivity import endpoints, identities
-    from prodwatch.access.doctor.permissions import try_permissions
-    from prodwatch.access.required_calls import uses_of
-    from prodwatch.aws.api import AwsError
-    from prodwatch.aws.stacks import Stacks
-
-    found, usable = await identities(engine.aws.session(), engine.environment)
-    stacks = Stacks(engine.aws)
-    outputs = {}
-    for alias, stack in engine.environment.stacks.items():
-        if stack.account in usable:
-            try:
-                outputs[alias] = await stacks.outputs(stack)
-            except (AwsError, LookupError):
-                continue  # tried again, and told, with the permissions
-    uses = [use for use in uses_of(project, os.environ, outputs=outputs) if allow_writes or not use.mutates]
-    found += await try_permissions(engine.aws, [use for use in uses if use.account in usable], engine.clock)
-    found += await endpoints(engine.aws.session(), uses, usable, os.environ)
-    return found

@@ -52,7 +52,7 @@ def _find(project: Project, wanted: str) -> CheckDefinition:
     raise ConfigurationError(f'no check has the id "{wanted}"{hint}')
 
 
-_TOLD = (
+_OPTIONAL_KEYS = (
     *("owner", "serial", "needs", "requires", "diagnose", "of"),
     *("environments", "vantage", "muted_until", "matrix"),
 )
@@ -64,7 +64,7 @@ def _check(compiled: CompiledCheck, static_values: StaticValues) -> Iterable[str
     yield f"{check.id}  ·  {check.title}"
     marks = [mark for mark in ("critical", "advisory", "mutates") if getattr(check, mark)]
     yield "  ".join([check.kind, check.type, *marks, *(f"#{tag}" for tag in check.tags), f"({check.source})"])
-    for name in _TOLD:
+    for name in _OPTIONAL_KEYS:
         if value := getattr(check, name):
             yield f"{name:<10} {_text(value)}"
     if check.every_s is not None:

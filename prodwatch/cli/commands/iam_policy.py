@@ -31,7 +31,7 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     import os
 
     from prodwatch.access.iam_policy import policy_of
-    from prodwatch.access.required_calls import uses_of
+    from prodwatch.access.required_calls import required_calls
     from prodwatch.cli import stdout
     from prodwatch.cli.project import load
     from prodwatch.cli.stderr import say
@@ -42,7 +42,7 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
         known = ", ".join(sorted(environment.accounts)) or "none"
         raise click.BadParameter(f'"{account}" is not in [aws.accounts]; there: {known}', param_hint="--account")
     outputs, number = _asked(project, common, account) if online else ({}, None)
-    uses = uses_of(project, os.environ, outputs=outputs)
+    uses = required_calls(project, os.environ, outputs=outputs)
     writes = allow_writes or not environment.protected
     granted = [use for use in uses if writes or not use.mutates]
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

@@ -9,7 +9,7 @@ import click
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
-from prodwatch.cli.selection_options import picks, selection, selection_options
+from prodwatch.cli.selection_options import matcher, selection, selection_options
 
 
 @click.command()
@@ -27,7 +27,7 @@ def command(
     from prodwatch.runner.schedule.selection import select
 
     asked = selection(expression, tags, kind, shard)
-    project = load(common, quiet=as_json, selected=picks(asked))
+    project = load(common, quiet=as_json, selected=matcher(asked))
     chosen = select(project.checks, asked, project.environment.name)
     if as_json:
         import msgspec

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.parse_time import MomentParameter, SpanParameter, end_options, one_end, utc_option
+from prodwatch.cli.live.time_options import MomentParameter, SpanParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from prodwatch.cli.live.parse_time import Moment
+    from collections.abc import Sequence
+
+    from prodwatch.settings import Project
+    from prodwatch.text.timestamps import Moment
     from prodwatch.views.log_filter import LogFilter
 
 
@@ -90,22 +93,20 @@ def command(
     What is late, behind, throttled, denied or lost is said on stderr and counted at the end; a group that could not
     be read to its end exits 3.
     """
-    from prodwatch.cli.live.environment import find_place
+    from prodwatch.cli.project import load_or_empty
 
     idle_s = one_end(follow=follow, until=until, until_idle=until_idle)
     form = _format(form, as_json=as_json)
     groups = (*named, *groups)
     chosen_by = _filter(filter_text)
-    project = find_place(common, without=bool(groups) or listed)
+    project = load_or_empty(common, without=bool(groups) or listed)
     if listed:
-        from prodwatch.cli.live.list_log_groups import list_groups
+        return _list(project, common, groups, as_json=form == "json")
 
-        return list_groups(project, common, groups, as_json=form == "json")
-
-    from prodwatch.cli.live.log_stream import AskedLogs
+    from prodwatch.cli.live.log_stream import LogRequest
     from prodwatch.cli.live.stream_runner import run_live
 
-    asked = AskedLogs(
+    asked = LogRequest(
         groups=groups,
         pattern=pattern,
         since=since,
@@ -141,3 +142,35 @@ def _filter(text: str | None) -> LogFilter | None:
         return parse_filter(text)
     except FilterError as caught:
         raise click.BadParameter(str(caught), param_hint="--filter") from None
+
+
+def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: bool) -> int:
+    """Print the log groups that `groups` name, else those the environment watches, else all; the exit code."""
+    import asyncio
+
+    import msgspec
+
+    from prodwatch.aws.api import AwsError
+    from prodwatch.cli import stdout
+    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.cli.stderr import error
+    from prodwatch.errors import CannotVerifyError
+    from prodwatch.session.engine import open_engine, require_credentials
+    from prodwatch.session.log_groups import LogGroup, list_groups
+
+    async def read() -> list[LogGroup]:
+        async with open_engine(project, demo=demo_target(project, common)) as engine:
+            await require_credentials(engine)
+            try:
+                return await list_groups(engine, groups)
+            except AwsError as caught:
+                raise CannotVerifyError(caught.message, caught.reason) from caught
+
+    log_groups = asyncio.run(read())
+    if as_json:
+        stdout.write(b"".join(msgspec.json.encode(log_group) + b"\n" for log_group in log_groups))
+    elif not log_groups:
+        error("there is no such log group" if groups else "there are no log groups")
+    else:
+        stdout.text("\n".join(dict.fromkeys(log_group.group for log_group in log_groups)))
+    return 0

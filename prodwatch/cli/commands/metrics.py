@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.parse_time import MomentParameter, end_options, one_end, utc_option
+from prodwatch.cli.live.time_options import MomentParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from prodwatch.cli.live.line_writer import LineSink
-    from prodwatch.cli.live.parse_time import Moment
+    from prodwatch.cli.live.line_writer import LineWriter
     from prodwatch.cli.live.stream_runner import Live, Stream
     from prodwatch.model.environment import MetricTarget
     from prodwatch.session.engine import Engine
-    from prodwatch.sources.base import Source
+    from prodwatch.text.timestamps import Moment
 
 
 EXAMPLES = """\b
@@ -64,29 +61,31 @@ def command(
     Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0. With --namespace and --metric
     it works without a project. A series without data is shown as such, never as zero.
     """
-    from prodwatch.cli.live.environment import find_place
     from prodwatch.cli.live.stream_runner import run_live
+    from prodwatch.cli.project import load_or_empty
 
     idle_s = one_end(follow=follow, until=until, until_idle=0.0 if until_idle else None)
     target = _target(namespace, metric, dimensions, stat, period)
-    project = find_place(common, without=target is not None)
+    project = load_or_empty(common, without=target is not None)
 
-    async def prepare(engine: Engine, sink: LineSink) -> Live:
+    async def prepare(engine: Engine, sink: LineWriter) -> Live:
         from prodwatch.cli.live.colour import style
-        from prodwatch.cli.live.completion import Ending
         from prodwatch.cli.live.metric_output import MetricTable, PointLines
-        from prodwatch.cli.live.parse_time import zone_of
-        from prodwatch.cli.live.since_release import window_of
         from prodwatch.cli.live.stream_runner import Live
+        from prodwatch.cli.live.time_options import zone_of
+        from prodwatch.cli.stderr import error
+        from prodwatch.session.live_sources import metric_sources
+        from prodwatch.session.resolve_window import window_of
+        from prodwatch.session.stream_completion import StreamCompletion
 
         start, end = await window_of(since, until, engine)
-        sources = await _sources(engine, target, start)
+        sources = await metric_sources(engine, target, start, warn=error)
         expected = engine.environment.metrics if target is None else (target,)
         stream: Stream = PointLines(sink, until=end, expected=expected)
         if not as_json:
             paint, zone = style(no_color=common.no_color), zone_of({"utc": utc})
             stream = MetricTable(sink, paint, until=end, expected=expected, zone=zone)
-        ending = Ending(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
+        ending = StreamCompletion(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
         # A release that begins meanwhile brings series of its own; whoever reads only once has read them.
         return Live(sources=sources if ending.follows else sources[:1], stream=stream, ending=ending)
 
@@ -116,32 +115,3 @@ def _target(
         stat=stat,
         period_s=period_s,
     )
-
-
-async def _sources(engine: Engine, target: MetricTarget | None, start: datetime) -> list[Source]:
-    """Return the metric source: of one metric, or of all the environment watches with what tells it the versions."""
-    from prodwatch.aws.api import AwsError
-    from prodwatch.cli.stderr import error
-    from prodwatch.errors import ConfigurationError
-    from prodwatch.sources.metrics import MetricSource
-    from prodwatch.sources.redaction import Cleaner
-    from prodwatch.sources.release.source import ReleaseSource
-
-    environment = engine.environment
-    functions, targets = (environment.functions, environment.metrics) if target is None else ((), (target,))
-    if not functions and not targets:
-        raise ConfigurationError(
-            f"environment {environment.name} watches no metric; name one with --namespace and --metric, "
-            "or write [[function]] or [[metric]] into its file"
-        )
-    release = ReleaseSource(
-        engine.aws, environment, clock=engine.clock, since=start, clean=Cleaner(engine.redactor).text
-    )
-    metrics = MetricSource(engine.aws, functions, targets, clock=engine.clock, since=start, behind=release.behind)
-    if not functions:
-        return [metrics]
-    try:
-        await release.poll()
-    except AwsError as caught:
-        error(f"series by version are missing: {caught.message}")
-    return [metrics, release]

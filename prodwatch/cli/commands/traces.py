@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prodwatch.cli.live.parse_time import MomentParameter, SpanParameter, end_options, one_end, utc_option
+from prodwatch.cli.live.time_options import MomentParameter, SpanParameter, end_options, one_end, utc_option
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
-    from prodwatch.cli.live.line_writer import LineSink
-    from prodwatch.cli.live.parse_time import Moment
+    from prodwatch.cli.live.line_writer import LineWriter
     from prodwatch.cli.live.stream_runner import Live
     from prodwatch.session.engine import Engine
     from prodwatch.settings import Project
+    from prodwatch.text.timestamps import Moment
 
 
 EXAMPLES = """\b
@@ -75,23 +75,23 @@ def command(
     Each trace is shown once, when it is whole or has been open for 30 s. Without --no-follow,
     --until and --until-idle it follows until Ctrl-C and exits 0. It works without a project too.
     """
-    from prodwatch.cli.live.environment import find_place
     from prodwatch.cli.live.stream_runner import run_live
+    from prodwatch.cli.project import load_or_empty
 
     until_idle = one_end(follow=follow, until=until, until_idle=until_idle)
-    project = find_place(common, without=True)
+    project = load_or_empty(common, without=True)
     if trace_id is not None:
         return _one(project, common, trace_id, wait_s=wait or 0.0, as_json=as_json)
     if wait is not None:
         raise click.UsageError("--wait is for one trace: say which by --id")
 
-    async def prepare(engine: Engine, sink: LineSink) -> Live:
+    async def prepare(engine: Engine, sink: LineWriter) -> Live:
         from prodwatch.cli.live.colour import style
-        from prodwatch.cli.live.completion import Ending
-        from prodwatch.cli.live.parse_time import zone_of
-        from prodwatch.cli.live.since_release import window_of
         from prodwatch.cli.live.stream_runner import Live
+        from prodwatch.cli.live.time_options import zone_of
         from prodwatch.cli.live.trace_output import HEADER, TraceStream, ndjson, text
+        from prodwatch.session.resolve_window import window_of
+        from prodwatch.session.stream_completion import StreamCompletion
         from prodwatch.sources.redaction import Cleaner
         from prodwatch.sources.traces import TraceSource
         from prodwatch.views.traces import SLOW_S
@@ -112,7 +112,7 @@ def command(
         return Live(
             sources=[source],
             stream=TraceStream(sink, render, clock=engine.clock, until=end, only_errors=errors, slow_s=slow),
-            ending=Ending(
+            ending=StreamCompletion(
                 ["traces"], clock=engine.clock, idle_s=until_idle, until=end, counts_news=follow is not False
             ),
         )
@@ -130,13 +130,12 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     from prodwatch.cli import stdout
     from prodwatch.cli.event_loop import demo_target
     from prodwatch.cli.live.colour import style
-    from prodwatch.cli.live.stream_runner import refuse_without_credentials
     from prodwatch.cli.live.trace_output import waterfall_text
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
     from prodwatch.formats.xray_documents import trace_id_of
     from prodwatch.model.signal import Trace
-    from prodwatch.session.engine import open_engine
+    from prodwatch.session.engine import open_engine, require_credentials
     from prodwatch.sources.redaction import Cleaner
     from prodwatch.sources.traces import fetch_traces
 
@@ -148,7 +147,7 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
         from prodwatch.aws.api import AwsError
 
         async with open_engine(project, demo=demo_target(project, common)) as engine:
-            await refuse_without_credentials(engine)
+            await require_credentials(engine)
             cleaner = Cleaner(engine.redactor)
             try:
                 found = await fetch_traces(engine.aws, [wanted], cleaner, clock=engine.clock, within_s=wait_s)

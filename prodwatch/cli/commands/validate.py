@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from prodwatch.cli import stdout
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.project import load
+
+if TYPE_CHECKING:
+    from prodwatch.settings import Project
 
 
 @click.command()
@@ -22,10 +27,28 @@ def command(common: Common, *, online: bool) -> int:
     checks = len(project.checks)
     stdout.text(f"{project.environment.name}: {_count(checks, 'check')} in {_count(files, 'file')}, no problem found")
     if online:
-        from prodwatch.cli.validate_online import resolve_online
-
-        return resolve_online(project, common)
+        return _resolve(project, common)
     return 0
+
+
+def _resolve(project: Project, common: Common) -> int:
+    """Print one line per account, stack and secret; the exit code."""
+    import asyncio
+    import os
+
+    from prodwatch.access.resolve_online import Resolution, resolve_online
+    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.cli.exit_codes import ExitCode
+    from prodwatch.session.engine import open_engine
+
+    async def resolve() -> list[Resolution]:
+        async with open_engine(project, demo=demo_target(project, common)) as engine:
+            return await resolve_online(project, engine.environment, engine.aws, os.environ)
+
+    resolutions = asyncio.run(resolve())
+    for ok, message in resolutions:
+        stdout.text(f"{'✔' if ok else '✘'} {message}")
+    return ExitCode.OK if all(ok for ok, _ in resolutions) else ExitCode.ERROR
 
 
 def _count(number: int, what: str) -> str:

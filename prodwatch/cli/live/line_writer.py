@@ -10,12 +10,12 @@ from typing import BinaryIO
 CHUNK_CHARACTERS = 32_768
 
 
-class LineSink:
+class LineWriter:
     """Writes lines to a binary stream; blocks while the reader is slow, so that nothing is dropped for it."""
 
     def __init__(self, out: BinaryIO | None = None) -> None:
         self._out = out or sys.stdout.buffer
-        self._told_end: Callable[[], None] = lambda: None
+        self._notify_end: Callable[[], None] = lambda: None
         self.lines = 0
         """Lines written so far."""
         self.gone = False
@@ -30,7 +30,7 @@ class LineSink:
 
     def on_end(self, tell: Callable[[], None]) -> None:
         """Have `tell` called when nothing can be written any more."""
-        self._told_end = tell
+        self._notify_end = tell
 
     def stop(self) -> None:
         """Write nothing more behind the line that is being written."""
@@ -59,14 +59,14 @@ class LineSink:
         except BrokenPipeError:
             self.gone = True
             _to_nowhere(self._out)
-            self._told_end()
+            self._notify_end()
         except KeyboardInterrupt:
             self.cut = True
             _to_nowhere(self._out)
             raise
         except OSError as caught:
             self.error = caught
-            self._told_end()
+            self._notify_end()
         finally:
             self.busy = False
         return not (self.gone or self.error is not None)

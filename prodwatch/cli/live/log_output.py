@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from prodwatch.cli.live.colour import BOLD, CYAN, DIM, RED, YELLOW, Style
-from prodwatch.cli.live.line_writer import LineSink
-from prodwatch.cli.live.parse_time import from_epoch, stamp
+from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Level, LogRecord, Record
 from prodwatch.store.logs import lines_lost
+from prodwatch.text.timestamps import from_epoch, stamp
 from prodwatch.text.units import format_age
 from prodwatch.views.log_filter import LogFilter
 
@@ -165,7 +165,7 @@ class LogStream:
 
     def __init__(
         self,
-        sink: LineSink,
+        sink: LineWriter,
         render: Render,
         *,
         clock: Clock,

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from msgspec.structs import replace
 
 from prodwatch.cli.live.colour import style
-from prodwatch.cli.live.completion import Ending
-from prodwatch.cli.live.line_writer import LineSink
-from prodwatch.cli.live.log_groups import expand, source_key, targets_of
+from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.log_output import HOLD_S, HOLD_TO_END_S, LogStream, Render, ShortLines, TextLines, ndjson, raw
-from prodwatch.cli.live.parse_time import Moment, zone_of
-from prodwatch.cli.live.since_release import release_of, window_of
 from prodwatch.cli.live.stream_runner import Live
-from prodwatch.formats.lambda_record import LineParser
+from prodwatch.cli.live.time_options import zone_of
+from prodwatch.cli.stderr import error
 from prodwatch.model.environment import LogTarget
-from prodwatch.session.bounded_aws import Windowed
 from prodwatch.session.engine import Engine
-from prodwatch.sources.logs.source import LogSource
+from prodwatch.session.live_sources import log_source
+from prodwatch.session.log_groups import expand, source_key, targets_of
+from prodwatch.session.resolve_window import release_of, window_of
+from prodwatch.session.stream_completion import StreamCompletion
+from prodwatch.text.timestamps import Moment
 from prodwatch.views.log_filter import LogFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedLogs:
+class LogRequest:
     """One call of `prodwatch logs`."""
 
     groups: Sequence[str]
@@ -46,7 +45,7 @@ class AskedLogs:
     utc: bool
     no_color: bool
 
-    async def stream(self, engine: Engine, sink: LineSink) -> Live:
+    async def stream(self, engine: Engine, sink: LineWriter) -> Live:
         """Return what to run; ConfigurationError or CannotVerifyError when it cannot be said what that is."""
         start, end = await window_of(self.since, self.until, engine)
         version = (await release_of(engine)).version if self.version == "release" else self.version
@@ -54,12 +53,14 @@ class AskedLogs:
         functions = {each.name for each in engine.environment.functions}
         named = {each.group for told, each in zip(self.groups, wanted, strict=False) if told not in functions}
         targets, unknown, empty = await expand(engine, wanted)
+        for prefix in empty:
+            error(f"no log group begins with {prefix.rstrip('*')} yet")
         follows = self.idle_s is None and end is None
         if not follows:
             # Live Tail is billed by the minute and speeds up only what is followed.
             targets = [replace(target, live_tail=False) for target in targets]
         keys = {source_key(target): target.group for target in targets if not target.group.endswith("*")}
-        source = _source(engine, targets, start, end)
+        source = log_source(engine, targets, start, end)
         if self.idle_s is not None:
             source.pin({key.removeprefix("logs:") for key in keys})
         return Live(
@@ -74,7 +75,7 @@ class AskedLogs:
                 version=version and version.removeprefix("v"),
                 chosen_by=self.chosen_by,
             ),
-            ending=Ending(
+            ending=StreamCompletion(
                 [*keys, *unknown],
                 clock=engine.clock,
                 idle_s=self.idle_s,
@@ -99,15 +100,3 @@ class AskedLogs:
             "text": TextLines(paint, today=now, groups=groups, zone=zone),
         }
         return renders[self.form]
-
-
-def _source(engine: Engine, targets: Sequence[LogTarget], start: datetime, end: datetime | None) -> LogSource:
-    lines = LineParser(engine.redactor)
-    return LogSource(
-        engine.aws if end is None else Windowed(engine.aws, end),
-        targets,
-        clock=engine.clock,
-        parse=lines.parse_event,
-        parse_all=lines.parse_all,
-        since=start,
-    )

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, tzinfo
 import msgspec
 
 from prodwatch.cli.live.colour import BOLD, DIM, Style
-from prodwatch.cli.live.line_writer import LineSink
-from prodwatch.cli.live.parse_time import stamp
+from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
+from prodwatch.text.timestamps import stamp
 from prodwatch.text.units import format_bytes, format_ms
 from prodwatch.views.sparkline import heights, squeeze
 
@@ -63,7 +63,9 @@ def absent(expected: Sequence[MetricSeries], known: Iterable[MetricKey]) -> Sequ
 class PointLines:
     """NDJSON: every point once, again when its value has changed or settled."""
 
-    def __init__(self, sink: LineSink, *, until: datetime | None = None, expected: Sequence[MetricTarget] = ()) -> None:
+    def __init__(
+        self, sink: LineWriter, *, until: datetime | None = None, expected: Sequence[MetricTarget] = ()
+    ) -> None:
         self._expected = empty_series(expected)
         self._sink = sink
         self._until_s = None if until is None else until.timestamp()
@@ -136,7 +138,7 @@ class MetricTable:
 
     def __init__(
         self,
-        sink: LineSink,
+        sink: LineWriter,
         style: Style,
         *,
         until: datetime | None = None,

@@ -15,7 +15,7 @@ _BROKEN = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED
 _TROUBLE = _BROKEN | {SourcePhase.THROTTLED, SourcePhase.BEHIND, SourcePhase.WAITING}
 
 
-class Teller:
+class SourceStatusReporter:
     """Follows the statuses of all sources of one stream."""
 
     def __init__(self, say: Callable[[str], None], clock: Clock) -> None:

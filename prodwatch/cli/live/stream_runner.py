@@ -11,20 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Protocol
 
-from prodwatch.aws.api import AwsError
 from prodwatch.cli.event_loop import demo_target
 from prodwatch.cli.exit_codes import ExitCode
-from prodwatch.cli.live.completion import Ending
-from prodwatch.cli.live.line_writer import LineSink
-from prodwatch.cli.live.source_status import Teller
+from prodwatch.cli.live.line_writer import LineWriter
+from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.stderr import error
 from prodwatch.clock import Clock
-from prodwatch.errors import CannotVerifyError
 from prodwatch.model.signal import Batch, Record, SourcePhase
-from prodwatch.model.status import Reason
-from prodwatch.session.engine import Engine, open_engine
+from prodwatch.session.engine import Engine, open_engine, require_credentials
+from prodwatch.session.stream_completion import StreamCompletion
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
 from prodwatch.sources.supervisor import Supervisor
@@ -64,14 +61,14 @@ class Live:
 
     sources: Sequence[Source]
     stream: Stream
-    ending: Ending
+    ending: StreamCompletion
     must_exist: frozenset[str] = field(default_factory=frozenset)
     """Sources whose absence is a failure: somebody named them."""
     absent: tuple[str, ...] = ()
     """What somebody named and nothing answers to."""
 
 
-Prepare = Callable[[Engine, LineSink], Awaitable[Live]]
+Prepare = Callable[[Engine, LineWriter], Awaitable[Live]]
 
 
 def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock | None = None) -> int:
@@ -79,7 +76,7 @@ def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock
 
     An interrupted stream that follows exits 0, as it was meant to end that way; raises ProdwatchError.
     """
-    sink = LineSink()
+    sink = LineWriter()
     signals = Signals(sink)
     run = _Run(project, common, sink, signals)
     try:
@@ -96,7 +93,7 @@ def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock
 class Signals:
     """Gives SIGINT, SIGTERM and SIGHUP their meaning: the first ends the stream in order, the second at once."""
 
-    def __init__(self, sink: LineSink) -> None:
+    def __init__(self, sink: LineWriter) -> None:
         self._sink = sink
         self._end: Callable[[], None] = lambda: None
         self.received: int | None = None
@@ -143,7 +140,7 @@ class Signals:
 class _Run:
     """One stream from start to exit code."""
 
-    def __init__(self, project: Project, common: Common, sink: LineSink, signals: Signals) -> None:
+    def __init__(self, project: Project, common: Common, sink: LineWriter, signals: Signals) -> None:
         self._project = project
         self._common = common
         self._sink = sink
@@ -163,10 +160,10 @@ class _Run:
         self._sink.on_end(end)
         demo = demo_target(self._project, self._common)
         async with open_engine(self._project, demo=demo, clock=clock) as engine:
-            await refuse_without_credentials(engine)
+            await require_credentials(engine)
             live = await prepare(engine, self._sink)
             self._follows = live.ending.follows
-            teller = Teller(error, engine.clock)
+            teller = SourceStatusReporter(error, engine.clock)
             supervisor = Supervisor(live.sources, lambda batch: _take(batch, live, teller), clock=engine.clock)
             supervisor.start()
             try:
@@ -180,7 +177,7 @@ class _Run:
                     live.stream.finish()
                 self._conclude(live, teller, engine)
 
-    def _conclude(self, live: Live, teller: Teller, engine: Engine) -> None:
+    def _conclude(self, live: Live, teller: SourceStatusReporter, engine: Engine) -> None:
         if self._sink.gone:
             return
         # A group that appears with a function's first invocation may be absent; one that somebody named may not.
@@ -219,26 +216,9 @@ def _hint(sources: Sequence[str]) -> str:
     return f" (the group of a function is /aws/lambda/{bare[0]})" if bare else ""
 
 
-def _take(batch: Batch, live: Live, teller: Teller) -> None:
+def _take(batch: Batch, live: Live, teller: SourceStatusReporter) -> None:
     live.ending.saw(batch)
     if batch.status is not None:
         teller.hear(batch.status)
     if batch.records and live.stream.take(batch.records):
         live.ending.news()
-
-
-async def refuse_without_credentials(engine: Engine) -> None:
-    """Raise CannotVerifyError when nothing can ever be read: no region, no credentials, another account."""
-    target = engine.environment.aws
-    if engine.aws.region_name() is None:
-        raise CannotVerifyError(
-            "no AWS region is configured; say --region, or set region in [aws] or AWS_REGION", Reason.UNRESOLVED
-        )
-    try:
-        await engine.aws.credentials()
-        if target.account:
-            await engine.aws.account_id()
-    except AwsError as caught:
-        # Anything else may pass; the sources say it and try again.
-        if caught.reason is Reason.NO_CREDENTIALS:
-            raise CannotVerifyError(caught.message, caught.reason) from caught

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from prodwatch.cli.live.colour import BOLD, DIM, RED, YELLOW, Style
-from prodwatch.cli.live.line_writer import LineSink
-from prodwatch.cli.live.parse_time import from_epoch, stamp
+from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Record, Trace, TraceSummary
 from prodwatch.text.cell_width import fitted
+from prodwatch.text.timestamps import from_epoch, stamp
 from prodwatch.text.units import format_ms
 from prodwatch.views.traces import SLOW_S, cause_text
 from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall
@@ -122,7 +122,7 @@ class TraceStream:
 
     def __init__(
         self,
-        sink: LineSink,
+        sink: LineWriter,
         render: Render,
         *,
         clock: Clock,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsError
-from prodwatch.cli.stderr import error
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
 from prodwatch.session.engine import Engine
 from prodwatch.sources.build_sources import log_targets
 from prodwatch.sources.logs.discovery import discover
 from prodwatch.sources.logs.source import group_key
+from prodwatch.text.sanitize import sanitize_line
 
 
 def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarget]:
@@ -88,7 +90,6 @@ async def expand(engine: Engine, targets: Sequence[LogTarget]) -> Expanded:
             continue
         if not names:
             empty.append(target.group)
-            error(f"no log group begins with {target.group.rstrip('*')} yet")
         for name in names:
             each = replace(target, group=name)
             found.setdefault(source_key(each), each)
@@ -98,3 +99,47 @@ async def expand(engine: Engine, targets: Sequence[LogTarget]) -> Expanded:
 def source_key(target: LogTarget) -> str:
     """Return the name under which the log source reports a target."""
     return f"logs:{group_key(target.group, target)}"
+
+
+class LogGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One log group as NDJSON."""
+
+    group: str
+    stored_bytes: int | None = None
+    """As CloudWatch last counted, which may be a day ago."""
+    retention_days: int | None = None
+    """None: kept for ever."""
+    created_at: str | None = None
+    account: str | None = None
+
+
+async def list_groups(engine: Engine, groups: Sequence[str]) -> list[LogGroup]:
+    """Return the log groups that `groups` name, else those the environment watches, else all of the account.
+
+    Sorted by name; raises AwsError, and ConfigurationError as `targets_of` does.
+    """
+    everything = not groups and not log_targets(engine.environment)
+    targets = [LogTarget(group="*")] if everything else targets_of(engine.environment, groups)
+    found: dict[tuple[str | None, str], LogGroup] = {}
+    for target in targets:
+        prefix = target.group.rstrip("*")
+        asked = {"logGroupNamePrefix": prefix} if prefix else {}
+        pages = engine.aws.pages("logs", "DescribeLogGroups", asked, account=target.account, region=target.region)
+        async for page in pages:
+            for group in page.get("logGroups") or ():
+                if target.group.endswith("*") or group["logGroupName"] == target.group:
+                    line = _log_group(group, target.account)
+                    found[(target.account, line.group)] = line
+    return sorted(found.values(), key=lambda each: (each.group, each.account or ""))
+
+
+def _log_group(group: dict[str, Any], account: str | None) -> LogGroup:
+    created_ms = group.get("creationTime")
+    created = None if created_ms is None else datetime.fromtimestamp(created_ms / 1000, UTC)
+    return LogGroup(
+        group=sanitize_line(str(group["logGroupName"])),
+        stored_bytes=group.get("storedBytes"),
+        retention_days=group.get("retentionInDays"),
+        created_at=None if created is None else f"{created:%Y-%m-%dT%H:%M:%SZ}",
+        account=account,
+    )

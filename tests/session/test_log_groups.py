@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from prodwatch.cli.live.log_groups import targets_of
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import Environment, FunctionTarget, LogTarget
+from prodwatch.session.log_groups import targets_of
 
 ENVIRONMENT = Environment(
     name="prod",

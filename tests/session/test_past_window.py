@@ -27,7 +27,7 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.session import past
-from prodwatch.session.past import Bounded, MovedClock, PastAlarms, PastReader, StandingClock
+from prodwatch.session.past import BoundedReads, FixedClock, OffsetClock, PastAlarms, PastReader
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
@@ -69,7 +69,7 @@ def test_an_alarm_is_shown_as_it_was_then(
 
 def test_clocks_show_the_window_and_sleep_for_real() -> None:
     real = FakeClock()
-    standing, moved = StandingClock(END, real), MovedClock(END, real)
+    standing, moved = FixedClock(END, real), OffsetClock(END, real)
     asyncio.run(real.advance(30.0))
     assert standing.now() == END
     assert moved.now() == END + timedelta(seconds=30)
@@ -87,7 +87,7 @@ class Asked:
 
 async def test_aws_is_asked_for_the_window_only() -> None:
     asked: Any = Asked()
-    aws = Bounded(asked, WINDOW, END)
+    aws = BoundedReads(asked, WINDOW, END)
     await aws.call("logs", "FilterLogEvents", {"logGroupName": "g", "startTime": 5})
     await aws.call("codedeploy", "ListDeployments", {"applicationName": "shop"})
     await aws.call("lambda", "GetAlias", {"Name": "live"})
@@ -167,7 +167,7 @@ def engine() -> Any:
 async def read(engine: Any, told: Sequence[Told], monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(past, "sources_of", lambda *_, **__: list(told))
     clock = FakeClock(auto=True)
-    store = Store(StandingClock(END, clock))
+    store = Store(FixedClock(END, clock))
     await PastReader(engine, WINDOW, store, clock).run()
     return store
 
@@ -203,7 +203,7 @@ async def test_a_source_that_is_denied_is_said_and_holds_no_other_up(
     )
     monkeypatch.setattr(past, "sources_of", lambda *_, **__: list(told))
     clock = FakeClock(auto=True)
-    store = Store(StandingClock(END, clock))
+    store = Store(FixedClock(END, clock))
     running = asyncio.create_task(PastReader(engine, WINDOW, store, clock).run())
     async with asyncio.timeout(60):
         while not all(each.ended for each in told[1:]):

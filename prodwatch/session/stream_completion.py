@@ -22,7 +22,7 @@ _HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAIT
 _PATIENCE_S = {SourcePhase.FAILED: FAILED_FOR_S, SourcePhase.THROTTLED: THROTTLED_FOR_S}
 
 
-class Ending:
+class StreamCompletion:
     """Watches batches and says when everything asked for has been read, or cannot be."""
 
     def __init__(

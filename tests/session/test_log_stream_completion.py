@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.cli.live.completion import SETTLE_S, SWEEP_S, Ending
-from prodwatch.cli.live.line_writer import LineSink
+from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.log_output import HOLD_S, HOLD_TO_END_S, REORDER_S, LogStream
 from prodwatch.demo.aws.faults import Fault, FaultPlan
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
+from prodwatch.session.stream_completion import SETTLE_S, SWEEP_S, StreamCompletion
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.scan_window import PROMISED_S
 from prodwatch.sources.logs.source import LogSource
@@ -45,7 +45,7 @@ class Read:
             backoff=lambda: Backoff(uniform=lambda _, high: high),
         )
         self.source.pin({"a", "b"})
-        self.ending = Ending(["logs:a", "logs:b"], clock=self.clock, sweep=self.source.sweep, **end)
+        self.ending = StreamCompletion(["logs:a", "logs:b"], clock=self.clock, sweep=self.source.sweep, **end)
         self.screen = Screen()
         show = self.screen.show
 
@@ -134,7 +134,7 @@ def line(at_ms: int, group: str, late_ms: int = 0) -> LogRecord:
 
 
 def stream(out: Out, clock: FakeClock) -> LogStream:
-    logs = LogStream(LineSink(out), lambda record: record.message, clock=clock)
+    logs = LogStream(LineWriter(out), lambda record: record.message, clock=clock)
     logs.tick(caught_up=True)
     return logs
 
@@ -157,7 +157,7 @@ async def test_lines_wait_a_moment_for_older_ones_of_other_groups() -> None:
 
 async def test_a_stream_that_ends_waits_longer_for_the_first_reading_of_all_groups() -> None:
     out, clock = Out(), FakeClock()
-    logs = LogStream(LineSink(out), lambda record: record.message, clock=clock, hold_s=HOLD_TO_END_S)
+    logs = LogStream(LineWriter(out), lambda record: record.message, clock=clock, hold_s=HOLD_TO_END_S)
     logs.take([line(5, "a")])
     await clock.advance(HOLD_S * 10)
     logs.tick(caught_up=False)
@@ -168,7 +168,9 @@ async def test_a_stream_that_ends_waits_longer_for_the_first_reading_of_all_grou
 
 def test_a_window_of_the_past_is_written_in_one_piece() -> None:
     out = Out()
-    logs = LogStream(LineSink(out), lambda record: record.message, clock=FakeClock(), until=START, hold_s=HOLD_TO_END_S)
+    logs = LogStream(
+        LineWriter(out), lambda record: record.message, clock=FakeClock(), until=START, hold_s=HOLD_TO_END_S
+    )
     logs.take([line(-5, "a")])
     logs.tick(caught_up=True)
     logs.take([line(-9, "b", late_ms=7)])
@@ -202,6 +204,6 @@ async def test_lines_that_come_within_a_second_of_their_time_are_in_order(rows: 
 @pytest.mark.parametrize("phase", [SourcePhase.THROTTLED, SourcePhase.FAILED])
 def test_trouble_does_not_undo_what_was_read(phase: SourcePhase) -> None:
     clock = FakeClock()
-    ending = Ending(["logs:a"], clock=clock, idle_s=0.0)
+    ending = StreamCompletion(["logs:a"], clock=clock, idle_s=0.0)
     ending.saw(Batch(source="logs:a", status=SourceStatus(source="logs:a", phase=phase, fresh_at=START)))
     assert ending.done()

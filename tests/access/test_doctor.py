@@ -10,38 +10,41 @@ from click.testing import CliRunner
 
 from prodwatch.access.doctor.findings import Finding
 from prodwatch.access.doctor.permissions import try_permissions
-from prodwatch.access.doctor.sample_calls import _QUESTIONS, question
-from prodwatch.access.required_calls import Use
+from prodwatch.access.doctor.sample_calls import _SAMPLE_CALLS, sample_call
+from prodwatch.access.required_calls import RequiredCall
 from prodwatch.aws.api import AwsError
 from prodwatch.cli.commands.doctor import command
 from prodwatch.cli.doctor.machine import machine
 from prodwatch.cli.doctor.output import as_json, as_text, exit_code
 from prodwatch.cli.live.colour import Style
-from prodwatch.cli.live.environment import adhoc
+from prodwatch.cli.project import empty_project
 from prodwatch.model.status import Reason
 from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 
 
-def use(name: str, resource: str = "*", purpose: str = "traces", **keys: object) -> Use:
+def use(name: str, resource: str = "*", purpose: str = "traces", **keys: object) -> RequiredCall:
     service, _, operation = name.partition(":")
-    return Use(service=service, operation=operation, resource=resource, purpose=purpose, **keys)  # type: ignore[arg-type]
+    return RequiredCall(service=service, operation=operation, resource=resource, purpose=purpose, **keys)  # type: ignore[arg-type]
 
 
-async def findings(aws: ScriptedAws, *uses: Use) -> list[Finding]:
+async def findings(aws: ScriptedAws, *uses: RequiredCall) -> list[Finding]:
     return await try_permissions(aws, uses, FakeClock())
 
 
-@pytest.mark.parametrize("name", sorted(set(_QUESTIONS) - {"lambda:Invoke"}))
+@pytest.mark.parametrize("name", sorted(set(_SAMPLE_CALLS) - {"lambda:Invoke"}))
 def test_no_question_changes_anything(name: str) -> None:
     assert aws_mutation(*name.split(":")) is None
 
 
 def test_an_invocation_is_asked_for_as_a_dry_run() -> None:
-    asked = question(use("lambda:Invoke", "orders:live"), START)
+    asked = sample_call(use("lambda:Invoke", "orders:live"), START)
     assert asked == {"FunctionName": "orders", "InvocationType": "DryRun", "Qualifier": "live"}
-    assert question(use("lambda:Invoke", "orders:*"), START) == {"FunctionName": "orders", "InvocationType": "DryRun"}
+    assert sample_call(use("lambda:Invoke", "orders:*"), START) == {
+        "FunctionName": "orders",
+        "InvocationType": "DryRun",
+    }
 
 
 @pytest.mark.parametrize("name", ["sqs:SendMessage", "sqs:ReceiveMessage", "dynamodb:PutItem", "s3:DeleteObject"])
@@ -127,7 +130,7 @@ async def test_a_prefix_is_tried_on_a_group_that_exists() -> None:
 
 def test_the_machine_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(tmp_path / "not-yet"))
-    found = machine(adhoc(region=None, profile=None), {})
+    found = machine(empty_project(region=None, profile=None), {})
     assert {each.area for each in found} == {"extras", "terminal", "folders"}
     assert not (tmp_path / "not-yet").exists()
     assert exit_code(found) == 0
@@ -135,7 +138,7 @@ def test_the_machine_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_state_folder_that_cannot_be_written_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRODWATCH_STATE_DIR", "/proc/nowhere")
-    found = [each for each in machine(adhoc(region=None, profile=None), {}) if each.area == "folders"]
+    found = [each for each in machine(empty_project(region=None, profile=None), {}) if each.area == "folders"]
     assert found[0].state == "warn"
     assert "PRODWATCH_STATE_DIR" in found[0].message
 

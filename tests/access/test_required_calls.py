@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from prodwatch.access.iam_policy import granted_actions, policy_of, resources
-from prodwatch.access.required_calls import Use, uses_of
+from prodwatch.access.required_calls import RequiredCall, required_calls
 from prodwatch.aws.errors import Call
 from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.session import Aws
@@ -96,7 +96,7 @@ async def test_the_policy_is_exactly_what_checks_and_sources_call(
         received = set(shop.aws.calls)
     calls = {each for each in recorded.calls if each[:2] != ("sts", "GetCallerIdentity")}
     assert {each[:2] for each in calls} <= received
-    uses = uses_of(project, os.environ, outputs=outputs)
+    uses = required_calls(project, os.environ, outputs=outputs)
     needed = {action for service, operation, _ in calls for action in actions(service, operation)}
     assert granted_actions(uses) == needed | {action for action, _ in UNUSED}
     policy = granted(policy_of(uses, environment, account=ACCOUNT, region=REGION))
@@ -241,7 +241,7 @@ def granted(policy: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def test_resources_are_narrowed_as_far_as_the_files_say(project: Project) -> None:
-    found = granted(policy_of(uses_of(project, {}), project.environment))
+    found = granted(policy_of(required_calls(project, {}), project.environment))
     start = "arn:aws:{}:eu-west-1:111111111111:"
     assert found["sqs:GetQueueAttributes"] == {start.format("sqs") + "shop-dlq"}
     assert found["ssm:GetParameter"] == {start.format("ssm") + "parameter/shop/token"}
@@ -256,13 +256,13 @@ def test_resources_are_narrowed_as_far_as_the_files_say(project: Project) -> Non
 
 
 def test_outputs_of_stacks_narrow_more(project: Project) -> None:
-    uses = uses_of(project, {}, outputs={"shop": {"Table": "orders-table"}})
+    uses = required_calls(project, {}, outputs={"shop": {"Table": "orders-table"}})
     found = granted(policy_of(uses, project.environment))
     assert found["dynamodb:PutItem"] == {"arn:aws:dynamodb:eu-west-1:111111111111:table/orders-table"}
 
 
 def test_each_account_has_a_policy_of_its_own(project: Project) -> None:
-    found = granted(policy_of(uses_of(project, {}), project.environment, alias="pay"))
+    found = granted(policy_of(required_calls(project, {}), project.environment, alias="pay"))
     assert found == {"cloudwatch:GetMetricData": {"*"}}
 
 
@@ -289,10 +289,10 @@ def test_writes_are_granted_only_when_they_will_be_made(project: Project, option
 def test_each_operation_has_the_resource_iam_looks_at(
     service: str, operation: str, resource: str, expected: str
 ) -> None:
-    use = Use(service=service, operation=operation, resource=resource, purpose="x")
+    use = RequiredCall(service=service, operation=operation, resource=resource, purpose="x")
     assert resources(use, account="1", region="r") == (expected,)
 
 
 def test_other_partitions_have_arns_of_their_own() -> None:
-    use = Use(service="sqs", operation="GetQueueAttributes", resource="q", purpose="x")
+    use = RequiredCall(service="sqs", operation="GetQueueAttributes", resource="q", purpose="x")
     assert resources(use, account="1", region="cn-north-1") == ("arn:aws-cn:sqs:cn-north-1:1:q",)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prodwatch.access.doctor.connectivity import endpoints, identities
-from prodwatch.access.required_calls import Use
+from prodwatch.access.required_calls import RequiredCall
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.session import Identity
 from prodwatch.cli.doctor.output import exit_code
@@ -115,8 +115,8 @@ async def test_no_region_is_a_problem_with_what_to_do() -> None:
     assert "set region in [aws], AWS_REGION, or say --region" in found[0].message
 
 
-def use(service: str, account: str | None = None) -> Use:
-    return Use(service=service, operation="X", resource="*", purpose="x", account=account)
+def use(service: str, account: str | None = None) -> RequiredCall:
+    return RequiredCall(service=service, operation="X", resource="*", purpose="x", account=account)
 
 
 async def test_endpoints_tell_aws_from_anything_else() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.session.lazy import LateSession
+from prodwatch.session.protocol import LazySession
 from tests.support.waiting import turn
 
 
@@ -36,7 +36,7 @@ class Made:
 
 async def test_what_is_asked_reaches_the_session_once_it_is_there() -> None:
     made: Any = Made()
-    late = LateSession(lambda: made)
+    late = LazySession(lambda: made)
     await late.rerun(["a"])
     await late.rerun_failed()
     assert await late.fetch_trace("1-a") is None
@@ -51,7 +51,7 @@ async def test_what_is_asked_reaches_the_session_once_it_is_there() -> None:
 
 async def test_stopped_before_it_was_loaded_it_never_starts() -> None:
     made: Any = Made()
-    late = LateSession(lambda: made)
+    late = LazySession(lambda: made)
     starting = asyncio.create_task(late.start())
     await turn()
     await late.stop()
@@ -60,4 +60,4 @@ async def test_stopped_before_it_was_loaded_it_never_starts() -> None:
 
 
 async def test_never_started_it_stops() -> None:
-    await LateSession(lambda: pytest.fail("made for nothing")).stop()
+    await LazySession(lambda: pytest.fail("made for nothing")).stop()

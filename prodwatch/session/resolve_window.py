@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from prodwatch.aws.api import AwsError
-from prodwatch.cli.live.parse_time import Moment
 from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
@@ -14,6 +13,7 @@ from prodwatch.runner.values.release import read_releases
 from prodwatch.session.engine import Engine
 from prodwatch.sources.redaction import Cleaner
 from prodwatch.sources.release.source import ReleaseSource
+from prodwatch.text.timestamps import Moment
 
 HISTORY = timedelta(days=7)
 

@@ -1,0 +1,37 @@
+"""All AWS findings of `prodwatch doctor`, in the order they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prodwatch.access.doctor.connectivity import endpoints, identities
+from prodwatch.access.doctor.findings import Finding
+from prodwatch.access.doctor.permissions import try_permissions
+from prodwatch.access.required_calls import required_calls
+from prodwatch.access.resolve_online import known_outputs
+from prodwatch.aws.lazy_session import LazyAws
+from prodwatch.clock import Clock
+from prodwatch.model.environment import Environment
+from prodwatch.settings import Project
+
+
+async def examine_aws(
+    project: Project,
+    environment: Environment,
+    aws: LazyAws,
+    clock: Clock,
+    environ: Mapping[str, str],
+    *,
+    allow_writes: bool,
+) -> list[Finding]:
+    """Return findings about identities, clock, permissions and endpoints.
+
+    `environment` is the project's, with the endpoint of the embedded AWS filled in where one runs. Permissions that
+    only mutating checks need are tried with `allow_writes` alone.
+    """
+    findings, usable = await identities(aws.session(), environment)
+    outputs = await known_outputs(environment, aws, usable)
+    uses = [use for use in required_calls(project, environ, outputs=outputs) if allow_writes or not use.mutates]
+    findings += await try_permissions(aws, [use for use in uses if use.account in usable], clock)
+    findings += await endpoints(aws.session(), uses, usable, environ)
+    return findings
