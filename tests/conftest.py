@@ -18,6 +18,8 @@ settings.register_profile(
 )
 settings.load_profile("prodwatch")
 
+pytest_plugins = ("tests.support.pictures",)
+
 _ENDED = count(1)
 
 # Names that would make a result depend on the machine the tests run on.
@@ -30,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
-        if name.startswith(_OUTSIDE) and name != "TEXTUAL_SNAPSHOT_TEMPDIR":  # the snapshot plug-in's own
+        if name.startswith(_OUTSIDE):
             del os.environ[name]
     os.environ["TZ"] = "UTC"
     time.tzset()

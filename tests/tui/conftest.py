@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
@@ -20,11 +18,11 @@ from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.tui.app import ProdwatchApp
 from prodwatch.tui.widget_context import Preferences
+from tests.support.pictures import Compare
 from tests.support.scene import Moment, Scene, bad_release
 from tests.support.scripted_session import ScriptedSession
 from tests.support.waiting import turn
 
-PICTURES_FROM = (3, 11)
 FACTS = SessionFacts(
     environment="prod",
     title="Shop · production",
@@ -202,15 +200,8 @@ Snap = Callable[..., bool]
 
 
 @pytest.fixture
-def _picture_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the plug-in the folder it hands pictures over in; xdist's workers do not inherit it."""
-    if "TEXTUAL_SNAPSHOT_TEMPDIR" not in os.environ:
-        monkeypatch.setenv("TEXTUAL_SNAPSHOT_TEMPDIR", str(tmp_path_factory.mktemp("pictures")))
-
-
-@pytest.fixture
-def snap(_picture_folder: None, snap_compare: Any) -> Snap:
-    """Compare a picture with the one kept: the only place that knows which plug-in draws and compares."""
+def snap(compare_picture: Compare) -> Snap:
+    """Compare a picture of the dashboard with the one kept."""
 
     def look(
         size: tuple[int, int],
@@ -234,12 +225,6 @@ def snap(_picture_folder: None, snap_compare: Any) -> Snap:
             await bench.press(*keys)
             await bench.frames(12)
 
-        return bool(snap_compare(app, terminal_size=size, run_before=before))
+        return compare_picture(app, size, before)
 
     return look
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Pictures are kept from one Python version, so that updating them elsewhere changes nothing by accident."""
-    if getattr(config.option, "update_snapshots", False) and sys.version_info[:2] != PICTURES_FROM:
-        raise pytest.UsageError(f"update pictures with Python {'.'.join(map(str, PICTURES_FROM))}")

@@ -46,6 +46,17 @@ async def test_the_tail_is_followed_and_painted(run: Any) -> None:
         await bench.sees("following")
 
 
+async def test_a_scrollbar_that_appears_after_the_scroll_is_where_the_list_is(run: Any) -> None:
+    async with run(keys=["2"], quiet=True) as bench:
+        panel = panel_of(bench)
+        bench.store.apply(lines(0, 500))
+        panel.sync()  # scrolls to the tail before a layout has made the scrollbar visible
+        hidden = not panel.show_vertical_scrollbar
+        await bench.until(lambda: panel.show_vertical_scrollbar)
+        assert hidden
+        assert panel.vertical_scrollbar.position == panel.scroll_y == 500 - panel.room
+
+
 async def test_scrolling_up_stops_following_and_says_how_many_are_new(run: Any) -> None:
     async with run(keys=["2"], quiet=True) as bench:
         bench.store.apply(lines(0, 200))

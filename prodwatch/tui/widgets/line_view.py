@@ -136,6 +136,11 @@ class LineView(Painter, ScrollView, can_focus=True):
         if size != self.virtual_size:
             self.virtual_size = size
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:  # noqa: FBT001 -- Textual's signature
+        """Place the scrollbar where the list is: Textual moves only a visible one, and a list may scroll first."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     def notify_style_update(self) -> None:
         """Forget strips when the theme or a class changed."""
         super().notify_style_update()
