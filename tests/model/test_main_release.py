@@ -23,7 +23,7 @@ def test_every_phase_has_a_rank() -> None:
     assert frozenset().union(*GROUPS) == frozenset(ReleasePhase)
 
 
-@pytest.mark.parametrize(("higher", "lower"), itertools.combinations(range(len(GROUPS)), 2))
+@pytest.mark.parametrize(("higher", "lower"), list(itertools.combinations(range(len(GROUPS)), 2)))
 def test_the_phase_decides_before_age_and_order(higher: int, lower: int) -> None:
     for first, second in itertools.product(GROUPS[higher], GROUPS[lower]):
         meant, other = state("a", first, days=21), state("b", second, days=0.01)
