@@ -67,7 +67,7 @@ class _Planner:
         environment: Environment,
         options: RunOptions,
         environ: Mapping[str, str],
-        out: OutputRedactor,
+        output: OutputRedactor,
         now: datetime,
     ) -> None:
         self.calls: list[PlannedCall] = []
@@ -77,7 +77,7 @@ class _Planner:
         self._environment = environment
         self._options = options
         self._environ = environ
-        self._out = out
+        self._output = output
         self._now = now
 
     def add(self, check: CheckDefinition, when: str) -> None:
@@ -101,7 +101,7 @@ class _Planner:
                 check=check.id,
                 step=step.name if compiled.is_flow else None,
                 type=step.type,
-                params=self._out.value(static_values.fill(step.definition.params)),
+                params=self._output.value(static_values.fill(step.definition.params)),
                 mutates=step.mutates,
                 when=moment,
                 skipped=None if off is None else off.message,
@@ -122,7 +122,7 @@ class _Planner:
 
 
 def _repeats(step: CompiledStep) -> str | None:
-    poll, hold_s = step.plan.poll, step.plan.hold_s
+    poll, hold_s = step.definition.poll, step.definition.hold_s
     parts = []
     if poll is not None:
         parts.append(f"until it holds, for at most {poll.within_s:g} s")

@@ -39,7 +39,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What kept the whole run from sending anything."""
 
 
-def assemble(tools: RunContext, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
+def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
     """Return the whole document."""
     verdict = decide(
         results,
@@ -49,14 +49,14 @@ def assemble(tools: RunContext, results: Sequence[CheckResult], options: RunOpti
         interrupted=facts.interrupted,
         run_problem=facts.refused,
     )
-    problem = tools.inputs.release_problem()
+    problem = context.inputs.release_problem()
     if problem is not None:
-        tools.notice("release", tools.redactor.text(f"the release under test is not known: {problem}"))
+        context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))
     selected = [each for each in results if SUPPORTING not in each.flags]
     if selected and all(ADVISORY in each.flags for each in selected):
-        tools.notice("advisory_only", "only advisory checks were selected; they are shown and never gate")
-    environment = tools.environment
-    usage = tools.aws.usage()
+        context.notice("advisory_only", "only advisory checks were selected; they are shown and never gate")
+    environment = context.environment
+    usage = context.aws.usage()
     return RunResult(
         tool=Tool(version=facts.version),
         run=RunInfo(
@@ -74,13 +74,13 @@ def assemble(tools: RunContext, results: Sequence[CheckResult], options: RunOpti
             title=environment.title,
             account=environment.aws.account,
             # Reading the profile loads the SDK, so it is asked only when AWS was.
-            region=environment.aws.region or (tools.aws.region_name() if usage.calls else None),
+            region=environment.aws.region or (context.aws.region_name() if usage.calls else None),
         ),
-        release=release_info(tools.inputs.known_releases(), attested=_attested(results)),
+        release=release_info(context.inputs.known_releases(), attested=_attested(results)),
         verdict=verdict,
         summary=summarize(results),
         checks=tuple(results),
-        notices=_sorted(tools.notices.values()),
+        notices=_sorted(context.notices.values()),
         usage=usage,
     )
 

@@ -26,10 +26,9 @@ from prodwatch.probes.base import HttpPool
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
 from prodwatch.runner.bounds.serial_groups import SerialGroups
 from prodwatch.runner.bounds.time_limits import TaskTimeouts
-from prodwatch.runner.check.crash_cleanup import finish
+from prodwatch.runner.check.crash_cleanup import finish_cleanup
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
-from prodwatch.runner.needs_aws import needs_aws
 from prodwatch.runner.options import RunOptions
 from prodwatch.runner.result_document import RunFacts, assemble
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
@@ -37,8 +36,7 @@ from prodwatch.runner.schedule.scheduler import Scheduler
 from prodwatch.runner.step.compiled import CheckCompiler, Specs
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, find_journal
-from prodwatch.runner.step.json_schemas import JsonSchemas
-from prodwatch.runner.step.run_context import Probes, RunContext
+from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopCause, StopSignal
 from prodwatch.runner.values.release import read_releases
 from prodwatch.runner.values.remote_inputs import RemoteInputs
@@ -46,12 +44,12 @@ from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
 from prodwatch.text.redact import Redactor
 
 TERMINATED = "SIGTERM"
-"""`task.cancel(TERMINATED)` says that the run is terminated rather than interrupted."""
+"""`task.cancel(TERMINATED)` marks the run as terminated rather than interrupted."""
 _ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _INPUTS_LIVE_S = 300.0
-"""How long a session of rounds trusts stack outputs and secrets."""
+"""Age at which a session of rounds reads stack outputs and secrets again."""
 _RELEASE_WAIT_S = 3.0
-"""How long a finished run waits for what it only wants to mention."""
+"""Longest wait of a finished run for a release that no check needs."""
 
 
 class Runner:
@@ -80,7 +78,7 @@ class Runner:
         `journal_dir` is the machine's, not the project's: journals and the locks of serial groups live in it.
         """
         self._environment = environment
-        self._definitions = {each.id: each for each in definitions}
+        self._definitions = {check.id: check for check in definitions}
         self._root = root
         self._clock = clock
         self._random = random
@@ -100,57 +98,59 @@ class Runner:
         self._session_stack = AsyncExitStack()
 
     async def run(self, selected: Sequence[CheckDefinition], options: RunOptions) -> RunResult:
-        """Run the selected checks once and return everything that was found.
+        """Run the selected checks once and return all results.
 
-        Cancelling the task once ends the run early: what was begun is cleaned up and the result, with verdict
-        `aborted`, is returned all the same. Cancelling it again gives the cleanup up; the journal keeps what is left.
+        Cancelling the task once ends the run early: checks that had started are cleaned up and the result is returned,
+        with verdict `aborted`. Cancelling it again skips the cleanup; the journal keeps the leftovers.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         stop = StopSignal()
         refused = await self._refused(selected)
         interrupted: int | None = None
-        async with self._opened(options, self._journal(options)) as tools:
+        async with self._opened(options, self._journal(options)) as context:
             if refused is not None:
-                results = tuple(result_without_run(each, refused) for each in selected)
+                results = tuple(result_without_run(check, refused) for check in selected)
             else:
-                self_check = NetworkSelfCheck(tools, self._environment.limits.self_check)
-                schedule = self._schedule(tools, options, stop, self_check)
-                if any(each.alias is not None for each in self._environment.functions):
-                    tools.inputs.start_release()
-                schedule.start(selected)
-                interrupted = await self._drive(schedule, stop, options.deadline_s)
-                results = schedule.results()
+                self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
+                scheduler = self._scheduler(context, options, stop, self_check)
+                if any(function.alias is not None for function in self._environment.functions):
+                    context.inputs.start_release()
+                scheduler.start(selected)
+                interrupted = await self._drive(scheduler, stop, options.deadline_s)
+                results = scheduler.results()
                 await self_check.close()
                 if interrupted is None:
-                    await tools.inputs.settle(self._clock, _RELEASE_WAIT_S)
+                    await context.inputs.settle(self._clock, _RELEASE_WAIT_S)
         problem = None if refused is None else _run_problem(refused)
-        return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted, refused=problem)
+        return self._assembled(
+            context, results, options, started_at, started_s, interrupted=interrupted, refused=problem
+        )
 
     async def clean_up(self, run_id: str, options: RunOptions) -> RunResult:
-        """Finish the cleanups that a killed run left in its journal; one result per check that had any.
+        """Finish the cleanups that a killed run left in its journal; one result per check with a cleanup.
 
-        ConfigurationError when there is no such journal, or while its run is still going on. Cancelling ends it early:
-        the result, with verdict `aborted`, is returned, and the journal keeps what is left.
+        ConfigurationError when the journal does not exist, or while its run is still going on. Cancelling ends it
+        early: the result, with verdict `aborted`, is returned, and the journal keeps the leftovers.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
-        leftover = find_journal(self._journal_dir, run_id)
+        journal = find_journal(self._journal_dir, run_id)
         options = replace(options, run_id=run_id, allow_empty=True)
         results: list[CheckResult] = []
         interrupted: int | None = None
         task = asyncio.current_task()
-        async with self._opened(options, ReopenedJournal(leftover)) as tools:
-            for each in leftover.unfinished:
-                results.append(await finish(each, self._definitions, self._compiler, tools))
-                # A cleanup that is cancelled lists what it leaves; those behind it are not begun.
+        async with self._opened(options, ReopenedJournal(journal)) as context:
+            for execution in journal.unfinished:
+                results.append(await finish_cleanup(execution, self._definitions, self._compiler, context))
+                # A cancelled cleanup lists its leftovers; the executions after it are not started.
                 if task is not None and task.cancelling():
                     task.uncancel()
                     interrupted = EXIT_INTERRUPTED
                     break
-        return self._assembled(tools, results, options, started_at, started_s, interrupted=interrupted)
+        return self._assembled(context, results, options, started_at, started_s, interrupted=interrupted)
 
     def _assembled(
         self,
-        tools: RunContext,
+        context: RunContext,
         results: Sequence[CheckResult],
         options: RunOptions,
         started_at: datetime,
@@ -160,7 +160,7 @@ class Runner:
         refused: Blocking | None = None,
     ) -> RunResult:
         facts = RunFacts(
-            run_id=tools.run_id,
+            run_id=context.run_id,
             version=self._version,
             started_at=started_at,
             ended_at=self._clock.now(),
@@ -168,23 +168,23 @@ class Runner:
             interrupted=interrupted,
             refused=refused,
         )
-        return assemble(tools, results, options, facts)
+        return assemble(context, results, options, facts)
 
     async def run_round(self, ids: Collection[str], options: RunOptions) -> tuple[CheckResult, ...]:
         """Run these checks once, in the order they were loaded; results also go to the listener as they come.
 
         All rounds of a Runner share one run id and one journal. Cancelling cleans up first and then raises.
         """
-        tools = await self._session_tools(options)
+        context = await self._session_context(options)
         stop = StopSignal()
-        self_check = NetworkSelfCheck(tools, self._environment.limits.self_check)
-        schedule = self._schedule(tools, options, stop, self_check)
-        schedule.start([each for each in self._definitions.values() if each.id in ids])
-        interrupted = await self._drive(schedule, stop, options.deadline_s)
+        self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
+        scheduler = self._scheduler(context, options, stop, self_check)
+        scheduler.start([check for check in self._definitions.values() if check.id in ids])
+        interrupted = await self._drive(scheduler, stop, options.deadline_s)
         await self_check.close()
         if interrupted is not None:
             raise asyncio.CancelledError
-        return schedule.results()
+        return scheduler.results()
 
     async def close(self) -> None:
         """End a session of rounds."""
@@ -205,8 +205,8 @@ class Runner:
         )
 
     async def _refused(self, selected: Sequence[CheckDefinition]) -> Conclusion | None:
-        """Return why nothing may be sent at all: the credentials belong to another account."""
-        if self._environment.aws.account is None or not needs_aws(selected, self._compiler):
+        """Return why no request may be sent: the credentials belong to another account; None when they do not."""
+        if self._environment.aws.account is None or not self._compiler.needs_aws(selected):
             return None
         try:
             await self._aws.account_id()
@@ -215,15 +215,15 @@ class Runner:
                 return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
         return None
 
-    async def _drive(self, schedule: Scheduler, stop: StopSignal, deadline_s: float | None) -> int | None:
+    async def _drive(self, scheduler: Scheduler, stop: StopSignal, deadline_s: float | None) -> int | None:
         """Wait until every check is done; the exit code of an interruption, None without one."""
         timer = None
         if deadline_s is not None:
-            timer = asyncio.create_task(self._end_at(deadline_s, schedule, stop))
+            timer = asyncio.create_task(self._end_at(deadline_s, scheduler, stop))
         interrupted: int | None = None
-        while schedule.busy:
+        while scheduler.busy:
             try:
-                await schedule.wait()
+                await scheduler.wait()
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None:
@@ -231,21 +231,21 @@ class Runner:
                 if interrupted is None:
                     interrupted = EXIT_TERMINATED if TERMINATED in error.args else EXIT_INTERRUPTED
                     stop.set(StopCause.INTERRUPTED)
-                schedule.cancel()
+                scheduler.cancel()
         if timer is not None:
             timer.cancel()
         return interrupted
 
-    async def _end_at(self, deadline_s: float, schedule: Scheduler, stop: StopSignal) -> None:
+    async def _end_at(self, deadline_s: float, scheduler: Scheduler, stop: StopSignal) -> None:
         await self._clock.sleep(deadline_s)
         stop.set(StopCause.DEADLINE, f"{deadline_s:g} s")
-        schedule.cancel()
+        scheduler.cancel()
 
-    def _schedule(
-        self, tools: RunContext, options: RunOptions, stop: StopSignal, self_check: NetworkSelfCheck
+    def _scheduler(
+        self, context: RunContext, options: RunOptions, stop: StopSignal, self_check: NetworkSelfCheck
     ) -> Scheduler:
         return Scheduler(
-            tools,
+            context,
             self._definitions,
             self._compiler,
             options,
@@ -255,32 +255,32 @@ class Runner:
             listener=self._listener,
         )
 
-    async def _session_tools(self, options: RunOptions) -> RunContext:
+    async def _session_context(self, options: RunOptions) -> RunContext:
         now_s = self._clock.monotonic_s()
         if self._session is None:
             opened = self._opened(options, self._journal(options))
             # Entering never suspends, so two rounds that begin together share one session.
             self._session = (await self._session_stack.enter_async_context(opened), now_s)
-        tools, since_s = self._session
+        context, since_s = self._session
         if now_s - since_s > _INPUTS_LIVE_S:
-            tools.inputs = self._inputs(options)
-            self._session = (tools, now_s)
-        tools.inputs.forget("release")
-        return tools
+            context.inputs = self._inputs(options)
+            self._session = (context, now_s)
+        context.inputs.forget("release")
+        return context
 
     @asynccontextmanager
     async def _opened(self, options: RunOptions, journal: RunJournal | ReopenedJournal) -> AsyncIterator[RunContext]:
         """Provide the means of one run or session; cancel pending lookups and finish the journal at its end."""
-        tools = self._tools(options, journal)
+        context = self._context(options, journal)
         try:
-            yield tools
+            yield context
         finally:
             try:
-                await tools.inputs.close()
+                await context.inputs.close()
             finally:
                 journal.finish()
-                if tools.watch is not None:
-                    tools.watch.close()
+                if context.timeouts is not None:
+                    context.timeouts.close()
 
     def _journal(self, options: RunOptions) -> RunJournal:
         header = RunEntry(
@@ -293,7 +293,7 @@ class Runner:
         )
         return RunJournal(self._journal_dir, header)
 
-    def _tools(self, options: RunOptions, journal: RunJournal | ReopenedJournal) -> RunContext:
+    def _context(self, options: RunOptions, journal: RunJournal | ReopenedJournal) -> RunContext:
         return RunContext(
             environment=self._environment,
             clock=self._clock,
@@ -302,12 +302,12 @@ class Runner:
             aws=self._aws,
             probes=self._probes,
             specs=self._specs,
-            gate=ConcurrencyLimits(self._environment.limits, options.jobs),
+            concurrency=ConcurrencyLimits(self._environment.limits, options.jobs),
             inputs=self._inputs(options),
             redactor=self._redactor,
             journal=journal,
             schemas=JsonSchemas(self._root),
-            watch=TaskTimeouts() if isinstance(self._clock, SystemClock) else None,
+            timeouts=TaskTimeouts() if isinstance(self._clock, SystemClock) else None,
             root=self._root,
             run_id=journal.run_id,
         )

@@ -14,7 +14,7 @@ from prodwatch.clock import SystemClock
 from prodwatch.model.environment import AwsTarget, StackReference
 from prodwatch.model.status import Reason
 from prodwatch.runner import RunOptions, find_journal
-from prodwatch.runner.bounds.concurrency import Slots, gate_key
+from prodwatch.runner.bounds.concurrency import Slots, limit_key
 from prodwatch.runner.bounds.time_limits import TaskTimeouts, bounded
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
@@ -37,16 +37,16 @@ from tests.support.waiting import turn
     ],
 )
 def test_what_a_request_counts_against(service: Any, params: Any, key: Any) -> None:
-    assert gate_key(service, params, None, None) == key
+    assert limit_key(service, params, None, None) == key
 
 
 def test_another_account_or_region_counts_apart() -> None:
-    assert gate_key("sqs", {}, "a", None) != gate_key("sqs", {}, "b", None) != gate_key("sqs", {}, "b", "eu-west-1")
+    assert limit_key("sqs", {}, "a", None) != limit_key("sqs", {}, "b", None) != limit_key("sqs", {}, "b", "eu-west-1")
 
 
 @given(st.text(max_size=30))
 def test_no_url_crashes(url: Any) -> None:
-    gate_key(None, {"url": url}, None, None)
+    limit_key(None, {"url": url}, None, None)
 
 
 class TestSlots:
@@ -117,26 +117,26 @@ class TestTheMachinesClock:
         assert await bounded(SystemClock(), 5, asyncio.to_thread(lambda: "done")) == "done"
 
     async def test_one_timer_watches_all(self) -> None:
-        watch = TaskTimeouts()
+        timeouts = TaskTimeouts()
         ended: list[str] = []
 
         async def work(name: str, seconds: float) -> None:
-            with pytest.raises(TimeoutError), watch.over(seconds):
+            with pytest.raises(TimeoutError), timeouts.limit(seconds):
                 await asyncio.Event().wait()
             ended.append(name)
 
         await asyncio.gather(work("b", 0.01), work("a", 0.001), work("c", 0.02))
         # On a slow machine all are overdue at the same look: in which order they end is no promise.
         assert sorted(ended) == ["a", "b", "c"]
-        with watch.over(60):
+        with timeouts.limit(60):
             await turn()
-        watch.close()
+        timeouts.close()
 
     async def test_a_cancellation_by_somebody_else_stays_one(self) -> None:
-        watch = TaskTimeouts()
+        timeouts = TaskTimeouts()
 
         async def work() -> None:
-            with watch.over(60):
+            with timeouts.limit(60):
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(work())
@@ -144,7 +144,7 @@ class TestTheMachinesClock:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        watch.close()
+        timeouts.close()
 
 
 class TestWrongAccount:

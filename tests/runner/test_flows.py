@@ -78,7 +78,7 @@ async def test_running_per_element_of_a_list_that_was_cut_short_says_so(bench: B
     )
     assert len(probe.requests) == 2
     assert check.status == "inconclusive"
-    assert "was not read to its end, so not every element was looked at" in (check.message or "")
+    assert "was not read to its end, so not every element was checked" in (check.message or "")
 
 
 async def test_what_the_probe_found_wrong_is_said_beside_a_false_assertion(bench: Bench) -> None:

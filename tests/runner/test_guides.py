@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.runner.step.attempts import Ending, Plan
-from prodwatch.runner.step.compiled import CLEANUP_BUDGET_S, RETRIES
+from prodwatch.runner.step.attempts import Ending
+from prodwatch.runner.step.compiled import CLEANUP_BUDGET_S, RETRIES, RETRY_DELAY_S
 from prodwatch.runner.step.request_sender import GRACE_S
 from prodwatch.settings import load_project
 
@@ -43,7 +43,7 @@ def test_numbers_are_the_runners_own() -> None:
     assert CLEANUP_BUDGET_S == 15
     assert "15 s" in polling
     assert "15 s" in mutating
-    assert (RETRIES, Plan(timeout_s=1).retry_delay_s) == (1, 0.2)
+    assert (RETRIES, RETRY_DELAY_S) == (1, 0.2)
     assert "one repetition after 200 ms" in polling
     assert GRACE_S == 0.1
     assert "a tenth of a second after its" in polling

@@ -13,7 +13,7 @@ from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.probes.base import Observation
 from prodwatch.runner import ReleaseOverride
-from prodwatch.runner.step.attestation import Proof, attest, attest_function
+from prodwatch.runner.step.attestation import Attestation, attest, attest_function
 from prodwatch.runner.values.release import versions
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
@@ -39,46 +39,60 @@ def test_the_newest_version_with_traffic_is_under_test(primary: Any, extra: Any,
 STATES = (ReleaseState(function="orders", alias="live", version="42", previous="41"),)
 
 
+PROVEN, OTHER, UNPROVEN, NOT_COMPARED = (
+    (True, None),
+    (False, Reason.VERSION_MISMATCH),
+    (False, Reason.UNATTESTED),
+    (False, None),
+)
+
+
+def proof(attestation: Attestation) -> tuple[bool, Reason | None]:
+    """Whether the version is proven, and why the response is not evidence."""
+    assert (attestation.reason is None) is (attestation.message is None)
+    return attestation.proven, attestation.reason
+
+
 @pytest.mark.parametrize(
-    ("text", "match", "proof", "version"),
+    ("text", "match", "expected", "version"),
     [
-        ("v42", "v{version}", Proof.PROVEN, "42"),
-        ("v41", "v{version}", Proof.OTHER, "41"),
-        ("42", "v{version}", Proof.OTHER, "42"),
-        ("v42-build7", "v{version}-build7", Proof.PROVEN, "42"),
-        ("v421", "v{version}", Proof.OTHER, "421"),
-        (None, "v{version}", Proof.NONE, None),
-        ("", "{version}", Proof.OTHER, ""),
+        ("v42", "v{version}", PROVEN, "42"),
+        ("v41", "v{version}", OTHER, "41"),
+        ("42", "v{version}", OTHER, "42"),
+        ("v42-build7", "v{version}-build7", PROVEN, "42"),
+        ("v421", "v{version}", OTHER, "421"),
+        (None, "v{version}", UNPROVEN, None),
+        ("", "{version}", OTHER, ""),
     ],
 )
-def test_the_answer_names_its_version(text: Any, match: Any, proof: Any, version: Any) -> None:
-    found = attest(text, "header('x-version')", match, STATES)
-    assert (found.proof, found.version) == (proof, version)
+def test_the_response_names_its_version(text: Any, match: Any, expected: Any, version: Any) -> None:
+    attestation = attest(text, "header('x-version')", match, STATES)
+    assert (proof(attestation), attestation.version) == (expected, version)
 
 
 @pytest.mark.parametrize(
-    ("text", "share", "proof"),
-    [("42", 0.9, Proof.PROVEN), ("41", 0.9, Proof.UNKNOWN), ("41", 0.0, Proof.PROVEN), ("40", 0.9, Proof.OTHER)],
+    ("text", "share", "expected"),
+    [("42", 0.9, PROVEN), ("41", 0.9, UNPROVEN), ("41", 0.0, PROVEN), ("40", 0.9, OTHER)],
     ids=["new", "old of one, present of another", "old, without traffic", "neither"],
 )
-def test_a_number_that_is_old_in_one_function_proves_nothing_of_another(text: str, share: float, proof: Proof) -> None:
+def test_a_number_that_is_old_in_one_function_proves_nothing_of_another(text: str, share: float, expected: Any) -> None:
     weights = {"41": share, "42": 1 - share}
     orders = ReleaseState(function="orders", alias="live", version="42", previous="41", weights=weights)
     prices = ReleaseState(function="prices", alias="live", version="41")
     for states in ((orders, prices), (prices, orders)):
-        found = attest(text, "header('x-version')", "{version}", states)
-        assert found.proof is proof
-        assert ("old version of orders" in (found.sentence or "")) is (proof is Proof.UNKNOWN)
+        attestation = attest(text, "header('x-version')", "{version}", states)
+        assert proof(attestation) == expected
+        assert ("old version of orders" in (attestation.message or "")) is (expected is UNPROVEN)
 
 
 def test_without_a_release_there_is_nothing_to_compare() -> None:
-    assert attest("v42", "x", "v{version}", ()).proof is Proof.NOTHING_TO_COMPARE
+    assert proof(attest("v42", "x", "v{version}", ())) == NOT_COMPARED
 
 
-def test_a_release_nobody_could_read_proves_no_version() -> None:
-    found = attest("v42", "x", "v{version}", (), problem="no permission")
-    assert (found.proof, found.version) == (Proof.UNKNOWN, "42")
-    assert found.sentence == 'x is "v42", but which version is under test could not be found out: no permission'
+def test_a_release_that_could_not_be_read_proves_no_version() -> None:
+    attestation = attest("v42", "x", "v{version}", (), problem="no permission")
+    assert (proof(attestation), attestation.version) == (UNPROVEN, "42")
+    assert attestation.message == 'x is "v42", but the version under test could not be determined: no permission'
 
 
 async def test_a_check_that_asks_for_no_proof_needs_no_release(shop: Any) -> None:
@@ -89,18 +103,18 @@ async def test_a_check_that_asks_for_no_proof_needs_no_release(shop: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("version", "function", "qualifier", "proof"),
+    ("version", "function", "qualifier", "expected"),
     [
-        ("42", "orders", "live", Proof.PROVEN),
-        ("41", "orders", "live", Proof.OTHER),
-        ("41", "orders", "41", Proof.NOTHING_TO_COMPARE),
-        ("$LATEST", "orders", None, Proof.NOTHING_TO_COMPARE),
-        ("41", "arn:aws:lambda:eu-west-1:123456789012:function:orders", "live", Proof.OTHER),
-        ("7", "cart", "live", Proof.NOTHING_TO_COMPARE),
+        ("42", "orders", "live", PROVEN),
+        ("41", "orders", "live", OTHER),
+        ("41", "orders", "41", NOT_COMPARED),
+        ("$LATEST", "orders", None, NOT_COMPARED),
+        ("41", "arn:aws:lambda:eu-west-1:123456789012:function:orders", "live", OTHER),
+        ("7", "cart", "live", NOT_COMPARED),
     ],
 )
-def test_a_function_names_its_own(version: Any, function: Any, qualifier: Any, proof: Any) -> None:
-    assert attest_function(version, function, qualifier, STATES).proof is proof
+def test_a_function_names_its_own(version: Any, function: Any, qualifier: Any, expected: Any) -> None:
+    assert proof(attest_function(version, function, qualifier, STATES)) == expected
 
 
 @pytest.fixture
@@ -249,6 +263,6 @@ async def test_a_release_nobody_can_read_is_a_notice_and_no_answer_proves_its_ve
     result = await shop.run(plain(type="http", url="https://x/", expect=["status == 200"]))
     (check,) = result.checks
     assert (check.status, check.reason_code, check.flags) == ("inconclusive", "unattested", ("unattested",))
-    assert "which version is under test could not be found out" in (check.message or "")
+    assert "the version under test could not be determined" in (check.message or "")
     assert [each.code for each in result.notices] == ["release"]
     assert result.release is None

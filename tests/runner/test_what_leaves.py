@@ -172,8 +172,8 @@ def test_any_value_comes_out_clean_and_as_json(value: Any) -> None:
 
 @given(values)
 def test_the_quick_way_out_is_as_clean(value: Any) -> None:
-    out = OutputRedactor(Redactor([SECRET]))
-    exchange = out.exchange(Exchange(request={"it": value}, response=value))
+    output = OutputRedactor(Redactor([SECRET]))
+    exchange = output.exchange(Exchange(request={"it": value}, response=value))
     assert exchange is not None
     text = repr((exchange.request, exchange.response))
     assert SECRET not in text
@@ -182,9 +182,9 @@ def test_the_quick_way_out_is_as_clean(value: Any) -> None:
 
 
 def test_values_keep_what_they_mean() -> None:
-    out = OutputRedactor(Redactor())
+    output = OutputRedactor(Redactor())
     moment = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
-    assert out.value({"a": Decimal("1.10"), "b": Duration.from_ms(300), "c": moment, "d": b"x", "e": (1, 2)}) == {
+    assert output.value({"a": Decimal("1.10"), "b": Duration.from_ms(300), "c": moment, "d": b"x", "e": (1, 2)}) == {
         "a": Decimal("1.10"),
         "b": "300ms",
         "c": "2026-01-15T12:00:00Z",
@@ -194,10 +194,10 @@ def test_values_keep_what_they_mean() -> None:
 
 
 def test_large_values_are_cut_and_said_so() -> None:
-    out = OutputRedactor(Redactor())
-    assert out.value(list(range(300)))[-1] == "… (+100 elements)"
-    assert out.value({str(n): n for n in range(300)})["…"] == "+100 keys"
-    assert len(out.text("x" * 20_000)) < 11_000
+    output = OutputRedactor(Redactor())
+    assert output.value(list(range(300)))[-1] == "… (+100 elements)"
+    assert output.value({str(n): n for n in range(300)})["…"] == "+100 keys"
+    assert len(output.text("x" * 20_000)) < 11_000
 
 
 @pytest.mark.parametrize("filters", ["upper", "replace('s3cr3t', 'changed') | lower", "last_segment"])

@@ -91,22 +91,22 @@ def _step(step: CompiledStep, static_values: StaticValues) -> Iterable[str]:
     for key, value in static_values.fill(step.definition.params).items():
         yield f"{key} = {msgspec.json.encode(value).decode()}"
     written = set(step.definition.expect)
-    for each in step.judged:
+    for each in step.expect:
         yield f"expect  {static_values.assertion(each.assertion)}" + (
             "" if each.assertion.source in written else "   (implied)"
         )
     for each in step.warn:
         yield f"warn    {static_values.assertion(each.assertion)}"
-    plan = step.plan
-    yield f"timeout {plan.timeout_s:g} s a request, {_times(plan.retries)} after a transport failure"
-    if plan.poll:
-        until = " and ".join(plan.poll.until) or "what is expected holds"
-        pace = f"every {plan.poll.every_s:g} s ({plan.poll.backoff}{', jittered' if plan.poll.jitter else ''})"
-        yield f"poll    until {until}, for at most {plan.poll.within_s:g} s, {pace}"
-        for end in plan.poll.stop_when:
+    poll, hold_s = step.definition.poll, step.definition.hold_s
+    yield f"timeout {step.timeout_s:g} s a request, {_times(step.retries)} after a transport failure"
+    if poll:
+        until = " and ".join(poll.until) or "what is expected holds"
+        pace = f"every {poll.every_s:g} s ({poll.backoff}{', jittered' if poll.jitter else ''})"
+        yield f"poll    until {until}, for at most {poll.within_s:g} s, {pace}"
+        for end in poll.stop_when:
             yield f"        given up at once when {end}"
-    if plan.hold_s:
-        yield f"hold    must stay true for {plan.hold_s:g} s, looked at every {plan.hold_every_s:g} s"
+    if hold_s:
+        yield f"hold    must stay true for {hold_s:g} s, looked at every {step.hold_every_s:g} s"
     for name, capture in step.definition.capture.items():
         yield f"capture {name} = {capture.path}" + ("  (secret)" if capture.secret else "")
 

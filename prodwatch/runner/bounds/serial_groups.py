@@ -14,11 +14,12 @@ from pathlib import Path
 from prodwatch.clock import Clock
 from prodwatch.errors import ProdwatchError
 
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
+"""Pause between two attempts to lock a file that another run holds."""
 
 
 class LockError(ProdwatchError):
-    """A serial group's lock file cannot be had; one sentence."""
+    """A serial group's lock file cannot be opened; one sentence."""
 
 
 class SerialGroups:
@@ -28,16 +29,16 @@ class SerialGroups:
         self._directory = directory
         self._environment = environment
         self._clock = clock
-        self._here: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     @asynccontextmanager
     async def hold(self, group: str) -> AsyncIterator[None]:
-        """Wait for the group and hold it; LockError when this machine gives no lock file."""
-        async with self._here.setdefault(group, asyncio.Lock()):
+        """Wait for the group's lock and hold it; LockError when the lock file cannot be opened."""
+        async with self._locks.setdefault(group, asyncio.Lock()):
             file = self._open(group)
             try:
-                while not _try(file):
-                    await self._clock.sleep(_AGAIN_S)
+                while not _try_lock(file):
+                    await self._clock.sleep(_RETRY_S)
                 yield
             finally:
                 # Closing frees the lock; the file stays, since removing it would let two runs lock two files.
@@ -61,7 +62,7 @@ class SerialGroups:
         return f"{readable}-{digest}.lock"
 
 
-def _try(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

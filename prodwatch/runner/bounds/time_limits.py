@@ -1,4 +1,4 @@
-"""Bounding work from outside, on whichever clock the run lives by."""
+"""Time limits enforced from outside the work, on the clock of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def bounded(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
-    """Return what `work` returns; TimeoutError when it takes longer than `seconds`, after it was cancelled."""
+    """Await `work` and return its result; after `seconds`, cancel it and raise TimeoutError."""
     if isinstance(clock, SystemClock):
         async with asyncio.timeout(seconds):
             return await work
@@ -36,35 +36,35 @@ async def _raced(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
 
 
 class _TimeLimit:
-    """The time one task spends under watch."""
+    """Context in which the current task has a time limit."""
 
-    __slots__ = ("_seconds", "_task", "_watch")
+    __slots__ = ("_seconds", "_task", "_timeouts")
 
-    def __init__(self, watch: TaskTimeouts, seconds: float) -> None:
-        self._watch = watch
+    def __init__(self, timeouts: TaskTimeouts, seconds: float) -> None:
+        self._timeouts = timeouts
         self._seconds = seconds
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> None:
         task = self._task = asyncio.current_task()
         assert task is not None
-        self._watch.begin(task, self._seconds)
+        self._timeouts.begin(task, self._seconds)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task = self._task
         assert task is not None
-        if not self._watch.end(task):
+        if not self._timeouts.end(task):
             return
-        # Cancelled by the watch alone it is a timeout; by anybody else too, it stays a cancellation.
+        # A cancellation by the time limit alone is a timeout; any other cancellation stays one.
         others = task.uncancel()
         if kind is asyncio.CancelledError and others == 0:
             raise TimeoutError from None
 
 
 class TaskTimeouts:
-    """Cancels tasks that are overdue; one timer for all of them, since a request must cost next to nothing.
+    """Cancels overdue tasks; one timer for all of them, since a request must cost next to nothing.
 
     For a SystemClock only: other clocks have no timer, and `bounded` races them.
     """
@@ -76,19 +76,19 @@ class TaskTimeouts:
         self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def over(self, seconds: float) -> _TimeLimit:
+    def limit(self, seconds: float) -> _TimeLimit:
         """Return a context that ends with TimeoutError when it lasts longer than `seconds`."""
         return _TimeLimit(self, seconds)
 
     def begin(self, task: asyncio.Task[Any], seconds: float) -> None:
-        """Cancel `task` when it is still at it in `seconds`."""
+        """Cancel `task` in `seconds`, unless `end` is called before."""
         loop = task.get_loop()
         due = self._due[task] = loop.time() + seconds
         if self._timer is None or self._timer.when() > due:
             self._set(loop, due)
 
     def end(self, task: asyncio.Task[Any]) -> bool:
-        """Return whether `task` was cancelled for being overdue; it is watched no longer."""
+        """Remove the limit of `task`; return whether the task was cancelled for being overdue."""
         self._due.pop(task, None)
         if task in self._overdue:
             self._overdue.discard(task)
@@ -98,9 +98,9 @@ class TaskTimeouts:
     def _set(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(due, self._look, loop)
+        self._timer = loop.call_at(due, self._cancel_overdue, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _cancel_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
         for task, due in list(self._due.items()):
@@ -112,6 +112,6 @@ class TaskTimeouts:
             self._set(loop, min(self._due.values()))
 
     def close(self) -> None:
-        """Forget everything."""
+        """Cancel the timer; no limit is enforced from here on."""
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Cleanup: always, in reverse order, each step within its own time; what stays behind is named."""
+"""Cleanup: always, in reverse order, each step with its own time limit; leftovers are named."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.run_step import GREEN, run_step
 from prodwatch.settings.template import UnresolvedError, resolve
 
-_LONGEST = 300
+_MAX_LEFTOVER = 300
+"""Longest description of a leftover, in characters."""
 
 
 async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -> bool:
     """Run the cleanup steps, last one first; True when everything is clean.
 
-    Results stand in `execution.cleanup_results`. Cancellation gives the rest up: it is listed as left behind.
-    `done_before` are steps an earlier run has finished, by their place in the file.
+    Results go to `execution.cleanup_results`. Cancellation skips the remaining steps and lists their leftovers.
+    `done_before` are the steps an earlier run has finished, by their index in the file.
     """
-    todo = [(index, step) for index, step in enumerate(execution.compiled.cleanup) if index not in done_before]
-    todo.reverse()
+    remaining = [(index, step) for index, step in enumerate(execution.compiled.cleanup) if index not in done_before]
+    remaining.reverse()
     clean = True
-    while todo:
-        index, step = todo[0]
-        execution.deadline_s = execution.tools.clock.monotonic_s() + step.budget_s
+    while remaining:
+        index, step = remaining[0]
+        execution.deadline_s = execution.context.clock.monotonic_s() + step.budget_s
         try:
-            # What the run made must go, also when the run has spent its budget of calls.
-            from prodwatch.aws.cost import without_limits  # most runs clean up nothing
+            # The run's own data must go, even when the run has spent its budget of calls.
+            from prodwatch.aws.cost import without_limits  # most runs have nothing to clean up
 
             with without_limits():
                 results = await _clean(execution, step)
         except asyncio.CancelledError:
-            execution.cleanup_results.extend(_given_up(execution, each) for _, each in todo)
+            execution.cleanup_results.extend(_cancelled(execution, later) for _, later in remaining)
             clean = False
             break
-        todo.pop(0)
+        remaining.pop(0)
         execution.cleanup_results.extend(results)
-        if any(each.status not in GREEN for each in results):
+        if any(result.status not in GREEN for result in results):
             clean = False
         elif step.mutates:
-            # What only looked is done again by a later cleanup: others may need what it found.
+            # A step that only reads runs again in a later cleanup: other steps may need its response.
             await execution.close((index,), done=False)
     await execution.close((), done=clean)
     return clean
@@ -56,35 +57,37 @@ async def _clean(execution: Execution, step: CompiledStep) -> list[StepResult]:
     if step.definition.for_each is not None:
         results = await run_for_each(execution, step, cleanup=True)
     else:
-        ran = await run_step(execution, step, cleanup=True)
-        results = [ran.result]
-        if ran.document is not None and step.name not in {each.name for each in execution.compiled.steps}:
-            execution.scope.documents[step.name] = ran.document
-        execution.scope.captured.update(ran.captured or {})
+        step_run = await run_step(execution, step, cleanup=True)
+        results = [step_run.result]
+        if step_run.document is not None and step.name not in {own.name for own in execution.compiled.steps}:
+            execution.scope.documents[step.name] = step_run.document
+        execution.scope.captured.update(step_run.captured)
     return [
-        each if each.status in GREEN else replace(each, leftovers=each.leftovers or (what_is_left(execution, step),))
-        for each in results
+        result
+        if result.status in GREEN
+        else replace(result, leftovers=result.leftovers or (leftover_of(execution, step),))
+        for result in results
     ]
 
 
-def _given_up(execution: Execution, step: CompiledStep) -> StepResult:
+def _cancelled(execution: Execution, step: CompiledStep) -> StepResult:
     return StepResult(
         name=step.name,
         type=step.type,
         status=Status.SKIPPED,
         reason_code=Reason.INTERRUPTED,
-        message="cleanup was given up: interrupted a second time",
-        leftovers=(what_is_left(execution, step),),
+        message="not cleaned up: the run was interrupted a second time",
+        leftovers=(leftover_of(execution, step),),
         source=step.definition.source,
     )
 
 
-def what_is_left(execution: Execution, step: CompiledStep) -> str:
-    """Return, for a person who has to do it by hand, what a cleanup step was to remove."""
+def leftover_of(execution: Execution, step: CompiledStep) -> str:
+    """Return a description of the data a cleanup step was to remove, for a person who has to remove it by hand."""
     try:
         params: Mapping[str, Any] = resolve(step.definition.params, execution.scope.lookup)
     except (UnresolvedError, ValueError):
         params = step.definition.params
-    told = ", ".join(f"{name} {execution.out.value(value)}" for name, value in params.items())
-    text = execution.out.text(f"{step.type} {told}" if told else step.type)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    details = ", ".join(f"{name} {execution.output.value(value)}" for name, value in params.items())
+    text = execution.output.text(f"{step.type} {details}" if details else step.type)
+    return text if len(text) <= _MAX_LEFTOVER else f"{text[:_MAX_LEFTOVER]}…"

@@ -1,4 +1,4 @@
-"""`all`, `any`, `none`: what members' results say together; an unmeasured member never helps to be green."""
+"""`all`, `any`, `none`: conclusions from members' results; a member that was not measured never helps to be green."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Reason, Status, worst
 from prodwatch.runner.step.conclusion import PASSED, Conclusion
+from prodwatch.runner.step.run_step import GREEN
 
-_GREEN = frozenset({Status.PASS, Status.DEGRADED})
 _UNMEASURED = frozenset({Status.ERROR, Status.INCONCLUSIVE, Status.SKIPPED})
 
 
-def counts(members: Sequence[CheckResult]) -> dict[str, int]:
-    """Return the document a composite's own assertions read."""
+def member_counts(members: Sequence[CheckResult]) -> dict[str, int]:
+    """Return the document that a composite's own assertions read."""
     return {
-        "passed": sum(each.status in _GREEN for each in members),
-        "failed": sum(each.status is Status.FAIL for each in members),
+        "passed": sum(member.status in GREEN for member in members),
+        "failed": sum(member.status is Status.FAIL for member in members),
     }
 
 
 def compose(type_: str, members: Sequence[CheckResult]) -> Conclusion:
-    """Return the outcome of a composite."""
+    """Return the conclusion of a composite of type `all`, `any` or `none`."""
     if not members:
         return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, "it has no members, so nothing is proven")
     if type_ == "all":
@@ -30,38 +30,38 @@ def compose(type_: str, members: Sequence[CheckResult]) -> Conclusion:
 
 
 def _all(members: Sequence[CheckResult]) -> Conclusion:
-    bad = [each for each in members if each.status not in _GREEN]
+    bad = [member for member in members if member.status not in GREEN]
     if not bad:
-        degraded = [each for each in members if each.status is Status.DEGRADED]
+        degraded = [member for member in members if member.status is Status.DEGRADED]
         return _because(Status.DEGRADED, degraded, len(members), "degraded") if degraded else PASSED
-    return _as_bad_as_the_worst(bad, len(members))
+    return _worst_of(bad, len(members))
 
 
 def _any(members: Sequence[CheckResult]) -> Conclusion:
-    if any(each.status is Status.PASS for each in members):
+    if any(member.status is Status.PASS for member in members):
         return PASSED
-    degraded = [each for each in members if each.status is Status.DEGRADED]
+    degraded = [member for member in members if member.status is Status.DEGRADED]
     if degraded:
         return _because(Status.DEGRADED, degraded, len(members), "degraded")
-    return _as_bad_as_the_worst(members, len(members))
+    return _worst_of(members, len(members))
 
 
 def _none(members: Sequence[CheckResult]) -> Conclusion:
-    green = [each for each in members if each.status in _GREEN]
+    green = [member for member in members if member.status in GREEN]
     if green:
         return _because(Status.FAIL, green, len(members), "green, and none may be")
-    unmeasured = [each for each in members if each.status in _UNMEASURED]
-    return _as_bad_as_the_worst(unmeasured, len(members)) if unmeasured else PASSED
+    unmeasured = [member for member in members if member.status in _UNMEASURED]
+    return _worst_of(unmeasured, len(members)) if unmeasured else PASSED
 
 
-def _as_bad_as_the_worst(bad: Sequence[CheckResult], count: int) -> Conclusion:
-    heaviest = worst(each.status for each in bad)
-    # A member that was skipped proves nothing, which is not the same as the composite being skipped.
-    status = Status.INCONCLUSIVE if heaviest is None or heaviest is Status.SKIPPED else heaviest
-    return _because(status, [each for each in bad if each.status is heaviest], count, "not green")
+def _worst_of(bad: Sequence[CheckResult], count: int) -> Conclusion:
+    worst_status = worst(member.status for member in bad)
+    # A skipped member proves nothing, which is not the same as the composite being skipped.
+    status = Status.INCONCLUSIVE if worst_status is None or worst_status is Status.SKIPPED else worst_status
+    return _because(status, [member for member in bad if member.status is worst_status], count, "not green")
 
 
-def _because(status: Status, blamed: Sequence[CheckResult], count: int, what: str) -> Conclusion:
-    first = blamed[0]
+def _because(status: Status, causes: Sequence[CheckResult], count: int, state: str) -> Conclusion:
+    first = causes[0]
     why = f": {first.message}" if first.message else ""
-    return Conclusion(status, Reason.CHILDREN, f"{len(blamed)} of {count} members {what}, first {first.id}{why}")
+    return Conclusion(status, Reason.CHILDREN, f"{len(causes)} of {count} members {state}, first {first.id}{why}")

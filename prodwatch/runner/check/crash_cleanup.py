@@ -1,4 +1,4 @@
-"""`prodwatch cleanup RUN`: finishes from the journal what a killed run could not clean up."""
+"""`prodwatch cleanup RUN`: finishes from the journal the cleanups that a killed run could not finish."""
 
 from __future__ import annotations
 
@@ -23,63 +23,64 @@ from prodwatch.runner.values.scopes import Scope
 from prodwatch.settings.template import TemplateSyntaxError
 
 
-async def finish(
+async def finish_cleanup(
     unfinished: UnfinishedExecution,
     definitions: Mapping[str, CheckDefinition],
     compiler: CheckCompiler,
-    tools: RunContext,
+    context: RunContext,
 ) -> CheckResult:
-    """Run the cleanup of one execution as far as it was not done; never raises but for cancellation."""
+    """Run the cleanup steps of one execution that are not done yet; raises nothing but CancelledError."""
     definition = definitions.get(unfinished.entry.check)
     if definition is None:
-        return _gone(unfinished, tools)
+        return _without_definition(unfinished, context)
     try:
         compiled = compiler.compile(definition)
     except (AssertionSyntaxError, TemplateSyntaxError) as error:
-        found = Conclusion(Status.ERROR, Reason.CLEANUP, f"{definition.source}: it cannot be read: {error}")
-        return result_without_run(definition, found)
+        message = f"{definition.source}: it cannot be read: {error}"
+        return result_without_run(definition, Conclusion(Status.ERROR, Reason.CLEANUP, message))
     if not compiled.cleanup:
-        await tools.journal.append(ClosedEntry(execution=unfinished.entry.execution))
-        told = f"there is nothing to clean up, since the check has no cleanup; it had sent: {_sent(unfinished, tools)}"
-        return result_without_run(definition, Conclusion(Status.PASS, None, told))
-    execution = _execution(unfinished, compiled, tools)
+        await context.journal.append(ClosedEntry(execution=unfinished.entry.execution))
+        message = f"the check has no cleanup, so nothing was cleaned up; it had sent: {_sent(unfinished, context)}"
+        return result_without_run(definition, Conclusion(Status.PASS, None, message))
+    execution = _execution(unfinished, compiled, context)
     execution.begin()
     clean = await clean_up(execution, done_before=unfinished.cleaned)
-    left = "; ".join(leftover for each in execution.cleanup_results for leftover in each.leftovers)
-    found = (
-        PASSED if clean else Conclusion(Status.ERROR, Reason.CLEANUP, f"cleanup did not finish, left behind: {left}")
-    )
-    result = result_without_run(definition, found, at=execution.started_at)
-    elapsed_s = tools.clock.monotonic_s() - execution.started_s
+    conclusion = PASSED
+    if not clean:
+        leftovers = "; ".join(leftover for result in execution.cleanup_results for leftover in result.leftovers)
+        conclusion = Conclusion(Status.ERROR, Reason.CLEANUP, f"cleanup did not finish, left behind: {leftovers}")
+    result = result_without_run(definition, conclusion, at=execution.started_at)
+    elapsed_s = context.clock.monotonic_s() - execution.started_s
     return replace(result, cleanup=tuple(execution.cleanup_results), duration_ms=round(elapsed_s * 1000))
 
 
-def _execution(unfinished: UnfinishedExecution, compiled: CompiledCheck, tools: RunContext) -> Execution:
+def _execution(unfinished: UnfinishedExecution, compiled: CompiledCheck, context: RunContext) -> Execution:
     entry = unfinished.entry
     scope = Scope(
-        tools.inputs,
+        context.inputs,
         variables=compiled.variables,
         volatile=compiled.volatile,
         matrix=compiled.definition.matrix,
-        run_id=tools.run_id,
+        run_id=context.run_id,
         uid=entry.uid,
         trace_id=entry.trace_id,
-        clock=tools.clock,
+        clock=context.clock,
         known=unfinished.values,
     )
-    return Execution(tools, compiled, ConcurrencySlot(tools.gate), lambda _at: None, scope, number=entry.execution)
+    slot = ConcurrencySlot(context.concurrency)
+    return Execution(context, compiled, slot, lambda _at: None, scope, number=entry.execution)
 
 
-def _sent(unfinished: UnfinishedExecution, tools: RunContext) -> str:
-    out = OutputRedactor(tools.redactor)
+def _sent(unfinished: UnfinishedExecution, context: RunContext) -> str:
+    output = OutputRedactor(context.redactor)
     return "; ".join(
-        f"{each.what} {', '.join(f'{key} {out.value(value)}' for key, value in each.details.items())}"
-        for each in unfinished.mutations
+        f"{mutation.what} {', '.join(f'{key} {output.value(value)}' for key, value in mutation.details.items())}"
+        for mutation in unfinished.mutations
     )
 
 
-def _gone(unfinished: UnfinishedExecution, tools: RunContext) -> CheckResult:
-    """Tell of a check that the files no longer hold what it had sent: somebody has to look at it by hand."""
+def _without_definition(unfinished: UnfinishedExecution, context: RunContext) -> CheckResult:
+    """Return the result for a check that the files no longer define: its data has to be removed by hand."""
     id_ = unfinished.entry.check
     return CheckResult(
         id=id_,
@@ -89,6 +90,6 @@ def _gone(unfinished: UnfinishedExecution, tools: RunContext) -> CheckResult:
         type="flow",
         status=Status.ERROR,
         reason_code=Reason.CLEANUP,
-        message=f"the check is no longer in the files, so clean up by hand what it sent: {_sent(unfinished, tools)}",
+        message=f"the check is no longer in the files, so clean up by hand what it sent: {_sent(unfinished, context)}",
         source=SourcePosition(""),
     )

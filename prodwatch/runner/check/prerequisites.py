@@ -1,4 +1,4 @@
-"""Why a check is not run at all: decided before anything is sent, each with its sentence."""
+"""Reasons not to run a check: decided before anything is sent, each with one sentence."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledCheck
 from prodwatch.runner.step.conclusion import Conclusion
+from prodwatch.runner.step.run_step import GREEN
 from prodwatch.runner.values.remote_inputs import VANTAGE, MissingInputError
 from prodwatch.runner.values.scopes import Scope
 from prodwatch.settings.template import UnresolvedError
-
-_GREEN = frozenset({Status.PASS, Status.DEGRADED})
 
 
 def reason_not_to_run(
@@ -26,52 +25,48 @@ def reason_not_to_run(
     allow_writes: bool,
     vantage: str | None,
 ) -> Conclusion | None:
-    """Return why the check may not run here and now, None when it may; `vantage` is the name of this place."""
+    """Return why the check must not run here and now, None when it may; `vantage` is the name of this place."""
     if not definition.enabled:
         return _skipped(Reason.DISABLED, "not run: `enabled = false`")
-    if definition.muted_until is not None and now() < _moment(definition.muted_until):
+    if definition.muted_until is not None and now() < _mute_end(definition.muted_until):
         return _skipped(Reason.MUTED, f"not run: muted until {definition.muted_until}")
     if definition.environments and environment.name not in definition.environments:
-        only = ", ".join(definition.environments)
-        return _skipped(Reason.PREREQUISITE, f"not run: it is for {only} only, this is {environment.name}")
+        names = ", ".join(definition.environments)
+        return _skipped(Reason.PREREQUISITE, f"not run: it is for {names} only, this is {environment.name}")
     if definition.vantage and vantage not in definition.vantage:
-        only = " or ".join(definition.vantage)
+        names = " or ".join(definition.vantage)
         place = f"this place is {vantage}" if vantage else f"this place has no name: set {VANTAGE}"
-        return _skipped(Reason.PREREQUISITE, f"not run: it is to be run from {only} only, and {place}")
+        return _skipped(Reason.PREREQUISITE, f"not run: it is to be run from {names} only, and {place}")
     if definition.mutates and environment.protected and not allow_writes:
         return _skipped(
             Reason.PROTECTED,
-            f"not run: it changes something and {environment.name} is protected; --allow-writes runs it",
+            f"not run: it changes data and {environment.name} is protected; --allow-writes runs it",
         )
     return None
 
 
-def _moment(written: str) -> datetime:
+def _mute_end(text: str) -> datetime:
     """Return when muting ends: a date means its beginning, a time without a zone is UTC."""
-    moment = (
-        datetime.fromisoformat(written)
-        if len(written) > 10
-        else datetime.combine(date.fromisoformat(written), time.min)
-    )
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    end = datetime.fromisoformat(text) if len(text) > 10 else datetime.combine(date.fromisoformat(text), time.min)
+    return end if end.tzinfo is not None else end.replace(tzinfo=UTC)
 
 
 def blocked_by_needs(needs: Iterable[str], results: Mapping[str, CheckResult | None]) -> Conclusion | None:
-    """Return why the check is blocked by one it needs, None when all of those passed."""
+    """Return why a check it needs blocks this one, None when all of those are green."""
     for id_ in needs:
         result = results.get(id_)
         if result is None:
-            return _skipped(Reason.PREREQUISITE, f"blocked by {id_}: there is no such check here")
-        if result.status not in _GREEN:
+            return _skipped(Reason.PREREQUISITE, f"blocked by {id_}: no check has this id")
+        if result.status not in GREEN:
             why = f": {result.message}" if result.message else ""
             return _skipped(Reason.PREREQUISITE, f"blocked by {id_} ({result.status}){why}")
     return None
 
 
 async def missing_requirement(compiled: CompiledCheck, scope: Scope) -> Conclusion | None:
-    """Return why something in `requires` is missing, None when all is there.
+    """Return why an entry of `requires` is not met, None when all are.
 
-    Missing is a reason to skip; not being able to find out is an error.
+    A missing value skips the check; a value that could not be read is an error.
     """
     if not compiled.requires:
         return None
@@ -91,7 +86,7 @@ async def missing_requirement(compiled: CompiledCheck, scope: Scope) -> Conclusi
 
 
 def dependency_cycle(definition: CheckDefinition, definitions: Mapping[str, CheckDefinition]) -> Conclusion | None:
-    """Return why a check that waits for itself can never run, None when it does not."""
+    """Return why a check that needs itself can never run, None when it does not."""
     seen: set[str] = set()
     pending = [*definition.needs, *definition.of]
     while pending:

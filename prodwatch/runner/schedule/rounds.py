@@ -1,4 +1,4 @@
-"""Which checks are due when, in a dashboard or a gate; what changes something runs once unless told otherwise."""
+"""When each check is due, in a dashboard or a gate; mutating checks run once unless `every` is set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from prodwatch.model.check import CheckDefinition
 
 
 class RoundPlan:
-    """Keeps the time table of one session; times are monotonic seconds."""
+    """Due times of the checks of one session, in monotonic seconds."""
 
     def __init__(self, definitions: Sequence[CheckDefinition], *, every_s: float) -> None:
-        """Prepare; `every_s` is `[rounds] every`, for checks that do not say themselves."""
+        """Make every check due now; `every_s` is `[rounds] every`, for checks without an `every` of their own."""
         self._period_s = {
-            each.id: each.every_s if each.every_s is not None else float("inf") if each.mutates else every_s
-            for each in definitions
+            check.id: check.every_s if check.every_s is not None else float("inf") if check.mutates else every_s
+            for check in definitions
         }
         self._due_s: dict[str, float] = dict.fromkeys(self._period_s, float("-inf"))
 
@@ -23,9 +23,9 @@ class RoundPlan:
         return tuple(id_ for id_, at_s in self._due_s.items() if at_s <= now_s)
 
     def started(self, ids: Iterable[str], now_s: float) -> None:
-        """Note that these checks begin now.
+        """Record that these checks start now.
 
-        The next time counts from when they were due, so that rounds do not drift; what was missed is not made up for.
+        The next time counts from when they were due, so that rounds do not drift; missed rounds are not repeated.
         """
         for id_ in ids:
             period_s = self._period_s.get(id_)
@@ -35,5 +35,5 @@ class RoundPlan:
             self._due_s[id_] = next_s if next_s > now_s else now_s + period_s
 
     def next_s(self) -> float:
-        """Return when the next check is due; infinite when none ever is."""
+        """Return when the next check is due; infinite when no check is due again."""
         return min(self._due_s.values(), default=float("inf"))

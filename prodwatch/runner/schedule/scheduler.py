@@ -1,4 +1,4 @@
-"""Runs checks side by side in one order: each when what it needs is known, none waiting for a stranger."""
+"""Runs checks concurrently, each as soon as its prerequisites have finished."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prodwatch.model.result import AssertionResult, CheckResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.bounds.concurrency import ConcurrencySlot
 from prodwatch.runner.bounds.serial_groups import LockError, SerialGroups
-from prodwatch.runner.check.composite import compose, counts
+from prodwatch.runner.check.composite import compose, member_counts
 from prodwatch.runner.check.prerequisites import (
     blocked_by_needs,
     dependency_cycle,
@@ -42,11 +42,11 @@ _STOPPING = frozenset({Status.FAIL, Status.ERROR})
 
 
 class Scheduler:
-    """One run of some checks."""
+    """Runs one selection of checks, with the checks they refer to."""
 
     def __init__(
         self,
-        tools: RunContext,
+        context: RunContext,
         definitions: Mapping[str, CheckDefinition],
         compiler: CheckCompiler,
         options: RunOptions,
@@ -56,7 +56,7 @@ class Scheduler:
         stop: StopSignal,
         listener: Callable[[RunEvent], None],
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._definitions = definitions
         self._compiler = compiler
         self._options = options
@@ -65,51 +65,53 @@ class Scheduler:
         self._stop = stop
         self._listener = listener
         self._measured: dict[str, CheckResult] = {}
-        """Results as measured, before diagnostics are added."""
+        """Results before diagnostics are added."""
         self._final: dict[str, CheckResult] = {}
         self._waiting: dict[str, asyncio.Future[CheckResult]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._begun: set[str] = set()
         self._selected: dict[str, None] = {}
-        self._behind: Mapping[str, int] = {}
-        """How many checks wait behind each other for this one."""
+        self._longest_chains: Mapping[str, int] = {}
+        """Length of the longest chain of checks that wait for this one."""
         self._supporting: dict[str, None] = {}
-        """Checks that run only because a selected one refers to them."""
+        """Checks that run only because a selected check refers to them."""
         self._done = 0
         self._running = 0
         self._idle: asyncio.Future[None] | None = None
 
     def start(self, selected: Sequence[CheckDefinition]) -> None:
-        """Begin with the selected checks in their order, but first with those that others wait for.
+        """Start the selected checks in their order, those that others need first.
 
-        What they refer to besides follows when it is needed. The check with the longest row of others behind it goes
-        first of all: a run should take no longer than its slowest chain.
+        Checks they refer to start when they are needed. The check with the longest chain of others waiting for it
+        starts first of all: a run should take no longer than its slowest chain.
         """
         self._selected = {check.id: None for check in selected}
-        self._behind = _behind(selected)
-        waited_for = sorted(filter(self._behind.__contains__, self._selected), key=lambda id_: -self._behind[id_])
-        for id_ in (*waited_for, *self._selected):
+        self._longest_chains = _longest_chains(selected)
+        needed = sorted(
+            filter(self._longest_chains.__contains__, self._selected), key=lambda id_: -self._longest_chains[id_]
+        )
+        for id_ in (*needed, *self._selected):
             self._start(id_)
 
     async def wait(self) -> None:
-        """Wait until every check is done, those included that were begun on the way."""
+        """Wait until every check is done, including those that were started meanwhile."""
         if self._running:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
 
     @property
     def busy(self) -> bool:
-        """Whether a check is still to be done."""
+        """Whether a check is not done yet."""
         return self._running > 0
 
     def cancel(self, *, begun_too: bool = True) -> None:
-        """Cancel what is not done; each check then cleans up after itself and says why it ended."""
+        """Cancel the checks that are not done; each cleans up after itself and reports why it ended."""
         for id_, task in self._tasks.items():
             if not task.done() and (begun_too or id_ not in self._begun) and id_ not in self._measured:
                 task.cancel()
 
     def results(self) -> tuple[CheckResult, ...]:
-        """Return what was selected, in order, then what those checks refer to, by id."""
+        """Return the selected checks' results in order, then those of the checks they refer to, by id."""
         selected = [self._final[id_] for id_ in self._selected if id_ in self._final]
         supporting = sorted(id_ for id_ in self._supporting if id_ not in self._selected and id_ in self._final)
         return (*selected, *(self._flagged(self._final[id_]) for id_ in supporting))
@@ -126,7 +128,7 @@ class Scheduler:
             self._running += 1
 
     def _settle(self, task: asyncio.Task[None]) -> None:
-        """Note that a task is over; one that was cancelled before it could begin still needs a result."""
+        """Record that a task is over; a task cancelled before it could begin still needs a result."""
         id_ = task.get_name()
         self._running -= 1
         if not self._running and self._idle is not None and not self._idle.done():
@@ -136,7 +138,7 @@ class Scheduler:
             self._finish(result_without_run(definition, self._stop.conclusion(begun=id_ in self._begun)))
 
     async def _result_of(self, id_: str) -> CheckResult | None:
-        """Return another check's result as soon as it is measured, running it when nobody else does."""
+        """Return another check's result as soon as it is measured; starts the check if it has not started."""
         if id_ in self._measured:
             return self._measured[id_]
         if id_ not in self._definitions:
@@ -147,7 +149,7 @@ class Scheduler:
         return await asyncio.shield(self._waiting[id_])
 
     async def _results_of(self, ids: Iterable[str]) -> dict[str, CheckResult | None]:
-        """Return results of checks a check refers to."""
+        """Return the results of checks that another check refers to."""
         for id_ in ids:
             self._supporting.setdefault(id_)
             if id_ in self._definitions:
@@ -160,7 +162,7 @@ class Scheduler:
         except asyncio.CancelledError:
             result = result_without_run(definition, self._stop.conclusion(begun=definition.id in self._begun))
         except Exception as error:  # noqa: BLE001 -- a bug must cost one check, never the run or its verdict
-            result = _bug(definition, error)
+            result = _internal_error(definition, error)
         if self._self_check.may_change(result):
             with contextlib.suppress(asyncio.CancelledError):
                 result = await self._self_check.apply(result)
@@ -171,7 +173,7 @@ class Scheduler:
         self._finish(result)
 
     def _publish(self, result: CheckResult) -> None:
-        """Let those who wait for this check go on."""
+        """Make the result available to the checks that wait for it."""
         self._measured[result.id] = result
         waiting = self._waiting.get(result.id)
         if waiting is not None and not waiting.done():
@@ -185,150 +187,153 @@ class Scheduler:
         if result.id in self._selected:
             self._done += 1
             self._listener(RunProgress(done=self._done, total=len(self._selected)))
-            self._perhaps_stop(result)
+            self._stop_if_failed_fast(result)
 
-    def _perhaps_stop(self, result: CheckResult) -> None:
+    def _stop_if_failed_fast(self, result: CheckResult) -> None:
         if self._options.fail_fast and result.status in _STOPPING and ADVISORY not in result.flags:
             self._stop.set(StopCause.FAIL_FAST, result.id)
             self.cancel(begun_too=False)
 
     async def _diagnosed(self, definition: CheckDefinition, result: CheckResult) -> CheckResult:
-        """Run the diagnostics of a smoke check that is not green and put their results under it."""
-        if self._options.no_diagnose or definition.kind != "smoke" or self._stop.why is not None:
+        """Run the diagnostics of a smoke check that is not green and attach their results."""
+        if self._options.no_diagnose or definition.kind != "smoke" or self._stop.cause is not None:
             return result
-        known = [id_ for id_ in definition.diagnose if id_ in self._definitions]
-        for id_ in known:
+        ids = [id_ for id_ in definition.diagnose if id_ in self._definitions]
+        for id_ in ids:
             self._start(id_)
-        found = [await self._result_of(id_) for id_ in known]
-        return replace(result, diagnosed_by=tuple(each for each in found if each is not None))
+        diagnostics = [await self._result_of(id_) for id_ in ids]
+        return replace(result, diagnosed_by=tuple(diagnostic for diagnostic in diagnostics if diagnostic is not None))
 
     async def _measure(self, definition: CheckDefinition) -> CheckResult:
-        off = self._off(definition)
-        if off is None and definition.needs:
-            off = blocked_by_needs(definition.needs, await self._results_of(definition.needs))
-        if off is not None:
-            return result_without_run(definition, off, flags=(MUTED,) if off.reason is Reason.MUTED else ())
+        refusal = self._reason_not_to_run(definition)
+        if refusal is None and definition.needs:
+            refusal = blocked_by_needs(definition.needs, await self._results_of(definition.needs))
+        if refusal is not None:
+            return result_without_run(definition, refusal, flags=(MUTED,) if refusal.reason is Reason.MUTED else ())
         if definition.type in FIXED:
             return self._fixed(definition)
         if definition.type in COMPOSITES:
             return await self._composite(definition)
-        # Whoever waits or is waited for, or explains what is already red, does not queue behind all the rest.
-        urgent = bool(definition.needs) or definition.id in self._behind or definition.id not in self._selected
-        turn = ConcurrencySlot(self._tools.gate, urgent=urgent)
-        await turn.take()
+        # A check that waits, is waited for, or diagnoses a red one does not queue behind all others.
+        urgent = bool(definition.needs) or definition.id in self._longest_chains or definition.id not in self._selected
+        slot = ConcurrencySlot(self._context.concurrency, urgent=urgent)
+        await slot.acquire()
         try:
-            return await self._admitted(definition, turn)
+            return await self._admitted(definition, slot)
         finally:
-            turn.give()
+            slot.release()
 
-    async def _admitted(self, definition: CheckDefinition, turn: ConcurrencySlot) -> CheckResult:
+    async def _admitted(self, definition: CheckDefinition, slot: ConcurrencySlot) -> CheckResult:
         try:
             compiled = self._compiler.compile(definition)
         except (AssertionSyntaxError, TemplateSyntaxError) as error:
             message = f"{definition.source}: it cannot be read: {error}"
             return result_without_run(definition, Conclusion(Status.ERROR, Reason.INVALID, message))
         if compiled.remote:
-            await turn.away(self._tools.inputs.ensure(compiled.references))
-        execution = Execution(self._tools, compiled, turn, lambda at: self._begin(definition.id, at))
+            await slot.released_while(self._context.inputs.ensure(compiled.references))
+        execution = Execution(self._context, compiled, slot, lambda at: self._begin(definition.id, at))
         if compiled.requires:
             missing = await missing_requirement(compiled, execution.scope)
             if missing is not None:
-                return result_without_run(definition, _cleaned(execution, missing))
+                return result_without_run(definition, _redacted(execution, missing))
         if definition.serial is not None:
             return await self._in_turn(execution, definition.serial)
         return await run_check(execution, self._stop)
 
-    def _off(self, definition: CheckDefinition) -> Conclusion | None:
-        """Return why the check is not run at all, whatever those it needs say."""
-        if self._stop.why is not None:
+    def _reason_not_to_run(self, definition: CheckDefinition) -> Conclusion | None:
+        """Return why the check must not run, whatever the results of the checks it needs."""
+        if self._stop.cause is not None:
             return self._stop.conclusion(begun=False)
-        tools = self._tools
-        off = reason_not_to_run(
+        context = self._context
+        refusal = reason_not_to_run(
             definition,
-            tools.environment,
-            now=tools.clock.now,
+            context.environment,
+            now=context.clock.now,
             allow_writes=self._options.allow_writes,
-            vantage=tools.inputs.vantage,
+            vantage=context.inputs.vantage,
         )
-        if off is None and (definition.needs or definition.of):
-            off = dependency_cycle(definition, self._definitions)
-        return off
+        if refusal is None and (definition.needs or definition.of):
+            refusal = dependency_cycle(definition, self._definitions)
+        return refusal
 
     def _begin(self, id_: str, at: datetime) -> None:
         self._begun.add(id_)
         self._listener(CheckStarted(id=id_, at=at))
 
     async def _in_turn(self, execution: Execution, serial: str) -> CheckResult:
-        """Run a check of a serial group when nobody else of its group runs."""
+        """Run a check of a serial group while no other check of the group runs."""
         definition = execution.compiled.definition
         try:
             group = str(execution.scope.fill(serial))
-            execution.turn.give()
+            execution.slot.release()
             async with self._serial.hold(group):
-                await execution.turn.take(urgent=True)
+                await execution.slot.acquire(urgent=True)
                 return await run_check(execution, self._stop)
         except UnresolvedError as error:
-            found = Conclusion(Status.ERROR, Reason.UNRESOLVED, error.message)
+            conclusion = Conclusion(Status.ERROR, Reason.UNRESOLVED, error.message)
         except LockError as error:
-            found = Conclusion(Status.ERROR, Reason.UNAVAILABLE, str(error))
-        return result_without_run(definition, _cleaned(execution, found))
+            conclusion = Conclusion(Status.ERROR, Reason.UNAVAILABLE, str(error))
+        return result_without_run(definition, _redacted(execution, conclusion))
 
     def _fixed(self, definition: CheckDefinition) -> CheckResult:
-        """`pass`, `fail` and `skip` say what their author wrote."""
-        at = self._tools.clock.now()
+        """Return the result of a `pass`, `fail` or `skip` check: its type, with its author's `reason`."""
+        at = self._context.clock.now()
         self._begin(definition.id, at)
-        written = definition.steps[0].params.get("reason") if definition.steps else None
-        message = None if written is None else self._tools.redactor.text(str(written))
-        found = {
+        reason = definition.steps[0].params.get("reason") if definition.steps else None
+        message = None if reason is None else self._context.redactor.text(str(reason))
+        conclusion = {
             "pass": Conclusion(Status.PASS, None, message),
             "fail": Conclusion(Status.FAIL, Reason.EXPLICIT, message or "a check of type fail always fails"),
             "skip": Conclusion(Status.SKIPPED, Reason.EXPLICIT, message or "a check of type skip is never run"),
         }[definition.type]
-        return result_without_run(definition, found, at=at)
+        return result_without_run(definition, conclusion, at=at)
 
     async def _composite(self, definition: CheckDefinition) -> CheckResult:
         compiled = self._compiler.compile(definition)
         execution = Execution(
-            self._tools, compiled, ConcurrencySlot(self._tools.gate), lambda at: self._begin(definition.id, at)
+            self._context,
+            compiled,
+            ConcurrencySlot(self._context.concurrency),
+            lambda at: self._begin(definition.id, at),
         )
         missing = await missing_requirement(compiled, execution.scope)
         if missing is not None:
-            return result_without_run(definition, _cleaned(execution, missing))
+            return result_without_run(definition, _redacted(execution, missing))
         execution.begin()
         results = await self._results_of(definition.of)
-        members = [each for each in results.values() if each is not None]
+        members = [member for member in results.values() if member is not None]
         own: tuple[AssertionResult, ...] = ()
-        found = compose(definition.type, members)
-        if found.status in GREEN and (definition.expect or definition.warn):
-            judged, own = await judge_whole(execution, counts(members))
-            found = judged if judged.status is not Status.PASS else found
-        result = result_without_run(definition, _cleaned(execution, found), at=execution.started_at)
-        elapsed_s = self._tools.clock.monotonic_s() - execution.started_s
+        conclusion = compose(definition.type, members)
+        if conclusion.status in GREEN and (definition.expect or definition.warn):
+            judged, own = await judge_whole(execution, member_counts(members))
+            conclusion = judged if judged.status is not Status.PASS else conclusion
+        result = result_without_run(definition, _redacted(execution, conclusion), at=execution.started_at)
+        elapsed_s = self._context.clock.monotonic_s() - execution.started_s
         return replace(result, assertions=own, duration_ms=round(elapsed_s * 1000))
 
 
-def _cleaned(execution: Execution, found: Conclusion) -> Conclusion:
-    return Conclusion(found.status, found.reason, execution.out.maybe(found.message))
+def _redacted(execution: Execution, conclusion: Conclusion) -> Conclusion:
+    return Conclusion(conclusion.status, conclusion.reason, execution.output.maybe(conclusion.message))
 
 
-def _bug(definition: CheckDefinition, error: Exception) -> CheckResult:
-    # The text of an unforeseen error may hold anything, so only its kind is told.
+def _internal_error(definition: CheckDefinition, error: Exception) -> CheckResult:
+    # The text of an unforeseen error may hold a secret, so only its type is reported.
     message = f"a bug in prodwatch kept this check from being measured ({type(error).__name__})"
     return result_without_run(definition, Conclusion(Status.ERROR, Reason.INTERNAL, message))
 
 
-def _behind(selected: Sequence[CheckDefinition]) -> dict[str, int]:
-    """Return, for each check that others need, how many of them wait behind each other in the longest row."""
+def _longest_chains(selected: Sequence[CheckDefinition]) -> dict[str, int]:
+    """Return, for each check that others need, the length of the longest chain of checks that wait for it."""
     needs = {check.id: check.needs for check in selected if check.needs}
-    unknown: Counter[str] = Counter(needed for ids in needs.values() for needed in ids)
-    rows = dict.fromkeys(unknown, 1)
-    ends = [id_ for id_ in needs if id_ not in unknown]
-    # From the end of each row backwards; checks that wait for each other in a circle have none and are told elsewhere.
+    waiting: Counter[str] = Counter(needed for ids in needs.values() for needed in ids)
+    lengths = dict.fromkeys(waiting, 1)
+    ends = [id_ for id_ in needs if id_ not in waiting]
+    # From the end of each chain backwards. A cycle has no end; its checks are refused before they run.
     while ends:
         last = ends.pop()
         for needed in needs.get(last, ()):
-            rows[needed] = max(rows[needed], rows.get(last, 0) + 1)
-            unknown[needed] -= 1
-            if not unknown[needed]:
+            lengths[needed] = max(lengths[needed], lengths.get(last, 0) + 1)
+            waiting[needed] -= 1
+            if not waiting[needed]:
                 ends.append(needed)
-    return rows
+    return lengths

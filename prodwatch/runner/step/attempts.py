@@ -1,4 +1,4 @@
-"""Asking until the answer is there: retry, poll and hold, each exactly as long and as often as written."""
+"""The attempts of one step: retry, poll and hold, within the step's limits and the flow's deadline."""
 
 from __future__ import annotations
 
@@ -15,204 +15,194 @@ from prodwatch.model.check import Poll
 from prodwatch.model.result import AttemptResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.runner.step.expectations import JudgingContext
-from prodwatch.runner.step.judgement import Judgement
+from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
+from prodwatch.runner.step.compiled import CompiledStep
+from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement
 
 MIN_DELAY_S = 0.01
-"""Nobody is asked more often than this, whatever is written."""
+"""Shortest pause between two requests, whatever the check asks for."""
 _EPSILON_S = 1e-6
-
-NOT_JUDGED = Judgement()
 
 AttemptKind = Literal["request", "poll", "hold"]
 
 
 class Ending(StrEnum):
-    """How it ended."""
+    """How a step's attempts ended; the values are words of its message."""
 
     ANSWERED = "answered"
-    """One answer, to be judged as it is."""
+    """A response arrived, to be judged as it is."""
     NEVER = "never appeared"
     WRONG = "appeared but wrong"
     LOST = "right, then wrong"
     FAILED = "request failed"
     STOPPED = "stopped"
-    """`stop_when` came true."""
+    """`stop_when` became true."""
     OUT_OF_TIME = "out of time"
-    """The flow's own timeout came before anything could be judged, or before `hold` was over."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How one step asks."""
-
-    timeout_s: float
-    """Of one request."""
-    retries: int = 0
-    """How often a transport failure or a throttle is repeated; 0 for what must be sent once."""
-    retry_delay_s: float = 0.2
-    retry_timeouts: bool = False
-    """Repeat a request that timed out too; off by default, so that a hung endpoint costs its timeout once."""
-    poll: Poll | None = None
-    hold_s: float | None = None
-    hold_every_s: float = 1.0
+    """The flow's own timeout came before a response could be judged, or before `hold` was over."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, answered or not, and what its answer is worth."""
+    """One request, and its response judged."""
 
     observation: Observation
-    failure: Failure | None
+    failure: Failure | None = None
     """Why there is nothing to judge; None when the document was judged."""
     aside: str | None = None
-    """What the probe itself found wrong with an answer that is judged all the same: said when it is found wanting."""
+    """The probe's own finding about a response that is judged all the same; added when an assertion is not met."""
     expect: Judgement = NOT_JUDGED
+    warn: Judgement = NOT_JUDGED
     until: Judgement | None = None
+    """None when the step has no `until`; while it is not met, `expect` and `warn` are not judged."""
     stop: Judgement | None = None
-    judging: JudgingContext | None = None
-    """What the answer was judged with; None when there was nothing to judge."""
+    repeat: bool = False
+    """The step's `repeat.when` holds."""
+    attestation: Attestation = NOT_ATTESTED
     started_at: datetime
     started_s: float
-    """When the request was sent, on the monotonic clock: queueing is not in it."""
+    """When the request was sent, on the monotonic clock: queueing is not included."""
     ended_s: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether a response arrived and everything it is waited for and expected to be is true."""
+        return self.failure is None and (self.until is None or self.until.ok is True) and self.expect.ok is True
 
 
 Sleep = Callable[[float], Awaitable[None]]
 SendRequest = Callable[[float], Awaitable[Attempt]]
-"""`await ask(timeout_s)`: send once and judge; never raises for anything a target does."""
+"""`await send(timeout_s)`: sends once and judges; never raises for anything a target does."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was asked, and how it ended."""
+    """All attempts of one step, and how they ended."""
 
     ending: Ending
     last: Attempt | None
     """None when the flow's time was over before the first request."""
     attempts: tuple[AttemptResult, ...]
     retried: bool
-    """A request had to be repeated before it was answered."""
+    """A request had to be repeated before a response arrived."""
     elapsed_s: float
     waited: bool
-    """Something was polled for or held."""
+    """The step polls or holds."""
 
 
 class Attempts:
-    """Carries out one plan."""
+    """Sends the requests of one step until its outcome is known."""
 
     def __init__(
         self,
-        plan: Plan,
-        ask: SendRequest,
+        step: CompiledStep,
+        send: SendRequest,
         *,
         clock: Clock,
         sleep: Sleep,
         random: Random,
         deadline: Callable[[], float | None],
     ) -> None:
-        """Prepare; `deadline` tells the flow's end on the monotonic clock, which may become known only on the way."""
-        self._plan = plan
-        self._ask = ask
+        """Prepare; `deadline` returns the flow's end on the monotonic clock, which the first request may set."""
+        self._step = step
+        self._poll = step.definition.poll
+        self._send = send
         self._clock = clock
         self._sleep_s = sleep
         self._random = random
         self._deadline = deadline
-        self._attempts: list[AttemptResult] = []
+        self._results: list[AttemptResult] = []
         self._last: Attempt | None = None
         self._began_s: float | None = None
         self._retried = False
 
     async def run(self) -> Outcome:
-        """Ask as planned."""
-        plan = self._plan
-        ending = await (self._once("request") if plan.poll is None else self._wait(plan.poll))
-        if ending is Ending.ANSWERED and plan.hold_s is not None and self._is_right():
-            ending = await self._hold(plan.hold_s)
+        """Send, retry, poll and hold as the step asks for."""
+        hold_s = self._step.definition.hold_s
+        ending = await (self._request("request") if self._poll is None else self._wait(self._poll))
+        if ending is Ending.ANSWERED and hold_s is not None and self._last is not None and self._last.holds:
+            ending = await self._hold(hold_s)
         last = self._last
         return Outcome(
             ending=ending,
             last=last,
-            attempts=tuple(self._attempts),
+            attempts=tuple(self._results),
             retried=self._retried,
             elapsed_s=0.0 if last is None or self._began_s is None else last.ended_s - self._began_s,
-            waited=plan.poll is not None or plan.hold_s is not None,
+            waited=self._poll is not None or hold_s is not None,
         )
 
-    def _is_right(self) -> bool:
-        return self._last is not None and self._last.failure is None and self._last.expect.ok is True
-
-    def _time(self) -> float | None:
+    def _request_timeout_s(self) -> float | None:
         """Return how long the next request may take, None when the flow has no time left."""
-        deadline_s = self._deadline()
-        if deadline_s is None:
-            return self._plan.timeout_s
-        left_s = deadline_s - self._clock.monotonic_s()
-        return None if left_s <= _EPSILON_S else min(self._plan.timeout_s, left_s)
+        left_s = self._left_s()
+        if left_s is None:
+            return self._step.timeout_s
+        return None if left_s <= _EPSILON_S else min(self._step.timeout_s, left_s)
 
-    def _note(self, look: Attempt, kind: AttemptKind) -> None:
+    def _record(self, attempt: Attempt, kind: AttemptKind) -> None:
         if self._last is None:
-            self._began_s = look.started_s
-        self._last = look
-        self._attempts.append(_attempt(len(self._attempts) + 1, look, kind))
+            self._began_s = attempt.started_s
+        self._last = attempt
+        self._results.append(_result(len(self._results) + 1, attempt, kind))
 
-    async def _once(self, kind: AttemptKind) -> Ending:
-        """Ask, repeating only what never got an answer."""
-        for repeat in range(self._plan.retries + 1):
-            timeout_s = self._time()
+    async def _request(self, kind: AttemptKind) -> Ending:
+        """Send, and repeat only a request that got no response."""
+        retries = self._step.retries
+        for repeat in range(retries + 1):
+            timeout_s = self._request_timeout_s()
             if timeout_s is None:
                 return Ending.OUT_OF_TIME
-            look = await self._ask(timeout_s)
-            self._note(look, kind)
-            if look.failure is None:
+            attempt = await self._send(timeout_s)
+            self._record(attempt, kind)
+            if attempt.failure is None:
                 self._retried = self._retried or repeat > 0
                 return Ending.ANSWERED
-            if repeat == self._plan.retries or not self._worth_repeating(look.failure):
+            if repeat == retries or not self._worth_repeating(attempt.failure):
                 return Ending.FAILED
-            await self._sleep(self._plan.retry_delay_s)
+            await self._sleep(self._step.retry_delay_s)
         raise AssertionError("unreachable: the last repeat returns")
 
     def _worth_repeating(self, failure: Failure) -> bool:
-        return failure.transient and (self._plan.retry_timeouts or failure.reason is not Reason.TIMEOUT)
+        return failure.transient and (self._step.retry_timeouts or failure.reason is not Reason.TIMEOUT)
 
     async def _wait(self, poll: Poll) -> Ending:
-        """Ask until `until`, or else `expect`, holds; the last look is at the very end of the budget."""
-        there: Attempt | None = None
+        """Poll until `until`, or else `expect`, holds; the last attempt is at the very end of the budget."""
+        judged: Attempt | None = None
         while True:
-            timeout_s = self._time()
+            timeout_s = self._request_timeout_s()
             if timeout_s is None:
-                return Ending.OUT_OF_TIME if self._last is None else self._gave_up(there)
-            look = await self._ask(timeout_s)
-            self._note(look, "poll")
-            if look.failure is None:
-                there = look
-                if look.stop is not None and look.stop.ok is True:
+                return Ending.OUT_OF_TIME if self._last is None else self._gave_up(judged)
+            attempt = await self._send(timeout_s)
+            self._record(attempt, "poll")
+            if attempt.failure is None:
+                judged = attempt
+                if attempt.stop is not None and attempt.stop.ok is True:
                     return Ending.STOPPED
-                if (look.until or look.expect).ok is True:
-                    # What was waited for is there; `expect` is judged on this very answer.
-                    return Ending.ANSWERED if look.expect.ok is not False else Ending.WRONG
-            elif _hopeless(look.failure):
+                if (attempt.until or attempt.expect).ok is True:
+                    # The awaited state is reached; `expect` is judged on this very response.
+                    return Ending.ANSWERED if attempt.expect.ok is not False else Ending.WRONG
+            elif _permanent(attempt.failure):
                 return Ending.FAILED
             assert self._began_s is not None
             left_s = poll.within_s - (self._clock.monotonic_s() - self._began_s)
             if left_s <= _EPSILON_S:
-                return self._gave_up(there)
-            await self._sleep(min(delay_s(poll, len(self._attempts), self._random), left_s))
+                return self._gave_up(judged)
+            await self._sleep(min(delay_s(poll, len(self._results), self._random), left_s))
 
-    def _gave_up(self, there: Attempt | None) -> Ending:
-        if there is None or self._last is not there:
+    def _gave_up(self, judged: Attempt | None) -> Ending:
+        if judged is None or self._last is not judged:
             return Ending.FAILED
-        return Ending.NEVER if (there.until or there.expect).nothing_there else Ending.WRONG
+        return Ending.NEVER if (judged.until or judged.expect).nothing_there else Ending.WRONG
 
     async def _hold(self, hold_s: float) -> Ending:
-        """Sample until `expect` has stayed true for `hold_s` since it was first seen true."""
+        """Sample until `until` and `expect` have stayed true for `hold_s` since they were first seen true."""
         assert self._last is not None
         since_s = self._last.ended_s
         while (left_s := hold_s - (self._clock.monotonic_s() - since_s)) > _EPSILON_S:
-            if not await self._sleep(min(max(self._plan.hold_every_s, MIN_DELAY_S), left_s)):
+            if not await self._sleep(min(max(self._step.hold_every_s, MIN_DELAY_S), left_s)):
                 return Ending.OUT_OF_TIME
-            ending = await self._once("hold")
+            ending = await self._request("hold")
             if ending is not Ending.ANSWERED:
                 return ending
-            if self._last.expect.ok is not True:
-                return Ending.LOST if self._last.expect.ok is False else Ending.ANSWERED
+            if not self._last.holds:
+                return Ending.ANSWERED if self._last.expect.ok is None else Ending.LOST
         return Ending.ANSWERED
 
     def _left_s(self) -> float | None:
@@ -230,7 +220,7 @@ class Attempts:
 
 
 def delay_s(poll: Poll, attempts: int, random: Random) -> float:
-    """Return the pause after the `attempts`-th look; with jitter anything from nothing up to it ("full jitter")."""
+    """Return the pause after `attempts` attempts; with jitter a random share of it ("full jitter")."""
     factor = 1.0
     if poll.backoff == "exponential":
         factor = 2.0 ** min(attempts - 1, 60)
@@ -238,29 +228,29 @@ def delay_s(poll: Poll, attempts: int, random: Random) -> float:
         before, factor = 0.0, 1.0
         for _ in range(min(attempts - 1, 80)):
             before, factor = factor, before + factor
-    longest = poll.every_s * factor
-    return max(MIN_DELAY_S, random.uniform(0.0, longest) if poll.jitter else longest)
+    longest_s = poll.every_s * factor
+    return max(MIN_DELAY_S, random.uniform(0.0, longest_s) if poll.jitter else longest_s)
 
 
-def _hopeless(failure: Failure) -> bool:
-    """Tell whether asking again cannot help: no permission, no credentials, nothing to ask with."""
+def _permanent(failure: Failure) -> bool:
+    """Return whether another request cannot help: no permission, no credentials, a missing feature."""
     return failure.status in {Status.ERROR, Status.SKIPPED} and not failure.transient
 
 
-def _attempt(n: int, look: Attempt, kind: AttemptKind) -> AttemptResult:
+def _result(n: int, attempt: Attempt, kind: AttemptKind) -> AttemptResult:
     message: str | None
-    if look.failure is not None:
-        status, message = look.failure.status, look.failure.message
+    if attempt.failure is not None:
+        status, message = attempt.failure.status, attempt.failure.message
     else:
-        judged = look.expect if look.until is None or kind == "hold" else look.until
-        bad = judged.first_bad
+        awaited = attempt.until is not None and (kind != "hold" or attempt.until.ok is not True)
+        bad = (attempt.until if awaited and attempt.until is not None else attempt.expect).first_bad
         status = Status.PASS if bad is None else Status.FAIL if bad.ok is False else Status.INCONCLUSIVE
         message = None if bad is None else bad.message
     return AttemptResult(
         n=n,
         status=status,
-        duration_ms=round((look.ended_s - look.started_s) * 1000),
+        duration_ms=round((attempt.ended_s - attempt.started_s) * 1000),
         message=message,
         kind=kind,
-        started_at=look.started_at,
+        started_at=attempt.started_at,
     )

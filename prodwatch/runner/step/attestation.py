@@ -1,75 +1,66 @@
-"""Which version answered, and whether that is the one under test: no proof, no evidence."""
+"""Which version responded, and whether that is the version under test: without proof, a response is not evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 import msgspec
 
 from prodwatch.model.signal import ReleaseState
+from prodwatch.model.status import Reason
 
-PLACE = "{version}"
-
-
-class Proof(StrEnum):
-    """What an answer says about its version."""
-
-    NOT_ASKED = "not asked"
-    PROVEN = "proven"
-    OTHER = "other"
-    """Another version answered."""
-    NONE = "none"
-    """The place where the version should stand is empty."""
-    UNKNOWN = "unknown"
-    """A version is named, but nobody could say which one is under test."""
-    NOTHING_TO_COMPARE = "nothing to compare"
-    """A version is named, but none is under test."""
+_VERSION = "{version}"
 
 
-class Attestation(msgspec.Struct, frozen=True):
-    """The proof, and the version the answer names."""
+class Attestation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a response proves about its version."""
 
-    proof: Proof
     version: str | None = None
-    sentence: str | None = None
-    """Why the answer is no evidence; None when it is."""
+    """The version it names, None when it names none."""
+    proven: bool = False
+    """It comes from the version under test."""
+    reason: Reason | None = None
+    """`version_mismatch` or `unattested` when the response is not evidence about the release; else None."""
+    message: str | None = None
+    """One sentence for `reason`; None without one."""
 
 
-NOT_ASKED = Attestation(Proof.NOT_ASKED)
+NOT_ATTESTED = Attestation()
+"""No attestation was asked for."""
 
 
 def attest(
     text: str | None, place: str, match: str, releases: Sequence[ReleaseState], *, problem: str | None = None
 ) -> Attestation:
-    """Compare what an answer carries at `place` with the versions under test.
+    """Compare the text at `place` of a response with the versions under test.
 
-    `text` is None when nothing stands there. `match` names a version as the answer does: `v{version}`. With several
-    functions under release the answer proves itself when it names the version of any one of them, unless that number
-    is also the old version of another that still gets traffic: then either may have answered. `problem` says why it
-    could not be found out what is under release.
+    `text` is None when the response has nothing there. `match` shows how a response writes a version: `v{version}`.
+    With several functions under release, the response is proven when it names the version of any of them, unless
+    that number is also the old version of another function that still receives traffic: then either may have
+    responded. `problem` says why the release could not be read, None when it was.
     """
     if text is None:
-        return Attestation(Proof.NONE, None, f"nothing proves which version answered: {place} is not in the answer")
+        message = f"nothing proves which version responded: {place} is not in the response"
+        return Attestation(reason=Reason.UNATTESTED, message=message)
     version = _version_in(text, match)
     expected = [state.version for state in releases if state.version is not None]
     if not expected and problem is not None:
-        sentence = f'{place} is "{text}", but which version is under test could not be found out: {problem}'
-        return Attestation(Proof.UNKNOWN, version or text, sentence)
+        message = f'{place} is "{text}", but the version under test could not be determined: {problem}'
+        return Attestation(version=version or text, reason=Reason.UNATTESTED, message=message)
     if not expected:
-        return Attestation(Proof.NOTHING_TO_COMPARE, version or text)
+        return Attestation(version=version or text)
     if version in expected:
-        old = next((each for each in releases if each.previous == version and each.weights.get(version)), None)
+        old = next((state for state in releases if state.previous == version and state.weights.get(version)), None)
         if old is None:
-            return Attestation(Proof.PROVEN, version)
-        sentence = (
-            f'nothing proves which version answered: {place} is "{text}", which is under test in one function and the '
-            f'old version of {old.function}; name the function there too, or give the check `attest = ""`'
+            return Attestation(version=version, proven=True)
+        message = (
+            f'nothing proves which version responded: {place} is "{text}", which is under test in one function and '
+            f'the old version of {old.function}; include the function name there, or give the check `attest = ""`'
         )
-        return Attestation(Proof.UNKNOWN, version, sentence)
-    wanted = " or ".join(dict.fromkeys(match.replace(PLACE, each) for each in expected))
-    sentence = f'another version answered: {place} is "{text}", the release under test is "{wanted}"'
-    return Attestation(Proof.OTHER, version or text, sentence)
+        return Attestation(version=version, reason=Reason.UNATTESTED, message=message)
+    under_test = " or ".join(dict.fromkeys(match.replace(_VERSION, number) for number in expected))
+    message = f'another version responded: {place} is "{text}", the release under test is "{under_test}"'
+    return Attestation(version=version or text, reason=Reason.VERSION_MISMATCH, message=message)
 
 
 def attest_function(
@@ -77,21 +68,21 @@ def attest_function(
 ) -> Attestation:
     """Compare the version a Lambda function reports for itself with the one under test.
 
-    Only calls through the alias under release say anything: whoever names another qualifier wants exactly that one.
+    Only calls through the alias under release count: a check that names another qualifier wants exactly that one.
     """
     name = function.rsplit(":function:", 1)[-1].split(":", 1)[0]
-    state = next((each for each in releases if each.function == name and each.alias == qualifier), None)
+    state = next((state for state in releases if state.function == name and state.alias == qualifier), None)
     if state is None or state.version is None:
-        return Attestation(Proof.NOTHING_TO_COMPARE, version)
+        return Attestation(version=version)
     if state.version == version:
-        return Attestation(Proof.PROVEN, version)
-    sentence = f"another version answered: {name} ran version {version}, the release under test is {state.version}"
-    return Attestation(Proof.OTHER, version, sentence)
+        return Attestation(version=version, proven=True)
+    message = f"another version responded: {name} ran version {version}, the release under test is {state.version}"
+    return Attestation(version=version, reason=Reason.VERSION_MISMATCH, message=message)
 
 
 def _version_in(text: str, match: str) -> str | None:
-    before, found, after = match.partition(PLACE)
-    if not found:
+    before, placeholder, after = match.partition(_VERSION)
+    if not placeholder:
         return None
     if text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
         return text[len(before) : len(text) - len(after)] if after else text[len(before) :]

@@ -1,61 +1,70 @@
-"""Values taken from an answer for later steps; what is secret is masked from then on, everywhere."""
+"""Values captured from a response for later steps; secret ones are masked everywhere from then on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from prodwatch.assertions.value_format import to_json
-from prodwatch.runner.step.compiled import Captured
-from prodwatch.runner.step.expectations import JudgingContext
+from prodwatch.model.status import Reason, Status
+from prodwatch.runner.step.compiled import CompiledStep
+from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.values.redaction import OutputRedactor, leaves
 from prodwatch.text.redact import MASK, MIN_LENGTH
 
 
-class Captures(msgspec.Struct):
-    """What was taken from one answer."""
+class Captures(msgspec.Struct, frozen=True, kw_only=True):
+    """Values captured from one response."""
 
-    raw: dict[str, Any] = msgspec.field(default_factory=dict)
-    shown: dict[str, Any] = msgspec.field(default_factory=dict)
-    """As a result may show it."""
-    missing: list[str] = msgspec.field(default_factory=list)
-    """One sentence per capture whose path leads nowhere."""
-    unmaskable: list[str] = msgspec.field(default_factory=list)
-    """One sentence per secret that is too short to be kept secret."""
+    raw: Mapping[str, Any] = {}
+    shown: Mapping[str, Any] = {}
+    """As a result may show them."""
+    problem: Conclusion | None = None
+    """Why the step cannot be green: a path leads nowhere, or a secret is too short to be masked."""
 
 
 NO_CAPTURES = Captures()
 
 
-def take(
-    captures: Iterable[Captured],
+def read_captures(
+    step: CompiledStep,
     document: Mapping[str, Any],
-    judging: JudgingContext,
-    out: OutputRedactor,
+    output: OutputRedactor,
     *,
+    values: Mapping[str, Any],
+    now: datetime,
     all_secret: bool,
 ) -> Captures:
-    """Read every capture from `document`; secrets are learned by `out` before anything is shown."""
-    taken = Captures()
-    for capture in captures:
-        holes = [judging.values[hole] for hole in capture.path.holes]
-        value = capture.path.read(document, holes=holes, now=judging.now)
-        if not capture.path.has_value(document, holes=holes, now=judging.now):
-            why = capture.path.explain(document, holes=holes, now=judging.now)
-            taken.missing.append(f"nothing to capture as {capture.name}: {why}")
+    """Read every capture of `step` from `document`; `output` learns secrets before anything is shown.
+
+    `values` holds the values of `${…}` by their text.
+    """
+    raw: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    missing: list[str] = []
+    unmaskable: list[str] = []
+    for name, path in step.captures.items():
+        holes = [values[hole] for hole in path.holes]
+        if not path.has_value(document, holes=holes, now=now):
+            missing.append(f"nothing to capture as {name}: {path.explain(document, holes=holes, now=now)}")
             continue
-        taken.raw[capture.name] = value
-        if capture.secret or all_secret:
-            texts = list(leaves(to_json(value)))
-            out.learn(texts)
-            if capture.secret and any(0 < len(text) < MIN_LENGTH for text in texts):
-                taken.unmaskable.append(
-                    f"the secret captured as {capture.name} has under {MIN_LENGTH} characters and could not be masked"
+        raw[name] = value = path.read(document, holes=holes, now=now)
+        shown[name] = to_json(value)
+        secret = step.definition.capture[name].secret
+        if secret or all_secret:
+            texts = list(leaves(shown[name]))
+            output.learn(texts)
+            if secret and any(0 < len(text) < MIN_LENGTH for text in texts):
+                unmaskable.append(
+                    f"the secret captured as {name} has under {MIN_LENGTH} characters and could not be masked"
                 )
-            taken.shown[capture.name] = MASK
-        else:
-            taken.shown[capture.name] = to_json(value)
-    taken.shown = {name: out.value(value) for name, value in taken.shown.items()}
-    return taken
+            shown[name] = MASK
+    problem = None
+    if unmaskable:
+        problem = Conclusion(Status.ERROR, Reason.INVALID, unmaskable[0])
+    elif missing:
+        problem = Conclusion(Status.FAIL, Reason.ASSERTION, missing[0])
+    return Captures(raw=raw, shown={name: output.value(value) for name, value in shown.items()}, problem=problem)

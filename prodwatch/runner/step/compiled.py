@@ -1,4 +1,4 @@
-"""A check made ready to run: everything that can be read, parsed and decided once is, before anything is sent."""
+"""Compiled checks: everything that can be parsed and decided once is, before anything is sent."""
 
 from __future__ import annotations
 
@@ -8,34 +8,27 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.assertions import AssertionSyntaxError, Path, parse_path
 from prodwatch.model.check import CheckDefinition, StepDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
-from prodwatch.runner.step.attempts import Plan
-from prodwatch.runner.step.expectations import Expectation, Path, compile_assertions, parse_path
+from prodwatch.runner.step.expectations import Expectation, compile_assertions
 from prodwatch.runner.values.remote_inputs import any_remote
 from prodwatch.runner.values.scopes import ReferenceFinder, dotted_reference, open_texts
-from prodwatch.settings.template import Reference
+from prodwatch.settings.template import Reference, TemplateSyntaxError
 
 COMPOSITES = frozenset({"all", "any", "none"})
 FIXED = frozenset({"pass", "fail", "skip"})
 CLEANUP_BUDGET_S = 15.0
-"""Least time a cleanup step has for itself."""
+"""Shortest time limit of a cleanup step."""
 _WITHOUT_STEPS = COMPOSITES | FIXED
 RETRIES = 1
-"""Quick repeats of a request that never got an answer, unless `retry` says otherwise."""
+"""Default number of quick repeats of a request that got no response; `retry` overrides it."""
+RETRY_DELAY_S = 0.2
 
 _NO_REFERENCES: frozenset[Reference] = frozenset()
 
 Specs = Callable[[str], ProbeSpec | None]
-
-
-class Captured(msgspec.Struct, frozen=True, kw_only=True):
-    """One capture, ready to be taken."""
-
-    name: str
-    path: Path
-    secret: bool
 
 
 class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,34 +39,42 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     spec: ProbeSpec | None
     static: bool
-    """No `${…}` in its keys: they go out as written."""
+    """No `${…}` in its keys: they are sent as written."""
     holes: tuple[str, ...]
     """Every `${…}` of its assertions and captures, as written."""
     references: frozenset[Reference]
-    """Everything it needs filled, in keys, assertions and `for_each`, through `vars` too."""
+    """Every reference in its keys, assertions and `for_each`, through `vars` too."""
     remote: bool
-    """Something of it has to be fetched from outside."""
-    judged: tuple[Expectation, ...]
-    """`expect`, with what the type expects by itself."""
+    """One of its references has to be fetched."""
+    expect: tuple[Expectation, ...]
+    """`expect`, with the expectations that the type implies."""
     warn: tuple[Expectation, ...]
     until: tuple[Expectation, ...]
     stop_when: tuple[Expectation, ...]
     repeat_when: tuple[Expectation, ...]
-    captures: tuple[Captured, ...]
+    captures: Mapping[str, Path]
+    """Paths to capture, by name."""
     attest: Path | None
-    plan: Plan
+    timeout_s: float
+    """Of one request."""
+    retries: int
+    """How often a transport failure or a throttle is repeated; 0 for a step that must be sent at most once."""
+    retry_delay_s: float
+    retry_timeouts: bool
+    """Repeat a request that timed out too; off by default, so that a hung endpoint costs its timeout once."""
+    hold_every_s: float
     mutates: bool
     budget_s: float
-    """As a cleanup: how long it may take in all."""
+    """As a cleanup step: longest time it may take in all."""
 
     @property
     def mentions(self) -> frozenset[str]:
-        """Return the leading fields that `expect` and `until` speak of."""
-        return frozenset().union(*(each.fields for each in (*self.judged, *self.until)))
+        """Return the leading fields that `expect` and `until` mention."""
+        return frozenset().union(*(expectation.fields for expectation in (*self.expect, *self.until)))
 
     @property
     def service(self) -> str | None:
-        """Return the AWS service it calls, None for none, `*` when a key names it."""
+        """Return the AWS service it calls: None for no service, `*` when one of its keys names the service."""
         return self.spec.service if self.spec else None
 
 
@@ -82,7 +83,7 @@ class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     definition: CheckDefinition
     variables: Mapping[str, Any]
-    """The environment's `vars` under the check's own."""
+    """The environment's `vars`, overridden by the check's own."""
     volatile: frozenset[str]
     """Variables whose value changes while the check runs."""
     requires: tuple[Reference, ...]
@@ -92,9 +93,9 @@ class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
     """Of a flow or composite as a whole."""
     warn: tuple[Expectation, ...]
     references: frozenset[Reference]
-    """Of everything in it."""
+    """Every reference in it."""
     remote: bool
-    """Something of it has to be fetched from outside."""
+    """One of its references has to be fetched."""
     cleanup_references: frozenset[Reference]
     is_flow: bool
     timeout_s: float | None
@@ -102,24 +103,36 @@ class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckCompiler:
-    """Makes checks ready for one environment; each check once."""
+    """Compiles the checks of one environment, each check once."""
 
     def __init__(self, environment: Environment, specs: Specs) -> None:
         self._environment = environment
         self._specs = specs
         self._attest = parse_path(environment.release.attest) if environment.release.attest else None
-        self._follower = ReferenceFinder(environment.vars)
-        self._done: dict[str, CompiledCheck] = {}
+        self._finder = ReferenceFinder(environment.vars)
+        self._compiled: dict[str, CompiledCheck] = {}
 
     def compile(self, definition: CheckDefinition) -> CompiledCheck:
-        """Return the check ready to run; raises what the parsers raise for a text settings would have refused."""
-        done = self._done.get(definition.id)
-        if done is None or done.definition is not definition:
-            done = self._done[definition.id] = self._compile(definition)
-        return done
+        """Return the compiled check; raises the parsers' errors for a text that settings would have refused."""
+        compiled = self._compiled.get(definition.id)
+        if compiled is None or compiled.definition is not definition:
+            compiled = self._compiled[definition.id] = self._compile(definition)
+        return compiled
+
+    def needs_aws(self, definitions: Iterable[CheckDefinition]) -> bool:
+        """Return whether any of these checks calls AWS or reads a value that AWS provides."""
+        for definition in definitions:
+            try:
+                compiled = self.compile(definition)
+            except (AssertionSyntaxError, TemplateSyntaxError):
+                continue  # it will never send anything
+            steps = (*compiled.steps, *compiled.cleanup)
+            if compiled.remote or any(step.service is not None or step.attest is not None for step in steps):
+                return True
+        return False
 
     def _compile(self, definition: CheckDefinition) -> CompiledCheck:
-        finder = self._follower
+        finder = self._finder
         if definition.vars:
             finder = ReferenceFinder({**self._environment.vars, **definition.vars})
         steps: tuple[CompiledStep, ...] = ()
@@ -131,10 +144,10 @@ class CheckCompiler:
         # A plain check needs no union, and most checks are plain.
         plain = steps[0].references if len(steps) == 1 and not cleanup else None
         references = _union(step.references for step in (*steps, *cleanup)) if plain is None else plain
-        own = [hole for each in (*expect, *warn) for hole in each.holes]
-        own += [*definition.links.values(), *([definition.serial] if definition.serial else ())]
-        if own or definition.requires:
-            references |= finder.references_in(own) | set(map(dotted_reference, definition.requires))
+        own_texts = [hole for expectation in (*expect, *warn) for hole in expectation.holes]
+        own_texts += [*definition.links.values(), *([definition.serial] if definition.serial else ())]
+        if own_texts or definition.requires:
+            references |= finder.references_in(own_texts) | set(map(dotted_reference, definition.requires))
         spec = self._specs(definition.type) if definition.type == "flow" else None
         return CompiledCheck(
             definition=definition,
@@ -157,27 +170,21 @@ class CheckCompiler:
     ) -> CompiledStep:
         spec = self._specs(step.type)
         poll = step.poll
-        implied = spec.implicit_expect if spec else ()
-        expect = _judged(step.expect, poll.until if poll else (), implied)
+        expect = _with_implied(step.expect, poll.until if poll else (), spec.implicit_expect if spec else ())
         warn = compile_assertions(step.warn, "warn")
         until = compile_assertions(poll.until, "until") if poll else ()
         stop_when = compile_assertions(poll.stop_when, "until") if poll else ()
         repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
-        assertions = (*expect, *warn, *until, *stop_when, *repeat_when)
         texts = open_texts(step.params)
-        captures: tuple[Captured, ...] = ()
-        if step.capture:
-            captures = tuple(
-                Captured(name=name, path=parse_path(each.path), secret=each.secret)
-                for name, each in step.capture.items()
-            )
+        captures = {name: parse_path(capture.path) for name, capture in step.capture.items()}
         attest = None if cleanup else self._attestation(step)
-        holes = _holes(assertions, captures, attest)
+        holes = _holes((*expect, *warn, *until, *stop_when, *repeat_when), captures.values(), attest)
         references = _NO_REFERENCES
         if texts or holes or step.for_each is not None:
             references = finder.references_in((*texts, *holes, step.for_each or ""))
         mutates = self._mutates(step, check, spec)
-        plan = self._plan(step, check, spec, mutates=mutates)
+        timeout_s = _timeout_s(step, check, spec)
+        retries = step.retry.times if step.retry else RETRIES
         return CompiledStep(
             definition=step,
             name=step.name,
@@ -187,16 +194,21 @@ class CheckCompiler:
             holes=holes,
             references=references,
             remote=any_remote(references),
-            judged=expect,
+            expect=expect,
             warn=warn,
             until=until,
             stop_when=stop_when,
             repeat_when=repeat_when,
             captures=captures,
             attest=attest,
-            plan=plan,
+            timeout_s=timeout_s,
+            # A mutating step is sent at most once, unless its author declares it idempotent.
+            retries=0 if mutates and not step.idempotent else retries,
+            retry_delay_s=step.retry.delay_s if step.retry else RETRY_DELAY_S,
+            retry_timeouts=step.retry is not None,
+            hold_every_s=step.hold_every_s or (poll.every_s if poll else 1.0),
             mutates=mutates,
-            budget_s=max(CLEANUP_BUDGET_S, plan.timeout_s + (poll.within_s if poll else 0.0) + (step.hold_s or 0.0)),
+            budget_s=max(CLEANUP_BUDGET_S, timeout_s + (poll.within_s if poll else 0.0) + (step.hold_s or 0.0)),
         )
 
     def _attestation(self, step: StepDefinition) -> Path | None:
@@ -210,41 +222,35 @@ class CheckCompiler:
             return step.mutates
         return check.mutates and spec is not None and spec.mutation(step.params) is not None
 
-    @staticmethod
-    def _plan(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | None, *, mutates: bool) -> Plan:
-        timeout_s = step.timeout_s
-        if timeout_s is None:
-            timeout_s = spec.timeout_s if spec else 5.0
-            if spec and spec.smoke_timeout_s is not None and check.kind == "smoke":
-                timeout_s = spec.smoke_timeout_s
-        retries = step.retry.times if step.retry else RETRIES
-        return Plan(
-            timeout_s=timeout_s,
-            # Sent once and only once, unless its author says that twice is the same as once.
-            retries=0 if mutates and not step.idempotent else retries,
-            retry_delay_s=step.retry.delay_s if step.retry else 0.2,
-            retry_timeouts=step.retry is not None,
-            poll=step.poll,
-            hold_s=step.hold_s,
-            hold_every_s=step.hold_every_s or (step.poll.every_s if step.poll else 1.0),
-        )
+
+def _timeout_s(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | None) -> float:
+    """Return how long one request of the step may take."""
+    if step.timeout_s is not None:
+        return step.timeout_s
+    if spec is None:
+        return 5.0
+    smoke_s = spec.smoke_timeout_s
+    return smoke_s if smoke_s is not None and check.kind == "smoke" else spec.timeout_s
 
 
 @lru_cache(maxsize=4096)
-def _judged(expect: tuple[str, ...], until: tuple[str, ...], implied: tuple[str, ...]) -> tuple[Expectation, ...]:
-    """Return `expect` and what the type expects by itself of fields that neither it nor `until` mentions."""
-    written = compile_assertions(expect, "expect")
-    mentions = frozenset().union(*(each.fields for each in (*written, *compile_assertions(until, "until"))))
-    return (*written, *(each for each in compile_assertions(implied, "implicit") if not each.fields & mentions))
+def _with_implied(expect: tuple[str, ...], until: tuple[str, ...], implied: tuple[str, ...]) -> tuple[Expectation, ...]:
+    """Return `expect`, and those implied expectations whose fields neither it nor `until` mentions."""
+    explicit = compile_assertions(expect, "expect")
+    mentions = frozenset().union(
+        *(expectation.fields for expectation in (*explicit, *compile_assertions(until, "until")))
+    )
+    implicit = compile_assertions(implied, "implicit")
+    return (*explicit, *(expectation for expectation in implicit if not expectation.fields & mentions))
 
 
-def _holes(assertions: Iterable[Expectation], captures: Iterable[Captured], attest: Path | None) -> tuple[str, ...]:
-    found = [hole for each in assertions for hole in each.assertion.holes]
-    found += [hole for each in captures for hole in each.path.holes]
+def _holes(assertions: Iterable[Expectation], captures: Iterable[Path], attest: Path | None) -> tuple[str, ...]:
+    holes = [hole for expectation in assertions for hole in expectation.holes]
+    holes += [hole for path in captures for hole in path.holes]
     if attest is not None:
-        found += attest.holes
-    return tuple(dict.fromkeys(found)) if found else ()
+        holes += attest.holes
+    return tuple(dict.fromkeys(holes)) if holes else ()
 
 
-def _union(sets: Any) -> frozenset[Reference]:
+def _union(sets: Iterable[frozenset[Reference]]) -> frozenset[Reference]:
     return frozenset().union(*sets)

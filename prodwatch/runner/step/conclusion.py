@@ -1,4 +1,4 @@
-"""What a step's asking is worth: one status, one reason, one sentence; pure."""
+"""Status, reason and message of a step, concluded from the outcome of its attempts; pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from msgspec.structs import replace
 from prodwatch.model.result import AssertionResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.attempts import Ending, Outcome
-from prodwatch.runner.step.attestation import Attestation, Proof
-from prodwatch.runner.step.judgement import Judgement
+from prodwatch.runner.step.attestation import Attestation
+from prodwatch.runner.step.expectations import Judgement
 
 
 class Conclusion(msgspec.Struct, frozen=True):
-    """A step's outcome."""
+    """Status of a step or a check, with its reason and message."""
 
     status: Status
     reason: Reason | None = None
@@ -23,8 +23,8 @@ class Conclusion(msgspec.Struct, frozen=True):
 PASSED = Conclusion(Status.PASS)
 
 
-def conclude(outcome: Outcome, warn: Judgement, attestation: Attestation) -> Conclusion:
-    """Return what the asking is worth; `warn` was judged on the last answer."""
+def conclude(outcome: Outcome) -> Conclusion:
+    """Return the conclusion of all attempts of a step."""
     last, ending = outcome.last, outcome.ending
     if last is None or ending is Ending.OUT_OF_TIME:
         return _out_of_time(outcome)
@@ -32,7 +32,7 @@ def conclude(outcome: Outcome, warn: Judgement, attestation: Attestation) -> Con
         assert last.failure is not None
         message = last.failure.message
         if outcome.waited and len(outcome.attempts) > 1:
-            # A source without any data did answer: what was waited for has not come.
+            # A source without any data did respond: the awaited data never appeared.
             how = Ending.NEVER if last.failure.reason is Reason.NO_DATA else ending
             message = f"{how}: {message} ({_effort(outcome)})"
         return Conclusion(last.failure.status, last.failure.reason, message)
@@ -40,24 +40,17 @@ def conclude(outcome: Outcome, warn: Judgement, attestation: Attestation) -> Con
         assert last.stop is not None
         met = next(result for result in last.stop.results if result.ok)
         message = f"waiting was stopped: `{met.expression}` is true ({_effort(outcome)})"
-        found = Conclusion(Status.FAIL, Reason.ASSERTION, message)
+        conclusion = Conclusion(Status.FAIL, Reason.ASSERTION, message)
     elif ending is Ending.ANSWERED:
-        found = judged(last.expect, warn)
+        conclusion = conclude_judged(last.expect, last.warn)
     else:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
-        found = _waited_in_vain(outcome, unmet)
-    return _with_proof(_with_aside(found, last.aside), attestation)
+        conclusion = _never_held(outcome, unmet)
+    return _with_attestation(_with_aside(conclusion, last.aside), last.attestation)
 
 
-def _with_aside(found: Conclusion, aside: str | None) -> Conclusion:
-    """Say beside a false assertion what the probe itself found wrong: that the name does not exist."""
-    if aside is None or found.status is Status.PASS or found.message is None:
-        return found
-    return replace(found, message=f"{found.message}; {aside}")
-
-
-def judged(expect: Judgement, warn: Judgement) -> Conclusion:
-    """Return what judged assertions are worth together."""
+def conclude_judged(expect: Judgement, warn: Judgement) -> Conclusion:
+    """Return the conclusion of judged assertions."""
     bad = expect.first_bad
     if bad is not None:
         if expect.ok is None:
@@ -71,7 +64,14 @@ def judged(expect: Judgement, warn: Judgement) -> Conclusion:
     return PASSED
 
 
-def _waited_in_vain(outcome: Outcome, unmet: Judgement) -> Conclusion:
+def _with_aside(conclusion: Conclusion, aside: str | None) -> Conclusion:
+    """Add the probe's own finding to a false assertion, such as a name that does not exist."""
+    if aside is None or conclusion.status is Status.PASS or conclusion.message is None:
+        return conclusion
+    return replace(conclusion, message=f"{conclusion.message}; {aside}")
+
+
+def _never_held(outcome: Outcome, unmet: Judgement) -> Conclusion:
     bad = unmet.first_bad
     sentence = "it never held" if bad is None else _sentence(bad)
     message = f"{outcome.ending}: {sentence} ({_effort(outcome)})"
@@ -86,19 +86,18 @@ def _out_of_time(outcome: Outcome) -> Conclusion:
         return Conclusion(Status.FAIL, Reason.TIMEOUT, "the flow's time was over before this step could be sent")
     if last.failure is not None and last.failure.status is not Status.FAIL:
         return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(outcome)})")
-    why = last.failure.message if last.failure is not None else "what was expected could not be shown to last"
+    why = last.failure.message if last.failure is not None else "the expected state could not be shown to last"
     return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(outcome)})")
 
 
-def _with_proof(found: Conclusion, attestation: Attestation) -> Conclusion:
-    """Answers without proof of their version are no evidence, neither for nor against the release."""
-    if attestation.proof not in {Proof.OTHER, Proof.NONE, Proof.UNKNOWN}:
-        return found
-    reason = Reason.VERSION_MISMATCH if attestation.proof is Proof.OTHER else Reason.UNATTESTED
-    message = attestation.sentence or ""
-    if found.message:
-        message = f"{message}; the answer itself: {found.message}"
-    return Conclusion(Status.INCONCLUSIVE, reason, message)
+def _with_attestation(conclusion: Conclusion, attestation: Attestation) -> Conclusion:
+    """Make a response without proof of its version inconclusive: it counts neither for nor against the release."""
+    if attestation.reason is None:
+        return conclusion
+    message = attestation.message
+    if conclusion.message:
+        message = f"{message}; the response itself: {conclusion.message}"
+    return Conclusion(Status.INCONCLUSIVE, attestation.reason, message)
 
 
 def _sentence(result: AssertionResult) -> str:

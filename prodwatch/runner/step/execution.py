@@ -1,4 +1,4 @@
-"""One execution of one check while it runs: its names, its time, what it has done so far and what it changed."""
+"""One execution of one check: its values, its deadline, its results so far and its journal entries."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from prodwatch.runner.values.redaction import OutputRedactor, leaves
 from prodwatch.runner.values.scopes import NO_VALUE, Scope
 from prodwatch.settings.template import Reference, UnresolvedError, value_of
 
-# Names that stay what they were when the check ran; all others are looked up again by a later cleanup.
-_FLEETING = frozenset({"now", "each"})
+_NOT_JOURNALLED = frozenset({"now", "each", "secret"})
+"""Scopes whose values are never written to the journal."""
 
 
 class Execution:
-    """What the steps of one execution share."""
+    """State shared by the steps of one execution."""
 
     __slots__ = (
         "_number",
@@ -37,52 +37,52 @@ class Execution:
         "begun",
         "cleanup_results",
         "compiled",
+        "context",
         "deadline_s",
-        "out",
+        "output",
         "partial",
         "scope",
+        "slot",
         "started_at",
         "started_s",
         "step_results",
-        "tools",
-        "turn",
     )
 
     def __init__(
         self,
-        tools: RunContext,
+        context: RunContext,
         compiled: CompiledCheck,
-        turn: ConcurrencySlot,
+        slot: ConcurrencySlot,
         on_begin: Callable[[datetime], None],
         scope: Scope | None = None,
         *,
         number: int | None = None,
     ) -> None:
-        """Prepare; `on_begin` is told when the first request leaves.
+        """Prepare; `on_begin` is called when the first request is sent.
 
-        `scope` and `number` are those of an earlier run whose journal is being finished.
+        `scope` and `number` belong to an earlier run whose journal is being finished; None for a new execution.
         """
-        self.tools = tools
+        self.context = context
         self.compiled = compiled
         if scope is None:
-            uid, trace_id = tools.fresh_ids()
+            uid, trace_id = context.fresh_ids()
             scope = Scope(
-                tools.inputs,
+                context.inputs,
                 variables=compiled.variables,
                 volatile=compiled.volatile,
                 matrix=compiled.definition.matrix,
-                run_id=tools.run_id,
+                run_id=context.run_id,
                 uid=uid,
                 trace_id=trace_id,
-                clock=tools.clock,
+                clock=context.clock,
             )
         self.scope = scope
-        self.out = OutputRedactor(tools.redactor)
-        self.turn = turn
+        self.output = OutputRedactor(context.redactor)
+        self.slot = slot
         self.deadline_s: float | None = None
-        """When the flow, or the cleanup step that is running, must be over, on the monotonic clock.
+        """End of the flow, or of the current cleanup step, on the monotonic clock.
 
-        None while nothing has begun, and for plain checks, which their own timeouts bound.
+        None before the first request, and for plain checks, which their own timeouts limit.
         """
         self.begun = False
         self.started_at: datetime | None = None
@@ -90,16 +90,16 @@ class Execution:
         self.step_results: list[StepResult] = []
         self.cleanup_results: list[StepResult] = []
         self.partial: set[str] = set()
-        """Steps whose last answer was not all there is to know: not read to its end, or in doubt."""
+        """Steps whose last response was not read to its end, or is in doubt."""
         self._on_begin = on_begin
         self._number = number
         self._written: dict[str, Any] = {}
 
     def begin(self, at: datetime | None = None, at_s: float | None = None) -> None:
-        """Note that the first request leaves now: from here on the flow's time runs."""
+        """Record that the first request is sent now, which starts the flow's time."""
         if self.begun:
             return
-        clock = self.tools.clock
+        clock = self.context.clock
         self.begun = True
         self.started_at = at = at or clock.now()
         self.started_s = clock.monotonic_s() if at_s is None else at_s
@@ -108,36 +108,36 @@ class Execution:
         self._on_begin(at)
 
     def learn_derived(self, references: Iterable[Reference]) -> None:
-        """Keep secret what a filter made of a secret: its lower case, one part of it, a field of its JSON."""
+        """Mask values that a filter derived from a secret: its lower case, a part of it, a field of its JSON."""
         for reference in references:
-            if reference.filters and self.out.holds_secret(self._value(reference)):
-                self.out.learn(leaves(value_of(reference, self.scope.lookup)))
+            if reference.filters and self.output.holds_secret(self._value(reference)):
+                self.output.learn(leaves(value_of(reference, self.scope.lookup)))
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass without holding up other checks."""
-        await self.turn.away(self.tools.clock.sleep(seconds))
+        """Sleep without holding up other checks."""
+        await self.slot.released_while(self.context.clock.sleep(seconds))
 
     def left_s(self) -> float:
-        """Return how much of its time is left; infinite when nothing bounds it."""
-        return float("inf") if self.deadline_s is None else self.deadline_s - self.tools.clock.monotonic_s()
+        """Return the time left in seconds; infinite without a deadline."""
+        return float("inf") if self.deadline_s is None else self.deadline_s - self.context.clock.monotonic_s()
 
     @property
     def mutated(self) -> bool:
-        """Whether something was journalled, and so may have been changed."""
+        """Whether a mutation was journalled, and so may have been sent."""
         return self._number is not None
 
     @property
     def number(self) -> int | None:
-        """Number of this execution in the journal, None when it changed nothing."""
+        """Number of this execution in the journal; None without a mutation."""
         return self._number
 
     async def record(self, step: CompiledStep, params: Mapping[str, Any]) -> None:
-        """Write down what is about to be changed; JournalError when that is impossible."""
+        """Journal a mutation before it is sent; JournalError when that is impossible."""
         entries: list[ExecutionEntry | MutationEntry | ValuesEntry] = []
-        now = self.tools.clock.now()
+        now = self.context.clock.now()
         number = self._number
         if number is None:
-            number = self.tools.journal.next_execution()
+            number = self.context.journal.next_execution()
             entries.append(
                 ExecutionEntry(
                     execution=number,
@@ -150,29 +150,29 @@ class Execution:
         values = self._new_values()
         if values:
             entries.append(ValuesEntry(execution=number, values=values))
-        details = self.out.value(dict(params))
+        details = self.output.value(dict(params))
         entries.append(MutationEntry(execution=number, step=step.name, what=step.type, at=now, details=details))
-        await self.tools.journal.append(*entries)
+        await self.context.journal.append(*entries)
         self._number = number
         self._written.update(values)
 
     async def remember(self) -> None:
-        """Write down what the cleanup needs and this execution has learned since."""
+        """Journal the values that the cleanup needs and that became known since the last entry."""
         if self._number is None:
             return
         values = self._new_values()
         if not values:
             return
         try:
-            await self.tools.journal.append(ValuesEntry(execution=self._number, values=values))
+            await self.context.journal.append(ValuesEntry(execution=self._number, values=values))
         except JournalError as error:
-            # The change itself is written down; only a cleanup after a crash would miss what was learned since.
-            self.tools.notice("journal", str(error))
+            # The mutation itself is journalled; only a cleanup after a crash would miss these values.
+            self.context.notice("journal", str(error))
         else:
             self._written.update(values)
 
     async def close(self, cleaned: Iterable[int], *, done: bool) -> None:
-        """Write down which cleanup steps are done, and whether nothing is left."""
+        """Journal which cleanup steps are done, and with `done` that nothing is left."""
         if self._number is None:
             return
         entries: list[CleanedEntry | ClosedEntry] = [
@@ -181,27 +181,27 @@ class Execution:
         if done:
             entries.append(ClosedEntry(execution=self._number))
         try:
-            await self.tools.journal.append(*entries)
+            await self.context.journal.append(*entries)
         except JournalError as error:
-            self.tools.notice("journal", str(error))
+            self.context.notice("journal", str(error))
 
     def _new_values(self) -> dict[str, Any]:
-        """Return what cleanup references stand for by now and is not written yet; secrets never."""
-        found: dict[str, Any] = {}
+        """Return the values of cleanup references that are known by now and not journalled yet; never secrets."""
+        values: dict[str, Any] = {}
         for reference in self.compiled.cleanup_references:
             dotted = reference.dotted
-            if reference.scope in _FLEETING or reference.scope == "secret" or self._is_found_by_cleanup(reference):
+            if reference.scope in _NOT_JOURNALLED or self._is_read_by_cleanup(reference):
                 continue
             value = self._value(reference)
             if value is NO_VALUE or self._written.get(dotted, NO_VALUE) == value or not journalable(value):
                 continue
-            if not self.out.holds_secret(value):
-                found[dotted] = value
-        return found
+            if not self.output.holds_secret(value):
+                values[dotted] = value
+        return values
 
-    def _is_found_by_cleanup(self, reference: Reference) -> bool:
-        """Tell whether a cleanup step looks for this value itself: a later cleanup has to look again."""
-        return reference.scope == "steps" and reference.path[0] not in {each.name for each in self.compiled.steps}
+    def _is_read_by_cleanup(self, reference: Reference) -> bool:
+        """Return whether a cleanup step reads this value itself: a later cleanup has to read it again."""
+        return reference.scope == "steps" and reference.path[0] not in {step.name for step in self.compiled.steps}
 
     def _value(self, reference: Reference) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""A step's assertions, parsed once and judged together on each answer."""
+"""Assertions of a step, parsed once and judged together on each response."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.assertions import MISSING, Assertion, Path, evaluate, parse, parse_path
+from prodwatch.assertions import Assertion, evaluate, parse
+from prodwatch.assertions.evaluate import Severity
 from prodwatch.assertions.incomplete_data import OF_THE_REQUEST
 from prodwatch.model.result import AssertionResult
-from prodwatch.runner.step.judgement import Judgement
 
-Severity = Literal["expect", "warn", "until", "implicit", "attest"]
-
-
-_BESIDE = OF_THE_REQUEST | {"complete"}
-"""Fields that do not speak of what was found."""
+_NOT_CONTENT = OF_THE_REQUEST | {"complete"}
+"""Fields that describe the request, not the content that was read."""
 _STEPS = re.compile(r"\bsteps\b")
 _STEP = re.compile(r'\bsteps\.(?:"(?P<quoted>[^"\\]+)"|(?P<name>\w+))(?:\.(?P<field>\w+))?')
 _NOT_THERE: Mapping[str, tuple[Any, ...]] = {"status": (404, 410), "exists": (False,), "deleted": (False,)}
-"""Field → values by which an answer says that there is nothing."""
+"""Field → values by which a response reports that the thing does not exist."""
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -35,95 +32,104 @@ class Expectation(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> frozenset[str]:
-        """Leading fields of the document it mentions."""
+        """Leading fields of the document that it mentions."""
         return self.assertion.fields
 
     @property
     def holes(self) -> tuple[str, ...]:
-        """The `${…}` in it, as written."""
+        """Each `${…}` in it, as written."""
         return self.assertion.holes
 
 
+class Judgement(msgspec.Struct, frozen=True):
+    """Assertions judged on one document; nothing in it is redacted yet."""
+
+    results: tuple[AssertionResult, ...] = ()
+    ok: bool | None = True
+    """True when all hold, False when one does not, None when none is false but one cannot be decided."""
+    nothing_there: bool = False
+    """The first assertion that does not hold read a missing, null, empty or zero value."""
+
+    @property
+    def first_bad(self) -> AssertionResult | None:
+        """Return the first false assertion, else the first undecidable one, else None."""
+        if self.ok is True:
+            return None
+        return next((result for result in self.results if result.ok is self.ok), None)
+
+
+NOT_JUDGED = Judgement()
+
+
 class JudgingContext(msgspec.Struct, frozen=True):
-    """What judging needs besides the document."""
+    """Inputs of judging other than the document."""
 
     values: Mapping[str, Any]
-    """Values of holes, by their text."""
+    """Values of the assertions' `${…}`, by their text."""
     now: datetime
     complete: bool
+    """False when the source could not be read to its end."""
     load_schema: Callable[[str], Any]
     redact: Callable[[str], str]
     doubt: str | None = None
-    """Why nothing that holds of the answer is proven; None when there is no such reason."""
+    """Why an assertion that holds still proves nothing; None when there is no such reason."""
     partial: frozenset[str] = frozenset()
-    """Of a flow's own assertions: the steps whose source could not be read to its end."""
+    """For a flow's own assertions: steps whose source could not be read to its end."""
 
 
 @lru_cache(maxsize=4096)
 def compile_assertions(texts: tuple[str, ...], severity: Severity) -> tuple[Expectation, ...]:
-    """Parse assertions; AssertionSyntaxError for one that is none."""
+    """Parse assertions; raises AssertionSyntaxError for a text that is not an assertion."""
     return tuple(Expectation(parse(text), severity) for text in texts)
 
 
-def judge(expectations: Iterable[Expectation], document: Mapping[str, Any], judging: JudgingContext) -> Judgement:
-    """Judge every assertion; together they hold when all do."""
+def judge(expectations: Iterable[Expectation], document: Mapping[str, Any], context: JudgingContext) -> Judgement:
+    """Judge every assertion; together they hold when all of them do."""
     results: list[AssertionResult] = []
     ok: bool | None = True
     nothing_there = False
-    for each in expectations:
-        result = _judge(each, document, judging)
+    for expectation in expectations:
+        result = _judge(expectation, document, context)
         results.append(result)
         if result.ok is not True and (ok is True or (ok is None and result.ok is False)):
-            ok, nothing_there = result.ok, _is_nothing(each, result.actual)
+            ok, nothing_there = result.ok, _reports_nothing(expectation, result.actual)
     return Judgement(tuple(results), ok, nothing_there)
 
 
-def judge_any(expectations: Iterable[Expectation], document: Mapping[str, Any], judging: JudgingContext) -> Judgement:
-    """Judge every assertion; together they hold when one does (`stop_when`)."""
-    results = tuple(_judge(each, document, judging) for each in expectations)
+def judge_any(expectations: Iterable[Expectation], document: Mapping[str, Any], context: JudgingContext) -> Judgement:
+    """Judge every assertion; together they hold when one of them does (`stop_when`)."""
+    results = tuple(_judge(expectation, document, context) for expectation in expectations)
     return Judgement(results, any(result.ok is True for result in results))
 
 
-def _judge(expectation: Expectation, document: Mapping[str, Any], judging: JudgingContext) -> AssertionResult:
+def _judge(expectation: Expectation, document: Mapping[str, Any], context: JudgingContext) -> AssertionResult:
     assertion = expectation.assertion
     result = evaluate(
         assertion,
         document,
-        holes=[judging.values[hole] for hole in assertion.holes] if assertion.holes else (),
+        holes=[context.values[hole] for hole in assertion.holes] if assertion.holes else (),
         severity=expectation.severity,
-        complete=judging.complete and not (judging.partial and rests_on(str(assertion.path), judging.partial)),
-        now=judging.now,
-        load_schema=judging.load_schema,
-        redact=judging.redact,
+        complete=context.complete and not (context.partial and reads_partial(str(assertion.path), context.partial)),
+        now=context.now,
+        load_schema=context.load_schema,
+        redact=context.redact,
     )
-    if judging.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _BESIDE):
-        return replace(result, ok=None, diff=None, message=judging.doubt)
+    if context.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _NOT_CONTENT):
+        return replace(result, ok=None, diff=None, message=context.doubt)
     return result
 
 
-def rests_on(path: str, partial: Collection[str]) -> bool:
-    """Tell whether the path of a flow's own assertion reads what one of the steps `partial` did not read to its end."""
-    read = list(_STEP.finditer(path))
-    if len(read) != len(_STEPS.findall(path)):
+def reads_partial(path: str, partial: Collection[str]) -> bool:
+    """Return whether the path of a flow's own assertion reads content that one of the steps `partial` left unread."""
+    matches = list(_STEP.finditer(path))
+    if len(matches) != len(_STEPS.findall(path)):
         return True
-    names = ((match["quoted"] or match["name"], match["field"]) for match in read)
-    return any(name in partial and field not in _BESIDE for name, field in names)
+    reads = ((match["quoted"] or match["name"], match["field"]) for match in matches)
+    return any(name in partial and field not in _NOT_CONTENT for name, field in reads)
 
 
-def _is_nothing(expectation: Expectation, actual: Any) -> bool:
-    """Missing, null, no element, no character, none counted, not found: what was waited for has not turned up."""
+def _reports_nothing(expectation: Expectation, actual: Any) -> bool:
+    """Return whether a value means that the awaited thing does not exist: missing, null, empty, zero, not found."""
     if any(actual in _NOT_THERE.get(field, ()) for field in expectation.fields):
         return True
     return actual is None or (not isinstance(actual, bool) and actual in (0, "", [], {}))
-
-
-__all__ = [
-    "MISSING",
-    "Expectation",
-    "JudgingContext",
-    "Path",
-    "compile_assertions",
-    "judge",
-    "judge_any",
-    "parse_path",
-]

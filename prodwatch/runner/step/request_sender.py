@@ -1,33 +1,33 @@
-"""Sends one request within its bounds and judges the answer; a probe that breaks is an error, never a pass."""
+"""Sends one request within its limits and judges the response; a probe that breaks is an error, never a pass."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
 
+from prodwatch.assertions import MISSING
 from prodwatch.errors import UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, Probe, ProbeContext
-from prodwatch.runner.bounds.concurrency import gate_key
+from prodwatch.runner.bounds.concurrency import limit_key
 from prodwatch.runner.bounds.time_limits import bounded
-from prodwatch.runner.step.attempts import NOT_JUDGED, Attempt
-from prodwatch.runner.step.attestation import NOT_ASKED, Attestation, attest, attest_function
+from prodwatch.runner.step.attempts import Attempt
+from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation, attest, attest_function
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import MISSING, JudgingContext, judge, judge_any
+from prodwatch.runner.step.expectations import NOT_JUDGED, JudgingContext, judge, judge_any
 
 GRACE_S = 0.1
-"""How much longer than its own timeout a probe may take to say what exactly timed out."""
+"""Time beyond its own timeout that a probe has to report which phase timed out."""
 
 
 class RequestSender:
-    """Asks for one step of one execution; called once per attempt."""
+    """Sends the requests of one step of one execution; called once per attempt."""
 
-    __slots__ = ("_context", "_execution", "_key", "_probe", "_releases", "_step", "_values", "attestation", "params")
+    __slots__ = ("_execution", "_limit_key", "_probe", "_probe_context", "_releases", "_step", "params", "values")
 
     def __init__(
         self,
@@ -36,28 +36,26 @@ class RequestSender:
         params: Mapping[str, Any],
         *,
         probe: Probe,
-        context: ProbeContext,
+        probe_context: ProbeContext,
         values: Mapping[str, Any],
         releases: Sequence[ReleaseState],
     ) -> None:
-        """Prepare; `values` are those of the assertions' holes by their text."""
+        """Prepare; `values` holds the values of the assertions' `${…}` by their text."""
         self._execution = execution
         self._step = step
         self.params = params
+        self.values = values
         self._probe = probe
-        self._context = context
-        self._values = values
+        self._probe_context = probe_context
         self._releases = releases
-        self._key = gate_key(step.service, params, context.account, context.region)
-        self.attestation: Attestation = NOT_ASKED
-        """Of the latest answer."""
+        self._limit_key = limit_key(step.service, params, probe_context.account, probe_context.region)
 
     async def __call__(self, timeout_s: float) -> Attempt:
-        """Send once and judge."""
-        execution, key = self._execution, self._key
-        turn, clock = execution.turn, execution.tools.clock
-        if not turn.enter_at_once(key):
-            await turn.enter(key, urgent=execution.begun)
+        """Send once and judge the response."""
+        execution, key = self._execution, self._limit_key
+        slot, clock = execution.slot, execution.context.clock
+        if not slot.try_enter(key):
+            await slot.enter(key, urgent=execution.begun)
         try:
             started_at, started_s = clock.now(), clock.monotonic_s()
             if not execution.begun:
@@ -67,89 +65,93 @@ class RequestSender:
             observation = await self._send(timeout_s)
             ended_s = clock.monotonic_s()
         finally:
-            turn.leave(key)
-        failure = observation.failure
-        if failure is not None and not (observation.document and self._step.mentions.intersection(failure.answered_by)):
-            return Attempt(
-                observation=observation, failure=failure, started_at=started_at, started_s=started_s, ended_s=ended_s
-            )
-        return self._judged(self._attested(observation), started_at, started_s, ended_s)
+            slot.leave(key)
+        attempt = Attempt(
+            observation=observation,
+            failure=observation.failure,
+            started_at=started_at,
+            started_s=started_s,
+            ended_s=ended_s,
+        )
+        return self._judged(attempt) if self._can_be_judged(observation) else attempt
 
     async def _send(self, timeout_s: float) -> Observation:
-        context, tools = self._context, self._execution.tools
-        if timeout_s < context.timeout_s:
-            context = replace(context, timeout_s=timeout_s)
+        probe_context, context = self._probe_context, self._execution.context
+        if timeout_s < probe_context.timeout_s:
+            probe_context = replace(probe_context, timeout_s=timeout_s)
         try:
-            if tools.watch is None:
-                return await bounded(tools.clock, timeout_s + GRACE_S, self._probe(self.params, context))
-            with tools.watch.over(timeout_s + GRACE_S):
-                return await self._probe(self.params, context)
+            if context.timeouts is None:
+                return await bounded(context.clock, timeout_s + GRACE_S, self._probe(self.params, probe_context))
+            with context.timeouts.limit(timeout_s + GRACE_S):
+                return await self._probe(self.params, probe_context)
         except TimeoutError:
             return Observation(failure=_timed_out(self._step, timeout_s))
         except UnavailableFeatureError as error:
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.UNAVAILABLE, message=str(error)))
         except Exception as error:  # noqa: BLE001 -- a broken probe must cost one check, not the run
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            message = f"The {self._step.type} probe broke ({what}); this is a bug in prodwatch or in the probe."
+            detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            message = f"The {self._step.type} probe broke ({detail}); this is a bug in prodwatch or in the probe."
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
 
-    def _judged(self, observation: Observation, started_at: datetime, started_s: float, ended_s: float) -> Attempt:
-        step, document = self._step, observation.document
-        judging = self.judging(observation, started_at)
-        until = stop = None
-        expect = NOT_JUDGED
-        if step.stop_when:
-            stop = judge_any(step.stop_when, document, judging)
-        if step.until:
-            until = judge(step.until, document, judging)
-        if until is None or until.ok is True:
-            expect = judge(step.judged, document, judging)
-        return Attempt(
-            observation=observation,
-            failure=None,
-            aside=None if observation.failure is None else observation.failure.message,
-            expect=expect,
-            until=until,
-            stop=stop,
-            judging=judging,
-            started_at=started_at,
-            started_s=started_s,
-            ended_s=ended_s,
-        )
+    def _can_be_judged(self, observation: Observation) -> bool:
+        """Return whether there is a document that the step's assertions can be judged on."""
+        failure = observation.failure
+        if failure is None:
+            return True
+        return bool(observation.document and self._step.mentions.intersection(failure.answered_by))
 
-    def judging(self, observation: Observation, now: datetime) -> JudgingContext:
-        """Return what judging this answer needs."""
-        return JudgingContext(
-            values=self._values,
-            now=now,
+    def _judged(self, attempt: Attempt) -> Attempt:
+        step, observation = self._step, attempt.observation
+        attestation = self._attestation(observation)
+        if step.attest is not None and (version := attestation.version or observation.version) is not None:
+            # Assertions may read the version that responded.
+            with_version = {**observation.document, "version": version}
+            observation = replace(observation, document=with_version, version=version)
+        document = observation.document
+        context = JudgingContext(
+            values=self.values,
+            now=attempt.started_at,
             complete=observation.complete,
             doubt=observation.doubt,
-            load_schema=self._execution.tools.schemas.load,
-            redact=self._execution.out.masked,
+            load_schema=self._execution.context.schemas.load,
+            redact=self._execution.output.masked,
+        )
+        until = judge(step.until, document, context) if step.until else None
+        awaited = until is None or until.ok is True
+        return Attempt(
+            observation=observation,
+            aside=None if observation.failure is None else observation.failure.message,
+            expect=judge(step.expect, document, context) if awaited else NOT_JUDGED,
+            warn=judge(step.warn, document, context) if awaited and step.warn else NOT_JUDGED,
+            until=until,
+            stop=judge_any(step.stop_when, document, context) if step.stop_when else None,
+            repeat=bool(step.repeat_when) and judge(step.repeat_when, document, context).ok is True,
+            attestation=attestation,
+            started_at=attempt.started_at,
+            started_s=attempt.started_s,
+            ended_s=attempt.ended_s,
         )
 
-    def _attested(self, observation: Observation) -> Observation:
-        """Return the observation with the version that served it in its document, where the answer names one."""
-        step = self._step
+    def _attestation(self, observation: Observation) -> Attestation:
+        """Return which version responded, where the step asks for it or Lambda reports it."""
+        step, release = self._step, self._probe_context.environment.release
         if step.attest is not None:
-            place = step.definition.attest or self._context.environment.release.attest or ""
-            found = step.attest.read(observation.document, holes=[self._values[hole] for hole in step.attest.holes])
-            text = None if found is MISSING or found is None else str(found)
-            match, problem = self._context.environment.release.match, self._execution.tools.inputs.release_problem()
-            self.attestation = attest(text, place, match, self._releases, problem=problem)
-        elif observation.version is not None and step.type == "lambda":
+            holes = [self.values[hole] for hole in step.attest.holes]
+            value = step.attest.read(observation.document, holes=holes)
+            text = None if value is MISSING or value is None else str(value)
+            place = step.definition.attest or release.attest or ""
+            problem = self._execution.context.inputs.release_problem()
+            return attest(text, place, release.match, self._releases, problem=problem)
+        if observation.version is not None and step.type == "lambda":
             function, qualifier = str(self.params.get("function", "")), self.params.get("qualifier")
-            self.attestation = attest_function(observation.version, function, qualifier, self._releases)
-        version = self.attestation.version or observation.version
-        if step.attest is None or version is None:
-            return observation
-        return replace(observation, document={**observation.document, "version": version}, version=version)
+            return attest_function(observation.version, function, qualifier, self._releases)
+        return NOT_ATTESTED
 
 
 def _timed_out(step: CompiledStep, timeout_s: float) -> Failure:
     within = f"within {timeout_s:g} s"
     if step.service is None or step.service == "lambda":
-        message = f"there was no answer to the {step.type} request {within}"
+        message = f"no response to the {step.type} request {within}"
         return Failure(status=Status.FAIL, reason=Reason.TIMEOUT, message=message, transient=True)
     message = f"AWS did not answer the {step.type} call {within}: nothing was measured; try again or raise `timeout`"
     return Failure(status=Status.ERROR, reason=Reason.SERVICE, message=message, transient=True)

@@ -1,9 +1,12 @@
-"""What every execution of a run works with; handed in once, shared by all."""
+"""Shared context of a run: everything its executions use, created once."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from decimal import Decimal
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -12,19 +15,39 @@ from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.result import Notice
 from prodwatch.probes.base import HttpPool, Probe
+from prodwatch.probes.failures import UnusableError
+from prodwatch.probes.project_files import inside
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
 from prodwatch.runner.bounds.time_limits import TaskTimeouts
 from prodwatch.runner.step.compiled import Specs
 from prodwatch.runner.step.journal import Journal
-from prodwatch.runner.step.json_schemas import JsonSchemas
 from prodwatch.runner.values.remote_inputs import RemoteInputs
 from prodwatch.text.redact import Redactor
 
 Probes = Callable[[str], Probe]
+"""Check type → probe; raises KeyError or ImportError for a type that cannot be loaded."""
+
+
+class JsonSchemas:
+    """JSON Schema files that `satisfies` names: inside the project only, each read once."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._loaded: dict[str, Any] = {}
+
+    def load(self, name: str) -> Any:
+        """Return the parsed file `name`, a path from the project root; raises OSError or ValueError."""
+        if name not in self._loaded:
+            try:
+                path = inside(self._root, name)
+            except UnusableError as error:
+                raise ValueError(str(error)) from error
+            self._loaded[name] = json.loads(path.read_bytes(), parse_float=Decimal)
+        return self._loaded[name]
 
 
 class RunContext(msgspec.Struct, kw_only=True):
-    """One run's shared means."""
+    """Shared context of one run, or of a session of rounds."""
 
     environment: Environment
     clock: Clock
@@ -33,22 +56,22 @@ class RunContext(msgspec.Struct, kw_only=True):
     aws: AwsApi
     probes: Probes
     specs: Specs
-    gate: ConcurrencyLimits
+    concurrency: ConcurrencyLimits
     inputs: RemoteInputs
     redactor: Redactor
     journal: Journal
     schemas: JsonSchemas
-    watch: TaskTimeouts | None
-    """Ends what takes too long; None when the clock is not the machine's."""
+    timeouts: TaskTimeouts | None
+    """Cancels requests that exceed their time limit; None when the clock is not the machine's."""
     root: str
     run_id: str
     notices: dict[tuple[str, str], Notice] = msgspec.field(default_factory=dict)
 
     def notice(self, code: str, message: str) -> None:
-        """Say something once that is not a check's result."""
+        """Record a message that belongs to no check's result; equal notices are kept once."""
         self.notices.setdefault((code, message), Notice(code=code, message=message))
 
     def fresh_ids(self) -> tuple[str, str]:
-        """Return what no other execution has: sixteen hex digits, and a trace id in X-Ray's form `1-8hex-24hex`."""
-        drawn = f"{self.random.getrandbits(160):040x}"
-        return drawn[:16], f"1-{int(self.clock.now().timestamp()):08x}-{drawn[16:]}"
+        """Return ids unique to one execution: sixteen hex digits, and a trace id in X-Ray's form `1-8hex-24hex`."""
+        digits = f"{self.random.getrandbits(160):040x}"
+        return digits[:16], f"1-{int(self.clock.now().timestamp()):08x}-{digits[16:]}"

@@ -1,4 +1,4 @@
-"""One step: filled, journalled, sent, judged, captured; whatever goes wrong becomes a result, none green by default."""
+"""One step: filled, journalled, sent, judged, captured; every problem becomes a result and none is green by default."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from prodwatch.model.result import AssertionResult, StepResult
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, Probe, ProbeContext
-from prodwatch.runner.step.attempts import NOT_JUDGED, Attempts, Ending, Outcome
-from prodwatch.runner.step.attestation import Proof
-from prodwatch.runner.step.captures import NO_CAPTURES, Captures, take
+from prodwatch.runner.step.attempts import Attempts, Ending, Outcome
+from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
+from prodwatch.runner.step.captures import NO_CAPTURES, read_captures
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import judge
 from prodwatch.runner.step.journal import JournalError
-from prodwatch.runner.step.judgement import Judgement
 from prodwatch.runner.step.request_sender import RequestSender
-from prodwatch.runner.step.result_redaction import StepRedactor, hides_answer, learn_from
+from prodwatch.runner.step.result_redaction import StepRedactor, hides_response, learn_from
 from prodwatch.settings import fit_params
 from prodwatch.settings.template import UnresolvedError, fill, parse_template
 from prodwatch.text.units import parse_duration
@@ -32,7 +30,7 @@ GREEN = frozenset({Status.PASS, Status.DEGRADED})
 
 
 class UnsendableError(Exception):
-    """The step cannot be sent: a conclusion without an answer."""
+    """The step cannot be sent; `conclusion` is its outcome."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -40,21 +38,22 @@ class UnsendableError(Exception):
 
 
 class StepRun(msgspec.Struct):
-    """What running a step gave: its result, and what the steps that follow may read, raw."""
+    """A step's result, and the raw values that later steps may read."""
 
     result: StepResult
     document: Mapping[str, Any] | None = None
-    captured: Mapping[str, Any] | None = None
+    """None when nothing was judged."""
+    captured: Mapping[str, Any] = {}
     repeat: bool = False
-    """Its `repeat.when` holds."""
+    """The step's `repeat.when` holds."""
 
 
 async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = False) -> StepRun:
-    """Run one step once; never raises but for cancellation.
+    """Run one step once; raises nothing but CancelledError.
 
-    A cleanup's requests are not journalled: the need for them already is.
+    Requests of a cleanup are not journalled: the need for them already is.
     """
-    clock = execution.tools.clock
+    clock = execution.context.clock
     try:
         if step.remote:
             await execution.scope.ensure(step.references)
@@ -62,19 +61,19 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
         if step.type != "wait":
             if step.mutates and not cleanup:
                 await _journal(execution, step, params)
-            return await _ask(execution, step, params, values)
+            return await _send(execution, step, params, values)
         started_at, started_s = clock.now(), clock.monotonic_s()
-        found = await _pause(execution, params)
+        conclusion = await _pause(execution, params)
         duration_ms = round((clock.monotonic_s() - started_s) * 1000)
     except UnsendableError as error:
-        found, started_at, duration_ms = error.conclusion, clock.now(), 0
+        conclusion, started_at, duration_ms = error.conclusion, clock.now(), 0
     return StepRun(
         StepResult(
             name=step.name,
             type=step.type,
-            status=found.status,
-            reason_code=found.reason,
-            message=execution.out.maybe(found.message),
+            status=conclusion.status,
+            reason_code=conclusion.reason,
+            message=execution.output.maybe(conclusion.message),
             started_at=started_at,
             duration_ms=duration_ms,
             source=step.definition.source,
@@ -83,7 +82,7 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
 
 
 def _fill(execution: Execution, step: CompiledStep) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the step's keys and its assertions' holes, filled; UnsendableError when something has no value."""
+    """Return the step's keys and the values of its assertions' `${…}`; UnsendableError when one has no value."""
     definition = step.definition
     if not step.references and step.static:
         return definition.params, {}
@@ -110,123 +109,132 @@ async def _journal(execution: Execution, step: CompiledStep, params: Mapping[str
 
 async def _pause(execution: Execution, params: Mapping[str, Any]) -> Conclusion:
     execution.begin()
-    wanted_s = parse_duration(str(params["for"])).s
+    requested_s = parse_duration(str(params["for"])).s
     left_s = execution.left_s()
-    await execution.sleep(max(0.0, min(wanted_s, left_s)))
-    if left_s < wanted_s:
+    await execution.sleep(max(0.0, min(requested_s, left_s)))
+    if left_s < requested_s:
         return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over before {params['for']} had passed")
     return PASSED
 
 
-async def _ask(
+async def _send(
     execution: Execution,
     step: CompiledStep,
     params: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> StepRun:
-    tools = execution.tools
+    context = execution.context
     releases: Sequence[ReleaseState] = ()
     if step.attest is not None or step.type == "lambda":
-        releases = await tools.inputs.releases()
+        releases = await context.inputs.releases()
     sender = RequestSender(
         execution,
         step,
         params,
         probe=_probe(execution, step),
-        context=_context(execution, step),
+        probe_context=_probe_context(execution, step),
         values=values,
         releases=releases,
     )
-    attempts_made = Attempts(
-        step.plan,
+    attempts = Attempts(
+        step,
         sender,
-        clock=tools.clock,
+        clock=context.clock,
         sleep=execution.sleep,
-        random=tools.random,
+        random=context.random,
         deadline=lambda: execution.deadline_s,
     )
-    outcome = await attempts_made.run()
-    return _concluded(execution, step, outcome, sender)
+    return _step_run(execution, step, await attempts.run(), sender)
 
 
 def _probe(execution: Execution, step: CompiledStep) -> Probe:
     try:
-        return execution.tools.probes(step.type)
+        return execution.context.probes(step.type)
     except (KeyError, ImportError) as error:
         raise UnsendableError(Reason.UNAVAILABLE, f'check type "{step.type}" cannot be loaded here: {error}') from error
 
 
-def _context(execution: Execution, step: CompiledStep) -> ProbeContext:
-    tools = execution.tools
-    releases = tools.inputs.known_releases()
+def _probe_context(execution: Execution, step: CompiledStep) -> ProbeContext:
+    context = execution.context
+    releases = context.inputs.known_releases()
     return ProbeContext(
-        clock=tools.clock,
-        environment=tools.environment,
-        timeout_s=step.plan.timeout_s,
-        http=tools.http,
-        aws=tools.aws,
+        clock=context.clock,
+        environment=context.environment,
+        timeout_s=step.timeout_s,
+        http=context.http,
+        aws=context.aws,
         trace_id=execution.scope.trace_id,
-        run_id=tools.run_id,
-        root=tools.root,
+        run_id=context.run_id,
+        root=context.root,
         account=step.definition.account,
         region=step.definition.region,
         own_marks=(execution.scope.uid,),
         mutates=step.mutates,
-        holds_secret=execution.out.holds_secret,
-        release_started_at=next((each.started_at for each in releases if each.started_at is not None), None),
+        holds_secret=execution.output.holds_secret,
+        release_started_at=next((state.started_at for state in releases if state.started_at is not None), None),
     )
 
 
-def _concluded(execution: Execution, step: CompiledStep, outcome: Outcome, sender: RequestSender) -> StepRun:
-    """Turn what was asked and answered into the step's result; everything in it is fit to leave."""
-    out, last = execution.out, outcome.last
+def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender: RequestSender) -> StepRun:
+    """Turn the outcome of all attempts into the step's result, redacted."""
+    output, last = execution.output, outcome.last
     observation = last.observation if last is not None else Observation()
-    secret = hides_answer(step.type, sender.params)
-    learn_from(out, observation, secret=secret)
-    judging = last.judging if last is not None else None
-    warn, taken, repeat = NOT_JUDGED, NO_CAPTURES, False
+    attestation = last.attestation if last is not None else NOT_ATTESTED
+    secret = hides_response(step.type, sender.params)
+    learn_from(output, observation, secret=secret)
     if not observation.complete or observation.doubt is not None:
         execution.partial.add(step.name)
-    if judging is not None:
-        document = observation.document
-        if step.warn and outcome.ending is Ending.ANSWERED:
-            warn = judge(step.warn, document, judging)
-        if step.repeat_when:
-            repeat = judge(step.repeat_when, document, judging).ok is True
-        if step.captures:
-            taken = take(step.captures, document, judging, out, all_secret=secret)
-    found = _with_captures(conclude(outcome, warn, sender.attestation), taken)
-    for sentence in observation.notices:
-        execution.tools.notice("probe", out.text(f"{execution.compiled.definition.id}: {sentence}"))
-    judged = _assertions(outcome, warn)
-    cleaner = StepRedactor(out, secret=secret, exchange=observation.exchange, assertions=judged)
+    judged = last is not None and last.failure is None
+    captures = NO_CAPTURES
+    if judged and last is not None and step.captures:
+        captures = read_captures(
+            step,
+            observation.document,
+            output,
+            values=sender.values,
+            now=last.started_at,
+            all_secret=secret,
+        )
+    conclusion = conclude(outcome)
+    if captures.problem is not None and conclusion.status in GREEN:
+        conclusion = captures.problem
+    for notice in observation.notices:
+        execution.context.notice("probe", output.text(f"{execution.compiled.definition.id}: {notice}"))
+    redactor = StepRedactor(output, secret=secret, exchange=observation.exchange, assertions=_assertions(outcome))
     result = StepResult(
         name=step.name,
         type=step.type,
-        status=found.status,
-        flags=_flags(execution, outcome, sender, found),
-        reason_code=found.reason,
-        message=cleaner.message(found.message),
+        status=conclusion.status,
+        flags=_flags(execution, outcome, attestation, conclusion),
+        reason_code=conclusion.reason,
+        message=redactor.message(conclusion.message),
         started_at=last.started_at if last is not None else None,
         duration_ms=round(outcome.elapsed_s * 1000),
-        attempts=cleaner.attempts(outcome.attempts),
-        assertions=cleaner.assertions(),
-        captured=taken.shown,
-        version=out.maybe(sender.attestation.version or observation.version),
-        exchange=cleaner.exchange(),
-        correlation=out.correlation(observation.correlation),
-        leftovers=tuple(map(out.text, observation.leftovers)) if observation.leftovers else (),
+        attempts=redactor.attempts(outcome.attempts),
+        assertions=redactor.assertions(),
+        captured=dict(captures.shown),
+        version=output.maybe(attestation.version or observation.version),
+        exchange=redactor.exchange(),
+        correlation=output.correlation(observation.correlation),
+        leftovers=tuple(map(output.text, observation.leftovers)) if observation.leftovers else (),
         source=step.definition.source,
     )
-    return StepRun(result, None if judging is None else observation.document, taken.raw, repeat)
+    return StepRun(
+        result,
+        document=observation.document if judged else None,
+        captured=captures.raw,
+        repeat=last is not None and last.repeat,
+    )
 
 
-def _assertions(outcome: Outcome, warn: Judgement) -> tuple[AssertionResult, ...]:
-    """Return every assertion that says something about how it ended."""
+def _assertions(outcome: Outcome) -> tuple[AssertionResult, ...]:
+    """Return the results of the last attempt that explain how the attempts ended."""
     last = outcome.last
     if last is None or last.failure is not None:
         return ()
-    results = last.expect.results + warn.results if warn.results else last.expect.results
+    results = last.expect.results
+    if outcome.ending is Ending.ANSWERED:
+        results += last.warn.results
     if last.until is not None:
         results = last.until.results + results
     if last.stop is not None and outcome.ending is Ending.STOPPED:
@@ -234,20 +242,10 @@ def _assertions(outcome: Outcome, warn: Judgement) -> tuple[AssertionResult, ...
     return results
 
 
-def _with_captures(found: Conclusion, taken: Captures) -> Conclusion:
-    if found.status not in GREEN:
-        return found
-    if taken.unmaskable:
-        return Conclusion(Status.ERROR, Reason.INVALID, taken.unmaskable[0])
-    if taken.missing:
-        return Conclusion(Status.FAIL, Reason.ASSERTION, taken.missing[0])
-    return found
-
-
-def _flags(execution: Execution, outcome: Outcome, sender: RequestSender, found: Conclusion) -> tuple[str, ...]:
+def _flags(execution: Execution, outcome: Outcome, attestation: Attestation, conclusion: Conclusion) -> tuple[str, ...]:
     flags = []
-    if outcome.retried and found.status in GREEN:
+    if outcome.retried and conclusion.status in GREEN:
         flags.append(FLAKY)
-    if execution.tools.environment.functions and sender.attestation.proof is not Proof.PROVEN:
+    if execution.context.environment.functions and not attestation.proven:
         flags.append(UNATTESTED)
     return tuple(flags)

@@ -1,4 +1,4 @@
-"""Why a run stops before everything ran, and what that makes of the checks it cuts off."""
+"""Why a run stops before every check ran, and how that concludes the checks it cuts off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prodwatch.runner.step.conclusion import Conclusion
 
 
 class StopCause(StrEnum):
-    """The causes of an early end."""
+    """Causes of an early end."""
 
     INTERRUPTED = "interrupted"
     DEADLINE = "deadline"
@@ -17,28 +17,26 @@ class StopCause(StrEnum):
 
 
 class StopSignal:
-    """Set once; the first cause counts."""
+    """Set once per run; the first cause counts."""
 
     def __init__(self) -> None:
-        self.why: StopCause | None = None
-        self.abandon = False
-        """Interrupted a second time: cleanups are given up too."""
+        self.cause: StopCause | None = None
         self._detail = ""
 
-    def set(self, why: StopCause, detail: str = "") -> None:
-        """Stop the run."""
-        if self.why is None:
-            self.why, self._detail = why, detail
+    def set(self, cause: StopCause, detail: str = "") -> None:
+        """Stop the run; `detail` is the check or the deadline that caused it."""
+        if self.cause is None:
+            self.cause, self._detail = cause, detail
 
     def conclusion(self, *, begun: bool) -> Conclusion:
-        """Return the outcome of a check that was cut off, or never begun."""
-        if self.why is StopCause.FAIL_FAST:
+        """Return the conclusion of a check that was cut off (`begun`) or never started."""
+        if self.cause is StopCause.FAIL_FAST:
             return Conclusion(Status.SKIPPED, Reason.LIMIT, f"not run: --fail-fast ended the run after {self._detail}")
-        if self.why is StopCause.DEADLINE:
-            what = "was cut off" if begun else "had not begun"
+        if self.cause is StopCause.DEADLINE:
+            progress = "was cut off" if begun else "had not started"
             return Conclusion(
-                Status.INCONCLUSIVE, Reason.DEADLINE, f"it {what} when the run's deadline of {self._detail} came"
+                Status.INCONCLUSIVE, Reason.DEADLINE, f"it {progress} when the run's deadline of {self._detail} expired"
             )
         if begun:
-            return Conclusion(Status.INCONCLUSIVE, Reason.INTERRUPTED, "the run was interrupted while it was measured")
-        return Conclusion(Status.SKIPPED, Reason.INTERRUPTED, "not run: the run was interrupted before")
+            return Conclusion(Status.INCONCLUSIVE, Reason.INTERRUPTED, "the run was interrupted during this check")
+        return Conclusion(Status.SKIPPED, Reason.INTERRUPTED, "not run: the run was interrupted before it started")
