@@ -22,7 +22,7 @@ ERROR_DOCUMENT = b'{"__type": "InternalServerError", "message": "an error of the
 
 EVERY_TYPE = """
 [defaults]
-timeout = "2s"
+timeout = "1s"
 [[check]]
 name = "logs"
 type = "logs"

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import ipaddress
 import json
 import os
+import ssl
 import threading
 import zlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from prodwatch.demo.aws.functions.model import Function, FunctionVersion
 from prodwatch.demo.workload import Invocation, InvocationResult
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
@@ -283,3 +293,157 @@ def test_A7_a_pipe_among_the_check_files_is_a_mistake_and_never_a_hang(project: 
     assert not was_read
     assert ended.code == 2, ended.said
     assert "pipe.toml" in ended.err
+
+
+@pytest.fixture
+def attested(project: CaseProject, name: str, world: World) -> CaseProject:
+    """A project over a function that is released as version 42, of which every response must bear the version."""
+    versions = tuple(FunctionVersion(version=each, published_s=0) for each in ("41", "42"))
+    world.aws.functions.put(Function(name=name, versions=versions))
+    world.aws.functions.put_alias(name, "live", "42", {})
+    project.configure(f'[[function]]\nname = "{name}"\nalias = "live"\n[release]\nattest = "header(\'x-version\')"\n')
+    return project
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param(["42"], "pass", id="one"),
+        pytest.param(
+            ["42", "41"],
+            "inconclusive",
+            id="right, then wrong",
+            marks=pytest.mark.xfail(strict=True, reason="the first of several headers is the proof"),
+        ),
+        pytest.param(["41", "42"], "inconclusive", id="wrong, then right"),
+    ],
+)
+def test_A11_two_headers_of_different_versions_prove_none(
+    headers: list[str], status: str, attested: CaseProject, web: RawWeb
+) -> None:
+    lines = "".join(f"X-Version: {each}\r\n" for each in headers)
+    web.routes["/v"] = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{lines}\r\n{{}}".encode()
+    assert attested.checked(http("version", "/v", "status == 200")).statuses == {"version": status}
+
+
+@pytest.mark.xfail(strict=True, reason="of two JSON members of one name the last is judged, silently")
+@pytest.mark.parametrize(
+    ("body", "claim"),
+    [
+        ('{"status": "broken", "status": "ok"}', "json.status == 'ok'"),
+        ('{"order": {"id": 7, "paid": false, "paid": true}}', "json.order.paid == true"),
+        ('{"items": [{"sku": "a", "n": 0, "n": 3}]}', "all json.items[*].n > 0"),
+    ],
+)
+def test_A11_a_claim_on_a_json_member_that_is_there_twice_is_undecided(
+    body: str, claim: str, project: CaseProject, web: RawWeb
+) -> None:
+    web.routes["/twice"] = response(body.encode())
+    found = project.checked(http("twice", "/twice", claim))["twice"]
+    assert found["status"] == "inconclusive"
+    assert "twice" in found["message"] or "duplicate" in found["message"]
+
+
+def test_A11_a_claim_on_another_member_is_decided(project: CaseProject, web: RawWeb) -> None:
+    web.routes["/twice"] = response(b'{"id": 7, "note": "a", "note": "b"}')
+    assert project.checked(http("twice", "/twice", "json.id == 7")).statuses == {"twice": "pass"}
+
+
+class Chain:
+    """A root, an intermediate authority and a server's certificate, which expires in 300 days."""
+
+    def __init__(self, folder: Path, intermediate_days: float) -> None:
+        self.now = datetime.now(UTC)
+        root_key, middle_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+        root = self._sign("root", "root", root_key, root_key, 3000, authority=True)
+        middle = self._sign("intermediate", "root", middle_key, root_key, intermediate_days, authority=True)
+        leaf = self._sign("leaf", "intermediate", leaf_key, middle_key, 300, authority=False)
+        self.root = folder / "root.pem"
+        self.root.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+        served = folder / "served.pem"
+        served.write_bytes(
+            leaf_key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + leaf.public_bytes(serialization.Encoding.PEM)
+            + middle.public_bytes(serialization.Encoding.PEM)
+        )
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(served)
+
+    def _sign(self, subject: str, issuer: str, key: Any, signer: Any, days: float, *, authority: bool) -> Any:
+        public, issued_by = key.public_key(), signer.public_key()
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self.now - timedelta(days=1))
+            .not_valid_after(self.now + timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issued_by), critical=False)
+        )
+        if authority:
+            usage = dict.fromkeys(
+                (
+                    "content_commitment",
+                    "key_encipherment",
+                    "data_encipherment",
+                    "key_agreement",
+                    "encipher_only",
+                    "decipher_only",
+                ),
+                False,
+            )
+            builder = builder.add_extension(
+                x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage), critical=True
+            )
+        else:
+            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(signer, hashes.SHA256())
+
+
+TLS = """
+[[check]]
+name = "certificate"
+type = "tls"
+host = "localhost"
+port = {port}
+expect = ["days_left > 14", "verified == true"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("days", "status"),
+    [
+        pytest.param(500, "pass", id="intermediate for 500 days"),
+        pytest.param(
+            2,
+            "fail",
+            id="intermediate for 2 days",
+            marks=pytest.mark.xfail(strict=True, reason="`days_left` is of the server's own certificate alone"),
+        ),
+    ],
+)
+def test_A12_days_left_are_of_the_chains_first_to_expire(
+    days: float, status: str, project: CaseProject, world: World, tmp_path: Path
+) -> None:
+    chain = Chain(tmp_path, days)
+
+    async def serve() -> asyncio.Server:
+        return await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=chain.context)
+
+    server = world.wait(serve())
+    try:
+        checks = TLS.format(port=server.sockets[0].getsockname()[1])
+        found = project.checked(checks, environ={"SSL_CERT_FILE": str(chain.root)})["certificate"]
+    finally:
+        world.loop.call_soon_threadsafe(server.close)
+    assert found["status"] == status, found
+    if status == "fail":
+        assert "intermediate" in json.dumps(found["message"])
+        assert found["assertions"][0]["ok"] is False
+        assert found["assertions"][1]["ok"] is True

@@ -1,0 +1,276 @@
+"""What the environment's file says about logs, functions, metrics and alarms is read, or the lack of it is told."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from aiohttp import web as aiohttp_web
+
+from prodwatch.demo.aws.functions.model import Function, FunctionVersion
+from prodwatch.demo.aws.protocols.identify import HttpRequest
+from tests.support.case_project import CaseProject
+from tests.support.forged_aws import World
+
+FILLED = pytest.mark.xfail(strict=True, reason="references in the tables of watched things are not filled")
+ERROR_LINE = "[ERROR] 2026-11-30T08:00:00.000Z f6e6096f-5d28-57bd-99a3-6959252efd02 payment broken"
+
+
+def write_line(world: World, group: str, message: str = ERROR_LINE) -> None:
+    world.aws.logs.put(group, "2026/11/30/[7]ab", [(int(time.time() * 1000) - 30_000, message)])
+
+
+def stack(world: World, name: str, **outputs: str) -> str:
+    """Create a stack with these outputs."""
+    template = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    world.call("cloudformation", "CreateStack", {"StackName": name, "TemplateBody": json.dumps(template)})
+    return name
+
+
+WATCHED = """
+[stacks]
+shop = "{stack}"
+[[function]]
+name = "{function}"
+[[logs]]
+group = "{group}"
+[[metric]]
+name = "orders"
+namespace = "{namespace}"
+metric = "Orders"
+dimensions = {{ fn = "{function}" }}
+stat = "Sum"
+[[alarm]]
+prefix = "{prefix}"
+"""
+BY_VARIABLE = WATCHED.format(
+    stack="none", function="${vars.name}", group="/shop/${vars.name}", namespace="${vars.name}", prefix="${vars.name}-"
+).replace('[stacks]\nshop = "none"\n', "")
+BY_OUTPUT = WATCHED.format(
+    stack="${vars.name}",
+    function="${stack.shop.Arn | arn('id')}",
+    group="${stack.shop.Group}",
+    namespace="${stack.shop.Name}",
+    prefix="${stack.shop.Name}-",
+)
+
+
+@pytest.fixture(params=["literal", pytest.param("variable", marks=FILLED), pytest.param("output", marks=FILLED)])
+def watched(request: pytest.FixtureRequest, project: CaseProject, name: str, world: World) -> CaseProject:
+    """A project that watches a function, a group, a metric and alarms by names that are filled in."""
+    for group in (f"/aws/lambda/{name}", f"/shop/{name}"):
+        write_line(world, group)
+    minute = time.time() // 60 * 60 - 180
+    world.aws.metrics.put(name, "Orders", {"fn": name}, minute, [7.0])
+    if request.param == "output":
+        arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{name}"
+        stack(world, name, Arn=arn, Group=f"/shop/{name}", Name=name)
+    text = BY_OUTPUT if request.param == "output" else BY_VARIABLE
+    if request.param == "literal":
+        text = text.replace("${vars.name}", name)
+    project.configure(text, variables=f'name = "{name}"')
+    return project
+
+
+def test_A1_logs_reads_groups_and_functions_by_filled_names(watched: CaseProject, name: str) -> None:
+    ended = watched.run("logs", "--since", "5m", "--no-follow", "--errors", "--json")
+    groups = {json.loads(line)["group"] for line in ended.out.splitlines()}
+    assert groups == {f"/aws/lambda/{name}", f"/shop/{name}"}, ended.said
+    assert ended.code == 0
+
+
+def test_A1_metrics_reads_series_by_filled_names(watched: CaseProject, name: str) -> None:
+    ended = watched.run("metrics", "--since", "10m", "--no-follow", "--json")
+    values = [json.loads(line) for line in ended.out.splitlines()]
+    assert [each.get("value") for each in values if each.get("name") == "orders" or each.get("metric") == "Orders"] == [
+        7
+    ]
+
+
+def test_A1_the_policy_names_filled_resources(watched: CaseProject, name: str) -> None:
+    ended = watched.run("iam-policy", "--online")
+    assert ended.code == 0, ended.said
+    assert "${" not in ended.out
+    assert f":log-group:/shop/{name}" in ended.out
+    assert f":log-group:/aws/lambda/{name}" in ended.out
+
+
+@pytest.fixture
+def unresolved(project: CaseProject, name: str, world: World) -> CaseProject:
+    """A project whose log group is an output that its stack does not have."""
+    stack(world, name, LogGroupName=f"/shop/{name}")
+    project.configure(f'[stacks]\nshop = "{name}"\n[[logs]]\ngroup = "${{stack.shop.LogGroup}}"\n')
+    return project
+
+
+@FILLED
+def test_A1_a_group_that_cannot_be_filled_is_an_unread_source(unresolved: CaseProject) -> None:
+    ended = unresolved.run("logs", "--since", "5m", "--no-follow")
+    assert ended.code == 3, ended.said
+    assert "LogGroup" in ended.err
+
+
+@FILLED
+@pytest.mark.parametrize("command", [("validate", "--online"), ("doctor",)], ids=["validate", "doctor"])
+def test_A1_a_group_that_cannot_be_filled_is_a_problem_of(command: tuple[str, ...], unresolved: CaseProject) -> None:
+    ended = unresolved.run(*command)
+    assert ended.code in {2, 3}, ended.said
+    assert "LogGroup" in ended.said
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param('[[logs]]\ngroup = "/shop/${uid}"', marks=FILLED),
+        '[[function]]\nname = "${steps.a.name}"',
+        '[[alarm]]\nprefix = "${captured.x}-"',
+        '[[metric]]\nname = "m"\nnamespace = "${each.n}"\nmetric = "M"',
+        '[[logs]]\ngroup = "${vars.nothing}"',
+        '[[alarm]]\nprefix = "${stack.nothing.Output}-"',
+    ],
+)
+def test_A1_what_can_never_be_filled_there_is_a_mistake(table: str, project: CaseProject) -> None:
+    project.configure(table)
+    ended = project.run("validate")
+    assert ended.code == 2, ended.said
+    assert "config/t.toml:" in ended.err
+
+
+@pytest.mark.xfail(strict=True, reason="the log group of a function's own settings is not read")
+def test_A8_a_functions_own_log_group_is_read(project: CaseProject, name: str, world: World) -> None:
+    versions = (FunctionVersion(version="1", published_s=0),)
+    world.aws.functions.put(Function(name=name, versions=versions, log_group=f"/shop/{name}"))
+    write_line(world, f"/shop/{name}")
+    project.configure(f'[[function]]\nname = "{name}"\n')
+    ended = project.run("logs", "--since", "5m", "--no-follow", "--errors", "--json")
+    assert [json.loads(line)["group"] for line in ended.out.splitlines()] == [f"/shop/{name}"], ended.said
+    assert ended.code == 0
+
+
+def test_A8_a_group_given_as_an_argument_that_is_not_there_is_an_error(project: CaseProject, name: str) -> None:
+    ended = project.run("logs", f"/shop/{name}", "--since", "5m", "--no-follow")
+    assert ended.code == 3
+    assert f"/shop/{name}" in ended.err
+
+
+@pytest.mark.xfail(strict=True, reason="a group of the environment that is not there is passed over")
+def test_A8_a_group_of_the_environment_that_is_not_there_is_an_error(project: CaseProject, name: str) -> None:
+    project.configure(f'[[logs]]\ngroup = "/shop/{name}"\n')
+    ended = project.run("logs", "--since", "5m", "--no-follow")
+    assert ended.code == 3, ended.said
+    assert f"/shop/{name}" in ended.err
+
+
+def _without(*members: str):  # type: ignore[no-untyped-def]
+    def forgery(_: HttpRequest, response: aiohttp_web.Response) -> aiohttp_web.Response:
+        assert isinstance(response.body, bytes)
+        document = json.loads(response.body)
+        for event in document.get("events", ()):
+            for member in members:
+                event.pop(member, None)
+        return aiohttp_web.Response(
+            body=json.dumps(document).encode(), headers={"Content-Type": response.headers["Content-Type"]}
+        )
+
+    return forgery
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param(("eventId",), id="without event ids"),
+        pytest.param(("eventId", "logStreamName"), id="without event ids and streams"),
+        pytest.param(("ingestionTime",), id="without ingestion times"),
+        pytest.param(("logStreamName",), id="without streams"),
+    ],
+)
+def test_A18_lines_without_optional_members_are_all_shown(
+    members: tuple[str, ...], project: CaseProject, name: str, world: World, request: pytest.FixtureRequest
+) -> None:
+    if "eventId" in members:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="lines without an event id count as repeated"))
+    at_ms = int(time.time() * 1000) - 60_000
+    for number in range(40):
+        world.aws.logs.put(name, f"s{number % 4}", [(at_ms + number // 4, f"order {number} placed")])
+    world.aws.logs.put(name, "s0", [(at_ms + 100, "the same text"), (at_ms + 101, "the same text")])
+    world.aws.forgeries["logs:FilterLogEvents"] = _without(*members)
+    ended = project.run("logs", name, "--since", "5m", "--no-follow", "--json")
+    messages = [json.loads(line)["message"] for line in ended.out.splitlines()]
+    expected = sorted([*(f"order {number} placed" for number in range(40)), "the same text", "the same text"])
+    assert sorted(messages) == expected, ended.err
+
+
+REQUIRES = """
+[[check]]
+name = "the table"
+type = "pass"
+reason = "x"
+
+[[check]]
+name = "the item"
+type = "dynamodb"
+requires = ["stack.shop.DynamoDbTableName"]
+table = "${stack.shop.DynamoDbTableName}"
+key = { id = "7" }
+expect = ["item exists"]
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="a stack that does not exist counts as one without the output")
+def test_A15_a_stack_that_does_not_exist_is_an_error(project: CaseProject, name: str) -> None:
+    project.configure(f'[stacks]\nshop = "{name}"\n')
+    found = project.checked(REQUIRES)
+    assert found["the item"]["status"] == "error"
+    assert name in found["the item"]["message"]
+    assert found.code == 3
+
+
+@pytest.mark.xfail(strict=True, reason="an output of nearly the same name is not mentioned")
+def test_A15_an_output_of_nearly_the_same_name_is_a_notice(project: CaseProject, name: str, world: World) -> None:
+    stack(world, name, DynamoDBTableName="orders")
+    project.configure(f'[stacks]\nshop = "{name}"\n')
+    found = project.checked(REQUIRES)
+    assert found["the item"]["status"] != "pass"
+    told = [found["the item"]["message"] or "", *(each["message"] for each in found.document["notices"])]
+    assert any("DynamoDBTableName" in each for each in told)
+    if found["the item"]["status"] == "skipped":
+        assert any("DynamoDBTableName" in each["message"] for each in found.document["notices"])
+
+
+def test_A15_an_output_that_is_simply_not_there_skips_the_check(project: CaseProject, name: str, world: World) -> None:
+    stack(world, name, Url="https://shop.example")
+    project.configure(f'[stacks]\nshop = "{name}"\n')
+    found = project.checked(REQUIRES)
+    assert found["the item"]["status"] == "skipped"
+    assert found.code == 0
+
+
+NEEDS = {
+    "output": '[[check]]\nname = "a"\ntype = "http"\nurl = "${stack.shop.Nothing}"\nexpect = ["status == 200"]\n',
+    "stack": '[[check]]\nname = "a"\ntype = "http"\nurl = "${stack.gone.Url}"\nexpect = ["status == 200"]\n',
+    "secret": '[[check]]\nname = "a"\ntype = "http"\nurl = "${vars.url}"\nheaders = { a = "${secret.token}" }\n'
+    'expect = ["status == 200"]\n',
+}
+
+
+@pytest.mark.parametrize("missing", ["output", "stack", "secret"])
+@pytest.mark.parametrize("command", [("validate", "--online"), ("doctor",)], ids=["validate", "doctor"])
+@pytest.mark.xfail(strict=True, reason="a value that is missing in AWS is a bug here, and no problem there")
+def test_A16_a_value_that_is_missing_is_named(
+    command: tuple[str, ...], missing: str, project: CaseProject, name: str, world: World
+) -> None:
+    stack(world, name, Url="https://shop.example")
+    project.configure(
+        f'[stacks]\nshop = "{name}"\n'
+        + (f'gone = "{name}-gone"\n' if missing == "stack" else "")
+        + (f'[secrets]\ntoken = {{ ssm = "/{name}/token" }}\n' if missing == "secret" else "")
+    )
+    project.write("checks/c.toml", NEEDS[missing])
+    ended = project.run(*command)
+    assert ended.code in ({2, 3} if command[0] == "validate" else {3}), ended.said
+    assert {"output": "Nothing", "stack": f"{name}-gone", "secret": f"/{name}/token"}[missing] in ended.said
