@@ -37,7 +37,7 @@ MISSED: dict[str, str] = {
     "GELF": '{"level": 3, "short_message": "gelf syslog level 3", "version": "1.1", "host": "x"}',
     "number as text": '{"level": "50", "msg": "numeric level as text"}',
     "logrus": 'level=error msg="logrus text formatter failed" order=7',
-    "Go panic": "panic: runtime error: index out of range [5] with length 3\ngoroutine 1 [running]:\nmain.handler(...)\n",
+    "Go panic": "panic: runtime error: index out of range [5] with length 3\ngoroutine 1 [running]:\nmain.handler()\n",
     "Rust panic": "thread 'main' panicked at src/main.rs:10:5:\ncalled `Option::unwrap()` on a `None` value",
     "PHP fatal": "PHP Fatal error:  Uncaught Exception: nope in /var/task/index.php:3\nStack trace:\n#0 {main}",
     "ANSI colours": "\x1b[2m2026-11-30T08:00:00Z\x1b[0m \x1b[31mERROR\x1b[0m \x1b[2mshop\x1b[0m: rust tracing failed",
