@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _common import PRODWATCH, PYTHON, Table, first_paint_s, http_server, project
-from _terminal import Painter, Unanswered
+from _terminal import ThemedWidget, Unanswered
 from _toolong import CLOSE, SEARCH_KEYS, toolong, toolong_command
 
 RATES = (200, 2_000, 20_000)
 LOADED = 2_000
 KEYS = 40
-SEARCHES = 15
+MAX_SEARCHES = 15
 PATIENCE_S = 5.0
 ROWS, COLUMNS = 40, 120
 SETTLE_S = 1.0
@@ -119,7 +119,7 @@ app.run()
 
 
 @contextlib.contextmanager
-def painter(script: str, rate: int, ready: bytes) -> Iterator[Painter]:
+def painter(script: str, rate: int, ready: bytes) -> Iterator[ThemedWidget]:
     """Run a script in a pty of its own until it has painted `ready`; it is killed at the end."""
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told"
@@ -129,7 +129,7 @@ def painter(script: str, rate: int, ready: bytes) -> Iterator[Painter]:
             os.execv(PYTHON, [PYTHON, "-c", script, str(rate), str(told)])
         ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         try:
-            here = Painter(pid, terminal, told)
+            here = ThemedWidget(pid, terminal, told)
             here.wait_for(ready)
             here.watch(SETTLE_S)
             yield here
@@ -157,7 +157,7 @@ class Load(NamedTuple):
         return self.cpu / self.lines_per_s * 1e6 if self.lines_per_s else math.inf
 
 
-def load(program: Painter, seconds: float) -> Load:
+def load(program: ThemedWidget, seconds: float) -> Load:
     """Watch a running program."""
     lines, began = program.lines()
     cpu_s, painted, wall = program.cpu_s(), program.painted, time.perf_counter()
@@ -172,7 +172,7 @@ def load(program: Painter, seconds: float) -> Load:
 
 
 def latencies(
-    program: Painter, keys: Sequence[tuple[str, bytes]], *, count: int = KEYS, undo: bytes = b""
+    program: ThemedWidget, keys: Sequence[tuple[str, bytes]], *, count: int = KEYS, undo: bytes = b""
 ) -> list[float]:
     """Press the keys in turn at moments that know nothing of the program's; sorted seconds, the first ones left out.
 
@@ -240,7 +240,7 @@ def show_keys(rate: int, tl: str | None) -> None:
         waits.append(latencies(program, BESIDE_KEYS))
     if tl:
         with toolong(tl, rate, size=(ROWS, COLUMNS)) as program:
-            waits.append(latencies(program, SEARCH_KEYS, count=SEARCHES, undo=CLOSE))
+            waits.append(latencies(program, SEARCH_KEYS, count=MAX_SEARCHES, undo=CLOSE))
     print(f"key to paint, {f'{rate:,} lines/s' if rate else 'nothing coming in'}")
     for name, rank in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
         at = [each[math.ceil(rank * len(each)) - 1] for each in waits]
@@ -319,9 +319,9 @@ def main() -> None:
     print(f"RSS: MB at four moments of {seconds:g} s, in the same order. {KEYS} keys: p99 is the slowest.")
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: below that, times are the programs' own.")
     if tl:
-        print(f"toolong: lines are those in its file; its {SEARCHES} keys open the search, others mark a row.")
+        print(f"toolong: lines are those in its file; its {MAX_SEARCHES} keys open the search, others mark a row.")
     else:
-        print("toolong is not here: no `tl` on the PATH, and TOOLONG names none. It is not compared.")
+        print("toolong is not here: no `tl` on the PATH, and TOOLONG names none. It is not compare_windows.")
 
 
 if __name__ == "__main__":

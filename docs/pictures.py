@@ -16,7 +16,7 @@ from prodwatch.session.live import LiveSession
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.widget_context import Preferences
+from prodwatch.tui.preferences import Preferences
 
 PICTURES = Path(__file__).parent / "pictures"
 

@@ -21,9 +21,9 @@ Every key has an id. Map an id to other keys in `dashboard.toml` in your configu
 "list.down" = "j,down,ctrl+n"
 ```
 
-`?` in the dashboard shows the keys that work where you are, as you mapped them. Everything here is also in the
-palette (`:`), named `area: verb`. `tab` and `shift+tab` go from panel to panel; the mouse selects with one click and
-opens with two.
+`?` in the dashboard shows the keys that work on the current screen, as you mapped them. Everything here is also in the
+palette (`:`), named `area: verb`. `tab` and `shift+tab` move the focus from panel to panel; a click selects, a double
+click opens.
 """
 
 
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
 
 def keys_of(*classes: type[DOMNode]) -> list[Key]:
-    """Return one row per id, in the order written; the same id in two classes is one row."""
+    """Return one row per id, in the order defined; an id that occurs twice is one row."""
     rows: dict[str, Key] = {}
     for each in bindings_of(*classes):
         rows.setdefault(each.id or "", Key(each.id or "", readable(each.key), each.description))
@@ -44,7 +44,7 @@ def keys_of(*classes: type[DOMNode]) -> list[Key]:
 
 
 def readable(keys: str) -> str:
-    """Return key names as people know them."""
+    """Return key names as they are printed on keyboards."""
     return ", ".join(_NAMES.get(key, key) for key in keys.split(","))
 
 

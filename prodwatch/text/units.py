@@ -1,4 +1,4 @@
-"""Durations, sizes and shares as people write and read them."""
+"""Durations, sizes, shares and metric values as people write and read them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ _SIZE_BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+_UNIT_SUFFIXES = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}
+"""CloudWatch unit → text after a value."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
@@ -90,3 +92,23 @@ def format_age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{max(0, int(seconds))}s"
+
+
+def format_value(value: float | None, unit: str | None) -> str:
+    """Return a metric's value for a narrow column, with its CloudWatch unit: `1.8 s`, `12k`, `–` for None."""
+    if value is None:
+        return "–"
+    suffix = _UNIT_SUFFIXES.get(unit or "", "")
+    size = abs(value)
+    if size >= 1e6:
+        return f"{value / 1e6:.1f}M{suffix}"
+    if size >= 1e4:
+        return f"{value / 1e3:.0f}k{suffix}"
+    return f"{value:.0f}{suffix}" if size >= 100 or value == int(value) else f"{value:.1f}{suffix}"
+
+
+def format_change(change: float | None) -> str:
+    """Return a relative change (0.5 is half as much again): `+48 %`, a factor from 9.5 on, empty for None."""
+    if change is None:
+        return ""
+    return f"×{change + 1:.0f}" if change >= 9.5 else f"{change * 100:+.0f} %"

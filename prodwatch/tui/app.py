@@ -1,17 +1,14 @@
-"""The application: it wires store, session and screens together and decides nothing about them."""
+"""The dashboard app: connects store, session and screens."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC
 from importlib import import_module
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from textual._context import active_message_pump
-from textual.app import App
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.driver import Driver
@@ -23,27 +20,24 @@ from textual.screen import Screen
 from prodwatch.clock import Clock
 from prodwatch.session.protocol import Session, SessionFacts
 from prodwatch.store.store import Store
-from prodwatch.tui.colourless import Colourless
-from prodwatch.tui.desktop_notification import desktop_notice
-from prodwatch.tui.fault_isolation import Survivor, in_one_sentence
 from prodwatch.tui.keymap import APP_BINDINGS, SCREENS
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.notifications import Notifier
+from prodwatch.tui.preferences import Preferences
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import safe
-from prodwatch.tui.themes import THEMES, with_our_tokens
-from prodwatch.tui.widget_context import Deck, Preferences
-from prodwatch.views.verdict import VerdictLine
+from prodwatch.tui.textual_private import FaultTolerantApp, TerminalDriver
+from prodwatch.tui.themes import THEMES, NoColourFilter, with_our_tokens
+from prodwatch.tui.widget_context import WidgetContext
 
 _LOG = logging.getLogger(__name__)
-FRAMES_PER_LISTEN = 10
-FRAMES_PER_LOOK = 5
-"""Verdict and checks are looked at twice a second at the usual pace."""
-MOST_TOASTS = 3
-MOST_SURVIVED = 50
-MOST_SURVIVED_TOLD = 3
-"""Toasts about broken parts; the log file has them all."""
-BROKEN = 70
+FRAMES_PER_NOTIFICATION_CHECK = 10
+FRAMES_PER_SNAPSHOT = 5
+"""Verdict and checks are updated twice a second at the default frame rate."""
+MAX_KEPT_FAILURES = 50
+MAX_FAILURE_TOASTS = 3
+"""Toasts about failures; the log file has all of them."""
 DEFAULT_PREFERENCES = Preferences()
-COLOURLESS = Colourless()
+NO_COLOUR_FILTER = NoColourFilter()
 
 
 def _commands() -> type[Provider]:
@@ -52,8 +46,8 @@ def _commands() -> type[Provider]:
     return Commands
 
 
-class ProdwatchApp(Survivor, App[None]):
-    """The dashboard over `store`, fed by `session`."""
+class ProdwatchApp(FaultTolerantApp):
+    """The dashboard over `store`, which `session` feeds."""
 
     TITLE = "prodwatch"
     CSS_PATH: ClassVar[str | PurePath | list[str | PurePath] | None] = "prodwatch.tcss"
@@ -73,7 +67,7 @@ class ProdwatchApp(Survivor, App[None]):
     ) -> None:
         super().__init__()
         self.session = session
-        self.deck = Deck(
+        self.context = WidgetContext(
             store=store,
             clock=clock,
             facts=environment,
@@ -87,138 +81,94 @@ class ProdwatchApp(Survivor, App[None]):
         self.set_class(preferences.ascii, "-ascii")
         self.set_keymap(dict(preferences.keymap))
         for name in SCREENS:
-            self.add_mode(name, self._screen_maker(name))
-        self.survived: list[Exception] = []
-        """What broke so far without ending the app, oldest first."""
-        self._verdict_seen: str | None = None
-        self._came_up = False
-        self._broke = 0
-        self._notices_told = 0
-        self._frames = 0
+            self.add_mode(name, self._screen_factory(name))
+        self.failures: list[Exception] = []
+        """The latest failures that did not end the app, oldest first."""
+        self.notifier = Notifier(self, self.context)
+        self._failure_count = 0
+        self._frame_count = 0
 
     def get_driver_class(self) -> type[Driver]:
-        """Draw on a real terminal with our own driver; where Textual chooses another, a browser's say, with that."""
+        """Use our own driver on a real terminal; keep Textual's choice elsewhere, in a browser for example."""
         chosen = super().get_driver_class()
-        if chosen.__name__ != "LinuxDriver":
-            return chosen
-        from prodwatch.tui.terminal_driver import TerminalDriver
-
-        return TerminalDriver
+        return TerminalDriver if chosen.__name__ == "LinuxDriver" else chosen
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Leave no colour where none is wanted: Textual's own filter makes greys of them."""
+        """Under NO_COLOR remove every colour; Textual's own filter turns colours into greys."""
         filters = super().get_line_filters()
-        return (
-            [*(each for each in filters if not isinstance(each, Monochrome)), COLOURLESS] if self.no_color else filters
-        )
+        if not self.no_color:
+            return filters
+        return [*(line_filter for line_filter in filters if not isinstance(line_filter, Monochrome)), NO_COLOUR_FILTER]
 
     def get_css_variables(self) -> dict[str, str]:
-        """Give our tokens a meaning in themes that do not know them."""
+        """Add our colour tokens to themes that do not define them."""
         return with_our_tokens(super().get_css_variables())
 
-    def _screen_maker(self, name: str) -> Callable[[], Screen[Any]]:
-        """Return what makes a screen when it is first asked for: until then its modules are not loaded."""
+    def _screen_factory(self, name: str) -> Callable[[], Screen[Any]]:
+        """Return a factory that loads the screen's modules on first use."""
 
         def make() -> Screen[Any]:
             module = import_module(f"prodwatch.tui.screens.{name}")
-            screen: Screen[Any] = getattr(module, f"{name.capitalize()}Screen")(self.deck)
+            screen: Screen[Any] = getattr(module, f"{name.capitalize()}Screen")(self.context)
             return screen
 
         return make
 
     def on_mount(self) -> None:
-        """Start the clock of frames, and the session once the first picture stands."""
-        fps = self.deck.preferences.fps
+        """Start the frame clock, and the session after the first paint."""
+        fps = self.context.preferences.fps
         if fps > 0:
             self.set_interval(1 / fps, self.frame)
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self._start_session)
 
-    def _begin(self) -> None:
-        self._came_up = True
-        self.work("start", self.session.start())
-        if self.deck.preferences.keymap:
+    def _start_session(self) -> None:
+        self.has_started = True
+        self.run_in_background("start", self.session.start())
+        if self.context.preferences.keymap:
             self._check_keymap()
 
     def _check_keymap(self) -> None:
-        """Say which ids of the user's keymap nobody knows; the others work."""
+        """Warn about unknown binding ids in the user's keymap."""
         from prodwatch.tui.bound_keys import known_ids
-        from prodwatch.tui.preferences import nearest
+        from prodwatch.tui.preferences import did_you_mean
 
-        known = known_ids()
-        for name in self.deck.preferences.keymap:
-            if name not in known:
-                text = f'[keys] names "{name}", which is no key of the dashboard{nearest(name, known)}'
+        ids = known_ids()
+        for name in self.context.preferences.keymap:
+            if name not in ids:
+                text = f'[keys] "{name}" is not a key of the dashboard{did_you_mean(name, ids)}'
                 self.notify(text, severity="warning", markup=False)
 
     def frame(self) -> None:
-        """One tick: the screen on top follows the store."""
-        if self._frames % FRAMES_PER_LOOK == 0:
-            self.deck.look()
-        self._frames += 1
-        if self._frames % FRAMES_PER_LISTEN == 0:
-            self._listen()
-        if isinstance(self.screen, DashScreen):
+        """Run one tick of the frame clock: the top screen follows the store."""
+        if self._frame_count % FRAMES_PER_SNAPSHOT == 0:
+            self.context.take_snapshot()
+        self._frame_count += 1
+        if self._frame_count % FRAMES_PER_NOTIFICATION_CHECK == 0:
+            self.notifier.check()
+        if isinstance(self.screen, DashboardScreen):
             self.screen.frame()
 
-    def keep_alive(self, error: Exception, where: MessagePump) -> None:
-        """Log what broke in `where` and say it; a screen that could not be built, or is not ours, is left."""
-        self._broke += 1
-        if self._broke <= MOST_SURVIVED or self._broke % MOST_SURVIVED == 0:
-            _LOG.error("%r failed, %d failures so far", where, self._broke, exc_info=error)
-        self.survived = [*self.survived[-MOST_SURVIVED:], error]
-        if self._broke <= MOST_SURVIVED_TOLD:
-            told = in_one_sentence(error, self.deck.facts.log_file)
-            self.notify(f"something failed, the rest goes on: {told}", severity="error", markup=False)
-        unusable = not isinstance(where, DashScreen) or not where.children
-        if isinstance(where, Screen) and unusable and where is self.screen and len(self.screen_stack) > 1:
+    def handle_failure(self, error: Exception, pump: MessagePump) -> None:
+        """Log `error` and show it; leave a screen that is not ours or that could not be built."""
+        self._failure_count += 1
+        if self._failure_count <= MAX_KEPT_FAILURES or self._failure_count % MAX_KEPT_FAILURES == 0:
+            _LOG.error("%r failed, %d failures so far", pump, self._failure_count, exc_info=error)
+        self.failures = [*self.failures[-MAX_KEPT_FAILURES:], error]
+        if self._failure_count <= MAX_FAILURE_TOASTS:
+            self.notify(f"a part of the dashboard failed: {self._described(error)}", severity="error", markup=False)
+        unusable = not isinstance(pump, DashboardScreen) or not pump.children
+        if isinstance(pump, Screen) and unusable and pump is self.screen and len(self.screen_stack) > 1:
             self.pop_screen()
 
-    def _handle_exception(self, error: Exception) -> None:
-        """Go on after what Textual takes for the end; only an app that never came up ends, with one sentence."""
-        if self._came_up:
-            self.keep_alive(error, active_message_pump.get(self))
-            return
-        _LOG.critical("the dashboard broke", exc_info=error)
-        if self._exception is None:
-            self._exception = error
-            self._exception_event.set()
-        self._return_code = BROKEN
-        self.panic(f"prodwatch: the dashboard broke: {in_one_sentence(error, self.deck.facts.log_file)}")
+    def startup_failure_text(self, error: Exception) -> str:
+        """Log `error` and return the sentence printed in place of a traceback."""
+        _LOG.critical("the dashboard could not start", exc_info=error)
+        return f"prodwatch: the dashboard could not start: {self._described(error)}"
 
-    def _listen(self) -> None:
-        """Ring when the verdict changes; the first one is no change."""
-        self._tell_notices()
-        verdict = self.deck.glance.verdict
-        if verdict.title.startswith("WAITING"):
-            return  # nothing is known yet, so what comes next is no change
-        before, self._verdict_seen = self._verdict_seen, verdict.status
-        if before is None or before == verdict.status:
-            return
-        self._call_attention(verdict)
-        severity: SeverityLevel = "information" if verdict.status == "pass" else "warning"
-        self.notify(verdict.reasons[0], title=verdict.title, severity=severity, markup=False)
-
-    def _call_attention(self, verdict: VerdictLine) -> None:
-        """Do what the user wants done beyond the toast: they may be looking elsewhere."""
-        wanted = self.deck.preferences.notify
-        if wanted == "bell":
-            self.bell()
-        elif wanted == "desktop":
-            title = f"prodwatch {self.deck.facts.environment}: {verdict.title}"
-            self.write_to_terminal(desktop_notice(title, verdict.reasons[0], os.environ))
-
-    def write_to_terminal(self, sequence: str) -> None:
-        """Send an escape sequence beside the picture, as Textual itself does for the bell and the clipboard."""
-        if self._driver is not None and not self.is_headless:
-            self._driver.write(sequence)
-
-    def _tell_notices(self) -> None:
-        """Show what came since the last look; of many, the newest few: help lists the rest."""
-        store = self.deck.store
-        fresh = min(store.noticed - self._notices_told, len(store.notices), MOST_TOASTS)
-        self._notices_told = store.noticed
-        for notice in store.notices[len(store.notices) - fresh :]:
-            self.notify(notice.message, markup=False, severity="warning")
+    def _described(self, error: Exception) -> str:
+        log_file = self.context.facts.log_file
+        details = f"; the traceback is in {log_file}" if log_file else ""
+        return f"{type(error).__name__}: {error}{details}"
 
     def notify(
         self,
@@ -229,62 +179,62 @@ class ProdwatchApp(Survivor, App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a toast: whatever it says, it is never markup and cannot steer the terminal."""
+        """Show a toast; its text is sanitised and never parsed as markup."""
         del markup
         super().notify(safe(message), title=safe(title), severity=severity, timeout=timeout, markup=False)
 
-    def work(self, what: str, task: Coroutine[Any, Any, object], *, group: str = "session") -> None:
-        """Run `task` beside the app; what it raises is shown and logged, and the app goes on."""
+    def run_in_background(self, name: str, task: Coroutine[Any, Any, object], *, group: str = "session") -> None:
+        """Run `task` concurrently; a failure is shown under `name` and logged."""
 
         async def guarded() -> None:
             try:
                 await task
-            except Exception as error:  # noqa: BLE001 -- a broken intent must not take the dashboard with it
-                _LOG.exception("%s failed", what)
-                self.notify(f"{what}: {error}", severity="error", markup=False)
+            except Exception as error:  # noqa: BLE001 -- a failed action must not end the dashboard
+                _LOG.exception("%s failed", name)
+                self.notify(f"{name} failed: {error}", severity="error", markup=False)
 
-        self.run_worker(guarded(), group=group, description=what, exit_on_error=False)
+        self.run_worker(guarded(), group=group, description=name, exit_on_error=False)
 
     def open_check(self, check_id: str) -> None:
         """Show one check."""
         from prodwatch.tui.screens.check import CheckScreen
 
-        self.push_screen(CheckScreen(self.deck, check_id))
+        self.push_screen(CheckScreen(self.context, check_id))
 
     def open_trace(self, trace_id: str) -> None:
         """Show one trace as a waterfall."""
         from prodwatch.tui.screens.trace import TraceScreen
 
-        self.push_screen(TraceScreen(self.deck, trace_id))
+        self.push_screen(TraceScreen(self.context, trace_id))
 
     def open_metric(self, label: str, *, at_s: int | None = None) -> None:
-        """Show the chart of one metric, the cursor on the minute that holds `at_s`; one layer above where one was."""
+        """Show the chart of one metric in a new layer, the cursor on the minute that holds `at_s` (epoch seconds)."""
         from prodwatch.tui.screens.metrics import MetricsScreen
 
-        self.push_screen(MetricsScreen(self.deck, label, at_s))
+        self.push_screen(MetricsScreen(self.context, label, at_s))
 
     def open_logs(self, text: str, *, number: int | None = None) -> None:
-        """Show the logs under a filter, or one line by its ring number; one layer above where one was."""
+        """Show the logs in a new layer, under a filter or at one line by its ring number."""
         from prodwatch.tui.screens.logs import LogsScreen
 
-        self.push_screen(LogsScreen(self.deck, text, number))
+        self.push_screen(LogsScreen(self.context, text, number))
 
     def open_timeline(self, subject: str) -> None:
-        """Show the events of one subject; one layer above where one was."""
+        """Show the events of one subject in a new layer."""
         from prodwatch.tui.screens.timeline import TimelineScreen
 
-        self.push_screen(TimelineScreen(self.deck, subject))
+        self.push_screen(TimelineScreen(self.context, subject))
 
     def rerun(self, check_ids: Sequence[str]) -> None:
-        """Run checks again, now."""
-        self.work("re-run", self.session.rerun(tuple(check_ids)), group="rerun")
+        """Run these checks again now."""
+        self.run_in_background("re-run", self.session.rerun(tuple(check_ids)), group="rerun")
 
     def rerun_failed(self) -> None:
-        """Run again whatever is not green."""
-        self.work("re-run failed", self.session.rerun_failed(), group="rerun")
+        """Run every check again that is not green."""
+        self.run_in_background("re-run of failed checks", self.session.rerun_failed(), group="rerun")
 
     def copy(self, text: str | None, otherwise: str) -> None:
-        """Put `text` on the clipboard and say so, or say why there is nothing to copy."""
+        """Copy `text` to the clipboard and confirm it; without text show `otherwise`."""
         if not text:
             self.notify(otherwise, markup=False, severity="warning", timeout=4)
             return
@@ -293,7 +243,7 @@ class ProdwatchApp(Survivor, App[None]):
         self.notify(f"copied {lines} {'line' if lines == 1 else 'lines'}", markup=False, timeout=2)
 
     def action_show(self, name: str) -> None:
-        """Go to one of the numbered screens as it was left; from within it, to its first layer."""
+        """Switch to a numbered screen as it was left; on that screen already, return to its first layer."""
         if name != self.current_mode:
             self.switch_mode(name)
             return
@@ -301,41 +251,41 @@ class ProdwatchApp(Survivor, App[None]):
             self.pop_screen()
 
     def action_pause(self) -> None:
-        """Let the display stand still, or follow again."""
-        self.deck.paused = not self.deck.paused
+        """Freeze the display, or follow the store again."""
+        self.context.paused = not self.context.paused
         self.frame()
 
     def action_service_map(self) -> None:
-        """Show who calls whom, above the traces."""
+        """Show the service map, a layer above the traces."""
         from prodwatch.tui.screens.service_map import ServiceMapScreen
 
         self.switch_mode("traces")
         if not any(isinstance(screen, ServiceMapScreen) for screen in self.screen_stack):
-            self.push_screen(ServiceMapScreen(self.deck))
+            self.push_screen(ServiceMapScreen(self.context))
         while not isinstance(self.screen, ServiceMapScreen):
             self.pop_screen()
 
     def action_switch_zone(self) -> None:
-        """Show times in UTC or in this machine's zone."""
-        self.deck.zone = None if self.deck.zone is UTC else UTC
+        """Switch times between UTC and this machine's time zone."""
+        self.context.zone = None if self.context.zone is UTC else UTC
         self._redraw()
 
     def action_switch_theme(self) -> None:
-        """Go from dark to light or back."""
+        """Switch between the dark and the light theme."""
         dark, light = (theme.name for theme in THEMES)
         self.theme = light if self.theme == dark else dark
 
     async def action_mark(self) -> None:
-        """Put a note on the time line, at this moment."""
-        if isinstance(self.screen, DashScreen):
+        """Ask for a note and add it to the timeline at the present moment."""
+        if isinstance(self.screen, DashboardScreen):
             await self.screen.ask("note")
 
     def action_help(self) -> None:
-        """Explain what has focus, and every key that works now."""
+        """Show help for the focused panel and every key that works now."""
         from prodwatch.tui.screens.help import HelpScreen
 
-        if isinstance(self.screen, DashScreen) and not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.deck, self.screen))
+        if isinstance(self.screen, DashboardScreen) and not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.context, self.screen))
 
     def _redraw(self) -> None:
         from prodwatch.tui.widgets.panel import Panel
@@ -345,5 +295,5 @@ class ProdwatchApp(Survivor, App[None]):
         self.frame()
 
     async def action_quit(self) -> None:
-        """Leave at once; whoever runs the app stops the session afterwards."""
+        """Exit the app; the caller stops the session afterwards."""
         self.exit()

@@ -12,7 +12,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from prodwatch.tui.keymap import APP_BINDINGS
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.overview import OverviewScreen
@@ -21,14 +21,14 @@ from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.screens.traces import TracesScreen
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.filter_bar import FilterLine
-from prodwatch.tui.widgets.line_view import LineView
 from prodwatch.tui.widgets.log_panel import LogPanel
+from prodwatch.tui.widgets.row_list import RowList
 
-EVERYWHERE: tuple[type[DOMNode], ...] = (DashScreen,)
+EVERYWHERE: tuple[type[DOMNode], ...] = (DashboardScreen,)
 """Classes whose keys work on every screen, like those of the app itself."""
 
 PLACES: tuple[tuple[str, tuple[type[DOMNode], ...]], ...] = (
-    ("In any list", (LineView,)),
+    ("In any list", (RowList,)),
     ("Overview and traces", (OverviewScreen, TracesScreen)),
     ("Logs", (LogPanel, LogsScreen)),
     ("A check, opened", (CheckScreen,)),

@@ -15,15 +15,15 @@ from prodwatch.model.signal import LogRecord, Trace
 from prodwatch.session.protocol import Session
 from prodwatch.store.store import Store
 
-LOOK_EVERY_S = 5.0
-LOOKS = 20
+TRACE_POLL_INTERVAL_S = 5.0
+MAX_TRACE_POLLS = 20
 """Times a round's trace is asked for."""
-FOLLOWED = 4
+MAX_FOLLOWED_ROUNDS = 4
 """Newest rounds whose traces are asked for."""
-TAIL_LOOKS = 3
+MAX_TAIL_CHECKS = 3
 """Times it is seen whether the tail has brought the lines by itself, as it mostly does; then they are searched for."""
-SEARCHES = 2
-SEARCH_EVERY_S = 20.0
+MAX_SEARCHES = 2
+SEARCH_INTERVAL_S = 20.0
 """A search asks every watched group, so there are few."""
 USUAL_TRACE_S = "5 to 30 s"
 
@@ -31,7 +31,7 @@ Start = Callable[[str, Coroutine[Any, Any, None]], None]
 """Runs a task beside the app, under a name."""
 
 
-class Round(NamedTuple):
+class CheckRound(NamedTuple):
     """The ids one round of a check sent."""
 
     at: datetime | None
@@ -47,7 +47,7 @@ class Round(NamedTuple):
         return (*self.request_ids, *self.trace_ids)
 
 
-class OwnSignals:
+class CheckTelemetry:
     """Follows the rounds of one check; `open` says whether anybody still looks."""
 
     def __init__(
@@ -58,27 +58,27 @@ class OwnSignals:
         self._clock = clock
         self._start = start
         self._open = open_
-        self._rounds: list[Round] = []
+        self._rounds: list[CheckRound] = []
         """Newest first."""
         self._looks: dict[str, int] = {}
-        self._searched: dict[Round, int] = {}
-        self._found: dict[Round, tuple[LogRecord, ...]] = {}
+        self._searched: dict[CheckRound, int] = {}
+        self._found: dict[CheckRound, tuple[LogRecord, ...]] = {}
 
-    def follow(self, newest: Round) -> None:
+    def follow(self, newest: CheckRound) -> None:
         """Begin to ask for what a round left, unless it is being asked for."""
         if not newest.ids or (self._rounds and self._rounds[0] == newest):
             return
-        for gone in self._rounds[FOLLOWED:]:
+        for gone in self._rounds[MAX_FOLLOWED_ROUNDS:]:
             self._found.pop(gone, None)
             self._searched.pop(gone, None)
-        self._rounds = [newest, *self._rounds[:FOLLOWED]]
+        self._rounds = [newest, *self._rounds[:MAX_FOLLOWED_ROUNDS]]
         for trace_id in newest.trace_ids:
             if not self._whole(trace_id):
                 self._start("trace", self._ask_trace(newest, trace_id))
         if newest.logged:
             self._start("log lines", self._search(newest))
 
-    def lines(self, of: Round) -> list[LogRecord]:
+    def lines(self, of: CheckRound) -> list[LogRecord]:
         """Return the lines of a round: from the tail, else from the search; in the order written."""
         found: dict[int, LogRecord] = {}
         for trace_id in of.trace_ids or (None,):
@@ -86,57 +86,63 @@ class OwnSignals:
         records = list(found.values()) or list(self._found.get(of, ()))
         return sorted(records, key=lambda record: record.timestamp_ms)
 
-    def traces(self, of: Round) -> list[Trace]:
+    def traces(self, of: CheckRound) -> list[Trace]:
         """Return the traces of a round that are there."""
         return [trace for each in of.trace_ids if (trace := self._store.traces.detail(each)) is not None]
 
-    def before(self, newest: Round, has: Callable[[Round], Sequence[object]]) -> Round | None:
+    def before(self, newest: CheckRound, has: Callable[[CheckRound], Sequence[object]]) -> CheckRound | None:
         """Return the latest earlier round that has something to show."""
         return next((each for each in self._rounds if each != newest and has(each)), None)
 
     def trace_note(self, trace_id: str) -> str:
         """Say what is being waited for."""
         looks = self._looks.get(trace_id, 0)
-        if looks >= LOOKS:
+        if looks >= MAX_TRACE_POLLS:
             return "X-Ray never showed it: it may not have been sampled"
-        looked = f"; looked {looks} {'time' if looks == 1 else 'times'}, next in {LOOK_EVERY_S:.0f} s" if looks else ""
+        looked = (
+            f"; looked {looks} {'time' if looks == 1 else 'times'}, next in {TRACE_POLL_INTERVAL_S:.0f} s"
+            if looks
+            else ""
+        )
         return f"waiting for the trace, X-Ray usually needs {USUAL_TRACE_S}{looked}"
 
-    def lines_note(self, of: Round) -> str:
+    def lines_note(self, of: CheckRound) -> str:
         """Say what is being waited for."""
         if not of.logged:
             return "it asked only AWS itself, which writes no line with these ids into your log groups"
         searched = self._searched.get(of, 0)
-        if searched >= SEARCHES:
+        if searched >= MAX_SEARCHES:
             return "no line carries its ids: searched the last 15 min of every watched group"
         looked = f"; searched {searched} {'time' if searched == 1 else 'times'}" if searched else ""
         return f"waiting for its log lines, CloudWatch usually needs a few seconds{looked}"
 
-    def _followed(self, of: Round) -> bool:
-        return self._open() and of in self._rounds[:FOLLOWED]
+    def _followed(self, of: CheckRound) -> bool:
+        return self._open() and of in self._rounds[:MAX_FOLLOWED_ROUNDS]
 
     def _whole(self, trace_id: str) -> bool:
         trace = self._store.traces.detail(trace_id)
         return trace is not None and trace.complete
 
-    async def _ask_trace(self, of: Round, trace_id: str) -> None:
-        while self._looks.get(trace_id, 0) < LOOKS and self._followed(of):
+    async def _ask_trace(self, of: CheckRound, trace_id: str) -> None:
+        while self._looks.get(trace_id, 0) < MAX_TRACE_POLLS and self._followed(of):
             trace = await self._session.fetch_trace(trace_id)
             if trace is not None:
                 self._store.add_trace(trace)
                 if trace.complete:
                     return
             self._looks[trace_id] = self._looks.get(trace_id, 0) + 1
-            await self._clock.sleep(LOOK_EVERY_S)
+            await self._clock.sleep(TRACE_POLL_INTERVAL_S)
 
-    async def _search(self, of: Round) -> None:
+    async def _search(self, of: CheckRound) -> None:
         """Ask CloudWatch for the lines when the tail has not brought them after a while."""
-        for _ in range(TAIL_LOOKS):
+        for _ in range(MAX_TAIL_CHECKS):
             if self.lines(of):
                 return
-            await self._clock.sleep(LOOK_EVERY_S)
-        while self._searched.get(of, 0) < SEARCHES and self._open() and self._rounds[0] == of and not self.lines(of):
+            await self._clock.sleep(TRACE_POLL_INTERVAL_S)
+        while (
+            self._searched.get(of, 0) < MAX_SEARCHES and self._open() and self._rounds[0] == of and not self.lines(of)
+        ):
             trace_id = of.trace_ids[0] if of.trace_ids else None
             self._found[of] = tuple(await self._session.fetch_logs_for(of.request_ids, trace_id))
             self._searched[of] = self._searched.get(of, 0) + 1
-            await self._clock.sleep(SEARCH_EVERY_S)
+            await self._clock.sleep(SEARCH_INTERVAL_S)

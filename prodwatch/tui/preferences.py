@@ -1,17 +1,34 @@
-"""The user's own file: theme, pace, keys. A mistake in it is one sentence, and nothing in it is needed."""
+"""The user's `dashboard.toml`: theme, frame rate, notifications and keys, every one of them optional."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import tomli
 
 from prodwatch.errors import ConfigurationError, Problem
 from prodwatch.model.check import SourcePosition
-from prodwatch.tui.widget_context import Preferences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """One user's settings for the dashboard."""
+
+    theme: str = "prodwatch-dark"
+    ascii: bool = False
+    """Draw with ASCII only."""
+    fps: float = 10.0
+    """Frames per second; lower values save bandwidth on a slow link. 0: the caller asks for each frame."""
+    local_time: bool = False
+    """Show times in this machine's time zone instead of UTC; `t` switches."""
+    notify: Literal["bell", "desktop", "off"] = "bell"
+    """Signal for a changed verdict, besides the toast: terminal bell, desktop notification or none."""
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """Binding id → keys, separated by commas."""
+
 
 _DEFAULTS = Preferences()
 
@@ -30,7 +47,9 @@ FASTEST_FPS = 30.0
 
 
 def load_preferences(path: Path) -> Preferences:
-    """Return what `path` says, defaults when there is no such file; ConfigurationError names every mistake."""
+    """Return the settings in `path`, the defaults without such a file; ConfigurationError names every mistake."""
+    import tomli  # the first paint needs the defaults only
+
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -65,12 +84,12 @@ def _built(path: Path, document: dict[str, Any]) -> Preferences:
 
 
 def _problem(path: Path, text: str, name: str) -> Problem:
-    message = f'unknown key "{name}"{nearest(name, _NAMES)}'
+    message = f'unknown key "{name}"{did_you_mean(name, _NAMES)}'
     lines = (number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().strip("[").startswith(name))
     return Problem(SourcePosition(str(path), next(lines, 1)), message)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return ` (did you mean "…"?)`, or nothing when no name is near."""
     import difflib
 

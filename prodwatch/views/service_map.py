@@ -27,7 +27,7 @@ SLOW_S = 1.0
 """Above this a p95 is slow when nobody knows what it was before."""
 ADDED_S = 0.01
 """What a node must take longer a request to be named."""
-FEW = 20
+MIN_CALLS = 20
 """Calls below which a p95 is little more than the longest call, and nothing is said of it."""
 GONE_AFTER_S = 180.0
 """An edge may be silent for so long before it is called gone."""
@@ -116,7 +116,7 @@ def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
     rows = [row for row in rows if row.now or row.state == "gone"]
     shown = [row for row in rows if _matches(row, needle)]
     return ServiceMap(
-        rows=tuple(sorted(shown, key=_badness)),
+        rows=tuple(sorted(shown, key=_sort_key)),
         now_s=_length_s(now),
         before_s=None if before is None else _length_s(before),
         released_ms=now.released_ms,
@@ -199,7 +199,7 @@ def _judge(
     now: EdgeFigures | None, before: EdgeFigures | None, *, known_before: bool, now_s: float
 ) -> tuple[EdgeState, str]:
     if now is None:
-        gone = before is not None and before.rate_per_s * now_s >= FEW and now_s >= GONE_AFTER_S
+        gone = before is not None and before.rate_per_s * now_s >= MIN_CALLS and now_s >= GONE_AFTER_S
         return ("gone", "called before, not since") if gone else ("ok", "")
     if fault := _faulty(now, before, known_before=known_before):
         return "fault", fault
@@ -210,7 +210,7 @@ def _judge(
     if slow := _slow(now, before):
         return "slow", slow
     if before is None and known_before:
-        return ("new", "not called before") if now.calls >= FEW else ("ok", "new, few calls")
+        return ("new", "not called before") if now.calls >= MIN_CALLS else ("ok", "new, few calls")
     return "ok", ""
 
 
@@ -231,15 +231,15 @@ def faults_more(now: EdgeFigures, before: EdgeFigures | None) -> float:
 
 def _slow(now: EdgeFigures, before: EdgeFigures | None) -> str:
     """Return in which sense an edge is slow, empty when it is not or too few calls tell."""
-    if now.p95_s is None or now.calls < FEW:
+    if now.p95_s is None or now.calls < MIN_CALLS:
         return ""
-    if before is None or before.p95_s is None or before.calls < FEW:
+    if before is None or before.p95_s is None or before.calls < MIN_CALLS:
         return "slow" if now.p95_s >= SLOW_S else ""
     grown = now.p95_s >= TIMES_BEFORE * before.p95_s and now.p95_s - before.p95_s >= SLOWER_BY_S
     return "slower" if grown else ""
 
 
-def _badness(row: EdgeRow) -> tuple[int, float, float, str]:
+def _sort_key(row: EdgeRow) -> tuple[int, float, float, str]:
     now = row.now
     worse = faults_more(now, row.before) if now else 0.0
     return _ORDER.index(row.state), -worse, -(now.edge.time_s if now else 0.0), row.key
@@ -272,7 +272,7 @@ def _percent(share: float) -> str:
 def _added(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
     """Name the node whose own time grew most, a request from outside."""
     asked, asked_before = _entries(now.edges), _entries(before.edges) if before else 0
-    if before is None or asked < FEW or asked_before < FEW:
+    if before is None or asked < MIN_CALLS or asked_before < MIN_CALLS:
         return None
     old = {node: time_s / asked_before for node, time_s in _own_times_s(before.edges).items()}
     grown = {node: time_s / asked - old.get(node, 0.0) for node, time_s in _own_times_s(now.edges).items()}

@@ -62,14 +62,16 @@ def trace_table(
     sort: TraceSort = "newest",
     needle: str = "",
     limit: int | None = None,
-    only_odd: bool = False,
+    only_problems: bool = False,
     through: Edge | None = None,
 ) -> TraceTable:
-    """Return the table; `only_odd` leaves out what is neither failed nor slow, `through` what took another way."""
+    """Return the table; `only_problems` leaves out what is neither failed nor slow, `through` what took another way."""
     everything = [
         _row(each) for each in store.traces.summaries.values() if through is None or goes_through(each, through)
     ]
-    rows = [row for row in everything if _matches(row, needle) and (not only_odd or row.verdict not in ("ok", "open"))]
+    rows = [
+        row for row in everything if _matches(row, needle) and (not only_problems or row.verdict not in ("ok", "open"))
+    ]
     ordered = _sorted(rows, sort)
     counts = Counter(row.verdict for row in everything)
     return TraceTable(

@@ -10,11 +10,11 @@ import msgspec
 
 from prodwatch.model.signal import NO_HISTORY, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
-from prodwatch.views.number_format import value_text
+from prodwatch.text.units import format_value
 from prodwatch.views.release import version_label
 from prodwatch.views.timeline import describe
 from prodwatch.views.window import Window
-from prodwatch.views.window_comparison import Compared, compared
+from prodwatch.views.window_comparison import MetricComparison, compare_windows
 
 Kind = Literal["deployment", "stack", "traffic", "alarm", "errors", "figure", "check"]
 
@@ -31,7 +31,7 @@ _WEIGHT: dict[Kind, int] = {
     "stack": 5,
     "traffic": 6,
 }
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 """New shapes of error lines told one by one; the rest is in the count."""
 
 
@@ -80,7 +80,11 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
         *_alarms(store, [each for each in events if each.source == "alarm"], window),
         *_checks(each for each in events if each.source == "check"),
         *_errors(store, window, now),
-        *(_figure(each, window, now) for each in compared(store, window, now, better=better) if _can_be_told(each)),
+        *(
+            _figure(each, window, now)
+            for each in compare_windows(store, window, now, better=better)
+            if _can_be_told(each)
+        ),
     ]
     earliest = datetime.fromtimestamp(0, UTC)
     rows.sort(key=lambda row: (not row.bad, _WEIGHT[row.kind], -(row.at or earliest).timestamp()))
@@ -181,7 +185,7 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
     start_ms, end_ms = window.start.timestamp() * 1000, window.until(now).timestamp() * 1000
     new = [each for each in store.signatures.signatures.values() if start_ms <= each.first_ms <= end_ms]
     new.sort(key=lambda each: -each.count)
-    for each in new[:MOST_ERRORS]:
+    for each in new[:MAX_ERRORS]:
         first = datetime.fromtimestamp(each.first_ms / 1000, UTC)
         yield Change(
             kind="errors",
@@ -191,24 +195,26 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
             bad=True,
             sample=each.sample,
         )
-    if len(new) > MOST_ERRORS:
-        rest = len(new) - MOST_ERRORS
+    if len(new) > MAX_ERRORS:
+        rest = len(new) - MAX_ERRORS
         yield Change(kind="errors", subject="", at=None, text=f"{rest} more new errors", bad=True, count=rest)
 
 
-def _can_be_told(each: Compared) -> bool:
+def _can_be_told(each: MetricComparison) -> bool:
     """Tell whether a figure moved, and so much that it shows in the digits told."""
-    return each.ceased or (each.notable and value_text(each.before, each.unit) != value_text(each.within, each.unit))
+    return each.ceased or (
+        each.notable and format_value(each.before, each.unit) != format_value(each.within, each.unit)
+    )
 
 
-def _figure(each: Compared, window: Window, now: datetime) -> Change:
-    before, within = value_text(each.before, each.unit), value_text(each.within, each.unit)
+def _figure(each: MetricComparison, window: Window, now: datetime) -> Change:
+    before, within = format_value(each.before, each.unit), format_value(each.within, each.unit)
     if each.ceased:
         text = f"{each.label}: nothing is measured any more, against {before} in the {window.named(now)} before"
         return Change(kind="figure", subject=each.label, at=None, text=text, bad=each.worse)
     change = each.change
     moved = "" if change is None or each.unit == "Percent" else f" ({change * 100:+.0f} %)"
-    week = f", {value_text(each.week_ago, each.unit)} a week ago" if each.week_ago is not None else ""
+    week = f", {format_value(each.week_ago, each.unit)} a week ago" if each.week_ago is not None else ""
     return Change(
         kind="figure",
         subject=each.label,

@@ -137,11 +137,11 @@ def _tree(spans: Sequence[Span], end_s: float) -> tuple[list[_Node], list[_Node]
     }
     roots: list[_Node] = []
     orphans: set[str] = set()
-    circles = _in_circles(nodes)
+    cycles = _in_cycles(nodes)
     for span_id, node in nodes.items():
         parent_id = node.span.parent_id
         parent = nodes.get(parent_id) if parent_id else None
-        if parent is None or span_id in circles:
+        if parent is None or span_id in cycles:
             roots.append(node)
             if parent_id:
                 orphans.add(span_id)
@@ -162,9 +162,9 @@ def _start(node: _Node) -> float:
     return node.span.start_s
 
 
-def _in_circles(nodes: Mapping[str, _Node]) -> set[str]:
+def _in_cycles(nodes: Mapping[str, _Node]) -> set[str]:
     """Return the spans that are their own ancestors; each chain of parents is walked once."""
-    circles: set[str] = set()
+    cycles: set[str] = set()
     settled: set[str] = set()
     for first in nodes:
         chain: dict[str, None] = {}
@@ -174,9 +174,9 @@ def _in_circles(nodes: Mapping[str, _Node]) -> set[str]:
             at = nodes[at].span.parent_id
         if at is not None and at in chain:
             walked = list(chain)
-            circles.update(walked[walked.index(at) :])
+            cycles.update(walked[walked.index(at) :])
         settled.update(chain)
-    return circles
+    return cycles
 
 
 def _mark_critical(root: _Node, critical: set[str]) -> None:

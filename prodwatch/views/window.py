@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-MOST_LEAD = timedelta(minutes=15)
+MAX_LEAD = timedelta(minutes=15)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines_from(self, now: datetime) -> datetime:
         """Return from when on log lines are read: a while before it, to know which errors are new in it."""
-        return self.start - min(MOST_LEAD, self.span(now))
+        return self.start - min(MAX_LEAD, self.span(now))
 
     def has(self, at: datetime, now: datetime) -> bool:
         """Tell whether a moment is in it, both ends included."""

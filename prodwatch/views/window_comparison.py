@@ -12,7 +12,7 @@ from prodwatch.store.store import Store
 from prodwatch.views.signals import SLOTS, SignalRow, Signals, label_of, on_axis, settled_until
 from prodwatch.views.window import Window
 
-LEAST_POINTS = 3
+MIN_POINTS = 3
 """Fewer minutes on either side compare nothing."""
 NOTABLE = 0.2
 """A figure that moved by less is not told as a change."""
@@ -27,7 +27,7 @@ _UNWEIGHED = frozenset(("Invocations", "Throttles"))
 Minutes = dict[int, float]
 
 
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
+class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
     """One figure, before and in the window."""
 
     label: str
@@ -69,9 +69,9 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return self.notable and self.lower_is_better is not None and up is self.lower_is_better
 
 
-def compared(
+def compare_windows(
     store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None
-) -> tuple[Compared, ...]:
+) -> tuple[MetricComparison, ...]:
     """Return every figure that was measured; `better` names metrics whose file says `lower` or `higher`."""
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
     for series in store.metrics.series.values():
@@ -85,7 +85,7 @@ def compared(
         before = _mean(minutes, from_s, start_s)
         within = _mean(minutes, start_s, end_s)
         found.append(
-            Compared(
+            MetricComparison(
                 label=label,
                 unit=unit,
                 before=before,
@@ -100,7 +100,7 @@ def compared(
     return tuple(found)
 
 
-def signals_beside(
+def signals_with_previous_window(
     store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None, slots: int = SLOTS
 ) -> Signals:
     """Return the table of a window beside as long before it; the mark stands where the window begins."""
@@ -108,7 +108,7 @@ def signals_beside(
     slot_s = max(60, -(-int(2 * span_s) // (slots * 60)) * 60)
     start_s = (end_s // slot_s + 1) * slot_s - slots * slot_s
     mark = min(slots - 1, max(0, (int(window.start.timestamp()) - start_s) // slot_s))
-    means = {(each.label, each.unit): each for each in compared(store, window, now, better=better)}
+    means = {(each.label, each.unit): each for each in compare_windows(store, window, now, better=better)}
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
     for series in store.metrics.series.values():
         grouped.setdefault((label_of(series.key), series.unit), []).append(series)
@@ -193,4 +193,4 @@ def _merged(
 def _mean(minutes: Mapping[int, tuple[float, float]], start_s: float, end_s: float) -> float | None:
     within = [pair for at, pair in minutes.items() if start_s <= at < end_s]
     weight = sum(each for _, each in within)
-    return sum(value for value, _ in within) / weight if len(within) >= LEAST_POINTS and weight else None
+    return sum(value for value, _ in within) / weight if len(within) >= MIN_POINTS and weight else None

@@ -13,7 +13,7 @@ from prodwatch.clock import SystemClock
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.store.store import Store
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.widget_context import Preferences
+from prodwatch.tui.preferences import Preferences
 from tests.support.scripted_session import ScriptedSession
 
 DOCS = Path(__file__).parents[2] / "docs"

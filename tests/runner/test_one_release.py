@@ -15,8 +15,8 @@ from prodwatch.store import Store
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.testing.definitions import environment, plain
-from prodwatch.views.alarms import signature_rows
-from prodwatch.views.baseline import usual
+from prodwatch.views.alarm_and_error_rows import signature_rows
+from prodwatch.views.baseline import usual_range
 from prodwatch.views.release import release_header
 from prodwatch.views.signals import signals
 from prodwatch.views.timeline import timeline
@@ -47,7 +47,7 @@ def test_k11_every_view_and_the_result_name_the_same_release(states: tuple[Relea
     store.apply(Batch(source="release", records=(*states, event, series)))
     info, header = release_info(states, attested=None), release_header(store, START)
     table, errors = signals(store, START), signature_rows(store)
-    range_ = usual(store, (key,), START)
+    range_ = usual_range(store, (key,), START)
     assert info is not None
     assert header is not None
     assert range_ is not None

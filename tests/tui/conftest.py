@@ -17,7 +17,7 @@ from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.widget_context import Preferences
+from prodwatch.tui.preferences import Preferences
 from tests.support.pictures import Compare
 from tests.support.scene import Moment, Scene, bad_release
 from tests.support.scripted_session import ScriptedSession
@@ -81,7 +81,7 @@ class Bench:
         self.app = app
         self.pilot = pilot
         self.session = session
-        self.store = app.deck.store
+        self.store = app.context.store
         self.messages = messages
         self.may_break = False
         """Whether this test breaks something on purpose: what the app survives fails every other one."""
@@ -190,8 +190,8 @@ def run() -> Run:
             await bench.frames()
             await bench.press(*keys)
             yield bench
-        if not bench.may_break and app.survived:
-            raise app.survived[0]
+        if not bench.may_break and app.failures:
+            raise app.failures[0]
 
     return running
 

@@ -11,6 +11,7 @@ from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, Level, LogRecord, TraceSummary
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
+from prodwatch.tui.preferences import Preferences
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.help import HelpScreen
 from prodwatch.tui.screens.logs import LogsScreen
@@ -19,14 +20,13 @@ from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.screens.trace import TraceScreen
 from prodwatch.tui.screens.traces import TracesScreen
-from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.chart_panel import ChartPanel
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
-from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.log_panel import LogPanel
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.tui.widgets.timeline_panel import TimelinePanel
-from prodwatch.tui.widgets.trace_panel import TracePanel
+from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
 from tests.support.scene.checks import FAILED_TRACE_ID, result
 
 
@@ -56,7 +56,7 @@ async def test_digits_switch_screens_and_esc_comes_home(run: Any, key: str, scre
 async def test_enter_opens_a_check_and_esc_comes_back_to_it(run: Any) -> None:
     async with run() as bench:
         await bench.press("j", "enter")
-        assert [message.key for message in bench.told(LineView.Opened)] == ["orders/orders-answer-in-time"]
+        assert [message.key for message in bench.told(RowList.Opened)] == ["orders/orders-answer-in-time"]
         assert isinstance(bench.app.screen, CheckScreen)
         await bench.sees("overview › orders answer in time")
         await bench.press("escape")
@@ -218,7 +218,7 @@ async def test_a_change_of_verdict_rings_once(run: Any, monkeypatch: pytest.Monk
 
 async def test_traces_open_as_waterfalls_fold_and_lead_to_their_lines(run: Any) -> None:
     async with run(keys=["3"]) as bench:
-        assert bench.app.screen.query_one(TracePanel).sort == "worst"
+        assert bench.app.screen.query_one(TraceListPanel).sort == "worst"
         await bench.press("enter")
         assert isinstance(bench.app.screen, TraceScreen)
         await bench.press("j")

@@ -7,7 +7,7 @@ from typing import Any
 
 from prodwatch.model.signal import Batch, MetricKey, MetricPoint, MetricSeries
 from prodwatch.testing.clock import START
-from prodwatch.tui.widget_context import Preferences
+from prodwatch.tui.preferences import Preferences
 from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 
@@ -19,7 +19,7 @@ async def test_the_cursor_stays_on_its_minute_while_time_and_values_move_on(run:
         assert minute == int(START.timestamp()) - 120
         assert said.startswith("11:58 · v41")
         assert "%" in said
-        await bench.app.deck.clock.advance(300)
+        await bench.app.context.clock.advance(300)
         late = MetricSeries(
             key=MetricKey("n", "m", label="a new metric"), points=(MetricPoint(int(START.timestamp()), 1.0),)
         )

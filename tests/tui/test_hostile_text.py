@@ -48,11 +48,11 @@ from prodwatch.model.status import Status
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import safe
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
-from prodwatch.tui.widgets.fixed_line import Bar
 from prodwatch.tui.widgets.panel import FilteredPanel, Panel
+from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.window import Window
 
 PAYLOADS = {
@@ -243,17 +243,22 @@ def drawn_classes() -> set[type[DOMNode]]:
     found: set[type[DOMNode]] = set()
     for module in pkgutil.walk_packages(prodwatch.tui.__path__, "prodwatch.tui."):
         importlib.import_module(module.name)
-    open_classes: list[type[DOMNode]] = [Panel, Bar, DashScreen]
+    open_classes: list[type[DOMNode]] = [Panel, StaticLines, DashboardScreen]
     while open_classes:
         each = open_classes.pop()
         open_classes += each.__subclasses__()
-        if each.__module__.startswith("prodwatch.tui.") and each not in {Panel, FilteredPanel, Bar, DashScreen}:
+        if each.__module__.startswith("prodwatch.tui.") and each not in {
+            Panel,
+            FilteredPanel,
+            StaticLines,
+            DashboardScreen,
+        }:
             found.add(each)
     return found
 
 
 class Looker:
-    """Looks at every picture of a tour: at its bytes, its text, and which widgets drew it."""
+    """EdgeListLayout at every picture of a tour: at its bytes, its text, and which widgets drew it."""
 
     def __init__(self, bench: Any) -> None:
         self.bench = bench

@@ -16,11 +16,10 @@ from docs.writers.keys import SECTIONS, keys_page
 from prodwatch.errors import ConfigurationError
 from prodwatch.tui.bound_keys import bindings_of, known_ids
 from prodwatch.tui.keymap import SCREENS
-from prodwatch.tui.preferences import load_preferences
+from prodwatch.tui.preferences import Preferences, load_preferences
 from prodwatch.tui.screens.check import CheckScreen
-from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.chart_panel import ChartPanel
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "keys.md"
@@ -72,7 +71,7 @@ async def test_an_unknown_id_in_the_keymap_is_said(run: Any) -> None:
     preferences = Preferences(fps=0, keymap={"check.rerunn": "x"})
     async with run(preferences=preferences, notifications=True) as bench:
         await bench.sees("check.rerunn")
-        await bench.until(lambda: 'did you mean "check.rerun"' in " ".join(bench.text.split()))
+        await bench.sees('"check.rerun"?)')
 
 
 def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:

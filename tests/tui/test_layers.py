@@ -11,9 +11,9 @@ from prodwatch.tui.screens.metrics import MetricsScreen
 from prodwatch.tui.screens.overview import OverviewScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.screens.trace import TraceScreen
+from prodwatch.tui.widgets.breadcrumb import breadcrumb_line
 from prodwatch.tui.widgets.chart_panel import ChartPanel
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
-from prodwatch.tui.widgets.layer_path import trail
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.log_panel import LogPanel
 from prodwatch.tui.widgets.timeline_panel import TimelinePanel
 
@@ -130,13 +130,13 @@ async def test_an_event_is_shown_whole_pointed_at_on_the_axis_and_stays_selected
 
 async def test_the_way_back_gives_way_from_its_far_end(run: Any) -> None:
     async with run() as bench:
-        deck = bench.app.deck
+        context = bench.app.context
         names = ["overview", "a check with a long name", "logs", "metrics"]
         for room in range(4, 60):
-            text = "".join(piece for piece, _ in trail(names, room, deck))
+            text = "".join(piece for piece, _ in breadcrumb_line(names, room, context))
             assert len(text) <= room
             assert text.endswith("metrics") or room < len("metrics")
-        assert "".join(piece for piece, _ in trail(names, 24, deck)) == "… › logs › metrics"
+        assert "".join(piece for piece, _ in breadcrumb_line(names, 24, context)) == "… › logs › metrics"
 
 
 async def test_help_speaks_of_the_part_of_a_check_that_has_focus(run: Any) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from prodwatch.tui.paint.bars import bar_text
+from prodwatch.tui.rendering.waterfall_bars import bar_text
 from prodwatch.tui.styled_line import Column, clip, clip_line, fit, pad, row, safe, spread, text_of, width_of, wrap_line
 from prodwatch.views.status_style import Tone
 from prodwatch.views.waterfall import EIGHTHS

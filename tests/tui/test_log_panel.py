@@ -1,4 +1,4 @@
-"""The live tail: following, scrolling, trimming, filtering, finding."""
+"""The live tail: following, scrolling, trimming, filtering, searching."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ async def test_find_goes_from_hit_to_hit_and_back(run: Any) -> None:
         await bench.press("n")
         assert panel.cursor_key == newest
         await bench.press("escape")
-        assert not panel.finding
+        assert not panel.is_searching
 
 
 async def test_windows_pin_and_same_request(run: Any) -> None:
@@ -307,11 +307,11 @@ async def test_a_window_moves_with_the_time(run: Any) -> None:
         bench.store.apply(lines(0, 3))
         await bench.frames(12)
         assert panel_of(bench).row_count() == 3
-        await bench.app.deck.clock.advance(59)
+        await bench.app.context.clock.advance(59)
         bench.store.apply(lines(58_000, 1))
         await bench.frames(12)
         assert panel_of(bench).row_count() == 4
-        await bench.app.deck.clock.advance(2)
+        await bench.app.context.clock.advance(2)
         await bench.frames(12)
         assert panel_of(bench).row_count() == 1
         await bench.sees("last 1m")
@@ -340,7 +340,7 @@ async def test_what_was_entered_before_comes_back_on_every_screen_and_a_draft_is
             await bench.press("slash")
             panel.screen.query_one(FilterLine).value = text
             await bench.press("enter")
-        assert bench.app.deck.entered["filter"] == ["currency:EUR", "level:error"]
+        assert bench.app.context.entered["filter"] == ["currency:EUR", "level:error"]
         bench.app.open_logs("")
         await bench.frames()
         await bench.press("slash")

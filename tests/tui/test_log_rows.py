@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from prodwatch.model.signal import LogRecord
 from prodwatch.store.ring import Ring
-from prodwatch.tui.widgets.log_rows import LogRows
+from prodwatch.tui.widgets.log_rows import LogRows, display_time_ms
 from prodwatch.views.log_filter import parse_filter
-from prodwatch.views.log_order import place_ms
 
 GROUPS = ("a", "b", "c")
 STAMPS = st.integers(1, 60)
@@ -45,7 +44,7 @@ def test_rows_are_the_kept_lines_in_order_of_time(capacity: int, batches: list[l
         number += len(batch)
         rows.take_in(0)
         kept = [n for n in range(ring.head, ring.tail) if rows.filter.matches(all_of[n])]
-        expected = sorted(kept, key=lambda n: (place_ms(all_of[n]), n))
+        expected = sorted(kept, key=lambda n: (display_time_ms(all_of[n]), n))
         assert list(rows.numbers()) == expected
         assert [rows.index_of(n) for n in expected] == list(range(len(expected)))
         assert rows.after(seen) == sum(n > seen for n in kept)

@@ -139,7 +139,7 @@ def door_of(case: Case, clock: FakeClock) -> LogDoor:
 async def test_a_state_is_painted_on_the_panel_and_explained_by_the_help(run: Any, name: str) -> None:
     case = CASES[name]
     async with run(keys=["2"], quiet=True, size=(160, 40)) as bench:
-        clock = bench.app.deck.clock
+        clock = bench.app.context.clock
         door = door_of(case, clock)
         screen = Screen()
         screen.show = bench.store.apply  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ import pytest
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.signal import AlarmState, Batch
 from prodwatch.testing.clock import START
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.verdict_box import VerdictBox
 from tests.support.scene.checks import result
 

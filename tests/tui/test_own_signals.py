@@ -16,7 +16,15 @@ from prodwatch.model.signal import Batch, LogRecord, Span, Trace
 from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.tui.check_telemetry import FOLLOWED, LOOK_EVERY_S, LOOKS, SEARCHES, TAIL_LOOKS, OwnSignals, Round
+from prodwatch.tui.check_telemetry import (
+    MAX_FOLLOWED_ROUNDS,
+    MAX_SEARCHES,
+    MAX_TAIL_CHECKS,
+    MAX_TRACE_POLLS,
+    TRACE_POLL_INTERVAL_S,
+    CheckRound,
+    CheckTelemetry,
+)
 from prodwatch.tui.screens.check import CheckScreen
 from tests.support.scripted_session import ScriptedSession
 
@@ -52,7 +60,7 @@ class Stage:
         self.store = Store(self.clock)
         self.session = LateSession(self.store, self.clock)
         self.open = True
-        self.follower = OwnSignals(self.store, self.session, self.clock, start=self._start, open_=lambda: self.open)
+        self.follower = CheckTelemetry(self.store, self.session, self.clock, start=self._start, open_=lambda: self.open)
         self._running: set[Any] = set()
 
     def _start(self, _what: str, task: Coroutine[Any, Any, None]) -> None:
@@ -74,19 +82,19 @@ async def stage() -> Any:
     await here.end()
 
 
-def round_of(name: str) -> Round:
-    return Round(START, (f"1-{name}",), (f"r-{name}",))
+def round_of(name: str) -> CheckRound:
+    return CheckRound(START, (f"1-{name}",), (f"r-{name}",))
 
 
 async def test_a_trace_is_asked_for_until_it_is_there_and_whole(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
-    await stage.clock.advance(2 * LOOK_EVERY_S)
+    await stage.clock.advance(2 * TRACE_POLL_INTERVAL_S)
     assert stage.follower.trace_note("1-a").startswith("waiting for the trace, X-Ray usually needs 5 to 30 s; looked 3")
     stage.session.traces["1-a"] = trace("1-a", complete=False)
-    await stage.clock.advance(LOOK_EVERY_S)
+    await stage.clock.advance(TRACE_POLL_INTERVAL_S)
     assert [each.id for each in stage.follower.traces(round_of("a"))] == ["1-a"]
     stage.session.traces["1-a"] = trace("1-a")
-    await stage.clock.advance(LOOK_EVERY_S)
+    await stage.clock.advance(TRACE_POLL_INTERVAL_S)
     looks = stage.looks()
     await stage.clock.advance(60)
     assert stage.looks() == looks == 5
@@ -94,9 +102,9 @@ async def test_a_trace_is_asked_for_until_it_is_there_and_whole(stage: Stage) ->
 
 async def test_it_gives_up_and_says_so(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
-    await stage.clock.advance(LOOKS * LOOK_EVERY_S)
+    await stage.clock.advance(MAX_TRACE_POLLS * TRACE_POLL_INTERVAL_S)
     assert "never showed it" in stage.follower.trace_note("1-a")
-    assert stage.looks() == LOOKS
+    assert stage.looks() == MAX_TRACE_POLLS
 
 
 async def test_rounds_that_come_faster_than_x_ray_each_get_their_trace(stage: Stage) -> None:
@@ -104,9 +112,9 @@ async def test_rounds_that_come_faster_than_x_ray_each_get_their_trace(stage: St
         stage.follower.follow(round_of(name))
         await stage.clock.advance(15)
     stage.session.traces["1-a"] = trace("1-a")
-    await stage.clock.advance(LOOK_EVERY_S)
+    await stage.clock.advance(TRACE_POLL_INTERVAL_S)
     assert stage.follower.before(round_of("c"), stage.follower.traces) == round_of("a")
-    for number in range(FOLLOWED):
+    for number in range(MAX_FOLLOWED_ROUNDS):
         stage.follower.follow(round_of(f"later-{number}"))
     before = [ids for what, ids in stage.session.asked if what == "fetch_trace"].count(("1-b",))
     await stage.clock.advance(30)
@@ -124,7 +132,7 @@ async def test_nobody_asks_for_a_check_that_was_closed(stage: Stage) -> None:
 
 async def test_lines_are_searched_for_only_when_the_tail_does_not_bring_them(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
-    await stage.clock.advance(TAIL_LOOKS * LOOK_EVERY_S - 1)
+    await stage.clock.advance(MAX_TAIL_CHECKS * TRACE_POLL_INTERVAL_S - 1)
     assert stage.looks("fetch_logs_for") == 0
     assert stage.follower.lines_note(round_of("a")).startswith("waiting for its log lines")
     stage.session.lines = [LogRecord(timestamp_ms=2, message="second", group="g")]
@@ -139,7 +147,7 @@ async def test_lines_are_searched_for_only_when_the_tail_does_not_bring_them(sta
 
 
 async def test_no_line_is_awaited_of_what_only_asked_aws_itself(stage: Stage) -> None:
-    asked_aws = Round(START, (), ("r-a",), logged=False)
+    asked_aws = CheckRound(START, (), ("r-a",), logged=False)
     stage.follower.follow(asked_aws)
     await stage.clock.advance(300)
     assert stage.looks("fetch_logs_for") == 0
@@ -149,7 +157,7 @@ async def test_no_line_is_awaited_of_what_only_asked_aws_itself(stage: Stage) ->
 async def test_a_search_that_finds_nothing_ends_and_says_where_it_looked(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
     await stage.clock.advance(300)
-    assert stage.looks("fetch_logs_for") == SEARCHES
+    assert stage.looks("fetch_logs_for") == MAX_SEARCHES
     assert "searched the last 15 min" in stage.follower.lines_note(round_of("a"))
 
 

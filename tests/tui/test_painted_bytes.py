@@ -18,8 +18,8 @@ from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.tui.app import ProdwatchApp
-from prodwatch.tui.desktop_notification import desktop_notice
-from prodwatch.tui.widget_context import Preferences
+from prodwatch.tui.notifications import desktop_notification
+from prodwatch.tui.preferences import Preferences
 from tests.support.scene import bad_release
 from tests.support.scene.checks import result
 from tests.support.scripted_session import ScriptedSession
@@ -189,7 +189,7 @@ async def test_a_hostile_reason_cannot_end_the_notice() -> None:
 @pytest.mark.parametrize("environ", [{}, {"VTE_VERSION": "7006"}, {"TMUX": "1"}], ids=["9", "777", "tmux"])
 @pytest.mark.parametrize("text", ["\x1b\\", "\x07", "\x9c", "a;b", "\n", "\x00", "界" * 500])
 def test_a_notice_has_no_control_character_but_its_own(text: str, environ: dict[str, str]) -> None:
-    sequence = desktop_notice(text, text, environ)
+    sequence = desktop_notification(text, text, environ)
     inner = re.sub(r"^\x1b(?:Ptmux;\x1b\x1b)?\]?(?:9|777;notify);|(?:\x1b){1,2}\\(?:\x1b\\)?$", "", sequence)
     assert inner.isprintable()
     assert len(sequence) < 1000

@@ -12,7 +12,7 @@ from prodwatch.model.signal import Batch, Level, LogRecord
 from prodwatch.testing.clock import START
 from prodwatch.tui.screens.check import CheckScreen
 from prodwatch.tui.screens.overview import OverviewScreen
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.header import Header
 from prodwatch.tui.widgets.verdict_box import VerdictBox
 from tests.support.waiting import turn
@@ -67,10 +67,10 @@ async def test_it_starts_at_any_size(run: Any, size: tuple[int, int]) -> None:
 async def test_a_handler_that_breaks_is_said_with_the_log_file(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async with run(notifications=True) as bench:
         bench.may_break = True
-        monkeypatch.setattr(OverviewScreen, "on_line_view_opened", broken)
+        monkeypatch.setattr(OverviewScreen, "on_row_list_opened", broken)
         await bench.press("enter")
         await bench.until(lambda: LOG_FILE in "".join(bench.text.split()))
-        assert isinstance(bench.app.survived[0], BrokenOnPurposeError)
+        assert isinstance(bench.app.failures[0], BrokenOnPurposeError)
         await bench.press("2")
         await bench.sees("Logs")
 
@@ -92,7 +92,7 @@ async def test_a_screen_that_cannot_be_built_is_left(run: Any, monkeypatch: pyte
         bench.may_break = True
         monkeypatch.setattr(CheckScreen, "body", broken)
         await bench.press("enter")
-        await bench.until(lambda: isinstance(bench.app.screen, OverviewScreen) and bool(bench.app.survived))
+        await bench.until(lambda: isinstance(bench.app.screen, OverviewScreen) and bool(bench.app.failures))
         await bench.sees("order in euros")
         await bench.press("j", "2")
         await bench.sees("Logs")
@@ -135,9 +135,9 @@ async def test_a_clock_of_frames_that_breaks_goes_on(run: Any, monkeypatch: pyte
     async with run(notifications=True) as bench:
         bench.may_break = True
         with monkeypatch.context() as patch:
-            patch.setattr(bench.app, "_tell_notices", broken)
-            bench.app.call_later(bench.app._listen)
-            while not bench.app.survived:
+            patch.setattr(bench.app.notifier, "_show_notices", broken)
+            bench.app.call_later(bench.app.notifier.check)
+            while not bench.app.failures:
                 await bench.pilot.pause()
         await bench.press("j")
         await bench.sees("order in euros")
@@ -147,10 +147,10 @@ async def test_a_failing_part_is_told_thrice_and_kept_within_bounds(run: Any) ->
     async with run(notifications=True) as bench:
         bench.may_break = True
         for _ in range(500):
-            bench.app.keep_alive(BrokenOnPurposeError("again"), bench.app)
+            bench.app.handle_failure(BrokenOnPurposeError("again"), bench.app)
         await bench.frames()
         assert len(bench.app._notifications) <= 3
-        assert len(bench.app.survived) <= 51
+        assert len(bench.app.failures) <= 51
 
 
 async def test_work_beside_the_app_may_break(run: Any) -> None:
@@ -160,7 +160,7 @@ async def test_work_beside_the_app_may_break(run: Any) -> None:
             await turn()
             raise BrokenOnPurposeError("far away")
 
-        bench.app.work("re-run", breaks())
-        await bench.sees("re-run: far away")
+        bench.app.run_in_background("re-run", breaks())
+        await bench.sees("re-run failed: far away")
         await bench.press("2")
         await bench.sees("Logs")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from prodwatch.model.signal import Batch, ServiceEdge, ServiceGraph, ServiceNode, SourcePhase, SourceStatus
+from prodwatch.tui.preferences import Preferences
 from prodwatch.tui.screens.service_map import ServiceMapScreen
 from prodwatch.tui.screens.traces import TracesScreen
-from prodwatch.tui.widget_context import Preferences
 from prodwatch.tui.widgets.service_map_panel import ServiceMapPanel
-from prodwatch.tui.widgets.trace_panel import TracePanel
+from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
 from tests.support.scene.services import LAMBDA, ORDERS, OUTSIDE
 
 
@@ -77,7 +77,7 @@ async def test_enter_shows_the_traces_through_an_edge_and_esc_comes_back_to_it(r
         edge = bench.app.screen.query_one(ServiceMapPanel).cursor_key
         await bench.press("enter")
         assert isinstance(bench.app.screen, TracesScreen)
-        panel = bench.app.screen.query_one(TracePanel)
+        panel = bench.app.screen.query_one(TraceListPanel)
         assert panel.through == (LAMBDA, ORDERS)
         assert panel.row_count() == len(bench.store.traces.summaries)
         await bench.press("escape")

@@ -9,7 +9,7 @@ import pytest
 
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
-from prodwatch.tui.widget_context import Preferences
+from prodwatch.tui.preferences import Preferences
 
 SCREENS = ("1", "2", "3", "4", "5")
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from prodwatch.tui.terminal_driver import LastingFile
+from prodwatch.tui.textual_private import DetachableFile
 
 
 class Line:
@@ -37,7 +37,7 @@ class Line:
 def test_what_is_written_to_a_lost_terminal_goes_nowhere_and_that_is_said_once(error: Exception) -> None:
     lost: list[str] = []
     line = Line(2, error)
-    file = LastingFile(cast("Any", line), lambda: lost.append("lost"))
+    file = DetachableFile(cast("Any", line), lambda: lost.append("lost"))
     for text in ("a", "b", "c", "d"):
         assert file.write(text) == 1
         file.flush()

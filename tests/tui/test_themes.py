@@ -10,9 +10,9 @@ from rich.color import ColorSystem
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
+from prodwatch.tui.preferences import Preferences
 from prodwatch.tui.themes import DARK, FALLBACKS, LIGHT, THEMES, with_our_tokens
 from prodwatch.tui.themes import contrast as color_contrast
-from prodwatch.tui.widget_context import Preferences
 from prodwatch.views.status_style import Tone
 
 READABLE = 4.5

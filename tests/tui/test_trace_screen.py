@@ -11,11 +11,11 @@ from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Batch, LogRecord, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.testing.clock import START
 from prodwatch.text.redact import Redactor
+from prodwatch.tui.preferences import Preferences
 from prodwatch.tui.screens import trace as trace_screen
 from prodwatch.tui.screens.trace import TraceScreen, span_lines
-from prodwatch.tui.widget_context import Preferences
-from prodwatch.tui.widgets.span_list import SpanList
-from prodwatch.tui.widgets.trace_panel import TracePanel
+from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
+from prodwatch.tui.widgets.waterfall_panel import WaterfallPanel
 
 ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 T = START.timestamp()
@@ -52,14 +52,14 @@ async def test_a_trace_fills_up_while_it_is_open_and_the_cursor_stays(run: Any) 
         fetch = bench.session.fetch_trace = Growing(None, first, whole)
         bench.app.open_trace(ID)
         await bench.sees("X-Ray does not show it yet: looked once, next in 5 s")
-        await bench.app.deck.clock.advance(5)
+        await bench.app.context.clock.advance(5)
         await bench.sees("partial: spans are still arriving")
         await bench.sees("orders open")
         await bench.press("j")
-        await bench.app.deck.clock.advance(5)
+        await bench.app.context.clock.advance(5)
         await bench.sees("bottleneck table 1.60 s of its own, 80 %")
-        assert bench.app.screen.query_one(SpanList).cursor_key == "orders"
-        await bench.app.deck.clock.advance(60)
+        assert bench.app.screen.query_one(WaterfallPanel).cursor_key == "orders"
+        await bench.app.context.clock.advance(60)
         assert fetch.asked == 3
 
 
@@ -72,7 +72,7 @@ async def test_a_whole_trace_that_grows_later_is_asked_for_again(run: Any) -> No
         await bench.sees("bottleneck api")
         summary = TraceSummary(id=ID, start_ms=int(T * 1000), duration_s=2.0, revision=2)
         bench.store.apply(Batch(source="traces", records=(summary,)))
-        await bench.app.deck.clock.advance(5)
+        await bench.app.context.clock.advance(5)
         await bench.sees("late child")
 
 
@@ -81,14 +81,14 @@ async def test_a_trace_too_large_for_x_ray_says_so_and_is_not_asked_for_for_ever
         fetch = bench.session.fetch_trace = Growing(Trace(id=ID, spans=(span("api", 0, 2),), complete=False, cut=True))
         bench.app.open_trace(ID)
         await bench.sees("X-Ray left spans out, the trace is too large")
-        await bench.app.deck.clock.advance(60)
+        await bench.app.context.clock.advance(60)
         assert fetch.asked == 1
 
 
 @pytest.fixture
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> int:
     """Return how often a trace is asked for: less often than for users."""
-    monkeypatch.setattr(trace_screen, "LOOKS", 3)
+    monkeypatch.setattr(trace_screen, "MAX_TRACE_POLLS", 3)
     return 3
 
 
@@ -98,9 +98,9 @@ async def test_a_trace_never_shown_is_given_up_and_that_is_said(run: Any, few_lo
         bench.app.open_trace(ID)
         for look in range(2, few_looks + 1):
             await bench.sees("looked once" if look == 2 else f"looked {look - 1} times")
-            await bench.app.deck.clock.advance(5)
+            await bench.app.context.clock.advance(5)
         await bench.sees(f"looked {few_looks} times")
-        await bench.app.deck.clock.advance(5)
+        await bench.app.context.clock.advance(5)
         await bench.sees("X-Ray never showed it: it was not sampled")
         assert fetch.asked == few_looks
 
@@ -113,7 +113,7 @@ async def test_under_transaction_search_it_says_why_a_trace_is_not_there(run: An
         bench.app.open_trace(ID)
         for look in range(1, few_looks + 1):
             await bench.sees("looked once" if look == 1 else f"looked {look} times")
-            await bench.app.deck.clock.advance(5)
+            await bench.app.context.clock.advance(5)
         await bench.sees("Transaction Search is on, and few traces are indexed; aws/spans has no line of it")
 
 
@@ -174,7 +174,7 @@ async def test_odd_times_and_parents_are_drawn_and_said(run: Any) -> None:
         await bench.sees("sticks out clock skew")
         await bench.sees("lost parent missing")
         await bench.press("j", "enter", "enter")
-        assert bench.app.screen.query_one(SpanList).row_count() == len(spans)
+        assert bench.app.screen.query_one(WaterfallPanel).row_count() == len(spans)
 
 
 async def test_five_thousand_spans_stay_walkable(run: Any) -> None:
@@ -186,7 +186,7 @@ async def test_five_thousand_spans_stay_walkable(run: Any) -> None:
         await bench.press("G")
         await bench.sees("4999 s4999")
         await bench.press("g", "enter")
-        assert bench.app.screen.query_one(SpanList).row_count() == 1
+        assert bench.app.screen.query_one(WaterfallPanel).row_count() == 1
 
 
 async def test_hostile_names_are_drawn_as_text(run: Any) -> None:
@@ -248,7 +248,7 @@ def test_a_table_with_too_many_values_is_cut_and_says_how_to_have_them_all() -> 
 
 async def test_faults_and_slow_ones_stand_first_and_s_changes_the_order(run: Any) -> None:
     async with run(keys=["3"]) as bench:
-        panel = bench.app.screen.query_one(TracePanel)
+        panel = bench.app.screen.query_one(TraceListPanel)
         states = [panel.trace_at(panel.row_key(index)).verdict for index in range(panel.row_count())]
         ranks = ["fault", "throttle", "slow", "error", "open", "ok"]
         assert states == sorted(states, key=ranks.index)

@@ -15,7 +15,7 @@ from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.metrics import MetricsScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.views.window import Window
 
 FACTS = SessionFacts(environment="prod", title="Shop · production", region="eu-west-1", every_s=15)

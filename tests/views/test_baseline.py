@@ -9,7 +9,7 @@ import pytest
 from prodwatch.model.signal import Batch, MetricKey, MetricPoint, MetricSeries, ReleasePhase, ReleaseState
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.views.baseline import usual
+from prodwatch.views.baseline import usual_range
 
 OLD, NEW = (MetricKey("n", "m", version=version, label="x") for version in ("41", "42"))
 
@@ -38,7 +38,7 @@ def test_with_a_release_it_is_the_previous_version_in_the_hour_before() -> None:
         (NEW, began - timedelta(minutes=30), 800.0),
     )
     release(store, began)
-    found = usual(store, (OLD, NEW), START)
+    found = usual_range(store, (OLD, NEW), START)
     assert found is not None
     assert (found.low, found.high, found.over) == (5.0, 5.0, "v41 in the hour before the release")
 
@@ -52,11 +52,11 @@ def test_with_a_release_it_is_the_previous_version_in_the_hour_before() -> None:
     ids=["hour", "week"],
 )
 def test_without_a_release_it_says_which_hour(ago: timedelta, over: str) -> None:
-    found = usual(store_with((OLD, START - ago, 5.0)), (OLD,), START)
+    found = usual_range(store_with((OLD, START - ago, 5.0)), (OLD,), START)
     assert found is not None
     assert found.over == over
 
 
 def test_the_newest_minutes_are_not_usual_and_few_minutes_are_nothing() -> None:
-    assert usual(store_with((OLD, START - timedelta(minutes=12), 5.0)), (OLD,), START) is None
-    assert usual(Store(FakeClock()), (OLD,), START) is None
+    assert usual_range(store_with((OLD, START - timedelta(minutes=12), 5.0)), (OLD,), START) is None
+    assert usual_range(Store(FakeClock()), (OLD,), START) is None

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from prodwatch.model.signal import LogRecord
-from prodwatch.views.log_fields import MOST_COLUMNS, WIDEST, columns_of, field_names, lookup
-from prodwatch.views.log_filter import FilterError, parse_filter, quoted, toggled
-from prodwatch.views.log_find import parse_find
+from prodwatch.views.log_fields import MAX_COLUMNS, MAX_WIDTH, columns_of, field_names, lookup
+from prodwatch.views.log_filter import FilterError, parse_filter, parse_find, quoted, toggled
 
 
 def line(**fields: Any) -> LogRecord:
@@ -33,7 +32,7 @@ def test_columns_leave_out_what_the_line_says_anyway_and_numbers_stand_right() -
     assert set(columns) == {"id", "total", "user.id", "note"}
     assert (columns["id"].width, columns["id"].right) == (6, False)
     assert (columns["total"].width, columns["total"].right) == (5, True)
-    assert columns["note"].width == WIDEST
+    assert columns["note"].width == MAX_WIDTH
 
 
 def test_what_aws_wrote_has_no_say_in_columns() -> None:
@@ -46,7 +45,7 @@ def test_chosen_columns_come_in_the_order_chosen_even_when_no_line_has_them() ->
 
 
 def test_there_are_only_so_many_columns() -> None:
-    assert len(columns_of([line(**{f"f{n}": n for n in range(20)})])) == MOST_COLUMNS
+    assert len(columns_of([line(**{f"f{n}": n for n in range(20)})])) == MAX_COLUMNS
 
 
 @pytest.mark.parametrize(("path", "value"), [("a.b", 1), ("c.d", 2), ("c.x", None), ("a", {"b": 0}), ("nope", None)])

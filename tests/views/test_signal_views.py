@@ -22,7 +22,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.views.alarms import alarm_rows, signature_rows
+from prodwatch.views.alarm_and_error_rows import alarm_rows, signature_rows
 from prodwatch.views.aws_console_links import (
     alarm_page,
     deployment_page,
@@ -212,7 +212,7 @@ def test_trace_filters(traced: Store, needle: str, ids: list[str]) -> None:
 
 
 def test_only_odd_traces_and_counts(traced: Store) -> None:
-    table = trace_table(traced, only_odd=True, limit=2)
+    table = trace_table(traced, only_problems=True, limit=2)
     assert ([row.id for row in table.rows], table.faults, table.errors, table.slow) == (["error", "slow"], 1, 1, 1)
     assert table.total == 5
     assert table.rows[0].path == "/orders"

@@ -27,7 +27,7 @@ from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.triage import Change, changes
 from prodwatch.views.verdict import verdict_line
 from prodwatch.views.window import Window
-from prodwatch.views.window_comparison import compared, signals_beside
+from prodwatch.views.window_comparison import compare_windows, signals_with_previous_window
 
 HOUR = Window(start=START - timedelta(hours=1))
 PAST = Window(start=START - timedelta(hours=1), end=START)
@@ -273,7 +273,7 @@ def test_shares_of_several_versions_are_weighed_by_their_requests() -> None:
         minutes("Invocations", "rate", "Count/Second", "requests/s", 100.0, 90.0, "41"),
         minutes("Invocations", "rate", "Count/Second", "requests/s", 0.0, 10.0, "42"),
     )
-    found = {each.label: each for each in compared(store, HOUR, START)}
+    found = {each.label: each for each in compare_windows(store, HOUR, START)}
     assert found["errors"].within == pytest.approx(1.0)
     assert found["requests/s"].within == pytest.approx(100.0)
 
@@ -285,7 +285,7 @@ def test_an_alias_read_before_its_versions_were_known_counts_no_call_twice() -> 
 
     alias = (("FunctionName", "orders"), ("Resource", "orders:live"))
     store = store_of(of(alias, None), of((*alias, ("ExecutedVersion", "41")), "41"))
-    (requests,) = compared(store, HOUR, START)
+    (requests,) = compare_windows(store, HOUR, START)
     assert requests.before == pytest.approx(100.0)
     assert requests.within == pytest.approx(100.0)
 
@@ -309,7 +309,7 @@ def test_a_metric_of_ones_own_has_no_wrong_direction_until_its_file_says_so() ->
 @pytest.mark.parametrize("hours", [1, 3, 12])
 def test_the_table_shows_both_stretches_with_the_mark_between(hours: int) -> None:
     window = Window(start=START - timedelta(hours=hours))
-    table = signals_beside(store_of(minutes("Errors", "share", "Percent", "errors", 1, 2)), window, START)
+    table = signals_with_previous_window(store_of(minutes("Errors", "share", "Percent", "errors", 1, 2)), window, START)
     assert table.mark is not None
     mark_s = table.start_s + table.mark * table.slot_s
     assert abs(mark_s - window.start.timestamp()) <= table.slot_s

@@ -12,23 +12,25 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from prodwatch.tui.fault_isolation import RETRY_FRAMES, Survivor
+from prodwatch.tui.dashboard import Dashboard
 from prodwatch.tui.keymap import SCREEN_BINDINGS
 from prodwatch.tui.styled_line import Line, safe
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.tui.textual_private import FaultTolerant
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.header import Header
-from prodwatch.tui.widgets.key_hints import Hints
-from prodwatch.tui.widgets.painter import TONE_CLASSES, TONE_CSS
+from prodwatch.tui.widgets.key_hints import KeyHints
 from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.static_lines import StaticLines
+from prodwatch.tui.widgets.themed_widget import TONE_CLASSES, TONE_CSS
 from prodwatch.views.log_filter import FilterError
 from prodwatch.views.status_style import Tone
 
 if TYPE_CHECKING:
-    from prodwatch.tui.app import ProdwatchApp
     from prodwatch.tui.widgets.filter_bar import FilterBar
 
-LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+MIN_WIDTH, MIN_HEIGHT = 60, 16
+RETRY_FRAMES = 50
+"""Frames until a failed widget is tried again: five seconds at the default frame rate."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,7 +52,7 @@ class Filterable(Protocol):
         ...
 
 
-class TooSmall(Bar):
+class TooSmall(StaticLines):
     """The one sentence shown instead of a broken screen."""
 
     def lines(self, width: int) -> list[Line]:
@@ -60,46 +62,46 @@ class TooSmall(Bar):
         size = self.app.size
         text = (
             f"This terminal has {size.width}×{size.height} characters; the dashboard needs "
-            f"{LEAST_WIDTH}×{LEAST_HEIGHT}. Make it larger, or press q to leave."
+            f"{MIN_WIDTH}×{MIN_HEIGHT}. Make it larger, or press q to leave."
         )
         return [((part, Tone.PLAIN),) for part in wrap(text, max(10, width))]
 
 
-class DashScreen(Survivor, Screen[None]):
-    """Subclasses yield their panels in `body` and name their place in `crumb`."""
+class DashboardScreen(FaultTolerant, Screen[None]):
+    """Subclasses yield their panels in `body` and name their place in `layer_name`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*SCREEN_BINDINGS]
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny-x"), (LEAST_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny-y"), (LEAST_HEIGHT, "-short"), (32, "-medium"), (50, "-tall")]
-    TITLE_WORD = ""
-    SAYS_WHERE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny-x"), (MIN_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny-y"), (MIN_HEIGHT, "-short"), (32, "-medium"), (50, "-tall")]
+    LAYER_NAME = ""
+    HAS_BREADCRUMB = False
     """Whether the screen has a breadcrumb of its own; on the others the header says where one is."""
     COMPONENT_CLASSES = TONE_CLASSES
-    DEFAULT_CSS = f"DashScreen {{ {TONE_CSS} }}"
+    DEFAULT_CSS = f"DashboardScreen {{ {TONE_CSS} }}"
 
-    def __init__(self, deck: Deck) -> None:
+    def __init__(self, context: WidgetContext) -> None:
         super().__init__()
-        self.deck = deck
-        self._live: list[Panel | Bar] = []
+        self.context = context
+        self._live: list[Panel | StaticLines] = []
         self._frame_number = 0
-        self._resting: dict[Widget, int] = {}
+        self._retry_frames: dict[Widget, int] = {}
         """Widgets that broke, and the frame in which they are tried again."""
-        self._asked_by: Widget | None = None
+        self._focused_before_input: Widget | None = None
         self._text_before = ""
 
     @property
-    def dashboard(self) -> ProdwatchApp:
+    def dashboard(self) -> Dashboard:
         """The app, known by its own type."""
-        return cast("ProdwatchApp", self.app)
+        return cast("Dashboard", self.app)
 
     def body(self) -> Iterable[Widget]:
         """Yield what stands between header and keys."""
         raise NotImplementedError
 
     @property
-    def crumb(self) -> str:
+    def layer_name(self) -> str:
         """What the breadcrumb calls this layer."""
-        return self.TITLE_WORD
+        return self.LAYER_NAME
 
     @property
     def arrival_filter(self) -> str:
@@ -115,34 +117,34 @@ class DashScreen(Survivor, Screen[None]):
     def compose(self) -> ComposeResult:
         """Header, body, keys, and the sentence for terminals that are too small."""
         self._fit_at_once()
-        yield Header(self.deck, id="header")
+        yield Header(self.context, id="header")
         yield from self.body()
-        yield Hints(self.deck, id="hints")
-        yield TooSmall(self.deck, id="too-small")
+        yield KeyHints(self.context, id="hints")
+        yield TooSmall(self.context, id="too-small")
 
     def on_mount(self) -> None:
         """Know the widgets that follow the store."""
-        self._live = [widget for widget in self.walk_children() if isinstance(widget, Panel | Bar)]
+        self._live = [widget for widget in self.walk_children() if isinstance(widget, Panel | StaticLines)]
 
     def frame(self) -> None:
         """Give each widget its turn; one that breaks is logged and shown as broken, the others go on."""
         self._frame_number += 1
         for widget in self._live:
-            if self._resting.get(widget, 0) > self._frame_number:
+            if self._retry_frames.get(widget, 0) > self._frame_number:
                 continue
             try:
                 widget.frame()
             except Exception:  # noqa: BLE001 -- one broken panel must not take the others with it
                 _LOG.exception("the widget %s failed", widget.id or type(widget).__name__)
-                self._resting[widget] = self._frame_number + RETRY_FRAMES
-                widget.border_subtitle = Content(self._broken_text())
+                self._retry_frames[widget] = self._frame_number + RETRY_FRAMES
+                widget.border_subtitle = Content(self._failure_text())
             else:
-                self._resting.pop(widget, None)
+                self._retry_frames.pop(widget, None)
 
-    def _broken_text(self) -> str:
+    def _failure_text(self) -> str:
         """Say on a panel's edge that it stands still, when it tries again, and where to read why."""
-        fps = self.deck.preferences.fps or 10.0
-        log_file = self.deck.facts.log_file
+        fps = self.context.preferences.fps or 10.0
+        log_file = self.context.facts.log_file
         return f"failed, tries again in {RETRY_FRAMES / fps:.0f}s" + (f" · see {safe(log_file)}" if log_file else "")
 
     @property
@@ -179,10 +181,10 @@ class DashScreen(Survivor, Screen[None]):
         from prodwatch.tui.widgets.filter_bar import FilterBar
 
         found = self.query(FilterBar)
-        bar = found.first() if found else FilterBar(self.deck.entered)
+        bar = found.first() if found else FilterBar(self.context.entered)
         if not found:
             await self.mount(bar, before="#hints")
-        self._asked_by, self._text_before = self.focused, text
+        self._focused_before_input, self._text_before = self.focused, text
         bar.open(purpose, text, label=label)
 
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
@@ -216,12 +218,12 @@ class DashScreen(Survivor, Screen[None]):
         return self.query_one(FilterBar)
 
     def _return_focus(self) -> None:
-        if self._asked_by is not None and self._asked_by.is_attached:
-            self._asked_by.focus()
+        if self._focused_before_input is not None and self._focused_before_input.is_attached:
+            self._focused_before_input.focus()
 
     def typed(self, purpose: str, text: str) -> str:
         """Apply what is being typed; return what to say beside it."""
-        asked: object = self._asked_by
+        asked: object = self._focused_before_input
         panel = asked if isinstance(asked, Filterable) else self.filterable
         if purpose != "filter" or panel is None:
             return ""
@@ -231,7 +233,7 @@ class DashScreen(Survivor, Screen[None]):
     def entered(self, purpose: str, text: str) -> None:
         """Apply what was entered."""
         if purpose == "note" and text:
-            self.deck.store.mark(text)
+            self.context.store.mark(text)
         self.typed(purpose, text)
 
     def cancelled(self, purpose: str) -> None:

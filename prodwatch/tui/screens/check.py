@@ -13,15 +13,15 @@ from prodwatch.model.result import Exchange
 from prodwatch.model.signal import Trace
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Topic
-from prodwatch.tui.check_telemetry import OwnSignals, Round
+from prodwatch.tui.check_telemetry import CheckRound, CheckTelemetry
 from prodwatch.tui.keymap import CHECK_BINDINGS
-from prodwatch.tui.paint.bars import bar_line, picture_width
-from prodwatch.tui.paint.check import FACETS, assertion_lines
-from prodwatch.tui.paint.log_line import log_line
-from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.screens.breadcrumb import Crumb
+from prodwatch.tui.rendering.check_details import FACETS, assertion_lines
+from prodwatch.tui.rendering.log_line import log_line
+from prodwatch.tui.rendering.waterfall_bars import bar_line, picture_width
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import Line, Piece
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.breadcrumb import Breadcrumb
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.aws_console_links import function_page, trace_page
 from prodwatch.views.check_detail import CheckDetail, check_detail, copy_text
@@ -42,59 +42,59 @@ _ABOUT_SIGNALS = (
 )
 
 
-class CheckTitle(Crumb):
+class CheckTitle(Breadcrumb):
     """The breadcrumb with the check's status at its end."""
 
-    def __init__(self, deck: Deck, check_id: str) -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, check_id: str) -> None:
+        super().__init__(context)
         self.check_id = check_id
 
     def right(self) -> Sequence[Piece]:
         """Return status, since when and for how many rounds."""
-        track = self.deck.store.checks.get(self.check_id)
+        track = self.context.store.checks.get(self.check_id)
         if track is None:
             return (("this check is no longer defined ", Tone.WARN),)
         state = state_of(track.status, running=track.running_since is not None)
-        since = f"  since {self.deck.time(track.status_since)}" if track.status_since else ""
+        since = f"  since {self.context.time(track.status_since)}" if track.status_since else ""
         rounds = f"  {track.streak} {'round' if track.streak == 1 else 'rounds'}" if track.streak else ""
         running = "  running …" if track.running_since else ""
-        return ((f"{self.deck.glyph(state)} {state.word}", state.tone), (f"{since}{rounds}{running} ", Tone.DIM))
+        return ((f"{self.context.glyph(state)} {state.word}", state.tone), (f"{since}{rounds}{running} ", Tone.DIM))
 
 
-class CheckScreen(DashScreen):
+class CheckScreen(DashboardScreen):
     """Follows the check: each new round replaces what is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_BINDINGS]
     AUTO_FOCUS = "#assertions"
-    SAYS_WHERE = True
+    HAS_BREADCRUMB = True
 
-    def __init__(self, deck: Deck, check_id: str) -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, check_id: str) -> None:
+        super().__init__(context)
         self.check_id = check_id
         self._facet = "phases"
         self._track: CheckTrack | None = None
         self._known: CheckDetail | None = None
-        self._signals: OwnSignals | None = None
+        self._signals: CheckTelemetry | None = None
 
     @property
-    def crumb(self) -> str:
+    def layer_name(self) -> str:
         """The check's title."""
         detail = self._detail()
         return detail.title if detail else self.check_id
 
     def body(self) -> Iterable[Widget]:
         """Yield the four panels."""
-        deck, topics = self.deck, (Topic.CHECKS,)
-        yield CheckTitle(deck, self.check_id)
+        context, topics = self.context, (Topic.CHECKS,)
+        yield CheckTitle(context, self.check_id)
         with Horizontal(id="check-top"):
-            yield TextPanel(deck, self._assertions, title="Assertions", topics=topics, about=_ABOUT, id="assertions")
-            yield TextPanel(deck, self._facet_lines, topics=topics, about=_ABOUT_PARTS, id="facet")
+            yield TextPanel(context, self._assertions, title="Assertions", topics=topics, about=_ABOUT, id="assertions")
+            yield TextPanel(context, self._facet_lines, topics=topics, about=_ABOUT_PARTS, id="facet")
         traces, logs = (*topics, Topic.TRACES), (*topics, Topic.LOGS)
         yield TextPanel(
-            deck, self._trace, title="Its trace", topics=traces, about=_ABOUT_SIGNALS, ages=True, id="own-trace"
+            context, self._trace, title="Its trace", topics=traces, about=_ABOUT_SIGNALS, ages=True, id="own-trace"
         )
         yield TextPanel(
-            deck, self._logs, title="Its log lines", topics=logs, about=_ABOUT_SIGNALS, ages=True, id="own-logs"
+            context, self._logs, title="Its log lines", topics=logs, about=_ABOUT_SIGNALS, ages=True, id="own-logs"
         )
 
     def on_mount(self) -> None:
@@ -110,28 +110,28 @@ class CheckScreen(DashScreen):
 
     def _detail(self) -> CheckDetail | None:
         """Return the check as its latest round left it; worked out once per round."""
-        track = self.deck.store.checks.get(self.check_id)
+        track = self.context.store.checks.get(self.check_id)
         if track is not self._track:
-            self._track, self._known = track, check_detail(self.deck.store, self.check_id)
+            self._track, self._known = track, check_detail(self.context.store, self.check_id)
         return self._known
 
     @property
-    def signals(self) -> OwnSignals:
+    def signals(self) -> CheckTelemetry:
         """What follows the requests of this check."""
         if self._signals is None:
             app = self.dashboard
-            self._signals = OwnSignals(
-                self.deck.store,
+            self._signals = CheckTelemetry(
+                self.context.store,
                 app.session,
-                self.deck.clock,
-                start=lambda what, task: app.work(what, task, group=f"own-{self.check_id}"),
+                self.context.clock,
+                start=lambda what, task: app.run_in_background(what, task, group=f"own-{self.check_id}"),
                 open_=lambda: self.is_attached,
             )
         return self._signals
 
-    def _round(self, detail: CheckDetail) -> Round:
+    def _round(self, detail: CheckDetail) -> CheckRound:
         finished = self._track.finished_at if self._track else None
-        return Round(finished, detail.trace_ids, detail.request_ids, detail.logged)
+        return CheckRound(finished, detail.trace_ids, detail.request_ids, detail.logged)
 
     def _follow(self) -> None:
         detail = self._detail()
@@ -140,18 +140,18 @@ class CheckScreen(DashScreen):
 
     def _assertions(self, width: int) -> Sequence[Line]:
         detail = self._detail()
-        return assertion_lines(detail, width, self.deck) if detail else ()
+        return assertion_lines(detail, width, self.context) if detail else ()
 
     def _facet_lines(self, width: int) -> Sequence[Line]:
         detail = self._detail()
-        return FACETS[self._facet](detail, width, self.deck) if detail else ()
+        return FACETS[self._facet](detail, width, self.context) if detail else ()
 
     def _trace(self, width: int) -> Sequence[Line]:
         detail = self._detail()
         if detail is None or not detail.trace_ids:
             return (((f"this check sent no trace id{_why_not(detail)}", Tone.DIM),),)
         newest = self._round(detail)
-        missing = [each for each in detail.trace_ids if self.deck.store.traces.detail(each) is None]
+        missing = [each for each in detail.trace_ids if self.context.store.traces.detail(each) is None]
         lines: list[Line] = [((f"{each}  ", Tone.PLAIN), (self.signals.trace_note(each), Tone.DIM)) for each in missing]
         shown = self.signals.traces(newest)
         if not shown:
@@ -166,15 +166,15 @@ class CheckScreen(DashScreen):
     def _waterfall(self, trace: Trace, width: int, *, name: bool) -> list[Line]:
         fall = waterfall(trace, picture_width(width))
         lines: list[Line] = [((trace.id, Tone.HEAD),)] if name else []
-        lines += [bar_line(bar, width, ascii_only=self.deck.preferences.ascii) for bar in fall.bars]
+        lines += [bar_line(bar, width, ascii_only=self.context.preferences.ascii) for bar in fall.bars]
         if fall.bottleneck:
             lines.append((("most time is spent in ", Tone.DIM), (fall.bottleneck, Tone.STRONG)))
         if not trace.complete:
             lines.append((("partial: spans are still arriving", Tone.WARN),))
         return lines
 
-    def _earlier(self, round_: Round) -> Line:
-        at = f" of {self.deck.time(round_.at)}" if round_.at else ""
+    def _earlier(self, round_: CheckRound) -> Line:
+        at = f" of {self.context.time(round_.at)}" if round_.at else ""
         return ((f"until then the round{at}:", Tone.HEAD),)
 
     def _logs(self, width: int) -> Sequence[Line]:
@@ -190,7 +190,7 @@ class CheckScreen(DashScreen):
             if earlier is not None:
                 lines.append(self._earlier(earlier))
                 found = self.signals.lines(earlier)
-        return [*lines, *(log_line(record, width, self.deck.zone) for record in found)]
+        return [*lines, *(log_line(record, width, self.context.zone) for record in found)]
 
     def _name_facets(self) -> None:
         panel = self.query_one("#facet", TextPanel)
@@ -252,7 +252,7 @@ class CheckScreen(DashScreen):
 
     def console_url(self) -> str | None:
         """Return the page of its trace, else of the function it called."""
-        region, trace_id = self.deck.facts.region, self._trace_id()
+        region, trace_id = self.context.facts.region, self._trace_id()
         if region is None:
             return None
         if trace_id is not None:

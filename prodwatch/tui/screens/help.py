@@ -7,10 +7,10 @@ from textwrap import wrap
 
 from textual.widget import Widget
 
-from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.screens.breadcrumb import Crumb
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import Line, pad, safe
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.breadcrumb import Breadcrumb
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.panel_freshness import source_lines
@@ -30,18 +30,18 @@ _MEANINGS = {
 }
 
 
-class HelpScreen(DashScreen):
+class HelpScreen(DashboardScreen):
     """Reads the bindings of the screen it was opened over, so remapped keys show as they are."""
 
-    TITLE_WORD = "help"
-    SAYS_WHERE = True
+    LAYER_NAME = "help"
+    HAS_BREADCRUMB = True
     AUTO_FOCUS = "#help"
 
-    def __init__(self, deck: Deck, below: DashScreen) -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, below: DashboardScreen) -> None:
+        super().__init__(context)
         focused = below.focused if isinstance(below.focused, Panel) else None
         self._about = focused.about if focused else ""
-        self._name = (focused.TITLE or below.crumb) if focused else ""
+        self._name = (focused.TITLE or below.layer_name) if focused else ""
         bindings = {each.binding.id: each for each in below.active_bindings.values() if each.binding.id}
         self._keys = [
             (below.app.get_key_display(each.binding), binding_id or "", each.binding.description)
@@ -50,8 +50,8 @@ class HelpScreen(DashScreen):
 
     def body(self) -> Iterable[Widget]:
         """Yield one text."""
-        yield Crumb(self.deck)
-        yield TextPanel(self.deck, self._text, title="Help", id="help")
+        yield Breadcrumb(self.context)
+        yield TextPanel(self.context, self._text, title="Help", id="help")
 
     def _text(self, width: int) -> Sequence[Line]:
         lines: list[Line] = []
@@ -66,25 +66,25 @@ class HelpScreen(DashScreen):
             )
         lines += [(), (("Signs", Tone.STRONG),)]
         for state in (*STATES.values(), WAITING, RUNNING):
-            sign = f"{self.deck.glyph(state)} {state.word}"
+            sign = f"{self.context.glyph(state)} {state.word}"
             lines.append(((pad(sign, KEY_CELLS), state.tone), (_MEANINGS[state.word], Tone.PLAIN)))
         lines += self._sources(width)
-        notices = self.deck.store.notices
+        notices = self.context.store.notices
         if notices:
             lines += [(), (("Notices, newest first", Tone.STRONG),)]
             lines += [((each.message, Tone.PLAIN),) for each in reversed(notices)]
-        if self.deck.facts.log_file:
-            lines += [(), ((f"When something breaks, {self.deck.facts.log_file} says why.", Tone.DIM),)]
+        if self.context.facts.log_file:
+            lines += [(), ((f"When something breaks, {self.context.facts.log_file} says why.", Tone.DIM),)]
         return lines
 
     def _sources(self, width: int) -> list[Line]:
         """Tell of each source, each log group by itself, how fresh it is and what limits it."""
         lines: list[Line] = []
-        further = len(self.deck.store.sources) - MAX_SOURCES
-        for each in source_lines(self.deck.store, self.deck.now(), MAX_SOURCES):
+        further = len(self.context.store.sources) - MAX_SOURCES
+        for each in source_lines(self.context.store, self.context.now(), MAX_SOURCES):
             lines.append(
                 (
-                    (f"{self.deck.glyph(each.state)} ", each.state.tone),
+                    (f"{self.context.glyph(each.state)} ", each.state.tone),
                     (f"{pad(each.name, NAME_CELLS + KEY_CELLS - 2)} ", Tone.PLAIN),
                     (each.text, Tone.DIM if each.state.tone is Tone.GOOD else each.state.tone),
                 )

@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from prodwatch.tui.paint.log_line import group_name, plain_line
-from prodwatch.tui.paint.log_record import record_lines
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.rendering.log_line import group_name, plain_line
+from prodwatch.tui.rendering.log_record_details import record_lines
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import Line
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.line_view import LineView
-from prodwatch.tui.widgets.log_panel import LogPanel, Look
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.log_panel import FieldDisplay, LogPanel
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.aws_console_links import log_page
 from prodwatch.views.log_filter import quoted, toggled
@@ -27,7 +27,7 @@ WINDOWS: tuple[tuple[str, int], ...] = (("all", 0), ("1m", 60), ("5m", 300), ("1
 NAMED = 5
 
 
-class LogsScreen(DashScreen):
+class LogsScreen(DashboardScreen):
     """The tail, and the opened line beside or below it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,14 +44,14 @@ class LogsScreen(DashScreen):
         ),
     ]
     AUTO_FOCUS = "#logs"
-    TITLE_WORD = "logs"
+    LAYER_NAME = "logs"
 
-    def __init__(self, deck: Deck, text: str = "", number: int | None = None) -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, text: str = "", number: int | None = None) -> None:
+        super().__init__(context)
         self._window = 0
         self._text = text
         self._number = number
-        self._look_before: tuple[Look, tuple[str, ...]] = ("lines", ())
+        self._field_display_before: tuple[FieldDisplay, tuple[str, ...]] = ("lines", ())
 
     @property
     def arrival_filter(self) -> str:
@@ -61,8 +61,8 @@ class LogsScreen(DashScreen):
     def body(self) -> Iterable[Widget]:
         """Yield the stream and the opened line."""
         with Horizontal(id="logs-body"):
-            yield LogPanel(self.deck, filter_text=self._text, id="logs")
-            yield TextPanel(self.deck, self._opened, title="Line", id="record")
+            yield LogPanel(self.context, filter_text=self._text, id="logs")
+            yield TextPanel(self.context, self._opened, title="Line", id="record")
 
     def on_mount(self) -> None:
         """Open the line that was asked for, once there are rows."""
@@ -85,9 +85,9 @@ class LogsScreen(DashScreen):
 
     def _opened(self, width: int) -> Sequence[Line]:
         record = self.panel.record
-        return record_lines(record, width, self.deck.zone) if record else ((("no line is selected", Tone.DIM),),)
+        return record_lines(record, width, self.context.zone) if record else ((("no line is selected", Tone.DIM),),)
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the line under the cursor."""
         event.stop()
         self._open()
@@ -96,7 +96,7 @@ class LogsScreen(DashScreen):
         self.add_class("-record")
         self.query_one("#record", TextPanel).resync()
 
-    def on_line_view_moved(self, event: LineView.Moved) -> None:
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Let the opened line follow the cursor."""
         event.stop()
         if self.has_class("-record"):
@@ -105,11 +105,11 @@ class LogsScreen(DashScreen):
             panel.resync()
 
     def action_back(self) -> None:
-        """Close the opened line, end finding, clear the window and the filter, then leave."""
+        """Close the opened line, end the search, clear the window and the filter, then leave."""
         if self.has_class("-record"):
             self.remove_class("-record")
             self.panel.focus()
-        elif self.panel.finding:
+        elif self.panel.is_searching:
             self.panel.apply_find("")
         elif self._window:
             self.action_window(0)
@@ -122,8 +122,8 @@ class LogsScreen(DashScreen):
 
     async def action_choose_columns(self) -> None:
         """Let the user say which JSON fields stand as columns."""
-        self._look_before = self.panel.look, self.panel.wanted
-        await self.ask("columns", ", ".join(self.panel.wanted), label="columns, comma between")
+        self._field_display_before = self.panel.field_display, self.panel.chosen_columns
+        await self.ask("columns", ", ".join(self.panel.chosen_columns), label="columns, comma between")
         self._bar.note(_some_of(self.panel.known_fields()))
 
     def typed(self, purpose: str, text: str) -> str:
@@ -141,7 +141,7 @@ class LogsScreen(DashScreen):
     def cancelled(self, purpose: str) -> None:
         """Go back to what was there before, columns or not."""
         if purpose == "columns":
-            self.panel.show_look(*self._look_before)
+            self.panel.set_field_display(*self._field_display_before)
         else:
             super().cancelled(purpose)
 
@@ -201,7 +201,7 @@ class LogsScreen(DashScreen):
 
     def console_url(self) -> str | None:
         """Return the page of the line's stream."""
-        record, region = self.panel.record, self.deck.facts.region
+        record, region = self.panel.record, self.context.facts.region
         return log_page(region, record) if record and region else None
 
 

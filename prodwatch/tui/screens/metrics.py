@@ -8,30 +8,30 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
-from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.screens.base import DashboardScreen
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.chart_panel import ChartPanel
-from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 from prodwatch.views.aws_console_links import metric_page
 from prodwatch.views.signals import label_of
 
 
-class MetricsScreen(DashScreen):
+class MetricsScreen(DashboardScreen):
     """The table above, the chart below."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = "#all-signals"
-    TITLE_WORD = "metrics"
+    LAYER_NAME = "metrics"
 
-    def __init__(self, deck: Deck, label: str = "", at_s: int | None = None) -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, label: str = "", at_s: int | None = None) -> None:
+        super().__init__(context)
         self._label, self._at_s = label, at_s
 
     def body(self) -> Iterable[Widget]:
         """Yield table and chart."""
-        yield SignalsPanel(self.deck, id="all-signals")
-        yield ChartPanel(self.deck, id="chart")
+        yield SignalsPanel(self.context, id="all-signals")
+        yield ChartPanel(self.context, id="chart")
 
     def on_mount(self) -> None:
         """Show the metric and the moment that were asked for, once there are rows."""
@@ -47,13 +47,13 @@ class MetricsScreen(DashScreen):
             table.move_to(index)
         self.query_one(ChartPanel).show(label, self._at_s)
 
-    def on_line_view_moved(self, event: LineView.Moved) -> None:
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Chart the metric under the cursor."""
         event.stop()
         if isinstance(event.view, SignalsPanel):
             self.query_one(ChartPanel).show(str(event.key))
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Go to the chart of the metric."""
         event.stop()
         chart = self.query_one(ChartPanel)
@@ -66,7 +66,7 @@ class MetricsScreen(DashScreen):
         label = self.query_one(ChartPanel).label
         lines = [
             f"{point.timestamp_s}\t{series.key.version or ''}\t{point.value}"
-            for series in self.deck.store.metrics.series.values()
+            for series in self.context.store.metrics.series.values()
             if label_of(series.key) == label
             for point in series.points
         ]
@@ -74,6 +74,6 @@ class MetricsScreen(DashScreen):
 
     def console_url(self) -> str | None:
         """Return the page of the charted metric."""
-        label, region = self.query_one(ChartPanel).label, self.deck.facts.region
-        keys = [key for key in self.deck.store.metrics.series if label_of(key) == label]
+        label, region = self.query_one(ChartPanel).label, self.context.facts.region
+        keys = [key for key in self.context.store.metrics.series if label_of(key) == label]
         return metric_page(region, keys) if region and keys else None

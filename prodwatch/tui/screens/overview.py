@@ -10,16 +10,16 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from prodwatch.tui.keymap import CHECK_LIST_BINDINGS
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.widgets.alarm_and_error_panels import AlarmsPanel, SignaturesPanel
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
-from prodwatch.tui.widgets.check_grid import CheckGridPanel
-from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
 from prodwatch.tui.widgets.log_panel import LogPanel
-from prodwatch.tui.widgets.release_line import ReleaseBar
+from prodwatch.tui.widgets.release_line import ReleaseLine
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
-from prodwatch.tui.widgets.timeline_panel import LanesBar
-from prodwatch.tui.widgets.trace_panel import TracePanel
+from prodwatch.tui.widgets.timeline_panel import TimelineLanes
+from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
 from prodwatch.tui.widgets.verdict_box import VerdictBox
 from prodwatch.views.aws_console_links import alarm_page, log_page, trace_page
 from prodwatch.views.triage import Change
@@ -27,50 +27,50 @@ from prodwatch.views.triage import Change
 NO_CHECKS_THEN = "checks speak only of the present; they run without --to"
 
 
-class OverviewScreen(DashScreen):
+class OverviewScreen(DashboardScreen):
     """Verdict, release, checks, signals: in this order, because that is the order of questions."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_LIST_BINDINGS]
     AUTO_FOCUS = "#checks, #changes"
-    TITLE_WORD = "overview"
-    SAYS_WHERE = True
+    LAYER_NAME = "overview"
+    HAS_BREADCRUMB = True
 
     def body(self) -> Iterable[Widget]:
         """Yield release, verdict and panels."""
-        deck = self.deck
-        window = deck.facts.window
-        yield ReleaseBar(deck, id="release")
-        yield VerdictBox(deck, id="verdict")
+        context = self.context
+        window = context.facts.window
+        yield ReleaseLine(context, id="release")
+        yield VerdictBox(context, id="verdict")
         with Horizontal(id="overview-top"):
             if window is not None and window.is_past:
-                yield ChangesPanel(deck, id="changes")
+                yield ChangesPanel(context, id="changes")
             else:
-                yield CheckGridPanel(deck, id="checks")
+                yield CheckGridPanel(context, id="checks")
             with Vertical(id="overview-right"):
-                yield SignalsPanel(deck, id="signals")
-                yield AlarmsPanel(deck, id="alarms")
+                yield SignalsPanel(context, id="signals")
+                yield AlarmsPanel(context, id="alarms")
         with Horizontal(id="overview-middle"):
             if window is not None and not window.is_past:
-                yield ChangesPanel(deck, id="changes")
-            yield SignaturesPanel(deck, id="signatures")
-            yield TracePanel(deck, only_odd=True, id="traces")
-        yield LogPanel(deck, id="logs")
-        yield LanesBar(deck, id="overview-lanes")
+                yield ChangesPanel(context, id="changes")
+            yield SignaturesPanel(context, id="signatures")
+            yield TraceListPanel(context, only_problems=True, id="traces")
+        yield LogPanel(context, id="logs")
+        yield TimelineLanes(context, id="overview-lanes")
 
     def on_mount(self) -> None:
         """Make room for what changed where somebody asks for it."""
         super().on_mount()
-        window = self.deck.facts.window
+        window = self.context.facts.window
         self.set_class(window is not None and not window.is_past, "-triage")
         self.set_class(window is not None and window.is_past, "-past")
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the row that was asked for."""
         event.stop()
         view, key = event.view, event.key
         if isinstance(view, CheckGridPanel):
             self.dashboard.open_check(str(key))
-        elif isinstance(view, TracePanel):
+        elif isinstance(view, TraceListPanel):
             self.dashboard.open_trace(str(key))
         elif isinstance(view, SignalsPanel):
             self.dashboard.open_metric(str(key))
@@ -118,7 +118,7 @@ class OverviewScreen(DashScreen):
 
     def action_sort(self) -> None:
         """Show the focused list in the next order."""
-        panel = self.focused if isinstance(self.focused, TracePanel) else self._grid
+        panel = self.focused if isinstance(self.focused, TraceListPanel) else self._grid
         if panel is not None:
             panel.cycle_sort()
 
@@ -130,18 +130,18 @@ class OverviewScreen(DashScreen):
         if isinstance(self.focused, SignaturesPanel):
             row = self.focused.signature(self.focused.cursor_key)
             return row.signature.sample if row else None
-        return str(self.focused.cursor_key) if isinstance(self.focused, LineView) and self.focused.cursor_key else None
+        return str(self.focused.cursor_key) if isinstance(self.focused, RowList) and self.focused.cursor_key else None
 
     def console_url(self) -> str | None:
         """Return the page of the focused trace, alarm or line."""
-        region, panel = self.deck.facts.region, self.focused
-        if region is None or not isinstance(panel, LineView):
+        region, panel = self.context.facts.region, self.focused
+        if region is None or not isinstance(panel, RowList):
             return None
         if isinstance(panel, LogPanel):
             return log_page(region, panel.record) if panel.record else None
         if panel.cursor_key is None:
             return None
-        if isinstance(panel, TracePanel):
+        if isinstance(panel, TraceListPanel):
             return trace_page(region, str(panel.cursor_key))
         return alarm_page(region, str(panel.cursor_key)) if isinstance(panel, AlarmsPanel) else None
 

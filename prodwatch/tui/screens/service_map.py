@@ -9,36 +9,36 @@ import msgspec
 from textual.widget import Widget
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.paint.service_edge import edge_details
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.rendering.service_map_edge import edge_details
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.screens.traces import TracesScreen
 from prodwatch.tui.styled_line import Line
-from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.service_map_panel import ServiceMapPanel
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.aws_console_links import service_map_page
 from prodwatch.views.status_style import Tone
 
 
-class ServiceMapScreen(DashScreen):
+class ServiceMapScreen(DashboardScreen):
     """Enter opens the traces through an edge."""
 
     AUTO_FOCUS = "#edges"
-    TITLE_WORD = "service map"
+    LAYER_NAME = "service map"
 
     def body(self) -> Iterable[Widget]:
         """Yield the list and the edge under the cursor."""
-        yield ServiceMapPanel(self.deck, id="edges")
-        yield TextPanel(self.deck, self._edge_lines, title="Edge", topics=(Topic.SERVICES,), id="edge")
+        yield ServiceMapPanel(self.context, id="edges")
+        yield TextPanel(self.context, self._edge_lines, title="Edge", topics=(Topic.SERVICES,), id="edge")
 
     def _edge_lines(self, width: int) -> Sequence[Line]:
         panel = self.query_one(ServiceMapPanel)
         each = panel.edge_at(panel.cursor_key)
         if each is None:
             return ((("no edge is selected", Tone.DIM),),)
-        return edge_details(each, width, ascii_only=self.deck.preferences.ascii)
+        return edge_details(each, width, ascii_only=self.context.preferences.ascii)
 
-    def on_line_view_moved(self, event: LineView.Moved) -> None:
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the edge under the cursor."""
         event.stop()
         if isinstance(event.view, ServiceMapPanel):
@@ -46,12 +46,12 @@ class ServiceMapScreen(DashScreen):
             panel.scroll_home(animate=False)
             panel.resync()
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the traces through the edge."""
         event.stop()
         each = self.query_one(ServiceMapPanel).edge_at(event.key)
         if each is not None:
-            self.app.push_screen(TracesScreen(self.deck, through=(each.caller, each.callee)))
+            self.app.push_screen(TracesScreen(self.context, through=(each.caller, each.callee)))
 
     def copied(self, form: str) -> str | None:
         """Return the edge under the cursor, as words or as JSON."""
@@ -65,4 +65,4 @@ class ServiceMapScreen(DashScreen):
 
     def console_url(self) -> str | None:
         """Return the account's own map."""
-        return service_map_page(self.deck.facts.region) if self.deck.facts.region else None
+        return service_map_page(self.context.facts.region) if self.context.facts.region else None

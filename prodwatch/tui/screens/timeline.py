@@ -13,19 +13,19 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from prodwatch.store.store import Topic
-from prodwatch.tui.screens.base import DashScreen
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import Line, safe
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.line_view import LineView
-from prodwatch.tui.widgets.release_line import ReleaseBar
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.release_line import ReleaseLine
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
-from prodwatch.tui.widgets.timeline_panel import LanesBar, TimelinePanel
+from prodwatch.tui.widgets.timeline_panel import TimelineLanes, TimelinePanel
 from prodwatch.views.aws_console_links import alarm_page, deployment_page, function_page, stack_page
 from prodwatch.views.status_style import Tone
 from prodwatch.views.timeline import LANE_NAMES, TimelineRow
 
 
-class TimelineScreen(DashScreen):
+class TimelineScreen(DashboardScreen):
     """Lanes above, events below; an event leads to its check, to the metrics and to the lines of its moment."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,10 +33,10 @@ class TimelineScreen(DashScreen):
         Binding("L", "lines", "its log lines", show=False, id="timeline.lines"),
     ]
     AUTO_FOCUS = "#timeline"
-    TITLE_WORD = "timeline"
+    LAYER_NAME = "timeline"
 
-    def __init__(self, deck: Deck, subject: str = "") -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, subject: str = "") -> None:
+        super().__init__(context)
         self._subject = subject
 
     @property
@@ -46,10 +46,10 @@ class TimelineScreen(DashScreen):
 
     def body(self) -> Iterable[Widget]:
         """Yield release, lanes, events and the one under the cursor."""
-        yield ReleaseBar(self.deck, id="release")
-        yield LanesBar(self.deck, pointed=self._pointed, id="lanes")
-        yield TimelinePanel(self.deck, needle=self._subject, id="timeline")
-        yield TextPanel(self.deck, self._whole, title="Event", topics=(Topic.RELEASE,), id="event")
+        yield ReleaseLine(self.context, id="release")
+        yield TimelineLanes(self.context, pointed=self._pointed, id="lanes")
+        yield TimelinePanel(self.context, needle=self._subject, id="timeline")
+        yield TextPanel(self.context, self._whole, title="Event", topics=(Topic.RELEASE,), id="event")
 
     @property
     def panel(self) -> TimelinePanel:
@@ -71,20 +71,20 @@ class TimelineScreen(DashScreen):
             return ((("no event is selected", Tone.DIM),),)
         lines: list[Line] = [
             (
-                (f"{self.deck.time(event.at, millis=True)}  {LANE_NAMES[event.lane]}  ", Tone.DIM),
+                (f"{self.context.time(event.at, millis=True)}  {LANE_NAMES[event.lane]}  ", Tone.DIM),
                 (f"{event.subject}  ", Tone.STRONG),
                 (event.text, event.tone),
             )
         ]
         return lines + [((part, Tone.PLAIN),) for part in wrap(safe(event.detail or ""), max(20, width))]
 
-    def on_line_view_moved(self, event: LineView.Moved) -> None:
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the event under the cursor whole, and where it lies on the axis."""
         event.stop()
         self.query_one("#event", TextPanel).resync()
-        self.query_one(LanesBar).show_now()
+        self.query_one(TimelineLanes).show_now()
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the check the event is about, else the metrics of its minute."""
         event.stop()
         row = self.panel.event(event.key)
@@ -97,7 +97,7 @@ class TimelineScreen(DashScreen):
             self.action_minute()
 
     def _check_id(self, row: TimelineRow) -> str | None:
-        tracks = self.deck.store.checks.tracks.values()
+        tracks = self.context.store.checks.tracks.values()
         return next((each.id for each in tracks if each.title == row.subject), None) if row.lane == "check" else None
 
     def action_minute(self) -> None:
@@ -111,7 +111,7 @@ class TimelineScreen(DashScreen):
         event = self.event
         if event is None:
             return
-        ring, at_ms = self.deck.store.logs.ring, event.at.timestamp() * 1000
+        ring, at_ms = self.context.store.logs.ring, event.at.timestamp() * 1000
         number = next((ring.head + place for place, line in enumerate(ring) if line.timestamp_ms >= at_ms), None)
         if number is None or (number == ring.head and ring.head):
             self.app.notify("the lines of that moment are no longer kept, or have not come", markup=False, timeout=4)
@@ -130,7 +130,7 @@ class TimelineScreen(DashScreen):
 
     def console_url(self) -> str | None:
         """Return the page of the alarm, deployment, function or stack the event is about."""
-        event, region = self.event, self.deck.facts.region
+        event, region = self.event, self.context.facts.region
         if event is None or region is None:
             return None
         pages = {

@@ -14,27 +14,26 @@ from prodwatch.formats.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.model.signal import Span, Trace
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
-from prodwatch.tui.paint.log_line import log_line
-from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.screens.breadcrumb import Crumb
+from prodwatch.tui.check_telemetry import MAX_TRACE_POLLS, TRACE_POLL_INTERVAL_S
+from prodwatch.tui.rendering.log_line import log_line
+from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import Line, pad
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.line_view import LineView
-from prodwatch.tui.widgets.span_list import SpanList
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.breadcrumb import Breadcrumb
+from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
+from prodwatch.tui.widgets.waterfall_panel import WaterfallPanel
 from prodwatch.views.aws_console_links import trace_page
 from prodwatch.views.check_detail import compact
 from prodwatch.views.status_style import Tone
 from prodwatch.views.traces import trace_of_lines
 
 LABEL = 12
-MOST_LEAVES = 200
+MAX_LEAVES = 200
 """Values shown of one table of a span."""
-LOOKS = 20
-LOOK_EVERY_S = 5.0
 
 
-class TraceScreen(DashScreen):
+class TraceScreen(DashboardScreen):
     """Follows the trace: an unfinished one fills up while it is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,10 +41,10 @@ class TraceScreen(DashScreen):
         Binding("L", "lines", "its log lines", id="trace.lines"),
     ]
     AUTO_FOCUS = "#spans"
-    SAYS_WHERE = True
+    HAS_BREADCRUMB = True
 
-    def __init__(self, deck: Deck, trace_id: str) -> None:
-        super().__init__(deck)
+    def __init__(self, context: WidgetContext, trace_id: str) -> None:
+        super().__init__(context)
         self.trace_id = trace_id
         self._note = "asking X-Ray for this trace …"
         self._told: Trace | None = None
@@ -53,27 +52,27 @@ class TraceScreen(DashScreen):
         """How many lines of the span log group it was put together from."""
 
     @property
-    def crumb(self) -> str:
+    def layer_name(self) -> str:
         """The trace's id."""
         return self.trace_id
 
     def body(self) -> Iterable[Widget]:
         """Yield waterfall, span and log lines."""
-        yield Crumb(self.deck)
-        yield SpanList(self.deck, self._trace, lambda: self._note)
-        yield TextPanel(self.deck, self._span_lines, title="Span", topics=(Topic.TRACES,), id="span")
-        yield TextPanel(self.deck, self._logs, title="Its log lines", topics=(Topic.LOGS,), id="trace-logs")
+        yield Breadcrumb(self.context)
+        yield WaterfallPanel(self.context, self._trace, lambda: self._note)
+        yield TextPanel(self.context, self._span_lines, title="Span", topics=(Topic.TRACES,), id="span")
+        yield TextPanel(self.context, self._logs, title="Its log lines", topics=(Topic.LOGS,), id="trace-logs")
 
     def on_mount(self) -> None:
         """Ask for the trace unless it is known and whole."""
         super().on_mount()
-        known = self.deck.store.traces.detail(self.trace_id)
+        known = self.context.store.traces.detail(self.trace_id)
         if known is None or not known.complete:
-            self.dashboard.work("trace", self._fetch(), group=f"trace-{self.trace_id}")
+            self.dashboard.run_in_background("trace", self._fetch(), group=f"trace-{self.trace_id}")
 
     def _trace(self) -> Trace | None:
         """Return X-Ray's trace, else what the kept lines of the span log group say of it."""
-        store = self.deck.store
+        store = self.context.store
         known = store.traces.detail(self.trace_id)
         if known is not None:
             return known
@@ -84,8 +83,8 @@ class TraceScreen(DashScreen):
 
     async def _fetch(self) -> None:
         """Ask until the trace is whole; later only when its summary says that it has grown."""
-        store, known = self.deck.store, -1
-        for look in range(LOOKS):
+        store, known = self.context.store, -1
+        for look in range(MAX_TRACE_POLLS):
             known = self._revision()
             trace = await self.dashboard.session.fetch_trace(self.trace_id)
             if trace is not None:
@@ -93,8 +92,8 @@ class TraceScreen(DashScreen):
                 if trace.complete or trace.cut:
                     break
             looked = "once" if look == 0 else f"{look + 1} times"
-            self._note = f"X-Ray does not show it yet: looked {looked}, next in {LOOK_EVERY_S:.0f} s"
-            await self.deck.clock.sleep(LOOK_EVERY_S)
+            self._note = f"X-Ray does not show it yet: looked {looked}, next in {TRACE_POLL_INTERVAL_S:.0f} s"
+            await self.context.clock.sleep(TRACE_POLL_INTERVAL_S)
             if not self.is_attached:
                 return
         else:
@@ -105,21 +104,21 @@ class TraceScreen(DashScreen):
                 trace = await self.dashboard.session.fetch_trace(self.trace_id)
                 if trace is not None:
                     store.add_trace(trace)
-            await self.deck.clock.sleep(LOOK_EVERY_S)
+            await self.context.clock.sleep(TRACE_POLL_INTERVAL_S)
 
     def _why_never(self) -> str:
-        told = self.deck.store.sources.get("traces")
+        told = self.context.store.sources.get("traces")
         if told is not None and SEARCH_IS_ON in (told.message or ""):
             return f"X-Ray never showed it: {SEARCH_IS_ON}, and few traces are indexed; {SPANS_GROUP} has no line of it"
         return "X-Ray never showed it: it was not sampled, or is older than 30 days"
 
     def _revision(self) -> int:
-        summary = self.deck.store.traces.summaries.get(self.trace_id)
+        summary = self.context.store.traces.summaries.get(self.trace_id)
         return -1 if summary is None else summary.revision
 
     def _span(self) -> Span | None:
         trace = self._trace()
-        key = self.query_one(SpanList).cursor_key
+        key = self.query_one(WaterfallPanel).cursor_key
         if trace is None or not trace.spans:
             return None
         return next((span for span in trace.spans if span.id == key), trace.spans[0])
@@ -129,29 +128,29 @@ class TraceScreen(DashScreen):
         span = self._span()
         if span is None:
             return ()
-        return span_lines(span, self.query_one(SpanList).own_time_s(span.id))
+        return span_lines(span, self.query_one(WaterfallPanel).own_time_s(span.id))
 
     def _logs(self, width: int) -> Sequence[Line]:
-        kept = self.deck.store.logs
+        kept = self.context.store.logs
         found = kept.find((), self.trace_id)
         if not found:
             return ((("no kept line carries this trace's id", Tone.DIM),),)
         # An uncaught exception is logged with its request's id alone; another line of that request names the trace.
         found = kept.find({record.request_id for record in found if record.request_id}, self.trace_id)
         ordered = sorted(found, key=lambda record: record.timestamp_ms)
-        return [log_line(record, width, self.deck.zone) for record in ordered]
+        return [log_line(record, width, self.context.zone) for record in ordered]
 
-    def on_line_view_moved(self, event: LineView.Moved) -> None:
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the span under the cursor."""
         event.stop()
         panel = self.query_one("#span", TextPanel)
         panel.scroll_home(animate=False)
         panel.resync()
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Fold or unfold the span."""
         event.stop()
-        self.query_one(SpanList).toggle(event.key)
+        self.query_one(WaterfallPanel).toggle(event.key)
 
     def action_lines(self) -> None:
         """Show the logs screen with only this trace's lines."""
@@ -166,7 +165,7 @@ class TraceScreen(DashScreen):
 
     def console_url(self) -> str | None:
         """Return the trace's page."""
-        return trace_page(self.deck.facts.region, self.trace_id) if self.deck.facts.region else None
+        return trace_page(self.context.facts.region, self.trace_id) if self.context.facts.region else None
 
 
 def span_lines(span: Span, own_s: float | None = None) -> list[Line]:
@@ -201,7 +200,7 @@ def _mapping(title: str, values: dict[str, Any]) -> list[Line]:
     """Return one line per leaf, its path dotted: `request.method: POST`."""
     lines: list[Line] = []
     for name, value in _leaves(values):
-        if len(lines) == MOST_LEAVES:
+        if len(lines) == MAX_LEAVES:
             lines.append(((" " * LABEL, Tone.DIM), ("… and more; Y copies the trace as JSON", Tone.DIM)))
             break
         label = title if not lines else ""

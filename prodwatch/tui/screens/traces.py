@@ -8,15 +8,15 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from prodwatch.tui.screens.base import DashScreen
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.line_view import LineView
-from prodwatch.tui.widgets.trace_panel import TracePanel
+from prodwatch.tui.screens.base import DashboardScreen
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.row_list import RowList
+from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
 from prodwatch.views.aws_console_links import trace_page
 from prodwatch.views.traces import Edge
 
 
-class TracesScreen(DashScreen):
+class TracesScreen(DashboardScreen):
     """The table; enter opens a trace."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -24,41 +24,41 @@ class TracesScreen(DashScreen):
         Binding("S", "app.service_map", "service map", id="traces.map"),
     ]
     AUTO_FOCUS = "#all-traces"
-    TITLE_WORD = "traces"
+    LAYER_NAME = "traces"
 
-    def __init__(self, deck: Deck, *, through: Edge | None = None) -> None:
+    def __init__(self, context: WidgetContext, *, through: Edge | None = None) -> None:
         """Show all traces, or those through one edge of the service map."""
-        super().__init__(deck)
+        super().__init__(context)
         self._through = through
 
     @property
-    def crumb(self) -> str:
+    def layer_name(self) -> str:
         """The edge, where there is one."""
         if self._through is None:
-            return self.TITLE_WORD
-        sign = " > " if self.deck.preferences.ascii else " → "
+            return self.LAYER_NAME
+        sign = " > " if self.context.preferences.ascii else " → "
         return sign.join(node.name for node in self._through)
 
     def body(self) -> Iterable[Widget]:
         """Yield the table."""
-        yield TracePanel(self.deck, through=self._through, id="all-traces")
+        yield TraceListPanel(self.context, through=self._through, id="all-traces")
 
-    def on_line_view_opened(self, event: LineView.Opened) -> None:
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the trace."""
         event.stop()
         self.dashboard.open_trace(str(event.key))
 
     def action_sort(self) -> None:
         """Show newest, worst or slowest first."""
-        self.query_one(TracePanel).cycle_sort()
+        self.query_one(TraceListPanel).cycle_sort()
 
     def copied(self, form: str) -> str | None:
         """Return the trace id."""
         del form
-        key = self.query_one(TracePanel).cursor_key
+        key = self.query_one(TraceListPanel).cursor_key
         return str(key) if key is not None else None
 
     def console_url(self) -> str | None:
         """Return the trace's page."""
-        key, region = self.query_one(TracePanel).cursor_key, self.deck.facts.region
+        key, region = self.query_one(TraceListPanel).cursor_key, self.context.facts.region
         return trace_page(region, str(key)) if key is not None and region else None

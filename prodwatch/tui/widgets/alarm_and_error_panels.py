@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from prodwatch.model.signal import AlarmState, SourcePhase
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.paint.log_line import group_name
+from prodwatch.tui.rendering.log_line import group_name
 from prodwatch.tui.styled_line import Column, Line, fit, row
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.alarms import ALARM_STATES, SignatureRow, Signatures, alarm_rows, signature_rows
+from prodwatch.views.alarm_and_error_rows import ALARM_STATES, SignatureRow, Signatures, alarm_rows, signature_rows
 from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.status_style import Tone
@@ -44,17 +44,17 @@ class AlarmsPanel(Panel):
     TITLE = "Alarms"
     HELP = "CloudWatch alarms this environment names. Those that do not gate are dim: they never decide the verdict."
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._rows: tuple[AlarmState, ...] = ()
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Take the alarms from the store."""
-        now = self.deck.now()
-        self._rows = alarm_rows(self.deck.store)
+        now = self.context.now()
+        self._rows = alarm_rows(self.context.store)
         firing = sum(each.state == "ALARM" for each in self._rows)
         self.set_title(f"Alarms  {firing} of {len(self._rows)} firing" if self._rows else "Alarms")
-        fresh = freshness(self.deck.store, "alarms", now, stale_after_s=STALE_AFTER_S)
+        fresh = freshness(self.context.store, "alarms", now, stale_after_s=STALE_AFTER_S)
         self.set_subtitle(fresh.text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
@@ -72,11 +72,11 @@ class AlarmsPanel(Panel):
         each = self._rows[index]
         state = ALARM_STATES[each.state]
         tone = Tone.STRONG if each.state == "ALARM" and each.gate else (Tone.PLAIN if each.gate else Tone.DIM)
-        age = format_age((self.deck.now() - each.since).total_seconds()) if each.since else ""
+        age = format_age((self.context.now() - each.since).total_seconds()) if each.since else ""
         return row(
             fit(_ALARM_COLUMNS, width),
             {
-                "state": (f"{self.deck.glyph(state)} {state.word}", state.tone if each.gate else Tone.DIM),
+                "state": (f"{self.context.glyph(state)} {state.word}", state.tone if each.gate else Tone.DIM),
                 "name": (each.name, tone),
                 "kind": ("" if each.gate else "no gate", Tone.DIM),
                 "reason": (each.reason or "", Tone.PLAIN),
@@ -87,8 +87,8 @@ class AlarmsPanel(Panel):
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say why there is nothing, and what to do."""
         del width
-        fresh = freshness(self.deck.store, "alarms", self.deck.now(), stale_after_s=STALE_AFTER_S)
-        return empty_source(self.deck, fresh, "No alarms are named: add an [[alarm]] to the environment file.")
+        fresh = freshness(self.context.store, "alarms", self.context.now(), stale_after_s=STALE_AFTER_S)
+        return empty_source(self.context, fresh, "No alarms are named: add an [[alarm]] to the environment file.")
 
 
 class SignaturesPanel(Panel):
@@ -101,24 +101,24 @@ class SignaturesPanel(Panel):
         "triage within the window, and not in the minutes read before it. Enter shows the lines."
     )
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._table = Signatures(rows=(), new=0, since=None, version=None)
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Take the signatures from the store."""
-        window = self.deck.facts.window
-        self._table = signature_rows(self.deck.store, since=window.start if window else None)
+        window = self.context.facts.window
+        self._table = signature_rows(self.context.store, since=window.start if window else None)
         name = "Errors"
         if window is not None and self._table.rows:
             name += f"  {self._table.new} new in the window"
         elif self._table.version:
             name += f"  {self._table.new} new since {version_label(self._table.version)}"
         self.set_title(name)
-        refused = self.deck.store.signatures.refused
+        refused = self.context.store.signatures.refused
         kinds = f"{len(self._table.rows)} {'kind' if len(self._table.rows) == 1 else 'kinds'}"
         told = f"{kinds}, {refused:,} lines of further kinds" if refused else kinds
-        fresh = freshness(self.deck.store, "logs", self.deck.now())
+        fresh = freshness(self.context.store, "logs", self.context.now())
         # Few errors are good news only while lines are read.
         self.set_subtitle(f"{told} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else told)
         self.set_class(fresh.stale, "-stale")
@@ -150,16 +150,16 @@ class SignaturesPanel(Panel):
                 "version": (version_label(versions[0]) if versions else "", Tone.OLD),
                 "sample": (signature.sample, Tone.STRONG if each.new else Tone.PLAIN),
                 "group": (group_name(signature.group), Tone.DIM),
-                "last": (self.deck.time(last), Tone.DIM),
+                "last": (self.context.time(last), Tone.DIM),
             },
         )
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say that quiet is good only when lines were read."""
         del width
-        store = self.deck.store
+        store = self.context.store
         if not len(store.logs.ring):
             return empty_source(
-                self.deck, freshness(store, "logs", self.deck.now()), "No log lines have been read yet."
+                self.context, freshness(store, "logs", self.context.now()), "No log lines have been read yet."
             )
         return (((f"no error among {store.logs.ring.tail:,} lines read", Tone.DIM),),)

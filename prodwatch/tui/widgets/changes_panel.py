@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.styled_line import Column, Line, fit, row
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.status_style import Tone
 from prodwatch.views.triage import Change, Changes, changes
@@ -26,21 +26,21 @@ class ChangesPanel(Panel):
         "could not be seen. Enter leads to the events, the lines or the chart behind a row."
     )
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._found = Changes(rows=(), unseen=(), reading=())
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Work the changes out from the store."""
-        window = self.deck.facts.window
+        window = self.context.facts.window
         if window is None:
             return
-        self._found = changes(self.deck.store, window, self.deck.now(), better=self.deck.facts.better)
+        self._found = changes(self.context.store, window, self.context.now(), better=self.context.facts.better)
         bad = sum(each.count for each in self._found.rows if each.bad)
         self.set_title(f"{self.TITLE}  {bad} speak against it" if bad else self.TITLE)
         edge = [f"reading {', '.join(self._found.reading)} …"] if self._found.reading else []
         edge += [f"not seen: {'; '.join(self._found.unseen)}"] if self._found.unseen else []
-        self.set_subtitle(" · ".join(edge) or f"all of {self.deck.window_text()} was read")
+        self.set_subtitle(" · ".join(edge) or f"all of {self.context.window_text()} was read")
         self.rows_changed()
 
     def row_count(self) -> int:
@@ -63,8 +63,8 @@ class ChangesPanel(Panel):
         return row(
             fit(_COLUMNS, width),
             {
-                "mark": (plain if self.deck.preferences.ascii else glyph, Tone.BAD if each.bad else Tone.DIM),
-                "at": (self.deck.time(each.at) if each.at else "", Tone.DIM),
+                "mark": (plain if self.context.preferences.ascii else glyph, Tone.BAD if each.bad else Tone.DIM),
+                "at": (self.context.time(each.at) if each.at else "", Tone.DIM),
                 "text": (each.text, Tone.STRONG if each.bad else Tone.PLAIN),
             },
         )

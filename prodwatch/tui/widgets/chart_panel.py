@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from textual.binding import Binding
 
 from prodwatch.store.store import Topic
+from prodwatch.text.units import format_change, format_value
 from prodwatch.tui.styled_line import Line, Piece, cells, clip_line, pad
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.baseline import Usual, usual
+from prodwatch.views.baseline import UsualRange, usual_range
 from prodwatch.views.chart import Scale, plot, plot_ascii, scale_of
-from prodwatch.views.number_format import change_text, value_text
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
 from prodwatch.views.status_style import Tone
@@ -40,13 +40,13 @@ class ChartPanel(Panel):
         "cursor, the lower edge says what was measured there; w chooses one, three or twelve hours."
     )
 
-    def __init__(self, deck: Deck, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self.label = ""
         self.cursor_s: int | None = None
         """Start of the period under the cursor, epoch seconds."""
         self._minutes = WINDOWS_MINUTES[0]
         self._rows: list[Line] = []
-        super().__init__(deck, id=id)
+        super().__init__(context, id=id)
 
     @property
     def selectable(self) -> bool:
@@ -55,7 +55,7 @@ class ChartPanel(Panel):
 
     def sync(self) -> None:
         """Draw the picture again."""
-        table = signals(self.deck.store, self.deck.now(), slots=self._minutes)
+        table = signals(self.context.store, self.context.now(), slots=self._minutes)
         each = next((row for row in table.rows if row.label == self.label), None)
         if each is None and table.rows:
             each = table.rows[0]
@@ -69,7 +69,7 @@ class ChartPanel(Panel):
         if each is None:
             return "Chart"
         versions = f"{version_label(table.old_version)} dim, {version_label(table.new_version)} bold"
-        expected = "; ".join(self.deck.facts.expectations.get(each.label, ()))
+        expected = "; ".join(self.context.facts.expectations.get(each.label, ()))
         parts = (each.label, versions if table.new_version else "", f"expected: {expected}" if expected else "")
         return "  ".join(part for part in parts if part)
 
@@ -84,14 +84,14 @@ class ChartPanel(Panel):
         if slot is None:
             return f"last {self._minutes // 60} h"
         at = datetime.fromtimestamp(table.start_s + slot * table.slot_s, UTC)
-        parts = [f"{at.astimezone(self.deck.zone):%H:%M}"]
+        parts = [f"{at.astimezone(self.context.zone):%H:%M}"]
         old, new = each.old_points[slot], each.new_points[slot]
         for version, value in ((table.old_version, old), (table.new_version, new)):
             if value is not None:
                 name = f"{version_label(version)} " if version else ""
-                parts.append(f"{name}{value_text(value, each.unit)}")
+                parts.append(f"{name}{format_value(value, each.unit)}")
         if old and new is not None:
-            parts.append(change_text(new / old - 1))
+            parts.append(format_change(new / old - 1))
         return " · ".join(parts) if len(parts) > 1 else f"{parts[0]} · nothing measured"
 
     def _picture(self, each: SignalRow, table: Signals) -> list[Line]:
@@ -101,18 +101,20 @@ class ChartPanel(Panel):
         ends = _ends(each, table, scale, height)
         margin = max((cells(text) + 1 for text, _ in ends.values()), default=0)
         width = max(10, self.line_width - AXIS - 1 - margin)
-        if self.deck.preferences.ascii:
+        if self.context.preferences.ascii:
             old = plot_ascii(each.old_points, scale, width, height, "o")
             new = plot_ascii(each.new_points, scale, width, height, "*")
         else:
             old = plot(each.old_points, scale, width, height)
             new = plot(each.new_points, scale, width, height)
-        range_ = usual(self.deck.store, each.keys, self.deck.now())
+        range_ = usual_range(self.context.store, each.keys, self.context.now())
         alarms = self._alarms(table)
         marks = self._marks(table, width, alarms)
         lines: list[Line] = []
         for row in range(height):
-            label = value_text(_value_of(scale, row, height), each.unit) if row in {0, height // 2, height - 1} else ""
+            label = (
+                format_value(_value_of(scale, row, height), each.unit) if row in {0, height // 2, height - 1} else ""
+            )
             pieces: list[Piece] = [(pad(label, AXIS, right=True), Tone.DIM), (" ", Tone.PLAIN)]
             shaded = range_ is not None and scale.row(range_.high, height) <= row <= scale.row(range_.low, height)
             pieces += self._cells(old[row], new[row], marks, shaded=shaded)
@@ -127,7 +129,7 @@ class ChartPanel(Panel):
 
     def _cells(self, old: str, new: str, marks: dict[int, Piece], *, shaded: bool) -> list[Piece]:
         pieces: list[Piece] = []
-        empty = "." if self.deck.preferences.ascii else "·"
+        empty = "." if self.context.preferences.ascii else "·"
         for column, (low, high) in enumerate(zip(old, new, strict=True)):
             if high != " ":
                 piece = (high, Tone.STRONG)
@@ -146,7 +148,7 @@ class ChartPanel(Panel):
     def _alarms(self, table: Signals) -> dict[int, str]:
         """Return slot → name of alarms that began on the axis."""
         found: dict[int, str] = {}
-        for event in self.deck.store.release.events:
+        for event in self.context.store.release.events:
             slot = (int(event.at.timestamp()) - table.start_s) // table.slot_s
             if event.source == "alarm" and event.to == "ALARM" and 0 <= slot < table.slots:
                 found.setdefault(slot, event.subject)
@@ -163,16 +165,16 @@ class ChartPanel(Panel):
         return marks
 
     def _sign(self, what: str) -> Piece:
-        plain = self.deck.preferences.ascii
+        plain = self.context.preferences.ascii
         return {
             "alarm": ("!" if plain else "╎", Tone.BAD),
             "release": (":" if plain else "┊", Tone.MARK),
             "cursor": ("|" if plain else "│", Tone.ACCENT),
         }[what]
 
-    def _legend(self, table: Signals, range_: Usual | None, alarms: dict[int, str]) -> Line:
+    def _legend(self, table: Signals, range_: UsualRange | None, alarms: dict[int, str]) -> Line:
         """Return what the marks mean, and of which hour the usual range speaks."""
-        dots = ". . ." if self.deck.preferences.ascii else "· · ·"
+        dots = ". . ." if self.context.preferences.ascii else "· · ·"
         told = (
             f"{dots} usual: {range_.over}   " if range_ else "no usual range yet: no earlier hour has five minutes   "
         )
@@ -189,7 +191,7 @@ class ChartPanel(Panel):
         text = [" "] * width
         for share in range(5):
             slot = share * table.slots // 4
-            at = datetime.fromtimestamp(table.start_s + slot * table.slot_s, UTC).astimezone(self.deck.zone)
+            at = datetime.fromtimestamp(table.start_s + slot * table.slot_s, UTC).astimezone(self.context.zone)
             label = f"{at:%H:%M}"
             start = min(width - len(label), max(0, share * width // 4 - len(label) // 2))
             text[start : start + len(label)] = label
@@ -201,14 +203,14 @@ class ChartPanel(Panel):
             self.label = label
         if at_s is not None:
             self.cursor_s = at_s // 60 * 60
-            ago_s = self.deck.now().timestamp() - at_s
+            ago_s = self.context.now().timestamp() - at_s
             fitting = (minutes for minutes in WINDOWS_MINUTES if ago_s < minutes * 60)
             self._minutes = max(self._minutes, next(fitting, WINDOWS_MINUTES[-1]))
         self.resync()
 
     def action_step(self, step: int) -> None:
         """Move the cursor along time, a column at a time."""
-        table = signals(self.deck.store, self.deck.now(), slots=self._minutes)
+        table = signals(self.context.store, self.context.now(), slots=self._minutes)
         slot = self._slot(table)
         stride = max(1, table.slots // max(1, self.line_width - AXIS))
         moved = table.slots - 1 + min(step, 0) * stride if slot is None else slot + step * stride

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from prodwatch.tui.styled_line import safe
 
-RECALLED = 50
+MAX_HISTORY = 50
 
 
 class FilterLine(Input):
@@ -147,7 +147,7 @@ class FilterBar(Horizontal):
             if text in history:
                 history.remove(text)
             history.append(text)
-            del history[:-RECALLED]
+            del history[:-MAX_HISTORY]
         self.close()
         self.post_message(self.Entered(self.purpose, text))
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from prodwatch.model.signal import SourcePhase
 from prodwatch.tui.styled_line import Line, Piece, spread, width_of
-from prodwatch.tui.widgets.fixed_line import Bar
-from prodwatch.tui.widgets.layer_path import layers, trail
+from prodwatch.tui.widgets.breadcrumb import breadcrumb_line, layer_names
+from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import SOURCE_STATES, Tone
 
 _TROUBLE = (
@@ -20,23 +20,23 @@ _TROUBLE = (
 )
 
 
-class Header(Bar):
+class Header(StaticLines):
     """Gives way from the middle: the environment and the clock stay longest."""
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line."""
-        facts = self.deck.facts
+        facts = self.context.facts
         badge = facts.environment.upper()
         tone = Tone.BAD if facts.protected else Tone.STRONG
-        bar = "|" if self.deck.preferences.ascii else "▎"
+        bar = "|" if self.context.preferences.ascii else "▎"
         left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar} ", tone)]
         then = "as of " if self._is_past else ""
         right = [
             *self._signals(),
-            (f"   {then}{self.deck.time(self.deck.now())} {self.deck.zone_name} ", Tone.PLAIN),
+            (f"   {then}{self.context.time(self.context.now())} {self.context.zone_name} ", Tone.PLAIN),
         ]
         left += self._place(width - width_of(left) - width_of(right) - 2)
-        usage = self.deck.store.usage
+        usage = self.context.store.usage
         optional: list[Piece] = [
             (f"   cost ${usage.cost_usd:.3f}", Tone.DIM),
             (f"   {self._where()}", Tone.DIM),
@@ -51,37 +51,39 @@ class Header(Bar):
 
     def _place(self, room: int) -> Line:
         """Return the layers one is in; on the first screen, and where a line of its own says it, the title."""
-        names = [] if getattr(self.screen, "SAYS_WHERE", True) else layers(self.screen)
-        return trail(names, max(10, room), self.deck) if names else ((self.deck.facts.title, Tone.PLAIN),)
+        names = [] if getattr(self.screen, "HAS_BREADCRUMB", True) else layer_names(self.screen)
+        return (
+            breadcrumb_line(names, max(10, room), self.context) if names else ((self.context.facts.title, Tone.PLAIN),)
+        )
 
     def _where(self) -> str:
-        facts = self.deck.facts
+        facts = self.context.facts
         account = f"{facts.account[:4]}…{facts.account[-4:]}" if facts.account else None
         access = "writes allowed" if facts.allow_writes else "read-only"
         return " · ".join(part for part in (facts.region, account, access) if part)
 
     @property
     def _is_past(self) -> bool:
-        window = self.deck.facts.window
+        window = self.context.facts.window
         return window is not None and window.is_past
 
     def _signals(self) -> list[Piece]:
-        if self.deck.paused:
-            sign = "||" if self.deck.preferences.ascii else "⏸"
+        if self.context.paused:
+            sign = "||" if self.context.preferences.ascii else "⏸"
             return [(f"{sign} display paused", Tone.WARN)]
-        statuses = list(self.deck.store.sources.values())
+        statuses = list(self.context.store.sources.values())
         if not statuses:
             return [("… starting", Tone.RUNNING)]
         bad = [each for each in statuses if each.phase in _TROUBLE]
         if bad:
             state = SOURCE_STATES[bad[0].phase]
             more = f" +{len(bad) - 1}" if len(bad) > 1 else ""
-            return [(f"{self.deck.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
+            return [(f"{self.context.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
         if self._is_past:
             done = all(each.phase is SourcePhase.IDLE for each in statuses)
             return [("stands still", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
-        if self.deck.facts.mode == "replay":
+        if self.context.facts.mode == "replay":
             return [("replay", Tone.ACCENT)]
         starting = sum(each.phase is SourcePhase.STARTING for each in statuses)
         state = SOURCE_STATES[SourcePhase.STARTING if starting == len(statuses) else SourcePhase.LIVE]
-        return [(f"{self.deck.glyph(state)} {state.word}", state.tone)]
+        return [(f"{self.context.glyph(state)} {state.word}", state.tone)]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from textual.binding import Binding
 
 from prodwatch.tui.styled_line import Line, Piece, width_of
-from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import Tone
 
-MOST = 8
+MAX_HINTS = 8
 
 
 class _Key(NamedTuple):
@@ -37,7 +37,7 @@ _SCREENS = _Key("screens", "1-5", "screens")
 _TYPING = (_Key("", "enter", "keep"), _Key("", "esc", "as before"), _Key("", "up", "earlier ones"))
 
 
-class Hints(Bar):
+class KeyHints(StaticLines):
     """Reads the bindings that are active now, so remapped keys and other focus show at once."""
 
     def lines(self, width: int) -> Sequence[Line]:
@@ -58,7 +58,7 @@ class Hints(Bar):
         ordered = sorted(shown, key=lambda binding_id: _ORDER.index(binding_id) if binding_id in _ORDER else middle)
         keys = [_Key(each, self.app.get_key_display(shown[each]), shown[each].description) for each in ordered]
         keys.insert(max(0, len(keys) - 3), _SCREENS)
-        return keys[: MOST + 1]
+        return keys[: MAX_HINTS + 1]
 
 
 def _pieces(keys: Sequence[_Key]) -> list[Piece]:

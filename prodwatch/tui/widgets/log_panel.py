@@ -12,14 +12,13 @@ from textual.message import Message
 
 from prodwatch.model.signal import LogRecord, SourcePhase
 from prodwatch.store.store import Topic
-from prodwatch.tui.paint.log_line import log_head, log_line
+from prodwatch.tui.rendering.log_line import log_head, log_line
 from prodwatch.tui.styled_line import Line, Piece, cells
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_rows import SLICE, LogRows
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.log_fields import FieldColumn, columns_of, field_names
-from prodwatch.views.log_filter import LogFilter, parse_filter
-from prodwatch.views.log_find import Find, parse_find
+from prodwatch.views.log_filter import Find, LogFilter, parse_filter, parse_find
 from prodwatch.views.panel_freshness import Freshness, freshness
 from prodwatch.views.status_style import Tone
 
@@ -31,8 +30,8 @@ HEIGHT_STEP = 256
 """The scrollable height grows in steps, because each change of it costs a layout."""
 SAMPLE = 400
 """Newest lines by which columns are chosen and measured."""
-Look = Literal["lines", "fields", "columns"]
-LOOKS: tuple[Look, ...] = ("lines", "fields", "columns")
+FieldDisplay = Literal["lines", "fields", "columns"]
+FIELD_DISPLAYS: tuple[FieldDisplay, ...] = ("lines", "fields", "columns")
 
 
 class LogPanel(Panel):
@@ -65,25 +64,25 @@ class LogPanel(Panel):
 
     def __init__(
         self,
-        deck: Deck,
+        context: WidgetContext,
         *,
         filter_text: str = "",
         id: str | None = None,  # noqa: A002 -- Textual's own name
         classes: str | None = None,
     ) -> None:
-        self.rows = LogRows(deck.store.logs.ring)
+        self.rows = LogRows(context.store.logs.ring)
         if filter_text:
             self.rows.choose(parse_filter(filter_text), 0)
         self._seen_number = -1
         self._window_name = ""
         self._find: Find | None = None
         self.following = True
-        self.look: Look = "lines"
+        self.field_display: FieldDisplay = "lines"
         self.columns: tuple[FieldColumn, ...] = ()
-        self.wanted: tuple[str, ...] = ()
+        self.chosen_columns: tuple[str, ...] = ()
         """Fields the user chose as columns; none: the most frequent ones."""
         self._own_scroll = False
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
 
     # Rows
 
@@ -116,8 +115,8 @@ class LogPanel(Panel):
         record = self.record_at(index)
         if record is None:
             return ()
-        line = log_line(record, width, self.deck.zone, columns=self.columns)
-        if record.fields and (self.look == "fields" or (self.look == "lines" and width >= WIDE)):
+        line = log_line(record, width, self.context.zone, columns=self.columns)
+        if record.fields and (self.field_display == "fields" or (self.field_display == "lines" and width >= WIDE)):
             line = [*line, *_field_pieces(record)]
         return _with_hits(line, self._find) if self._find else line
 
@@ -149,10 +148,10 @@ class LogPanel(Panel):
         """Take in what came; paint once."""
         y = self.scroll_offset.y
         first, last = self.rows.rank_at(y), self.rows.rank_at(y + self.room - 1)
-        self.rows.take_in(int(self.deck.now().timestamp() * 1000))
+        self.rows.take_in(int(self.context.now().timestamp() * 1000))
         if self.rows.unfinished:
-            self._seen = None  # more to look at: go on at the next frame
-        if self.look == "columns" and not self.columns:
+            self._seen = None  # more to field_display at: go on at the next frame
+        if self.field_display == "columns" and not self.columns:
             self._lay_columns()
         self.fit_height()
         if self.following:
@@ -174,10 +173,10 @@ class LogPanel(Panel):
         self._own_scroll = False
 
     def _tell(self) -> None:
-        store = self.deck.store
-        fresh = freshness(store, "logs", self.deck.now())
+        store = self.context.store
+        fresh = freshness(store, "logs", self.context.now())
         groups = len(store.logs.groups)
-        rate = store.logs.rate_per_s(self.deck.clock.monotonic_s())
+        rate = store.logs.rate_per_s(self.context.clock.monotonic_s())
         name = "  ".join(part for part in ("Logs", self._window_name, self.rows.filter.text) if part)
         self.set_title(f"{name}  {self.match_note() if self.rows.chosen else f'{self.row_count():,}'}")
         waiting = 0 if self.following else self.rows.after(self._seen_number)
@@ -201,10 +200,10 @@ class LogPanel(Panel):
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say why there is nothing, and what to do."""
         del width
-        fresh = freshness(self.deck.store, "logs", self.deck.now())
-        if self.rows.chosen and len(self.deck.store.logs.ring):
+        fresh = freshness(self.context.store, "logs", self.context.now())
+        if self.rows.chosen and len(self.context.store.logs.ring):
             return ((("no kept line matches; esc goes back", Tone.DIM),),)
-        return empty_source(self.deck, fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
+        return empty_source(self.context, fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
 
     # What the user chooses
 
@@ -236,7 +235,7 @@ class LogPanel(Panel):
     def match_note(self) -> str:
         """Say how many lines match so far."""
         so_far = " so far" if self.rows.unfinished else ""
-        return f"{self.row_count():,} of {len(self.deck.store.logs.ring):,}{so_far}"
+        return f"{self.row_count():,} of {len(self.context.store.logs.ring):,}{so_far}"
 
     def apply_find(self, text: str) -> str:
         """Highlight `text`; empty ends it. Return how many lines have it; FilterError keeps the search before."""
@@ -251,7 +250,7 @@ class LogPanel(Panel):
         return f"{count:,} {'line' if count == 1 else 'lines'}{within}"
 
     @property
-    def finding(self) -> bool:
+    def is_searching(self) -> bool:
         """Whether hits are highlighted."""
         return self._find is not None
 
@@ -286,16 +285,16 @@ class LogPanel(Panel):
 
     def action_fields(self) -> None:
         """Show messages alone, JSON fields behind them, or fields as columns."""
-        self.look = LOOKS[(LOOKS.index(self.look) + 1) % len(LOOKS)]
+        self.field_display = FIELD_DISPLAYS[(FIELD_DISPLAYS.index(self.field_display) + 1) % len(FIELD_DISPLAYS)]
         self._lay_columns()
 
     def show_columns(self, names: Sequence[str]) -> None:
         """Show these fields as columns; none: the most frequent."""
-        self.show_look("columns", tuple(names))
+        self.set_field_display("columns", tuple(names))
 
-    def show_look(self, look: Look, wanted: tuple[str, ...]) -> None:
+    def set_field_display(self, field_display: FieldDisplay, wanted: tuple[str, ...]) -> None:
         """Show lines so, `wanted` being the fields for columns."""
-        self.look, self.wanted = look, wanted
+        self.field_display, self.chosen_columns = field_display, wanted
         self._lay_columns()
 
     def known_fields(self) -> tuple[str, ...]:
@@ -303,8 +302,8 @@ class LogPanel(Panel):
         return field_names(self.rows.newest(SAMPLE))
 
     def _lay_columns(self) -> None:
-        sample = self.rows.newest(SAMPLE) if self.look == "columns" else []
-        self.columns = columns_of(sample, self.wanted) if sample else ()
+        sample = self.rows.newest(SAMPLE) if self.field_display == "columns" else []
+        self.columns = columns_of(sample, self.chosen_columns) if sample else ()
         self.generation += 1
         self.fit_height()
         self.refresh()
@@ -358,10 +357,10 @@ class LogPanel(Panel):
             super().action_edge(end)
 
 
-def empty_source(deck: Deck, fresh: Freshness, otherwise: str) -> Sequence[Line]:
+def empty_source(context: WidgetContext, fresh: Freshness, otherwise: str) -> Sequence[Line]:
     """Return what an empty panel says: the source's trouble and its cure, else `otherwise`."""
     if fresh.help:
-        return (((f"{deck.glyph(fresh.state)} {fresh.text}", fresh.state.tone),), ((fresh.help, Tone.PLAIN),))
+        return (((f"{context.glyph(fresh.state)} {fresh.text}", fresh.state.tone),), ((fresh.help, Tone.PLAIN),))
     if fresh.phase in {None, SourcePhase.STARTING} or not fresh.total:
         # Absence is an answer, and there has been none.
         return ((("Waiting for the first answer.", Tone.DIM),),)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from prodwatch.model.signal import LogRecord
 from prodwatch.store.ring import Ring
 from prodwatch.views.log_filter import EVERYTHING, LogFilter
-from prodwatch.views.log_order import place_ms
 
 SLICE = 10_000
 """Lines looked at per call when a filter goes over what is kept: a few milliseconds."""
@@ -69,7 +68,7 @@ class LogRows:
         record = self.ring.get(number)
         if record is None:
             return None
-        rank = place_ms(record) << _BITS | number
+        rank = display_time_ms(record) << _BITS | number
         index = bisect_left(self._ranks, rank)
         return index if self.rank_at(index) == rank else None
 
@@ -136,9 +135,22 @@ class LogRows:
 
 def _merge(ranks: list[int], numbered: Iterable[tuple[int, LogRecord]]) -> None:
     """Put lines where they belong; costs what lies behind the first of them."""
-    come = sorted(place_ms(record) << _BITS | number for number, record in numbered)
+    come = sorted(display_time_ms(record) << _BITS | number for number, record in numbered)
     if come and ranks and come[0] < ranks[-1]:
         first = bisect_left(ranks, come[0])
         come = sorted(ranks[first:] + come)
         del ranks[first:]
     ranks += come
+
+
+def display_time_ms(record: LogRecord) -> int:
+    """Return the time by which a line is ordered among those of all groups, epoch milliseconds by AWS's clock.
+
+    It is the line's own time, with two exceptions. A line that arrived late is ordered by its arrival, so that it does
+    not appear minutes above the lines on screen. A line dated in the future is ordered by its ingestion time, so that
+    it does not remain the newest line for hours.
+    """
+    stamp = record.timestamp_ms
+    if record.late_ms:
+        return stamp + record.late_ms
+    return record.ingested_ms if 0 < record.ingested_ms < stamp else stamp

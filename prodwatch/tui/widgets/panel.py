@@ -6,19 +6,19 @@ from textual.content import Content
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.styled_line import safe
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.line_view import LineView
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.row_list import RowList
 
 SECOND_FRAMES = 10
 
 
-class Panel(LineView):
+class Panel(RowList):
     """Subclasses name their topics and rebuild their rows in `sync`."""
 
     TOPICS: tuple[Topic, ...] = ()
     FRAMES = 5
-    """Frames between two syncs at least: 5 is twice a second at the usual pace."""
-    AGES = True
+    """Frames between two syncs at least: 5 is twice a second at the default frame rate."""
+    SHOWS_AGES = True
     """Whether what is shown grows old by itself, so that a redraw each second is due."""
     TITLE = ""
     HELP = ""
@@ -36,11 +36,11 @@ class Panel(LineView):
     }
     """
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id, classes=classes)
-        self.deck = deck
+        self.context = context
         self._seen: tuple[int, ...] | None = None
-        self._idle_frames = self.FRAMES
+        self._frames_since_update = self.FRAMES
         self.set_title(self.TITLE)
 
     @property
@@ -54,20 +54,20 @@ class Panel(LineView):
 
     def frame(self) -> None:
         """Look whether anything is due; called at the app's pace."""
-        self._idle_frames += 1
-        if self._idle_frames < self.FRAMES or not self.is_drawn or self.deck.paused:
+        self._frames_since_update += 1
+        if self._frames_since_update < self.FRAMES or not self.is_drawn or self.context.paused:
             return
-        revisions = tuple(self.deck.store.revision(topic) for topic in self.TOPICS)
-        aged = self.AGES and self._idle_frames >= SECOND_FRAMES
+        revisions = tuple(self.context.store.revision(topic) for topic in self.TOPICS)
+        aged = self.SHOWS_AGES and self._frames_since_update >= SECOND_FRAMES
         if revisions == self._seen and not aged:
             return
-        self._idle_frames = 0
+        self._frames_since_update = 0
         self._seen = revisions
         self.sync()
 
     def resync(self) -> None:
         """Sync at once, because the user changed how things are shown."""
-        self._seen = tuple(self.deck.store.revision(topic) for topic in self.TOPICS)
+        self._seen = tuple(self.context.store.revision(topic) for topic in self.TOPICS)
         if self.is_drawn:
             self.sync()
 

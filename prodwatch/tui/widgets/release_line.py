@@ -8,27 +8,27 @@ from datetime import datetime, timedelta
 from prodwatch.model.release import WENT_WRONG
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.tui.styled_line import Line, Piece, cells, clip_line, width_of
-from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.evidence import clock_text
 from prodwatch.views.release import ReleaseHeader, release_header, version_label, without_release
 from prodwatch.views.status_style import Tone
 from prodwatch.views.window import Window
 
 
-class ReleaseBar(Bar):
+class ReleaseLine(StaticLines):
     """One line; in triage it says that nothing is being released."""
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line."""
-        window = self.deck.facts.window
+        window = self.context.facts.window
         if window is not None and window.is_past:
             return (clip_line(self._looking(" as it was: nothing moves, no check is run"), width),)
-        now = self.deck.now()
-        header = release_header(self.deck.store, now)
+        now = self.context.now()
+        header = release_header(self.context.store, now)
         if header is not None and window is not None and _is_over(header, window, now):
             return (clip_line(self._looking("no release is under way"), width),)
         if header is None:
-            told = without_release(self.deck.store)
+            told = without_release(self.context.store)
             if window is not None:
                 return (clip_line(self._looking(told), width),)
             return (((f" {told}", Tone.DIM),),)
@@ -40,12 +40,12 @@ class ReleaseBar(Bar):
         return (clip_line([*left, *self._bars(header, room), *right], width),)
 
     def _looking(self, text: str) -> list[Piece]:
-        named = f" {self.deck.window_text()} {self.deck.zone_name} "
+        named = f" {self.context.window_text()} {self.context.zone_name} "
         return [(" looking at", Tone.DIM), (named, Tone.STRONG), (f" {text.strip()}", Tone.DIM)]
 
     def _bars(self, header: ReleaseHeader, room: int) -> list[Piece]:
         pieces: list[Piece] = []
-        plain = self.deck.preferences.ascii
+        plain = self.context.preferences.ascii
         space = max(0, room)
         for share in header.shares:
             tone = Tone.STRONG if share.new else Tone.PLAIN

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.paint.service_edge import edge_head, edge_line, looks_of
+from prodwatch.tui.rendering.service_map_edge import edge_head, edge_line, edge_list_layout
 from prodwatch.tui.styled_line import Line, Piece, pad
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import FilteredPanel
 from prodwatch.views.panel_freshness import freshness
@@ -33,23 +33,23 @@ class ServiceMapPanel(FilteredPanel):
         "an edge."
     )
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._map: ServiceMap | None = None
         self._places: dict[str, int] = {}
-        self._looks = looks_of((), before=False, ascii_only=deck.preferences.ascii)
-        super().__init__(deck, id=id, classes=classes)
+        self._looks = edge_list_layout((), before=False, ascii_only=context.preferences.ascii)
+        super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Take the list from the store."""
-        self._map = service_map(self.deck.store, needle=self.needle)
+        self._map = service_map(self.context.store, needle=self.needle)
         rows = self._map.rows if self._map else ()
         self._places = {each.key: place for place, each in enumerate(rows)}
         compares = self._map is not None and self._map.before_s is not None
-        self._looks = looks_of(rows, before=compares, ascii_only=self.deck.preferences.ascii)
+        self._looks = edge_list_layout(rows, before=compares, ascii_only=self.context.preferences.ascii)
         name = f"Service map  {self.needle}" if self.needle else "Service map"
         odd = sum(each.state != "ok" for each in rows)
         self.set_title(f"{name}  {odd} of {len(rows)} edges need a look" if odd else f"{name}  {len(rows)} edges")
-        fresh = freshness(self.deck.store, "service-map", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
         self.set_subtitle(fresh.text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
@@ -97,7 +97,7 @@ class ServiceMapPanel(FilteredPanel):
         now: list[Piece] = [("now", Tone.STRONG), (f" the last {format_age(told.now_s)}", Tone.DIM)]
         if at is None:
             return (("before is not known: no release has been seen", Tone.WARN), ("   ", Tone.PLAIN), *now)
-        began = self.deck.time(at)
+        began = self.context.time(at)
         if told.before_s is None:
             return ((f"before {began} is not known yet", Tone.WARN), ("   ", Tone.PLAIN), *now)
         before = f" {format_age(told.before_s)} up to the release at {began}"
@@ -114,7 +114,7 @@ class ServiceMapPanel(FilteredPanel):
         del width
         if self.needle and self._map is not None:
             return ((("no edge matches; esc clears the filter", Tone.DIM),),)
-        fresh = freshness(self.deck.store, "service-map", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
         return empty_source(
-            self.deck, fresh, "No traced calls yet: switch on active tracing for the functions, or send a request."
+            self.context, fresh, "No traced calls yet: switch on active tracing for the functions, or send a request."
         )

@@ -8,18 +8,17 @@ from msgspec.structs import replace
 
 from prodwatch.model.signal import SourcePhase
 from prodwatch.store.store import Topic
-from prodwatch.text.units import format_age
+from prodwatch.text.units import format_age, format_change, format_value
 from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, row
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
-from prodwatch.views.number_format import change_text, value_text
 from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
 from prodwatch.views.sparkline import heights, squeeze
 from prodwatch.views.status_style import Tone
-from prodwatch.views.window_comparison import signals_beside
+from prodwatch.views.window_comparison import signals_with_previous_window
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-~=+*#"
@@ -38,20 +37,20 @@ class SignalsPanel(Panel):
         "are means: of the window, and of as long before it, where the mark stands. Enter opens the chart."
     )
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._table: Signals | None = None
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Take the table from the store."""
-        now = self.deck.now()
-        window = self.deck.facts.window
+        now = self.context.now()
+        window = self.context.facts.window
         self._table = (
-            signals(self.deck.store, now)
+            signals(self.context.store, now)
             if window is None
-            else signals_beside(self.deck.store, window, now, better=self.deck.facts.better)
+            else signals_with_previous_window(self.context.store, window, now, better=self.context.facts.better)
         )
-        fresh = freshness(self.deck.store, "metrics", now, stale_after_s=STALE_AFTER_S)
+        fresh = freshness(self.context.store, "metrics", now, stale_after_s=STALE_AFTER_S)
         text = fresh.text
         if self._table.settled_s is not None and not fresh.stale:
             settled = f"settled {format_age(now.timestamp() - self._table.settled_s)} ago"
@@ -77,10 +76,10 @@ class SignalsPanel(Panel):
             Column("old", old, 7, right=True, drop=4 if new else 0),
             Column("new", new, 7, right=True),
             Column("change", "change", 6, right=True, drop=5),
-            Column("line", "last hour" if self.deck.facts.window is None else "both", 8, grow=1),
+            Column("line", "last hour" if self.context.facts.window is None else "both", 8, grow=1),
             Column("expect", "expected", 18, drop=6),
         ]
-        if not self.deck.facts.expectations:
+        if not self.context.facts.expectations:
             columns.pop()
         return tuple(column for column in columns if new or column.name not in {"new", "change"})
 
@@ -102,17 +101,17 @@ class SignalsPanel(Panel):
             fitted,
             {
                 "label": (each.label, Tone.PLAIN),
-                "old": (value_text(each.old, each.unit), Tone.OLD if each.new is not None else Tone.STRONG),
-                "new": (value_text(each.new, each.unit), Tone.STRONG),
-                "change": (change_text(each.change), Tone.PLAIN),
-                "expect": ("; ".join(self.deck.facts.expectations.get(each.label, ())), Tone.DIM),
+                "old": (format_value(each.old, each.unit), Tone.OLD if each.new is not None else Tone.STRONG),
+                "new": (format_value(each.new, each.unit), Tone.STRONG),
+                "change": (format_change(each.change), Tone.PLAIN),
+                "expect": ("; ".join(self.context.facts.expectations.get(each.label, ())), Tone.DIM),
                 "line": self._spark(each, table, room),
             },
         )
 
     def _spark(self, each: SignalRow, table: Signals, room: int) -> Line:
-        mark, ascii_only = table.mark, self.deck.preferences.ascii
-        if self.deck.facts.window is not None and room > 1 and mark is not None:
+        mark, ascii_only = table.mark, self.context.preferences.ascii
+        if self.context.facts.window is not None and room > 1 and mark is not None:
             # Both stretches are shown whole, however little room there is.
             points = tuple(squeeze(each.old_points, room - 1))
             each = replace(each, old_points=points, new_points=points)
@@ -122,9 +121,9 @@ class SignalsPanel(Panel):
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say why there is nothing, and what to do."""
         del width
-        fresh = freshness(self.deck.store, "metrics", self.deck.now(), stale_after_s=STALE_AFTER_S)
+        fresh = freshness(self.context.store, "metrics", self.context.now(), stale_after_s=STALE_AFTER_S)
         return empty_source(
-            self.deck, fresh, "No metrics yet: name a [[function]] or a [[metric]] in the environment file."
+            self.context, fresh, "No metrics yet: name a [[function]] or a [[metric]] in the environment file."
         )
 
 

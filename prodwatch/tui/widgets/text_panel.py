@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.styled_line import Line, wrap_line
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.panel import Panel
 
 Build = Callable[[int], Sequence[Line]]
@@ -16,11 +16,11 @@ Build = Callable[[int], Sequence[Line]]
 class TextPanel(Panel):
     """Shows what `build` returns; asked again when a topic changed or the width did."""
 
-    AGES = False
+    SHOWS_AGES = False
 
     def __init__(
         self,
-        deck: Deck,
+        context: WidgetContext,
         build: Build,
         *,
         title: str = "",
@@ -33,9 +33,9 @@ class TextPanel(Panel):
         self._build = build
         self._rows: Sequence[Line] = ()
         self._width = 0
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
         self.TOPICS = topics
-        self.AGES = ages
+        self.SHOWS_AGES = ages
         self._about = about
         self.set_title(title)
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from prodwatch.store.store import Topic
 from prodwatch.tui.styled_line import Column, Line, Piece, fit, pad, row
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.panel import FilteredPanel
+from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.evidence import clock_text
 from prodwatch.views.status_style import Tone
 from prodwatch.views.timeline import LANE_NAMES, LANES, Timeline, TimelineRow, slot_of, timeline
@@ -39,21 +39,21 @@ class TimelinePanel(FilteredPanel):
         "minute; v shows the metrics, L the log lines of that moment."
     )
 
-    def __init__(self, deck: Deck, *, needle: str = "", id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, needle: str = "", id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._table: Timeline | None = None
         self.needle = needle
-        super().__init__(deck, id=id)
+        super().__init__(context, id=id)
 
     def sync(self) -> None:
         """Take the events from the store."""
-        self._table = timeline(self.deck.store, self.deck.now(), needle=self.needle)
+        self._table = timeline(self.context.store, self.context.now(), needle=self.needle)
         name = f"Timeline  {self.needle}" if self.needle else "Timeline"
         self.set_title(f"{name}  {len(self._table.rows):,} events")
         self.rows_changed()
 
     def match_note(self) -> str:
         """Say how many match."""
-        return f"{self.row_count():,} of {len(self.deck.store.release.events):,}"
+        return f"{self.row_count():,} of {len(self.context.store.release.events):,}"
 
     def row_count(self) -> int:
         """Return how many events are shown."""
@@ -78,7 +78,7 @@ class TimelinePanel(FilteredPanel):
         return row(
             fit(_COLUMNS, width),
             {
-                "time": (self.deck.time(each.at), Tone.DIM),
+                "time": (self.context.time(each.at), Tone.DIM),
                 "since": (f"{sign}{clock_text(abs(since))}" if since is not None else "", Tone.DIM),
                 "lane": (LANE_NAMES[each.lane], Tone.HEAD),
                 "subject": (each.subject, Tone.PLAIN),
@@ -95,34 +95,34 @@ class TimelinePanel(FilteredPanel):
         return ((("Nothing has happened yet: no deployment, no alarm, no check changed its status.", Tone.DIM),),)
 
 
-class LanesBar(Bar):
+class TimelineLanes(StaticLines):
     """One lane per kind of event over the last hour, or since just before the release if that is longer."""
 
     DEFAULT_CSS = """
-    LanesBar { height: auto; padding: 0 1; }
+    TimelineLanes { height: auto; padding: 0 1; }
     """
 
     def __init__(
         self,
-        deck: Deck,
+        context: WidgetContext,
         *,
         pointed: Callable[[], datetime | None] = lambda: None,
         id: str | None = None,  # noqa: A002 -- Textual's own name
     ) -> None:
         self._pointed = pointed
-        super().__init__(deck, id=id)
+        super().__init__(context, id=id)
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return a line per lane that has events, and the axis; of events in one cell the worst shows."""
-        deck = self.deck
-        now = deck.now()
-        table = timeline(deck.store, now)
+        context = self.context
+        now = context.now()
+        table = timeline(context.store, now)
         first = max(table.first, now - timedelta(hours=1))
         if table.started:
             first = min(first, table.started - timedelta(minutes=2))
         room = max(10, width - LABEL - 2)
         rows = [each for each in table.rows if each.at >= first]
-        plain = deck.preferences.ascii
+        plain = context.preferences.ascii
         lines: list[Line] = []
         for lane in LANES:
             events = [each for each in rows if each.lane == lane]
@@ -138,11 +138,11 @@ class LanesBar(Bar):
 
     def _axis(self, first: datetime, now: datetime, room: int) -> Line:
         """Return the times of both ends, and a pointer to the moment of the event under the cursor."""
-        left, right = self.deck.time(first), f"now {self.deck.time(now)}"
+        left, right = self.context.time(first), f"now {self.context.time(now)}"
         text = left + " " * max(1, room - len(left) - len(right)) + right
         pointed = self._pointed()
         if pointed is None or pointed < first:
             return ((text, Tone.DIM),)
         slot = slot_of(pointed, first, now, room)
-        sign = "^" if self.deck.preferences.ascii else "▲"
+        sign = "^" if self.context.preferences.ascii else "▲"
         return ((text[:slot], Tone.DIM), (sign, Tone.ACCENT), (text[slot + 1 :], Tone.DIM))

@@ -8,11 +8,11 @@ from textual.content import Content
 
 from prodwatch.model.result import VerdictStatus
 from prodwatch.tui.styled_line import Line, clip, safe
-from prodwatch.tui.widget_context import Deck, Glance
-from prodwatch.tui.widgets.fixed_line import Bar
+from prodwatch.tui.widget_context import VerdictSnapshot, WidgetContext
+from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import Tone
 
-_LOOKS: dict[VerdictStatus, tuple[str, str, str]] = {
+_STATUS_STYLES: dict[VerdictStatus, tuple[str, str, str]] = {
     "pass": ("✔", "+", "-good"),
     "degraded": ("!", "!", "-warn"),
     "fail": ("✘", "x", "-bad"),
@@ -23,7 +23,7 @@ _LOOKS: dict[VerdictStatus, tuple[str, str, str]] = {
 }
 
 
-class VerdictBox(Bar):
+class VerdictBox(StaticLines):
     """Two to three lines: the most important reasons first, then what it rests on and what comes next."""
 
     DEFAULT_CSS = """
@@ -39,15 +39,15 @@ class VerdictBox(Bar):
     }
     """
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
-        super().__init__(deck, id=id, classes=classes)
-        self._shown: Glance | None = None
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+        super().__init__(context, id=id, classes=classes)
+        self._shown: VerdictSnapshot | None = None
 
     def frame(self) -> None:
-        """Follow the app's glance at once."""
-        if self.deck.glance is self._shown or not self.display or not self.size.width:
+        """Follow the app's snapshot at once."""
+        if self.context.snapshot is self._shown or not self.display or not self.size.width:
             return
-        self._dress()
+        self._apply_status()
         lines = self.lines(self.size.width)
         if lines != self._lines:
             self._lines = lines
@@ -55,28 +55,28 @@ class VerdictBox(Bar):
 
     def on_resize(self) -> None:
         """Say the verdict on the first paint already."""
-        self._dress()
+        self._apply_status()
         super().on_resize()
 
-    def _dress(self) -> None:
+    def _apply_status(self) -> None:
         """Give the box the verdict's title and colour."""
-        self._shown = self.deck.glance
+        self._shown = self.context.snapshot
         verdict = self._shown.verdict
-        glyph, plain, look = _LOOKS[verdict.status]
-        sign = plain if self.deck.preferences.ascii else glyph
+        glyph, plain, css_class = _STATUS_STYLES[verdict.status]
+        sign = plain if self.context.preferences.ascii else glyph
         title = Content(f"{sign} {safe(verdict.title)}")
         if title != self.border_title:
             self.border_title = title
-            for _, _, name in _LOOKS.values():
-                self.set_class(name == look, name)
-        since = f"since {self.deck.time(verdict.since)}" if verdict.since else ""
+            for _, _, name in _STATUS_STYLES.values():
+                self.set_class(name == css_class, name)
+        since = f"since {self.context.time(verdict.since)}" if verdict.since else ""
         subtitle = Content(safe(" · ".join(part for part in (since, verdict.outlook) if part)))
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return as many reasons as there is room for; the last line says how many more there are."""
-        verdict = self.deck.glance.verdict
+        verdict = self.context.snapshot.verdict
         room = max(1, (self.size.height or 2))
         texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
         if verdict.evidence:

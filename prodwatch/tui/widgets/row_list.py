@@ -17,14 +17,14 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from prodwatch.tui.styled_line import Line, safe, text_of, wrap_words
-from prodwatch.tui.widgets.painter import Painter
+from prodwatch.tui.widgets.themed_widget import ThemedWidget
 from prodwatch.views.status_style import Tone
 
 _LOG = logging.getLogger(__name__)
 CACHED_STRIPS = 1024
 
 
-class LineView(Painter, ScrollView, can_focus=True):
+class RowList(ThemedWidget, ScrollView, can_focus=True):
     """Draws only the rows on screen. Subclasses give rows; keys, mouse, cursor and copying are here."""
 
     BINDINGS = [
@@ -38,7 +38,7 @@ class LineView(Painter, ScrollView, can_focus=True):
     ]
 
     DEFAULT_CSS = """
-    LineView {
+    RowList {
         /* Textual hands down CSS of the first base only, so what ScrollView says is said again */
         width: 1fr;
         height: 1fr;
@@ -55,26 +55,26 @@ class LineView(Painter, ScrollView, can_focus=True):
     class Moved(Message):
         """The cursor went to another row."""
 
-        def __init__(self, view: LineView, key: Hashable) -> None:
+        def __init__(self, view: RowList, key: Hashable) -> None:
             super().__init__()
             self.view = view
             self.key = key
 
         @property
-        def control(self) -> LineView:
+        def control(self) -> RowList:
             """The list it happened in."""
             return self.view
 
     class Opened(Message):
         """A row was asked to be opened."""
 
-        def __init__(self, view: LineView, key: Hashable) -> None:
+        def __init__(self, view: RowList, key: Hashable) -> None:
             super().__init__()
             self.view = view
             self.key = key
 
         @property
-        def control(self) -> LineView:
+        def control(self) -> RowList:
             """The list it happened in."""
             return self.view
 
@@ -171,7 +171,7 @@ class LineView(Painter, ScrollView, can_focus=True):
 
     def _row_strip(self, index: int, width: int, base: Style) -> Strip:
         row_key = self.row_key(index)
-        cursor = self._cursor_look(row_key)
+        cursor = self._cursor_style(row_key)
         span = self.text_selection.get_span(index) if self.text_selection else None
         cache_key = (row_key, self.generation, width, cursor, span)
         strip = self._strips.get(cache_key)
@@ -184,7 +184,7 @@ class LineView(Painter, ScrollView, can_focus=True):
             self._strips[cache_key] = strip
         return strip
 
-    def _cursor_look(self, row_key: Hashable) -> str:
+    def _cursor_style(self, row_key: Hashable) -> str:
         if not self.selectable or row_key != self.cursor_key:
             return ""
         return "cursor" if self.has_focus else "cursor-blurred"

@@ -7,8 +7,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from prodwatch.tui.fault_isolation import Survivor
 from prodwatch.tui.styled_line import Line, cells, safe
+from prodwatch.tui.textual_private import FaultTolerant
 from prodwatch.views.status_style import Tone
 
 TONE_CLASSES = {f"tone--{tone}" for tone in (*Tone, "cursor", "cursor-blurred")}
@@ -35,7 +35,7 @@ TONE_CSS = """
 """
 
 
-class Painter(Survivor, Widget):
+class ThemedWidget(FaultTolerant, Widget):
     """Draws with the tones of the screen it is on: themes decide colours, once per screen and not per widget."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name

@@ -7,15 +7,15 @@ from collections.abc import Callable, Hashable, Sequence
 from prodwatch.model.signal import Trace
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
-from prodwatch.tui.paint.bars import bar_line, picture_width
+from prodwatch.tui.rendering.waterfall_bars import bar_line, picture_width
 from prodwatch.tui.styled_line import Line
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.panel import Panel
 from prodwatch.views.status_style import Tone
 from prodwatch.views.waterfall import Waterfall, waterfall
 
 
-class SpanList(Panel):
+class WaterfallPanel(Panel):
     """Rows are span ids; opening one folds or unfolds its children."""
 
     TOPICS = (Topic.TRACES, Topic.LOGS)
@@ -25,7 +25,7 @@ class SpanList(Panel):
         "parents are said. Enter folds and unfolds what is below a span."
     )
 
-    def __init__(self, deck: Deck, trace: Callable[[], Trace | None], note: Callable[[], str]) -> None:
+    def __init__(self, context: WidgetContext, trace: Callable[[], Trace | None], note: Callable[[], str]) -> None:
         self._trace = trace
         self._note = note
         self._fall: Waterfall | None = None
@@ -33,7 +33,7 @@ class SpanList(Panel):
         self._visible: list[int] = []
         self._places: dict[Hashable, int] = {}
         self._laid: tuple[Trace, int] | None = None
-        super().__init__(deck, id="spans")
+        super().__init__(context, id="spans")
 
     def sync(self) -> None:
         """Lay the trace out again."""
@@ -95,7 +95,7 @@ class SpanList(Panel):
             return ()
         place = self._visible[index]
         bar = self._fall.bars[place]
-        ascii_only = self.deck.preferences.ascii
+        ascii_only = self.context.preferences.ascii
         line = bar_line(bar, width, ascii_only=ascii_only)
         if bar.key in self._folded:
             return (("+" if ascii_only else "▸", Tone.ACCENT), *line)

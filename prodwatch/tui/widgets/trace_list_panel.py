@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_ms
-from prodwatch.tui.paint.log_line import time_text
+from prodwatch.tui.rendering.log_line import time_text
 from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, row
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import FilteredPanel
 from prodwatch.views.panel_freshness import freshness
@@ -41,8 +41,11 @@ _SORTS: tuple[TraceSort, ...] = ("worst", "newest", "slowest")
 STALE_AFTER_S = 120.0
 
 
-class TracePanel(FilteredPanel):
-    """Rows are trace ids. `only_odd` leaves out what is neither failed nor slow, `through` what took another way."""
+class TraceListPanel(FilteredPanel):
+    """Rows are trace ids.
+
+    `only_problems` keeps failed and slow traces only, `through` those that pass one edge of the service map.
+    """
 
     TOPICS = (Topic.TRACES, Topic.SOURCES)
     TITLE = "Traces"
@@ -54,25 +57,29 @@ class TracePanel(FilteredPanel):
 
     def __init__(
         self,
-        deck: Deck,
+        context: WidgetContext,
         *,
-        only_odd: bool = False,
+        only_problems: bool = False,
         through: Edge | None = None,
         id: str | None = None,  # noqa: A002 -- Textual's own name
         classes: str | None = None,
     ) -> None:
-        self.only_odd = only_odd
+        self.only_problems = only_problems
         self.through = through
         self.sort: TraceSort = "worst"
         self._table = TraceTable(rows=(), faults=0, errors=0, throttles=0, slow=0, total=0, shown_of=0)
         self._places: dict[str, int] = {}
-        super().__init__(deck, id=id, classes=classes)
+        super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
         """Take the table from the store."""
-        now = self.deck.now()
+        now = self.context.now()
         self._table = trace_table(
-            self.deck.store, sort=self.sort, needle=self.needle, only_odd=self.only_odd, through=self.through
+            self.context.store,
+            sort=self.sort,
+            needle=self.needle,
+            only_problems=self.only_problems,
+            through=self.through,
         )
         self._places = {each.id: place for place, each in enumerate(self._table.rows)}
         table = self._table
@@ -80,9 +87,9 @@ class TracePanel(FilteredPanel):
         shown = f" · {table.shown_of:,} shown" if self.needle else ""
         name = f"Traces  {self.needle}" if self.needle else "Traces"
         self.set_title(f"{name}  {odd}{shown}" if table.total else name)
-        fresh = freshness(self.deck.store, "traces", now, stale_after_s=STALE_AFTER_S)
-        dropped = self.deck.store.traces.dropped
-        order = "" if self.only_odd else f"{self.sort} first"
+        fresh = freshness(self.context.store, "traces", now, stale_after_s=STALE_AFTER_S)
+        dropped = self.context.store.traces.dropped
+        order = "" if self.only_problems else f"{self.sort} first"
         parts = (order, fresh.text, f"{dropped:,} older let go" if dropped else "")
         self.set_subtitle(" · ".join(part for part in parts if part))
         self.set_class(fresh.stale, "-stale")
@@ -130,8 +137,8 @@ class TracePanel(FilteredPanel):
         return row(
             fit(_columns(width), width),
             {
-                "time": (time_text(each.start_ms, self.deck.zone)[:8], Tone.DIM),
-                "state": (f"{self.deck.glyph(state)} {state.word}", state.tone),
+                "time": (time_text(each.start_ms, self.context.zone)[:8], Tone.DIM),
+                "state": (f"{self.context.glyph(state)} {state.word}", state.tone),
                 "method": (each.method, Tone.DIM),
                 "path": (each.path or each.service, tone),
                 "status": (str(each.status or ""), Tone.BAD if bad_code else tone),
@@ -147,17 +154,17 @@ class TracePanel(FilteredPanel):
         del width
         if self.needle and self._table.total:
             return ((("no trace matches; esc clears the filter", Tone.DIM),),)
-        fresh = freshness(self.deck.store, "traces", self.deck.now(), stale_after_s=STALE_AFTER_S)
-        if self.through is not None and self.deck.store.traces.summaries:
-            kept = len(self.deck.store.traces.summaries)
+        fresh = freshness(self.context.store, "traces", self.context.now(), stale_after_s=STALE_AFTER_S)
+        if self.through is not None and self.context.store.traces.summaries:
+            kept = len(self.context.store.traces.summaries)
             return (
                 ((f"none of the {kept:,} traces kept here goes through this edge: ", Tone.DIM),),
                 (("X-Ray counts more of them than are read and kept, and further back", Tone.DIM),),
             )
-        if self.only_odd and self._table.total:
+        if self.only_problems and self._table.total:
             return (((f"none of {self._table.total:,} traces failed or was slow", Tone.DIM),),)
         return empty_source(
-            self.deck, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
+            self.context, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
         )
 
 

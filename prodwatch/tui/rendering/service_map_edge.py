@@ -20,7 +20,7 @@ from prodwatch.tui.styled_line import (
     safe,
     width_of,
 )
-from prodwatch.views.service_map import FEW, EdgeFigures, EdgeRow, EdgeState, node_text
+from prodwatch.views.service_map import MIN_CALLS, EdgeFigures, EdgeRow, EdgeState, node_text
 from prodwatch.views.status_style import State, Tone
 
 STATES: dict[EdgeState, State] = {
@@ -31,16 +31,16 @@ STATES: dict[EdgeState, State] = {
     "new": State("+", "+", "NEW", Tone.NEW),
     "ok": State(" ", " ", "", Tone.DIM),
 }
-LEAST_EDGE, MOST_EDGE = 20, 60
+MIN_EDGE, MAX_EDGE = 20, 60
 LABEL = 11
 NUMBER = 10
 TABLE = LABEL + 2 * NUMBER
 GAP = 6
-LEAST_BAR, MOST_BAR = 8, 40
+MIN_BAR, MAX_BAR = 8, 40
 _BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
-class Looks(NamedTuple):
+class EdgeListLayout(NamedTuple):
     """How the list is drawn this time."""
 
     before: bool
@@ -55,17 +55,17 @@ class Looks(NamedTuple):
         return " > " if self.ascii_only else " → "
 
 
-def looks_of(rows: Iterable[EdgeRow], *, before: bool, ascii_only: bool) -> Looks:
+def edge_list_layout(rows: Iterable[EdgeRow], *, before: bool, ascii_only: bool) -> EdgeListLayout:
     """Return how to draw these rows."""
     longest = max((cells(each.caller.name[:80]) + cells(each.callee.name[:80]) + 3 for each in rows), default=0)
-    return Looks(before, min(MOST_EDGE, max(LEAST_EDGE, longest)), ascii_only)
+    return EdgeListLayout(before, min(MAX_EDGE, max(MIN_EDGE, longest)), ascii_only)
 
 
-def _columns(looks: Looks, width: int) -> tuple[Column, ...]:
-    was = looks.before
+def _columns(layout: EdgeListLayout, width: int) -> tuple[Column, ...]:
+    was = layout.before
     columns = (
         Column("state", "", 7),
-        Column("edge", f"caller{looks.arrow}callee", LEAST_EDGE, grow=1),
+        Column("edge", f"caller{layout.arrow}callee", MIN_EDGE, grow=1),
         Column("kind", "kind", 8, drop=5),
         Column("rate", "calls/s", 7 + was * (3 + 5), right=True, drop=4),
         Column("faults", "faults", 6 + was * (3 + 6), right=True),
@@ -75,22 +75,22 @@ def _columns(looks: Looks, width: int) -> tuple[Column, ...]:
     )
     # On a wide screen the names take what they need, so that the numbers stay near them.
     spare = width - sum(each.width + 1 for each in columns) + 1
-    if spare <= looks.edge_cells - LEAST_EDGE:
+    if spare <= layout.edge_cells - MIN_EDGE:
         return columns
     return (
         columns[0],
-        columns[1]._replace(width=looks.edge_cells, grow=0),
+        columns[1]._replace(width=layout.edge_cells, grow=0),
         *columns[2:-1],
         columns[-1]._replace(grow=1),
     )
 
 
-def edge_head(width: int, looks: Looks) -> Line:
+def edge_head(width: int, layout: EdgeListLayout) -> Line:
     """Return the row of titles."""
-    return head(fit(_columns(looks, width), width))
+    return head(fit(_columns(layout, width), width))
 
 
-def edge_line(each: EdgeRow, width: int, looks: Looks) -> Line:
+def edge_line(each: EdgeRow, width: int, layout: EdgeListLayout) -> Line:
     """Return one row of the list."""
     state = STATES[each.state]
     quiet = Tone.DIM if each.state == "ok" else Tone.PLAIN
@@ -99,17 +99,17 @@ def edge_line(each: EdgeRow, width: int, looks: Looks) -> Line:
     def change(read: Callable[[EdgeFigures], str], tone: Tone, room: int) -> Line:
         """Return `before → now`, the arrows of all rows below each other."""
         now, was = (read(told) if told else "–" for told in (each.now, each.before))
-        if not looks.before:
+        if not layout.before:
             return ((now, tone),)
-        return ((was, Tone.DIM), (looks.arrow, Tone.DIM), (pad(now, room, right=True), tone))
+        return ((was, Tone.DIM), (layout.arrow, Tone.DIM), (pad(now, room, right=True), tone))
 
-    fitted = fit(_columns(looks, width), width)
+    fitted = fit(_columns(layout, width), width)
     names = next(part.width for part in fitted if part.column.name == "edge")
     return row(
         fitted,
         {
-            "state": (f"{state.ascii if looks.ascii_only else state.glyph} {state.word}", state.tone),
-            "edge": _names(each, names, looks.arrow, quiet),
+            "state": (f"{state.ascii if layout.ascii_only else state.glyph} {state.word}", state.tone),
+            "edge": _names(each, names, layout.arrow, quiet),
             "kind": (each.kind, Tone.DIM),
             "rate": change(lambda told: rate_text(told.rate_per_s), quiet, 5),
             "faults": change(lambda told: share_text(told.fault_share), loud if each.state == "fault" else quiet, 6),
@@ -132,7 +132,7 @@ def p95_text(told: EdgeFigures) -> str:
     """Return the p95 for a column; of few calls it is no more than a hint and is marked so."""
     if told.p95_s is None:
         return "–"
-    return f"{'?' if told.calls < FEW else ''}{format_ms(told.p95_s * 1000)}"
+    return f"{'?' if told.calls < MIN_CALLS else ''}{format_ms(told.p95_s * 1000)}"
 
 
 def rate_text(per_s: float) -> str:
@@ -145,7 +145,7 @@ def rate_text(per_s: float) -> str:
 
 
 def share_text(share: float) -> str:
-    """Return a share for a narrow column: none is `0`, and what is not none never looks like it."""
+    """Return a share for a narrow column: none is `0`, and what is not none never layout like it."""
     if share <= 0:
         return "0"
     percent = share * 100
@@ -198,8 +198,8 @@ def _spread(each: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
     """Return a bar per bucket of response time, before and now beside each other."""
     was, now = (_shares(told) for told in (each.before, each.now))
     filled = [place for place in range(len(_BOUNDS_S) + 1) if was[place] or now[place]]
-    bar = min(MOST_BAR, (room - 24) // 2)
-    if not filled or bar < LEAST_BAR:
+    bar = min(MAX_BAR, (room - 24) // 2)
+    if not filled or bar < MIN_BAR:
         return []
     most = max((*was, *now))
     lines: list[Line] = [

@@ -8,7 +8,7 @@ from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age, format_ms
 from prodwatch.tui.styled_line import Column, Line, Piece, fit, row
-from prodwatch.tui.widget_context import Glance
+from prodwatch.tui.widget_context import VerdictSnapshot
 from prodwatch.tui.widgets.panel import SECOND_FRAMES, FilteredPanel
 from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
 from prodwatch.views.status_style import STATES, WAITING, Tone, state_of
@@ -37,38 +37,38 @@ class CheckGridPanel(FilteredPanel):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         self._grid = CheckGrid(rows=(), counts={}, waiting=0, every_s=None)
-        self._shown: Glance | None = None
+        self._shown: VerdictSnapshot | None = None
         self.sort: CheckSort = "status"
         super().__init__(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
 
     def frame(self) -> None:
-        """Follow the app's glance, as the verdict does: the two never speak of different moments."""
-        self._idle_frames += 1
-        glance, shown = self.deck.glance, self._shown
-        if glance is shown or not self.is_drawn or self.deck.paused:
+        """Follow the app's snapshot, as the verdict does: the two never speak of different moments."""
+        self._frames_since_update += 1
+        snapshot, shown = self.context.snapshot, self._shown
+        if snapshot is shown or not self.is_drawn or self.context.paused:
             return
         if (
             shown is None
-            or (glance.revision, glance.verdict) != (shown.revision, shown.verdict)
-            or self._idle_frames >= SECOND_FRAMES
+            or (snapshot.revision, snapshot.verdict) != (shown.revision, shown.verdict)
+            or self._frames_since_update >= SECOND_FRAMES
         ):
-            self._idle_frames = 0
+            self._frames_since_update = 0
             self.sync()
 
     def sync(self) -> None:
-        """Take the grid of the app's glance."""
-        deck = self.deck
-        self._shown = glance = deck.glance
+        """Take the grid of the app's snapshot."""
+        context = self.context
+        self._shown = snapshot = context.snapshot
         self._grid = check_grid(
-            deck.store,
-            glance.at,
-            every_s=deck.facts.every_s,
+            context.store,
+            snapshot.at,
+            every_s=context.facts.every_s,
             sort=self.sort,
             needle=self.needle,
-            tracks=glance.checks,
+            tracks=snapshot.checks,
         )
         self.set_title(f"Checks  {self._counts()}".rstrip())
-        book = deck.store.checks
+        book = context.store.checks
         every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s and self._grid.rows else ""
         running = f"{book.total} due, {book.done} done" if book.total and book.done < book.total else ""
         diagnostics = sum(row.kind == "diagnostic" for row in self._grid.rows)
@@ -81,17 +81,17 @@ class CheckGridPanel(FilteredPanel):
 
     def _counts(self) -> str:
         signs = [
-            f"{count} {self.deck.glyph(STATES[status])}"
+            f"{count} {self.context.glyph(STATES[status])}"
             for status in STATES
             if (count := self._grid.counts.get(status, 0))
         ]
         if self._grid.waiting:
-            signs.append(f"{self._grid.waiting} {self.deck.glyph(WAITING)}")
+            signs.append(f"{self._grid.waiting} {self.context.glyph(WAITING)}")
         return "  ".join(signs)
 
     def match_note(self) -> str:
         """Say how many match."""
-        return f"{len(self._grid.rows)} of {len(self.deck.store.checks.tracks)}"
+        return f"{len(self._grid.rows)} of {len(self.context.store.checks.tracks)}"
 
     def cycle_sort(self) -> CheckSort:
         """Go to the next order; return it."""
@@ -110,12 +110,12 @@ class CheckGridPanel(FilteredPanel):
     def row_line(self, index: int, width: int) -> Line:
         """Draw one check."""
         each = self._grid.rows[index]
-        return row(fit(_COLUMNS, width), check_cells(each, self.deck.glyph))
+        return row(fit(_COLUMNS, width), check_cells(each, self.context.glyph))
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say what to do."""
         del width
-        if not self.deck.store.checks.defined:
+        if not self.context.store.checks.defined:
             return ((("Reading the checks …", Tone.DIM),),)
         if self.needle:
             return ((("no check matches the filter; esc clears it", Tone.DIM),),)

@@ -10,9 +10,9 @@ from textwrap import wrap
 from prodwatch.model.result import CheckResult, Exchange
 from prodwatch.model.status import Status
 from prodwatch.text.units import format_ms
-from prodwatch.tui.paint.bars import phase_lines, phase_width
+from prodwatch.tui.rendering.waterfall_bars import phase_lines, phase_width
 from prodwatch.tui.styled_line import Line, Piece, pad, safe
-from prodwatch.tui.widget_context import Deck
+from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.views.check_detail import AssertionRow, CheckDetail, compact, pretty
 from prodwatch.views.release import version_label
 from prodwatch.views.status_style import STATES, Tone, state_of
@@ -24,7 +24,7 @@ FOUND_LINES = 30
 """Most lines of what one diagnostic read."""
 
 
-def assertion_lines(detail: CheckDetail, width: int, deck: Deck) -> list[Line]:
+def assertion_lines(detail: CheckDetail, width: int, context: WidgetContext) -> list[Line]:
     """Red first, each with what was expected and what came."""
     lines: list[Line] = []
     if detail.latest is None:
@@ -35,17 +35,17 @@ def assertion_lines(detail: CheckDetail, width: int, deck: Deck) -> list[Line]:
         lines += [((part, tone),) for part in wrap(safe(detail.latest.message), max(20, width))]
         lines.append(())
     for each in detail.assertions:
-        lines += _assertion(each, width, deck)
+        lines += _assertion(each, width, context)
     if not detail.assertions:
         lines.append((("this check has no assertions of its own", Tone.DIM),))
     if detail.version:
         lines.append((("  served by ", Tone.DIM), (version_label(detail.version), Tone.STRONG)))
     if detail.latest.steps or detail.latest.cleanup:
-        lines += ((), (("steps", Tone.HEAD),), *_steps(detail.latest, deck))
+        lines += ((), (("steps", Tone.HEAD),), *_steps(detail.latest, context))
     return lines
 
 
-def _assertion(each: AssertionRow, width: int, deck: Deck) -> list[Line]:
+def _assertion(each: AssertionRow, width: int, context: WidgetContext) -> list[Line]:
     status = {
         True: Status.PASS,
         False: Status.DEGRADED if each.severity == "warn" else Status.FAIL,
@@ -55,7 +55,7 @@ def _assertion(each: AssertionRow, width: int, deck: Deck) -> list[Line]:
     where = f"{each.step}: " if each.step else ""
     kind = f"  {each.severity}" if each.severity != "expect" else ""
     first: list[Piece] = [
-        (f"{deck.glyph(state)} ", state.tone),
+        (f"{context.glyph(state)} ", state.tone),
         (f"{where}{each.expression}", Tone.PLAIN if each.ok else Tone.STRONG),
         (kind, Tone.DIM),
     ]
@@ -76,14 +76,14 @@ def _diff_tone(text: str) -> Tone:
     return {"+": Tone.BAD, "-": Tone.GOOD}.get(text[:1], Tone.DIM)
 
 
-def _steps(latest: CheckResult, deck: Deck) -> list[Line]:
+def _steps(latest: CheckResult, context: WidgetContext) -> list[Line]:
     lines: list[Line] = []
     for label, steps in (("", latest.steps), ("cleanup ", latest.cleanup)):
         for step in steps:
             state = state_of(step.status)
             lines.append(
                 (
-                    (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
+                    (f"{context.glyph(state)} {state.word:<6} ", state.tone),
                     (f"{label}{step.name}", Tone.PLAIN),
                     (f"  {step.type}  {format_ms(step.duration_ms)}", Tone.DIM),
                     (f"  {step.message}" if step.message else "", state.tone),
@@ -93,14 +93,14 @@ def _steps(latest: CheckResult, deck: Deck) -> list[Line]:
     return lines
 
 
-def phases(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+def phases(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """The request's phases as a waterfall, with the ids it sent."""
     lines: list[Line] = []
     for step, exchange in detail.exchanges:
         if exchange.phases_ms:
             lines += _step_title(step)
             bars = phases_waterfall(exchange.phases_ms, phase_width(width))
-            lines += phase_lines(bars, width, ascii_only=deck.preferences.ascii)
+            lines += phase_lines(bars, width, ascii_only=context.preferences.ascii)
     if not lines:
         lines.append((("no phases were measured: this type does not time its connection", Tone.DIM),))
     lines.append(())
@@ -112,9 +112,9 @@ def phases(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     return lines
 
 
-def request(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+def request(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """What was sent, and the same as a command."""
-    del width, deck
+    del width, context
     lines: list[Line] = []
     for step, exchange in detail.exchanges:
         lines += _step_title(step)
@@ -126,9 +126,9 @@ def request(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     return lines or [(("nothing was sent", Tone.DIM),)]
 
 
-def response(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+def response(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """What came back."""
-    del width, deck
+    del width, context
     lines: list[Line] = []
     for step, exchange in detail.exchanges:
         lines += _step_title(step)
@@ -174,17 +174,17 @@ def _step_title(step: str | None) -> list[Line]:
     return [((f"step {step}", Tone.HEAD),)] if step else []
 
 
-def attempts(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+def attempts(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """Every request of retries, polls and holds."""
     del width
     lines: list[Line] = []
     for each in detail.attempts:
         state = state_of(each.attempt.status)
-        at = deck.time(each.attempt.started_at) if each.attempt.started_at else ""
+        at = context.time(each.attempt.started_at) if each.attempt.started_at else ""
         lines.append(
             (
                 (f"{each.attempt.n:>3} {at:<8} ", Tone.DIM),
-                (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
+                (f"{context.glyph(state)} {state.word:<6} ", state.tone),
                 (f"{each.attempt.kind:<8}", Tone.DIM),
                 (pad(format_ms(each.attempt.duration_ms), 9, right=True), Tone.PLAIN),
                 (f"  {each.step}" if each.step else "", Tone.DIM),
@@ -194,14 +194,14 @@ def attempts(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     return lines or [(("one request, no retries", Tone.DIM),)]
 
 
-def diagnostics(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+def diagnostics(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """What the diagnostics found that ran because this check is not green."""
     lines: list[Line] = []
     for each in detail.diagnostics:
         state = state_of(each.status)
         lines.append(
             (
-                (f"{deck.glyph(state)} {state.word:<6} ", state.tone),
+                (f"{context.glyph(state)} {state.word:<6} ", state.tone),
                 (each.title, Tone.PLAIN),
                 (f"  {format_ms(each.duration_ms)}", Tone.DIM),
             )
@@ -218,27 +218,27 @@ def diagnostics(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
     return lines or [(("no diagnostic ran: this check names none, or it is green", Tone.DIM),)]
 
 
-def history(detail: CheckDetail, width: int, deck: Deck) -> Sequence[Line]:
+def history(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """Every round kept, newest first."""
     del width
     rounds: list[Line] = [
         (
-            (f"{deck.time(each.at)}  ", Tone.DIM),
-            (f"{deck.glyph(state_of(each.status))} {state_of(each.status).word:<6} ", state_of(each.status).tone),
+            (f"{context.time(each.at)}  ", Tone.DIM),
+            (f"{context.glyph(state_of(each.status))} {state_of(each.status).word:<6} ", state_of(each.status).tone),
             (pad(format_ms(each.duration_ms), 9, right=True), Tone.PLAIN),
             ("  flaky" if each.flaky else "", Tone.WARN),
         )
         for each in detail.history
     ]
-    return [*_record(detail, deck), *rounds] if rounds else [(("no round has finished yet", Tone.DIM),)]
+    return [*_record(detail, context), *rounds] if rounds else [(("no round has finished yet", Tone.DIM),)]
 
 
-def _record(detail: CheckDetail, deck: Deck) -> list[Line]:
+def _record(detail: CheckDetail, context: WidgetContext) -> list[Line]:
     """Return how the rounds kept ended, and how long they took."""
     counts = Counter(each.status for each in detail.history)
     pieces: list[Piece] = [(f"{len(detail.history)} rounds: ", Tone.DIM)]
     pieces += [
-        (f"{counts[status]} {deck.glyph(state)} {state.word}  ", state.tone)
+        (f"{counts[status]} {context.glyph(state)} {state.word}  ", state.tone)
         for status, state in STATES.items()
         if counts[status]
     ]
@@ -251,7 +251,7 @@ def _record(detail: CheckDetail, deck: Deck) -> list[Line]:
     return [*lines, ()]
 
 
-Facet = Callable[[CheckDetail, int, Deck], Sequence[Line]]
+Facet = Callable[[CheckDetail, int, WidgetContext], Sequence[Line]]
 
 FACETS: dict[str, Facet] = {
     "phases": phases,

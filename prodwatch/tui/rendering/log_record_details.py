@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from prodwatch.model.signal import LogRecord
 from prodwatch.text.units import format_age
-from prodwatch.tui.paint.log_line import LEVEL_TONES, time_text
+from prodwatch.tui.rendering.log_line import LEVEL_TONES, time_text
 from prodwatch.tui.styled_line import Line, pad, safe
 from prodwatch.views.check_detail import pretty
 from prodwatch.views.release import version_label

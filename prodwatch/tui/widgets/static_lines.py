@@ -9,28 +9,28 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from prodwatch.tui.styled_line import Line
-from prodwatch.tui.widget_context import Deck
-from prodwatch.tui.widgets.painter import Painter
+from prodwatch.tui.widget_context import WidgetContext
+from prodwatch.tui.widgets.themed_widget import ThemedWidget
 from prodwatch.views.status_style import Tone
 
 _LOG = logging.getLogger(__name__)
 
 
-class Bar(Painter, can_focus=False):
+class StaticLines(ThemedWidget, can_focus=False):
     """A few lines without scrolling; `frame` redraws when the lines changed."""
 
     FRAMES = 5
-    """Frames between two looks: 5 is twice a second at the usual pace."""
+    """Frames between two looks: 5 is twice a second at the default frame rate."""
 
     DEFAULT_CSS = """
-    Bar { height: 1; background: $background; }
+    StaticLines { height: 1; background: $background; }
     """
 
-    def __init__(self, deck: Deck, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
+    def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id, classes=classes)
-        self.deck = deck
+        self.context = context
         self._lines: Sequence[Line] = ()
-        self._idle_frames = self.FRAMES
+        self._frames_since_update = self.FRAMES
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return what to show in `width` cells."""
@@ -51,10 +51,10 @@ class Bar(Painter, can_focus=False):
 
     def frame(self) -> None:
         """Redraw when something changed."""
-        self._idle_frames += 1
-        if self._idle_frames < self.FRAMES or not self.display or not self.size.width:
+        self._frames_since_update += 1
+        if self._frames_since_update < self.FRAMES or not self.display or not self.size.width:
             return
-        self._idle_frames = 0
+        self._frames_since_update = 0
         lines = self.lines(self.size.width)
         if lines != self._lines:
             grown = len(lines) != len(self._lines)
@@ -63,7 +63,7 @@ class Bar(Painter, can_focus=False):
 
     def show_now(self) -> None:
         """Look at once, because the user changed what is shown."""
-        self._idle_frames = self.FRAMES
+        self._frames_since_update = self.FRAMES
         self.frame()
 
     def on_resize(self) -> None:
