@@ -450,3 +450,19 @@ def test_a_text_that_is_no_time_is_told_and_not_raised(text: str) -> None:
 def test_a_time_without_a_zone_has_no_age() -> None:
     naive = datetime(2026, 1, 15)  # noqa: DTZ001 -- a time without a zone is the case
     assert "has no zone" in parse_path("age(t)").explain({"t": naive}, now=datetime(2026, 1, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("path", "has_value"),
+    [
+        ("items", True),
+        ("nothing", True),
+        ("gone", False),
+        ("length(items[?id == `7`])", True),
+        ("length(items[?typo == `7`])", False),
+        ("items[?typo == `7`]", False),
+        ("length(gone)", False),
+    ],
+)
+def test_a_path_has_a_value_only_when_it_leads_somewhere_by_fields_that_exist(path: str, has_value: bool) -> None:
+    assert parse_path(path).has_value({"items": [{"id": 7}], "nothing": None}) is has_value

@@ -205,6 +205,30 @@ class TestComposites:
         assert check.members == tuple(each.id for each in others)
         assert (check.reason_code is None) == (status == "pass")
 
+    @pytest.mark.parametrize(
+        ("type_", "members", "message"),
+        [
+            ("all", ("ok", "red", "red"), "2 of 3 members not green, first m1: `ok` is false, not true"),
+            ("all", ("ok", "warned"), "1 of 2 members degraded, first m1: `ok` is true, not false"),
+            ("any", ("red", "denied"), "1 of 2 members not green, first m0: `ok` is false, not true"),
+            ("none", ("red", "ok"), "1 of 2 members green, and none may be, first m1"),
+            ("none", ("red", "denied"), "1 of 2 members not green, first m1: the identity lacks dynamodb:GetItem"),
+        ],
+    )
+    async def test_the_message_names_the_first_member_to_blame_and_quotes_it(
+        self, both: Bench, type_: str, members: tuple[str, ...], message: str
+    ) -> None:
+        both.script("denied", denied())
+        kinds: dict[str, Callable[[str], CheckDefinition]] = {
+            "ok": ok,
+            "red": red,
+            "warned": lambda id_: plain(id_, expect=["ok == true"], warn=["ok == false"]),
+            "denied": lambda id_: plain(id_, type="denied", expect=["ok == true"]),
+        }
+        others = [kinds[kind](f"m{n}") for n, kind in enumerate(members)]
+        result = await both.run(composite("c", type_, *(member.id for member in others)), others=others)
+        assert result.checks[0].message == message
+
     async def test_members_count_through_the_composite_alone(self, both: Any) -> None:
         result = await both.run(composite("any", "any", "a", "b"), others=[red("a"), ok("b")])
         assert result.verdict.exit_code == 0
@@ -322,6 +346,40 @@ class TestSwitches:
         assert (result.status, result.reason_code) == ("skipped", reason)
         assert says in (result.message or "")
         assert probe.requests == []
+
+    @pytest.mark.parametrize(
+        "check",
+        [
+            {"mutates": True},
+            {"muted_until": "2026-01-16"},
+            {"enabled": False},
+            {"environments": ("prod",)},
+            {"vantage": ("a",)},
+        ],
+        ids=lambda check: next(iter(check)),
+    )
+    async def test_a_green_prerequisite_never_runs_a_check_that_must_not_run(self, bench: Bench, check: Any) -> None:
+        bench.script("green", {"ok": True})
+        probe = bench.script("scripted", {"ok": True})
+        bench.environment = environment(protected=True)
+        needed = plain("needed", type="green", expect=["ok == true"])
+        result = await bench.run(needed, ok("a", needs=("needed",), **check))
+        assert by_id(result)["needed"].status == "pass"
+        assert by_id(result)["a"].status == "skipped"
+        assert probe.requests == []
+
+    @pytest.mark.parametrize("check", [{"mutates": True}, {"enabled": False}], ids=["protected", "disabled"])
+    async def test_a_check_that_must_not_run_does_not_start_the_checks_it_needs(self, bench: Bench, check: Any) -> None:
+        probe = bench.script("scripted", {"ok": True})
+        bench.environment = environment(protected=True)
+        result = await bench.run(ok("a", needs=("needed",), **check), others=[ok("needed")])
+        assert [(result.id, result.status) for result in result.checks] == [("a", "skipped")]
+        assert probe.requests == []
+
+    async def test_a_check_that_mutates_runs_where_writes_are_not_protected(self, bench: Bench) -> None:
+        bench.script("scripted", {"ok": True})
+        bench.environment = environment(protected=False)
+        assert (await bench.one(ok("a", mutates=True))).status == "pass"
 
     @pytest.mark.parametrize("until", ["2026-01-15", "2026-01-15T12:00:00Z", "2026-01-15T11:59:59"])
     async def test_muting_ends_by_itself(self, bench: Bench, until: Any) -> None:

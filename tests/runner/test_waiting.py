@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prodwatch.model.check import Poll, Retry
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.base import Failure
+from prodwatch.probes.base import Failure, Observation
 from prodwatch.runner.step.attempts import delay_s
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, plain, step
@@ -226,6 +226,26 @@ class TestHold:
         bench.script("scripted", {"n": 1}, refused("gone"))
         check = await bench.one(plain(expect=["n == 1"], hold_s=5.0))
         assert (check.status, check.reason_code) == ("fail", "connect")
+
+    @pytest.mark.parametrize(
+        ("later", "complete", "status", "message"),
+        [
+            ({"ready": False, "ok": False}, True, "fail", "right, then wrong: `ok` is false, not true"),
+            ({"ready": True, "ok": False}, True, "fail", "right, then wrong: `ok` is false, not true"),
+            ({"ready": False}, False, "inconclusive", "the source could not be read to its end"),
+            ({"ready": False, "ok": True}, True, "pass", ""),
+        ],
+        ids=["both false", "expect false", "both undecidable", "until false"],
+    )
+    async def test_while_it_is_held_expect_is_judged_whatever_until_is_by_then(
+        self, bench: Bench, later: Any, complete: bool, status: str, message: str
+    ) -> None:
+        first = Observation(document={"ready": True, "ok": True})
+        bench.script("scripted", first, Observation(document=later, complete=complete))
+        poll = Poll(within_s=5, until=("ready == true",))
+        check = await bench.one(plain(expect=["ok == true"], poll=poll, hold_s=5.0))
+        assert check.status == status
+        assert (check.message or "").startswith(message)
 
     async def test_undecidable_is_not_held(self, bench: Bench) -> None:
         bench.script("scripted", {"items": [{"ok": True}]}, {"items": []})

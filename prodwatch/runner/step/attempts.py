@@ -64,13 +64,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        """Whether a response arrived and everything it is waited for and expected to be is true."""
-        return self.failure is None and (self.until is None or self.until.ok is True) and self.expect.ok is True
+        """Whether a response arrived and `expect` is true."""
+        return self.failure is None and self.expect.ok is True
 
 
 Sleep = Callable[[float], Awaitable[None]]
-SendRequest = Callable[[float], Awaitable[Attempt]]
-"""`await send(timeout_s)`: sends once and judges; never raises for anything a target does."""
+SendRequest = Callable[[float, Judgement | None], Awaitable[Attempt]]
+"""`await send(timeout_s, met)`: sends once and judges; never raises for anything a target does.
+
+`met` is the `until` that an earlier attempt has met and that is not judged again, None before.
+"""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,14 +145,14 @@ class Attempts:
         self._last = attempt
         self._results.append(_result(len(self._results) + 1, attempt, kind))
 
-    async def _request(self, kind: AttemptKind) -> Ending:
-        """Send, and repeat only a request that got no response."""
+    async def _request(self, kind: AttemptKind, met: Judgement | None = None) -> Ending:
+        """Send, and repeat only a request that got no response; `met` as in SendRequest."""
         retries = self._step.retries
         for repeat in range(retries + 1):
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
                 return Ending.OUT_OF_TIME
-            attempt = await self._send(timeout_s)
+            attempt = await self._send(timeout_s, met)
             self._record(attempt, kind)
             if attempt.failure is None:
                 self._retried = self._retried or repeat > 0
@@ -169,7 +172,7 @@ class Attempts:
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
                 return Ending.OUT_OF_TIME if self._last is None else self._gave_up(judged)
-            attempt = await self._send(timeout_s)
+            attempt = await self._send(timeout_s, None)
             self._record(attempt, "poll")
             if attempt.failure is None:
                 judged = attempt
@@ -192,13 +195,13 @@ class Attempts:
         return Ending.NEVER if (judged.until or judged.expect).nothing_there else Ending.WRONG
 
     async def _hold(self, hold_s: float) -> Ending:
-        """Sample until `until` and `expect` have stayed true for `hold_s` since they were first seen true."""
+        """Sample until `expect` has stayed true for `hold_s` since it was first seen true."""
         assert self._last is not None
-        since_s = self._last.ended_s
+        since_s, met = self._last.ended_s, self._last.until
         while (left_s := hold_s - (self._clock.monotonic_s() - since_s)) > _EPSILON_S:
             if not await self._sleep(min(max(self._step.hold_every_s, MIN_DELAY_S), left_s)):
                 return Ending.OUT_OF_TIME
-            ending = await self._request("hold")
+            ending = await self._request("hold", met)
             if ending is not Ending.ANSWERED:
                 return ending
             if not self._last.holds:
@@ -242,8 +245,7 @@ def _result(n: int, attempt: Attempt, kind: AttemptKind) -> AttemptResult:
     if attempt.failure is not None:
         status, message = attempt.failure.status, attempt.failure.message
     else:
-        awaited = attempt.until is not None and (kind != "hold" or attempt.until.ok is not True)
-        bad = (attempt.until if awaited and attempt.until is not None else attempt.expect).first_bad
+        bad = (attempt.expect if attempt.until is None or kind == "hold" else attempt.until).first_bad
         status = Status.PASS if bad is None else Status.FAIL if bad.ok is False else Status.INCONCLUSIVE
         message = None if bad is None else bad.message
     return AttemptResult(

@@ -18,7 +18,7 @@ from prodwatch.runner.step.attempts import Attempt
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation, attest, attest_function
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import NOT_JUDGED, JudgingContext, judge, judge_any
+from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement, JudgingContext, judge, judge_any
 
 GRACE_S = 0.1
 """Time beyond its own timeout that a probe has to report which phase timed out."""
@@ -50,8 +50,8 @@ class RequestSender:
         self._releases = releases
         self._limit_key = limit_key(step.service, params, probe_context.account, probe_context.region)
 
-    async def __call__(self, timeout_s: float) -> Attempt:
-        """Send once and judge the response."""
+    async def __call__(self, timeout_s: float, met: Judgement | None) -> Attempt:
+        """Send once and judge the response; an `until` that is `met` is not judged again."""
         execution, key = self._execution, self._limit_key
         slot, clock = execution.slot, execution.context.clock
         if not slot.try_enter(key):
@@ -73,7 +73,7 @@ class RequestSender:
             started_s=started_s,
             ended_s=ended_s,
         )
-        return self._judged(attempt) if self._can_be_judged(observation) else attempt
+        return self._judged(attempt, met) if self._can_be_judged(observation) else attempt
 
     async def _send(self, timeout_s: float) -> Observation:
         probe_context, context = self._probe_context, self._execution.context
@@ -100,7 +100,7 @@ class RequestSender:
             return True
         return bool(observation.document and self._step.mentions.intersection(failure.answered_by))
 
-    def _judged(self, attempt: Attempt) -> Attempt:
+    def _judged(self, attempt: Attempt, met: Judgement | None) -> Attempt:
         step, observation = self._step, attempt.observation
         attestation = self._attestation(observation)
         if step.attest is not None and (version := attestation.version or observation.version) is not None:
@@ -116,7 +116,9 @@ class RequestSender:
             load_schema=self._execution.context.schemas.load,
             redact=self._execution.output.masked,
         )
-        until = judge(step.until, document, context) if step.until else None
+        until = met
+        if until is None and step.until:
+            until = judge(step.until, document, context)
         awaited = until is None or until.ok is True
         return Attempt(
             observation=observation,
