@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rich.cells import cell_len, set_cell_size
-
+from prodwatch.text.cell_width import clip, cut, fitted
+from prodwatch.text.cell_width import width as text_width
 from prodwatch.text.sanitize import sanitize_line
 from prodwatch.views.status_style import Tone
 
@@ -26,8 +26,7 @@ def safe(text: str) -> str:
 
 def cells(text: str) -> int:
     """Return how many terminal cells `text` takes; of a very long one, how many its beginning takes."""
-    measured = text[:MEASURED_CHARS]
-    return len(measured) if measured.isascii() else cell_len(measured)
+    return text_width(text[:MEASURED_CHARS])
 
 
 def width_of(line: Line) -> int:
@@ -35,27 +34,12 @@ def width_of(line: Line) -> int:
     return sum(cells(text) for text, _ in line)
 
 
-def head_of(text: str, width: int) -> str:
-    """Return as much of `text` as can matter in `width` cells: measuring a megabyte costs seconds."""
-    most = 4 * width + 64
-    return text if len(text) <= most else text[:most]
-
-
-def clip(text: str, width: int) -> str:
-    """Return `text` in at most `width` cells; what is cut ends in an ellipsis."""
-    if width <= 0:
-        return ""
-    text = head_of(text, width)
-    if cells(text) <= width:
-        return text
-    return set_cell_size(text, width - 1).rstrip() + "…"
-
-
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """Return `text` in exactly `width` cells."""
-    cut = clip(safe(text), width)
-    space = " " * (width - cells(cut))
-    return space + cut if right else cut + space
+    if not right:
+        return fitted(safe(text), width)
+    clipped = clip(safe(text), width)
+    return " " * (width - cells(clipped)) + clipped
 
 
 def clip_line(line: Line, width: int) -> Line:
@@ -63,7 +47,7 @@ def clip_line(line: Line, width: int) -> Line:
     out: list[Piece] = []
     left = width
     for text, tone in line:
-        size = cells(head_of(text, left))
+        size = cells(text)
         if size > left:
             out.append((clip(text, left), tone))
             break
@@ -82,8 +66,7 @@ def wrap_line(line: Line, width: int) -> list[Line]:
     for raw, tone in line:
         text = safe(raw)
         while text:
-            taken = set_cell_size(head_of(text, left), left).rstrip(" ") if cells(head_of(text, left)) > left else text
-            taken = text[: len(taken)] if text.startswith(taken) else text[:1]
+            taken = text if cells(text) <= left else cut(text, left).rstrip(" ")
             if not taken and not out:
                 taken = text[:1]
             if taken:
@@ -114,8 +97,8 @@ def spread(left: Line, right: Line, width: int) -> Line:
     room = width - width_of(right)
     if room <= 0:
         return clip_line(right, width)
-    cut = clip_line(left, room)
-    return (*cut, (" " * (room - width_of(cut)), Tone.PLAIN), *right)
+    clipped = clip_line(left, room)
+    return (*clipped, (" " * (room - width_of(clipped)), Tone.PLAIN), *right)
 
 
 class Column(NamedTuple):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
+from prodwatch.text.cell_width import width as text_width
 from prodwatch.tui.rendering.waterfall_bars import bar_text
 from prodwatch.tui.styled_line import Column, clip, clip_line, fit, pad, row, safe, spread, text_of, width_of, wrap_line
 from prodwatch.views.status_style import Tone
@@ -16,9 +16,9 @@ LINE = st.lists(st.tuples(TEXT.map(safe), st.sampled_from(list(Tone))), max_size
 
 @given(TEXT, WIDTH)
 def test_clip_and_pad_never_exceed_their_width(text: str, width: int) -> None:
-    assert cell_len(clip(safe(text), width)) <= width
-    assert cell_len(pad(text, width)) == width
-    assert cell_len(pad(text, width, right=True)) == width
+    assert text_width(clip(safe(text), width)) <= width
+    assert text_width(pad(text, width)) == width
+    assert text_width(pad(text, width, right=True)) == width
 
 
 @given(LINE, WIDTH)

@@ -14,7 +14,6 @@ from prodwatch.tui.styled_line import (
     clip,
     fit,
     head,
-    head_of,
     pad,
     row,
     safe,
@@ -124,7 +123,7 @@ def _names(each: EdgeRow, room: int, arrow: str, tone: Tone) -> Line:
     """Return caller and callee; a long caller leaves half the room to the callee."""
     caller, callee = safe(each.caller.name), safe(each.callee.name)
     left = room - cells(arrow)
-    most = max(left // 2, left - cells(head_of(callee, left)))
+    most = max(left // 2, left - cells(callee))
     return ((clip(caller, most), tone), (arrow, Tone.DIM), (callee, tone))
 
 

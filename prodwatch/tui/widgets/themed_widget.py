@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from prodwatch.tui.styled_line import Line, cells, safe
+from prodwatch.tui.styled_line import Line, safe
 from prodwatch.tui.textual_private import FaultTolerant
 from prodwatch.views.status_style import Tone
 
@@ -65,10 +65,9 @@ class ThemedWidget(FaultTolerant, Widget):
         """Return `line` as a strip; text that could steer a terminal is made visible first."""
         segments = []
         faded = self.has_class("-stale")
-        width = 0
         for raw, tone in line:
             text = safe(raw)
             style = background + self.style_of(Tone.DIM if faded else tone)
             segments.append(Segment(text, style))
-            width += cells(text)
-        return Strip(segments, width)
+        # Without a width: Textual crops by its own measure, which differs for a few characters.
+        return Strip(segments)
