@@ -8,7 +8,8 @@ from typing import Protocol
 
 from textual.notifications import SeverityLevel
 
-from prodwatch.tui.styled_line import clip, safe
+from prodwatch.text.cell_width import clip
+from prodwatch.tui.styled_line import safe
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.views.verdict import VerdictLine
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.text.cell_width import clip
 from prodwatch.text.cell_width import width as text_width
 from prodwatch.tui.rendering.waterfall_bars import bar_text
-from prodwatch.tui.styled_line import Column, clip, clip_line, fit, pad, row, safe, spread, text_of, width_of, wrap_line
+from prodwatch.tui.styled_line import Column, clip_line, fit, pad, row, safe, spread, text_of, width_of, wrap_line
 from prodwatch.views.status_style import Tone
 from prodwatch.views.waterfall import EIGHTHS
 

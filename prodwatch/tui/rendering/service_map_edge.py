@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from prodwatch.text.cell_width import clip
 from prodwatch.text.units import format_ms
-from prodwatch.tui.styled_line import (
-    Column,
-    Line,
-    Piece,
-    cells,
-    clip,
-    fit,
-    head,
-    pad,
-    row,
-    safe,
-    width_of,
-)
+from prodwatch.tui.styled_line import Column, Line, Piece, cells, fit, head, pad, row, safe, width_of
 from prodwatch.views.service_map import MIN_CALLS, EdgeFigures, EdgeRow, EdgeState, node_text
 from prodwatch.views.status_style import State, Tone
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from prodwatch.text.cell_width import clip
 from prodwatch.text.units import format_ms
-from prodwatch.tui.styled_line import Line, Piece, cells, clip, clip_line, pad, safe
+from prodwatch.tui.styled_line import Line, Piece, cells, clip_line, pad, safe
 from prodwatch.views.status_style import Tone
 from prodwatch.views.waterfall import EIGHTHS, Bar, BarState
 

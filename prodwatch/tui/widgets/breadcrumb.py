@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from textual.screen import Screen
 
-from prodwatch.tui.styled_line import Line, Piece, clip, safe, spread, width_of
+from prodwatch.text.cell_width import clip
+from prodwatch.tui.styled_line import Line, Piece, safe, spread, width_of
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import Tone

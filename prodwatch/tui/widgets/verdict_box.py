@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from prodwatch.model.result import VerdictStatus
-from prodwatch.tui.styled_line import Line, clip, safe
+from prodwatch.text.cell_width import clip
+from prodwatch.tui.styled_line import Line, safe
 from prodwatch.tui.widget_context import VerdictSnapshot, WidgetContext
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import Tone
