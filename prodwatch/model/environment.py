@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from prodwatch.model.check import SourcePosition
+
+
+class _Placed(Protocol):
+    """Anything that a file may put into another account or region."""
+
+    @property
+    def account(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+
+def place_of(target: _Placed) -> str | None:
+    """Return account and region in one word, None where they are the environment's own."""
+    return "/".join(filter(None, (target.account, target.region))) or None
 
 
 class AwsTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,31 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     source: SourcePosition
 
 
+class SignalResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[[metric]]` or one alarm, evaluated: evidence next to the checks."""
+
+    kind: Literal["metric", "alarm"]
+    id: str
+    """Unique among the signals of a kind: the name, and account and region where they are not the environment's own."""
+    name: str
+    """Of the metric or the alarm; `prefix*` for a prefix that no alarm has."""
+    status: Status
+    """`fail`: `expect` is false, or the alarm is firing. `skipped`: no data, where that weighs nothing."""
+    reason_code: Reason | None = None
+    message: str | None = None
+    """One sentence without the name; None when there is nothing to add."""
+    gate: bool = True
+    """False: shown, never part of the verdict."""
+    value: float | str | None = None
+    """Newest settled value in `unit`, or the alarm's state; None when nothing was read."""
+    unit: str | None = None
+    at: datetime | None = None
+    """End of the period that the value is of."""
+    since: datetime | None = None
+    """When an alarm took its present state."""
+    assertions: tuple[AssertionResult, ...] = ()
+
+
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """Which program wrote the document."""
 
@@ -224,5 +249,6 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     summary: Summary
     checks: tuple[CheckResult, ...] = ()
+    signals: tuple[SignalResult, ...] = ()
     notices: tuple[Notice, ...] = ()
     usage: Usage = Usage()

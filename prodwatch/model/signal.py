@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from prodwatch.model.result import SignalResult
+
 
 class Level(StrEnum):
     """Severity of a log line; `platform` is what Lambda itself wrote."""
@@ -163,6 +165,10 @@ class ServiceGraph(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[ServiceEdge, ...] = ()
 
 
+SETTLED_AFTER_S = 180.0
+"""Seconds after the end of a period from which CloudWatch no longer changes its point."""
+
+
 class MetricKey(msgspec.Struct, frozen=True, order=True):
     """Identity of one series."""
 
@@ -203,6 +209,13 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     gate: bool = True
     place: str | None = None
     """Account and region, where they are not the environment's own: names may be the same in both."""
+
+
+class EvaluatedSignals(msgspec.Struct, frozen=True, kw_only=True):
+    """Every signal of one kind as last evaluated; replaces those known before."""
+
+    kind: Literal["metric", "alarm"]
+    results: tuple[SignalResult, ...]
 
 
 class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -300,7 +313,9 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     sampled: int = 0
 
 
-Record = LogRecord | TraceSummary | ServiceGraph | MetricSeries | AlarmState | ReleaseEvent | ReleaseState
+Record = (
+    LogRecord | TraceSummary | ServiceGraph | MetricSeries | AlarmState | EvaluatedSignals | ReleaseEvent | ReleaseState
+)
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
+from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
 from prodwatch.model.status import Status
-from prodwatch.report.status_mapping import GLYPHS, actual, failures_first, headline, text
+from prodwatch.report.status_mapping import GLYPHS, actual, failures_first, headline, signal_title, signal_value, text
 from prodwatch.text.sanitize import sanitize, sanitize_line
 from prodwatch.text.units import format_ms
 
@@ -65,6 +65,8 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
         console.print(Text(f"✔ {len(quiet)} more checks passed", style="green"))
     for check in skipped:
         console.print(_line(check).append(f"  {sanitize_line(headline(check))}", style="dim"))
+    for signal in failures_first(result.signals):
+        _signal(console, signal)
     for notice in result.notices:
         console.print(Text(f"note  {sanitize_line(notice.message)}", style="yellow"))
     _verdict(console, result)
@@ -104,6 +106,22 @@ def _loud(console: Console, check: CheckResult) -> None:
         console.print(Text("          diagnosed by ", style="dim").append_text(_line(found)))
         if found.status is not Status.PASS:
             console.print(Text(f"                       {sanitize_line(headline(found))}"))
+
+
+def _signal(console: Console, signal: SignalResult) -> None:
+    glyph, word = GLYPHS[signal.status]
+    style = STYLES[signal.status]
+    line = Text.assemble((f"{glyph} {word:<7} ", style), sanitize_line(signal_title(signal)))
+    line.append(f"  {signal_value(signal)}", style="dim")
+    if signal.status is Status.SKIPPED:
+        line.append(f"  {sanitize_line(headline(signal))}", style="dim")
+    console.print(line)
+    if signal.status in {Status.PASS, Status.SKIPPED}:
+        return
+    if signal.message not in {assertion.message for assertion in signal.assertions}:
+        console.print(Text(f"          {sanitize_line(headline(signal))}"))
+    for assertion in signal.assertions:
+        _assertion(console, assertion, indent=10)
 
 
 def _evidence(console: Console, check: CheckResult) -> None:

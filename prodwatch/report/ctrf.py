@@ -8,8 +8,15 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.model.result import CheckResult, RunResult
-from prodwatch.report.status_mapping import details, headline, outcome, verdict_outcome
+from prodwatch.model.result import CheckResult, RunResult, SignalResult
+from prodwatch.report.status_mapping import (
+    details,
+    headline,
+    outcome,
+    signal_details,
+    signal_title,
+    verdict_outcome,
+)
 
 _STATUS = {"passed": "passed", "failure": "failed", "error": "other", "skipped": "skipped"}
 _SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")
@@ -17,7 +24,7 @@ _SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")
 
 def render(result: RunResult) -> bytes:
     """Return the document, indented; times are integer milliseconds."""
-    tests = [_test(check) for check in result.checks]
+    tests = [*(_test(check) for check in result.checks), *(_signal_test(each) for each in result.signals)]
     own = verdict_outcome(result)
     if own:
         tests.append(
@@ -91,6 +98,23 @@ def _test(check: CheckResult) -> dict[str, Any]:
             for step in check.steps
             if step.status.value != "skipped"
         ]
+    return test
+
+
+def _signal_test(signal: SignalResult) -> dict[str, Any]:
+    test: dict[str, Any] = {
+        "id": str(uuid.uuid5(_SPACE, signal_title(signal))),
+        "name": signal_title(signal),
+        "status": _STATUS[outcome(signal)],
+        "duration": 0,
+        "suite": "signals",
+        "rawStatus": signal.status.value,
+        "type": signal.kind,
+        "extra": {"prodwatch": {"id": signal.id, "reason_code": signal.reason_code, "value": signal.value}},
+    }
+    if signal.status.value != "pass":
+        test["message"] = headline(signal)
+        test["trace"] = "\n".join(signal_details(signal))
     return test
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from prodwatch.model.result import CheckResult, RunResult
+from prodwatch.model.result import CheckResult, RunResult, SignalResult
 from prodwatch.model.status import Status
-from prodwatch.report.status_mapping import GLYPHS, details, failures_first, headline
+from prodwatch.report.status_mapping import (
+    GLYPHS,
+    details,
+    failures_first,
+    headline,
+    signal_title,
+    signal_value,
+)
 from prodwatch.text.units import format_ms
 
 MAX_BYTES = 900_000
@@ -41,6 +48,7 @@ def summary(result: RunResult) -> bytes:
             lines.append("")
             if statuses[0] in {Status.FAIL, Status.ERROR}:
                 lines += _blocks(members)
+    lines += _signals(result.signals)
     lines += [f"_{notice.code}: {_md(notice.message)}_" for notice in result.notices]
     lines.append(
         f"\n<sub>run {result.run.id} · {format_ms(result.run.duration_ms)} · prodwatch {result.tool.version}</sub>"
@@ -49,7 +57,7 @@ def summary(result: RunResult) -> bytes:
 
 
 def workflow_commands(result: RunResult) -> list[str]:
-    """Return workflow commands, one per check that is not green."""
+    """Return workflow commands, one per check and signal that is not green."""
     commands = []
     for check in failures_first(result.checks):
         if check.status in {Status.PASS, Status.SKIPPED}:
@@ -58,6 +66,11 @@ def workflow_commands(result: RunResult) -> list[str]:
         title = _property(f"{check.status.value}: {check.title}")
         place = f"file={_property(check.source.file)},line={check.source.line},title={title}"
         commands.append(f"::{'error' if red else 'warning'} {place}::{_data(headline(check))}")
+    for signal in failures_first(result.signals):
+        if signal.status not in {Status.PASS, Status.SKIPPED}:
+            red = signal.status is not Status.DEGRADED and signal.gate
+            title = _property(f"{signal.status.value}: {signal_title(signal)}")
+            commands.append(f"::{'error' if red else 'warning'} title={title}::{_data(headline(signal))}")
     if result.verdict.exit_code and not any(command.startswith("::error") for command in commands):
         commands.append(f"::error title=prodwatch::{_data(result.verdict.reason)}")
     return commands
@@ -68,6 +81,17 @@ def _row(check: CheckResult) -> str:
     message = "" if check.status is Status.PASS else headline(check)
     flags = "".join(f" `{flag}`" for flag in check.flags)
     return f"| {glyph} {word} | {_md(check.title)}{flags} | {_md(message)} | {format_ms(check.duration_ms)} |"
+
+
+def _signals(signals: tuple[SignalResult, ...]) -> list[str]:
+    if not signals:
+        return []
+    lines = [f"### Signals ({len(signals)})", "", "| | signal | message | value |", "|---|---|---|--:|"]
+    for each in failures_first(signals):
+        glyph, word = GLYPHS[each.status]
+        message = "" if each.status is Status.PASS else headline(each)
+        lines.append(f"| {glyph} {word} | {_md(signal_title(each))} | {_md(message)} | {_md(signal_value(each))} |")
+    return [*lines, ""]
 
 
 def _blocks(members: list[CheckResult]) -> list[str]:

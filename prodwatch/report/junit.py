@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 
-from prodwatch.model.result import CheckResult, RunResult
-from prodwatch.report.status_mapping import details, headline, outcome, verdict_outcome
+from prodwatch.model.result import CheckResult, RunResult, SignalResult
+from prodwatch.report.status_mapping import (
+    details,
+    headline,
+    outcome,
+    signal_details,
+    signal_title,
+    verdict_outcome,
+)
 
 # XML 1.0 has no way to write these, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(result: RunResult) -> bytes:
-    """Return the document: one suite for the run, one case per check, `file` and `line` of its definition."""
+    """Return the document: one suite for the run, one case per check and signal, checks with `file` and `line`."""
     from xml.etree import ElementTree as ET
 
     root = ET.Element("testsuites", {"name": "prodwatch", "time": _seconds(result.run.duration_ms)})
@@ -30,6 +37,9 @@ def render(result: RunResult) -> bytes:
     for check in result.checks:
         counts[outcome(check)] += 1
         _case(suite, check)
+    for signal in result.signals:
+        counts[outcome(signal)] += 1
+        _signal_case(suite, signal)
     own = verdict_outcome(result)
     if own:
         counts[own] += 1
@@ -61,17 +71,34 @@ def _case(suite: object, check: CheckResult) -> None:
             "line": str(check.source.line),
         },
     )
-    found = outcome(check)
+    _outcome(case, check, details(check), check.flags)
+
+
+def _signal_case(suite: object, signal: SignalResult) -> None:
+    from xml.etree import ElementTree as ET
+
+    case = ET.SubElement(
+        suite,  # type: ignore[arg-type]
+        "testcase",
+        {"classname": "signals", "name": _clean(signal_title(signal)), "time": _seconds(0)},
+    )
+    _outcome(case, signal, signal_details(signal))
+
+
+def _outcome(case: object, item: CheckResult | SignalResult, body: list[str], flags: tuple[str, ...] = ()) -> None:
+    from xml.etree import ElementTree as ET
+
+    found = outcome(item)
     if found != "passed":
-        _note(case, found, headline(check), check.reason_code or check.status.value, "\n".join(details(check)))
+        _note(case, found, headline(item), item.reason_code or item.status.value, "\n".join(body))
         return
-    if check.status.value != "pass" or check.flags:
-        marks = ET.SubElement(case, "properties")
-        ET.SubElement(marks, "property", {"name": "status", "value": check.status.value})
-        for flag in check.flags:
+    if item.status.value != "pass" or flags:
+        marks = ET.SubElement(case, "properties")  # type: ignore[arg-type]
+        ET.SubElement(marks, "property", {"name": "status", "value": item.status.value})
+        for flag in flags:
             ET.SubElement(marks, "property", {"name": "flag", "value": flag})
-    if check.status.value not in {"pass", "skipped"}:
-        ET.SubElement(case, "system-out").text = _clean("\n".join([headline(check), *details(check)]))
+    if item.status.value not in {"pass", "skipped"}:
+        ET.SubElement(case, "system-out").text = _clean("\n".join([headline(item), *body]))  # type: ignore[arg-type]
 
 
 def _note(case: object, kind: str, message: str, type_: str, body: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TypeVar
 
-from prodwatch.model.result import AssertionResult, CheckResult, RunResult, StepResult
+from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.text.sanitize import sanitize_line
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
+_Item = TypeVar("_Item", CheckResult, SignalResult)
 
 _OUTCOMES: dict[Status, Outcome] = {
     Status.PASS: "passed",
@@ -31,35 +32,57 @@ GLYPHS = {
 """Status → glyph and word, the same in every place people look."""
 
 
-def outcome(check: CheckResult) -> Outcome:
-    """Return what test reports call this check; an advisory one never reads as red there."""
-    found = _OUTCOMES[check.status]
-    if found in {"failure", "error"} and "advisory" in check.flags:
-        return "passed"
-    return found
+def outcome(item: CheckResult | SignalResult) -> Outcome:
+    """Return what test reports call this check or signal; one that never gates never reads as red there."""
+    found = _OUTCOMES[item.status]
+    gates = item.gate if isinstance(item, SignalResult) else "advisory" not in item.flags
+    return found if gates or found not in {"failure", "error"} else "passed"
+
+
+def signal_title(signal: SignalResult) -> str:
+    """Return what people call a signal: `metric checkout latency`, `alarm shop-errors in payments`."""
+    return f"{signal.kind} {signal.id}"
+
+
+def signal_value(signal: SignalResult) -> str:
+    """Return the value with its unit, the alarm's state, or an empty text when nothing was read."""
+    if signal.value is None:
+        return ""
+    shown = f"{signal.value:g}" if isinstance(signal.value, float) else str(signal.value)
+    return sanitize_line(" ".join(filter(None, (shown, signal.unit))))
 
 
 def verdict_outcome(result: RunResult) -> Outcome | None:
-    """Return an outcome for the run itself, or None when its checks already tell the whole story.
+    """Return an outcome for the run itself, or None when its checks and signals already show it.
 
     A format that only counts cases would call a run green in which everything was skipped, nothing was selected,
     the run was interrupted, or `--strict` made a warning count: those get a case of their own.
     """
     if result.verdict.exit_code == 0:
         return None
-    if any(outcome(check) in {"failure", "error"} for check in result.checks):
+    items: tuple[CheckResult | SignalResult, ...] = (*result.checks, *result.signals)
+    if any(outcome(each) in {"failure", "error"} for each in items):
         return None
     return "failure" if result.verdict.exit_code == 1 else "error"
 
 
-def failures_first(checks: tuple[CheckResult, ...]) -> list[CheckResult]:
-    """Return checks worst first; within a status the run's own order stays."""
-    return sorted(checks, key=lambda check: WORST_FIRST.index(check.status))
+def failures_first(items: Iterable[_Item]) -> list[_Item]:
+    """Return checks or signals worst first; within a status the run's own order stays."""
+    return sorted(items, key=lambda item: WORST_FIRST.index(item.status))
 
 
-def headline(check: CheckResult) -> str:
-    """Return one sentence on a check that is not a plain pass."""
-    return sanitize_line(check.message or check.reason_code or check.status.value)
+def headline(item: CheckResult | SignalResult) -> str:
+    """Return one sentence on a check or signal that is not a plain pass."""
+    return sanitize_line(item.message or item.reason_code or item.status.value)
+
+
+def signal_details(signal: SignalResult) -> list[str]:
+    """Return the lines that explain a signal that is not green: every assertion that does not hold, and the value."""
+    value = signal_value(signal)
+    lines = [*_assertions(signal.assertions), *([f"value {value}"] if value else [])]
+    if signal.at is not None:
+        lines.append(f"at {signal.at.isoformat()}")
+    return [sanitize_line(line) for line in lines]
 
 
 def details(check: CheckResult) -> list[str]:

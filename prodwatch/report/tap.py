@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import re
 
-from prodwatch.model.result import RunResult
-from prodwatch.report.status_mapping import details, headline, outcome, verdict_outcome
+from prodwatch.model.result import CheckResult, RunResult, SignalResult
+from prodwatch.report.status_mapping import (
+    details,
+    headline,
+    outcome,
+    signal_details,
+    signal_title,
+    verdict_outcome,
+)
 
 
 def render(result: RunResult) -> bytes:
     """Return the document; the verdict is a comment, and a test point of its own where the points do not tell it."""
     own = verdict_outcome(result)
-    lines = ["TAP version 14", f"1..{len(result.checks) + bool(own)}"]
-    number = 0
-    for check in result.checks:
-        number += 1
-        found = outcome(check)
-        title = _description(f"{check.id} {check.title}")
-        if found == "skipped":
-            lines.append(f"ok {number} - {title} # SKIP {_one_line(headline(check))}")
-            continue
-        lines.append(f"{'ok' if found == 'passed' else 'not ok'} {number} - {title}")
-        if check.status.value != "pass":
-            lines.append("  ---")
-            lines.append(f"  status: {check.status.value}")
-            lines.append(f"  message: {_quoted(headline(check))}")
-            lines.append("  details: |")
-            lines.extend(f"    {line}" for line in details(check))
-            lines.append("  ...")
+    points = len(result.checks) + len(result.signals)
+    lines = ["TAP version 14", f"1..{points + bool(own)}"]
+    for number, check in enumerate(result.checks, 1):
+        lines += _point(number, f"{check.id} {check.title}", check, details(check))
+    for number, signal in enumerate(result.signals, len(result.checks) + 1):
+        lines += _point(number, signal_title(signal), signal, signal_details(signal))
     if own:
-        lines.append(f"not ok {number + 1} - verdict {_description(result.verdict.reason)}")
+        lines.append(f"not ok {points + 1} - verdict {_description(result.verdict.reason)}")
     lines.append(f"# verdict {result.verdict.status}: {_one_line(result.verdict.reason)}")
     if result.verdict.status == "aborted":
         lines.append(f"Bail out! {_one_line(result.verdict.reason)}")
     return "\n".join(lines).encode() + b"\n"
+
+
+def _point(number: int, title: str, item: CheckResult | SignalResult, body: list[str]) -> list[str]:
+    found, shown = outcome(item), _description(title)
+    if found == "skipped":
+        return [f"ok {number} - {shown} # SKIP {_one_line(headline(item))}"]
+    point = f"{'ok' if found == 'passed' else 'not ok'} {number} - {shown}"
+    if item.status.value == "pass":
+        return [point]
+    return [
+        point,
+        "  ---",
+        f"  status: {item.status.value}",
+        f"  message: {_quoted(headline(item))}",
+        "  details: |",
+        *(f"    {line}" for line in body),
+        "  ...",
+    ]
 
 
 def _one_line(text: str) -> str:

@@ -11,11 +11,13 @@ import msgspec
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.environment import AlarmTarget
-from prodwatch.model.signal import NO_HISTORY, AlarmState, Record, ReleaseEvent, SourceStatus
+from prodwatch.judge.signals import alarm_signals, merged, unread_alarms
+from prodwatch.model.environment import AlarmTarget, place_of
+from prodwatch.model.result import SignalResult
+from prodwatch.model.signal import NO_HISTORY, AlarmState, EvaluatedSignals, Record, ReleaseEvent, SourceStatus
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import DENIED_EVERY_S
-from prodwatch.sources.poll_loop import PollingSource, place_of
+from prodwatch.sources.poll_loop import PollingSource
 
 EVERY_S = 15.0
 NAMES_PER_CALL = 100
@@ -87,6 +89,7 @@ class AlarmSource(PollingSource):
     async def poll(self) -> list[Record]:
         """Return every watched alarm, and the history of those whose state is new."""
         self._notes = []
+        signals: list[SignalResult] = []
         reads = (self._describe(target) for target in self._targets)
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
         found: dict[tuple[str | None, str | None, str], _Alarm] = {}
@@ -96,6 +99,7 @@ class AlarmSource(PollingSource):
             if isinstance(outcome, AwsError):
                 failed.append(outcome)
                 unread += [outcome.message] if target.gate else []
+                signals += unread_alarms(target, outcome.message, outcome.reason)
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -103,6 +107,7 @@ class AlarmSource(PollingSource):
             self._notes += _absent(target, names)
             # A prefix may stand for alarms that are still to be made; a name stands for one that is.
             unread += [f"there is no alarm {name}" for name in target.names if target.gate and name not in names]
+            signals += alarm_signals(target, [alarm.state for alarm in outcome])
             for alarm in outcome:
                 # Named twice, by a prefix and by name, it gates when either says so.
                 gates = alarm.state.gate or (alarm.key in found and found[alarm.key].state.gate)
@@ -115,7 +120,8 @@ class AlarmSource(PollingSource):
         self._unread = tuple(dict.fromkeys(unread))
         gone = [] if failed else self._gone(found)
         self._note_changes(found)
-        states: list[Record] = [*(alarm.state for alarm in found.values()), *gone]
+        evaluated = EvaluatedSignals(kind="alarm", results=merged(signals))
+        states: list[Record] = [*(alarm.state for alarm in found.values()), *gone, evaluated]
         return [*states, *await self._histories()]
 
     def _note_changes(self, found: Mapping[tuple[str | None, str | None, str], _Alarm]) -> None:

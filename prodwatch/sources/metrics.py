@@ -10,15 +10,24 @@ from typing import Any
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
+from prodwatch.judge.signals import is_judged, metric_signal, unread_metric
 from prodwatch.model.environment import FunctionTarget, MetricTarget
-from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
+from prodwatch.model.result import SignalResult
+from prodwatch.model.signal import (
+    SETTLED_AFTER_S,
+    EvaluatedSignals,
+    MetricKey,
+    MetricPoint,
+    MetricSeries,
+    Record,
+)
+from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.lambda_metrics import MINUTE_S, Behind, derived, raw_keys
 from prodwatch.sources.metric_retention import coarse, kept_for
 from prodwatch.sources.poll_loop import PollingSource
 
 SERIES_PER_CALL = 500
-SETTLED_AFTER_S = 180.0
 TIMEOUT_MARGIN_S = 120.0
 """Lambda dates a point at its invocation's start: a minute changes until the longest has ended and been told."""
 RECENT_S = 600.0
@@ -30,7 +39,8 @@ VERSIONS_KNOWN_S = 5.0
 """By then the release has been asked for."""
 
 DECISIVE = frozenset({("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p95")})
-_UNREAD = frozenset(("InternalError", "Forbidden"))
+_LEFT_OUT = "the response leaves it out"
+_UNREAD = frozenset(("InternalError", "Forbidden", _LEFT_OUT))
 
 Place = tuple[str | None, str | None]
 """Account and region."""
@@ -53,6 +63,8 @@ class _Read:
     """When each series was last read without fault."""
     whole_s: float | None = None
     """When every series was last read."""
+    refused: dict[MetricKey, str] = field(default_factory=dict)
+    """Series that CloudWatch did not read at the last request, each with its status."""
 
 
 class MetricSource(PollingSource):
@@ -83,6 +95,7 @@ class MetricSource(PollingSource):
         self._polls = 0
         self._partial = False
         self._notes: list[str] = []
+        self._failed: dict[Place, AwsError] = {}
 
     def pause_s(self) -> float:
         """Return the seconds to ten or forty seconds after the full minute, whichever comes first.
@@ -125,7 +138,7 @@ class MetricSource(PollingSource):
                 _Wanted(_own_key(target), period_s, SETTLED_AFTER_S)
             )
         await self._read_places(wanted, now)
-        found: list[Record] = []
+        found: list[Record] = [EvaluatedSignals(kind="metric", results=self._evaluated(now))]
         own = list(self._targets)
         for function in sorted(self._functions, key=lambda each: each.alias is None):
             if function.alias is None:
@@ -158,41 +171,53 @@ class MetricSource(PollingSource):
         return " ".join(filter(None, (function.name, function.alias, function.account, function.region)))
 
     def _told(self, targets: Iterable[MetricTarget]) -> list[Record]:
-        found: list[Record] = []
-        for target in targets:
-            read, key = self._read[(target.account, target.region)], _own_key(target)
-            points = read.points.get(key)
-            if not points:
-                continue
-            period_s = coarse(target.period_s, self._age)
-            settled_before_s = read.at_s.get(key, 0.0) - SETTLED_AFTER_S
-            found.append(
-                MetricSeries(
-                    key=key,
-                    unit=target.unit,
-                    period_s=period_s,
-                    points=tuple(
-                        MetricPoint(second, value, second + period_s <= settled_before_s)
-                        for second, value in sorted(points.items())
-                    ),
-                )
-            )
-        return found
+        return [series for target in targets if (series := self._series(target)) is not None]
+
+    def _series(self, target: MetricTarget) -> MetricSeries | None:
+        read, key = self._read[(target.account, target.region)], _own_key(target)
+        points = read.points.get(key)
+        if not points:
+            return None
+        period_s = coarse(target.period_s, self._age)
+        settled_before_s = read.at_s.get(key, 0.0) - SETTLED_AFTER_S
+        return MetricSeries(
+            key=key,
+            unit=target.unit,
+            period_s=period_s,
+            points=tuple(
+                MetricPoint(second, value, second + period_s <= settled_before_s)
+                for second, value in sorted(points.items())
+            ),
+        )
+
+    def _evaluated(self, now: datetime) -> tuple[SignalResult, ...]:
+        """Return the environment's own metrics, judged on what has been read of them."""
+        return tuple(self._signal(target, now) for target in self._targets if is_judged(target))
+
+    def _signal(self, target: MetricTarget, now: datetime) -> SignalResult:
+        place = (target.account, target.region)
+        failure, refused = self._failed.get(place), self._read[place].refused.get(_own_key(target))
+        if failure is not None:
+            return unread_metric(target, failure.message, failure.reason)
+        if refused is not None:
+            reason = Reason.ACCESS_DENIED if refused == "Forbidden" else Reason.SERVICE
+            return unread_metric(target, f"CloudWatch could not read {target.metric}: {refused}", reason)
+        return metric_signal(target, self._series(target), now)
 
     async def _read_places(self, wanted: dict[Place, list[_Wanted]], now: datetime) -> None:
         """Read every account and region on its own; raises AwsError when none of them answers."""
         self._partial = False
         reads = (self._read_place(place, series, now) for place, series in wanted.items())
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
-        failed: list[AwsError] = []
-        for outcome in outcomes:
+        self._failed = {}
+        for place, outcome in zip(wanted, outcomes, strict=True):
             if isinstance(outcome, AwsError):
-                failed.append(outcome)
+                self._failed[place] = outcome
             elif isinstance(outcome, BaseException):
                 raise outcome
-        if failed and len(failed) == len(outcomes):
-            raise failed[0]
-        self._notes = [caught.message for caught in failed]
+        if self._failed and len(self._failed) == len(outcomes):
+            raise next(iter(self._failed.values()))
+        self._notes = [caught.message for caught in self._failed.values()]
 
     async def _read_place(self, place: Place, wanted: list[_Wanted], now: datetime) -> None:
         read = self._read.setdefault(place, _Read())
@@ -229,19 +254,23 @@ class MetricSource(PollingSource):
             "ScanBy": "TimestampAscending",
         }
         told: dict[MetricKey, dict[int, float]] = {each.key: {} for each in chunk}
-        unread: set[MetricKey] = set()
+        statuses: dict[MetricKey, str] = {}
         account, region = place
         async for page in self._aws.pages("cloudwatch", "GetMetricData", query, account=account, region=region):
             for result in page.get("MetricDataResults", ()):
                 key = chunk[int(result["Id"][1:])].key
-                if result.get("StatusCode") in _UNREAD:
-                    unread.add(key)
+                statuses[key] = result.get("StatusCode") or "Complete"
                 for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
                     told[key][int(moment.timestamp())] = float(value)
-        self._partial |= bool(unread)
         for key, points in told.items():
             read.points[key] = read.points.get(key, {}) | points
-            if key not in unread:
+            # A series that the response leaves out was not read, however complete the rest looks.
+            status = statuses.get(key, _LEFT_OUT)
+            if status in _UNREAD:
+                self._partial = True
+                read.refused[key] = status
+            else:
+                read.refused.pop(key, None)
                 read.at_s[key] = now.timestamp()
 
 

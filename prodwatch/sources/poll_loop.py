@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -16,21 +15,6 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
-
-
-class _Placed(Protocol):
-    """Anything the files may put into another account or region."""
-
-    @property
-    def account(self) -> str | None: ...
-
-    @property
-    def region(self) -> str | None: ...
-
-
-def place_of(target: _Placed) -> str | None:
-    """Return account and region in one word, None where they are the environment's own."""
-    return "/".join(filter(None, (target.account, target.region))) or None
 
 
 class PollingSource(ABC):

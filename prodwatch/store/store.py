@@ -11,10 +11,11 @@ import msgspec
 from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
-from prodwatch.model.result import Notice, Usage, Verdict
+from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
+    EvaluatedSignals,
     LogRecord,
     MetricSeries,
     ReleaseEvent,
@@ -95,6 +96,8 @@ class Store:
         self.metrics = MetricBook(limits.points_per_series, limits.series)
         self.embedded = EmbeddedMetrics(limits.embedded_series)
         self.release = ReleaseBook(limits.events)
+        self.signals: dict[str, tuple[SignalResult, ...]] = {}
+        """`metric` and `alarm` → every signal of that kind as last evaluated; a kind that was never read is absent."""
         self.sources: dict[str, SourceStatus] = {}
         self.usage = Usage()
         self.verdict: GivenVerdict | None = None
@@ -137,6 +140,9 @@ class Store:
                 case MetricSeries():
                     self.metrics.add((record,))
                     self._touch(Topic.METRICS)
+                case EvaluatedSignals():
+                    self.signals[record.kind] = record.results
+                    self._touch(Topic.METRICS if record.kind == "metric" else Topic.ALARMS)
                 case AlarmState() | ReleaseEvent() | ReleaseState():
                     self._file_release(record)
         if logs:

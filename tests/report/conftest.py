@@ -18,6 +18,7 @@ from prodwatch.model.result import (
     ReleaseInfo,
     RunInfo,
     RunResult,
+    SignalResult,
     StepResult,
     Summary,
     Tool,
@@ -94,7 +95,49 @@ CHECKS = (
 )
 
 
-def run(checks: tuple[CheckResult, ...], verdict: Verdict) -> RunResult:
+SIGNALS = (
+    SignalResult(
+        kind="metric",
+        id="checkout latency",
+        name="checkout latency",
+        status=Status.FAIL,
+        reason_code=Reason.ASSERTION,
+        message="`value` is 912ms, not <= 800ms",
+        value=912.0,
+        unit="ms",
+        at=T0,
+        assertions=(
+            AssertionResult(
+                expression="value <= 800ms",
+                ok=False,
+                actual="912ms",
+                expected="800ms",
+                message="`value` is 912ms, not <= 800ms",
+            ),
+        ),
+    ),
+    SignalResult(
+        kind="alarm",
+        id="shop-*",
+        name="shop-*",
+        status=Status.INCONCLUSIVE,
+        reason_code=Reason.NO_DATA,
+        message="no alarm begins with shop-\x1b]0;x\x07",
+    ),
+    SignalResult(kind="alarm", id="pay-errors", name="pay-errors", status=Status.PASS, value="OK", since=T0),
+    SignalResult(
+        kind="alarm",
+        id="pay-new",
+        name="pay-new",
+        status=Status.SKIPPED,
+        reason_code=Reason.NO_DATA,
+        message="the alarm has INSUFFICIENT_DATA",
+        value="INSUFFICIENT_DATA",
+    ),
+)
+
+
+def run(checks: tuple[CheckResult, ...], verdict: Verdict, signals: tuple[SignalResult, ...] = ()) -> RunResult:
     count = dict.fromkeys(Status, 0)
     for each in checks:
         count[each.status] += 1
@@ -122,6 +165,7 @@ def run(checks: tuple[CheckResult, ...], verdict: Verdict) -> RunResult:
             total=len(checks),
         ),
         checks=checks,
+        signals=signals,
         notices=(Notice(code="sampled", message="120 log lines were sampled away"),),
         usage=Usage(calls={"logs:FilterLogEvents": 3}, cost_usd=0.01),
     )
@@ -139,6 +183,7 @@ def red() -> RunResult:
             reason="order in euros: json.currency is missing",
             blocking=(Blocking(kind="check", id="orders/order-in-euros", status=Status.FAIL, message="…"),),
         ),
+        SIGNALS,
     )
 
 

@@ -12,7 +12,8 @@ import jsonschema
 import msgspec
 import pytest
 
-from prodwatch.model.result import AssertionResult, RunResult, Verdict
+from prodwatch.model.result import AssertionResult, RunResult, SignalResult, Verdict
+from prodwatch.model.status import Status
 from prodwatch.report import console, ctrf, github, junit, nagios, tap
 from prodwatch.report import json as json_report
 
@@ -110,10 +111,24 @@ def test_no_format_makes_a_silent_red_green(reader: str, silent_red: RunResult) 
     assert not READERS[reader](silent_red)
 
 
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("status", "exit_code"), [(Status.FAIL, 1), (Status.INCONCLUSIVE, 4)])
+def test_a_red_signal_alone_is_red_everywhere(reader: str, status: Status, exit_code: int, green: RunResult) -> None:
+    signal = SignalResult(kind="metric", id="latency", name="latency", status=status, message="too slow")
+    verdict = Verdict(status=status.value, exit_code=exit_code, reason="latency: too slow")  # type: ignore[arg-type]
+    assert not READERS[reader](msgspec.structs.replace(green, signals=(signal,), verdict=verdict))
+
+
+def test_every_signal_is_in_every_report_that_lists_checks(red: RunResult) -> None:
+    for name in ("result.json", "result.ndjson", "junit.xml", "ctrf.json", "result.tap", "summary.md", "console.txt"):
+        text = FORMATS[name](red).decode()
+        assert all(each.name.replace("*", "") in text for each in red.signals), name
+
+
 def test_an_advisory_failure_alone_is_not_red_in_any_test_report(red: RunResult) -> None:
     checks = tuple(each for each in red.checks if each.id == "orders/flow")
     verdict = Verdict(status="pass", exit_code=0, reason="only advisory checks failed")
-    advisory = msgspec.structs.replace(red, checks=checks, verdict=verdict)
+    advisory = msgspec.structs.replace(red, checks=checks, signals=(), verdict=verdict)
     assert is_green_junit(junit.render(advisory))
     assert is_green_ctrf(ctrf.render(advisory))
     assert b"\nnot ok" not in tap.render(advisory)

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.environment import Environment, FunctionTarget
+from prodwatch.model.environment import Environment, FunctionTarget, place_of
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.lambda_metrics import Behind
-from prodwatch.sources.poll_loop import PollingSource, place_of
+from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen, newest, shares
 from prodwatch.sources.release.codedeploy import Deployments
 from prodwatch.sources.release.function_code import LATEST, Code, CodeBook, changed_event, plain_state, published_event
