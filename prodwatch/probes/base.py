@@ -21,67 +21,60 @@ if TYPE_CHECKING:
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is no document to judge, or why the document alone cannot be a pass."""
+    """Why a response has no document to judge, or why the document alone cannot be a pass."""
 
     status: Status
-    """`fail`: the target is to blame; `error`: we could not measure; `inconclusive` and `skipped` as they say."""
+    """`fail` when the target is to blame, `error` when it could not be measured, or `inconclusive` or `skipped`."""
     reason: Reason
     message: str
     """One sentence: what happened, to which resource, what to do."""
     transient: bool = False
-    """True for transport failures and throttles: the only things a retry repeats."""
+    """True for transport failures and throttles: the only failures that a retry repeats."""
     answered_by: tuple[str, ...] = ()
-    """Leading fields of the document that tell this failure too (`error` for an AWS API error): when an
-    assertion of the step mentions one of them the document alone is judged, otherwise the failure stands."""
+    """Leading fields of the document that report this failure too (`error` for an AWS API error): when an
+    assertion of the step mentions one of them, the document is judged, otherwise the failure counts."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request saw, raw: assertions read it as it is; whatever leaves is redacted later."""
+    """Raw result of one request: assertions read it as it is, and the runner redacts everything that leaves it."""
 
     document: Mapping[str, Any] = {}
-    """The document of the type's reference page; durations are `Duration`, times aware datetimes, headers `Headers`."""
+    """As the type's reference page describes it; durations are `Duration`, times aware datetimes, headers `Headers`."""
     failure: Failure | None = None
     complete: bool = True
     """False when the source could not be read to its end: absence proves nothing."""
     doubt: str | None = None
-    """Why what is not there proves nothing although all was read: nothing read has the field that was asked for."""
+    """Why absence proves nothing although all was read: no element has the requested field; None without doubt."""
     exchange: Exchange | None = None
     correlation: Correlation = Correlation()
     version: str | None = None
-    """The version that answered, where the probe itself knows it (Lambda's ExecutedVersion)."""
+    """The version that responded, where the probe itself knows it (Lambda's ExecutedVersion)."""
     notices: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
-    """Texts of the answer that must never be shown, such as what GetSecretValue returned: the runner masks them."""
+    """Texts of the response that must never be shown, such as a value of GetSecretValue: the runner masks them."""
     leftovers: tuple[str, ...] = ()
-    """Things this probe made that outlive it, for cleanup and its journal."""
-
-
-class Journal(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a mutation is written down before it is sent."""
-
-    record: Callable[[str, Mapping[str, Any]], Awaitable[None]]
-    """`await record("sqs.send", {...})`: fsynced on return; raises when it cannot be, and then nothing may be sent."""
+    """Descriptions of data that this probe created and could not remove."""
 
 
 class HttpPool(Protocol):
-    """HTTP connections all checks of a run share."""
+    """HTTP connections shared by all checks of a run."""
 
     def session(self, *, verify_tls: bool = True) -> ClientSession:
-        """Return an aiohttp session for checks that want one; never close it."""
+        """Return the shared aiohttp session; never close it."""
         ...
 
     async def connection(
         self, host: str, port: int, timings: Timings, *, tls: bool, verify_tls: bool = True, fresh: bool = False
     ) -> HttpConnection:
-        """Return a connection, a kept-alive one if there is any and it need not be `fresh`.
+        """Return a connection: a kept-alive one where possible, unless it must be `fresh`.
 
-        `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
+        `timings` is filled while connecting. OSError, socket.gaierror and ssl.SSLError as the network raises them.
         """
         ...
 
 
 class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a probe may use; nothing is global."""
+    """Everything a probe may use; there is no global state."""
 
     clock: Clock
     environment: Environment
@@ -97,11 +90,11 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
     region: str | None = None
     mutates: bool = False
-    """The check says `mutates = true`: only then may a probe make a change last that it could also undo."""
+    """The step declares `mutates`: only then may a probe leave a change in place that it could undo."""
     own_marks: tuple[str, ...] = ()
     """Texts unique to this execution (its uid): data carrying one is ours."""
     holds_secret: Callable[[str], bool] = lambda _text: False
-    """Whether a text carries a secret of this run: such a text goes to no host but the one it was written for."""
+    """Whether a text contains a secret of this run: such a text is sent only to the host it was meant for."""
     release_started_at: Any = None
     """datetime of the release's start, or None: `since = "release"`."""
 

@@ -1,4 +1,4 @@
-"""`--dry-run`: every call that would be made, filled as far as it can be without asking anybody."""
+"""`--dry-run`: every call that would be made, filled as far as possible without sending a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     """None for a plain check."""
     type: str
     params: dict[str, Any] = {}
-    """As it would be sent; what only the run knows stays as `${…}`."""
+    """As they would be sent; values that only a run knows stay as `${…}`."""
     mutates: bool = False
     when: str = "always"
     """`always`, `cleanup`, `when <check> is not green`, `needed by <check>`."""
@@ -48,7 +48,7 @@ def plan(
     redactor: Redactor,
     now: datetime,
 ) -> tuple[PlannedCall, ...]:
-    """Return the calls of the selected checks in order, each check's diagnostics and prerequisites behind it."""
+    """Return the calls of the selected checks in order, followed by those of their prerequisites and diagnostics."""
     planner = _Planner(definitions, compiler, environment, options, environ, OutputRedactor(redactor), now)
     for check in selected:
         planner.add(check, "always")
@@ -85,7 +85,7 @@ class _Planner:
         self._listed.add(check.id)
         if check.type in COMPOSITES | FIXED:
             return
-        off = reason_not_to_run(
+        refusal = reason_not_to_run(
             check,
             self._environment,
             now=lambda: self._now,
@@ -94,8 +94,8 @@ class _Planner:
         )
         static_values = StaticValues(check, self._environment, self._environ)
         compiled = self._compiler.compile(check)
-        moments = [(step, when) for step in compiled.steps]
-        moments += [(step, "cleanup") for step in reversed(compiled.cleanup)]
+        planned = [(step, when) for step in compiled.steps]
+        planned += [(step, "cleanup") for step in reversed(compiled.cleanup)]
         self.calls.extend(
             PlannedCall(
                 check=check.id,
@@ -103,15 +103,15 @@ class _Planner:
                 type=step.type,
                 params=self._output.value(static_values.fill(step.definition.params)),
                 mutates=step.mutates,
-                when=moment,
-                skipped=None if off is None else off.message,
+                when=step_when,
+                skipped=None if refusal is None else refusal.message,
                 repeats=_repeats(step),
             )
-            for step, moment in moments
+            for step, step_when in planned
         )
 
     def follow(self, check: CheckDefinition) -> None:
-        """List what the check refers to, and what that refers to."""
+        """List the checks that this check refers to, and those they refer to."""
         links = [(id_, f"needed by {check.id}") for id_ in (*check.needs, *check.of)]
         if check.kind == "smoke" and not self._options.no_diagnose:
             links += [(id_, f"when {check.id} is not green") for id_ in check.diagnose]

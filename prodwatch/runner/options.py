@@ -1,4 +1,4 @@
-"""What a caller may ask of one run."""
+"""Options of one run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Mode = Literal["check", "gate", "dashboard", "serve", "merge"]
 
 
 class ReleaseOverride(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller knows of the release; AWS is not asked when `version` is given."""
+    """The release as the caller names it; it is then not read from AWS."""
 
     version: str
     previous: str | None = None
@@ -22,9 +22,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_writes: bool = False
     """Run mutating checks in a protected environment too."""
     fail_fast: bool = False
-    """After the first `fail` or `error` of a check that counts, start nothing more."""
+    """Start no more checks after the first `fail` or `error` of a check that counts."""
     deadline_s: float | None = None
-    """Of the whole run; what it cuts off is `inconclusive`."""
+    """Time limit of the whole run; checks it cuts off are `inconclusive`."""
     jobs: int | None = None
     """Overrides `[limits] concurrency`."""
     no_diagnose: bool = False
@@ -34,9 +34,9 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_empty: bool = False
     """An empty selection exits 0."""
     shard: tuple[int, int] | None = None
-    """(i, n), i from 1: which part this is; an empty part exits 0 and `merge_results` decides."""
+    """(i, n), i from 1: the part of the checks to run; an empty part exits 0 and `merge_results` decides."""
     ci: str | None = None
     host: str = ""
     run_id: str | None = None
-    """None: a fresh one."""
+    """None for a new id."""
     release: ReleaseOverride | None = None

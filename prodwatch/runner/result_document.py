@@ -1,4 +1,4 @@
-"""Results, verdict and circumstances as the one document every format is made from."""
+"""Results, verdict and run information as the one document that every format is made from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: int | None
     """Exit code of an aborted run."""
     refused: Blocking | None
-    """What kept the whole run from sending anything."""
+    """Why the whole run sent nothing; None when it did not."""
 
 
 def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
@@ -86,14 +86,14 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
 
 
 def _sorted(notices: Iterable[Notice]) -> tuple[Notice, ...]:
-    return tuple(sorted(notices, key=lambda each: (each.code, each.message)))
+    return tuple(sorted(notices, key=lambda notice: (notice.code, notice.message)))
 
 
 def _attested(results: Sequence[CheckResult]) -> bool | None:
-    """True when an answer proved to come from the version under test and none from another; None without answers."""
-    measured = [each for each in results if each.status in {Status.PASS, Status.DEGRADED, Status.FAIL}]
-    if any(each.reason_code is Reason.VERSION_MISMATCH for each in results):
+    """Return whether the version under test responded and no other did; None when nothing was measured."""
+    measured = [result for result in results if result.status in {Status.PASS, Status.DEGRADED, Status.FAIL}]
+    if any(result.reason_code is Reason.VERSION_MISMATCH for result in results):
         return False
     if not measured:
         return None
-    return any(UNATTESTED not in each.flags and each.version is not None for each in measured)
+    return any(UNATTESTED not in result.flags and result.version is not None for result in measured)

@@ -234,6 +234,13 @@ class TestComposites:
         assert result.verdict.exit_code == 0
         assert [each.id for each in result.checks] == ["any", "a", "b"]
 
+    async def test_a_composite_that_requires_a_missing_value_is_skipped_and_starts_no_member(self, both: Bench) -> None:
+        check = composite("c", "all", "a", requires=("env.NOWHERE",))
+        result = await both.run(check, others=[ok("a")])
+        assert [(result.id, result.status, result.reason_code) for result in result.checks] == [
+            ("c", "skipped", "prerequisite")
+        ]
+
     async def test_a_composite_may_expect_more(self, both: Any) -> None:
         others = [ok("a"), red("b"), ok("c")]
         two = composite("two", "any", "a", "b", "c", expect=("passed >= 2",))
@@ -289,6 +296,17 @@ class TestFailFast:
         assert {each.reason_code for each in skipped} == {"limit"}
         assert "after a" in (skipped[0].message or "")
         assert result.verdict.exit_code == 1
+
+    async def test_no_diagnostics_start_after_the_stop(self, both: Bench) -> None:
+        probe = both.script("db", {"ok": False})
+        db = plain("db", type="db", expect=["ok == true"], check={"kind": "diagnostic"})
+        result = await both.run(red("a", diagnose=("db",)), others=[db], deadline_s=5)
+        assert len(probe.requests) == 1
+        both.script("slow", {"ok": False}, takes_s=10)
+        slow = plain("slow", type="slow", expect=["ok == true"], timeout_s=20.0, check={"diagnose": ("db",)})
+        result = await both.run(slow, others=[db], deadline_s=5)
+        assert (result.checks[0].reason_code, result.checks[0].diagnosed_by) == ("deadline", ())
+        assert len(probe.requests) == 1
 
     async def test_advisory_checks_stop_nothing(self, both: Any) -> None:
         result = await both.run(red("a", advisory=True), *(ok(f"c{n}") for n in range(5)), fail_fast=True, jobs=1)

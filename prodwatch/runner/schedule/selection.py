@@ -1,4 +1,4 @@
-"""Which checks run, in which order, in which shard; the same answer for the same files, always."""
+"""Selection of checks: filters, order and shards; deterministic for the same files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _TOKEN = re.compile(r"""\s*(?:(?P<paren>[()])|"(?P<double>[^"]*)"|'(?P<single>[^
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asked for; the default is every smoke check of the environment."""
+    """Filters of the user; the default is every smoke check of the environment."""
 
     expression: str | None = None
-    """`-k`: words joined by `and`, `or`, `not` and parentheses, each looked for in id, name and title."""
+    """`-k`: words joined by `and`, `or`, `not` and parentheses, searched in id, name and title."""
     tags: tuple[str, ...] = ()
     """`-t`: any of them; `!slow` excludes."""
     kind: Literal["smoke", "diagnostic", "all"] | None = None
-    """None: smoke checks, and whatever `ids` names."""
+    """None: smoke checks, and the checks in `ids`."""
     failed_first: frozenset[str] = frozenset()
     """Ids that come first: those not green last time."""
     shard: tuple[int, int] | None = None
@@ -38,10 +38,10 @@ def select(
 ) -> tuple[CheckDefinition, ...]:
     """Return the checks to run in report order: smoke first, then as loaded.
 
-    ConfigurationError for an expression or shard that makes no sense. `env_name` None keeps every environment.
+    ConfigurationError for a malformed expression or shard. `env_name` None keeps every environment.
     """
     matches = parse_expression(selection.expression) if selection.expression else None
-    wanted = [
+    selected = [
         check
         for check in checks
         if (env_name is None or not check.environments or env_name in check.environments)
@@ -50,10 +50,10 @@ def select(
         and _has_tag(check, selection.tags)
         and (matches is None or matches(_haystack(check)))
     ]
-    wanted.sort(key=lambda check: (check.id not in selection.failed_first, check.kind != "smoke"))
+    selected.sort(key=lambda check: (check.id not in selection.failed_first, check.kind != "smoke"))
     if selection.shard is not None:
-        wanted = _shard(wanted, {check.id: check for check in checks}, *selection.shard)
-    return tuple(wanted)
+        selected = _shard(selected, {check.id: check for check in checks}, *selection.shard)
+    return tuple(selected)
 
 
 def _of_kind(check: CheckDefinition, selection: Selection) -> bool:
@@ -65,10 +65,10 @@ def _of_kind(check: CheckDefinition, selection: Selection) -> bool:
 
 
 def _has_tag(check: CheckDefinition, tags: tuple[str, ...]) -> bool:
-    unwanted = {tag[1:] for tag in tags if tag.startswith("!")}
-    asked = {tag for tag in tags if not tag.startswith("!")}
+    excluded = {tag[1:] for tag in tags if tag.startswith("!")}
+    included = {tag for tag in tags if not tag.startswith("!")}
     own = set(check.tags)
-    return not own & unwanted and (not asked or bool(own & asked))
+    return not own & excluded and (not included or bool(own & included))
 
 
 def _haystack(check: CheckDefinition) -> str:
@@ -162,12 +162,12 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _shard(
-    wanted: Sequence[CheckDefinition], every: dict[str, CheckDefinition], index: int, count: int
+    selected: Sequence[CheckDefinition], every: dict[str, CheckDefinition], index: int, count: int
 ) -> list[CheckDefinition]:
-    """Keep part `index` of `count`: whole groups, the fullest part never far from the emptiest."""
+    """Return part `index` of `count`: whole groups, in parts of similar size."""
     if not 1 <= index <= count:
         raise ConfigurationError(f"--shard {index}/{count}: i goes from 1 to n")
-    groups = _groups(wanted, every)
+    groups = _groups(selected, every)
     loads = [0] * count
     mine: set[str] = set()
     for group in sorted(groups, key=lambda ids: (-len(ids), ids)):
@@ -175,10 +175,10 @@ def _shard(
         loads[part] += len(group)
         if part == index - 1:
             mine.update(group)
-    return [check for check in wanted if check.id in mine]
+    return [check for check in selected if check.id in mine]
 
 
-def _groups(wanted: Iterable[CheckDefinition], every: dict[str, CheckDefinition]) -> list[list[str]]:
+def _groups(selected: Iterable[CheckDefinition], every: dict[str, CheckDefinition]) -> list[list[str]]:
     """Return ids that must stay together: linked by `needs`, by a composite's members, or by a serial group."""
     leader: dict[str, str] = {}
 
@@ -188,15 +188,15 @@ def _groups(wanted: Iterable[CheckDefinition], every: dict[str, CheckDefinition]
         return name
 
     ids = []
-    pending = list(wanted)
+    pending = list(selected)
     seen: set[str] = set()
-    wanted_ids = {check.id for check in pending}
+    selected_ids = {check.id for check in pending}
     while pending:
         check = pending.pop()
         if check.id in seen:
             continue
         seen.add(check.id)
-        if check.id in wanted_ids:
+        if check.id in selected_ids:
             ids.append(check.id)
         links = [*check.needs, *check.of]
         pending.extend(every[link] for link in links if link in every)

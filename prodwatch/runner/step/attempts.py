@@ -27,7 +27,7 @@ AttemptKind = Literal["request", "poll", "hold"]
 
 
 class Ending(StrEnum):
-    """How a step's attempts ended; the values are words of its message."""
+    """End of a step's attempts; the values are words of its message."""
 
     ANSWERED = "answered"
     """A response arrived, to be judged as it is."""

@@ -13,7 +13,7 @@ _VERSION = "{version}"
 
 
 class Attestation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a response proves about its version."""
+    """Version of a response, and whether it is proven to be the one under test."""
 
     version: str | None = None
     """The version it names, None when it names none."""

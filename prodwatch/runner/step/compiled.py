@@ -58,7 +58,7 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     """Of one request."""
     retries: int
-    """How often a transport failure or a throttle is repeated; 0 for a step that must be sent at most once."""
+    """Repeats after a transport failure or a throttle; 0 for a step that must be sent at most once."""
     retry_delay_s: float
     retry_timeouts: bool
     """Repeat a request that timed out too; off by default, so that a hung endpoint costs its timeout once."""

@@ -1,4 +1,4 @@
-"""What a run changed, on disk before it is sent, so that a killed run can be cleaned up; references, never secrets.
+"""The journal of a run: every mutation on disk before it is sent, so that a killed run can be cleaned up; no secrets.
 
 One file per run, one JSON object per line, mode 0600, each line on the disk before `append` returns.
 """
@@ -25,11 +25,11 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class JournalError(ProdwatchError):
-    """A mutation could not be written down, so it must not be sent."""
+    """A mutation could not be journalled, so it must not be sent."""
 
 
 class RunEntry(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
-    """First line: which run this is."""
+    """First line: the run that writes the journal."""
 
     run_id: str
     environment: str
@@ -40,7 +40,7 @@ class RunEntry(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
 
 
 class ExecutionEntry(msgspec.Struct, frozen=True, kw_only=True, tag="execution"):
-    """A check that is about to change something."""
+    """An execution of a check that is about to send its first mutation."""
 
     execution: int
     check: str
@@ -50,7 +50,7 @@ class ExecutionEntry(msgspec.Struct, frozen=True, kw_only=True, tag="execution")
 
 
 class MutationEntry(msgspec.Struct, frozen=True, kw_only=True, tag="mutation"):
-    """One change, about to be sent."""
+    """One mutation that is about to be sent."""
 
     execution: int
     step: str
@@ -61,21 +61,21 @@ class MutationEntry(msgspec.Struct, frozen=True, kw_only=True, tag="mutation"):
 
 
 class ValuesEntry(msgspec.Struct, frozen=True, kw_only=True, tag="values"):
-    """What the cleanup's references stand for, secrets left out; later lines win."""
+    """Values of the cleanup's references, without secrets; later lines win."""
 
     execution: int
     values: dict[str, Any]
 
 
 class CleanedEntry(msgspec.Struct, frozen=True, kw_only=True, tag="cleaned"):
-    """A cleanup step that is done; `index` counts the definition's cleanup steps from 0."""
+    """A finished cleanup step; `index` counts the definition's cleanup steps from 0."""
 
     execution: int
     index: int
 
 
 class ClosedEntry(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
-    """Nothing of this execution is left."""
+    """This execution has left nothing behind."""
 
     execution: int
 
@@ -94,7 +94,7 @@ _KINDS: dict[str, type[Entry]] = {
 
 
 class Journal(Protocol):
-    """Where executions write."""
+    """A journal that executions write to."""
 
     def next_execution(self) -> int:
         """Return a number no other execution of this journal has."""
@@ -106,7 +106,7 @@ class Journal(Protocol):
 
 
 class RunJournal:
-    """The journal of a run that is going on; the file appears with the first mutation."""
+    """Journal of the current run; the file is created with the first mutation."""
 
     def __init__(self, directory: Path, header: RunEntry) -> None:
         self._path = directory / f"{header.run_id}{SUFFIX}"
@@ -124,7 +124,7 @@ class RunJournal:
 
     @property
     def path(self) -> Path:
-        """Where the journal is, or would be."""
+        """Path of the journal, whether or not it exists."""
         return self._path
 
     def next_execution(self) -> int:
@@ -136,7 +136,7 @@ class RunJournal:
         """Write entries and wait until they are on the disk; JournalError when that is not possible."""
         async with self._turn:
             try:
-                # In a thread: a slow disk must not blur the latencies being measured meanwhile.
+                # In a thread: a slow disk must not distort the latencies measured meanwhile.
                 await asyncio.shield(asyncio.to_thread(self._write, entries))
             except OSError as error:
                 raise JournalError(
@@ -160,7 +160,7 @@ class RunJournal:
         self._begun = True
 
     def finish(self) -> bool:
-        """Close the journal; True when nothing is left and the file is gone."""
+        """Close the journal; True when nothing is left behind and the file is removed."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -172,7 +172,7 @@ class RunJournal:
 def _open_locked(path: Path, flags: int) -> int:
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
     try:
-        # Held while the run lives, so that nobody cleans up under its feet; the kernel frees it with the process.
+        # Locked as long as the run lives, so that no cleanup runs meanwhile; the kernel unlocks it with the process.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)
@@ -181,7 +181,7 @@ def _open_locked(path: Path, flags: int) -> int:
 
 
 def _append(file: int, entries: Iterable[Entry]) -> None:
-    """Write whole lines or none: half a line, left by a full disk, would swallow the next one."""
+    """Write whole lines or none: half a line, left by a full disk, would corrupt the next one."""
     before = os.fstat(file).st_size
     text = b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries)
     try:
@@ -202,7 +202,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class UnfinishedExecution(msgspec.Struct, kw_only=True):
-    """One execution whose cleanup is not done."""
+    """An execution whose cleanup is not done."""
 
     entry: ExecutionEntry
     values: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -211,7 +211,7 @@ class UnfinishedExecution(msgspec.Struct, kw_only=True):
 
 
 class UnfinishedJournal(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal as it was found."""
+    """Journal of a run that ended before its cleanup was done."""
 
     path: Path
     run: RunEntry
@@ -220,41 +220,37 @@ class UnfinishedJournal(msgspec.Struct, frozen=True, kw_only=True):
 
 def unfinished_journals(directory: Path) -> tuple[UnfinishedJournal, ...]:
     """Return every journal in `directory`, oldest first; one that cannot be read is left out."""
-    found = []
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
-        leftover = _read(path)
-        if leftover is not None:
-            found.append(leftover)
-    return tuple(sorted(found, key=lambda each: each.run.started_at))
+    journals = [journal for path in directory.glob(f"*{SUFFIX}") if (journal := _read(path)) is not None]
+    return tuple(sorted(journals, key=lambda journal: (journal.run.started_at, journal.path)))
 
 
 def find_journal(directory: Path, run_id: str) -> UnfinishedJournal:
-    """Return the journal of one run; ConfigurationError, naming what there is, when there is none."""
+    """Return the journal of one run; ConfigurationError, with the runs that have one, when it does not exist."""
     path = directory / f"{run_id}{SUFFIX}"
-    leftover = _read(path) if _RUN_ID.fullmatch(run_id) and path.is_file() else None
-    if leftover is None:
-        known = ", ".join(each.run.run_id for each in unfinished_journals(directory)) or "none"
+    journal = _read(path) if _RUN_ID.fullmatch(run_id) and path.is_file() else None
+    if journal is None:
+        run_ids = ", ".join(other.run.run_id for other in unfinished_journals(directory)) or "none"
         raise ConfigurationError(
             f'There is no journal of run "{run_id}" in {directory}: either everything was cleaned up or it ran '
-            f"on another machine. Runs with something left here: {known}."
+            f"on another machine. Runs with something left here: {run_ids}."
         )
-    return leftover
+    return journal
 
 
 class ReopenedJournal:
-    """A journal taken over by a later cleanup; its run is no longer alive."""
+    """A journal opened by a later cleanup; its run has ended."""
 
-    def __init__(self, leftover: UnfinishedJournal) -> None:
-        """Take the journal over; ConfigurationError while its run is still going on."""
-        self._path = leftover.path
-        self._run_id = leftover.run.run_id
-        self._open = {each.entry.execution for each in leftover.unfinished}
+    def __init__(self, journal: UnfinishedJournal) -> None:
+        """Open the journal; ConfigurationError while its run is still going on."""
+        self._path = journal.path
+        self._run_id = journal.run.run_id
+        self._open = {execution.entry.execution for execution in journal.unfinished}
         self._numbers = set(self._open)
         try:
-            self._file = _open_locked(leftover.path, 0)
+            self._file = _open_locked(journal.path, 0)
         except OSError as error:
             raise ConfigurationError(
-                f"The journal {leftover.path} is in use or cannot be opened ({error.strerror or error}): "
+                f"The journal {journal.path} is in use or cannot be opened ({error.strerror or error}): "
                 "its run may still be going on. Wait for it, or stop it."
             ) from error
 
@@ -279,7 +275,7 @@ class ReopenedJournal:
         _append(self._file, entries)
 
     def finish(self) -> None:
-        """Close; the file goes when nothing is left."""
+        """Close the journal; the file is removed when nothing is left behind."""
         os.close(self._file)
         if not self._open:
             self._path.unlink(missing_ok=True)
@@ -306,21 +302,21 @@ def _read(path: Path) -> UnfinishedJournal | None:
 def _apply(
     entry: MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry, executions: dict[int, UnfinishedExecution]
 ) -> None:
-    known = executions.get(entry.execution)
-    if known is None:
+    execution = executions.get(entry.execution)
+    if execution is None:
         return
     if isinstance(entry, MutationEntry):
-        known.mutations.append(entry)
+        execution.mutations.append(entry)
     elif isinstance(entry, ValuesEntry):
-        known.values.update(entry.values)
+        execution.values.update(entry.values)
     elif isinstance(entry, CleanedEntry):
-        known.cleaned.add(entry.index)
+        execution.cleaned.add(entry.index)
     else:
         del executions[entry.execution]
 
 
 def _decode(line: bytes) -> Entry | None:
-    # A line torn by a crash was never waited for, so what it announces was never sent.
+    # An incomplete line was never waited for before the crash, so its mutation was never sent.
     try:
         data = json.loads(line, parse_float=Decimal)
         kind = _KINDS[data.pop("type")]
@@ -330,11 +326,11 @@ def _decode(line: bytes) -> Entry | None:
 
 
 def journalable(value: Any) -> bool:
-    """Return whether a value survives the journal as it is."""
+    """Return whether a value can be written to the journal and read back unchanged."""
     if value is None or isinstance(value, str | bool | int | Decimal):
         return True
     if isinstance(value, float):
         return value == value and abs(value) != float("inf")  # noqa: PLR0124 -- NaN is not itself
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and journalable(each) for key, each in value.items())
+        return all(isinstance(key, str) and journalable(item) for key, item in value.items())
     return isinstance(value, list | tuple) and all(map(journalable, value))

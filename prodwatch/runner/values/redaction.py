@@ -1,4 +1,4 @@
-"""The one door through which anything leaves a run: secrets masked, control characters visible, size bounded."""
+"""Redaction of everything that leaves a run: secrets masked, control characters visible, size bounded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prodwatch.text.redact import MASK, MIN_LENGTH, SECRET_HEADERS, Redactor, re
 from prodwatch.text.sanitize import sanitize
 
 MAX_ITEMS = 200
-"""Elements of one list or table that leave; the rest is counted."""
+"""Elements kept of one list or table; the rest is counted."""
 MAX_TEXT = 10_000
 MAX_DEPTH = 40
 
@@ -25,7 +25,7 @@ _HARMLESS = frozenset({type(None), bool, int})
 
 
 class OutputRedactor:
-    """Cleans what one execution lets out; knows the run's secrets and those this execution came across."""
+    """Redacts the output of one execution; knows the run's secrets and those this execution met."""
 
     __slots__ = ("_own", "_run")
 
@@ -34,19 +34,19 @@ class OutputRedactor:
         self._own: Redactor | None = None
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Mask these too from now on; texts too short to be masked safely are left out."""
-        known = [secret for secret in secrets if len(secret) >= MIN_LENGTH]
-        if known:
+        """Mask these texts too from now on; texts too short to be masked safely are ignored."""
+        maskable = [secret for secret in secrets if len(secret) >= MIN_LENGTH]
+        if maskable:
             if self._own is None:
                 self._own = Redactor()
-            self._own.add(*known)
+            self._own.add(*maskable)
 
     def learn_headers(self, headers: Any) -> None:
-        """Mask the values of headers that carry secrets, wherever they turn up later."""
+        """Mask the values of headers that carry secrets, wherever they occur later."""
         if isinstance(headers, Headers):
-            found = [value for name, value in headers.pairs if name.lower() in SECRET_HEADERS]
-            if found:
-                self.learn(part for value in found for part in _header_secrets(value))
+            values = [value for name, value in headers.pairs if name.lower() in SECRET_HEADERS]
+            if values:
+                self.learn(part for value in values for part in _header_secrets(value))
 
     def masked(self, text: str) -> str:
         """Return `text` with every known secret masked, nothing else changed."""
@@ -55,28 +55,28 @@ class OutputRedactor:
         return text if self._own is None else self._own.text(text)
 
     def holds_secret(self, value: Any) -> bool:
-        """Return whether a known secret stands anywhere in a JSON-like value, keys included."""
+        """Return whether a JSON-like value contains a known secret anywhere, keys included."""
         if isinstance(value, Mapping):
-            return any(self.holds_secret(str(key)) or self.holds_secret(each) for key, each in value.items())
+            return any(self.holds_secret(str(key)) or self.holds_secret(item) for key, item in value.items())
         if isinstance(value, list | tuple):
             return any(map(self.holds_secret, value))
         return isinstance(value, str) and self.masked(value) != value
 
     def text(self, text: str) -> str:
-        """Return `text` fit to leave."""
+        """Return `text`, redacted."""
         if self._own is not None or self._run.knows_secrets:
             text = self.masked(text)
-        # Nearly every text is short and harmless, and this runs dozens of times per check.
+        # Nearly every text is short and printable, and this runs dozens of times per check.
         if len(text) <= MAX_TEXT and text.isprintable():
             return text
         return sanitize(text, limit=MAX_TEXT)
 
     def maybe(self, text: str | None) -> str | None:
-        """Return `text` fit to leave; None stays None."""
+        """Return `text`, redacted; None stays None."""
         return None if text is None else self.text(text)
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """Return a JSON value fit to leave; durations and times become text, decimals stay exact."""
+        """Return a JSON value, redacted; durations and times become text, decimals stay exact."""
         kind = type(value)
         if kind is str:
             return self.text(value)
@@ -87,7 +87,7 @@ class OutputRedactor:
         if isinstance(value, Mapping):
             return self._table(value, depth)
         if isinstance(value, list | tuple | set | frozenset):
-            items = [self.value(each, depth + 1) for each in list(value)[:MAX_ITEMS]]
+            items = [self.value(item, depth + 1) for item in list(value)[:MAX_ITEMS]]
             if len(value) > MAX_ITEMS:
                 items.append(f"… (+{len(value) - MAX_ITEMS} elements)")
             return items
@@ -96,14 +96,14 @@ class OutputRedactor:
     def _table(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         if isinstance(value, Headers):
             value = dict(redact_headers(value.items()))
-        cleaned: dict[str, Any] = {}
+        redacted: dict[str, Any] = {}
         text = self.text
-        for key, each in value.items():
-            if len(cleaned) >= MAX_ITEMS:
-                cleaned["…"] = f"+{len(value) - MAX_ITEMS} keys"
+        for key, item in value.items():
+            if len(redacted) >= MAX_ITEMS:
+                redacted["…"] = f"+{len(value) - MAX_ITEMS} keys"
                 break
-            cleaned[text(str(key))] = text(each) if type(each) is str else self.value(each, depth + 1)
-        return cleaned
+            redacted[text(str(key))] = text(item) if type(item) is str else self.value(item, depth + 1)
+        return redacted
 
     def _scalar(self, value: Any) -> Any:
         if isinstance(value, float | Decimal):
@@ -120,13 +120,13 @@ class OutputRedactor:
         return self.text(str(value))
 
     def passes(self, value: Any) -> bool:
-        """Tell quickly whether a JSON value may leave as it is; False only means that somebody has to look closer."""
+        """Return True when a JSON value needs no redaction; False means that it may need some. Fast."""
         texts: list[Any] = []
         if not _collect_texts(value, texts):
             return False
         if not {*map(type, texts)} <= _TEXT:
             return False
-        # All of them at once: what is in none of them is not in the whole either.
+        # All of them at once: a secret that is in none of them is not in the whole either.
         whole = "\n".join(texts)
         if (self._own is not None or self._run.knows_secrets) and self.masked(whole) != whole:
             return False
@@ -135,7 +135,7 @@ class OutputRedactor:
         return all(len(text) <= MAX_TEXT and sanitize(text, limit=MAX_TEXT) == text for text in texts)
 
     def exchange(self, exchange: Exchange | None) -> Exchange | None:
-        """Return the exchange fit to leave."""
+        """Return the exchange, redacted."""
         if exchange is None:
             return None
         return Exchange(
@@ -148,7 +148,7 @@ class OutputRedactor:
         )
 
     def correlation(self, correlation: Correlation) -> Correlation:
-        """Return ids and links fit to leave."""
+        """Return ids and links, redacted."""
         if not correlation.request_ids and not correlation.links:
             return correlation
         return msgspec.structs.replace(
@@ -158,12 +158,12 @@ class OutputRedactor:
         )
 
     def links(self, links: Mapping[str, str]) -> dict[str, str]:
-        """Return titles and URLs fit to leave."""
+        """Return titles and URLs, redacted."""
         return {self.text(title): self.text(url) for title, url in links.items()}
 
 
 def _collect_texts(value: Any, texts: list[Any]) -> bool:
-    """Append every text in a JSON value, keys included; False when it is large or not JSON alone."""
+    """Append every text in a JSON value, keys included; False when it is large or not pure JSON."""
     kind = type(value)
     if kind is dict:
         texts += value
@@ -172,11 +172,11 @@ def _collect_texts(value: Any, texts: list[Any]) -> bool:
         return False
     if len(value) > MAX_ITEMS:
         return False
-    for each in value:
-        kind = type(each)
+    for item in value:
+        kind = type(item)
         if kind is str:
-            texts.append(each)
-        elif kind not in _HARMLESS and not _collect_texts(each, texts):
+            texts.append(item)
+        elif kind not in _HARMLESS and not _collect_texts(item, texts):
             return False
     return True
 
@@ -185,8 +185,8 @@ def _header_secrets(value: str) -> Iterable[str]:
     """Yield a header's value and the secret in it: `Bearer x` holds `x`, `name=x; Path=/` too."""
     yield value
     first = value.partition(";")[0].strip()
-    name, found, content = first.partition("=")
-    if found and " " not in name:
+    name, equals, content = first.partition("=")
+    if equals and " " not in name:
         yield content.strip('"')
     elif " " in first:
         yield first.rsplit(" ", 1)[1]
@@ -197,11 +197,11 @@ def leaves(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from leaves(each)
+        for item in value.values():
+            yield from leaves(item)
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from leaves(each)
+        for item in value:
+            yield from leaves(item)
 
 
 __all__ = ["MASK", "OutputRedactor", "leaves"]

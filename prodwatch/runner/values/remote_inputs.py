@@ -1,4 +1,4 @@
-"""What checks are filled with from outside: stacks, secrets, the release, the account; each had once, on demand."""
+"""Remote values that checks refer to: stacks, secrets, the release, the account; each read once, on demand."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from prodwatch.settings.template import Reference, UnresolvedError
 from prodwatch.text.redact import MIN_LENGTH, Redactor
 
 StackReader = Callable[[StackReference], Awaitable[Mapping[str, str]]]
-"""Outputs of one stack; raises AwsError, or LookupError when there is no such stack."""
+"""Outputs of one stack; raises AwsError, or LookupError when the stack does not exist."""
 SecretReader = Callable[[SecretReference], Awaitable[str]]
-"""The value of one secret; raises AwsError, or LookupError when there is none."""
+"""Value of one secret; raises AwsError, or LookupError when the secret does not exist."""
 ReleaseReader = Callable[[], Awaitable[Sequence[ReleaseState]]]
-"""Where every function under release stands; raises AwsError, or LookupError when one does not exist."""
+"""Release state of every function; raises AwsError, or LookupError for one that does not exist."""
 
 VANTAGE = "PRODWATCH_VANTAGE"
-"""The environment variable that names the place prodwatch runs at."""
+"""Environment variable that names the place prodwatch runs at."""
 REMOTE = frozenset({"stack", "secret", "release", "account"})
 """Scopes whose values have to be fetched."""
 
 
 class Unavailable(msgspec.Struct, frozen=True):
-    """Why an input cannot be had."""
+    """Why a remote value is not available."""
 
     message: str
     reason: Reason
     missing: bool
-    """True: it does not exist. False: nobody could say."""
+    """True when the value does not exist, False when it could not be read."""
 
 
 class MissingInputError(UnresolvedError):
-    """A reference has no value; keeps why, so that `requires` can tell missing from unknown."""
+    """A reference has no value; `why` lets `requires` tell a missing value from one that could not be read."""
 
     def __init__(self, reference: Reference, why: Unavailable) -> None:
         super().__init__(reference, why.message)
@@ -54,7 +54,7 @@ _RELEASE = Reference("release", ("version",), (), "${release.version}")
 
 
 class RemoteInputs:
-    """Values shared by all checks of a run."""
+    """Remote values shared by all checks of a run: stacks, secrets, the release, the account; each read once."""
 
     def __init__(
         self,
@@ -74,66 +74,66 @@ class RemoteInputs:
         self._read_stack = read_stack
         self._read_secret = read_secret
         self._read_release = read_release
-        self._had: dict[tuple[str, str], Any] = {}
+        self._values: dict[tuple[str, str], Any] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[Any]] = {}
 
     @property
     def vantage(self) -> str | None:
-        """The name of the place prodwatch runs at, where it has one."""
+        """Name of the place prodwatch runs at, None when it has no name."""
         return self._env.get(VANTAGE) or None
 
     async def ensure(self, references: Iterable[Reference]) -> None:
-        """Fetch what these references need and nobody has fetched yet, all at once; never raises."""
-        wanted = {key for reference in references if (key := _key(reference)) is not None}
-        waiting = [self._task(key) for key in wanted if key not in self._had]
+        """Fetch the values that these references need and that are not fetched yet, concurrently; never raises."""
+        keys = {key for reference in references if (key := _key(reference)) is not None}
+        waiting = [self._task(key) for key in keys if key not in self._values]
         if waiting:
             await asyncio.wait(waiting)
 
     def start(self, references: Iterable[Reference]) -> None:
-        """Begin fetching without waiting."""
+        """Start fetching without waiting."""
         for reference in references:
             key = _key(reference)
-            if key is not None and key not in self._had:
+            if key is not None and key not in self._values:
                 self._task(key)
 
     def start_release(self) -> None:
-        """Begin to find out about the release without waiting."""
+        """Start reading the release without waiting."""
         self.start((_RELEASE,))
 
     async def settle(self, clock: Clock, within_s: float) -> None:
-        """Wait a little for what is still being fetched."""
+        """Wait up to `within_s` for pending fetches."""
         pending = list(self._tasks.values())
         if pending:
             with contextlib.suppress(TimeoutError):
                 await bounded(clock, within_s, asyncio.wait(pending))
 
     def forget(self, *scopes: str) -> None:
-        """Fetch these scopes anew when they are next needed; what failed is always forgotten."""
-        for key, value in list(self._had.items()):
+        """Fetch these scopes again when they are next needed; failures are always forgotten."""
+        for key, value in list(self._values.items()):
             if key[0] in scopes or isinstance(value, Unavailable):
-                del self._had[key]
+                del self._values[key]
 
     async def close(self) -> None:
-        """Give up what is still being fetched."""
+        """Cancel pending fetches."""
         pending = list(self._tasks.values())
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
     async def releases(self) -> Sequence[ReleaseState]:
-        """Return where every function under release stands; empty when nothing is, or nobody could say."""
+        """Return the release state of every function; empty when there is no release or it could not be read."""
         await self.ensure((_RELEASE,))
         return self.known_releases()
 
     def known_releases(self) -> Sequence[ReleaseState]:
-        """Return what is known of the release by now, without waiting."""
-        found = self._had.get(("release", ""))
-        return () if found is None or isinstance(found, Unavailable) else found
+        """Return the release as far as it has been read, without waiting."""
+        releases = self._values.get(("release", ""))
+        return () if releases is None or isinstance(releases, Unavailable) else releases
 
     def release_problem(self) -> str | None:
-        """Return why the release is not known, None when it is or nobody asked."""
-        found = self._had.get(("release", ""))
-        return found.message if isinstance(found, Unavailable) else None
+        """Return why the release could not be read, None when it was read or not requested."""
+        releases = self._values.get(("release", ""))
+        return releases.message if isinstance(releases, Unavailable) else None
 
     def _task(self, key: tuple[str, str]) -> asyncio.Task[Any]:
         task = self._tasks.get(key)
@@ -144,12 +144,12 @@ class RemoteInputs:
     async def _fetch(self, key: tuple[str, str]) -> None:
         scope, name = key
         try:
-            self._had[key] = await self._read(scope, name)
+            self._values[key] = await self._read(scope, name)
         except AwsError as error:
-            what = f"{scope} {name}".strip()
-            self._had[key] = Unavailable(f"{what} could not be read: {error.message}", error.reason, missing=False)
+            target = f"{scope} {name}".strip()
+            self._values[key] = Unavailable(f"{target} could not be read: {error.message}", error.reason, missing=False)
         except LookupError as error:
-            self._had[key] = Unavailable(str(error.args[0]), Reason.UNRESOLVED, missing=True)
+            self._values[key] = Unavailable(str(error.args[0]), Reason.UNRESOLVED, missing=True)
         finally:
             self._tasks.pop(key, None)
 
@@ -185,7 +185,7 @@ class RemoteInputs:
             if region is None:
                 raise UnresolvedError(reference, "no region is configured; set `region` under [aws] or AWS_REGION")
             return region
-        value = self._had.get(_key(reference) or ("", ""))
+        value = self._values.get(_key(reference) or ("", ""))
         if isinstance(value, Unavailable):
             raise MissingInputError(reference, value)
         if scope == "stack":
@@ -207,9 +207,9 @@ class RemoteInputs:
         name = ".".join(path[1:])
         if name not in outputs:
             stack = self.environment.stacks[path[0]]
-            known = ", ".join(sorted(outputs)) or "none"
+            names = ", ".join(sorted(outputs)) or "none"
             region = stack.region or self._aws.region_name(stack.account) or "no region"
-            why = f"stack {stack.name} in {region} has no output {name}; it has {known}"
+            why = f"stack {stack.name} in {region} has no output {name}; it has {names}"
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
         return outputs[name]
 
@@ -220,7 +220,7 @@ class RemoteInputs:
         field = {"version": "version", "previous": "previous", "started_at": "started_at", "state": "phase"}.get(name)
         value = None if release is None or field is None else getattr(release, field)
         if value is None:
-            why = f"release.{name} is not known: nothing under [[function]] tells it"
+            why = f"release.{name} is not known: no function under [[function]] provides it"
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
         return value
 

@@ -1,4 +1,4 @@
-"""What `${…}` stands for inside one execution of one check."""
+"""Values of `${…}` inside one execution of one check."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Scope:
         clock: Clock,
         known: Mapping[str, Any] | None = None,
     ) -> None:
-        """Prepare; `known` are values by dotted name that outrank everything (from a journal)."""
+        """Prepare; `known` are values by dotted name that outrank all others (from a journal)."""
         self._inputs = inputs
         self._clock = clock
         self._vars = variables
@@ -77,13 +77,13 @@ class Scope:
         self.each: Any = NO_VALUE
 
     async def ensure(self, references: Iterable[Reference]) -> None:
-        """Fetch what these references need from outside; never raises."""
+        """Fetch the remote values that these references need; never raises."""
         await self._inputs.ensure(references)
 
     def fill(self, value: Any) -> Any:
         """Return `value` with every reference filled; UnresolvedError when one has no value.
 
-        What has to be fetched has been: `ensure` comes first.
+        Call `ensure` first: nothing is fetched here.
         """
         try:
             return resolve(value, self.lookup)
@@ -162,42 +162,42 @@ _OF_THE_EXECUTION: dict[str, Callable[[Scope], Any]] = {
 
 
 def open_texts(value: Any) -> list[str]:
-    """Return every text in a value, keys included, that may hold a `${`."""
-    found: list[str] = []
-    _collect(value, found)
-    return found
+    """Return every text in a value, keys included, that may contain a `${`."""
+    texts: list[str] = []
+    _collect(value, texts)
+    return texts
 
 
-def _collect(value: Any, found: list[str]) -> None:
+def _collect(value: Any, texts: list[str]) -> None:
     if isinstance(value, str):
         if "${" in value:
-            found.append(value)
+            texts.append(value)
     elif isinstance(value, dict):
-        for key, each in value.items():
+        for key, item in value.items():
             if "${" in key:
-                found.append(key)
-            _collect(each, found)
+                texts.append(key)
+            _collect(item, texts)
     elif isinstance(value, list | tuple):
-        for each in value:
-            _collect(each, found)
+        for item in value:
+            _collect(item, texts)
 
 
 class ReferenceFinder:
-    """Finds what texts refer to, through variables too; each variable is followed once."""
+    """Finds the references in texts, through variables too; each variable is followed once."""
 
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self.variables = variables
         self._behind: dict[str, frozenset[Reference]] = {}
 
     def references_in(self, texts: Iterable[str]) -> frozenset[Reference]:
-        """Return every reference in `texts`, those behind `vars` included; texts that are no template have none."""
-        found: set[Reference] = set()
+        """Return every reference in `texts`, including those inside `vars`; a malformed template has none."""
+        references: set[Reference] = set()
         for text in texts:
             for reference in _direct(text):
-                found.add(reference)
+                references.add(reference)
                 if reference.scope == "vars" and reference.path:
-                    found |= self._of_variable(reference.path[0])
-        return frozenset(found)
+                    references |= self._of_variable(reference.path[0])
+        return frozenset(references)
 
     def _of_variable(self, name: str) -> frozenset[Reference]:
         behind = self._behind.get(name)
@@ -211,7 +211,7 @@ class ReferenceFinder:
         """Return the variables whose value changes while a check runs."""
         changing = {"captured", "steps", "each"}
         return frozenset(
-            name for name in self.variables if any(each.scope in changing for each in self._of_variable(name))
+            name for name in self.variables if any(reference.scope in changing for reference in self._of_variable(name))
         )
 
 
@@ -229,7 +229,7 @@ def dotted_reference(dotted: str) -> Reference:
 
 
 def as_time(value: Any) -> datetime | None:
-    """Return a moment written in RFC 3339, or None for anything else."""
+    """Return a time from RFC 3339, None for any other value."""
     if isinstance(value, datetime):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Fills what is known before anything is asked; what only the run can know stays where it is, as `${…}`."""
+"""Fills the references whose values are known before a run; all others stay as `${…}`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _ONLY_THE_RUN = "known only when it runs"
 
 
 class StaticValues:
-    """What one check's `env`, `vars` and `matrix` stand for; a secret's environment variable is never read."""
+    """Values of one check's `env`, `vars` and `matrix`; a secret's environment variable is never read."""
 
     def __init__(self, check: CheckDefinition, environment: Environment, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._secret = {each.env for each in environment.secrets.values()}
+        self._secret = {secret.env for secret in environment.secrets.values()}
         self._tables = {"vars": {**environment.vars, **check.vars}, "matrix": check.matrix}
 
     def fill(self, value: Any) -> Any:
-        """Return `value` with each reference filled that can be; the others stand in their texts as written."""
+        """Return `value` with every known reference filled; the others remain as written."""
         if isinstance(value, Mapping):
-            return {as_text(self.fill(key)): self.fill(each) for key, each in value.items()}
+            return {as_text(self.fill(key)): self.fill(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self.fill(each) for each in value]
+            return [self.fill(item) for item in value]
         if not isinstance(value, str) or "${" not in value:
             return value
         template = parse_template(value)
@@ -38,7 +38,7 @@ class StaticValues:
         return "".join(part if isinstance(part, str) else as_text(self._part(part)) for part in template.parts)
 
     def knows(self, reference: Reference) -> bool:
-        """Tell whether a reference has its value before the run."""
+        """Return whether a reference has a value before the run."""
         try:
             value_of(reference, self._value)
         except (UnresolvedError, FilterError):
@@ -50,10 +50,10 @@ class StaticValues:
         references = [parse_template(hole).references[0] for hole in assertion.holes]
         if not references or not all(map(self.knows, references)):
             return assertion.source.strip()
-        return assertion.render([value_of(each, self._value) for each in references])
+        return assertion.render([value_of(reference, self._value) for reference in references])
 
     def _part(self, reference: Reference) -> Any:
-        """Return the value of one reference; of one that leads on to what is not known, where it leads."""
+        """Return the value of one reference; for a variable without a known value, its partly filled text."""
         try:
             return value_of(reference, self._value)
         except (UnresolvedError, FilterError):
@@ -63,7 +63,7 @@ class StaticValues:
             return self._filtered(raw, reference) if reference.filters else self.fill(raw)
 
     def _filtered(self, raw: Any, reference: Reference) -> str:
-        """Return a variable's filters behind the reference it is made of; as written when it is made of more."""
+        """Append a variable's filters to the one reference it consists of; as written when it has more parts."""
         inner = self.fill(raw)
         if not isinstance(inner, str) or "${" not in inner or not parse_template(inner).is_whole:
             return reference.source
@@ -82,7 +82,7 @@ class StaticValues:
         return resolve(value, self._value) if reference.scope == "vars" else value
 
     def _raw(self, reference: Reference) -> Any:
-        """Return what stands in the table a reference names, unfilled; None when nothing does."""
+        """Return the unfilled value of a reference to `vars` or `matrix`, None when it has no value there."""
         table = self._tables.get(reference.scope)
         if table is None:
             return None
