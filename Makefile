@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Without compiled modules every start of the command would pay for compiling them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs pictures bench lock clean
+.PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs pictures bench lock mutants clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,8 +62,14 @@ bench:  ## Print every benchmark's table of ratios
 	@.ci/setup dev
 	@for script in bench/*.py; do case "$$script" in */_*) ;; *) $(BIN)/python "$$script" || exit 1 ;; esac; done
 
+mutants:  ## Mutate the rooms that decide, a seeded sample of ARGS="--sample 60", and run their tests on each
+	@.ci/setup dev
+	@[ -x .venv-mutants/bin/cosmic-ray ] || { $(BIN)/python -m venv .venv-mutants && \
+	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt; }
+	@.venv-mutants/bin/python .ci/mutants $(BIN)/python $(ARGS)
+
 lock:  ## Write the requirement files after a change of pyproject.toml; UPGRADE=1 takes the newest versions
 	@.ci/lock
 
 clean:  ## Remove the environment and everything generated
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

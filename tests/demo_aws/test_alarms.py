@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import CompositeAlarm, EmbeddedAws, MetricAlarm, MetricQuery
-from prodwatch.demo.aws.alarms.rules import RuleError, alarms_in, parse_rule
+from prodwatch.demo.aws.alarms.rules import alarms_in, parse_rule
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.workload import MetricSample
 
@@ -351,7 +352,7 @@ def test_rule_language(rule: str, expected: bool) -> None:
     "rule", ["", "ALARM", "ALARM(a", "ALARM(a) b", "MAYBE(a)", "AT_LEAST(x, ALARM, (a))", "AT_LEAST(1, BAD, (a))", "("]
 )
 def test_rules_that_cannot_be_read(rule: str) -> None:
-    with pytest.raises(RuleError):
+    with pytest.raises(ExpressionError):
         parse_rule(rule)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.demo.aws.logs.filter_lexer import PatternError
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.logs.filter_patterns import compile_pattern
 
 
@@ -154,7 +154,7 @@ def test_space_delimited(pattern: str, expected: bool) -> None:
     ],
 )
 def test_refused(pattern: str, told: str) -> None:
-    with pytest.raises(PatternError, match=told):
+    with pytest.raises(ExpressionError, match=told):
         compile_pattern(pattern)
 
 

@@ -4,78 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import io
-import math
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
-from botocore.parsers import RpcV2CBORParser
 from botocore.session import Session
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, MetricAlarm
-from prodwatch.demo.aws.protocols import cbor
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
-
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63)
-    | st.floats(allow_nan=False)
-    | st.text(max_size=30)
-    | st.binary(max_size=300)
-)
-documents = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=5)
-)
-
-
-@settings(max_examples=60)
-@given(documents)
-def test_cbor_reads_back(document: Any) -> None:
-    assert cbor.decode(cbor.encode(document)) == document
-
-
-@settings(max_examples=60)
-@given(st.recursive(st.integers(0, 2**40) | st.text() | st.floats(allow_nan=False), st.lists))
-def test_botocore_reads_our_cbor(document: Any) -> None:
-    parser: Any = RpcV2CBORParser()
-    assert parser.parse_data_item(io.BufferedReader(io.BytesIO(cbor.encode(document)))) == document
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"\x9f\x01\x02\xff", [1, 2]),
-        (b"\xbf\x61a\x01\xff", {"a": 1}),
-        (b"\x7f\x61a\x61b\xff", "ab"),
-        (b"\xf9\x3c\x00", 1.0),
-        (b"\xfa\x3f\x80\x00\x00", 1.0),
-        (b"\xc1\x1a\x00\x00\x00\x05", 5),
-        (b"\xf7", None),
-        (b"\x38\x63", -100),
-    ],
-)
-def test_cbor_forms_other_writers_use(data: bytes, expected: Any) -> None:
-    assert cbor.decode(data) == expected
-
-
-@pytest.mark.parametrize("data", [b"", b"\x1c", b"\x62a", b"\xf8\x20", b"\xe0"])
-def test_what_is_not_cbor(data: bytes) -> None:
-    with pytest.raises(ValueError, match="CBOR"):
-        cbor.decode(data)
-
-
-def test_what_cbor_cannot_hold() -> None:
-    with pytest.raises(TypeError, match="set"):
-        cbor.encode({1, 2})
-    with pytest.raises(ValueError, match="does not fit"):
-        cbor.encode(2**64)
-    assert math.isnan(cbor.decode(cbor.encode(math.nan)))
 
 
 def signed(service: str, region: str = "eu-west-1") -> dict[str, str]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.aws.xray.filters import FilterError, parse_filter
+from prodwatch.demo.aws.expression_parser import ExpressionError
+from prodwatch.demo.aws.xray.filters import parse_filter
 from prodwatch.demo.aws.xray.scope import trace_scope
 from prodwatch.demo.aws.xray.trace import Trace
 
@@ -136,5 +137,5 @@ def test_an_open_trace_is_partial_and_has_no_response_time() -> None:
     ],
 )
 def test_refused(expression: str, told: str) -> None:
-    with pytest.raises(FilterError, match=told):
+    with pytest.raises(ExpressionError, match=told):
         parse_filter(expression)

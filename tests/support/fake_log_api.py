@@ -13,7 +13,7 @@ import msgspec
 from prodwatch.aws.api import AwsError, RawAnswer
 from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Effects, Raw
 from prodwatch.demo.aws.faults import Active, FaultPlan
-from prodwatch.demo.aws.logs.livetail import DroppedError
+from prodwatch.demo.aws.logs.live_tail import DroppedError
 from prodwatch.demo.aws.region import Region, Surroundings
 from prodwatch.model.status import Reason
 from prodwatch.testing.aws import ScriptedAws

@@ -14,7 +14,7 @@ from prodwatch.demo.aws.faults import FaultPlan
 from prodwatch.demo.aws.functions.handlers import FunctionHandlers
 from prodwatch.demo.aws.functions.store import FunctionStore
 from prodwatch.demo.aws.logs.handlers import LogHandlers
-from prodwatch.demo.aws.logs.livetail import LiveTail
+from prodwatch.demo.aws.logs.live_tail import LiveTail
 from prodwatch.demo.aws.logs.store import LogStore
 from prodwatch.demo.aws.metrics.handlers import MetricHandlers
 from prodwatch.demo.aws.metrics.store import MetricStore

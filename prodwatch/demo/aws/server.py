@@ -17,7 +17,7 @@ from prodwatch.demo.aws import eventstream, fault_admin
 from prodwatch.demo.aws import web as plain
 from prodwatch.demo.aws.dispatch import Dispatcher, Stream
 from prodwatch.demo.aws.faults import Active, FaultPlan
-from prodwatch.demo.aws.logs.livetail import DroppedError
+from prodwatch.demo.aws.logs.live_tail import DroppedError
 from prodwatch.demo.aws.moto import Ask, Moto
 from prodwatch.demo.aws.protocols.encode import HttpAnswer
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify

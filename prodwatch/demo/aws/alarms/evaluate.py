@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodwatch.demo.aws.alarms.model import AlarmState, CompositeAlarm, MetricAlarm
-from prodwatch.demo.aws.alarms.rules import RuleError, parse_rule
+from prodwatch.demo.aws.alarms.rules import parse_rule
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.metrics.model import SeriesKey
 from prodwatch.demo.aws.metrics.query import Query, evaluate
 from prodwatch.demo.aws.metrics.store import MetricStore
@@ -108,7 +109,7 @@ def evaluate_composite(alarm: CompositeAlarm, states: Mapping[str, AlarmState]) 
     """Return the state the rule gives; a rule that cannot be read leaves the alarm as it is."""
     try:
         fires = parse_rule(alarm.rule)(states)
-    except RuleError:
+    except ExpressionError:
         return None
     state: AlarmState = "ALARM" if fires else "OK"
     return Evaluation(state, f"The alarm rule {alarm.rule} is {'true' if fires else 'false'}.")

@@ -8,9 +8,10 @@ from typing import Any
 
 from prodwatch.demo.aws.alarms.evaluate import COMPARISONS
 from prodwatch.demo.aws.alarms.model import AlarmRecord, CompositeAlarm, MetricAlarm, MetricQuery
-from prodwatch.demo.aws.alarms.rules import RuleError, alarms_in
+from prodwatch.demo.aws.alarms.rules import alarms_in
 from prodwatch.demo.aws.alarms.store import AlarmStore
 from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.paging import Pager
 
 _ALARMS = Pager(limit="MaxRecords", default=50, maximum=100)
@@ -72,7 +73,7 @@ class AlarmHandlers:
         rule = call.params["AlarmRule"]
         try:
             missing = [name for name in alarms_in(rule) if self._store.get(name) is None]
-        except RuleError as error:
+        except ExpressionError as error:
             raise AwsFault("ValidationError", f"AlarmRule is not valid: {error}.") from error
         if missing:
             raise AwsFault("ValidationError", f"AlarmRule names alarms that do not exist: {', '.join(missing)}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from prodwatch.demo.aws.logs.filter_lexer import PatternError
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.logs.json_pattern import compile_json
 from prodwatch.demo.aws.logs.space_pattern import compile_space_delimited
 
@@ -20,10 +20,10 @@ MAX_PATTERN = 1024
 def compile_pattern(pattern: str) -> Predicate | None:
     """Return the predicate of a filter pattern, None when it lets everything through.
 
-    Raises PatternError with one sentence for what CloudWatch refuses.
+    Raises ExpressionError with one sentence for what CloudWatch refuses.
     """
     if len(pattern) > MAX_PATTERN:
-        raise PatternError(f"the filter pattern is longer than {MAX_PATTERN} characters")
+        raise ExpressionError(f"the filter pattern is longer than {MAX_PATTERN} characters")
     text = pattern.strip()
     if not text:
         return None
@@ -42,7 +42,7 @@ def _searches(pattern: str) -> Predicate:
     try:
         found = re.compile(pattern).search
     except re.error as error:
-        raise PatternError(f"the regular expression %{pattern}% is not valid: {error}") from error
+        raise ExpressionError(f"the regular expression %{pattern}% is not valid: {error}") from error
     return lambda message: found(message) is not None
 
 
@@ -55,7 +55,7 @@ def _terms(text: str) -> Predicate:
     while at < len(text):
         match = _TERM.match(text, at)
         if match is None:
-            raise PatternError(f"the filter pattern cannot be read from character {at + 1} on")
+            raise ExpressionError(f"the filter pattern cannot be read from character {at + 1} on")
         at = match.end()
         sign, quoted, regex, plain = match.groups()
         if regex is not None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.demo.aws.logs.filter_lexer import Cursor, PatternError, Test, Token, tokenize, value_test
+from prodwatch.demo.aws.expression_parser import Cursor, Grammar, Token
+from prodwatch.demo.aws.logs.filter_comparison import SUBJECT, Test, value_test
 
 _LEXER = re.compile(
     r"""(?P<space>\s+)
@@ -26,9 +27,9 @@ _Select = Callable[[Any], list[Any]]
 
 def compile_json(text: str) -> Callable[[str], bool]:
     """Return the predicate of a JSON pattern; messages that are not JSON objects never match."""
-    cursor = Cursor(tokenize(text, _LEXER))
+    cursor = Cursor(text, _LEXER, SUBJECT)
     cursor.expect("{")
-    test = _either(cursor)
+    test = _GRAMMAR.parse(cursor)
     cursor.expect("}")
     cursor.end()
     decoder = msgspec.json.Decoder()
@@ -45,52 +46,41 @@ def compile_json(text: str) -> Callable[[str], bool]:
     return matches
 
 
-def _either(cursor: Cursor) -> Test:
-    tests = [_both(cursor)]
-    while cursor.accept("||"):
-        tests.append(_both(cursor))
-    return tests[0] if len(tests) == 1 else lambda document: any(test(document) for test in tests)
-
-
-def _both(cursor: Cursor) -> Test:
-    tests = [_condition(cursor)]
-    while cursor.accept("&&"):
-        tests.append(_condition(cursor))
-    return tests[0] if len(tests) == 1 else lambda document: all(test(document) for test in tests)
-
-
 def _condition(cursor: Cursor) -> Test:
     if cursor.accept("("):
-        test = _either(cursor)
+        test = _GRAMMAR.parse(cursor)
         cursor.expect(")")
         return test
     token = cursor.take()
     if token.kind != "selector":
-        raise PatternError(f"the filter pattern has {token.text!r} where a selector such as $.level should be")
+        raise cursor.unexpected(token, "a selector such as $.level")
     select = _selector(token.text)
     if cursor.accept("NOT"):
         if not cursor.accept("EXISTS"):
-            raise PatternError("NOT in a filter pattern must be followed by EXISTS")
+            raise cursor.error("needs EXISTS after NOT")
         return lambda document: not select(document)
     if cursor.accept("EXISTS"):
         return lambda document: bool(select(document))
     if cursor.accept("IS"):
-        wanted = {"NULL": None, "TRUE": True, "FALSE": False}
-        word = cursor.accept(*wanted)
+        constants = {"NULL": None, "TRUE": True, "FALSE": False}
+        word = cursor.accept(*constants)
         if word is None:
-            raise PatternError("IS in a filter pattern must be followed by NULL, TRUE or FALSE")
-        return lambda document: any(value is wanted[word] for value in select(document))
+            raise cursor.error("needs NULL, TRUE or FALSE after IS")
+        return lambda document: any(value is constants[word] for value in select(document))
     operator = cursor.accept("=", "!=", "<", "<=", ">", ">=")
     if operator is None:
-        raise PatternError(f"the filter pattern has no operator after {token.text}")
+        raise cursor.error(f"has no operator after {token.text}")
     test = value_test(operator, _operand(cursor))
     return lambda document: any(test(value) for value in select(document))
+
+
+_GRAMMAR = Grammar(_condition, either="||", both="&&")
 
 
 def _operand(cursor: Cursor) -> Token:
     token = cursor.take()
     if token.kind not in {"string", "regex", "word"}:
-        raise PatternError(f"the filter pattern has {token.text!r} where a value should be")
+        raise cursor.unexpected(token, "a value")
     return token
 
 
@@ -105,10 +95,10 @@ def _selector(text: str) -> _Select:
             steps.append(name or single or double)
 
     def select(document: Any) -> list[Any]:
-        found = [document]
+        values = [document]
         for step in steps:
-            found = [value for item in found for value in _children(item, step)]
-        return found
+            values = [child for value in values for child in _children(value, step)]
+        return values
 
     return select
 

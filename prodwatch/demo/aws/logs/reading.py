@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Raw
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.logs.events import StoredEvent
-from prodwatch.demo.aws.logs.filter_lexer import PatternError
 from prodwatch.demo.aws.logs.filter_patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.identifiers import group_name, missing_group, missing_stream
 from prodwatch.demo.aws.logs.store import LogStore
@@ -145,7 +145,7 @@ def _group_of(params: dict[str, Any]) -> str:
 def _predicate(pattern: str) -> Predicate | None:
     try:
         return compile_pattern(pattern)
-    except PatternError as error:
+    except ExpressionError as error:
         raise AwsFault("InvalidParameterException", f"Invalid filter pattern: {error}.") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
-from prodwatch.demo.aws.metrics.expressions import ExpressionError
+from prodwatch.demo.aws.metrics.metric_math import MetricMathError
 from prodwatch.demo.aws.metrics.model import SeriesKey
 from prodwatch.demo.aws.metrics.query import Query, aggregate, evaluate
 from prodwatch.demo.aws.metrics.statistics import known
@@ -119,7 +119,7 @@ class MetricHandlers:
         start_s, end_s = _window(call, min(query.period_s for query in queries))
         try:
             results = evaluate(queries, self._store, start_s, end_s, seen_s=call.now_s)
-        except ExpressionError as error:
+        except MetricMathError as error:
             raise AwsFault("ValidationError", f"Error in expression: {error}.") from error
         ascending = call.params.get("ScanBy") == "TimestampAscending"
         series = [

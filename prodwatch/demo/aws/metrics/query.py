@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prodwatch.demo.aws.metrics.expressions import ExpressionError, Points, compute
+from prodwatch.demo.aws.metrics.metric_math import MetricMathError, Points, compute
 from prodwatch.demo.aws.metrics.model import Sample, SeriesKey
 from prodwatch.demo.aws.metrics.statistics import statistic, weighted
 from prodwatch.demo.aws.metrics.store import MetricStore
@@ -42,7 +42,7 @@ def aggregate(store: MetricStore, query: Query, start_s: float, end_s: float, *,
 def evaluate(
     queries: Sequence[Query], store: MetricStore, start_s: float, end_s: float, *, seen_s: float
 ) -> Mapping[str, Points]:
-    """Return every query's points. Raises ExpressionError for maths that cannot be computed."""
+    """Return every query's points. Raises MetricMathError for maths that cannot be computed."""
     results: dict[str, Points] = {
         query.id: aggregate(store, query, start_s, end_s, seen_s=seen_s) for query in queries if query.key is not None
     }
@@ -58,6 +58,6 @@ def evaluate(
             except KeyError:
                 still.append(query)
         if len(still) == len(waiting):
-            raise ExpressionError(f"the expression {still[0].expression!r} names an id that no query has")
+            raise MetricMathError(f"the expression {still[0].expression!r} names an id that no query has")
         waiting = still
     return results

@@ -10,8 +10,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
+import cbor2
+
 from prodwatch.demo.aws.api_call import AwsFault, Document
-from prodwatch.demo.aws.protocols import cbor
 from prodwatch.demo.aws.protocols.identify import HttpRequest, Identity
 
 
@@ -25,7 +26,7 @@ def decode(identity: Identity, operation: Any, request: HttpRequest) -> Document
             case "query":
                 return _fields(_query(shape, dict(parse_qsl(request.body.decode(), keep_blank_values=True))))
             case "smithy-rpc-v2-cbor":
-                return _document(shape, cbor.decode(request.body) if request.body else {})
+                return _document(shape, _cbor(request.body) if request.body else {})
             case "rest-json" | "rest-xml":
                 return _rest(shape, identity, request)
             case _:
@@ -57,6 +58,13 @@ def _time(value: Any) -> float:
     except ValueError:
         moment = parsedate_to_datetime(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _cbor(body: bytes) -> Any:
+    try:
+        return cbor2.loads(body)
+    except cbor2.CBORDecodeError as error:
+        raise ValueError(f"the body is not CBOR: {error}") from error
 
 
 def _scalar(shape: Any, value: Any) -> Any:

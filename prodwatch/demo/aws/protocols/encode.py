@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
+import cbor2
+
 from prodwatch.demo.aws.api_call import AwsFault
-from prodwatch.demo.aws.protocols import cbor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,8 @@ def encode(protocol: str, operation: Any, output: Mapping[str, Any], request_id:
             return HttpAnswer(status=200, headers=headers, body=_query(operation, shape, output, request_id))
         case "smithy-rpc-v2-cbor":
             headers["smithy-protocol"] = "rpc-v2-cbor"
-            document = _value(shape, output, cbor.Epoch) if shape is not None else {}
-            return HttpAnswer(status=200, headers=headers, body=cbor.encode(document))
+            document = _value(shape, output, _epoch_tag) if shape is not None else {}
+            return HttpAnswer(status=200, headers=headers, body=cbor2.dumps(document))
         case "rest-json":
             return _rest(operation, shape, output, headers)
         case "json":
@@ -61,6 +62,10 @@ def raw(protocol: str, body: bytes, request_id: str) -> HttpAnswer:
     """Return an answer whose body a handler has already encoded."""
     headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES[protocol]}
     return HttpAnswer(status=200, headers=headers, body=body)
+
+
+def _epoch_tag(seconds: float) -> cbor2.CBORTag:
+    return cbor2.CBORTag(1, seconds)
 
 
 def _json_time(seconds: float) -> float:
@@ -82,7 +87,7 @@ def _value(shape: Any, value: Any, time: Any) -> Any:  # noqa: PLR0911 -- one re
             return {key: _value(shape.value, item, time) for key, item in value.items()}
         case "timestamp":
             return time(_seconds(value))
-        case "blob" if time is not cbor.Epoch:
+        case "blob" if time is not _epoch_tag:
             return base64.b64encode(value).decode()
         case "integer" | "long":
             return int(value)
@@ -186,7 +191,7 @@ def encode_error(protocol: str, service: str, fault: AwsFault, request_id: str) 
             headers["smithy-protocol"] = "rpc-v2-cbor"
             headers["x-amzn-query-error"] = f"{fault.code};{kind}"
             document = {"__type": f"com.amazonaws.{service}#{fault.code}", "message": fault.message, **fault.fields}
-            body = cbor.encode(document)
+            body = cbor2.dumps(document)
         case "rest-json":
             headers["x-amzn-ErrorType"] = fault.code
             body = json.dumps({"message": fault.message, "Message": fault.message, **fault.fields}).encode()

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.paging import digest, issue, redeem
-from prodwatch.demo.aws.xray.filters import FilterError, Predicate, parse_filter
+from prodwatch.demo.aws.xray.filters import Filter, parse_filter
 from prodwatch.demo.aws.xray.graph import tally_of
 from prodwatch.demo.aws.xray.scope import trace_scope
 from prodwatch.demo.aws.xray.store import Position, TimeRange, TraceStore, position
@@ -160,12 +161,12 @@ def _redeemed(call: ApiCall, query: int) -> Any:
         raise AwsFault("InvalidRequestException", "The specified NextToken is invalid.") from error
 
 
-def _predicate(expression: str | None) -> Predicate | None:
+def _predicate(expression: str | None) -> Filter | None:
     if not expression or not expression.strip():
         return None
     try:
         return parse_filter(expression)
-    except FilterError as error:
+    except ExpressionError as error:
         raise AwsFault("InvalidRequestException", f"Invalid filter expression: {error}.") from error
 
 

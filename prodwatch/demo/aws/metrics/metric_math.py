@@ -11,7 +11,7 @@ Points = dict[int, float]
 Value = Points | float
 
 
-class ExpressionError(ValueError):
+class MetricMathError(ValueError):
     """Maths that cannot be computed here; the text says why."""
 
 
@@ -55,12 +55,12 @@ def compute(
 ) -> Points:
     """Return the expression's points.
 
-    Raises KeyError for an id without results, ExpressionError for what is not understood.
+    Raises KeyError for an id without results, MetricMathError for what is not understood.
     """
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError as error:
-        raise ExpressionError(f"the expression {expression!r} cannot be read: {error.msg}") from error
+        raise MetricMathError(f"the expression {expression!r} cannot be read: {error.msg}") from error
     first = int(start_s // period_s) * period_s
     scope = _Scope(results, plain, range(first, int(end_s), period_s), period_s)
     value = _node(tree, scope)
@@ -82,7 +82,7 @@ def _node(node: ast.AST, scope: _Scope) -> Value:
         case ast.Call(func=ast.Name(id=name), args=args):
             return _call(name.upper(), args, scope)
         case _:
-            raise ExpressionError(f"the embedded AWS does not compute {ast.unparse(node)!r}")
+            raise MetricMathError(f"the embedded AWS does not compute {ast.unparse(node)!r}")
 
 
 def _combine(operate: Callable[[float, float], float | None], left: Value, right: Value) -> Value:
@@ -110,7 +110,7 @@ def _call(name: str, args: Sequence[ast.expr], scope: _Scope) -> Value:
         return float(scope.period_s)
     if name in _REDUCERS and len(args) == 1:
         return _reduce(_REDUCERS[name], args[0], scope)
-    raise ExpressionError(f"the embedded AWS does not compute the function {name}")
+    raise MetricMathError(f"the embedded AWS does not compute the function {name}")
 
 
 def _series(value: Value, scope: _Scope) -> Points:
@@ -128,7 +128,7 @@ def _fill(points: Points, how: ast.expr, scope: _Scope) -> Points:
         return filled
     constant = _node(how, scope)
     if isinstance(constant, dict):
-        raise ExpressionError("FILL needs a number or REPEAT")
+        raise MetricMathError("FILL needs a number or REPEAT")
     return {stamp: points.get(stamp, constant) for stamp in scope.stamps}
 
 

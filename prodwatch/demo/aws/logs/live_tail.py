@@ -13,9 +13,9 @@ import msgspec
 
 from prodwatch.demo.aws import eventstream
 from prodwatch.demo.aws.api_call import ApiCall, AwsFault
+from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.events import StoredEvent
-from prodwatch.demo.aws.logs.filter_lexer import PatternError
 from prodwatch.demo.aws.logs.filter_patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.identifiers import group_name, missing_group
 from prodwatch.demo.aws.logs.store import LogStore
@@ -66,7 +66,7 @@ class LiveTail:
         pattern = call.params.get("logEventFilterPattern", "")
         try:
             matches = compile_pattern(pattern)
-        except PatternError as error:
+        except ExpressionError as error:
             raise AwsFault("InvalidParameterException", f"Invalid filter pattern: {error}.") from error
         return self._frames(call, _Session(groups, set(names), tuple(prefixes), matches))
 
