@@ -24,7 +24,7 @@ def ours(url: str, group: str) -> tuple[Any, Any]:
     from prodwatch.clock import SystemClock
     from prodwatch.model.check import SourcePosition
     from prodwatch.model.environment import AwsTarget, Environment, LogTarget
-    from prodwatch.sources.build_sources import sources_of
+    from prodwatch.sources.build_sources import build_sources
     from prodwatch.sources.logs.source import LogSource
     from prodwatch.text.redact import Redactor
 
@@ -40,7 +40,7 @@ def ours(url: str, group: str) -> tuple[Any, Any]:
     aws = Aws(environment, os.environ, clock)
     since = datetime.now(UTC) - timedelta(seconds=SINCE_S)
     redactor = Redactor(["a-secret-of-the-bench"])
-    found = sources_of(environment, aws, clock=clock, redactor=redactor, logs_since=since, since=since)
+    found = build_sources(environment, aws, clock=clock, redactor=redactor, logs_since=since, since=since)
     return aws, next(source for source in found if isinstance(source, LogSource))
 
 

@@ -25,7 +25,7 @@ from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, Limits, ReleaseTarget
 from prodwatch.model.signal import Batch
-from prodwatch.sources.build_sources import sources_of
+from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.logs.events import Page, RawEvent
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.store.store import Store, StoreLimits
@@ -179,7 +179,7 @@ async def watch(case: Case) -> tuple[MeteredAws, str, float]:
         release=ReleaseTarget(codedeploy="shop"),
     )
     since = START - timedelta(seconds=BEFORE_S)
-    sources = sources_of(environment, aws, clock=clock, redactor=Redactor(), logs_since=since, since=since)
+    sources = build_sources(environment, aws, clock=clock, redactor=Redactor(), logs_since=since, since=since)
     store = Store(clock)
     supervisor = Supervisor(sources, store.apply, clock=clock)
     supervisor.start()

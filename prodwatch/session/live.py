@@ -20,8 +20,8 @@ from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
 from prodwatch.session.reload import Reload
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
-from prodwatch.sources.build_sources import log_targets, sources_of
-from prodwatch.sources.log_search import lines_with
+from prodwatch.sources.build_sources import build_sources, log_targets
+from prodwatch.sources.log_search import find_lines
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
@@ -115,7 +115,7 @@ class LiveSession:
     def _sources(self, engine: Engine) -> list[Source]:
         """Return the sources that go on with the present, from as far back as somebody asked about."""
         now, window = self._clock.now(), self._window
-        return sources_of(
+        return build_sources(
             engine.environment,
             engine.aws,
             clock=self._clock,
@@ -160,10 +160,10 @@ class LiveSession:
         """Return the whole trace, None when X-Ray does not have it yet."""
         if self._engine is None:
             return None
-        from prodwatch.sources.redaction import Cleaner
+        from prodwatch.sources.redaction import SignalRedactor
 
         try:
-            return await fetch_trace(self._engine.aws, trace_id, Cleaner(self._engine.redactor))
+            return await fetch_trace(self._engine.aws, trace_id, SignalRedactor(self._engine.redactor))
         except AwsError as caught:
             self._store.notice(Notice(code="traces", message=caught.message))
             return None
@@ -177,7 +177,7 @@ class LiveSession:
         """Return lines of the last minutes that carry any of the ids, from every watched group."""
         if self._engine is None:
             return ()
-        found, problems = await lines_with(
+        found, problems = await find_lines(
             self._engine.aws,
             log_targets(self._engine.environment),
             [*request_ids, *((trace_id,) if trace_id else ())],

@@ -14,7 +14,7 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
 from prodwatch.session.engine import Engine
 from prodwatch.sources.build_sources import log_targets
-from prodwatch.sources.logs.discovery import discover
+from prodwatch.sources.logs.discovery import discover_groups
 from prodwatch.sources.logs.source import group_key
 from prodwatch.text.sanitize import sanitize_line
 
@@ -84,7 +84,7 @@ async def expand(engine: Engine, targets: Sequence[LogTarget]) -> Expanded:
             continue
         prefixes.append(target)
         try:
-            names = await discover(engine.aws, target)
+            names = await discover_groups(engine.aws, target)
         except AwsError:
             unknown.add(source_key(target))  # the source asks again, and says why
             continue

@@ -29,8 +29,8 @@ from prodwatch.model.signal import (
 from prodwatch.session.engine import Engine
 from prodwatch.session.live_sources import BoundedLogReads
 from prodwatch.sources.base import Source
-from prodwatch.sources.build_sources import log_targets, sources_of
-from prodwatch.sources.lambda_metrics import Behind
+from prodwatch.sources.build_sources import build_sources, log_targets
+from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.supervisor import Supervisor
@@ -110,7 +110,7 @@ class PastReader:
     async def run(self) -> None:
         """Read everything; returns when every source was read to the window's end."""
         moved = OffsetClock(self._end, self._clock)
-        sources = sources_of(
+        sources = build_sources(
             self._engine.environment,
             BoundedReads(self._engine.aws, self._window, self._end),
             clock=moved,
@@ -292,7 +292,7 @@ async def read_week_before(
         environment.metrics,
         clock=OffsetClock(window.until(now) - WEEK, clock),
         since=window.start - WEEK,
-        behind=release.behind if release else _nothing_behind,
+        versions_of=release.versions_of if release else _nothing_behind,
     )
     try:
         records = await source.poll()
@@ -303,5 +303,5 @@ async def read_week_before(
     store.apply(Batch(source="metrics", records=tuple(records)))
 
 
-def _nothing_behind(_function: FunctionTarget) -> Behind:
-    return Behind()
+def _nothing_behind(_function: FunctionTarget) -> FunctionVersions:
+    return FunctionVersions()

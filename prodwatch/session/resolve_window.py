@@ -11,7 +11,7 @@ from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.values.release import read_releases
 from prodwatch.session.engine import Engine
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.text.timestamps import Moment
 
@@ -34,7 +34,7 @@ async def release_of(engine: Engine) -> ReleaseState:
         environment,
         clock=engine.clock,
         since=engine.clock.now() - HISTORY,
-        clean=Cleaner(engine.redactor).text,
+        clean=SignalRedactor(engine.redactor).text,
     )
     try:
         states = [each for each in await source.poll() if isinstance(each, ReleaseState)]

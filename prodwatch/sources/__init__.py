@@ -1,1 +1,1 @@
-"""Live signals: one asynchronous iterator of batches per source, supervised, none disturbing another."""
+"""Live signals: each source is a supervised asynchronous iterator of batches, independent of the others."""

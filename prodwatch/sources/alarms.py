@@ -1,4 +1,4 @@
-"""CloudWatch alarms of all three kinds, and their history when one changes."""
+"""Polls CloudWatch alarms (metric, composite, log) and reads the history of those whose state changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.poll_loop import PollingSource
 
 EVERY_S = 15.0
+"""Pause between polls."""
 NAMES_PER_CALL = 100
+"""Most alarm names in one DescribeAlarms request."""
 
 Kind = Literal["metric", "composite", "log"]
 _KINDS: dict[str, Kind] = {"MetricAlarms": "metric", "CompositeAlarms": "composite", "LogAlarms": "log"}
@@ -28,10 +30,10 @@ _TYPES: dict[Kind, str] = {"metric": "MetricAlarm", "composite": "CompositeAlarm
 
 
 class _Alarm(msgspec.Struct, frozen=True):
-    """One alarm as told, and where it lives."""
+    """One alarm with its unredacted name and its target."""
 
     name: str
-    """AWS's own name, for AWS."""
+    """Name as AWS knows it, for further requests."""
     target: AlarmTarget
     state: AlarmState
 
@@ -41,7 +43,7 @@ class _Alarm(msgspec.Struct, frozen=True):
 
 
 class AlarmSource(PollingSource):
-    """Asks for the watched alarms every fifteen seconds; a change of state also goes on the release's time line."""
+    """Polls the watched alarms every 15 s; state changes also become release events."""
 
     name = "alarms"
 
@@ -60,39 +62,39 @@ class AlarmSource(PollingSource):
         self._targets = tuple(targets)
         self._since = since
         self._clean = clean
-        self._known: dict[tuple[str | None, str | None, str], _Alarm] = {}
-        self._due: dict[tuple[str | None, str | None, str], _Alarm] = {}
-        """Alarms whose history has still to be asked for."""
+        self._alarms: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        self._history_due: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        """Alarms whose history is still to be read."""
         self._history_due_s = float("-inf")
-        self._told: set[tuple[str, datetime]] = set()
+        self._reported: set[tuple[str, datetime]] = set()
         self._notes: list[str] = []
         self._history_note: str | None = None
         self._unread: tuple[str, ...] = ()
 
     def pause_s(self) -> float:
-        """Return the pause between polls."""
+        """Return the seconds between polls."""
         return EVERY_S
 
     def note(self) -> str | None:
-        """Say which alarms the files name and nobody has, and what could not be read."""
+        """Return which configured alarms do not exist and which data could not be read; None without any."""
         return "; ".join(filter(None, (*self._notes, self._history_note))) or None
 
     def unread(self) -> tuple[str, ...]:
-        """Return why an alarm that is to gate says nothing: it could not be read, or nobody has it."""
+        """Return why a gating alarm has no state: it could not be read or does not exist."""
         return self._unread
 
     def status(self, began_s: float) -> SourceStatus:
-        """Return how it goes; a history that cannot be read hides no state, but it hides what passed."""
+        """Return the status, with a note while the history of alarms cannot be read."""
         notes = (NO_HISTORY,) if self._history_note else ()
         return msgspec.structs.replace(super().status(began_s), notes=notes)
 
     async def poll(self) -> list[Record]:
-        """Return every watched alarm, and the history of those whose state is new."""
+        """Return the state of every watched alarm, and the history of those whose state changed."""
         self._notes = []
         signals: list[SignalResult] = []
         reads = (self._describe(target) for target in self._targets)
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
-        found: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        alarms: dict[tuple[str | None, str | None, str], _Alarm] = {}
         failed: list[AwsError] = []
         unread: list[str] = []
         for target, outcome in zip(self._targets, outcomes, strict=True):
@@ -104,58 +106,60 @@ class AlarmSource(PollingSource):
             if isinstance(outcome, BaseException):
                 raise outcome
             names = {alarm.name for alarm in outcome}
-            self._notes += _absent(target, names)
-            # A prefix may stand for alarms that are still to be made; a name stands for one that is.
-            unread += [f"there is no alarm {name}" for name in target.names if target.gate and name not in names]
+            self._notes += _missing_alarms(target, names)
+            # A prefix may match alarms that do not exist yet; a name must exist.
+            unread += [f"alarm {name} does not exist" for name in target.names if target.gate and name not in names]
             signals += alarm_signals(target, [alarm.state for alarm in outcome])
             for alarm in outcome:
-                # Named twice, by a prefix and by name, it gates when either says so.
-                gates = alarm.state.gate or (alarm.key in found and found[alarm.key].state.gate)
-                found[alarm.key] = msgspec.structs.replace(
+                # An alarm matched by several targets gates if any of them gates.
+                gates = alarm.state.gate or (alarm.key in alarms and alarms[alarm.key].state.gate)
+                alarms[alarm.key] = msgspec.structs.replace(
                     alarm, state=msgspec.structs.replace(alarm.state, gate=gates)
                 )
         if failed and len(failed) == len(self._targets):
             raise failed[0]
-        self._notes += dict.fromkeys(caught.message for caught in failed)
+        self._notes += dict.fromkeys(error.message for error in failed)
         self._unread = tuple(dict.fromkeys(unread))
-        gone = [] if failed else self._gone(found)
-        self._note_changes(found)
+        gone = [] if failed else self._deleted(alarms)
+        self._queue_histories(alarms)
         evaluated = EvaluatedSignals(kind="alarm", results=merged(signals))
-        states: list[Record] = [*(alarm.state for alarm in found.values()), *gone, evaluated]
+        states: list[Record] = [*(alarm.state for alarm in alarms.values()), *gone, evaluated]
         return [*states, *await self._histories()]
 
-    def _note_changes(self, found: Mapping[tuple[str | None, str | None, str], _Alarm]) -> None:
-        for key, alarm in found.items():
-            before = self._known.get(key)
+    def _queue_histories(self, alarms: Mapping[tuple[str | None, str | None, str], _Alarm]) -> None:
+        for key, alarm in alarms.items():
+            before = self._alarms.get(key)
             changed = before is None or (before.state.state, before.state.since) != (
                 alarm.state.state,
                 alarm.state.since,
             )
-            # One that has been as it is since before the session has no history in it.
+            # An alarm whose state is older than the session has no history in it.
             if changed and (alarm.state.since is None or alarm.state.since >= self._since):
-                self._due[key] = alarm
-        self._known.update(found)
+                self._history_due[key] = alarm
+        self._alarms.update(alarms)
 
-    def _gone(self, found: Mapping[tuple[str | None, str | None, str], _Alarm]) -> list[AlarmState]:
-        """Return alarms that were deleted while somebody watched, once: what they said last holds no more."""
-        lost = [alarm for key, alarm in self._known.items() if key not in found]
-        for alarm in lost:
-            del self._known[alarm.key]
-            self._due.pop(alarm.key, None)
-        at, why = self._clock.now(), "the alarm is gone: CloudWatch has none of this name any more"
-        return [msgspec.structs.replace(alarm.state, state="INSUFFICIENT_DATA", since=at, reason=why) for alarm in lost]
+    def _deleted(self, alarms: Mapping[tuple[str | None, str | None, str], _Alarm]) -> list[AlarmState]:
+        """Return alarms deleted since the last poll, once, with unknown state: their last state no longer applies."""
+        deleted = [alarm for key, alarm in self._alarms.items() if key not in alarms]
+        for alarm in deleted:
+            del self._alarms[alarm.key]
+            self._history_due.pop(alarm.key, None)
+        at, why = self._clock.now(), "the alarm was deleted"
+        return [
+            msgspec.structs.replace(alarm.state, state="INSUFFICIENT_DATA", since=at, reason=why) for alarm in deleted
+        ]
 
     async def _describe(self, target: AlarmTarget) -> list[_Alarm]:
-        found: list[_Alarm] = []
+        alarms: list[_Alarm] = []
         for query in _queries(target):
             pages = self._aws.pages("cloudwatch", "DescribeAlarms", query, account=target.account, region=target.region)
             async for page in pages:
                 for key, kind in _KINDS.items():
-                    found += [
+                    alarms += [
                         _Alarm(alarm["AlarmName"], target, self._state(alarm, kind, target))
                         for alarm in page.get(key) or ()
                     ]
-        return found
+        return alarms
 
     def _state(self, alarm: dict[str, Any], kind: Kind, target: AlarmTarget) -> AlarmState:
         return AlarmState(
@@ -169,18 +173,18 @@ class AlarmSource(PollingSource):
         )
 
     async def _histories(self) -> list[Record]:
-        """Return what the changed alarms did; when that cannot be read, their states still count."""
+        """Return the history of changed alarms. When it cannot be read, their states still count."""
         if self._now_s() < self._history_due_s:
             return []
         events: list[Record] = []
-        for key, alarm in list(self._due.items()):
+        for key, alarm in list(self._history_due.items()):
             try:
                 events += await self._history(alarm)
-            except AwsError as caught:
-                self._history_note = f"history of alarms: {caught.message}"
+            except AwsError as error:
+                self._history_note = f"alarm history: {error.message}"
                 self._history_due_s = self._now_s() + DENIED_EVERY_S
                 return events
-            del self._due[key]
+            del self._history_due[key]
         self._history_note = None
         return events
 
@@ -197,9 +201,9 @@ class AlarmSource(PollingSource):
         )
         async for page in pages:
             events += [self._event(alarm, item) for item in page.get("AlarmHistoryItems") or ()]
-        fresh = [each for each in events if (each.subject, each.at) not in self._told]
-        self._told.update((each.subject, each.at) for each in fresh)
-        return [*sorted(fresh, key=lambda each: each.at)]
+        fresh = [event for event in events if (event.subject, event.at) not in self._reported]
+        self._reported.update((event.subject, event.at) for event in fresh)
+        return [*sorted(fresh, key=lambda event: event.at)]
 
     def _event(self, alarm: _Alarm, item: dict[str, Any]) -> ReleaseEvent:
         before, after = _transition(item.get("HistorySummary", ""))
@@ -216,7 +220,7 @@ class AlarmSource(PollingSource):
 
 
 def _queries(target: AlarmTarget) -> Iterable[dict[str, Any]]:
-    # Without this only metric alarms come back.
+    # By default DescribeAlarms returns metric alarms only.
     kinds = {"AlarmTypes": list(_TYPES.values())}
     if target.prefix is not None:
         yield {"AlarmNamePrefix": target.prefix, **kinds} if target.prefix else kinds
@@ -224,16 +228,16 @@ def _queries(target: AlarmTarget) -> Iterable[dict[str, Any]]:
         yield {"AlarmNames": list(target.names[start : start + NAMES_PER_CALL]), **kinds}
 
 
-def _absent(target: AlarmTarget, found: set[str]) -> list[str]:
-    """Return a sentence for each thing the files name that is not there: silence would look like health."""
-    told = [f"there is no alarm {name}" for name in target.names if name not in found]
-    if target.prefix is not None and not any(name.startswith(target.prefix) for name in found):
-        told.append(f"no alarm begins with {target.prefix}" if target.prefix else "there are no alarms at all")
-    return told
+def _missing_alarms(target: AlarmTarget, alarms: set[str]) -> list[str]:
+    """Return one sentence per configured alarm that does not exist: silence would look like health."""
+    problems = [f"alarm {name} does not exist" for name in target.names if name not in alarms]
+    if target.prefix is not None and not any(name.startswith(target.prefix) for name in alarms):
+        problems.append(f"no alarm name begins with {target.prefix}" if target.prefix else "there are no alarms")
+    return problems
 
 
 def _reason(data: Any) -> str | None:
-    """Return why an alarm changed, from the document its history carries."""
+    """Return the reason in an alarm's HistoryData document, None without one."""
     if not isinstance(data, str):
         return None
     try:
@@ -246,7 +250,7 @@ def _reason(data: Any) -> str | None:
 
 
 def _transition(summary: str) -> tuple[str | None, str | None]:
-    """Read `Alarm updated from OK to ALARM`."""
+    """Return old and new state from `Alarm updated from OK to ALARM`; (None, None) for any other text."""
     words = summary.split()
     if "from" in words and "to" in words and words.index("to") + 1 < len(words):
         return words[words.index("from") + 1], words[words.index("to") + 1]

@@ -1,4 +1,4 @@
-"""Waiting longer after each failure, at random, and recovering at once."""
+"""Randomised exponential backoff."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Full jitter: each wait is uniform between nothing and a ceiling that doubles with every failure."""
+    """Full jitter: each wait is uniform between 0 and a ceiling that doubles with every failure."""
 
     def __init__(
         self, *, base_s: float = 1.0, cap_s: float = 30.0, uniform: Callable[[float, float], float] = random.uniform
@@ -18,11 +18,11 @@ class Backoff:
         self.failures = 0
 
     def next_s(self) -> float:
-        """Return the seconds to wait after one more failure."""
+        """Count a failure and return the seconds to wait."""
         ceiling = min(self._cap_s, self._base_s * 2**self.failures)
         self.failures += 1
         return self._uniform(0, ceiling)
 
     def reset(self) -> None:
-        """Forget the failures: something worked."""
+        """Reset the ceiling after a success."""
         self.failures = 0

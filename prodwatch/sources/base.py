@@ -1,4 +1,4 @@
-"""What a live source is."""
+"""The protocol of live sources."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from prodwatch.model.signal import Batch
 
 
 class Source(Protocol):
-    """A stream of batches that never ends by itself and says how it is doing in-band."""
+    """An endless stream of batches; the source's own status is part of the stream."""
 
     name: str
     """Unique: `logs`, `traces`, `metrics`, `alarms`, `release`."""
 
     def batches(self) -> AsyncIterator[Batch]:
-        """Yield batches until cancelled; errors of AWS become statuses, not exceptions."""
+        """Yield batches until cancelled. AWS errors become statuses, not exceptions."""
         ...

@@ -1,4 +1,4 @@
-"""Which sources an environment asks for."""
+"""Builds the sources that an environment file configures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
-from prodwatch.sources.traces import SPANS_GROUP, GraphSource, TraceSource
+from prodwatch.sources.traces import SPANS_GROUP, ServiceGraphSource, TraceSource
 from prodwatch.sources.traces.service_graph import release_began
 from prodwatch.text.redact import Redactor
 
 
 def log_targets(environment: Environment) -> list[LogTarget]:
-    """Return the log groups to follow: every function's own, then those the file names."""
-    of_functions = [
+    """Return the log groups to follow: those of functions first, then those named in the file."""
+    function_groups = [
         LogTarget(
             group=function.log_group or f"/aws/lambda/{function.name}",
             account=function.account,
@@ -31,28 +31,31 @@ def log_targets(environment: Environment) -> list[LogTarget]:
         for function in environment.functions
     ]
     named = environment.logs
-    return [*(each for each in of_functions if not any(_same(each, other, environment) for other in named)), *named]
+    return [
+        *(group for group in function_groups if not any(_is_same_group(group, other, environment) for other in named)),
+        *named,
+    ]
 
 
-def _same(one: LogTarget, other: LogTarget, environment: Environment) -> bool:
-    """Tell whether two targets are one log group; a region that is not written is the account's."""
+def _is_same_group(one: LogTarget, other: LogTarget, environment: Environment) -> bool:
+    """Return whether two targets are the same log group; a missing region means the account's own."""
     if (one.group, one.account) != (other.group, other.account):
         return False
-    home = environment.accounts.get(one.account or "", environment.aws).region
-    first, second = one.region or home, other.region or home
+    default_region = environment.accounts.get(one.account or "", environment.aws).region
+    first, second = one.region or default_region, other.region or default_region
     return first == second or None in {first, second}
 
 
 def spans_target(environment: Environment) -> LogTarget | None:
-    """Return the log group that has an account's spans under Transaction Search, cut to those of our functions.
+    """Return the log group of the account's spans under Transaction Search, filtered by the environment's functions.
 
-    None without functions: the whole group would be the traffic of the whole account.
+    None without functions: the unfiltered group holds the traffic of the whole account.
     """
     names = [f'?"{function.name}"' for function in environment.functions if function.account is None]
     return LogTarget(group=SPANS_GROUP, filter=" ".join(names)) if names else None
 
 
-def sources_of(
+def build_sources(
     environment: Environment,
     aws: AwsApi,
     *,
@@ -61,47 +64,52 @@ def sources_of(
     logs_since: datetime,
     since: datetime,
 ) -> list[Source]:
-    """Build every source the environment's file asks for.
+    """Build every source that the environment configures.
 
-    `logs_since` is how far back lines are read at the start, `since` the same for traces, metrics and history.
+    `logs_since` is the earliest time of logs and traces, `since` that of metrics, alarms and release history.
     """
-    cleaner = Cleaner(redactor)
+    signal_redactor = SignalRedactor(redactor)
     lines = LineParser(redactor)
-    found: list[Source] = []
-    release = ReleaseSource(aws, environment, clock=clock, since=since, clean=cleaner.text)
+    sources: list[Source] = []
+    release = ReleaseSource(aws, environment, clock=clock, since=since, clean=signal_redactor.text)
     if environment.functions or environment.stacks or environment.release.codedeploy:
-        found.append(release)
+        sources.append(release)
     logs = LogSource(
         aws, log_targets(environment), clock=clock, parse=lines.parse_event, parse_all=lines.parse_all, since=logs_since
     )
     if log_targets(environment):
-        found.append(logs)
+        sources.append(logs)
     if environment.traces_enabled and (environment.functions or environment.traces_filter):
         spans = spans_target(environment)
-        found.append(
+        sources.append(
             TraceSource(
                 aws,
                 clock=clock,
                 since=logs_since,
-                cleaner=cleaner,
+                signal_redactor=signal_redactor,
                 filter_expression=environment.traces_filter,
                 on_spans=partial(logs.follow, spans) if spans else None,
             )
         )
-        found.append(
-            GraphSource(aws, clock=clock, cleaner=cleaner, released_at=lambda: release_began(release.states.values()))
+        sources.append(
+            ServiceGraphSource(
+                aws,
+                clock=clock,
+                signal_redactor=signal_redactor,
+                released_at=lambda: release_began(release.states.values()),
+            )
         )
     if environment.functions or environment.metrics:
-        found.append(
+        sources.append(
             MetricSource(
                 aws,
                 environment.functions,
                 environment.metrics,
                 clock=clock,
                 since=since,
-                behind=release.behind,
+                versions_of=release.versions_of,
             )
         )
     if environment.alarms:
-        found.append(AlarmSource(aws, environment.alarms, clock=clock, since=since, clean=cleaner.text))
-    return found
+        sources.append(AlarmSource(aws, environment.alarms, clock=clock, since=since, clean=signal_redactor.text))
+    return sources

@@ -1,4 +1,4 @@
-"""How an AWS error shows in the state of a source."""
+"""Maps an AWS error to a source status and a retry delay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 
 DENIED_EVERY_S = 60.0
+"""Pause after a missing permission or an exhausted limit, which do not recover within seconds."""
 EXPIRED_EVERY_S = 8.0
+"""Longest pause while credentials are expired."""
 
 _PHASES = {
     Reason.THROTTLED: SourcePhase.THROTTLED,
@@ -21,22 +23,22 @@ _PHASES = {
 }
 
 
-def retry_delay_s(caught: AwsError, backoff: Backoff) -> float:
-    """Return how long to wait: a missing permission or a spent budget does not come back in seconds."""
-    if caught.reason in {Reason.ACCESS_DENIED, Reason.LIMIT}:
+def retry_delay_s(error: AwsError, backoff: Backoff) -> float:
+    """Return the seconds until the next attempt."""
+    if error.reason in {Reason.ACCESS_DENIED, Reason.LIMIT}:
         return DENIED_EVERY_S
     wait_s = max(0.2, backoff.next_s())
-    # Somebody is logging in again right now, and wants to see that it worked.
-    return min(wait_s, EXPIRED_EVERY_S) if caught.reason is Reason.EXPIRED_CREDENTIALS else wait_s
+    # The user is probably renewing the credentials and waits for the effect.
+    return min(wait_s, EXPIRED_EVERY_S) if error.reason is Reason.EXPIRED_CREDENTIALS else wait_s
 
 
-def error_status(source: str, caught: AwsError, retry_s: float) -> SourceStatus:
-    """Return the state of `source` after an error; `retry_s` is the epoch second of the next try."""
-    denied = caught.reason is Reason.ACCESS_DENIED
+def error_status(source: str, error: AwsError, retry_s: float) -> SourceStatus:
+    """Return the status of `source` after an error; `retry_s` is the epoch second of the next attempt."""
+    denied = error.reason is Reason.ACCESS_DENIED
     return SourceStatus(
         source=source,
-        phase=_PHASES.get(caught.reason, SourcePhase.FAILED),
-        message=caught.message,
-        action=" and ".join(actions(caught.service, caught.operation)) if denied else None,
+        phase=_PHASES.get(error.reason, SourcePhase.FAILED),
+        message=error.message,
+        action=" and ".join(actions(error.service, error.operation)) if denied else None,
         retry_at=datetime.fromtimestamp(retry_s, UTC),
     )

@@ -1,4 +1,4 @@
-"""Lines that carry an id, looked for on demand: what a red check wrote, although nobody tails its group."""
+"""Searches log groups on demand for lines with given ids, such as those of a failed check."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import LogRecord
-from prodwatch.sources.logs.discovery import discover
+from prodwatch.sources.logs.discovery import discover_groups
 from prodwatch.text.redact import Redactor
 
 MAX_PAGES = 5
-"""Pages read per group; an id is rare, so more means that it is none."""
+"""Most pages read per group: an id is rare, so more pages mean that the text is not an id."""
 
 
-async def lines_with(
+async def find_lines(
     aws: AwsApi, targets: Sequence[LogTarget], ids: Sequence[str], *, since: datetime, redactor: Redactor
 ) -> tuple[list[LogRecord], list[str]]:
-    """Return the lines with any of `ids` as written, and a sentence for each group that could not be read."""
+    """Return the lines that contain any of `ids`, in order of time, and one sentence per group not fully read."""
     if not ids:
         return [], []
     pattern = " ".join(f'?"{id_}"' for id_ in dict.fromkeys(ids) if '"' not in id_)
-    answers = await asyncio.gather(*(_target(aws, target, pattern, since, redactor) for target in targets))
-    found = {record.event_id: record for records, _ in answers for record in records}
-    problems = [problem for _, told in answers for problem in told]
-    return sorted(found.values(), key=lambda record: record.timestamp_ms), problems
+    results = await asyncio.gather(*(_search_target(aws, target, pattern, since, redactor) for target in targets))
+    records = {record.event_id: record for records, _ in results for record in records}
+    problems = [problem for _, problems_ in results for problem in problems_]
+    return sorted(records.values(), key=lambda record: record.timestamp_ms), problems
 
 
-async def _target(
+async def _search_target(
     aws: AwsApi, target: LogTarget, pattern: str, since: datetime, redactor: Redactor
 ) -> tuple[list[LogRecord], list[str]]:
     try:
-        groups = await discover(aws, target) if target.group.endswith("*") else [target.group]
-    except AwsError as caught:
-        return [], [caught.message]
+        groups = await discover_groups(aws, target) if target.group.endswith("*") else [target.group]
+    except AwsError as error:
+        return [], [error.message]
     parser = LineParser(redactor)
-    found: list[LogRecord] = []
+    records: list[LogRecord] = []
     problems: list[str] = []
     for group in groups:
         query = {"logGroupName": group, "startTime": int(since.timestamp() * 1000), "filterPattern": pattern}
@@ -46,7 +46,7 @@ async def _target(
         try:
             async for page in aws.pages("logs", "FilterLogEvents", query, account=target.account, region=target.region):
                 pages += 1
-                found += [
+                records += [
                     parser.parse(
                         event.get("message", ""),
                         group=group,
@@ -62,7 +62,7 @@ async def _target(
                         f"{group}: more than {MAX_PAGES} pages of lines with these ids; the rest was not read"
                     )
                     break
-        except AwsError as caught:
-            if caught.code != "ResourceNotFoundException":
-                problems.append(caught.message)
-    return found, problems
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                problems.append(error.message)
+    return records, problems

@@ -1,4 +1,4 @@
-"""The loop shared by sources that ask for everything at once: poll, hand over, wait, back off."""
+"""The poll loop shared by all polling sources: poll, yield, pause, back off."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import error_status, retry_delay_s
 
 RECORDS_PER_BATCH = 500
+"""Most records in one batch."""
 
 
 class PollingSource(ABC):
-    """Calls `poll` again and again; an AwsError becomes a status and a pause, never an exception."""
+    """Calls `poll` repeatedly; an AwsError becomes a status and a pause, never an exception."""
 
     name: str
 
@@ -28,22 +29,22 @@ class PollingSource(ABC):
 
     @abstractmethod
     async def poll(self) -> list[Record]:
-        """Ask once and return what is new; raises AwsError."""
+        """Read once and return the new records; raises AwsError."""
 
     @abstractmethod
     def pause_s(self) -> float:
         """Return the seconds until the next poll."""
 
     def note(self) -> str | None:
-        """Return what a reader should know about the last poll, if anything."""
+        """Return a message about the last poll, None without one."""
         return None
 
     def unread(self) -> tuple[str, ...]:
-        """Return what the last poll was to tell of and could not read, each a sentence."""
+        """Return one sentence per target that the last poll could not read."""
         return ()
 
     def status(self, began_s: float) -> SourceStatus:
-        """Return how the source is doing after a poll that began at epoch second `began_s`."""
+        """Return the status after a successful poll that began at epoch second `began_s`."""
         return SourceStatus(
             source=self.name,
             phase=SourcePhase.LIVE,
@@ -59,10 +60,10 @@ class PollingSource(ABC):
             began_s = self._now_s()
             try:
                 records = await self.poll()
-            except AwsError as caught:
-                wait_s = retry_delay_s(caught, self._backoff)
-                # How old the last answer is stays known: what is throttled for long says nothing about now.
-                status = replace(error_status(self.name, caught, self._now_s() + wait_s), fresh_at=fresh_at)
+            except AwsError as error:
+                wait_s = retry_delay_s(error, self._backoff)
+                # Keep the time of the last successful poll: an error does not make old data fresh.
+                status = replace(error_status(self.name, error, self._now_s() + wait_s), fresh_at=fresh_at)
                 yield Batch(source=self.name, status=status)
                 await self._clock.sleep(wait_s)
                 continue

@@ -17,7 +17,7 @@ from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import SETTLED_AFTER_S, EvaluatedSignals, Record
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import AlarmSource
-from prodwatch.sources.lambda_metrics import Behind
+from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.metrics import MetricSource
 
 
@@ -81,7 +81,7 @@ async def _read_metrics(targets: Sequence[MetricTarget], aws: AwsApi, clock: Clo
         targets,
         clock=clock,
         since=clock.now() - timedelta(seconds=reach_s),
-        behind=lambda _function: Behind(()),
+        versions_of=lambda _function: FunctionVersions(()),
     )
     try:
         return _evaluated(await source.poll())

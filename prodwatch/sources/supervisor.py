@@ -1,4 +1,4 @@
-"""Runs every source on its own: one that dies is restarted after a pause and disturbs no other."""
+"""Runs each source in its own task and restarts a failed one after a pause, without affecting the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOG = logging.getLogger("prodwatch.sources")
 
 
 class Supervisor:
-    """Feeds `apply` with the batches of all sources until it is stopped."""
+    """Passes the batches of all sources to `apply` until stopped."""
 
     def __init__(
         self,
@@ -36,14 +36,14 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin reading; returns at once."""
+        """Start all sources; returns immediately."""
         self._tasks = [
             asyncio.get_running_loop().create_task(self._run(source), name=f"source {source.name}")
             for source in self._sources
         ]
 
     async def stop(self) -> None:
-        """Cancel every source and wait until each has let go of its connections."""
+        """Cancel all sources and wait until their connections are closed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -52,28 +52,28 @@ class Supervisor:
     async def _run(self, source: Source) -> None:
         backoff = self._backoff()
         while True:
-            at_least_s = 1.0
+            min_wait_s = 1.0
             try:
                 async with aclosing(source.batches()) as batches:  # type: ignore[type-var]
                     async for batch in batches:
                         self._apply(batch)
                         backoff.reset()
                 message = "ended"
-            except ProdwatchError as caught:
-                # Nothing this source can do about it, and no bug: credentials of another account, for example.
-                message, at_least_s = str(caught), DENIED_EVERY_S
-            except Exception as caught:  # noqa: BLE001 -- see below
-                # A bug in one source must cost one panel, not the dashboard; the log has the traceback.
+            except ProdwatchError as error:
+                # Not a bug, and not fixable by the source: credentials of another account, for example.
+                message, min_wait_s = str(error), DENIED_EVERY_S
+            except Exception as error:  # noqa: BLE001 -- see below
+                # A bug in one source must affect one panel, not the dashboard; the log file has the traceback.
                 _LOG.exception("source %s failed", source.name)
-                message = f"failed: {_innermost(caught)}"
-            wait_s = max(at_least_s, backoff.next_s())
+                message = f"failed: {_describe_innermost(error)}"
+            wait_s = max(min_wait_s, backoff.next_s())
             retry_at = self._clock.now() + timedelta(seconds=wait_s)
             status = SourceStatus(source=source.name, phase=SourcePhase.FAILED, message=message, retry_at=retry_at)
             self._apply(Batch(source=source.name, status=status))
             await self._clock.sleep(wait_s)
 
 
-def _innermost(caught: BaseException) -> str:
-    while isinstance(caught, BaseExceptionGroup):
-        caught = caught.exceptions[0]
-    return f"{type(caught).__name__}: {caught}"
+def _describe_innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

@@ -28,9 +28,9 @@ from prodwatch.runner import RunOptions
 from prodwatch.session.engine import open_engine
 from prodwatch.session.live import SIGNALS_BEFORE
 from prodwatch.settings import Project, demo_root, load_project
-from prodwatch.sources.build_sources import log_targets, sources_of
-from prodwatch.sources.log_search import lines_with
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.build_sources import build_sources, log_targets
+from prodwatch.sources.log_search import find_lines
+from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 
@@ -136,9 +136,9 @@ def _qualifies(unused: tuple[str, str], policy: Mapping[str, set[str]]) -> bool:
 async def _read_once(engine: Any) -> None:
     """Run every source until each has told what it knows, and look into a trace, as somebody at the dashboard does."""
     id_ = "1-00000001-000000000000000000000000"
-    await fetch_trace(engine.aws, id_, Cleaner(engine.redactor))
+    await fetch_trace(engine.aws, id_, SignalRedactor(engine.redactor))
     now = engine.clock.now()
-    await lines_with(engine.aws, log_targets(engine.environment), [id_], since=now, redactor=engine.redactor)
+    await find_lines(engine.aws, log_targets(engine.environment), [id_], since=now, redactor=engine.redactor)
     waiting: set[str] = set()
     done = asyncio.Event()
 
@@ -148,7 +148,7 @@ async def _read_once(engine: Any) -> None:
         if not waiting:
             done.set()
 
-    sources = sources_of(
+    sources = build_sources(
         engine.environment,
         engine.aws,
         clock=engine.clock,

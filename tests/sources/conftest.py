@@ -1,4 +1,4 @@
-"""Every source test gets an AWS that answers from a script."""
+"""Fixtures: a scripted AWS for source tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alarms: all three kinds, their history, and never silence about one that is not there."""
+"""Alarms: all three kinds, their history, and a message for every missing one."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ async def test_all_three_kinds_come_back(aws: Alarms) -> None:
 @pytest.mark.parametrize(
     ("target", "note"),
     [
-        (AlarmTarget(names=("shop-a", "shop-gone")), "there is no alarm shop-gone"),
-        (AlarmTarget(names=("shop-a", "shop-gone"), gate=False), "there is no alarm shop-gone"),
-        (AlarmTarget(prefix="pay-"), "no alarm begins with pay-"),
+        (AlarmTarget(names=("shop-a", "shop-gone")), "alarm shop-gone does not exist"),
+        (AlarmTarget(names=("shop-a", "shop-gone"), gate=False), "alarm shop-gone does not exist"),
+        (AlarmTarget(prefix="pay-"), "no alarm name begins with pay-"),
         (AlarmTarget(names=("shop-a",)), None),
     ],
     ids=["name", "does not gate", "prefix", "there"],
@@ -109,7 +109,7 @@ async def test_an_alarm_that_is_deleted_does_not_stay_as_it_was(aws: Alarms) -> 
     aws.metric = [alarm("shop-a")]
     gone = next(each for each in await states(alarms) if each.name == "shop-b")
     assert gone.state == "INSUFFICIENT_DATA"
-    assert "is gone" in (gone.reason or "")
+    assert "was deleted" in (gone.reason or "")
     assert [each.name for each in await states(alarms)] == ["shop-a"]
 
 
@@ -152,7 +152,7 @@ async def test_a_history_nobody_may_read_hides_no_state_and_is_asked_again(aws: 
     aws.history["shop-a"] = [{"Timestamp": START, "HistorySummary": "Alarm updated from OK to ALARM"}]
     alarms = source(aws, AlarmTarget(prefix="shop-"), clock=clock)
     assert [each.state for each in await states(alarms)] == ["ALARM"]
-    assert alarms.note() == "history of alarms: cloudwatch:DescribeAlarmHistory failed"
+    assert alarms.note() == "alarm history: cloudwatch:DescribeAlarmHistory failed"
     assert alarms.status(0.0).notes == ("history not read",)
     await clock.advance(EVERY_S)
     await alarms.poll()

@@ -1,4 +1,4 @@
-"""Every log group that is asked for is read, and read once: by group, account and region."""
+"""Every configured log group is read exactly once, by group, account and region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics without gaps, without guesses: what was not read is not settled, what is missing is not zero."""
+"""Metrics have no gaps and no guesses: unread points are not settled, missing points are not zero."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.signal import MetricSeries
 from prodwatch.model.status import Reason
-from prodwatch.sources.lambda_metrics import Behind
-from prodwatch.sources.metric_retention import coarse, kept_for
-from prodwatch.sources.metrics import SERIES_PER_CALL, MetricSource
+from prodwatch.sources.lambda_metrics import FunctionVersions
+from prodwatch.sources.metrics import SERIES_PER_CALL, MetricSource, retained_period_s, retention_of
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 
@@ -90,10 +89,15 @@ def source(
     *functions: FunctionTarget,
     targets: tuple[MetricTarget, ...] = (),
     since: datetime = START - timedelta(minutes=30),
-    behind: Behind | None = None,
+    versions_of: FunctionVersions | None = None,
 ) -> MetricSource:
     return MetricSource(
-        aws, functions, targets, clock=aws.clock, since=since, behind=lambda _: behind or Behind(("41",))
+        aws,
+        functions,
+        targets,
+        clock=aws.clock,
+        since=since,
+        versions_of=lambda _: versions_of or FunctionVersions(("41",)),
     )
 
 
@@ -122,14 +126,14 @@ async def test_an_outage_longer_than_the_overlap_leaves_no_gap(aws: CloudWatch) 
 
 
 async def test_versions_nobody_knew_at_the_start_are_asked_for_soon(aws: CloudWatch) -> None:
-    known: list[Behind] = [Behind()]
+    known: list[FunctionVersions] = [FunctionVersions()]
     since = START - timedelta(minutes=30)
-    metrics = MetricSource(aws, [ORDERS], [], clock=aws.clock, since=since, behind=lambda _: known[0])
+    metrics = MetricSource(aws, [ORDERS], [], clock=aws.clock, since=since, versions_of=lambda _: known[0])
     await poll(metrics)
     assert metrics.pause_s() == 5.0
-    known[0] = Behind(("41", "42"))
+    known[0] = FunctionVersions(("41", "42"))
     assert metrics.pause_s() == 30.0, "somebody knew in time"
-    known[0] = Behind()
+    known[0] = FunctionVersions()
     await poll(metrics)
     assert metrics.pause_s() == 30.0, "a release that nobody may read costs no more than once"
 
@@ -177,7 +181,7 @@ async def test_one_account_that_is_denied_hides_no_other_and_all_of_them_are_tro
 async def test_a_minute_settles_when_its_longest_invocation_must_have_ended(
     aws: CloudWatch, timeout_s: float | None, settled_s: int
 ) -> None:
-    metrics = source(aws, ORDERS, behind=Behind(("41",), timeout_s=timeout_s))
+    metrics = source(aws, ORDERS, versions_of=FunctionVersions(("41",), timeout_s=timeout_s))
     points = (await poll(metrics))["p95", "41"].points
     limit_s = aws.clock.now().timestamp() - settled_s
     assert [point.settled for point in points] == [point.timestamp_s + 60 <= limit_s for point in points]
@@ -193,13 +197,13 @@ async def test_what_cloudwatch_failed_to_read_is_said_and_stays_unsettled(aws: C
     aws.status = "InternalError"
     await wait(metrics, 600)
     found = await poll(metrics)
-    assert "answered in part" in (metrics.note() or "")
+    assert "partial data" in (metrics.note() or "")
     assert not found["p95", "41"].points[-1].settled
 
 
 async def test_a_call_carries_500_series_and_no_maths(aws: CloudWatch) -> None:
     functions = tuple(FunctionTarget(name=f"f{number}", alias="live") for number in range(60))
-    metrics = source(aws, *functions, behind=Behind(("41", "42")))
+    metrics = source(aws, *functions, versions_of=FunctionVersions(("41", "42")))
     await poll(metrics)
     sizes = [len(each["MetricDataQueries"]) for each in aws.asked]
     assert sizes == [SERIES_PER_CALL, SERIES_PER_CALL, 60 * 18 - 2 * SERIES_PER_CALL]
@@ -230,8 +234,8 @@ DAY = 86_400
     ],
 )
 def test_old_points_are_asked_for_in_periods_that_are_kept(age_s: int, asked_s: int, used_s: int) -> None:
-    assert coarse(asked_s, timedelta(seconds=age_s)) == used_s
-    assert kept_for(used_s) > timedelta(seconds=age_s)
+    assert retained_period_s(asked_s, timedelta(seconds=age_s)) == used_s
+    assert retention_of(used_s) > timedelta(seconds=age_s)
 
 
 async def test_a_window_of_weeks_is_read_in_five_minutes_and_says_so(aws: CloudWatch) -> None:
@@ -263,7 +267,7 @@ async def test_points_of_seconds_are_asked_for_only_where_they_still_are(aws: Cl
     await poll(late)
     for query in aws.asked:
         period_s = query["MetricDataQueries"][0]["MetricStat"]["Period"]
-        assert query["EndTime"] - query["StartTime"] <= kept_for(period_s)
+        assert query["EndTime"] - query["StartTime"] <= retention_of(period_s)
 
 
 async def test_namesakes_are_told_apart(aws: CloudWatch) -> None:

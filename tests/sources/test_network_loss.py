@@ -31,7 +31,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.build_sources import sources_of
+from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
@@ -172,7 +172,7 @@ async def watching() -> AsyncIterator[tuple[Account, FakeClock, Screen]]:
     """Run every source of an environment under the supervisor."""
     clock = FakeClock()
     account, screen = Account(clock), Screen(clock)
-    sources = sources_of(
+    sources = build_sources(
         Environment(
             name="prod",
             title="Prod",

@@ -1,4 +1,4 @@
-"""Releases as they happen: by CodeDeploy, by hand, by whole stacks; met before, in the middle and afterwards."""
+"""Releases by CodeDeploy, by hand and by stacks, observed from before, from the middle and afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prodwatch.model.environment import Environment, FunctionTarget, ReleaseTarg
 from prodwatch.model.signal import Batch, ReleaseEvent, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.lambda_metrics import Behind
+from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.release.function_code import hex_of
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.testing.aws import ScriptedAws
@@ -225,7 +225,7 @@ async def test_a_split_that_is_taken_back_by_hand_is_a_rollback(account: Account
     await run(watched, 50, (12, sets(account, "41", v42=0.1)), (32, sets(account, "41")))
     state = watched.state()
     assert (state.phase, state.version, state.previous) == (ReleasePhase.ROLLED_BACK, "42", "41")
-    assert state.cause == "the alias went back to version 41"
+    assert state.cause == "the alias was moved back to version 41"
     last = watched.events("lambda")[-1]
     assert (last.what, last.from_, last.to, last.weight) == ("weights changed", "42", "41", 1.0)
 
@@ -441,7 +441,7 @@ async def test_versions_tell_their_code_once(account: Account) -> None:
     assert account.aws.count("lambda:GetFunctionConfiguration") == 2
     published = next(each for each in watched.events("lambda") if each.what == "version published")
     assert (published.subject, published.detail) == ("shop-orders:42", "image abababababab, the same as version 41")
-    assert watched.source.behind(ORDERS).timeout_s == 300
+    assert watched.source.versions_of(ORDERS).timeout_s == 300
 
 
 async def test_a_role_that_may_not_read_code_still_sees_the_release(account: Account) -> None:
@@ -530,8 +530,8 @@ async def test_the_same_name_in_two_regions_is_two_functions(account: Account) -
     there = FunctionTarget(name="shop-orders", alias="live", region="us-east-1")
     watched = watch(account, ORDERS, there)
     await run(watched, 20, (7, sets(account, "41", v42=0.1)))
-    assert watched.source.behind(ORDERS).versions == ("41", "42")
-    assert watched.source.behind(there).versions == ("41", "42")
+    assert watched.source.versions_of(ORDERS).versions == ("41", "42")
+    assert watched.source.versions_of(there).versions == ("41", "42")
     assert len(watched.events("lambda")) == 2
     assert {each.place for each in watched.records(ReleaseState)} == {None, "us-east-1"}
-    assert watched.source.behind(PRICES) == Behind()
+    assert watched.source.versions_of(PRICES) == FunctionVersions()

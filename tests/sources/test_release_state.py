@@ -1,4 +1,4 @@
-"""Where a release stands is a pure function of what the APIs say, also when we come afterwards."""
+"""The state of a release is a pure function of API responses, also when observed afterwards."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.model.signal import ReleasePhase
-from prodwatch.sources.release.alias_weights import AliasNow
-from prodwatch.sources.release.release_state import DeploymentNow, Lifecycle, events_of, release_state, share_of
+from prodwatch.sources.release.alias_weights import AliasState
+from prodwatch.sources.release.release_state import Deployment, LifecycleEvent, events_of, release_state, share_of
 
 T0 = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def deployment(status: str = "InProgress", *stages: Lifecycle, **more: Any) -> DeploymentNow:
+def deployment(status: str = "InProgress", *stages: LifecycleEvent, **more: Any) -> Deployment:
     values: dict[str, Any] = {
         "id": "d-1",
         "status": status,
@@ -31,20 +31,20 @@ def deployment(status: str = "InProgress", *stages: Lifecycle, **more: Any) -> D
         "lifecycle": stages,
         "canary_s": 300.0,
     }
-    return DeploymentNow(**(values | more))
+    return Deployment(**(values | more))
 
 
-HOOK = Lifecycle("BeforeAllowTraffic", "InProgress", at(5))
-HOOK_DONE = Lifecycle("BeforeAllowTraffic", "Succeeded", at(5), at(9))
-SHIFTING = Lifecycle("AllowTraffic", "InProgress", at(10))
-SHIFTED = Lifecycle("AllowTraffic", "Succeeded", at(10), at(310))
-AFTER = Lifecycle("AfterAllowTraffic", "InProgress", at(311))
-SPLIT = AliasNow("41", {"42": 0.1})
-OLD = AliasNow("41", {})
-NEW = AliasNow("42", {})
+HOOK = LifecycleEvent("BeforeAllowTraffic", "InProgress", at(5))
+HOOK_DONE = LifecycleEvent("BeforeAllowTraffic", "Succeeded", at(5), at(9))
+SHIFTING = LifecycleEvent("AllowTraffic", "InProgress", at(10))
+SHIFTED = LifecycleEvent("AllowTraffic", "Succeeded", at(10), at(310))
+AFTER = LifecycleEvent("AfterAllowTraffic", "InProgress", at(311))
+SPLIT = AliasState("41", {"42": 0.1})
+OLD = AliasState("41", {})
+NEW = AliasState("42", {})
 UNDO = deployment("Succeeded", id="d-2", rollback_of="d-1", current="42", target="41", created_at=at(120))
 
-CASES: dict[str, tuple[AliasNow | None, list[DeploymentNow], ReleasePhase]] = {
+CASES: dict[str, tuple[AliasState | None, list[Deployment], ReleasePhase]] = {
     "nothing known": (None, [], ReleasePhase.NONE),
     "one version, no deployment": (OLD, [], ReleasePhase.NONE),
     "weights without CodeDeploy": (SPLIT, [], ReleasePhase.SHIFTING),
@@ -123,7 +123,7 @@ def test_a_weight_is_read_as_percentage_or_fraction(
 
 @pytest.mark.parametrize("told", [0.1, 10.0], ids=["fraction", "percentage"])
 def test_without_the_alias_codedeploy_tells_the_shares(told: float) -> None:
-    shifting = deployment("InProgress", SHIFTING, told_weight=told, step_share=0.1)
+    shifting = deployment("InProgress", SHIFTING, reported_weight=told, step_share=0.1)
     state = release_state("shop-orders", "live", None, [shifting], at=at(60))
     assert state.weights == {"41": 0.9, "42": 0.1}
 
@@ -147,5 +147,5 @@ def test_the_rollback_of_a_rollback_belongs_to_the_first_release() -> None:
 
 def test_a_new_attempt_after_a_rollback_is_what_counts() -> None:
     retry = deployment("InProgress", SHIFTING, id="d-3", target="43", created_at=at(500))
-    state = release_state("f", "live", AliasNow("41", {"43": 0.1}), [retry, UNDO, deployment("Stopped")], at=at(520))
+    state = release_state("f", "live", AliasState("41", {"43": 0.1}), [retry, UNDO, deployment("Stopped")], at=at(520))
     assert (state.phase, state.version, state.deployment) == (ReleasePhase.SHIFTING, "43", "d-3")

@@ -1,4 +1,4 @@
-"""The service graph once a minute: cut at the release, the time before asked for until it is settled, trouble said."""
+"""The service graph: cut at the release, earlier time read until it is settled, errors reported."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, ServiceGraph, SourcePhase
 from prodwatch.model.status import Reason
-from prodwatch.sources.redaction import Cleaner
-from prodwatch.sources.traces import GraphSource
+from prodwatch.sources.redaction import SignalRedactor
+from prodwatch.sources.traces import ServiceGraphSource
 from prodwatch.sources.traces.service_graph import MAX_PAGES, release_began
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
@@ -35,7 +35,9 @@ async def collect(
     released: datetime | None = None,
     redactor: Redactor | None = None,
 ) -> list[Batch]:
-    source = GraphSource(aws, clock=clock, cleaner=Cleaner(redactor or Redactor()), released_at=lambda: released)
+    source = ServiceGraphSource(
+        aws, clock=clock, signal_redactor=SignalRedactor(redactor or Redactor()), released_at=lambda: released
+    )
     found: list[Batch] = []
 
     async def run() -> None:

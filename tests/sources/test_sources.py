@@ -1,4 +1,4 @@
-"""Sources tell new things once, say how they are doing, and never disturb each other."""
+"""Sources report new records once, report their status, and do not affect each other."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.build_sources import sources_of
+from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.error_status import DENIED_EVERY_S
-from prodwatch.sources.lambda_metrics import Behind, derived, dimensions_of
+from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, dimensions_of
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import TraceSource
@@ -162,14 +162,14 @@ async def test_a_trace_is_told_again_only_when_it_has_grown(aws: ScriptedAws) ->
     aws.answers["xray:GetTraceSummaries"] = lambda _: {
         "TraceSummaries": [summary("1-a-b", 1 if clock.monotonic_s() < 25 else 2, IsPartial=clock.monotonic_s() < 25)]
     }
-    source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
+    source = TraceSource(aws, clock=clock, since=SINCE, signal_redactor=SignalRedactor(Redactor()), backoff=calm)
     found = records(await collect(source, clock, 60), TraceSummary)
     assert [(trace.revision, trace.partial) for trace in found] == [(1, True), (2, False)]
 
 
 async def test_trace_windows_overlap_and_never_reach_before_the_session(aws: ScriptedAws) -> None:
     clock = FakeClock()
-    source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
+    source = TraceSource(aws, clock=clock, since=SINCE, signal_redactor=SignalRedactor(Redactor()), backoff=calm)
     await collect(source, clock, 300)
     windows = [
         (params["StartTime"], params["EndTime"]) for name, params in aws.calls if name == "xray:GetTraceSummaries"
@@ -188,7 +188,7 @@ async def test_transaction_search_is_said_and_its_spans_are_read(
 ) -> None:
     clock = FakeClock()
     aws.answers["xray:GetTraceSegmentDestination"] = lambda _: {"Destination": destination, "Status": status}
-    sources = sources_of(
+    sources = build_sources(
         environment(functions=(FunctionTarget(name="shop-orders"),)),
         aws,
         clock=clock,
@@ -213,7 +213,7 @@ async def test_transaction_search_is_said_and_its_spans_are_read(
 async def test_a_role_that_may_not_ask_for_the_destination_still_reads_traces(aws: ScriptedAws) -> None:
     clock = FakeClock()
     aws.fail("xray:GetTraceSegmentDestination", Reason.ACCESS_DENIED)
-    source = TraceSource(aws, clock=clock, since=SINCE, cleaner=Cleaner(Redactor()), backoff=calm)
+    source = TraceSource(aws, clock=clock, since=SINCE, signal_redactor=SignalRedactor(Redactor()), backoff=calm)
     assert phases(await collect(source, clock, 30)) == [SourcePhase.LIVE]
 
 
@@ -232,7 +232,7 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
     aws.answers["cloudwatch:GetMetricData"] = answer
     functions = [FunctionTarget(name="f", alias="live")]
     source = MetricSource(
-        aws, functions, [], clock=clock, since=SINCE, behind=lambda _: Behind(("41", "42")), backoff=calm
+        aws, functions, [], clock=clock, since=SINCE, versions_of=lambda _: FunctionVersions(("41", "42")), backoff=calm
     )
     found = records(await collect(source, clock, 5), MetricSeries)
     assert {series.key.version for series in found} == {"41", "42"}
@@ -263,7 +263,7 @@ def test_no_data_is_no_zero_and_minutes_before_the_split_belong_to_the_old_versi
             raw(function, "42", "Errors", "Sum", m3=5.0),
         ]
     )
-    series = derived(function, Behind(("41", "42")), known, settled_before_s=180, named=None)
+    series = derived_series(function, FunctionVersions(("41", "42")), known, settled_before_s=180, label_suffix=None)
     errors = {each.key.version: each.points for each in series if each.key.label == "errors"}
     assert [(point.timestamp_s, point.value) for point in errors["41"]] == [(60, 2.0), (120, 0.0), (180, 0.0)]
     assert [(point.timestamp_s, point.value) for point in errors["42"]] == [(180, 50.0)]
@@ -316,7 +316,7 @@ async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedA
     found = await collect(source, clock, 20)
     assert records(found, ReleaseState)[-1].weights == {"41": 0.9, "42": 0.1}
     assert [(event.from_, event.to, event.weight) for event in records(found, ReleaseEvent)] == [("41", "42", 0.1)]
-    assert source.behind(function).versions == ("41", "42")
+    assert source.versions_of(function).versions == ("41", "42")
     last = [batch.status for batch in found if batch.status][-1]
     assert last.message == "CodeDeploy: codedeploy:ListDeploymentGroups failed"
 
@@ -404,9 +404,9 @@ def test_backoff_doubles_to_its_cap_and_recovers_at_once() -> None:
 
 
 def test_remote_texts_are_cleaned_on_entry() -> None:
-    cleaner = Cleaner(Redactor(["hunter22"]))
-    assert cleaner.text("a\x1b[2Jb hunter22\nc") == "a␛[2Jb •••⏎c"
-    shown = cleaner.summary(
+    signal_redactor = SignalRedactor(Redactor(["hunter22"]))
+    assert signal_redactor.text("a\x1b[2Jb hunter22\nc") == "a␛[2Jb •••⏎c"
+    shown = signal_redactor.summary(
         TraceSummary(id="1", start_ms=0, duration_s=1.0, url="http://x/?k=hunter22", annotations={"version": "v\x07"})
     )
     assert (shown.url, shown.version) == ("http://x/?k=•••", "v␇")

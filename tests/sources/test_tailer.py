@@ -1,4 +1,4 @@
-"""Every line that becomes visible in time is shown once and only once, whatever the API does."""
+"""Every line that becomes visible in time is shown exactly once, whatever the API does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason
-from prodwatch.sources.logs.deduplication import CAP
+from prodwatch.sources.logs.deduplication import MAX_IDS
 from prodwatch.sources.logs.events import Page, RawEvent
 from prodwatch.sources.logs.tailer import GroupTailer
 
@@ -84,7 +84,7 @@ class Service:
         return Page(events, f"{found[-1].timestamp_ms}/{found[-1].event_id}" if more else None)
 
 
-async def tail(service: Service, seconds: float, *, cap: int = CAP) -> Counter[str]:
+async def tail(service: Service, seconds: float, *, cap: int = MAX_IDS) -> Counter[str]:
     """Follow the group for some virtual time; returns how often each id was shown."""
     tailer = GroupTailer("g", service.fetch, since_ms=int((START_S - 60) * 1000), cap=cap)
     shown: Counter[str] = Counter()

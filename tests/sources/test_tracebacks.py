@@ -15,7 +15,7 @@ from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
-from prodwatch.sources.logs.tracebacks import may_have_tracebacks, whole_tracebacks
+from prodwatch.sources.logs.tracebacks import join_tracebacks, may_have_tracebacks
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
@@ -71,7 +71,7 @@ def test_its_lines_are_one_record_among_others(text: str) -> None:
     before, after = RawEvent(0, "START RequestId: 1\n", stream="s"), RawEvent(0, "[INFO] next order\n", stream="s")
     told = events(text)
     assert may_have_tracebacks(told)
-    found = whole_tracebacks([before, *told, after])
+    found = join_tracebacks([before, *told, after])
     assert texts(found) == ["START RequestId: 1", text, "[INFO] next order"]
     assert (found[1].event_id, found[1].stream, found[1].ingested_ms) == (told[0].event_id, "s", 9)
     record = LineParser().parse_event(found[1], "g", 0)
@@ -82,18 +82,18 @@ def test_its_lines_are_one_record_among_others(text: str) -> None:
 def test_two_streams_may_fail_at_once(text: str) -> None:
     one, other = events(text, stream="a"), events(text, stream="b")
     mixed = [event for pair in zip(one, other, strict=True) for event in pair]
-    assert texts(whole_tracebacks(mixed)) == [text, text]
+    assert texts(join_tracebacks(mixed)) == [text, text]
 
 
 def test_a_line_of_a_logger_keeps_its_level_and_takes_its_frames() -> None:
-    (whole,) = whole_tracebacks(events("12:00:01 ERROR Orders - refused\n\tat com.shop.Orders.place(Orders.java:42)"))
+    (whole,) = join_tracebacks(events("12:00:01 ERROR Orders - refused\n\tat com.shop.Orders.place(Orders.java:42)"))
     assert LineParser().parse_event(whole, "g", 0).level is Level.ERROR
 
 
 def test_what_a_later_page_brings_is_a_record_of_its_own() -> None:
     first, later = events(JAVA)[:2], events(JAVA)[2:]
-    assert texts(whole_tracebacks(first)) == ["\n".join(JAVA.split("\n")[:2])]
-    assert texts(whole_tracebacks(later)) == ["\n".join(JAVA.split("\n")[2:])]
+    assert texts(join_tracebacks(first)) == ["\n".join(JAVA.split("\n")[:2])]
+    assert texts(join_tracebacks(later)) == ["\n".join(JAVA.split("\n")[2:])]
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,17 @@ def test_what_a_later_page_brings_is_a_record_of_its_own() -> None:
     ids=["indented text", "frames after what is no error", "frames after json", "after a report", "an error alone"],
 )
 def test_nothing_else_is_joined(text: str) -> None:
-    assert texts(whole_tracebacks(events(text))) == text.split("\n")
+    assert texts(join_tracebacks(events(text))) == text.split("\n")
 
 
 def test_a_second_later_it_is_another_matter() -> None:
     head, *frames = events(JAVA)
     late = [RawEvent(1001, each.message, stream="s") for each in frames]
-    assert texts(whole_tracebacks([head, *late]))[0] == JAVA.split("\n", maxsplit=1)[0]
+    assert texts(join_tracebacks([head, *late]))[0] == JAVA.split("\n", maxsplit=1)[0]
 
 
 def test_blank_lines_after_a_traceback_stay_lines() -> None:
-    assert texts(whole_tracebacks(events(f"{PYTHON}\n\nnext"))) == [PYTHON, "", "next"]
+    assert texts(join_tracebacks(events(f"{PYTHON}\n\nnext"))) == [PYTHON, "", "next"]
 
 
 def test_ordinary_pages_are_not_looked_at_closer() -> None:
@@ -173,7 +173,7 @@ def test_every_line_is_kept_once_and_in_the_order_of_its_stream(made: list[tuple
     for text, stream, pause_ms in made:
         at_ms += pause_ms
         sent.append(RawEvent(at_ms, f"{text}\n", stream=stream))
-    found = whole_tracebacks(sent)
+    found = join_tracebacks(sent)
     for stream in "ab":
         lines = [line for each in found if each.stream == stream for line in each.message.rstrip("\n").split("\n")]
         assert lines == [each.message.rstrip("\n") for each in sent if each.stream == stream]

@@ -1,4 +1,4 @@
-"""Traces over an X-Ray that pages, throttles, shows late and lets traces grow: each revision once, or why not."""
+"""Traces from an X-Ray that pages, throttles, delays and lets traces grow: each revision once, or a reason why not."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.traces import TraceSource, fetch_trace, fetch_traces
-from prodwatch.sources.traces.read_rate import BURST, PACES, SCANNED_PER_S, Purse, pace_for
+from prodwatch.sources.traces.read_rate import BURST, PACES, SCANNED_PER_S, ScanBudget, pace_for
 from prodwatch.sources.traces.source import MAX_WINDOW_S, PART_S
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
@@ -103,7 +103,7 @@ class FakeXRay(ScriptedAws):
 
 def source_of(aws: ScriptedAws, clock: FakeClock, *, since: datetime = SINCE, **more: Any) -> TraceSource:
     calm = lambda: Backoff(uniform=lambda low, high: high)  # noqa: E731 -- one argument of one call
-    return TraceSource(aws, clock=clock, since=since, cleaner=Cleaner(Redactor()), backoff=calm, **more)
+    return TraceSource(aws, clock=clock, since=since, signal_redactor=SignalRedactor(Redactor()), backoff=calm, **more)
 
 
 async def watched(source: TraceSource, clock: FakeClock, seconds: float, step_s: float = 0.5) -> list[Batch]:
@@ -217,7 +217,7 @@ async def test_a_long_look_back_that_must_be_whole_goes_in_order_and_says_how_fa
     *behind, last = statuses(batches)
     assert {each.phase for each in behind} == {SourcePhase.BEHIND}
     assert [each.fresh_at for each in behind] == [since + timedelta(seconds=PART_S * n) for n in range(1, 50)]
-    assert "read up to 03:50:00 UTC so far" in str(behind[0].message)
+    assert "up to 03:50:00 UTC so far" in str(behind[0].message)
     assert (last.phase, last.message) == (SourcePhase.LIVE, None)
 
 
@@ -226,7 +226,7 @@ async def test_a_window_longer_than_x_ray_answers_for_is_cut_and_said() -> None:
     aws = FakeXRay(clock)
     batches = await watched(source_of(aws, clock, since=START - timedelta(hours=9)), clock, 5)
     assert aws.windows()[0] == (START - timedelta(seconds=MAX_WINDOW_S), START)
-    assert "06:00:00 UTC were not read: X-Ray answers for 6 h at once" in str(statuses(batches)[0].message)
+    assert "06:00:00 UTC were not read: one X-Ray query covers at most 6 h" in str(statuses(batches)[0].message)
 
 
 @pytest.mark.parametrize("per_s", [0.5, 3, 8, 12, 40])
@@ -253,18 +253,18 @@ async def test_whoever_wants_all_gets_all_however_busy_it_is() -> None:
 @given(st.floats(0, 1000))
 def test_the_pace_is_the_most_thorough_that_may_be_paid(per_s: float) -> None:
     chosen = pace_for(per_s)
-    assert chosen is PACES[-1] or chosen.looks * per_s <= SCANNED_PER_S
-    assert all(each.looks * per_s > SCANNED_PER_S for each in PACES[: PACES.index(chosen)])
-    assert [each.looks for each in PACES] == sorted((each.looks for each in PACES), reverse=True)
+    assert chosen is PACES[-1] or chosen.scans_per_trace * per_s <= SCANNED_PER_S
+    assert all(each.scans_per_trace * per_s > SCANNED_PER_S for each in PACES[: PACES.index(chosen)])
+    assert [each.scans_per_trace for each in PACES] == sorted((each.scans_per_trace for each in PACES), reverse=True)
 
 
 def test_a_purse_fills_with_time_up_to_a_bound() -> None:
-    purse = Purse(0.0)
+    purse = ScanBudget(0.0)
     purse.spend(BURST + 100)
-    assert purse.held(0.0) == -100
-    assert purse.held(50.0) == 50 * SCANNED_PER_S - 100
-    assert purse.held(10_000.0) == BURST
-    assert purse.held(9_000.0) == BURST
+    assert purse.available(0.0) == -100
+    assert purse.available(50.0) == 50 * SCANNED_PER_S - 100
+    assert purse.available(10_000.0) == BURST
+    assert purse.available(9_000.0) == BURST
 
 
 async def test_an_endpoint_without_update_times_is_asked_by_start_and_that_is_said() -> None:
@@ -272,7 +272,7 @@ async def test_an_endpoint_without_update_times_is_asked_by_start_and_that_is_sa
     aws = FakeXRay(clock, {ID: [Growth(-5, -5)]}, knows_event=False)
     batches = await watched(source_of(aws, clock), clock, 25)
     assert len(told(batches)) == 1
-    assert "by their start only" in str(statuses(batches)[-1].message)
+    assert "by start time only" in str(statuses(batches)[-1].message)
     kinds = [params["TimeRangeType"] for name, params in aws.calls if name == SUMMARIES]
     assert kinds == ["Event", "TraceId", "TraceId", "TraceId"]
 
@@ -340,7 +340,7 @@ async def test_whole_traces_are_asked_for_five_at_a_time(aws: ScriptedAws) -> No
     clock = FakeClock()
     ids = [f"1-5f84c7a5-{n:024x}" for n in range(12)]
     asked = script(aws, dict.fromkeys(ids, 0.0), clock)
-    found = await fetch_traces(aws, [*ids, ids[0]], Cleaner(Redactor()), clock=clock)
+    found = await fetch_traces(aws, [*ids, ids[0]], SignalRedactor(Redactor()), clock=clock)
     assert [len(each) for each in asked] == [5, 5, 2]
     assert list(found) == ids
 
@@ -350,7 +350,7 @@ async def test_what_x_ray_has_not_processed_is_asked_for_again_with_growing_paus
     base = clock.monotonic_s()
     ids = [f"1-5f84c7a5-{n:024x}" for n in range(3)]
     asked = script(aws, {ids[0]: base, ids[1]: base + 12}, clock)
-    fetching = asyncio.create_task(fetch_traces(aws, ids, Cleaner(Redactor()), clock=clock, within_s=30))
+    fetching = asyncio.create_task(fetch_traces(aws, ids, SignalRedactor(Redactor()), clock=clock, within_s=30))
     for _ in range(80):
         await clock.advance(0.5)
     found = await fetching
@@ -363,7 +363,7 @@ async def test_what_x_ray_has_not_processed_is_asked_for_again_with_growing_paus
 @pytest.mark.parametrize("written", [ID, ID.replace("-", "")[1:], f"Root={ID};Sampled=1"], ids=["own", "W3C", "header"])
 async def test_every_form_of_id_finds_the_trace(aws: ScriptedAws, written: str) -> None:
     asked = script(aws, {ID: 0.0}, FakeClock())
-    found = await fetch_trace(aws, written, Cleaner(Redactor()))
+    found = await fetch_trace(aws, written, SignalRedactor(Redactor()))
     assert found is not None
     assert found.id == ID
     assert asked == [[ID]]
@@ -374,5 +374,5 @@ def test_a_value_nested_beyond_reading_costs_itself_and_not_the_trace() -> None:
     for _ in range(5_000):
         deep = [deep]
     span = Span(id="a", name="a", start_s=1.0, metadata={"deep": deep})
-    (clean,) = Cleaner(Redactor()).trace(Trace(id=ID, spans=(span,))).spans
+    (clean,) = SignalRedactor(Redactor()).trace(Trace(id=ID, spans=(span,))).spans
     assert clean.metadata == {"value": "(nested too deeply to be shown)"}

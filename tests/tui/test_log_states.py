@@ -103,7 +103,7 @@ CASES = {
     "Live Tail on": Case("Live Tail on", "Live Tail on", live=True),
     "Live Tail off": Case(
         "Live Tail off",
-        "Live Tail off, polling goes on: AccessDeniedException",
+        "Live Tail off, polling continues: AccessDeniedException",
         (Fault(operation="logs:StartLiveTail", kind="access_denied"),),
         live=True,
     ),

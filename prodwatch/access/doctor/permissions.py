@@ -15,7 +15,7 @@ from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.status import Reason
-from prodwatch.sources.logs.discovery import discover
+from prodwatch.sources.logs.discovery import discover_groups
 
 AT_ONCE = 8
 TIMEOUT_S = 10.0
@@ -115,7 +115,7 @@ async def _one_group(aws: AwsApi, use: RequiredCall) -> RequiredCall:
     if use.operation != "FilterLogEvents" or not use.resource.endswith(ANY):
         return use
     try:
-        groups = await discover(aws, LogTarget(group=use.resource, account=use.account, region=use.region))
+        groups = await discover_groups(aws, LogTarget(group=use.resource, account=use.account, region=use.region))
     except AwsError:
         return use  # the finding on DescribeLogGroups says why
     if not groups:

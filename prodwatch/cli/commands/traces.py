@@ -92,7 +92,7 @@ def command(
         from prodwatch.cli.live.trace_output import HEADER, TraceStream, ndjson, text
         from prodwatch.session.resolve_window import window_of
         from prodwatch.session.stream_completion import StreamCompletion
-        from prodwatch.sources.redaction import Cleaner
+        from prodwatch.sources.redaction import SignalRedactor
         from prodwatch.sources.traces import TraceSource
         from prodwatch.views.traces import SLOW_S
 
@@ -104,7 +104,7 @@ def command(
             engine.aws,
             clock=engine.clock,
             since=start,
-            cleaner=Cleaner(engine.redactor),
+            signal_redactor=SignalRedactor(engine.redactor),
             filter_expression=expression or engine.environment.traces_filter,
             sample=False,
         )
@@ -136,7 +136,7 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     from prodwatch.formats.xray_documents import trace_id_of
     from prodwatch.model.signal import Trace
     from prodwatch.session.engine import open_engine, require_credentials
-    from prodwatch.sources.redaction import Cleaner
+    from prodwatch.sources.redaction import SignalRedactor
     from prodwatch.sources.traces import fetch_traces
 
     wanted = trace_id_of(trace_id)
@@ -148,9 +148,9 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
 
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             await require_credentials(engine)
-            cleaner = Cleaner(engine.redactor)
+            signal_redactor = SignalRedactor(engine.redactor)
             try:
-                found = await fetch_traces(engine.aws, [wanted], cleaner, clock=engine.clock, within_s=wait_s)
+                found = await fetch_traces(engine.aws, [wanted], signal_redactor, clock=engine.clock, within_s=wait_s)
                 return found.get(wanted)
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught

@@ -9,9 +9,9 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.probes.aws_support import Talk, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.sources.release.alias_weights import AliasNow
+from prodwatch.sources.release.alias_weights import AliasState
 from prodwatch.sources.release.codedeploy import recent_deployments
-from prodwatch.sources.release.release_state import DeploymentNow, release_state
+from prodwatch.sources.release.release_state import Deployment, release_state
 
 _STATES = {
     ReleasePhase.NONE: "stable",
@@ -35,7 +35,7 @@ async def _look(talk: Talk) -> Observation:
     function, alias = str(talk.params["function"]), str(talk.params["alias"])
     answer = await talk.call("GetAlias", {"FunctionName": function, "Name": alias})
     routing = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-    now = AliasNow(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
+    now = AliasState(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
     deployments = await _deployments(talk, function.rsplit(":", 1)[-1], alias)
     known = release_state(function, alias, now, deployments or (), at=talk.context.clock.now())
     document: dict[str, Any] = {
@@ -55,7 +55,7 @@ async def _look(talk: Talk) -> Observation:
     return talk.answer(document)
 
 
-async def _deployments(talk: Talk, function: str, alias: str) -> list[DeploymentNow] | None:
+async def _deployments(talk: Talk, function: str, alias: str) -> list[Deployment] | None:
     """Return the alias's deployments, newest first; None when CodeDeploy is in charge but could not be asked."""
     application = talk.context.environment.release.codedeploy
     if not application:

@@ -15,9 +15,9 @@ from prodwatch.model.release import main_release
 from prodwatch.model.result import ReleaseInfo
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.runner.options import ReleaseOverride
-from prodwatch.sources.release.alias_weights import AliasNow
+from prodwatch.sources.release.alias_weights import AliasState
 from prodwatch.sources.release.codedeploy import recent_deployments
-from prodwatch.sources.release.release_state import DeploymentNow, release_state
+from prodwatch.sources.release.release_state import Deployment, release_state
 from prodwatch.text.sanitize import sanitize_line
 
 PER_GROUP = 2
@@ -92,13 +92,13 @@ def _age(version: str) -> int:
     return int(version) if version.isdecimal() else -1
 
 
-def _with_deployments(state: ReleaseState, deployments: Sequence[DeploymentNow]) -> ReleaseState:
+def _with_deployments(state: ReleaseState, deployments: Sequence[Deployment]) -> ReleaseState:
     """Return a state with what CodeDeploy says of this function: another one's deployment tells nothing of it."""
     own = [each for each in deployments if (each.function, each.alias) == (state.function, state.alias)]
     if not own:
         return state
     primary = next(iter(state.weights), state.version or "")
-    now = AliasNow(primary, {version: share for version, share in state.weights.items() if version != primary})
+    now = AliasState(primary, {version: share for version, share in state.weights.items() if version != primary})
     told = release_state(state.function, state.alias, now, own, at=own[0].created_at)
     if told.deployment is None:
         return state  # the alias has moved on without CodeDeploy

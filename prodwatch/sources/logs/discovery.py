@@ -1,4 +1,4 @@
-"""Finds the log groups behind a prefix."""
+"""Finds the log groups that match a prefix."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from prodwatch.aws.api import AwsApi
 from prodwatch.model.environment import LogTarget
 
 
-async def discover(aws: AwsApi, target: LogTarget) -> list[str]:
-    """Return the names of all groups that begin with the target's prefix; raises AwsError."""
+async def discover_groups(aws: AwsApi, target: LogTarget) -> list[str]:
+    """Return the names of all groups that begin with the target's prefix (`group` without its `*`); raises AwsError."""
     prefix = target.group.rstrip("*")
     names: list[str] = []
     pages = aws.pages(

@@ -1,7 +1,7 @@
-"""Live Tail as an accelerator: it brings lines a second after AWS has them, and polling makes up for all it leaves out.
+"""Live Tail as an accelerator: it delivers lines within a second, and polling reads all it leaves out.
 
-One session serves up to ten groups of one account and region. Sessions end, break and sample; each time polling is
-told, and a new session is opened after a pause. Every minute of a session costs money and is charged as it passes.
+One session serves up to ten groups of one account and region. Sessions end, break and sample; polling is informed each
+time, and a new session opens after a pause. Every session minute costs money and is charged as it passes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,33 @@ from prodwatch.sources.error_status import retry_delay_s
 from prodwatch.sources.logs.events import RawEvent
 
 MAX_GROUPS = 10
+"""Most groups in one session."""
 RENEW_S = 170 * 60.0
-"""AWS ends a session after three hours; it is renewed before, at a moment of our choice."""
+"""Age at which a session is renewed: AWS ends it after three hours."""
 MISSING_EVERY_S = 30.0
-"""How often a group that does not exist yet is looked for again."""
+"""Interval of searches for groups that do not exist yet."""
 SAMPLED_KEPT = 1_000
+"""Times of sampled updates remembered."""
 
 Offer = Callable[[str, list[RawEvent]], Awaitable[None]]
-"""`await offer(group, events)`."""
-Tell = Callable[[str], None]
-"""`began(group)`, `ended(group)`: a session of this group did."""
+"""`await offer(group, events)` passes on the events of one group."""
+SessionCallback = Callable[[str], None]
+"""`began(group)` and `ended(group)` report the start and the end of a session."""
 
 
 class LiveTail:
-    """One session after the other for the groups of one account, region and filter."""
+    """Consecutive sessions for groups of one account, region and filter."""
 
     def __init__(
-        self, aws: AwsApi, target: LogTarget, *, clock: Clock, backoff: Backoff, offer: Offer, began: Tell, ended: Tell
+        self,
+        aws: AwsApi,
+        target: LogTarget,
+        *,
+        clock: Clock,
+        backoff: Backoff,
+        offer: Offer,
+        began: SessionCallback,
+        ended: SessionCallback,
     ) -> None:
         self._aws = aws
         self._target = target
@@ -47,19 +57,19 @@ class LiveTail:
         self._ended = ended
         self._groups: list[str] = []
         self._renew = False
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._charged_s = 0.0
         self._sampled_s: deque[float] = deque(maxlen=SAMPLED_KEPT)
         self.live: frozenset[str] = frozenset()
-        """The groups of the session in progress."""
+        """Groups of the current session."""
 
     @property
     def full(self) -> bool:
-        """True when no further group fits into a session."""
+        """Whether no further group fits into a session."""
         return len(self._groups) >= MAX_GROUPS
 
-    def serves(self, target: LogTarget) -> bool:
-        """Tell whether a target's groups can share this session."""
+    def accepts(self, target: LogTarget) -> bool:
+        """Return whether a target's groups can share this session."""
         return (target.account, target.region, target.filter) == (
             self._target.account,
             self._target.region,
@@ -67,35 +77,35 @@ class LiveTail:
         )
 
     def add(self, group: str) -> None:
-        """Follow one more group, from the next session on, which then begins at once."""
+        """Add a group; a new session that includes it starts at once."""
         self._groups.append(group)
         self._renew = True
 
     def state(self) -> str:
-        """Return how the session is doing, in a few words."""
-        return "Live Tail on" if self.live else "Live Tail off" if self._trouble else "Live Tail starting"
+        """Return the state of the session in a few words."""
+        return "Live Tail on" if self.live else "Live Tail off" if self._problem else "Live Tail starting"
 
     def note(self) -> str:
-        """Return how the session is doing and why, for the state of its groups."""
-        why = "" if self.live or not self._trouble else f", polling goes on: {self._trouble}"
+        """Return the state of the session and its reason, for the status of its groups."""
+        why = "" if self.live or not self._problem else f", polling continues: {self._problem}"
         return self.state() + why
 
     def sampled_since(self, fresh_s: float) -> int:
-        """Return how many updates after epoch second `fresh_s`, to which polling has read, were only samples."""
+        """Return the number of sampled updates since epoch second `fresh_s`, up to which polling has read."""
         return sum(at_s > fresh_s for at_s in self._sampled_s)
 
     async def run(self) -> None:
-        """Follow the groups until cancelled, or until the run's limits are spent."""
+        """Run sessions until cancelled, or until the run's limits are exhausted."""
         while True:
             began_s = self._clock.monotonic_s()
             try:
                 await self._session()
-                self._trouble = "AWS ended the session"
-            except AwsError as caught:
-                self._trouble = caught.message
-                if caught.reason is Reason.LIMIT:
+                self._problem = "AWS ended the session"
+            except AwsError as error:
+                self._problem = error.message
+                if error.reason is Reason.LIMIT:
                     return
-                await self._clock.sleep(retry_delay_s(caught, self._backoff))
+                await self._clock.sleep(retry_delay_s(error, self._backoff))
                 continue
             if self._clock.monotonic_s() - began_s >= MISSING_EVERY_S:
                 self._backoff.reset()
@@ -103,11 +113,11 @@ class LiveTail:
                 await self._clock.sleep(max(0.2, self._backoff.next_s()))
 
     async def _session(self) -> None:
-        """Hold one session; returns when it has ended or is to be renewed."""
+        """Run one session; returns when it has ended or is due for renewal."""
         self._renew = False
         arns = await self._arns()
         if not arns:
-            self._trouble = "no such log group yet"
+            self._problem = "the log group does not exist yet"
             await self._clock.sleep(MISSING_EVERY_S)
             self._renew = True
             return
@@ -115,10 +125,10 @@ class LiveTail:
         query: dict[str, Any] = {"logGroupIdentifiers": list(arns.values())}
         if self._target.filter:
             query["logEventFilterPattern"] = self._target.filter
-        where = {"account": self._target.account, "region": self._target.region}
+        location = {"account": self._target.account, "region": self._target.region}
         began_s: float | None = None
         try:
-            async with aclosing(self._aws.events("logs", "StartLiveTail", query, **where)) as events:
+            async with aclosing(self._aws.events("logs", "StartLiveTail", query, **location)) as events:
                 async for event in events:
                     if began_s is None:
                         began_s = self._charged_s = self._clock.monotonic_s()
@@ -135,15 +145,15 @@ class LiveTail:
                 self._end()
 
     def _begin(self, arns: dict[str, str]) -> None:
-        self._trouble = None
+        self._problem = None
         self.live = frozenset(arns)
         for group in arns:
             self._began(group)
 
     def _end(self) -> None:
-        over, self.live = self.live, frozenset()
-        self._trouble = "the session is over"
-        for group in over:
+        ended_groups, self.live = self.live, frozenset()
+        self._problem = "the session ended"
+        for group in ended_groups:
             self._ended(group)
 
     def _charge(self) -> None:
@@ -154,11 +164,11 @@ class LiveTail:
     async def _update(self, update: dict[str, Any]) -> None:
         if update.get("sessionMetadata", {}).get("sampled"):
             self._sampled_s.append(self._clock.now().timestamp())
-        found: dict[str, list[RawEvent]] = {}
+        events_by_group: dict[str, list[RawEvent]] = {}
         for event in update.get("sessionResults", ()):
             # `123456789012:/aws/lambda/f`
             group = event.get("logGroupIdentifier", "").partition(":")[2]
-            found.setdefault(group, []).append(
+            events_by_group.setdefault(group, []).append(
                 RawEvent(
                     timestamp=event.get("timestamp", 0),
                     message=event.get("message", ""),
@@ -166,13 +176,13 @@ class LiveTail:
                     ingested_ms=event.get("ingestionTime", 0),
                 )
             )
-        for group, events in found.items():
+        for group, events in events_by_group.items():
             if group in self.live:
                 await self._offer(group, events)
 
     async def _arns(self) -> dict[str, str]:
         """Return name → ARN (the form without `:*`) of the groups that exist; raises AwsError."""
-        found: dict[str, str] = {}
+        arns: dict[str, str] = {}
         for name in self._groups:
             pages = self._aws.pages(
                 "logs",
@@ -184,5 +194,5 @@ class LiveTail:
             async for page in pages:
                 for group in page.get("logGroups", ()):
                     if group.get("logGroupName") == name and "logGroupArn" in group:
-                        found[name] = str(group["logGroupArn"])
-        return found
+                        arns[name] = str(group["logGroupArn"])
+        return arns

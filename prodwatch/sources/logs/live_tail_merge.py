@@ -1,10 +1,10 @@
-"""Lines that both Live Tail and polling bring are shown once, identical ones as often as they were written.
+"""Merges Live Tail and polling: each line is shown once, identical lines as often as they were written.
 
-Live Tail gives no event id. Each line is counted under (stream, timestamp, message), apart for the live session and
-for polling; it has been shown as often as the highest of these counts. Times of ingestion are left out: nobody has
-shown that both ways tell the same.
+Live Tail has no event ids. Each line is counted by (stream, timestamp, message), separately for the live session and
+for polling, and is shown as often as the higher of the two counts. Ingestion times are not compared, because it is not
+documented that both report the same.
 
-A line that polling has brought as often as the session did is remembered for a moment only: neither brings it again.
+A line that polling and the session delivered equally often is remembered only briefly: neither delivers it again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from hashlib import blake2b
 from prodwatch.sources.logs.events import RawEvent
 
 BUCKET_MS = 1000
+"""Event time covered by one bucket."""
 GRACE_S = 10.0
-"""What Live Tail has not brought after so long it will not bring."""
+"""A line that Live Tail has not delivered after this many seconds counts as missed."""
 REMEMBER_S = 30.0
-"""For so long the same line may come the other way, or again by a session that overlaps with the one before."""
+"""Seconds during which the same line may arrive by the other way, or again by an overlapping session."""
 
 
 class _Counts:
-    """How often one line came: in the live session with this number, by polling, and on the screen."""
+    """Counts of one line: in the live session with this number, by polling, and shown."""
 
     __slots__ = ("live", "polled", "session", "shown")
 
@@ -29,33 +30,33 @@ class _Counts:
         self.live = self.polled = self.shown = self.session = 0
 
 
-class LiveMerge:
-    """The counts of one log group."""
+class LiveTailMerge:
+    """Counts of the lines of one log group."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, dict[bytes, _Counts]] = {}
         self._touched_s: dict[int, float] = {}
-        """When a bucket was last written to; it is tidied some time after."""
+        """Epoch second at which each bucket was last changed."""
         self._tidied_s = 0.0
         self._session = 0
         self._live_since_ms: float | None = None
         self.missed = 0
-        """Lines of the running session that only polling brought: sampled away, or dropped by the service."""
+        """Lines that only polling delivered during the session: sampled away or dropped by the service."""
 
     def begin_session(self, now_s: float) -> None:
-        """A live session starts: it may bring again what one before it brought."""
+        """Start a live session, which may deliver lines of the previous one again."""
         self._session += 1
         self._live_since_ms = now_s * 1000
 
     def end_session(self) -> None:
-        """The live session is over; polling alone goes on."""
+        """End the live session; only polling continues."""
         self._live_since_ms = None
 
     def __len__(self) -> int:
-        """Return how many lines are remembered."""
+        """Return the number of remembered lines."""
         return sum(map(len, self._buckets.values()))
 
-    def first_live(self, event: RawEvent, now_s: float) -> bool:
+    def add_live(self, event: RawEvent, now_s: float) -> bool:
         """Count a line of the live session; True when it is to be shown."""
         counts = self._counts(event, now_s)
         if counts.session != self._session:
@@ -63,8 +64,8 @@ class LiveMerge:
         counts.live += 1
         return self._shown(counts, counts.live)
 
-    def first_polled(self, event: RawEvent, now_s: float) -> bool:
-        """Count a line of polling, whose event id is new; True when it is to be shown."""
+    def add_polled(self, event: RawEvent, now_s: float) -> bool:
+        """Count a line of polling whose event id is new; True when it is to be shown."""
         counts = self._counts(event, now_s)
         counts.polled += 1
         first = self._shown(counts, counts.polled)
@@ -74,13 +75,13 @@ class LiveMerge:
         return first
 
     def forget_before(self, timestamp_ms: int) -> None:
-        """Drop what no coming scan can meet again."""
+        """Forget lines that no coming scan can meet."""
         for key in [key for key in self._buckets if (key + 1) * BUCKET_MS <= timestamp_ms]:
             del self._buckets[key]
             self._touched_s.pop(key, None)
 
-    def tidy(self, now_s: float) -> None:
-        """Forget lines that have come both ways, or by polling alone, a while ago."""
+    def prune(self, now_s: float) -> None:
+        """Forget lines that were delivered both ways, or by polling alone, a while ago."""
         if abs(now_s - self._tidied_s) < REMEMBER_S / 3:
             return
         self._tidied_s = now_s
@@ -104,13 +105,13 @@ class LiveMerge:
         bucket = self._buckets.setdefault(second, {})
         self._touched_s[second] = now_s
         key = digest(event)
-        found = bucket.get(key)
-        if found is None:
-            found = bucket[key] = _Counts()
-        return found
+        counts = bucket.get(key)
+        if counts is None:
+            counts = bucket[key] = _Counts()
+        return counts
 
 
 def digest(event: RawEvent) -> bytes:
-    """Return what tells one line of a group from another, both ways alike."""
+    """Return a key that identifies a line of a group, the same for both ways."""
     text = f"{event.timestamp}\0{event.stream}\0{event.message}"
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,11 +1,11 @@
-"""Which window to read next so that a line is found however late it became visible, up to a stated bound.
+"""Plans the windows to read, so that a line is found however late it becomes visible, up to a stated limit.
 
 Four tiers overlap. Each remembers the wall time at which its last complete scan *began*; its next scan starts
-`lateness_s` before that moment. A line dated t and visible within `lateness_s` of t is therefore always inside the
-first scan of that tier that begins after it became visible. Anchoring to the wall clock rather than to the newest
-timestamp seen is what keeps a line dated into the future from hiding all others.
+`lateness_s` before that time. A line dated t and visible within `lateness_s` of t is therefore always inside the first
+scan of that tier that begins after it became visible. The anchor is the wall clock rather than the newest timestamp
+read, so that a line dated into the future does not hide all others.
 
-A wide scan of a busy group takes many pages, so the fast scans go on between its pages: new lines never wait for it.
+A wide scan of a busy group takes many pages, so fast scans run between its pages: new lines never wait for it.
 """
 
 from __future__ import annotations
@@ -15,41 +15,46 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One overlap: how late a line may be and how often to look."""
+    """One overlap: the lateness it covers and the interval of its scans, in seconds."""
 
     lateness_s: float
     every_s: float
 
 
 TIERS = (Tier(15.0, 1.0), Tier(180.0, 60.0), Tier(900.0, 300.0), Tier(86_400.0, 1800.0))
-"""Fast, each poll but not twice a second; middle, which carries the promise of three minutes; deep; and whole, which
-reaches as far back as `WHOLE_IDS` of room remember, but no less than the deep one: a day for a line a minute, an
-hour for one a second."""
+"""Fast: every poll, at most once a second. Middle: covers three minutes, the promised lateness. Deep: 15 minutes.
+
+Whole: as far back as `WHOLE_IDS` ids of memory reach, but at least as far as deep: a day for a line a minute, an hour
+for one a second.
+"""
 WHOLE_IDS = 100_000
+"""Memory, in ids, that the whole tier covers."""
 
 FAST_EVENTS = 4_000
-"""The fast tier's overlap is kept to about so many events, so that re-reading never eats the call rate."""
+"""Events that the fast tier's overlap may hold, so that reading them again does not use up the call rate."""
 FAST_LATENESS_MIN_S = 3.0
+"""Shortest overlap of the fast tier."""
 SKEW_S = 2.0
-"""The least difference of clocks allowed for; the `Date` of an answer is only good to about a second."""
+"""Smallest clock difference allowed for: the `Date` header is accurate to about a second."""
 PROMISED, DEEP, WHOLE = 1, 2, 3
+"""Indices into `TIERS`."""
 PROMISED_S = TIERS[PROMISED].lateness_s
-"""L: what is visible so long after its timestamp at most is shown."""
+"""L: a line that becomes visible at most this many seconds after its timestamp is shown."""
 DEEP_S = TIERS[DEEP].lateness_s
 
 
 @dataclass(slots=True)
 class Scan:
-    """One window being read, page after page."""
+    """One window being read, page by page."""
 
     tier: int
     began_s: float
-    """Wall time, epoch seconds."""
+    """Wall time of its start, epoch seconds."""
     start_ms: int
     token: str | None = None
     token_since_s: float = 0.0
     read_to_ms: int = 0
-    """Timestamp of the last event read."""
+    """Timestamp of the last event read, ms."""
 
 
 @dataclass(slots=True)
@@ -57,20 +62,20 @@ class ScanPlan:
     """The tiers of one log group and the scans in progress: at most one fast and one wide."""
 
     since_ms: int
-    """Nothing older is ever shown."""
+    """Timestamp before which nothing is shown, ms."""
     tiers: tuple[Tier, ...] = TIERS
     ahead_s: float = 0.0
-    """This machine's clock minus CloudWatch's."""
+    """Local clock minus CloudWatch's clock, in seconds."""
     whole_ms: int = 0
-    """Where that what `WHOLE_IDS` of room remember begins."""
+    """Timestamp (ms) from which on the remembered events fit into `WHOLE_IDS` ids of memory."""
     floor_ms: int = 0
-    """Lines dated before it can no longer be told from ones already shown, so they are not read."""
+    """Timestamp (ms) before which events can no longer be recognised as shown, so they are not read."""
     rate: float = 0.0
-    """Events a second; narrows the fast tier."""
+    """Events per second; limits the fast tier's overlap."""
     sweep_s: float | None = None
-    """Wall time from which a scan of the promised tier is wanted without waiting for its turn."""
+    """Wall time (epoch seconds) of a request for an immediate scan of the promised tier."""
     current: Scan | None = None
-    """The scan whose page was asked for last, until it is complete."""
+    """The scan whose page was requested last; None once it is complete."""
     _fast_had_turn: bool = False
     _fast: Scan | None = None
     _wide: Scan | None = None
@@ -81,32 +86,32 @@ class ScanPlan:
 
     @property
     def idle(self) -> bool:
-        """True when nothing is to be read before the next scan is due by its interval."""
+        """Whether nothing is to be read until the next scan is due."""
         return self._fast is None and self._wide is None and not self._sweep_due()
 
     @property
     def scans(self) -> list[Scan]:
-        """The scans in progress."""
+        """Scans in progress."""
         return [scan for scan in (self._fast, self._wide) if scan is not None]
 
     @property
     def caught_up(self) -> bool:
-        """True once the first scan, from `since_ms` to now, is complete."""
+        """Whether the first scan, from `since_ms` to now, is complete."""
         return self._began_s[-1] is not None
 
     def fresh_s(self) -> float | None:
-        """Return the wall time up to which everything visible has been read, None before the first scan ended."""
-        began = [each for each in self._began_s if each is not None]
+        """Return the epoch second up to which everything visible has been read, None before the first scan ended."""
+        began = [began_s for began_s in self._began_s if began_s is not None]
         return max(began) if began else None
 
     def swept_s(self) -> float | None:
-        """Return the wall time up to which everything visible within L has been read, None before the first scan."""
+        """Return the epoch second up to which all lines visible within L are read, None before the first scan."""
         return self._began_s[PROMISED]
 
-    def meet_clock(self, ahead_s: float) -> bool:
-        """Learn how far this machine's clock is ahead of CloudWatch's; True when the first scan begins anew.
+    def set_clock_difference(self, ahead_s: float) -> bool:
+        """Set the clock difference; True when the first scan restarts because of it.
 
-        A beginning that for CloudWatch still lies ahead would hide what is written until then.
+        A start that is still in CloudWatch's future would hide lines written until then.
         """
         self.ahead_s = ahead_s
         scan = self._wide
@@ -116,22 +121,22 @@ class ScanPlan:
         scan.start_ms, scan.token, scan.read_to_ms = self.since_ms, None, 0
         return True
 
-    def set_back(self, by_s: float) -> None:
-        """Move what is remembered: this machine's clock was set back, and no scan began in its future."""
+    def shift_clock_back(self, by_s: float) -> None:
+        """Shift remembered times by `by_s` after the local clock was set back, so that none is in the future."""
         self._began_s = [began if began is None else began - by_s for began in self._began_s]
         for scan in self.scans:
             scan.began_s -= by_s
 
     def begin(self, now_s: float) -> Scan:
-        """Return the scan whose page is to be read: a new one that is due, else fast and wide ones in turn."""
+        """Return the scan to read a page of: a new one that is due, else fast and wide ones in turn."""
         if self._wide is None and (tier := self._wide_due(now_s)) is not None:
-            # Its first page may be its last, and then it has done the fast one's work too.
+            # Its first page may be its last, which then also covers the fast tier.
             self.current = self._wide = Scan(tier, now_s, self._start_ms(tier))
             self._fast_had_turn = False
             return self.current
         if self._fast is None and self.caught_up and (self._wide is None or self._fast_due(now_s)):
             self._fast = Scan(0, now_s, self._start_ms(0))
-        # In turn, even where a fast scan takes one page and the next is due at once: a wide one must get to its end.
+        # Alternate even when a fast scan takes one page and the next is due at once: a wide scan must finish.
         first, second = (self._wide, self._fast) if self._fast_had_turn else (self._fast, self._wide)
         self.current = first or second
         assert self.current is not None
@@ -139,7 +144,7 @@ class ScanPlan:
         return self.current
 
     def complete(self) -> None:
-        """Note that the current scan has read its last page; it counts for every narrower tier too."""
+        """Complete the current scan; it counts for every narrower tier too."""
         scan = self.current
         assert scan is not None
         for tier in range(scan.tier + 1):
@@ -151,14 +156,14 @@ class ScanPlan:
         self.current = None
 
     def late_after_ms(self, now_s: float) -> int:
-        """Return the timestamp before which a line arriving now has missed the scans that should have shown it."""
+        """Return the timestamp (ms) before which a line arriving now has missed the scans that should have shown it."""
         fresh = self.fresh_s()
         if fresh is None:
             return 0
         return int((min(fresh, now_s) - self.ahead_s - self._fast_lateness_s() - SKEW_S) * 1000)
 
     def deepest_start_ms(self, now_s: float) -> int:
-        """Return the earliest timestamp any coming scan may read."""
+        """Return the earliest timestamp (ms) that any coming scan may read."""
         starts_ms = [
             int(((now_s if began is None else began) - tier.lateness_s - self._skew_s()) * 1000) - 1000
             for began, tier in zip(self._began_s, self.tiers, strict=True)
@@ -186,10 +191,10 @@ class ScanPlan:
         if began is None:
             return max(self.since_ms, self.floor_ms)
         if tier == 0:
-            # By CloudWatch's clock: a machine minutes behind must not read those minutes again each second.
+            # By CloudWatch's clock: a local clock minutes behind must not cause those minutes to be read every second.
             back_s = self._fast_lateness_s() + SKEW_S + self.ahead_s
         else:
-            # The promise does not rest on anybody's word for the time.
+            # The promised tier does not rely on the measured clock difference.
             back_s = self.tiers[tier].lateness_s + self._skew_s()
         start_ms = int((began - back_s) * 1000)
         if tier == WHOLE:

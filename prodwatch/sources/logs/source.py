@@ -1,4 +1,4 @@
-"""All watched log groups as one source: fair, cancellable, and saying for each group how fresh and complete it is."""
+"""All watched log groups as one source, with the freshness and completeness of each group."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import error_status, retry_delay_s
-from prodwatch.sources.logs.clock_step import SetBack
-from prodwatch.sources.logs.deduplication import CAP
-from prodwatch.sources.logs.discovery import discover
-from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.fetch import fetcher
-from prodwatch.sources.logs.group_status import group_status, trouble_status
-from prodwatch.sources.logs.lines import LineReader, ParseLine, ParseLines
+from prodwatch.sources.logs.deduplication import MAX_IDS
+from prodwatch.sources.logs.discovery import discover_groups
+from prodwatch.sources.logs.events import RawEvent, fetcher
+from prodwatch.sources.logs.group_status import group_error_status, group_status
 from prodwatch.sources.logs.live_tail import LiveTail
-from prodwatch.sources.logs.live_tail_merge import LiveMerge
-from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, Agenda
+from prodwatch.sources.logs.live_tail_merge import LiveTailMerge
+from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, PollSchedule
+from prodwatch.sources.logs.record_parser import ParseLine, ParseLines, RecordParser
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents
-from prodwatch.sources.logs.tracebacks import may_have_tracebacks, whole_tracebacks
+from prodwatch.sources.logs.tracebacks import join_tracebacks, may_have_tracebacks
 
 RECORDS_PER_BATCH = 500
-"""Also the lines parsed at a stretch: between two batches everybody else has a turn."""
+"""Most records in one batch, and most lines parsed before other tasks get a turn."""
 WORKERS = 4
-"""Pages read at the same time; the account's call rate is shared through the limiter behind `AwsApi`."""
+"""Pages read concurrently; the rate limiter behind `AwsApi` bounds their rate."""
 QUEUED_BATCHES = 64
 DISCOVER_EVERY_S = 30.0
 MISSING_EVERY_S = 15.0
 LIVE_EVERY_S = 5.0
-"""How often a busy group is polled while Live Tail brings its lines."""
+"""Pause between polls of a busy group while Live Tail delivers its lines."""
+
+CLOCK_STEP_S = 0.5
+"""Smallest step that counts; less is a clock being slewed, which the margin of every window covers."""
 
 
 @dataclass(slots=True)
@@ -45,16 +46,15 @@ class _Group:
     backoff: Backoff
     status: SourceStatus
     live: LiveTail | None = None
-    told_s: float = 0.0
-    handing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a page is handed over, so that the next one, read meanwhile, comes after it."""
+    reported_s: float = 0.0
+    delivery_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a page is passed on, so that the next one, read meanwhile, comes after it."""
     unsent: list[tuple[list[RawEvent], int]] = field(default_factory=list)
-    """Events noted as seen but not handed over yet, with the moment before which they are late: a source that breaks
-    and starts again hands these over first."""
+    """(events, `late_before_ms`) marked as seen but not passed on; sent first after a restart."""
 
 
 class LogSource:
-    """Polls every group of the environment with overlapping scans and yields each line once."""
+    """Polls every group with overlapping scans and yields each line once."""
 
     name = "logs"
 
@@ -68,85 +68,85 @@ class LogSource:
         parse_all: ParseLines | None = None,
         since: datetime,
         backoff: Callable[[], Backoff] = Backoff,
-        id_cap: int = CAP,
+        id_cap: int = MAX_IDS,
     ) -> None:
-        """Read `targets` from `since` on; of each group up to `id_cap` lines are remembered as shown."""
+        """Read `targets` from `since` on; up to `id_cap` shown lines are remembered per group."""
         self._aws = aws
         self._targets = tuple(targets)
         self._clock = clock
-        self._lines = LineReader(parse, parse_all)
+        self._record_parser = RecordParser(parse, parse_all)
         self._since_ms = int(since.timestamp() * 1000)
         self._backoff = backoff
         self._id_cap = id_cap
         self._groups: dict[str, _Group] = {}
         self._tails: list[LiveTail] = []
-        self._agenda = Agenda()
-        self._set_back = SetBack(clock)
+        self._schedule = PollSchedule()
+        self._clock_steps = ClockStepDetector(clock)
         self._sweep_s: float | None = None
         self._pinned: set[str] = set()
         self._changed = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._schedule_lock = asyncio.Lock()
         # The one queue between AWS and the store. A full one makes the workers wait: nothing is dropped.
-        self._out: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=QUEUED_BATCHES)
+        self._queue: asyncio.Queue[Batch | Exception] = asyncio.Queue(maxsize=QUEUED_BATCHES)
         self._running: set[asyncio.Task[None]] = set()
         self._live_running: set[asyncio.Task[None]] = set()
 
     def pin(self, groups: set[str]) -> None:
-        """Read these groups (by name, or by account and name) every second, whatever they bring, and no others so."""
-        self._pinned = groups | {key for key, each in self._groups.items() if each.tailer.group in groups}
-        self._agenda.pin(self._pinned, self._clock.monotonic_s())
+        """Poll these groups every second (by name, or by account and name), new lines or not, and no others."""
+        self._pinned = groups | {key for key, item in self._groups.items() if item.tailer.group in groups}
+        self._schedule.pin(self._pinned, self._clock.monotonic_s())
 
     def sweep(self) -> None:
-        """Have each group looked back over L once more at once: what was visible late by now is then shown.
+        """Request an immediate scan of the last L seconds of each group, to find lines that became visible late.
 
-        A group's `swept_at` says when it has been.
+        A group's `swept_at` shows when it is done.
         """
         self._sweep_s = self._now_s()
         for group in self._groups.values():
             group.tailer.plan.sweep_s = self._sweep_s
-        self._agenda.hurry(self._clock.monotonic_s())
+        self._schedule.expedite(self._clock.monotonic_s())
 
     def follow(self, target: LogTarget) -> None:
-        """Read one more group from now on; one that is read already stays as it is."""
+        """Add a group to be read from now on; no effect if it is already read."""
         self._add(target.group, target)
 
     async def batches(self) -> AsyncIterator[Batch]:
-        """Yield batches until cancelled. A slow consumer slows the reading; nothing is dropped for it."""
-        self._agenda = Agenda()
-        self._agenda.pin(self._pinned, self._clock.monotonic_s())
+        """Yield batches until cancelled. A slow consumer slows the reading; no line is dropped."""
+        self._schedule = PollSchedule()
+        self._schedule.pin(self._pinned, self._clock.monotonic_s())
         for key in self._groups:
-            self._agenda.add(key, self._clock.monotonic_s())
+            self._schedule.add(key, self._clock.monotonic_s())
         for tail in self._tails:
             self._start(tail.run(), self._live_running)
-        self._start(self._discover(), self._running)
-        self._start(self._catch_up(), self._running)
+        self._start(self._discover_groups(), self._running)
+        self._start(self._send_unsent(), self._running)
         for _ in range(WORKERS):
             self._start(self._work(), self._running)
         try:
             while True:
-                found = await self._out.get()
-                if isinstance(found, Exception):
-                    raise found
-                yield found
+                result = await self._queue.get()
+                if isinstance(result, Exception):
+                    raise result
+                yield result
         finally:
-            await _end(self._running | self._live_running)
-            self._forget_breaks()
+            await _cancel_all(self._running | self._live_running)
+            self._discard_errors()
 
-    def _forget_breaks(self) -> None:
-        """Leave in the queue only what was read: another part's break must not end the next run."""
-        waiting = [self._out.get_nowait() for _ in range(self._out.qsize())]
-        for each in waiting:
-            if isinstance(each, Batch):
-                self._out.put_nowait(each)
+    def _discard_errors(self) -> None:
+        """Remove errors from the queue: an error of another task must not end the next run."""
+        waiting = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        for item in waiting:
+            if isinstance(item, Batch):
+                self._queue.put_nowait(item)
 
     def _start(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
-        """Run a part of the source; what breaks it ends the source."""
+        """Run one task of the source; its failure ends the source."""
 
         async def guarded() -> None:
             try:
                 await work
-            except Exception as broken:  # noqa: BLE001 -- raised again by `batches`
-                await self._out.put(broken)
+            except Exception as error:  # noqa: BLE001 -- raised again by `batches`
+                await self._queue.put(error)
 
         task = asyncio.get_running_loop().create_task(guarded())
         tasks.add(task)
@@ -155,25 +155,25 @@ class LogSource:
     def _now_s(self) -> float:
         return self._clock.now().timestamp()
 
-    async def _discover(self) -> None:
-        """Add named groups at once, and groups with a watched prefix as they appear."""
+    async def _discover_groups(self) -> None:
+        """Add named groups at once, and groups that match a prefix as they appear."""
         for target in self._targets:
             if not target.group.endswith("*"):
-                await self._meet(target.group, target)
+                await self._add_and_report(target.group, target)
         prefixes = [target for target in self._targets if target.group.endswith("*")]
         while prefixes:
             for target in prefixes:
                 try:
-                    for group in await discover(self._aws, target):
-                        await self._meet(group, target)
-                except AwsError as caught:
-                    await self._tell(error_status(f"logs:{target.group}", caught, self._now_s() + DISCOVER_EVERY_S))
+                    for group in await discover_groups(self._aws, target):
+                        await self._add_and_report(group, target)
+                except AwsError as error:
+                    await self._report(error_status(f"logs:{target.group}", error, self._now_s() + DISCOVER_EVERY_S))
             await self._clock.sleep(DISCOVER_EVERY_S)
 
-    async def _meet(self, group: str, target: LogTarget) -> None:
-        """Add a group, and say that it is yet to be read: with many of them its turn may be minutes away."""
+    async def _add_and_report(self, group: str, target: LogTarget) -> None:
+        """Add a group and report it as not read yet: with many groups its first poll may be minutes away."""
         if self._add(group, target):
-            await self._tell(self._groups[group_key(group, target)].status)
+            await self._report(self._groups[group_key(group, target)].status)
 
     def _add(self, group: str, target: LogTarget) -> bool:
         key = group_key(group, target)
@@ -183,34 +183,34 @@ class LogSource:
         tailer.plan.sweep_s = self._sweep_s
         self._groups[key] = _Group(tailer, self._backoff(), SourceStatus(source=f"logs:{key}"))
         if target.live_tail:
-            tailer.live = LiveMerge()
+            tailer.live = LiveTailMerge()
             tail = self._groups[key].live = self._tail_for(target)
             tail.add(group)
-        self._agenda.add(key, self._clock.monotonic_s())
+        self._schedule.add(key, self._clock.monotonic_s())
         self._changed.set()
         return True
 
     def _tail_for(self, target: LogTarget) -> LiveTail:
-        """Return the Live Tail session with room for one more group of `target`, a new one when there is none."""
+        """Return a Live Tail session with room for another group of `target`; creates one if necessary."""
         for tail in self._tails:
-            if tail.serves(target) and not tail.full:
+            if tail.accepts(target) and not tail.full:
                 return tail
 
         async def offer(group: str, events: list[RawEvent]) -> None:
             key = group_key(group, target)
-            await self._hand_over(key, self._groups[key].tailer.take_live(events, self._now_s()))
+            await self._deliver(key, self._groups[key].tailer.take_live(events, self._now_s()))
 
         def began(group: str) -> None:
             self._merge(group, target).begin_session(self._now_s())
-            look_at(group)
+            expedite_group(group)
 
         def ended(group: str) -> None:
             self._merge(group, target).end_session()
-            look_at(group)
+            expedite_group(group)
 
-        def look_at(group: str) -> None:
-            # Its pace and its note change now, not when its rest is over.
-            self._agenda.hurry(self._clock.monotonic_s(), group_key(group, target))
+        def expedite_group(group: str) -> None:
+            # Its interval and its note change now, not when its pause ends.
+            self._schedule.expedite(self._clock.monotonic_s(), group_key(group, target))
 
         tail = LiveTail(
             self._aws, target, clock=self._clock, backoff=self._backoff(), offer=offer, began=began, ended=ended
@@ -219,56 +219,56 @@ class LogSource:
         self._start(tail.run(), self._live_running)
         return tail
 
-    def _merge(self, group: str, target: LogTarget) -> LiveMerge:
+    def _merge(self, group: str, target: LogTarget) -> LiveTailMerge:
         merge = self._groups[group_key(group, target)].tailer.live
         assert merge is not None
         return merge
 
     async def _work(self) -> None:
         while True:
-            # One worker watches the clock for all.
-            async with self._turn:
+            # One worker at a time waits for the schedule.
+            async with self._schedule_lock:
                 key = await self._due()
             await self._read(key)
 
     async def _due(self) -> str:
-        """Wait until a group is to be read, and take it."""
+        """Wait until a group is due, and take it."""
         while True:
-            due_s = self._agenda.next_due_s()
+            due_s = self._schedule.next_due_s()
             if due_s is None:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             now_s = self._clock.monotonic_s()
             if due_s <= now_s:
-                return self._agenda.take(now_s)
+                return self._schedule.pop(now_s)
             await self._clock.sleep(min(due_s - now_s, 0.5))
 
     async def _read(self, key: str) -> None:
         group = self._groups[key]
-        if by_s := self._set_back.take_s():
-            for each in self._groups.values():
-                each.tailer.plan.set_back(by_s)
+        if by_s := self._clock_steps.take_s():
+            for other in self._groups.values():
+                other.tailer.plan.shift_clock_back(by_s)
         try:
-            found = await group.tailer.read_page(self._now_s())
-        except AwsError as caught:
-            await self._failed(key, group, caught)
+            result = await group.tailer.read_page(self._now_s())
+        except AwsError as error:
+            await self._failed(key, group, error)
             return
         group.backoff.reset()
-        async with group.handing:
-            # From here on another worker may read the group's next page: AWS works while these lines are parsed.
-            self._agenda.again(
+        async with group.delivery_lock:
+            # From here on another worker may read the group's next page: AWS responds while these lines are parsed.
+            self._schedule.reschedule(
                 key,
                 self._clock.monotonic_s(),
-                brought=len(found.events),
-                scan_done=found.scan_done,
-                busy_every_s=LIVE_EVERY_S if self._rests(group) else BUSY_EVERY_S,
+                new_events=len(result.events),
+                scan_done=result.scan_done,
+                busy_every_s=LIVE_EVERY_S if self._is_covered_live(group) else BUSY_EVERY_S,
             )
             self._changed.set()
-            await self._put(key, group, found)
+            await self._emit(key, group, result)
 
-    def _rests(self, group: _Group) -> bool:
-        """Tell whether Live Tail brings all lines of a group, so that polling may be slower."""
+    def _is_covered_live(self, group: _Group) -> bool:
+        """Return whether Live Tail delivers all lines of a group, so that polling may be slower."""
         live, fresh_s = group.live, group.tailer.plan.fresh_s()
         return (
             live is not None
@@ -277,77 +277,98 @@ class LogSource:
             and not live.sampled_since(fresh_s - LIVE_EVERY_S)
         )
 
-    async def _hand_over(self, key: str, found: NewEvents) -> None:
+    async def _deliver(self, key: str, result: NewEvents) -> None:
         group = self._groups[key]
-        async with group.handing:
-            await self._put(key, group, found)
+        async with group.delivery_lock:
+            await self._emit(key, group, result)
 
-    async def _put(self, key: str, group: _Group, found: NewEvents) -> None:
-        if found.events:
-            rest = list(found.events)
-            group.unsent.append((rest, found.late_before_ms))
-            await self._send(key, group, rest, found.late_before_ms)
-            group.unsent = [each for each in group.unsent if each[0]]
+    async def _emit(self, key: str, group: _Group, result: NewEvents) -> None:
+        if result.events:
+            rest = list(result.events)
+            group.unsent.append((rest, result.late_before_ms))
+            await self._send(key, group, rest, result.late_before_ms)
+            group.unsent = [item for item in group.unsent if item[0]]
         now_s = self._clock.monotonic_s()
-        if found.scan_done or now_s - group.told_s >= 1.0 or group.status.phase is not SourcePhase.LIVE:
-            group.told_s = now_s
+        if result.scan_done or now_s - group.reported_s >= 1.0 or group.status.phase is not SourcePhase.LIVE:
+            group.reported_s = now_s
             group.status = group_status(f"logs:{key}", group.tailer, group.live, self._now_s())
-            await self._tell(group.status)
+            await self._report(group.status)
 
     async def _send(self, key: str, group: _Group, rest: list[RawEvent], late_before_ms: int) -> None:
-        """Hand events over in batches; what was handed over leaves `rest`."""
-        # Lateness is told by AWS's clock, as the lines are dated.
+        """Pass events on in batches; events that were passed on are removed from `rest`."""
+        # Lateness is measured by AWS's clock, which dates the lines.
         now_ms = int((self._now_s() - group.tailer.plan.ahead_s) * 1000)
         name, first = group.tailer.group, True
         if may_have_tracebacks(rest):
-            rest[:] = whole_tracebacks(rest)
+            rest[:] = join_tracebacks(rest)
             first = False
         while rest:
             if not first:
                 await self._clock.sleep(0)
             first = False
             chunk = rest[:RECORDS_PER_BATCH]
-            records = self._lines.read(chunk, name, late_before_ms=late_before_ms, now_ms=now_ms)
-            await self._out.put(Batch(source=f"logs:{key}", records=tuple(records)))
+            records = self._record_parser.parse_events(chunk, name, late_before_ms=late_before_ms, now_ms=now_ms)
+            await self._queue.put(Batch(source=f"logs:{key}", records=tuple(records)))
             del rest[: len(chunk)]
 
-    async def _catch_up(self) -> None:
-        """Hand over what a run that broke had read and not handed over."""
+    async def _send_unsent(self) -> None:
+        """Pass on events that a failed run had read but not passed on."""
         for key, group in list(self._groups.items()):
-            async with group.handing:
+            async with group.delivery_lock:
                 for rest, late_before_ms in group.unsent:
                     await self._send(key, group, rest, late_before_ms)
                 group.unsent = []
 
-    async def _failed(self, key: str, group: _Group, caught: AwsError) -> None:
-        if caught.code in {"InvalidParameterException", "ExpiredNextTokenException"} and group.tailer.has_token:
+    async def _failed(self, key: str, group: _Group, error: AwsError) -> None:
+        if error.code in {"InvalidParameterException", "ExpiredNextTokenException"} and group.tailer.has_token:
             group.tailer.resume_without_token()
-        if caught.reason is Reason.LIMIT:
-            # What the user set as a bound is spent, and a session would go on spending.
-            await _end(self._live_running)
-        delay_s = _retry_delay_s(caught, group.backoff)
-        self._agenda.later(key, self._clock.monotonic_s() + delay_s)
+        if error.reason is Reason.LIMIT:
+            # The user's limit is exhausted, and a session would keep spending.
+            await _cancel_all(self._live_running)
+        delay_s = _retry_delay_s(error, group.backoff)
+        self._schedule.postpone(key, self._clock.monotonic_s() + delay_s)
         self._changed.set()
-        group.status = trouble_status(f"logs:{key}", caught, self._now_s() + delay_s, group.status)
-        await self._tell(group.status)
+        group.status = group_error_status(f"logs:{key}", error, self._now_s() + delay_s, group.status)
+        await self._report(group.status)
 
-    async def _tell(self, status: SourceStatus) -> None:
-        await self._out.put(Batch(source=status.source, status=status))
+    async def _report(self, status: SourceStatus) -> None:
+        await self._queue.put(Batch(source=status.source, status=status))
+
+
+class ClockStepDetector:
+    """Detects that the wall clock was stepped backwards, by comparison with the monotonic clock.
+
+    Without it, lines just read would seem to be in the future. A suspended machine looks like a step forwards, which is
+    ignored.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._base_s = self._difference_s()
+
+    def take_s(self) -> float:
+        """Return by how many seconds the clock was set back since the last call, 0.0 when it was not."""
+        before_s, self._base_s = self._base_s, self._difference_s()
+        by_s = before_s - self._base_s
+        return by_s if by_s >= CLOCK_STEP_S else 0.0
+
+    def _difference_s(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic_s()
 
 
 def group_key(group: str, target: LogTarget) -> str:
-    """Return what names a group of a target among those of all accounts and regions."""
+    """Return a name that is unique among the groups of all accounts and regions."""
     return ":".join(part for part in (target.account, target.region, group) if part)
 
 
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: set[asyncio.Task[None]]) -> None:
     ending = list(tasks)
     for task in ending:
         task.cancel()
     await asyncio.gather(*ending, return_exceptions=True)
 
 
-def _retry_delay_s(caught: AwsError, backoff: Backoff) -> float:
-    if caught.code == "ResourceNotFoundException":
+def _retry_delay_s(error: AwsError, backoff: Backoff) -> float:
+    if error.code == "ResourceNotFoundException":
         return MISSING_EVERY_S
-    return retry_delay_s(caught, backoff)
+    return retry_delay_s(error, backoff)

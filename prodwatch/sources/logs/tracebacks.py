@@ -1,7 +1,7 @@
-"""A traceback that a program prints line by line, each line an event of its own, becomes one event.
+"""Joins the lines of a traceback, each an event of its own, into one event.
 
 Joined are lines of one stream that follow within a second: the frames of Python, Java, Node and .NET, the causes, and
-the line that says what went wrong. A part that arrives with a later page is an event of its own; none is ever left out.
+the line with the error. A part that arrives with a later page is an event of its own; no line is ever left out.
 """
 
 from __future__ import annotations
@@ -15,35 +15,36 @@ from msgspec.structs import replace
 from prodwatch.sources.logs.events import RawEvent
 
 WITHIN_MS = 1000
+"""Longest time between two lines of a traceback."""
 _INDENTS = frozenset(" \t")
 _PYTHON = "Traceback (most recent call last):"
 _frame = re.compile(r"\s+(?:at \S|\.\.\. \d+ (?:more|common frames)|from \S+:\d)").match
 _cause = re.compile(r"\s*(?:Caused by|Suppressed): ").match
-_wrong = re.compile(r"Exception\b|Error\b|Throwable\b|ERROR|FATAL|CRITICAL|panic").search
+_error_word = re.compile(r"Exception\b|Error\b|Throwable\b|ERROR|FATAL|CRITICAL|panic").search
 _python_end = re.compile(r"[A-Za-z_][\w.]*(?::|$)").match
 _python_link = re.compile(
     r"During handling of the above exception, another exception occurred:|"
     r"The above exception was the direct cause of the following exception:"
 ).match
-_NO_HEADS = ("{", "START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_")
-"""Lines that never begin a traceback, whatever they name."""
+_NEVER_FIRST = ("{", "START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_")
+"""Prefixes of lines that never begin a traceback, whatever they contain."""
 
 
 class _Part(Enum):
-    """What a line is to the traceback it may belong to."""
+    """Role of a line in a traceback."""
 
     OTHER = auto()
-    """A line like any other; frames may follow it."""
+    """Any other line; frames may follow it."""
     FRAMES = auto()
     PYTHON = auto()
-    """Python's frames, which end with what went wrong."""
+    """Python's frames, which end with the error."""
     ENDED = auto()
     LINKED = auto()
-    """Between two tracebacks of Python, of which one led to the other."""
+    """Between two linked tracebacks of Python."""
 
 
 class _Run:
-    """Lines of one stream that belong together so far."""
+    """Consecutive lines of one stream that belong together."""
 
     __slots__ = ("events", "last")
 
@@ -51,8 +52,8 @@ class _Run:
         self.events = [event]
         self.last = _first(event.message)
 
-    def takes(self, event: RawEvent) -> bool:
-        """Take the next event of the stream if it goes on with this run."""
+    def add(self, event: RawEvent) -> bool:
+        """Add the next event of the stream if it continues this run; False when it does not."""
         if not 0 <= event.timestamp - self.events[-1].timestamp <= WITHIN_MS:
             return False
         part = _NEXT[self.last](self.events[0].message, event.message.rstrip("\r\n"))
@@ -63,28 +64,28 @@ class _Run:
         return True
 
     def joined(self) -> Iterable[RawEvent]:
-        """Return the run as one event, and blank lines at its end, which say nothing about it, as they were."""
+        """Return the run as one event, followed by its trailing blank lines unchanged."""
         count = len(self.events)
         while count > 1 and not self.events[count - 1].message.strip():
             count -= 1
         if count == 1:
             return self.events
-        whole = "\n".join(each.message.rstrip("\r\n") for each in self.events[:count])
+        whole = "\n".join(event.message.rstrip("\r\n") for event in self.events[:count])
         return [replace(self.events[0], message=whole), *self.events[count:]]
 
 
 def may_have_tracebacks(events: Sequence[RawEvent]) -> bool:
-    """Tell whether any line is indented, as frames are: quick, and nearly always false."""
-    return not _INDENTS.isdisjoint({each.message[:1] for each in events})
+    """Return whether any line is indented, as frames are: a fast check, nearly always false."""
+    return not _INDENTS.isdisjoint({event.message[:1] for event in events})
 
 
-def whole_tracebacks(events: Iterable[RawEvent]) -> list[RawEvent]:
-    """Return the events in their order, those of one traceback as one with the first one's id and time."""
+def join_tracebacks(events: Iterable[RawEvent]) -> list[RawEvent]:
+    """Return the events in order, with each traceback joined into one event with the id and time of its first line."""
     runs: list[_Run] = []
     open_runs: dict[str, _Run] = {}
     for event in events:
         run = open_runs.get(event.stream)
-        if run is None or not run.takes(event):
+        if run is None or not run.add(event):
             run = open_runs[event.stream] = _Run(event)
             runs.append(run)
     return sorted((event for run in runs for event in run.joined()), key=lambda event: event.timestamp)
@@ -97,7 +98,7 @@ def _first(text: str) -> _Part:
 
 
 def _after_other(head: str, text: str) -> _Part | None:
-    return _Part.FRAMES if _frame(text) and _wrong(head) and not head.startswith(_NO_HEADS) else None
+    return _Part.FRAMES if _frame(text) and _error_word(head) and not head.startswith(_NEVER_FIRST) else None
 
 
 def _after_frames(_: str, text: str) -> _Part | None:
@@ -129,4 +130,4 @@ _NEXT = {
     _Part.ENDED: _after_end,
     _Part.LINKED: _after_link,
 }
-"""What a line is to a run that begins with `head` and has come to this part; None when it is no part of it."""
+"""Role of the last line → function of (first line, next line): the next line's role, None when unrelated."""

@@ -1,4 +1,4 @@
-"""What an alias alone tells of a release: for weights moved by hand, by SAM, CDK or Terraform, without CodeDeploy."""
+"""Derives release states from alias weights alone, for releases by hand, SAM, CDK or Terraform without CodeDeploy."""
 
 from __future__ import annotations
 
@@ -10,44 +10,46 @@ import msgspec
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 
 
-class AliasNow(msgspec.Struct, frozen=True):
-    """One alias as GetAlias tells it."""
+class AliasState(msgspec.Struct, frozen=True):
+    """An alias as returned by GetAlias."""
 
     primary: str
     weights: dict[str, float]
-    """Additional versions only, 0 to 1."""
+    """Additional versions only: version → share of traffic, 0 to 1."""
 
     @property
-    def alone(self) -> str | None:
-        """Return the version that gets all the traffic, None while it is split."""
+    def sole_version(self) -> str | None:
+        """Return the version with all the traffic, None while it is split."""
         return None if any(self.weights.values()) else self.primary
 
 
-class AliasSeen(msgspec.Struct, frozen=True):
-    """An alias, and when it was first seen like this."""
+class AliasObservation(msgspec.Struct, frozen=True):
+    """A state of an alias and the time it was first observed."""
 
     at: datetime
-    now: AliasNow
+    state: AliasState
 
 
-def newest(versions: Iterable[str]) -> str:
-    """Return the version published last; Lambda numbers them in order."""
+def newest_version(versions: Iterable[str]) -> str:
+    """Return the latest version; Lambda numbers versions in order."""
     return max(versions, key=lambda version: (int(version) if version.isdecimal() else -1, version))
 
 
-def shares(now: AliasNow) -> dict[str, float]:
-    """Return every version's share of traffic, the alias's own version first."""
+def traffic_shares(now: AliasState) -> dict[str, float]:
+    """Return each version's share of traffic, the alias's primary version first."""
     rest = 1.0 - sum(now.weights.values())
     return {now.primary: round(rest, 6), **now.weights}
 
 
-def by_alias(function: str, alias: str | None, now: AliasNow | None, seen: Sequence[AliasSeen] = ()) -> ReleaseState:
-    """Return where a release stands by the alias now and what it was before, as far as somebody saw it."""
+def state_from_alias(
+    function: str, alias: str | None, now: AliasState | None, seen: Sequence[AliasObservation] = ()
+) -> ReleaseState:
+    """Return the release state derived from the alias now and its observed history."""
     if now is None:
         return ReleaseState(function=function, alias=alias)
-    weights = shares(now)
-    if now.alone is None:
-        version, previous = _pair(now)
+    weights = traffic_shares(now)
+    if now.sole_version is None:
+        version, previous = _split_versions(now)
         return ReleaseState(
             function=function,
             alias=alias,
@@ -60,45 +62,49 @@ def by_alias(function: str, alias: str | None, now: AliasNow | None, seen: Seque
     before = _before(now, seen)
     if before is None:
         return ReleaseState(function=function, alias=alias, version=now.primary, weights=weights)
-    version, previous = _pair(before.now) if before.now.alone is None else _moved(before.now.primary, now.primary)
+    version, previous = (
+        _split_versions(before.state)
+        if before.state.sole_version is None
+        else _move_versions(before.state.primary, now.primary)
+    )
     if now.primary not in {version, previous}:
-        version, previous = now.primary, before.now.primary
-    back = now.primary == previous
-    moved = seen[-1].at if before.now.alone is not None else _split_since(seen[:-1])
+        version, previous = now.primary, before.state.primary
+    is_rollback = now.primary == previous
+    moved = seen[-1].at if before.state.sole_version is not None else _split_since(seen[:-1])
     return ReleaseState(
         function=function,
         alias=alias,
-        phase=ReleasePhase.ROLLED_BACK if back else ReleasePhase.SUCCEEDED,
+        phase=ReleasePhase.ROLLED_BACK if is_rollback else ReleasePhase.SUCCEEDED,
         version=version,
         previous=previous,
         weights=weights,
         started_at=moved,
-        cause=f"the alias went back to version {now.primary}" if back else None,
+        cause=f"the alias was moved back to version {now.primary}" if is_rollback else None,
     )
 
 
-def _pair(now: AliasNow) -> tuple[str, str]:
-    """Return the version that is on its way in, and the one it takes over from."""
-    extra = [version for version, share in now.weights.items() if share]
-    version = newest((*extra, now.primary))
-    return version, now.primary if version != now.primary else newest(extra)
+def _split_versions(now: AliasState) -> tuple[str, str]:
+    """Return the new version of a split and the version it replaces."""
+    additional = [version for version, share in now.weights.items() if share]
+    version = newest_version((*additional, now.primary))
+    return version, now.primary if version != now.primary else newest_version(additional)
 
 
-def _moved(before: str, after: str) -> tuple[str, str]:
-    """Return new and old version of a move all at once: to a lower number it is a way back."""
-    return (after, before) if newest((before, after)) == after else (before, after)
+def _move_versions(before: str, after: str) -> tuple[str, str]:
+    """Return new and old version of an immediate move; a move to a lower number is a rollback."""
+    return (after, before) if newest_version((before, after)) == after else (before, after)
 
 
-def _before(now: AliasNow, seen: Sequence[AliasSeen]) -> AliasSeen | None:
-    """Return the last sight of the alias with other traffic than now."""
-    return next((each for each in reversed(seen) if each.now.alone != now.alone), None)
+def _before(now: AliasState, seen: Sequence[AliasObservation]) -> AliasObservation | None:
+    """Return the last observation in which the traffic differed from now, None without one."""
+    return next((each for each in reversed(seen) if each.state.sole_version != now.sole_version), None)
 
 
-def _split_since(seen: Sequence[AliasSeen]) -> datetime | None:
-    """Return when the split that was seen last began; None when nobody saw it begin."""
+def _split_since(seen: Sequence[AliasObservation]) -> datetime | None:
+    """Return when the last observed split began; None when its beginning was not observed."""
     began = None
     for each in reversed(seen):
-        if each.now.alone is not None:
+        if each.state.sole_version is not None:
             return began
         began = each.at
     return None

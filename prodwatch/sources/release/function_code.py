@@ -1,4 +1,4 @@
-"""What code a version is, and what a function without an alias runs: by the configuration Lambda tells."""
+"""Reads the code hash and configuration of function versions and of functions without an alias."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from prodwatch.model.status import Reason
 
 LATEST = "$LATEST"
 SHORT = 12
-"""Digits of a hash that people compare."""
-_PASSING = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS, Reason.NETWORK, Reason.TIMEOUT, Reason.SERVICE))
+"""Hash digits shown to users."""
+_TRANSIENT = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS, Reason.NETWORK, Reason.TIMEOUT, Reason.SERVICE))
 
 
-class Code(msgspec.Struct, frozen=True, kw_only=True):
-    """One version's code, or that of `$LATEST`."""
+class FunctionCode(msgspec.Struct, frozen=True, kw_only=True):
+    """Code and configuration of one version or of `$LATEST`."""
 
     version: str
     sha256: str | None = None
-    """Hex: of the deployment package, or the digest of the image."""
+    """SHA-256 in hex, of the deployment package or the image; None when unknown."""
     image: bool = False
     published_at: datetime | None = None
-    """When it was last changed; for a version that is when it was published."""
+    """Time of the last change; for a version, the time of its publication."""
     timeout_s: float | None = None
     update: str | None = None
-    """`Successful InProgress Failed`: how the latest update of `$LATEST` went."""
+    """Status of the latest update of `$LATEST`: `Successful`, `InProgress` or `Failed`."""
     update_reason: str | None = None
 
     @property
     def label(self) -> str:
-        """Return the hash as people compare it."""
+        """Return the shortened hash for display."""
         kind = "image" if self.image else "code"
         return f"{kind} {self.sha256[:SHORT]}" if self.sha256 else kind
 
 
-def code_of(answer: dict[str, Any], version: str, clean: Callable[[str], str]) -> Code:
-    """Return what GetFunctionConfiguration tells."""
-    reason, timeout = answer.get("LastUpdateStatusReason"), answer.get("Timeout")
-    return Code(
+def code_of(response: dict[str, Any], version: str, clean: Callable[[str], str]) -> FunctionCode:
+    """Return the code described by a GetFunctionConfiguration response."""
+    reason, timeout = response.get("LastUpdateStatusReason"), response.get("Timeout")
+    return FunctionCode(
         version=version,
-        sha256=hex_of(answer.get("CodeSha256")),
-        image=answer.get("PackageType") == "Image",
-        published_at=_moment(answer.get("LastModified")),
+        sha256=hex_of(response.get("CodeSha256")),
+        image=response.get("PackageType") == "Image",
+        published_at=_parse_time(response.get("LastModified")),
         timeout_s=None if timeout is None else float(timeout),
-        update=answer.get("LastUpdateStatus"),
+        update=response.get("LastUpdateStatus"),
         update_reason=clean(reason) if reason else None,
     )
 
 
 def hex_of(sha256: str | None) -> str | None:
-    """Return a hash in hex: Lambda tells that of a package in Base64, that of an image in hex already."""
+    """Return a hash in hex: Lambda reports that of a package in Base64, that of an image in hex."""
     if not sha256:
         return None
     text = sha256.removeprefix("sha256:")
-    if len(text) == 64 and all(each in "0123456789abcdefABCDEF" for each in text):
+    if len(text) == 64 and all(digit in "0123456789abcdefABCDEF" for digit in text):
         return text.lower()
     try:
         return base64.b64decode(text, validate=True).hex()
@@ -69,43 +69,43 @@ def hex_of(sha256: str | None) -> str | None:
         return None
 
 
-class CodeBook:
-    """The code of every version asked for; a version never changes, so it is asked for once."""
+class FunctionCodeCache:
+    """Cache of versions' code; a version never changes, so each is read once."""
 
     def __init__(self, aws: AwsApi, clean: Callable[[str], str]) -> None:
         self._aws = aws
         self._clean = clean
-        self._known: dict[tuple[FunctionTarget, str], Code | None] = {}
+        self._codes: dict[tuple[FunctionTarget, str], FunctionCode | None] = {}
 
-    async def of(self, function: FunctionTarget, version: str) -> Code | None:
-        """Return a version's code; None when nobody may ask or it is gone, which is no reason to stop a release."""
+    async def of(self, function: FunctionTarget, version: str) -> FunctionCode | None:
+        """Return a version's code; None when it cannot be read, which must not stop the release source."""
         key = (function, version)
-        if key not in self._known:
+        if key not in self._codes:
             try:
-                self._known[key] = await self.read(function, version)
-            except AwsError as caught:
-                if caught.reason in _PASSING:
+                self._codes[key] = await self.read(function, version)
+            except AwsError as error:
+                if error.reason in _TRANSIENT:
                     return None
-                self._known[key] = None
-        return self._known[key]
+                self._codes[key] = None
+        return self._codes[key]
 
-    async def read(self, function: FunctionTarget, version: str) -> Code:
-        """Ask for one version, or for `$LATEST`; raises AwsError."""
-        asked = {"FunctionName": function.name}
+    async def read(self, function: FunctionTarget, version: str) -> FunctionCode:
+        """Read one version or `$LATEST`, uncached; raises AwsError."""
+        params = {"FunctionName": function.name}
         if version != LATEST:
-            asked["Qualifier"] = version
-        answer = await self._aws.call(
-            "lambda", "GetFunctionConfiguration", asked, account=function.account, region=function.region
+            params["Qualifier"] = version
+        response = await self._aws.call(
+            "lambda", "GetFunctionConfiguration", params, account=function.account, region=function.region
         )
-        return code_of(answer, version, self._clean)
+        return code_of(response, version, self._clean)
 
-    def known(self, function: FunctionTarget, version: str) -> Code | None:
-        """Return a version's code as far as it has been read."""
-        return self._known.get((function, version))
+    def known(self, function: FunctionTarget, version: str) -> FunctionCode | None:
+        """Return a version's code if it has been read."""
+        return self._codes.get((function, version))
 
 
-def published_event(function: FunctionTarget, code: Code, previous: Code | None) -> ReleaseEvent | None:
-    """Return the moment a version came to be; None when nobody knows it."""
+def published_event(function: FunctionTarget, code: FunctionCode, previous: FunctionCode | None) -> ReleaseEvent | None:
+    """Return the event of a version's publication; None when its time is unknown."""
     if code.published_at is None:
         return None
     same = previous is not None and code.sha256 is not None and previous.sha256 == code.sha256
@@ -120,17 +120,19 @@ def published_event(function: FunctionTarget, code: Code, previous: Code | None)
     )
 
 
-def plain_state(function: FunctionTarget, code: Code, before: Code | None, at: datetime) -> ReleaseState:
-    """Return where a function without an alias stands: whatever is uploaded serves all its traffic.
+def unaliased_state(
+    function: FunctionTarget, code: FunctionCode, before: FunctionCode | None, at: datetime
+) -> ReleaseState:
+    """Return the state of a function without an alias: its latest code gets all the traffic.
 
     `before` is the code it ran earlier in this session, None while it has not changed.
     """
-    phase, cause, moved = ReleasePhase.NONE, None, before is not None
+    phase, cause, changed = ReleasePhase.NONE, None, before is not None
     if code.update == "InProgress":
         phase = ReleasePhase.SHIFTING
     elif code.update == "Failed":
         phase, cause = ReleasePhase.FAILED, code.update_reason or "Lambda could not update the function"
-    elif moved:
+    elif changed:
         phase = ReleasePhase.SUCCEEDED
     return ReleaseState(
         function=function.name,
@@ -142,8 +144,10 @@ def plain_state(function: FunctionTarget, code: Code, before: Code | None, at: d
     )
 
 
-def changed_event(function: FunctionTarget, before: Code, after: Code, at: datetime) -> ReleaseEvent:
-    """Return that a function without an alias has got other code."""
+def code_changed_event(
+    function: FunctionTarget, before: FunctionCode, after: FunctionCode, at: datetime
+) -> ReleaseEvent:
+    """Return the event of a code change of a function without an alias."""
     return ReleaseEvent(
         at=after.published_at or at,
         source="lambda",
@@ -155,11 +159,11 @@ def changed_event(function: FunctionTarget, before: Code, after: Code, at: datet
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

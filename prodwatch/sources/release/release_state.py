@@ -1,4 +1,4 @@
-"""From what the APIs say now to where the release stands: a pure function, also right when we start afterwards."""
+"""Derives the state of a release from current API responses: a pure function that needs no history."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from prodwatch.model.release import WENT_WRONG
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
-from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen, by_alias, shares
+from prodwatch.sources.release.alias_weights import AliasObservation, AliasState, state_from_alias, traffic_shares
 
-_ENDS = {
+_FINAL_PHASES = {
     "Succeeded": ReleasePhase.SUCCEEDED,
     "Failed": ReleasePhase.FAILED,
     "Stopped": ReleasePhase.STOPPED,
@@ -22,10 +22,10 @@ _ENDS = {
     "Ready": ReleasePhase.NOT_STARTED,
 }
 OVER = frozenset(("Succeeded", "Failed", "Stopped"))
-"""A deployment in one of these moves no traffic any more."""
+"""Statuses of a deployment that no longer moves traffic."""
 
 
-class Lifecycle(msgspec.Struct, frozen=True):
+class LifecycleEvent(msgspec.Struct, frozen=True):
     """One lifecycle event of a deployment."""
 
     name: str
@@ -35,7 +35,7 @@ class Lifecycle(msgspec.Struct, frozen=True):
     diagnostics: str | None = None
 
 
-class DeploymentNow(msgspec.Struct, frozen=True, kw_only=True):
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One CodeDeploy deployment of one function."""
 
     id: str
@@ -44,7 +44,7 @@ class DeploymentNow(msgspec.Struct, frozen=True, kw_only=True):
     function: str
     alias: str
     current: str
-    """Version before."""
+    """Version before the deployment."""
     target: str
     """Version being deployed."""
     created_at: datetime
@@ -54,94 +54,94 @@ class DeploymentNow(msgspec.Struct, frozen=True, kw_only=True):
     rolled_back_by: str | None = None
     rollback_of: str | None = None
     rollback_message: str | None = None
-    lifecycle: tuple[Lifecycle, ...] = ()
+    lifecycle: tuple[LifecycleEvent, ...] = ()
     canary_s: float | None = None
     """Seconds from the first shift to the rest (time-based canary)."""
     linear_s: float | None = None
     """Seconds between steps (time-based linear)."""
     step_share: float | None = None
-    """Share of traffic the first shift moves, 0 to 1; None when the configuration is not known."""
-    told_weight: float | None = None
-    """`targetVersionWeight` as CodeDeploy tells it; see `share_of`."""
+    """Share of traffic moved by the first shift, 0 to 1; None when the configuration is unknown."""
+    reported_weight: float | None = None
+    """`targetVersionWeight` as reported by CodeDeploy; see `share_of`."""
 
-    def stage(self, name: str) -> Lifecycle | None:
-        """Return one lifecycle event by name."""
+    def stage(self, name: str) -> LifecycleEvent | None:
+        """Return the lifecycle event of this name, None without one."""
         return next((event for event in self.lifecycle if event.name == name), None)
 
     @property
-    def failed_stage(self) -> Lifecycle | None:
-        """Return the lifecycle event that failed, None when none did."""
+    def failed_stage(self) -> LifecycleEvent | None:
+        """Return the lifecycle event that failed, None without one."""
         return next((event for event in self.lifecycle if event.status == "Failed"), None)
 
 
 def release_state(
     function: str,
     alias: str | None,
-    now: AliasNow | None,
-    deployments: Sequence[DeploymentNow],
+    now: AliasState | None,
+    deployments: Sequence[Deployment],
     *,
     at: datetime,
-    seen: Sequence[AliasSeen] = (),
+    seen: Sequence[AliasObservation] = (),
 ) -> ReleaseState:
-    """Return where the function's release stands.
+    """Return the state of a function's release.
 
-    `deployments` are those of this function and alias only, newest first. `seen` is what the alias was while somebody
-    watched, oldest first, each change once; it tells of releases that CodeDeploy has no part in.
+    `deployments` contains only those of this function and alias, newest first. `seen` is the alias's observed history,
+    oldest first, each change once; it also covers releases made without CodeDeploy.
     """
-    shipped = next((each for each in deployments if each.rollback_of is None), None)
-    if shipped is None:
-        return by_alias(function, alias, now, seen)
-    undo = _undo(shipped, deployments)
-    if now is not None and _outdated(shipped, undo, now):
-        return by_alias(function, alias, now, seen)
-    phase, cause = _phase(shipped, undo), _cause(shipped, undo)
-    if phase is ReleasePhase.SUCCEEDED and now is not None and now.primary == shipped.current != shipped.target:
-        # Traffic is back on the old version although the deployment succeeded: somebody moved the alias by hand.
+    deployment = next((candidate for candidate in deployments if candidate.rollback_of is None), None)
+    if deployment is None:
+        return state_from_alias(function, alias, now, seen)
+    rollback = _find_rollback(deployment, deployments)
+    if now is not None and _outdated(deployment, rollback, now):
+        return state_from_alias(function, alias, now, seen)
+    phase, cause = _phase(deployment, rollback), _cause(deployment, rollback)
+    if phase is ReleasePhase.SUCCEEDED and now is not None and now.primary == deployment.current != deployment.target:
+        # Traffic is back on the old version although the deployment succeeded: the alias was moved by hand.
         phase, cause = ReleasePhase.ROLLED_BACK, f"the alias was moved back to version {now.primary} by hand"
     return ReleaseState(
         function=function,
         alias=alias,
         phase=phase,
-        version=shipped.target,
-        previous=shipped.current,
-        weights=shares(now) if now is not None else _told_shares(undo or shipped, seen),
-        started_at=_started(shipped),
-        next_shift_at=_next_shift(shipped, at) if phase is ReleasePhase.SHIFTING else None,
+        version=deployment.target,
+        previous=deployment.current,
+        weights=traffic_shares(now) if now is not None else _reported_shares(rollback or deployment, seen),
+        started_at=_started(deployment),
+        next_shift_at=_next_shift(deployment, at) if phase is ReleasePhase.SHIFTING else None,
         cause=cause if phase in WENT_WRONG else None,
-        deployment=shipped.id,
-        deployment_status=shipped.status,
+        deployment=deployment.id,
+        deployment_status=deployment.status,
     )
 
 
-def share_of(told: float, *, alias_share: float | None = None, step_share: float | None = None) -> float:
+def share_of(reported: float, *, alias_share: float | None = None, step_share: float | None = None) -> float:
     """Return `targetVersionWeight` as a share of traffic, 0 to 1.
 
-    AWS's reference calls it "the percentage of production traffic", an alias tells the same weight as a fraction, and
-    both have been seen here. Above 1 it can only be a percentage, below 1 only a fraction, as CodeDeploy shifts by
-    whole percents. Just 1 is all the traffic or 1 %: the alias's own weight decides, then the step of the
-    configuration; without either it is all the traffic, the more dangerous of the two to overlook.
+    AWS's reference calls it "the percentage of production traffic", GetAlias returns the same weight as a fraction, and
+    both occur. A value above 1 must be a percentage, a value below 1 a fraction, because CodeDeploy shifts whole
+    percents. Exactly 1 means all traffic or 1 %: the alias's own weight decides, then the step of the configuration.
+    Without either it is taken as all traffic, the more dangerous case to overlook.
     """
-    if told > 1.0:
-        return min(1.0, told / 100.0)
-    if told < 1.0:
-        return max(0.0, told)
-    known = alias_share if alias_share is not None else step_share
-    return 1.0 if known is None or abs(1.0 - known) <= abs(0.01 - known) else 0.01
+    if reported > 1.0:
+        return min(1.0, reported / 100.0)
+    if reported < 1.0:
+        return max(0.0, reported)
+    reference = alias_share if alias_share is not None else step_share
+    return 1.0 if reference is None or abs(1.0 - reference) <= abs(0.01 - reference) else 0.01
 
 
-def events_of(deployment: DeploymentNow, *, named: bool = False) -> list[ReleaseEvent]:
-    """Return every dated observation a deployment carries, oldest first.
+def events_of(deployment: Deployment, *, named: bool = False) -> list[ReleaseEvent]:
+    """Return all dated events of a deployment, oldest first.
 
-    `named` adds the function, for a deployment of several.
+    `named` adds the function's name, for a deployment of several functions.
     """
     events = _events(deployment)
     if named:
         alias = f"{deployment.function}:{deployment.alias}"
-        events = [replace(each, what=f"{alias} {each.what}") for each in events]
+        events = [replace(event, what=f"{alias} {event.what}") for event in events]
     return sorted(events, key=lambda event: event.at)
 
 
-def _events(deployment: DeploymentNow) -> list[ReleaseEvent]:
+def _events(deployment: Deployment) -> list[ReleaseEvent]:
     events = [
         ReleaseEvent(
             at=deployment.created_at,
@@ -153,14 +153,14 @@ def _events(deployment: DeploymentNow) -> list[ReleaseEvent]:
             detail=f"rolls back {deployment.rollback_of}" if deployment.rollback_of else None,
         )
     ]
-    for each in deployment.lifecycle:
-        shifts = each.name == "AllowTraffic"
-        if each.started_at:
+    for event in deployment.lifecycle:
+        shifts = event.name == "AllowTraffic"
+        if event.started_at:
             weight = deployment.step_share if shifts else None
-            events.append(_stage_event(deployment, each, each.started_at, "started", weight))
-        if each.ended_at:
-            weight = 1.0 if shifts and each.status == "Succeeded" else None
-            events.append(_stage_event(deployment, each, each.ended_at, each.status.lower(), weight))
+            events.append(_stage_event(deployment, event, event.started_at, "started", weight))
+        if event.ended_at:
+            weight = 1.0 if shifts and event.status == "Succeeded" else None
+            events.append(_stage_event(deployment, event, event.ended_at, event.status.lower(), weight))
     if deployment.ended_at:
         events.append(
             ReleaseEvent(
@@ -177,7 +177,7 @@ def _events(deployment: DeploymentNow) -> list[ReleaseEvent]:
 
 
 def _stage_event(
-    deployment: DeploymentNow, stage: Lifecycle, at: datetime, word: str, weight: float | None
+    deployment: Deployment, stage: LifecycleEvent, at: datetime, word: str, weight: float | None
 ) -> ReleaseEvent:
     return ReleaseEvent(
         at=at,
@@ -191,84 +191,86 @@ def _stage_event(
     )
 
 
-def _undo(shipped: DeploymentNow, deployments: Sequence[DeploymentNow]) -> DeploymentNow | None:
-    """Return the newest deployment that takes `shipped` back, directly or by taking back what took it back."""
-    undone, found = {shipped.id}, None
-    for each in sorted(deployments, key=lambda each: each.created_at):
-        if each.rollback_of in undone or each.id == shipped.rolled_back_by:
-            undone.add(each.id)
-            found = each
-    return found
+def _find_rollback(deployment: Deployment, deployments: Sequence[Deployment]) -> Deployment | None:
+    """Return the newest deployment that rolls `deployment` back, or rolls its rollback back; None without one."""
+    undone_ids, newest_rollback = {deployment.id}, None
+    for candidate in sorted(deployments, key=lambda candidate: candidate.created_at):
+        if candidate.rollback_of in undone_ids or candidate.id == deployment.rolled_back_by:
+            undone_ids.add(candidate.id)
+            newest_rollback = candidate
+    return newest_rollback
 
 
-def _outdated(shipped: DeploymentNow, undo: DeploymentNow | None, now: AliasNow) -> bool:
-    """Say whether the alias shows that something happened after the deployment, without CodeDeploy."""
-    last = undo or shipped
+def _outdated(deployment: Deployment, rollback: Deployment | None, now: AliasState) -> bool:
+    """Return whether the alias shows a change after the deployment, made without CodeDeploy."""
+    last = rollback or deployment
     if last.status not in OVER:
         return False
-    if {now.primary, *now.weights} - {shipped.current, shipped.target}:
+    if {now.primary, *now.weights} - {deployment.current, deployment.target}:
         return True
-    # A deployment that was stopped leaves the split it had reached; one that succeeded leaves none.
+    # A stopped deployment leaves its split in place; a successful one leaves none.
     return bool(now.weights) and last.status == "Succeeded"
 
 
-def _told_shares(deployment: DeploymentNow, seen: Sequence[AliasSeen]) -> dict[str, float]:
-    """Return the shares by CodeDeploy's word alone, for when the alias itself cannot be read (any more)."""
-    if deployment.told_weight is None:
+def _reported_shares(deployment: Deployment, seen: Sequence[AliasObservation]) -> dict[str, float]:
+    """Return the traffic shares reported by CodeDeploy, for an alias that cannot be read."""
+    if deployment.reported_weight is None:
         return {}
-    last = shares(seen[-1].now).get(deployment.target) if seen else None
-    share = share_of(deployment.told_weight, alias_share=last, step_share=deployment.step_share)
-    told = {deployment.current: round(1.0 - share, 6), deployment.target: round(share, 6)}
-    return {version: each for version, each in told.items() if each}
+    last = traffic_shares(seen[-1].state).get(deployment.target) if seen else None
+    share = share_of(deployment.reported_weight, alias_share=last, step_share=deployment.step_share)
+    reported = {deployment.current: round(1.0 - share, 6), deployment.target: round(share, 6)}
+    return {version: event for version, event in reported.items() if event}
 
 
-def _phase(shipped: DeploymentNow, undo: DeploymentNow | None) -> ReleasePhase:
-    if undo is not None:
-        # A rollback that failed has not brought the old version back.
-        return ReleasePhase.FAILED if undo.status in {"Failed", "Stopped"} else ReleasePhase.ROLLED_BACK
-    if shipped.rolled_back_by:
+def _phase(deployment: Deployment, rollback: Deployment | None) -> ReleasePhase:
+    if rollback is not None:
+        # A failed rollback has not restored the old version.
+        return ReleasePhase.FAILED if rollback.status in {"Failed", "Stopped"} else ReleasePhase.ROLLED_BACK
+    if deployment.rolled_back_by:
         return ReleasePhase.ROLLED_BACK
-    return _ENDS.get(shipped.status) or _phase_in_progress(shipped)
+    return _FINAL_PHASES.get(deployment.status) or _phase_in_progress(deployment)
 
 
-def _phase_in_progress(shipped: DeploymentNow) -> ReleasePhase:
-    if shipped.failed_stage is not None:
+def _phase_in_progress(deployment: Deployment) -> ReleasePhase:
+    if deployment.failed_stage is not None:
         return ReleasePhase.FAILED
     for name in ("BeforeAllowTraffic", "AfterAllowTraffic"):
-        stage = shipped.stage(name)
+        stage = deployment.stage(name)
         if stage is not None and stage.status == "InProgress":
             return ReleasePhase.HOOK
-    allow = shipped.stage("AllowTraffic")
+    allow = deployment.stage("AllowTraffic")
     if allow is None or allow.started_at is None:
         return ReleasePhase.NOT_STARTED
     return ReleasePhase.SHIFTING if allow.ended_at is None else ReleasePhase.BAKING
 
 
-def _cause(shipped: DeploymentNow, undo: DeploymentNow | None) -> str | None:
-    told = [shipped.error] if shipped.error else []
-    stage = shipped.failed_stage
-    if stage is not None and (stage.diagnostics or not told):
-        told.append(f"{stage.name} failed" + (f": {stage.diagnostics}" if stage.diagnostics else ""))
-    if undo is not None and undo.status in {"Failed", "Stopped"}:
-        told.append(f"its rollback {undo.id} {undo.status.lower()}" + (f": {undo.error}" if undo.error else ""))
-    return "; ".join(told) or shipped.rollback_message
+def _cause(deployment: Deployment, rollback: Deployment | None) -> str | None:
+    reported = [deployment.error] if deployment.error else []
+    stage = deployment.failed_stage
+    if stage is not None and (stage.diagnostics or not reported):
+        reported.append(f"{stage.name} failed" + (f": {stage.diagnostics}" if stage.diagnostics else ""))
+    if rollback is not None and rollback.status in {"Failed", "Stopped"}:
+        reported.append(
+            f"its rollback {rollback.id} {rollback.status.lower()}" + (f": {rollback.error}" if rollback.error else "")
+        )
+    return "; ".join(reported) or deployment.rollback_message
 
 
-def _started(shipped: DeploymentNow) -> datetime:
-    allow = shipped.stage("AllowTraffic")
-    return allow.started_at if allow is not None and allow.started_at else shipped.created_at
+def _started(deployment: Deployment) -> datetime:
+    allow = deployment.stage("AllowTraffic")
+    return allow.started_at if allow is not None and allow.started_at else deployment.created_at
 
 
-def _next_shift(shipped: DeploymentNow, at: datetime) -> datetime | None:
-    allow = shipped.stage("AllowTraffic")
+def _next_shift(deployment: Deployment, at: datetime) -> datetime | None:
+    allow = deployment.stage("AllowTraffic")
     if allow is None or allow.started_at is None:
         return None
-    if shipped.canary_s:
-        due = allow.started_at + timedelta(seconds=shipped.canary_s)
+    if deployment.canary_s:
+        due = allow.started_at + timedelta(seconds=deployment.canary_s)
         return due if due > at else None
-    if shipped.linear_s:
-        step = int((at - allow.started_at).total_seconds() // shipped.linear_s) + 1
-        if shipped.step_share and (step + 1) * shipped.step_share > 1.0 + shipped.step_share - 1e-9:
-            return None  # the last step has been made: what is left is CodeDeploy's own bookkeeping
-        return allow.started_at + timedelta(seconds=step * shipped.linear_s)
+    if deployment.linear_s:
+        step = int((at - allow.started_at).total_seconds() // deployment.linear_s) + 1
+        if deployment.step_share and (step + 1) * deployment.step_share > 1.0 + deployment.step_share - 1e-9:
+            return None  # the last step is done; CodeDeploy only finishes its own work
+        return allow.started_at + timedelta(seconds=step * deployment.linear_s)
     return None

@@ -1,4 +1,4 @@
-"""Watches aliases, deployments and stacks, and tells every change once."""
+"""Watches aliases, deployments, function code and stacks; reports every change once."""
 
 from __future__ import annotations
 
@@ -15,26 +15,34 @@ from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import DENIED_EVERY_S
-from prodwatch.sources.lambda_metrics import Behind
+from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.poll_loop import PollingSource
-from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen, newest, shares
-from prodwatch.sources.release.codedeploy import Deployments
-from prodwatch.sources.release.function_code import LATEST, Code, CodeBook, changed_event, plain_state, published_event
-from prodwatch.sources.release.release_state import DeploymentNow, events_of, release_state
-from prodwatch.sources.release.stacks import StackFollower
-from prodwatch.sources.release.version_history import serving
+from prodwatch.sources.release.alias_weights import AliasObservation, AliasState, newest_version, traffic_shares
+from prodwatch.sources.release.codedeploy import DeploymentReader
+from prodwatch.sources.release.function_code import (
+    LATEST,
+    FunctionCode,
+    FunctionCodeCache,
+    code_changed_event,
+    published_event,
+    unaliased_state,
+)
+from prodwatch.sources.release.release_state import Deployment, events_of, release_state
+from prodwatch.sources.release.stack_events import StackEventReader
+from prodwatch.sources.release.version_history import traffic_shifts
 
 EVERY_S = 5.0
-PLAIN_EVERY_S = 15.0
-"""How often a function without an alias is asked for its code."""
+"""Pause between polls of aliases."""
+UNALIASED_EVERY_S = 15.0
+"""Pause between reads of a function without an alias."""
 MAX_SEEN = 50
-"""Changes of one alias that are remembered."""
-_EVERYBODYS = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS, Reason.LIMIT))
-"""Troubles that one part of the picture shares with all others."""
+"""Changes remembered per alias."""
+_SHARED_CAUSES = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS, Reason.LIMIT))
+"""Causes of errors that affect all parts alike."""
 
 
 class ReleaseSource(PollingSource):
-    """Polls each watched alias every five seconds, and what else tells of a release as often as it can change."""
+    """Polls each watched alias every 5 s, and deployments, stacks and unaliased functions at intervals of their own."""
 
     name = "release"
 
@@ -54,178 +62,182 @@ class ReleaseSource(PollingSource):
         self._since = since
         self._clean = clean
         application = environment.release.codedeploy
-        self._deployments = Deployments(aws, application, clean=clean) if application else None
-        self._shipped: list[DeploymentNow] = []
-        """As last read: what CodeDeploy said stays true while it cannot be asked."""
+        self._deployments = DeploymentReader(aws, application, clean=clean) if application else None
+        self._last_deployments: list[Deployment] = []
+        """As last read; they remain valid while CodeDeploy cannot be read."""
         self._deployments_due_s = float("-inf")
-        self._trouble: str | None = None
-        self._stacks = [StackFollower(aws, each, since=since, clean=clean) for each in environment.stacks.values()]
-        self._code = CodeBook(aws, clean)
-        self._seen: dict[FunctionTarget, list[AliasSeen]] = {}
-        self._plain: dict[FunctionTarget, Code] = {}
-        self._earlier: dict[FunctionTarget, Code] = {}
-        self._plain_due_s: dict[FunctionTarget, float] = {}
-        self._told: set[tuple[datetime, str, str, str | None]] = set()
-        self._behind: dict[FunctionTarget, Behind] = {}
+        self._deployments_note: str | None = None
+        self._stacks = [StackEventReader(aws, each, since=since, clean=clean) for each in environment.stacks.values()]
+        self._code = FunctionCodeCache(aws, clean)
+        self._seen: dict[FunctionTarget, list[AliasObservation]] = {}
+        self._latest_code: dict[FunctionTarget, FunctionCode] = {}
+        self._previous_code: dict[FunctionTarget, FunctionCode] = {}
+        self._unaliased_due_s: dict[FunctionTarget, float] = {}
+        self._reported: set[tuple[datetime, str, str, str | None]] = set()
+        self._versions: dict[FunctionTarget, FunctionVersions] = {}
         self.states: dict[FunctionTarget, ReleaseState] = {}
-        """Function → state of its release; the service map reads when it began."""
+        """Function → state of its release; the service graph source reads its start."""
         self._notes: list[str] = []
         self._unread: str | None = None
-        """Why CodeDeploy could not be asked."""
+        """Why CodeDeploy could not be read, None if it could."""
         self._outbox: list[ReleaseEvent] = []
-        """Events on their way out: when one part of a poll fails, the next poll still tells them."""
+        """Unsent events: when one part of a poll fails, the next poll still sends them."""
 
     def pause_s(self) -> float:
-        """Return the pause between polls."""
+        """Return the seconds between polls."""
         return EVERY_S
 
     def note(self) -> str | None:
-        """Say which part of the picture is missing and why, and how far a stack has come."""
-        told = [*self._notes, self._trouble, *(each.note() for each in self._stacks)]
-        return "; ".join(filter(None, told)) or None
+        """Return what is missing and why, and the progress of stack updates; None without any."""
+        notes = [*self._notes, self._deployments_note, *(each.note() for each in self._stacks)]
+        return "; ".join(filter(None, notes)) or None
 
     def unread(self) -> tuple[str, ...]:
-        """Return which functions could not be looked at, and why CodeDeploy could not be asked."""
+        """Return the errors of functions that could not be read, and of CodeDeploy."""
         return (*self._notes, *filter(None, (self._unread,)))
 
-    def behind(self, function: FunctionTarget) -> Behind:
-        """Return what is known of a function's versions and who served when; the metric source reads it."""
-        return self._behind.get(function, Behind())
+    def versions_of(self, function: FunctionTarget) -> FunctionVersions:
+        """Return the known versions of a function and its traffic shifts, for the metric source."""
+        return self._versions.get(function, FunctionVersions())
 
     async def poll(self) -> list[Record]:
-        """Return the state of every watched function and whatever is new on the time line."""
+        """Return the release state of every watched function, and new events."""
         self._notes = []
-        looks = asyncio.gather(*(self._look(each) for each in self._functions), return_exceptions=True)
+        reads = asyncio.gather(*(self._read_function(each) for each in self._functions), return_exceptions=True)
         try:
             deployments = await self._read_deployments()
         finally:
-            found = await looks
+            outcomes = await reads
         records: list[Record] = []
         failed: list[AwsError] = []
-        for function, look in zip(self._functions, found, strict=True):
-            if isinstance(look, AwsError):
-                failed.append(look)
-            elif isinstance(look, BaseException):
-                raise look
+        for function, outcome in zip(self._functions, outcomes, strict=True):
+            if isinstance(outcome, AwsError):
+                failed.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
             else:
-                records += look
+                records += outcome
             if function.alias is not None:
-                records += await self._state(function, deployments, readable=not isinstance(look, AwsError))
+                records += await self._state(function, deployments, readable=not isinstance(outcome, AwsError))
         for id_ in dict.fromkeys(each.id for each in deployments):
-            several = [each for each in deployments if each.id == id_]
-            for deployment in several:
-                self._tell(events_of(deployment, named=len(several) > 1))
-        self._judge(failed, everything=len(failed) == len(found) and not records)
+            parts = [each for each in deployments if each.id == id_]
+            for deployment in parts:
+                self._report(events_of(deployment, named=len(parts) > 1))
+        self._raise_or_note(failed, everything=len(failed) == len(outcomes) and not records)
         for stack in self._stacks:
-            await self._follow(stack)
+            await self._read_stack(stack)
         events, self._outbox = sorted(self._outbox, key=lambda each: each.at), []
         return [*records, *events]
 
-    def _judge(self, failed: Sequence[AwsError], *, everything: bool) -> None:
-        """Raise what went wrong when nothing can be told, else note it: other functions are worth telling."""
-        for caught in failed:
-            if everything or caught.reason in _EVERYBODYS:
-                raise caught
-        self._notes += dict.fromkeys(caught.message for caught in failed)
+    def _raise_or_note(self, failed: Sequence[AwsError], *, everything: bool) -> None:
+        """Raise an error when nothing could be read or its cause affects everything; otherwise note it."""
+        for error in failed:
+            if everything or error.reason in _SHARED_CAUSES:
+                raise error
+        self._notes += dict.fromkeys(error.message for error in failed)
 
-    async def _read_deployments(self) -> list[DeploymentNow]:
+    async def _read_deployments(self) -> list[Deployment]:
         if self._deployments is None or self._now_s() < self._deployments_due_s:
-            return self._shipped
+            return self._last_deployments
         try:
-            self._shipped = await self._deployments.read(self._now_s(), self._clock.now())
-        except AwsError as caught:
-            if caught.reason in _EVERYBODYS:
+            self._last_deployments = await self._deployments.read(self._now_s(), self._clock.now())
+        except AwsError as error:
+            if error.reason in _SHARED_CAUSES:
                 raise
-            # Alias weights still tell most of the story; what is missing is said.
-            self._trouble = self._unread = f"CodeDeploy: {caught.message}"
-            denied = caught.reason is Reason.ACCESS_DENIED
+            # Alias weights still show most of the release; the note reports the missing part.
+            self._deployments_note = self._unread = f"CodeDeploy: {error.message}"
+            denied = error.reason is Reason.ACCESS_DENIED
             self._deployments_due_s = self._now_s() + (DENIED_EVERY_S if denied else 0.0)
         else:
-            self._trouble, self._unread = self._deployments.note, None
-        return self._shipped
+            self._deployments_note, self._unread = self._deployments.note, None
+        return self._last_deployments
 
-    async def _look(self, function: FunctionTarget) -> list[Record]:
-        """Ask how a function is now, and return what has changed since; raises AwsError."""
+    async def _read_function(self, function: FunctionTarget) -> list[Record]:
+        """Read a function's alias or code, and return its state if it has no alias; raises AwsError."""
         if function.alias is None:
-            return await self._look_plain(function)
-        answer = await self._aws.call(
+            return await self._read_unaliased(function)
+        response = await self._aws.call(
             "lambda",
             "GetAlias",
             {"FunctionName": function.name, "Name": function.alias},
             account=function.account,
             region=function.region,
         )
-        routing = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        now = AliasNow(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
+        routing = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        now = AliasState(response["FunctionVersion"], {version: float(share) for version, share in routing.items()})
         seen = self._seen.setdefault(function, [])
-        before = seen[-1].now if seen else None
+        before = seen[-1].state if seen else None
         if before == now:
             return []
-        seen.append(AliasSeen(self._clock.now(), now))
+        seen.append(AliasObservation(self._clock.now(), now))
         del seen[:-MAX_SEEN]
         if self._deployments is not None:
-            self._deployments.look_now()
+            self._deployments.request_listing()
         if before is not None:
-            self._outbox.append(self._moved(function, before, now))
+            self._outbox.append(self._alias_event(function, before, now))
         return []
 
-    async def _look_plain(self, function: FunctionTarget) -> list[Record]:
+    async def _read_unaliased(self, function: FunctionTarget) -> list[Record]:
         now_s = self._now_s()
-        if now_s < self._plain_due_s.get(function, float("-inf")):
+        if now_s < self._unaliased_due_s.get(function, float("-inf")):
             return []
-        self._plain_due_s[function] = now_s + PLAIN_EVERY_S
+        self._unaliased_due_s[function] = now_s + UNALIASED_EVERY_S
         at = self._clock.now()
         code = await self._code.read(function, LATEST)
-        before = self._plain.get(function)
-        self._plain[function] = code
+        before = self._latest_code.get(function)
+        self._latest_code[function] = code
         if before is not None and before.sha256 != code.sha256:
-            self._earlier[function] = before
-            self._outbox.append(changed_event(function, before, code, at))
-        self._behind[function] = Behind(timeout_s=code.timeout_s)
-        return [replace(plain_state(function, code, self._earlier.get(function), at), place=place_of(function))]
+            self._previous_code[function] = before
+            self._outbox.append(code_changed_event(function, before, code, at))
+        self._versions[function] = FunctionVersions(timeout_s=code.timeout_s)
+        return [
+            replace(unaliased_state(function, code, self._previous_code.get(function), at), place=place_of(function))
+        ]
 
     async def _state(
-        self, function: FunctionTarget, deployments: Sequence[DeploymentNow], *, readable: bool
+        self, function: FunctionTarget, deployments: Sequence[Deployment], *, readable: bool
     ) -> list[Record]:
-        own = [each for each in deployments if (each.function, each.alias) == (function.name, function.alias)]
+        own_deployments = [
+            each for each in deployments if (each.function, each.alias) == (function.name, function.alias)
+        ]
         seen = self._seen.get(function, [])
-        now = seen[-1].now if seen and readable else None
-        if now is None and not own:
+        now = seen[-1].state if seen and readable else None
+        if now is None and not own_deployments:
             return []
-        state = release_state(function.name, function.alias, now, own, at=self._clock.now(), seen=seen)
-        served = [*shares(now), *now.weights] if now is not None else []
+        state = release_state(function.name, function.alias, now, own_deployments, at=self._clock.now(), seen=seen)
+        served = [*traffic_shares(now), *now.weights] if now is not None else []
         versions = list(dict.fromkeys([*served, *filter(None, (state.version, state.previous))]))
         code = [each for version in versions if (each := await self._code.of(function, version)) is not None]
-        self._behind[function] = Behind(
+        self._versions[function] = FunctionVersions(
             versions=tuple(versions),
-            shifts=serving(
+            shifts=traffic_shifts(
                 now,
                 seen,
-                own,
+                own_deployments,
                 published_s={each.version: each.published_at.timestamp() for each in code if each.published_at},
             ),
             timeout_s=max((each.timeout_s for each in code if each.timeout_s is not None), default=None),
         )
-        self._tell_published(function, code)
+        self._report_published(function, code)
         hashes = {each.version: each.sha256 for each in code if each.sha256}
         state = replace(state, code=hashes, place=place_of(function))
         self.states[function] = state
         return [state]
 
-    def _tell_published(self, function: FunctionTarget, code: Sequence[Code]) -> None:
+    def _report_published(self, function: FunctionTarget, code: Sequence[FunctionCode]) -> None:
         if not code:
             return
-        latest = newest(each.version for each in code)
+        latest = newest_version(each.version for each in code)
         new = next(each for each in code if each.version == latest)
         previous = next((each for each in code if each.version != latest), None)
         event = published_event(function, new, previous)
-        self._tell([event] if event else [])
+        self._report([event] if event else [])
 
-    def _moved(self, function: FunctionTarget, before: AliasNow, now: AliasNow) -> ReleaseEvent:
+    def _alias_event(self, function: FunctionTarget, before: AliasState, now: AliasState) -> ReleaseEvent:
         to = next(iter(now.weights), now.primary)
         from_ = now.primary if now.weights else before.primary
         if from_ == to:
-            from_ = next(iter(before.weights), before.primary)  # the split was taken back
+            from_ = next(iter(before.weights), before.primary)  # the split was reverted
         return ReleaseEvent(
             at=self._clock.now(),
             source="lambda",
@@ -236,20 +248,20 @@ class ReleaseSource(PollingSource):
             weight=now.weights.get(to, 1.0),
         )
 
-    def _tell(self, events: Iterable[ReleaseEvent]) -> None:
-        """Put what nobody has been told of on its way out."""
+    def _report(self, events: Iterable[ReleaseEvent]) -> None:
+        """Queue events that have not been reported."""
         for event in events:
             mark = (event.at, event.subject, event.what, event.to)
-            if event.at >= self._since and mark not in self._told:
-                self._told.add(mark)
+            if event.at >= self._since and mark not in self._reported:
+                self._reported.add(mark)
                 self._outbox.append(event)
 
-    async def _follow(self, stack: StackFollower) -> None:
+    async def _read_stack(self, stack: StackEventReader) -> None:
         if not stack.is_due(self._now_s()):
             return
         try:
-            self._tell(await stack.read(self._now_s()))
-        except AwsError as caught:
-            if caught.reason in _EVERYBODYS:
+            self._report(await stack.read(self._now_s()))
+        except AwsError as error:
+            if error.reason in _SHARED_CAUSES:
                 raise
-            stack.trouble = caught.message
+            stack.error = error.message

@@ -1,7 +1,7 @@
-"""How often and how far back X-Ray is read: all of it while that is cheap, and never more than may be spent.
+"""Poll interval and overlap for reading trace summaries within a cost limit.
 
-X-Ray bills every trace that a query looks at, so looking again costs as much as looking. What is looked at a second
-stays below `SCANNED_PER_S` whatever the traffic: first windows overlap less, at the end only the newest part is read.
+X-Ray bills every trace that a query scans, so reading a period again costs as much as reading it first. The scan rate
+stays below `SCANNED_PER_S` at any traffic: first the overlap shrinks, then only the newest traces are read.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SCANNED_PER_S = 14.0
-"""Traces looked at a second: 0.0126 US dollars in half an hour at 0.50 a million."""
+"""Average number of traces scanned per second: 0.0126 US dollars in half an hour at 0.50 per million."""
 BURST = 4_000.0
-"""Traces that may be looked at beyond that at once: twice what a dashboard keeps."""
+"""Traces that may be scanned at once beyond that rate: twice the number a dashboard keeps."""
 
 
 class Pace(NamedTuple):
-    """One way to read: seconds between polls, seconds read again, and a wider look now and then."""
+    """One reading mode: seconds between polls, overlap with the previous poll, and an occasional deeper overlap."""
 
     every_s: float
     overlap_s: float
@@ -23,8 +23,8 @@ class Pace(NamedTuple):
     deep_every_s: float = 0.0
 
     @property
-    def looks(self) -> float:
-        """Return how often each trace is looked at."""
+    def scans_per_trace(self) -> float:
+        """Return how often each trace is scanned on average."""
         deep = self.deep_s / self.deep_every_s if self.deep_every_s else 0.0
         return (self.every_s + self.overlap_s) / self.every_s + deep
 
@@ -36,27 +36,27 @@ PACES = (
     Pace(10.0, 8.0, 120.0, 600.0),
     Pace(10.0, 3.0, 120.0, 1200.0),
 )
-"""From thorough to thrifty."""
+"""From the most thorough to the cheapest."""
 
 
 def pace_for(traces_per_s: float) -> Pace:
-    """Return the most thorough pace that stays within what may be looked at; the thriftiest when none does."""
-    return next((each for each in PACES if each.looks * traces_per_s <= SCANNED_PER_S), PACES[-1])
+    """Return the most thorough pace within `SCANNED_PER_S`; the cheapest when none is."""
+    return next((pace for pace in PACES if pace.scans_per_trace * traces_per_s <= SCANNED_PER_S), PACES[-1])
 
 
-class Purse:
-    """What may still be looked at: it fills with time, up to a bound."""
+class ScanBudget:
+    """Number of traces that may still be scanned; refills with time up to `BURST`."""
 
     def __init__(self, now_s: float) -> None:
-        self._held = BURST
+        self._available = BURST
         self._filled_s = now_s
 
-    def held(self, now_s: float) -> float:
-        """Return how many traces may be looked at now."""
-        self._held = min(BURST, self._held + max(0.0, now_s - self._filled_s) * SCANNED_PER_S)
+    def available(self, now_s: float) -> float:
+        """Return how many traces may be scanned now; negative after an overrun."""
+        self._available = min(BURST, self._available + max(0.0, now_s - self._filled_s) * SCANNED_PER_S)
         self._filled_s = now_s
-        return self._held
+        return self._available
 
     def spend(self, traces: float) -> None:
-        """Take note of what was looked at; a page is read to its end, so this may go below nothing."""
-        self._held -= traces
+        """Subtract scanned traces; may fall below 0, because a page is always read to its end."""
+        self._available -= traces

@@ -1,4 +1,4 @@
-"""Who calls whom, how often and how well, before the release and now: X-Ray's service graph, once a minute."""
+"""Reads X-Ray's service graph once a minute, for the time before the release and since."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from prodwatch.model.release import current_release
 from prodwatch.model.signal import Batch, Record, ReleaseState, ServiceGraph
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.poll_loop import PollingSource
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.redaction import SignalRedactor
 
 EVERY_S = 60.0
+"""Pause between polls."""
 FIRST_S = 10.0
-"""The second poll comes sooner and asks for what was before: the first seconds belong to the first screen."""
-PATIENCE_S, LOOK_S = 5.0, 0.5
-"""So long the first poll waits for the release to be known, looking so often."""
+"""Pause before the second poll, which also reads the time before the release."""
+RELEASE_WAIT_S = 5.0
+"""Longest wait of the first poll for the release to be known."""
+RELEASE_CHECK_EVERY_S = 0.5
+"""Interval of checks during that wait."""
 WINDOW = timedelta(minutes=15)
-"""What `now` and `before` span at most; `now` never reaches back over the beginning of the release."""
+"""Longest span of `now` and `before`; `now` never starts before the release."""
 SETTLED_AFTER = timedelta(minutes=2)
-"""Traces of the time before the release may still arrive for so long after it began."""
+"""Time after the start of a release during which traces from before it may still arrive."""
 MAX_PAGES = 50
+"""Most pages read of one graph."""
 
 
-class GraphSource(PollingSource):
-    """Asks for the last quarter of an hour, cut where the release began, and for the quarter before that."""
+class ServiceGraphSource(PollingSource):
+    """Reads the graph of the last 15 min, cut at the start of the release, and of the 15 min before that."""
 
     name = "service-map"
 
@@ -37,47 +41,47 @@ class GraphSource(PollingSource):
         aws: AwsApi,
         *,
         clock: Clock,
-        cleaner: Cleaner,
+        signal_redactor: SignalRedactor,
         released_at: Callable[[], datetime | None] = lambda: None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        """`released_at` tells when the release began that parts before from now, None without one."""
+        """`released_at` returns the start of the release that separates before from now, None without one."""
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
-        self._cleaner = cleaner
+        self._signal_redactor = signal_redactor
         self._released_at = released_at
-        self._settled: datetime | None = None
-        self._cut = False
+        self._settled_release: datetime | None = None
+        self._truncated = False
         self._polls = 0
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until cancelled."""
-        until_s = self._clock.monotonic_s() + PATIENCE_S
+        until_s = self._clock.monotonic_s() + RELEASE_WAIT_S
         while self._released_at() is None and self._clock.monotonic_s() < until_s:
-            await self._clock.sleep(LOOK_S)
+            await self._clock.sleep(RELEASE_CHECK_EVERY_S)
         async for batch in super().batches():
             yield batch
 
     def pause_s(self) -> float:
-        """Return the pause between polls."""
+        """Return the seconds until the next poll."""
         return EVERY_S if self._polls > 1 else FIRST_S
 
     def note(self) -> str | None:
-        """Say when the graph was too large to be read to its end."""
-        return f"more than {MAX_PAGES} pages of the service graph: the rest was not read" if self._cut else None
+        """Return a message when the graph was too large to be read completely."""
+        return f"the service graph has more than {MAX_PAGES} pages; the rest was not read" if self._truncated else None
 
     async def poll(self) -> list[Record]:
         """Return the graph of now, and that of before until it can no longer change."""
-        self._cut = False
+        self._truncated = False
         now, released = self._clock.now(), self._released_at()
         if released is not None and released >= now:
             released = None
         start = now - WINDOW if released is None else max(released, now - WINDOW)
         records: list[Record] = [await self._graph("now", start, now, released)]
-        if released is not None and self._settled != released and self._polls:
+        if released is not None and self._settled_release != released and self._polls:
             records.append(await self._graph("before", released - WINDOW, released, released))
             if now - released >= SETTLED_AFTER:
-                self._settled = released
+                self._settled_release = released
         self._polls += 1
         return records
 
@@ -90,14 +94,14 @@ class GraphSource(PollingSource):
             pages += 1
             services += page.get("Services") or ()
             if pages >= MAX_PAGES and page.get("NextToken"):
-                self._cut = True
+                self._truncated = True
                 break
         return ServiceGraph(
             part=part,
             start_ms=_ms(start),
             end_ms=_ms(end),
             released_ms=None if released is None else _ms(released),
-            edges=tuple(self._cleaner.edge(each) for each in parse_edges(services)),
+            edges=tuple(self._signal_redactor.edge(edge) for edge in parse_edges(services)),
         )
 
 

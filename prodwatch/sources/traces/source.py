@@ -1,4 +1,4 @@
-"""X-Ray trace summaries as they appear and grow: each told in its highest revision, what is not read is said."""
+"""Reads X-Ray trace summaries as they appear and grow, and reports traces that are left out."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from prodwatch.formats.xray_documents import parse_summary
 from prodwatch.model.signal import Record, SourcePhase, SourceStatus, TraceSummary
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.poll_loop import PollingSource
-from prodwatch.sources.redaction import Cleaner
-from prodwatch.sources.traces.read_rate import PACES, Pace, Purse, pace_for
+from prodwatch.sources.redaction import SignalRedactor
+from prodwatch.sources.traces.read_rate import PACES, Pace, ScanBudget, pace_for
 
 MAX_WINDOW_S = 6 * 3600
-"""The longest window one query may span."""
+"""Longest window of one query."""
 PART_S = 600.0
-"""A long look back is read in parts of this length, oldest first."""
+"""A long history is read in parts of this length, oldest first."""
 REMEMBERED_S = 1800.0
-"""A trace that was in no answer for so long is forgotten; should it grow again it is told again."""
+"""A trace not returned for this long is forgotten; if it grows again, it is reported again."""
 DESTINATION_EVERY_S = 600.0
-"""How often it is asked where the account sends its spans."""
+"""Interval between checks of where the account sends its spans."""
 
 
 class _Window(NamedTuple):
     start: datetime
     end: datetime
     last: bool
-    """It reaches up to the present."""
+    """Whether the window ends now."""
     deep: bool
 
 
-class _Told(NamedTuple):
+class _Reported(NamedTuple):
     revision: int
     whole: bool
     seen_s: float
 
 
 class TraceSource(PollingSource):
-    """Polls summaries by the time they were last updated, with overlap; a trace is told again when it has grown."""
+    """Polls summaries by update time with overlap; a trace is reported again when it has grown."""
 
     name = "traces"
 
@@ -51,43 +51,43 @@ class TraceSource(PollingSource):
         *,
         clock: Clock,
         since: datetime,
-        cleaner: Cleaner,
+        signal_redactor: SignalRedactor,
         filter_expression: str | None = None,
         sample: bool = True,
         on_spans: Callable[[], None] | None = None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        """With `sample` a busy account is read in part, newest first, to bound the cost; else all of it, in order."""
+        """With `sample`, a busy account is read in part, newest first, to limit the cost; else completely."""
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
         self._since = since
-        self._cleaner = cleaner
+        self._signal_redactor = signal_redactor
         self._filter = filter_expression
         self._sample = sample
         self._on_spans = on_spans
-        self._asked_s: float | None = None
-        self._searched = False
-        self._indexed: float | None = None
-        """Percent of the traces that X-Ray indexes under Transaction Search, None while not known."""
-        self._kind = "Event"
+        self._destination_checked_s: float | None = None
+        self._search_enabled = False
+        self._indexed_percent: float | None = None
+        """Percentage of traces that X-Ray indexes under Transaction Search; None while unknown."""
+        self._time_range_type = "Event"
         self._pace: Pace = PACES[0]
-        self._purse = Purse(clock.now().timestamp())
+        self._scan_budget = ScanBudget(clock.now().timestamp())
         self._read_to: datetime | None = None
         self._deep_began: datetime | None = None
         self._behind = False
-        self._told: dict[str, _Told] = {}
-        self._forgot_s = 0.0
-        self._waiting: list[TraceSummary] = []
+        self._reported: dict[str, _Reported] = {}
+        self._pruned_s = 0.0
+        self._pending: list[TraceSummary] = []
         self._sampled = 0.0
         self._share = 1.0
         self._clamped: datetime | None = None
 
     def pause_s(self) -> float:
-        """Return the pause between polls."""
+        """Return the seconds until the next poll."""
         return 0.0 if self._behind else self._pace.every_s
 
     def status(self, began_s: float) -> SourceStatus:
-        """Return how far all has been read, and how many traces were left out about."""
+        """Return the status: up to which time traces are read, and how many were left out."""
         behind = self._behind and self._read_to is not None
         return SourceStatus(
             source=self.name,
@@ -98,50 +98,50 @@ class TraceSource(PollingSource):
         )
 
     def note(self) -> str | None:
-        """Say what X-Ray does not have, and what of it is not read, and why."""
+        """Return what X-Ray does not have or what is not read, and why; None without either."""
         notes = []
         if self._behind and self._read_to is not None:
-            notes.append(f"looking back: read up to {self._read_to:%H:%M:%S} UTC so far")
-        if self._searched:
+            notes.append(f"reading old traces: up to {self._read_to:%H:%M:%S} UTC so far")
+        if self._search_enabled:
             where = f"; spans are read from {SPANS_GROUP}" if self._on_spans else ""
-            share = "" if self._indexed is None else f"{self._indexed:g} % of "
+            share = "" if self._indexed_percent is None else f"{self._indexed_percent:g} % of "
             notes.append(f"{SEARCH_IS_ON}: X-Ray has only the {share}traces it indexes{where}")
         if self._share < 1:
             notes.append(
-                f"sampled: about {self._share * 100:.0f} % of the traces are read, the newest each "
-                f"{self._pace.every_s:.0f} s, to bound the cost; the service map counts all"
+                f"sampled: about {self._share * 100:.0f} % of the traces are read, newest first, every "
+                f"{self._pace.every_s:.0f} s, to limit the cost; the service map counts all"
             )
         elif self._pace is not PACES[0]:
             notes.append(
-                f"many traces: what was read is read again only {self._pace.overlap_s:.0f} s back, and "
-                f"{self._pace.deep_s:.0f} s back every {self._pace.deep_every_s / 60:.0f} min, to bound the cost"
+                f"many traces: growth is followed for only {self._pace.overlap_s:.0f} s, and for "
+                f"{self._pace.deep_s:.0f} s every {self._pace.deep_every_s / 60:.0f} min, to limit the cost"
             )
         if self._clamped is not None:
             notes.append(
                 f"traces last updated before {self._clamped:%H:%M:%S} UTC were not read: "
-                f"X-Ray answers for {MAX_WINDOW_S / 3600:.0f} h at once"
+                f"one X-Ray query covers at most {MAX_WINDOW_S / 3600:.0f} h"
             )
-        if self._kind != "Event":
-            notes.append("this endpoint finds traces by their start only: those that grow late may be missed")
+        if self._time_range_type != "Event":
+            notes.append("this endpoint searches traces by start time only; traces that grow late may be missed")
         return "; ".join(notes) or None
 
     async def poll(self) -> list[Record]:
         """Return summaries that are new or have a higher revision, oldest first."""
         began = self._clock.now()
-        await self._ask_destination(began.timestamp())
+        await self._check_destination(began.timestamp())
         window = self._window(began)
         await self._read(window)
         self._behind = not window.last
         self._read_to = window.end
         if window.deep:
             self._deep_began = began
-        self._forget(window.end.timestamp())
-        found, self._waiting = self._waiting, []
-        ordered: list[TraceSummary] = sorted(found, key=lambda each: (each.start_ms, each.id))
+        self._prune(window.end.timestamp())
+        pending, self._pending = self._pending, []
+        ordered: list[TraceSummary] = sorted(pending, key=lambda summary: (summary.start_ms, summary.id))
         return [*ordered]
 
     def _window(self, began: datetime) -> _Window:
-        """Return what to ask for: from where all has been read, and some of that again."""
+        """Return the window to read next: the unread period and an overlap with the read one."""
         deep_due = self._deep_began is None or (
             self._pace.deep_every_s > 0 and (began - self._deep_began).total_seconds() >= self._pace.deep_every_s
         )
@@ -160,97 +160,102 @@ class TraceSource(PollingSource):
         return _Window(start, start + timedelta(seconds=PART_S), False, deep_due)
 
     async def _read(self, window: _Window) -> None:
-        """Read a window, newest first, as far as may be spent; what came before an error is told with the next poll."""
+        """Read a window, newest first, within the scan budget; pages read before an error are kept."""
         now_s = window.end.timestamp()
-        looked, oldest_s = 0, now_s
+        scanned, oldest_s = 0, now_s
         whole = True
         async for page in self._pages(window):
             items = page.get("TraceSummaries") or ()
             count = int(page.get("TracesProcessedCount") or len(items))
-            looked += count
-            self._purse.spend(count)
-            self._take(items, now_s)
-            oldest_s = min((oldest_s, *(_moment_s(each, oldest_s) for each in items)))
-            if self._sample and page.get("NextToken") and self._purse.held(now_s) <= 0:
+            scanned += count
+            self._scan_budget.spend(count)
+            self._add_summaries(items, now_s)
+            oldest_s = min((oldest_s, *(_moment_s(item, oldest_s) for item in items)))
+            if self._sample and page.get("NextToken") and self._scan_budget.available(now_s) <= 0:
                 whole = False
                 break
-        self._learn(window, looked, None if whole else oldest_s)
+        self._update_pace(window, scanned, None if whole else oldest_s)
 
     async def _pages(self, window: _Window) -> Any:
         query: dict[str, Any] = {"StartTime": window.start, "EndTime": window.end, "Sampling": False}
         if self._filter:
             query["FilterExpression"] = self._filter
-        if self._kind == "Event":
+        if self._time_range_type == "Event":
             try:
                 async for page in self._aws.pages("xray", "GetTraceSummaries", {**query, "TimeRangeType": "Event"}):
                     yield page
-            except AwsError as caught:
-                if "TimeRangeType" not in caught.message:
+            except AwsError as error:
+                if "TimeRangeType" not in error.message:
                     raise
-                self._kind = "TraceId"
+                self._time_range_type = "TraceId"
             else:
                 return
-        async for page in self._aws.pages("xray", "GetTraceSummaries", {**query, "TimeRangeType": self._kind}):
+        async for page in self._aws.pages(
+            "xray", "GetTraceSummaries", {**query, "TimeRangeType": self._time_range_type}
+        ):
             yield page
 
-    def _learn(self, window: _Window, looked: int, stopped_s: float | None) -> None:
-        """Fit the pace to what there was, and count what was left out: all before `stopped_s`; None for nothing."""
+    def _update_pace(self, window: _Window, scanned: int, stopped_s: float | None) -> None:
+        """Adapt the pace to the traffic and count the traces left out before `stopped_s`; None when all were read."""
         start_s, end_s = window.start.timestamp(), window.end.timestamp()
         read_s = max(1.0, end_s - (start_s if stopped_s is None else stopped_s))
-        rate_per_s = looked / read_s
+        rate_per_s = scanned / read_s
         self._pace = pace_for(rate_per_s)
         self._share = 1.0
         if stopped_s is None:
             return
-        # What is read again anyway was read before.
+        # The overlap was read by an earlier poll.
         fresh_from_s = max(start_s, self._read_to.timestamp()) if self._read_to else start_s
         left_out_s = max(0.0, stopped_s - fresh_from_s)
         self._sampled += left_out_s * rate_per_s
         self._share = 1.0 - left_out_s / max(1.0, end_s - fresh_from_s)
 
-    def _take(self, items: Iterable[Mapping[str, Any]], now_s: float) -> None:
+    def _add_summaries(self, items: Iterable[Mapping[str, Any]], now_s: float) -> None:
         for item in items:
-            summary = self._cleaner.summary(parse_summary(item))
-            known, told = self._told.get(summary.id), _Told(summary.revision, not summary.partial, now_s)
-            self._told[summary.id] = told
-            if known is None or told[:2] > known[:2]:
-                self._waiting.append(summary)
-            elif told[:2] < known[:2]:
-                self._told[summary.id] = known._replace(seen_s=now_s)
+            summary = self._signal_redactor.summary(parse_summary(item))
+            previous, reported = self._reported.get(summary.id), _Reported(summary.revision, not summary.partial, now_s)
+            self._reported[summary.id] = reported
+            if previous is None or reported[:2] > previous[:2]:
+                self._pending.append(summary)
+            elif reported[:2] < previous[:2]:
+                self._reported[summary.id] = previous._replace(seen_s=now_s)
 
-    def _forget(self, now_s: float) -> None:
-        if now_s - self._forgot_s >= REMEMBERED_S / 6:
-            self._forgot_s = now_s
-            self._told = {id_: told for id_, told in self._told.items() if now_s - told.seen_s < REMEMBERED_S}
+    def _prune(self, now_s: float) -> None:
+        if now_s - self._pruned_s >= REMEMBERED_S / 6:
+            self._pruned_s = now_s
+            self._reported = {
+                id_: reported for id_, reported in self._reported.items() if now_s - reported.seen_s < REMEMBERED_S
+            }
 
-    async def _ask_destination(self, now_s: float) -> None:
-        """Learn whether the account's spans go to CloudWatch Logs instead of X-Ray."""
-        if self._asked_s is not None and now_s - self._asked_s < DESTINATION_EVERY_S:
+    async def _check_destination(self, now_s: float) -> None:
+        """Check whether the account sends its spans to CloudWatch Logs instead of X-Ray."""
+        if self._destination_checked_s is not None and now_s - self._destination_checked_s < DESTINATION_EVERY_S:
             return
-        self._asked_s = now_s
+        self._destination_checked_s = now_s
         try:
-            answer = await self._aws.call("xray", "GetTraceSegmentDestination")
+            response = await self._aws.call("xray", "GetTraceSegmentDestination")
         except AwsError:
-            # An explanation that not every role may ask for; what is wrong with X-Ray itself the poll will say.
+            # Only an explanation is lost, for which not every role has the permission; the poll reports X-Ray's own
+            # errors.
             return
-        self._searched = (answer.get("Destination"), answer.get("Status")) == ("CloudWatchLogs", "ACTIVE")
-        if self._searched:
-            self._indexed = await self._share_indexed()
+        self._search_enabled = (response.get("Destination"), response.get("Status")) == ("CloudWatchLogs", "ACTIVE")
+        if self._search_enabled:
+            self._indexed_percent = await self._read_indexed_percent()
             if self._on_spans:
                 self._on_spans()
 
-    async def _share_indexed(self) -> float | None:
+    async def _read_indexed_percent(self) -> float | None:
         try:
-            answer = await self._aws.call("xray", "GetIndexingRules")
+            response = await self._aws.call("xray", "GetIndexingRules")
         except AwsError:
-            # Only the number is lost: that most traces are not indexed is said all the same.
+            # Only the percentage is lost; the note about Transaction Search remains.
             return None
-        rules = (((each.get("Rule") or {}).get("Probabilistic") or {}) for each in answer.get("IndexingRules") or ())
-        shares = [each.get("ActualSamplingPercentage", each.get("DesiredSamplingPercentage")) for each in rules]
-        return next((float(each) for each in shares if isinstance(each, int | float)), None)
+        rules = (((item.get("Rule") or {}).get("Probabilistic") or {}) for item in response.get("IndexingRules") or ())
+        shares = [rule.get("ActualSamplingPercentage", rule.get("DesiredSamplingPercentage")) for rule in rules]
+        return next((float(share) for share in shares if isinstance(share, int | float)), None)
 
 
 def _moment_s(item: Mapping[str, Any], otherwise_s: float) -> float:
-    """Return when a trace was last updated, as far as its summary tells."""
+    """Return when a trace was last updated in epoch seconds, `otherwise_s` when its summary does not contain it."""
     at = item.get("MatchedEventTime") or item.get("StartTime")
     return at.timestamp() if isinstance(at, datetime) else otherwise_s

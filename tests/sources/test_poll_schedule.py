@@ -1,4 +1,4 @@
-"""Groups share the calls fairly: busy and pinned ones soon, quiet ones rarely, none starved, however many there are."""
+"""Groups share the calls fairly: busy and pinned ones soon, quiet ones rarely, none starved."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, QUIET_EVERY_S, URGENT_TURNS, Agenda
+from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, QUIET_EVERY_S, URGENT_TURNS, PollSchedule
 
 
-def run(agenda: Agenda, busy: set[str], *, seconds: float, calls_per_s: float) -> dict[str, list[float]]:
+def run(agenda: PollSchedule, busy: set[str], *, seconds: float, calls_per_s: float) -> dict[str, list[float]]:
     """Let calls be made at a rate; returns when each group was read."""
     reads: dict[str, list[float]] = {}
     for call in range(int(seconds * calls_per_s)):
@@ -20,9 +20,9 @@ def run(agenda: Agenda, busy: set[str], *, seconds: float, calls_per_s: float) -
         assert due_s is not None
         if due_s > now_s:
             continue
-        group = agenda.take(now_s)
+        group = agenda.pop(now_s)
         reads.setdefault(group, []).append(now_s)
-        agenda.again(group, now_s, brought=int(group in busy), scan_done=True)
+        agenda.reschedule(group, now_s, new_events=int(group in busy), scan_done=True)
     return reads
 
 
@@ -31,7 +31,7 @@ def gaps(times: list[float]) -> list[float]:
 
 
 def test_a_busy_group_is_read_each_second_and_a_quiet_one_ever_more_rarely() -> None:
-    agenda = Agenda()
+    agenda = PollSchedule()
     for group in ("busy", "quiet"):
         agenda.add(group, 0.0)
     reads = run(agenda, {"busy"}, seconds=60, calls_per_s=20)
@@ -40,7 +40,7 @@ def test_a_busy_group_is_read_each_second_and_a_quiet_one_ever_more_rarely() -> 
 
 
 def test_a_pinned_group_is_read_each_second_whatever_it_brings() -> None:
-    agenda = Agenda()
+    agenda = PollSchedule()
     for group in ("pinned", "quiet"):
         agenda.add(group, 0.0)
     run(agenda, set(), seconds=20, calls_per_s=20)
@@ -51,7 +51,7 @@ def test_a_pinned_group_is_read_each_second_whatever_it_brings() -> None:
 
 
 def test_ten_thousand_quiet_groups_do_not_keep_a_busy_one_waiting_and_each_gets_its_turn() -> None:
-    agenda = Agenda()
+    agenda = PollSchedule()
     groups = [f"/quiet/{number}" for number in range(10_000)]
     for group in (*groups, "busy"):
         agenda.add(group, 0.0)
@@ -63,19 +63,19 @@ def test_ten_thousand_quiet_groups_do_not_keep_a_busy_one_waiting_and_each_gets_
 
 @given(st.integers(1, 8), st.integers(1, 8))
 def test_when_too_much_is_due_urgent_groups_get_three_calls_of_four(urgent: int, calm: int) -> None:
-    agenda = Agenda()
+    agenda = PollSchedule()
     for number in range(calm):
         agenda.add(f"calm {number}", 0.0)
     for number in range(urgent):
-        agenda.again(f"urgent {number}", 0.0, brought=1, scan_done=False)
+        agenda.reschedule(f"urgent {number}", 0.0, new_events=1, scan_done=False)
     turns = Counter[str]()
     for _ in range(40 * (URGENT_TURNS + 1)):
-        group = agenda.take(1.0)
+        group = agenda.pop(1.0)
         turns[group] += 1
         if group.startswith("urgent"):
-            agenda.again(group, 1.0, brought=1, scan_done=False)
+            agenda.reschedule(group, 1.0, new_events=1, scan_done=False)
         else:
-            agenda.later(group, 1.0)
+            agenda.postpone(group, 1.0)
     assert sum(count for group, count in turns.items() if group.startswith("calm")) == 40
     of_calm = [turns[f"calm {number}"] for number in range(calm)]
     of_urgent = [turns[f"urgent {number}"] for number in range(urgent)]
@@ -84,9 +84,9 @@ def test_when_too_much_is_due_urgent_groups_get_three_calls_of_four(urgent: int,
 
 
 def test_a_last_look_reads_every_group_that_rests_at_once() -> None:
-    agenda = Agenda()
+    agenda = PollSchedule()
     for number in range(4):
         agenda.add(f"{number}", 0.0)
     run(agenda, {"0"}, seconds=10, calls_per_s=20)
-    agenda.hurry(10.0)
-    assert {agenda.take(10.0) for _ in range(4)} == {"0", "1", "2", "3"}
+    agenda.expedite(10.0)
+    assert {agenda.pop(10.0) for _ in range(4)} == {"0", "1", "2", "3"}

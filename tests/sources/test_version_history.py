@@ -1,4 +1,4 @@
-"""A minute of an alias's metrics is credited to the version that had all the traffic in it, and to no other."""
+"""A minute of an alias's metrics is assigned to the version that had all the traffic in it, and to no other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import MetricKey
-from prodwatch.sources.lambda_metrics import Behind, derived, dimensions_of
-from prodwatch.sources.release.alias_weights import AliasNow, AliasSeen
-from prodwatch.sources.release.release_state import DeploymentNow, Lifecycle
-from prodwatch.sources.release.version_history import ALWAYS_S, Shift, owner, serving
+from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, dimensions_of
+from prodwatch.sources.release.alias_weights import AliasObservation, AliasState
+from prodwatch.sources.release.release_state import Deployment, LifecycleEvent
+from prodwatch.sources.release.version_history import ALWAYS_S, Shift, sole_version, traffic_shifts
 
 T0 = datetime(2026, 1, 15, 12, tzinfo=UTC)
 T0_S = T0.timestamp()
@@ -26,19 +26,19 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def deployment(current: str, target: str, begun_s: float, ended_s: float | None, **more: Any) -> DeploymentNow:
+def deployment(current: str, target: str, begun_s: float, ended_s: float | None, **more: Any) -> Deployment:
     done = "Succeeded" if ended_s is not None else "InProgress"
     ended = None if ended_s is None else at(ended_s)
-    stages = (Lifecycle("AllowTraffic", done, at(begun_s), ended),)
+    stages = (LifecycleEvent("AllowTraffic", done, at(begun_s), ended),)
     values: dict[str, Any] = {"status": done, "function": "f", "alias": "live", "created_at": at(begun_s)}
-    return DeploymentNow(id="d", current=current, target=target, lifecycle=stages, **(values | more))
+    return Deployment(id="d", current=current, target=target, lifecycle=stages, **(values | more))
 
 
-def seen(*sights: tuple[float, str, dict[str, float]]) -> list[AliasSeen]:
-    return [AliasSeen(at(seconds), AliasNow(primary, weights)) for seconds, primary, weights in sights]
+def seen(*sights: tuple[float, str, dict[str, float]]) -> list[AliasObservation]:
+    return [AliasObservation(at(seconds), AliasState(primary, weights)) for seconds, primary, weights in sights]
 
 
-CASES: dict[str, tuple[list[AliasSeen], list[DeploymentNow], list[str | None]]] = {
+CASES: dict[str, tuple[list[AliasObservation], list[Deployment], list[str | None]]] = {
     "nothing known": ([], [], [None] * 6),
     "one version throughout": (seen((200, "41", {})), [], ["41"] * 6),
     "a split met in the middle": (seen((130, "41", {"42": 0.1})), [], ["41", "41", None, None, None, None]),
@@ -72,14 +72,14 @@ CASES: dict[str, tuple[list[AliasSeen], list[DeploymentNow], list[str | None]]] 
 @pytest.mark.parametrize("case", CASES)
 def test_each_minute_has_the_owner_it_had(case: str) -> None:
     sights, deployments, owners = CASES[case]
-    shifts = serving(None, sights, deployments)
-    found = [owner(shifts, T0_S + 60 * minute, T0_S + 60 * (minute + 1)) for minute in range(6)]
+    shifts = traffic_shifts(None, sights, deployments)
+    found = [sole_version(shifts, T0_S + 60 * minute, T0_S + 60 * (minute + 1)) for minute in range(6)]
     assert found == owners
 
 
 def test_a_version_never_served_before_it_was_published() -> None:
-    shifts = serving(None, seen((300, "42", {})), [], published_s={"42": T0_S + 100})
-    assert [owner(shifts, T0_S + 60 * n, T0_S + 60 * n + 60) for n in range(4)] == [None, None, "42", "42"]
+    shifts = traffic_shifts(None, seen((300, "42", {})), [], published_s={"42": T0_S + 100})
+    assert [sole_version(shifts, T0_S + 60 * n, T0_S + 60 * n + 60) for n in range(4)] == [None, None, "42", "42"]
 
 
 @given(
@@ -96,7 +96,7 @@ def test_an_owner_had_every_second_of_the_period(
         [each.version for each in shifts if each.at_s <= second][-1] for second in _half_seconds(start_s, length_s)
     }
     expected = served.pop() if len(served) == 1 else None
-    assert owner(shifts, start_s, start_s + length_s) == expected
+    assert sole_version(shifts, start_s, start_s + length_s) == expected
 
 
 def _half_seconds(start_s: int, length_s: int) -> list[float]:
@@ -117,8 +117,10 @@ def test_after_the_shift_old_minutes_stay_with_the_old_version() -> None:
             raw("42", "Invocations", "Sum", (2, 10.0)),
         ]
     )
-    shifts = serving(None, seen((300, "42", {})), [deployment("41", "42", 65, 175)])
-    series = derived(ORDERS, Behind(("42", "41"), shifts), known, settled_before_s=T0_S + 999, named=None)
+    shifts = traffic_shifts(None, seen((300, "42", {})), [deployment("41", "42", 65, 175)])
+    series = derived_series(
+        ORDERS, FunctionVersions(("42", "41"), shifts), known, settled_before_s=T0_S + 999, label_suffix=None
+    )
     errors = {
         each.key.version: {point.timestamp_s - int(T0_S): point.value for point in each.points}
         for each in series

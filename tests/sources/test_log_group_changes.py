@@ -1,4 +1,4 @@
-"""What a log group may do to those who watch it: vanish, come back, lose its past, be one of thousands."""
+"""Log groups that disappear, reappear, lose their history, or are one of thousands."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_a_group_deleted_and_made_again_is_waited_for_and_read_on() -> Non
         await watch.clock.advance(30)
     assert watch.messages == ["after", "before"]
     assert waiting.phase is SourcePhase.WAITING
-    assert waiting.message == "has been deleted; it is read again once it is there"
+    assert waiting.message == "has been deleted; reading resumes once it exists again"
     assert watch.phases()[:3] == [SourcePhase.STARTING, SourcePhase.LIVE, SourcePhase.WAITING]
     assert watch.phases()[-1] is SourcePhase.LIVE
 

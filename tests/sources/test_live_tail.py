@@ -1,4 +1,4 @@
-"""Live Tail speeds things up, costs what it costs, and never adds a line or keeps a connection."""
+"""Live Tail delivers lines sooner, is charged, and never adds a line or leaks a connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs import live_tail
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.live_tail_merge import LiveMerge
+from prodwatch.sources.logs.live_tail_merge import LiveTailMerge
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
@@ -149,7 +149,7 @@ async def test_a_session_that_breaks_is_opened_again_and_its_end_is_said(aws: Sc
         "the connection broke", code="X", reason=Reason.NETWORK, service="logs", operation="StartLiveTail"
     )
     await clock.advance(20)
-    assert "Live Tail off, polling goes on: the connection broke" in watch.message
+    assert "Live Tail off, polling continues: the connection broke" in watch.message
     tail.fail = None
     await clock.advance(60)
     assert watch.message == "Live Tail on"
@@ -192,7 +192,7 @@ async def test_a_denied_tail_leaves_the_polling_alone(aws: ScriptedAws) -> None:
     watch = Watch(aws, clock, LIVE)
     await clock.advance(30)
     assert watch.lines == ["polled"]
-    assert "Live Tail off, polling goes on: logs:StartLiveTail failed" in watch.message
+    assert "Live Tail off, polling continues: logs:StartLiveTail failed" in watch.message
     assert aws.count("logs:StartLiveTail") == 1
     await watch.stop()
 
@@ -207,7 +207,7 @@ async def test_a_spent_budget_ends_the_session(aws: ScriptedAws) -> None:
     assert (len(tail.opened), tail.closed) == (1, 1)
     aws.failing.clear()
     await clock.advance(120)
-    assert watch.message == "Live Tail off, polling goes on: the session is over"
+    assert watch.message == "Live Tail off, polling continues: the session ended"
     await watch.stop()
 
 
@@ -229,7 +229,7 @@ def test_however_lines_come_each_is_shown_as_often_as_it_was_written(
     written: int, by_live: list[int], order: Any
 ) -> None:
     """Each live session brings some of the copies, polling all of them, in any order."""
-    merge = LiveMerge()
+    merge = LiveTailMerge()
     event = RawEvent(MS, "same", "", "s")
     sessions = [min(count, written) for count in by_live]
     steps = ["polled"] * written + [f"live {number}" for number, count in enumerate(sessions) for _ in range(count)]
@@ -240,11 +240,11 @@ def test_however_lines_come_each_is_shown_as_often_as_it_was_written(
     session = ""
     for step in steps:
         if step == "polled":
-            shown[merge.first_polled(event, START.timestamp())] += 1
+            shown[merge.add_polled(event, START.timestamp())] += 1
             continue
         name = next(live)
         if name != session:
             session = name
             merge.begin_session(START.timestamp())
-        shown[merge.first_live(event, START.timestamp())] += 1
+        shown[merge.add_live(event, START.timestamp())] += 1
     assert shown[True] == written

@@ -1,4 +1,4 @@
-"""Scans take turns: new lines never wait for a wide one, and a wide one always gets to its end."""
+"""Scans alternate: new lines never wait for a wide scan, and a wide scan always finishes."""
 
 from __future__ import annotations
 
