@@ -15,7 +15,7 @@ from prodwatch.session.engine import Engine
 from prodwatch.sources.base import Source
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
-from prodwatch.sources.redaction import Cleaner
+from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 
 
@@ -74,9 +74,11 @@ async def metric_sources(
             "or write [[function]] or [[metric]] into its file"
         )
     release = ReleaseSource(
-        engine.aws, environment, clock=engine.clock, since=start, clean=Cleaner(engine.redactor).text
+        engine.aws, environment, clock=engine.clock, since=start, clean=SignalRedactor(engine.redactor).text
     )
-    metrics = MetricSource(engine.aws, functions, targets, clock=engine.clock, since=start, behind=release.behind)
+    metrics = MetricSource(
+        engine.aws, functions, targets, clock=engine.clock, since=start, versions_of=release.versions_of
+    )
     if not functions:
         return [metrics]
     try:

@@ -292,7 +292,7 @@ async def read_week_before(
         environment.metrics,
         clock=OffsetClock(window.until(now) - WEEK, clock),
         since=window.start - WEEK,
-        versions_of=release.versions_of if release else _nothing_behind,
+        versions_of=release.versions_of if release else _no_versions,
     )
     try:
         records = await source.poll()
@@ -303,5 +303,5 @@ async def read_week_before(
     store.apply(Batch(source="metrics", records=tuple(records)))
 
 
-def _nothing_behind(_function: FunctionTarget) -> FunctionVersions:
+def _no_versions(_function: FunctionTarget) -> FunctionVersions:
     return FunctionVersions()

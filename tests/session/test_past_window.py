@@ -165,7 +165,7 @@ def engine() -> Any:
 
 
 async def read(engine: Any, told: Sequence[Told], monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(past, "sources_of", lambda *_, **__: list(told))
+    monkeypatch.setattr(past, "build_sources", lambda *_, **__: list(told))
     clock = FakeClock(auto=True)
     store = Store(FixedClock(END, clock))
     await PastReader(engine, WINDOW, store, clock).run()
@@ -201,7 +201,7 @@ async def test_a_source_that_is_denied_is_said_and_holds_no_other_up(
             source="release", status=SourceStatus(source="release", phase=SourcePhase.DENIED, action="lambda:GetAlias")
         ),
     )
-    monkeypatch.setattr(past, "sources_of", lambda *_, **__: list(told))
+    monkeypatch.setattr(past, "build_sources", lambda *_, **__: list(told))
     clock = FakeClock(auto=True)
     store = Store(FixedClock(END, clock))
     running = asyncio.create_task(PastReader(engine, WINDOW, store, clock).run())
