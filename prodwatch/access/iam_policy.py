@@ -1,4 +1,4 @@
-"""From the calls files ask for to the IAM policy that grants them: each action on the narrowest resource AWS takes."""
+"""The IAM policy that grants required calls: each action on the narrowest resource that AWS supports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CODEDEPLOY = {
     "BatchGetDeployments": "deploymentgroup:{application}/*",
     "GetDeploymentConfig": "deploymentconfig:*",
 }
-"""What IAM looks at; CodeDeploy's operations on targets know no resource."""
+"""CodeDeploy operation → resource in IAM; its operations on targets have none."""
 
 
 def policy_of(
@@ -28,9 +28,9 @@ def policy_of(
     account: str | None = None,
     region: str | None = None,
 ) -> dict[str, Any]:
-    """Return the policy for one account: the environment's own, or one of `[aws.accounts]`.
+    """Return the policy for one account: the environment's own, or the one of `[aws.accounts]` that `alias` names.
 
-    `account` and `region` stand in where the files name none; `*` does where nobody knows.
+    `account` and `region` are defaults for values that the files leave out; unknown values become `*`.
     """
     target = environment.aws if alias is None else environment.accounts[alias]
     number = target.account or account or ANY
@@ -51,7 +51,7 @@ def _needs(use: RequiredCall, account: str, region: str) -> Iterable[Permission]
 
 
 def resources(use: RequiredCall, *, account: str, region: str) -> tuple[str, ...]:
-    """Return the ARNs IAM compares a use with; `*` where AWS knows nothing narrower."""
+    """Return the ARNs that IAM checks for a call; `*` where AWS supports nothing narrower."""
     partition = next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
     start = f"arn:{partition}:{use.service}:{region}:{account}:"
     narrowest = arn(use.service, use.resource, region=region, account=account, partition=partition)
@@ -66,14 +66,14 @@ def resources(use: RequiredCall, *, account: str, region: str) -> tuple[str, ...
         case "logs", "StartLiveTail":
             return (narrowest.removesuffix(":*"), narrowest)
         case "lambda", operation if operation not in {"Invoke", "InvokeFunctionUrl"} and use.resource != ANY:
-            # Asked with a qualifier the resource is the version or alias, asked without it the function.
+            # With a qualifier the resource is the version or alias, without one the function.
             return (narrowest, f"{narrowest}:*")
         case _:
             return (narrowest,)
 
 
 def _without_covered(permissions: set[Permission]) -> set[Permission]:
-    """Leave out what a wider resource of the same action grants anyway."""
+    """Leave out permissions that a wider resource of the same action includes."""
     by_action: Mapping[str, set[str]] = {action: set() for action in {need.action for need in permissions}}
     for need in permissions:
         by_action[need.action].add(need.resource)
@@ -88,5 +88,5 @@ def _without_covered(permissions: set[Permission]) -> set[Permission]:
 
 
 def granted_actions(uses: Iterable[RequiredCall]) -> frozenset[str]:
-    """Return the actions of the policy for `uses`, all accounts together."""
+    """Return the IAM actions of `uses`, of all accounts."""
     return frozenset(action for use in uses for action in actions(use.service, use.operation))

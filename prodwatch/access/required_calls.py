@@ -1,4 +1,4 @@
-"""Which AWS calls a project's files ask for, each with whom it is for: told from the files, nothing is sent."""
+"""AWS calls that a project's files require, each with its purpose; derived from the files, without sending any."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from prodwatch.model.environment import (
 )
 from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.probes.registry import spec
-from prodwatch.probes.required_calls import Wanted, calls_of
+from prodwatch.probes.required_calls import ProbeCall, calls_of
 from prodwatch.runner.step.compiled import CheckCompiler, CompiledStep
 from prodwatch.settings import Project
 from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of, walk
 from prodwatch.sources.build_sources import log_targets, spans_target
 
 ANY = "*"
-"""Stands for what only a run knows."""
+"""Placeholder for a value that is known only at run time."""
 
 _RELEASE_READS = ("ListDeploymentGroups", "ListDeployments", "BatchGetDeployments")
 _DEPLOYMENT_READS = (*_RELEASE_READS, "GetDeploymentConfig", "ListDeploymentTargets", "GetDeploymentTarget")
 _SIGNED = {"execute-api": "Invoke", "lambda": "InvokeFunctionUrl"}
-"""Signing name of an HTTP request → the operation IAM sees."""
+"""Signing name of an HTTP request → the operation that IAM checks."""
 _NAMED_BY = {
     "cloudformation": ("StackName",),
     "dynamodb": ("TableName",),
@@ -43,7 +43,7 @@ _NAMED_BY = {
 
 
 _Place = StackReference | SecretReference | FunctionTarget | LogTarget | MetricTarget | AlarmTarget | None
-"""What names an account and a region of its own."""
+"""A part of an environment file that can have its own account and region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,23 +53,23 @@ class RequiredCall:
     service: str
     operation: str
     resource: str
-    """As the files name it; `*` for all, or for the part that only a run knows."""
+    """Name in the files; `*` for all, or for a part that is known only at run time."""
     purpose: str
-    """What does not work without it: `check orders/…`, `logs`, `secret db`."""
+    """Feature that needs the call: `check orders/…`, `logs`, `secret db`."""
     account: str | None = None
     region: str | None = None
     optional: bool = False
     mutates: bool = False
     params: Mapping[str, Any] | None = None
-    """Of an `aws` check that only reads and whose parameters are all known: those of its call."""
+    """Parameters of the call, for an `aws` check that only reads and whose parameters are all known; else None."""
 
 
 def required_calls(
     project: Project, environ: Mapping[str, str], *, outputs: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[RequiredCall]:
-    """Return every call that checks, live signals, stacks and secrets of `project` make.
+    """Return every call made by the checks, live signals, stacks and secrets of `project`.
 
-    `outputs` are those of its stacks, alias → key → value, as far as somebody knows them; they narrow resources.
+    `outputs` are the known stack outputs, alias → key → value; they narrow resources.
     """
     return [*_of_environment(project.environment), *_of_checks(project, environ, outputs or {})]
 
@@ -106,7 +106,7 @@ def _of_release(environment: Environment) -> Iterable[RequiredCall]:
     for function in environment.functions:
         if function.alias:
             yield _use("lambda", "GetAlias", function.name, "release", function)
-        # Of a function without an alias this is all there is; of one with it, when and of what a version was made.
+        # Gives the only version of a function without alias, and the creation time and hashes of a version.
         yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
     application = environment.release.codedeploy
     if application:
@@ -132,7 +132,7 @@ def _of_signals(environment: Environment) -> Iterable[RequiredCall]:
         yield _use("xray", "GetServiceGraph", ANY, "service map", optional=True)
         spans = spans_target(environment)
         if spans is not None:
-            # Asked only where the account has Transaction Search on; then traces are mostly there.
+            # Read only in accounts with Transaction Search, which keeps most spans there.
             yield _use("logs", "FilterLogEvents", spans.group, "spans", spans, optional=True)
     for function in environment.functions:
         yield _use("cloudwatch", "GetMetricData", ANY, "metrics", function)
@@ -155,37 +155,37 @@ def _of_checks(
         filler = _Filler(environ, {**environment.vars, **check.vars}, check.matrix, outputs)
         for step in (*compiled.steps, *compiled.cleanup):
             params = filler.fill(step.definition.params)
-            for wanted in _wanted(step, params, environment):
+            for call in _calls_of_step(step, params, environment):
                 yield RequiredCall(
-                    service=wanted.service,
-                    operation=wanted.operation,
-                    resource=_stack_name(wanted, environment),
+                    service=call.service,
+                    operation=call.operation,
+                    resource=_stack_name(call, environment),
                     purpose=f"check {check.id}",
                     account=step.definition.account,
                     region=step.definition.region,
-                    optional=wanted.optional,
-                    # What a flow reads between its writes is of no use without them.
+                    optional=call.optional,
+                    # Reads of a mutating flow are useless without its writes.
                     mutates=step.mutates or check.mutates,
                     params=_known_params(step, params),
                 )
 
 
-def _wanted(step: CompiledStep, params: dict[str, Any], environment: Environment) -> Iterable[Wanted]:
+def _calls_of_step(step: CompiledStep, params: dict[str, Any], environment: Environment) -> Iterable[ProbeCall]:
     if step.type == "http":
         auth = params.get("auth")
         signed = auth.get("sigv4") if isinstance(auth, dict) else None
         name = signed.get("service") if isinstance(signed, dict) else None
-        return (Wanted(name, _SIGNED[name]),) if name in _SIGNED else ()
-    found: list[Wanted] = []
+        return (ProbeCall(name, _SIGNED[name]),) if name in _SIGNED else ()
+    calls: list[ProbeCall] = []
     for each in _operations(step, params):
-        found += calls_of(step.type, each, codedeploy=environment.release.codedeploy)
+        calls += calls_of(step.type, each, codedeploy=environment.release.codedeploy)
     if step.type == "aws":
-        found = [_narrowed(each, params) for each in found]
-    return found
+        calls = [_narrowed(each, params) for each in calls]
+    return calls
 
 
 def _operations(step: CompiledStep, params: dict[str, Any]) -> Sequence[dict[str, Any]]:
-    """Return the parameters, once for each operation they may mean when only the run knows which."""
+    """Return the parameters, once for each possible operation when it is known only at run time."""
     operation = params.get("operation")
     key = next((each for each in (step.spec.keys if step.spec else ()) if each.name == "operation"), None)
     if key is None or not key.choices or operation is None or operation in key.choices:
@@ -193,28 +193,30 @@ def _operations(step: CompiledStep, params: dict[str, Any]) -> Sequence[dict[str
     return [{**params, "operation": each} for each in key.choices]
 
 
-def _narrowed(wanted: Wanted, params: Mapping[str, Any]) -> Wanted:
-    asked = params.get("params")
-    if not isinstance(asked, Mapping):
-        return wanted
-    if wanted.service == "s3" and isinstance(asked.get("Bucket"), str):
-        resource = f"{asked['Bucket']}/{asked['Key']}" if asked.get("Key") else str(asked["Bucket"])
-        return Wanted(wanted.service, wanted.operation, resource, wanted.optional)
-    for name in _NAMED_BY.get(wanted.service, ()):
-        if isinstance(asked.get(name), str):
-            return Wanted(wanted.service, wanted.operation, asked[name], wanted.optional)
-    return wanted
+def _narrowed(call: ProbeCall, params: Mapping[str, Any]) -> ProbeCall:
+    call_params = params.get("params")
+    if not isinstance(call_params, Mapping):
+        return call
+    if call.service == "s3" and isinstance(call_params.get("Bucket"), str):
+        resource = (
+            f"{call_params['Bucket']}/{call_params['Key']}" if call_params.get("Key") else str(call_params["Bucket"])
+        )
+        return ProbeCall(call.service, call.operation, resource, call.optional)
+    for name in _NAMED_BY.get(call.service, ()):
+        if isinstance(call_params.get(name), str):
+            return ProbeCall(call.service, call.operation, call_params[name], call.optional)
+    return call
 
 
-def _stack_name(wanted: Wanted, environment: Environment) -> str:
-    known = environment.stacks.get(wanted.resource) if wanted.service == "cloudformation" else None
-    return known.name if known else wanted.resource
+def _stack_name(call: ProbeCall, environment: Environment) -> str:
+    known = environment.stacks.get(call.resource) if call.service == "cloudformation" else None
+    return known.name if known else call.resource
 
 
 def _known_params(step: CompiledStep, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if step.type != "aws" or ANY in _texts(params):
         return None
-    # Whatever its author says: only what is a plain read by name is ever tried.
+    # Regardless of the check's `mutates`: only operations that are reads by name are tried.
     if aws_mutation(str(params.get("service", "")), str(params.get("operation", ""))) is not None:
         return None
     return params.get("params") or {}
@@ -229,7 +231,7 @@ def _texts(value: Any) -> str:
 
 
 class _Filler:
-    """Fills what is known without asking anybody, and puts `*` for the rest."""
+    """Fills templates with values known before the run, and with `*` otherwise."""
 
     def __init__(
         self,
@@ -242,7 +244,7 @@ class _Filler:
         self._tables: dict[str, Mapping[str, Any]] = {"vars": variables, "matrix": matrix, "stack": outputs}
 
     def fill(self, value: Any) -> Any:
-        """Return `value` with each reference filled, or `*` in its place."""
+        """Return `value` with each reference replaced by its value, or by `*`."""
         if isinstance(value, Mapping):
             return {key: self.fill(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
@@ -269,8 +271,8 @@ class _Filler:
         table = self._tables.get(reference.scope, {})
         name = reference.path[0] if reference.path else ""
         if name not in table:
-            raise UnresolvedError(reference, "known only when it runs")
+            raise UnresolvedError(reference, "known only at run time")
         try:
             return walk(self.fill(table[name]), reference.path[1:])
         except LookupError as error:
-            raise UnresolvedError(reference, "known only when it runs") from error
+            raise UnresolvedError(reference, "known only at run time") from error

@@ -1,4 +1,4 @@
-"""One file per command; owns stdout, stderr and the exit code."""
+"""The command line: one module per command, and the only code that writes stdout and stderr and sets exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same dashboard in a browser: on loopback unless told otherwise, and only for who has the token."""
+"""`--web`: the dashboard in a browser, on loopback by default, and only for requests with the token."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ DEFAULT = "127.0.0.1:8000"
 
 
 def serve(where: str, arguments: Sequence[str]) -> int:
-    """Serve until interrupted; every browser tab gets a dashboard of its own. Returns the exit code."""
+    """Serve until interrupted, one dashboard per browser tab; return the exit code."""
     host, port = address(where)
     server = make_server(host, port, arguments, token := secrets.token_urlsafe(24))
     from prodwatch.cli.stderr import say
 
     say(f"the dashboard is at http://{host}:{port}/?token={token}")
-    say("who has this address can use it; Ctrl-C ends it")
+    say("anyone with this address can use the dashboard; Ctrl-C stops it")
     server.serve()
     return 0
 
 
 def address(where: str) -> tuple[str, int]:
-    """Read `HOST:PORT` or `PORT`; ConfigurationError otherwise."""
+    """Parse `HOST:PORT` or `PORT`. Raises ConfigurationError."""
     host, colon, port = where.rpartition(":")
     if not colon:
         host = "127.0.0.1"
     if not port.isdecimal() or not 0 < int(port) < 65536 or not host:
-        raise ConfigurationError(f'--web takes HOST:PORT or PORT, such as {DEFAULT}; "{where}" is neither')
+        raise ConfigurationError(f'--web takes HOST:PORT or PORT, for example {DEFAULT}; "{where}" is neither')
     return host, int(port)
 
 
 def make_server(host: str, port: int, arguments: Sequence[str], token: str) -> Server:
-    """Build the server for `prodwatch ARGUMENTS`; UnavailableFeatureError without the extra `web`."""
+    """Build the server for `prodwatch ARGUMENTS`. Raises UnavailableFeatureError without the extra `web`."""
     command = shlex.join([sys.executable, "-m", "prodwatch", *arguments])
     try:
         from prodwatch.cli.browser_server import Server
     except ModuleNotFoundError:
         raise UnavailableFeatureError(
-            "--web needs textual-serve, which is not installed; install it with: pip install 'prodwatch[web]'"
+            "--web needs textual-serve, which is not installed; run: pip install 'prodwatch[web]'"
         ) from None
     return Server(command, host=host, port=port, token=token)

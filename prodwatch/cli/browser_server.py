@@ -1,4 +1,4 @@
-"""textual-serve's server behind our guard; imported only when the extra is installed."""
+"""textual-serve's server behind an access token; importable only with the extra `web`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server(TextualServer):
-    """Serves one command's Textual app to those who have the token."""
+    """Serves one command's Textual app to requests with the token."""
 
     def __init__(self, command: str, *, host: str, port: int, token: str) -> None:
         super().__init__(command, host=host, port=port, title="prodwatch")
@@ -27,28 +27,30 @@ class Server(TextualServer):
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say nothing: the address was told already."""
+        """Print nothing: the address is already on the terminal."""
 
     def initialize_logging(self) -> None:
-        """Leave logging as it is: the terminal is for the address alone."""
+        """Leave the logging configuration unchanged, so that only the address appears on the terminal."""
 
 
 def guard(token: str) -> Middleware:
-    """Return a middleware that lets only requests with the token through, by link first and by cookie then."""
+    """Return a middleware that rejects requests without the token, which arrives by link first and then by cookie."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.query.get("token", "")
-        if given and hmac.compare_digest(given.encode(), token.encode()):
-            answer = web.Response(status=302, headers={"Location": request.path})
-            # Out of the address bar, out of the history, out of referrers.
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
-            return answer
+        query_token = request.query.get("token", "")
+        if query_token and hmac.compare_digest(query_token.encode(), token.encode()):
+            # Redirecting keeps the token out of the address bar, the history and referrers.
+            response = web.Response(status=302, headers={"Location": request.path})
+            response.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
+            return response
         if not hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), token.encode()):
-            return web.Response(status=403, text="This dashboard needs the address with the token prodwatch printed.\n")
+            return web.Response(
+                status=403, text="This dashboard needs the address that prodwatch printed, with its token.\n"
+            )
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != request.host:
-            return web.Response(status=403, text="Another site asked for this dashboard; refused.\n")
+            return web.Response(status=403, text="Refused: the request came from another site.\n")
         return await handler(request)
 
     return check

@@ -45,24 +45,24 @@ def open_dashboard(common: Common, *, window: Window | None = None) -> int:
 
 
 def refuse_without_terminal() -> None:
-    """Say what to do instead when there is no terminal to draw on."""
+    """Raise ConfigurationError without a terminal that can draw, naming the command to use instead."""
     if os.environ.get("TEXTUAL_DRIVER"):
-        return  # a browser draws, through textual-serve
-    # The pictures go to stderr, keys come from stdin, and a redirected stdout means that a script wants something.
+        return  # textual-serve draws in a browser
+    # The screen is drawn on stderr and keys come from stdin; a redirected stdout means that a script wants a result.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigurationError(
-            "the dashboard needs a terminal; for scripts and CI use: prodwatch check --env ENV --json"
+            "the dashboard needs a terminal; in scripts and CI use: prodwatch check --env ENV --json"
         )
     if os.environ.get("TERM", "") in {"", "dumb"}:
         raise ConfigurationError(
-            "this terminal cannot draw (TERM is not set or is dumb); use: prodwatch check --env ENV"
+            "this terminal cannot draw the dashboard (TERM is unset or dumb); use: prodwatch check --env ENV"
         )
 
 
 def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None, window: Window | None = None) -> int:
-    """Open the dashboard and return 0 when it is left; a crash of the app itself raises.
+    """Run the dashboard until the user leaves it and return the exit code.
 
-    With `window` it answers for that stretch of time instead of for a release.
+    With `window` it covers that time window instead of a release.
     """
     if common.no_color:
         os.environ["NO_COLOR"] = "1"
@@ -81,7 +81,7 @@ async def _run(
     from prodwatch.tui.preferences import load_preferences
 
     clock = SystemClock()
-    shown = _standing(window.end, clock) if window and window.end else clock
+    shown = _fixed(window.end, clock) if window and window.end else clock
     store = Store(shown)
     reload = Reload(project, partial(load, common, quiet=True))
 
@@ -102,7 +102,7 @@ async def _run(
         mode="demo" if demo else "live",
         every_s=environment.rounds.every_s,
         window=window,
-        # "lower" is also what stands where nobody said anything: it counts for metrics somebody expects something of.
+        # "lower" is also the default, so it only counts for metrics with expectations.
         better={each.name: each.better for each in environment.metrics if each.expect or each.better == "higher"},
         expectations={metric.name: metric.expect for metric in environment.metrics if metric.expect},
         log_file=log_file,
@@ -120,14 +120,14 @@ async def _run(
     return 0 if app.return_code in {None, 0} else 70
 
 
-def _standing(at: datetime, clock: Clock) -> Clock:
+def _fixed(at: datetime, clock: Clock) -> Clock:
     from prodwatch.session.past import FixedClock
 
     return FixedClock(at, clock)
 
 
 def _exit_on_signal(app: ProdwatchApp) -> asyncio.Event:
-    """Have SIGTERM and SIGHUP leave as `q` does: terminal restored, cleanups run; set when one of them came."""
+    """Leave on SIGTERM and SIGHUP as `q` does, with cleanups; the returned event is set when one was received."""
     terminated = asyncio.Event()
 
     def end() -> None:
@@ -141,21 +141,21 @@ def _exit_on_signal(app: ProdwatchApp) -> asyncio.Event:
 
 
 async def _stop_session(session: LazySession) -> None:
-    """End the session; say what is being waited for when its cleanups take a while."""
+    """Stop the session; report running cleanups when they take longer than `QUIET_S`."""
     stopping = asyncio.create_task(session.stop())
     _, pending = await asyncio.wait({stopping}, timeout=QUIET_S)
     if pending:
         with suppress(OSError):  # the terminal may be gone; the cleanups run all the same
-            say("cleaning up after the checks that were running; Ctrl-C gives that up")
+            say("cleaning up after the running checks; Ctrl-C abandons the cleanup")
     await stopping
 
 
 def _discard_output_of_closed_streams() -> None:
-    """Send what is left nowhere when nobody can read it: Python would end with 120 instead of our code."""
+    """Redirect closed streams to /dev/null: flushing them at exit would replace our exit code by 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, stream.fileno())
+            os.close(devnull)

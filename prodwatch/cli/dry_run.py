@@ -1,4 +1,4 @@
-"""`check --dry-run`: every call that would be made, and none of them made."""
+"""`check --dry-run`: prints every call that a run would make, without sending any."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def print_plan(project: Project, chosen: Sequence[CheckDefinition], options: RunOptions, *, as_json: bool) -> int:
-    """Print the calls in order; nothing selected exits 5 here too."""
+    """Print the calls in order; return the exit code, 5 when no check is selected."""
     import os
     from datetime import UTC, datetime
 
@@ -48,9 +48,9 @@ def _line(call: PlannedCall) -> str:
     name = call.check + (f" › {call.step}" if call.step else "")
     marks = [call.when if call.when != "always" else "", "mutates" if call.mutates else "", call.repeats or ""]
     text = f"{name}  {call.type}  {msgspec.json.encode(call.params).decode()}"
-    told = ", ".join(filter(None, marks))
-    if told:
-        text += f"  ({told})"
+    remarks = ", ".join(filter(None, marks))
+    if remarks:
+        text += f"  ({remarks})"
     if call.skipped:
         text = f"– {text}  not sent: {call.skipped}"
     return text

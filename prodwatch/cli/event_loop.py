@@ -1,4 +1,4 @@
-"""Runs the event loop and gives signals their meaning: once is an end with cleanup, twice is at once."""
+"""Runs checks in an event loop with signal handling: the first signal ends with cleanup, the second at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_to_end(
     listener: Callable[[RunEvent], None],
 ) -> RunResult:
     """Run the checks and return the result, also after an interruption; raises ProdwatchError."""
-    # One run makes no garbage worth looking for thousands of times: the process ends before it matters.
+    # A run creates little cyclic garbage and the process ends soon: frequent collections only cost time.
     gc.set_threshold(100_000, 50, 100)
 
     async def main() -> RunResult:
@@ -45,13 +45,13 @@ def run_to_end(
 
 
 def with_signals(task: asyncio.Task[RunResult]) -> None:
-    """Have Ctrl-C and SIGTERM cancel the run: the first cleans up, the second gives the cleanup up."""
+    """Cancel the run on Ctrl-C, SIGTERM and SIGHUP: the first runs the cleanups, the second abandons them."""
     from prodwatch.runner import TERMINATED
 
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        say("interrupted: cleaning up; once more gives the cleanup up and lists what is left")
+        say("interrupted: cleaning up; press Ctrl-C again to abandon the cleanup and list what is left")
         task.cancel()
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
@@ -61,7 +61,7 @@ def with_signals(task: asyncio.Task[RunResult]) -> None:
 
 
 def demo_target(project: Project, common: Common) -> DemoTarget | None:
-    """Return the demo the options ask for, None outside of the demo; `--at` moves its moment."""
+    """Return the environment's demo with `--at` applied; None for an environment without `[demo]`."""
     target = project.environment.demo
     if target is None or common.at is None:
         return target

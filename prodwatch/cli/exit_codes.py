@@ -1,4 +1,4 @@
-"""The exit codes scripts may rely on."""
+"""Exit codes that scripts may rely on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process says when it ends."""
+    """Exit code of the process."""
 
     OK = 0
-    """pass, degraded, or allowed to be empty."""
+    """The verdict is pass or degraded, or empty with --allow-empty."""
     FAIL = 1
     """Evidence against the release."""
     USAGE = 2
@@ -17,12 +17,12 @@ class ExitCode(IntEnum):
     ERROR = 3
     """Could not verify."""
     INCONCLUSIVE = 4
-    """Ran, but the evidence is too thin."""
+    """The checks ran, but there is too little evidence for a verdict."""
     NOTHING_SELECTED = 5
     """The selection is empty."""
     BUG = 70
     """A bug in prodwatch; never 1, which would read as "roll back"."""
     INTERRUPTED = 130
-    """Ctrl-C: cleanup done, what was measured written."""
+    """Ctrl-C: cleanup has run and the measured results have been written."""
     TERMINATED = 143
-    """SIGTERM: the same."""
+    """SIGTERM: as for Ctrl-C."""

@@ -1,4 +1,4 @@
-"""The log file: everything a user is spared on the terminal, at a path that is told."""
+"""The log file: tracebacks and warnings that are kept off the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prodwatch.settings.user_folders import log_dir
 
 
 def log_path() -> Path:
-    """Return where the log goes: the user's log folder, or a temporary one when that cannot be written."""
+    """Return the log's path: in the user's log folder, or in a temporary one when that cannot be written."""
     for folder_of in (log_dir, _temporary):
         try:
             folder = folder_of()
@@ -32,9 +32,9 @@ def _temporary() -> Path:
 
 @contextmanager
 def log_to_file() -> Iterator[Path | None]:
-    """Keep what goes wrong off the terminal and in the log; yields its path, None when no log can be written.
+    """Send prodwatch's log records to the log file only; yields its path, None when no log can be written.
 
-    Logging is as it was afterwards: a process may open the dashboard more than once.
+    The logging configuration is restored afterwards: a process may open the dashboard more than once.
     """
     import logging
 
@@ -59,7 +59,7 @@ def log_to_file() -> Iterator[Path | None]:
 
 
 def write_crash() -> Path | None:
-    """Append the exception being handled to the log; return its path, None when no log can be written."""
+    """Append the current exception to the log; return the log's path, None when no log can be written."""
     import traceback
 
     try:

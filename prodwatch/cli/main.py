@@ -1,4 +1,4 @@
-"""The command line's front door: imports only the command that is called, turns every outcome into an exit code."""
+"""Entry point of the command line: imports only the called command and maps every outcome to an exit code."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from prodwatch.errors import (
 )
 
 COMMANDS = {
-    "check": "Run the selected checks once and say whether they hold.",
+    "check": "Run the selected checks once and report the verdict.",
     "list": "List the checks that would run.",
-    "validate": "Check every file without touching the network.",
-    "explain": "Show one check fully expanded.",
+    "validate": "Check every file without network access.",
+    "explain": "Show one check with all defaults filled in.",
     "schema": "Print the JSON Schema of the files and of the result.",
     "logs": "Follow log groups, or read a window of them.",
     "traces": "Follow X-Ray traces, or show one of them.",
     "metrics": "Show the latest value of every watched metric.",
-    "doctor": "Say what works from here, and what each missing thing disables.",
+    "doctor": "Report what works from this machine, and what each missing thing disables.",
     "iam-policy": "Print the IAM policy these files need, and nothing more.",
-    "cleanup": "Finish the cleanups a killed run left behind.",
+    "cleanup": "Finish the cleanups that a killed run left undone.",
     "merge": "Merge the results of several shards into one.",
-    "demo": "Open the dashboard on the embedded AWS and its shop.",
+    "demo": "Open the dashboard on the embedded AWS and its demo shop.",
 }
-"""Command → its one line of help; the module of the same name holds it as `command`."""
+"""Command → its one-line help; the module of the same name defines it as `command`."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only when it is called or asked for its help."""
+    """A group that imports a command only when it is called or its help is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """Return the commands in the order of the documentation."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
-        """Import and return one command, None when there is no such."""
+        """Import and return one command; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"prodwatch.cli.commands.{cmd_name.replace('-', '_')}").command
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a misspelt one is told its nearest neighbour."""
+        """Find the command; the error for an unknown name suggests the closest one."""
         name = args[0]
         if name not in COMMANDS:
             import difflib
@@ -80,14 +80,18 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="prodwatch", message="%(prog)s %(version)s")
 @click.option(
-    "--web", is_flag=False, flag_value="127.0.0.1:8000", metavar="[HOST:PORT]", help="The dashboard in a browser."
+    "--web",
+    is_flag=False,
+    flag_value="127.0.0.1:8000",
+    metavar="[HOST:PORT]",
+    help="Serve the dashboard to a browser.",
 )
 @window_options
 @common_options
 def main(common: Common, *, web: str | None, since: str | None, from_: str | None, to: str | None) -> None:
     """Is the release good? Why? How sure is that?
 
-    Without a command: open the dashboard on ENV. With --since, or --from and --to, it answers for a stretch of time
+    Without a command: open the dashboard on ENV. With --since, or --from and --to, the dashboard covers a time window
     instead of a release: is production healthy, and what changed?
     """
     context = click.get_current_context()
@@ -107,17 +111,18 @@ def main(common: Common, *, web: str | None, since: str | None, from_: str | Non
         context.exit(open_dashboard(common, window=window))
 
 
-def _refuse_dashboard_options(context: click.Context, **given: str | None) -> None:
-    """Say where an option before a command belongs; the command's own come after its name."""
-    for name, value in given.items():
+def _refuse_dashboard_options(context: click.Context, **values: str | None) -> None:
+    """Raise UsageError for a dashboard option in front of a command."""
+    for name, value in values.items():
         if value is not None:
             option = f"--{name.rstrip('_')}"
-            hint = f"; the one of {context.invoked_subcommand} comes after its name" if name != "web" else ""
-            raise click.UsageError(f"{option} belongs to the dashboard; leave the command out{hint}")
+            command = context.invoked_subcommand
+            hint = f", or put it after {command} if you mean the option of {command}" if name != "web" else ""
+            raise click.UsageError(f"{option} is an option of the dashboard: leave {command} out{hint}")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; nothing escapes but SystemExit from below."""
+    """Run one command line and return its exit code; only SystemExit is raised."""
     debug = "--debug" in arguments
     try:
         outcome: Any = main.main(args=list(arguments), prog_name="prodwatch", standalone_mode=False)
@@ -131,7 +136,7 @@ def run(arguments: Sequence[str]) -> int:
         error("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader went away (`| head`). Commands that only stream end well by themselves; here a result was lost.
+        # The reader has closed the pipe (`| head`). Streaming commands handle that themselves; here a result was lost.
         _silence_stdout()
         return ExitCode.ERROR
     except OSError as caught:
@@ -173,7 +178,7 @@ def _os_error(caught: OSError) -> str:
 
 
 def _silence_stdout() -> None:
-    # Python flushes stdout on exit; pointing it elsewhere keeps that from failing a second time.
+    # Python flushes stdout at exit; redirecting it keeps that flush from failing a second time.
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
 
@@ -190,6 +195,6 @@ def _bug(caught: Exception, *, debug: bool) -> int:
     if debug:
         _show_traceback()
     where = write_crash()
-    told = f"; details are in {where}" if where else "; run again with --debug to see the details"
-    error(f"a bug in prodwatch, nothing was decided: {type(caught).__name__}: {caught}{told}")
+    details = f"details are in {where}" if where else "run again with --debug to see the details"
+    error(f"a bug in prodwatch, no verdict was reached: {type(caught).__name__}: {caught}; {details}")
     return ExitCode.BUG

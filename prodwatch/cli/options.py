@@ -1,4 +1,4 @@
-"""Options every command takes, before or after its name."""
+"""Options that every command accepts, before or after its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):
-    """What the common options say; later places (after the command) win over earlier ones."""
+    """Values of the common options; an option after the command wins over the same one before it."""
 
     env: str | None = None
     root: Path | None = None
@@ -28,7 +28,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool = False
 
     def over(self, earlier: Common) -> Common:
-        """Return these options completed by `earlier` ones; lists add up."""
+        """Return these options completed by `earlier` ones; lists are concatenated."""
         return Common(
             env=self.env or earlier.env,
             root=self.root or earlier.root,
@@ -43,48 +43,52 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
     def arguments(self) -> list[str]:
         """Return these options as a command line."""
-        given = [
+        arguments = [
             f"--{name}={value}"
             for name in ("env", "root", "region", "profile", "at")
             if (value := getattr(self, name)) is not None
         ]
-        given += [f"--checks={path}" for path in self.checks]
-        given += [f"--var={each}" for each in self.var]
-        return given + [f"--{name.replace('_', '-')}" for name in ("no_color", "debug") if getattr(self, name)]
+        arguments += [f"--checks={path}" for path in self.checks]
+        arguments += [f"--var={variable}" for variable in self.var]
+        return arguments + [f"--{name.replace('_', '-')}" for name in ("no_color", "debug") if getattr(self, name)]
 
     def overrides(self) -> dict[str, str]:
         """Return `--var` as a mapping; ConfigurationError for one without `=`."""
-        pairs = [each.partition("=") for each in self.var]
+        pairs = [variable.partition("=") for variable in self.var]
         wrong = [key for key, equals, _ in pairs if not equals or not key]
         if wrong:
-            raise ConfigurationError(f'--var takes name=value, "{wrong[0]}" has no "="')
+            raise ConfigurationError(f'--var takes name=value, but "{wrong[0]}" has no "="')
         return {key: value for key, _, value in pairs}
 
 
 _OPTIONS = (
-    click.option("--env", metavar="ENV", help="Environment: the name of a file in config/ (or PRODWATCH_ENV)."),
+    click.option("--env", metavar="ENV", help="Environment: name of a file in config/ (default: PRODWATCH_ENV)."),
     click.option(
-        "--root", type=click.Path(path_type=Path), metavar="DIR", help="Folder that holds config/ and checks/."
+        "--root", type=click.Path(path_type=Path), metavar="DIR", help="Folder that contains config/ and checks/."
     ),
     click.option(
         "--checks",
         type=click.Path(path_type=Path),
         multiple=True,
         metavar="PATH",
-        help="Only these check files or folders.",
+        help="Load only these check files or folders; repeatable.",
     ),
-    click.option("--region", metavar="REGION", help="AWS region, over the environment's."),
-    click.option("--profile", metavar="PROFILE", help='AWS profile, over the environment\'s; "" for none.'),
-    click.option("--var", multiple=True, metavar="K=V", help="Set ${vars.K}, over the environment's; repeatable."),
-    click.option("--at", metavar="WHEN", help="Demo only: before, during, after, or +90s into the staged release."),
-    click.option("--no-color", is_flag=True, help="No colours (as NO_COLOR does)."),
+    click.option("--region", metavar="REGION", help="AWS region, instead of the environment's."),
+    click.option("--profile", metavar="PROFILE", help='AWS profile, instead of the environment\'s; "" means none.'),
+    click.option(
+        "--var", multiple=True, metavar="K=V", help="Set ${vars.K}, instead of the environment's value; repeatable."
+    ),
+    click.option(
+        "--at", metavar="WHEN", help="Demo only: start before, during, after, or e.g. +90s into the staged release."
+    ),
+    click.option("--no-color", is_flag=True, help="Disable colours (like NO_COLOR)."),
     click.option("--debug", is_flag=True, help="Show tracebacks."),
 )
 _NAMES = frozenset(Common.__struct_fields__)
 
 
 def common_options(command: F) -> F:
-    """Give a command every common option; it receives them merged as `common`."""
+    """Add the common options to a command; it receives their merged values as `common`."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         here = Common(**{name: kwargs.pop(name) for name in _NAMES if name in kwargs})

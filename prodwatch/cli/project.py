@@ -1,4 +1,4 @@
-"""From options to a loaded project; every configuration error is reported at once."""
+"""Loads the project that the options name; all configuration errors are reported at once."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from prodwatch.settings import Project
 
 ADHOC = "(none)"
-"""Name of the environment that no file describes."""
+"""Name of the environment of an empty project."""
 
 
 def load(
     common: Common, *, quiet: bool = False, selected: Callable[[CheckDefinition], bool] = lambda _check: True
 ) -> Project:
-    """Find and load the project the options name; notices go to stderr. Raises ConfigurationError.
+    """Find and load the project that the options name; notices go to stderr. Raises ConfigurationError.
 
-    A variable that is missing here and now is a mistake only in checks that are `selected`.
+    An undefined environment variable is an error only in checks for which `selected` is true.
     """
     from prodwatch.settings import find_project, load_project
 
@@ -41,21 +41,21 @@ def load(
     )
     if common.at is not None and project.environment.demo is None:
         raise ConfigurationError(
-            f'--at moves the staged release of the demo, and environment "{located.env}" has no [demo]; leave it out'
+            f'--at needs a demo environment, and "{located.env}" has no [demo] table; leave --at out'
         )
     if not quiet:
         if not project.checks:
-            where = ", ".join(str(each) for each in common.checks) or located.root / "checks"
-            say(f"note: there is no check in {where}")
+            where = ", ".join(str(path) for path in common.checks) or located.root / "checks"
+            say(f"note: no checks in {where}")
         for notice in project.notices:
             say(f"note: {notice}")
     return project
 
 
 def load_or_empty(common: Common, *, without: bool) -> Project:
-    """Return the project the options name; where none is named or found, and `without` allows it, an empty one.
+    """Load the project that the options name, or an empty one when `without` allows it and none is named or found.
 
-    Raises ConfigurationError for broken files, and when there is no project although one is needed.
+    Raises ConfigurationError for broken files, and when a needed project is missing.
     """
     from prodwatch.settings import find_project
 
@@ -66,12 +66,12 @@ def load_or_empty(common: Common, *, without: bool) -> Project:
         located = find_project(Path.cwd(), root=None, env=None, environ=os.environ)
     except ConfigurationError:
         return empty_project(region=common.region, profile=common.profile)
-    say(f"note: environment {located.env} of {located.root}; --env names another")
+    say(f"note: using environment {located.env} of {located.root}; choose another with --env")
     return load(common)
 
 
 def empty_project(*, region: str | None, profile: str | None) -> Project:
-    """Return a project of no files: credentials and region as the AWS CLI would find them."""
+    """Return a project without files: credentials and region are found as by the AWS CLI."""
     from prodwatch.model.check import SourcePosition
     from prodwatch.model.environment import AwsTarget, Environment
     from prodwatch.settings import Project

@@ -1,4 +1,4 @@
-"""Where a result goes: one format on stdout, any number to files, the verdict the same in all."""
+"""Output options of a result: one format on stdout, any number of formats to files."""
 
 from __future__ import annotations
 
@@ -29,32 +29,40 @@ _RENDER = {
     "tap": ("prodwatch.report.tap", "render"),
     "nagios": ("prodwatch.report.nagios", "render"),
 }
-"""Format → module and function that turn a result into bytes."""
+"""Format → module and function that render a result as bytes."""
 
 _OPTIONS = (
-    click.option("--json", "json_", is_flag=False, flag_value="-", metavar="[FILE]", help="JSON on stdout or to FILE."),
-    click.option("--ndjson", is_flag=True, help="One JSON line per finished check on stdout, the verdict last."),
-    click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="JUnit XML to FILE."),
-    click.option("--ctrf", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="CTRF JSON to FILE."),
-    click.option("--github-summary", is_flag=True, help="Job summary and annotations for GitHub Actions."),
-    click.option("--tap", is_flag=True, help="TAP 14 on stdout."),
-    click.option("--nagios", is_flag=True, help="A monitoring plug-in's line and exit codes 0 to 3."),
+    click.option(
+        "--json", "json_", is_flag=False, flag_value="-", metavar="[FILE]", help="Write JSON to stdout or FILE."
+    ),
+    click.option("--ndjson", is_flag=True, help="Write one JSON line per finished check to stdout, the verdict last."),
+    click.option(
+        "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML to FILE."
+    ),
+    click.option(
+        "--ctrf", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write CTRF JSON to FILE."
+    ),
+    click.option("--github-summary", is_flag=True, help="Write a job summary and annotations for GitHub Actions."),
+    click.option("--tap", is_flag=True, help="Write TAP 14 to stdout."),
+    click.option(
+        "--nagios", is_flag=True, help="Write the line of a monitoring plug-in and exit with its codes 0 to 3."
+    ),
 )
 
 
 class Outputs(msgspec.Struct, kw_only=True):
-    """The formats asked for; `prepare` before the run, `deliver` after it."""
+    """The chosen formats; call `prepare` before the run and `deliver` after it."""
 
     stdout_format: str | None = None
-    """`json`, `ndjson`, `tap`, `nagios`; None: text for people."""
+    """`json`, `ndjson`, `tap` or `nagios`; None means text."""
     files: dict[str, list[Path]] = msgspec.field(default_factory=dict)
     github_summary: bool = False
     color: bool | None = None
     lost: OSError | None = None
-    """Why a line of a streaming format could not be written; nothing more is streamed then."""
+    """First failed write of a streaming format; streaming ends there."""
 
     def prepare(self) -> None:
-        """Refuse targets that cannot be written before anything is run; ConfigurationError says which."""
+        """Check that all targets can be written, before anything runs. Raises ConfigurationError."""
         try:
             stdout.check_open()
         except OSError as caught:
@@ -69,7 +77,7 @@ class Outputs(msgspec.Struct, kw_only=True):
             raise ConfigurationError("--github-summary: GITHUB_STEP_SUMMARY is not set; this is not a GitHub job")
 
     def finished(self, check: CheckResult) -> None:
-        """Stream one finished check, where the format streams; a write that fails does not end the run."""
+        """Write one finished check if the format streams; a failed write does not end the run."""
         if self.stdout_format == "ndjson" and self.lost is None:
             from prodwatch.report.json import check_line
 
@@ -79,7 +87,7 @@ class Outputs(msgspec.Struct, kw_only=True):
                 self.lost = caught
 
     def deliver(self, result: RunResult) -> int:
-        """Write every format; return the exit code, never 0 when something could not be written."""
+        """Write every format; return the exit code, which is not 0 when a write failed."""
         code = result.verdict.exit_code
         if self.stdout_format == "nagios":
             from prodwatch.report.nagios import exit_code
@@ -136,7 +144,7 @@ def _render(name: str, result: RunResult) -> bytes:
 
 
 def output_options(command: F) -> F:
-    """Give a command the output options; it receives them as `outputs`."""
+    """Add the output options to a command; it receives them as `outputs`."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         outputs = _outputs(**{name: kwargs.pop(name) for name in _NAMES})
@@ -164,9 +172,11 @@ def _outputs(
     tap: bool,
     nagios: bool,
 ) -> Outputs:
-    asked = [name for name, on in (("json", json_ == "-"), ("ndjson", ndjson), ("tap", tap), ("nagios", nagios)) if on]
-    if len(asked) > 1:
-        raise click.UsageError(f"only one format fits on stdout: --{' or --'.join(asked)}")
+    formats = [
+        name for name, on in (("json", json_ == "-"), ("ndjson", ndjson), ("tap", tap), ("nagios", nagios)) if on
+    ]
+    if len(formats) > 1:
+        raise click.UsageError(f"only one format can go to stdout: --{' or --'.join(formats)}")
     files: dict[str, list[Path]] = {}
     if json_ not in {None, "-"}:
         files["json"] = [Path(str(json_))]
@@ -174,4 +184,4 @@ def _outputs(
         files["junit"] = [junit]
     if ctrf:
         files["ctrf"] = [ctrf]
-    return Outputs(stdout_format=asked[0] if asked else None, files=files, github_summary=github_summary)
+    return Outputs(stdout_format=formats[0] if formats else None, files=files, github_summary=github_summary)

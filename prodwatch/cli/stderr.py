@@ -8,27 +8,27 @@ from collections.abc import Iterable
 
 
 def ensure_stderr() -> None:
-    """Give the process a stderr when whoever started it closed that (`2>&-`): silence must not become a crash."""
+    """Open /dev/null as stderr when the process was started with stderr closed (`2>&-`)."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- lives as long as the process
 
 
 def say(message: str) -> None:
-    """Write one line for the person at the terminal; a closed stderr is nobody's loss."""
+    """Write one line to stderr; a closed stderr is ignored."""
     try:
         sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        # Nobody is listening; the exit code still speaks.
+        # The reader has gone; the exit code still reports the outcome.
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- lives as long as the process
 
 
 def error(message: str) -> None:
-    """Say what went wrong, in one sentence."""
+    """Write one error sentence, prefixed with the program's name."""
     say(f"prodwatch: {message}")
 
 
-def problems(found: Iterable[object]) -> None:
-    """Say every configuration problem, one a line, each with its place."""
-    for each in found:
-        say(str(each))
+def problems(items: Iterable[object]) -> None:
+    """Write configuration problems, one per line, each with its position."""
+    for item in items:
+        say(str(item))

@@ -1,4 +1,4 @@
-"""The only writer to stdout: results, in bytes, so that a pipe and a file get the same."""
+"""The only writer to stdout and to result files; writes bytes, so that a pipe and a file receive the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def write(document: bytes) -> None:
-    """Write a whole document to stdout; a reader that has gone away is not an error of ours.
+    """Write a whole document to stdout; a reader that has closed the pipe is not an error.
 
-    OSError, with "stdout" as its file, when it cannot be written.
+    Raises OSError, with "stdout" as its file name, when stdout cannot be written.
     """
     check_open()
     try:
@@ -31,33 +31,33 @@ def text(line: str) -> None:
 
 
 def discard_rest() -> None:
-    """Write nothing more: what is still buffered would fail again when Python exits, and change the exit code."""
+    """Redirect stdout to /dev/null: flushing the buffer at exit would fail again and change the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def check_open() -> None:
-    """Raise OSError when whoever started us closed stdout (`>&-`): Python then has none at all."""
+    """Raise OSError when the process was started with stdout closed (`>&-`); `sys.stdout` is None then."""
     if sys.stdout is None:
-        raise OSError(errno.EBADF, "it was closed before the start; redirect it, to /dev/null if need be", "stdout")
+        raise OSError(errno.EBADF, "it was closed before prodwatch started; redirect it, e.g. to /dev/null", "stdout")
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a target that cannot be written, and empty it: an earlier run's green must not outlive a crash.
+    """Create or truncate the file, so that an earlier run's green result does not survive a crash of this one.
 
-    OSError names what is wrong.
+    Raises OSError when it cannot be written.
     """
     with path.open("wb"):
         pass
 
 
 def write_file(path: Path, document: bytes) -> None:
-    """Replace a file's content at once: a reader never sees half a result. OSError when it cannot be."""
+    """Replace a file atomically, so that a reader never sees half a result. Raises OSError."""
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(document)
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(document)
-        beside.replace(path)
+        temporary.write_bytes(document)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

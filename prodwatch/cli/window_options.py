@@ -1,4 +1,4 @@
-"""`--since`, `--from` and `--to` of the dashboard: the stretch of time somebody asks about, or a refusal in words."""
+"""`--since`, `--from` and `--to` of the dashboard: the time window it covers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LONGEST = timedelta(hours=12)
-"""With as much again to compare with, a day by the minute: what the dashboard keeps of each metric."""
-OLDEST = timedelta(days=15)
-"""For so long CloudWatch keeps metrics by the minute."""
-TO_THE_MINUTE = timedelta(minutes=1)
+MAX_LENGTH = timedelta(hours=12)
+"""Half of the day of one-minute points that the dashboard keeps; the other half is what the window is compared with."""
+MAX_AGE = timedelta(days=15)
+"""Retention of one-minute metrics in CloudWatch."""
+TOLERANCE = timedelta(minutes=1)
+"""Allowed excess over `MAX_LENGTH`, because times of day are typed to the minute."""
 
 
 def window_options(command: F) -> F:
-    """Give a command the three options; it receives them as `since`, `from_` and `to`."""
+    """Add the three options to a command; it receives them as `since`, `from_` and `to`."""
     for option in (
-        click.option("--to", metavar="T", help="With --from: where it ended; the picture then stands still."),
-        click.option("--from", "from_", metavar="T", help="The same as --since; with --to a stretch that is over."),
-        click.option("--since", metavar="T", help="Triage: what changed since then? 1h, 14:05 or RFC 3339."),
+        click.option("--to", metavar="T", help="With --from: end of the window. Nothing after it is read."),
+        click.option("--from", "from_", metavar="T", help="Same as --since; with --to, a window in the past."),
+        click.option("--since", metavar="T", help="Triage: show what changed since then; 1h, 14:05 or RFC 3339."),
     ):
         command = option(command)
     return command
@@ -33,16 +34,16 @@ def window_options(command: F) -> F:
 
 def arguments(since: str | None, from_: str | None, to: str | None) -> list[str]:
     """Return the options as a command line."""
-    given = (("since", since), ("from", from_), ("to", to))
-    return [f"--{name}={value}" for name, value in given if value is not None]
+    options = (("since", since), ("from", from_), ("to", to))
+    return [f"--{name}={value}" for name, value in options if value is not None]
 
 
 def window_of(since: str | None, from_: str | None, to: str | None, now: datetime | None = None) -> Window | None:
-    """Return the window the options mean at `now`, None without any; click.UsageError names what is wrong."""
+    """Return the window that the options describe at `now`, None without options. Raises click.UsageError."""
     if since is not None and from_ is not None:
-        raise click.UsageError("--since and --from say the same; leave one of them out")
+        raise click.UsageError("--since and --from are the same option; leave one of them out")
     if to is not None and from_ is None:
-        raise click.UsageError("--to needs --from: the window begins there")
+        raise click.UsageError("--to needs --from")
     begins = since if since is not None else from_
     if begins is None:
         return None
@@ -56,12 +57,13 @@ def window_of(since: str | None, from_: str | None, to: str | None, now: datetim
         where = f"--to ({end:%Y-%m-%d %H:%M} UTC)" if end else f"now ({now:%H:%M} UTC)"
         raise click.UsageError(f"{name} ({start:%Y-%m-%d %H:%M} UTC) is not before {where}")
     if end is not None and end > now:
-        raise click.UsageError(f"--to ({end:%Y-%m-%d %H:%M} UTC) lies ahead; leave it out to go on with the present")
-    if (end or now) - start > LONGEST + TO_THE_MINUTE:
-        raise click.UsageError(f"a window is at most {LONGEST.total_seconds() / 3600:.0f} hours long; choose a part")
-    if now - start > OLDEST:
+        raise click.UsageError(f"--to ({end:%Y-%m-%d %H:%M} UTC) is in the future; leave it out to follow the present")
+    if (end or now) - start > MAX_LENGTH + TOLERANCE:
+        limit_h = MAX_LENGTH.total_seconds() / 3600
+        raise click.UsageError(f"the window is longer than {limit_h:.0f} hours; choose a shorter one")
+    if now - start > MAX_AGE:
         raise click.UsageError(
-            f"--from lies more than {OLDEST.days} days back, where CloudWatch has no minutes any more"
+            f"{name} is more than {MAX_AGE.days} days ago; CloudWatch keeps one-minute metrics no longer than that"
         )
     return Window(start=start, end=end)
 
@@ -70,9 +72,9 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
     from prodwatch.text.timestamps import RELEASE, parse_moment
 
     try:
-        found = parse_moment(text, now)
+        moment = parse_moment(text, now)
     except ValueError as caught:
         raise click.UsageError(f"{name}: {caught}") from None
-    if found == RELEASE or not isinstance(found, datetime):
-        raise click.UsageError(f"{name} release: the dashboard shows the release by itself; leave {name} out")
-    return found
+    if moment == RELEASE or not isinstance(moment, datetime):
+        raise click.UsageError(f"{name} release: the dashboard shows the release by default; leave {name} out")
+    return moment

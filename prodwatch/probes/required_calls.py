@@ -10,7 +10,7 @@ from prodwatch.probes.mutation_rules import pascal
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Wanted:
+class ProbeCall:
     """One operation on one resource."""
 
     service: str
@@ -21,7 +21,7 @@ class Wanted:
     """Without it the check still measures, but says less."""
 
 
-def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: str | None = None) -> tuple[Wanted, ...]:
+def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: str | None = None) -> tuple[ProbeCall, ...]:
     """Return the calls of one check or step; none for a type that does not speak to AWS.
 
     `codedeploy` is the environment's application, which a `release` check asks too.
@@ -31,12 +31,12 @@ def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: str | None = 
     return found + _deployments(codedeploy) if type_ == "release" and codedeploy else found
 
 
-def _lambda(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+def _lambda(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     function, qualifier = str(params.get("function", "*")), params.get("qualifier")
-    return (Wanted("lambda", "Invoke", f"{function}:{qualifier}" if qualifier else function),)
+    return (ProbeCall("lambda", "Invoke", f"{function}:{qualifier}" if qualifier else function),)
 
 
-def _sqs(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+def _sqs(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     queue, operation = str(params.get("queue", "*")), params.get("operation") or "depth"
     names = {
         "depth": ("GetQueueAttributes",),
@@ -47,11 +47,11 @@ def _sqs(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
     }[operation]
     if not queue.startswith(("http://", "https://")):
         names = ("GetQueueUrl", *names)
-    age = (Wanted("cloudwatch", "GetMetricData", optional=True),) if operation == "depth" else ()
-    return tuple(Wanted("sqs", name, queue) for name in names) + age
+    age = (ProbeCall("cloudwatch", "GetMetricData", optional=True),) if operation == "depth" else ()
+    return tuple(ProbeCall("sqs", name, queue) for name in names) + age
 
 
-def _dynamodb(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+def _dynamodb(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     operation = params.get("operation") or "get"
     name = {
         "get": "GetItem",
@@ -63,45 +63,49 @@ def _dynamodb(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
         "delete": "DeleteItem",
     }[operation]
     table = str(params.get("table", "*"))
-    return (Wanted("dynamodb", name, f"{table}/index/{params['index']}" if params.get("index") else table),)
+    return (ProbeCall("dynamodb", name, f"{table}/index/{params['index']}" if params.get("index") else table),)
 
 
-def _s3(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+def _s3(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     bucket, operation = str(params.get("bucket", "*")), params.get("operation") or "get"
     if operation == "list":
-        return (Wanted("s3", "ListObjectsV2", bucket),)
+        return (ProbeCall("s3", "ListObjectsV2", bucket),)
     name = {"get": "GetObject", "head": "HeadObject", "put": "PutObject", "delete": "DeleteObject"}[operation]
-    return (Wanted("s3", name, f"{bucket}/{params.get('key', '*')}"),)
+    return (ProbeCall("s3", name, f"{bucket}/{params.get('key', '*')}"),)
 
 
-def _aws(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
-    return (Wanted(str(params.get("service", "")), pascal(str(params.get("operation", "")))),)
+def _aws(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
+    return (ProbeCall(str(params.get("service", "")), pascal(str(params.get("operation", "")))),)
 
 
-def _logs(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+def _logs(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     group = str(params.get("group", "*"))
-    found = (Wanted("logs", "DescribeLogGroups"),) if group.endswith("*") else ()
-    return (*found, Wanted("logs", "FilterLogEvents", group))
+    found = (ProbeCall("logs", "DescribeLogGroups"),) if group.endswith("*") else ()
+    return (*found, ProbeCall("logs", "FilterLogEvents", group))
 
 
-def _traces(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
-    listed = () if params.get("id") else (Wanted("xray", "GetTraceSummaries"),)
-    return (*listed, Wanted("xray", "BatchGetTraces"), Wanted("xray", "GetTraceSegmentDestination", optional=True))
+def _traces(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
+    listed = () if params.get("id") else (ProbeCall("xray", "GetTraceSummaries"),)
+    return (
+        *listed,
+        ProbeCall("xray", "BatchGetTraces"),
+        ProbeCall("xray", "GetTraceSegmentDestination", optional=True),
+    )
 
 
-def _metric(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
+def _metric(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     # The unit of AWS's own metrics is known; that of others only GetMetricStatistics tells.
     own = not str(params.get("namespace", "")).startswith("AWS/") and not params.get("of")
-    unit = (Wanted("cloudwatch", "GetMetricStatistics", optional=True),) if own else ()
-    return (Wanted("cloudwatch", "GetMetricData"), *unit)
+    unit = (ProbeCall("cloudwatch", "GetMetricStatistics", optional=True),) if own else ()
+    return (ProbeCall("cloudwatch", "GetMetricData"), *unit)
 
 
-def _deployments(application: str | None) -> tuple[Wanted, ...]:
-    return tuple(Wanted("codedeploy", name, application or "*", optional=True) for name in _CODEDEPLOY)
+def _deployments(application: str | None) -> tuple[ProbeCall, ...]:
+    return tuple(ProbeCall("codedeploy", name, application or "*", optional=True) for name in _CODEDEPLOY)
 
 
-def _stack(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
-    return (Wanted("cloudformation", "DescribeStacks", str(params.get("stack") or params.get("name", "*"))),)
+def _stack(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
+    return (ProbeCall("cloudformation", "DescribeStacks", str(params.get("stack") or params.get("name", "*"))),)
 
 
 _CODEDEPLOY = (
@@ -112,7 +116,7 @@ _CODEDEPLOY = (
     "ListDeploymentTargets",
     "GetDeploymentTarget",
 )
-_CALLS: dict[str, Callable[[Mapping[str, Any]], tuple[Wanted, ...]]] = {
+_CALLS: dict[str, Callable[[Mapping[str, Any]], tuple[ProbeCall, ...]]] = {
     "lambda": _lambda,
     "sqs": _sqs,
     "dynamodb": _dynamodb,
@@ -121,7 +125,7 @@ _CALLS: dict[str, Callable[[Mapping[str, Any]], tuple[Wanted, ...]]] = {
     "logs": _logs,
     "traces": _traces,
     "metric": _metric,
-    "alarm": lambda _params: (Wanted("cloudwatch", "DescribeAlarms"),),
+    "alarm": lambda _params: (ProbeCall("cloudwatch", "DescribeAlarms"),),
     "stack": _stack,
-    "release": lambda params: (Wanted("lambda", "GetAlias", str(params.get("function", "*"))),),
+    "release": lambda params: (ProbeCall("lambda", "GetAlias", str(params.get("function", "*"))),),
 }

@@ -1,1 +1,1 @@
-"""Sessions that any front end drives: the engine of a run, the live session, the reader of past windows, reload."""
+"""Sessions that any front end drives: engine of a run, live session, past windows, log groups, time windows, reload."""

@@ -1,4 +1,4 @@
-"""Puts a run together: clock, connections, AWS, secrets' redactor, journal, and the embedded AWS where asked for."""
+"""Assembles a run: clock, connections, AWS session, redactor, runner, and the embedded AWS of a demo."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a front end drives."""
+    """The parts that a front end drives."""
 
     project: Project
     environment: Environment
-    """The project's, with the embedded AWS filled in where one was started."""
+    """The project's environment, with the endpoint of the embedded AWS when one was started."""
     runner: Runner
     aws: LazyAws
     redactor: Redactor
     clock: Clock
     runner_for: Callable[[Sequence[CheckDefinition]], Runner]
-    """Another runner over the same connections, for checks that were edited meanwhile."""
+    """Builds another runner on the same connections, for checks edited since the start."""
 
 
 def host_name() -> str:
-    """Return this machine's name for results."""
+    """Return this machine's host name."""
     return socket.gethostname()
 
 
 def ci_name() -> str | None:
-    """Return which CI this runs in, None outside of one."""
+    """Return the name of the CI service; None outside of CI."""
     for variable, name in (
         ("GITHUB_ACTIONS", "github"),
         ("GITLAB_CI", "gitlab"),
@@ -70,9 +70,9 @@ async def open_engine(
     demo: DemoTarget | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Engine]:
-    """Assemble everything for one environment and close it again, the embedded AWS included.
+    """Assemble an engine for the project's environment and close it afterwards, including the embedded AWS.
 
-    `demo` overrides the file's `[demo]` table. Raises ProdwatchError for what no run can do without.
+    `demo` overrides the file's `[demo]` table. Raises ProdwatchError when a part cannot be started.
     """
     from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.probes.http_pool import Pool
@@ -118,33 +118,33 @@ async def open_engine(
 
 async def _with_demo(environment: Environment, override: DemoTarget | None, stack: AsyncExitStack) -> Environment:
     """Start the embedded AWS when the environment asks for it; return the environment that points to it."""
-    wanted = override or environment.demo
-    if wanted is None:
+    target = override or environment.demo
+    if target is None:
         return environment
     from prodwatch.demo.process import start_demo
 
     server = await asyncio.to_thread(
-        start_demo, scenario=wanted.scenario, at=wanted.at, speed=wanted.speed, seed=wanted.seed
+        start_demo, scenario=target.scenario, at=target.at, speed=target.speed, seed=target.seed
     )
     stack.push_async_callback(asyncio.to_thread, server.stop)
-    return replace(environment, aws=replace(environment.aws, endpoint_url=server.url, profile=""), demo=wanted)
+    return replace(environment, aws=replace(environment.aws, endpoint_url=server.url, profile=""), demo=target)
 
 
 async def require_credentials(engine: Engine) -> None:
-    """Raise CannotVerifyError when nothing can ever be read: no region, no credentials, another account."""
+    """Raise CannotVerifyError for a missing region, missing credentials, or another account than the file's."""
     from prodwatch.aws.api import AwsError
     from prodwatch.errors import CannotVerifyError
 
     target = engine.environment.aws
     if engine.aws.region_name() is None:
         raise CannotVerifyError(
-            "no AWS region is configured; say --region, or set region in [aws] or AWS_REGION", Reason.UNRESOLVED
+            "no AWS region is configured; use --region, or set region in [aws] or AWS_REGION", Reason.UNRESOLVED
         )
     try:
         await engine.aws.credentials()
         if target.account:
             await engine.aws.account_id()
     except AwsError as caught:
-        # Anything else may pass; the sources say it and try again.
+        # Other errors may be temporary; the sources report them and retry.
         if caught.reason is Reason.NO_CREDENTIALS:
             raise CannotVerifyError(caught.message, caught.reason) from caught

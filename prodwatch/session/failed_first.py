@@ -1,4 +1,4 @@
-"""Which checks were not green last time, for --failed-first; a convenience whose loss costs nothing."""
+"""Ids of the checks that were not green last time, for --failed-first; kept in the state folder, safe to lose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _path(project: Project) -> Path:
 
 
 def failed_last(project: Project) -> frozenset[str]:
-    """Return the ids that were not green in the last run of this project and environment."""
+    """Return the ids of checks that were not green in the last run of this project and environment."""
     try:
         return frozenset(json.loads(_path(project).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -30,7 +30,7 @@ def failed_last(project: Project) -> frozenset[str]:
 
 
 def remember(project: Project, result: RunResult, *, warn: Callable[[str], None]) -> None:
-    """Record the checks that were not green; a check that did not run keeps its previous entry."""
+    """Store the ids of checks that were not green; a check that did not run keeps its previous entry."""
     ran = {check.id for check in result.checks if check.status is not Status.SKIPPED}
     red = {check.id for check in result.checks if check.status not in {Status.PASS, Status.SKIPPED}}
     path = _path(project)
@@ -39,4 +39,4 @@ def remember(project: Project, result: RunResult, *, warn: Callable[[str], None]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(sorted(red | kept)), encoding="utf-8")
     except OSError as caught:
-        warn(f"note: what failed could not be remembered for --failed-first: {caught.strerror}: {path}")
+        warn(f"note: the failed checks could not be stored for --failed-first: {path}: {caught.strerror}")

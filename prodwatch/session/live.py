@@ -1,4 +1,4 @@
-"""The live session behind the dashboard: sources and rounds of checks feed the store until it is closed."""
+"""The live session of the dashboard: sources and rounds of checks feed the store until it is stopped."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from prodwatch.views.window import Window
 TICK_S = 0.5
 RELOAD_EVERY_S = 2.0
 LOGS_BEFORE = timedelta(minutes=5)
-"""How far back log lines and traces are read at the start."""
+"""History of log lines and traces read at the start."""
 SIGNALS_BEFORE = timedelta(minutes=60)
+"""History of metrics, alarms and releases read at the start."""
 SEARCH_BEFORE = timedelta(minutes=15)
-_TOLD_AT_ONCE = frozenset(("release", "alarms", "metrics"))
+"""History searched for the lines of a request."""
+_NEEDED_FOR_HEALTHY = frozenset(("release", "alarms", "metrics"))
 
 _LOG = logging.getLogger(__name__)
 _RED = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE)
@@ -54,7 +56,7 @@ class LiveSession:
         reload: Reload | None = None,
         window: Window | None = None,
     ) -> None:
-        """`clock` goes on with the present, also where `window` has ended."""
+        """`clock` shows the present, even when `window` is in the past."""
         self._project = project
         self._store = store
         self._clock = clock
@@ -73,7 +75,7 @@ class LiveSession:
         self._logs: LogSource | None = None
 
     async def start(self) -> None:
-        """Begin to feed the store; whatever makes that impossible becomes a state the dashboard shows."""
+        """Start feeding the store; an error becomes a status in the store, which the dashboard shows."""
         past = self._window is not None and self._window.is_past
         if not past:
             self._store.define(self._project.checks)
@@ -99,8 +101,8 @@ class LiveSession:
             return
         sources = self._sources(engine)
         for each in sources:
-            if each.name in _TOLD_AT_ONCE:
-                # Until they have answered nobody may call production healthy.
+            if each.name in _NEEDED_FOR_HEALTHY:
+                # A source with a status and no data keeps the verdict from "healthy".
                 self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
         self._logs = next((each for each in sources if isinstance(each, LogSource)), None)
         supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
@@ -113,7 +115,7 @@ class LiveSession:
             self._spawn(self._reloading(engine, self._reload))
 
     def _sources(self, engine: Engine) -> list[Source]:
-        """Return the sources that go on with the present, from as far back as somebody asked about."""
+        """Return the sources that follow the present, starting as far back as the window."""
         now, window = self._clock.now(), self._window
         return build_sources(
             engine.environment,
@@ -125,7 +127,7 @@ class LiveSession:
         )
 
     async def _week_before(self, engine: Engine, window: Window, sources: Sequence[Source]) -> None:
-        """Read last week's metrics once the release is known, whose versions they are asked for by."""
+        """Read last week's metrics once the release, and with it the versions to read, is known."""
         from prodwatch.session.past import read_week_before
 
         while (status := self._store.sources.get("release")) and status.phase is SourcePhase.STARTING:
@@ -133,13 +135,13 @@ class LiveSession:
         await read_week_before(engine, window, self._clock.now(), sources, self._store, self._clock)
 
     async def _counting(self, engine: Engine) -> None:
-        """Show what the calls cost where no round does."""
+        """Update calls and cost in the store of a past window, which has no rounds that do so."""
         while True:
             self._store.set_usage(engine.aws.usage())
             await self._clock.sleep(TICK_S)
 
     async def stop(self) -> None:
-        """Cancel rounds (their cleanups run), stop the sources, and end the embedded AWS."""
+        """Cancel the rounds, which runs their cleanups, stop the sources, and end the embedded AWS."""
         self._stopping = True
         tasks = tuple(self._tasks)
         for task in tasks:
@@ -153,11 +155,11 @@ class LiveSession:
             await self._round(self._engine, [each for each in check_ids if each not in self._running])
 
     async def rerun_failed(self) -> None:
-        """Run every check now whose latest outcome was not green."""
+        """Run every check now that is not green."""
         await self.rerun([each.id for each in self._store.checks.tracks.values() if each.status in _RED])
 
     async def fetch_trace(self, trace_id: str) -> Trace | None:
-        """Return the whole trace, None when X-Ray does not have it yet."""
+        """Return the whole trace; None when X-Ray does not have it yet."""
         if self._engine is None:
             return None
         from prodwatch.sources.redaction import SignalRedactor
@@ -169,15 +171,15 @@ class LiveSession:
             return None
 
     def pin_logs(self, groups: Sequence[str]) -> None:
-        """Read these log groups every second, whatever they bring."""
+        """Read these log groups every second, even while they bring no lines."""
         if self._logs is not None:
             self._logs.pin(set(groups))
 
     async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
-        """Return lines of the last minutes that carry any of the ids, from every watched group."""
+        """Return recent lines with any of the ids, from every watched group."""
         if self._engine is None:
             return ()
-        found, problems = await find_lines(
+        lines, problems = await find_lines(
             self._engine.aws,
             log_targets(self._engine.environment),
             [*request_ids, *((trace_id,) if trace_id else ())],
@@ -186,10 +188,10 @@ class LiveSession:
         )
         for problem in problems:
             self._store.notice(Notice(code="logs", message=problem))
-        return found
+        return lines
 
     async def _rounds(self, engine: Engine) -> None:
-        """Start whatever is due, each check at its own pace; one slow round never holds another up."""
+        """Start the checks that are due, each at its own interval; a slow round delays no other."""
         while True:
             now_s = self._clock.monotonic_s()
             due = [each for each in self._plan.due(now_s) if each not in self._running]
@@ -200,29 +202,30 @@ class LiveSession:
             await self._clock.sleep(TICK_S)
 
     async def _reloading(self, engine: Engine, reload: Reload) -> None:
-        """Take over edited checks; a bad edit is said and the checks loaded before go on."""
+        """Reload edited checks; after an invalid edit the old checks still run, with a notice."""
         while True:
             await self._clock.sleep(RELOAD_EVERY_S)
-            found = await asyncio.to_thread(reload.look)
-            if isinstance(found, ConfigurationError):
-                first, more = found.problems[0], len(found.problems) - 1
-                told = f"{first}" + (f" (and {more} more)" if more else "")
-                self._store.notice(Notice(code="configuration", message=f"not taken over: {told}"))
-            elif found is not None:
-                self._take_over(engine, found)
+            outcome = await asyncio.to_thread(reload.poll)
+            if isinstance(outcome, ConfigurationError):
+                first, more = outcome.problems[0], len(outcome.problems) - 1
+                problems = f"{first}" + (f" (and {more} more)" if more else "")
+                message = f"edit ignored, old checks still run: {problems}"
+                self._store.notice(Notice(code="configuration", message=message))
+            elif outcome is not None:
+                self._adopt(engine, outcome)
 
-    def _take_over(self, engine: Engine, project: Project) -> None:
+    def _adopt(self, engine: Engine, project: Project) -> None:
         chosen = select(project.checks, Selection(), project.environment.name)
         self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
-        # Rounds that are under way end on the runner they began on.
+        # Running rounds end on the runner they started on.
         self._runner = engine.runner_for((*project.checks, *project.referenced))
         self._stack.push_async_callback(self._runner.close)
         self._store.define(project.checks)
-        told = f"{len(project.checks)} checks taken over after an edit"
+        message = f"checks reloaded: {len(project.checks)}"
         if project.environment != self._project.environment:
-            told += "; what config/ says about AWS, signals and limits is read at the next start"
+            message += "; AWS, signals and limits of config/ are read at the next start"
         self._project = project
-        self._store.notice(Notice(code="configuration", message=told))
+        self._store.notice(Notice(code="configuration", message=message))
 
     async def _round(self, engine: Engine, ids: Sequence[str]) -> None:
         self._running.update(ids)
@@ -239,7 +242,7 @@ class LiveSession:
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("the session's own task failed", exc_info=error)
+            _LOG.error("a task of the session failed", exc_info=error)
             status = SourceStatus(
                 source="session", phase=SourcePhase.FAILED, message=f"{type(error).__name__}: {error}"
             )

@@ -20,7 +20,7 @@ from prodwatch.sources.release.source import ReleaseSource
 
 
 class BoundedLogReads(ScopedAws):
-    """Reads log events up to and including `until`, whoever asks."""
+    """AWS client whose log queries end at `until`, so that later events are not fetched."""
 
     def __init__(self, aws: AwsApi, until: datetime) -> None:
         super().__init__(aws, None, None)
@@ -41,7 +41,7 @@ class BoundedLogReads(ScopedAws):
     def _ended(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         if operation != "FilterLogEvents":
             return params
-        # AWS refuses a window that ends before it begins, which overlapping scans of an old window ask for.
+        # Overlapping scans may start after `until`, and AWS refuses a window that ends before it begins.
         return {**params, "endTime": max(self._until_ms, int(params.get("startTime", 0)))}
 
 
@@ -70,8 +70,8 @@ async def metric_sources(
     functions, targets = (environment.functions, environment.metrics) if target is None else ((), (target,))
     if not functions and not targets:
         raise ConfigurationError(
-            f"environment {environment.name} watches no metric; name one with --namespace and --metric, "
-            "or write [[function]] or [[metric]] into its file"
+            f"environment {environment.name} watches no metrics; name one with --namespace and --metric, "
+            "or add a [[function]] or [[metric]] to its file"
         )
     release = ReleaseSource(
         engine.aws, environment, clock=engine.clock, since=start, clean=SignalRedactor(engine.redactor).text
@@ -84,5 +84,5 @@ async def metric_sources(
     try:
         await release.poll()
     except AwsError as caught:
-        warn(f"series by version are missing: {caught.message}")
+        warn(f"metrics per version are missing: {caught.message}")
     return [metrics, release]

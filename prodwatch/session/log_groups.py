@@ -1,4 +1,4 @@
-"""Which log groups a command reads: those somebody names, else those the environment watches."""
+"""Log groups to read, by name, ARN, prefix or function; and the log groups of an account."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from prodwatch.text.sanitize import sanitize_line
 
 
 def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarget]:
-    """Return what to read: `groups` by name, prefix or function; without any, what the environment watches.
+    """Return the targets of `groups` (name, ARN, prefix or function); without any, those the environment watches.
 
-    ConfigurationError when that is nothing.
+    Raises ConfigurationError when there is no group to read.
     """
     watched = log_targets(environment)
     if not groups:
         if not watched:
             raise ConfigurationError(
-                f"environment {environment.name} watches no log group; name one with --group, "
-                "or write [[function]] or [[logs]] into its file"
+                f"environment {environment.name} watches no log groups; name one with --group, "
+                "or add a [[function]] or [[logs]] to its file"
             )
         return watched
     functions = {each.name: each.log_group or f"/aws/lambda/{each.name}" for each in environment.functions}
-    found = []
-    for told in groups:
-        name, region = _of_arn(told)
+    targets = []
+    for text in groups:
+        name, region = _of_arn(text)
         group = functions.get(name, name)
-        # A group the file knows keeps its account and region; its filter was written for the dashboard.
-        known = next((each for each in watched if _covers(each.group, group)), None)
-        found.append(replace(known, group=group, filter=None) if known else LogTarget(group=group, region=region))
-    return found
+        # A group of the file keeps its account and region; its filter is meant for the dashboard.
+        known = next((target for target in watched if _covers(target.group, group)), None)
+        targets.append(replace(known, group=group, filter=None) if known else LogTarget(group=group, region=region))
+    return targets
 
 
 def _of_arn(text: str) -> tuple[str, str | None]:
-    """Return name and region of a log group's or function's ARN, as consoles copy them; anything else is a name."""
+    """Return name and region of a log group's or function's ARN; any other text is a name without region."""
     parts = text.split(":", 6)
     if len(parts) < 7 or parts[0] != "arn":
         return text, None
@@ -62,42 +62,42 @@ def _covers(known: str, group: str) -> bool:
 
 
 class Expanded(NamedTuple):
-    """Which groups there are now."""
+    """Existing groups of the targets."""
 
     targets: list[LogTarget]
-    """Every group by name, and the prefixes, so that groups which appear later are followed too."""
+    """Every group by name, and the prefixes, so that groups created later are followed too."""
     unknown: frozenset[str]
-    """Sources of the prefixes that nobody could look up."""
+    """Source names of the prefixes that could not be looked up."""
     empty: tuple[str, ...]
-    """Prefixes that no group begins with."""
+    """Prefixes without a group."""
 
 
 async def expand(engine: Engine, targets: Sequence[LogTarget]) -> Expanded:
-    """Look up every prefix; what stands in the way of one is told by its source."""
-    found: dict[str, LogTarget] = {}
+    """Look up the groups of every prefix; the source of a prefix that fails reports the error."""
+    existing: dict[str, LogTarget] = {}
     unknown: set[str] = set()
     empty: list[str] = []
     prefixes = []
     for target in targets:
         if not target.group.endswith("*"):
-            found.setdefault(source_key(target), target)
+            existing.setdefault(source_key(target), target)
             continue
         prefixes.append(target)
         try:
             names = await discover_groups(engine.aws, target)
         except AwsError:
-            unknown.add(source_key(target))  # the source asks again, and says why
+            unknown.add(source_key(target))  # the source retries and reports the error
             continue
         if not names:
             empty.append(target.group)
         for name in names:
             each = replace(target, group=name)
-            found.setdefault(source_key(each), each)
-    return Expanded([*found.values(), *prefixes], frozenset(unknown), tuple(empty))
+            existing.setdefault(source_key(each), each)
+    return Expanded([*existing.values(), *prefixes], frozenset(unknown), tuple(empty))
 
 
 def source_key(target: LogTarget) -> str:
-    """Return the name under which the log source reports a target."""
+    """Return the source name of a target in statuses."""
     return f"logs:{group_key(target.group, target)}"
 
 
@@ -106,10 +106,11 @@ class LogGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     group: str
     stored_bytes: int | None = None
-    """As CloudWatch last counted, which may be a day ago."""
+    """Size as last counted by CloudWatch, up to a day ago."""
     retention_days: int | None = None
-    """None: kept for ever."""
+    """None: kept forever."""
     created_at: str | None = None
+    """RFC 3339, UTC."""
     account: str | None = None
 
 
@@ -120,17 +121,17 @@ async def list_groups(engine: Engine, groups: Sequence[str]) -> list[LogGroup]:
     """
     everything = not groups and not log_targets(engine.environment)
     targets = [LogTarget(group="*")] if everything else targets_of(engine.environment, groups)
-    found: dict[tuple[str | None, str], LogGroup] = {}
+    log_groups: dict[tuple[str | None, str], LogGroup] = {}
     for target in targets:
         prefix = target.group.rstrip("*")
-        asked = {"logGroupNamePrefix": prefix} if prefix else {}
-        pages = engine.aws.pages("logs", "DescribeLogGroups", asked, account=target.account, region=target.region)
+        params = {"logGroupNamePrefix": prefix} if prefix else {}
+        pages = engine.aws.pages("logs", "DescribeLogGroups", params, account=target.account, region=target.region)
         async for page in pages:
             for group in page.get("logGroups") or ():
                 if target.group.endswith("*") or group["logGroupName"] == target.group:
-                    line = _log_group(group, target.account)
-                    found[(target.account, line.group)] = line
-    return sorted(found.values(), key=lambda each: (each.group, each.account or ""))
+                    log_group = _log_group(group, target.account)
+                    log_groups[(target.account, log_group.group)] = log_group
+    return sorted(log_groups.values(), key=lambda each: (each.group, each.account or ""))
 
 
 def _log_group(group: dict[str, Any], account: str | None) -> LogGroup:

@@ -1,4 +1,4 @@
-"""Reads a window that has ended: every source once, nothing from after it, and then everything stands still."""
+"""Reads a time window in the past: every source once, up to the window's end."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from prodwatch.store.store import Store
 from prodwatch.views.window import Window
 
 LOGS_GRACE_S = 10.0
-"""After every known log group was read: time for a group with a watched prefix to be found."""
+"""Seconds to wait for further groups of a watched prefix, after every known group was read."""
 DEPLOYMENTS_BEFORE = timedelta(hours=2)
-"""A deployment that shifts traffic in the window may have been created so much earlier."""
+"""Longest time between a deployment's creation and its traffic shift in the window."""
 WEEK = timedelta(weeks=1)
 _LOG = logging.getLogger(__name__)
 _READ = "read to its end"
@@ -48,7 +48,7 @@ _HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAIL
 
 
 class FixedClock:
-    """Shows one moment for ever; sleeping takes its time."""
+    """Clock that always shows one moment; sleeping and monotonic time are real."""
 
     def __init__(self, at: datetime, clock: Clock) -> None:
         self._at = at
@@ -59,28 +59,28 @@ class FixedClock:
         return self._at
 
     def monotonic_s(self) -> float:
-        """Return real seconds."""
+        """Return monotonic seconds of the real clock."""
         return self._clock.monotonic_s()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for real."""
+        """Sleep on the real clock."""
         await self._clock.sleep(seconds)
 
 
 class OffsetClock(FixedClock):
-    """Goes on at its own pace from another moment: to a source the window has just ended."""
+    """Clock that runs from another moment, so that the window has just ended for a source."""
 
     def __init__(self, at: datetime, clock: Clock) -> None:
         super().__init__(at, clock)
         self._began_s = clock.monotonic_s()
 
     def now(self) -> datetime:
-        """Return the moment, moved by what has passed since."""
+        """Return the start moment plus the time since construction."""
         return self._at + timedelta(seconds=self._clock.monotonic_s() - self._began_s)
 
 
 class BoundedReads(BoundedLogReads):
-    """Asks for log lines up to the window's end, and for the deployments around it."""
+    """AWS client that reads log lines up to the window's end, and deployments around the window."""
 
     def __init__(self, aws: AwsApi, window: Window, end: datetime) -> None:
         super().__init__(aws, end)
@@ -96,7 +96,7 @@ class BoundedReads(BoundedLogReads):
 
 
 class PastReader:
-    """Feeds the store with one window of one environment."""
+    """Feeds the store with one past window of one environment."""
 
     def __init__(self, engine: Engine, window: Window, store: Store, clock: Clock) -> None:
         self._engine = engine
@@ -108,7 +108,7 @@ class PastReader:
         self._alarms = PastAlarms(self._end)
 
     async def run(self) -> None:
-        """Read everything; returns when every source was read to the window's end."""
+        """Read every source; returns when all have been read to the window's end."""
         moved = OffsetClock(self._end, self._clock)
         sources = build_sources(
             self._engine.environment,
@@ -123,19 +123,19 @@ class PastReader:
         async with asyncio.TaskGroup() as group:
             for each in sources:
                 if each.name == "release":
-                    # Which versions there are is its to tell; the metrics ask for those.
-                    answered = asyncio.Event()
-                    group.create_task(self._read(each, answered))
-                    await answered.wait()
+                    # The release source first: it finds the versions whose metrics are read.
+                    responded = asyncio.Event()
+                    group.create_task(self._read(each, responded))
+                    await responded.wait()
             for each in sources:
                 if each.name != "release":
                     group.create_task(self._read(each, asyncio.Event()))
             group.create_task(self._week_before(sources))
 
-    async def _read(self, source: Source, answered: asyncio.Event) -> None:
-        """Read one source to the window's end; one that cannot be read is tried again until somebody gives up."""
+    async def _read(self, source: Source, responded: asyncio.Event) -> None:
+        """Read one source to the window's end; a source that cannot be read is retried until the session stops."""
         done = asyncio.Event()
-        supervisor = Supervisor([source], partial(self._take, answered, done), clock=self._clock)
+        supervisor = Supervisor([source], partial(self._take, responded, done), clock=self._clock)
         supervisor.start()
         try:
             await done.wait()
@@ -148,7 +148,7 @@ class PastReader:
         await read_week_before(self._engine, self._window, self._end, sources, self._store, self._clock)
 
     async def _rest_of_logs(self, done: asyncio.Event) -> None:
-        """Wait until no further group turns up."""
+        """Wait until no further group appears."""
         while True:
             known = len(self._groups)
             await self._clock.sleep(LOGS_GRACE_S)
@@ -162,12 +162,12 @@ class PastReader:
         if not self._groups:
             self._store.apply(Batch(source="logs", status=_ended(SourceStatus(source="logs"))))
 
-    def _take(self, answered: asyncio.Event, done: asyncio.Event, batch: Batch) -> None:
-        """File what belongs to the window."""
+    def _take(self, responded: asyncio.Event, done: asyncio.Event, batch: Batch) -> None:
+        """Apply the part of a batch that belongs to the window."""
         records = tuple(kept for each in batch.records for kept in self._clipped(each))
         status = batch.status
         if status is not None and status.phase is not SourcePhase.STARTING:
-            answered.set()
+            responded.set()
         if status is None or not self._is_last(status):
             self._store.apply(replace(batch, records=records))
             return
@@ -197,7 +197,7 @@ class PastReader:
         )
 
     def _clipped(self, record: Record) -> tuple[Record, ...]:
-        """Return what of a record belongs to the window: all, a part, or nothing."""
+        """Return the part of a record that belongs to the window: all, some or none of it."""
         end_s = self._end.timestamp()
         match record:
             case LogRecord():
@@ -208,43 +208,43 @@ class PastReader:
                 points = tuple(each for each in record.points if each.timestamp_s < end_s)
                 return (replace(record, points=points),) if points else ()
             case AlarmState():
-                self._alarms.saw(record)
+                self._alarms.add(record)
                 return ()
             case ReleaseEvent():
                 if record.source == "alarm":
-                    self._alarms.saw_change(record)
+                    self._alarms.add_change(record)
                 inside = record.at <= self._end
             case ReleaseState():
-                return ()  # it speaks of the present
+                return ()  # describes the present
             case _:
                 inside = True
         return (record,) if inside else ()
 
 
 class PastAlarms:
-    """Which state each alarm was in when the window ended, from its history."""
+    """States of the alarms at the window's end, reconstructed from their history."""
 
     def __init__(self, end: datetime) -> None:
         self._end = end
         self._now: dict[str, AlarmState] = {}
         self._changes: dict[str, list[ReleaseEvent]] = {}
 
-    def saw(self, alarm: AlarmState) -> None:
-        """Take note of an alarm as it is today."""
+    def add(self, alarm: AlarmState) -> None:
+        """Add an alarm's present state."""
         self._now[alarm.name] = alarm
 
-    def saw_change(self, event: ReleaseEvent) -> None:
-        """Take note of a change of state, whenever it was."""
+    def add_change(self, event: ReleaseEvent) -> None:
+        """Add a change of state, before or after the window's end."""
         self._changes.setdefault(event.subject, []).append(event)
 
     def states(self) -> tuple[AlarmState, ...]:
-        """Return every alarm as it was then; one whose history does not tell is without data."""
+        """Return every alarm's state at the window's end; INSUFFICIENT_DATA when its history does not reach there."""
         return tuple(self._then(each) for each in self._now.values())
 
     def _then(self, alarm: AlarmState) -> AlarmState:
-        told = sorted(self._changes.get(alarm.name, ()), key=lambda each: each.at)
-        before = [each for each in told if each.at <= self._end]
-        after = [each for each in told if each.at > self._end]
+        changes = sorted(self._changes.get(alarm.name, ()), key=lambda change: change.at)
+        before = [change for change in changes if change.at <= self._end]
+        after = [change for change in changes if change.at > self._end]
         if not after and alarm.since is not None and alarm.since <= self._end:
             return alarm
         if before:
@@ -265,7 +265,7 @@ def _as(alarm: AlarmState, state: str | None, since: datetime | None, reason: st
 
 
 def _ended(status: SourceStatus) -> SourceStatus:
-    """Return the state of a source that has nothing left to read."""
+    """Return the status of a source that has been read to the window's end."""
     return SourceStatus(
         source=status.source,
         phase=SourcePhase.IDLE,
@@ -281,7 +281,7 @@ def _ended(status: SourceStatus) -> SourceStatus:
 async def read_week_before(
     engine: Engine, window: Window, now: datetime, sources: Sequence[Source], store: Store, clock: Clock
 ) -> None:
-    """Read the metrics of the same hours a week before the window, once; without them nothing is compared with that."""
+    """Read the metrics of the same hours a week earlier, once; when that fails, this comparison is left out."""
     environment = engine.environment
     release = next((each for each in sources if isinstance(each, ReleaseSource)), None)
     if not environment.functions and not environment.metrics:
@@ -297,7 +297,7 @@ async def read_week_before(
     try:
         records = await source.poll()
     except AwsError as caught:
-        # What is wrong with CloudWatch the metrics themselves say.
+        # The metric source reports errors of CloudWatch itself.
         _LOG.info("the week before could not be read: %s", caught.message)
         return
     store.apply(Batch(source="metrics", records=tuple(records)))

@@ -1,4 +1,4 @@
-"""What the dashboard asks of whoever feeds its store; it calls nothing else."""
+"""The interface between the dashboard and its session, and a proxy that loads the live session lazily."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change while the dashboard is open."""
+    """Facts that do not change while the dashboard is open."""
 
     environment: str
-    """The short name: `prod`."""
+    """Short name: `prod`."""
     title: str
     account: str | None = None
     region: str | None = None
@@ -27,54 +27,57 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     allow_writes: bool = False
     mode: Literal["live", "replay", "demo"] = "live"
     every_s: float = 30.0
-    """How often a check runs that does not say so itself."""
+    """Default interval between rounds of a check, in seconds."""
     window: Window | None = None
-    """Triage: the stretch of time that is asked about; None when a release is watched."""
+    """Time window of a triage; None when a release is watched."""
     better: dict[str, str] = {}
-    """Metric's label → `lower` or `higher`, where its file says so."""
+    """Metric's label → `lower` or `higher`, for metrics whose file sets it."""
     expectations: dict[str, tuple[str, ...]] = {}
-    """Metric's label → what its file expects of it: `("value <= 800ms",)`."""
+    """Metric's label → its expectations: `("value <= 800ms",)`."""
     log_file: str | None = None
-    """Where the log with tracebacks is, told when something breaks."""
+    """Path of the log with tracebacks, shown after a failure; None without a log."""
 
 
 class Session(Protocol):
     """Feeds the store from the event loop of the app. Errors become statuses in the store, never exceptions."""
 
     async def start(self) -> None:
-        """Begin to feed the store; called once, after the first paint. Returns when everything runs by itself."""
+        """Start feeding the store; called once, after the first paint. Returns when the sources run."""
         ...
 
     async def stop(self) -> None:
-        """Stop feeding and clean up; called once, after the terminal was given back."""
+        """Stop feeding and clean up; called once, after the terminal is restored."""
         ...
 
     async def rerun(self, check_ids: Sequence[str]) -> None:
-        """Run these checks once more, now; their events reach the store as always."""
+        """Run these checks now; their events go to the store as usual."""
         ...
 
     async def rerun_failed(self) -> None:
-        """Run every check once more whose latest round was not green."""
+        """Run every check now that is not green."""
         ...
 
     async def fetch_trace(self, trace_id: str) -> Trace | None:
-        """Return the whole trace, None when X-Ray does not have it (yet)."""
+        """Return the whole trace; None when X-Ray does not have it yet."""
         ...
 
     def pin_logs(self, groups: Sequence[str]) -> None:
-        """Read these log groups every second from now on, whatever they bring, and no others so."""
+        """Read only these log groups every second from now on, even while they bring no lines."""
         ...
 
     async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
-        """Return lines that carry any of the ids and are not in the store, in the order written."""
+        """Return lines with any of the ids that are not in the store, in the order written."""
         ...
 
 
 class LazySession:
-    """A session that is made when it starts; asked before, it knows nothing yet."""
+    """Session that is created by `start`, after the first paint; empty until then.
+
+    Loading the runner and the sources takes a tenth of the start-up time.
+    """
 
     def __init__(self, make: Callable[[], LiveSession]) -> None:
-        """`make` loads what a session needs; it runs in a thread."""
+        """`make` imports and creates the session; it runs in a thread."""
         self._make = make
         self._session: LiveSession | None = None
         self._starting: asyncio.Task[LiveSession] | None = None
@@ -82,7 +85,7 @@ class LazySession:
         self._pinned: tuple[str, ...] = ()
 
     async def start(self) -> None:
-        """Load the session and start it, unless it was stopped meanwhile."""
+        """Create the session and start it, unless `stop` was called meanwhile."""
         self._starting = asyncio.create_task(asyncio.to_thread(self._make))
         session = await asyncio.shield(self._starting)
         if not self._stopped:
@@ -105,20 +108,20 @@ class LazySession:
             await self._session.rerun(check_ids)
 
     async def rerun_failed(self) -> None:
-        """Run every check now whose latest outcome was not green."""
+        """Run every check now that is not green."""
         if self._session is not None:
             await self._session.rerun_failed()
 
     async def fetch_trace(self, trace_id: str) -> Trace | None:
-        """Return the whole trace, None when X-Ray does not have it yet."""
+        """Return the whole trace; None when X-Ray does not have it yet."""
         return await self._session.fetch_trace(trace_id) if self._session is not None else None
 
     def pin_logs(self, groups: Sequence[str]) -> None:
-        """Read these groups first."""
+        """Read only these log groups every second from now on."""
         self._pinned = tuple(groups)
         if self._session is not None:
             self._session.pin_logs(groups)
 
     async def fetch_logs_for(self, request_ids: Sequence[str], trace_id: str | None) -> Sequence[LogRecord]:
-        """Return lines that carry any of the ids."""
+        """Return lines with any of the ids."""
         return await self._session.fetch_logs_for(request_ids, trace_id) if self._session is not None else ()

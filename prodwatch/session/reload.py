@@ -1,4 +1,4 @@
-"""Notices edited files while the dashboard is open: a good edit replaces, a bad one is said and changes nothing."""
+"""Detects edited project files while the dashboard is open, and loads them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.settings import Project, check_files
 
 Stamp = tuple[tuple[str, int, int], ...]
-"""Path, modification time in ns and size of every file that counts."""
+"""(path, modification time in ns, size) of every file of the project."""
 
 
 class Reload:
-    """Looks at the files' stamps; loads them anew when they changed."""
+    """Compares the files' stamps and loads the project again when they have changed."""
 
     def __init__(self, project: Project, load: Callable[[], Project]) -> None:
         self._root = project.root
@@ -21,8 +21,8 @@ class Reload:
         self._load = load
         self._seen = self._stamp()
 
-    def look(self) -> Project | ConfigurationError | None:
-        """Return the project as it is now, what is wrong with it, or None when nothing changed."""
+    def poll(self) -> Project | ConfigurationError | None:
+        """Return the edited project, its configuration error, or None when no file has changed."""
         stamp = self._stamp()
         if stamp == self._seen:
             return None
@@ -33,19 +33,19 @@ class Reload:
             return caught
 
     def _stamp(self) -> Stamp:
-        found = []
+        stamps = []
         for path in (self._config, *self._checks()):
             try:
                 stat = path.stat()
             except OSError:
-                # Gone between listing and looking, or not readable: loading will say so.
-                found.append((str(path), 0, -1))
+                # Deleted meanwhile, or not readable: loading the project reports it.
+                stamps.append((str(path), 0, -1))
                 continue
-            found.append((str(path), stat.st_mtime_ns, stat.st_size))
-        return tuple(found)
+            stamps.append((str(path), stat.st_mtime_ns, stat.st_size))
+        return tuple(stamps)
 
     def _checks(self) -> list[Path]:
         try:
-            return [each.path for each in check_files(self._root)]
+            return [file.path for file in check_files(self._root)]
         except (ConfigurationError, OSError):
             return []

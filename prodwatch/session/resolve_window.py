@@ -1,4 +1,4 @@
-"""What `release` means in the options of the live commands."""
+"""Resolves the start and end of a time window, including `release`, which AWS knows."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.text.timestamps import Moment
 
 HISTORY = timedelta(days=7)
+"""Age of the oldest release that is found."""
 
 
 async def release_of(engine: Engine) -> ReleaseState:
-    """Return the release the dashboard would show; CannotVerifyError when it cannot be known.
+    """Return the release that the dashboard would show.
 
-    ConfigurationError when the environment names no function with an alias, so that there is nothing to release.
+    Raises ConfigurationError when the environment has no function with an alias, and CannotVerifyError when AWS does
+    not provide the release.
     """
     environment = engine.environment
     if not any(function.alias for function in environment.functions):
         raise ConfigurationError(
-            f"release means nothing in environment {environment.name}: it has no [[function]] with an alias; "
-            "say a time instead"
+            f"environment {environment.name} has no release: none of its [[function]] tables has an alias; "
+            "use a time instead of release"
         )
     source = ReleaseSource(
         engine.aws,
@@ -38,35 +40,35 @@ async def release_of(engine: Engine) -> ReleaseState:
     )
     try:
         states = [each for each in await source.poll() if isinstance(each, ReleaseState)]
-        found = main_release(states)
-        if found is None or found.started_at is None:
-            # Without a deployment the version's own birthday is the best there is.
-            found = main_release(await read_releases(environment, engine.aws, None)) or found
+        release = main_release(states)
+        if release is None or release.started_at is None:
+            # Without a deployment the version's creation time is the best estimate.
+            release = main_release(await read_releases(environment, engine.aws, None)) or release
     except AwsError as caught:
-        raise CannotVerifyError(f"the release cannot be known: {caught.message}", caught.reason) from caught
+        raise CannotVerifyError(f"the release could not be read: {caught.message}", caught.reason) from caught
     except LookupError as caught:
-        raise CannotVerifyError(f"the release cannot be known: {caught.args[0]}", Reason.UNRESOLVED) from caught
-    if found is None:
-        raise CannotVerifyError("the release cannot be known: no alias answered", Reason.UNRESOLVED)
-    return found
+        raise CannotVerifyError(f"the release could not be read: {caught.args[0]}", Reason.UNRESOLVED) from caught
+    if release is None:
+        raise CannotVerifyError("the release could not be read: no alias was found", Reason.UNRESOLVED)
+    return release
 
 
 async def instant(moment: Moment, engine: Engine) -> datetime:
-    """Return a moment with `release` replaced by the start of the release; raises what `release_of` does."""
+    """Return the moment, or the start of the release for `release`. Raises what `release_of` raises."""
     if isinstance(moment, datetime):
         return moment
     release = await release_of(engine)
     if release.started_at is None:
         raise CannotVerifyError(
-            f"nobody knows when the release of {release.function} started; say a time instead", Reason.UNRESOLVED
+            f"the start of the release of {release.function} is unknown; use a time instead", Reason.UNRESOLVED
         )
     return release.started_at
 
 
 async def window_of(since: Moment, until: Moment | None, engine: Engine) -> tuple[datetime, datetime | None]:
-    """Return begin and end of what is read, None for no end.
+    """Return the start and the end of the window; an end of None means "follow".
 
-    Raises what `release_of` does, and ConfigurationError for a window that ends before it begins.
+    Raises what `release_of` raises, and ConfigurationError for a window that ends before it starts.
     """
     start = await instant(since, engine)
     end = None if until is None else await instant(until, engine)

@@ -1,4 +1,4 @@
-"""When a stream that is not followed for ever is complete: proven by what was read, never by silence alone."""
+"""Decides when a stream with an end is complete: by what the sources have read, never by silence alone."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.logs.scan_window import PROMISED_S
 
 SETTLE_S = 10.0
-"""A window that ends now is read until this long after its end: lines take a moment to become visible."""
+"""Seconds after the end of a window up to which it is read, because lines become visible late."""
 FAILED_FOR_S = 20.0
-"""A source that has failed without a break for so long is given up."""
+"""Give up on a source after this many seconds of continuous failure."""
 THROTTLED_FOR_S = 120.0
-"""A source that AWS has refused for its rate without a break for so long is given up too."""
+"""Give up on a source after this many seconds of continuous throttling."""
 SWEEP_S = 60.0
-"""The last look for late lines takes no longer."""
+"""Time limit in seconds for the final search for late lines."""
 
 _HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAITING, SourcePhase.STOPPED))
 _PATIENCE_S = {SourcePhase.FAILED: FAILED_FOR_S, SourcePhase.THROTTLED: THROTTLED_FOR_S}
 
 
 class StreamCompletion:
-    """Watches batches and says when everything asked for has been read, or cannot be."""
+    """Follows the statuses of the expected sources until all are read, or cannot be."""
 
     def __init__(
         self,
@@ -35,11 +35,10 @@ class StreamCompletion:
         counts_news: bool = True,
         sweep: Callable[[], None] | None = None,
     ) -> None:
-        """Expect these sources.
+        """Expect sources by name.
 
-        Without `idle_s` and `until` the end never comes. `counts_news=False`: a source that tells everything again
-        with each poll is complete after one. `sweep` has the sources look once more for what became visible late;
-        the end waits for it.
+        Without `idle_s` and `until` the stream has no end. With `counts_news=False` new records do not postpone the
+        end. `sweep` starts a final search for late lines, which the end waits for.
         """
         self._expected = frozenset(expected)
         self._clock = clock
@@ -54,21 +53,21 @@ class StreamCompletion:
 
     @property
     def follows(self) -> bool:
-        """Return whether the stream goes on for as long as anything can be read."""
+        """Whether the stream has no end."""
         return self._idle_s is None and self._until is None
 
     @property
     def caught_up(self) -> bool:
-        """Return whether every source has been read to its end once, or cannot be."""
+        """Whether every source has been read up to the present once, or cannot be."""
         return all(self._given_up(name) or self._fresh_at(name) for name in self._expected)
 
-    def news(self) -> None:
-        """Take note that something new was shown: idle begins anew."""
+    def restart_idle(self) -> None:
+        """Restart the idle time, because a new record was shown."""
         if self._counts_news:
             self._latest_news = self._clock.now()
 
-    def saw(self, batch: Batch) -> None:
-        """Take note of how a source is doing."""
+    def update(self, batch: Batch) -> None:
+        """Store the status of a batch's source."""
         if batch.status is not None:
             name = batch.status.source
             self._statuses[name] = batch.status
@@ -79,7 +78,7 @@ class StreamCompletion:
                 self._failing_since_s[name] = (batch.status.phase, self._clock.monotonic_s())
 
     def done(self) -> bool:
-        """Return whether the stream is complete, or nothing of it may ever be read."""
+        """Return whether the stream is complete, or none of its sources may be read."""
         if self.follows:
             return bool(self._expected) and all(self._is_closed(name) for name in self._expected)
         if self._sweep_at is None:
@@ -101,7 +100,7 @@ class StreamCompletion:
         )
 
     def unread(self) -> list[str]:
-        """Return the expected sources that were never read to their end, or lately not as a whole."""
+        """Return the expected sources that were never read to their end, or only in part."""
         return sorted(
             name
             for name in self._expected
@@ -109,12 +108,12 @@ class StreamCompletion:
         )
 
     def unswept(self) -> list[str]:
-        """Return the expected sources that were read, but not looked through for late lines at the end."""
+        """Return the expected sources that were read, but not searched for late lines at the end."""
         if self._sweep is None or self._sweep_at is None:
             return []
         goal = self._sweep_at
         if self._until is not None:
-            # A line dated before the end that is not visible by then is later than promised.
+            # Lines dated before the end are visible by then, unless they are later than promised.
             goal = min(goal, self._until + timedelta(seconds=PROMISED_S))
         return sorted(
             name
@@ -123,9 +122,9 @@ class StreamCompletion:
         )
 
     def reach(self) -> tuple[datetime, datetime] | None:
-        """Return up to when what was visible has been shown, and up to when late lines have been looked for.
+        """Return the times up to which visible lines have been shown and late lines have been searched.
 
-        None when nothing was read, or when nothing promised can become visible any more.
+        None when nothing was read, or when no further line can become visible.
         """
         read = [(each.fresh_at, each.swept_at) for each in self._statuses.values() if each.fresh_at and each.swept_at]
         if not read:
@@ -144,7 +143,7 @@ class StreamCompletion:
         return status.fresh_at if status else None
 
     def _is_closed(self, name: str) -> bool:
-        """Tell of a source that has been denied from the start: waiting for it would look like silence."""
+        """Return whether a source has been denied from the start; waiting for it would look like silence."""
         status = self._statuses.get(name)
         return status is not None and status.phase is SourcePhase.DENIED and status.fresh_at is None
 

@@ -8,30 +8,30 @@ from typing import Literal
 
 RELEASE: Literal["release"] = "release"
 Moment = datetime | Literal["release"]
-"""An instant in UTC, or the start of the release, which only AWS knows."""
+"""An instant in UTC, or `release` for the start of the release, which AWS knows."""
 
 _WEEKS = re.compile(r"-?(\d{1,4})w")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HOW = 'write a duration back from now (10m, 2w), a time of day ("14:05"), RFC 3339, epoch seconds, or release'
+_FORMS = "use a duration before now (10m, 2w), a time of day (14:05), RFC 3339, epoch seconds, or release"
 
 
 def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> Moment:
-    """Return what `text` means at `now`; times without an offset are in `zone`, None for the machine's own.
+    """Parse a time relative to `now`; times without an offset are in `zone`, local time when that is None.
 
-    A time of day is the latest one that has passed. ValueError with one sentence otherwise.
+    A time of day means its latest occurrence before `now`. Raises ValueError with one sentence.
     """
     text = text.strip()
     if text == RELEASE:
         return RELEASE
     if text == "now":
         return now
-    found = _back(text, now) or _epoch(text) or _time_of_day(text, now, zone) or _written(text, zone)
-    if found is None:
-        raise ValueError(f'"{text}" is not a moment; {_HOW}')
-    return found
+    moment = _ago(text, now) or _epoch(text) or _time_of_day(text, now, zone) or _iso(text, zone)
+    if moment is None:
+        raise ValueError(f'"{text}" is not a time; {_FORMS}')
+    return moment
 
 
-def _back(text: str, now: datetime) -> datetime | None:
+def _ago(text: str, now: datetime) -> datetime | None:
     from prodwatch.text.units import parse_duration
 
     weeks = _WEEKS.fullmatch(text)
@@ -44,7 +44,7 @@ def _back(text: str, now: datetime) -> datetime | None:
 
 
 def _epoch(text: str) -> datetime | None:
-    """Read seconds or milliseconds since 1970, as other tools of AWS write them."""
+    """Parse seconds or milliseconds since 1970, as AWS tools write them."""
     if not (text.isascii() and text.isdigit()) or len(text) not in {10, 13}:
         return None
     return from_epoch(int(text) * (1000 if len(text) == 10 else 1))
@@ -54,21 +54,21 @@ def _time_of_day(text: str, now: datetime, zone: tzinfo | None) -> datetime | No
     local = now.astimezone(zone)
     for form in ("%H:%M", "%H:%M:%S"):
         try:
-            told = datetime.strptime(text, form)  # noqa: DTZ007 -- only its time of day is used
+            parsed = datetime.strptime(text, form)  # noqa: DTZ007 -- only its time of day is used
         except ValueError:
             continue
-        wanted = datetime.combine(local.date(), told.time())
-        found = _in_zone(wanted, zone)
-        return found if found <= now else _in_zone(wanted - timedelta(days=1), zone)
+        today = datetime.combine(local.date(), parsed.time())
+        instant = _in_zone(today, zone)
+        return instant if instant <= now else _in_zone(today - timedelta(days=1), zone)
     return None
 
 
-def _written(text: str, zone: tzinfo | None) -> datetime | None:
+def _iso(text: str, zone: tzinfo | None) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return _in_zone(found, zone) if found.tzinfo is None else found.astimezone(UTC)
+    return _in_zone(parsed, zone) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def _in_zone(naive: datetime, zone: tzinfo | None) -> datetime:
@@ -76,10 +76,10 @@ def _in_zone(naive: datetime, zone: tzinfo | None) -> datetime:
 
 
 def from_epoch(epoch_ms: int) -> datetime:
-    """Return the instant so many milliseconds after 1970, exactly."""
+    """Return the instant `epoch_ms` milliseconds after 1970, without rounding."""
     return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
 def stamp(epoch_ms: int) -> str:
-    """Return RFC 3339 in UTC, always to the millisecond, so that texts sort like times."""
+    """Return RFC 3339 in UTC, always with milliseconds, so that texts sort like times."""
     return f"{from_epoch(epoch_ms):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03}Z"

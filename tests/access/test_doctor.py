@@ -117,7 +117,7 @@ async def test_what_is_billed_by_the_minute_is_not_tried() -> None:
     aws = ScriptedAws()
     (found,) = await findings(aws, use("logs:StartLiveTail", "/shop/worker", optional=True))
     assert found.state == "skipped"
-    assert "bills by the minute" in found.message
+    assert "bills per minute" in found.message
     assert aws.calls == []
 
 
@@ -156,7 +156,7 @@ def test_a_report_reads_as_text_and_json() -> None:
         "  ✘ x:Y: denied",
         "    disables: traces",
         "  ! old",
-        "1 problem, 1 to know of",
+        "1 problem, 1 warning",
     ]
     assert "✔" not in "".join(as_text(found, Style(color=False), unicode=False))
     document = json.loads(as_json("prod", found))

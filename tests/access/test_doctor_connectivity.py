@@ -59,12 +59,12 @@ def environment(**more: Any) -> Environment:
     ("skew_s", "state", "told"),
     [
         (None, None, None),
-        (0.4, "ok", "agrees with AWS's"),
-        (-1.9, "ok", "agrees with AWS's"),
-        (30.0, "warn", "30 s ahead of AWS's; set it by NTP"),
-        (-90.0, "warn", "90 s behind AWS's; set it by NTP"),
-        (240.0, "problem", "240 s ahead of AWS's"),
-        (-4000.0, "problem", "4000 s behind AWS's"),
+        (0.4, "ok", "agrees with AWS"),
+        (-1.9, "ok", "agrees with AWS"),
+        (30.0, "warn", "30 s ahead of AWS; synchronise it with NTP"),
+        (-90.0, "warn", "90 s behind AWS; synchronise it with NTP"),
+        (240.0, "problem", "240 s ahead of AWS"),
+        (-4000.0, "problem", "4000 s behind AWS"),
     ],
 )
 async def test_the_clock_is_compared_with_aws(skew_s: float | None, state: str | None, told: str | None) -> None:
@@ -73,7 +73,7 @@ async def test_the_clock_is_compared_with_aws(skew_s: float | None, state: str |
     assert usable == {None}
     assert [each.state for each in clocks] == ([state] if state else [])
     assert told is None or told in clocks[0].message
-    assert state != "problem" or clocks[0].disables == ("signed calls: AWS refuses them",)
+    assert state != "problem" or clocks[0].disables == ("all signed calls",)
 
 
 async def test_identity_says_who_where_and_by_which_profile() -> None:
@@ -82,7 +82,7 @@ async def test_identity_says_who_where_and_by_which_profile() -> None:
     found, usable = await identities(door, named)  # type: ignore[arg-type]  # a door of ours
     assert usable == {None, "pay"}
     who = [each.message for each in found if each.area == "identity"]
-    assert who[0] == f"{ARN} in account 123456789012 (the one the file names), eu-west-1 by profile shop-prod"
+    assert who[0] == f"{ARN} in account 123456789012 (as in the file), eu-west-1, profile shop-prod"
     assert who[1].startswith(f"account pay: {ARN}")
     assert who[2] == door.notices[0]
 
@@ -112,7 +112,7 @@ async def test_an_account_nobody_may_speak_to_disables_everything_in_it(failing:
 async def test_no_region_is_a_problem_with_what_to_do() -> None:
     found, usable = await identities(Door(region=None), environment())  # type: ignore[arg-type]  # a door of ours
     assert (usable, found[0].state) == (set(), "problem")
-    assert "set region in [aws], AWS_REGION, or say --region" in found[0].message
+    assert "set region in [aws] or AWS_REGION, or use --region" in found[0].message
 
 
 def use(service: str, account: str | None = None) -> RequiredCall:
@@ -127,5 +127,5 @@ async def test_endpoints_tell_aws_from_anything_else() -> None:
     found = await endpoints(here, uses, {None}, {"AWS_ENDPOINT_URL_LOGS": "http://127.0.0.1:4566"})  # type: ignore[arg-type]
     assert [(each.state, each.message) for each in found] == [
         ("ok", "logs, xray: http://127.0.0.1:4566"),
-        ("warn", "AWS_ENDPOINT_URL_LOGS redirects calls, as in the AWS CLI"),
+        ("warn", "AWS_ENDPOINT_URL_LOGS: calls are redirected, as in the AWS CLI"),
     ]

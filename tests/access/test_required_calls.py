@@ -271,7 +271,7 @@ def test_writes_are_granted_only_when_they_will_be_made(project: Project, option
     done = CliRunner().invoke(command, ["--root", str(project.root), "--env", "prod", *options], standalone_mode=False)
     assert done.return_value == 0
     assert ("dynamodb:PutItem" in granted(json.loads(done.stdout))) is writes
-    assert ("--allow-writes includes it" in done.stderr) is not writes
+    assert ("include them with --allow-writes" in done.stderr) is not writes
     assert "--account pay" in done.stderr
 
 

@@ -113,8 +113,8 @@ CASES = [
     case(
         "not UTF-8", "check", 2, "checks/latin.toml:1:9: not UTF-8 text", files={"checks/latin.toml": b'name = "\xe9"'}
     ),
-    case("no checks folder", "check", 5, "there is no check in", "checks", files={"checks/ok.toml": None}),
-    case("no checks folder, validate", "validate", 0, "there is no check in", files={"checks/ok.toml": None}),
+    case("no checks folder", "check", 5, "no checks in", "checks", files={"checks/ok.toml": None}),
+    case("no checks folder, validate", "validate", 0, "no checks in", files={"checks/ok.toml": None}),
     # environments
     case("unknown environment", "check --env shpo", 2, 'no environment "shpo" (did you mean "shop"?)', "has shop"),
     case(
@@ -128,22 +128,24 @@ CASES = [
     case("unknown PRODWATCH_ENV", "check", 2, 'no environment "x"', environ={"PRODWATCH_ENV": "x"}),
     case("no project", "check --root /nowhere", 2, "no config/*.toml in /nowhere", "prodwatch --env demo"),
     case("no such check file", "check --checks nope.toml", 2, "--checks nope.toml: there is no such file or folder"),
-    case("--at outside of the demo", "check --at during", 2, "--at", 'environment "shop" has no [demo]'),
+    case("--at outside of the demo", "check --at during", 2, "--at", '"shop" has no [demo] table'),
     # options
     case("unknown command", "chekc", 2, 'no such command "chekc" (did you mean "check"?)', "Try: prodwatch --help"),
     case("unknown option", "check --tagg x", 2, "--tagg", "--tag", "Try: prodwatch check --help"),
-    case("shard beyond its number", "check --shard 4/3", 2, '--shard: "4/3" is not I/N with 1 ≤ I ≤ N, such as 1/3'),
+    case(
+        "shard beyond its number", "check --shard 4/3", 2, '--shard: "4/3" is not I/N with 1 ≤ I ≤ N, for example 1/3'
+    ),
     case("shard that is none", "check --shard two", 2, '--shard: "two" is not I/N'),
     case("deadline that is none", "check --deadline soon", 2, '"soon" is not a duration; write one like 300ms, 5s'),
-    case("deadline of nothing", "check --deadline 0s", 2, '"0s" is not more than nothing'),
-    case("--var without a value", "check --var api", 2, '--var takes name=value, "api" has no "="'),
+    case("deadline of nothing", "check --deadline 0s", 2, '"0s" is not greater than zero'),
+    case("--var without a value", "check --var api", 2, '--var takes name=value, but "api" has no "="'),
     case("--var nobody uses", "check --var apy=x", 2, "--var apy: nothing here uses a variable of this name"),
     case("-k that is no expression", "check -k and", 2, '-k and: a word is missing before "and"'),
-    case("two formats on stdout", "check --json --tap", 2, "only one format fits on stdout: --json or --tap"),
+    case("two formats on stdout", "check --json --tap", 2, "only one format can go to stdout: --json or --tap"),
     case("unknown check", "explain okk", 2, 'no check has the id "okk" (did you mean "ok/ok"?)'),
     case("unknown run", "cleanup 20260101-000000-abcdef", 2, 'no journal of run "20260101-000000-abcdef"'),
     case("merge of nothing", "merge", 2, "RESULTS"),
-    case("merge of what is none", "merge x.json", 2, "x.json: is not a result of", files={"x.json": "{"}),
+    case("merge of what is none", "merge x.json", 2, "x.json: not a result of", files={"x.json": "{"}),
     case("summary outside of GitHub", "check --github-summary", 2, "GITHUB_STEP_SUMMARY is not set"),
     # places that cannot be written
     case("output in no folder", "check --json nope/o.json", 2, "nope/o.json: cannot be written: No such file"),
@@ -195,7 +197,7 @@ def test_a_file_that_cannot_be_read(shop: CommandLine) -> None:
 def test_a_state_folder_that_cannot_be_written_stops_only_what_needs_it(shop: CommandLine, server: Target) -> None:
     shop.write("checks/ok.toml", GOOD + WRITES)
     ended = shop.run("check", environ={"PRODWATCH_STATE_DIR": "/proc/nowhere"})
-    clear(ended, 3, "/proc/nowhere", "could not be remembered for --failed-first")
+    clear(ended, 3, "/proc/nowhere", "could not be stored for --failed-first")
     assert server.seen == ["GET /ok"]
 
 
@@ -272,7 +274,7 @@ def test_a_bug_is_70_and_names_its_log(
         check=False,
     )
     ended = Ended(done.returncode, done.stdout, done.stderr)
-    clear(ended, 70, "a bug in prodwatch, nothing was decided: RuntimeError: the roof fell in")
+    clear(ended, 70, "a bug in prodwatch, no verdict was reached: RuntimeError: the roof fell in")
     if log is None:
         assert "--debug" in ended.err
     else:

@@ -209,7 +209,7 @@ expect = ["status == ${vars.wanted}", "json.id == '${uid}'"]
     assert f'url = "{server.url}/orders/${{uid}}"' in told
     assert "expect  status == 204\n" in told
     assert "expect  json.id == '${uid}'\n" in told
-    assert "filled in when it runs: ${uid}\n" in told
+    assert "resolved at run time: ${uid}\n" in told
     assert server.seen == []
 
 
@@ -233,7 +233,7 @@ def test_a_result_for_a_file_never_comes_from_a_dry_run_or_a_broken_project(shop
     shop.write("checks/c.toml", OK)
     output = shop.write("o.json", '{"verdict": {"status": "pass"}}')
     refused = shop.run("check", "--dry-run", "--json", "o.json")
-    assert (refused.code, "--dry-run measures nothing" in refused.err) == (2, True)
+    assert (refused.code, "--dry-run produces no result" in refused.err) == (2, True)
     shop.write("checks/broken.toml", "this is no TOML")
     assert shop.run("check", "--json", "o.json").code == 2
     assert output.read_bytes() == b""

@@ -126,7 +126,7 @@ def test_a_stream_of_logs_waits_for_new_keys_and_goes_on(server: EmbeddedAws, tm
     told = "\n".join(err.lines)
     assert told.count("have expired") == 1
     assert "write new keys for profile shop, by `aws configure --profile shop`" in told
-    assert "the credentials are valid again; reading goes on where it stopped" in told
+    assert "the credentials are valid again; reading continues where it stopped" in told
     assert "Traceback" not in told
     assert re.search(r"5 lines · ", told)
 
@@ -198,7 +198,7 @@ def test_a_login_that_never_comes_still_ends_with_ctrl_c(server: EmbeddedAws, tm
         err.join()
     assert out.lines == []
     assert "0 lines · " in err.lines[-2]
-    assert err.lines[-1].startswith("prodwatch: not read to the end: ")
+    assert err.lines[-1].startswith("prodwatch: not read completely: ")
 
 
 SSO = """\

@@ -121,7 +121,7 @@ def test_since_the_release_and_its_version_in_a_project(run: Run, tmp_path: Path
 def test_a_group_somebody_named_that_is_not_there_exits_3(run: Run) -> None:
     done = run("logs", "--group", "/shop/nope", "--region", "eu-west-1", "--until-idle", "0s")
     assert done.returncode == 3
-    assert "not read to the end: /shop/nope" in done.stderr
+    assert "not read completely: /shop/nope" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_group_somebody_named_that_is_not_there_exits_3(run: Run) -> None:
     [
         (["logs", "--group", "g", "--since", "soon"], '"soon" is not a moment'),
         (["logs", "--group", "g", "--region", "r", "--since", "1m", "--until", "2m"], "is not after --since"),
-        (["logs", "--group", "g", "--until", "now", "--until-idle"], "one end is enough"),
+        (["logs", "--group", "g", "--until", "now", "--until-idle"], "exclude each other"),
         (["logs", "--group", "g", "--filter", "/(/"], "is not a regular expression"),
         (["logs", "--group", "g", "--region", "r", "--since", "release"], "release means nothing"),
         (["logs"], "no config/*.toml"),

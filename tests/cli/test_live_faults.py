@@ -97,7 +97,7 @@ def test_a_denial_names_action_and_resource_and_exits_3(world: EmbeddedAws, prod
     assert done.code == 3
     assert f"permission {action} is missing (prodwatch iam-policy prints the whole policy)" in done.err
     assert subject in done.err
-    assert "not read to the end" in done.err
+    assert "not read completely" in done.err
     assert "Traceback" not in done.said
 
 
@@ -204,7 +204,7 @@ def test_at_the_cost_cap_metrics_stop_and_say_so_and_logs_go_on(world: EmbeddedA
     assert metrics.code == 3
     assert "metrics: stopped: cloudwatch GetMetricData would bring the run's AWS cost to" in metrics.err
     assert "that [limits] api_cost_usd allows; raise the limit" in metrics.err
-    assert "not read to the end: metrics" in metrics.err
+    assert "not read completely: metrics" in metrics.err
     logs = prodwatch("logs", "--env", "prod", "--no-follow", "--format", "raw")
     assert (logs.code, len(logs.out.splitlines())) == (0, LINES)
 
@@ -250,16 +250,16 @@ def test_a_pattern_is_judged_by_aws(prodwatch: Call) -> None:
 def test_what_somebody_named_and_is_not_there_is_no_success(prodwatch: Call) -> None:
     prefix = prodwatch("logs", "/nope/*", OTHER, "--no-follow", "--format", "raw")
     assert (prefix.code, prefix.out) == (3, "from the other group\n")
-    assert "not read to the end: /nope/*" in prefix.err
+    assert "not read completely: /nope/*" in prefix.err
     bare = prodwatch("logs", "shop-faults", "--no-follow")
     assert bare.code == 3
-    assert "not read to the end: shop-faults (the group of a function is /aws/lambda/shop-faults)" in bare.err
+    assert "not read completely: shop-faults (the group of a function is /aws/lambda/shop-faults)" in bare.err
     arn = prodwatch("logs", "arn:aws:logs:eu-west-1:123456789012:log-group:/shop/gone:*", "--no-follow")
     assert arn.code == 3
     assert arn.err.rstrip().endswith("/shop/gone")
     none = prodwatch("logs", "--list", "/nope/*")
     assert (none.code, none.out) == (0, "")
-    assert "there is no such log group" in none.err
+    assert "no such log group" in none.err
 
 
 @pytest.mark.slow
@@ -282,12 +282,12 @@ def test_times_are_read_and_shown_in_utc_when_asked(prodwatch: Call, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--until", "now", "--no-follow"], "one end is enough"),
-        (["--until-idle", "--no-follow"], "one end is enough"),
-        (["--follow", "--until-idle"], "--follow has no end"),
-        (["--json", "--format", "raw"], "one format is enough"),
+        (["--until", "now", "--no-follow"], "exclude each other"),
+        (["--until-idle", "--no-follow"], "exclude each other"),
+        (["--follow", "--until-idle"], "--follow and --until or --until-idle exclude each other"),
+        (["--json", "--format", "raw"], "exclude each other"),
         (["--format", "yaml"], "'yaml' is not one of"),
-        (["--filter", '{ $.level = "ERROR" }'], "is a pattern of CloudWatch; give it to --pattern"),
+        (["--filter", '{ $.level = "ERROR" }'], "is a CloudWatch filter pattern; pass it with --pattern"),
     ],
     ids=" ".join,
 )

@@ -122,11 +122,11 @@ def test_short_and_raw_leave_out_what_pipes_do_not_want() -> None:
 def test_what_is_denied_from_the_start_ends_even_a_stream_that_follows() -> None:
     clock = FakeClock()
     ending = StreamCompletion(["a", "b"], clock=clock)
-    ending.saw(Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.DENIED)))
+    ending.update(Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.DENIED)))
     assert not ending.done()
-    ending.saw(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED, fresh_at=START)))
+    ending.update(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED, fresh_at=START)))
     assert not ending.done(), "one that was read once may be read again"
-    ending.saw(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED)))
+    ending.update(Batch(source="b", status=SourceStatus(source="b", phase=SourcePhase.DENIED)))
     assert ending.done()
     assert ending.unread() == ["a", "b"]
 
@@ -135,9 +135,9 @@ async def test_a_source_that_is_throttled_for_minutes_is_given_up() -> None:
     clock = FakeClock()
     ending = StreamCompletion(["a"], clock=clock, idle_s=0.0)
     throttled = Batch(source="a", status=SourceStatus(source="a", phase=SourcePhase.THROTTLED))
-    ending.saw(throttled)
+    ending.update(throttled)
     await clock.advance(THROTTLED_FOR_S - 1)
-    ending.saw(throttled)
+    ending.update(throttled)
     assert not ending.done()
     await clock.advance(1)
     assert ending.done()
@@ -210,23 +210,23 @@ def status(name: str, phase: SourcePhase = SourcePhase.LIVE, fresh: datetime | N
 async def test_idle_is_proven_by_a_reading_that_began_after_the_pause() -> None:
     clock = FakeClock()
     ending = StreamCompletion(["logs:a", "logs:b"], clock=clock, idle_s=5)
-    ending.saw(status("logs:a", fresh=START + timedelta(seconds=6)))
+    ending.update(status("logs:a", fresh=START + timedelta(seconds=6)))
     before = ending.caught_up
-    ending.saw(status("logs:b", fresh=START + timedelta(seconds=4)))
+    ending.update(status("logs:b", fresh=START + timedelta(seconds=4)))
     assert (before, ending.caught_up) == (False, True)
     assert not ending.done()
-    ending.saw(status("logs:b", fresh=START + timedelta(seconds=5)))
+    ending.update(status("logs:b", fresh=START + timedelta(seconds=5)))
     assert ending.done()
     await clock.advance(3)
-    ending.news()
+    ending.restart_idle()
     assert not ending.done()
 
 
 def test_a_window_is_complete_when_it_has_settled_and_old_ones_at_once() -> None:
     ending = StreamCompletion(["logs:a"], clock=FakeClock(), until=START)
-    ending.saw(status("logs:a", fresh=START + timedelta(seconds=SETTLE_S - 1)))
+    ending.update(status("logs:a", fresh=START + timedelta(seconds=SETTLE_S - 1)))
     assert not ending.done()
-    ending.saw(status("logs:a", fresh=START + timedelta(seconds=SETTLE_S)))
+    ending.update(status("logs:a", fresh=START + timedelta(seconds=SETTLE_S)))
     assert ending.done()
     assert ending.unread() == []
 
@@ -234,23 +234,23 @@ def test_a_window_is_complete_when_it_has_settled_and_old_ones_at_once() -> None
 @pytest.mark.parametrize("phase", [SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAITING])
 def test_what_cannot_be_read_does_not_hold_a_script_up_and_is_named(phase: SourcePhase) -> None:
     ending = StreamCompletion(["logs:a"], clock=FakeClock(), idle_s=0)
-    ending.saw(status("logs:a", phase))
+    ending.update(status("logs:a", phase))
     assert ending.done()
     assert ending.unread() == ["logs:a"]
 
 
 def test_what_was_read_in_part_is_complete_and_no_success() -> None:
     ending = StreamCompletion(["metrics"], clock=FakeClock(), idle_s=0)
-    ending.saw(status("metrics", fresh=START, unread=("account pay is denied",)))
+    ending.update(status("metrics", fresh=START, unread=("account pay is denied",)))
     assert (ending.done(), ending.unread()) == (True, ["metrics"])
-    ending.saw(status("metrics", fresh=START))
+    ending.update(status("metrics", fresh=START))
     assert ending.unread() == []
 
 
 async def test_a_failing_source_is_given_up_after_a_while() -> None:
     clock = FakeClock()
     ending = StreamCompletion(["logs:a"], clock=clock, idle_s=0)
-    ending.saw(status("logs:a", SourcePhase.FAILED))
+    ending.update(status("logs:a", SourcePhase.FAILED))
     assert not ending.done()
     await clock.advance(FAILED_FOR_S)
     assert ending.done()
@@ -269,14 +269,14 @@ async def test_trouble_is_said_once_then_again_after_a_minute_and_recovery_too()
     throttled = SourceStatus(source="logs:/g", phase=SourcePhase.THROTTLED, message="slow down")
     denied = SourceStatus(source="traces", phase=SourcePhase.DENIED, message="no", action="xray:GetTraceSummaries")
     for each in (throttled, throttled, denied, SourceStatus(source="logs:/g", phase=SourcePhase.LIVE, late=3)):
-        teller.hear(each)
+        teller.update(each)
     assert said == [
         "/g: throttled: slow down",
         "traces: denied: no; allow xray:GetTraceSummaries (prodwatch iam-policy prints the whole policy)",
-        "/g: reads again",
+        "/g: reading again",
     ]
     await clock.advance(60)
-    teller.hear(throttled)
+    teller.update(throttled)
     assert said[3:] == ["/g: throttled: slow down"]
     usage = Usage(calls={"a:B": 2}, throttles=1, cost_usd=0.5)
     assert teller.summary("5 lines", usage, {"left out": 0}) == (
@@ -294,13 +294,13 @@ async def test_expired_credentials_are_one_trouble_however_many_sources_meet_it_
     ]
     for _ in range(10):
         for status in expired:
-            teller.hear(status)
+            teller.update(status)
         await clock.advance(60)
-    assert said == ["expired; run `aws sso login`; waiting for new ones"]
+    assert said == ["expired; run `aws sso login`; waiting for new credentials"]
     for status in expired:
-        teller.hear(replace(status, phase=SourcePhase.LIVE, message=None))
-    assert said[1:] == ["the credentials are valid again; reading goes on where it stopped"]
-    teller.hear(expired[0])
+        teller.update(replace(status, phase=SourcePhase.LIVE, message=None))
+    assert said[1:] == ["the credentials are valid again; reading continues where it stopped"]
+    teller.update(expired[0])
     assert len(said) == 3, "the next time is news again"
 
 

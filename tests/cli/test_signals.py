@@ -119,7 +119,7 @@ def test_a_killed_run_is_cleaned_up_later_and_only_where_it_ran(shop: CommandLin
     run = shop.run("cleanup").out.split()[0]
     wrong = shop.run("cleanup", run, "--env", "other")
     assert wrong.code == 2
-    assert f'run {run} was of environment "shop"' in wrong.err
+    assert f'run {run} ran in environment "shop"' in wrong.err
     done = shop.run("cleanup", run, "--json", environ={"PRODWATCH_ENV": "other"})
     assert done.code == 0, done.said
     assert json.loads(done.out)["environment"]["name"] == "shop"

@@ -80,8 +80,8 @@ def test_a_waterfall_names_the_bottleneck_and_keeps_its_columns_in_every_script(
     [
         ({"cut": True, "complete": False}, "X-Ray left spans out: the trace is too large"),
         ({"complete": False}, "not complete yet"),
-        ({"unread": 1}, "1 piece of it could not be read"),
-        ({}, "its parent is missing"),
+        ({"unread": 1}, "1 segment could not be read"),
+        ({}, "parent span missing"),
         ({}, "still open"),
     ],
     ids=["cut", "partial", "unread", "orphan", "open"],

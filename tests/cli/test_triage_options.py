@@ -36,7 +36,7 @@ NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 )
 def test_a_window(since: str | None, from_: str | None, to: str | None, window: Window | None) -> None:
     if since == "13:00":
-        with pytest.raises(click.UsageError, match="at most 12 hours"):
+        with pytest.raises(click.UsageError, match="longer than 12 hours"):
             window_of(since, from_, to, NOW)
     else:
         assert window_of(since, from_, to, NOW) == window
@@ -45,16 +45,16 @@ def test_a_window(since: str | None, from_: str | None, to: str | None, window: 
 @pytest.mark.parametrize(
     ("since", "from_", "to", "says"),
     [
-        ("1h", "2h", None, "say the same"),
+        ("1h", "2h", None, "are the same option"),
         (None, None, "1h", "--to needs --from"),
         ("1h", None, "30m", "--to needs --from"),
-        ("yesterday", None, None, '"yesterday" is not a moment'),
-        ("release", None, None, "shows the release by itself"),
+        ("yesterday", None, None, '"yesterday" is not a time'),
+        ("release", None, None, "shows the release by default"),
         (None, "1h", "2h", "is not before --to"),
-        (None, "1h", "2026-01-15T12:30:00Z", "lies ahead"),
+        (None, "1h", "2026-01-15T12:30:00Z", "is in the future"),
         ("2026-01-15T12:30:00Z", None, None, r"is not before now \(12:00 UTC\)"),
-        (None, "20d", "475h", "more than 15 days back"),
-        (None, "13h", None, "at most 12 hours"),
+        (None, "20d", "475h", "more than 15 days ago"),
+        (None, "13h", None, "longer than 12 hours"),
     ],
 )
 def test_a_window_that_is_none_is_refused(since: str | None, from_: str | None, to: str | None, says: str) -> None:
@@ -71,7 +71,7 @@ def test_a_browser_gets_the_same_window() -> None:
 def test_before_a_command_the_options_are_refused(option: str) -> None:
     answer = CliRunner().invoke(main, [option, "1h", "logs", "--env", "prod"])
     assert answer.exit_code == 2
-    assert f"{option} belongs to the dashboard" in answer.output
+    assert f"{option} is an option of the dashboard" in answer.output
 
 
 def test_help_says_what_they_do() -> None:

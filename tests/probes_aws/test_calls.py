@@ -12,7 +12,7 @@ import pytest
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Function, FunctionVersion
 from prodwatch.model.environment import ReleaseTarget
-from prodwatch.probes.required_calls import Wanted, calls_of
+from prodwatch.probes.required_calls import ProbeCall, calls_of
 
 KEY = {"id": "x", "sk": 1}
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -90,16 +90,16 @@ async def test_a_check_calls_what_it_is_said_to_call(bench: Any, type_: str, par
 @pytest.mark.parametrize(
     ("type_", "params", "wanted"),
     [
-        ("lambda", {"function": "f", "qualifier": "live"}, Wanted("lambda", "Invoke", "f:live")),
-        ("dynamodb", {"table": "t", "operation": "query", "index": "i"}, Wanted("dynamodb", "Query", "t/index/i")),
-        ("s3", {"bucket": "b", "key": "k"}, Wanted("s3", "GetObject", "b/k")),
-        ("s3", {"bucket": "b", "key": "k", "operation": "delete"}, Wanted("s3", "DeleteObject", "b/k")),
-        ("s3", {"bucket": "b", "operation": "list"}, Wanted("s3", "ListObjectsV2", "b")),
-        ("logs", {"group": "/g"}, Wanted("logs", "FilterLogEvents", "/g")),
-        ("stack", {"name": "n", "stack": "s"}, Wanted("cloudformation", "DescribeStacks", "s")),
+        ("lambda", {"function": "f", "qualifier": "live"}, ProbeCall("lambda", "Invoke", "f:live")),
+        ("dynamodb", {"table": "t", "operation": "query", "index": "i"}, ProbeCall("dynamodb", "Query", "t/index/i")),
+        ("s3", {"bucket": "b", "key": "k"}, ProbeCall("s3", "GetObject", "b/k")),
+        ("s3", {"bucket": "b", "key": "k", "operation": "delete"}, ProbeCall("s3", "DeleteObject", "b/k")),
+        ("s3", {"bucket": "b", "operation": "list"}, ProbeCall("s3", "ListObjectsV2", "b")),
+        ("logs", {"group": "/g"}, ProbeCall("logs", "FilterLogEvents", "/g")),
+        ("stack", {"name": "n", "stack": "s"}, ProbeCall("cloudformation", "DescribeStacks", "s")),
     ],
 )
-def test_resources(type_: str, params: dict[str, Any], wanted: Wanted) -> None:
+def test_resources(type_: str, params: dict[str, Any], wanted: ProbeCall) -> None:
     assert calls_of(type_, params) == (wanted,)
 
 

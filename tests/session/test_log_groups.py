@@ -47,5 +47,5 @@ def test_a_name_becomes_a_target(named: str, expected: LogTarget) -> None:
 def test_without_a_name_it_is_what_the_environment_watches() -> None:
     assert [each.group for each in targets_of(ENVIRONMENT, ())] == ["/aws/lambda/orders", "/shop/own", "/ecs/*"]
     nothing = Environment(name="none", title="None", source=SourcePosition("none.toml"))
-    with pytest.raises(ConfigurationError, match="watches no log group; name one"):
+    with pytest.raises(ConfigurationError, match="watches no log groups; name one"):
         targets_of(nothing, ())

@@ -51,7 +51,7 @@ class Read:
 
         def heard(batch: Batch) -> None:
             show(batch)
-            self.ending.saw(batch)
+            self.ending.update(batch)
 
         self.screen.show = heard  # type: ignore[method-assign]
 
@@ -205,5 +205,5 @@ async def test_lines_that_come_within_a_second_of_their_time_are_in_order(rows: 
 def test_trouble_does_not_undo_what_was_read(phase: SourcePhase) -> None:
     clock = FakeClock()
     ending = StreamCompletion(["logs:a"], clock=clock, idle_s=0.0)
-    ending.saw(Batch(source="logs:a", status=SourceStatus(source="logs:a", phase=phase, fresh_at=START)))
+    ending.update(Batch(source="logs:a", status=SourceStatus(source="logs:a", phase=phase, fresh_at=START)))
     assert ending.done()

@@ -61,9 +61,9 @@ def test_an_alarm_is_shown_as_it_was_then(
     since: datetime | None, changes: tuple[ReleaseEvent, ...], state: str
 ) -> None:
     alarms = PastAlarms(END)
-    alarms.saw(AlarmState(name="x", state="OK", since=since))
+    alarms.add(AlarmState(name="x", state="OK", since=since))
     for each in changes:
-        alarms.saw_change(each)
+        alarms.add_change(each)
     assert [each.state for each in alarms.states()] == [state]
 
 

@@ -33,5 +33,5 @@ def test_a_moment_is_one_instant(text: str, expected: object) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "10", "25:00", "2026-13-01", "10q"])
 def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a moment; write a duration back from now"):
+    with pytest.raises(ValueError, match="is not a time; use a duration before now"):
         parse_moment(text, NOW, CET)

@@ -82,7 +82,9 @@ CASES = {
         (fault("access_denied"),),
         help="`prodwatch iam-policy` prints the policy",
     ),
-    "expired": Case("expired, next try in", "ExpiredTokenException; waiting for new ones", (fault("expired_token"),)),
+    "expired": Case(
+        "expired, next try in", "ExpiredTokenException; waiting for new credentials", (fault("expired_token"),)
+    ),
     "failed": Case("failed, next try in", "failed: ClientPayloadError", (fault("drop"),)),
     "waiting": Case("waiting, next try in", "waiting: does not exist yet", exists=False),
     "late": Case("1 late", "1 line · 1 late", write=put((1, 32, "slow")), seconds=90),
@@ -164,7 +166,7 @@ async def test_a_state_is_said_on_stderr(name: str) -> None:
     def hear(batch: Batch) -> None:
         show(batch)
         if batch.status:
-            teller.hear(batch.status)
+            teller.update(batch.status)
 
     screen.show = hear  # type: ignore[method-assign]
     async with shown(source_of(door, case, door.machine), screen):

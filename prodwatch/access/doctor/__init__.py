@@ -1,1 +1,1 @@
-"""The AWS half of `prodwatch doctor`: identity, permissions, clock skew and endpoints, each tried with a real call."""
+"""AWS findings of `prodwatch doctor`: identity, permissions, clock skew and endpoints, each tested with a real call."""

@@ -10,21 +10,21 @@ SCHEMA = "prodwatch.doctor/1"
 
 Area = Literal["identity", "permissions", "clock", "endpoints", "extras", "terminal", "folders"]
 State = Literal["ok", "warn", "problem", "unknown", "skipped"]
-"""`problem` and `unknown` exit 3: something these files need is missing, or nobody could say."""
+"""`problem` and `unknown` exit 3: something these files need is missing, or could not be determined."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing looked at."""
+    """Outcome of one test of the doctor."""
 
     area: Area
     state: State
     message: str
-    """One sentence: what is so, and what to do where it should not be."""
+    """One sentence with the finding, and with a remedy for a problem."""
     action: str | None = None
-    """The IAM action, of a permission."""
+    """IAM action, for a permission."""
     resources: tuple[str, ...] = ()
     disables: tuple[str, ...] = ()
-    """What does not work without it: live panels, checks, secrets, stacks."""
+    """Features that do not work without it: live panels, checks, secrets, stacks."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

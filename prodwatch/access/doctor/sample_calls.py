@@ -1,4 +1,4 @@
-"""One cheap read for each operation: IAM says to it what it says to the real call. Nothing changes anything."""
+"""Sample calls: one cheap read per operation that needs the same IAM permission as the real call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from prodwatch.access.required_calls import ANY, RequiredCall
 
 ABSENT_NAME = "prodwatch-doctor"
-"""A key, id or name that nothing has: the answer "not there" shows that asking is allowed."""
+"""A key, id or name that does not exist: the error "not found" shows that the call is allowed."""
 _TRACE = "1-00000001-000000000000000000000000"
 _DEPLOYMENT = "d-AAAAAAAAA"
 
@@ -17,22 +17,22 @@ Params = Mapping[str, Any]
 
 
 def sample_call(use: RequiredCall, now: datetime) -> Params | str:
-    """Return the parameters of a call that shows whether `use` is allowed, or why none can be made."""
-    ask = _SAMPLE_CALLS.get(f"{use.service}:{use.operation}")
+    """Return the parameters of a call that shows whether `use` is allowed, or the reason why there is none."""
+    build = _SAMPLE_CALLS.get(f"{use.service}:{use.operation}")
     if f"{use.service}:{use.operation}" in _BILLED:
-        return "trying it would begin what AWS bills by the minute"
-    if ask is None and use.params is not None:
+        return "a test would start something that AWS bills per minute"
+    if build is None and use.params is not None:
         return use.params
-    if ask is None:
-        return "trying it would change something" if use.mutates else "only the check itself can make this call"
+    if build is None:
+        return "a test would change something" if use.mutates else "only the check itself can make this call"
     resource = _known_resource(use)
     if resource is None and f"{use.service}:{use.operation}" not in _WITHOUT_RESOURCE:
-        return "its resource is known only when the check runs"
-    return ask(resource or ANY, now)
+        return "its resource is known only at run time"
+    return build(resource or ANY, now)
 
 
 def _known_resource(use: RequiredCall) -> str | None:
-    """Return the resource when it is known; of a function whose qualifier is not, the function."""
+    """Return the resource when it is known, without a qualifier that is not; else None."""
     resource = use.resource
     if use.service == "lambda" and not resource.startswith("arn:"):
         name, _, qualifier = resource.partition(":")
@@ -53,15 +53,15 @@ def _metric_data(_: str, now: datetime) -> Params:
 
 
 def _metric_statistics(_: str, now: datetime) -> Params:
-    asked = {"Namespace": "AWS/Lambda", "MetricName": "Invocations", "Period": 60, "Statistics": ["SampleCount"]}
-    return {**asked, **_minute(now)}
+    statistics = {"Namespace": "AWS/Lambda", "MetricName": "Invocations", "Period": 60, "Statistics": ["SampleCount"]}
+    return {**statistics, **_minute(now)}
 
 
 def _invoke(name: str, _now: datetime) -> Params:
-    # A dry run asks for the permission and runs no code.
+    # A dry run tests the permission and runs no code.
     function, qualifier = (name, "") if name.startswith("arn:") else name.partition(":")[::2]
-    asked = {"FunctionName": function, "InvocationType": "DryRun"}
-    return {**asked, "Qualifier": qualifier} if qualifier else asked
+    params = {"FunctionName": function, "InvocationType": "DryRun"}
+    return {**params, "Qualifier": qualifier} if qualifier else params
 
 
 def _queue(name: str, _now: datetime) -> Params:
@@ -69,20 +69,20 @@ def _queue(name: str, _now: datetime) -> Params:
 
 
 def _item(name: str, _now: datetime) -> Params:
-    # A key that does not fit the table's is refused as such, after IAM has had its say.
+    # A key that does not match the table's schema is refused after the permission check.
     return {"TableName": name, "Key": {"id": {"S": ABSENT_NAME}}}
 
 
 def _query(name: str, _now: datetime) -> Params:
     table, _, index = name.partition("/index/")
-    asked = {
+    params = {
         "TableName": table,
         "Limit": 1,
         "KeyConditionExpression": "#k = :v",
         "ExpressionAttributeNames": {"#k": "id"},
         "ExpressionAttributeValues": {":v": {"S": ABSENT_NAME}},
     }
-    return {**asked, "IndexName": index} if index else asked
+    return {**params, "IndexName": index} if index else params
 
 
 def _object(name: str, _now: datetime) -> Params:

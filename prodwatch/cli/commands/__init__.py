@@ -1,1 +1,1 @@
-"""The commands, one module each, named as they are typed; each offers `command`."""
+"""The commands, one module each, named as typed; each defines `command`."""

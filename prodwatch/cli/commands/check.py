@@ -1,4 +1,4 @@
-"""`prodwatch check`: the selected checks once, a verdict, an exit code."""
+"""`prodwatch check`: runs the selected checks once, with progress on stderr, and exits by the verdict."""
 
 from __future__ import annotations
 
@@ -27,34 +27,42 @@ class DurationParameter(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds; a usage error otherwise."""
+        """Return seconds. Raises a usage error for any other value."""
         from prodwatch.text.units import parse_duration
 
         if isinstance(value, float):
             return value
         try:
-            found = parse_duration(str(value)).s
+            seconds = parse_duration(str(value)).s
         except ValueError as caught:
             self.fail(str(caught), param, ctx)
-        if found <= 0:
-            self.fail(f'"{value}" is not more than nothing', param, ctx)
-        return found
+        if seconds <= 0:
+            self.fail(f'"{value}" is not greater than zero', param, ctx)
+        return seconds
 
 
 @click.command()
 @selection_options
 @output_options
-@click.option("--failed-first", is_flag=True, help="What was not green last time comes first.")
-@click.option("--fail-fast", is_flag=True, help="Start nothing more after the first fail or error.")
+@click.option("--failed-first", is_flag=True, help="Run the checks first that were not green last time.")
+@click.option("--fail-fast", is_flag=True, help="Start no further checks after the first fail or error.")
 @click.option(
-    "--deadline", type=DurationParameter(), metavar="5m", help="Of the whole run; what it cuts off is no pass."
+    "--deadline",
+    type=DurationParameter(),
+    metavar="5m",
+    help="Time limit for the whole run; checks it cuts off never pass.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Checks at the same time, over [limits].")
-@click.option("--allow-writes", is_flag=True, help="Run mutating checks in a protected environment too.")
-@click.option("--strict", is_flag=True, help="A degraded run exits 1.")
-@click.option("--allow-empty", is_flag=True, help="Nothing selected exits 0.")
-@click.option("--dry-run", is_flag=True, help="Print every call that would be made; send nothing.")
-@click.option("--no-diagnose", is_flag=True, help="Start no diagnostics for red checks.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of checks to run at the same time, instead of [limits] concurrency.",
+)
+@click.option("--allow-writes", is_flag=True, help="Run mutating checks even in a protected environment.")
+@click.option("--strict", is_flag=True, help="Exit 1 when the verdict is degraded.")
+@click.option("--allow-empty", is_flag=True, help="Exit 0 when no check is selected.")
+@click.option("--dry-run", is_flag=True, help="Print every call that would be made, without sending any.")
+@click.option("--no-diagnose", is_flag=True, help="Do not run diagnostics for red checks.")
 @common_options
 def command(
     common: Common,
@@ -69,7 +77,7 @@ def command(
     dry_run: bool,
     **flags: Any,
 ) -> int:
-    """Run the selected checks once and say whether they hold.
+    """Run the selected checks once and report the verdict.
 
     Exit codes: 0 pass, 1 fail, 2 usage or configuration, 3 could not verify, 4 too little evidence, 5 nothing
     selected, 70 a bug, 130 and 143 interrupted.
@@ -82,14 +90,14 @@ def command(
     from prodwatch.session.failed_first import failed_last
 
     if not dry_run:
-        # Before anything can go wrong: a result of an earlier run must not be taken for this one's.
+        # First of all: a result file of an earlier run must not be mistaken for this one's.
         outputs.prepare()
-    asked = selection(expression, tags, kind, shard)
-    project = load(common, selected=matcher(asked))
-    chosen_by = replace(asked, failed_first=failed_last(project) if failed_first else frozenset())
+    criteria = selection(expression, tags, kind, shard)
+    project = load(common, selected=matcher(criteria))
+    chosen_by = replace(criteria, failed_first=failed_last(project) if failed_first else frozenset())
     chosen = select(project.checks, chosen_by, project.environment.name)
     if not chosen and not select(project.checks, replace(chosen_by, shard=None), project.environment.name):
-        # Not the division left this part without checks: nothing is selected at all.
+        # The whole selection is empty, not only this shard of it.
         chosen_by = replace(chosen_by, shard=None)
     options = RunOptions(
         deadline_s=deadline,
@@ -102,7 +110,7 @@ def command(
         outputs.color = False
     if dry_run:
         if outputs.files or outputs.github_summary:
-            raise click.UsageError("--dry-run measures nothing and so has no result to write to files; leave one out")
+            raise click.UsageError("--dry-run produces no result, so there is nothing to write to files; leave one out")
         from prodwatch.cli.dry_run import print_plan
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
@@ -128,7 +136,7 @@ def _run(
 
 
 class Progress:
-    """Listens to a run: shows counts on a terminal, streams finished checks to formats that stream."""
+    """Listener of a run: shows a progress line on a terminal and streams finished checks to streaming formats."""
 
     def __init__(self, total: int, outputs: Outputs) -> None:
         self._total = total
@@ -136,11 +144,11 @@ class Progress:
         self._done = 0
         self._red = 0
         self._running: dict[str, None] = {}
-        # A dumb terminal cannot take a line back.
+        # A dumb terminal cannot erase a line.
         self._shown = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
     def __call__(self, event: RunEvent) -> None:
-        """Take note of one event."""
+        """Count one event and update the line."""
         match event:
             case CheckStarted(id=id_):
                 self._running[id_] = None
@@ -154,7 +162,7 @@ class Progress:
         self._show()
 
     def clear(self) -> None:
-        """Remove the line."""
+        """Erase the line."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
@@ -162,8 +170,8 @@ class Progress:
     def _show(self) -> None:
         if not self._shown:
             return
-        waiting = next(iter(self._running), "")
+        oldest = next(iter(self._running), "")
         red = f", {self._red} not green" if self._red else ""
-        text = f"{self._done}/{self._total} checks{red}  {waiting}"
+        text = f"{self._done}/{self._total} checks{red}  {oldest}"
         sys.stderr.write(f"\r{text[:78]}\x1b[K")
         sys.stderr.flush()

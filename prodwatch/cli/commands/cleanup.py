@@ -1,4 +1,4 @@
-"""`prodwatch cleanup`: finishes from its journal what a killed run could not clean up, and only where that run was."""
+"""`prodwatch cleanup`: finishes the cleanups of a killed run from its journal, in that run's environment only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @output_options
 @common_options
 def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
-    """Finish the cleanups of RUN where it ran; without RUN, list the runs that left something on this machine."""
+    """Finish the cleanups of RUN in its environment; without RUN, list the runs with unfinished cleanups."""
     if run is None:
         return _list()
     import asyncio
@@ -43,7 +43,7 @@ def command(common: Common, *, run: str | None, outputs: Outputs) -> int:
 
 
 def _where_it_ran(common: Common, run: str) -> Common:
-    """Return `common` for the environment and root the journal names; ConfigurationError when `common` says another."""
+    """Return `common` for the journal's environment and root. Raises ConfigurationError when `common` names others."""
     from pathlib import Path
 
     from msgspec.structs import replace
@@ -55,10 +55,10 @@ def _where_it_ran(common: Common, run: str) -> Common:
     ran = find_journal(state_dir(), run).run
     if common.env not in {None, ran.environment}:
         raise ConfigurationError(
-            f'run {run} was of environment "{ran.environment}", so its cleanup is too; leave --env {common.env} out'
+            f'run {run} ran in environment "{ran.environment}", so its cleanup runs there; leave --env {common.env} out'
         )
     root = Path(ran.root)
-    # A project that has moved since is looked for as always: from the working directory, or where --root says.
+    # A project that has moved since is searched as usual: from the working directory, or in --root.
     return replace(common, env=ran.environment, root=common.root or (root if root.is_dir() else None))
 
 
@@ -68,10 +68,12 @@ def _list() -> int:
     from prodwatch.runner import unfinished_journals
     from prodwatch.settings.user_folders import state_dir
 
-    found = unfinished_journals(state_dir())
-    for each in found:
-        checks = ", ".join(dict.fromkeys(unfinished.entry.check for unfinished in each.unfinished))
-        stdout.text(f"{each.run.run_id}  {each.run.environment}  {each.run.root}  {checks or 'nothing to clean'}")
-    if not found:
-        say("no run left anything behind on this machine")
+    journals = unfinished_journals(state_dir())
+    for journal in journals:
+        checks = ", ".join(dict.fromkeys(unfinished.entry.check for unfinished in journal.unfinished))
+        stdout.text(
+            f"{journal.run.run_id}  {journal.run.environment}  {journal.run.root}  {checks or 'nothing to clean up'}"
+        )
+    if not journals:
+        say("no unfinished cleanups on this machine")
     return ExitCode.OK

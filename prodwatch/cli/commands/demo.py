@@ -1,4 +1,4 @@
-"""`prodwatch demo`: the dashboard over the embedded AWS and its shop, or that AWS alone."""
+"""`prodwatch demo`: the dashboard on the embedded AWS and its demo shop, or that AWS alone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--scenario", metavar="NAME", help="The staged release: good or bad.")
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), metavar="X", help="How fast the script runs.")
-@click.option("--seed", type=int, metavar="N", help="The same seed tells the same story.")
-@click.option("--aws-only", is_flag=True, help="Serve the embedded AWS alone until interrupted.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="With --aws-only: its port.")
+@click.option("--scenario", metavar="NAME", help="Staged release: good or bad.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="Speed of the staged release; 1 is real time.",
+)
+@click.option("--seed", type=int, metavar="N", help="Seed of the generated traffic; the same seed gives the same data.")
+@click.option("--aws-only", is_flag=True, help="Serve only the embedded AWS, until interrupted.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="With --aws-only: port to listen on. Default: a free one.",
+)
 @window_options
 @common_options
 def command(
@@ -34,7 +45,7 @@ def command(
     from_: str | None,
     to: str | None,
 ) -> int:
-    """Open the dashboard on the embedded AWS and its shop; no account needed, nothing leaves this machine."""
+    """Open the dashboard on the embedded AWS and its demo shop; needs no AWS account, nothing leaves this machine."""
     from msgspec.structs import replace
 
     common = replace(common, env=common.env or "demo")
@@ -65,7 +76,7 @@ def _target(
 
 
 def _serve(demo: DemoTarget, port: int) -> int:
-    """Serve until the child ends or somebody interrupts; the address is the result on stdout."""
+    """Serve until the child process ends or is interrupted; the address goes to stdout."""
     import signal
 
     from prodwatch.cli.stderr import say
@@ -77,8 +88,8 @@ def _serve(demo: DemoTarget, port: int) -> int:
     with start_demo(scenario=demo.scenario, at=demo.at, speed=demo.speed, seed=demo.seed, port=port) as server:
         signal.signal(signal.SIGTERM, end)
         stdout.text(server.url)
-        say(f"the embedded AWS answers at {server.url}; Ctrl-C ends it")
-        say(f"use it with: AWS_ENDPOINT_URL={server.url} AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo …")
+        say(f"the embedded AWS is at {server.url}; Ctrl-C stops it")
+        say(f"to use it, set: AWS_ENDPOINT_URL={server.url} AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo …")
         try:
             return server.process.wait()
         except KeyboardInterrupt:

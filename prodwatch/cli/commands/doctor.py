@@ -1,4 +1,4 @@
-"""`prodwatch doctor`: everything this machine and these credentials can and cannot do for these files."""
+"""`prodwatch doctor`: reports what works from this machine, with these credentials, for these files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--allow-writes", is_flag=True, help="Look also at what mutating checks of a protected environment need.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--allow-writes", is_flag=True, help="Also test what mutating checks of a protected environment need.")
 @common_options
 def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
-    """Say what works from here, and what each missing thing disables.
+    """Report what works from this machine, and what each missing thing disables.
 
-    Tries every permission by one cheap read; nothing is changed, no function is run. Exits 0, or 3 when something
-    these files need is missing or could not be told. It works without a project too.
+    Tests every permission with one cheap read; changes nothing and invokes no function. Exits 0, or 3 when something
+    these files need is missing or could not be determined. Also works without a project.
     """
     import asyncio
 
@@ -52,12 +52,12 @@ async def _examine(project: Project, common: Common, *, allow_writes: bool) -> l
     from prodwatch.errors import ProdwatchError
     from prodwatch.session.engine import open_engine
 
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
-            found += await examine_aws(
+            findings += await examine_aws(
                 project, engine.environment, engine.aws, engine.clock, os.environ, allow_writes=allow_writes
             )
     except ProdwatchError as caught:
-        found.append(Finding(area="identity", state="problem", message=str(caught), disables=("everything on AWS",)))
-    return [*found, *machine(project, os.environ)]
+        findings.append(Finding(area="identity", state="problem", message=str(caught), disables=("everything on AWS",)))
+    return [*findings, *machine(project, os.environ)]

@@ -1,4 +1,4 @@
-"""`prodwatch explain`: one check fully expanded, defaults and implied expectations included."""
+"""`prodwatch explain`: one check with all defaults and implied expectations filled in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("check_id", metavar="ID")
 @common_options
 def command(common: Common, *, check_id: str) -> None:
-    """Show one check fully expanded: what it sends, what it expects, what it needs, how long it may take."""
+    """Show one check with all defaults filled in: requests, expectations, prerequisites and time limits."""
     import os
 
     from prodwatch.probes.registry import spec
@@ -37,26 +37,27 @@ def command(common: Common, *, check_id: str) -> None:
         stdout.text(line)
 
 
-def _find(project: Project, wanted: str) -> CheckDefinition:
-    """Return the check with this id, or the only one with this name."""
-    named = [each for each in project.checks if wanted in {each.id, each.name}]
-    exact = [each for each in named if each.id == wanted]
+def _find(project: Project, name: str) -> CheckDefinition:
+    """Return the check with this id, or the only one with this name. Raises ConfigurationError."""
+    named = [check for check in project.checks if name in {check.id, check.name}]
+    exact = [check for check in named if check.id == name]
     if len(exact or named) == 1:
         return (exact or named)[0]
     if named:
-        raise ConfigurationError(f'"{wanted}" names {len(named)} checks: {", ".join(each.id for each in named)}')
+        ids = ", ".join(check.id for check in named)
+        raise ConfigurationError(f'{len(named)} checks are named "{name}"; use an id: {ids}')
     import difflib
 
-    near = difflib.get_close_matches(wanted, [each.id for each in project.checks], n=1, cutoff=0.5)
-    hint = f' (did you mean "{near[0]}"?)' if near else "; prodwatch list shows them"
-    raise ConfigurationError(f'no check has the id "{wanted}"{hint}')
+    near = difflib.get_close_matches(name, [check.id for check in project.checks], n=1, cutoff=0.5)
+    hint = f' (did you mean "{near[0]}"?)' if near else "; prodwatch list shows all ids"
+    raise ConfigurationError(f'no check has the id "{name}"{hint}')
 
 
 _OPTIONAL_KEYS = (
     *("owner", "serial", "needs", "requires", "diagnose", "of"),
     *("environments", "vantage", "muted_until", "matrix"),
 )
-"""Keys of the check that are shown where they say something."""
+"""Keys of a check that are shown unless they are empty."""
 
 
 def _check(compiled: CompiledCheck, static_values: StaticValues) -> Iterable[str]:
@@ -79,10 +80,10 @@ def _check(compiled: CompiledCheck, static_values: StaticValues) -> Iterable[str
         yield f"{'cleanup' if cleanup else 'step'} {step.name} ({step.type}){'  mutates' if step.mutates else ''}"
         for line in _step(step, static_values):
             yield f"    {line}"
-    filled = sorted({each.source for each in compiled.references if not static_values.knows(each)})
-    if filled:
+    deferred = sorted({each.source for each in compiled.references if not static_values.knows(each)})
+    if deferred:
         yield ""
-        yield f"filled in when it runs: {'  '.join(filled)}"
+        yield f"resolved at run time: {'  '.join(deferred)}"
 
 
 def _step(step: CompiledStep, static_values: StaticValues) -> Iterable[str]:
@@ -90,29 +91,29 @@ def _step(step: CompiledStep, static_values: StaticValues) -> Iterable[str]:
 
     for key, value in static_values.fill(step.definition.params).items():
         yield f"{key} = {msgspec.json.encode(value).decode()}"
-    written = set(step.definition.expect)
+    explicit = set(step.definition.expect)
     for each in step.expect:
         yield f"expect  {static_values.assertion(each.assertion)}" + (
-            "" if each.assertion.source in written else "   (implied)"
+            "" if each.assertion.source in explicit else "   (implied)"
         )
     for each in step.warn:
         yield f"warn    {static_values.assertion(each.assertion)}"
     poll, hold_s = step.definition.poll, step.definition.hold_s
-    yield f"timeout {step.timeout_s:g} s a request, {_times(step.retries)} after a transport failure"
+    yield f"timeout {step.timeout_s:g} s per request, {_retries(step.retries)} after a transport failure"
     if poll:
-        until = " and ".join(poll.until) or "what is expected holds"
+        until = " and ".join(poll.until) or "every expectation holds"
         pace = f"every {poll.every_s:g} s ({poll.backoff}{', jittered' if poll.jitter else ''})"
         yield f"poll    until {until}, for at most {poll.within_s:g} s, {pace}"
         for end in poll.stop_when:
-            yield f"        given up at once when {end}"
+            yield f"        stops at once when {end}"
     if hold_s:
-        yield f"hold    must stay true for {hold_s:g} s, looked at every {step.hold_every_s:g} s"
+        yield f"hold    must stay true for {hold_s:g} s, checked every {step.hold_every_s:g} s"
     for name, capture in step.definition.capture.items():
         yield f"capture {name} = {capture.path}" + ("  (secret)" if capture.secret else "")
 
 
-def _times(number: int) -> str:
-    return {0: "never repeated", 1: "once more"}.get(number, f"{number} times more")
+def _retries(number: int) -> str:
+    return {0: "no retry", 1: "1 retry"}.get(number, f"{number} retries")
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`prodwatch iam-policy`: the least that AWS has to allow for exactly these files."""
+"""`prodwatch iam-policy`: the least-privilege IAM policy for exactly these files."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from prodwatch.settings import Project
 
 MANAGED_POLICY_CHARACTERS = 6144
-"""IAM's limit for one managed policy, white space not counted."""
+"""IAM's limit for one managed policy, without white space."""
 
 
 @click.command()
-@click.option("--allow-writes", is_flag=True, help="Also what mutating checks of a protected environment need.")
-@click.option("--account", metavar="NAME", help="The policy for this account of [aws.accounts].")
-@click.option("--online", is_flag=True, help="Read the stacks' outputs and the account, to narrow more resources.")
+@click.option("--allow-writes", is_flag=True, help="Include what mutating checks of a protected environment need.")
+@click.option("--account", metavar="NAME", help="Print the policy for this account of [aws.accounts].")
+@click.option("--online", is_flag=True, help="Read stack outputs and account number, to narrow more resources.")
 @common_options
 def command(common: Common, *, allow_writes: bool, account: str | None, online: bool) -> int:
     """Print the IAM policy these files need, and nothing more.
 
-    Covers checks, live signals, stacks and secrets. Without --online nothing is sent: what only a stack's outputs
-    name, and versions under release, are granted as *.
+    Covers checks, live signals, stacks and secrets. Without --online nothing is sent: resources that only stack
+    outputs name, and versions under release, are granted as *.
     """
     import json
     import os
@@ -40,8 +40,9 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     environment = project.environment
     if account is not None and account not in environment.accounts:
         known = ", ".join(sorted(environment.accounts)) or "none"
-        raise click.BadParameter(f'"{account}" is not in [aws.accounts]; there: {known}', param_hint="--account")
-    outputs, number = _asked(project, common, account) if online else ({}, None)
+        message = f'"{account}" is not in [aws.accounts]; accounts there: {known}'
+        raise click.BadParameter(message, param_hint="--account")
+    outputs, number = _read_online(project, common, account) if online else ({}, None)
     uses = required_calls(project, os.environ, outputs=outputs)
     writes = allow_writes or not environment.protected
     granted = [use for use in uses if writes or not use.mutates]
@@ -50,20 +51,23 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     stdout.text(json.dumps(policy, indent=2))
     left_out = {use.purpose for use in uses if use.mutates} if not writes else set()
     if left_out:
-        say(f"note: left out what {len(left_out)} mutating checks need; --allow-writes includes it")
+        checks = f"{len(left_out)} mutating check{'' if len(left_out) == 1 else 's'}"
+        say(f"note: permissions of {checks} are left out; include them with --allow-writes")
     others = sorted({use.account for use in uses if use.account is not None} - {account})
     if others:
-        say(f"note: other accounts need policies of their own: --account {', --account '.join(others)}")
+        say(f"note: other accounts need their own policies: --account {', --account '.join(others)}")
     role = (environment.aws if account is None else environment.accounts[account]).role_arn
     if role:
-        say(f"note: this is the policy of {role}; whoever assumes it needs sts:AssumeRole on it")
+        say(f"note: attach this policy to {role}; the caller needs sts:AssumeRole on that role")
     if len(json.dumps(policy, separators=(",", ":"))) > MANAGED_POLICY_CHARACTERS:
-        say(f"note: more than the {MANAGED_POLICY_CHARACTERS:,} characters IAM takes in one managed policy; split it")
+        say(f"note: longer than the {MANAGED_POLICY_CHARACTERS:,} characters of one managed policy; split it")
     return 0
 
 
-def _asked(project: Project, common: Common, account: str | None) -> tuple[Mapping[str, Mapping[str, str]], str | None]:
-    """Return the outputs of every stack and the account's number; CannotVerifyError when they cannot be had."""
+def _read_online(
+    project: Project, common: Common, account: str | None
+) -> tuple[Mapping[str, Mapping[str, str]], str | None]:
+    """Return the outputs of every stack and the account's number. Raises CannotVerifyError."""
     import asyncio
 
     from prodwatch.aws.api import AwsError
@@ -73,7 +77,7 @@ def _asked(project: Project, common: Common, account: str | None) -> tuple[Mappi
     from prodwatch.model.status import Reason
     from prodwatch.session.engine import open_engine
 
-    async def ask() -> tuple[Mapping[str, Mapping[str, str]], str | None]:
+    async def read() -> tuple[Mapping[str, Mapping[str, str]], str | None]:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             stacks = Stacks(engine.aws)
             try:
@@ -84,4 +88,4 @@ def _asked(project: Project, common: Common, account: str | None) -> tuple[Mappi
             except LookupError as caught:
                 raise CannotVerifyError(str(caught.args[0]), Reason.UNRESOLVED) from caught
 
-    return asyncio.run(ask())
+    return asyncio.run(read())

@@ -1,4 +1,4 @@
-"""`prodwatch list`: what would run, in the order it is reported."""
+"""`prodwatch list`: the checks that would run, in the order of the report."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from prodwatch.cli.selection_options import matcher, selection, selection_option
 
 @click.command()
 @selection_options
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @common_options
 def command(
     common: Common, *, expression: str | None, tags: tuple[str, ...], kind: Any, shard: str | None, as_json: bool
 ) -> int:
     """List the checks that would run.
 
-    Without --kind: smoke checks, and the diagnostics they would start.
+    Without --kind: smoke checks, each with the diagnostics it would start.
     """
     from prodwatch.cli.exit_codes import ExitCode
     from prodwatch.runner.schedule.selection import select
 
-    asked = selection(expression, tags, kind, shard)
-    project = load(common, quiet=as_json, selected=matcher(asked))
-    chosen = select(project.checks, asked, project.environment.name)
+    criteria = selection(expression, tags, kind, shard)
+    project = load(common, quiet=as_json, selected=matcher(criteria))
+    chosen = select(project.checks, criteria, project.environment.name)
     if as_json:
         import msgspec
 
@@ -55,6 +55,6 @@ def command(
     if not chosen:
         from prodwatch.cli.stderr import error
 
-        error("nothing is selected")
+        error("no check is selected")
         return ExitCode.NOTHING_SELECTED
     return ExitCode.OK

@@ -1,4 +1,4 @@
-"""`prodwatch logs`: log groups followed or read in a window, as text or NDJSON."""
+"""`prodwatch logs`: follows log groups or reads a time window of them, as text or NDJSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  prodwatch logs --env prod                              follow all that the environment watches
+  prodwatch logs --env prod                              follow all groups of the environment
   prodwatch logs /aws/lambda/shop-orders --since 1h      one group; no project is needed
   prodwatch logs '/aws/lambda/shop-*' --errors           a prefix; new groups are followed too
   prodwatch logs --env prod --version 42 --since release
@@ -35,36 +35,43 @@ FORMATS = ("text", "short", "raw", "json")
 @click.command(epilog=EXAMPLES)
 @click.argument("named", nargs=-1, metavar="[GROUP]...")
 @click.option(
-    "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="From when: 10m, 14:05, RFC 3339, release."
+    "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="Start: 10m, 14:05, RFC 3339 or release."
 )
 @end_options
 @click.option(
-    "-g", "--group", "groups", multiple=True, metavar="NAME", help="Log group; * ends a prefix. Repeatable; as GROUP."
+    "-g",
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME",
+    help="Same as GROUP: a log group, or a prefix that ends in *. Repeatable.",
 )
-@click.option("--list", "listed", is_flag=True, help="Only print the names of the groups, one a line.")
-@click.option("--errors", is_flag=True, help="Only errors, failed invocations, and logs that Lambda dropped.")
-@click.option("--filter", "filter_text", metavar="TEXT", help="Words, /regex/, field:value; ! before one negates it.")
+@click.option("--list", "listed", is_flag=True, help="Print the names of the groups, one per line, and exit.")
+@click.option("--errors", is_flag=True, help="Only errors, failed invocations and reports of logs dropped by Lambda.")
+@click.option(
+    "--filter", "filter_text", metavar="TEXT", help="Only lines that match words, /regex/ or field:value; ! negates."
+)
 @click.option(
     "--pattern",
     metavar="P",
-    help="CloudWatch's own filter pattern: AWS sends only lines that match. For very loud groups.",
+    help="CloudWatch filter pattern, applied by AWS; for very busy groups.",
 )
-@click.option("--version", metavar="V", help="Only lines of this version; release means the one under release.")
+@click.option("--version", metavar="V", help="Only lines of this version; release means the version under release.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
     default=None,
-    help="text: time, level, function and version, message. short: time, message. raw: as written. json: as --json.",
+    help="text: time, level, function and version, message. short: time, message. raw: unchanged. json: as --json.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
     "--until-idle",
     is_flag=False,
     flag_value="5s",
     type=SpanParameter(),
     metavar="[5s]",
-    help="End when every group has been read and nothing more to show came for so long.",
+    help="Exit once everything is read and no new line has arrived for this long.",
 )
 @utc_option
 @common_options
@@ -86,12 +93,12 @@ def command(
     until_idle: float | None,
     utc: bool,
 ) -> int:
-    """Follow log groups, or read a window of them, and show each line once.
+    """Follow log groups, or read a time window of them; each line is shown once.
 
-    GROUP is the name or ARN of a group, a prefix that ends in *, or a function of the environment; with it no project
-    is needed. Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0.
-    What is late, behind, throttled, denied or lost is said on stderr and counted at the end; a group that could not
-    be read to its end exits 3.
+    GROUP is the name or ARN of a group, a prefix that ends in *, or a function of the environment; with GROUP no
+    project is needed. Follows until Ctrl-C and exits 0, unless --no-follow, --until or --until-idle is given.
+    Late, throttled, denied and lost lines are reported on stderr and counted at the end. Exits 3 when a group could
+    not be read completely.
     """
     from prodwatch.cli.project import load_or_empty
 
@@ -106,7 +113,7 @@ def command(
     from prodwatch.cli.live.log_stream import LogRequest
     from prodwatch.cli.live.stream_runner import run_live
 
-    asked = LogRequest(
+    request = LogRequest(
         groups=groups,
         pattern=pattern,
         since=since,
@@ -120,12 +127,12 @@ def command(
         utc=utc,
         no_color=common.no_color,
     )
-    return run_live(project, common, asked.stream)
+    return run_live(project, common, request.stream)
 
 
 def _format(form: str | None, *, as_json: bool) -> str:
     if as_json and form not in {None, "json"}:
-        raise click.UsageError(f"--json and --format {form}: one format is enough")
+        raise click.UsageError(f"--json and --format {form} exclude each other")
     return "json" if as_json else form or "text"
 
 
@@ -135,9 +142,9 @@ def _filter(text: str | None) -> LogFilter | None:
     from prodwatch.views.log_filter import FilterError, parse_filter
 
     if text.strip().startswith(("{", "[")):
-        # Taken for words it would match nothing, which looks like health.
-        told = f"{text.strip()[:40]} is a pattern of CloudWatch; give it to --pattern"
-        raise click.BadParameter(told, param_hint="--filter")
+        # Read as words it would match no line, which looks like health.
+        message = f"{text.strip()[:40]} is a CloudWatch filter pattern; pass it with --pattern"
+        raise click.BadParameter(message, param_hint="--filter")
     try:
         return parse_filter(text)
     except FilterError as caught:
@@ -170,7 +177,7 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
     if as_json:
         stdout.write(b"".join(msgspec.json.encode(log_group) + b"\n" for log_group in log_groups))
     elif not log_groups:
-        error("there is no such log group" if groups else "there are no log groups")
+        error("no such log group" if groups else "this account and region have no log groups")
     else:
         stdout.text("\n".join(dict.fromkeys(log_group.group for log_group in log_groups)))
     return 0

@@ -1,4 +1,4 @@
-"""`prodwatch merge`: the results of several shards as one result, one verdict."""
+"""`prodwatch merge`: combines the results of several shards into one result with one verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prodwatch.errors import ConfigurationError
 def command(results: tuple[Path, ...], *, outputs: Outputs) -> int:
     """Merge the results of several shards into one and exit by its verdict.
 
-    Takes the files that `check --shard I/N --json FILE` wrote; a missing or repeated shard is never a pass.
+    RESULTS are the files that `check --shard I/N --json FILE` wrote; a missing or repeated shard never passes.
     """
     import msgspec
 
@@ -28,6 +28,6 @@ def command(results: tuple[Path, ...], *, outputs: Outputs) -> int:
         try:
             loaded.append(decode(path.read_bytes()))
         except (msgspec.DecodeError, UnicodeDecodeError) as caught:
-            raise ConfigurationError(f"{path}: is not a result of prodwatch check --json: {caught}") from None
+            raise ConfigurationError(f"{path}: not a result of prodwatch check --json: {caught}") from None
     outputs.prepare()
     return outputs.deliver(merge_results(loaded))

@@ -1,4 +1,4 @@
-"""`prodwatch metrics`: the latest value of every watched metric, or their points as NDJSON."""
+"""`prodwatch metrics`: the latest value of every watched metric, or all points as NDJSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  prodwatch metrics --env prod                           a table, anew after each minute
+  prodwatch metrics --env prod                           a table, updated every minute
   prodwatch metrics --env prod --since 1d --no-follow
   prodwatch metrics --region eu-west-1 --namespace AWS/SQS --metric ApproximateAgeOfOldestMessage \\
       --dimension QueueName=inbox --stat Maximum
@@ -29,16 +29,18 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.option(
-    "--since", type=MomentParameter(), default="15m", metavar="WHEN", help="From when: 15m, 14:05, RFC 3339, release."
+    "--since", type=MomentParameter(), default="15m", metavar="WHEN", help="Start: 15m, 14:05, RFC 3339 or release."
 )
 @end_options
-@click.option("--namespace", metavar="NAME", help="With --metric: this metric instead of the environment's.")
-@click.option("--metric", metavar="NAME", help="Name of a metric in --namespace.")
-@click.option("--dimension", "dimensions", multiple=True, metavar="K=V", help="One of its dimensions; repeatable.")
-@click.option("--stat", default="Average", metavar="STAT", help="Sum, Average, Maximum, p95 … of --metric.")
-@click.option("--period", default=60, type=click.IntRange(min=1), metavar="SECONDS", help="Period of --metric.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each point, again when it changed.")
-@click.option("--until-idle", is_flag=True, help="End when what CloudWatch has by now has been read.")
+@click.option("--namespace", metavar="NAME", help="Namespace of --metric.")
+@click.option("--metric", metavar="NAME", help="Show this metric instead of the environment's; needs --namespace.")
+@click.option("--dimension", "dimensions", multiple=True, metavar="K=V", help="Dimension of --metric; repeatable.")
+@click.option("--stat", default="Average", metavar="STAT", help="Statistic of --metric: Sum, Average, Maximum, p95 …")
+@click.option(
+    "--period", default=60, type=click.IntRange(min=1), metavar="SECONDS", help="Period of --metric in seconds."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per point, again when its value changes.")
+@click.option("--until-idle", is_flag=True, help="Exit once all points that CloudWatch has now are read.")
 @utc_option
 @common_options
 def command(
@@ -56,10 +58,10 @@ def command(
     until_idle: bool,
     utc: bool,
 ) -> int:
-    """Show the latest value of every watched metric, anew after each minute.
+    """Show the latest value of every watched metric, updated every minute.
 
-    Without --no-follow, --until and --until-idle it follows until Ctrl-C and exits 0. With --namespace and --metric
-    it works without a project. A series without data is shown as such, never as zero.
+    Follows until Ctrl-C and exits 0, unless --no-follow, --until or --until-idle is given. With --namespace and
+    --metric no project is needed. A series without data is shown as "no data", never as zero.
     """
     from prodwatch.cli.live.stream_runner import run_live
     from prodwatch.cli.project import load_or_empty
@@ -85,9 +87,9 @@ def command(
         if not as_json:
             paint, zone = style(no_color=common.no_color), zone_of({"utc": utc})
             stream = MetricTable(sink, paint, until=end, expected=expected, zone=zone)
-        ending = StreamCompletion(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
-        # A release that begins meanwhile brings series of its own; whoever reads only once has read them.
-        return Live(sources=sources if ending.follows else sources[:1], stream=stream, ending=ending)
+        completion = StreamCompletion(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
+        # The release source finds the series of a release that starts later, which one reading does not need.
+        return Live(sources=sources if completion.follows else sources[:1], stream=stream, completion=completion)
 
     return run_live(project, common, prepare)
 
@@ -97,16 +99,16 @@ def _target(
 ) -> MetricTarget | None:
     if namespace is None and metric is None:
         if dimensions:
-            raise click.UsageError("--dimension goes with --namespace and --metric")
+            raise click.UsageError("--dimension needs --namespace and --metric")
         return None
     if namespace is None or metric is None:
-        raise click.UsageError("--namespace and --metric go together")
+        raise click.UsageError("--namespace and --metric need each other; give both")
     from prodwatch.model.environment import MetricTarget
 
-    pairs = [each.partition("=") for each in dimensions]
+    pairs = [dimension.partition("=") for dimension in dimensions]
     wrong = [name for name, equals, value in pairs if not (name and equals and value)]
     if wrong:
-        raise click.UsageError(f'--dimension takes name=value, "{wrong[0]}" is none')
+        raise click.UsageError(f'--dimension takes name=value, for example QueueName=inbox, not "{wrong[0]}"')
     return MetricTarget(
         name=f"{namespace} {metric} {stat}",
         namespace=namespace,

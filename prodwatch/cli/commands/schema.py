@@ -1,4 +1,4 @@
-"""`prodwatch schema`: JSON Schema of both kinds of file and of the result."""
+"""`prodwatch schema`: JSON Schema of check files, environment files and the result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prodwatch.cli import stdout
 def command(what: str) -> None:
     """Print the JSON Schema of check files, environment files or the result.
 
-    Put `#:schema ./checks.schema.json` on a file's first line and your editor completes its keys.
+    Put `#:schema ./checks.schema.json` on the first line of a file to get completion in your editor.
     """
     import msgspec
 

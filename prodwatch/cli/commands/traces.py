@@ -1,4 +1,4 @@
-"""`prodwatch traces`: traces followed or read in a window, or one of them as a waterfall."""
+"""`prodwatch traces`: follows traces, reads a time window of them, or shows one trace as a waterfall."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  prodwatch traces --env prod --errors --slow 1s         what failed, and what took long
+  prodwatch traces --env prod --errors --slow 1s         failed and slow traces
   prodwatch traces --region eu-west-1 --no-follow        without a project
   prodwatch traces --env prod --filter 'service("shop-api") AND http.status = 502'
   prodwatch traces --env prod --since release --until now --json | jq -r .id
@@ -29,29 +29,29 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.option(
-    "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="From when: 10m, 14:05, RFC 3339, release."
+    "--since", type=MomentParameter(), default="10m", metavar="WHEN", help="Start: 10m, 14:05, RFC 3339 or release."
 )
 @end_options
-@click.option("--id", "trace_id", metavar="ID", help="Show one trace, of either form of id, as a waterfall.")
+@click.option("--id", "trace_id", metavar="ID", help="Show one trace as a waterfall; takes an X-Ray or a W3C trace id.")
 @click.option(
     "--wait",
     is_flag=False,
     flag_value="1m",
     type=SpanParameter(),
     metavar="[1m]",
-    help="With --id: ask again for so long while X-Ray does not have the trace yet.",
+    help="With --id: keep retrying for up to this long until X-Ray has the trace.",
 )
 @click.option("--errors", is_flag=True, help="Only faults, errors and throttles.")
-@click.option("--slow", type=SpanParameter(), metavar="1s", help="Only traces that took so long; with --errors: also.")
-@click.option("--filter", "expression", metavar="EXPR", help="X-Ray filter expression, in place of the environment's.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--slow", type=SpanParameter(), metavar="1s", help="Only traces slower than this; with --errors, either.")
+@click.option("--filter", "expression", metavar="EXPR", help="X-Ray filter expression, instead of the environment's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option(
     "--until-idle",
     is_flag=False,
     flag_value="5s",
     type=SpanParameter(),
     metavar="[5s]",
-    help="End when all has been read and nothing more to show came for so long; X-Ray is asked every 10 s.",
+    help="Exit once everything is read and no new trace has arrived for this long; X-Ray is polled every 10 s.",
 )
 @utc_option
 @common_options
@@ -72,8 +72,8 @@ def command(
 ) -> int:
     """Follow X-Ray traces, or show one of them.
 
-    Each trace is shown once, when it is whole or has been open for 30 s. Without --no-follow,
-    --until and --until-idle it follows until Ctrl-C and exits 0. It works without a project too.
+    Each trace is shown once, when it is complete or has been open for 30 s. Follows until Ctrl-C and exits 0, unless
+    --no-follow, --until or --until-idle is given. Also works without a project.
     """
     from prodwatch.cli.live.stream_runner import run_live
     from prodwatch.cli.project import load_or_empty
@@ -83,7 +83,7 @@ def command(
     if trace_id is not None:
         return _one(project, common, trace_id, wait_s=wait or 0.0, as_json=as_json)
     if wait is not None:
-        raise click.UsageError("--wait is for one trace: say which by --id")
+        raise click.UsageError("--wait needs --id")
 
     async def prepare(engine: Engine, sink: LineWriter) -> Live:
         from prodwatch.cli.live.colour import style
@@ -112,7 +112,7 @@ def command(
         return Live(
             sources=[source],
             stream=TraceStream(sink, render, clock=engine.clock, until=end, only_errors=errors, slow_s=slow),
-            ending=StreamCompletion(
+            completion=StreamCompletion(
                 ["traces"], clock=engine.clock, idle_s=until_idle, until=end, counts_news=follow is not False
             ),
         )
@@ -139,9 +139,10 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     from prodwatch.sources.redaction import SignalRedactor
     from prodwatch.sources.traces import fetch_traces
 
-    wanted = trace_id_of(trace_id)
-    if wanted is None:
-        raise click.BadParameter(f'"{trace_id}" is not a trace id', param_hint="--id")
+    xray_id = trace_id_of(trace_id)
+    if xray_id is None:
+        message = f'"{trace_id}" is not a trace id, such as 1-6b0040ff-212f41d7b0270f9cdcd1ae0d'
+        raise click.BadParameter(message, param_hint="--id")
 
     async def fetch() -> Trace | None:
         from prodwatch.aws.api import AwsError
@@ -150,21 +151,21 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
             await require_credentials(engine)
             signal_redactor = SignalRedactor(engine.redactor)
             try:
-                found = await fetch_traces(engine.aws, [wanted], signal_redactor, clock=engine.clock, within_s=wait_s)
-                return found.get(wanted)
+                traces = await fetch_traces(engine.aws, [xray_id], signal_redactor, clock=engine.clock, within_s=wait_s)
+                return traces.get(xray_id)
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught
 
-    found = asyncio.run(fetch())
-    if found is None:
-        looked = f" after {wait_s:.0f} s" if wait_s else ""
-        more = "" if wait_s else "; --wait asks again for a minute"
-        error(f"X-Ray has no trace {wanted}{looked}: one appears some seconds after its request, if sampled{more}")
+    trace = asyncio.run(fetch())
+    if trace is None:
+        waited = f" after {wait_s:.0f} s" if wait_s else ""
+        hint = "" if wait_s else "; --wait retries for a minute"
+        error(f"X-Ray has no trace {xray_id}{waited}: a sampled trace appears seconds after its request{hint}")
         return 3
     if as_json:
-        stdout.write(msgspec.json.encode(found) + b"\n")
+        stdout.write(msgspec.json.encode(trace) + b"\n")
         return 0
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     width = shutil.get_terminal_size((120, 40)).columns
-    stdout.text("\n".join(waterfall_text(found, style(no_color=common.no_color), width=width, unicode=unicode)))
+    stdout.text("\n".join(waterfall_text(trace, style(no_color=common.no_color), width=width, unicode=unicode)))
     return 0

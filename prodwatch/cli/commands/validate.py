@@ -1,4 +1,4 @@
-"""`prodwatch validate`: lint without network; with --online, resolve what only AWS can answer."""
+"""`prodwatch validate`: checks files without network access; with --online, also resolves values in AWS."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--online", is_flag=True, help="Also resolve stacks, secrets and the identity; reads only.")
+@click.option("--online", is_flag=True, help="Also resolve stacks, secrets and identity in AWS; reads only.")
 @common_options
 def command(common: Common, *, online: bool) -> int:
-    """Check every file without touching the network.
+    """Check every file without network access.
 
-    Prints every problem as file:line:column and exits 2, or says what it read and exits 0.
+    Prints every problem as file:line:column and exits 2; without problems, prints a summary and exits 0.
     """
     project = load(common)
     files = len({check.source.file for check in project.checks})
     checks = len(project.checks)
-    stdout.text(f"{project.environment.name}: {_count(checks, 'check')} in {_count(files, 'file')}, no problem found")
+    stdout.text(f"{project.environment.name}: {_count(checks, 'check')} in {_count(files, 'file')}, no problems found")
     if online:
         return _resolve(project, common)
     return 0
@@ -51,5 +51,5 @@ def _resolve(project: Project, common: Common) -> int:
     return ExitCode.OK if all(ok for ok, _ in resolutions) else ExitCode.ERROR
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,1 +1,1 @@
-"""`prodwatch doctor`: findings about this machine, and their output."""
+"""`prodwatch doctor`: findings about this machine, and the output of all findings."""

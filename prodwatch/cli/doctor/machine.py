@@ -1,4 +1,4 @@
-"""What this machine offers: optional packages, the terminal, folders that can be written."""
+"""Findings about this machine: optional packages, the terminal, writable folders."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _EXTRAS = {
     "redis": ("redis", "checks of type redis"),
     "web": ("textual_serve", "the dashboard in a browser"),
 }
-"""Extra → the module it brings, and what needs it."""
+"""Extra → the module it installs, and the feature that needs it."""
 
 
 def machine(project: Project, environ: Mapping[str, str]) -> list[Finding]:
-    """Return everything about this machine."""
+    """Return the findings about extras, terminal and folders."""
     return [*_extras(project), *_terminal(environ), *_folders(project)]
 
 
@@ -50,38 +50,38 @@ def _extras(project: Project) -> Iterable[Finding]:
 
 def _terminal(environ: Mapping[str, str]) -> Iterable[Finding]:
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
-        message = "no terminal here; commands work, the dashboard needs one"
+        message = "not a terminal; commands work, the dashboard needs one"
         yield Finding(area="terminal", state="skipped", message=message)
         return
     name = environ.get("TERM", "")
     if name in {"", "dumb"}:
-        message = "TERM is not set or is dumb, so nothing can be drawn; set it, xterm-256color for most"
+        message = "TERM is unset or dumb, so the dashboard cannot draw; set it, for example to xterm-256color"
         yield Finding(area="terminal", state="warn", message=message, disables=("the dashboard",))
         return
     columns, rows = shutil.get_terminal_size()
     size = f"{columns} × {rows}"
     if columns < MIN_COLUMNS or rows < MIN_ROWS:
-        message = f"{size} is too small; the dashboard needs {MIN_COLUMNS} × {MIN_ROWS}, and is made for 80 × 24 and up"
+        message = f"{size} is too small; the dashboard needs {MIN_COLUMNS} × {MIN_ROWS}, better 80 × 24 or more"
         yield Finding(area="terminal", state="warn", message=message, disables=("the dashboard",))
     elif columns < COMFORT[0] or rows < COMFORT[1]:
-        yield Finding(area="terminal", state="warn", message=f"{size} is small; 80 × 24 and up shows more at once")
+        yield Finding(area="terminal", state="warn", message=f"{size} is small; 80 × 24 or more shows more at once")
     else:
         yield Finding(area="terminal", state="ok", message=f"{name}, {size}")
     yield Finding(area="terminal", state="ok", message=_colours(environ))
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     if encoding == "utf8":
-        yield Finding(area="terminal", state="ok", message="draws Unicode")
+        yield Finding(area="terminal", state="ok", message="Unicode output")
     else:
-        message = f"writes {sys.stdout.encoding}, not UTF-8, so pictures are plain; set LANG, C.UTF-8 for example"
+        message = f"output is {sys.stdout.encoding}, not UTF-8, so charts use ASCII; set LANG, for example to C.UTF-8"
         yield Finding(area="terminal", state="warn", message=message)
 
 
 def _colours(environ: Mapping[str, str]) -> str:
     if environ.get("NO_COLOR"):
-        return "no colours: NO_COLOR is set"
+        return "no colours, because NO_COLOR is set"
     if environ.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
         return "16 million colours"
-    return "256 colours" if "256" in environ.get("TERM", "") else "16 colours, perhaps more: COLORTERM is not set"
+    return "256 colours" if "256" in environ.get("TERM", "") else "16 colours or more (COLORTERM is not set)"
 
 
 def _folders(project: Project) -> Iterable[Finding]:
@@ -91,7 +91,7 @@ def _folders(project: Project) -> Iterable[Finding]:
     if problem is None:
         yield Finding(area="folders", state="ok", message=f"state, journals and locks: {state}")
     else:
-        message = f"{state} cannot be written ({problem}), so no mutation can be journalled; set PRODWATCH_STATE_DIR"
+        message = f"{state} cannot be written ({problem}), so mutating checks cannot run; set PRODWATCH_STATE_DIR"
         yield Finding(area="folders", state="problem" if writes else "warn", message=message, disables=writes)
     try:
         yield Finding(area="folders", state="ok", message=f"log: {log_path()}")
@@ -106,8 +106,8 @@ def _folders(project: Project) -> Iterable[Finding]:
 
 
 def _unwritable(folder: Path) -> str | None:
-    """Return why nothing can be written there, None when something can; a missing folder is not made for it."""
-    existing = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    """Return why the folder cannot be written, None when it can; a missing folder is not created."""
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     try:
         with tempfile.TemporaryFile(dir=existing):
             return None
@@ -116,5 +116,5 @@ def _unwritable(folder: Path) -> str | None:
 
 
 def unicode_output() -> bool:
-    """Return whether stdout takes more than ASCII."""
+    """Return whether stdout is UTF-8."""
     return (sys.stdout.encoding or os.environ.get("LANG", "")).lower().replace("-", "") == "utf8"

@@ -1,4 +1,4 @@
-"""Findings of `prodwatch doctor` as text and JSON, and the exit code they add up to."""
+"""Findings of `prodwatch doctor` as text and JSON, and their exit code."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _MARKS: dict[State, tuple[str, str, str]] = {
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Return 3 when something needed is missing or could not be told, else 0."""
+    """Return 3 when something needed is missing or could not be determined, else 0."""
     bad = any(each.state in {"problem", "unknown"} for each in findings)
     return ExitCode.ERROR if bad else ExitCode.OK
 
 
 def as_json(environment: str, findings: Sequence[Finding]) -> bytes:
-    """Return the whole report."""
+    """Return the report as a JSON document."""
     report = Report(environment=environment, ok=exit_code(findings) == ExitCode.OK, findings=tuple(findings))
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def as_text(findings: Sequence[Finding], style: Style, *, unicode: bool = True) -> list[str]:
-    """Return the report for people, area by area, in the order things were looked at."""
+    """Return the report as lines, grouped by area, in the order of `findings`."""
     lines: list[str] = []
     area = None
     for each in findings:
@@ -45,8 +45,8 @@ def as_text(findings: Sequence[Finding], style: Style, *, unicode: bool = True) 
             lines.append(f"    disables: {', '.join(each.disables)}")
     bad = sum(each.state in {"problem", "unknown"} for each in findings)
     warned = sum(each.state == "warn" for each in findings)
-    told = [f"{bad} {'problem' if bad == 1 else 'problems'}" if bad else "no problem"]
+    summary = [f"{bad} {'problem' if bad == 1 else 'problems'}" if bad else "no problems"]
     if warned:
-        told.append(f"{warned} to know of")
-    lines.append(", ".join(told))
+        summary.append(f"{warned} {'warning' if warned == 1 else 'warnings'}")
+    lines.append(", ".join(summary))
     return lines

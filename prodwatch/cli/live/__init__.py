@@ -1,1 +1,1 @@
-"""Live sources in the plain terminal: `logs`, `traces` and `metrics` share how they begin, speak and end."""
+"""Live signals in the plain terminal: options, output and signal handling of `logs`, `traces` and `metrics`."""

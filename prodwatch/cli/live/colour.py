@@ -1,4 +1,4 @@
-"""Colour for the plain terminal: only where somebody sees it, and never the only carrier of a meaning."""
+"""Colours of the plain terminal, disabled for pipes and by NO_COLOR; colour never carries a meaning alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RED, YELLOW, GREEN, CYAN, DIM, BOLD = "31", "33", "32", "36", "2", "1"
 
 
 class Style:
-    """Paints texts, or leaves them as they are."""
+    """Paints texts, or returns them unchanged."""
 
     def __init__(self, *, color: bool) -> None:
         self.color = color
@@ -20,7 +20,7 @@ class Style:
 
 
 def style(*, no_color: bool) -> Style:
-    """Return the style that stdout, NO_COLOR, FORCE_COLOR and TERM ask for."""
+    """Return the style for stdout, NO_COLOR, FORCE_COLOR and TERM."""
     if no_color or os.environ.get("NO_COLOR"):
         return Style(color=False)
     if os.environ.get("FORCE_COLOR"):

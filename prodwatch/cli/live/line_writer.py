@@ -1,4 +1,4 @@
-"""stdout in whole lines, each there at once: a reader that goes away ends the stream and is no error."""
+"""Writes whole lines to stdout and flushes them; a reader that closes the pipe ends the stream without an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHUNK_CHARACTERS = 32_768
 
 
 class LineWriter:
-    """Writes lines to a binary stream; blocks while the reader is slow, so that nothing is dropped for it."""
+    """Writes lines to a binary stream; blocks while the reader is slow, so that no line is dropped."""
 
     def __init__(self, out: BinaryIO | None = None) -> None:
         self._out = out or sys.stdout.buffer
@@ -19,25 +19,25 @@ class LineWriter:
         self.lines = 0
         """Lines written so far."""
         self.gone = False
-        """The reader has gone away (`| head`)."""
+        """The reader has closed the pipe (`| head`)."""
         self.cut = False
         """A signal ended a write to a reader that had stopped reading; the last line may be incomplete."""
         self.error: OSError | None = None
-        """Why nothing can be written any more (a full disk), None while all is well."""
+        """Error after which no more lines are written, for example a full disk; None without one."""
         self._stopped = False
         self.busy = False
-        """Inside a write: only a signal handler that raises gets out of it."""
+        """True inside a write, which only a raising signal handler can end."""
 
-    def on_end(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called when nothing can be written any more."""
-        self._notify_end = tell
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when no more lines can be written."""
+        self._notify_end = callback
 
     def stop(self) -> None:
-        """Write nothing more behind the line that is being written."""
+        """Finish the current line and write no more."""
         self._stopped = True
 
     def write(self, lines: Sequence[str]) -> int:
-        """Write lines, without their newlines, and flush; return how many were written before the stream ended."""
+        """Write lines given without newlines, and flush; return the number written before the stream ended."""
         written = 0
         for chunk in _chunks(lines):
             if self.ended or not self._put(chunk):
@@ -48,7 +48,7 @@ class LineWriter:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will be written any more."""
+        """Whether no more lines will be written."""
         return self._stopped or self.gone or self.cut or self.error is not None
 
     def _put(self, chunk: Sequence[str]) -> bool:
@@ -58,11 +58,11 @@ class LineWriter:
             self._out.flush()
         except BrokenPipeError:
             self.gone = True
-            _to_nowhere(self._out)
+            _redirect_to_devnull(self._out)
             self._notify_end()
         except KeyboardInterrupt:
             self.cut = True
-            _to_nowhere(self._out)
+            _redirect_to_devnull(self._out)
             raise
         except OSError as caught:
             self.error = caught
@@ -73,7 +73,7 @@ class LineWriter:
 
 
 def _chunks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut lines into pieces a pipe takes at once or nearly so: between two of them a signal can end the stream."""
+    """Group lines into chunks of about a pipe's buffer: between two chunks a signal can end the stream."""
     start = size = 0
     for number, line in enumerate(lines):
         size += len(line) + 1
@@ -84,12 +84,12 @@ def _chunks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
         yield lines[start:]
 
 
-def _to_nowhere(out: BinaryIO) -> None:
-    # Python flushes stdout once more at exit; pointing it elsewhere keeps that from failing again.
+def _redirect_to_devnull(out: BinaryIO) -> None:
+    # Python flushes stdout at exit; redirecting it keeps that flush from failing again.
     try:
         number = out.fileno()
     except OSError:
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, number)
+    os.close(devnull)

@@ -1,4 +1,4 @@
-"""Log lines in the plain terminal: each once, in order of time as far as a second's patience goes, and nothing else."""
+"""Log lines in the plain terminal: selection, ordering by time across groups, and the four output formats."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from prodwatch.text.units import format_age
 from prodwatch.views.log_filter import LogFilter
 
 HOLD_LINES = 20_000
+"""Largest number of held lines; more are written at once."""
 HOLD_S = 2.0
-"""While groups are read for the first time their lines wait for each other so long, to be in order across groups."""
+"""Longest time lines are held while groups are read for the first time, to be in order across groups."""
 HOLD_TO_END_S = 60.0
-"""The same for a stream that ends: nobody watches it, and order is worth more."""
+"""`HOLD_S` of a stream that ends, where order matters more than delay."""
 REORDER_S = 1.0
-"""Groups are read apart, each once a second while it is busy: so long a line waits for older ones of other groups."""
-MAX_WHO = 28
+"""Time a line waits for older lines of other groups; a busy group is read once per second."""
+MAX_ORIGIN = 28
+"""Widest column of function and version, in cells."""
 
 _ERRORS = frozenset((Level.ERROR, Level.FATAL))
 _WORDS = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
@@ -42,7 +44,7 @@ Render = Callable[[LogRecord], str]
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of NDJSON; what is not known is left out."""
+    """One line of NDJSON; unknown fields are left out."""
 
     timestamp: str
     level: Level
@@ -61,7 +63,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def ndjson(record: LogRecord) -> str:
-    """Return the line as one JSON object; times are RFC 3339 in UTC, to the millisecond."""
+    """Return the record as one JSON object; times are RFC 3339 in UTC with milliseconds."""
     report = None
     if record.report is not None:
         report = {key: value for key, value in msgspec.to_builtins(record.report).items() if value is not None}
@@ -85,14 +87,14 @@ def ndjson(record: LogRecord) -> str:
 
 
 def raw(record: LogRecord) -> str:
-    """Return what was written, without anything beside it: a JSON line as JSON again, any other as its text."""
+    """Return the original line alone: JSON for a JSON line, the message for any other."""
     if record.fields is None:
         return record.message
     return msgspec.json.encode(record.fields).decode()
 
 
 def is_error(record: LogRecord) -> bool:
-    """Tell whether a line speaks of something gone wrong: ERROR, FATAL, a failed invocation, logs Lambda dropped."""
+    """Return whether a record is ERROR, FATAL, a failed invocation, or a report of logs dropped by Lambda."""
     if record.level in _ERRORS or record.kind == "dropped":
         return True
     return record.report is not None and record.report.status not in {None, "success"}
@@ -107,61 +109,61 @@ class ShortLines:
         self._today = today.astimezone(zone).date()
 
     def __call__(self, record: LogRecord) -> str:
-        """Return one record as text; of several lines when its message has several."""
+        """Return one record as text, with several lines when its message has several."""
         time = clock_text(record.timestamp_ms, self._today, self._zone)
         message = record.message.replace("\n", f"\n{' ' * (len(time) + 1)}")
         return f"{self._style.paint(time, DIM)} {self._style.paint(message, _COLOURS.get(record.level))}"
 
 
 def clock_text(epoch_ms: int, today: date, zone: tzinfo | None) -> str:
-    """Return a time of day to the millisecond, with its date when that is another than today."""
+    """Return a time of day with milliseconds, preceded by the date unless that is `today`."""
     at = from_epoch(epoch_ms).astimezone(zone)
     time = f"{at:%H:%M:%S}.{epoch_ms % 1000:03}"
     return time if at.date() == today else f"{at:%Y-%m-%d} {time}"
 
 
 class TextLines:
-    """Renders lines in columns: time, level, who (function and version), message; long messages go on below."""
+    """Renders columns: time, level, origin (function and version), message; further lines of a message are indented."""
 
     def __init__(
         self, style: Style, *, today: datetime, groups: Sequence[str] = (), zone: tzinfo | None = None
     ) -> None:
-        """`groups` are those known beforehand: with just one, its name is left out."""
+        """`groups` are the names known at the start; a single one is left out of the lines."""
         self._style = style
         self._zone = zone
         self._today = today.astimezone(zone).date()
         self._alone = len(groups) == 1 and not groups[0].endswith("*")
-        self._width = max((min(MAX_WHO, len(group_name(each))) for each in groups), default=0)
+        self._width = max((min(MAX_ORIGIN, len(group_name(group))) for group in groups), default=0)
 
     def __call__(self, record: LogRecord) -> str:
-        """Return one record as text; of several lines when its message has several."""
+        """Return one record as text, with several lines when its message has several."""
         time = clock_text(record.timestamp_ms, self._today, self._zone)
         word = f"{_WORDS.get(record.level, record.level.value):<5}"
-        who = self._who(record)
-        indent = " " * (len(time) + len(word) + len(who) + (3 if who else 2))
+        origin = self._origin(record)
+        indent = " " * (len(time) + len(word) + len(origin) + (3 if origin else 2))
         colour = _COLOURS.get(record.level)
         late = f"late {format_age(record.late_ms / 1000)} " if record.late_ms else ""
         message = record.message.replace("\n", f"\n{indent}")
         paint = self._style.paint
         body = message if record.level in {Level.INFO, Level.UNKNOWN} else paint(message, colour)
-        columns = [paint(time, DIM), paint(word, colour), *([paint(who, CYAN)] if who else [])]
+        columns = [paint(time, DIM), paint(word, colour), *([paint(origin, CYAN)] if origin else [])]
         return f"{' '.join(columns)} {paint(late, YELLOW)}{body}"
 
-    def _who(self, record: LogRecord) -> str:
+    def _origin(self, record: LogRecord) -> str:
         version = "" if record.version is None else f":{record.version}"
-        who = version.removeprefix(":") if self._alone else group_name(record.group) + version
-        # Grows with the longest seen, so that columns stay where they are most of the time.
-        self._width = max(self._width, min(MAX_WHO, len(who)))
-        return f"{who:<{self._width}}"
+        origin = version.removeprefix(":") if self._alone else group_name(record.group) + version
+        # The column only grows, so that it rarely moves.
+        self._width = max(self._width, min(MAX_ORIGIN, len(origin)))
+        return f"{origin:<{self._width}}"
 
 
 def group_name(group: str) -> str:
-    """Return the part of a group's name that tells it from the others."""
+    """Return the last part of a log group's name."""
     return group.rsplit("/", 1)[-1] or group
 
 
 class LogStream:
-    """Chooses, orders and writes log lines."""
+    """Selects, orders and writes log lines."""
 
     def __init__(
         self,
@@ -181,14 +183,14 @@ class LogStream:
         self._clock = clock
         self._until_ms = None if until is None else int(until.timestamp() * 1000)
         self._to_the_end = until is not None and until <= clock.now()
-        """Nothing new is to come, so that all of it can wait for the last line."""
+        """The window is over, so all lines can wait for the last one."""
         self._only_errors = only_errors
         self._version = version
         self._filter = chosen_by
         self._held: list[LogRecord] = []
         self._held_since_s = 0.0
         self._arrived: deque[tuple[float, int]] = deque()
-        """When what is held came, and its newest timestamp."""
+        """Arrival (monotonic seconds) and newest timestamp (ms) of each held batch."""
         self._groups: set[str] = set()
         self._caught_up = False
         self._shown = 0
@@ -197,24 +199,24 @@ class LogStream:
         self._lost = 0
 
     def take(self, records: Sequence[Record]) -> int:
-        """Show the lines that were asked for, and return how many those are."""
-        lines = [each for each in records if isinstance(each, LogRecord)]
+        """Write or hold the selected lines of a batch; return their number."""
+        lines = [record for record in records if isinstance(record, LogRecord)]
         self._read += len(lines)
         self._lost += sum(map(lines_lost, lines))
-        wanted = [each for each in lines if self._wants(each)]
-        self._groups.update(each.group for each in lines)
+        selected = [line for line in lines if self._selects(line)]
+        self._groups.update(line.group for line in lines)
         if self._caught_up:
-            self._reorder(wanted)
-            return len(wanted)
+            self._reorder(selected)
+            return len(selected)
         if not self._held:
             self._held_since_s = self._clock.monotonic_s()
-        self._held += wanted
+        self._held += selected
         if len(self._held) >= HOLD_LINES:
             self.finish()
-        return len(wanted)
+        return len(selected)
 
     def _reorder(self, lines: Sequence[LogRecord]) -> None:
-        """Keep lines for those of other groups; late ones and the only group's have nothing to wait for."""
+        """Hold lines for older ones of other groups; late lines and those of a single group are written at once."""
         waiting = [each for each in lines if not each.late_ms] if len(self._groups) > 1 else []
         if len(waiting) < len(lines):
             self._show([each for each in lines if each.late_ms] if waiting else lines)
@@ -225,7 +227,7 @@ class LogStream:
                 self.finish()
 
     def tick(self, *, caught_up: bool) -> None:
-        """Let go of what has waited for other groups."""
+        """Write the lines that have been held long enough."""
         now_s = self._clock.monotonic_s()
         if not self._caught_up:
             self._caught_up = caught_up and not self._to_the_end
@@ -241,21 +243,21 @@ class LogStream:
             self._show(due)
 
     def finish(self) -> None:
-        """Show all that is held."""
+        """Write all held lines."""
         held, self._held = self._held, []
         self._arrived.clear()
         self._show(held)
 
     def summary(self) -> str:
-        """Return how many lines were shown."""
+        """Return the number of lines shown, and of lines read when that differs."""
         shown = f"{self._shown:,} {'line' if self._shown == 1 else 'lines'}"
         return shown if self._shown == self._read else f"{shown} of {self._read:,} read"
 
     def shortcomings(self) -> dict[str, int]:
-        """Return the lines `--version` left out because they name no version, and those Lambda itself dropped."""
-        return {"left out, which name no version": self._without_version, "lost by Lambda": self._lost}
+        """Return the number of lines `--version` left out because they have no version, and of lines Lambda dropped."""
+        return {"left out (no version)": self._without_version, "lost by Lambda": self._lost}
 
-    def _wants(self, record: LogRecord) -> bool:
+    def _selects(self, record: LogRecord) -> bool:
         if self._until_ms is not None and record.timestamp_ms > self._until_ms:
             return False
         if self._only_errors and not is_error(record):

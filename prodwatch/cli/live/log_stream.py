@@ -1,4 +1,4 @@
-"""What somebody asked of `prodwatch logs`, and the stream that answers it."""
+"""Options of `prodwatch logs`, and the stream built from them."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ from prodwatch.views.log_filter import LogFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRequest:
-    """One call of `prodwatch logs`."""
+    """Options of one call of `prodwatch logs`."""
 
     groups: Sequence[str]
-    """By name, ARN, prefix or function; empty for what the environment watches."""
+    """Names, ARNs, prefixes or functions; empty for the groups that the environment watches."""
     pattern: str | None
-    """For AWS to judge."""
+    """CloudWatch filter pattern, applied by AWS."""
     since: Moment
     until: Moment | None
     idle_s: float | None
     counts_news: bool
-    """Whether new lines put the end off: --no-follow reads up to when it was called."""
+    """Whether new lines postpone the end; false for --no-follow, which reads up to its start."""
     only_errors: bool
     version: str | None
-    """A version, or `release`."""
+    """A version, or `release` for the version under release."""
     chosen_by: LogFilter | None
     form: str
-    """`text short raw json`."""
+    """`text`, `short`, `raw` or `json`."""
     utc: bool
     no_color: bool
 
     async def stream(self, engine: Engine, sink: LineWriter) -> Live:
-        """Return what to run; ConfigurationError or CannotVerifyError when it cannot be said what that is."""
+        """Build the stream. Raises ConfigurationError, and CannotVerifyError when AWS cannot be read."""
         start, end = await window_of(self.since, self.until, engine)
         version = (await release_of(engine)).version if self.version == "release" else self.version
-        wanted = self._targets(engine)
-        functions = {each.name for each in engine.environment.functions}
-        named = {each.group for told, each in zip(self.groups, wanted, strict=False) if told not in functions}
-        targets, unknown, empty = await expand(engine, wanted)
+        requested = self._targets(engine)
+        functions = {function.name for function in engine.environment.functions}
+        named = {target.group for name, target in zip(self.groups, requested, strict=False) if name not in functions}
+        targets, unknown, empty = await expand(engine, requested)
         for prefix in empty:
             error(f"no log group begins with {prefix.rstrip('*')} yet")
         follows = self.idle_s is None and end is None
         if not follows:
-            # Live Tail is billed by the minute and speeds up only what is followed.
+            # Live Tail is billed per minute and only speeds up following.
             targets = [replace(target, live_tail=False) for target in targets]
         keys = {source_key(target): target.group for target in targets if not target.group.endswith("*")}
         source = log_source(engine, targets, start, end)
@@ -75,7 +75,7 @@ class LogRequest:
                 version=version and version.removeprefix("v"),
                 chosen_by=self.chosen_by,
             ),
-            ending=StreamCompletion(
+            completion=StreamCompletion(
                 [*keys, *unknown],
                 clock=engine.clock,
                 idle_s=self.idle_s,
@@ -84,12 +84,12 @@ class LogRequest:
                 sweep=source.sweep,
             ),
             must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown,
-            absent=tuple(each for each in empty if each in named),
+            absent=tuple(prefix for prefix in empty if prefix in named),
         )
 
     def _targets(self, engine: Engine) -> list[LogTarget]:
-        found = targets_of(engine.environment, self.groups)
-        return found if self.pattern is None else [replace(target, filter=self.pattern) for target in found]
+        targets = targets_of(engine.environment, self.groups)
+        return targets if self.pattern is None else [replace(target, filter=self.pattern) for target in targets]
 
     def _render(self, engine: Engine, groups: Sequence[str]) -> Render:
         paint, now, zone = style(no_color=self.no_color), engine.clock.now(), zone_of({"utc": self.utc})

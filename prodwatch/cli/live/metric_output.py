@@ -1,4 +1,4 @@
-"""Metrics in the plain terminal: the latest value of every series, and that some have none."""
+"""Metrics in the plain terminal: a table of latest values, or points as NDJSON; series without data are shown."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from prodwatch.text.units import format_bytes, format_ms
 from prodwatch.views.sparkline import heights, squeeze
 
 SPARK_SLOTS = 20
+"""Width of a sparkline, in cells."""
 _BARS = "▁▂▃▄▅▆▇█"
 _MS_PER = {"Seconds": 1000.0, "s": 1000.0, "Milliseconds": 1.0, "ms": 1.0, "Microseconds": 0.001, "us": 0.001}
 _COUNTS = frozenset(("Count", "None", ""))
 
 
 class MetricLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of NDJSON: one point of one series, or a series without any."""
+    """One line of NDJSON: one point of one series, or a series without points."""
 
     name: str
     namespace: str
     metric: str
     stat: str
     timestamp: str | None = None
-    """Start of the period; absent when the series has no data."""
+    """Start of the period, RFC 3339; absent when the series has no data."""
     value: float | None = None
     unit: str | None = None
     period_s: int = 60
     settled: bool | None = None
-    """False while CloudWatch may still change the value; a changed one is a line again."""
+    """False while CloudWatch may still change the value; a changed value is written as a new line."""
     version: str | None = None
     dimensions: dict[str, str] = {}
 
@@ -55,13 +56,13 @@ def empty_series(targets: Sequence[MetricTarget]) -> Sequence[MetricSeries]:
 
 
 def absent(expected: Sequence[MetricSeries], known: Iterable[MetricKey]) -> Sequence[MetricSeries]:
-    """Return the expected series of which nothing has been heard."""
+    """Return the expected series without a known key."""
     labels = {key.label for key in known}
-    return [each for each in expected if each.key.label not in labels]
+    return [series for series in expected if series.key.label not in labels]
 
 
 class PointLines:
-    """NDJSON: every point once, again when its value has changed or settled."""
+    """NDJSON: every point once, and again when its value has changed or settled."""
 
     def __init__(
         self, sink: LineWriter, *, until: datetime | None = None, expected: Sequence[MetricTarget] = ()
@@ -73,47 +74,47 @@ class PointLines:
         self._shown = 0
 
     def take(self, records: Sequence[Record]) -> int:
-        """Write what is new or has changed, and return how many lines that is."""
+        """Write new and changed points; return their number."""
         lines = []
         for series in records:
             if isinstance(series, MetricSeries):
-                lines += self._news(series)
+                lines += self._new_lines(series)
         lines.sort(key=lambda line: line.timestamp or "")
         self._sink.write([msgspec.json.encode(line).decode() for line in lines])
         self._shown += len(lines)
         return len(lines)
 
     def tick(self, *, caught_up: bool) -> None:
-        """Tell of expected series that turned out to have no data."""
+        """Write the expected series without data, once all sources have been read."""
         if caught_up and self._expected:
             self.take(absent(self._expected, self._known))
             self._expected = ()
 
     def finish(self) -> None:
-        """Tell of what is still expected."""
+        """Write the expected series without data."""
         self.tick(caught_up=True)
 
     def summary(self) -> str:
-        """Return how many points were written."""
+        """Return the number of points and series written."""
         empty = sum(not points for points in self._known.values())
         return f"{self._shown - empty:,} points of {len(self._known):,} series"
 
     def shortcomings(self) -> dict[str, int]:
-        """Return how many series have no data."""
+        """Return the number of series without data."""
         return {"series without data": sum(not points for points in self._known.values())}
 
-    def _news(self, series: MetricSeries) -> list[MetricLine]:
+    def _new_lines(self, series: MetricSeries) -> list[MetricLine]:
         first = series.key not in self._known
         known = self._known.setdefault(series.key, {})
-        news = [
-            each
-            for each in series.points
-            if known.get(each.timestamp_s) != each and (self._until_s is None or each.timestamp_s <= self._until_s)
+        points = [
+            point
+            for point in series.points
+            if known.get(point.timestamp_s) != point and (self._until_s is None or point.timestamp_s <= self._until_s)
         ]
-        known.update((each.timestamp_s, each) for each in news)
+        known.update((point.timestamp_s, point) for point in points)
         if first and not known:
             return [_line(series, None)]
-        return [_line(series, each) for each in news]
+        return [_line(series, point) for point in points]
 
 
 def _line(series: MetricSeries, point: MetricPoint | None) -> MetricLine:
@@ -134,7 +135,7 @@ def _line(series: MetricSeries, point: MetricPoint | None) -> MetricLine:
 
 
 class MetricTable:
-    """Text: a table of the latest values after each reading that brought something new."""
+    """Text: a table of the latest values, written after each reading that changed one."""
 
     def __init__(
         self,
@@ -154,7 +155,7 @@ class MetricTable:
         self._changed = False
 
     def take(self, records: Sequence[Record]) -> int:
-        """Remember points; the table is written when the reading is complete."""
+        """Store points; the table is written when the reading is complete."""
         news = 0
         for series in records:
             if not isinstance(series, MetricSeries):
@@ -169,7 +170,7 @@ class MetricTable:
         return news
 
     def tick(self, *, caught_up: bool) -> None:
-        """Write the table when there is something new in it."""
+        """Write the table when it has changed."""
         if caught_up and self._expected:
             self.take(absent(self._expected, self._known))
             self._expected = ()
@@ -178,15 +179,15 @@ class MetricTable:
             self._sink.write(self._table())
 
     def finish(self) -> None:
-        """Write the table as far as it is known."""
+        """Write the table with the series known so far."""
         self.tick(caught_up=True)
 
     def summary(self) -> str:
-        """Return how many series there are."""
+        """Return the number of series."""
         return f"{len(self._known):,} series"
 
     def shortcomings(self) -> dict[str, int]:
-        """Return how many series have no data."""
+        """Return the number of series without data."""
         return {"without data": sum(not points for _, points in self._known.values())}
 
     def _is_wanted(self, point: MetricPoint) -> bool:
@@ -220,7 +221,7 @@ def _columns(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _spark(points: dict[int, MetricPoint], period_s: int) -> str:
-    """Return the points as a picture; a period without a point stays a gap."""
+    """Return a sparkline of the last 60 periods; a period without a point is a gap."""
     last = max(points)
     first = max(min(points), last - 60 * period_s)
     values = [points[at].value if at in points else None for at in range(first, last + 1, period_s)]
@@ -228,7 +229,7 @@ def _spark(points: dict[int, MetricPoint], period_s: int) -> str:
 
 
 def value_text(value: float, unit: str | None) -> str:
-    """Return a value with its unit, as few digits as say it."""
+    """Return a value with its unit, rounded for display."""
     if unit in _MS_PER:
         return format_ms(value * _MS_PER[unit])
     if unit == "Bytes":

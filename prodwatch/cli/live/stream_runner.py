@@ -1,4 +1,4 @@
-"""Runs sources into a stream until it is complete or somebody ends it, and says which by the exit code."""
+"""Runs sources into a stream until it is complete or interrupted, and returns the exit code."""
 
 from __future__ import annotations
 
@@ -28,53 +28,53 @@ from prodwatch.sources.supervisor import Supervisor
 
 TICK_S = 0.1
 STUCK_S = 1.0
-"""How long the end waits for a reader that takes nothing."""
+"""Seconds that an interrupted stream waits for a reader that has stopped reading."""
 
 
 class Stream(Protocol):
-    """Turns records into lines on stdout."""
+    """Writes records as lines to stdout."""
 
     def take(self, records: Sequence[Record]) -> int:
-        """Show records, or keep them for a moment; return how many of them are wanted."""
+        """Write or hold the selected records of a batch; return their number."""
         ...
 
     def tick(self, *, caught_up: bool) -> None:
-        """Show what has been kept long enough; called ten times a second."""
+        """Write what has been held long enough; called every `TICK_S`."""
         ...
 
     def finish(self) -> None:
-        """Show whatever is still kept."""
+        """Write what is still held."""
         ...
 
     def summary(self) -> str:
-        """Return what was shown: `812 lines`."""
+        """Return the number of written records as text: `812 lines`."""
         ...
 
     def shortcomings(self) -> dict[str, int]:
-        """Return what was not shown and why, word → count."""
+        """Return counts of records that were not shown, reason → count."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """Everything one command needs to stream."""
+    """Sources, output and end condition of one command."""
 
     sources: Sequence[Source]
     stream: Stream
-    ending: StreamCompletion
+    completion: StreamCompletion
     must_exist: frozenset[str] = field(default_factory=frozenset)
-    """Sources whose absence is a failure: somebody named them."""
+    """Sources that the user named, so that their absence is a failure."""
     absent: tuple[str, ...] = ()
-    """What somebody named and nothing answers to."""
+    """Prefixes that the user named and no log group begins with."""
 
 
 Prepare = Callable[[Engine, LineWriter], Awaitable[Live]]
 
 
 def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock | None = None) -> int:
-    """Stream until complete or ended; the exit code is 0, 3 when something could not be read, 130 or 143.
+    """Stream until complete or interrupted; the exit code is 0, 3 when a source could not be read, 130 or 143.
 
-    An interrupted stream that follows exits 0, as it was meant to end that way; raises ProdwatchError.
+    Ctrl-C is the regular end of a stream that follows, and exits 0. Raises ProdwatchError.
     """
     sink = LineWriter()
     signals = Signals(sink)
@@ -91,7 +91,7 @@ def run_live(project: Project, common: Common, prepare: Prepare, *, clock: Clock
 
 
 class Signals:
-    """Gives SIGINT, SIGTERM and SIGHUP their meaning: the first ends the stream in order, the second at once."""
+    """Handles SIGINT, SIGTERM and SIGHUP: the first signal ends the stream in order, the second at once."""
 
     def __init__(self, sink: LineWriter) -> None:
         self._sink = sink
@@ -99,17 +99,17 @@ class Signals:
         self.received: int | None = None
 
     def ends(self, end: Callable[[], None]) -> None:
-        """Have `end` called (from the event loop's own thread) by the first signal."""
+        """Call `end` (in the event loop's thread) on the first signal."""
         self._end = end
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Take the signals over for a while."""
+        """Install the handlers and restore the previous ones afterwards."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        wanted = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-        before = {number: signal.signal(number, self._handle) for number in wanted}
+        numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        before = {number: signal.signal(number, self._handle) for number in numbers}
         before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
         try:
             yield
@@ -124,21 +124,21 @@ class Signals:
         if again:
             raise KeyboardInterrupt
         if self._sink.busy:
-            # The line being written is finished first, and nothing after it.
+            # Finish the line being written, and write no more.
             self._sink.stop()
-        # What waits to be in order is written too, unless its reader has stopped reading.
+        # Held lines are written too, unless the reader has stopped reading.
         signal.signal(signal.SIGALRM, self._give_up)
         signal.setitimer(signal.ITIMER_REAL, STUCK_S)
         self._end()
 
     def _give_up(self, _number: int, _frame: Any) -> None:
         if self._sink.busy:
-            # The write blocks the event loop: only an exception gets out of it.
+            # The write blocks the event loop; only an exception ends it.
             raise KeyboardInterrupt
 
 
 class _Run:
-    """One stream from start to exit code."""
+    """One stream, from start to exit code."""
 
     def __init__(self, project: Project, common: Common, sink: LineWriter, signals: Signals) -> None:
         self._project = project
@@ -162,41 +162,41 @@ class _Run:
         async with open_engine(self._project, demo=demo, clock=clock) as engine:
             await require_credentials(engine)
             live = await prepare(engine, self._sink)
-            self._follows = live.ending.follows
-            teller = SourceStatusReporter(error, engine.clock)
-            supervisor = Supervisor(live.sources, lambda batch: _take(batch, live, teller), clock=engine.clock)
+            self._follows = live.completion.follows
+            reporter = SourceStatusReporter(error, engine.clock)
+            supervisor = Supervisor(live.sources, lambda batch: _take(batch, live, reporter), clock=engine.clock)
             supervisor.start()
             try:
-                while not live.ending.done():
+                while not live.completion.done():
                     await engine.clock.sleep(TICK_S)
-                    live.stream.tick(caught_up=live.ending.caught_up)
+                    live.stream.tick(caught_up=live.completion.caught_up)
                 self._complete = True
             finally:
                 await supervisor.stop()
                 with suppress(KeyboardInterrupt):
                     live.stream.finish()
-                self._conclude(live, teller, engine)
+                self._conclude(live, reporter, engine)
 
-    def _conclude(self, live: Live, teller: SourceStatusReporter, engine: Engine) -> None:
+    def _conclude(self, live: Live, reporter: SourceStatusReporter, engine: Engine) -> None:
         if self._sink.gone:
             return
-        # A group that appears with a function's first invocation may be absent; one that somebody named may not.
-        absent = {name for name, status in teller.statuses.items() if status.phase is SourcePhase.WAITING}
-        unread = [*sorted(set(live.ending.unread()) - (absent - live.must_exist)), *live.absent]
-        late_unread = [] if not self._complete else live.ending.unswept()
+        # A function's group may be absent until its first invocation; a group that the user named may not.
+        absent = {name for name, status in reporter.statuses.items() if status.phase is SourcePhase.WAITING}
+        unread = [*sorted(set(live.completion.unread()) - (absent - live.must_exist)), *live.absent]
+        late_unread = [] if not self._complete else live.completion.unswept()
         self._failed = [*unread, *late_unread] if self._complete else []
-        error(teller.summary(live.stream.summary(), engine.aws.usage(), live.stream.shortcomings()))
-        if reach := live.ending.reach():
+        error(reporter.summary(live.stream.summary(), engine.aws.usage(), live.stream.shortcomings()))
+        if reach := live.completion.reach():
             read_to, late_to = (f"{at.astimezone(UTC):%H:%M:%S}" for at in reach)
-            late = "" if read_to == late_to else f", late lines to {late_to}"
-            error(f"read to {read_to} UTC{late}; what CloudWatch shows after that is not in it")
+            late = "" if read_to == late_to else f", late lines up to {late_to}"
+            error(f"read up to {read_to} UTC{late}; lines that become visible later are not included")
         if unread:
-            error(f"not read to the end: {_names(unread)}{_hint(unread)}")
+            error(f"not read completely: {_names(unread)}{_hint(unread)}")
         if late_unread:
-            error(f"not looked through for late lines: {_names(late_unread)}")
+            error(f"not searched for late lines: {_names(late_unread)}")
 
     def exit_code(self) -> int:
-        """Return how it ended."""
+        """Return the exit code; call it after `run`."""
         if self._sink.gone:
             return ExitCode.OK
         if self._signals.received is not None:
@@ -207,18 +207,18 @@ class _Run:
 
 
 def _names(sources: Sequence[str]) -> str:
-    return ", ".join(each.removeprefix("logs:") for each in sources)
+    return ", ".join(source.removeprefix("logs:") for source in sources)
 
 
 def _hint(sources: Sequence[str]) -> str:
-    """Return what somebody may have meant by the bare name of a function."""
-    bare = [name for each in sources if (name := each.removeprefix("logs:")) != each and "/" not in name]
-    return f" (the group of a function is /aws/lambda/{bare[0]})" if bare else ""
+    """Return a suggestion when a log group looks like the bare name of a function."""
+    bare = [name for source in sources if (name := source.removeprefix("logs:")) != source and "/" not in name]
+    return f" (the group of a Lambda function is /aws/lambda/{bare[0]})" if bare else ""
 
 
-def _take(batch: Batch, live: Live, teller: SourceStatusReporter) -> None:
-    live.ending.saw(batch)
+def _take(batch: Batch, live: Live, reporter: SourceStatusReporter) -> None:
+    live.completion.update(batch)
     if batch.status is not None:
-        teller.hear(batch.status)
+        reporter.update(batch.status)
     if batch.records and live.stream.take(batch.records):
-        live.ending.news()
+        live.completion.restart_idle()

@@ -14,47 +14,49 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def utc_option(command: F) -> F:
-    """Give a command `--utc`; it is read before the moments, which it gives a meaning."""
-    return click.option("--utc", is_flag=True, is_eager=True, help="Times in UTC, read and shown, not local ones.")(
-        command
-    )
+    """Add `--utc` to a command; it is parsed before the options with times, whose zone it sets."""
+    help_text = "Read and show times in UTC instead of local time."
+    return click.option("--utc", is_flag=True, is_eager=True, help=help_text)(command)
 
 
 def end_options(command: F) -> F:
-    """Give a command `--until` and `--follow/--no-follow`: how far it reads."""
+    """Add `--until` and `--follow/--no-follow` to a command."""
     following = click.option(
         "-f/ ",
         "--follow/--no-follow",
         default=None,
-        help="Go on until Ctrl-C, which is the default; or read what there is by now and end.",
+        help="Keep reading until Ctrl-C (default), or read up to now and exit.",
     )
     until = click.option(
-        "--until", type=MomentParameter(), metavar="WHEN", help="Up to when; ends once that has been read."
+        "--until", type=MomentParameter(), metavar="WHEN", help="End; exits once everything up to it is read."
     )
     return until(following(command))
 
 
 def zone_of(options: Mapping[str, Any]) -> tzinfo | None:
-    """Return the zone that times are read and shown in, None for the machine's own."""
+    """Return the zone for reading and showing times; None for local time."""
     return UTC if options.get("utc") else None
 
 
 def one_end(*, follow: bool | None, until: object, until_idle: float | None) -> float | None:
-    """Return for how long nothing may come until the end, None when something else ends it; a usage error for two."""
+    """Return the idle time in seconds after which reading ends; None when something else ends it.
+
+    Raises UsageError for options that exclude each other.
+    """
     if sum((until is not None, until_idle is not None, follow is False)) > 1:
-        raise click.UsageError("--until, --until-idle and --no-follow: one end is enough")
+        raise click.UsageError("--until, --until-idle and --no-follow exclude each other")
     if follow and (until is not None or until_idle is not None):
-        raise click.UsageError("--follow has no end: leave it out, or --until and --until-idle")
+        raise click.UsageError("--follow and --until or --until-idle exclude each other")
     return 0.0 if follow is False else until_idle
 
 
 class MomentParameter(click.ParamType[Any]):
-    """A moment, `release` included."""
+    """A time such as 10m, 14:05, RFC 3339 or release."""
 
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a `Moment`; a usage error otherwise."""
+        """Return a `Moment`. Raises a usage error for any other value."""
         if isinstance(value, datetime) or value == RELEASE:
             return value
         try:
@@ -64,20 +66,20 @@ class MomentParameter(click.ParamType[Any]):
 
 
 class SpanParameter(click.ParamType[float]):
-    """A duration such as 5s, zero included, as seconds."""
+    """A duration of zero or more, such as 5s, as seconds."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds; a usage error otherwise."""
+        """Return seconds. Raises a usage error for any other value."""
         from prodwatch.text.units import parse_duration
 
         if isinstance(value, int | float):
             return float(value)
         try:
-            found = float(parse_duration(str(value)).s)
+            seconds = float(parse_duration(str(value)).s)
         except ValueError as caught:
             self.fail(str(caught), param, ctx)
-        if found < 0:
-            self.fail(f'"{value}" is less than nothing', param, ctx)
-        return found
+        if seconds < 0:
+            self.fail(f'"{value}" is negative', param, ctx)
+        return seconds

@@ -1,4 +1,4 @@
-"""Traces in the plain terminal: each once, when it is whole; one of them as a waterfall."""
+"""Traces in the plain terminal: each once, when it is complete; a single trace as a waterfall."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from prodwatch.views.traces import SLOW_S, cause_text
 from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall
 
 OPEN_FOR_S = 30.0
-"""A trace still in progress waits so long for its end before it is shown as open."""
+"""Seconds that a trace in progress waits for its end before it is shown as open."""
 NAME_WIDTH = 34
 REQUEST_WIDTH = 30
 DEEPEST = 8
-"""Spans below are drawn at this depth, so that their names have room."""
+"""Largest indentation of a span; deeper ones are drawn at this depth."""
 
 Verdict = Literal["fault", "error", "throttle", "slow", "open", "ok"]
 Render = Callable[[TraceSummary], str]
@@ -34,7 +34,7 @@ _PARTS = " ▏▎▍▌▋▊▉"
 
 
 class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of NDJSON; what is not known is left out."""
+    """One line of NDJSON; unknown fields are left out."""
 
     id: str
     start: str
@@ -53,7 +53,7 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def verdict(trace: TraceSummary, slow_s: float = SLOW_S) -> Verdict:
-    """Return what is to be said of a trace in one word; the worst counts."""
+    """Return the verdict on a trace in one word, the worst first."""
     for word, applies in (("fault", trace.fault), ("throttle", trace.throttle), ("error", trace.error)):
         if applies:
             return word  # type: ignore[return-value]  # each is one of them
@@ -63,7 +63,7 @@ def verdict(trace: TraceSummary, slow_s: float = SLOW_S) -> Verdict:
 
 
 def ndjson(slow_s: float) -> Render:
-    """Return what renders a trace as one JSON object."""
+    """Return a function that renders a trace as one JSON object."""
 
     def render(trace: TraceSummary) -> str:
         line = TraceLine(
@@ -91,7 +91,7 @@ HEADER = f"{'time':<12} {'verdict':<8} {'took':>9} {'code':>4} {'request':<{REQU
 
 
 def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
-    """Return what renders a trace as one row under `HEADER`; why it failed or was slow stands at its end."""
+    """Return a function that renders a trace as one row under `HEADER`, with the cause of a fault at its end."""
 
     def render(trace: TraceSummary) -> str:
         word = verdict(trace, slow_s)
@@ -118,7 +118,7 @@ def _path(url: str | None) -> str:
 
 
 class TraceStream:
-    """Chooses and writes traces; one still in progress is kept for a while, to be told whole."""
+    """Selects and writes traces; one in progress is held for `OPEN_FOR_S`, to be written when complete."""
 
     def __init__(
         self,
@@ -143,11 +143,11 @@ class TraceStream:
         self._grown: set[str] = set()
 
     def take(self, records: Sequence[Record]) -> int:
-        """Show the traces that were asked for, and return how many are new."""
-        found = [each for each in records if isinstance(each, TraceSummary)]
-        self._read.update(each.id for each in found)
-        self._grown.update(each.id for each in found if each.id in self._shown)
-        new = [each for each in found if each.id not in self._shown and self._in_window(each)]
+        """Write or hold the selected traces of a batch; return the number of new ones."""
+        traces = [record for record in records if isinstance(record, TraceSummary)]
+        self._read.update(trace.id for trace in traces)
+        self._grown.update(trace.id for trace in traces if trace.id in self._shown)
+        new = [trace for trace in traces if trace.id not in self._shown and self._in_window(trace)]
         now_s = self._clock.monotonic_s()
         whole = []
         for trace in new:
@@ -160,7 +160,7 @@ class TraceStream:
         return self._show(whole)
 
     def tick(self, *, caught_up: bool) -> None:  # noqa: ARG002 -- traces wait for their own end, not for other sources
-        """Show as open what has waited long enough for its end."""
+        """Write traces that have been open for `OPEN_FOR_S`."""
         now_s = self._clock.monotonic_s()
         due = [trace for since_s, trace in self._open.values() if now_s - since_s >= OPEN_FOR_S]
         for trace in due:
@@ -168,23 +168,23 @@ class TraceStream:
         self._show(due)
 
     def finish(self) -> None:
-        """Show what is still open."""
+        """Write the traces that are still open."""
         waiting, self._open = self._open, {}
         self._show([trace for _, trace in waiting.values()])
 
     def summary(self) -> str:
-        """Return how many traces were shown."""
+        """Return the number of traces shown, and of traces read when that differs."""
         shown = f"{len(self._shown):,} {'trace' if len(self._shown) == 1 else 'traces'}"
         return shown if len(self._shown) == len(self._read) else f"{shown} of {len(self._read):,} read"
 
     def shortcomings(self) -> dict[str, int]:
-        """Return the traces that went on after they had been shown, and those never shown as they never ended."""
+        """Return the number of traces that grew after they were shown, and of open traces not shown."""
         return {"grew after they were shown": len(self._grown), "still open, not shown": len(self._open)}
 
     def _in_window(self, trace: TraceSummary) -> bool:
         return self._until_ms is None or trace.start_ms <= self._until_ms
 
-    def _wants(self, trace: TraceSummary) -> bool:
+    def _selects(self, trace: TraceSummary) -> bool:
         if not self._only_errors and self._slow_s is None:
             return True
         failed = trace.fault or trace.error or trace.throttle
@@ -192,24 +192,24 @@ class TraceStream:
         return (self._only_errors and failed) or slow
 
     def _show(self, traces: Sequence[TraceSummary]) -> int:
-        wanted = sorted((each for each in traces if self._wants(each)), key=lambda each: each.start_ms)
-        written = self._sink.write([self._render(each) for each in wanted])
-        self._shown.update(each.id for each in wanted[:written])
-        return len(wanted)
+        selected = sorted((trace for trace in traces if self._selects(trace)), key=lambda trace: trace.start_ms)
+        written = self._sink.write([self._render(trace) for trace in selected])
+        self._shown.update(trace.id for trace in selected[:written])
+        return len(selected)
 
 
 def waterfall_text(trace: Trace, style: Style, *, width: int, unicode: bool = True) -> list[str]:
-    """Return one trace as lines: a row per span, bars on a common axis, what went wrong at the end."""
+    """Return one trace as lines: a row per span with a bar on a common axis and its error, then the bottleneck."""
     room = max(10, width - NAME_WIDTH - 12)
     picture = waterfall(trace, room)
-    told = f"{trace.id}  {format_ms(picture.total_s * 1000)}  {len(picture.bars)} spans"
+    title = f"{trace.id}  {format_ms(picture.total_s * 1000)}  {len(picture.bars)} spans"
     if trace.unread:
-        told += f"  ({trace.unread:,} {'piece' if trace.unread == 1 else 'pieces'} of it could not be read)"
+        title += f"  ({trace.unread:,} {'segment' if trace.unread == 1 else 'segments'} could not be read)"
     if picture.cut:
-        told += "  (X-Ray left spans out: the trace is too large)"
+        title += "  (X-Ray left spans out: the trace is too large)"
     elif not picture.complete:
-        told += "  (not complete yet)"
-    lines = [style.paint(told, BOLD)]
+        title += "  (not complete yet)"
+    lines = [style.paint(title, BOLD)]
     for bar in picture.bars:
         name = "  " * min(bar.depth, DEEPEST) + bar.name
         mark = ("◆" if unicode else "*") if bar.slowest else " "
@@ -218,8 +218,8 @@ def waterfall_text(trace: Trace, style: Style, *, width: int, unicode: bool = Tr
         lines.append(f"{fitted(name, NAME_WIDTH)} {format_ms(bar.duration_s * 1000):>9} {mark}{drawn}".rstrip())
         if remark := _remark(bar):
             lines.append(f"{'':<{NAME_WIDTH}} {'':>9}  {style.paint(remark, colour or DIM)}")
-    if told := picture.bottleneck_text():
-        lines.append(f"bottleneck: {told}")
+    if bottleneck := picture.bottleneck_text():
+        lines.append(f"bottleneck: {bottleneck}")
     return lines
 
 
@@ -233,6 +233,6 @@ def _drawn(bar: Bar, *, unicode: bool) -> str:
 
 def _remark(bar: Bar) -> str:
     words = [bar.state if bar.state != "ok" else "", bar.note or ""]
-    words += ["still open" if bar.open else "", "its parent is missing" if bar.orphan else ""]
+    words += ["still open" if bar.open else "", "parent span missing" if bar.orphan else ""]
     words += ["clocks differ" if bar.skewed else ""]
     return " · ".join(filter(None, words))
