@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import click
 
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.main import COMMANDS, main
 from prodwatch.cli.options import Common
+from prodwatch.model.exit_code import ExitCode
 
 _HEAD = """# Commands
 

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from prodwatch.cli.event_loop import demo_target
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
@@ -20,6 +19,7 @@ from prodwatch.cli.stderr import say
 from prodwatch.clock import Clock, SystemClock
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import DemoTarget
+from prodwatch.model.exit_code import ExitCode
 from prodwatch.settings import Project
 from prodwatch.settings.user_folders import config_dir
 

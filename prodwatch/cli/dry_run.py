@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from prodwatch.cli import stdout
-from prodwatch.cli.exit_codes import ExitCode
+from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from prodwatch import __version__
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.stderr import error, problems, say
 from prodwatch.cli.window_options import arguments, window_of, window_options
@@ -21,6 +20,7 @@ from prodwatch.errors import (
     ProdwatchError,
     UnavailableFeatureError,
 )
+from prodwatch.model.exit_code import ExitCode
 
 COMMANDS = {
     "check": "Run the selected checks once and report the verdict.",

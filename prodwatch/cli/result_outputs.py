@@ -13,9 +13,9 @@ import click
 import msgspec
 
 from prodwatch.cli import stdout
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.stderr import error, say
 from prodwatch.errors import ConfigurationError
+from prodwatch.model.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from prodwatch.model.result import CheckResult, RunResult

@@ -11,8 +11,8 @@ from prodwatch.model.result import Blocking, CheckResult
 from prodwatch.model.signal import ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
 
-Mode = Literal["run", "session", "gate"]
-"""`run`: every check once. `session`: rounds of checks and live sources. `gate`: a session that watches one release."""
+Mode = Literal["run", "session"]
+"""`run`: every check once. `session`: rounds of checks and live sources, until it is closed."""
 
 ADVISORY = "advisory"
 """Flag of a check that is shown and never gates."""
@@ -44,10 +44,8 @@ class CheckFact(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing proves which version answered."""
     streak: int = 1
     """Rounds in a row that ended with `status`."""
-    rounds: int = 1
-    """Finished rounds in all."""
     failed_share: float | None = None
-    """Share of failed rounds among the last ten, 0 to 1; None before the first."""
+    """Share of failed rounds among the last ten, 0 to 1; None before the tenth."""
     status_since: datetime | None = None
     """When the present run of equal statuses began."""
     age_s: float | None = None
@@ -146,5 +144,4 @@ def check_fact(result: CheckResult) -> CheckFact:
         mutates="mutating" in flags,
         flaky="flaky" in flags,
         unattested="unattested" in flags,
-        failed_share=float(result.status is Status.FAIL),
     )

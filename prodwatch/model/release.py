@@ -32,3 +32,10 @@ def current_release(releases: Iterable[ReleaseState]) -> ReleaseState | None:
     """Return the main release; None when it is of a function that is not being released."""
     release = main_release(releases)
     return release if release is not None and release.phase is not ReleasePhase.NONE else None
+
+
+def serving_share(release: ReleaseState) -> float | None:
+    """Return the share of traffic on the version under release, 0 to 1; None when it is not known."""
+    if release.version is None or not release.weights:
+        return None
+    return release.weights.get(release.version, 0.0)

@@ -191,7 +191,7 @@ class ReleaseInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Blocking(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that keeps the verdict from being green."""
 
-    kind: Literal["check", "metric", "alarm", "signature", "comparison", "run"]
+    kind: Literal["check", "metric", "alarm", "signature", "comparison", "source", "release", "run"]
     id: str
     status: Status
     message: str | None = None

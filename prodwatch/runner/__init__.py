@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from prodwatch.runner.schedule.rounds import RoundPlan
     from prodwatch.runner.schedule.selection import Selection, parse_shard, select
     from prodwatch.runner.step.journal import UnfinishedJournal, find_journal, unfinished_journals
-    from prodwatch.runner.verdict import decide, summarize
 
 _HOMES = {
     "UnfinishedJournal": "step.journal",
@@ -23,13 +22,11 @@ _HOMES = {
     "Runner": "runner",
     "Selection": "schedule.selection",
     "TERMINATED": "runner",
-    "decide": "verdict",
     "find_journal": "step.journal",
     "unfinished_journals": "step.journal",
     "merge_results": "merge_shards",
     "parse_shard": "schedule.selection",
     "select": "schedule.selection",
-    "summarize": "verdict",
 }
 
 __all__ = [
@@ -41,12 +38,10 @@ __all__ = [
     "Runner",
     "Selection",
     "UnfinishedJournal",
-    "decide",
     "find_journal",
     "merge_results",
     "parse_shard",
     "select",
-    "summarize",
     "unfinished_journals",
 ]
 

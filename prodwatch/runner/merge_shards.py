@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError
+from prodwatch.judge.decide import decide
+from prodwatch.judge.facts import SUPPORTING, Facts, check_fact
 from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, Usage
 from prodwatch.model.status import WORST_FIRST, Status
+from prodwatch.runner.result_document import summarize
 from prodwatch.runner.schedule.selection import parse_shard
-from prodwatch.runner.verdict import SUPPORTING, decide, summarize
 
 
 def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_empty: bool = False) -> RunResult:
@@ -29,12 +31,15 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
     missing = _missing(ordered)
     interrupted = next((each.verdict.exit_code for each in ordered if each.verdict.status == "aborted"), None)
     problems = [blocking for each in ordered for blocking in each.verdict.blocking if blocking.kind == "run"]
-    verdict = decide(
-        checks,
-        strict=strict or any(each.verdict.status == "degraded" and each.verdict.exit_code for each in ordered),
-        allow_empty=allow_empty,
-        interrupted=interrupted,
-        run_problem=problems[0] if problems else missing,
+    decision = decide(
+        Facts(
+            mode="run",
+            checks=tuple(check_fact(each) for each in checks),
+            strict=strict or any(each.verdict.status == "degraded" and each.verdict.exit_code for each in ordered),
+            allow_empty=allow_empty,
+            interrupted=interrupted,
+            refused=problems[0] if problems else missing,
+        )
     )
     first = ordered[0]
     started_at = min(each.run.started_at for each in ordered)
@@ -50,7 +55,7 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
             shard=None,
         ),
         release=_release(ordered),
-        verdict=verdict,
+        verdict=decision.verdict,
         summary=summarize(checks),
         checks=checks,
         notices=notices,

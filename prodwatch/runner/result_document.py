@@ -7,6 +7,9 @@ from datetime import datetime
 
 import msgspec
 
+from prodwatch.judge.decide import decide
+from prodwatch.judge.decision import Rule
+from prodwatch.judge.facts import SUPPORTING, Facts, check_fact
 from prodwatch.model.result import (
     Blocking,
     CheckResult,
@@ -14,6 +17,7 @@ from prodwatch.model.result import (
     Notice,
     RunInfo,
     RunResult,
+    Summary,
     Tool,
 )
 from prodwatch.model.status import Reason, Status
@@ -21,7 +25,6 @@ from prodwatch.runner.options import RunOptions
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import UNATTESTED
 from prodwatch.runner.values.release import release_info
-from prodwatch.runner.verdict import ADVISORY, SUPPORTING, decide, summarize
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,20 +44,22 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
     """Return the whole document."""
-    verdict = decide(
-        results,
-        strict=options.strict,
-        allow_empty=options.allow_empty,
-        shard=options.shard,
-        interrupted=facts.interrupted,
-        run_problem=facts.refused,
+    decision = decide(
+        Facts(
+            mode="run",
+            checks=tuple(check_fact(each) for each in results),
+            strict=options.strict,
+            allow_empty=options.allow_empty,
+            shard=options.shard,
+            interrupted=facts.interrupted,
+            refused=facts.refused,
+        )
     )
     problem = context.inputs.release_problem()
     if problem is not None:
         context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))
-    selected = [each for each in results if SUPPORTING not in each.flags]
-    if selected and all(ADVISORY in each.flags for each in selected):
-        context.notice("advisory_only", "only advisory checks were selected; they are shown and never gate")
+    if decision.of(Rule.ADVISORY_ONLY) is not None:
+        context.notice("advisory_only", "Only advisory checks were selected; they are shown and never gate")
     environment = context.environment
     usage = context.aws.usage()
     return RunResult(
@@ -77,11 +82,32 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
             region=environment.aws.region or (context.aws.region_name() if usage.calls else None),
         ),
         release=release_info(context.inputs.known_releases(), attested=_attested(results)),
-        verdict=verdict,
+        verdict=decision.verdict,
         summary=summarize(results),
         checks=tuple(results),
         notices=_sorted(context.notices.values()),
         usage=usage,
+    )
+
+
+def summarize(results: Iterable[CheckResult]) -> Summary:
+    """Count selected results by status; `flaky` counts across statuses."""
+    counts = dict.fromkeys(Status, 0)
+    flaky = 0
+    for result in results:
+        if SUPPORTING in result.flags:
+            continue
+        counts[result.status] += 1
+        flaky += "flaky" in result.flags
+    return Summary(
+        passed=counts[Status.PASS],
+        degraded=counts[Status.DEGRADED],
+        fail=counts[Status.FAIL],
+        error=counts[Status.ERROR],
+        inconclusive=counts[Status.INCONCLUSIVE],
+        skipped=counts[Status.SKIPPED],
+        flaky=flaky,
+        total=sum(counts.values()),
     )
 
 

@@ -19,6 +19,7 @@ from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.event import RunEvent
+from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import Blocking, CheckResult, RunResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
@@ -40,7 +41,6 @@ from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopCause, StopSignal
 from prodwatch.runner.values.release import read_releases
 from prodwatch.runner.values.remote_inputs import RemoteInputs
-from prodwatch.runner.verdict import EXIT_INTERRUPTED, EXIT_TERMINATED
 from prodwatch.text.redact import Redactor
 
 TERMINATED = "SIGTERM"
@@ -144,7 +144,7 @@ class Runner:
                 # A cancelled cleanup lists its leftovers; the executions after it are not started.
                 if task is not None and task.cancelling():
                     task.uncancel()
-                    interrupted = EXIT_INTERRUPTED
+                    interrupted = ExitCode.INTERRUPTED
                     break
         return self._assembled(context, results, options, started_at, started_s, interrupted=interrupted)
 
@@ -229,7 +229,7 @@ class Runner:
                 if task is not None:
                     task.uncancel()
                 if interrupted is None:
-                    interrupted = EXIT_TERMINATED if TERMINATED in error.args else EXIT_INTERRUPTED
+                    interrupted = ExitCode.TERMINATED if TERMINATED in error.args else ExitCode.INTERRUPTED
                     stop.set(StopCause.INTERRUPTED)
                 scheduler.cancel()
         if timer is not None:

@@ -8,15 +8,13 @@ from typing import Literal
 
 import msgspec
 
+from prodwatch.judge.freshness import is_stale
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 
 OUTCOMES = 12
 """Latest outcomes in a row."""
-STALE_ROUNDS = 3
-"""A result older than this many rounds speaks of the past."""
-STALE_FLOOR_S = 60.0
 
 CheckSort = Literal["status", "name", "latency", "age"]
 _WEIGHT = {status: weight for weight, status in enumerate(WORST_FIRST)}
@@ -80,30 +78,22 @@ def check_grid(
         rows=tuple(_sorted(rows, sort)),
         counts=counts,
         waiting=sum(track.status is None for track in smoke),
-        every_s=min((_interval(track, every_s) for track in smoke), default=None),
+        every_s=min((each for track in smoke if (each := interval_s(track, every_s)) is not None), default=None),
     )
 
 
-def is_stale(track: CheckTrack, now: datetime, every_s: float) -> bool:
-    """Tell whether the latest result is too old to speak of now.
-
-    A mutating check without an interval of its own runs once per session: its result does not age.
-    """
-    if track.finished_at is None:
-        return False
-    if track.definition and track.definition.mutates and track.definition.every_s is None:
-        return False
-    limit_s = max(STALE_FLOOR_S, STALE_ROUNDS * _interval(track, every_s))
-    return (now - track.finished_at).total_seconds() > limit_s
-
-
-def _interval(track: CheckTrack, every_s: float) -> float:
-    return track.definition.every_s if track.definition and track.definition.every_s else every_s
+def interval_s(track: CheckTrack, every_s: float) -> float | None:
+    """Return the seconds between rounds; None for a mutating check without an interval, which runs once per session."""
+    definition = track.definition
+    if definition and definition.every_s is not None:
+        return definition.every_s
+    return None if definition and definition.mutates else every_s
 
 
 def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
     latest = track.latest
     measured = latest is not None and latest.status is not Status.SKIPPED
+    age_s = (now - track.finished_at).total_seconds() if track.finished_at else None
     flags = tuple(flag for flag in ("critical", "advisory", "muted", "flaky") if track.has(flag))
     return CheckRow(
         id=track.id,
@@ -113,8 +103,8 @@ def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
         running=track.running_since is not None,
         outcomes=tuple(each.status for each in track.history[-OUTCOMES:]),
         latency_ms=latest.duration_ms if latest and measured else None,
-        age_s=(now - track.finished_at).total_seconds() if track.finished_at else None,
-        stale=is_stale(track, now, every_s),
+        age_s=age_s,
+        stale=is_stale(age_s, interval_s(track, every_s)),
         since=track.status_since,
         streak=track.streak,
         message=latest.message if latest else None,

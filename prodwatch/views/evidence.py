@@ -6,18 +6,25 @@ from prodwatch.model.signal import ReleaseState
 from prodwatch.store.store import Store
 from prodwatch.views.release import version_label
 
+ENOUGH_LOOKS = 20
+"""Green looks in a row below which the bound on a check's failure rate says too little to be quoted."""
+UNCOMPARED = "versions are not compared"
 
-def certainty(greens: int) -> str:
-    """Say what `greens` green rounds in a row prove of a check: the 95 % bound on its failure rate."""
-    bound = 1 - 0.05 ** (1 / greens)
-    times = "once" if greens == 1 else f"{greens} times in a row"
-    return f"each check green {times}: its own failure rate is below {bound:.1%} with 95 % certainty".replace(
-        "%", " %", 1
-    )
+
+def certainty(looks: int) -> str:
+    """Return what `looks` green looks in a row prove of each check: the 95 % bound on its failure rate."""
+    counted = "1 look each" if looks == 1 else f"{looks} looks each"
+    if looks < ENOUGH_LOOKS:
+        return f"{counted}: too early to be sure ({ENOUGH_LOOKS} looks: fails less than {_one_in(ENOUGH_LOOKS)})"
+    return f"{counted}: fails less than {_one_in(looks)} (95 % sure)"
+
+
+def _one_in(looks: int) -> str:
+    return f"1 in {int(1 / (1 - 0.05 ** (1 / looks)))}"
 
 
 def requests_on(store: Store, release: ReleaseState | None) -> str | None:
-    """Say how many requests the version under release has served since it began, None when nobody counted."""
+    """Return how many requests the version under release has served since it began; None when none were counted."""
     if release is None or release.version is None or release.started_at is None:
         return None
     start_s = release.started_at.timestamp()

@@ -1,30 +1,42 @@
-"""Is production good, in words a tired person can act on. Green only where everything was measured, and lately."""
+"""The judge's verdict in words a tired person can act on: title, reasons, how much it rests on, what comes next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from msgspec.structs import replace
 
-from prodwatch.model.release import UNDER_WAY, WENT_WRONG
+from prodwatch.judge.decide import decide
+from prodwatch.judge.decision import Decision, Finding, Rule
+from prodwatch.judge.evidence import Evidence, status_of
+from prodwatch.judge.facts import CheckFact, Facts
+from prodwatch.judge.reasons import problem_of
+from prodwatch.model.release import UNDER_WAY, serving_share
 from prodwatch.model.result import VerdictStatus
+from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason, Status
-from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
-from prodwatch.views.evidence import certainty
+from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, requests_on
 from prodwatch.views.release import version_label
-from prodwatch.views.triage import changes
-from prodwatch.views.verdict_facts import Facts, blindness, facts_of, next_shift
+from prodwatch.views.triage import Changes, changes
+from prodwatch.views.verdict_facts import session_facts
 from prodwatch.views.window import Window
 
-REQUIRED_BEFORE_THREE = 5
-"""Above so many required checks a third red round is asked for before advice is given."""
-
 _READ_ONLY_TYPES = frozenset(("alarm", "metric", "logs", "traces", "release", "stack"))
-"""Checks of these types repeat what other panels show; a check that tried something out says more."""
+"""Checks of these types repeat what other panels show; a check that made a request of its own says more."""
+_TIMES = {1: "once", 2: "twice"}
+_ORDINALS = {2: "second", 3: "third"}
+_STREAKS = {
+    Rule.FAILING: "red",
+    Rule.ERRORS: "not measured",
+    Rule.INCONCLUSIVE: "unsure",
+    Rule.CRITICAL_SKIPPED: "skipped",
+    Rule.DEGRADED: "degraded",
+}
+_SINCE = frozenset((*_STREAKS, Rule.PASSED))
+"""Rules of which the moment they began to hold is known."""
 
 
 class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +54,33 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
     """What happens next."""
 
 
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision, and the facts of the moment it speaks of."""
+
+    facts: Facts
+    decision: Decision
+    changed: Changes | None
+    """In triage: what changed in the window."""
+
+
+def judge_session(
+    store: Store,
+    now: datetime,
+    *,
+    every_s: float = 30.0,
+    window: Window | None = None,
+    better: Mapping[str, str] | None = None,
+) -> Judged:
+    """Return the judge's decision at `now`.
+
+    With `window`, triage, it speaks of production instead of a release. `better` names metrics whose file says `lower`
+    or `higher`.
+    """
+    changed = None if window is None else changes(store, window, now, better=better)
+    facts = session_facts(store, now, every_s=every_s, window=window, changed=changed)
+    return Judged(facts=facts, decision=decide(facts), changed=changed)
+
+
 def verdict_line(
     store: Store,
     now: datetime,
@@ -50,350 +89,363 @@ def verdict_line(
     window: Window | None = None,
     better: Mapping[str, str] | None = None,
 ) -> VerdictLine:
-    """Return the verdict at `now`: the judge's when it has spoken, else what checks, alarms and release say.
+    """Return the judge's decision at `now` in words; for the arguments see `judge_session`."""
+    judged = judge_session(store, now, every_s=every_s, window=window, better=better)
+    return _Wording(store, now, every_s, judged).line()
 
-    With a window it speaks of production instead of the release; of a window that has ended it is never green, as
-    nobody ran the checks then. `better` names metrics whose file says `lower` or `higher`.
-    """
-    if window is not None and window.is_past:
-        return _looking_back(store, window, now, better)
-    if store.verdict is not None:
-        given = store.verdict
-        blocking = tuple(f"{each.id}: {each.message or each.status}" for each in given.verdict.blocking)
-        return VerdictLine(
-            status=given.verdict.status,
-            title=_WORDS[given.verdict.status],
-            since=given.since,
-            reasons=(given.verdict.reason, *blocking),
-            evidence=None,
-            outlook=None,
+
+class _Words(msgspec.Struct, frozen=True):
+    title: str
+    reasons: tuple[str, ...]
+    evidence: str | None = None
+    outlook: str | None = None
+
+
+class _Wording:
+    """Words for one decision."""
+
+    def __init__(self, store: Store, now: datetime, every_s: float, judged: Judged) -> None:
+        self.now = now
+        self.every_s = every_s
+        self.facts = judged.facts
+        self.decision = judged.decision
+        self.changed = judged.changed
+        self.evidence = Evidence(judged.facts)
+        self.release = self.evidence.release
+        self.requests = requests_on(store, self.release)
+
+    def line(self) -> VerdictLine:
+        """Return the whole."""
+        headline = self.decision.headline
+        words = _WORDS[headline.rule](self, headline)
+        reasons = words.reasons
+        if self.changed is not None:
+            reasons = (reasons[0], f"what changed: {self.changed.summary}", *reasons[1:])
+        caveat = (
+            UNCOMPARED if self.decision.uncompared and self.decision.verdict.status in {"pass", "degraded"} else None
         )
-    line = _judged(facts_of(store, now, every_s, triage=window is not None))
-    return line if window is None else _with_changes(line, store, window, now, better)
+        return VerdictLine(
+            status=self.decision.verdict.status,
+            title=words.title,
+            since=self._since(headline),
+            reasons=reasons,
+            evidence="; ".join(filter(None, (words.evidence, caveat))) or None,
+            outlook=words.outlook,
+        )
+
+    def _since(self, headline: Finding) -> datetime | None:
+        if headline.rule not in _SINCE:
+            return None
+        since = [each.status_since for each in headline.checks if each.status_since]
+        since += [each.since for each in headline.signals if each.since]
+        # Green since the last check turned green, red since the first turned red.
+        return (max if headline.rule is Rule.PASSED else min)(since, default=None)
+
+    def passing(self) -> str:
+        """Return how many required checks pass now."""
+        count = len(self.evidence.gating_with(Status.PASS, Status.DEGRADED))
+        return f"{count} of {len(self.evidence.counted)} checks pass"
+
+    def again(self) -> str:
+        """Return when the next look is."""
+        return f"looked at again every {format_age(self.every_s)}"
+
+    def next_shift(self) -> str | None:
+        """Return what the release does next, None when that is nothing or not known."""
+        release = self.release
+        if release is None or release.phase not in UNDER_WAY:
+            return None
+        if release.next_shift_at is not None:
+            left_s = (release.next_shift_at - self.now).total_seconds()
+            return f"next shift in {clock_text(left_s)}" if left_s > 0 else "the next shift is due"
+        if release.phase is ReleasePhase.BAKING:
+            return "all traffic is on the new version while it bakes"
+        return None
+
+    def outlook(self) -> str:
+        """Return the next shift, else the next look."""
+        return self.next_shift() or self.again()
+
+    def then(self, first: str | None = None) -> str | None:
+        """Return `first` and the next shift, None without either."""
+        return " · ".join(filter(None, (first, self.next_shift()))) or None
 
 
-def _with_changes(
-    line: VerdictLine, store: Store, window: Window, now: datetime, better: Mapping[str, str] | None
-) -> VerdictLine:
-    """Add what changed; figures that got worse are no clean bill of health, whatever the checks say."""
-    found = changes(store, window, now, better=better)
-    reasons = (line.reasons[0], f"what changed: {found.summary}", *line.reasons[1:])
-    if line.status == "pass" and any(each.bad and each.kind == "figure" for each in found.rows):
-        return replace(line, status="degraded", title="WARN · checks pass, figures got worse", reasons=reasons)
-    return replace(line, reasons=reasons)
-
-
-def _looking_back(store: Store, window: Window, now: datetime, better: Mapping[str, str] | None) -> VerdictLine:
-    """Say what is known of a window that has ended: trouble when some was seen, else that nothing proves health."""
-    found = changes(store, window, now, better=better)
-    told = tuple(each.text for each in found.rows if each.bad)
-    alarms = sum(each.bad and each.kind in {"alarm", "deployment"} for each in found.rows)
-    status: VerdictStatus = "inconclusive"
-    if found.reading or not store.sources:
-        title = "WAITING · reading the window"
-    elif alarms:
-        status, title = "fail", "NOT HEALTHY THEN"
-    elif told:
-        status, title = "degraded", "TROUBLE THEN"
-    elif found.unseen:
-        title = "UNSURE · not everything can be seen"
-    else:
-        title = "NO TROUBLE SEEN"
-    part = found.unseen or found.reading
-    calm = "what could be seen shows no trouble" if part else "no alarm fired and no new error was seen"
-    first = told[:1] or (calm,) if store.sources else ("nothing read yet",)
-    return VerdictLine(
-        status=status,
-        title=title,
-        since=None,
-        reasons=(*first, f"what changed: {found.summary}", *told[1:]),
-        evidence="checks are not judged as of then: they speak only of the present",
-        outlook="the window has ended, it stands still",
+def _failing(wording: _Wording, headline: Finding) -> _Words:
+    signals = tuple(
+        f"{each.kind} {each.id} {'is firing' if each.kind == 'alarm' else 'failed'}"
+        f"{f': {each.message}' if each.message else ''}"
+        for each in headline.signals
+    )
+    errors = wording.decision.of(Rule.ERRORS)
+    more = (
+        f"{len(errors.checks)} more could not be measured: {_names(errors.checks)}"
+        if errors and errors.checks
+        else None
+    )
+    return _Words(
+        f"FAIL · {_advice(wording, headline)}",
+        (*_sentences(headline.checks), *signals, *((more,) if more else ())),
+        _rounds(headline),
+        wording.outlook(),
     )
 
 
-_WORDS: dict[VerdictStatus, str] = {
-    "pass": "PASS",
-    "degraded": "WARN",
-    "fail": "FAIL",
-    "error": "ERROR",
-    "inconclusive": "UNSURE",
-    "empty": "EMPTY",
-    "aborted": "ABORTED",
+def _advice(wording: _Wording, headline: Finding) -> str:
+    decision, release = wording.decision, wording.release
+    if decision.advice == "roll back":
+        return "roll back"
+    if decision.advice == "confirm":
+        red = max(each.streak for each in headline.checks)
+        return f"red {_TIMES[red]}; a {_ORDINALS[decision.rounds_needed]} red round means roll back"
+    wrong = decision.of(Rule.WENT_WRONG)
+    if wrong is not None and release is not None:
+        return f"{version_label(release.version)} {release.phase}"
+    return "production is not healthy"
+
+
+def _went_wrong(wording: _Wording, headline: Finding) -> _Words:
+    release = headline.releases[0]
+    new = version_label(release.version)
+    gating = wording.evidence.gating
+    passing = len(wording.evidence.gating_with(Status.PASS, Status.DEGRADED))
+    healthy = bool(gating) and passing == len(gating)
+    checks = f"all {passing} checks pass again" if healthy else f"{passing} of {len(gating)} checks pass now"
+    serving = _serving(release)
+    others = [each for each in wording.decision.findings if each.rule in _ALSO_SAID]
+    also = tuple(reason for each in others for reason in _WORDS[each.rule](wording, each).reasons)
+    return _Words(
+        f"{str(release.phase).upper()} · {_withdrawn(release)}",
+        (f"{new} {release.phase}{_cause(release)}", f"{checks}{f', {serving}' if serving else ''}", *also),
+        outlook=wording.then(),
+    )
+
+
+_ALSO_SAID = frozenset(
+    (Rule.ERRORS, Rule.INCONCLUSIVE, Rule.STALE_CHECKS, Rule.SOURCE_UNREADABLE, Rule.SOURCE_UNREAD, Rule.SOURCE_STALE)
+)
+"""Rules that are worded below a release that went wrong, as they keep the rest from being known."""
+
+
+def _withdrawn(release: ReleaseState) -> str:
+    new, share = version_label(release.version), serving_share(release)
+    if share:
+        return f"{new} still serves {share * 100:.0f} %"
+    return (
+        f"{new} withdrawn"
+        if share is not None or release.phase is ReleasePhase.ROLLED_BACK
+        else f"{new} may still serve"
+    )
+
+
+def _serving(release: ReleaseState) -> str | None:
+    versions = [version for version, weight in release.weights.items() if weight > 0]
+    return f"production answers on {' and '.join(map(version_label, versions))}" if versions else None
+
+
+def _cause(release: ReleaseState) -> str:
+    return f": {release.cause}" if release.cause else ""
+
+
+def _refused(wording: _Wording, headline: Finding) -> _Words:
+    reason = headline.sources[0].message or "the session could not be started"
+    return _Words("ERROR · could not verify", (reason,), outlook=wording.then("nothing is measured until it can start"))
+
+
+def _errors(wording: _Wording, headline: Finding) -> _Words:
+    return _Words(
+        "ERROR · could not verify", _all_sentences(headline), _rounds(headline), wording.then(wording.again())
+    )
+
+
+def _inconclusive(wording: _Wording, headline: Finding) -> _Words:
+    other = {each.reason_code for each in headline.checks} == {Reason.VERSION_MISMATCH}
+    title = "UNSURE · another version answered" if other else "UNSURE · too little evidence"
+    return _Words(title, _all_sentences(headline), _rounds(headline), wording.then(wording.again()))
+
+
+def _critical_skipped(wording: _Wording, headline: Finding) -> _Words:
+    title = "UNSURE · a critical check was skipped"
+    return _Words(title, _sentences(headline.checks), _rounds(headline), wording.then())
+
+
+def _nothing_defined(wording: _Wording, _headline: Finding) -> _Words:
+    return _Words("WAITING", ("the checks have not been read yet",), outlook=wording.then())
+
+
+def _nothing_selected(wording: _Wording, _headline: Finding) -> _Words:
+    reason = "no checks are selected, so nothing proves that production works"
+    advice = "write one under checks/; prodwatch schema checks prints its keys"
+    return _Words("UNSURE · nothing is measured", (reason,), outlook=wording.then(advice))
+
+
+def _no_round(wording: _Wording, headline: Finding) -> _Words:
+    count = len(headline.checks)
+    waiting = "the first round of 1 check" if count == 1 else f"the first round of {count} checks"
+    return _Words("WAITING", ("no checks have finished yet",), outlook=wording.then(f"{waiting} is running"))
+
+
+def _unfinished(wording: _Wording, headline: Finding) -> _Words:
+    total = len(wording.evidence.counted)
+    done = total - len(headline.checks)
+    text = f"{done} of {total} checks have finished, none red; not yet: {_names(headline.checks)}"
+    return _Words("WAITING", (text,), outlook=wording.then(wording.again()))
+
+
+def _stale_checks(wording: _Wording, headline: Finding) -> _Words:
+    age = format_age(min(each.age_s or 0.0 for each in headline.checks))
+    text = f"{_names(headline.checks)}: the last result is {age} old, so it says nothing about now"
+    return _Words("STALE", (text,), outlook=wording.then(wording.again()))
+
+
+def _source_unreadable(wording: _Wording, headline: Finding) -> _Words:
+    retry_s = min((each.retry_in_s for each in headline.sources if each.retry_in_s is not None), default=0.0)
+    return _Words(
+        "UNSURE · not everything can be seen",
+        (*(problem_of(each) for each in headline.sources), wording.passing()),
+        outlook=wording.then(f"next try in {format_age(retry_s)}" if retry_s > 0 else wording.again()),
+    )
+
+
+def _source_unread(wording: _Wording, headline: Finding) -> _Words:
+    text = f"{wording.passing()}; not read yet: {', '.join(each.name for each in headline.sources)}"
+    return _Words("WAITING", (text,), outlook=wording.then(wording.again()))
+
+
+def _source_stale(wording: _Wording, headline: Finding) -> _Words:
+    age = format_age(max(each.age_s or 0.0 for each in headline.sources))
+    text = f"{', '.join(each.name for each in headline.sources)}: last read {age} ago, so nothing is known of now"
+    return _Words("STALE", (text,), outlook=wording.then(wording.again()))
+
+
+def _all_skipped(wording: _Wording, headline: Finding) -> _Words:
+    reasons = (f"all {len(headline.checks)} checks were skipped", *_sentences(headline.checks))
+    return _Words("UNSURE · nothing was measured", reasons, outlook=wording.then())
+
+
+def _half_undone(wording: _Wording, headline: Finding) -> _Words:
+    first = headline.releases[0]
+    causes = (
+        f"{each.function}: {version_label(each.version)} {each.phase}{_cause(each)}" for each in headline.releases
+    )
+    title = f"WARN · {first.function} {version_label(first.version)} {first.phase}"
+    checks = f"{wording.passing()} while the release of other functions goes on"
+    return _Words(title, (*causes, checks), outlook=wording.outlook())
+
+
+def _degraded(wording: _Wording, headline: Finding) -> _Words:
+    counted = f"{_passed(wording)} of {len(wording.evidence.gating)} checks pass{_left_out(wording)}"
+    reasons = (*_all_sentences(headline), counted)
+    return _Words(f"WARN · {_standing(wording)}", reasons, _rounds(headline), wording.outlook())
+
+
+def _worse_figures(wording: _Wording, _headline: Finding) -> _Words:
+    return _Words("WARN · checks pass, figures got worse", (_all_pass(wording),), outlook=wording.outlook())
+
+
+def _green(wording: _Wording, headline: Finding) -> _Words:
+    looks = min(each.streak for each in headline.checks)
+    evidence = "; ".join(filter(None, (certainty(looks), wording.requests)))
+    return _Words(f"PASS · {_standing(wording)}", (_all_pass(wording),), evidence, wording.outlook())
+
+
+def _advisory_only(wording: _Wording, headline: Finding) -> _Words:
+    red = sum(status_of(each) not in {Status.PASS, Status.SKIPPED} for each in headline.checks)
+    reason = f"only advisory checks are selected, which never gate; {red} of {len(headline.checks)} are not green"
+    return _Words("PASS · only advisory checks", (reason,), outlook=wording.outlook())
+
+
+def _standing(wording: _Wording) -> str:
+    release = wording.release
+    if release is None:
+        return "production is healthy"
+    return "so far" if release.phase in UNDER_WAY else str(release.phase)
+
+
+def _passed(wording: _Wording) -> int:
+    return len(wording.evidence.gating_with(Status.PASS))
+
+
+def _all_pass(wording: _Wording) -> str:
+    skipped = _left_out(wording)
+    return f"all {_passed(wording)} checks that ran pass{skipped}" if skipped else f"all {_passed(wording)} checks pass"
+
+
+def _left_out(wording: _Wording) -> str:
+    skipped = len(wording.evidence.gating_with(Status.SKIPPED))
+    return f", {skipped} skipped" if skipped else ""
+
+
+def _then(title: str) -> Callable[[_Wording, Finding], _Words]:
+    """Word a window that has ended: what was seen to be bad, worst first, else that nothing proves health."""
+
+    def words(wording: _Wording, _headline: Finding) -> _Words:
+        changed = wording.changed
+        bad = tuple(each.text for each in changed.rows if each.bad) if changed else ()
+        part = changed is not None and (changed.unseen or changed.reading)
+        calm = "what could be seen shows no trouble" if part else "no alarm fired and no new error was seen"
+        first = bad[:1] or ((calm,) if wording.facts.sources else ("nothing read yet",))
+        return _Words(
+            title,
+            (*first, *bad[1:]),
+            "checks are not judged as of then: they speak only of the present",
+            "the window has ended, it stands still",
+        )
+
+    return words
+
+
+_WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
+    Rule.FAILING: _failing,
+    Rule.WENT_WRONG: _went_wrong,
+    Rule.REFUSED: _refused,
+    Rule.ERRORS: _errors,
+    Rule.NOTHING_DEFINED: _nothing_defined,
+    Rule.NOTHING_SELECTED: _nothing_selected,
+    Rule.NO_ROUND: _no_round,
+    Rule.STALE_CHECKS: _stale_checks,
+    Rule.INCONCLUSIVE: _inconclusive,
+    Rule.CRITICAL_SKIPPED: _critical_skipped,
+    Rule.UNFINISHED: _unfinished,
+    Rule.SOURCE_UNREADABLE: _source_unreadable,
+    Rule.SOURCE_UNREAD: _source_unread,
+    Rule.SOURCE_STALE: _source_stale,
+    Rule.ALL_SKIPPED: _all_skipped,
+    Rule.HALF_UNDONE: _half_undone,
+    Rule.DEGRADED: _degraded,
+    Rule.WORSE_FIGURES: _worse_figures,
+    Rule.ADVISORY_ONLY: _advisory_only,
+    Rule.PASSED: _green,
+    Rule.READING_WINDOW: _then("WAITING · reading the window"),
+    Rule.INCIDENTS_THEN: _then("NOT HEALTHY THEN"),
+    Rule.TROUBLE_THEN: _then("TROUBLE THEN"),
+    Rule.UNSEEN_THEN: _then("UNSURE · not everything can be seen"),
+    Rule.QUIET_THEN: _then("NO TROUBLE SEEN"),
 }
 
 
-def _judged(facts: Facts) -> VerdictLine:
-    return next(line for rule in _RULES if (line := rule(facts)) is not None)
+def _all_sentences(headline: Finding) -> tuple[str, ...]:
+    signals = (f"{each.kind} {each.id}: {each.message or each.status}" for each in headline.signals)
+    return (*_sentences(headline.checks), *signals)
 
 
-def _cannot_start(facts: Facts) -> VerdictLine | None:
-    broken = [each for each in facts.blind if each.source == "session"]
-    if not broken or len(facts.unmeasured) < len(facts.required):
+def _sentences(checks: Sequence[CheckFact]) -> tuple[str, ...]:
+    return tuple(f"{each.title}: {each.message or each.status}" for each in sorted(checks, key=_weight))
+
+
+def _weight(check: CheckFact) -> tuple[bool, bool, int]:
+    """Critical ones first, then what made a request before what was only read, then what has lasted longest."""
+    return (not check.critical, check.type in _READ_ONLY_TYPES, -check.streak)
+
+
+def _names(checks: Sequence[CheckFact]) -> str:
+    shown = ", ".join(each.title for each in checks[:3])
+    return f"{shown} and {len(checks) - 3} more" if len(checks) > 3 else shown
+
+
+def _rounds(headline: Finding) -> str | None:
+    longest = max((each.streak for each in headline.checks), default=0)
+    if not longest:
         return None
-    reason = broken[0].message or "the session could not be started"
-    return _line(
-        facts, "error", "ERROR · could not verify", (reason,), outlook="nothing is measured until it can start"
-    )
-
-
-def _nothing_known(facts: Facts) -> VerdictLine | None:
-    if not facts.defined:
-        return _line(facts, "inconclusive", "WAITING", ("the checks have not been read yet",))
-    if not facts.required:
-        reason = "no checks are selected, so nothing proves that production works"
-        advice = "write one under checks/; prodwatch schema checks prints its keys"
-        return _line(facts, "inconclusive", "UNSURE · nothing is measured", (reason,), outlook=advice)
-    if len(facts.unmeasured) == len(facts.required):
-        count = len(facts.required)
-        waiting = "the first round of 1 check" if count == 1 else f"the first round of {count} checks"
-        return _line(
-            facts, "inconclusive", "WAITING", ("no checks have finished yet",), outlook=f"{waiting} is running"
-        )
-    return None
-
-
-def _unsure(facts: Facts) -> VerdictLine | None:
-    broken = facts.having(Status.ERROR)
-    if broken:
-        return _line(facts, "error", "ERROR · could not verify", _sentences(broken), broken, outlook=_again(facts))
-    unsure = facts.having(Status.INCONCLUSIVE)
-    if unsure:
-        return _line(facts, "inconclusive", _unsure_title(unsure), _sentences(unsure), unsure, outlook=_again(facts))
-    skipped = tuple(track for track in facts.having(Status.SKIPPED) if track.has("critical"))
-    if skipped:
-        return _line(facts, "inconclusive", "UNSURE · a critical check was skipped", _sentences(skipped), skipped)
-    return None
-
-
-def _unfinished(facts: Facts) -> VerdictLine | None:
-    if not facts.unmeasured:
-        return None
-    done = len(facts.required) - len(facts.unmeasured)
-    text = f"{done} of {len(facts.required)} checks have finished, none red; not yet: {_names(facts.unmeasured)}"
-    return _line(facts, "inconclusive", "WAITING", (text,), outlook=_again(facts))
-
-
-def _unsure_title(tracks: Sequence[CheckTrack]) -> str:
-    reasons = {track.latest.reason_code for track in tracks if track.latest}
-    if reasons == {Reason.VERSION_MISMATCH}:
-        return "UNSURE · another version answered"
-    return "UNSURE · too little evidence"
-
-
-def _blind(facts: Facts) -> VerdictLine | None:
-    if not facts.blind:
-        return None
-    texts = [blindness(each) for each in facts.blind]
-    passing = len(facts.having(Status.PASS, Status.DEGRADED))
-    retry_at = min((each.retry_at for each in facts.blind if each.retry_at), default=None)
-    left_s = (retry_at - facts.now).total_seconds() if retry_at else 0.0
-    return _line(
-        facts,
-        "inconclusive",
-        "UNSURE · not everything can be seen",
-        (*texts, f"{passing} of {len(facts.required)} checks pass"),
-        outlook=f"next try in {format_age(left_s)}" if left_s > 0 else _again(facts),
-    )
-
-
-def _not_yet_seen(facts: Facts) -> VerdictLine | None:
-    """Say that the checks alone do not decide while alarms, release or metrics have not been read once."""
-    if not facts.unread:
-        return None
-    passing = len(facts.having(Status.PASS, Status.DEGRADED))
-    text = f"{passing} of {len(facts.required)} checks pass; not read yet: {', '.join(facts.unread)}"
-    return _line(facts, "inconclusive", "WAITING", (text,), outlook=_again(facts))
-
-
-def _not_lately_seen(facts: Facts) -> VerdictLine | None:
-    if not facts.old:
-        return None
-    oldest = min((each.fresh_at for each in facts.old if each.fresh_at), default=facts.now)
-    age = format_age((facts.now - oldest).total_seconds())
-    text = f"{', '.join(each.source for each in facts.old)}: last read {age} ago, so nothing is known of now"
-    return _line(facts, "inconclusive", "STALE", (text,), outlook=_again(facts))
-
-
-def _failing(facts: Facts) -> VerdictLine | None:
-    failing = facts.having(Status.FAIL)
-    if not failing and not facts.firing:
-        return None
-    alarms = tuple(f"alarm {each.name} is firing{f': {each.reason}' if each.reason else ''}" for each in facts.firing)
-    release = facts.release
-    settled = facts.firing or any(_red_enough(track, len(facts.required)) for track in failing)
-    if facts.triage:
-        advice = "production is not healthy"
-    elif release and release.phase in UNDER_WAY and release.version:
-        advice = "roll back" if settled else "one more red round decides"
-    elif release and release.phase in WENT_WRONG:
-        advice = f"{version_label(release.version)} {release.phase}"
-    else:
-        advice = "production is not healthy"
-    broken = facts.having(Status.ERROR)
-    more = (f"{len(broken)} more could not be measured: {_names(broken)}",) if broken else ()
-    reasons = (*_sentences(failing), *alarms, *more)
-    since = min(
-        [track.status_since for track in failing if track.status_since]
-        + [alarm.since for alarm in facts.firing if alarm.since],
-        default=None,
-    )
-    return VerdictLine(
-        status="fail",
-        title=f"FAIL · {advice}",
-        since=since,
-        reasons=reasons,
-        evidence=_rounds(failing),
-        outlook=_outlook(facts),
-    )
-
-
-def _went_wrong(facts: Facts) -> VerdictLine | None:
-    release = facts.release
-    if release is None or release.phase not in WENT_WRONG or facts.triage:
-        return None
-    new, old = version_label(release.version), version_label(release.previous)
-    cause = f": {release.cause}" if release.cause else ""
-    passing = facts.having(Status.PASS, Status.DEGRADED)
-    healthy = bool(facts.required) and len(passing) == len(facts.required)
-    state = (
-        f"all {len(passing)} checks pass again, production answers on {old}"
-        if healthy
-        else f"{len(passing)} of {len(facts.required)} checks pass now"
-    )
-    status: VerdictStatus = "degraded" if healthy else "inconclusive"
-    return _line(
-        facts, status, f"{str(release.phase).upper()} · {new} is out", (f"{new} {release.phase}{cause}", state)
-    )
-
-
-def _half_undone(facts: Facts) -> VerdictLine | None:
-    """Say that one function's release is out while another's goes on: together they are what nobody tried."""
-    if not facts.beside or facts.triage:
-        return None
-    first = facts.beside[0]
-    causes = (
-        f"{each.function}: {version_label(each.version)} {each.phase}{f': {each.cause}' if each.cause else ''}"
-        for each in facts.beside
-    )
-    passing = len(facts.having(Status.PASS, Status.DEGRADED))
-    title = f"WARN · {first.function} {version_label(first.version)} {first.phase}"
-    checks = f"{passing} of {len(facts.required)} checks pass while the release of other functions goes on"
-    return _line(facts, "degraded", title, (*causes, checks), outlook=_outlook(facts))
-
-
-def _stale(facts: Facts) -> VerdictLine | None:
-    if not facts.stale:
-        return None
-    newest = max((track.finished_at for track in facts.stale if track.finished_at), default=facts.now)
-    age = format_age((facts.now - newest).total_seconds())
-    return _line(
-        facts,
-        "inconclusive",
-        "STALE",
-        (f"{_names(facts.stale)}: the last result is {age} old, so it says nothing about now",),
-        outlook=_again(facts),
-    )
-
-
-def _all_skipped(facts: Facts) -> VerdictLine | None:
-    if facts.having(Status.PASS, Status.DEGRADED):
-        return None
-    skipped = facts.having(Status.SKIPPED)
-    reasons = (f"all {len(skipped)} checks were skipped", *_sentences(skipped))
-    return _line(facts, "inconclusive", "UNSURE · nothing was measured", reasons)
-
-
-def _green(facts: Facts) -> VerdictLine:
-    degraded, skipped = facts.having(Status.DEGRADED), facts.having(Status.SKIPPED)
-    passed = facts.having(Status.PASS)
-    release = None if facts.triage else facts.release
-    moving = release is not None and release.phase in UNDER_WAY
-    title = "so far" if moving else ("production is healthy" if release is None else str(release.phase))
-    left_out = f", {len(skipped)} skipped" if skipped else ""
-    if degraded:
-        counted = f"{len(passed)} of {len(facts.required)} checks pass{left_out}"
-        return _line(
-            facts, "degraded", f"WARN · {title}", (*_sentences(degraded), counted), degraded, outlook=_outlook(facts)
-        )
-    reason = f"all {len(passed)} checks that ran pass{left_out}" if skipped else f"all {len(passed)} checks pass"
-    return VerdictLine(
-        status="pass",
-        title=f"PASS · {title}",
-        since=max((track.status_since for track in passed if track.status_since), default=None),
-        reasons=(reason,),
-        evidence="; ".join(filter(None, (certainty(min(track.streak for track in passed)), facts.requests))),
-        outlook=_outlook(facts),
-    )
-
-
-_RULES = (
-    _failing,
-    _went_wrong,
-    _cannot_start,
-    _nothing_known,
-    _stale,
-    _unsure,
-    _unfinished,
-    _blind,
-    _not_yet_seen,
-    _not_lately_seen,
-    _all_skipped,
-    _half_undone,
-    _green,
-)
-"""Asked in this order; the first that knows something speaks, and the last always does."""
-
-
-def _line(
-    facts: Facts,
-    status: VerdictStatus,
-    title: str,
-    reasons: tuple[str, ...],
-    tracks: Sequence[CheckTrack] = (),
-    *,
-    outlook: str | None = None,
-) -> VerdictLine:
-    since = min((track.status_since for track in tracks if track.status_since), default=None)
-    next_ = " · ".join(filter(None, (outlook, next_shift(facts) if outlook != next_shift(facts) else None)))
-    return VerdictLine(
-        status=status, title=title, since=since, reasons=reasons, evidence=_rounds(tracks), outlook=next_ or None
-    )
-
-
-def _red_enough(track: CheckTrack, required: int) -> bool:
-    needed = 1 if track.has("critical") else (3 if required > REQUIRED_BEFORE_THREE else 2)
-    return track.streak >= needed
-
-
-def _sentences(tracks: Sequence[CheckTrack]) -> tuple[str, ...]:
-    ordered = sorted(tracks, key=_weight)
-    return tuple(f"{track.title}: {_message(track)}" for track in ordered)
-
-
-def _weight(track: CheckTrack) -> tuple[bool, bool, int]:
-    """Critical ones first, then what was tried out before what was only read, then what has lasted longest."""
-    kind = track.latest.type if track.latest else ""
-    return (not track.has("critical"), kind in _READ_ONLY_TYPES, -track.streak)
-
-
-def _message(track: CheckTrack) -> str:
-    return (track.latest.message if track.latest else None) or str(track.status)
-
-
-def _names(tracks: Sequence[CheckTrack]) -> str:
-    shown = ", ".join(track.title for track in tracks[:3])
-    return f"{shown} and {len(tracks) - 3} more" if len(tracks) > 3 else shown
-
-
-def _rounds(tracks: Sequence[CheckTrack]) -> str | None:
-    longest = max((track.streak for track in tracks), default=0)
-    return f"{longest} {'round' if longest == 1 else 'rounds'} in a row" if longest else None
-
-
-def _again(facts: Facts) -> str:
-    return f"looked at again every {format_age(facts.every_s)}"
-
-
-def _outlook(facts: Facts) -> str:
-    return next_shift(facts) or _again(facts)
+    state = _STREAKS[headline.rule]
+    return f"{state} in 1 round so far" if longest == 1 else f"{state} in {longest} rounds in a row"

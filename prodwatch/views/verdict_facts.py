@@ -1,120 +1,94 @@
-"""What a verdict rests on, gathered from the store once so that every sentence speaks of the same moment."""
+"""The facts of a dashboard's verdict, gathered from the store once so that every sentence speaks of one moment."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-import msgspec
+from msgspec.structs import replace
 
-from prodwatch.model.release import UNDER_WAY, WENT_WRONG, current_release
-from prodwatch.model.signal import AlarmState, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
+from prodwatch.judge.facts import CheckFact, Facts, SignalFact, SourceFact, WindowFact, check_fact
+from prodwatch.model.signal import AlarmState, SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
-from prodwatch.views.checks import is_stale
-from prodwatch.views.evidence import clock_text, requests_on
+from prodwatch.views.checks import interval_s
+from prodwatch.views.triage import Changes
+from prodwatch.views.window import Window
 
-_EVIDENCE = frozenset(("alarms", "release", "metrics", "logs", "session"))
-"""Sources whose silence would look like good news."""
-_OLD_EVIDENCE_S = 300.0
-"""Alarms, release and metrics are asked every minute or more often; what is older says nothing about now."""
-_UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
-
-    defined: bool
-    required: tuple[CheckTrack, ...]
-    stale: tuple[CheckTrack, ...]
-    firing: tuple[AlarmState, ...]
-    blind: tuple[SourceStatus, ...]
-    """Sources of evidence that cannot be read, or not as a whole."""
-    unread: tuple[str, ...]
-    """Sources of evidence that have not answered yet."""
-    old: tuple[SourceStatus, ...]
-    """Sources of evidence whose last answer is too old to speak of now."""
-    release: ReleaseState | None
-    beside: tuple[ReleaseState, ...]
-    """Releases of other functions that went wrong while this one is under way."""
-    requests: str | None
-    now: datetime
-    every_s: float
-    triage: bool
-    """Production is asked about, not a release: nobody is told to roll back."""
-
-    def having(self, *statuses: Status) -> tuple[CheckTrack, ...]:
-        """Return required checks with one of these statuses, old results left out."""
-        return tuple(track for track in self.required if track.status in statuses and track not in self.stale)
-
-    @property
-    def unmeasured(self) -> tuple[CheckTrack, ...]:
-        """Return required checks no round of which has finished."""
-        return tuple(track for track in self.required if track.status is None)
+LAST_ROUNDS = 10
+"""Rounds over which the share of failed ones is counted."""
+_ALARM_STATUS = {"ALARM": Status.FAIL, "OK": Status.PASS, "INSUFFICIENT_DATA": Status.SKIPPED}
+_INCIDENTS = frozenset(("alarm", "deployment"))
 
 
-def facts_of(store: Store, now: datetime, every_s: float, *, triage: bool) -> Facts:
-    """Return the facts at `now`; with `triage` production is asked about, not a release."""
-    required = tuple(
-        track
-        for track in store.checks.tracks.values()
-        if track.kind == "smoke" and not track.has("advisory") and not track.has("muted")
-    )
-    evidence = [each for name, each in store.sources.items() if name.partition(":")[0] in _EVIDENCE]
-    release = current_release(store.release.states.values())
+def session_facts(
+    store: Store, now: datetime, *, every_s: float, window: Window | None = None, changed: Changes | None = None
+) -> Facts:
+    """Return the facts at `now`.
+
+    `every_s` holds for checks that do not say how often they run. With `window`, triage, `changed` is what changed in
+    it, and production is asked about instead of a release.
+    """
     return Facts(
-        defined=store.checks.defined or bool(required),
-        required=required,
-        stale=tuple(track for track in required if is_stale(track, now, every_s)),
-        firing=tuple(alarm for alarm in store.release.alarms.values() if alarm.gate and alarm.state == "ALARM"),
-        blind=tuple(each for each in evidence if each.phase in _UNREADABLE or each.unread),
-        unread=tuple(each.source for each in evidence if _is_unread(each)),
-        old=tuple(each for each in evidence if _is_old(each, now)),
-        release=release,
-        beside=tuple(each for each in store.release.states.values() if _is_beside(each, release)),
-        requests=None if triage else requests_on(store, release),
-        now=now,
-        every_s=every_s,
-        triage=triage,
+        mode="session",
+        checks=tuple(_check(each, now, every_s) for each in store.checks.tracks.values()),
+        defined=store.checks.defined or bool(store.checks.tracks),
+        signals=tuple(_alarm(each) for each in store.release.alarms.values()),
+        sources=tuple(_source(each, now) for each in store.sources.values()),
+        releases=tuple(store.release.states.values()),
+        window=None if window is None or changed is None else _window(window, changed),
     )
 
 
-def _is_unread(status: SourceStatus) -> bool:
-    """Tell whether a source has never answered: not yet, or because AWS let nobody in so far."""
-    return status.phase is SourcePhase.STARTING or (status.phase is SourcePhase.THROTTLED and status.fresh_at is None)
+def _check(track: CheckTrack, now: datetime, every_s: float) -> CheckFact:
+    # A round started by hand flags what the chosen checks need as supporting; a defined smoke check counts even so.
+    supporting = track.kind != "smoke" or (track.definition is None and track.has("supporting"))
+    outcomes = track.history[-LAST_ROUNDS:]
+    failed = sum(each.status is Status.FAIL for each in outcomes)
+    latest = check_fact(track.latest) if track.latest else CheckFact(id=track.id, title=track.title, status=None)
+    return replace(
+        latest,
+        advisory=track.has("advisory"),
+        critical=track.has("critical"),
+        supporting=supporting,
+        streak=track.streak,
+        failed_share=failed / LAST_ROUNDS if len(outcomes) == LAST_ROUNDS else None,
+        status_since=track.status_since,
+        age_s=(now - track.finished_at).total_seconds() if track.finished_at else None,
+        every_s=interval_s(track, every_s),
+    )
 
 
-def _is_beside(state: ReleaseState, main: ReleaseState | None) -> bool:
-    return main is not None and main.phase in UNDER_WAY and state.phase in WENT_WRONG
+def _alarm(alarm: AlarmState) -> SignalFact:
+    return SignalFact(
+        kind="alarm",
+        id=alarm.name,
+        status=_ALARM_STATUS[alarm.state],
+        message=alarm.reason,
+        gate=alarm.gate,
+        since=alarm.since,
+    )
 
 
-def _is_old(status: SourceStatus, now: datetime) -> bool:
-    """Tell whether a source's last answer is old; log lines say so in their own panel, as a busy group lags."""
-    if status.fresh_at is None or status.source.startswith("logs") or status.phase in _UNREADABLE:
-        return False
-    return (now - status.fresh_at).total_seconds() > _OLD_EVIDENCE_S
+def _source(status: SourceStatus, now: datetime) -> SourceFact:
+    return SourceFact(
+        name=status.source,
+        phase=status.phase,
+        age_s=(now - status.fresh_at).total_seconds() if status.fresh_at else None,
+        unread=status.unread,
+        message=status.message,
+        action=status.action,
+        retry_in_s=(status.retry_at - now).total_seconds() if status.retry_at else None,
+    )
 
 
-def blindness(status: SourceStatus) -> str:
-    """Return which evidence is missing, and why."""
-    if status.unread:
-        return f"{status.source} cannot be read as a whole: {'; '.join(status.unread)}"
-    return f"{status.source} cannot be read: {_why(status)}"
-
-
-def _why(status: SourceStatus) -> str:
-    told = status.message or str(status.phase)
-    return f"{told} (needs {status.action})" if status.action and status.action not in told else told
-
-
-def next_shift(facts: Facts) -> str | None:
-    """Say what the release does next, None when it does nothing or nobody asked about it."""
-    release = facts.release
-    if release is None or release.phase not in UNDER_WAY:
-        return None
-    if release.next_shift_at is not None:
-        left_s = (release.next_shift_at - facts.now).total_seconds()
-        return f"next shift in {clock_text(left_s)}" if left_s > 0 else "the next shift is due"
-    if release.phase is ReleasePhase.BAKING:
-        return "all traffic is on the new version while it bakes"
-    return None
+def _window(window: Window, changed: Changes) -> WindowFact:
+    bad = [each for each in changed.rows if each.bad]
+    return WindowFact(
+        ended=window.is_past,
+        incidents=tuple(each.text for each in bad if each.kind in _INCIDENTS),
+        worse_figures=tuple(each.text for each in bad if each.kind == "figure"),
+        other_trouble=tuple(each.text for each in bad if each.kind != "figure" and each.kind not in _INCIDENTS),
+        unseen=changed.unseen,
+        reading=changed.reading,
+    )

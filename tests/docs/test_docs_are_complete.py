@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.main import COMMANDS
+from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import CheckResult, RunResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry

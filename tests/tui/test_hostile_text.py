@@ -22,7 +22,6 @@ from prodwatch.model.result import (
     Correlation,
     Exchange,
     StepResult,
-    Verdict,
 )
 from prodwatch.model.signal import (
     AlarmState,
@@ -331,9 +330,10 @@ def test_every_payload_is_on_a_tour() -> None:
     assert sorted(name for names in GROUPS for name in names) == sorted(PAYLOADS)
 
 
-async def test_a_verdict_of_a_judge_is_text_too(run: Any) -> None:
+async def test_a_verdict_is_text_too(run: Any) -> None:
     async with run(quiet=True) as bench:
-        bench.store.set_verdict(Verdict(status="fail", exit_code=1, reason="[/x] \x1b[2J [@click=app.bell]no[/]"))
+        alarm = AlarmState(name="errors", state="ALARM", reason="[/x] \x1b[2J [@click=app.bell]no[/]")
+        bench.store.apply(Batch(source="alarms", records=(alarm,)))
         await bench.frames()
         await bench.sees("[/x] ␛[2J [@click=app.bell]no[/]")
         assert not any(unsafe(line) for line in bench.painted())

@@ -13,7 +13,7 @@ import pytest
 from textual.drivers.headless_driver import HeadlessDriver
 
 from prodwatch.model.event import CheckFinished
-from prodwatch.model.result import Verdict
+from prodwatch.model.signal import AlarmState, Batch
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
@@ -178,10 +178,11 @@ async def test_a_hostile_reason_cannot_end_the_notice() -> None:
         for _ in range(20):
             painted.app.frame()
         reason = "x\x1b\\\x1b]0;PWNED\x07\x9c\u202e; rm"
-        painted.store.set_verdict(Verdict(status="fail", exit_code=1, reason=reason))
+        alarm = AlarmState(name="errors", state="ALARM", reason=reason)
+        painted.store.apply(Batch(source="alarms", records=(alarm,)))
         await painted.until(b"\x1b]9;prodwatch prod: FAIL")
         notice = painted.written.partition(b"\x1b]9;")[2].partition(b"\x1b")[0].decode()
-        assert notice.startswith("prodwatch prod: FAIL: x")
+        assert "alarm errors is firing: x" in notice
         assert notice.isprintable()
         assert "PWNED" in notice
 

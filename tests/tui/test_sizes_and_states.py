@@ -107,5 +107,5 @@ async def test_without_a_release_the_screen_answers_for_production(run: Any) -> 
 
 async def test_after_the_rollback_it_says_who_answers_now(run: Any) -> None:
     async with run(moment="after") as bench:
-        await bench.sees("ROLLED BACK · v42 is out")
+        await bench.sees("ROLLED BACK · v42 withdrawn")
         await bench.sees("production answers on v41")

@@ -224,10 +224,16 @@ STATES = [
         id="healthy release",
     ),
     pytest.param(
-        baking_release, "pass", "PASS · so far", "all 2 checks pass", "30 times in a row", "while it bakes", id="baking"
+        baking_release, "pass", "PASS · so far", "all 2 checks pass", "30 looks each", "while it bakes", id="baking"
     ),
     pytest.param(
-        finished_release, "pass", "PASS · succeeded", "all 2 checks pass", "9.5 %", "looked at again", id="release done"
+        finished_release,
+        "pass",
+        "PASS · succeeded",
+        "all 2 checks pass",
+        "1 in 10",
+        "looked at again",
+        id="release done",
     ),
     pytest.param(
         failing_release,
@@ -252,7 +258,7 @@ STATES = [
         "pass",
         "PASS · production is healthy",
         "all 2 checks pass",
-        "9.5 %",
+        "1 in 10",
         "looked at again every 30s",
         id="no release",
     ),
@@ -289,7 +295,7 @@ STATES = [
         "inconclusive",
         "UNSURE · too little evidence",
         "30 are needed",
-        "1 round in a row",
+        "unsure in 1 round so far",
         "looked at again",
         id="not enough data",
     ),
@@ -448,7 +454,7 @@ STATES = [
         id="failed, retries",
     ),
     pytest.param(
-        rolled_back, "degraded", "ROLLED BACK · v42 is out", "v42 rolled back: alarm", None, None, id="rolled back"
+        rolled_back, "degraded", "ROLLED BACK · v42 withdrawn", "v42 rolled back: alarm", None, None, id="rolled back"
     ),
     pytest.param(
         session_broken,

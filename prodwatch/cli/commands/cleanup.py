@@ -63,8 +63,8 @@ def _where_it_ran(common: Common, run: str) -> Common:
 
 
 def _list() -> int:
-    from prodwatch.cli.exit_codes import ExitCode
     from prodwatch.cli.stderr import say
+    from prodwatch.model.exit_code import ExitCode
     from prodwatch.runner import unfinished_journals
     from prodwatch.settings.user_folders import state_dir
 

@@ -23,7 +23,7 @@ def command(
 
     Without --kind: smoke checks, each with the diagnostics it would start.
     """
-    from prodwatch.cli.exit_codes import ExitCode
+    from prodwatch.model.exit_code import ExitCode
     from prodwatch.runner.schedule.selection import select
 
     criteria = selection(expression, tags, kind, shard)

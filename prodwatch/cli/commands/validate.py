@@ -38,7 +38,7 @@ def _resolve(project: Project, common: Common) -> int:
 
     from prodwatch.access.resolve_online import Resolution, resolve_online
     from prodwatch.cli.event_loop import demo_target
-    from prodwatch.cli.exit_codes import ExitCode
+    from prodwatch.model.exit_code import ExitCode
     from prodwatch.session.engine import open_engine
 
     async def resolve() -> list[Resolution]:

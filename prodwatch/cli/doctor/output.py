@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from prodwatch.access.doctor.findings import Finding, Report, State
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.live.colour import BOLD, DIM, GREEN, RED, YELLOW, Style
+from prodwatch.model.exit_code import ExitCode
 
 _MARKS: dict[State, tuple[str, str, str]] = {
     "ok": ("✔", "+", GREEN),

@@ -12,13 +12,13 @@ from datetime import UTC
 from typing import Any, Protocol
 
 from prodwatch.cli.event_loop import demo_target
-from prodwatch.cli.exit_codes import ExitCode
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.stderr import error
 from prodwatch.clock import Clock
+from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.signal import Batch, Record, SourcePhase
 from prodwatch.session.engine import Engine, open_engine, require_credentials
 from prodwatch.session.stream_completion import StreamCompletion

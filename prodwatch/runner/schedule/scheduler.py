@@ -11,6 +11,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from prodwatch.assertions import AssertionSyntaxError
+from prodwatch.judge.facts import ADVISORY, MUTED, SUPPORTING
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent, RunProgress
 from prodwatch.model.result import AssertionResult, CheckResult
@@ -33,10 +34,8 @@ from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import GREEN
 from prodwatch.runner.step.stop_reason import StopCause, StopSignal
-from prodwatch.runner.verdict import ADVISORY, SUPPORTING
 from prodwatch.settings.template import TemplateSyntaxError, UnresolvedError
 
-MUTED = "muted"
 _RED = frozenset({Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, Status.DEGRADED})
 _STOPPING = frozenset({Status.FAIL, Status.ERROR})
 

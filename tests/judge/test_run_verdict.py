@@ -1,17 +1,19 @@
-"""Statuses into one verdict and its exit code."""
+"""Results of one run into one verdict and its exit code."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.model.result import Blocking, CheckResult
+from prodwatch.judge.decide import decide
+from prodwatch.judge.facts import Facts, check_fact
+from prodwatch.model.result import Blocking, CheckResult, Verdict
 from prodwatch.model.status import Reason, Status, worst
-from prodwatch.runner import decide, summarize
 from prodwatch.testing.definitions import HERE
 
 STATUSES = list(Status)
@@ -30,6 +32,10 @@ def result(status: str, *flags: str, id: str = "c", reason: Reason | None = None
         message=f"because {id}",
         source=HERE,
     )
+
+
+def decided(results: Iterable[CheckResult], **options: Any) -> Verdict:
+    return decide(Facts(mode="run", checks=tuple(check_fact(each) for each in results), **options)).verdict
 
 
 @pytest.mark.parametrize(
@@ -55,7 +61,7 @@ def result(status: str, *flags: str, id: str = "c", reason: Reason | None = None
     ],
 )
 def test_the_contracts_mapping(results: Any, options: Any, status: Any, exit_code: Any) -> None:
-    verdict = decide([result(each, id=f"c{n}") for n, each in enumerate(results)], **options)
+    verdict = decided([result(each, id=f"c{n}") for n, each in enumerate(results)], **options)
     assert (verdict.status, verdict.exit_code) == (status, exit_code)
     assert verdict.reason
     if exit_code in {1, 3, 4} and status != "degraded":
@@ -86,12 +92,12 @@ def test_the_contracts_mapping(results: Any, options: Any, status: Any, exit_cod
     ],
 )
 def test_flags_weigh(results: Any, status: Any, exit_code: Any) -> None:
-    verdict = decide(results)
+    verdict = decided(results)
     assert (verdict.status, verdict.exit_code) == (status, exit_code)
 
 
 def test_the_heaviest_comes_first_and_gives_the_reason() -> None:
-    verdict = decide(
+    verdict = decided(
         [
             result("inconclusive", id="a", reason=Reason.NO_DATA),
             result("fail", id="b", reason=Reason.TIMEOUT),
@@ -105,15 +111,15 @@ def test_the_heaviest_comes_first_and_gives_the_reason() -> None:
 
 def test_what_keeps_the_whole_run_from_measuring_weighs_like_a_check() -> None:
     problem = Blocking(kind="run", id="account", status=Status.ERROR, message="another account")
-    assert decide([result("pass")], run_problem=problem).exit_code == 3
-    assert decide([result("fail")], run_problem=problem).exit_code == 1
-    assert decide([], run_problem=problem).exit_code == 3
+    assert decided([result("pass")], refused=problem).exit_code == 3
+    assert decided([result("fail")], refused=problem).exit_code == 1
+    assert decided([], refused=problem).exit_code == 3
 
 
 @given(st.lists(st.tuples(st.sampled_from(STATUSES), st.booleans()), max_size=8), st.booleans())
 def test_zero_means_measured_and_nothing_red(drawn: Any, strict: Any) -> None:
     results = [result(status.value, *(["advisory"] if advisory else [])) for status, advisory in drawn]
-    verdict = decide(results, strict=strict)
+    verdict = decided(results, strict=strict)
     gating = [status for status, advisory in drawn if not advisory]
     if verdict.exit_code == 0:
         assert any(status is not Status.SKIPPED for status, _ in drawn)
@@ -124,11 +130,6 @@ def test_zero_means_measured_and_nothing_red(drawn: Any, strict: Any) -> None:
 
 def test_order_never_matters() -> None:
     for statuses in itertools.permutations(["fail", "error", "inconclusive", "degraded", "pass", "skipped"], 3):
-        found = decide([result(each, id=each) for each in statuses]).status
+        found = decided([result(each, id=each) for each in statuses]).status
         heaviest = worst(Status(each) for each in statuses)
         assert found == heaviest
-
-
-def test_the_summary_counts_what_was_selected() -> None:
-    found = summarize([result("pass", "flaky"), result("fail"), result("pass", "supporting"), result("skipped")])
-    assert (found.passed, found.fail, found.skipped, found.flaky, found.total) == (1, 1, 1, 1, 3)

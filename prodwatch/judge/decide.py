@@ -1,0 +1,272 @@
+"""The one verdict, by pure rules over the facts: green only where everything was measured, and lately."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from prodwatch.judge.decision import Decision, Finding, Rule
+from prodwatch.judge.evidence import Evidence, status_of
+from prodwatch.judge.facts import Facts, WindowFact
+from prodwatch.judge.freshness import SourceState, is_evidence, source_state
+from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
+from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG, serving_share
+from prodwatch.model.result import Verdict, VerdictStatus
+from prodwatch.model.status import Status, worst
+
+MANY_CHECKS = 5
+"""Above this number of required checks, three red rounds are needed before a rollback is advised."""
+RED_ROUNDS, RED_ROUNDS_OF_MANY, RED_ROUNDS_CRITICAL = 2, 3, 1
+"""Red rounds in a row that are needed before a rollback is advised."""
+RED_SHARE = 0.3
+"""Share of failed rounds among the last ten from which a red check counts as red without a row of rounds."""
+
+_EXIT: dict[VerdictStatus, ExitCode] = {
+    "pass": ExitCode.OK,
+    "degraded": ExitCode.OK,
+    "fail": ExitCode.FAIL,
+    "error": ExitCode.ERROR,
+    "inconclusive": ExitCode.INCONCLUSIVE,
+    "empty": ExitCode.NOTHING_SELECTED,
+}
+_STATUS: dict[Status, Literal["pass", "degraded", "fail", "error", "inconclusive"]] = {
+    Status.PASS: "pass",
+    Status.DEGRADED: "degraded",
+    Status.FAIL: "fail",
+    Status.ERROR: "error",
+    Status.INCONCLUSIVE: "inconclusive",
+}
+
+
+def decide(facts: Facts) -> Decision:
+    """Return the verdict over the facts.
+
+    Its status is the worst that any rule found, in the order fail > error > inconclusive > degraded > pass, so that
+    further evidence never makes a verdict greener.
+    """
+    if facts.interrupted is not None:
+        return _aborted(facts)
+    if facts.window is not None and facts.window.ended:
+        return _looking_back(facts, facts.window)
+    evidence = Evidence(facts)
+    if facts.mode == "run" and not evidence.selected and not _speaks_without_checks(evidence):
+        return _empty(facts)
+    findings = tuple(found for rule in _RULES if (found := rule(evidence)) is not None)
+    heaviest = worst(each.status for each in findings) or Status.PASS
+    headline = next(each for each in findings if each.status is heaviest)
+    wrong = next((each for each in findings if each.rule is Rule.WENT_WRONG), None)
+    if wrong is not None and heaviest is not Status.FAIL:
+        headline = wrong
+    return _decision(evidence, findings, headline, _STATUS[heaviest])
+
+
+def _speaks_without_checks(evidence: Evidence) -> bool:
+    red = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE)
+    return evidence.facts.refused is not None or any(evidence.signals_with(each) for each in red)
+
+
+def _measured_with(rule: Rule, status: Status) -> Callable[[Evidence], Finding | None]:
+    def found(evidence: Evidence) -> Finding | None:
+        checks, signals = evidence.gating_with(status), evidence.signals_with(status)
+        if not checks and not signals:
+            return None
+        return Finding(rule=rule, status=status, checks=checks, signals=signals)
+
+    return found
+
+
+def _went_wrong(evidence: Evidence) -> Finding | None:
+    release = evidence.release
+    if release is None or release.phase not in WENT_WRONG:
+        return None
+    status = Status.INCONCLUSIVE if serving_share(release) else Status.DEGRADED
+    return Finding(rule=Rule.WENT_WRONG, status=status, releases=(release,))
+
+
+def _refused(evidence: Evidence) -> Finding | None:
+    if evidence.facts.refused is not None:
+        return Finding(rule=Rule.REFUSED, status=evidence.facts.refused.status)
+    broken = tuple(
+        each
+        for each in evidence.facts.sources
+        if each.name == "session" and source_state(each) in {SourceState.UNREADABLE, SourceState.PARTIAL}
+    )
+    if not broken or len(evidence.unmeasured) < len(evidence.counted):
+        return None
+    return Finding(rule=Rule.REFUSED, status=Status.ERROR, sources=broken)
+
+
+def _nothing_known(evidence: Evidence) -> Finding | None:
+    facts = evidence.facts
+    if facts.mode == "run":
+        return None
+    if not evidence.selected:
+        rule = Rule.NOTHING_SELECTED if facts.defined else Rule.NOTHING_DEFINED
+        return Finding(rule=rule, status=Status.INCONCLUSIVE)
+    if len(evidence.unmeasured) == len(evidence.counted):
+        return Finding(rule=Rule.NO_ROUND, status=Status.INCONCLUSIVE, checks=evidence.counted)
+    return None
+
+
+def _stale_checks(evidence: Evidence) -> Finding | None:
+    if not evidence.stale:
+        return None
+    return Finding(rule=Rule.STALE_CHECKS, status=Status.INCONCLUSIVE, checks=evidence.stale)
+
+
+def _critical_skipped(evidence: Evidence) -> Finding | None:
+    skipped = tuple(each for each in evidence.gating_with(Status.SKIPPED) if each.critical)
+    if not skipped:
+        return None
+    return Finding(rule=Rule.CRITICAL_SKIPPED, status=Status.INCONCLUSIVE, checks=skipped)
+
+
+def _unfinished(evidence: Evidence) -> Finding | None:
+    if not evidence.unmeasured:
+        return None
+    return Finding(rule=Rule.UNFINISHED, status=Status.INCONCLUSIVE, checks=evidence.unmeasured)
+
+
+def _sources_in(rule: Rule, *states: SourceState) -> Callable[[Evidence], Finding | None]:
+    def found(evidence: Evidence) -> Finding | None:
+        sources = tuple(each for each in evidence.facts.sources if is_evidence(each) and source_state(each) in states)
+        return Finding(rule=rule, status=Status.INCONCLUSIVE, sources=sources) if sources else None
+
+    return found
+
+
+def _all_skipped(evidence: Evidence) -> Finding | None:
+    if not evidence.fresh or any(status_of(each) is not Status.SKIPPED for each in evidence.fresh):
+        return None
+    return Finding(rule=Rule.ALL_SKIPPED, status=Status.INCONCLUSIVE, checks=evidence.fresh)
+
+
+def _half_undone(evidence: Evidence) -> Finding | None:
+    """Find releases that went wrong while the main one goes on: that combination of versions was never tested."""
+    main = evidence.release
+    if main is None or main.phase not in UNDER_WAY:
+        return None
+    wrong = tuple(each for each in evidence.facts.releases if each.phase in WENT_WRONG)
+    return Finding(rule=Rule.HALF_UNDONE, status=Status.DEGRADED, releases=wrong) if wrong else None
+
+
+def _worse_figures(evidence: Evidence) -> Finding | None:
+    window = evidence.facts.window
+    if window is None or not window.worse_figures:
+        return None
+    return Finding(rule=Rule.WORSE_FIGURES, status=Status.DEGRADED)
+
+
+def _green(evidence: Evidence) -> Finding | None:
+    """Find what is green: a statement about checks that were measured, weighed down by every other finding."""
+    if not evidence.selected:
+        return None
+    if not evidence.gating:
+        return Finding(rule=Rule.ADVISORY_ONLY, status=Status.PASS, checks=evidence.selected)
+    return Finding(rule=Rule.PASSED, status=Status.PASS, checks=evidence.gating_with(Status.PASS))
+
+
+_RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
+    _measured_with(Rule.FAILING, Status.FAIL),
+    _went_wrong,
+    _refused,
+    _measured_with(Rule.ERRORS, Status.ERROR),
+    _nothing_known,
+    _stale_checks,
+    _measured_with(Rule.INCONCLUSIVE, Status.INCONCLUSIVE),
+    _critical_skipped,
+    _unfinished,
+    _sources_in(Rule.SOURCE_UNREADABLE, SourceState.UNREADABLE, SourceState.PARTIAL),
+    _sources_in(Rule.SOURCE_UNREAD, SourceState.UNREAD),
+    _sources_in(Rule.SOURCE_STALE, SourceState.STALE),
+    _all_skipped,
+    _half_undone,
+    _measured_with(Rule.DEGRADED, Status.DEGRADED),
+    _worse_figures,
+    _green,
+)
+
+
+def _decision(evidence: Evidence, findings: tuple[Finding, ...], headline: Finding, status: VerdictStatus) -> Decision:
+    verdict = Verdict(
+        status=status,
+        exit_code=exit_code(status, evidence.facts),
+        reason_code=reason_code_of(headline),
+        reason=reason_of(evidence, headline),
+        blocking=blocking_of(evidence, findings),
+    )
+    advice, rounds_needed = _advice(evidence, headline)
+    return Decision(
+        verdict=verdict,
+        headline=headline,
+        findings=findings,
+        advice=advice,
+        rounds_needed=rounds_needed,
+        uncompared=_is_uncompared(evidence),
+    )
+
+
+def exit_code(status: VerdictStatus, facts: Facts) -> int:
+    """Return the exit code of a verdict: the one mapping."""
+    if facts.interrupted is not None:
+        return facts.interrupted
+    if status == "degraded" and facts.strict:
+        return int(ExitCode.FAIL)
+    if status == "empty" and (facts.allow_empty or facts.shard is not None):
+        return int(ExitCode.OK)
+    return int(_EXIT[status])
+
+
+def _advice(evidence: Evidence, headline: Finding) -> tuple[Literal["roll back", "confirm"] | None, int]:
+    """Advise on a release under way that something speaks against; return the red rounds that takes, too."""
+    release = evidence.release
+    if headline.rule is not Rule.FAILING or evidence.facts.mode != "session":
+        return None, 0
+    if release is None or release.phase not in UNDER_WAY or release.version is None:
+        return None, 0
+    ordinary = RED_ROUNDS_OF_MANY if len(evidence.gating) > MANY_CHECKS else RED_ROUNDS
+    for each in headline.checks:
+        if each.streak >= (RED_ROUNDS_CRITICAL if each.critical else ordinary):
+            return "roll back", ordinary
+        if each.failed_share is not None and each.failed_share >= RED_SHARE:
+            return "roll back", ordinary
+    return ("roll back" if headline.signals else "confirm"), ordinary
+
+
+def _is_uncompared(evidence: Evidence) -> bool:
+    """Return whether a release is under way with a previous version, which nothing compares the new one with."""
+    return evidence.facts.window is None and any(
+        each.phase in UNDER_WAY and (each.previous is not None or len(each.weights) > 1)
+        for each in evidence.facts.releases
+    )
+
+
+def _looking_back(facts: Facts, window: WindowFact) -> Decision:
+    """Decide on a window that has ended: trouble that was seen counts, but checks did not run then to prove health."""
+    if window.incidents:
+        rule, status = Rule.INCIDENTS_THEN, Status.FAIL
+    elif window.reading or not facts.sources:
+        rule, status = Rule.READING_WINDOW, Status.INCONCLUSIVE
+    elif window.worse_figures or window.other_trouble:
+        rule, status = Rule.TROUBLE_THEN, Status.DEGRADED
+    elif window.unseen:
+        rule, status = Rule.UNSEEN_THEN, Status.INCONCLUSIVE
+    else:
+        rule, status = Rule.QUIET_THEN, Status.INCONCLUSIVE
+    headline = Finding(rule=rule, status=status)
+    return _decision(
+        Evidence(msgspec.structs.replace(facts, checks=(), signals=())), (headline,), headline, _STATUS[status]
+    )
+
+
+def _empty(facts: Facts) -> Decision:
+    headline = Finding(rule=Rule.NOTHING_SELECTED, status=Status.SKIPPED)
+    return _decision(Evidence(facts), (headline,), headline, "empty")
+
+
+def _aborted(facts: Facts) -> Decision:
+    headline = Finding(rule=Rule.INTERRUPTED, status=Status.INCONCLUSIVE)
+    return _decision(Evidence(facts), (headline,), headline, "aborted")

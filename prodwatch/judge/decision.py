@@ -1,0 +1,92 @@
+"""A verdict with everything that led to it, for front ends to word."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from prodwatch.judge.facts import CheckFact, SignalFact, SourceFact
+from prodwatch.model.result import Verdict
+from prodwatch.model.signal import ReleaseState
+from prodwatch.model.status import Status
+
+
+class Rule(StrEnum):
+    """The rules, each with one finding at most; among equal statuses the first one is the headline."""
+
+    INTERRUPTED = "interrupted"
+    FAILING = "failing"
+    """A check failed, or a signal that gates did."""
+    WENT_WRONG = "went wrong"
+    """The main release failed, was stopped or was rolled back."""
+    REFUSED = "refused"
+    """The run was refused, or the session could not start: nothing can be measured."""
+    ERRORS = "errors"
+    """A check or signal could not be measured."""
+    NOTHING_DEFINED = "nothing defined"
+    """The checks have not been read yet."""
+    NOTHING_SELECTED = "nothing selected"
+    NO_ROUND = "no round"
+    """No check has finished yet."""
+    STALE_CHECKS = "stale checks"
+    INCONCLUSIVE = "inconclusive"
+    """A check or signal has too little evidence."""
+    CRITICAL_SKIPPED = "critical skipped"
+    UNFINISHED = "unfinished"
+    """Some checks have not finished their first round."""
+    SOURCE_UNREADABLE = "source unreadable"
+    """A source of evidence cannot be read, or only in part."""
+    SOURCE_UNREAD = "source unread"
+    """A source of evidence has not answered yet."""
+    SOURCE_STALE = "source stale"
+    ALL_SKIPPED = "all skipped"
+    HALF_UNDONE = "half undone"
+    """The release of another function went wrong while the main one goes on."""
+    DEGRADED = "degraded"
+    """A `warn` assertion of a check or signal is false."""
+    WORSE_FIGURES = "worse figures"
+    """A figure got worse in the window that triage asks about."""
+    ADVISORY_ONLY = "advisory only"
+    """Only advisory checks are selected."""
+    PASSED = "passed"
+    READING_WINDOW = "reading window"
+    INCIDENTS_THEN = "incidents then"
+    """Alarms fired or deployments went wrong in a window that has ended."""
+    TROUBLE_THEN = "trouble then"
+    UNSEEN_THEN = "unseen then"
+    """Parts of a window that has ended could not be read."""
+    QUIET_THEN = "quiet then"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a rule found, and the facts it rests on."""
+
+    rule: Rule
+    status: Status
+    """How it weighs."""
+    checks: tuple[CheckFact, ...] = ()
+    signals: tuple[SignalFact, ...] = ()
+    sources: tuple[SourceFact, ...] = ()
+    releases: tuple[ReleaseState, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict, and what was found."""
+
+    verdict: Verdict
+    headline: Finding
+    """The finding that people should read first."""
+    findings: tuple[Finding, ...]
+    """All, in the order of the rules; the headline is one of them."""
+    advice: Literal["roll back", "confirm"] | None = None
+    """`confirm`: a check is red, but in too few rounds to advise a rollback. None: there is nothing to roll back."""
+    rounds_needed: int = 0
+    """Red rounds in a row from which a rollback is advised; 0 without advice."""
+    uncompared: bool = False
+    """Two versions of a release under way serve, and nothing compares them."""
+
+    def of(self, rule: Rule) -> Finding | None:
+        """Return what a rule found, None when it found nothing."""
+        return next((each for each in self.findings if each.rule is rule), None)
