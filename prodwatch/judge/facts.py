@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from prodwatch.model.result import Blocking, CheckResult
+from prodwatch.model.result import Blocking, CheckResult, SignalResult
 from prodwatch.model.signal import ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
 
@@ -59,7 +59,7 @@ class SignalFact(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["metric", "alarm"]
     id: str
-    """The metric's or the alarm's name."""
+    """Unique among the signals of a kind: the name, and account and region where they are not the environment's own."""
     status: Status
     """`fail`: `expect` is false or the alarm is firing. `skipped`: there was nothing to evaluate; it weighs nothing."""
     reason_code: Reason | None = None
@@ -144,4 +144,17 @@ def check_fact(result: CheckResult) -> CheckFact:
         mutates="mutating" in flags,
         flaky="flaky" in flags,
         unattested="unattested" in flags,
+    )
+
+
+def signal_fact(result: SignalResult) -> SignalFact:
+    """Return the fact of an evaluated signal."""
+    return SignalFact(
+        kind=result.kind,
+        id=result.id,
+        status=result.status,
+        reason_code=result.reason_code,
+        message=result.message,
+        gate=result.gate,
+        since=result.since,
     )

@@ -92,13 +92,13 @@ def alarm_signals(target: AlarmTarget, states: Sequence[AlarmState]) -> list[Sig
         results.append(
             _absent_alarm(target, name, f"there is no alarm {name}")
             if state is None
-            else _alarm(target, state, without_data=Status.INCONCLUSIVE)
+            else alarm_signal(state, gate=target.gate, without_data=Status.INCONCLUSIVE)
         )
     if target.prefix is not None:
         matching = [each for each in states if each.name.startswith(target.prefix)]
         known = any(each.state != "INSUFFICIENT_DATA" for each in matching)
         results += [
-            _alarm(target, each, without_data=Status.SKIPPED if known else Status.INCONCLUSIVE)
+            alarm_signal(each, gate=target.gate, without_data=Status.SKIPPED if known else Status.INCONCLUSIVE)
             for each in matching
             if each.name not in target.names
         ]
@@ -193,7 +193,8 @@ def _judged(assertions: Sequence[AssertionResult]) -> tuple[Status, Reason | Non
     return Status.PASS, None, None
 
 
-def _alarm(target: AlarmTarget, state: AlarmState, *, without_data: Status) -> SignalResult:
+def alarm_signal(state: AlarmState, *, gate: bool, without_data: Status) -> SignalResult:
+    """Judge one alarm; `without_data` is its status while CloudWatch has too little data for it."""
     status, reason, what = {
         "ALARM": (Status.FAIL, Reason.ASSERTION, "the alarm is firing"),
         "OK": (Status.PASS, None, None),
@@ -205,7 +206,7 @@ def _alarm(target: AlarmTarget, state: AlarmState, *, without_data: Status) -> S
         status=status,
         reason_code=reason,
         message=": ".join(filter(None, (what, state.reason))) if what else None,
-        gate=target.gate,
+        gate=gate,
         value=state.state,
         since=state.since,
     )

@@ -10,7 +10,7 @@ import msgspec
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Decision, Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
-from prodwatch.judge.facts import CheckFact, Facts
+from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.judge.reasons import problem_of
 from prodwatch.model.release import UNDER_WAY, serving_share
 from prodwatch.model.result import VerdictStatus
@@ -172,20 +172,12 @@ class _Wording:
 
 
 def _failing(wording: _Wording, headline: Finding) -> _Words:
-    signals = tuple(
-        f"{each.kind} {each.id} {'is firing' if each.kind == 'alarm' else 'failed'}"
-        f"{f': {each.message}' if each.message else ''}"
-        for each in headline.signals
-    )
     errors = wording.decision.of(Rule.ERRORS)
-    more = (
-        f"{len(errors.checks)} more could not be measured: {_names(errors.checks)}"
-        if errors and errors.checks
-        else None
-    )
+    unmeasured = errors.checks if errors else ()
+    more = [f"{len(unmeasured)} more could not be measured: {_names(unmeasured)}"] if unmeasured else []
     return _Words(
         f"FAIL · {_advice(wording, headline)}",
-        (*_sentences(headline.checks), *signals, *((more,) if more else ())),
+        (*_all_sentences(headline), *more),
         _rounds(headline),
         wording.outlook(),
     )
@@ -425,8 +417,13 @@ _WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
 
 
 def _all_sentences(headline: Finding) -> tuple[str, ...]:
-    signals = (f"{each.kind} {each.id}: {each.message or each.status}" for each in headline.signals)
-    return (*_sentences(headline.checks), *signals)
+    return (*_sentences(headline.checks), *map(_signal, headline.signals))
+
+
+def _signal(signal: SignalFact) -> str:
+    name, message = f"{signal.kind} {signal.id}", signal.message or str(signal.status)
+    # "the alarm is firing" reads better with its name in place of the noun.
+    return f"{name} {message.removeprefix('the alarm ')}" if message.startswith("the alarm ") else f"{name}: {message}"
 
 
 def _sentences(checks: Sequence[CheckFact]) -> tuple[str, ...]:

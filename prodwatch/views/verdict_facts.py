@@ -6,8 +6,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from prodwatch.judge.facts import CheckFact, Facts, SignalFact, SourceFact, WindowFact, check_fact
-from prodwatch.model.signal import AlarmState, SourceStatus
+from prodwatch.judge.facts import CheckFact, Facts, SignalFact, SourceFact, WindowFact, check_fact, signal_fact
+from prodwatch.judge.signals import alarm_signal
+from prodwatch.model.signal import SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
@@ -17,7 +18,6 @@ from prodwatch.views.window import Window
 
 LAST_ROUNDS = 10
 """Rounds over which the share of failed ones is counted."""
-_ALARM_STATUS = {"ALARM": Status.FAIL, "OK": Status.PASS, "INSUFFICIENT_DATA": Status.SKIPPED}
 _INCIDENTS = frozenset(("alarm", "deployment"))
 
 
@@ -33,7 +33,7 @@ def session_facts(
         mode="session",
         checks=tuple(_check(each, now, every_s) for each in store.checks.tracks.values()),
         defined=store.checks.defined or bool(store.checks.tracks),
-        signals=tuple(_alarm(each) for each in store.release.alarms.values()),
+        signals=_signals(store),
         sources=tuple(_source(each, now) for each in store.sources.values()),
         releases=tuple(store.release.states.values()),
         window=None if window is None or changed is None else _window(window, changed),
@@ -59,15 +59,12 @@ def _check(track: CheckTrack, now: datetime, every_s: float) -> CheckFact:
     )
 
 
-def _alarm(alarm: AlarmState) -> SignalFact:
-    return SignalFact(
-        kind="alarm",
-        id=alarm.name,
-        status=_ALARM_STATUS[alarm.state],
-        message=alarm.reason,
-        gate=alarm.gate,
-        since=alarm.since,
-    )
+def _signals(store: Store) -> tuple[SignalFact, ...]:
+    """Return the signals as last evaluated, and the alarms whose state is known although none was evaluated."""
+    evaluated = [each for results in store.signals.values() for each in results]
+    known = {each.id for each in evaluated if each.kind == "alarm"}
+    states = [alarm_signal(each, gate=each.gate, without_data=Status.SKIPPED) for each in store.release.alarms.values()]
+    return tuple(signal_fact(each) for each in (*evaluated, *(each for each in states if each.id not in known)))
 
 
 def _source(status: SourceStatus, now: datetime) -> SourceFact:
