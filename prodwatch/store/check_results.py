@@ -1,4 +1,4 @@
-"""What each check said last, and how it went before."""
+"""Latest result and history of each check."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Status
 
-HISTORY = 240
-"""Outcomes kept per check: two hours at one round every 30 s."""
+MAX_ROUNDS = 240
+"""Finished rounds kept per check: two hours at one round every 30 s."""
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """One finished round of one check."""
+class RoundOutcome(msgspec.Struct, frozen=True, gc=False):
+    """One finished round of a check."""
 
     at: datetime
-    """When it finished."""
+    """Time of completion."""
     status: Status
     duration_ms: int
     flaky: bool = False
 
 
 class CheckTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """One check over time. Replaced as a whole by each event, so a view may keep it."""
+    """One check over time. Immutable and replaced with each event, so a view may keep a reference."""
 
     id: str
     definition: CheckDefinition | None = None
-    """None when a result came for a check nobody announced."""
+    """None when a result arrived for a check that was not defined."""
     latest: CheckResult | None = None
     finished_at: datetime | None = None
     running_since: datetime | None = None
-    history: tuple[Outcome, ...] = ()
-    """Oldest first, at most `HISTORY`; skipped rounds are in it."""
+    history: tuple[RoundOutcome, ...] = ()
+    """Finished rounds, oldest first, at most `MAX_ROUNDS`; includes skipped ones."""
     status_since: datetime | None = None
-    """When the present run of equal statuses began."""
+    """Start of the current sequence of equal statuses."""
     streak: int = 0
-    """How many rounds in a row ended as the latest did."""
+    """Length of that sequence, in rounds."""
     rounds: int = 0
-    """How many rounds finished, those no longer in `history` included."""
+    """Finished rounds in all, including those no longer in `history`."""
 
     @property
     def status(self) -> Status | None:
-        """Status of the latest round, None before the first."""
+        """Status of the latest round; None before the first."""
         return self.latest.status if self.latest else None
 
     @property
     def title(self) -> str:
-        """What people call the check."""
+        """Title for display."""
         if self.latest:
             return self.latest.title
         return self.definition.title if self.definition else self.id
@@ -63,69 +63,71 @@ class CheckTrack(msgspec.Struct, frozen=True, kw_only=True):
         return self.latest.kind if self.latest else "smoke"
 
     def has(self, flag: str) -> bool:
-        """Tell whether the check is `advisory`, `critical`, `muted` …: by definition or by its latest result."""
+        """Return whether the check has a flag such as `advisory`, by definition or in its latest result."""
         if self.definition and getattr(self.definition, flag, None) is True:
             return True
         return bool(self.latest and flag in self.latest.flags)
 
 
-class CheckBook:
-    """Tracks by id, in the order the checks were defined; unknown ones follow in order of arrival."""
+class CheckStore:
+    """Tracks by check id, in order of definition; undefined checks follow in order of arrival."""
 
     def __init__(self) -> None:
         self._tracks: dict[str, CheckTrack] = {}
         self.defined = False
-        """Whether anybody has said which checks there are."""
+        """Whether the set of checks has been defined."""
         self.done = 0
-        """Checks finished in the running round."""
+        """Checks finished in the current round."""
         self.total = 0
-        """Checks of the running round; 0 when none was announced."""
+        """Checks of the current round; 0 when it was not announced."""
 
     def define(self, definitions: Iterable[CheckDefinition]) -> None:
-        """Replace the set of checks; what is known of those that stay is kept, the others are forgotten."""
+        """Replace the set of checks. Tracks of remaining checks are kept, the others dropped."""
         self.defined = True
-        known = self._tracks
+        previous = self._tracks
         self._tracks = {
-            each.id: msgspec.structs.replace(known.get(each.id, CheckTrack(id=each.id)), definition=each)
-            for each in definitions
+            definition.id: msgspec.structs.replace(
+                previous.get(definition.id, CheckTrack(id=definition.id)), definition=definition
+            )
+            for definition in definitions
         }
 
     def started(self, check_id: str, at: datetime) -> None:
-        """Note that a round of the check began."""
+        """Record the start of a check's round."""
         track = self._tracks.get(check_id, CheckTrack(id=check_id))
         self._tracks[check_id] = msgspec.structs.replace(track, running_since=at)
 
     def finished(self, result: CheckResult, received_at: datetime) -> tuple[Status | None, Status]:
-        """File a result; return the status before and after.
+        """Record a result; return the status before and after.
 
-        Results of diagnostics that ran under another check are filed under their own id as well.
+        Results of diagnostics that ran as part of another check are also recorded under their own ids.
         """
         for diagnostic in result.diagnosed_by:
-            self._file(diagnostic, received_at)
-        return self._file(result, received_at)
+            self._record(diagnostic, received_at)
+        return self._record(result, received_at)
 
-    def _file(self, result: CheckResult, received_at: datetime) -> tuple[Status | None, Status]:
+    def _record(self, result: CheckResult, received_at: datetime) -> tuple[Status | None, Status]:
         track = self._tracks.get(result.id, CheckTrack(id=result.id))
         at = result.started_at + timedelta(milliseconds=result.duration_ms) if result.started_at else received_at
-        outcome = Outcome(at, result.status, result.duration_ms, "flaky" in result.flags)
-        same = track.status == result.status
+        outcome = RoundOutcome(at, result.status, result.duration_ms, "flaky" in result.flags)
+        unchanged = track.status == result.status
         self._tracks[result.id] = msgspec.structs.replace(
             track,
             latest=result,
             finished_at=at,
             running_since=None,
-            history=(*track.history[-(HISTORY - 1) :], outcome),
-            status_since=track.status_since if same else at,
-            streak=track.streak + 1 if same else 1,
+            history=(*track.history[-(MAX_ROUNDS - 1) :], outcome),
+            status_since=track.status_since if unchanged else at,
+            streak=track.streak + 1 if unchanged else 1,
             rounds=track.rounds + 1,
         )
         return track.status, result.status
 
     @property
     def tracks(self) -> Mapping[str, CheckTrack]:
-        """Every check by id."""
+        """All tracks by check id."""
         return self._tracks
 
     def get(self, check_id: str) -> CheckTrack | None:
-        """Return one check, None when it is unknown."""
+        """Return the track of a check; None when unknown."""
         return self._tracks.get(check_id)

@@ -1,4 +1,4 @@
-"""Error lines grouped by shape: what is new since the release stands out from what was always there."""
+"""Groups error lines by shape, so that errors new since the release stand out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import msgspec
 from prodwatch.model.signal import Level, LogRecord
 
 Fingerprint = Callable[[str], str]
-"""Message → its shape; equal shapes are one signature."""
+"""Message → shape; messages of equal shape form one signature."""
 
 SHAPE_CHARS = 200
+"""Characters of a message that form its shape."""
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
 _VARIABLE = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27,}|\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{16,}\b|\b\d[\d.,:]*(?![A-Za-z_])"
@@ -20,43 +21,43 @@ _VARIABLE = re.compile(
 
 
 def shape_of(message: str) -> str:
-    """Return the first line of `message` with ids and numbers as `<*>`."""
+    """Return the first line of `message` with ids and numbers replaced by `<*>`."""
     first = message.split("⏎", 1)[0].split("\n", 1)[0][:SHAPE_CHARS]
     return _VARIABLE.sub("<*>", first)
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """One shape of error line and where it was seen."""
+    """One shape of error lines and its occurrences."""
 
     shape: str
     sample: str
-    """The latest message, whole."""
+    """The latest message in full."""
     group: str
     count: int
     by_version: dict[str, int]
-    """Version → lines; lines without a version are not in it."""
+    """Version → lines; lines without a version are left out."""
     first_ms: int
     last_ms: int
     request_id: str | None = None
-    """Of the latest line."""
+    """Request id of the latest line."""
     trace_id: str | None = None
 
 
-class SignatureBook:
-    """Signatures by shape; beyond `capacity` shapes new ones are only counted."""
+class SignatureStore:
+    """Signatures by shape; new shapes beyond `capacity` are only counted."""
 
     def __init__(self, capacity: int, fingerprint: Fingerprint = shape_of) -> None:
         self.capacity = capacity
         self._fingerprint = fingerprint
         self._signatures: dict[str, Signature] = {}
         self.refused = 0
-        """Lines whose shape found no place."""
+        """Lines whose shape was not stored because the capacity was reached."""
 
     def add(self, records: Iterable[LogRecord]) -> bool:
-        """File the error lines among `records`; tell whether there were any."""
+        """Add the error lines among `records`; return whether there were any."""
         changed = False
         for record in records:
-            # Lambda's own closing line repeats in numbers what an application line has already said in words.
+            # Lambda's own closing lines repeat an error that an application line has already reported.
             if record.level not in _SEVERE or record.kind in {"report", "end"}:
                 continue
             changed = True
@@ -70,7 +71,7 @@ class SignatureBook:
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
-        """Every signature by shape, in order of first sight."""
+        """All signatures by shape, in order of first occurrence."""
         return self._signatures
 
 

@@ -1,4 +1,4 @@
-"""The latest log lines, found again by number, request id and trace id."""
+"""The latest log lines, indexed by number, request id and trace id."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from prodwatch.model.signal import Level, LogRecord
 from prodwatch.store.ring import Ring
 
 RATE_WINDOW_S = 10.0
+"""Period over which the line rate is averaged."""
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
 
 
 class GroupTally(msgspec.Struct):
-    """What one log group has sent since the start."""
+    """Counts of one log group since the start."""
 
     lines: int = 0
     errors: int = 0
@@ -24,7 +25,7 @@ class GroupTally(msgspec.Struct):
 
 
 class InvocationTally(msgspec.Struct):
-    """Invocations of one version of one function, counted from its REPORT lines."""
+    """Invocations of one version of a function, counted from its REPORT lines."""
 
     count: int = 0
     cold_starts: int = 0
@@ -32,8 +33,8 @@ class InvocationTally(msgspec.Struct):
     max_memory_mb: int = 0
 
 
-class LogBook:
-    """A ring of lines with two indexes; every operation is O(lines given)."""
+class LogStore:
+    """A ring of lines with two indexes; every operation takes time proportional to the lines given."""
 
     def __init__(self, capacity: int) -> None:
         self.ring: Ring[LogRecord] = Ring(capacity)
@@ -41,13 +42,13 @@ class LogBook:
         self._by_trace: dict[str, list[int]] = {}
         self.groups: dict[str, GroupTally] = {}
         self.invocations: dict[tuple[str, str], InvocationTally] = {}
-        """(log group, version) → invocations."""
+        """(log group, version) → invocation counts."""
         self.lost = 0
-        """Lines that Lambda says it dropped before CloudWatch had them."""
+        """Lines that Lambda reports as dropped before CloudWatch received them."""
         self._arrivals: deque[tuple[float, int]] = deque()
 
     def add(self, records: Sequence[LogRecord], monotonic_s: float) -> None:
-        """File lines in the order given."""
+        """Add lines in the order given."""
         if not records:
             return
         number = self.ring.tail
@@ -58,9 +59,9 @@ class LogBook:
                 self._by_trace.setdefault(record.trace_id, []).append(number)
             self._count(record)
             number += 1
-        for gone in self.ring.extend(records):
-            _forget(self._by_request, gone.request_id)
-            _forget(self._by_trace, gone.trace_id)
+        for dropped in self.ring.extend(records):
+            _forget(self._by_request, dropped.request_id)
+            _forget(self._by_trace, dropped.trace_id)
         self._arrivals.append((monotonic_s, len(records)))
         self._expire(monotonic_s)
 
@@ -70,12 +71,12 @@ class LogBook:
         return sum(count for _, count in self._arrivals) / RATE_WINDOW_S
 
     def find(self, request_ids: Iterable[str] = (), trace_id: str | None = None) -> list[LogRecord]:
-        """Return kept lines that carry any of the ids, in order of time, each once."""
-        numbers = {number for each in request_ids for number in self._by_request.get(each, ())}
+        """Return the kept lines with any of the ids, in order of time, each once."""
+        numbers = {number for request_id in request_ids for number in self._by_request.get(request_id, ())}
         if trace_id:
             numbers.update(self._by_trace.get(trace_id, ()))
-        found = (self.ring.get(number) for number in sorted(numbers))
-        return sorted((record for record in found if record is not None), key=lambda record: record.timestamp_ms)
+        lines = (self.ring.get(number) for number in sorted(numbers))
+        return sorted((record for record in lines if record is not None), key=lambda record: record.timestamp_ms)
 
     def _count(self, record: LogRecord) -> None:
         tally = self.groups.get(record.group)
@@ -100,16 +101,16 @@ class LogBook:
 
 
 def lines_lost(record: LogRecord) -> int:
-    """Return how many lines Lambda says in `record` (`platform.logsDropped`) that it dropped; 0 for all other lines."""
+    """Return the number of dropped lines that a `platform.logsDropped` record reports; 0 for all other lines."""
     if record.kind != "dropped":
         return 0
-    told = (record.fields or {}).get("record")
-    count = told.get("droppedRecords") if isinstance(told, dict) else None
+    report_fields = (record.fields or {}).get("record")
+    count = report_fields.get("droppedRecords") if isinstance(report_fields, dict) else None
     return count if isinstance(count, int) and count > 0 else 1
 
 
 def _forget(index: dict[str, list[int]], key: str | None) -> None:
-    """Drop the oldest number under `key`: lines leave the ring in the order they came."""
+    """Remove the oldest number under `key`: lines leave the ring in order of arrival."""
     if not key:
         return
     numbers = index[key]

@@ -1,4 +1,4 @@
-"""Metric series, minute by minute; a later answer for a minute replaces the earlier one."""
+"""Metric series; a later value of a period replaces an earlier one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries
 
 
-class MetricBook:
-    """Series by key, each bounded in points, all bounded in number."""
+class MetricStore:
+    """Series by key, bounded in number and in points per series."""
 
     def __init__(self, points_per_series: int, capacity: int) -> None:
         self.points_per_series = points_per_series
@@ -18,10 +18,10 @@ class MetricBook:
         self._series: dict[MetricKey, MetricSeries] = {}
         self._embedded: dict[MetricKey, MetricSeries] = {}
         self.refused = 0
-        """Series that came when `capacity` was full."""
+        """Series left out because `capacity` was reached."""
 
     def add(self, arrivals: Iterable[MetricSeries]) -> None:
-        """Merge series into what is known."""
+        """Merge series into the stored ones."""
         for arrival in arrivals:
             if arrival.key not in self._series and len(self._series) >= self.capacity:
                 self.refused += 1
@@ -29,32 +29,32 @@ class MetricBook:
             self._merge(self._series, arrival)
 
     def add_embedded(self, arrivals: Iterable[MetricSeries]) -> None:
-        """Merge series made of log lines, whose number is bounded by who makes them."""
+        """Merge series accumulated from log lines, whose number is limited by their source."""
         for arrival in arrivals:
             self._merge(self._embedded, arrival)
 
     @property
     def series(self) -> Mapping[MetricKey, MetricSeries]:
-        """Every series by key, in order of first sight; those made of log lines come last."""
+        """All series by key, in order of first arrival; those from log lines come last."""
         return {**self._series, **self._embedded} if self._embedded else self._series
 
     def _merge(self, into: dict[MetricKey, MetricSeries], arrival: MetricSeries) -> None:
-        known = into.get(arrival.key)
-        points = merge_points(known.points if known else (), arrival.points)[-self.points_per_series :]
+        stored = into.get(arrival.key)
+        points = merge_points(stored.points if stored else (), arrival.points)[-self.points_per_series :]
         into[arrival.key] = msgspec.structs.replace(arrival, points=points)
 
 
 def merge_points(old: tuple[MetricPoint, ...], new: tuple[MetricPoint, ...]) -> tuple[MetricPoint, ...]:
-    """Return both, oldest first, one point per period; `new` wins."""
+    """Return all points of both, oldest first, one per period; `new` takes precedence."""
     if not new:
         return old
-    ordered = tuple({point.timestamp_s: point for point in sorted(new, key=_when)}.values())
+    ordered = tuple({point.timestamp_s: point for point in sorted(new, key=_start_s)}.values())
     if not old or ordered[0].timestamp_s > old[-1].timestamp_s:
         return old + ordered
     merged = {point.timestamp_s: point for point in old}
     merged.update((point.timestamp_s, point) for point in ordered)
-    return tuple(sorted(merged.values(), key=_when))
+    return tuple(sorted(merged.values(), key=_start_s))
 
 
-def _when(point: MetricPoint) -> int:
+def _start_s(point: MetricPoint) -> int:
     return point.timestamp_s

@@ -1,4 +1,4 @@
-"""A bounded list whose items keep their number for ever: selection by number survives trimming."""
+"""A bounded list whose items keep their numbers, so that a selection by number survives trimming."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ T = TypeVar("T")
 
 
 class Ring(Generic[T]):
-    """Items numbered from 0 in the order they came; the oldest go in slabs when `capacity` is passed.
+    """Items numbered from 0 in order of arrival; beyond `capacity` the oldest are dropped in slabs.
 
-    `head` is the number of the oldest item kept, `tail` one past the newest: `head` items were let go.
+    `head` is the number of the oldest kept item and of dropped items; `tail` is one past the newest.
     """
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
-            raise ValueError(f"a ring holds at least one item, not {capacity}")
+            raise ValueError(f"the capacity of a ring must be at least 1, not {capacity}")
         self.capacity = capacity
         self._items: list[T] = []
         self._head = 0
-        # One deletion per slab: deleting at the front of a list moves everything behind it.
+        # One deletion per slab, because deleting at the front of a list moves all other items.
         self._slab = max(1, capacity // 10)
 
     @property
     def head(self) -> int:
-        """Number of the oldest item kept; also how many were let go."""
+        """Number of the oldest kept item; equals the number of dropped items."""
         return self._head
 
     @property
     def tail(self) -> int:
-        """Number the next item will get."""
+        """Number of the next item."""
         return self._head + len(self._items)
 
     def extend(self, items: Iterable[T]) -> list[T]:
-        """Append `items`; return those let go, oldest first."""
+        """Append `items`; return the dropped ones, oldest first."""
         self._items.extend(items)
         excess = len(self._items) - self.capacity
         if excess <= 0:
             return []
         count = min(len(self._items), max(excess, self._slab))
-        gone = self._items[:count]
+        dropped = self._items[:count]
         del self._items[:count]
         self._head += count
-        return gone
+        return dropped
 
     def get(self, number: int) -> T | None:
-        """Return the item numbered `number`, None when it is gone or not yet there."""
+        """Return the item with this number; None when it was dropped or does not exist yet."""
         index = number - self._head
         return self._items[index] if 0 <= index < len(self._items) else None
 
     def window(self, start: int, stop: int) -> list[T]:
-        """Return the items numbered `start` to `stop` exclusive, as far as they are kept."""
+        """Return the kept items numbered from `start` up to but not including `stop`."""
         low = max(0, start - self._head)
         return self._items[low : max(low, stop - self._head)]
 

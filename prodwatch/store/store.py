@@ -1,4 +1,4 @@
-"""Everything the front ends show, fed in batches: each is filed in time proportional to its size."""
+"""The state behind all front ends, updated in batches, each in time proportional to its size."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.model.status import Status
-from prodwatch.store.check_results import CheckBook
+from prodwatch.store.check_results import CheckStore
 from prodwatch.store.emf_metrics import EmbeddedMetrics
-from prodwatch.store.error_signatures import Fingerprint, SignatureBook, shape_of
-from prodwatch.store.logs import LogBook
-from prodwatch.store.metrics import MetricBook
-from prodwatch.store.release import ReleaseBook, mark_event
-from prodwatch.store.traces import TraceBook
+from prodwatch.store.error_signatures import Fingerprint, SignatureStore, shape_of
+from prodwatch.store.logs import LogStore
+from prodwatch.store.metrics import MetricStore
+from prodwatch.store.release import ReleaseStore, mark_event
+from prodwatch.store.traces import TraceStore
 
 
 class Topic(StrEnum):
-    """Parts of the store that change apart; each has its own revision."""
+    """Parts of the store with a revision of their own."""
 
     CHECKS = "checks"
     LOGS = "logs"
@@ -52,14 +52,14 @@ class Topic(StrEnum):
 
 
 class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is kept; what goes beyond is let go oldest first and counted."""
+    """Limits of what is kept; beyond them the oldest items are dropped and counted."""
 
     log_lines: int = 50_000
     traces: int = 2_000
     points_per_series: int = 1_440
     series: int = 2_000
     embedded_series: int = 200
-    """Of metrics in log lines."""
+    """Series from EMF metrics in log lines."""
     signatures: int = 500
     events: int = 5_000
     notices: int = 50
@@ -71,61 +71,61 @@ class GivenVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
     at: datetime
     since: datetime
-    """When the present run of equal statuses began."""
+    """Start of the current sequence of equal statuses."""
 
 
-_NO_NEWS = frozenset((Status.PASS, Status.SKIPPED))
-"""A check that begins like this has nothing for the time line."""
+_NOT_AN_EVENT = frozenset((Status.PASS, Status.SKIPPED))
+"""First statuses of a check that are not an event."""
 DEFAULT_LIMITS = StoreLimits()
 
 
 class Store:
-    """What is known now. Written on the event loop by whoever feeds it, read by views; no thread may touch it."""
+    """The current state. Used on one event loop only: written by sources and runs, read by views."""
 
     def __init__(
         self, clock: Clock, *, limits: StoreLimits = DEFAULT_LIMITS, fingerprint: Fingerprint = shape_of
     ) -> None:
         self._clock = clock
         self._revisions = dict.fromkeys(Topic, 0)
-        self.checks = CheckBook()
-        self.logs = LogBook(limits.log_lines)
-        self.signatures = SignatureBook(limits.signatures, fingerprint)
-        self.traces = TraceBook(limits.traces)
+        self.checks = CheckStore()
+        self.logs = LogStore(limits.log_lines)
+        self.signatures = SignatureStore(limits.signatures, fingerprint)
+        self.traces = TraceStore(limits.traces)
         self.graphs: dict[str, ServiceGraph] = {}
-        """Who calls whom, by part: `before` the release and `now`."""
-        self.metrics = MetricBook(limits.points_per_series, limits.series)
+        """Service graphs by part: `before` the release and `now`."""
+        self.metrics = MetricStore(limits.points_per_series, limits.series)
         self.embedded = EmbeddedMetrics(limits.embedded_series)
-        self.release = ReleaseBook(limits.events)
+        self.release = ReleaseStore(limits.events)
         self.signals: dict[str, tuple[SignalResult, ...]] = {}
         """`metric` and `alarm` → every signal of that kind as last evaluated; a kind that was never read is absent."""
         self.sources: dict[str, SourceStatus] = {}
         self.usage = Usage()
         self.verdict: GivenVerdict | None = None
-        """None until a judge has spoken."""
+        """None before the first verdict."""
         self.notices: list[Notice] = []
-        """The latest, oldest first."""
-        self.noticed = 0
-        """How many notices there were in all."""
+        """The latest notices, oldest first."""
+        self.notice_count = 0
+        """Notices in all, including dropped ones."""
         self._notice_limit = limits.notices
 
     def revision(self, topic: Topic) -> int:
-        """Return a number that grows whenever the topic changes."""
+        """Return a number that grows with every change of the topic."""
         return self._revisions[topic]
 
     def define(self, checks: Iterable[CheckDefinition]) -> None:
-        """Say which checks there are, so that those that have not run yet are known to be missing."""
+        """Define the set of checks, so that checks without a result are known to be missing."""
         self.checks.define(checks)
         self._touch(Topic.CHECKS)
 
     def apply(self, batch: Batch) -> None:
-        """File what a source handed over."""
+        """Add a batch of a source."""
         if batch.records:
-            self._file(batch.records)
+            self._add_records(batch.records)
         if batch.status:
             self.sources[batch.status.source] = batch.status
             self._touch(Topic.SOURCES)
 
-    def _file(self, records: Iterable[object]) -> None:
+    def _add_records(self, records: Iterable[object]) -> None:
         logs: list[LogRecord] = []
         for record in records:
             match record:
@@ -144,23 +144,23 @@ class Store:
                     self.signals[record.kind] = record.results
                     self._touch(Topic.METRICS if record.kind == "metric" else Topic.ALARMS)
                 case AlarmState() | ReleaseEvent() | ReleaseState():
-                    self._file_release(record)
+                    self._add_release_record(record)
         if logs:
             self.logs.add(logs, self._clock.monotonic_s())
             self._touch(Topic.LOGS)
-            self._file_embedded(logs)
+            self._add_embedded(logs)
             if self.signatures.add(logs):
                 self._touch(Topic.SIGNATURES)
 
-    def _file_embedded(self, logs: Iterable[LogRecord]) -> None:
+    def _add_embedded(self, logs: Iterable[LogRecord]) -> None:
         refused = self.embedded.refused
         if series := self.embedded.read(logs, self._clock.now().timestamp()):
             self.metrics.add_embedded(series)
             self._touch(Topic.METRICS)
         if self.embedded.refused and not refused:
-            self.notice(Notice(code="embedded_metrics", message=self.embedded.refusal))
+            self.notice(Notice(code="embedded_metrics", message=self.embedded.refusal_message))
 
-    def _file_release(self, record: AlarmState | ReleaseEvent | ReleaseState) -> None:
+    def _add_release_record(self, record: AlarmState | ReleaseEvent | ReleaseState) -> None:
         match record:
             case AlarmState():
                 self.release.set_alarm(record, self._clock.now())
@@ -172,12 +172,12 @@ class Store:
         self._touch(Topic.RELEASE)
 
     def apply_event(self, event: RunEvent) -> None:
-        """File what a run told; a change of a check's status goes on the time line."""
+        """Apply an event of a run; a change of a check's status becomes an event on the time line."""
         if isinstance(event, CheckStarted):
             self.checks.started(event.id, event.at)
         elif isinstance(event, CheckFinished):
             before, after = self.checks.finished(event.result, self._clock.now())
-            if before != after and (before is not None or after not in _NO_NEWS):
+            if before != after and (before is not None or after not in _NOT_AN_EVENT):
                 track = self.checks.get(event.result.id)
                 self.release.add_event(
                     ReleaseEvent(
@@ -196,23 +196,23 @@ class Store:
         self._touch(Topic.CHECKS)
 
     def add_trace(self, trace: Trace) -> None:
-        """Keep a whole trace that was fetched."""
+        """Add a fetched trace."""
         self.traces.add_detail(trace)
         self._touch(Topic.TRACES)
 
     def set_usage(self, usage: Usage) -> None:
-        """Replace what the AWS calls have cost so far."""
+        """Replace the usage of AWS."""
         if usage != self.usage:
             self.usage = usage
             self._touch(Topic.USAGE)
 
     def set_verdict(self, verdict: Verdict) -> None:
-        """Replace the verdict; a change of status goes on the time line."""
+        """Replace the verdict; a change of status becomes an event on the time line."""
         now = self._clock.now()
         before = self.verdict
-        same = before is not None and before.verdict.status == verdict.status
-        self.verdict = GivenVerdict(verdict, now, before.since if before and same else now)
-        if not same:
+        unchanged = before is not None and before.verdict.status == verdict.status
+        self.verdict = GivenVerdict(verdict, now, before.since if before and unchanged else now)
+        if not unchanged:
             self.release.add_event(
                 ReleaseEvent(
                     at=now,
@@ -228,16 +228,16 @@ class Store:
         self._touch(Topic.VERDICT)
 
     def mark(self, note: str) -> ReleaseEvent:
-        """Put a note of a person's on the time line, now."""
+        """Add a user's note to the time line, now."""
         event = mark_event(self._clock.now(), note)
         self.release.add_event(event)
         self._touch(Topic.RELEASE)
         return event
 
     def notice(self, notice: Notice) -> None:
-        """Keep something a reader should know; the oldest go beyond the limit."""
+        """Add a notice; beyond the limit the oldest are dropped."""
         self.notices.append(notice)
-        self.noticed += 1
+        self.notice_count += 1
         del self.notices[: -self._notice_limit]
         self._touch(Topic.SOURCES)
 

@@ -1,4 +1,4 @@
-"""The latest traces by id, each in its highest revision, and the details that were asked for."""
+"""The latest trace summaries by id, each in its highest revision, and fetched traces."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from prodwatch.model.signal import Trace, TraceSummary
 
-DETAILS = 100
-"""Whole traces kept; they are fetched again when somebody opens one that was let go."""
+MAX_DETAILS = 100
+"""Most whole traces kept; a dropped one is fetched again when opened."""
 
 
-class TraceBook:
-    """Summaries in order of first sight; the oldest go when `capacity` is passed."""
+class TraceStore:
+    """Summaries in order of first arrival; beyond `capacity` the oldest are dropped."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -20,10 +20,10 @@ class TraceBook:
         self.dropped = 0
 
     def add(self, summaries: Iterable[TraceSummary]) -> None:
-        """File summaries; an older revision never replaces a newer one."""
+        """Add summaries; an older revision never replaces a newer one."""
         for summary in summaries:
-            known = self._summaries.get(summary.id)
-            if known is None or summary.revision >= known.revision:
+            stored = self._summaries.get(summary.id)
+            if stored is None or summary.revision >= stored.revision:
                 self._summaries[summary.id] = summary
         while len(self._summaries) > self.capacity:
             oldest = next(iter(self._summaries))
@@ -32,22 +32,22 @@ class TraceBook:
             self.dropped += 1
 
     def add_detail(self, trace: Trace) -> None:
-        """Keep a whole trace that was fetched."""
+        """Add a fetched trace."""
         self._details.pop(trace.id, None)
         self._details[trace.id] = trace
-        while len(self._details) > DETAILS:
+        while len(self._details) > MAX_DETAILS:
             del self._details[next(iter(self._details))]
 
     @property
     def summaries(self) -> Mapping[str, TraceSummary]:
-        """Every kept summary by trace id."""
+        """All kept summaries by trace id."""
         return self._summaries
 
     def detail(self, trace_id: str) -> Trace | None:
-        """Return the whole trace when it was fetched before."""
+        """Return a fetched trace; None when it is not kept."""
         return self._details.get(trace_id)
 
     @property
     def details(self) -> Mapping[str, Trace]:
-        """Every whole trace kept, oldest fetch first."""
+        """All kept traces, oldest fetch first."""
         return self._details

@@ -72,8 +72,8 @@ class Notifier:
 
     def _show_notices(self) -> None:
         store = self._widget_context.store
-        new = min(store.noticed - self._notices_shown, len(store.notices), MAX_TOASTS)
-        self._notices_shown = store.noticed
+        new = min(store.notice_count - self._notices_shown, len(store.notices), MAX_TOASTS)
+        self._notices_shown = store.notice_count
         for notice in store.notices[len(store.notices) - new :]:
             self._target.notify(notice.message, severity="warning")
 

@@ -11,7 +11,7 @@ import msgspec
 
 from prodwatch.model.result import AssertionResult, AttemptResult, CheckResult, Exchange, StepResult
 from prodwatch.model.status import Status
-from prodwatch.store.check_results import CheckTrack, Outcome
+from prodwatch.store.check_results import CheckTrack, RoundOutcome
 from prodwatch.store.store import Store
 
 
@@ -53,7 +53,7 @@ class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
     exchanges: tuple[tuple[str | None, Exchange], ...]
     """(step, exchange) in the order sent."""
     diagnostics: tuple[CheckResult, ...]
-    history: tuple[Outcome, ...]
+    history: tuple[RoundOutcome, ...]
     """Newest first."""
     trace_ids: tuple[str, ...]
     request_ids: tuple[str, ...]

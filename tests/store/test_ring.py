@@ -35,7 +35,7 @@ def test_a_window_is_a_slice_of_what_is_kept(capacity: Any, items: Any, start: A
 
 
 def test_a_ring_holds_at_least_one_item() -> None:
-    with pytest.raises(ValueError, match="at least one item"):
+    with pytest.raises(ValueError, match="at least 1"):
         Ring(0)
 
 

@@ -1,4 +1,4 @@
-"""Functions and alarms of the same name in two places are two: neither hides what the other says."""
+"""Functions and alarms of the same name in two places are separate entries."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from prodwatch.model.signal import (
     Trace,
     TraceSummary,
 )
-from prodwatch.store.error_signatures import SignatureBook, shape_of
-from prodwatch.store.metrics import MetricBook, merge_points
-from prodwatch.store.release import ReleaseBook
-from prodwatch.store.traces import DETAILS, TraceBook
+from prodwatch.store.error_signatures import SignatureStore, shape_of
+from prodwatch.store.metrics import MetricStore, merge_points
+from prodwatch.store.release import ReleaseStore
+from prodwatch.store.traces import MAX_DETAILS, TraceStore
 from prodwatch.testing.clock import START
 
 KEY = MetricKey("AWS/Lambda", "Errors")
@@ -33,7 +33,7 @@ def summary(trace_id: str, revision: int = 0, **more: object) -> TraceSummary:
 
 
 def test_the_highest_revision_of_a_trace_wins() -> None:
-    book = TraceBook(10)
+    book = TraceStore(10)
     book.add([summary("a", 2, status=500), summary("a", 1, status=200)])
     assert book.summaries["a"].status == 500
     book.add([summary("a", 3, status=404)])
@@ -41,20 +41,20 @@ def test_the_highest_revision_of_a_trace_wins() -> None:
 
 
 def test_the_oldest_traces_go_and_are_counted() -> None:
-    book = TraceBook(3)
+    book = TraceStore(3)
     book.add([summary(each) for each in "abcde"])
     assert (list(book.summaries), book.dropped) == (["c", "d", "e"], 2)
 
 
 def test_whole_traces_are_bounded_and_go_with_their_summary() -> None:
-    book = TraceBook(1)
+    book = TraceStore(1)
     book.add([summary("a")])
     book.add_detail(Trace(id="a", spans=()))
     book.add([summary("b")])
     assert book.detail("a") is None
-    for number in range(DETAILS + 5):
+    for number in range(MAX_DETAILS + 5):
         book.add_detail(Trace(id=str(number), spans=()))
-    assert len(book.details) == DETAILS
+    assert len(book.details) == MAX_DETAILS
 
 
 @given(POINTS, POINTS)
@@ -71,7 +71,7 @@ def test_merged_points_are_sorted_one_per_period_and_the_new_ones_win(old_raw: A
 
 
 def test_series_are_bounded_in_points_and_in_number() -> None:
-    book = MetricBook(points_per_series=5, capacity=1)
+    book = MetricStore(points_per_series=5, capacity=1)
     points = tuple(MetricPoint(60 * n, float(n)) for n in range(8))
     book.add([MetricSeries(key=KEY, points=points), MetricSeries(key=MetricKey("X", "Y"), points=points)])
     assert [point.value for point in book.series[KEY].points] == [3.0, 4.0, 5.0, 6.0, 7.0]
@@ -99,7 +99,7 @@ def error(message: str, at: int, version: str | None = None) -> LogRecord:
 
 
 def test_signatures_count_by_version_and_keep_the_latest_sample() -> None:
-    book = SignatureBook(10)
+    book = SignatureStore(10)
     assert book.add([error("no 1", 5, "41"), error("no 2", 9, "42"), error("no 3", 7, "42")])
     (only,) = book.signatures.values()
     assert (only.count, only.by_version, only.first_ms, only.last_ms) == (3, {"41": 1, "42": 2}, 5, 9)
@@ -107,12 +107,12 @@ def test_signatures_count_by_version_and_keep_the_latest_sample() -> None:
 
 
 def test_lines_without_an_error_are_no_signature() -> None:
-    book = SignatureBook(10)
+    book = SignatureStore(10)
     assert not book.add([LogRecord(timestamp_ms=1, message="fine", group="g", level=Level.INFO)])
 
 
 def test_signatures_beyond_the_limit_are_counted() -> None:
-    book = SignatureBook(1)
+    book = SignatureStore(1)
     book.add([error("a", 1), error("b", 2), error("a", 3)])
     assert (len(book.signatures), book.refused) == (1, 1)
 
@@ -122,13 +122,13 @@ def event(second: int, to: str = "InProgress") -> ReleaseEvent:
 
 
 def test_an_event_told_twice_is_one_event() -> None:
-    book = ReleaseBook(10)
+    book = ReleaseStore(10)
     assert [book.add_event(event(1)), book.add_event(event(1)), book.add_event(event(2))] == [True, False, True]
     assert len(book.events) == 2
 
 
 def test_events_are_bounded() -> None:
-    book = ReleaseBook(10)
+    book = ReleaseStore(10)
     for second in range(25):
         book.add_event(event(second))
     assert len(book.events) <= 10
@@ -136,7 +136,7 @@ def test_events_are_bounded() -> None:
 
 
 def test_an_alarm_that_changes_is_on_the_time_line_once() -> None:
-    book = ReleaseBook(10)
+    book = ReleaseStore(10)
     ok = AlarmState(name="a", state="OK", since=START)
     fires = AlarmState(name="a", state="ALARM", since=START + timedelta(seconds=5))
     changes = [book.set_alarm(each, START) for each in (ok, ok, fires, fires, ok)]
@@ -154,11 +154,11 @@ def test_an_alarm_that_changes_is_on_the_time_line_once() -> None:
     ids=["quiet", "firing", "unknown-since"],
 )
 def test_the_first_sight_of_an_alarm_is_news_only_when_it_fires_since_a_known_moment(alarm: Any, told: Any) -> None:
-    assert ReleaseBook(10).set_alarm(alarm, START) is told
+    assert ReleaseStore(10).set_alarm(alarm, START) is told
 
 
 def test_an_alarm_told_by_its_state_and_by_its_history_is_one_event() -> None:
-    book = ReleaseBook(10)
+    book = ReleaseStore(10)
     book.set_alarm(AlarmState(name="a", state="ALARM", since=START, reason="too many"), START)
     told = ReleaseEvent(at=START, source="alarm", subject="a", what="alarm ALARM", from_="OK", to="ALARM")
     assert not book.add_event(told)

@@ -1,4 +1,4 @@
-"""Metrics in log lines become series by the minute, and what is wrong in them does no harm."""
+"""Metrics in log lines become series by the minute; invalid ones are skipped."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_more_series_than_fit_are_counted_and_said_once() -> None:
         store.apply(Batch(source="logs:g", records=(line(directives=None, **dict[str, Any]({f"Orders{number}": 1})),)))
     assert len(store.metrics.series) == 2
     assert store.embedded.refused == 2
-    assert [(notice.code, "2 that are charted" in notice.message) for notice in store.notices] == [
+    assert [(notice.code, "more than 2 metric series" in notice.message) for notice in store.notices] == [
         ("embedded_metrics", True)
     ]
 
