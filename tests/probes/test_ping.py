@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pytest
 
+from prodwatch.clock import SystemClock
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
 from prodwatch.probes.ping import icmp, probe
@@ -37,7 +38,7 @@ class Wire:
 
     async def receive(self, _socket: Any, _size: int) -> bytes:
         if not self.waiting:
-            await asyncio.Future()
+            raise TimeoutError  # as if the time to wait were over
         return self.waiting.pop(0)
 
 
@@ -48,7 +49,7 @@ def echo(request: bytes, *, header: bytes = b"") -> bytes:
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wire]:
-    """Return `wire(reply)`, which puts the probe on a `Wire`; nothing is waited for longer than needed."""
+    """Return `wire(reply)`, which puts the probe on a `Wire`; nothing is waited for."""
 
     def connect(reply: Callable[[int, bytes], list[bytes] | OSError]) -> Wire:
         made = Wire(reply)
@@ -92,7 +93,7 @@ async def test_the_document(send: Send, wire: Callable[..., Wire]) -> None:
 
 async def test_part_of_it_lost(send: Send, wire: Callable[..., Wire]) -> None:
     wire(lambda sequence, request: [] if sequence == 2 else [echo(request)])
-    seen = await send("ping", host="127.0.0.1", count=4, timeout_s=0.2)
+    seen = await send("ping", host="127.0.0.1", count=4)
     assert seen.failure is None
     assert (seen.document["loss"], seen.document["received"]) == (Decimal("0.25"), 3)
 
@@ -106,14 +107,14 @@ async def test_replies_to_others_and_late_ones_do_not_count(send: Send, wire: Ca
         return [request, b"", foreign, *map(echo, sent[:-1])]
 
     wire(reply)
-    seen = await send("ping", host="127.0.0.1", count=2, timeout_s=0.1)
+    seen = await send("ping", host="127.0.0.1", count=2)
     assert seen.document["received"] == 0
 
 
 @pytest.mark.parametrize("code", [errno.EHOSTUNREACH, errno.ECONNREFUSED])
 async def test_nothing_comes_back(send: Send, wire: Callable[..., Wire], code: int) -> None:
     wire(lambda sequence, _request: OSError(code, "unreachable") if sequence == 1 else [])
-    seen = await send("ping", host="127.0.0.1", count=2, timeout_s=0.1)
+    seen = await send("ping", host="127.0.0.1", count=2)
     assert seen.document["loss"] == 1
     assert "rtt" not in seen.document
     assert seen.failure is not None
@@ -164,6 +165,15 @@ async def test_a_name_that_does_not_resolve(send: Send, wire: Callable[..., Wire
     assert seen.failure.reason is Reason.DNS
     assert "not..valid does not resolve" in seen.failure.message
     assert line.requests == []
+
+
+async def test_a_reply_is_waited_for_no_longer_than_given() -> None:
+    silent, opened = (socket.socket(V4, socket.SOCK_DGRAM) for _ in range(2))
+    with silent, opened:
+        silent.bind(("127.0.0.1", 0))
+        opened.setblocking(False)
+        opened.connect(silent.getsockname())
+        assert await icmp.ping(opened, 2, interval_s=0, wait_s=0.001, clock=SystemClock()) == []
 
 
 async def test_more_than_fits_into_the_timeout(send: Send) -> None:
