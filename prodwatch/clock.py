@@ -1,4 +1,4 @@
-"""Time and randomness as things handed in, so that tests can own them."""
+"""The clock as an injected dependency, so that tests control time."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time, monotonic time and sleeping."""
+    """Wall time, monotonic time and sleep."""
 
     def now(self) -> datetime:
         """Return the wall time, in UTC."""
         ...
 
     def monotonic_s(self) -> float:
-        """Return seconds that never go backwards; only differences mean anything."""
+        """Return monotonic seconds; only differences are meaningful."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let other tasks run for `seconds`."""
+        """Suspend the current task for `seconds`."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system clock."""
 
     def now(self) -> datetime:
         """Return the wall time, in UTC."""
@@ -35,7 +35,7 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep on the running event loop."""
+        """Suspend the current task on the running event loop."""
         import asyncio
 
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Every error prodwatch raises on purpose.
+"""Every error that prodwatch raises deliberately.
 
 ProdwatchError
 ├── ConfigurationError        files or options are wrong: exit 2, every problem listed
@@ -18,7 +18,7 @@ from prodwatch.model.status import Reason
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """One configuration error: where, and one sentence."""
+    """One configuration error: its position and one sentence."""
 
     position: SourcePosition | None
     message: str
@@ -28,24 +28,24 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class ProdwatchError(Exception):
-    """Base of all; its text is one sentence for the user."""
+    """Base class; the text is one sentence for the user."""
 
 
 class ConfigurationError(ProdwatchError):
-    """What the user wrote cannot be run; carries every problem found."""
+    """The configuration cannot be run; carries all problems."""
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
-        found = (Problem(None, problems),) if isinstance(problems, str) else tuple(problems)
-        super().__init__("\n".join(map(str, found)))
-        self.problems = found
+        problem_list = (Problem(None, problems),) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(map(str, problem_list)))
+        self.problems = problem_list
 
 
 class NothingSelectedError(ProdwatchError):
-    """The selection left no check to run."""
+    """The selection contains no check."""
 
 
 class CannotVerifyError(ProdwatchError):
-    """Nothing can be measured at all; `reason` says which kind."""
+    """Nothing can be measured; `reason` classifies the cause."""
 
     def __init__(self, message: str, reason: Reason) -> None:
         super().__init__(message)
@@ -53,4 +53,4 @@ class CannotVerifyError(ProdwatchError):
 
 
 class UnavailableFeatureError(ProdwatchError):
-    """Something optional is not installed; the text names the command that installs it."""
+    """An optional feature is not installed; the text names the command that installs it."""

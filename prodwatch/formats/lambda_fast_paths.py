@@ -1,6 +1,6 @@
-"""The shapes nearly all text lines have, each read by one pattern: what it says is what the general reading says.
+"""Fast paths for the most common text lines, one pattern each; results equal those of the general parser.
 
-A pattern claims only what it is sure of; every other line is None here and left to the general reading.
+A pattern matches only unambiguous lines; all others are left to the general parser.
 """
 
 from __future__ import annotations
@@ -41,47 +41,47 @@ _python = re.compile(rf"\[([A-Z]{{4,8}})\]\t{_DATED}\t(.{{36}})\t\s*").match
 _node = re.compile(rf"{_DATED}\t(.{{36}})\t([A-Z]{{4,8}})\s+").match
 
 _PLATFORM = Level.PLATFORM
-"""Bound once: an enumeration's members are slow to get at in Python 3.11."""
+"""A shortcut: access to an enumeration's members is slow in Python 3.11."""
 _IDS: dict[str, str] = {}
 _MAX_IDS = 8192
 
 
-def quick_line(text: str) -> Line | None:
-    """Return what a line of a well-known shape says, None for any other; no newline may be at its end."""
-    read = _READERS.get(text[:1])
-    return read(text) if read else None
+def parse_fast(text: str) -> Line | None:
+    """Return the parsed line if its format has a fast path, else None; the text must not end in a newline."""
+    parse = _PARSERS.get(text[:1])
+    return parse(text) if parse else None
 
 
-def _known_id(text: str) -> str | None:
-    """Return a request id as the one string all lines of its request share, None when `text` is none."""
-    known = _IDS.get(text)
-    if known is None and _is_id(text):
+def _shared_id(text: str) -> str | None:
+    """Return a request id as a string shared by all lines of its request; None when `text` is not a request id."""
+    cached = _IDS.get(text)
+    if cached is None and _is_id(text):
         if len(_IDS) >= _MAX_IDS:
             _IDS.clear()
-        known = _IDS[text] = text
-    return known
+        cached = _IDS[text] = text
+    return cached
 
 
 def _start_line(text: str) -> Line | None:
-    found = _start(text)
-    request_id = _known_id(found[1]) if found else None
-    if found is None or request_id is None:
+    match = _start(text)
+    request_id = _shared_id(match[1]) if match else None
+    if match is None or request_id is None:
         return None
-    return Line(None, text, _PLATFORM, "start", request_id, None, found[2])
+    return Line(None, text, _PLATFORM, "start", request_id, None, match[2])
 
 
 def _end_line(text: str) -> Line | None:
-    found = _end(text)
-    request_id = _known_id(found[1]) if found else None
+    match = _end(text)
+    request_id = _shared_id(match[1]) if match else None
     return None if request_id is None else Line(None, text, _PLATFORM, "end", request_id)
 
 
 def _report_line(text: str) -> Line | None:
-    found = _report(text)
-    if found is None:
+    match = _report(text)
+    if match is None:
         return None
-    id_, duration, billed, memory, used, init, trace_id = found.groups()
-    request_id = _known_id(id_)
+    id_, duration, billed, memory, used, init, trace_id = match.groups()
+    request_id = _shared_id(id_)
     if request_id is None:
         return None
     report = LambdaReport(
@@ -91,25 +91,25 @@ def _report_line(text: str) -> Line | None:
         used_mb=int(used),
         init_ms=None if init is None else float(init),
     )
-    # The pattern lets nothing through that would have to be sanitised.
+    # The pattern matches only text that needs no sanitising.
     body = text.replace("\t", " ").rstrip()
     return Line(None, body, _PLATFORM, "report", request_id, trace_id, None, report)
 
 
 def _python_line(text: str) -> Line | None:
-    found = _python(text)
-    return _written(text, found.end(), found[1], found[2]) if found else None
+    match = _python(text)
+    return _application_line(text, match.end(), match[1], match[2]) if match else None
 
 
 def _node_line(text: str) -> Line | None:
-    found = _node(text)
-    return _written(text, found.end(), found[2], found[1]) if found else None
+    match = _node(text)
+    return _application_line(text, match.end(), match[2], match[1]) if match else None
 
 
-def _written(text: str, end: int, level_name: str, id_: str) -> Line | None:
-    level, request_id = LEVELS.get(level_name), _known_id(id_)
+def _application_line(text: str, end: int, level_name: str, id_: str) -> Line | None:
+    level, request_id = LEVELS.get(level_name), _shared_id(id_)
     body = text[end:] or text
-    # A trace id can only be in the body, and all of them have these characters.
+    # Leave lines that may contain a trace id to the general parser; all trace ids contain these characters.
     if level is None or request_id is None or "1-" in body:
         return None
     if len(body) > MAX_CHARS or not body.isprintable():
@@ -117,7 +117,7 @@ def _written(text: str, end: int, level_name: str, id_: str) -> Line | None:
     return Line(None, body, level, "app", request_id)
 
 
-_READERS: dict[str, Callable[[str], Line | None]] = {
+_PARSERS: dict[str, Callable[[str], Line | None]] = {
     "S": _start_line,
     "E": _end_line,
     "R": _report_line,

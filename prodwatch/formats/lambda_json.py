@@ -1,4 +1,4 @@
-"""The JSON lines of Lambda: platform events, runtimes' own lines, Powertools in any spelling, and EMF."""
+"""Parses JSON lines of Lambda: platform events, runtimes' own lines, Powertools in any spelling, and EMF."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _LEVELS = {
     "silly": Level.TRACE,
 }
 _LEVELS_AS_WRITTEN = {
-    name: level for said, level in _LEVELS.items() for name in (said, said.upper(), said.capitalize())
+    name: level for values, level in _LEVELS.items() for name in (values, values.upper(), values.capitalize())
 }
 _UNKNOWN = Level.UNKNOWN
-"""Bound once: an enumeration's members are slow to get at in Python 3.11."""
+"""A shortcut: access to an enumeration's members is slow in Python 3.11."""
 _NUMBERED = ((60, Level.FATAL), (50, Level.ERROR), (40, Level.WARN), (30, Level.INFO), (20, Level.DEBUG))
-"""Levels of pino and bunyan, from this number on."""
+"""Numeric levels of pino and bunyan: (lowest number, level)."""
 
-_ROLES = {
+_ROLE_OF_KEY = {
     "level": "level",
     "loglevel": "level",
     "severity": "level",
@@ -60,7 +60,7 @@ _ROLES = {
     "functionversion": "version",
     "lambdaversion": "version",
 }
-"""A key without its case, underscores, hyphens and dots → what it says."""
+"""Key in lower case without underscores, hyphens and dots → role."""
 _ERRORS = frozenset(("error_message", "error_type", "stack"))
 
 _PLATFORM_KINDS: dict[str, Kind] = {
@@ -75,17 +75,19 @@ _PLATFORM_KINDS: dict[str, Kind] = {
     "platform.restoreReport": "init",
     "platform.logsDropped": "dropped",
 }
-"""Types not named here are kept as `platform`: Lambda adds new ones."""
+"""Platform event type → kind; unlisted types become `platform`, because Lambda adds new ones."""
 
 _SHAPES: dict[tuple[str, ...], Shape] = {}
-"""The keys of an object in their order → what they say: the lines of one program have few shapes."""
+"""Keys of an object in order → shape; the lines of one program have few shapes."""
 _MAX_SHAPES = 1024
+"""Cached shapes."""
 _MAX_SHAPE_KEYS = 64
+"""Keys above which a shape is not cached."""
 _decode = msgspec.json.Decoder().decode
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """What a line says."""
+    """A parsed line."""
 
     fields: dict[str, Any] | None
     """The JSON object; None for text."""
@@ -99,12 +101,12 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """Which keys of an object say what."""
+    """Roles of an object's keys."""
 
     roles: tuple[tuple[str, str], ...]
-    """(key, role) of each key that says something."""
+    """(key, role) of each key with a role."""
     plain: bool
-    """Whether no role has two keys, and no key tells of an error."""
+    """Whether no role has two keys and none is an error role."""
     platform: bool
     emf: bool
     level: str = ""
@@ -112,11 +114,11 @@ class Shape(msgspec.Struct, frozen=True):
     request_id: str = ""
     trace_id: str = ""
     version: str = ""
-    """The key of each role in a plain object, a key that no object of this shape has when there is none."""
+    """Key of each role in a plain object; for a role without a key, a key that no object of this shape has."""
 
 
 def parse_json_line(text: str) -> Line | None:
-    """Return what a line that begins with `{` says, None when it is no JSON object after all."""
+    """Parse a line that begins with `{`; None when it is not a JSON object."""
     try:
         fields = _decode(text)
     except (msgspec.DecodeError, RecursionError):
@@ -135,19 +137,19 @@ def parse_json_line(text: str) -> Line | None:
 
 
 def _shape(keys: tuple[str, ...]) -> Shape:
-    roles = tuple((key, role) for key in keys if (role := _ROLES.get(_bare(key))) is not None)
+    roles = tuple((key, role) for key in keys if (role := _ROLE_OF_KEY.get(_normalise_key(key))) is not None)
     key_of = {role: key for key, role in roles}
     plain = len(key_of) == len(roles) and "message" in key_of and _ERRORS.isdisjoint(key_of)
-    # What no key of the object can be: longer than the longest of them.
-    none = "-" * (max(map(len, keys), default=0) + 1)
+    # Longer than the longest key, so it cannot be a key of the object.
+    absent = "-" * (max(map(len, keys), default=0) + 1)
     shape = Shape(
         roles,
         plain,
         "type" in keys and "record" in keys,
         "_aws" in keys,
-        *(key_of.get(role, none) for role in ("level", "message", "request_id", "trace_id", "version")),
+        *(key_of.get(role, absent) for role in ("level", "message", "request_id", "trace_id", "version")),
     )
-    # Bounded: keys of somebody's free-form objects must not fill the memory.
+    # Bounded, because free-form objects must not fill the memory.
     if len(keys) <= _MAX_SHAPE_KEYS:
         if len(_SHAPES) >= _MAX_SHAPES:
             _SHAPES.clear()
@@ -155,12 +157,12 @@ def _shape(keys: tuple[str, ...]) -> Shape:
     return shape
 
 
-def _bare(key: str) -> str:
+def _normalise_key(key: str) -> str:
     return key.lower().replace("_", "").replace("-", "").replace(".", "")
 
 
 def _plain(fields: dict[str, Any], shape: Shape) -> Line | None:
-    """Return what an object with a text as its message says; None when it is not so simple after all."""
+    """Parse an object with a text as its message; None when it needs the general way."""
     get = fields.get
     message = get(shape.message)
     if not message or not isinstance(message, str):
@@ -178,44 +180,44 @@ def _plain(fields: dict[str, Any], shape: Shape) -> Line | None:
 
 
 def _application(fields: dict[str, Any], shape: Shape, text: str) -> Line:
-    said = _roles(fields, shape)
-    message = _message(said)
-    level = _level(said.get("level"))
-    if level is Level.UNKNOWN and ("error_type" in said or "error_message" in said):
+    by_role = _roles(fields, shape)
+    message = _message(by_role)
+    level = _level(by_role.get("level"))
+    if level is Level.UNKNOWN and ("error_type" in by_role or "error_message" in by_role):
         level = Level.ERROR
     return Line(
         fields,
         message or text.rstrip("\n"),
         level,
         "app",
-        _text(said.get("request_id")),
-        trace_id_of(said.get("trace_id")),
-        _text(said.get("version")),
+        _text(by_role.get("request_id")),
+        trace_id_of(by_role.get("trace_id")),
+        _text(by_role.get("version")),
     )
 
 
 def _roles(fields: dict[str, Any], shape: Shape) -> dict[str, Any]:
-    said: dict[str, Any] = {}
+    by_role: dict[str, Any] = {}
     for key, role in shape.roles:
         value = fields[key]
-        if value is not None and role not in said:
-            said[role] = value
-    return said
+        if value is not None and role not in by_role:
+            by_role[role] = value
+    return by_role
 
 
-def _message(said: dict[str, Any]) -> str:
-    message = said.get("message")
+def _message(by_role: dict[str, Any]) -> str:
+    message = by_role.get("message")
     if message is not None and not isinstance(message, str):
         message = msgspec.json.encode(message).decode()
-    error = said.get("error_message")
+    error = by_role.get("error_message")
     if message is None and error is not None:
-        kind = said.get("error_type")
+        kind = by_role.get("error_type")
         message = f"{kind}: {error}" if kind else str(error)
-    if "stack" not in said:
+    if "stack" not in by_role:
         return message or ""
-    stack = said["stack"]
-    lines = "\n".join(str(each).rstrip("\n") for each in stack) if isinstance(stack, list) else str(stack)
-    # A logger may put the traceback into the message already.
+    stack = by_role["stack"]
+    lines = "\n".join(str(item).rstrip("\n") for item in stack) if isinstance(stack, list) else str(stack)
+    # A logger may already include the traceback in the message.
     return "\n".join(part for part in (message, lines if lines not in (message or "") else "") if part)
 
 
@@ -223,7 +225,7 @@ def _level(value: Any) -> Level:
     if isinstance(value, str):
         return _LEVELS_AS_WRITTEN.get(value) or _LEVELS.get(value.lower(), _UNKNOWN)
     if isinstance(value, int) and not isinstance(value, bool):
-        return next((level for least, level in _NUMBERED if value >= least), Level.TRACE)
+        return next((level for lowest, level in _NUMBERED if value >= lowest), Level.TRACE)
     return Level.UNKNOWN
 
 
@@ -233,7 +235,7 @@ def _platform(fields: dict[str, Any], type_: str, record: dict[str, Any]) -> Lin
     report = _report(record) if kind == "report" else None
     status = record.get("status")
     if kind == "dropped" or (kind in {"report", "init"} and status in {"timeout", "error", "failure"}):
-        # In this format no other line says that the function timed out or crashed.
+        # In this format no other line reports that the function timed out or crashed.
         level = Level.ERROR
     request_id = _text(record.get("requestId"))
     tracing = record.get("tracing")
@@ -267,7 +269,7 @@ def _report(record: dict[str, Any]) -> LambdaReport | None:
 
 
 def _report_text(request_id: str | None, report: LambdaReport) -> str:
-    """Say the numbers as Lambda's text format does, so that both read alike."""
+    """Return the values in Lambda's text format, so that both formats look alike."""
     parts = [
         f"REPORT RequestId: {request_id or '-'} Duration: {report.duration_ms:.2f} ms",
         f"Billed Duration: {report.billed_ms:g} ms Memory Size: {report.memory_mb} MB",
@@ -283,31 +285,31 @@ def _report_text(request_id: str | None, report: LambdaReport) -> str:
 
 
 def _record_text(type_: str, record: dict[str, Any]) -> str:
-    told = " ".join(f"{key}={value}" for key, value in record.items() if isinstance(value, str | int | float))
-    return f"{type_} {told}".rstrip()
+    parts = " ".join(f"{key}={value}" for key, value in record.items() if isinstance(value, str | int | float))
+    return f"{type_} {parts}".rstrip()
 
 
 def _emf(fields: dict[str, Any], shape: Shape) -> Line:
-    said = _roles(fields, shape)
-    told = []
-    for directive in tables(fields["_aws"]["CloudWatchMetrics"]):
-        names = [str(metric["Name"]) for metric in tables(directive.get("Metrics")) if "Name" in metric]
+    by_role = _roles(fields, shape)
+    parts = []
+    for directive in objects_in(fields["_aws"]["CloudWatchMetrics"]):
+        names = [str(metric["Name"]) for metric in objects_in(directive.get("Metrics")) if "Name" in metric]
         values = " ".join(f"{name}={fields.get(name)}" for name in names)
-        told.append(f"{directive.get('Namespace', '')}: {values}")
+        parts.append(f"{directive.get('Namespace', '')}: {values}")
     return Line(
         fields,
-        "metrics " + "; ".join(told),
+        "metrics " + "; ".join(parts),
         Level.INFO,
         "emf",
-        _text(said.get("request_id")),
-        trace_id_of(said.get("trace_id")),
-        _text(said.get("version")),
+        _text(by_role.get("request_id")),
+        trace_id_of(by_role.get("trace_id")),
+        _text(by_role.get("version")),
     )
 
 
-def tables(several: Any) -> list[dict[str, Any]]:
-    """Return the objects in what should be a list of them; whatever else it has is passed over."""
-    return [each for each in several if isinstance(each, dict)] if isinstance(several, list) else []
+def objects_in(items: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list of objects; other items are skipped, and anything but a list is empty."""
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _number(value: Any) -> float:

@@ -1,7 +1,7 @@
-"""One line of CloudWatch Logs becomes one `LogRecord`: nothing is rejected, an unknown format stays readable text.
+"""Parses one event of CloudWatch Logs into a `LogRecord`; nothing is rejected, unknown formats remain text.
 
-Knows Lambda's text and JSON platform lines, the runtimes' own formats, Powertools in any spelling and EMF; the rest
-is kept as it is. The version comes from the stream name, which speaks for every line, else from the line itself.
+Supports Lambda's text and JSON platform lines, the runtimes' own formats, Powertools in any spelling, and EMF. The
+version comes from the stream name, else from the line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from prodwatch.formats.lambda_json import Line, parse_json_line
-from prodwatch.formats.lambda_text import one_newline, parse_report, parse_text_line
+from prodwatch.formats.lambda_text import normalise_newlines, parse_report, parse_text_line
 from prodwatch.model.signal import LogRecord
 from prodwatch.text.redact import Redactor
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
@@ -23,46 +23,47 @@ __all__ = ["Event", "LineParser", "parse_report", "version_of_stream"]
 
 _VERSION_IN_STREAM = re.compile(r"\[(\$LATEST|\d+)\]")
 _MAX_STREAMS = 4096
+"""Cached stream names."""
 
 
 class Event(Protocol):
-    """One event as CloudWatch gives it; times in epoch milliseconds."""
+    """One event of CloudWatch Logs; times in epoch milliseconds."""
 
     @property
     def timestamp(self) -> int:
-        """When its writer says it was."""
+        """Timestamp set by the writer."""
 
     @property
     def message(self) -> str:
-        """The line as it was written."""
+        """The text as written."""
 
     @property
     def event_id(self) -> str:
-        """What tells it from all others."""
+        """Unique id."""
 
     @property
     def stream(self) -> str:
-        """Name of its log stream."""
+        """Name of the log stream."""
 
     @property
     def ingested_ms(self) -> int:
-        """When CloudWatch took it."""
+        """Time of ingestion."""
 
 
 @lru_cache(maxsize=4096)
 def version_of_stream(stream: str) -> str | None:
-    """Return the version a stream name carries (`2026/11/20/[7]ab12…` gives `7`), None when it carries none."""
-    found = _VERSION_IN_STREAM.search(stream)
-    return found[1] if found else None
+    """Return the version in a stream name (`2026/11/20/[7]ab12…` gives `7`); None without one."""
+    match = _VERSION_IN_STREAM.search(stream)
+    return match[1] if match else None
 
 
 class LineParser:
-    """Parses lines; what comes out is sanitised, and free of the secrets that `redactor` knows."""
+    """Parses lines into records that are sanitised, and redacted by `redactor`."""
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         self._redactor = redactor
         self._streams: dict[str, tuple[str, str | None]] = {}
-        """Stream name → the one string that all its records share, and its version."""
+        """Stream name → the shared string of that name, and its version."""
 
     def parse(
         self,
@@ -75,7 +76,7 @@ class LineParser:
         ingested_ms: int = 0,
         late_ms: int = 0,
     ) -> LogRecord:
-        """Return the record of one event as CloudWatch gave it."""
+        """Return the record of one event, given as separate values."""
         text = self._redactor.text(message) if self._redactor else message
         stream, version = self._stream(stream)
         return self._record(text, group, timestamp_ms, stream, version, event_id, ingested_ms, late_ms)
@@ -87,7 +88,7 @@ class LineParser:
     def parse_all(
         self, events: Sequence[Event], group: str, *, late_before_ms: int = 0, now_ms: int = 0
     ) -> list[LogRecord]:
-        """Return the records of many events of one group, in their order; much cheaper than one after the other.
+        """Return the records of many events of one group, in order; much cheaper than one by one.
 
         Events dated before `late_before_ms` are late by their age at `now_ms`.
         """
@@ -104,12 +105,12 @@ class LineParser:
         return records
 
     def _stream(self, name: str) -> tuple[str, str | None]:
-        known = self._streams.get(name)
-        if known is None:
+        cached = self._streams.get(name)
+        if cached is None:
             if len(self._streams) >= _MAX_STREAMS:
                 self._streams.clear()
-            known = self._streams[name] = name, version_of_stream(name)
-        return known
+            cached = self._streams[name] = name, version_of_stream(name)
+        return cached
 
     def _record(
         self,
@@ -122,7 +123,7 @@ class LineParser:
         ingested_ms: int,
         late_ms: int,
     ) -> LogRecord:
-        """Return the record of a line whose plain secrets are masked already."""
+        """Return the record of a line in which unescaped secrets are already masked."""
         line = parse_json_line(text) if text[:1] == "{" else None
         line = parse_text_line(text) if line is None else self._safe(line, text)
         return LogRecord(
@@ -143,33 +144,34 @@ class LineParser:
         )
 
     def _safe(self, line: Line, text: str) -> Line:
-        """Return a JSON line whose texts may be shown."""
+        """Return a JSON line with all its texts safe to show."""
         if "\\" not in text and len(text) <= MAX_CHARS:
-            # Without an escape, decoded texts are as safe as the line itself is; JSON keeps raw controls out of them.
+            # Without escapes, decoded texts are as safe as the line itself; JSON allows no raw control characters in
+            # them.
             if text.isascii():
                 if "\x7f" not in text:
                     return line if line.message.isprintable() else _shown(line, text)
             elif text.isprintable():
                 return line
         message = self._masked(line.message, text)
-        return replace(line, fields=self._clean(line.fields, text), message=sanitize(one_newline(message)))
+        return replace(line, fields=self._clean(line.fields, text), message=sanitize(normalise_newlines(message)))
 
     def _clean(self, value: Any, raw: str) -> Any:
-        """Return a value of a JSON line with every text in it masked and sanitised, keys included."""
+        """Return a value of a JSON line with all its texts masked and sanitised, keys included."""
         if isinstance(value, str):
             return sanitize(self._masked(value, raw))
         if isinstance(value, dict):
-            return {self._clean(key, raw): self._clean(each, raw) for key, each in value.items()}
+            return {self._clean(key, raw): self._clean(item, raw) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._clean(each, raw) for each in value]
+            return [self._clean(item, raw) for item in value]
         return value
 
     def _masked(self, text: str, raw: str) -> str:
-        """Return a decoded text masked: an escape may have hidden a secret from the look at the raw line."""
-        # What stands in the line as it is has been looked at there.
+        """Return a decoded text masked: an escape may have hidden a secret in the raw line."""
+        # Text that occurs in the raw line unchanged has been checked there.
         return text if self._redactor is None or text in raw else self._redactor.text(text)
 
 
 def _shown(line: Line, text: str) -> Line:
-    """Return a line without a message of its own, hence shown as it was written, with what may be shown of it."""
-    return line if text.isprintable() else replace(line, message=sanitize(one_newline(line.message)))
+    """Return a line without a message of its own, shown as written, with unsafe characters replaced."""
+    return line if text.isprintable() else replace(line, message=sanitize(normalise_newlines(line.message)))

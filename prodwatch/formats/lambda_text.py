@@ -1,10 +1,10 @@
-"""The text lines of Lambda, its runtimes and programs: any text gives a line, and none is refused."""
+"""Parses text lines of Lambda, its runtimes and programs; accepts any text."""
 
 from __future__ import annotations
 
 import re
 
-from prodwatch.formats.lambda_fast_paths import LEVEL_NAME, LEVELS, UUID, quick_line
+from prodwatch.formats.lambda_fast_paths import LEVEL_NAME, LEVELS, UUID, parse_fast
 from prodwatch.formats.lambda_json import Kind, Line
 from prodwatch.model.signal import LambdaReport, Level
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
@@ -12,14 +12,14 @@ from prodwatch.text.sanitize import MAX_CHARS, sanitize
 _NAMED_ID = re.compile(rf"RequestId: ({UUID})")
 _TRACE_ID = re.compile(r"\b1-[0-9a-f]{8}-[0-9a-f]{24}\b")
 _TRACE_DIGITS = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
-"""What every trace id has; much faster to look for, since it begins with plain characters."""
+"""Necessary part of a trace id; much faster to search, because it begins with literal characters."""
 _STARTED_VERSION = re.compile(r"Version: (\$LATEST|\d+)")
 _PYTHON = re.compile(rf"\[({LEVEL_NAME})\](?:\s+\d{{4}}-\d\d-\d\dT[\d:.,]+Z?\s+({UUID})\t)?\s*")
 _NODE = re.compile(rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z\s+(?:({UUID})|undefined)\s+(?:({LEVEL_NAME})\s+)?")
 _LEVEL_LETTERS = re.compile(LEVEL_NAME)
 _ANY_LEVEL = re.compile(rf"(?<![\w.])({LEVEL_NAME})(?![\w.])")
 _LEVEL_WITHIN = 80
-"""Characters in which a level is looked for when a line has no known shape."""
+"""Characters searched for a level in a line of unknown format."""
 _NUMBER = re.compile(
     r"(Billed Duration|Restore Duration|Billed Restore Duration|Init Duration|Duration): (\d+\.?\d*|\.\d+) ms"
 )
@@ -27,8 +27,14 @@ _MEMORY = re.compile(r"(Max Memory Used|Memory Size): (\d+) MB")
 _STATUS = re.compile(r"Status: (\w+)")
 _ERROR_TYPE = re.compile(r"Error Type: (\S+)")
 _FRAME = re.compile(r"^[ \t]+(?:at \S|File \")", re.MULTILINE)
-"""A line of a traceback, of Java and its kin, Node, .NET or Python."""
-_CRASHES = ("Task timed out after", "Runtime exited", "Process exited before", "Runtime.ExitError", "OutOfMemoryError")
+"""A traceback line of Java, Node, .NET or Python."""
+_CRASH_TEXTS = (
+    "Task timed out after",
+    "Runtime exited",
+    "Process exited before",
+    "Runtime.ExitError",
+    "OutOfMemoryError",
+)
 
 _PLATFORM_KINDS: dict[str, Kind] = {
     "START RequestId: ": "start",
@@ -46,13 +52,13 @@ _PLATFORM_FIRST = frozenset(prefix[0] for prefix in _PLATFORM_KINDS)
 
 
 def parse_text_line(text: str) -> Line:
-    """Return what a line of text says; its message is sanitised."""
-    text = one_newline(text)
-    return quick_line(text) or general_line(text)
+    """Return the parsed line; its message is sanitised."""
+    text = normalise_newlines(text)
+    return parse_fast(text) or parse_general(text)
 
 
-def general_line(text: str) -> Line:
-    """Return what any line says, its newlines being of one kind and none at its end."""
+def parse_general(text: str) -> Line:
+    """Parse any line; the text has newlines of one kind and none at its end."""
     trace_id = _TRACE_ID.search(text) if "1-" in text and _TRACE_DIGITS.search(text) else None
     kind = _platform_kind(text) if text[:1] in _PLATFORM_FIRST else None
     version: str | None = None
@@ -61,14 +67,14 @@ def general_line(text: str) -> Line:
         level, request_id, body = _application(text)
     else:
         level, body = Level.PLATFORM, text.replace("\t", " ").rstrip()
-        named = _NAMED_ID.search(text)
-        request_id = named[1] if named else None
+        id_match = _NAMED_ID.search(text)
+        request_id = id_match[1] if id_match else None
         report = parse_report(text) if kind == "report" else None
         if kind == "start":
-            told = _STARTED_VERSION.search(text)
-            version = told[1] if told else None
+            version_match = _STARTED_VERSION.search(text)
+            version = version_match[1] if version_match else None
         if kind == "init" and (ended := _STATUS.search(text)) and ended[1] != "success":
-            # As its JSON form: no other line says that the start failed.
+            # As in the JSON format: no other line reports that the start failed.
             level = Level.ERROR
     if len(body) > MAX_CHARS or not body.isprintable():
         body = sanitize(body)
@@ -76,11 +82,11 @@ def general_line(text: str) -> Line:
 
 
 def parse_report(text: str) -> LambdaReport | None:
-    """Return the numbers of the REPORT line in `text` (one line or a whole log tail), None when there is none."""
+    """Return the values of the REPORT line in `text` (a line or a log tail); None without one."""
     start = text.find("REPORT RequestId: ")
     if start < 0:
         return None
-    # A tail may go on with other lines; a REPORT line itself may be followed by its XRAY line.
+    # Other lines may follow in a log tail, and an XRAY line after the REPORT line.
     line = text[start:].split("\n", 1)[0]
     times = {name: float(value) for name, value in _NUMBER.findall(line)}
     if "Duration" not in times:
@@ -98,10 +104,10 @@ def parse_report(text: str) -> LambdaReport | None:
     )
 
 
-def one_newline(text: str) -> str:
-    """Return `text` without the newline at its end and with one kind of newline inside: tracebacks stay whole."""
+def normalise_newlines(text: str) -> str:
+    r"""Return `text` with `\n` for every newline and none at its end, so that tracebacks stay in one record."""
     if "\r" in text:
-        # Lambda's Python runtime separates the lines of a traceback by carriage returns.
+        # Lambda's Python runtime separates traceback lines by carriage returns.
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.rstrip("\n") if text[-1:] == "\n" else text
 
@@ -114,7 +120,7 @@ def _platform_kind(text: str) -> Kind | None:
 
 
 def _application(text: str) -> tuple[Level, str | None, str]:
-    """Return level, request id and what people read of a line that a program wrote."""
+    """Return level, request id and readable text of an application's line."""
     if text[:1] == "[":
         python = _PYTHON.match(text)
         if python:
@@ -123,19 +129,19 @@ def _application(text: str) -> tuple[Level, str | None, str]:
         node = _NODE.match(text)
         if node:
             body = text[node.end() :] or text
-            level = LEVELS[node[2]] if node[2] else _guess(body)
+            level = LEVELS[node[2]] if node[2] else _guess_level(body)
             return level, node[1], body
-    named = _NAMED_ID.search(text) if "RequestId: " in text else None
-    return _guess(text), named[1] if named else None, text
+    id_match = _NAMED_ID.search(text) if "RequestId: " in text else None
+    return _guess_level(text), id_match[1] if id_match else None, text
 
 
-def _guess(text: str) -> Level:
+def _guess_level(text: str) -> Level:
     head = text[:_LEVEL_WITHIN]
-    # Most lines without a known shape have no level's letters at all, which is quicker to see.
-    found = _ANY_LEVEL.search(head) if _LEVEL_LETTERS.search(head) else None
-    if found:
-        return LEVELS[found[1]]
-    if text.startswith("Traceback (most recent call last)") or any(crash in text for crash in _CRASHES):
+    # Most lines of unknown format contain no letters of a level, which is faster to check.
+    match = _ANY_LEVEL.search(head) if _LEVEL_LETTERS.search(head) else None
+    if match:
+        return LEVELS[match[1]]
+    if text.startswith("Traceback (most recent call last)") or any(crash in text for crash in _CRASH_TEXTS):
         return Level.ERROR
     if "\n" in text and _FRAME.search(text):
         return Level.ERROR

@@ -1,18 +1,19 @@
-"""Spans as CloudWatch keeps them under Transaction Search (OpenTelemetry's form) become the same spans as X-Ray's."""
+"""Converts OpenTelemetry spans, as CloudWatch keeps them under Transaction Search, into the same spans as X-Ray's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prodwatch.formats.xray_documents import newest_of_each, parents_first, trace_id_of
+from prodwatch.formats.xray_documents import newest_spans, parents_first, trace_id_of
 from prodwatch.model.signal import Span, Trace
 
 SPANS_GROUP = "aws/spans"
-"""The log group that has an account's spans."""
+"""Log group of an account's spans."""
 SEARCH_IS_ON = "Transaction Search is on"
-"""How the state of the traces begins when it is."""
+"""First words of the traces' status under Transaction Search."""
 NANO = 1e-9
+"""Seconds per nanosecond."""
 _METHOD = ("http.request.method", "http.method")
 _URL = ("url.full", "http.url", "url.path", "http.target")
 _STATUS = ("http.response.status_code", "http.status_code")
@@ -22,26 +23,26 @@ _RESOURCE = ("cloud.resource_id", "aws.lambda.invoked_arn", "faas.id")
 
 
 def trace_of_spans(trace_id: str, documents: Iterable[Mapping[str, Any]]) -> Trace | None:
-    """Return the trace that the spans with this id make up, None without one.
+    """Return the trace made of the spans with this id; None without spans.
 
-    It is complete when no span names a parent that is missing, but for the first, whose caller may not be traced.
+    It is complete when no span's parent is missing, except that of the first, whose caller may not be traced.
     """
-    spans = [span for each in documents if trace_id_of(each.get("traceId")) == trace_id and (span := span_of(each))]
+    spans = [span for item in documents if trace_id_of(item.get("traceId")) == trace_id and (span := span_of(item))]
     if not spans:
         return None
-    ordered = parents_first(newest_of_each(spans))
-    known = {span.id for span in ordered}
+    ordered = parents_first(newest_spans(spans))
+    ids = {span.id for span in ordered}
     entry = min(ordered, key=lambda span: span.start_s)
     return Trace(
         id=trace_id,
         spans=ordered,
         duration_s=max(span.end_s or span.start_s for span in ordered) - entry.start_s,
-        complete=all(span is entry or span.parent_id is None or span.parent_id in known for span in ordered),
+        complete=all(span is entry or span.parent_id is None or span.parent_id in ids for span in ordered),
     )
 
 
 def span_of(document: Mapping[str, Any]) -> Span | None:
-    """Return one span, None for what is none."""
+    """Convert one span document; None when it is not a valid span."""
     start, span_id = _number(document.get("startTimeUnixNano")), document.get("spanId")
     if start is None or not isinstance(span_id, str) or not span_id:
         return None
@@ -58,7 +59,7 @@ def span_of(document: Mapping[str, Any]) -> Span | None:
         name=str(document.get("name") or service or ""),
         start_s=start * NANO,
         end_s=None if end is None else end * NANO,
-        origin=" ".join(str(each) for each in (service, kind) if each) or None,
+        origin=" ".join(str(item) for item in (service, kind) if item) or None,
         resource_arn=_text(_first(resource, _RESOURCE)),
         fault=status >= 500 or (failed and not 400 <= status < 500),
         error=400 <= status < 500,
@@ -75,17 +76,17 @@ def span_of(document: Mapping[str, Any]) -> Span | None:
 def _http(attributes: Mapping[str, Any], status: int) -> dict[str, Any]:
     method, url = _first(attributes, _METHOD), _first(attributes, _URL)
     request = {name: value for name, value in (("method", method), ("url", url)) if value}
-    found: dict[str, Any] = {"request": request} if request else {}
-    return found | ({"response": {"status": status}} if status else {})
+    http: dict[str, Any] = {"request": request} if request else {}
+    return http | ({"response": {"status": status}} if status else {})
 
 
 def _exceptions(events: Any) -> tuple[str, ...]:
-    told = []
+    exceptions = []
     for event in events if isinstance(events, list) else ():
         attributes = _table(event.get("attributes")) if isinstance(event, dict) else {}
         parts = (attributes.get("exception.type"), attributes.get("exception.message"))
-        told.append(": ".join(str(part) for part in parts if part))
-    return tuple(each for each in told if each)
+        exceptions.append(": ".join(str(part) for part in parts if part))
+    return tuple(item for item in exceptions if item)
 
 
 def _resource(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number, also one written as text: JSON has no integers of 64 bits."""
+    """Return a number, also from text, because JSON has no 64-bit integers; else None."""
     if isinstance(value, str) and value.isdecimal():
         return float(value)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""X-Ray's documents become traces, spans and summaries; late, repeated or broken pieces do not spoil the rest."""
+"""Converts X-Ray's documents into traces, spans and summaries; invalid parts do not affect the rest."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from prodwatch.formats.xray_root_causes import failure, slowest
+from prodwatch.formats.xray_root_causes import failure_line, slowest_node
 from prodwatch.formats.xray_service_graph import node_of
 from prodwatch.model.signal import Span, Trace, TraceSummary
 
 LAST_MOMENT_S = 1e11
-"""The year 5138: later ones are not times, and would make a picture of nothing else."""
+"""The year 5138: later times are invalid, and would distort the time axis."""
 _HEX = frozenset("0123456789abcdefABCDEF")
-_is_own_form = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}").fullmatch
+_is_xray_id = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}").fullmatch
 
 
 def trace_id_of(text: Any) -> str | None:
     """Return the trace id in an id or header (`Root=1-…;Parent=…`, `1-…`, W3C's 32 hex digits) in X-Ray's form.
 
-    None when there is none in it.
+    None without a trace id.
     """
     if not isinstance(text, str):
         return None
-    if _is_own_form(text):
+    if _is_xray_id(text):
         return text
     if "Root=" in text:
         text = text.split("Root=", 1)[1].split(";", 1)[0]
@@ -38,69 +38,69 @@ def trace_id_of(text: Any) -> str | None:
     return f"1-{digits[:8]}-{digits[8:]}".lower()
 
 
-def parse_trace(answer: Mapping[str, Any]) -> Trace:
-    """Return the trace in one element of BatchGetTraces' `Traces`.
+def parse_trace(document: Mapping[str, Any]) -> Trace:
+    """Convert one element of BatchGetTraces' `Traces`.
 
-    It is complete when every span has ended, none names a parent that is missing (but the entry, whose caller may
-    not be traced), every piece could be read, and X-Ray left nothing out for its size.
+    A trace is complete when every span has ended, no parent is missing (except that of the entry, whose caller may not
+    be traced), every segment was valid, and X-Ray omitted nothing because of its size.
     """
-    pieces = list(_pieces(answer.get("Segments") or ()))
-    spans = parents_first(newest_of_each(span for span in pieces if span is not None))
+    pieces = list(_pieces(document.get("Segments") or ()))
+    spans = parents_first(newest_spans(span for span in pieces if span is not None))
     unread = sum(span is None for span in pieces)
-    known = {span.id for span in spans}
-    orphans = [span for span in spans if span.parent_id is not None and span.parent_id not in known]
+    ids = {span.id for span in spans}
+    orphans = [span for span in spans if span.parent_id is not None and span.parent_id not in ids]
     entry = min(spans, key=lambda span: span.start_s, default=None)
     complete = (
         bool(spans)
         and not unread
-        and not answer.get("LimitExceeded")
+        and not document.get("LimitExceeded")
         and all(span.end_s is not None for span in spans)
         and all(span is entry for span in orphans)
     )
-    duration_s = answer.get("Duration")
+    duration_s = document.get("Duration")
     if not duration_s and complete:
         duration_s = max(span.end_s or 0.0 for span in spans) - min(span.start_s for span in spans)
     return Trace(
-        id=str(answer.get("Id") or ""),
+        id=str(document.get("Id") or ""),
         spans=spans,
         duration_s=None if duration_s is None else float(duration_s),
         complete=complete,
-        cut=bool(answer.get("LimitExceeded")),
+        cut=bool(document.get("LimitExceeded")),
         unread=unread,
     )
 
 
-def parse_summary(answer: Mapping[str, Any]) -> TraceSummary:
-    """Return the summary in one element of GetTraceSummaries' `TraceSummaries`."""
-    http = answer.get("Http") or {}
-    entry = answer.get("EntryPoint") or {}
-    started = answer.get("StartTime") or answer.get("MatchedEventTime")
+def parse_summary(document: Mapping[str, Any]) -> TraceSummary:
+    """Convert one element of GetTraceSummaries' `TraceSummaries`."""
+    http = document.get("Http") or {}
+    entry = document.get("EntryPoint") or {}
+    started = document.get("StartTime") or document.get("MatchedEventTime")
     return TraceSummary(
-        id=str(answer.get("Id") or ""),
+        id=str(document.get("Id") or ""),
         start_ms=round(started.timestamp() * 1000) if isinstance(started, datetime) else 0,
-        duration_s=float(answer.get("Duration") or 0.0),
-        response_s=_maybe_float(answer.get("ResponseTime")),
+        duration_s=float(document.get("Duration") or 0.0),
+        response_s=_finite_float(document.get("ResponseTime")),
         method=http.get("HttpMethod"),
         url=http.get("HttpURL"),
         status=http.get("HttpStatus"),
-        fault=bool(answer.get("HasFault")),
-        error=bool(answer.get("HasError")),
-        throttle=bool(answer.get("HasThrottle")),
-        partial=bool(answer.get("IsPartial")),
-        revision=int(answer.get("Revision") or 0),
+        fault=bool(document.get("HasFault")),
+        error=bool(document.get("HasError")),
+        throttle=bool(document.get("HasThrottle")),
+        partial=bool(document.get("IsPartial")),
+        revision=int(document.get("Revision") or 0),
         service=entry.get("Name"),
-        root_cause=failure((*(answer.get("FaultRootCauses") or ()), *(answer.get("ErrorRootCauses") or ()))),
-        slowest=slowest(
-            answer.get("ResponseTimeRootCauses") or (),
-            _maybe_float(answer.get("ResponseTime")) or _maybe_float(answer.get("Duration")) or 0.0,
+        root_cause=failure_line((*(document.get("FaultRootCauses") or ()), *(document.get("ErrorRootCauses") or ()))),
+        slowest=slowest_node(
+            document.get("ResponseTimeRootCauses") or (),
+            _finite_float(document.get("ResponseTime")) or _finite_float(document.get("Duration")) or 0.0,
         ),
-        services=tuple(dict.fromkeys(node_of(each) for each in answer.get("ServiceIds") or ())),
-        annotations=_annotations(answer.get("Annotations") or {}),
+        services=tuple(dict.fromkeys(node_of(item) for item in document.get("ServiceIds") or ())),
+        annotations=_annotations(document.get("Annotations") or {}),
     )
 
 
 def self_times_s(spans: Iterable[Span]) -> dict[str, float]:
-    """Return span id → seconds spent in the span itself, outside its children; only spans that have ended."""
+    """Return span id → seconds spent in the span itself, outside its children; only for spans that have ended."""
     spans = tuple(spans)
     children: dict[str, list[tuple[float, float]]] = {}
     for span in spans:
@@ -114,10 +114,10 @@ def self_times_s(spans: Iterable[Span]) -> dict[str, float]:
 
 
 def _covered_s(intervals: Iterable[tuple[float, float]], start_s: float, end_s: float) -> float:
-    """Return how much of `start_s` to `end_s` the intervals cover; children may overlap and outlive their parent."""
+    """Return the seconds from `start_s` to `end_s` covered by the intervals, which may overlap and exceed the end."""
     covered, reached = 0.0, start_s
     for begin, end in sorted(intervals):
-        begin, end = max(begin, reached), min(end, end_s)  # noqa: PLW2901 -- clipped to what is still uncovered
+        begin, end = max(begin, reached), min(end, end_s)  # noqa: PLW2901 -- clipped to the uncovered part
         if end > begin:
             covered += end - begin
             reached = end
@@ -125,7 +125,7 @@ def _covered_s(intervals: Iterable[tuple[float, float]], start_s: float, end_s: 
 
 
 def _pieces(segments: Iterable[Mapping[str, Any]]) -> Iterator[Span | None]:
-    """Yield every span, and None for each piece that cannot be read as one."""
+    """Yield every span, and None for every invalid one."""
     for segment in segments:
         try:
             document = json.loads(segment.get("Document") or "")
@@ -138,15 +138,15 @@ def _pieces(segments: Iterable[Mapping[str, Any]]) -> Iterator[Span | None]:
 
 
 def _tree(segment: Mapping[str, Any]) -> Iterator[Span | None]:
-    """Yield a segment and everything embedded below it, however deep."""
-    waiting: list[tuple[Mapping[str, Any], Any]] = [(segment, segment.get("parent_id"))]
-    while waiting:
-        document, parent_id = waiting.pop()
+    """Yield a segment and all its embedded subsegments, at any depth."""
+    pending: list[tuple[Mapping[str, Any], Any]] = [(segment, segment.get("parent_id"))]
+    while pending:
+        document, parent_id = pending.pop()
         span = _span(document, parent_id if isinstance(parent_id, str) else None)
         yield span
-        below = document.get("subsegments")
-        if span is not None and isinstance(below, list):
-            waiting.extend((each, span.id) for each in below if isinstance(each, dict))
+        children = document.get("subsegments")
+        if span is not None and isinstance(children, list):
+            pending.extend((item, span.id) for item in children if isinstance(item, dict))
 
 
 def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
@@ -175,52 +175,52 @@ def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
     )
 
 
-def newest_of_each(spans: Iterable[Span]) -> list[Span]:
-    """Keep one span per id: a segment is sent again when it ends, and an ended one outweighs an open one."""
-    kept: dict[str, Span] = {}
+def newest_spans(spans: Iterable[Span]) -> list[Span]:
+    """Return one span per id: a segment is sent again when it ends, and an ended one replaces an open one."""
+    newest: dict[str, Span] = {}
     for span in spans:
-        before = kept.get(span.id)
+        before = newest.get(span.id)
         if before is None or before.end_s is None or span.end_s is not None:
-            kept[span.id] = span
-    return list(kept.values())
+            newest[span.id] = span
+    return list(newest.values())
 
 
 def parents_first(spans: list[Span]) -> tuple[Span, ...]:
-    """Return parents before children, siblings by start; children of missing parents come as further roots."""
-    known = {span.id for span in spans}
-    below: dict[str | None, list[Span]] = {}
-    for span in sorted(spans, key=lambda each: (each.start_s, each.id)):
-        parent = span.parent_id if span.parent_id in known and span.parent_id != span.id else None
-        below.setdefault(parent, []).append(span)
+    """Return parents before children, siblings by start; children of missing parents become additional roots."""
+    ids = {span.id for span in spans}
+    children: dict[str | None, list[Span]] = {}
+    for span in sorted(spans, key=lambda item: (item.start_s, item.id)):
+        parent = span.parent_id if span.parent_id in ids and span.parent_id != span.id else None
+        children.setdefault(parent, []).append(span)
     ordered: dict[str, Span] = {}
-    waiting = list(reversed(below.get(None, ())))
-    while waiting:
-        span = waiting.pop()
+    pending = list(reversed(children.get(None, ())))
+    while pending:
+        span = pending.pop()
         ordered[span.id] = span
-        waiting.extend(reversed(below.get(span.id, ())))
-    # Spans that name each other as parents hang below no root; they are shown all the same.
+        pending.extend(reversed(children.get(span.id, ())))
+    # Spans that are each other's parents have no root; they are appended.
     return (*ordered.values(), *(span for span in spans if span.id not in ordered))
 
 
 def _exceptions(cause: Any) -> tuple[str, ...]:
-    found = cause.get("exceptions") if isinstance(cause, dict) else None
+    items = cause.get("exceptions") if isinstance(cause, dict) else None
     texts = []
-    for each in found or ():
-        if isinstance(each, dict):
-            kind, message = each.get("type"), each.get("message")
+    for item in items or ():
+        if isinstance(item, dict):
+            kind, message = item.get("type"), item.get("message")
             texts.append(": ".join(str(part) for part in (kind, message) if part))
     return tuple(text for text in texts if text)
 
 
 def _annotations(annotations: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
     for key, values in annotations.items():
-        for each in values or ():
-            value = (each.get("AnnotationValue") or {}) if isinstance(each, dict) else {}
+        for item in values or ():
+            value = (item.get("AnnotationValue") or {}) if isinstance(item, dict) else {}
             for kind in ("StringValue", "NumberValue", "BooleanValue"):
                 if kind in value:
-                    found.setdefault(key, value[kind])
-    return found
+                    plain.setdefault(key, value[kind])
+    return plain
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -228,12 +228,12 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _moment_s(value: Any) -> float | None:
-    """Return epoch seconds, None for what is no moment anybody lives to see."""
-    seconds = _maybe_float(value)
+    """Return epoch seconds; None for an invalid time."""
+    seconds = _finite_float(value)
     return seconds if seconds is not None and abs(seconds) <= LAST_MOMENT_S else None
 
 
-def _maybe_float(value: Any) -> float | None:
+def _finite_float(value: Any) -> float | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:

@@ -1,4 +1,4 @@
-"""X-Ray's root causes as one line each: what failed and where, and which node took the time."""
+"""Formats X-Ray's root causes as one line each: the failure and its place, or the node that took most time."""
 
 from __future__ import annotations
 
@@ -6,73 +6,76 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-WHOLE = 0.99
-"""A path that begins with this much of the time tells of each node together with what is below it."""
+WHOLE_COVERAGE = 0.99
+"""Coverage of a path's first node from which all its nodes count as including those below."""
 
 
-def failure(causes: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return `service → node: exception` of the first of FaultRootCauses or ErrorRootCauses that says something.
+def failure_line(causes: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return `service → node: exception` for the first of FaultRootCauses or ErrorRootCauses with an exception.
 
-    Without an exception it is the end of the path: `service → node`.
+    Without an exception it is the end of the first path: `service → node`. None without a path.
     """
-    without: str | None = None
+    fallback: str | None = None
     for cause in causes:
         path = list(_path(cause))
         for service, entity in reversed(path):
             for thrown in entity.get("Exceptions") or ():
-                what = ": ".join(str(part) for part in (thrown.get("Name"), thrown.get("Message")) if part)
-                where = _where(service, entity)
-                return f"{where}: {what}" if what else where
-        if path and without is None:
-            without = _where(*path[-1])
-    return without
+                exception = ": ".join(str(part) for part in (thrown.get("Name"), thrown.get("Message")) if part)
+                name = _path_name(service, entity)
+                return f"{name}: {exception}" if exception else name
+        if path and fallback is None:
+            fallback = _path_name(*path[-1])
+    return fallback
 
 
-def slowest(causes: Iterable[Mapping[str, Any]], taken_s: float) -> str | None:
-    """Return `DynamoDB 1.7 s`: the node of ResponseTimeRootCauses with most time of its own, of `taken_s` in all."""
-    most: tuple[float, str] | None = None
+def slowest_node(causes: Iterable[Mapping[str, Any]], taken_s: float) -> str | None:
+    """Return `DynamoDB 1.7 s`: the node of ResponseTimeRootCauses with most time of its own; None without one.
+
+    `taken_s` is the response time in seconds.
+    """
+    best: tuple[float, str] | None = None
     for cause in causes:
         path = list(_path(cause))
         for (service, entity), share in zip(path, _own_shares(path), strict=True):
-            if share > 0 and (most is None or share > most[0]):
-                most = (share, _who(service, entity))
-    return None if most is None else f"{most[1]} {_seconds(most[0] * taken_s)}"
+            if share > 0 and (best is None or share > best[0]):
+                best = (share, _display_name(service, entity))
+    return None if best is None else f"{best[1]} {_seconds(best[0] * taken_s)}"
 
 
 def _path(cause: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield (service, entity) from the entry down to the cause."""
+    """Yield (service, entity) from the entry to the cause."""
     for service in cause.get("Services") or ():
         for entity in service.get("EntityPath") or ():
             yield service, entity
 
 
 def _own_shares(path: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[float]:
-    """Return each node's own part of the time, 0 to 1.
+    """Return each node's own share of the time, 0 to 1.
 
-    `Coverage` is not documented. A path whose first node covers everything counts each node with all below it: its
-    own part is what the next one does not cover. Otherwise the shares are taken as they are.
+    `Coverage` is not documented. In a path whose first node covers everything, each node's coverage includes those
+    below it; its own share is the part that the next one does not cover. Otherwise the shares are used as they are.
     """
     covered = [_share(entity.get("Coverage")) for _, entity in path]
-    if len(covered) < 2 or covered[0] < WHOLE:
+    if len(covered) < 2 or covered[0] < WHOLE_COVERAGE:
         return covered
     return [max(0.0, here - below) for here, below in zip(covered, [*covered[1:], 0.0], strict=True)]
 
 
 def _share(value: Any) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return min(1.0, max(0.0, float(value))) if known else 0.0
+    valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return min(1.0, max(0.0, float(value))) if valid else 0.0
 
 
-def _where(service: Mapping[str, Any], entity: Mapping[str, Any]) -> str:
+def _path_name(service: Mapping[str, Any], entity: Mapping[str, Any]) -> str:
     names = dict.fromkeys((service.get("Name"), entity.get("Name")))
     return " → ".join(str(name) for name in names if name)
 
 
-def _who(service: Mapping[str, Any], entity: Mapping[str, Any]) -> str:
-    """Return a name that means something by itself: a called service alone, local work with the service it is in."""
+def _display_name(service: Mapping[str, Any], entity: Mapping[str, Any]) -> str:
+    """Return a name for display: a called service alone, local work with its service."""
     if entity.get("Remote"):
         return str(entity.get("Name") or service.get("Name") or "")
-    return _where(service, entity)
+    return _path_name(service, entity)
 
 
 def _seconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""X-Ray's service graph becomes edges; what names nobody or nothing is left out, never guessed."""
+"""Converts X-Ray's service graph into edges; incomplete edges are left out."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from prodwatch.model.signal import ServiceEdge, ServiceNode
 
 CLIENT = "client"
 OUTSIDE = ServiceNode("clients", CLIENT)
-"""Whoever calls from outside: X-Ray has one such node per entry, named after the entry."""
+"""The callers from outside: X-Ray has one such node per entry, named after the entry."""
 
 
 def node_of(service: Mapping[str, Any]) -> ServiceNode:
-    """Return the node of an element of `Services` or `ServiceIds`."""
+    """Convert an element of `Services` or `ServiceIds` into a node."""
     kind = str(service.get("Type") or "")
     return OUTSIDE if kind == CLIENT else ServiceNode(str(service.get("Name") or ""), kind)
 
 
 def parse_edges(services: Iterable[Mapping[str, Any]]) -> tuple[ServiceEdge, ...]:
-    """Return the edges of all pages of GetServiceGraph together, in X-Ray's order.
+    """Return the edges of all pages of GetServiceGraph, in X-Ray's order.
 
-    References hold across pages. Edges between the same two nodes are added up; those to a node that no page has,
-    and those without a single finished call, are left out.
+    References are valid across pages. Edges between the same two nodes are added up; edges to a node that no page
+    contains, and edges without a finished call, are left out.
     """
     services = list(services)
     nodes = {service.get("ReferenceId"): node_of(service) for service in services}
-    found: dict[tuple[ServiceNode, ServiceNode], ServiceEdge] = {}
+    edges: dict[tuple[ServiceNode, ServiceNode], ServiceEdge] = {}
     for service in services:
         caller = node_of(service)
         for edge in service.get("Edges") or ():
             callee = nodes.get(edge.get("ReferenceId"))
             if callee is None or not caller.name or not callee.name:
                 continue
-            told = _edge(caller, callee, edge)
-            known = found.get((caller, callee))
-            if told.calls:
-                found[caller, callee] = told if known is None else _sum(known, told)
-    return tuple(found.values())
+            parsed = _edge(caller, callee, edge)
+            previous = edges.get((caller, callee))
+            if parsed.calls:
+                edges[caller, callee] = parsed if previous is None else _sum(previous, parsed)
+    return tuple(edges.values())
 
 
 def _edge(caller: ServiceNode, callee: ServiceNode, edge: Mapping[str, Any]) -> ServiceEdge:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.formats.lambda_json import tables
+from prodwatch.formats.lambda_json import objects_in
 from prodwatch.model.signal import LogRecord, MetricKey, MetricPoint, MetricSeries
 
 PERIOD_S = 60
@@ -155,12 +155,12 @@ def _time_s(record: LogRecord) -> int:
 def _metrics(fields: Mapping[str, Any]) -> Iterator[_EmfMetric]:
     """Yield the metrics that a line defines and has values for; parts that are not valid EMF are skipped."""
     directives = fields["_aws"].get("CloudWatchMetrics")
-    for directive in tables(directives)[:MAX_DIRECTIVES]:
+    for directive in objects_in(directives)[:MAX_DIRECTIVES]:
         namespace = directive.get("Namespace")
         if not isinstance(namespace, str) or not namespace:
             continue
         dimensions = _dimensions(directive.get("Dimensions"), fields)
-        for metric in tables(directive.get("Metrics"))[:MAX_METRICS]:
+        for metric in objects_in(directive.get("Metrics"))[:MAX_METRICS]:
             name, unit = metric.get("Name"), metric.get("Unit")
             if isinstance(name, str) and (values := _values(fields.get(name))):
                 yield _EmfMetric(

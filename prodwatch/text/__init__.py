@@ -1,1 +1,1 @@
-"""Text as it may be shown: sanitised, redacted, measured in cells, with units."""
+"""Text for display: sanitised, redacted, measured in cells, with units and times."""

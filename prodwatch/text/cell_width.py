@@ -1,7 +1,7 @@
-"""Width of text in terminal cells, by the Unicode tables of the wcwidth library; text cut or filled to a width.
+"""Width of text in terminal cells, by the Unicode tables of the wcwidth library; cutting and padding to a width.
 
-Text must be sanitised: control characters count as no cell. wcwidth is imported for the first text that holds more than
-the characters known to be narrow, because its import takes 10 ms.
+Text must be sanitised: control characters count as zero cells. wcwidth is imported for the first text with other
+characters than those known to be narrow, because its import takes 10 ms.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from functools import lru_cache
 
 _RANGES = (range(0x20, 0x7F), range(0xA1, 0xAD), range(0xAE, 0x100), range(0x2500, 0x25A0))
 NARROW = frozenset(chr(code) for codes in _RANGES for code in codes).union("–—‘’“”•…●")
-"""Characters of one cell each: ASCII, Latin-1, box drawing, and what prodwatch's own sentences use."""
+"""Characters of one cell: ASCII, Latin-1, box drawing, and those of prodwatch's own messages."""
 _CACHED_CHARS = 512
-"""Longer texts are rare and would fill the cache."""
+"""Length from which texts are not cached: they are rare and would fill the cache."""
 
 
 def width(text: str) -> int:
-    """Return how many cells `text` takes: two for a wide character, none for a mark on the character before."""
+    """Return the width of `text` in cells: two for a wide character, none for a combining mark."""
     if text.isascii() or NARROW.issuperset(text):
         return len(text)
     return _measured(text) if len(text) < _CACHED_CHARS else _measured.__wrapped__(text)
 
 
 def cut(text: str, cells: int) -> str:
-    """Return the beginning of `text` that fits into `cells` cells; no character is separated from its marks."""
+    """Return the beginning of `text` that fits into `cells` cells; characters keep their combining marks."""
     text = _head(text, cells)
     if text.isascii() or NARROW.issuperset(text):
         return text[: max(0, cells)]
@@ -39,7 +39,7 @@ def cut(text: str, cells: int) -> str:
 
 
 def clip(text: str, cells: int) -> str:
-    """Return `text` in at most `cells` cells; a text that was cut ends in an ellipsis."""
+    """Return `text` in at most `cells` cells; a shortened text ends in an ellipsis."""
     if cells <= 0:
         return ""
     head = _head(text, cells)
@@ -49,13 +49,13 @@ def clip(text: str, cells: int) -> str:
 
 
 def fitted(text: str, cells: int) -> str:
-    """Return `text` in exactly `cells` cells: filled with spaces, or cut and ended by an ellipsis."""
+    """Return `text` in exactly `cells` cells: padded with spaces, or shortened with an ellipsis."""
     clipped = clip(text, cells)
     return clipped + " " * (cells - width(clipped))
 
 
 def _head(text: str, cells: int) -> str:
-    """Return as much of `text` as can matter in `cells` cells: measuring a megabyte takes seconds."""
+    """Return the part of `text` that can matter for `cells` cells: measuring a megabyte takes seconds."""
     return text[: 4 * max(0, cells) + 64]
 
 

@@ -1,4 +1,4 @@
-"""Secrets never leave: not inside larger texts, not base64 or URL encoded, not in headers known to carry them."""
+"""Masks secrets in text: also inside longer texts, base64 or URL encoded, and in headers known to hold them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "•••"
 MIN_LENGTH = 6
-"""Shorter secrets are refused: masking them would blank out ordinary text and give them away."""
+"""Shortest secret accepted: masking a shorter one would blank ordinary text and so reveal it."""
 
 SECRET_HEADERS = frozenset(
     {
@@ -33,13 +33,13 @@ SECRET_OPERATIONS = re.compile(r"GetSecretValue|BatchGetSecretValue|GetParameter
 """AWS operations whose results are always masked."""
 
 _ESCAPE = re.compile(r"%((?:25)*)([0-9A-F]{2})")
-"""A percent escape, maybe escaped itself."""
+"""A percent escape, possibly escaped itself."""
 
 
 def _base64_cores(secret: bytes) -> Iterable[str]:
-    """Yield what every base64 text holding `secret` must contain, for each of the three alignments.
+    """Yield the part common to every base64 text that contains `secret`, for each of the three alignments.
 
-    The first and last character of an encoded run also carry neighbouring bits, so they are left out.
+    The first and last character of an encoded run also hold neighbouring bits, so they are left out.
     """
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + secret).decode()
@@ -62,7 +62,7 @@ def _forms(secret: str) -> Iterable[str]:
     yield json.dumps(json.dumps(secret))[3:-3]
     # PHP and others escape the slash in JSON.
     yield json.dumps(secret)[1:-1].replace("/", "\\/")
-    # An error page writes quotes by name or by number, in decimal or hex.
+    # Error pages encode quotes by name or by number, in decimal or hex.
     yield html.escape(secret, quote=False)
     yield html.escape(secret)
     yield html.escape(secret).replace("&#x27;", "&#39;")
@@ -73,31 +73,31 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 class Redactor:
-    """Masks known secrets in any text or JSON-like value; secrets may be added while it runs."""
+    """Masks known secrets in texts and JSON-like values; secrets may be added at any time."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self._needles: tuple[str, ...] = ()
-        """Every text with something to mask has one of these in it."""
+        """Texts of which at least one occurs in every text that has something to mask."""
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Learn secrets; ValueError for one under 6 characters."""
+        """Add secrets; ValueError for one under 6 characters."""
         for secret in secrets:
             if len(secret) < MIN_LENGTH:
                 raise ValueError(f"a secret needs at least {MIN_LENGTH} characters to be masked safely")
             self._forms.update(form for form in _forms(secret) if len(form) >= MIN_LENGTH)
         if secrets:
-            # Longest first, so that no shorter form leaves the rest of a longer one standing.
+            # Longest first, so that a shorter form does not leave the rest of a longer one unmasked.
             ordered = sorted(self._forms, key=len, reverse=True)
-            # Percent escapes and hex come in either case; letters of a secret itself matter.
+            # Percent escapes and hex occur in either case; letters of a secret itself are case-sensitive.
             self._pattern = re.compile("|".join(_either_case_escapes(form) for form in ordered))
             self._needles = _needles(ordered)
 
     @property
     def knows_secrets(self) -> bool:
-        """Whether there is anything to mask."""
+        """Whether any secret is known."""
         return self._pattern is not None
 
     def text(self, text: str) -> str:
@@ -108,19 +108,19 @@ class Redactor:
         return text
 
     def texts(self, texts: list[str]) -> list[str]:
-        """Return what `text` returns for each: nearly for nothing where no secret is, which is nearly everywhere."""
+        """Return `texts` masked as by `text`; nearly free when no secret occurs, which is the usual case."""
         whole = "\n".join(texts)
-        found = [needle for needle in self._needles if needle in whole]
-        return [self.text(each) for each in texts] if found else texts
+        occurring = [needle for needle in self._needles if needle in whole]
+        return [self.text(item) for item in texts] if occurring else texts
 
     def value(self, value: Any) -> Any:
-        """Return a JSON-like value with every text masked, keys included."""
+        """Return a JSON-like value with all its texts masked, keys included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(key)): self.value(each) for key, each in value.items()}
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self.value(each) for each in value]
+            return [self.value(item) for item in value]
         return value
 
 
@@ -132,14 +132,14 @@ def _either_case_escapes(form: str) -> str:
 
 
 def _needles(forms: Iterable[str]) -> tuple[str, ...]:
-    """Return few texts of which every match of any form has one in it: of each form the longest part without a choice.
+    """Return few texts of which every match of any form contains one: the longest part of each form without a choice.
 
-    A plain search for them is many times as fast as the pattern, so the pattern sees only what they are found in.
+    A plain search for them is many times faster than the pattern, which then only runs where one is found.
     """
     parts = {max(_ESCAPE.sub(_without_letters, form).split("\0"), key=len) for form in forms}
     few: list[str] = []
     for part in sorted(parts, key=len):
-        if not any(known in part for known in few):
+        if not any(shorter in part for shorter in few):
             few.append(part)
     return tuple(few)
 
@@ -149,5 +149,5 @@ def _without_letters(escape: re.Match[str]) -> str:
 
 
 def redact_headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return headers with the values of those that carry secrets masked."""
+    """Return headers with the values of secret ones masked."""
     return [(name, MASK if name.lower() in SECRET_HEADERS else value) for name, value in pairs]

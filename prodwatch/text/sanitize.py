@@ -1,4 +1,4 @@
-"""Remote text made safe to show: nothing in it can steer a terminal, reorder a line or pass for markup."""
+"""Makes remote text safe to show: it cannot control a terminal, reorder a line, or act as markup."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from typing import Any
 
 MAX_CHARS = 10_000
-"""Longest line any view keeps; what is cut is said."""
+"""Longest text kept; the number of cut characters is appended."""
 
-# C0 and C1 controls, DEL, bidi marks and overrides, zero-width characters, line and paragraph separators,
-# the BOM, lone surrogates, noncharacters and tag characters. Newline and tab are handled by the callers.
+# C0 and C1 controls, DEL, bidi marks and overrides, zero-width characters, line and paragraph separators, the BOM, lone
+# surrogates, noncharacters and tag characters. Callers handle newline and tab.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
-def _picture(match: re.Match[str]) -> str:
+def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:
         return chr(0x2400 + code)
@@ -26,19 +26,19 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def sanitize(text: str, *, limit: int = MAX_CHARS) -> str:
-    """Return `text` with control and bidi characters made visible; newlines and tabs stay.
+    """Return `text` with control and bidi characters made visible; newlines and tabs remain.
 
-    Longer than `limit` characters: cut, with the number of characters cut at the end.
+    Text longer than `limit` characters is cut, with the number of cut characters at the end.
     """
     if len(text) > limit:
         text = f"{text[:limit]}… (+{len(text) - limit} characters)"
     if text.isprintable():
         return text
-    return _UNSAFE.sub(_picture, text)
+    return _UNSAFE.sub(_visible, text)
 
 
 def sanitize_line(text: str, *, limit: int = MAX_CHARS) -> str:
-    """Return `text` as one line: newlines as `⏎`, tabs expanded to spaces."""
+    """Return `text` as one line: newlines as `⏎`, tabs as spaces."""
     clean = sanitize(text, limit=limit)
     if clean.isprintable():
         return clean
@@ -46,11 +46,11 @@ def sanitize_line(text: str, *, limit: int = MAX_CHARS) -> str:
 
 
 def sanitize_value(value: Any, *, limit: int = MAX_CHARS) -> Any:
-    """Return a JSON-like value with every text in it sanitised, keys included."""
+    """Return a JSON-like value with all its texts sanitised, keys included."""
     if isinstance(value, str):
         return sanitize(value, limit=limit)
     if isinstance(value, dict):
-        return {sanitize(str(key)): sanitize_value(each, limit=limit) for key, each in value.items()}
+        return {sanitize(str(key)): sanitize_value(item, limit=limit) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [sanitize_value(each, limit=limit) for each in value]
+        return [sanitize_value(item, limit=limit) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""Timestamps as users type them (`10m`, `14:05`, RFC 3339, epoch, `release`) and as prodwatch writes them."""
+"""Parses times as users type them (`10m`, `14:05`, RFC 3339, epoch, `release`) and formats prodwatch's timestamps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> Moment
         return RELEASE
     if text == "now":
         return now
-    moment = _ago(text, now) or _epoch(text) or _time_of_day(text, now, zone) or _iso(text, zone)
+    moment = _ago(text, now) or _parse_epoch(text) or _parse_time_of_day(text, now, zone) or _iso(text, zone)
     if moment is None:
         raise ValueError(f'"{text}" is not a time; {_FORMS}')
     return moment
@@ -43,14 +43,14 @@ def _ago(text: str, now: datetime) -> datetime | None:
         return None
 
 
-def _epoch(text: str) -> datetime | None:
+def _parse_epoch(text: str) -> datetime | None:
     """Parse seconds or milliseconds since 1970, as AWS tools write them."""
     if not (text.isascii() and text.isdigit()) or len(text) not in {10, 13}:
         return None
     return from_epoch(int(text) * (1000 if len(text) == 10 else 1))
 
 
-def _time_of_day(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
+def _parse_time_of_day(text: str, now: datetime, zone: tzinfo | None) -> datetime | None:
     local = now.astimezone(zone)
     for form in ("%H:%M", "%H:%M:%S"):
         try:

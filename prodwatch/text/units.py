@@ -1,4 +1,4 @@
-"""Durations, sizes, shares and metric values as people write and read them."""
+"""Parses and formats durations, sizes, shares and metric values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIZE_BYTES = {
     "TiB": 2**40,
 }
 _UNIT_SUFFIXES = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}
-"""CloudWatch unit → text after a value."""
+"""CloudWatch unit → suffix of a value."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
@@ -37,7 +37,7 @@ _SIZE = re.compile(r"(-?\d+(?:\.\d+)?)(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 
 
 def parse_duration(text: str) -> Duration:
-    """Read `300ms`, `5s`, `2m`, `1h30m`, `-5m`, `3d`; ValueError otherwise."""
+    """Parse `300ms`, `5s`, `2m`, `1h30m`, `-5m` or `3d`; ValueError otherwise."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f'"{text}" is not a duration; write one like 300ms, 5s, 2m or 1h30m')
     total = sum((Decimal(number) * _DURATION_NS[unit] for number, unit in _PART.findall(text)), Decimal(0))
@@ -45,7 +45,7 @@ def parse_duration(text: str) -> Duration:
 
 
 def parse_size(text: str) -> int:
-    """Read `512B`, `10kB`, `5MiB` as bytes; ValueError otherwise."""
+    """Parse `512B`, `10kB` or `5MiB` into bytes; ValueError otherwise."""
     match = _SIZE.fullmatch(text)
     if not match:
         raise ValueError(f'"{text}" is not a size; write one like 512B, 10kB or 5MiB')
@@ -53,7 +53,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_share(text: str) -> float:
-    """Read `0.5%`, `2%`, `100%` as a share from 0 to 1; ValueError otherwise."""
+    """Parse `0.5%`, `2%` or `100%` into a share from 0 to 1; ValueError otherwise."""
     match = _SHARE.fullmatch(text)
     share = Decimal(match[1]) / 100 if match else Decimal(-1)
     if not 0 <= share <= 1:

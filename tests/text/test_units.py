@@ -1,4 +1,4 @@
-"""Durations and sizes are read as people write them and shown at a steady width."""
+"""Durations and sizes are parsed as users write them and formatted in a steady width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""X-Ray's documents: trees in order, repeated and missing pieces, and knowing when a trace is whole."""
+"""X-Ray's documents: order of spans, repeated and missing segments, and completeness of a trace."""
 
 from __future__ import annotations
 

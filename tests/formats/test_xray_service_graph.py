@@ -1,4 +1,4 @@
-"""The service graph's edges: references across pages, several entries, and pieces that say nothing."""
+"""The service graph's edges: references across pages, several entries, and empty parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read the quick way is what the general reading says, for one line and for many at once."""
+"""Fast paths give the same result as the general parser, for one line and for many at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.formats.lambda_fast_paths import quick_line
+from prodwatch.formats.lambda_fast_paths import parse_fast
 from prodwatch.formats.lambda_record import LineParser
-from prodwatch.formats.lambda_text import general_line, one_newline, parse_text_line
+from prodwatch.formats.lambda_text import normalise_newlines, parse_general, parse_text_line
 from prodwatch.text.redact import MASK, Redactor
 
 ID = "8f5d9e2a-1111-4222-8333-123456789ab1"
@@ -60,12 +60,12 @@ PIECES = [
 
 @pytest.mark.parametrize("line", QUICK, ids=lambda line: line[:50])
 def test_the_usual_lines_are_read_quickly(line: str) -> None:
-    assert quick_line(one_newline(line)) == general_line(one_newline(line))
+    assert parse_fast(normalise_newlines(line)) == parse_general(normalise_newlines(line))
 
 
 @pytest.mark.parametrize("line", SLOW, ids=lambda line: line[:50] or "empty")
 def test_what_is_not_quite_usual_is_left_to_the_general_reading(line: str) -> None:
-    assert quick_line(one_newline(line)) is None
+    assert parse_fast(normalise_newlines(line)) is None
 
 
 @st.composite
@@ -81,7 +81,7 @@ def nearly_usual(draw: st.DrawFn) -> str:
 
 @given(nearly_usual())
 def test_both_readings_agree(line: str) -> None:
-    assert parse_text_line(line) == general_line(one_newline(line))
+    assert parse_text_line(line) == parse_general(normalise_newlines(line))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Remote text cannot steer the terminal, and a secret does not leave in any of its forms."""
+"""Remote text cannot control the terminal, and a secret is masked in all its forms."""
 
 from __future__ import annotations
 

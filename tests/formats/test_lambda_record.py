@@ -1,4 +1,4 @@
-"""Every kind of line Lambda, its runtimes and its loggers write, and that no line is ever refused."""
+"""Every kind of line that Lambda, its runtimes and its loggers write; no line is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts fill exactly the cells they are given, in every script."""
+"""Texts fill exactly the given cells, in every script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What failed and which node took the time, from the paths that X-Ray gives."""
+"""The failure and the slowest node, from the paths that X-Ray reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.formats.xray_root_causes import failure, slowest
+from prodwatch.formats.xray_root_causes import failure_line, slowest_node
 
 
 def cause(*services: tuple[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def threw(name: str, kind: str = "", message: str = "") -> dict[str, Any]:
     ids=["none", "deepest", "one node", "deeper wins", "no exception", "first is empty", "second says why", "broken"],
 )  # fmt: skip
 def test_what_failed_and_where(causes: list[dict[str, Any]], told: str | None) -> None:
-    assert failure(causes) == told
+    assert failure_line(causes) == told
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_what_failed_and_where(causes: list[dict[str, Any]], told: str | None) -
     ids=["none", "called service", "own work", "a part of it", "shares as they are", "alone", "odd values", "nothing"],
 )  # fmt: skip
 def test_which_node_took_the_time(causes: list[dict[str, Any]], taken_s: float, told: str | None) -> None:
-    assert slowest(causes, taken_s) == told
+    assert slowest_node(causes, taken_s) == told
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0, 1e4))
 def test_no_path_breaks_it(shares: list[float], taken_s: float) -> None:
-    told = slowest([cause(("s", [took(f"n{n}", share) for n, share in enumerate(shares)]))], taken_s)
+    told = slowest_node([cause(("s", [took(f"n{n}", share) for n, share in enumerate(shares)]))], taken_s)
     assert told is None or told.endswith("s")

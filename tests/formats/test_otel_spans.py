@@ -1,4 +1,4 @@
-"""Spans of the log group aws/spans: read as X-Ray's own, whatever they lack."""
+"""Spans of the log group aws/spans become the same values as X-Ray's, whatever they lack."""
 
 from __future__ import annotations
 
