@@ -79,6 +79,7 @@ async def _run(
     from prodwatch.store.store import Store
     from prodwatch.tui.app import ProdwatchApp
     from prodwatch.tui.preferences import load_preferences
+    from prodwatch.views.window_comparison import directions
 
     clock = SystemClock()
     shown = _fixed(window.end, clock) if window and window.end else clock
@@ -102,8 +103,7 @@ async def _run(
         mode="demo" if demo else "live",
         every_s=environment.rounds.every_s,
         window=window,
-        # "lower" is also the default, so it only counts for metrics with expectations.
-        better={each.name: each.better for each in environment.metrics if each.expect or each.better == "higher"},
+        better=directions(environment.metrics),
         expectations={metric.name: metric.expect for metric in environment.metrics if metric.expect},
         log_file=log_file,
     )

@@ -15,7 +15,7 @@ from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.release import UNDER_WAY, WENT_WRONG, serving_share
 from prodwatch.model.result import Verdict, VerdictStatus
-from prodwatch.model.status import Status, worst
+from prodwatch.model.status import Reason, Status, worst
 
 MANY_CHECKS = 5
 """Above this number of required checks, three red rounds are needed before a rollback is advised."""
@@ -188,6 +188,12 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _worse_figures,
     _green,
 )
+
+
+def not_worked_out(error: Exception) -> Verdict:
+    """Return the verdict for facts that a bug kept from being judged: never the verdict of before."""
+    reason = f"The verdict could not be worked out: {type(error).__name__}: {error}"
+    return Verdict(status="error", exit_code=int(ExitCode.ERROR), reason_code=Reason.INTERNAL, reason=reason)
 
 
 def _decision(evidence: Evidence, findings: tuple[Finding, ...], headline: Finding, status: VerdictStatus) -> Decision:

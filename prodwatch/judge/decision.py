@@ -60,6 +60,10 @@ class Rule(StrEnum):
     QUIET_THEN = "quiet then"
 
 
+WAITING = frozenset((Rule.NOTHING_DEFINED, Rule.NO_ROUND, Rule.UNFINISHED, Rule.SOURCE_UNREAD))
+"""Rules that only say that something has not been read or measured yet."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a rule found, and the facts it rests on."""
 

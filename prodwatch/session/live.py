@@ -11,6 +11,8 @@ from datetime import timedelta
 from prodwatch.aws.api import AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import ConfigurationError, ProdwatchError
+from prodwatch.judge.decide import not_worked_out
+from prodwatch.judge.decision import WAITING
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
@@ -26,7 +28,9 @@ from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 from prodwatch.store.store import Store
+from prodwatch.views.verdict import judge_session
 from prodwatch.views.window import Window
+from prodwatch.views.window_comparison import directions
 
 TICK_S = 0.5
 RELOAD_EVERY_S = 2.0
@@ -79,6 +83,7 @@ class LiveSession:
         past = self._window is not None and self._window.is_past
         if not past:
             self._store.define(self._project.checks)
+            self._spawn(self._judging())
         for notice in self._project.notices:
             self._store.notice(Notice(code="configuration", message=notice))
         try:
@@ -200,6 +205,29 @@ class LiveSession:
                 self._spawn(self._round(engine, due))
             self._store.set_usage(engine.aws.usage())
             await self._clock.sleep(TICK_S)
+
+    async def _judging(self) -> None:
+        """File the verdict of each moment in the store, where its changes become events of the time line."""
+        while True:
+            self._judge()
+            await self._clock.sleep(TICK_S)
+
+    def _judge(self) -> None:
+        environment = self._project.environment
+        try:
+            decision = judge_session(
+                self._store,
+                self._clock.now(),
+                every_s=environment.rounds.every_s,
+                window=self._window,
+                better=directions(environment.metrics),
+            ).decision
+        except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive the facts it rests on
+            _LOG.exception("the verdict could not be worked out")
+            self._store.set_verdict(not_worked_out(error))
+            return
+        if self._store.verdict is not None or decision.headline.rule not in WAITING:
+            self._store.set_verdict(decision.verdict)
 
     async def _reloading(self, engine: Engine, reload: Reload) -> None:
         """Reload edited checks; after an invalid edit the old checks still run, with a notice."""

@@ -66,10 +66,9 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GivenVerdict(msgspec.Struct, frozen=True):
-    """A verdict and the moment it was given."""
+    """The judge's verdict as the session last filed it."""
 
     verdict: Verdict
-    at: datetime
     since: datetime
     """Start of the current sequence of equal statuses."""
 
@@ -101,7 +100,7 @@ class Store:
         self.sources: dict[str, SourceStatus] = {}
         self.usage = Usage()
         self.verdict: GivenVerdict | None = None
-        """None before the first verdict."""
+        """None before the first. It records changes; a screen words the verdict of the moment that it shows."""
         self.notices: list[Notice] = []
         """The latest notices, oldest first."""
         self.notice_count = 0
@@ -207,11 +206,13 @@ class Store:
             self._touch(Topic.USAGE)
 
     def set_verdict(self, verdict: Verdict) -> None:
-        """Replace the verdict; a change of status becomes an event on the time line."""
-        now = self._clock.now()
+        """Replace the judge's verdict; a change of status becomes an event on the time line."""
         before = self.verdict
+        if before is not None and before.verdict == verdict:
+            return
+        now = self._clock.now()
         unchanged = before is not None and before.verdict.status == verdict.status
-        self.verdict = GivenVerdict(verdict, now, before.since if before and unchanged else now)
+        self.verdict = GivenVerdict(verdict, before.since if before and unchanged else now)
         if not unchanged:
             self.release.add_event(
                 ReleaseEvent(

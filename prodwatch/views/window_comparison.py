@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricSeries
 from prodwatch.store.store import Store
 from prodwatch.views.signals import SLOTS, SignalRow, Signals, label_of, on_axis, settled_until
@@ -98,6 +99,12 @@ def compare_windows(
             )
         )
     return tuple(found)
+
+
+def directions(metrics: Iterable[MetricTarget]) -> dict[str, str]:
+    """Return a metric's label → `lower` or `higher`, where its file says which is better."""
+    # "lower" is also the default, so it only counts for metrics with expectations.
+    return {each.name: each.better for each in metrics if each.expect or each.better == "higher"}
 
 
 def signals_with_previous_window(
