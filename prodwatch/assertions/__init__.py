@@ -1,8 +1,8 @@
 """The assertion language: parse, print, evaluate, explain; pure, never raising while it evaluates."""
 
+from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.evaluate import evaluate
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.path import Path, parse_path
 from prodwatch.assertions.syntax import Assertion, parse
 

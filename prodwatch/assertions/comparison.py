@@ -5,16 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Context, Decimal
+from enum import Enum
 from math import isnan
-from typing import Any
+from typing import Any, Final, Literal
 
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.model.quantity import Duration
 
 Number = int | Decimal
 
+
+class Missing(Enum):
+    """Type of `MISSING`."""
+
+    MISSING = "missing"
+
+    def __bool__(self) -> bool:
+        """Return False, so that a missing value is never mistaken for data."""
+        return False
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final[Literal[Missing.MISSING]] = Missing.MISSING
+"""Value of a path that leads nowhere, which is not null. Compare with `is`."""
+
 ARITHMETIC = Context(prec=100, Emax=10**9, Emin=-(10**9))
-"""A hundred digits: what is computed from real documents is exact, or rounded far beyond notice."""
+"""A hundred digits: results from real documents are exact, or rounded far beyond any relevance."""
 
 _KINDS: dict[type, str] = {
     str: "string",
@@ -37,13 +54,13 @@ _ARTICLES = {"array": "an array", "object": "an object", "null": "null", "binary
 
 def kind(value: Any) -> str:
     """Return the kind of a value: the JSON types, duration, time, binary, missing, or `unknown`."""
-    found = _KINDS.get(type(value))
-    if found is not None:
-        return found
+    name = _KINDS.get(type(value))
+    if name is not None:
+        return name
     if isinstance(value, Mapping):
         return "object"
-    for each, name in _KINDS.items():
-        if isinstance(value, each):
+    for type_, name in _KINDS.items():
+        if isinstance(value, type_):
             return name
     return "unknown"
 
@@ -60,12 +77,12 @@ def exact(value: float | Decimal) -> Number:
 
 
 def is_nan(value: Any) -> bool:
-    """Tell whether `value` is the number that equals nothing."""
+    """Return whether `value` is NaN."""
     return (isinstance(value, float) and isnan(value)) or (isinstance(value, Decimal) and value.is_nan())
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Tell whether two values are equal: by value, by type, deeply; nothing is converted."""
+    """Return whether two values are equal: by value, by type, deeply; nothing is converted."""
     if type(left) is type(right):
         if isinstance(left, str | bool | int | Duration):
             return bool(left == right)
@@ -97,7 +114,7 @@ _EQUAL: dict[str, Callable[[Any, Any], bool]] = {
     "missing": lambda _left, _right: False,
     "unknown": lambda _left, _right: False,
 }
-"""For the kinds whose values Python's `==` does not compare as we do."""
+"""Comparisons for the kinds whose values Python's `==` compares differently."""
 
 
 def freeze(value: Any) -> Any:
@@ -109,7 +126,7 @@ def freeze(value: Any) -> Any:
     if name == "array":
         return (name, tuple(map(freeze, value)))
     if name == "object":
-        return (name, frozenset((key, freeze(each)) for key, each in value.items()))
+        return (name, frozenset((key, freeze(item)) for key, item in value.items()))
     if name == "binary":
         return (name, bytes(value))
     return (name, object() if name in {"missing", "unknown"} else value)

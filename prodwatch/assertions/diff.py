@@ -1,4 +1,4 @@
-"""The difference between what was expected (`-`) and what came (`+`), by line for texts, by path for JSON.
+"""The difference between the expected value (`-`) and the actual value (`+`), by line for texts, by path for JSON.
 
 Texts are handed through `redact` whole before they are cut into lines: a secret of two lines would not be
 recognised afterwards.
@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prodwatch.assertions.comparison import equal, freeze, kind
-from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.comparison import MISSING, equal, freeze, kind
 from prodwatch.assertions.value_format import double_quoted, json_text
 
 MAX_ENTRIES = 40
@@ -23,7 +22,7 @@ Redact = Callable[[str], str]
 
 
 def difference(expected: Any, actual: Any, redact: Redact | None = None) -> str | None:
-    """Return the difference of two unequal values, or None when showing both says as much."""
+    """Return the difference of two unequal values, or None when both values show it as well."""
     if isinstance(expected, str) and isinstance(actual, str):
         return text_difference(expected, actual, redact)
     kinds = {kind(expected), kind(actual)}
@@ -58,7 +57,7 @@ def text_difference(expected: str, actual: str, redact: Redact | None = None) ->
 
 
 def subset_difference(expected: Any, actual: Any) -> str | None:
-    """Return what of `expected` is not in `actual`; further keys and elements of `actual` do not count."""
+    """Return the parts of `expected` that `actual` lacks; additional keys and elements of `actual` do not count."""
     entries: list[str] = []
     _walk(expected, actual, "", entries, partial=True)
     return _joined(entries)
@@ -66,22 +65,22 @@ def subset_difference(expected: Any, actual: Any) -> str | None:
 
 def unordered_difference(expected: Sequence[Any], actual: Sequence[Any]) -> str | None:
     """Return the elements one list has and the other lacks, order apart."""
-    wanted, found = Counter(map(freeze, expected)), Counter(map(freeze, actual))
-    lacking, extra = wanted - found, found - wanted
-    entries = [f"- {json_text(each)}" for each in _those(expected, lacking)]
-    entries += [f"+ {json_text(each)}" for each in _those(actual, extra)]
+    expected_counts, actual_counts = Counter(map(freeze, expected)), Counter(map(freeze, actual))
+    lacking, extra = expected_counts - actual_counts, actual_counts - expected_counts
+    entries = [f"- {json_text(element)}" for element in _those(expected, lacking)]
+    entries += [f"+ {json_text(element)}" for element in _those(actual, extra)]
     return _joined(entries)
 
 
 def _those(values: Sequence[Any], counted: Counter[Any]) -> list[Any]:
     left = Counter(counted)
-    found = []
+    chosen = []
     for value in values:
         key = freeze(value)
         if left[key] > 0:
             left[key] -= 1
-            found.append(value)
-    return found
+            chosen.append(value)
+    return chosen
 
 
 def _at(lines: list[str], position: int) -> str:
@@ -91,14 +90,14 @@ def _at(lines: list[str], position: int) -> str:
 def _aligned(before: list[str], after: list[str]) -> list[str]:
     from difflib import SequenceMatcher
 
-    found: list[str] = []
+    lines: list[str] = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal":
-            found.extend(_context([f"  {line}" for line in before[i1:i2]]))
+            lines.extend(_context([f"  {line}" for line in before[i1:i2]]))
             continue
-        found.extend(f"- {line}" for line in before[i1:i2])
-        found.extend(f"+ {line}" for line in after[j1:j2])
-    return found
+        lines.extend(f"- {line}" for line in before[i1:i2])
+        lines.extend(f"+ {line}" for line in after[j1:j2])
+    return lines
 
 
 def _context(same: list[str]) -> list[str]:
@@ -128,7 +127,7 @@ def _walk(expected: Any, actual: Any, path: str, entries: list[str], *, partial:
     if both_arrays:
         from prodwatch.assertions.subset import unmatched
 
-        entries.extend(f"- {path}[]: {json_text(each)}" for each in unmatched(expected, actual))
+        entries.extend(f"- {path}[]: {json_text(element)}" for element in unmatched(expected, actual))
         return
     if equal(expected, actual):
         return

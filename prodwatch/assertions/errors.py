@@ -1,4 +1,4 @@
-"""What can be wrong with an assertion, as one sentence each."""
+"""Errors of assertions and paths, one sentence each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prodwatch.errors import ProdwatchError
 
 
 class AssertionSyntaxError(ProdwatchError):
-    """The text is no assertion (or no path); `column` counts from 1."""
+    """The text is not an assertion or not a path; `column` counts from 1."""
 
     def __init__(self, message: str, column: int) -> None:
         super().__init__(message)
@@ -15,9 +15,9 @@ class AssertionSyntaxError(ProdwatchError):
 
 
 class PathError(Exception):
-    """A path cannot give a value for this document: a function met a type it does not take.
+    """A path has no value for this document: a function got an argument of a type it does not take.
 
-    `missing`: what it met was nothing at all, and where the path broke off is worth telling.
+    `missing`: the argument is missing, and the message should name where its path broke off.
     """
 
     def __init__(self, message: str, *, missing: bool = False) -> None:

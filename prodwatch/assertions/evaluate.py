@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.incomplete_data import survives_more_data
 from prodwatch.assertions.interpret import Evaluation
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern
 from prodwatch.assertions.quantifiers import judge_each
@@ -26,7 +26,7 @@ _DIFFERENCES = frozenset({"!=", "not in", "not contains"})
 
 
 class _Finding(msgspec.Struct):
-    """What judging has found so far, so that a failure half-way still shows the rest."""
+    """Result so far, so that an error half-way still shows the rest."""
 
     ok: bool | None = None
     actual: Any = None
@@ -36,7 +36,7 @@ class _Finding(msgspec.Struct):
 
 
 class _Context(msgspec.Struct, frozen=True):
-    """What an assertion is judged with, besides the document."""
+    """Inputs of judging other than the document."""
 
     run: Evaluation
     means: OperatorContext
@@ -58,9 +58,9 @@ def evaluate(
     """Judge `assertion` against `document`.
 
     `holes` are the values of `assertion.holes`, in that order. With `complete=False` the source could not be read
-    to its end: only what further data cannot overturn is decided. `now` is what `age()` counts from.
-    `load_schema` gives the parsed JSON Schema of a file named by `satisfies`. `redact` masks secrets in texts
-    before a difference cuts them into lines; everything else is handed out whole, to be redacted on its way out.
+    to its end: only results that further data cannot change are decided. `now` is the time that `age()` counts from.
+    `load_schema` returns the parsed JSON Schema of a file named by `satisfies`. `redact` masks secrets in texts
+    before a difference cuts them into lines; all other parts are returned whole, to be redacted by the caller.
     """
     finding = _Finding()
     expression = assertion.source.strip()
@@ -97,7 +97,7 @@ def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Fin
     expected = assertion.expected(run.holes)
     finding.expected = to_json(expected.shown if isinstance(expected, Pattern) else expected)
     try:
-        actual = assertion.path.resolve(document, run, each=bool(assertion.quantifier))
+        actual = assertion.path.resolve(document, run, keep_missing=bool(assertion.quantifier))
     except PathError as problem:
         raise PathError(assertion.path.function_error(problem, document, run)) from None
     finding.actual = to_json(actual)
@@ -115,16 +115,16 @@ def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Fin
         finding.ok = outcome.ok
         if not outcome.ok:
             finding.message = f"`{assertion.path.render(run.holes)}` {outcome.phrase}"
-            finding.diff = _diff(assertion.operator, expected, actual, context.redact) if outcome.sound else None
-    _discount_what_was_not_found(assertion, run, finding)
+            finding.diff = _diff(assertion.operator, expected, actual, context.redact) if outcome.comparable else None
+    _discount_unmatched_fields(assertion, run, finding)
     if not context.complete and finding.ok is not None and not survives_more_data(assertion, actual, ok=finding.ok):
         opposite = "false" if finding.ok else "true"
         finding.ok, finding.diff = None, None
-        finding.message = f"the source could not be read to its end: what was not read could still make this {opposite}"
+        finding.message = f"the source could not be read to its end: the unread part could still make this {opposite}"
 
 
-def _discount_what_was_not_found(assertion: Assertion, run: Evaluation, finding: _Finding) -> None:
-    """Let no claim hold because of a field that no element of a list has, or of values that cannot be compared."""
+def _discount_unmatched_fields(assertion: Assertion, run: Evaluation, finding: _Finding) -> None:
+    """Make a claim undecided that holds because of a field no element has, or of values that cannot be compared."""
     differs = assertion.operator in _DIFFERENCES or assertion.quantifier == "none"
     presence = assertion.operator == "absent"
     reason = assertion.path.unmatched_read(run, projections=not presence, selected=bool(finding.ok) and differs)
@@ -137,14 +137,14 @@ def _discount_what_was_not_found(assertion: Assertion, run: Evaluation, finding:
 
 
 def _judge_missing(assertion: Assertion, document: Any, run: Evaluation, finding: _Finding) -> None:
-    """Nothing but an absence holds, and it only where one could have looked: in a field that was read."""
+    """Judge a missing value: only `absent` holds, and only inside a field that was read."""
     where_missing = assertion.path.where_missing(document, run)
     finding.ok, finding.message = False, str(where_missing)
     if assertion.operator != "absent" or assertion.quantifier or where_missing.blocked:
         return
     if where_missing.unread:
         finding.ok = None
-        finding.message = f"{where_missing}, so nothing could be looked up in it and its absence proves nothing"
+        finding.message = f"{where_missing}, so nothing could be read from it and its absence proves nothing"
     else:
         finding.ok = True
 

@@ -1,4 +1,4 @@
-"""Splits a path from the operator behind it; takes every literal out, so that jmespath never sees user data."""
+"""Splits a path from the operator after it, and takes out every literal, so that jmespath never parses user data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDS_OPERAND = {")", "]", "}", "[]", "*", "@"}
 
 
 class Token(msgspec.Struct, frozen=True):
-    """One token of a path: a name, a number, a symbol, or a literal that was taken out."""
+    """One token of a path: a name, a number, a symbol, or a literal."""
 
     kind: str
     """`name`, `number`, `symbol`, `literal` or `quoted` (a quoted identifier)."""
@@ -47,7 +47,7 @@ class Scanner:
         self.source = source
         self.holes = holes
         self.assertion = assertion
-        self.found = Scan()
+        self.result = Scan()
         self.brackets: list[tuple[str, int]] = []
         self.complete = False
         """The tokens so far could be a whole path: an operator may follow."""
@@ -72,15 +72,15 @@ class Scanner:
         if self.brackets:
             bracket, start = self.brackets[-1]
             raise AssertionSyntaxError(f"the `{bracket}` here is never closed; add `{_OPEN[bracket]}`", start + 1)
-        self.found.end = position
-        return self.found
+        self.result.end = position
+        return self.result
 
     @staticmethod
     def _stops(kind: str, text: str) -> bool:
         return kind == "name" or text in COMPARATORS
 
     def _unfinished(self, operator: str) -> str:
-        if not self.found.tokens:
+        if not self.result.tokens:
             return NO_PATH
         return f"the path is not finished before `{operator}`"
 
@@ -93,7 +93,7 @@ class Scanner:
             self.complete = text in _ENDS_OPERAND
         else:
             self.complete = True
-        self.found.tokens.append(Token(kind, text, start))
+        self.result.tokens.append(Token(kind, text, start))
 
     def _close(self, text: str, start: int) -> None:
         if not self.brackets:
@@ -118,8 +118,8 @@ class Scanner:
             kind = "literal"
         else:
             raise AssertionSyntaxError(_stray(self.source, start), start + 1)
-        self.found.tokens.append(Token(kind, "", start, len(self.found.literals)))
-        self.found.literals.append(literal)
+        self.result.tokens.append(Token(kind, "", start, len(self.result.literals)))
+        self.result.literals.append(literal)
         self.complete = True
         return end
 
@@ -144,14 +144,14 @@ def read_backticks(source: str, start: int, holes: list[str]) -> tuple[Literal, 
 def _stray(source: str, start: int) -> str:
     character = source[start]
     if character == "=":
-        return "`=` is no operator; equality is written `==`"
+        return "`=` is not an operator; equality is written `==`"
     if character == "~":
-        return "`~` is no operator; a regular expression is written `matches '…'`"
+        return "`~` is not an operator; a regular expression is written `matches '…'`"
     if character == "-":
-        return '`-` cannot stand in a path; quote a name that holds one: "x-y"'
+        return '`-` cannot be part of a path; quote a name that contains one: "x-y"'
     if character == "$":
-        return "`$` cannot stand in a path; a path begins with a field of the document, without `$.`"
-    return f"`{character}` cannot stand in a path"
+        return "`$` cannot be part of a path; a path begins with a field of the document, without `$.`"
+    return f"`{character}` cannot be part of a path"
 
 
 def render(scan: Scan, holes: Holes = None) -> str:
@@ -188,5 +188,5 @@ def _token_text(token: Token, scan: Scan, filled: Holes) -> str:
     text = literal.render(filled)
     if text.startswith("'") or (filled is None and text.startswith("${")):
         return text
-    # A filled text is for people: unescaped, so that a secret in it is recognised and masked.
+    # A filled text is for display: unescaped, so that a secret in it is recognised and masked.
     return f"`{text}`" if filled is not None else "`" + text.replace("`", "\\`") + "`"

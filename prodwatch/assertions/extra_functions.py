@@ -1,4 +1,4 @@
-"""What we add to JMESPath's functions: headers, JSON inside texts, parts of texts, ages."""
+"""Functions added to JMESPath's own: headers, JSON inside texts, parts of texts, ages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.function_signature import Function
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.model.quantity import Duration, Headers
 
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:?\d\d)")
@@ -25,13 +25,13 @@ def _headers_of(name: str, current: Any) -> Headers:
     if isinstance(held, Headers):
         return held
     if isinstance(held, Mapping):
-        return Headers(tuple((str(key), value) for key, each in held.items() for value in _texts(each)))
-    raise PathError(f"{name}() reads the field `headers`, and there is none here")
+        return Headers(tuple((str(key), value) for key, item in held.items() for value in _texts(item)))
+    raise PathError(f"{name}() reads the field `headers`, which is missing here")
 
 
 def _texts(value: Any) -> list[str]:
     values = value if isinstance(value, list | tuple) else [value]
-    return [each for each in values if isinstance(each, str)]
+    return [text for text in values if isinstance(text, str)]
 
 
 def _header(current: Any, name: str) -> Any:
@@ -45,11 +45,11 @@ def _all_headers(current: Any, name: str) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return JSON with exact decimals; PathError when the text is none."""
+    """Return parsed JSON with exact decimals; PathError when the text is not JSON."""
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
     except (ValueError, ArithmeticError) as problem:
-        raise PathError(f"parse_json() needs JSON, and this text is none: {problem}") from None
+        raise PathError(f"parse_json() needs JSON, and this text is not JSON: {problem}") from None
 
 
 def _refuse(constant: str) -> None:
@@ -85,8 +85,8 @@ def moment(value: str | datetime) -> datetime:
             day, year, hour, minute, second = (int(match[n]) for n in (1, 3, 4, 5, 6))
             return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second, tzinfo=UTC)
     except ValueError as problem:
-        raise PathError(f"this text is no valid time: {problem}") from None
-    raise PathError("a time is written as in 2026-01-15T12:00:00Z, and this text is not")
+        raise PathError(f"this text is not a valid time: {problem}") from None
+    raise PathError("a time is written as in 2026-01-15T12:00:00Z, and this text is not in that form")
 
 
 def _age(now: datetime | None, value: str | datetime) -> Duration:
@@ -110,4 +110,4 @@ OWN: dict[str, Function] = {
     "split": Function(("string", "string"), _split),
     "upper": Function(("string",), str.upper),
 }
-"""Ours by name."""
+"""Added functions by name."""

@@ -1,4 +1,4 @@
-"""How a function of the path language is declared: what it takes, and how a wrong argument is told."""
+"""Declaration of the path language's functions: parameters, checks of arguments, and their error messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from prodwatch.assertions.comparison import a_kind, kind
+from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.missing_value import MISSING
 
 
 class EvaluationLike(Protocol):
-    """What a function may know besides its arguments."""
+    """State of an evaluation that a function may read."""
 
     now: datetime | None
 
@@ -46,11 +45,11 @@ class Function(msgspec.Struct, frozen=True):
 
     def check_count(self, name: str, count: int) -> None:
         """PathError when `count` arguments are too few or too many."""
-        wanted = len(self.parameters)
-        if count == wanted or (self.variadic and count > wanted):
+        expected = len(self.parameters)
+        if count == expected or (self.variadic and count > expected):
             return
         least = "at least " if self.variadic else ""
-        raise PathError(f"{name}() takes {least}{wanted} argument{'' if wanted == 1 else 's'}, not {count}")
+        raise PathError(f"{name}() takes {least}{expected} argument{'' if expected == 1 else 's'}, not {count}")
 
     def bind(self, name: str, arguments: Sequence[Evaluator]) -> Evaluator:
         """Return the call as a function of the current value."""
@@ -59,10 +58,10 @@ class Function(msgspec.Struct, frozen=True):
         implementation, current, clock = self.implementation, self.current, self.clock
 
         def call(value: Any, run: EvaluationLike) -> Any:
-            given = [check(evaluate(value, run)) for evaluate, check in pairs]
+            checked = [check(evaluate(value, run)) for evaluate, check in pairs]
             if current:
-                return implementation(value, *given)
-            return implementation(run.now, *given) if clock else implementation(*given)
+                return implementation(value, *checked)
+            return implementation(run.now, *checked) if clock else implementation(*checked)
 
         return call
 
@@ -72,13 +71,13 @@ def _check(parameter: str, name: str) -> Callable[[Any], Any]:
         return lambda value: value
     if parameter.startswith("array of "):
         return _element_check(parameter.removeprefix("array of "), name)
-    wanted = frozenset(parameter.split("|"))
+    kinds_taken = frozenset(parameter.split("|"))
     phrase = _either(
-        [{"array": "an array", "object": "an object"}.get(each, f"a {each}") for each in parameter.split("|")]
+        [{"array": "an array", "object": "an object"}.get(name, f"a {name}") for name in parameter.split("|")]
     )
 
     def check(value: Any) -> Any:
-        if kind(value) not in wanted:
+        if kind(value) not in kinds_taken:
             raise PathError(f"{name}() takes {phrase}, and its argument is {a_kind(value)}", missing=value is MISSING)
         return value
 
@@ -86,15 +85,17 @@ def _check(parameter: str, name: str) -> Callable[[Any], Any]:
 
 
 def _element_check(kinds: str, name: str) -> Callable[[Any], Any]:
-    wanted = frozenset(kinds.split("|"))
-    phrase = f"an array of {_either([_PLURAL.get(each, f'{each}s') for each in kinds.split('|')])}"
+    kinds_taken = frozenset(kinds.split("|"))
+    phrase = f"an array of {_either([_PLURAL.get(name, f'{name}s') for name in kinds.split('|')])}"
 
     def check(value: Any) -> Any:
         if kind(value) != "array":
             raise PathError(f"{name}() takes {phrase}, and its argument is {a_kind(value)}", missing=value is MISSING)
-        found = {kind(each) for each in value}
-        if len(found) > 1 or not found <= wanted:
-            raise PathError(f"{name}() takes {phrase}, and its argument holds {_either(sorted(found), 'and')}")
+        element_kinds = {kind(element) for element in value}
+        if len(element_kinds) > 1 or not element_kinds <= kinds_taken:
+            raise PathError(
+                f"{name}() takes {phrase}, and its argument contains {_either(sorted(element_kinds), 'and')}"
+            )
         return value
 
     return check

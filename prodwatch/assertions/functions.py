@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-from prodwatch.assertions.comparison import ARITHMETIC, Number, a_kind, equal, exact, is_nan, kind
+from prodwatch.assertions.comparison import ARITHMETIC, MISSING, Number, a_kind, equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.extra_functions import OWN
 from prodwatch.assertions.function_signature import EXPRESSION, Function
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.value_format import text_of
 from prodwatch.model.quantity import Duration
 
 _QUOTIENT = Context(prec=28, Emax=ARITHMETIC.Emax, Emin=ARITHMETIC.Emin)
-"""A third has no end: as many digits of it as anybody reads."""
+"""Precision of a quotient, which may have infinitely many digits."""
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _ORDERED = ("number", "string", "duration", "time")
 _SORTABLE = "array of number|string|duration|time"
@@ -40,7 +39,7 @@ def _finite(name: str, value: float | Decimal) -> Number:
 
 
 def _tidy(value: Number) -> Number:
-    """Return whole numbers as int, so that they read the same everywhere."""
+    """Return whole numbers as int, so that they print the same everywhere."""
     if isinstance(value, Decimal) and value.adjusted() < 40 and value == value.to_integral_value():
         return int(value)
     return value
@@ -80,11 +79,11 @@ def _contains(subject: Any, search: Any) -> Any:
         return MISSING
     if isinstance(subject, str):
         return isinstance(search, str) and search in subject
-    return any(equal(each, search) for each in subject)
+    return any(equal(element, search) for element in subject)
 
 
 def _key(name: str, value: Any) -> Any:
-    """Return what sorts a value; PathError for what has no order."""
+    """Return the sort key of a value; PathError for a value without an order."""
     if is_nan(value):
         raise PathError(f"{name}() cannot order NaN")
     if kind(value) == "number":
@@ -98,13 +97,13 @@ def _extreme(name: str, choose: Callable[..., Any]) -> Callable[[list[Any]], Any
 
 def _keys_by(name: str, values: list[Any], expression: Expression) -> list[Any]:
     keys = [expression(value) for value in values]
-    found = {kind(each) for each in keys}
-    if len(found) > 1 or not found <= set(_ORDERED):
-        wrong = next(each for each in keys if kind(each) not in _ORDERED or kind(each) != kind(keys[0]))
+    kinds = {kind(key) for key in keys}
+    if len(kinds) > 1 or not kinds <= set(_ORDERED):
+        wrong = next(key for key in keys if kind(key) not in _ORDERED or kind(key) != kind(keys[0]))
         raise PathError(
-            f"{name}() needs numbers, strings, durations or times, all of one kind, and met {a_kind(wrong)}"
+            f"{name}() needs numbers, strings, durations or times, all of one kind, and got {a_kind(wrong)}"
         )
-    return [_key(name, each) for each in keys]
+    return [_key(name, key) for key in keys]
 
 
 def _extreme_by(name: str, choose: Callable[..., Any]) -> Callable[[list[Any], Expression], Any]:
@@ -124,14 +123,14 @@ def _sort_by(values: list[Any], expression: Expression) -> list[Any]:
 
 def _merge(*objects: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    for each in objects:
-        merged.update(each)
+    for item in objects:
+        merged.update(item)
     return merged
 
 
 def _not_null(*values: Any) -> Any:
-    found = next((value for value in values if value is not None and value is not MISSING), MISSING)
-    return None if found is MISSING and None in values else found
+    first = next((value for value in values if value is not None and value is not MISSING), MISSING)
+    return None if first is MISSING and None in values else first
 
 
 def _to_array(value: Any) -> Any:
@@ -183,7 +182,7 @@ TABLE: dict[str, Function] = {
     "values": Function(("object",), lambda value: list(value.values())),
     **OWN,
 }
-"""Every function by name: JMESPath's own, then ours."""
+"""Every function by name: JMESPath's own, then the added ones."""
 
 
 def suggestion(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What an unfinished reading of a source can prove: only what further data cannot overturn."""
+"""Results that hold on incomplete data: only those that further data cannot change."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from prodwatch.assertions.comparison import kind
-from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.comparison import MISSING, kind
 from prodwatch.assertions.syntax import Assertion
 
 OF_THE_REQUEST = frozenset(
@@ -17,23 +16,23 @@ OF_THE_REQUEST = frozenset(
         *("headers", "url", "redirects", "http_version"),
     }
 )
-"""Fields that speak of the answer itself, not of what it lists: known even when the rest was cut off."""
+"""Fields that describe the response itself, not its content: known even when the rest was cut off."""
 COUNTS = frozenset({"count"})
 """Fields that can only grow with more data."""
 CUT_TEXTS = frozenset({"body", "stdout", "stderr"})
-"""Texts of which only the beginning was kept: even their own last word may be half a word."""
+"""Texts of which only the beginning was kept; their last word may be cut off."""
 _READS = frozenset({"field", "subexpression", "index_expression", "index"})
-"""Nodes that only walk to a value; everything else computes one, and with more data another one."""
+"""Nodes that only read a value; all others compute one, which more data could change."""
 _LOOKS_AHEAD = re.compile(r"\$|\\[bBmMzZG]|\(\?")
-"""What in a pattern may ask for the end of the text, or for what follows."""
+"""Parts of a pattern that may depend on the end of the text, or on the text that follows."""
 _ONCE_TRUE = frozenset({"exists", "contains", "includes"})
-"""Operators that stay true whatever is added."""
+"""Operators that stay true when data is added."""
 _ONCE_FALSE = frozenset({"absent", "not contains"})
-"""Operators that stay false whatever is added."""
+"""Operators that stay false when data is added."""
 
 
 def survives_more_data(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
-    """Tell whether the judgement `ok`, made on part of the data, would survive the rest of it."""
+    """Return whether the result `ok`, judged on part of the data, is certain to hold for all of it."""
     if assertion.fields and assertion.fields <= OF_THE_REQUEST:
         return True
     if assertion.fields & CUT_TEXTS:
@@ -48,7 +47,7 @@ def survives_more_data(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
 
 
 def _prefix_survives(assertion: Assertion, *, ok: bool) -> bool:
-    """Tell whether a claim about the beginning of a text holds for all of it."""
+    """Return whether a claim about the beginning of a text holds for all of it."""
     if assertion.path.tree["type"] != "field":
         return ok and _grows(assertion) and assertion.operator in {">", ">="}
     if assertion.operator in {"exists", "absent", "is"}:
@@ -59,7 +58,7 @@ def _prefix_survives(assertion: Assertion, *, ok: bool) -> bool:
 
 
 def _text_of(assertion: Assertion) -> str:
-    """Return the pattern as written: what a hole adds to it matches itself and nothing more."""
+    """Return the pattern as written: the value of a `${…}` matches only itself."""
     return assertion.operand.render(None) if assertion.operand is not None else ""
 
 

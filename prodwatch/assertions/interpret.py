@@ -1,6 +1,6 @@
 """Turns a JMESPath tree into a function of the document; a missing value stays apart from null.
 
-Where JMESPath sees null, this sees null or MISSING. MISSING comes out where nothing was there to be read;
+Where JMESPath sees null, this sees null or MISSING. MISSING is the result where there was no value to read;
 filters and functions treat it as JMESPath treats null, so that every well-known query keeps its meaning.
 """
 
@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from prodwatch.assertions.comparison import equal, exact, is_nan, kind
+from prodwatch.assertions.comparison import MISSING, equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.function_signature import Function
 from prodwatch.assertions.functions import TABLE, suggestion
 from prodwatch.assertions.literals import Literal
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.unmatched_fields import (
     FieldRead,
     FieldReads,
@@ -29,7 +28,7 @@ from prodwatch.assertions.unmatched_fields import (
 
 
 class Evaluation:
-    """What one evaluation knows besides the document, and what it has looked for so far."""
+    """State of one evaluation: values of `${…}`, the time, and the reads of fields so far."""
 
     __slots__ = ("holes", "now", "reads")
 
@@ -65,29 +64,29 @@ def step(value: Any, key: str | int) -> Any:
 
 
 def is_false(value: Any) -> bool:
-    """Tell whether JMESPath counts a value as false: empty text, list and object, null, false, and missing."""
+    """Return whether JMESPath counts a value as false: empty text, list and object, null, false, and missing."""
     if value is None or value is False or value is MISSING:
         return True
     return isinstance(value, str | list | tuple | Mapping) and not value
 
 
 class PathCompiler:
-    """Compiles the nodes of one path; `literals` are what its placeholders stand for."""
+    """Compiles the nodes of one path; its placeholders are indices into `literals`."""
 
     def __init__(self, literals: Sequence[Literal], *, inside: bool = False, base: Node | None = None) -> None:
         self._literals = literals
         self._inside = inside
         """Inside a filter or an expression: there missing counts as null, as JMESPath users know it."""
         self._base = base
-        """The list whose elements a filter looks at."""
+        """The list whose elements a filter tests; None outside a filter."""
 
-    def compile(self, node: Node, *, each: bool = False) -> Evaluator:
-        """Return the node as a function; PathError for what can be known to be wrong without a document.
+    def compile(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        """Return the node as a function; PathError for an error that is certain without a document.
 
-        With `each`, projections along the path keep elements that lack the rest of it, as MISSING.
+        With `keep_missing`, projections along the path keep elements that lack the rest of it, as MISSING.
         """
         method: Callable[..., Evaluator] = getattr(self, f"_{node['type']}")
-        return method(node, each=each)
+        return method(node, keep_missing=keep_missing)
 
     def _inner(self, base: Node | None = None) -> PathCompiler:
         return PathCompiler(self._literals, inside=True, base=base)
@@ -121,67 +120,67 @@ class PathCompiler:
             keys.append(name)
         return tuple(keys)
 
-    def _field(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002 -- one shape for all nodes
+    def _field(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002 -- one shape for all nodes
         keys = self._keys([node])
         if keys is not None:
             return _chain(keys)
         literal = self._literals[int(node["value"])]
         return lambda value, run: step(value, str(literal.fill(run.holes)))
 
-    def _index(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _index(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         return _chain((node["value"],))
 
-    def _sequence(self, node: Node, *, each: bool) -> Evaluator:
+    def _sequence(self, node: Node, *, keep_missing: bool) -> Evaluator:
         children: list[Node] = node["children"]
         keys = self._keys(children)
         if keys is not None:
             return _chain(keys)
-        steps = [self.compile(child, each=each) for child in children]
+        steps = [self.compile(child, keep_missing=keep_missing) for child in children]
         if len(steps) == 2:
             first, second = steps
             return lambda value, run: second(first(value, run), run)
 
         def follow(value: Any, run: Evaluation) -> Any:
-            for each_step in steps:
-                value = each_step(value, run)
+            for step_along in steps:
+                value = step_along(value, run)
             return value
 
         return follow
 
-    def _subexpression(self, node: Node, *, each: bool = False) -> Evaluator:
-        return self._sequence(node, each=each)
+    def _subexpression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        return self._sequence(node, keep_missing=keep_missing)
 
-    def _index_expression(self, node: Node, *, each: bool = False) -> Evaluator:
-        return self._sequence(node, each=each)
+    def _index_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        return self._sequence(node, keep_missing=keep_missing)
 
-    def _pipe(self, node: Node, *, each: bool = False) -> Evaluator:
+    def _pipe(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
         left, right = node["children"]
-        first, second = self.compile(left), self.compile(right, each=each)
+        first, second = self.compile(left), self.compile(right, keep_missing=keep_missing)
         return lambda value, run: second(first(value, run), run)
 
-    def _current(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _current(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         return lambda value, run: value  # noqa: ARG005
 
     _identity = _current
 
-    def _literal(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _literal(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         literal = self._literals[int(node["value"])]
         fixed = getattr(literal, "value", MISSING)
         if fixed is not MISSING:
             return lambda value, run: fixed  # noqa: ARG005
         return lambda value, run: literal.fill(run.holes)  # noqa: ARG005
 
-    def _slice(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _slice(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         if node["children"][2] == 0:
             raise PathError("a slice cannot step by 0")
         part = slice(*node["children"])
         return lambda value, run: value[part] if isinstance(value, list | tuple) else MISSING  # noqa: ARG005
 
-    def _projection(self, node: Node, *, each: bool = False) -> Evaluator:
-        base, right = (self.compile(child, each=each) for child in node["children"])
-        if node["children"][1]["type"] == "identity" and each:
+    def _projection(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"])
+        if node["children"][1]["type"] == "identity" and keep_missing:
             return lambda value, run: _list(base(value, run))
-        keep = keep_all if each else keep_present(node)
+        keep = keep_all if keep_missing else keep_present(node)
 
         def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
@@ -191,9 +190,9 @@ class PathCompiler:
 
         return project
 
-    def _value_projection(self, node: Node, *, each: bool = False) -> Evaluator:
-        base, right = (self.compile(child, each=each) for child in node["children"])
-        keep = keep_all if each else keep_present(node)
+    def _value_projection(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"])
+        keep = keep_all if keep_missing else keep_present(node)
 
         def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
@@ -203,10 +202,10 @@ class PathCompiler:
 
         return project
 
-    def _filter_projection(self, node: Node, *, each: bool = False) -> Evaluator:
-        base, right = (self.compile(child, each=each) for child in node["children"][:2])
+    def _filter_projection(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"][:2])
         condition = self._inner(node["children"][0]).condition(node["children"][2])
-        keep = keep_all if each else keep_present(node)
+        keep = keep_all if keep_missing else keep_present(node)
 
         def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
@@ -217,21 +216,21 @@ class PathCompiler:
         return project
 
     def condition(self, node: Node) -> Evaluator:
-        """Return what a filter asks of each element; a field that it wants to be there is looked for.
+        """Return the condition of a filter; reads of a field that it requires are recorded.
 
-        `!field` and `field == null` ask for its lack, and are taken at their word.
+        `!field` and `field == null` ask for a missing field, so their reads are not recorded.
         """
         shape = node["type"]
         if shape in {"or_expression", "and_expression"}:
             left, right = map(self.condition, node["children"])
             return _either(left, right) if shape == "or_expression" else _both(left, right)
-        found = self.compile(node)
+        read = self.compile(node)
         if self._keys([node]) is None:
-            return found
-        return recording(found, FieldRead(self._base, node))
+            return read
+        return recording(read, FieldRead(self._base, node))
 
-    def _flatten(self, node: Node, *, each: bool = False) -> Evaluator:
-        base = self.compile(node["children"][0], each=each)
+    def _flatten(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+        base = self.compile(node["children"][0], keep_missing=keep_missing)
 
         def flatten(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
@@ -247,11 +246,11 @@ class PathCompiler:
 
         return flatten
 
-    def _multi_select_list(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _multi_select_list(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         parts = [self._selected(child) for child in node["children"]]
         return lambda value, run: MISSING if value is None or value is MISSING else [part(value, run) for part in parts]
 
-    def _multi_select_dict(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _multi_select_dict(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         parts = [(self._name(child["value"]), self._selected(child["children"][0])) for child in node["children"]]
 
         def select(value: Any, run: Evaluation) -> Any:
@@ -265,35 +264,35 @@ class PathCompiler:
         return select
 
     def _selected(self, node: Node) -> Evaluator:
-        """Return one part of a list or an object that the query makes; in a filter, one that each element must have."""
+        """Return one part of a list or an object that the query creates; in a filter, each element must have it."""
         field_read = FieldRead(self._base, node) if self._inside else FieldRead(None, node, selected=True)
         return recording(self.compile(node), field_read)
 
-    def _or_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _or_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         return _either(left, right)
 
-    def _and_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _and_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         return _both(left, right)
 
-    def _not_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _not_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         inner, inside = self.compile(node["children"][0]), self._inside
 
         def negate(value: Any, run: Evaluation) -> Any:
-            found = inner(value, run)
-            return MISSING if found is MISSING and not inside else is_false(found)
+            operand = inner(value, run)
+            return MISSING if operand is MISSING and not inside else is_false(operand)
 
         return negate
 
-    def _comparator(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _comparator(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         name: str = node["value"]
         field_read = FieldRead(self._base, *node["children"])
         if name in {"eq", "ne"}:
             asks_for_null = name == "eq" and any(map(self._is_null, node["children"]))
             return _equality(
-                left, right, None if asks_for_null else field_read, wanted=name == "eq", inside=self._inside
+                left, right, None if asks_for_null else field_read, expected=name == "eq", inside=self._inside
             )
         order = _ORDER[name]
 
@@ -315,10 +314,10 @@ class PathCompiler:
     def _is_null(self, node: Node) -> bool:
         return node["type"] == "literal" and getattr(self._literals[int(node["value"])], "value", MISSING) is None
 
-    def _expref(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _expref(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         raise PathError("`&` belongs only into functions that take an expression, such as sort_by(items, &price)")
 
-    def _function_expression(self, node: Node, *, each: bool = False) -> Evaluator:  # noqa: ARG002
+    def _function_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         name: str = node["value"]
         function = TABLE.get(name)
         if function is None:
@@ -349,7 +348,7 @@ def _chain(keys: tuple[str | int, ...]) -> Evaluator:
 
     def follow(value: Any, run: Evaluation) -> Any:  # noqa: ARG001 -- one shape for all nodes
         for key in keys:
-            # The common case inline: this loop is what most assertions consist of.
+            # The common case inline: most assertions spend their time in this loop.
             value = value.get(key, MISSING) if type(value) is dict else step(value, key)
             if value is MISSING:
                 return MISSING
@@ -360,22 +359,22 @@ def _chain(keys: tuple[str | int, ...]) -> Evaluator:
 
 def _either(left: Evaluator, right: Evaluator) -> Evaluator:
     def either(value: Any, run: Evaluation) -> Any:
-        found = left(value, run)
-        return right(value, run) if is_false(found) else found
+        first = left(value, run)
+        return right(value, run) if is_false(first) else first
 
     return either
 
 
 def _both(left: Evaluator, right: Evaluator) -> Evaluator:
     def both(value: Any, run: Evaluation) -> Any:
-        found = left(value, run)
-        return found if is_false(found) else right(value, run)
+        first = left(value, run)
+        return first if is_false(first) else right(value, run)
 
     return both
 
 
 def _equality(
-    left: Evaluator, right: Evaluator, field_read: FieldRead | None, *, wanted: bool, inside: bool
+    left: Evaluator, right: Evaluator, field_read: FieldRead | None, *, expected: bool, inside: bool
 ) -> Evaluator:
     def compare(value: Any, run: Evaluation) -> Any:
         one, two = left(value, run), right(value, run)
@@ -385,7 +384,7 @@ def _equality(
             if not inside:
                 return MISSING
             one, two = _null(one), _null(two)
-        return equal(one, two) is wanted
+        return equal(one, two) is expected
 
     return compare
 

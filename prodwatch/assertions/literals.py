@@ -54,7 +54,7 @@ def in_unit(number: Decimal, unit: str) -> Any:
 
 
 class Constant(msgspec.Struct, frozen=True):
-    """A value written out; `text` is how it prints."""
+    """A literal value; `text` is its canonical form."""
 
     value: Any
     text: str
@@ -73,7 +73,7 @@ class Constant(msgspec.Struct, frozen=True):
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """A `${…}` that stands for a whole value and keeps its type; a unit makes a number a quantity."""
+    """A `${…}` that is a whole value and keeps its type; a unit turns a number into a quantity."""
 
     index: int
     text: str
@@ -81,7 +81,7 @@ class Hole(msgspec.Struct, frozen=True):
     unit: str = ""
 
     def fill(self, holes: Sequence[Any]) -> Any:
-        """Return the hole's value; PathError when a unit follows something that is no number."""
+        """Return the hole's value; PathError when a unit follows something that is not a number."""
         value = holes[self.index]
         if not self.unit:
             return value

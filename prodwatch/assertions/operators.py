@@ -1,4 +1,4 @@
-"""What each operator means: given the value found and the value expected, is it true, and if not, why not."""
+"""The operators: each compares an actual and an expected value, and explains a result that is false."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.comparison import a_kind, equal, exact, freeze, is_nan, kind
-from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.comparison import MISSING, a_kind, equal, exact, freeze, is_nan, kind
 from prodwatch.assertions.patterns import LIMIT_S, Pattern, search
 from prodwatch.assertions.schema import LoadSchema, violation
 from prodwatch.assertions.subset import includes
@@ -22,16 +21,16 @@ _PLACES = {"starts with": str.startswith, "ends with": str.endswith}
 
 
 class OperatorResult(msgspec.Struct, frozen=True):
-    """True, or false with a phrase that follows the path: `is 503, not 200`."""
+    """Result of an operator: true, or false with a phrase that follows the path, such as `is 503, not 200`."""
 
     ok: bool
     phrase: str = ""
-    sound: bool = True
+    comparable: bool = True
     """False when the values could not be compared at all: then the opposite claim is false too."""
 
 
 class OperatorContext(msgspec.Struct, frozen=True):
-    """What judging may need besides the two values."""
+    """Inputs of operators other than the two values."""
 
     load_schema: LoadSchema | None = None
     search_limit_s: float = LIMIT_S
@@ -45,7 +44,7 @@ def _false(phrase: str) -> OperatorResult:
 
 
 def _mismatch(phrase: str) -> OperatorResult:
-    return OperatorResult(False, phrase, sound=False)
+    return OperatorResult(False, phrase, comparable=False)
 
 
 def _unlike(actual: Any, expected: Any) -> OperatorResult:
@@ -55,11 +54,11 @@ def _unlike(actual: Any, expected: Any) -> OperatorResult:
     if kinds == {"duration", "number"}:
         hint = "; a duration needs a unit, such as 300ms or 2s"
     elif kinds == {"duration", "string"}:
-        hint = "; a duration stands without quotes, such as 300ms"
+        hint = "; write a duration without quotes, such as 300ms"
     elif kinds == {"time", "string"}:
-        hint = "; a time stands without quotes, and parse_time() makes one of a text"
+        hint = "; write a time without quotes, and convert text with parse_time()"
     elif kinds == {"number", "string"}:
-        hint = "; to_number() makes a number of a text"
+        hint = "; convert text with to_number()"
     other = f"{a_kind(expected)}, {short(expected)}"
     return _mismatch(f"is {short(actual)}, {a_kind(actual)}, which cannot be compared with {other}{hint}")
 
@@ -124,9 +123,9 @@ def _between(actual: Any, expected: Any, _context: OperatorContext) -> OperatorR
 def _in(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if kind(expected) != "array":
         return _mismatch(f"is looked for in {a_kind(expected)}, and `in` needs a list")
-    if any(equal(actual, each) for each in expected):
+    if any(equal(actual, option) for option in expected):
         return TRUE
-    if actual is not None and expected and all(kind(each) != kind(actual) for each in expected):
+    if actual is not None and expected and all(kind(option) != kind(actual) for option in expected):
         return _unlike(actual, expected[0])
     return _false(f"is {short(actual)}, not one of {short(expected)}")
 
@@ -134,12 +133,12 @@ def _in(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult
 def _not_in(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
     if kind(expected) == "array" and not expected:
         return _mismatch("is looked for in an empty list, which proves nothing")
-    found = _in(actual, expected, context)
-    if found.ok:
+    result = _in(actual, expected, context)
+    if result.ok:
         return _false(f"is {short(actual)}, one of {short(expected)}")
     if actual is None:
         return _mismatch("is null, which is neither in nor out of a list that does not name it")
-    return TRUE if found.sound else found
+    return TRUE if result.comparable else result
 
 
 def _contains(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
@@ -149,9 +148,9 @@ def _contains(actual: Any, expected: Any, _context: OperatorContext) -> Operator
             return unfit
         return TRUE if expected in actual else _false(f"is {short(actual)}, which does not contain {short(expected)}")
     if kind(actual) == "array":
-        if any(equal(each, expected) for each in actual):
+        if any(equal(element, expected) for element in actual):
             return TRUE
-        if actual and expected is not None and all(kind(each) != kind(expected) for each in actual):
+        if actual and expected is not None and all(kind(element) != kind(expected) for element in actual):
             return _mismatch(
                 f"is {short(actual)}, none of whose elements can be compared with {a_kind(expected)}, {short(expected)}"
             )
@@ -161,14 +160,14 @@ def _contains(actual: Any, expected: Any, _context: OperatorContext) -> Operator
 
 
 def _not_contains(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
-    found = _contains(actual, expected, context)
-    if found.ok:
+    result = _contains(actual, expected, context)
+    if result.ok:
         return _false(f"is {short(actual)}, which contains {short(expected)}")
-    return TRUE if found.sound else found
+    return TRUE if result.comparable else result
 
 
 def _text_operand(actual: Any, expected: Any) -> OperatorResult | None:
-    """Return why two values are no pair of texts, or None when they are."""
+    """Return why two values are not both non-empty texts, or None when they are."""
     for side, value in (("", actual), ("compared with ", expected)):
         if kind(value) != "string":
             return _mismatch(f"is {side}{a_kind(value)}, and a string is needed")
@@ -200,17 +199,17 @@ def _matches(actual: Any, expected: Any, context: OperatorContext) -> OperatorRe
 
 
 def is_integral(value: Any) -> bool:
-    """Tell whether a number is whole: `5.0` is."""
+    """Return whether a number is whole: `5.0` is."""
     number = exact(value)
     return isinstance(number, int) or (number.is_finite() and number == number.to_integral_value())
 
 
 def _is(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
-    found = kind(actual)
-    if found == expected or (expected == "integer" and found == "number" and is_integral(actual)):
+    actual_kind = kind(actual)
+    if actual_kind == expected or (expected == "integer" and actual_kind == "number" and is_integral(actual)):
         return TRUE
-    wanted = {"integer": "an integer", "array": "an array", "object": "an object", "null": "null"}
-    return _false(f"is {a_kind(actual)}, not {wanted.get(expected, f'a {expected}')}")
+    names = {"integer": "an integer", "array": "an array", "object": "an object", "null": "null"}
+    return _false(f"is {a_kind(actual)}, not {names.get(expected, f'a {expected}')}")
 
 
 def _exists(actual: Any, _expected: Any, _context: OperatorContext) -> OperatorResult:
@@ -237,7 +236,7 @@ def _unordered(actual: Any, expected: Any, _context: OperatorContext) -> Operato
         )
     if Counter(map(freeze, actual)) == Counter(map(freeze, expected)):
         return TRUE
-    return _false(f"is {short(actual)}, which does not hold the elements of {short(expected)}")
+    return _false(f"is {short(actual)}, which does not have the elements of {short(expected)}")
 
 
 def _satisfies(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
@@ -270,7 +269,7 @@ OPERATORS: dict[str, Operator] = {
     "equals unordered": _unordered,
     "satisfies": _satisfies,
 }
-"""Every operator by its words."""
+"""Every operator by name."""
 
 
 def judge(name: str, actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:

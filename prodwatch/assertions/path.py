@@ -1,4 +1,4 @@
-"""A JMESPath, parsed by jmespath, judged by our own interpreter; literals and holes never reach the parser."""
+"""JMESPath expressions: parsed by jmespath, evaluated by `interpret`; literals and `${…}` never reach the parser."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
 from prodwatch.assertions.expression_splitter import Scan, Scanner, Token, render
 from prodwatch.assertions.interpret import Evaluation, Evaluator, PathCompiler
 from prodwatch.assertions.literals import Holes
-from prodwatch.assertions.missing_value import MISSING, without_missing
 from prodwatch.assertions.path_fields import MissingPath, leading_fields, why_missing
 from prodwatch.assertions.unmatched_fields import QueryPrinter, unmatched_read
 
@@ -37,7 +37,7 @@ class Path(msgspec.Struct, frozen=True, eq=False):
     tree: Node
     """As jmespath parsed it, literals by number."""
     _evaluate: Evaluator
-    _evaluate_each: Evaluator
+    _evaluate_all: Evaluator
     """As `_evaluate`, but a projection keeps the elements that lack the rest of the path."""
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Path(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def selects(self) -> bool:
-        """Whether the path gives the elements that have or meet something, and so `[]` where none does."""
+        """Whether the path selects elements, so that its value is `[]` when no element is selected."""
         node = self.tree
         while node["type"] == "pipe":
             node = node["children"][-1]
@@ -61,14 +61,14 @@ class Path(msgspec.Struct, frozen=True, eq=False):
         """Return the path as text, holes as written or filled."""
         return render(self._scan, holes)
 
-    def resolve(self, document: Any, run: Evaluation, *, each: bool = False) -> Any:
+    def resolve(self, document: Any, run: Evaluation, *, keep_missing: bool = False) -> Any:
         """Return the value or MISSING; PathError when a function met a type it does not take."""
-        return (self._evaluate_each if each else self._evaluate)(document, run)
+        return (self._evaluate_all if keep_missing else self._evaluate)(document, run)
 
     def read(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> Any:
-        """Return the value, or MISSING when there is none; raises on no document."""
+        """Return the value, or MISSING when the path has none; never raises."""
         try:
-            return without_missing(self.resolve(document, Evaluation(holes, now)))
+            return _null_for_missing(self.resolve(document, Evaluation(holes, now)))
         except _NO_VALUE:
             return MISSING
 
@@ -89,7 +89,7 @@ class Path(msgspec.Struct, frozen=True, eq=False):
             return "the document is nested too deeply to be read"
 
     def has_value(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> bool:
-        """Tell whether there is a value, and it does not rest on a field that no element of a list has."""
+        """Return whether there is a value, and it does not depend on a field that no element of a list has."""
         run = Evaluation(holes, now)
         try:
             return self.resolve(document, run) is not MISSING and self.unmatched_read(run) is None
@@ -97,14 +97,14 @@ class Path(msgspec.Struct, frozen=True, eq=False):
             return False
 
     def unmatched_read(self, run: Evaluation, *, projections: bool = True, selected: bool = False) -> str | None:
-        """Return what an evaluation looked for and found in no element, as one sentence; None when it found all."""
+        """Return one sentence about a field that was read and that no element has; None when every field was found."""
         if not run.reads:
             return None
         names = QueryPrinter(self._scan.literals, run.holes)
         return unmatched_read(run.reads, self.tree, names, projections=projections, selected=selected)
 
     def function_error(self, problem: PathError, document: Any, run: Evaluation) -> str:
-        """Return the sentence for an error of a function, with where its argument is missing."""
+        """Return the message of a function's error, with the place where the path of its argument broke off."""
         if not problem.missing:
             return str(problem)
         where_missing = self.where_missing(document, run)
@@ -121,14 +121,14 @@ class Path(msgspec.Struct, frozen=True, eq=False):
 
 @lru_cache(maxsize=4096)
 def parse_path(source: str) -> Path:
-    """Parse a path that stands alone, as in `capture`; AssertionSyntaxError when it is none."""
+    """Parse a path without an operator, as in `capture`; AssertionSyntaxError when it is malformed."""
     holes: list[str] = []
     scan = Scanner(source, holes, assertion=False).scan(0)
     return build(source, scan, tuple(holes))
 
 
 def build(source: str, scan: Scan, holes: tuple[str, ...]) -> Path:
-    """Make a path of scanned tokens; AssertionSyntaxError when they do not form one."""
+    """Build a path from scanned tokens; AssertionSyntaxError when they do not form a path."""
     if not scan.tokens:
         raise AssertionSyntaxError("a path is missing; it names a field of the document, such as `status`", 1)
     try:
@@ -136,13 +136,13 @@ def build(source: str, scan: Scan, holes: tuple[str, ...]) -> Path:
         compiler = PathCompiler(scan.literals)
         evaluate = compiler.compile(node)
         projects = any(token.text in _PROJECTING and token.kind == "symbol" for token in scan.tokens)
-        each = compiler.compile(node, each=True) if projects else evaluate
+        keep_missing = compiler.compile(node, keep_missing=True) if projects else evaluate
         fields = leading_fields(node, scan.literals)
     except PathError as problem:
         raise AssertionSyntaxError(str(problem), scan.tokens[0].start + 1) from None
     except RecursionError:
         raise AssertionSyntaxError("this path is nested too deeply", scan.tokens[0].start + 1) from None
-    return Path(source, holes, fields, scan, node, evaluate, each)
+    return Path(source, holes, fields, scan, node, evaluate, keep_missing)
 
 
 def _plain(tokens: Sequence[Token]) -> Node | None:
@@ -190,7 +190,7 @@ def _jmespath(source: str, scan: Scan) -> Node:
     for token in scan.tokens:
         piece = token.text
         if token.literal >= 0:
-            # A quoted number cannot be told apart from nothing else: every literal and quoted name is replaced.
+            # Every literal and quoted name is replaced by its quoted index, which cannot be confused with a plain name.
             piece = f'"{token.literal}"' if token.kind == "quoted" else f"'{token.literal}'"
         offsets.append(length)
         pieces.append(f"{piece} ")
@@ -206,3 +206,12 @@ def _jmespath(source: str, scan: Scan) -> Node:
     except ValueError as problem:  # a number of thousands of digits
         raise AssertionSyntaxError(f"this path cannot be read: {problem}", scan.tokens[0].start + 1) from None
     return tree
+
+
+def _null_for_missing(value: Any) -> Any:
+    """Return a value with null for each missing part, as JMESPath has it; a missing whole stays MISSING."""
+    if isinstance(value, list):
+        return [None if item is MISSING else _null_for_missing(item) for item in value]
+    if isinstance(value, dict):
+        return {key: None if item is MISSING else _null_for_missing(item) for key, item in value.items()}
+    return value

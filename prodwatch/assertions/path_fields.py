@@ -1,4 +1,4 @@
-"""Says which fields a path begins with, and where a missing one broke off."""
+"""Leading fields of a path, and the place where a missing path broke off."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.comparison import a_kind, kind
+from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.interpret import Evaluation, step
 from prodwatch.assertions.literals import Literal
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.value_format import double_quoted
 
 Node = Mapping[str, Any]
@@ -20,44 +19,44 @@ _NEED_ALL = frozenset({"comparator", "not_expression", "and_expression", "functi
 
 
 class MissingPath(msgspec.Struct, frozen=True):
-    """Where a path broke off."""
+    """Place where a path broke off."""
 
     sentence: str
     blocked: bool = False
-    """Something stood in the way that cannot hold the next step: a text where an object was expected."""
+    """A value on the way cannot have the next step: a text where an object was expected."""
     unread: bool = False
-    """The path goes deeper, but the very field of the document it begins with is not there."""
+    """The path has several steps, and the document lacks the first one."""
 
     def __str__(self) -> str:
         return self.sentence
 
 
 def leading_fields(node: Node, literals: Sequence[Literal]) -> frozenset[str]:
-    """Return the fields of the document that a path reads, without what it reads inside them."""
-    found: set[str] = set()
-    _collect(node, literals, found)
-    return frozenset(found)
+    """Return the top-level fields of the document that a path reads."""
+    fields: set[str] = set()
+    _collect(node, literals, fields)
+    return frozenset(fields)
 
 
-def _collect(node: Node, literals: Sequence[Literal], found: set[str]) -> None:
+def _collect(node: Node, literals: Sequence[Literal], fields: set[str]) -> None:
     shape, children = node["type"], node["children"]
     if shape == "field":
         name = _name(node["value"], literals, ())
         if name is not None:
-            found.add(name)
+            fields.add(name)
         return
     if shape == "function_expression" and node["value"] in {"header", "headers"}:
-        found.add("headers")
+        fields.add("headers")
     if shape in {"subexpression", "index_expression", "pipe", "projection", "value_projection", "filter_projection"}:
         first = children[0]
-        _collect(first, literals, found)
+        _collect(first, literals, fields)
         if first["type"] in {"current", "identity"} and shape in {"subexpression", "pipe"}:
-            _collect(children[1], literals, found)
+            _collect(children[1], literals, fields)
         return
     if shape in {"expref", "slice", "index", "literal"}:
         return
     for child in children:
-        _collect(child, literals, found)
+        _collect(child, literals, fields)
 
 
 def _name(value: str, literals: Sequence[Literal], holes: Sequence[Any]) -> str | None:
@@ -87,14 +86,14 @@ def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Eva
             whole = plain and position == len(steps) - 1
             return _missing_at(value, key, walked, here, position, whole=whole)
         value, walked = following, here
-    found = MissingPath(f"`{text}` is missing")
+    whole_path = MissingPath(f"`{text}` is missing")
     if not steps:
         parts = [why_missing(child, literals, document, run, text) for child in node["children"]]
         broken = next((part for part in parts if part.unread or part.blocked), None)
         if broken is None and node["type"] in _NEED_ALL:
-            broken = next((part for part in parts if part != found), None)
-        return broken or found
-    return found
+            broken = next((part for part in parts if part != whole_path), None)
+        return broken or whole_path
+    return whole_path
 
 
 def _missing_header(document: Any, text: str) -> MissingPath:
@@ -115,11 +114,11 @@ def _missing_at(value: Any, key: str | int, walked: str, here: str, position: in
         more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
         holds = f"has {shown}{more}" if names else "is empty"
         return MissingPath(f"`{here}` is missing: {place} {holds}", unread=not walked and not whole)
-    wanted = "an array" if isinstance(key, int) else "an object"
+    expected = "an array" if isinstance(key, int) else "an object"
     blocked = value is not None
     # A null leading field that should hold more was not read either: nothing could be looked up in it.
     return MissingPath(
-        f"`{here}` is missing: {place} is {a_kind(value)}, not {wanted}",
+        f"`{here}` is missing: {place} is {a_kind(value)}, not {expected}",
         blocked=blocked,
         unread=not blocked and position == 1,
     )

@@ -1,4 +1,4 @@
-"""Regular expressions that end: every search has a time limit, every pattern a size limit."""
+"""Regular expressions with limits: every search has a time limit, every pattern a size limit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import msgspec
 from prodwatch.assertions.errors import PathError, UndecidableError
 
 LIMIT_S = 0.25
-"""Longest one search may take."""
+"""Time limit of one search, in seconds."""
 SHORTEST_S = 0.005
-"""Least time for each of many searches: a machine under load needs as much to look at all."""
+"""Shortest time limit of each of many searches, in seconds: enough on a loaded machine."""
 MAX_LENGTH = 10_000
 MAX_NESTING = 60
 MAX_REPEATS = 100_000
@@ -23,22 +23,22 @@ _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?#[^)]*\))?|\)|\{(\d*
 
 
 class Pattern(msgspec.Struct, frozen=True):
-    """A pattern made of a text with holes: what fills them matches itself."""
+    """A pattern from a text with `${…}` in it, whose values match themselves."""
 
     text: str
-    """The regular expression, holes escaped."""
+    """The regular expression, with the values escaped."""
     shown: str
-    """The same for people, holes as they are: an escaped secret would not be recognised and masked."""
+    """The same for display, with the values as they are: an escaped secret would not be recognised and masked."""
 
 
 def share_s(searches: int) -> float:
-    """Return how long each of several searches of one claim may take: all of them near the limit of one."""
+    """Return the time limit of each of several searches of one claim; their sum is about the limit of one."""
     return max(SHORTEST_S, LIMIT_S / max(1, searches))
 
 
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> Any:
-    """Return the compiled pattern; PathError with one sentence when it is none."""
+    """Return the compiled pattern; PathError when it is not a regular expression."""
     import regex
 
     _refuse_explosive(pattern)
@@ -47,11 +47,11 @@ def compile_pattern(pattern: str) -> Any:
             warnings.simplefilter("ignore")
             return regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError, ValueError) as problem:
-        raise PathError(f"the pattern is no regular expression: {problem}") from None
+        raise PathError(f"the pattern is not a regular expression: {problem}") from None
 
 
 def search(pattern: str, text: str, limit_s: float = LIMIT_S) -> bool:
-    """Tell whether `pattern` is found anywhere in `text`; UndecidableError after `limit_s` seconds."""
+    """Return whether `pattern` matches anywhere in `text`; UndecidableError after `limit_s` seconds."""
     compiled = compile_pattern(pattern)
     try:
         return compiled.search(text, timeout=limit_s) is not None
@@ -65,7 +65,7 @@ def search(pattern: str, text: str, limit_s: float = LIMIT_S) -> bool:
 
 
 def _refuse_explosive(pattern: str) -> None:
-    """Refuse patterns whose compilation alone would eat the machine."""
+    """Refuse patterns whose compilation alone would exhaust memory or time."""
     if len(pattern) > MAX_LENGTH:
         raise PathError(f"the pattern has {len(pattern):,} characters; {MAX_LENGTH:,} are the most")
     # For each open group, the largest count of unrolled repetitions seen inside it.

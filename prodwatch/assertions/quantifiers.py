@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.assertions.comparison import a_kind, kind
+from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.errors import UndecidableError
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern, share_s
 from prodwatch.assertions.value_format import short
@@ -17,7 +16,7 @@ _ABOUT_PRESENCE = frozenset({"exists", "absent"})
 def judge_each(
     quantifier: str, operator: str, name: str, items: Any, expected: Any, context: OperatorContext
 ) -> str | None:
-    """Return None when the claim holds, otherwise one sentence; `name` is the path for people.
+    """Return None when the claim holds, otherwise one sentence; `name` is the path as displayed.
 
     Elements that lack the path are MISSING in `items`. UndecidableError when there is nothing to judge.
     """
@@ -51,8 +50,8 @@ def _none(operator: str, name: str, items: Any, expected: Any, context: Operator
         outcome = judge(operator, item, expected, context)
         if outcome.ok:
             return f"`{name}`: element {position} is {short(item)}, and {_claim(operator, expected)} must hold for none"
-        # What cannot be compared proves nothing; an element without the field is simply not meant.
-        if not outcome.sound and item is not MISSING:
+        # What cannot be compared proves nothing; an element without the field does not count.
+        if not outcome.comparable and item is not MISSING:
             return f"`{name}`: element {position} {outcome.phrase}"
     return None
 
@@ -65,7 +64,7 @@ def _count(items: Any) -> str:
 
 
 def _claim(operator: str, expected: Any) -> str:
-    """Return the claim made of each element, as people write it."""
+    """Return the claim about each element, as a check writes it."""
     if operator in _ABOUT_PRESENCE:
         return f"`{operator}`"
     if operator == "between":

@@ -1,6 +1,6 @@
-"""Reads numbers that are more than digits: decimals, durations, sizes, percentages and times.
+"""Parses numbers other than plain integers: decimals, durations, sizes, percentages and times.
 
-A module of its own because most assertions need none of it, and its patterns take a while to compile.
+A separate module because most assertions do not need it, and its patterns take long to compile.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNIT_BEHIND = re.compile(rf"({_UNIT})(?![\w.%])")
 
 
 class NoQuantityError(ValueError):
-    """What stands there is none; the text is one sentence."""
+    """The text is not a quantity; the message is one sentence."""
 
 
 def unit_behind(source: str, start: int) -> str:
@@ -36,7 +36,7 @@ def unit_behind(source: str, start: int) -> str:
 
 
 def read_quantity(source: str, start: int) -> tuple[Constant, int]:
-    """Return the value that begins at `start`, and the position behind it; NoQuantityError when there is none."""
+    """Return the value that begins at `start`, and the position after it; NoQuantityError when there is none."""
     if match := _TIME.match(source, start):
         return Constant(_time(match[0]), match[0].upper()), match.end()
     if match := _COMPOUND.match(source, start):
@@ -64,7 +64,7 @@ def _number(match: re.Match[str]) -> int | Decimal:
         number = Decimal(text)
         if not number.is_finite() or abs(number.adjusted()) > 10_000:
             shown = text if len(text) <= 40 else f"{text[:39]}…"
-            raise NoQuantityError(f"`{shown}` is beyond any number worth comparing")
+            raise NoQuantityError(f"`{shown}` is out of range: exponents go up to 10,000")
         return number
     if len(text) > 1_000:
         raise NoQuantityError("a number has at most 1,000 digits")
@@ -80,16 +80,16 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(trimmed.upper())
     except ValueError as problem:
-        raise NoQuantityError(f"`{text}` is no valid time: {problem}") from None
+        raise NoQuantityError(f"`{text}` is not a valid time: {problem}") from None
 
 
 def _what_is_wrong(source: str, start: int) -> str:
     like = _TIME_LIKE.match(source, start)
     if like and len(like[0]) > 5:
-        return f"`{like[0].strip()}` is no complete time; write one like 2026-01-15T12:00:00Z"
+        return f"`{like[0].strip()}` is not a complete time; write one like 2026-01-15T12:00:00Z"
     found = _NUMBER_LIKE.match(source, start)
     text = found[0] if found else source[start]
     unit = re.search(r"[A-Za-zµ%]+$", text)
     if unit and unit[0] not in UNITS:
         return f"`{text}` has an unknown unit; units are {', '.join(UNITS)}"
-    return f"`{text}` is no number; numbers look like 5, -3, 0.25, 1e6, 300ms, 10kB or 5%"
+    return f"`{text}` is not a number; numbers look like 5, -3, 0.25, 1e6, 300ms, 10kB or 5%"

@@ -8,52 +8,51 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from prodwatch.assertions.comparison import a_kind
+from prodwatch.assertions.comparison import MISSING, a_kind
 from prodwatch.assertions.errors import PathError, UndecidableError
-from prodwatch.assertions.finite import FiniteNames
-from prodwatch.assertions.missing_value import MISSING
+from prodwatch.assertions.pattern_properties import PatternProperties
 from prodwatch.assertions.patterns import search
 from prodwatch.assertions.value_format import short, text_of
 
 MAX_VIOLATIONS = 1_000
-"""Violations looked at to find the one worth telling."""
+"""Violations examined to find the most relevant one."""
 LoadSchema = Callable[[str], Any]
 _NAMING = frozenset({"required", "dependentRequired", "additionalProperties", "unevaluatedProperties"})
-"""Keywords whose message tells names of keys and nothing else; jsonschema's others quote the value their own way."""
+"""Keywords whose message names keys only; messages of all others quote the value in jsonschema's own way."""
 
 
 def violation(value: Any, name: str, load: LoadSchema | None) -> str | None:
     """Return how `value` breaks the schema in the file `name`, or None when it satisfies it.
 
-    UndecidableError when the schema cannot be had or is none.
+    UndecidableError when the schema cannot be read or is malformed.
     """
     from jsonschema.exceptions import best_match
 
     if load is None:
         raise UndecidableError("`satisfies` needs the project's files, and none can be read here")
     plain = _plain(value)
-    names = FiniteNames(plain)
+    names = PatternProperties(plain)
     try:
         validator = _validator(name, load, names)
-        # The sentence tells one violation: a value with more than these needs no more of them.
-        found = best_match(islice(validator.iter_errors(plain), MAX_VIOLATIONS))
+        # The message names one violation; examining more than these is not worth the time.
+        error = best_match(islice(validator.iter_errors(plain), MAX_VIOLATIONS))
     except UndecidableError:
         raise
     except PathError as problem:
         raise UndecidableError(f'the schema "{name}" cannot be used: {problem}') from None
     except Exception as problem:  # noqa: BLE001 -- a reference inside the schema that leads nowhere, of any type
         raise _unusable(name, problem) from None
-    if found is None:
+    if error is None:
         return None
-    where = found.json_path.removeprefix("$").removeprefix(".")
+    where = error.json_path.removeprefix("$").removeprefix(".")
     place = f"`{where}`" if where else "the value"
-    if found.validator in _NAMING:
-        return f"{place}: {names.message(found.message)}"
-    return f"{place} is {short(found.instance)}, which breaks `{found.validator}: {short(found.validator_value)}`"
+    if error.validator in _NAMING:
+        return f"{place}: {names.message(error.message)}"
+    return f"{place} is {short(error.instance)}, which breaks `{error.validator}: {short(error.validator_value)}`"
 
 
 def _unusable(name: str, problem: BaseException) -> UndecidableError:
-    """Return the reason behind jsonschema's own: the file that could not be read, if one could not."""
+    """Return the cause of an error of jsonschema: the file that could not be read, if there is one."""
     behind: BaseException | None = problem
     while behind is not None:
         if isinstance(behind, UndecidableError):
@@ -62,7 +61,7 @@ def _unusable(name: str, problem: BaseException) -> UndecidableError:
     return UndecidableError(f'the schema "{name}" cannot be used: {_first_line(problem)}')
 
 
-def _validator(name: str, load: LoadSchema, names: FiniteNames) -> Any:
+def _validator(name: str, load: LoadSchema, names: PatternProperties) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
@@ -71,7 +70,7 @@ def _validator(name: str, load: LoadSchema, names: FiniteNames) -> Any:
 
     schema: Any = _loaded(name, load)
     if not isinstance(schema, dict | bool):
-        raise UndecidableError(f'the file "{name}" is no JSON Schema: it holds {a_kind(schema)}')
+        raise UndecidableError(f'the file "{name}" is not a JSON Schema: it contains {a_kind(schema)}')
 
     def retrieve(uri: str) -> Resource[Any]:
         # Only files of the project, relative to the schema that names them: nothing is fetched.
@@ -84,7 +83,7 @@ def _validator(name: str, load: LoadSchema, names: FiniteNames) -> Any:
     try:
         kind_of.check_schema(schema)
     except SchemaError as problem:
-        raise UndecidableError(f'the file "{name}" is no valid JSON Schema: {problem.message}') from None
+        raise UndecidableError(f'the file "{name}" is not a valid JSON Schema: {problem.message}') from None
     schema = names.schema(schema)
     registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
     registry = registry.with_resource(name, Resource.from_contents(schema, default_specification=DRAFT202012))
@@ -132,9 +131,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     return None if value is MISSING else text_of(value)
 
 

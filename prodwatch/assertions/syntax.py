@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.assertions.comparison import a_kind, kind
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
 from prodwatch.assertions.expression_splitter import COMPARATORS, NO_PATH, Scanner
 from prodwatch.assertions.literals import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
-from prodwatch.assertions.operands import unfit_bounds, unfit_operand
-from prodwatch.assertions.operators import JSON_TYPES, OPERATORS
+from prodwatch.assertions.operators import JSON_TYPES, OPERATORS, ORDERED
 from prodwatch.assertions.path import Path, build
 from prodwatch.assertions.patterns import Pattern, compile_pattern
 from prodwatch.assertions.value_format import text_of
@@ -37,9 +37,21 @@ _HINTS = {
     "ends": "write `ends with`",
     "startswith": "write `starts with`",
     "endswith": "write `ends with`",
-    "and": "write one assertion per claim, all of them must hold",
+    "and": "write one assertion per claim; all of them must hold",
     "or": "put alternatives in a list: `in [200, 201]`",
 }
+
+_TEXTUAL = frozenset({"starts with", "ends with", "matches", "satisfies"})
+_OPERAND_KINDS: dict[str, tuple[tuple[str, ...], str]] = {
+    **dict.fromkeys(("<", "<=", ">", ">="), (ORDERED, "compares numbers, durations and times")),
+    **dict.fromkeys(("in", "not in"), (("array",), "needs a list, such as [200, 201]")),
+    **dict.fromkeys(_TEXTUAL, (("string",), "needs a text in quotes")),
+    "includes": (("array", "object"), "needs an object or a list"),
+    "equals unordered": (("array",), "needs a list"),
+}
+"""Operator → kinds of its value, and the phrase that names them."""
+_NOT_EMPTY = _TEXTUAL | {"in", "not in", "includes", "contains", "not contains"}
+"""Operators for which an empty text, list or object would make the claim always true or always false."""
 
 
 class Assertion(msgspec.Struct, frozen=True, eq=False):
@@ -56,7 +68,7 @@ class Assertion(msgspec.Struct, frozen=True, eq=False):
     """`all`, `any`, `none`, or empty."""
     path: Path
     operand: Literal | None
-    """None for operators without a value; two bounds stand in a list."""
+    """None for operators without a value; `between` has a list of two bounds."""
 
     def __str__(self) -> str:
         return self.render()
@@ -79,7 +91,7 @@ class Assertion(msgspec.Struct, frozen=True, eq=False):
         return " ".join(parts)
 
     def expected(self, holes: Sequence[Any]) -> Any:
-        """Return the value to compare with; PathError when a hole cannot stand where it does."""
+        """Return the value to compare with; PathError when a `${…}` has a value that is not valid there."""
         if self.operand is None:
             return None
         if self.operator == "matches" and isinstance(self.operand, TextTemplate):
@@ -89,19 +101,19 @@ class Assertion(msgspec.Struct, frozen=True, eq=False):
 
 
 def _literally(part: str | Hole, holes: Sequence[Any]) -> str:
-    """Return a part of a pattern: what a hole holds matches itself, whatever characters it has."""
+    """Return a part of a pattern; the value of a `${…}` is escaped, so that it matches itself."""
     return part if isinstance(part, str) else re.escape(text_of(holes[part.index]))
 
 
 @lru_cache(maxsize=8192)
 def parse(source: str) -> Assertion:
-    """Parse one assertion; AssertionSyntaxError with a sentence and a column when it is none."""
+    """Parse one assertion; AssertionSyntaxError, with a message and a column, when it is malformed."""
     quantified = _QUANTIFIER.match(source)
     if quantified:
         try:
             return _parse(source, quantified.end(), quantified[1])
         except AssertionSyntaxError:
-            # `all == 3` and `none exists` speak of fields of that name.
+            # `all == 3` and `none exists` are about fields of that name.
             plain = _field_named_as_quantifier(source)
             if plain is not None:
                 return plain
@@ -131,19 +143,19 @@ def _parse(source: str, start: int, quantifier: str) -> Assertion:
 def _operator(source: str, position: int) -> tuple[str, int]:
     if position >= len(source):
         raise AssertionSyntaxError(
-            "this claims nothing: an operator must follow the path, as in `json.ok == true` or `json.ok exists`",
+            "an operator is missing: it follows the path, as in `json.ok == true` or `json.ok exists`",
             len(source.rstrip()) + 1,
         )
-    symbol = next((each for each in COMPARATORS if source.startswith(each, position)), None)
+    symbol = next((comparator for comparator in COMPARATORS if source.startswith(comparator, position)), None)
     if symbol:
         return symbol, position + len(symbol)
     match = _WORDS.match(source, position)
     following = source[match.end() : match.end() + 1] if match else ""
     if match and not (following.isalnum() or following == "_"):
         return " ".join(match[0].split()), match.end()
-    found = _WORD.match(source, position)
-    word = found[0] if found else source[position]
-    raise AssertionSyntaxError(f"`{word}` is no operator; {_hint(word)}", position + 1)
+    match = _WORD.match(source, position)
+    word = match[0] if match else source[position]
+    raise AssertionSyntaxError(f"`{word}` is not an operator; {_hint(word)}", position + 1)
 
 
 def _hint(word: str) -> str:
@@ -152,7 +164,7 @@ def _hint(word: str) -> str:
     if word.lower() in _HINTS:
         return _HINTS[word.lower()]
     close = get_close_matches(word.lower(), OPERATORS, 1)
-    return f"did you mean `{close[0]}`?" if close else f"operators are {', '.join(f'`{each}`' for each in OPERATORS)}"
+    return f"did you mean `{close[0]}`?" if close else f"operators are {', '.join(f'`{name}`' for name in OPERATORS)}"
 
 
 def _operand(source: str, position: int, operator: str, holes: list[str]) -> Literal | None:
@@ -165,22 +177,44 @@ def _operand(source: str, position: int, operator: str, holes: list[str]) -> Lit
     reader.skip()
     start = reader.position
     if source.startswith("=", position) and operator in {"==", "!="}:
-        raise AssertionSyntaxError(f"`{operator}=` is no operator; write `{operator}`", position + 1)
+        raise AssertionSyntaxError(f"`{operator}=` is not an operator; write `{operator}`", position + 1)
     value = reader.read()
     if operator == "between":
         value = _upper_bound(reader, value, start)
     elif isinstance(value, Constant):
-        unfit = unfit_operand(operator, value.value)
+        unfit = _unfit_operand(operator, value.value)
         if unfit:
             raise AssertionSyntaxError(unfit, start + 1)
         if operator == "matches":
             _check_pattern(value.value, start)
     elif operator == "matches" and isinstance(value, TextTemplate):
         _check_pattern("".join(part if isinstance(part, str) else "x" for part in value.parts), start)
-    elif not isinstance(value, Hole) and (unfit := unfit_operand(operator, _shape(value))):
+    elif not isinstance(value, Hole) and (unfit := _unfit_operand(operator, _shape(value))):
         raise AssertionSyntaxError(unfit, start + 1)
     reader.finish()
     return value
+
+
+def _unfit_operand(operator: str, expected: Any) -> str | None:
+    """Return why a literal can never be a valid value of `operator`, or None."""
+    kinds, phrase = _OPERAND_KINDS.get(operator, ((), ""))
+    if kinds and kind(expected) not in kinds:
+        return f"`{operator}` {phrase}, not {a_kind(expected)}"
+    if operator in _NOT_EMPTY and expected in ("", [], {}):
+        return f"`{operator}` needs a non-empty {kind(expected)}: an empty one always gives the same result"
+    return None
+
+
+def _unfit_bounds(low: Any, high: Any) -> str | None:
+    """Return why no value can be between two literal bounds, or None."""
+    for bound in (low, high):
+        if kind(bound) not in ORDERED:
+            return f"`between` compares numbers, durations and times, not {a_kind(bound)}"
+    if kind(low) != kind(high):
+        return f"the bounds of `between` are {a_kind(low)} and {a_kind(high)}; they must be of one kind"
+    if low > high:
+        return "the first bound of `between` is above the second, so nothing lies between them"
+    return None
 
 
 def _shape(value: Literal) -> Any:
@@ -198,12 +232,12 @@ def _check_pattern(pattern: str, start: int) -> None:
 def _type_name(reader: ValueReader) -> Constant:
     reader.skip()
     start = reader.position
-    found = _WORD.match(reader.source, start)
-    word = found[0] if found else reader.source[start : start + 1]
+    match = _WORD.match(reader.source, start)
+    word = match[0] if match else reader.source[start : start + 1]
     if word not in JSON_TYPES:
         hint = "; write `!= null`" if word == "not" else ""
         raise AssertionSyntaxError(
-            f"`is` names a type ({', '.join(JSON_TYPES)}), and `{word}` is none{hint}"
+            f"`is` names a type ({', '.join(JSON_TYPES)}), and `{word}` is not one{hint}"
             if word
             else f"`is` needs a type: {', '.join(JSON_TYPES)}",
             start + 1,
@@ -218,7 +252,7 @@ def _upper_bound(reader: ValueReader, low: Literal, start: int) -> Literal:
         raise AssertionSyntaxError("`between` needs two values: between 1 and 5", reader.position + 1)
     high = reader.read()
     if isinstance(low, Constant) and isinstance(high, Constant):
-        unfit = unfit_bounds(low.value, high.value)
+        unfit = _unfit_bounds(low.value, high.value)
         if unfit:
             raise AssertionSyntaxError(unfit, start + 1)
     return ListTemplate((low, high))

@@ -1,7 +1,7 @@
-"""What a query looked for inside the elements of a list and found in none of them: whatever rests on it proves nothing.
+"""Fields that a query reads inside the elements of a list and that no element has: a result from them proves nothing.
 
-JMESPath counts a missing field as null, so that a filter over a misspelt field selects nothing, or everything, for
-ever. Here every field that a filter or a projection reads, and every comparison, is remembered for one evaluation.
+JMESPath counts a missing field as null, so that a filter over a misspelt field selects nothing, or everything,
+always. Here every field that a filter or a projection reads, and every comparison, is remembered for one evaluation.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from prodwatch.assertions.comparison import a_kind, kind
+from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.literals import Literal
-from prodwatch.assertions.missing_value import MISSING
 from prodwatch.assertions.value_format import double_quoted
 
 Node = Mapping[str, Any]
@@ -20,27 +19,27 @@ _AROUND = {"projection": "[*]", "value_projection": ".*", "filter_projection": f
 
 
 class FieldRead:
-    """One place of a query that reads something from each element; it is its own identity."""
+    """One place of a query that reads a value from each element; compared by identity."""
 
     __slots__ = ("base", "parts", "selected", "whole")
 
     def __init__(self, base: Node | None, *parts: Node, whole: Node | None = None, selected: bool = False) -> None:
         self.base = base
-        """The list; None where there is none, or where it is not known."""
+        """The list; None where it is not known."""
         self.parts = parts
-        """One node: what is read. Two: the sides of a comparison."""
+        """One node that is read, or the two sides of a comparison."""
         self.whole = whole
         """The projection that drops the elements which lack the part, as in `items[*].price`."""
         self.selected = selected
-        """The part stands in a list or an object made by the query, as in `[id, price]`: there it counts as missing."""
+        """The part belongs to a list or an object that the query creates, as in `[id, price]`."""
 
 
 FieldReads = dict[FieldRead, "tuple[Any, ...] | None"]
-"""For each place reached: None once it found something, until then an example of what it met instead."""
+"""For each place that was evaluated: None once it had a value, until then an example of the values instead."""
 
 
 class EvaluationLike(Protocol):
-    """The evaluation that remembers."""
+    """The evaluation that records the reads."""
 
     reads: FieldReads
 
@@ -49,9 +48,9 @@ Evaluator = Callable[[Any, Any], Any]
 
 
 def recording(read: Evaluator, field_read: FieldRead) -> Evaluator:
-    """Return what reads a value and remembers whether there was one."""
+    """Wrap `read` to record whether it returned a value."""
 
-    def ask(value: Any, run: EvaluationLike) -> Any:
+    def read_recorded(value: Any, run: EvaluationLike) -> Any:
         found = read(value, run)
         if found is not MISSING:
             run.reads[field_read] = None
@@ -59,16 +58,16 @@ def recording(read: Evaluator, field_read: FieldRead) -> Evaluator:
             run.reads.setdefault(field_read, (MISSING,))
         return found
 
-    return ask
+    return read_recorded
 
 
 def keep_all(found: list[Any], run: EvaluationLike) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
-    """Return all elements, those without a value too."""
+    """Return all elements, including those without a value."""
     return found
 
 
 def keep_present(node: Node) -> Callable[[list[Any], EvaluationLike], list[Any]]:
-    """Return what drops the elements without a value, and remembers when all of them lacked it."""
+    """Return a function that drops elements without a value, and records it when all of them lack one."""
     field_read = FieldRead(*node["children"][:2], whole=node)
 
     def keep(found: list[Any], run: EvaluationLike) -> list[Any]:
@@ -83,7 +82,7 @@ def keep_present(node: Node) -> Callable[[list[Any], EvaluationLike], list[Any]]
 
 
 def comparable(one: Any, two: Any, *, ordered: bool) -> bool:
-    """Tell whether a comparison of two values says anything: both there and of one kind, or one of them null."""
+    """Return whether two values can be compared: both present and of one kind, or one of them null."""
     if one is MISSING or two is MISSING:
         return False
     if not ordered and (one is None or two is None):
@@ -92,34 +91,34 @@ def comparable(one: Any, two: Any, *, ordered: bool) -> bool:
 
 
 def recording_contains(contains: Evaluator, arguments: Sequence[Evaluator], field_read: FieldRead) -> Evaluator:
-    """Return what calls contains(), and remembers whether what was searched for could have been found at all."""
+    """Wrap contains() to record whether the searched value could have been found at all."""
 
     def call(value: Any, run: EvaluationLike) -> Any:
         found = contains(value, run)
         if run.reads.get(field_read, field_read) is not None:
-            within, wanted = (argument(value, run) for argument in arguments)
-            if _could_hold(within, wanted):
+            within, searched = (argument(value, run) for argument in arguments)
+            if _could_hold(within, searched):
                 run.reads[field_read] = None
-            elif within != []:  # of an empty list nothing can be learnt, in either direction
-                run.reads[field_read] = (within, wanted)
+            elif within != []:  # an empty list proves nothing in either direction
+                run.reads[field_read] = (within, searched)
         return found
 
     return call
 
 
-def _could_hold(within: Any, wanted: Any) -> bool:
-    if wanted is MISSING or isinstance(within, str):
-        return isinstance(wanted, str)
-    return any(comparable(each, wanted, ordered=False) for each in within)
+def _could_hold(within: Any, searched: Any) -> bool:
+    if searched is MISSING or isinstance(within, str):
+        return isinstance(searched, str)
+    return any(comparable(element, searched, ordered=False) for element in within)
 
 
 def unmatched_read(
     reads: FieldReads, tree: Node, names: QueryPrinter, *, projections: bool = True, selected: bool = False
 ) -> str | None:
-    """Return one sentence on the first place of `tree` that never found anything, or None when all did.
+    """Return one sentence about the first place of `tree` that never returned a value, or None when all did.
 
-    With `projections=False` elements that a projection dropped are as the claim wants them; with `picked` a part
-    of what the query makes counts too, because the claim says how it differs from something.
+    With `projections=False` elements that a projection dropped do not count; with `selected` parts that the query
+    creates count too, because the claim is about a difference.
     """
     for field_read, met in reads.items():
         if met is not None and (projections or field_read.whole is None) and (selected or not field_read.selected):
@@ -141,10 +140,10 @@ def _sentence(field_read: FieldRead, met: tuple[Any, ...], tree: Node, names: Qu
         return f"{left} is {one}{places} and is compared with {right}, {two}, which proves nothing"
     found = f"no element of {within} has `{names.of(lacking[0])}`"
     if field_read.whole is None:
-        return f"{found}, so what is selected by it proves nothing"
+        return f"{found}, so a selection by it proves nothing"
     claim = names.chain([*before, field_read.whole])
-    hint = "" if ELLIPSIS in claim else f"; if that is well, claim `none {claim} exists`"
-    return f"{found}, so what is made of it proves nothing{hint}"
+    hint = "" if ELLIPSIS in claim else f"; if that is intended, write `none {claim} exists`"
+    return f"{found}, so a value made of it proves nothing{hint}"
 
 
 def _before(tree: Node, target: Node) -> list[Node]:
@@ -156,7 +155,7 @@ def _before(tree: Node, target: Node) -> list[Node]:
         if tree["type"] in {"subexpression", "index_expression"}:
             walked += children[:position]
         elif position:
-            # What stands right of a projection begins anew, at each of its elements.
+            # The right side of a projection starts at each of its elements.
             walked = []
         tree = children[position]
     return walked
@@ -167,7 +166,7 @@ def _holds(tree: Node, target: Node) -> bool:
 
 
 class QueryPrinter:
-    """Prints the parts of a query that people wrote, so far as a sentence needs them; `…` for the rest."""
+    """Prints the parts of a query that a message needs; `…` for the rest."""
 
     def __init__(self, literals: Sequence[Literal], holes: Sequence[Any]) -> None:
         self._literals = literals
@@ -180,7 +179,7 @@ class QueryPrinter:
             return self.chain(node["children"])
         if shape in _AROUND:
             base, rest = node["children"][0], self.chain(node["children"][1:2])
-            # What `[]` merges is projected without a sign of its own.
+            # A projection over `[]` has no sign of its own.
             sign = "" if shape == "projection" and base["type"] == "flatten" else _AROUND[shape]
             return f"{self.of(base)}{sign}{self._joined(rest) if rest != '@' else ''}"
         if shape == "field":

@@ -1,4 +1,4 @@
-"""How values look: as literals, as texts, as JSON for a result. Never cuts a text, so that redaction sees it whole."""
+"""Formats values as literals, text and JSON for a result; texts are never cut, so that redaction sees them whole."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from prodwatch.assertions.comparison import kind
 
 MAX_NODES = 500
-"""Values beyond this many are left out of a result, with their number."""
+"""Most values in a result; the rest is counted."""
 MAX_DEPTH = 40
 SHORT = 72
-"""Longest rendering a sentence quotes; longer values are described, never cut."""
+"""Longest value that a message quotes, in characters; longer values are described, never cut."""
 _SAFE_INTEGER = 2**63
 _PLAIN_DIGITS = 40
 
@@ -45,7 +45,7 @@ def canonical_text(text: str) -> str:
 
 
 def is_raw_safe(text: str) -> bool:
-    """Tell whether `text` can stand between single quotes without any escape."""
+    """Return whether `text` needs no escape between single quotes."""
     return "'" not in text and "\\" not in text and text.isprintable()
 
 
@@ -59,14 +59,14 @@ def _json_string(text: str) -> str:
 
 
 def literal_text(value: Any) -> str:
-    """Return any value as the language would write it, for people: `${` is not escaped, a secret stays recognisable."""
+    """Return any value as a literal for display: `${` is not escaped, so that a secret stays recognisable."""
     name = kind(value)
     if name == "string":
         return f"'{value}'" if is_raw_safe(value) else _json_string(value)
     if name == "binary":
         return f"({len(value):,} bytes)"
     if name == "object":
-        return "{" + ", ".join(f"{literal_text(str(key))}: {literal_text(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{literal_text(str(key))}: {literal_text(item)}" for key, item in value.items()) + "}"
     if name == "array":
         return "[" + ", ".join(map(literal_text, value)) + "]"
     return text_of(value)
@@ -81,7 +81,7 @@ def json_text(value: Any) -> str:
     """Return compact JSON with exact numbers."""
     name = kind(value)
     if name == "object":
-        pairs = (f"{json.dumps(str(key), ensure_ascii=False)}:{json_text(each)}" for key, each in value.items())
+        pairs = (f"{json.dumps(str(key), ensure_ascii=False)}:{json_text(item)}" for key, item in value.items())
         return "{" + ",".join(pairs) + "}"
     if name == "array":
         return "[" + ",".join(map(json_text, value)) + "]"
@@ -121,8 +121,8 @@ def _room_left(value: Any, room: int, depth: int) -> int:
         return room - 2 if depth else room
     if depth > MAX_DEPTH:
         return -1
-    for each in value.items() if name == "object" else value:
-        room = _room_left(each, room - 2, depth + 1)
+    for item in value.items() if name == "object" else value:
+        room = _room_left(item, room - 2, depth + 1)
         if room < 0:
             return room
     return room
@@ -139,7 +139,7 @@ def to_json(value: Any) -> Any:
     Durations, times and numbers that JSON readers would round become text.
     """
     if type(value) is str or (type(value) is int and -_SAFE_INTEGER < value < _SAFE_INTEGER):
-        return value  # as most values of a claim are
+        return value  # the most frequent case
     return _Plain().value(value, 0)
 
 
@@ -165,22 +165,22 @@ class _Plain:
         return self._object(value, depth + 1) if name == "object" else self._array(value, depth + 1)
 
     def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, each in value.items():
+        items: dict[str, Any] = {}
+        for key, item in value.items():
             if self.left <= 0:
-                found["…"] = f"{len(value) - len(found):,} more"
+                items["…"] = f"{len(value) - len(items):,} more"
                 break
-            found[str(key)] = self.value(each, depth)
-        return found
+            items[str(key)] = self.value(item, depth)
+        return items
 
     def _array(self, value: list[Any], depth: int) -> list[Any]:
-        found: list[Any] = []
-        for each in value:
+        items: list[Any] = []
+        for item in value:
             if self.left <= 0:
-                found.append(f"… {len(value) - len(found):,} more")
+                items.append(f"… {len(value) - len(items):,} more")
                 break
-            found.append(self.value(each, depth))
-        return found
+            items.append(self.value(item, depth))
+        return items
 
 
 def _number(value: float | Decimal) -> int | float | str:

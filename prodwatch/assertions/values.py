@@ -55,7 +55,7 @@ class ValueReader:
             self.position += 1
 
     def word(self, expected: str) -> bool:
-        """Take `expected` if it stands next as a whole word."""
+        """Read `expected` if it is the next whole word; return whether it is."""
         self.skip()
         end = self.position + len(expected)
         following = self.source[end : end + 1]
@@ -65,7 +65,7 @@ class ValueReader:
         return True
 
     def read(self, depth: int = 0) -> Literal:
-        """Read one value; AssertionSyntaxError when there is none."""
+        """Read one value; AssertionSyntaxError when it is missing or malformed."""
         self.skip()
         if self.position >= len(self.source):
             raise self._problem("a value is missing here")
@@ -87,14 +87,14 @@ class ValueReader:
         return found
 
     def finish(self) -> None:
-        """AssertionSyntaxError when anything but white space is left."""
+        """Raise AssertionSyntaxError when anything but white space is left."""
         self.skip()
         if self.position < len(self.source):
             rest = self.source[self.position :]
             hint = ""
             if rest.startswith(("&&", "||", "and ", "or ")):
-                hint = "; write one assertion per claim, all of them must hold"
-            raise self._problem(f"`{_brief(rest)}` stands behind the end of the assertion{hint}")
+                hint = "; write one assertion per claim; all of them must hold"
+            raise self._problem(f"`{_brief(rest)}` follows the end of the assertion{hint}")
 
     def _list(self, depth: int) -> Literal:
         opened = self.position
@@ -181,9 +181,9 @@ class ValueReader:
         if word in _PYTHON_WORDS:
             raise self._problem(f"write `{_PYTHON_WORDS[word]}` instead of `{word}`")
         if not found or not (word[0].isalpha() or word[0] in "_/@"):
-            raise self._problem(f"`{_brief(word)}` is no value; texts stand in single quotes")
+            raise self._problem(f"`{_brief(word)}` is not a value; put text in single quotes")
         raise self._problem(
-            f"`{_brief(word)}` is no value; a text needs quotes: {canonical_text(_brief(word))}."
+            f"`{_brief(word)}` is not a value; put text in quotes: {canonical_text(_brief(word))}."
             " To compare two fields write (a == b) == true"
         )
 
@@ -192,7 +192,7 @@ class ValueReader:
 
 
 def backtick_content(source: str, start: int) -> tuple[str, int]:
-    r"""Return what stands between the backticks at `start`, `\`` unescaped, and the position after them."""
+    r"""Return the text between the backticks at `start`, `\`` unescaped, and the position after them."""
     position = start + 1
     while position < len(source):
         character = source[position]

@@ -113,4 +113,4 @@ def test_judged_on_a_part(source: str, ok: bool | None) -> None:
 def test_the_sentence_says_that_the_source_was_cut_short() -> None:
     result = evaluate(parse("count == 0"), {"count": 0}, complete=False)
     assert result.ok is None
-    assert result.message == ("the source could not be read to its end: what was not read could still make this false")
+    assert result.message == ("the source could not be read to its end: the unread part could still make this false")

@@ -167,28 +167,28 @@ def test_a_selection_exists_when_it_selects_something(judged: Judged, claim: str
 @pytest.mark.parametrize(
     ("claim", "sentence"),
     [
-        ("list[?typo == 'x'] == []", "no element of `list` has `typo`, so what is selected by it proves nothing"),
+        ("list[?typo == 'x'] == []", "no element of `list` has `typo`, so a selection by it proves nothing"),
         (
             "deep.orders[*].lines[?typo == 'x'] == [[], []]",
-            "no element of `lines` has `typo`, so what is selected by it proves nothing",
+            "no element of `lines` has `typo`, so a selection by it proves nothing",
         ),
         (
             "deep.orders[*].typo == []",
             (
-                "no element of `deep.orders` has `typo`, so what is made of it proves nothing;"
-                " if that is well, claim `none deep.orders[*].typo exists`"
+                "no element of `deep.orders` has `typo`, so a value made of it proves nothing;"
+                " if that is intended, write `none deep.orders[*].typo exists`"
             ),
         ),
         (
             'list[]."a b" == []',
             (
-                'no element of `list[]` has `"a b"`, so what is made of it proves nothing;'
-                ' if that is well, claim `none list[]."a b" exists`'
+                'no element of `list[]` has `"a b"`, so a value made of it proves nothing;'
+                ' if that is intended, write `none list[]."a b" exists`'
             ),
         ),
         (
             "values(map)[*].typo == []",
-            "no element of the list has `typo`, so what is made of it proves nothing",
+            "no element of the list has `typo`, so a value made of it proves nothing",
         ),
         (
             "list[?id == '1'] == []",
@@ -198,22 +198,22 @@ def test_a_selection_exists_when_it_selects_something(judged: Judged, claim: str
             "length(list[?typo == 'x']) == 2",
             (
                 "`length(list[?typo == 'x'])` is 0, not 2; no element of `list` has `typo`,"
-                " so what is selected by it proves nothing"
+                " so a selection by it proves nothing"
             ),
         ),
         ("[map.a.id, typo] != [1]", "`typo` is missing, so differing from it proves nothing"),
         (
             "list[*].sizes[5] == []",
             (
-                "no element of `list` has `sizes[5]`, so what is made of it proves nothing;"
-                " if that is well, claim `none list[*].sizes[5] exists`"
+                "no element of `list` has `sizes[5]`, so a value made of it proves nothing;"
+                " if that is intended, write `none list[*].sizes[5] exists`"
             ),
         ),
         (
             "grid[*][5] == []",
             (
-                "no element of `grid` has `[5]`, so what is made of it proves nothing;"
-                " if that is well, claim `none grid[*][5] exists`"
+                "no element of `grid` has `[5]`, so a value made of it proves nothing;"
+                " if that is intended, write `none grid[*][5] exists`"
             ),
         ),
         ("list[?id == `9`] exists", "`list[?id == `9`]` selects nothing"),

@@ -77,5 +77,5 @@ def test_a_bare_hole_is_the_pattern() -> None:
 
 
 def test_an_unreadable_pattern_is_one_sentence() -> None:
-    with pytest.raises(PathError, match="no regular expression: missing"):
+    with pytest.raises(PathError, match="not a regular expression: missing"):
         compile_pattern("(")

@@ -121,10 +121,10 @@ def test_schema(value: Any, name: str, ok: bool | None) -> None:
         ({}, "schemas/order.json", "the value: 'id' is a required property"),
         ({"id": 1, "z": 1}, "schemas/order.json", "'z' does not match any of the regexes"),
         ({"z": 1}, "names.json", "'z' does not match any of the regexes: '^(a|aa)+$'"),
-        ({"a": 1}, "no pattern.json", "is no valid JSON Schema"),
+        ({"a": 1}, "no pattern.json", "is not a valid JSON Schema"),
         (1, "remote.json", "only files of the project can be used"),
         (1, "lost.json", 'the schema "nowhere.json" cannot be read: no file nowhere.json'),
-        (1, "wrong.json", "no valid JSON Schema"),
+        (1, "wrong.json", "not a valid JSON Schema"),
     ],
 )
 def test_the_sentence(value: Any, name: str, words: str) -> None:
