@@ -1,4 +1,4 @@
-"""A check as its author wrote it: loaded, validated, not yet expanded."""
+"""Checks as defined in files: loaded and validated, but not expanded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class SourcePosition(msgspec.Struct, frozen=True, order=True):
-    """Where something stands in a file; line and column count from 1."""
+    """A position in a file; line and column count from 1."""
 
     file: str
     line: int = 1
@@ -19,27 +19,27 @@ class SourcePosition(msgspec.Struct, frozen=True, order=True):
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """Waiting for a state of the target: `until` is waited for, then `expect` is judged once."""
+    """Polling of the target: wait for `until`, then judge `expect` once."""
 
     within_s: float
     every_s: float = 1.0
     until: tuple[str, ...] = ()
-    """Empty: `expect` itself is waited for."""
+    """Condition to wait for; empty means `expect` itself."""
     stop_when: tuple[str, ...] = ()
-    """A terminal bad state that ends the wait at once."""
+    """Condition that ends the wait immediately, because the state cannot improve."""
     backoff: Literal["fixed", "exponential", "fibonacci"] = "fixed"
     jitter: bool = False
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """Repeating a request that never got an answer; never a false assertion."""
+    """Repetition of a request that received no response; a false assertion is never retried."""
 
     times: int = 1
     delay_s: float = 0.2
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
-    """Run another step again, then this one, while `when` holds (a 409 that wants a fresh read)."""
+    """Repetition of another step and then this one while `when` holds, such as after a 409 that needs a fresh read."""
 
     when: tuple[str, ...]
     after: str
@@ -47,44 +47,44 @@ class Repeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """A value taken from the answer for later steps."""
+    """A value taken from the response for later steps."""
 
     path: str
     secret: bool = False
 
 
 class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One request and what is expected of it: a flow's step, a cleanup, or the body of a plain check."""
+    """One request and its expectations: a step of a flow, a cleanup step, or the body of a plain check."""
 
     name: str
     type: str
     source: SourcePosition
     params: dict[str, Any] = {}
-    """The type's own keys as written in TOML, `${…}` still inside."""
+    """The type's own keys as in TOML, `${…}` not yet filled."""
     expect: tuple[str, ...] = ()
     warn: tuple[str, ...] = ()
     capture: dict[str, Capture] = {}
     attest: str | None = None
-    """Overrides `[release] attest`; an empty text switches attestation off for this step."""
+    """Overrides `[release] attest`; an empty text turns attestation off for this step."""
     timeout_s: float | None = None
-    """Per request; None means the type's default."""
+    """Time limit per request; None means the type's default."""
     retry: Retry | None = None
-    """None means the default of one quick retry."""
+    """None means one quick retry, the default."""
     poll: Poll | None = None
     hold_s: float | None = None
     hold_every_s: float | None = None
     repeat: Repeat | None = None
     for_each: str | None = None
-    """A template giving a list; the step runs once per element as `${each…}`."""
+    """A template that yields a list; the step runs once per element, available as `${each…}`."""
     mutates: bool | None = None
-    """As written; None when the file says nothing. Settings has already refused what needs an answer."""
+    """Value in the file, None without one. Settings rejects steps that must set it and do not."""
     idempotent: bool = False
     account: str | None = None
     region: str | None = None
 
 
 class CheckDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """One selectable check, matrix already unfolded."""
+    """One selectable check, after expansion of its matrix."""
 
     id: str
     name: str
@@ -95,24 +95,24 @@ class CheckDefinition(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     owner: str | None = None
     environments: tuple[str, ...] = ()
-    """Empty: every environment."""
+    """Names of environments; empty means all."""
     enabled: bool = True
     critical: bool = False
     advisory: bool = False
     mutates: bool = False
-    """True when the check or any of its steps mutates."""
+    """Whether the check or any of its steps mutates."""
     serial: str | None = None
     needs: tuple[str, ...] = ()
-    """Ids, references already resolved; so too `diagnose` and `of`."""
+    """Ids of checks, references resolved; likewise in `diagnose` and `of`."""
     requires: tuple[str, ...] = ()
-    """Dotted references such as `stack.shop.TestTable`; missing means skipped."""
+    """Dotted references such as `stack.shop.TestTable`; the check is skipped when one is missing."""
     diagnose: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     """Members of a composite (`all`, `any`, `none`)."""
     timeout_s: float | None = None
-    """Of the whole flow; a plain check's lives in its step."""
+    """Time limit of a flow; that of a plain check is in its step."""
     every_s: float | None = None
-    """None unless written: a mutating check without it runs once per session."""
+    """None unless set; a mutating check without it runs once per session."""
     vantage: tuple[str, ...] = ()
     links: dict[str, str] = {}
     muted_until: str | None = None
@@ -120,8 +120,14 @@ class CheckDefinition(msgspec.Struct, frozen=True, kw_only=True):
     matrix: dict[str, Any] = {}
     vars: dict[str, Any] = {}
     expect: tuple[str, ...] = ()
-    """Of a flow, judged over `steps.<name>` after its last step, or of a composite; a plain check's is in its step."""
+    """Assertions of a flow, judged over `steps.<name>` after its last step, or of a composite.
+
+    Those of a plain check are in its step.
+    """
     warn: tuple[str, ...] = ()
     steps: tuple[StepDefinition, ...] = ()
-    """A plain check has exactly one, named after its type; composites and pass/fail/skip have one too or none."""
+    """Steps of a flow.
+
+    A plain check has exactly one, named after its type; composites and pass/fail/skip have one or none.
+    """
     cleanup: tuple[StepDefinition, ...] = ()

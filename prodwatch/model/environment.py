@@ -1,4 +1,4 @@
-"""One environment as its file describes it: where it runs, what to watch, what a release is."""
+"""An environment as defined in its file: where it runs, what to watch, and its release."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from prodwatch.model.check import SourcePosition
 
 
-class _Placed(Protocol):
-    """Anything that a file may put into another account or region."""
+class _Located(Protocol):
+    """A target with an account and a region of its own."""
 
     @property
     def account(self) -> str | None: ...
@@ -19,8 +19,8 @@ class _Placed(Protocol):
     def region(self) -> str | None: ...
 
 
-def place_of(target: _Placed) -> str | None:
-    """Return account and region in one word, None where they are the environment's own."""
+def place_of(target: _Located) -> str | None:
+    """Return `account/region` of a target, leaving out defaults; None when both are the environment's own."""
     return "/".join(filter(None, (target.account, target.region))) or None
 
 
@@ -29,15 +29,15 @@ class AwsTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     region: str | None = None
     profile: str | None = None
-    """None: botocore decides; "" means no profile at all."""
+    """Profile name; None uses botocore's default, "" no profile."""
     role_arn: str | None = None
     account: str | None = None
-    """The only account that may answer; another one stops the run before the first other call."""
+    """Required account number; credentials of another account stop the run before any other call."""
     endpoint_url: str | None = None
 
 
 class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a secret lives; never its value."""
+    """Location of a secret, never its value."""
 
     env: str | None = None
     ssm: str | None = None
@@ -49,7 +49,7 @@ class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StackReference(msgspec.Struct, frozen=True, kw_only=True):
-    """A CloudFormation stack behind a short alias."""
+    """A CloudFormation stack with a short alias."""
 
     name: str
     account: str | None = None
@@ -57,29 +57,29 @@ class StackReference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FunctionTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """A Lambda function under release; its logs, metrics, traces and versions follow from the name."""
+    """A released Lambda function; its logs, metrics, traces and versions follow from its name."""
 
     name: str
     alias: str | None = None
     account: str | None = None
     region: str | None = None
     log_group: str | None = None
-    """None: `/aws/lambda/<name>`, or what the function's LoggingConfig says."""
+    """Log group; None means `/aws/lambda/<name>`."""
 
 
 class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """A log group, or every group with a prefix when the name ends in `*`."""
+    """A log group, or all groups with a prefix if the name ends in `*`."""
 
     group: str
     live_tail: bool = False
     filter: str | None = None
-    """Server-side pattern; lines that do not match are not fetched."""
+    """CloudWatch filter pattern; other lines are not fetched."""
     account: str | None = None
     region: str | None = None
 
 
 class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """A CloudWatch metric to watch and, when it has assertions, to judge."""
+    """A CloudWatch metric to show and, if it has assertions, to judge."""
 
     name: str
     namespace: str
@@ -97,7 +97,7 @@ class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms by name or by prefix."""
+    """Alarms by name or prefix."""
 
     prefix: str | None = None
     names: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release is here and how an answer proves which version served it."""
+    """How releases are made, and how a response proves which version served it."""
 
     codedeploy: str | None = None
     attest: str | None = None
@@ -116,23 +116,23 @@ class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds for the error ratio of the new version against the old one; shares are 0 to 1."""
+    """Limits for the error ratio of the new version compared with the old one; shares are 0 to 1."""
 
     ratio: float = 2.0
     """New ratio divided by old ratio."""
     difference: float = 0.005
     """New ratio minus old ratio."""
     always: float = 0.02
-    """Difference that counts whatever the old ratio is."""
+    """Difference that counts at any old ratio."""
     min_bad: int = 3
-    """Failed requests of the new version below which nothing is decided."""
+    """Fewest failed requests of the new version for a decision."""
     false_alarms: float = 0.001
-    """Bound on the probability of a false alarm over the whole gate."""
+    """Limit of the probability of a false alarm over the whole gate."""
     gate: bool = True
 
 
 class LatencyComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds for the latency of warm requests at four quantiles."""
+    """Limits for the latency of warm requests at four quantiles."""
 
     ratio: float = 1.1
     shift_s: float = 0.02
@@ -141,14 +141,14 @@ class LatencyComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignatureComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether error signatures that only the new version logs decide."""
+    """Whether error signatures logged only by the new version affect the verdict."""
 
     false_alarms: float = 0.001
     gate: bool = True
 
 
 class KnownSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """An error signature that is accepted until a date."""
+    """An error signature accepted until a date."""
 
     signature: str
     until: str
@@ -157,13 +157,13 @@ class KnownSignature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compare(msgspec.Struct, frozen=True, kw_only=True):
-    """How the versions of a release are compared; None in place of a kind turns it off."""
+    """Comparison of the versions of a release; None instead of a kind turns it off."""
 
     errors: ErrorComparison | None = ErrorComparison()
     latency: LatencyComparison | None = LatencyComparison()
     signatures: SignatureComparison | None = SignatureComparison()
     require: Literal["errors", "none"] | None = None
-    """Proof that a pass needs; None: `errors` with a `[[function]]`, otherwise `none`."""
+    """Comparison required for a pass; None means `errors` with a `[[function]]`, else `none`."""
     coverage: float = 0.0
     """Share of the old version's routes that the new one must have served, 0 to 1."""
     exclude: tuple[str, ...] = ()
@@ -172,14 +172,14 @@ class Compare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How often checks repeat in the dashboard and in a gate."""
+    """Interval of checks in the dashboard and in a gate."""
 
     every_s: float = 30.0
     bake_s: float = 900.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one run."""
+    """Limits of one run."""
 
     concurrency: int = 50
     per_host: int = 8
@@ -187,23 +187,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     api_cost_usd: float | None = None
     api_calls: int | None = None
     self_check: str | None = None
-    """URL; when it fails, target failures of that round become `error`."""
+    """URL of a network self-check; when it fails, failures of targets in that round become `error`."""
     prices: dict[str, float] = {}
-    """US dollars per call by `service:Operation`, overriding the shipped table."""
+    """US dollars per unit by `service:Operation`; replaces the shipped price."""
 
 
 class DemoTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """The embedded AWS and the staged release it plays."""
+    """The embedded AWS and the release it simulates."""
 
     scenario: str = "bad"
     at: str | None = None
-    """`before`, `during`, `after`, `+90s`; None: the script runs from its start."""
+    """Start position `before`, `during`, `after` or `+90s`; None starts at the beginning."""
     speed: float = 1.0
     seed: int = 42
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole environment file; `${…}` may still be inside where the contract allows it."""
+    """A complete environment file; `${…}` may still be in it where references are allowed."""
 
     name: str
     title: str

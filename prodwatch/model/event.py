@@ -1,4 +1,4 @@
-"""What a run tells its listeners while it happens."""
+"""Events that a run sends to its listeners."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from prodwatch.model.result import CheckResult
 
 
 class CheckStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A check left the queue."""
+    """A check has started."""
 
     id: str
     at: datetime
 
 
 class CheckFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A check has its result."""
+    """A check has finished."""
 
     result: CheckResult
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """How far the run is."""
+    """Progress of the run, in checks."""
 
     done: int
     total: int

@@ -1,4 +1,4 @@
-"""Quantities that keep their unit: a duration is never a bare number."""
+"""Quantities with a unit: a duration is never a bare number."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ NS_PER_S = 1_000_000_000
 
 
 class Duration(msgspec.Struct, frozen=True, order=True):
-    """A span of time, exact to the nanosecond."""
+    """A duration, exact to the nanosecond."""
 
     ns: int
 
     @classmethod
     def from_s(cls, seconds: float | Decimal) -> Duration:
-        """Build from seconds: exact from an int or Decimal; a float is a measurement, kept to a sensible digit."""
+        """Convert seconds, exactly from an int or Decimal.
+
+        A float is a measurement and is rounded to 1 µs below 10 ms, else to 10 µs.
+        """
         if isinstance(seconds, float):
-            # What a clock says beyond a microsecond is noise that nobody wants to read in a report.
+            # Digits of a clock below a microsecond are noise.
             step_ns = 1_000 if abs(seconds) < 0.01 else 10_000
             return cls(round(seconds * NS_PER_S / step_ns) * step_ns)
         return cls(round(seconds * NS_PER_S))
 
     @classmethod
     def from_ms(cls, milliseconds: float | Decimal) -> Duration:
-        """Build from milliseconds, as `from_s` does from seconds."""
+        """Convert milliseconds, as `from_s` converts seconds."""
         return cls.from_s(milliseconds / 1000 if isinstance(milliseconds, float) else Decimal(milliseconds) / 1000)
 
     @property
@@ -40,7 +43,7 @@ class Duration(msgspec.Struct, frozen=True, order=True):
         return self.ns / 1_000_000
 
     def __str__(self) -> str:
-        """Return the literal the assertion language reads back as the same value."""
+        """Return the literal that the assertion language parses into the same value."""
         for unit_ns, unit in ((NS_PER_S, "s"), (1_000_000, "ms"), (1_000, "us")):
             if abs(self.ns) >= unit_ns:
                 return f"{Decimal(self.ns) / unit_ns:f}{unit}"
@@ -48,9 +51,9 @@ class Duration(msgspec.Struct, frozen=True, order=True):
 
 
 class Headers(Mapping[str, str]):
-    """HTTP headers in the order received: names case-insensitive, every value kept.
+    """HTTP headers in the order received; names are case-insensitive and every value is kept.
 
-    As a mapping it gives each name (lower case) with its first value.
+    As a mapping it yields each name in lower case with its first value.
     """
 
     __slots__ = ("pairs",)
@@ -60,8 +63,8 @@ class Headers(Mapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of `name`, in order; empty when absent."""
-        wanted = name.lower()
-        return [value for key, value in self.pairs if key.lower() == wanted]
+        lower_name = name.lower()
+        return [value for key, value in self.pairs if key.lower() == lower_name]
 
     def __getitem__(self, name: str) -> str:
         """Return the first value of `name`; KeyError when absent."""

@@ -1,4 +1,4 @@
-"""Which release is meant where one is shown or named although several functions are released."""
+"""Selects the main release when several functions are released."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def main_release(releases: Iterable[ReleaseState]) -> ReleaseState | None:
-    """Return the release that every part of prodwatch speaks of; None without `releases`.
+    """Return the release shown and named everywhere; None without `releases`.
 
-    A release under way comes before one that went wrong, then one that succeeded, then a function that is not being
-    released. Among equals the latest start wins, then the order given.
+    A release in progress comes before one that went wrong, then one that succeeded, then a function without a release.
+    Among equals the latest start comes first, then the given order.
     """
-    return min(releases, key=lambda each: (_RANK[each.phase], _NEVER - (each.started_at or _NEVER)), default=None)
+    return min(
+        releases, key=lambda release: (_RANK[release.phase], _NEVER - (release.started_at or _NEVER)), default=None
+    )
 
 
 def current_release(releases: Iterable[ReleaseState]) -> ReleaseState | None:
-    """Return the main release; None when it is of a function that is not being released."""
+    """Return the main release; None when its function has no release."""
     release = main_release(releases)
     return release if release is not None and release.phase is not ReleasePhase.NONE else None
 

@@ -1,4 +1,4 @@
-"""What a run found, in the shape users read as `prodwatch.result/1`: field order is document order."""
+"""Results of a run, in the format `prodwatch.result/1`: field order is document order."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SCHEMA = "prodwatch.result/1"
 
 
 class AssertionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One assertion, judged."""
+    """One judged assertion."""
 
     expression: str
-    """As written, holes filled, sanitised and redacted on the way out."""
+    """The assertion as written, references filled, sanitised and redacted."""
     ok: bool | None
-    """None: not decidable, the reason is `no_data`."""
+    """None when undecidable, with the reason `no_data`."""
     severity: Literal["expect", "warn", "until", "implicit", "attest"] = "expect"
     actual: Any = None
-    """JSON value; durations and times as text. Absent paths are None with `message` saying so."""
+    """JSON value; durations and times as text. None for an absent path, which `message` states."""
     expected: Any = None
     diff: str | None = None
     message: str | None = None
@@ -41,22 +41,22 @@ class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """The request that was sent and the answer that came, for people: sanitised, redacted, capped."""
+    """Request and response for display: sanitised, redacted, limited in size."""
 
     request: dict[str, Any] = {}
-    """`{method, url, headers, body}` or `{service, operation, params}` and the like."""
+    """`{method, url, headers, body}`, `{service, operation, params}` or similar."""
     response: Any = None
     phases_ms: dict[str, float] = {}
-    """Ordered: dns, connect, tls, ttfb, download, as far as they happened."""
+    """Milliseconds by phase, in order: dns, connect, tls, ttfb, download, as far as they took place."""
     curl: str | None = None
-    """The equal curl command; None when there is none."""
+    """Equivalent curl command; None without one."""
     aws_cli: str | None = None
-    """The equal `aws …` command; None when there is none."""
+    """Equivalent `aws …` command; None without one."""
     truncated: bool = False
 
 
 class Correlation(msgspec.Struct, frozen=True, kw_only=True):
-    """The ids by which the request can be found again in traces and logs."""
+    """Ids by which the request can be found in traces and logs."""
 
     trace_id: str | None = None
     """X-Ray form `1-8hex-24hex`."""
@@ -80,11 +80,11 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     assertions: tuple[AssertionResult, ...] = ()
     captured: dict[str, Any] = {}
     version: str | None = None
-    """The version that answered, where the answer proves it."""
+    """The version that responded, where the response proves it."""
     exchange: Exchange | None = None
     correlation: Correlation = Correlation()
     leftovers: tuple[str, ...] = ()
-    """Ids a cleanup step could not remove."""
+    """Ids that a cleanup step could not remove."""
     source: SourcePosition | None = None
 
 
@@ -112,7 +112,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     captured: dict[str, Any] = {}
     version: str | None = None
     exchange: Exchange | None = None
-    """Of a plain check; a flow's are in its steps."""
+    """Exchange of a plain check; those of a flow are in its steps."""
     diagnosed_by: tuple[CheckResult, ...] = ()
     correlation: Correlation = Correlation()
     members: tuple[str, ...] = ()
@@ -122,39 +122,39 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignalResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One `[[metric]]` or one alarm, evaluated: evidence next to the checks."""
+    """One evaluated `[[metric]]` or alarm: evidence in addition to the checks."""
 
     kind: Literal["metric", "alarm"]
     id: str
-    """Unique among the signals of a kind: the name, and account and region where they are not the environment's own."""
+    """Unique among the signals of a kind: name, with account and region if they are not the environment's own."""
     name: str
-    """Of the metric or the alarm; `prefix*` for a prefix that no alarm has."""
+    """Name of the metric or alarm; `prefix*` for a prefix without any alarm."""
     status: Status
-    """`fail`: `expect` is false, or the alarm is firing. `skipped`: no data, where that weighs nothing."""
+    """`fail`: `expect` is false or the alarm is firing; `skipped`: no data, where that does not matter."""
     reason_code: Reason | None = None
     message: str | None = None
-    """One sentence without the name; None when there is nothing to add."""
+    """One sentence without the name; None without anything to add."""
     gate: bool = True
-    """False: shown, never part of the verdict."""
+    """False: shown, but never part of the verdict."""
     value: float | str | None = None
-    """Newest settled value in `unit`, or the alarm's state; None when nothing was read."""
+    """Latest settled value in `unit`, or the alarm's state; None when nothing was read."""
     unit: str | None = None
     at: datetime | None = None
-    """End of the period that the value is of."""
+    """End of the period of `value`."""
     since: datetime | None = None
-    """When an alarm took its present state."""
+    """Time of the alarm's last change of state."""
     assertions: tuple[AssertionResult, ...] = ()
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """Which program wrote the document."""
+    """The program that wrote the document."""
 
     name: str = "prodwatch"
     version: str
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """When and where a run happened."""
+    """Time and place of a run."""
 
     id: str
     mode: Literal["check", "gate", "dashboard", "serve", "merge"]
@@ -164,11 +164,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     ci: str | None = None
     shard: str | None = None
-    """`i/n` when the run was one shard."""
+    """`i/n` for a shard, else None."""
 
 
 class EnvironmentInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Which environment was looked at."""
+    """The checked environment."""
 
     name: str
     title: str
@@ -177,7 +177,7 @@ class EnvironmentInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The release under test, as far as known when the run ended."""
+    """The release under test, as known at the end of the run."""
 
     version: str | None = None
     previous: str | None = None
@@ -189,7 +189,7 @@ class ReleaseInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Blocking(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that keeps the verdict from being green."""
+    """One item that prevents a green verdict."""
 
     kind: Literal["check", "metric", "alarm", "signature", "comparison", "source", "release", "run"]
     id: str
@@ -201,7 +201,7 @@ VerdictStatus = Literal["pass", "degraded", "fail", "error", "inconclusive", "em
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer, and the exit code it maps to."""
+    """The verdict and its exit code."""
 
     status: VerdictStatus
     exit_code: int
@@ -211,7 +211,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Selected checks counted by status; diagnostics that only explain are not in it."""
+    """Number of selected checks by status, without diagnostics that only explain."""
 
     passed: int = msgspec.field(name="pass", default=0)
     degraded: int = 0
@@ -224,14 +224,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something a reader should know that is not a check's result."""
+    """A message for the reader that is not a check's result."""
 
     code: str
     message: str
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run cost: AWS calls by `service:Operation`, throttles met, US dollars at list price."""
+    """Usage of AWS: calls by `service:Operation`, throttles, US dollars at list price."""
 
     calls: dict[str, int] = {}
     throttles: int = 0
@@ -239,7 +239,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole document."""
+    """The complete document."""
 
     schema: str = SCHEMA
     tool: Tool

@@ -1,4 +1,4 @@
-"""Live signals as values: log lines, traces, metric points, alarms, the release's own events."""
+"""Live signals as values: log lines, traces, metric points, alarms, release events, and the status of sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prodwatch.model.result import SignalResult
 
 
 class Level(StrEnum):
-    """Severity of a log line; `platform` is what Lambda itself wrote."""
+    """Severity of a log line; `PLATFORM` marks lines of Lambda itself."""
 
     FATAL = "FATAL"
     ERROR = "ERROR"
@@ -28,49 +28,49 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """One event of CloudWatch Logs, parsed as far as its format is known."""
 
     timestamp_ms: int
-    """Epoch milliseconds, as the writer dated it."""
+    """Epoch milliseconds, as set by the writer."""
     message: str
-    """What people read: sanitised, redacted; the message field of JSON lines."""
+    """Readable text, sanitised and redacted; the message field of JSON lines."""
     group: str
     stream: str = ""
     level: Level = Level.UNKNOWN
     version: str | None = None
-    """From the stream name, else from the line."""
+    """Version from the stream name, else from the line."""
     request_id: str | None = None
     trace_id: str | None = None
     event_id: str = ""
     ingested_ms: int = 0
     fields: dict[str, Any] | None = None
-    """The JSON object of a JSON line, sanitised and redacted; None for text."""
+    """The object of a JSON line, sanitised and redacted; None for text."""
     kind: Literal["app", "start", "end", "report", "init", "emf", "dropped", "platform"] = "app"
     report: LambdaReport | None = None
     late_ms: int = 0
-    """How much later than its group's freshness it arrived; 0 when in time."""
+    """Lateness against the freshness of its group; 0 when in time."""
 
 
 class LambdaReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The numbers of one REPORT line or `platform.report`."""
+    """Values of one REPORT line or `platform.report`."""
 
     duration_ms: float
     billed_ms: float = 0.0
     memory_mb: int = 0
     used_mb: int = 0
     init_ms: float | None = None
-    """Present on a cold start."""
+    """Duration of the initialisation; None without a cold start."""
     status: str | None = None
-    """`timeout`, `error`, None when it succeeded."""
+    """`timeout` or `error`; None for success."""
     error_type: str | None = None
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment or subsegment."""
+    """One segment or subsegment; times in epoch seconds."""
 
     id: str
     parent_id: str | None = None
     name: str
     start_s: float
     end_s: float | None = None
-    """None while in progress."""
+    """End in epoch seconds; None while in progress."""
     origin: str | None = None
     namespace: str | None = None
     resource_arn: str | None = None
@@ -90,11 +90,11 @@ class ServiceNode(msgspec.Struct, frozen=True, order=True, gc=False):
 
     name: str
     kind: str = ""
-    """X-Ray's type: `AWS::Lambda::Function`, `remote`, `client` for who calls from outside."""
+    """X-Ray's type: `AWS::Lambda::Function`, `remote`, `client` for callers from outside."""
 
 
 class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One trace as GetTraceSummaries tells it."""
+    """One trace as returned by GetTraceSummaries."""
 
     id: str
     start_ms: int
@@ -115,53 +115,53 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     slowest: str | None = None
     """Name of the slowest node and its own time, one line: `DynamoDB 1.7 s`."""
     services: tuple[ServiceNode, ...] = ()
-    """What the request passed through, in no order."""
+    """Services that the request passed through, in no particular order."""
     annotations: dict[str, Any] = {}
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole trace: its spans, parents before children."""
+    """A complete trace: its spans, parents before children."""
 
     id: str
     spans: tuple[Span, ...]
     duration_s: float | None = None
     complete: bool = True
     cut: bool = False
-    """X-Ray left spans out because the trace is too large."""
+    """Whether X-Ray omitted spans because the trace is too large."""
     unread: int = 0
-    """Pieces that came but could not be read as spans."""
+    """Number of invalid segments."""
 
 
 class ServiceEdge(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls from one service to another in one window; only traced ones are counted."""
+    """Traced calls from one service to another in one window."""
 
     caller: ServiceNode
     callee: ServiceNode
     ok: int = 0
     errors: int = 0
-    """Answered with 4xx, throttles left out."""
+    """Calls with a 4xx response, without throttles."""
     throttles: int = 0
     faults: int = 0
-    """Answered with 5xx, or not at all."""
+    """Calls with a 5xx response or none."""
     time_s: float = 0.0
-    """Seconds of all calls together."""
+    """Total time of all calls, in seconds."""
     times: tuple[tuple[float, int], ...] = ()
-    """(seconds, calls) by X-Ray's buckets, shortest first; empty for asynchronous calls."""
+    """(seconds, calls) per bucket of X-Ray, shortest first; empty for asynchronous calls."""
 
     @property
     def calls(self) -> int:
-        """Return how many calls there were."""
+        """Number of calls."""
         return self.ok + self.errors + self.throttles + self.faults
 
 
 class ServiceGraph(msgspec.Struct, frozen=True, kw_only=True):
-    """Who called whom in one window: `now` ends at the present, `before` at the beginning of the release."""
+    """Service graph of one window: `now` ends at the present, `before` at the start of the release."""
 
     part: Literal["before", "now"]
     start_ms: int
     end_ms: int
     released_ms: int | None = None
-    """When the release began that parts the two, None without one."""
+    """Start of the release that separates the two windows, epoch milliseconds; None without one."""
     edges: tuple[ServiceEdge, ...] = ()
 
 
@@ -177,12 +177,12 @@ class MetricKey(msgspec.Struct, frozen=True, order=True):
     dimensions: tuple[tuple[str, str], ...] = ()
     stat: str = "Sum"
     version: str | None = None
-    """Which version the series speaks for, when it speaks for one."""
+    """Version that the series is about, if any."""
     label: str = ""
 
 
 class MetricPoint(msgspec.Struct, frozen=True, order=True, gc=False):
-    """One value of one period; `timestamp_s` is the period's start."""
+    """One value of one period; `timestamp_s` is the start of the period, epoch seconds."""
 
     timestamp_s: int
     value: float
@@ -190,7 +190,7 @@ class MetricPoint(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class MetricSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """Points of one series, oldest first; replaces what was known for the same minutes."""
+    """Points of one series, oldest first; they replace stored points of the same periods."""
 
     key: MetricKey
     points: tuple[MetricPoint, ...]
@@ -199,7 +199,7 @@ class MetricSeries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
-    """One alarm now."""
+    """Current state of an alarm."""
 
     name: str
     state: Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
@@ -212,21 +212,21 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvaluatedSignals(msgspec.Struct, frozen=True, kw_only=True):
-    """Every signal of one kind as last evaluated; replaces those known before."""
+    """All signals of one kind as last evaluated; they replace the previous ones."""
 
     kind: Literal["metric", "alarm"]
     results: tuple[SignalResult, ...]
 
 
 class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One observation on the release's time line."""
+    """One event on the release's time line."""
 
     at: datetime
     source: Literal["lambda", "codedeploy", "cloudformation", "alarm", "check", "verdict", "mark"]
     subject: str
-    """The function, deployment, stack, alarm or check it is about."""
+    """The function, deployment, stack, alarm or check concerned."""
     what: str
-    """One short phrase: `weights`, `status InProgress`, `AfterAllowTraffic Succeeded`."""
+    """A short phrase: `weights`, `status InProgress`, `AfterAllowTraffic Succeeded`."""
     from_: str | None = msgspec.field(name="from", default=None)
     to: str | None = None
     weight: float | None = None
@@ -235,7 +235,7 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleasePhase(StrEnum):
-    """Where a release stands."""
+    """Phase of a release."""
 
     NONE = "none"
     NOT_STARTED = "not started"
@@ -249,29 +249,29 @@ class ReleasePhase(StrEnum):
 
 
 class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state a function's release is in, computed from its events."""
+    """State of a function's release, derived from API responses."""
 
     function: str
     alias: str | None = None
     phase: ReleasePhase = ReleasePhase.NONE
     version: str | None = None
-    """The newest version under release."""
+    """The new version."""
     previous: str | None = None
     weights: dict[str, float] = {}
     started_at: datetime | None = None
     next_shift_at: datetime | None = None
     cause: str | None = None
-    """Why it stopped, failed or rolled back."""
+    """Reason of a stop, failure or rollback."""
     deployment: str | None = None
     deployment_status: str | None = None
     code: dict[str, str] = {}
-    """Version → SHA-256 of its code in hex, of the image for image-based functions; as far as somebody may know it."""
+    """Version → SHA-256 of its code or image in hex, for versions that could be read."""
     place: str | None = None
     """Account and region, where they are not the environment's own: names may be the same in both."""
 
 
 class SourcePhase(StrEnum):
-    """What a source is doing."""
+    """Phase of a source."""
 
     STARTING = "starting"
     LIVE = "live"
@@ -286,30 +286,31 @@ class SourcePhase(StrEnum):
 
 
 NO_HISTORY = "history not read"
-"""Note of the alarms' source: their states are known, but not whether one fired meanwhile and is quiet again."""
+"""Note of the alarm source: alarm states are known, but not whether an alarm fired and recovered meanwhile."""
 
 
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How one source is doing: data like the rest, so panels and JSON show the same."""
+    """Status of one source, as data, so that panels and JSON show the same."""
 
     source: str
     """`logs:/aws/lambda/shop-orders`, `traces`, `metrics`, `alarms`, `release`."""
     phase: SourcePhase = SourcePhase.STARTING
     message: str | None = None
     action: str | None = None
-    """The IAM action that is denied."""
+    """The denied IAM action."""
     fresh_at: datetime | None = None
-    """Everything visible up to here has been read."""
+    """Time up to which everything visible has been read."""
     swept_at: datetime | None = None
-    """What was visible by then, however late within L, has been read; None where lines do not come late."""
+    """Time up to which everything visible, at a lateness of up to L, has been read; None for sources without late data.
+    """
     notes: tuple[str, ...] = ()
-    """What limits it although it reads, each in a few words; `message` says the same in sentences."""
+    """Limitations of a working source, each in a few words; `message` holds the same as sentences."""
     retry_at: datetime | None = None
     unread: tuple[str, ...] = ()
-    """Parts it is to tell of and could not read although it reads others, each a sentence."""
+    """One sentence per part that could not be read although others could."""
     late: int = 0
     dropped: int = 0
-    """Lines met again so late that they may have been shown already; they are not shown."""
+    """Late lines that may have been shown before, and therefore are not shown."""
     sampled: int = 0
 
 
@@ -319,7 +320,7 @@ Record = (
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source hands over at once: at most 250 ms or 500 records, sanitised, redacted, ordered."""
+    """A delivery of a source: at most 250 ms or 500 records, sanitised, redacted, ordered."""
 
     source: str
     records: tuple[Record, ...] = ()
