@@ -1,4 +1,15 @@
-"""Runs checks: order, limits, deadlines, retry, polling, flows, cleanup; nothing is green by default."""
+"""Runs checks; nothing is green by default.
+
+The rooms follow the data, from a definition to a result:
+
+- `bounds`: concurrency, time limits, serial groups.
+- `values`: values of `${…}`, remote ones included, and the redaction of everything that leaves a run.
+- `step`: `CompiledStep` → `Attempt`, one request and its judged response → `Outcome` → `Conclusion` → `StepResult`.
+- `check`: prerequisites, the steps of a flow, cleanup → `CheckResult`.
+- `schedule`: selection, order, dependencies, rounds.
+
+`runner` drives them and `result_document` assembles the `RunResult`; a room imports only those listed before it.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from prodwatch.assertions import evaluate, parse
 from prodwatch.model.quantity import Duration, Headers
@@ -134,3 +137,23 @@ def test_the_sentence(value: Any, name: str, words: str) -> None:
 def test_without_files_nothing_is_decided() -> None:
     result = evaluate(parse("a satisfies 'x.json'"), {"a": 1})
     assert (result.ok, result.message) == (None, "`satisfies` needs the project's files, and none can be read here")
+
+
+SCHEMAS: tuple[dict[str, Any], ...] = (
+    {"patternProperties": {"^a": {"type": "integer"}, "b$": {"minimum": 3}}, "additionalProperties": False},
+    {"allOf": [{"patternProperties": {"^a": True}}], "unevaluatedProperties": False},
+    {"if": {"patternProperties": {"a": {"type": "string"}}}, "then": {"required": ["b"]}, "else": {"maxProperties": 1}},
+    {"properties": {"a": True}, "patternProperties": {"[^a]": False}},
+    {"$defs": {"p": {"patternProperties": {"b|c": {"const": 1}}}}, "$ref": "#/$defs/p", "unevaluatedProperties": False},
+)
+
+
+@given(
+    schema=st.sampled_from(SCHEMAS),
+    value=st.dictionaries(st.text("abc", max_size=3), st.sampled_from([1, 5, "x"]), max_size=4),
+)
+def test_a_pattern_with_a_time_limit_means_the_same_as_in_the_schema_itself(
+    schema: dict[str, Any], value: dict[str, Any]
+) -> None:
+    result = evaluate(parse("a satisfies 'it'"), {"a": value}, load_schema=lambda _name: schema)
+    assert result.ok is Draft202012Validator(schema).is_valid(value)

@@ -1,1 +1,1 @@
-"""Bounds of a run: concurrency, time limits, stop reasons, serial groups, the network self-check."""
+"""Bounds of a run: concurrency, time limits, serial groups."""

@@ -1,1 +1,1 @@
-"""Many checks: selection, order, dependencies and rounds."""
+"""Many checks: selection, order, dependencies, rounds, and the network self-check."""

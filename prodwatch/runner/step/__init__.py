@@ -1,1 +1,1 @@
-"""One step: compiled, filled, journalled, sent, judged and turned into a result."""
+"""One step: compiled, filled, journalled, sent, judged, and turned into a result."""

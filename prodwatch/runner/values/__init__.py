@@ -1,1 +1,1 @@
-"""Values of a run: what templates are filled with, what is captured, and how values are redacted before they leave."""
+"""Values of a run: those of `${…}`, the release under test, and the redaction of everything that leaves."""
