@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -14,7 +13,7 @@ from prodwatch.demo.aws.codedeploy.model import Deployment, DeploymentStep
 from prodwatch.demo.aws.functions.model import Function, FunctionVersion
 from prodwatch.demo.aws.protocols.identify import HttpRequest
 from tests.support.case_project import CaseProject
-from tests.support.forged_aws import World, replaced
+from tests.support.forged_aws import Forgery, World, replaced
 
 LOGIN = b"<!DOCTYPE html><html><body><form action='/login'>Sign in to the company network</form></body></html>"
 CUT = b'{"events": [{"message": "ERR'
@@ -319,10 +318,10 @@ FIRST_PAGE = {
 SECOND_PAGE = b'{"Count": 1, "ScannedCount": 1, "Items": [{"customer": {"S": "7"}, "id": {"S": "1"}}]}'
 
 
-def paged(second: bytes) -> Callable[[HttpRequest, aiohttp_web.Response], aiohttp_web.Response]:
+def paged(second: bytes) -> Forgery:
     """Return a forgery of a query with two pages, of which this is the second."""
 
-    def answer(request: HttpRequest, _: aiohttp_web.Response) -> aiohttp_web.Response:
+    def answer(request: HttpRequest) -> aiohttp_web.Response:
         body = second if "ExclusiveStartKey" in msgspec.json.decode(request.body) else json.dumps(FIRST_PAGE).encode()
         return aiohttp_web.Response(body=body, headers={"Content-Type": "application/x-amz-json-1.0"})
 

@@ -175,3 +175,40 @@ async def test_A13_a_release_whose_versions_are_not_compared_is_not_called_good(
         line = opened.verdict
         told = " ".join((line.title, *line.reasons, line.evidence or "", line.outlook or ""))
         assert line.status != "pass" or "not compared" in told, line
+
+
+MFA = """
+[profile base]
+aws_access_key_id = AKIAFAKEFAKEFAKE0001
+aws_secret_access_key = fakefakefakefakefakefakefakefakefakefake
+
+[profile mfa]
+region = eu-west-1
+source_profile = base
+role_arn = arn:aws:iam::123456789012:role/ops
+mfa_serial = arn:aws:iam::123456789012:mfa/someone
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="the SDK asks for the code while the dashboard is open")
+async def test_C7_no_question_is_asked_over_the_dashboard(
+    dashboard: Open, project: CaseProject, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str, *_: object, **__: object) -> str:
+        asked.append(prompt)
+        return "123456"
+
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(key)
+        project.environ.pop(key)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(project.write("aws", MFA)))
+    monkeypatch.setenv("AWS_PROFILE", "mfa")
+    # The SDK has bound the function that it asks with; these two are looked up when it is called.
+    monkeypatch.setattr("getpass.fallback_getpass", answer)
+    monkeypatch.setattr("getpass._raw_input", answer)
+    project.configure(f'[[alarm]]\nprefix = "{name}-"\n')
+    async with dashboard().open() as opened:
+        assert asked == []
+        assert opened.verdict.status != "pass"

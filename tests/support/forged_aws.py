@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,31 +21,41 @@ from prodwatch.model.environment import AwsTarget, Environment
 REGION = "eu-west-1"
 T = TypeVar("T")
 
-Forgery = Callable[[HttpRequest, web.Response], web.Response]
-"""A response in place of the embedded AWS's own, made from the request and that response."""
+Forgery = Callable[[HttpRequest], web.Response]
+"""A response in place of the embedded AWS's own."""
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes another document of a JSON response."""
 
 
 class ForgedAws(EmbeddedAws):
-    """Answers as the embedded AWS, except for the operations in `forgeries`."""
+    """Answers as the embedded AWS, except for the operations in `forgeries` and `edits`."""
 
     def __init__(self) -> None:
         super().__init__(region=REGION)
         self.forgeries: dict[str, Forgery] = {}
         """By `service:Operation`."""
+        self.edits: dict[str, Edit] = {}
+        """By `service:Operation`."""
 
     async def _serve_aws(self, request: web.Request, incoming: HttpRequest) -> web.StreamResponse:
+        if not self.forgeries and not self.edits:
+            return await super()._serve_aws(request, incoming)
+        identity = identify(incoming)
+        name = f"{identity.service}:{identity.operation}"
+        if name in self.forgeries:
+            self._record(identity.service, identity.operation)
+            return self.forgeries[name](incoming)
         response = await super()._serve_aws(request, incoming)
-        if self.forgeries and isinstance(response, web.Response):
-            identity = identify(incoming)
-            forgery = self.forgeries.get(f"{identity.service}:{identity.operation}")
-            if forgery is not None:
-                return forgery(incoming, response)
-        return response
+        if name not in self.edits or not isinstance(response, web.Response):
+            return response
+        assert isinstance(response.body, bytes)
+        body = json.dumps(self.edits[name](json.loads(response.body))).encode()
+        return web.Response(body=body, headers={"Content-Type": response.headers["Content-Type"]})
 
 
 def replaced(body: bytes, *, status: int = 200, content_type: str = "application/json") -> Forgery:
     """Return a forgery that always gives this response."""
-    return lambda _request, _response: web.Response(body=body, status=status, headers={"Content-Type": content_type})
+    return lambda _request: web.Response(body=body, status=status, headers={"Content-Type": content_type})
 
 
 class World:
