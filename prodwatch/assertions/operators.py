@@ -122,7 +122,7 @@ def _between(actual: Any, expected: Any, _context: OperatorContext) -> OperatorR
 
 def _in(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult:
     if kind(expected) != "array":
-        return _mismatch(f"is looked for in {a_kind(expected)}, and `in` needs a list")
+        return _mismatch(f"is compared with {a_kind(expected)}, and `in` needs a list")
     if any(equal(actual, option) for option in expected):
         return TRUE
     if actual is not None and expected and all(kind(option) != kind(actual) for option in expected):
@@ -132,7 +132,7 @@ def _in(actual: Any, expected: Any, _context: OperatorContext) -> OperatorResult
 
 def _not_in(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
     if kind(expected) == "array" and not expected:
-        return _mismatch("is looked for in an empty list, which proves nothing")
+        return _mismatch("is compared with an empty list, which proves nothing")
     result = _in(actual, expected, context)
     if result.ok:
         return _false(f"is {short(actual)}, one of {short(expected)}")
@@ -171,7 +171,7 @@ def _text_operand(actual: Any, expected: Any) -> OperatorResult | None:
     for side, value in (("", actual), ("compared with ", expected)):
         if kind(value) != "string":
             return _mismatch(f"is {side}{a_kind(value)}, and a string is needed")
-    return _mismatch("is searched for an empty text, which every text holds") if not expected else None
+    return _mismatch("is searched for an empty text, which every text contains") if not expected else None
 
 
 def _placed(name: str) -> Operator:

@@ -72,7 +72,7 @@ def _name(value: str, literals: Sequence[Literal], holes: Sequence[Any]) -> str 
 def why_missing(node: Node, literals: Sequence[Literal], document: Any, run: Evaluation, text: str) -> MissingPath:
     """Return where the path `text` broke off in `document`.
 
-    Of alternatives (`a || b`) any that could not be looked up counts: the whole is then no proof of absence.
+    Of alternatives (`a || b`) any that could not be read counts: the whole then does not prove an absence.
     """
     if node["type"] == "function_expression" and node["value"] in {"header", "headers"}:
         return _missing_header(document, text)

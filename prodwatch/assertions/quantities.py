@@ -87,8 +87,8 @@ def _what_is_wrong(source: str, start: int) -> str:
     like = _TIME_LIKE.match(source, start)
     if like and len(like[0]) > 5:
         return f"`{like[0].strip()}` is not a complete time; write one like 2026-01-15T12:00:00Z"
-    found = _NUMBER_LIKE.match(source, start)
-    text = found[0] if found else source[start]
+    match = _NUMBER_LIKE.match(source, start)
+    text = match[0] if match else source[start]
     unit = re.search(r"[A-Za-zµ%]+$", text)
     if unit and unit[0] not in UNITS:
         return f"`{text}` has an unknown unit; units are {', '.join(UNITS)}"

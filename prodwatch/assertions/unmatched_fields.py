@@ -51,30 +51,30 @@ def recording(read: Evaluator, field_read: FieldRead) -> Evaluator:
     """Wrap `read` to record whether it returned a value."""
 
     def read_recorded(value: Any, run: EvaluationLike) -> Any:
-        found = read(value, run)
-        if found is not MISSING:
+        part = read(value, run)
+        if part is not MISSING:
             run.reads[field_read] = None
         else:
             run.reads.setdefault(field_read, (MISSING,))
-        return found
+        return part
 
     return read_recorded
 
 
-def keep_all(found: list[Any], run: EvaluationLike) -> list[Any]:  # noqa: ARG001 -- one shape with what drops elements
+def keep_all(values: list[Any], run: EvaluationLike) -> list[Any]:  # noqa: ARG001 -- the signature of keep_present's
     """Return all elements, including those without a value."""
-    return found
+    return values
 
 
 def keep_present(node: Node) -> Callable[[list[Any], EvaluationLike], list[Any]]:
     """Return a function that drops elements without a value, and records it when all of them lack one."""
     field_read = FieldRead(*node["children"][:2], whole=node)
 
-    def keep(found: list[Any], run: EvaluationLike) -> list[Any]:
-        left = [value for value in found if value is not None and value is not MISSING]
-        if left or None in found:
+    def keep(values: list[Any], run: EvaluationLike) -> list[Any]:
+        left = [value for value in values if value is not None and value is not MISSING]
+        if left or None in values:
             run.reads[field_read] = None
-        elif found:
+        elif values:
             run.reads.setdefault(field_read, (MISSING,))
         return left
 
@@ -94,14 +94,14 @@ def recording_contains(contains: Evaluator, arguments: Sequence[Evaluator], fiel
     """Wrap contains() to record whether the searched value could have been found at all."""
 
     def call(value: Any, run: EvaluationLike) -> Any:
-        found = contains(value, run)
+        result = contains(value, run)
         if run.reads.get(field_read, field_read) is not None:
             within, searched = (argument(value, run) for argument in arguments)
             if _could_hold(within, searched):
                 run.reads[field_read] = None
             elif within != []:  # an empty list proves nothing in either direction
                 run.reads[field_read] = (within, searched)
-        return found
+        return result
 
     return call
 
@@ -138,12 +138,12 @@ def _sentence(field_read: FieldRead, met: tuple[Any, ...], tree: Node, names: Qu
         places = f" in {within}" if field_read.base is not None else ""
         one, two = map(a_kind, met)
         return f"{left} is {one}{places} and is compared with {right}, {two}, which proves nothing"
-    found = f"no element of {within} has `{names.of(lacking[0])}`"
+    lacks = f"no element of {within} has `{names.of(lacking[0])}`"
     if field_read.whole is None:
-        return f"{found}, so a selection by it proves nothing"
+        return f"{lacks}, so a selection by it proves nothing"
     claim = names.chain([*before, field_read.whole])
     hint = "" if ELLIPSIS in claim else f"; if that is intended, write `none {claim} exists`"
-    return f"{found}, so a value made of it proves nothing{hint}"
+    return f"{lacks}, so a value made of it proves nothing{hint}"
 
 
 def _before(tree: Node, target: Node) -> list[Node]:

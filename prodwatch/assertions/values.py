@@ -75,16 +75,16 @@ class ValueReader:
         nested = {"[": self._list, "{": self._object, "`": self._backticks}.get(character)
         if nested is not None:
             return nested(depth)
-        found: Literal
+        literal: Literal
         if character in "'\"":
-            found, self.position = read_text(self.source, self.position, self.holes)
+            literal, self.position = read_text(self.source, self.position, self.holes)
         elif self.source.startswith("${", self.position):
-            found, self.position = read_bare_hole(self.source, self.position, self.holes)
+            literal, self.position = read_bare_hole(self.source, self.position, self.holes)
         elif character in "+-." or character.isdigit():
-            found = self._number()
+            literal = self._number()
         else:
-            found = self._keyword()
-        return found
+            literal = self._keyword()
+        return literal
 
     def finish(self) -> None:
         """Raise AssertionSyntaxError when anything but white space is left."""
@@ -167,20 +167,20 @@ class ValueReader:
         from prodwatch.assertions.quantities import NoQuantityError, read_quantity
 
         try:
-            found, self.position = read_quantity(source, start)
+            literal, self.position = read_quantity(source, start)
         except NoQuantityError as problem:
             raise self._problem(str(problem)) from None
-        return found
+        return literal
 
     def _keyword(self) -> Constant:
-        found = _WORD.match(self.source, self.position)
-        word = found[0] if found else self.source[self.position]
+        match = _WORD.match(self.source, self.position)
+        word = match[0] if match else self.source[self.position]
         if word in _KEYWORDS:
             self.position += len(word)
             return Constant(_KEYWORDS[word], word)
         if word in _PYTHON_WORDS:
             raise self._problem(f"write `{_PYTHON_WORDS[word]}` instead of `{word}`")
-        if not found or not (word[0].isalpha() or word[0] in "_/@"):
+        if not match or not (word[0].isalpha() or word[0] in "_/@"):
             raise self._problem(f"`{_brief(word)}` is not a value; put text in single quotes")
         raise self._problem(
             f"`{_brief(word)}` is not a value; put text in quotes: {canonical_text(_brief(word))}."

@@ -1,4 +1,4 @@
-"""Shards into one result: the verdict is decided over all of them, and a shard that is missing is never green."""
+"""Merges shards into one result: the verdict covers all of them, and a missing shard is never green."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from prodwatch.runner.schedule.selection import parse_shard
 def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_empty: bool = False) -> RunResult:
     """Return one result of all shards of a run.
 
-    ConfigurationError when they are of different environments, of different divisions, or when there are none.
+    ConfigurationError when they belong to different environments or divisions, or when `results` is empty.
     A shard that is missing makes the verdict `inconclusive` at best; one that was aborted makes it `aborted`; one
     that was run with `--strict` makes the merged run strict too.
     """
     if not results:
         raise ConfigurationError("there is nothing to merge; name the result files of all shards")
-    _refuse_strangers(results)
-    ordered = sorted(results, key=lambda each: (_shard(each)[0], each.run.started_at))
+    _refuse_unrelated(results)
+    ordered = sorted(results, key=lambda result: (_shard(result)[0], result.run.started_at))
     checks, notices = _checks(ordered)
     missing = _missing(ordered)
-    interrupted = next((each.verdict.exit_code for each in ordered if each.verdict.status == "aborted"), None)
-    problems = [blocking for each in ordered for blocking in each.verdict.blocking if blocking.kind == "run"]
+    interrupted = next((result.verdict.exit_code for result in ordered if result.verdict.status == "aborted"), None)
+    problems = [blocking for result in ordered for blocking in result.verdict.blocking if blocking.kind == "run"]
     decision = decide(
         Facts(
             mode="run",
-            checks=tuple(check_fact(each) for each in checks),
-            strict=strict or any(each.verdict.status == "degraded" and each.verdict.exit_code for each in ordered),
+            checks=tuple(check_fact(check) for check in checks),
+            strict=strict
+            or any(result.verdict.status == "degraded" and result.verdict.exit_code for result in ordered),
             allow_empty=allow_empty,
             interrupted=interrupted,
             refused=problems[0] if problems else missing,
         )
     )
     first = ordered[0]
-    started_at = min(each.run.started_at for each in ordered)
-    ended_at = max(each.run.ended_at for each in ordered)
+    started_at = min(result.run.started_at for result in ordered)
+    ended_at = max(result.run.ended_at for result in ordered)
     return replace(
         first,
         run=replace(
@@ -69,23 +70,23 @@ def _shard(result: RunResult) -> tuple[int, int]:
     return parse_shard(result.run.shard)
 
 
-def _refuse_strangers(results: Sequence[RunResult]) -> None:
-    environments = sorted({each.environment.name for each in results})
+def _refuse_unrelated(results: Sequence[RunResult]) -> None:
+    environments = sorted({result.environment.name for result in results})
     if len(environments) > 1:
         raise ConfigurationError(f"these are results of different environments ({', '.join(environments)})")
-    if len({each.run.shard is None for each in results}) > 1:
+    if len({result.run.shard is None for result in results}) > 1:
         raise ConfigurationError("some of these are shards and some are whole runs; name the shards of one run only")
-    divisions = sorted({_shard(each)[1] for each in results if each.run.shard is not None})
+    divisions = sorted({_shard(result)[1] for result in results if result.run.shard is not None})
     if len(divisions) > 1:
         raise ConfigurationError(f"these are shards of different divisions (of {', of '.join(map(str, divisions))})")
-    twice = [shard for shard, times in Counter(each.run.shard for each in results).items() if shard and times > 1]
+    twice = [shard for shard, times in Counter(result.run.shard for result in results).items() if shard and times > 1]
     if twice:
-        raise ConfigurationError(f"shard {twice[0]} is there twice; name each result once")
+        raise ConfigurationError(f"shard {twice[0]} was given twice; name each result once")
 
 
 def _missing(results: Sequence[RunResult]) -> Blocking | None:
-    count = max(_shard(each)[1] for each in results)
-    there = {_shard(each)[0] for each in results}
+    count = max(_shard(result)[1] for result in results)
+    there = {_shard(result)[0] for result in results}
     missing = [f"{index}/{count}" for index in range(1, count + 1) if index not in there]
     if not missing:
         return None
@@ -95,22 +96,22 @@ def _missing(results: Sequence[RunResult]) -> Blocking | None:
 
 
 def _checks(results: Sequence[RunResult]) -> tuple[tuple[CheckResult, ...], tuple[Notice, ...]]:
-    """Return all checks as one run would order them; twice there, the selected or else the worse counts."""
-    found: dict[str, CheckResult] = {}
+    """Return all checks in the order of one run; of duplicates the selected one counts, or else the worse one."""
+    checks: dict[str, CheckResult] = {}
     notices: dict[tuple[str, str], Notice] = {}
     for result in results:
         for notice in result.notices:
             notices.setdefault((notice.code, notice.message), notice)
         for check in result.checks:
-            known = found.get(check.id)
-            if known is None or SUPPORTING in known.flags:
-                found[check.id] = check
+            earlier = checks.get(check.id)
+            if earlier is None or SUPPORTING in earlier.flags:
+                checks[check.id] = check
             elif SUPPORTING not in check.flags:
-                found[check.id] = max(known, check, key=_weight)
+                checks[check.id] = max(earlier, check, key=_weight)
                 message = f"{check.id} was selected twice; the worse result counts"
                 notices.setdefault(("twice", message), Notice(code="twice", message=message))
-    ordered = sorted(found.values(), key=lambda check: (check.kind != "smoke", check.source, check.id))
-    return tuple(ordered), tuple(sorted(notices.values(), key=lambda each: (each.code, each.message)))
+    ordered = sorted(checks.values(), key=lambda check: (check.kind != "smoke", check.source, check.id))
+    return tuple(ordered), tuple(sorted(notices.values(), key=lambda notice: (notice.code, notice.message)))
 
 
 def _weight(check: CheckResult) -> int:
@@ -118,19 +119,19 @@ def _weight(check: CheckResult) -> int:
 
 
 def _release(results: Sequence[RunResult]) -> ReleaseInfo | None:
-    known = [each.release for each in results if each.release is not None]
-    if not known:
+    releases = [result.release for result in results if result.release is not None]
+    if not releases:
         return None
-    attested = [each.attested for each in known if each.attested is not None]
-    return replace(known[0], attested=all(attested) if attested else None)
+    attested = [release.attested for release in releases if release.attested is not None]
+    return replace(releases[0], attested=all(attested) if attested else None)
 
 
 def _usage(results: Sequence[RunResult]) -> Usage:
     calls: Counter[str] = Counter()
-    for each in results:
-        calls.update(each.usage.calls)
+    for result in results:
+        calls.update(result.usage.calls)
     return Usage(
         calls=dict(sorted(calls.items())),
-        throttles=sum(each.usage.throttles for each in results),
-        cost_usd=sum(each.usage.cost_usd for each in results),
+        throttles=sum(result.usage.throttles for result in results),
+        cost_usd=sum(result.usage.cost_usd for result in results),
     )

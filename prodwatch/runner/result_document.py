@@ -47,7 +47,7 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
     decision = decide(
         Facts(
             mode="run",
-            checks=tuple(check_fact(each) for each in results),
+            checks=tuple(check_fact(result) for result in results),
             strict=options.strict,
             allow_empty=options.allow_empty,
             shard=options.shard,

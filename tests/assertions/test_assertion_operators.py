@@ -153,7 +153,7 @@ def test_what_cannot_be_compared_fails_and_says_so(actual: Any, claim: str, word
         ("10", "< ${x}", "9", "strings have no order"),
         (True, "< ${x}", False, "booleans have no order"),
         (None, "< ${x}", None, "null has no order"),
-        ("abc", "contains ${x}", "", "empty text, which every text holds"),
+        ("abc", "contains ${x}", "", "empty text, which every text contains"),
         ("abc", "not contains ${x}", "", "empty text"),
         ("abc", "starts with '${x}'", "", "empty text"),
         ("abc", "matches ${x}", "", "empty text"),

@@ -226,7 +226,7 @@ def test_shards_together_are_the_whole(shop: CommandLine, server: Target) -> Non
     assert partial.code == 4
     assert "missing" in partial.out
     twice = shop.run("merge", "1.json", "1.json")
-    assert (twice.code, "is there twice" in twice.err) == (2, True)
+    assert (twice.code, "was given twice" in twice.err) == (2, True)
 
 
 def test_a_result_for_a_file_never_comes_from_a_dry_run_or_a_broken_project(shop: CommandLine) -> None:

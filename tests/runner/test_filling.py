@@ -119,9 +119,11 @@ async def test_a_stack_nobody_can_read_is_unresolved_for_those_who_use_it(shop: 
         ("env.NOT_SET", "skipped", "prerequisite"),
         ("env.SHOP_TOKEN", "pass", None),
         ("vars.nothing", "skipped", "prerequisite"),
+        ("env.EMPTY", "skipped", "prerequisite"),
     ],
 )
 async def test_requires_skips_with_the_reason(shop: Any, requires: Any, status: Any, reason: Any) -> None:
+    shop.environ["EMPTY"] = ""
     shop.script("scripted", {"ok": True})
     check = await shop.one(plain(expect=["ok == true"], check={"requires": (requires,)}))
     assert (check.status, check.reason_code) == (status, reason)

@@ -160,6 +160,11 @@ class TestNeeds:
         result = await both.run(ok("a", needs=("b",)), ok("b", needs=("a",)), ok("c"))
         assert [each.status for each in result.checks] == ["error", "error", "pass"]
 
+    async def test_a_needed_check_that_does_not_exist_blocks(self, both: Bench) -> None:
+        check = await both.one(ok("b", needs=("gone",)))
+        assert (check.status, check.reason_code) == ("skipped", "prerequisite")
+        assert check.message == "blocked by gone: no check has this id"
+
     async def test_a_needed_check_of_another_environment_blocks(self, both: Any) -> None:
         result = await both.run(ok("b", needs=("a",)), others=[ok("a", environments=("prod",))])
         assert result.checks[0].status == "skipped"

@@ -1,4 +1,4 @@
-"""Which version is under test: read from the alias's weights, and from CodeDeploy where it is named."""
+"""The release under test: read from the weights of aliases, and from CodeDeploy where it is configured."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from prodwatch.sources.release.release_state import Deployment, release_state
 from prodwatch.text.sanitize import sanitize_line
 
 PER_GROUP = 2
-"""Deployments looked at in each group: the newest, and the one it may be the rollback of."""
+"""Deployments read per group: the newest, and the one it may roll back."""
 
 
 async def read_releases(
     environment: Environment, aws: AwsApi, override: ReleaseOverride | None
 ) -> Sequence[ReleaseState]:
-    """Return where every `[[function]]` with an alias stands; AwsError or LookupError when that cannot be had."""
+    """Return the release state of every `[[function]]` with an alias; raises AwsError or LookupError."""
     if override is not None:
         function = environment.functions[0] if environment.functions else FunctionTarget(name="")
         return (
@@ -35,8 +35,8 @@ async def read_releases(
                 function=function.name, alias=function.alias, version=override.version, previous=override.previous
             ),
         )
-    targets = [each for each in environment.functions if each.alias is not None]
-    states = await asyncio.gather(*(_state(aws, each) for each in targets))
+    targets = [function for function in environment.functions if function.alias is not None]
+    states = await asyncio.gather(*(_state(aws, target) for target in targets))
     application = environment.release.codedeploy
     if application is None or not states:
         return states
@@ -93,22 +93,26 @@ def _age(version: str) -> int:
 
 
 def _with_deployments(state: ReleaseState, deployments: Sequence[Deployment]) -> ReleaseState:
-    """Return a state with what CodeDeploy says of this function: another one's deployment tells nothing of it."""
-    own = [each for each in deployments if (each.function, each.alias) == (state.function, state.alias)]
+    """Return the state, with CodeDeploy's deployments of this function and alias taken into account."""
+    own = [
+        deployment
+        for deployment in deployments
+        if (deployment.function, deployment.alias) == (state.function, state.alias)
+    ]
     if not own:
         return state
     primary = next(iter(state.weights), state.version or "")
     now = AliasState(primary, {version: share for version, share in state.weights.items() if version != primary})
-    told = release_state(state.function, state.alias, now, own, at=own[0].created_at)
-    if told.deployment is None:
+    deployed = release_state(state.function, state.alias, now, own, at=own[0].created_at)
+    if deployed.deployment is None:
         return state  # the alias has moved on without CodeDeploy
     return replace(
         state,
-        phase=told.phase,
-        started_at=told.started_at or state.started_at,
-        cause=told.cause,
-        deployment=told.deployment,
-        deployment_status=told.deployment_status,
+        phase=deployed.phase,
+        started_at=deployed.started_at or state.started_at,
+        cause=deployed.cause,
+        deployment=deployed.deployment,
+        deployment_status=deployed.deployment_status,
     )
 
 
@@ -122,7 +126,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def release_info(states: Sequence[ReleaseState], *, attested: bool | None) -> ReleaseInfo | None:
-    """Return the release as a result tells it; None when nothing is under release."""
+    """Return the release for the result document; None when no function is under release."""
     state = main_release(states)
     if state is None:
         return None
