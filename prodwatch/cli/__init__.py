@@ -9,6 +9,11 @@ def entry() -> None:
     """Run the `prodwatch` command with the process's own arguments and end the process."""
     import sys
 
+    if sys.platform == "win32":
+        # Before any other import: several modules need what only POSIX systems have.
+        sys.stderr.write("prodwatch: Windows is supported through WSL only; install and run prodwatch inside WSL\n")
+        sys.exit(2)
+
     from prodwatch.cli.main import run
     from prodwatch.cli.stderr import ensure_stderr
 

@@ -67,3 +67,10 @@ def test_importing_the_package_loads_nothing_of_it() -> None:
     code = "import sys, prodwatch; print(sorted(name for name in sys.modules if name.startswith('prodwatch')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['prodwatch']"
+
+
+def test_on_windows_one_sentence_names_wsl() -> None:
+    code = "import sys; sys.platform = 'win32'; from prodwatch.cli import entry; entry()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "prodwatch: Windows is supported through WSL only; install and run prodwatch inside WSL\n"
