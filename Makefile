@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Without compiled modules every start of the command would pay for compiling them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs pictures bench lock mutants clean
+.PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs site pictures bench lock mutants clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,10 @@ docs:  ## Write the generated reference pages anew
 	@.ci/setup dev
 	$(BIN)/python docs/generate.py
 
+site:  ## Build the documentation's site into build/site; every warning is an error
+	@.ci/setup site
+	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --strict --quiet
+
 pictures:  ## Render the README's and the docs' pictures from the demo
 	@.ci/setup dev
 	$(BIN)/python docs/pictures.py
@@ -64,8 +68,7 @@ bench:  ## Print every benchmark's table of ratios
 
 mutants:  ## Mutate the rooms that decide, a seeded sample of ARGS="--sample 60", and run their tests on each
 	@.ci/setup dev
-	@[ -x .venv-mutants/bin/cosmic-ray ] || { $(BIN)/python -m venv .venv-mutants && \
-	.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt; }
+	@.ci/setup mutants
 	@.venv-mutants/bin/python .ci/mutants $(BIN)/python $(ARGS)
 
 lock:  ## Write the requirement files after a change of pyproject.toml; UPGRADE=1 takes the newest versions
