@@ -77,7 +77,7 @@ async def test_what_cannot_belong_together_is_refused(green: Any) -> None:
     two, three = await shards(green, [check(0)], 2), await shards(green, [check(0)], 3)
     with pytest.raises(ConfigurationError, match="different divisions"):
         merge_results([two[0], three[1]])
-    with pytest.raises(ConfigurationError, match="there twice"):
+    with pytest.raises(ConfigurationError, match="given twice"):
         merge_results([two[0], two[0]])
     green.environment = environment(name="other")
     with pytest.raises(ConfigurationError, match="different environments"):
