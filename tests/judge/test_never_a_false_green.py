@@ -1,0 +1,422 @@
+"""Each rule that keeps a verdict from being green: with the fact it is not green, without it it is.
+
+The pairs are chosen so that inverting or dropping any one rule turns one of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from prodwatch.judge.decide import decide
+from prodwatch.judge.decision import Rule
+from prodwatch.judge.facts import Facts, WindowFact
+from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.result import Blocking
+from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
+from prodwatch.model.status import Reason, Status
+from tests.support.verdict_facts import check, facts, signal, source
+
+PASS, FAIL, ERROR = Status.PASS, Status.FAIL, Status.ERROR
+UNSURE, WARN, SKIP = Status.INCONCLUSIVE, Status.DEGRADED, Status.SKIPPED
+A = check("a")
+MOVING = ReleaseState(
+    function="f", phase=ReleasePhase.SHIFTING, version="42", previous="41", weights={"41": 0.9, "42": 0.1}
+)
+BACK = ReleaseState(function="f", phase=ReleasePhase.ROLLED_BACK, version="42", previous="41", weights={"41": 1.0})
+REFUSED = Blocking(kind="run", id="account", status=ERROR, message="another account")
+
+RULES = [
+    # facts, status, headline, the same facts without what the rule is about
+    ("a failed check", facts(A, check("b", FAIL)), "fail", Rule.FAILING, facts(A, check("b"))),
+    ("a failed check in a run", facts(A, check("b", FAIL), mode="run"), "fail", Rule.FAILING, facts(A, mode="run")),
+    (
+        "a firing alarm",
+        facts(A, signals=(signal(FAIL, "alarm"),)),
+        "fail",
+        Rule.FAILING,
+        facts(A, signals=(signal(PASS),)),
+    ),
+    (
+        "a false expect of a metric",
+        facts(A, signals=(signal(FAIL),)),
+        "fail",
+        Rule.FAILING,
+        facts(A, signals=(signal(FAIL, gate=False),)),
+    ),
+    (
+        "a false expect beside a run",
+        facts(A, mode="run", signals=(signal(FAIL),)),
+        "fail",
+        Rule.FAILING,
+        facts(A, mode="run", signals=(signal(PASS),)),
+    ),
+    ("a false expect alone", facts(mode="run", signals=(signal(FAIL),)), "fail", Rule.FAILING, None),
+    ("a check in error", facts(A, check("b", ERROR)), "error", Rule.ERRORS, facts(A, check("b"))),
+    (
+        "a signal in error",
+        facts(A, signals=(signal(ERROR),)),
+        "error",
+        Rule.ERRORS,
+        facts(A, signals=(signal(ERROR, gate=False),)),
+    ),
+    ("a check without evidence", facts(A, check("b", UNSURE)), "inconclusive", Rule.INCONCLUSIVE, facts(A, check("b"))),
+    (
+        "a signal without data",
+        facts(A, signals=(signal(UNSURE),)),
+        "inconclusive",
+        Rule.INCONCLUSIVE,
+        facts(A, signals=(signal(SKIP),)),
+    ),
+    (
+        "a critical check skipped",
+        facts(A, check("b", SKIP, critical=True)),
+        "inconclusive",
+        Rule.CRITICAL_SKIPPED,
+        facts(A, check("b", SKIP)),
+    ),
+    (
+        "a critical check muted",
+        facts(A, check("b", SKIP, critical=True, muted=True)),
+        "inconclusive",
+        Rule.CRITICAL_SKIPPED,
+        facts(A, check("b", SKIP, muted=True)),
+    ),
+    (
+        "all skipped",
+        facts(check("a", SKIP), check("b", SKIP)),
+        "inconclusive",
+        Rule.ALL_SKIPPED,
+        facts(A, check("b", SKIP)),
+    ),
+    (
+        "all skipped in a run",
+        facts(check("a", SKIP), mode="run"),
+        "inconclusive",
+        Rule.ALL_SKIPPED,
+        facts(A, mode="run"),
+    ),
+    (
+        "all that gate skipped",
+        facts(check("a", SKIP), check("b", advisory=True)),
+        "inconclusive",
+        Rule.ALL_SKIPPED,
+        facts(A, check("b", advisory=True)),
+    ),
+    (
+        "all muted",
+        facts(check("a", FAIL, muted=True)),
+        "inconclusive",
+        Rule.ALL_SKIPPED,
+        facts(A, check("b", FAIL, muted=True)),
+    ),
+    (
+        "only advisory ones, all skipped",
+        facts(check("a", SKIP, advisory=True)),
+        "inconclusive",
+        Rule.ALL_SKIPPED,
+        facts(check("a", FAIL, advisory=True)),
+    ),
+    (
+        "only advisory ones, none measured",
+        facts(check("a", None, advisory=True)),
+        "inconclusive",
+        Rule.NO_ROUND,
+        facts(check("a", advisory=True)),
+    ),
+    (
+        "only advisory ones, stale",
+        facts(check("a", advisory=True, age_s=91)),
+        "inconclusive",
+        Rule.STALE_CHECKS,
+        facts(check("a", advisory=True, age_s=90)),
+    ),
+    (
+        "a stale result",
+        facts(A, check("b", age_s=91)),
+        "inconclusive",
+        Rule.STALE_CHECKS,
+        facts(A, check("b", age_s=90)),
+    ),
+    (
+        "a stale result of a quick check",
+        facts(A, check("b", every_s=5, age_s=61)),
+        "inconclusive",
+        Rule.STALE_CHECKS,
+        facts(A, check("b", every_s=5, age_s=60)),
+    ),
+    ("no round of a check", facts(A, check("b", None)), "inconclusive", Rule.UNFINISHED, facts(A, check("b"))),
+    ("no round at all", facts(check("a", None)), "inconclusive", Rule.NO_ROUND, facts(A)),
+    (
+        "a check without a result in a run",
+        facts(A, check("b", None), mode="run"),
+        "inconclusive",
+        Rule.UNFINISHED,
+        facts(A, mode="run"),
+    ),
+    ("checks not read yet", facts(defined=False), "inconclusive", Rule.NOTHING_DEFINED, facts(A, defined=False)),
+    ("no checks", facts(), "inconclusive", Rule.NOTHING_SELECTED, facts(A)),
+    (
+        "only supporting checks",
+        facts(check("a", supporting=True)),
+        "inconclusive",
+        Rule.NOTHING_SELECTED,
+        facts(A, check("b", FAIL, supporting=True)),
+    ),
+    ("no checks in a run", facts(mode="run"), "empty", Rule.NOTHING_SELECTED, facts(A, mode="run")),
+    (
+        "only supporting checks in a run",
+        facts(check("a", supporting=True), mode="run"),
+        "empty",
+        Rule.NOTHING_SELECTED,
+        None,
+    ),
+    ("a refused run", facts(A, mode="run", refused=REFUSED), "error", Rule.REFUSED, facts(A, mode="run")),
+    (
+        "a missing shard",
+        facts(A, mode="run", refused=replace(REFUSED, status=UNSURE)),
+        "inconclusive",
+        Rule.REFUSED,
+        facts(A, mode="run"),
+    ),
+    (
+        "a session that cannot start",
+        facts(check("a", None), sources=(source("session", SourcePhase.FAILED),)),
+        "error",
+        Rule.REFUSED,
+        facts(A, sources=(source("session"),)),
+    ),
+    (
+        "a session that broke later",
+        facts(A, sources=(source("session", SourcePhase.FAILED),)),
+        "inconclusive",
+        Rule.SOURCE_UNREADABLE,
+        facts(A, sources=(source("session"),)),
+    ),
+    (
+        "a rollback whose version still serves",
+        facts(A, releases=(replace(BACK, weights={"41": 0.5, "42": 0.5}),)),
+        "inconclusive",
+        Rule.WENT_WRONG,
+        None,
+    ),
+    (
+        "a rollback",
+        facts(A, releases=(BACK,)),
+        "degraded",
+        Rule.WENT_WRONG,
+        facts(A, releases=(replace(BACK, phase=ReleasePhase.SUCCEEDED),)),
+    ),
+    (
+        "another function rolled back",
+        facts(A, releases=(MOVING, replace(BACK, function="g"))),
+        "degraded",
+        Rule.HALF_UNDONE,
+        facts(A, releases=(MOVING,)),
+    ),
+    ("a false warn", facts(A, check("b", WARN)), "degraded", Rule.DEGRADED, facts(A, check("b"))),
+    (
+        "a false warn of a metric",
+        facts(A, signals=(signal(WARN),)),
+        "degraded",
+        Rule.DEGRADED,
+        facts(A, signals=(signal(WARN, gate=False),)),
+    ),
+    (
+        "figures that got worse",
+        facts(A, window=WindowFact(ended=False, worse_figures=("x",))),
+        "degraded",
+        Rule.WORSE_FIGURES,
+        facts(A, window=WindowFact(ended=False, other_trouble=("x",))),
+    ),
+]
+RULES += [
+    (
+        f"{name} {phase}",
+        facts(A, sources=(source(name, phase),)),
+        "inconclusive",
+        Rule.SOURCE_UNREADABLE,
+        facts(A, sources=(source("traces", phase),)),
+    )
+    for phase in (SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED)
+    for name in ("alarms", "release", "metrics", "logs:/aws/lambda/o")
+]
+for name in ("alarms", "release", "metrics", "logs:/aws/lambda/o"):
+    RULES += [
+        (
+            f"{name} read in part",
+            facts(A, sources=(source(name, unread=("one account",)),)),
+            "inconclusive",
+            Rule.SOURCE_UNREADABLE,
+            facts(A, sources=(source(name),)),
+        ),
+        (
+            f"{name} not read yet",
+            facts(A, sources=(source(name, SourcePhase.STARTING, age_s=None),)),
+            "inconclusive",
+            Rule.SOURCE_UNREAD,
+            facts(A, sources=(source("traces", SourcePhase.STARTING),)),
+        ),
+        (
+            f"{name} throttled from the start",
+            facts(A, sources=(source(name, SourcePhase.THROTTLED, age_s=None),)),
+            "inconclusive",
+            Rule.SOURCE_UNREAD,
+            facts(A, sources=(source(name, SourcePhase.THROTTLED),)),
+        ),
+    ]
+RULES += [
+    (
+        f"{name} stale",
+        facts(A, sources=(source(name, age_s=301),)),
+        "inconclusive",
+        Rule.SOURCE_STALE,
+        facts(A, sources=(source(name, age_s=300),)),
+    )
+    for name in ("alarms", "release", "metrics")
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "rule", "without"), [each[1:] for each in RULES], ids=[each[0] for each in RULES]
+)
+def test_what_is_not_known_to_be_good_is_not_green(
+    given: Facts, status: str, rule: Rule, without: Facts | None
+) -> None:
+    decision = decide(given)
+    assert (decision.verdict.status, decision.headline.rule) == (status, rule)
+    assert decision.verdict.reason
+    assert (decision.verdict.exit_code == 0) is (status == "degraded")
+    nothing = {Rule.NOTHING_SELECTED, Rule.NOTHING_DEFINED}
+    assert bool(decision.verdict.blocking) is (status != "degraded" and rule not in nothing)
+    if without is not None:
+        assert decide(without).verdict.status == "pass"
+
+
+def test_every_rule_that_keeps_a_session_from_green_is_in_the_table() -> None:
+    green = {Rule.PASSED, Rule.ADVISORY_ONLY}
+    of_ended_windows = {Rule.READING_WINDOW, Rule.INCIDENTS_THEN, Rule.TROUBLE_THEN, Rule.UNSEEN_THEN, Rule.QUIET_THEN}
+    assert {each[3] for each in RULES} == set(Rule) - green - of_ended_windows - {Rule.INTERRUPTED}
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "code"),
+    [
+        ("pass", {}, 0),
+        ("pass", {"strict": True}, 0),
+        ("degraded", {}, 0),
+        ("degraded", {"strict": True}, 1),
+        ("fail", {}, 1),
+        ("fail", {"allow_empty": True}, 1),
+        ("error", {}, 3),
+        ("inconclusive", {}, 4),
+        ("inconclusive", {"allow_empty": True, "strict": True}, 4),
+    ],
+)
+@pytest.mark.parametrize("mode", ["run", "session"])
+def test_one_mapping_gives_every_mode_its_exit_code(mode: Any, status: str, more: dict[str, Any], code: int) -> None:
+    verdict = decide(facts(check("a", Status(status)), mode=mode, **more)).verdict
+    assert (verdict.status, verdict.exit_code) == (status, code)
+
+
+@pytest.mark.parametrize("mode", ["run", "session"])
+@pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED])
+def test_an_interrupted_run_is_never_green_and_names_what_was_red(mode: Any, code: int) -> None:
+    verdict = decide(facts(A, check("b", FAIL), mode=mode, interrupted=code)).verdict
+    assert (verdict.status, verdict.exit_code, verdict.reason_code) == ("aborted", code, Reason.INTERRUPTED)
+    assert [each.id for each in verdict.blocking] == ["b"]
+
+
+def test_a_result_of_a_run_is_never_stale() -> None:
+    assert decide(facts(check("a", age_s=6000), mode="run")).verdict.status == "pass"
+
+
+def test_a_check_that_runs_once_is_never_stale() -> None:
+    assert decide(facts(check("a", age_s=6000, every_s=None))).verdict.status == "pass"
+
+
+def test_a_stale_failure_is_no_evidence_of_now() -> None:
+    decision = decide(facts(A, check("b", FAIL, age_s=600)))
+    assert (decision.verdict.status, decision.headline.rule) == ("inconclusive", Rule.STALE_CHECKS)
+
+
+def test_log_groups_lag_without_being_stale() -> None:
+    assert decide(facts(A, sources=(source("logs:/aws/lambda/o", age_s=3000),))).verdict.status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("checks", "release", "advice"),
+    [
+        ([check("a", FAIL, streak=1)], MOVING, "confirm"),
+        ([check("a", FAIL, streak=2)], MOVING, "roll back"),
+        ([check("a", FAIL, streak=1, critical=True)], MOVING, "roll back"),
+        ([check("a", FAIL, streak=2), *(check(str(n)) for n in range(4))], MOVING, "roll back"),
+        ([check("a", FAIL, streak=2), *(check(str(n)) for n in range(5))], MOVING, "confirm"),
+        ([check("a", FAIL, streak=3), *(check(str(n)) for n in range(5))], MOVING, "roll back"),
+        ([check("a", FAIL, streak=2), *(check(str(n), advisory=True) for n in range(5))], MOVING, "roll back"),
+        ([check("a", FAIL, failed_share=0.2)], MOVING, "confirm"),
+        ([check("a", FAIL, failed_share=0.3)], MOVING, "roll back"),
+        ([check("a", FAIL, streak=9)], BACK, None),
+        ([check("a", FAIL, streak=9)], replace(MOVING, version=None), None),
+        ([check("a", FAIL, streak=9)], None, None),
+        ([check("a", ERROR, streak=9)], MOVING, None),
+        ([check("a", PASS, streak=9)], MOVING, None),
+    ],
+)
+def test_a_rollback_is_advised_after_enough_red_rounds(checks: Any, release: ReleaseState | None, advice: Any) -> None:
+    given = facts(*checks, releases=(release,) if release else ())
+    assert decide(given).advice == advice
+
+
+@pytest.mark.parametrize("status", [FAIL, WARN])
+def test_an_alarm_or_a_metric_needs_no_second_round(status: Status) -> None:
+    advice = decide(facts(A, signals=(signal(status),), releases=(MOVING,))).advice
+    assert advice == ("roll back" if status is FAIL else None)
+
+
+@pytest.mark.parametrize("more", [{"mode": "run"}, {"window": WindowFact(ended=False)}], ids=["run", "triage"])
+def test_only_a_session_that_watches_a_release_advises(more: Any) -> None:
+    assert decide(facts(check("a", FAIL, streak=9), releases=(MOVING,), **more)).advice is None
+
+
+@pytest.mark.parametrize(
+    ("releases", "uncompared"),
+    [
+        ((MOVING,), True),
+        ((replace(MOVING, phase=ReleasePhase.BAKING, weights={"42": 1.0}),), True),
+        ((replace(MOVING, previous=None),), True),
+        ((replace(MOVING, previous=None, weights={"42": 1.0}),), False),
+        ((replace(MOVING, phase=ReleasePhase.SUCCEEDED),), False),
+        ((replace(MOVING, phase=ReleasePhase.SUCCEEDED), replace(MOVING, function="g")), True),
+        ((BACK,), False),
+        ((), False),
+    ],
+)
+def test_a13_two_versions_of_a_release_under_way_are_not_compared(releases: Any, uncompared: bool) -> None:
+    assert decide(facts(A, releases=releases)).uncompared is uncompared
+    assert decide(facts(A, releases=releases, window=WindowFact(ended=False))).uncompared is False
+
+
+@pytest.mark.parametrize(
+    ("window", "sources", "status", "rule"),
+    [
+        (WindowFact(ended=True, incidents=("x",), reading=("logs",)), (source(),), "fail", Rule.INCIDENTS_THEN),
+        (
+            WindowFact(ended=True, other_trouble=("x",), reading=("logs",)),
+            (source(),),
+            "inconclusive",
+            Rule.READING_WINDOW,
+        ),
+        (WindowFact(ended=True), (), "inconclusive", Rule.READING_WINDOW),
+        (WindowFact(ended=True, other_trouble=("x",), unseen=("y",)), (source(),), "degraded", Rule.TROUBLE_THEN),
+        (WindowFact(ended=True, worse_figures=("x",)), (source(),), "degraded", Rule.TROUBLE_THEN),
+        (WindowFact(ended=True, unseen=("y",)), (source(),), "inconclusive", Rule.UNSEEN_THEN),
+        (WindowFact(ended=True), (source(),), "inconclusive", Rule.QUIET_THEN),
+    ],
+)
+def test_a_window_that_has_ended_is_never_green(window: WindowFact, sources: Any, status: str, rule: Rule) -> None:
+    decision = decide(facts(A, window=window, sources=sources))
+    assert (decision.verdict.status, decision.headline.rule) == (status, rule)
+    assert decision.verdict.reason
