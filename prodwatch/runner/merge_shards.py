@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.judge.decide import decide
-from prodwatch.judge.facts import SUPPORTING, Facts, check_fact
+from prodwatch.judge.facts import SUPPORTING
 from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, Usage
 from prodwatch.model.status import WORST_FIRST, Status
-from prodwatch.runner.result_document import summarize
+from prodwatch.runner.result_document import run_facts, summarize
 from prodwatch.runner.schedule.selection import parse_shard
 
 
@@ -32,9 +32,8 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
     interrupted = next((result.verdict.exit_code for result in ordered if result.verdict.status == "aborted"), None)
     problems = [blocking for result in ordered for blocking in result.verdict.blocking if blocking.kind == "run"]
     decision = decide(
-        Facts(
-            mode="run",
-            checks=tuple(check_fact(check) for check in checks),
+        run_facts(
+            checks,
             strict=strict
             or any(result.verdict.status == "degraded" and result.verdict.exit_code for result in ordered),
             allow_empty=allow_empty,

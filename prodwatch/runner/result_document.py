@@ -9,7 +9,7 @@ import msgspec
 
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Rule
-from prodwatch.judge.facts import SUPPORTING, Facts, check_fact
+from prodwatch.judge.facts import SUPPORTING, Facts, check_fact, signal_fact
 from prodwatch.model.result import (
     Blocking,
     CheckResult,
@@ -17,6 +17,7 @@ from prodwatch.model.result import (
     Notice,
     RunInfo,
     RunResult,
+    SignalResult,
     Summary,
     Tool,
 )
@@ -27,7 +28,7 @@ from prodwatch.runner.step.run_step import UNATTESTED
 from prodwatch.runner.values.release import release_info
 
 
-class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """When a run happened and how it ended."""
 
     run_id: str
@@ -42,17 +43,16 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Why the whole run sent nothing; None when it did not."""
 
 
-def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOptions, facts: RunFacts) -> RunResult:
+def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOptions, record: RunRecord) -> RunResult:
     """Return the whole document."""
     decision = decide(
-        Facts(
-            mode="run",
-            checks=tuple(check_fact(result) for result in results),
+        run_facts(
+            results,
             strict=options.strict,
             allow_empty=options.allow_empty,
             shard=options.shard,
-            interrupted=facts.interrupted,
-            refused=facts.refused,
+            interrupted=record.interrupted,
+            refused=record.refused,
         )
     )
     problem = context.inputs.release_problem()
@@ -63,13 +63,13 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
     environment = context.environment
     usage = context.aws.usage()
     return RunResult(
-        tool=Tool(version=facts.version),
+        tool=Tool(version=record.version),
         run=RunInfo(
-            id=facts.run_id,
+            id=record.run_id,
             mode=options.mode,
-            started_at=facts.started_at,
-            ended_at=facts.ended_at,
-            duration_ms=round(facts.duration_s * 1000),
+            started_at=record.started_at,
+            ended_at=record.ended_at,
+            duration_ms=round(record.duration_s * 1000),
             host=options.host,
             ci=options.ci,
             shard=None if options.shard is None else f"{options.shard[0]}/{options.shard[1]}",
@@ -87,6 +87,29 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
         checks=tuple(results),
         notices=_sorted(context.notices.values()),
         usage=usage,
+    )
+
+
+def run_facts(
+    results: Iterable[CheckResult],
+    signals: Iterable[SignalResult] = (),
+    *,
+    strict: bool = False,
+    allow_empty: bool = False,
+    shard: tuple[int, int] | None = None,
+    interrupted: int | None = None,
+    refused: Blocking | None = None,
+) -> Facts:
+    """Return the facts of a run's verdict."""
+    return Facts(
+        mode="run",
+        checks=tuple(check_fact(each) for each in results),
+        signals=tuple(signal_fact(each) for each in signals),
+        strict=strict,
+        allow_empty=allow_empty,
+        shard=shard,
+        interrupted=interrupted,
+        refused=refused,
     )
 
 

@@ -31,7 +31,7 @@ from prodwatch.runner.check.crash_cleanup import finish_cleanup
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.options import RunOptions
-from prodwatch.runner.result_document import RunFacts, assemble
+from prodwatch.runner.result_document import RunRecord, assemble
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.schedule.scheduler import Scheduler
 from prodwatch.runner.step.compiled import CheckCompiler, Specs
@@ -159,7 +159,7 @@ class Runner:
         interrupted: int | None = None,
         refused: Blocking | None = None,
     ) -> RunResult:
-        facts = RunFacts(
+        record = RunRecord(
             run_id=context.run_id,
             version=self._version,
             started_at=started_at,
@@ -168,7 +168,7 @@ class Runner:
             interrupted=interrupted,
             refused=refused,
         )
-        return assemble(context, results, options, facts)
+        return assemble(context, results, options, record)
 
     async def run_round(self, ids: Collection[str], options: RunOptions) -> tuple[CheckResult, ...]:
         """Run these checks once, in the order they were loaded; results also go to the listener as they come.
