@@ -191,9 +191,9 @@ class ClientPool:
         try:
             session = await self._off_loop(partial(new_session, config, self._environ))
             # Resolve once per session, before any client exists, so that concurrent tasks do not race for a refresh.
-            found = await resolve(session, config)
-            keys = await _keys_of(found)
-            if found is not None and config.role_arn is not None:
+            credentials = await resolve(session, config)
+            keys = await _keys_of(credentials)
+            if credentials is not None and config.role_arn is not None:
                 session = await self._assume(session, config, config.role_arn)
         except Exception as exc:
             raise explain(exc, call) from exc

@@ -159,7 +159,7 @@ def new_session(config: AccountConfig, environ: Mapping[str, str], *, keyless: b
 async def resolve(session: Any, config: AccountConfig) -> Any | None:
     """Return the session's credentials, None without any; a loopback endpoint then gets dummy credentials.
 
-    The metadata services of EC2 and ECS are not asked for a loopback endpoint, because their timeouts take seconds.
+    The metadata services of EC2 and ECS are not used for a loopback endpoint, because their timeouts take seconds.
     """
     if config.loopback:
         resolver = session.get_component("credential_provider")
@@ -251,10 +251,10 @@ def _profiles(config: AccountConfig, environ: Mapping[str, str]) -> Mapping[str,
     from botocore.exceptions import BotoCoreError
 
     try:
-        found: Mapping[str, Any] = new_session(config, environ, keyless=True).full_config.get("profiles", {})
+        profiles: Mapping[str, Any] = new_session(config, environ, keyless=True).full_config.get("profiles", {})
     except BotoCoreError:
         return {}
-    return found
+    return profiles
 
 
 def _root_profile(name: str, profiles: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -1,1 +1,1 @@
-"""The frozen values every other room speaks in; imports nothing of ours."""
+"""Immutable values shared by all other packages; imports no other module of prodwatch."""

@@ -120,10 +120,10 @@ class AlarmSource(PollingSource):
             raise failed[0]
         self._notes += dict.fromkeys(error.message for error in failed)
         self._unread = tuple(dict.fromkeys(unread))
-        gone = [] if failed else self._deleted(alarms)
+        deleted = [] if failed else self._deleted(alarms)
         self._queue_histories(alarms)
         evaluated = EvaluatedSignals(kind="alarm", results=merged(signals))
-        states: list[Record] = [*(alarm.state for alarm in alarms.values()), *gone, evaluated]
+        states: list[Record] = [*(alarm.state for alarm in alarms.values()), *deleted, evaluated]
         return [*states, *await self._histories()]
 
     def _queue_histories(self, alarms: Mapping[tuple[str | None, str | None, str], _Alarm]) -> None:

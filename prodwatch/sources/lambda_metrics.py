@@ -74,7 +74,7 @@ def derived_series(
     out.
     """
     scopes: list[tuple[str | None, dict[str, Mapping[int, float]]]] = []
-    whole = _scope(function, None, raw)
+    undivided = _scope(function, None, raw)
     if function.alias and function_versions.versions:
         by_version = {version: _scope(function, version, raw) for version in function_versions.versions}
         own_periods = {version: set(figures["Invocations Sum"]) for version, figures in by_version.items()}
@@ -82,14 +82,17 @@ def derived_series(
         for one_version, version_points in by_version.items():
             alone = {
                 at
-                for at in {at for values in whole.values() for at in values} - shared - own_periods[one_version]
+                for at in {at for values in undivided.values() for at in values} - shared - own_periods[one_version]
                 if one_version == _sole_version(function_versions, at, period_s)
             }
             scopes.append(
-                (one_version, {name: _only(whole[name], alone) | dict(version_points[name]) for name in version_points})
+                (
+                    one_version,
+                    {name: _only(undivided[name], alone) | dict(version_points[name]) for name in version_points},
+                )
             )
     else:
-        scopes.append((None, whole))
+        scopes.append((None, undivided))
     series = []
     for version, figures in scopes:
         for label, metric, stat, unit, points in _figures(figures, period_s):

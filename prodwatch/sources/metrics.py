@@ -76,7 +76,7 @@ class _PlaceData:
     """Epoch second at which each series was last read without an error."""
     whole_s: float | None = None
     """Epoch second at which all series were last read."""
-    refused: dict[MetricKey, str] = field(default_factory=dict)
+    failed_status: dict[MetricKey, str] = field(default_factory=dict)
     """Series that CloudWatch did not read at the last request, each with its status."""
 
 
@@ -206,17 +206,17 @@ class MetricSource(PollingSource):
         )
 
     def _evaluated(self, now: datetime) -> tuple[SignalResult, ...]:
-        """Return the environment's own metrics, judged on what has been read of them."""
+        """Return the evaluation of the configured metrics that have assertions, from the points read so far."""
         return tuple(self._signal(target, now) for target in self._targets if is_judged(target))
 
     def _signal(self, target: MetricTarget, now: datetime) -> SignalResult:
         place = (target.account, target.region)
-        failure, refused = self._failed.get(place), self._data[place].refused.get(_configured_key(target))
+        failure, failed_status = self._failed.get(place), self._data[place].failed_status.get(_configured_key(target))
         if failure is not None:
             return unread_metric(target, failure.message, failure.reason)
-        if refused is not None:
-            reason = Reason.ACCESS_DENIED if refused == "Forbidden" else Reason.SERVICE
-            return unread_metric(target, f"CloudWatch could not read {target.metric}: {refused}", reason)
+        if failed_status is not None:
+            reason = Reason.ACCESS_DENIED if failed_status == "Forbidden" else Reason.SERVICE
+            return unread_metric(target, f"CloudWatch could not read {target.metric}: {failed_status}", reason)
         return metric_signal(target, self._series(target), now)
 
     async def _read_places(self, queries: dict[Place, list[_SeriesQuery]], now: datetime) -> None:
@@ -290,9 +290,9 @@ class MetricSource(PollingSource):
             status = statuses.get(key, _LEFT_OUT)
             if status in _UNREAD:
                 self._partial = True
-                data.refused[key] = status
+                data.failed_status[key] = status
             else:
-                data.refused.pop(key, None)
+                data.failed_status.pop(key, None)
                 data.at_s[key] = now.timestamp()
 
 

@@ -1,4 +1,4 @@
-"""Reads and evaluates every `[[metric]]` and `[[alarm]]` that gates, once."""
+"""Reads and evaluates all gating `[[metric]]` and `[[alarm]]` entries once, without a dashboard."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from prodwatch.sources.metrics import MetricSource
 
 
 def gating_signals(environment: Environment) -> tuple[tuple[MetricTarget, ...], tuple[AlarmTarget, ...]]:
-    """Return the entries that may decide a verdict: those with `gate`, and of the metrics those with assertions."""
+    """Return the metrics and alarms that affect a verdict: those with `gate`, and only metrics with assertions."""
     metrics = tuple(each for each in environment.metrics if each.gate and is_judged(each))
     return metrics, tuple(each for each in environment.alarms if each.gate)
 
@@ -30,23 +30,31 @@ def gating_signals(environment: Environment) -> tuple[tuple[MetricTarget, ...], 
 async def read_signals(
     environment: Environment, aws: AwsApi, *, clock: Clock, clean: Callable[[str], str]
 ) -> tuple[SignalResult, ...]:
-    """Return every signal that gates, metrics first; what cannot be read is inconclusive. Never raises.
+    """Return the results of all gating signals, metrics first; unreadable ones are inconclusive. Never raises.
 
-    `clean` makes texts of AWS fit to be shown.
+    `clean` sanitises and redacts texts from AWS.
     """
     metrics, alarms = gating_signals(environment)
     reads = [
-        *(_read_metrics(targets, aws, clock) for targets in _by_place(each for each in metrics if not _is_open(each))),
-        *(_read_alarms(target, aws, clock, clean) for target in alarms if not _is_open(target)),
+        *(
+            _read_metrics(targets, aws, clock)
+            for targets in _by_place(each for each in metrics if not _has_reference(each))
+        ),
+        *(_read_alarms(target, aws, clock, clean) for target in alarms if not _has_reference(target)),
     ]
-    found = [result for results in await asyncio.gather(*reads) for result in results]
-    found += [unread_metric(each, _OPEN, Reason.UNRESOLVED) for each in metrics if _is_open(each)]
-    found += [result for each in alarms if _is_open(each) for result in unread_alarms(each, _OPEN, Reason.UNRESOLVED)]
-    return merged(sorted(found, key=lambda each: each.kind != "metric"))
+    results = [result for batch in await asyncio.gather(*reads) for result in batch]
+    results += [unread_metric(each, _UNFILLED, Reason.UNRESOLVED) for each in metrics if _has_reference(each)]
+    results += [
+        result
+        for each in alarms
+        if _has_reference(each)
+        for result in unread_alarms(each, _UNFILLED, Reason.UNRESOLVED)
+    ]
+    return merged(sorted(results, key=lambda each: each.kind != "metric"))
 
 
 def unread_signals(environment: Environment, message: str, reason: Reason) -> tuple[SignalResult, ...]:
-    """Return every signal that gates as inconclusive, because nothing was read."""
+    """Return all gating signals as inconclusive, because nothing was read."""
     metrics, alarms = gating_signals(environment)
     return merged(
         (
@@ -56,11 +64,11 @@ def unread_signals(environment: Environment, message: str, reason: Reason) -> tu
     )
 
 
-_OPEN = "a ${…} in it has no value: references in [[metric]] and [[alarm]] are not filled"
+_UNFILLED = "a ${…} in it has no value: references in [[metric]] and [[alarm]] are not filled"
 
 
-def _is_open(target: MetricTarget | AlarmTarget) -> bool:
-    """Tell whether a reference is left in what names the target; those in assertions are judged as undecidable."""
+def _has_reference(target: MetricTarget | AlarmTarget) -> bool:
+    """Return whether a target's own keys contain an unfilled reference; those in assertions are undecidable instead."""
     named = msgspec.structs.replace(target, expect=(), warn=()) if isinstance(target, MetricTarget) else target
     return b"${" in msgspec.json.encode(named)
 
@@ -85,19 +93,19 @@ async def _read_metrics(targets: Sequence[MetricTarget], aws: AwsApi, clock: Clo
     )
     try:
         return _evaluated(await source.poll())
-    except (AwsError, CannotVerifyError) as caught:
-        return [unread_metric(each, str(caught), caught.reason) for each in targets]
+    except (AwsError, CannotVerifyError) as error:
+        return [unread_metric(each, str(error), error.reason) for each in targets]
 
 
 async def _read_alarms(
     target: AlarmTarget, aws: AwsApi, clock: Clock, clean: Callable[[str], str]
 ) -> list[SignalResult]:
-    # Nothing before now is asked about, so that no history is read.
+    # With `since` now, no history is read.
     source = AlarmSource(aws, (target,), clock=clock, since=clock.now(), clean=clean)
     try:
         return _evaluated(await source.poll())
-    except (AwsError, CannotVerifyError) as caught:
-        return unread_alarms(target, str(caught), caught.reason)
+    except (AwsError, CannotVerifyError) as error:
+        return unread_alarms(target, str(error), error.reason)
 
 
 def _evaluated(records: Iterable[Record]) -> list[SignalResult]:

@@ -62,11 +62,11 @@ class SignatureStore:
                 continue
             changed = True
             shape = self._fingerprint(record.message)
-            known = self._signatures.get(shape)
-            if known is None and len(self._signatures) >= self.capacity:
+            previous = self._signatures.get(shape)
+            if previous is None and len(self._signatures) >= self.capacity:
                 self.refused += 1
                 continue
-            self._signatures[shape] = _merged(shape, known, record)
+            self._signatures[shape] = _merged(shape, previous, record)
         return changed
 
     @property
@@ -75,20 +75,20 @@ class SignatureStore:
         return self._signatures
 
 
-def _merged(shape: str, known: Signature | None, record: LogRecord) -> Signature:
-    by_version = dict(known.by_version) if known else {}
+def _merged(shape: str, previous: Signature | None, record: LogRecord) -> Signature:
+    by_version = dict(previous.by_version) if previous else {}
     if record.version:
         by_version[record.version] = by_version.get(record.version, 0) + 1
-    newest = known is None or record.timestamp_ms >= known.last_ms
+    newest = previous is None or record.timestamp_ms >= previous.last_ms
     latest = record if newest else None
     return Signature(
         shape=shape,
-        sample=latest.message if latest else (known.sample if known else record.message),
-        group=record.group if latest or known is None else known.group,
-        count=(known.count if known else 0) + 1,
+        sample=latest.message if latest else (previous.sample if previous else record.message),
+        group=record.group if latest or previous is None else previous.group,
+        count=(previous.count if previous else 0) + 1,
         by_version=by_version,
-        first_ms=min(record.timestamp_ms, known.first_ms) if known else record.timestamp_ms,
-        last_ms=max(record.timestamp_ms, known.last_ms) if known else record.timestamp_ms,
-        request_id=latest.request_id if latest else (known.request_id if known else None),
-        trace_id=latest.trace_id if latest else (known.trace_id if known else None),
+        first_ms=min(record.timestamp_ms, previous.first_ms) if previous else record.timestamp_ms,
+        last_ms=max(record.timestamp_ms, previous.last_ms) if previous else record.timestamp_ms,
+        request_id=latest.request_id if latest else (previous.request_id if previous else None),
+        trace_id=latest.trace_id if latest else (previous.trace_id if previous else None),
     )

@@ -44,14 +44,16 @@ class MetricStore:
         into[arrival.key] = msgspec.structs.replace(arrival, points=points)
 
 
-def merge_points(old: tuple[MetricPoint, ...], new: tuple[MetricPoint, ...]) -> tuple[MetricPoint, ...]:
+def merge_points(
+    stored_points: tuple[MetricPoint, ...], new_points: tuple[MetricPoint, ...]
+) -> tuple[MetricPoint, ...]:
     """Return all points of both, oldest first, one per period; `new` takes precedence."""
-    if not new:
-        return old
-    ordered = tuple({point.timestamp_s: point for point in sorted(new, key=_start_s)}.values())
-    if not old or ordered[0].timestamp_s > old[-1].timestamp_s:
-        return old + ordered
-    merged = {point.timestamp_s: point for point in old}
+    if not new_points:
+        return stored_points
+    ordered = tuple({point.timestamp_s: point for point in sorted(new_points, key=_start_s)}.values())
+    if not stored_points or ordered[0].timestamp_s > stored_points[-1].timestamp_s:
+        return stored_points + ordered
+    merged = {point.timestamp_s: point for point in stored_points}
     merged.update((point.timestamp_s, point) for point in ordered)
     return tuple(sorted(merged.values(), key=_start_s))
 

@@ -1,1 +1,1 @@
-"""CloudWatch Logs, polled with overlap: what becomes visible in time is shown once and only once."""
+"""CloudWatch Logs, polled with overlap: every line that becomes visible in time is shown exactly once."""

@@ -1,1 +1,1 @@
-"""The release itself: alias weights, CodeDeploy and CloudFormation as one time line and one state."""
+"""The release: alias weights, CodeDeploy, function code and CloudFormation, combined into events and one state."""

@@ -42,7 +42,7 @@ def traffic_shares(now: AliasState) -> dict[str, float]:
 
 
 def state_from_alias(
-    function: str, alias: str | None, now: AliasState | None, seen: Sequence[AliasObservation] = ()
+    function: str, alias: str | None, now: AliasState | None, history: Sequence[AliasObservation] = ()
 ) -> ReleaseState:
     """Return the release state derived from the alias now and its observed history."""
     if now is None:
@@ -57,9 +57,9 @@ def state_from_alias(
             version=version,
             previous=previous,
             weights=weights,
-            started_at=_split_since(seen),
+            started_at=_split_since(history),
         )
-    before = _before(now, seen)
+    before = _before(now, history)
     if before is None:
         return ReleaseState(function=function, alias=alias, version=now.primary, weights=weights)
     version, previous = (
@@ -70,7 +70,7 @@ def state_from_alias(
     if now.primary not in {version, previous}:
         version, previous = now.primary, before.state.primary
     is_rollback = now.primary == previous
-    moved = seen[-1].at if before.state.sole_version is not None else _split_since(seen[:-1])
+    moved = history[-1].at if before.state.sole_version is not None else _split_since(history[:-1])
     return ReleaseState(
         function=function,
         alias=alias,
@@ -95,16 +95,18 @@ def _move_versions(before: str, after: str) -> tuple[str, str]:
     return (after, before) if newest_version((before, after)) == after else (before, after)
 
 
-def _before(now: AliasState, seen: Sequence[AliasObservation]) -> AliasObservation | None:
+def _before(now: AliasState, history: Sequence[AliasObservation]) -> AliasObservation | None:
     """Return the last observation in which the traffic differed from now, None without one."""
-    return next((each for each in reversed(seen) if each.state.sole_version != now.sole_version), None)
+    return next(
+        (observation for observation in reversed(history) if observation.state.sole_version != now.sole_version), None
+    )
 
 
-def _split_since(seen: Sequence[AliasObservation]) -> datetime | None:
+def _split_since(history: Sequence[AliasObservation]) -> datetime | None:
     """Return when the last observed split began; None when its beginning was not observed."""
     began = None
-    for each in reversed(seen):
-        if each.state.sole_version is not None:
+    for observation in reversed(history):
+        if observation.state.sole_version is not None:
             return began
-        began = each.at
+        began = observation.at
     return None

@@ -81,19 +81,19 @@ def release_state(
     deployments: Sequence[Deployment],
     *,
     at: datetime,
-    seen: Sequence[AliasObservation] = (),
+    history: Sequence[AliasObservation] = (),
 ) -> ReleaseState:
     """Return the state of a function's release.
 
-    `deployments` contains only those of this function and alias, newest first. `seen` is the alias's observed history,
-    oldest first, each change once; it also covers releases made without CodeDeploy.
+    `deployments` contains only those of this function and alias, newest first. `history` is the alias's observed
+    history, oldest first, each change once; it also covers releases made without CodeDeploy.
     """
     deployment = next((candidate for candidate in deployments if candidate.rollback_of is None), None)
     if deployment is None:
-        return state_from_alias(function, alias, now, seen)
+        return state_from_alias(function, alias, now, history)
     rollback = _find_rollback(deployment, deployments)
     if now is not None and _outdated(deployment, rollback, now):
-        return state_from_alias(function, alias, now, seen)
+        return state_from_alias(function, alias, now, history)
     phase, cause = _phase(deployment, rollback), _cause(deployment, rollback)
     if phase is ReleasePhase.SUCCEEDED and now is not None and now.primary == deployment.current != deployment.target:
         # Traffic is back on the old version although the deployment succeeded: the alias was moved by hand.
@@ -104,7 +104,7 @@ def release_state(
         phase=phase,
         version=deployment.target,
         previous=deployment.current,
-        weights=traffic_shares(now) if now is not None else _reported_shares(rollback or deployment, seen),
+        weights=traffic_shares(now) if now is not None else _reported_shares(rollback or deployment, history),
         started_at=_started(deployment),
         next_shift_at=_next_shift(deployment, at) if phase is ReleasePhase.SHIFTING else None,
         cause=cause if phase in WENT_WRONG else None,
@@ -212,11 +212,11 @@ def _outdated(deployment: Deployment, rollback: Deployment | None, now: AliasSta
     return bool(now.weights) and last.status == "Succeeded"
 
 
-def _reported_shares(deployment: Deployment, seen: Sequence[AliasObservation]) -> dict[str, float]:
+def _reported_shares(deployment: Deployment, history: Sequence[AliasObservation]) -> dict[str, float]:
     """Return the traffic shares reported by CodeDeploy, for an alias that cannot be read."""
     if deployment.reported_weight is None:
         return {}
-    last = traffic_shares(seen[-1].state).get(deployment.target) if seen else None
+    last = traffic_shares(history[-1].state).get(deployment.target) if history else None
     share = share_of(deployment.reported_weight, alias_share=last, step_share=deployment.step_share)
     reported = {deployment.current: round(1.0 - share, 6), deployment.target: round(share, 6)}
     return {version: event for version, event in reported.items() if event}

@@ -67,9 +67,9 @@ class ReleaseSource(PollingSource):
         """As last read; they remain valid while CodeDeploy cannot be read."""
         self._deployments_due_s = float("-inf")
         self._deployments_note: str | None = None
-        self._stacks = [StackEventReader(aws, each, since=since, clean=clean) for each in environment.stacks.values()]
+        self._stacks = [StackEventReader(aws, stack, since=since, clean=clean) for stack in environment.stacks.values()]
         self._code = FunctionCodeCache(aws, clean)
-        self._seen: dict[FunctionTarget, list[AliasObservation]] = {}
+        self._alias_history: dict[FunctionTarget, list[AliasObservation]] = {}
         self._latest_code: dict[FunctionTarget, FunctionCode] = {}
         self._previous_code: dict[FunctionTarget, FunctionCode] = {}
         self._unaliased_due_s: dict[FunctionTarget, float] = {}
@@ -89,7 +89,7 @@ class ReleaseSource(PollingSource):
 
     def note(self) -> str | None:
         """Return what is missing and why, and the progress of stack updates; None without any."""
-        notes = [*self._notes, self._deployments_note, *(each.note() for each in self._stacks)]
+        notes = [*self._notes, self._deployments_note, *(stack.note() for stack in self._stacks)]
         return "; ".join(filter(None, notes)) or None
 
     def unread(self) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ class ReleaseSource(PollingSource):
     async def poll(self) -> list[Record]:
         """Return the release state of every watched function, and new events."""
         self._notes = []
-        reads = asyncio.gather(*(self._read_function(each) for each in self._functions), return_exceptions=True)
+        reads = asyncio.gather(*(self._read_function(function) for function in self._functions), return_exceptions=True)
         try:
             deployments = await self._read_deployments()
         finally:
@@ -119,14 +119,14 @@ class ReleaseSource(PollingSource):
                 records += outcome
             if function.alias is not None:
                 records += await self._state(function, deployments, readable=not isinstance(outcome, AwsError))
-        for id_ in dict.fromkeys(each.id for each in deployments):
-            parts = [each for each in deployments if each.id == id_]
+        for id_ in dict.fromkeys(deployment.id for deployment in deployments):
+            parts = [part for part in deployments if part.id == id_]
             for deployment in parts:
                 self._report(events_of(deployment, named=len(parts) > 1))
         self._raise_or_note(failed, everything=len(failed) == len(outcomes) and not records)
         for stack in self._stacks:
             await self._read_stack(stack)
-        events, self._outbox = sorted(self._outbox, key=lambda each: each.at), []
+        events, self._outbox = sorted(self._outbox, key=lambda event: event.at), []
         return [*records, *events]
 
     def _raise_or_note(self, failed: Sequence[AwsError], *, everything: bool) -> None:
@@ -165,12 +165,12 @@ class ReleaseSource(PollingSource):
         )
         routing = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         now = AliasState(response["FunctionVersion"], {version: float(share) for version, share in routing.items()})
-        seen = self._seen.setdefault(function, [])
-        before = seen[-1].state if seen else None
+        history = self._alias_history.setdefault(function, [])
+        before = history[-1].state if history else None
         if before == now:
             return []
-        seen.append(AliasObservation(self._clock.now(), now))
-        del seen[:-MAX_SEEN]
+        history.append(AliasObservation(self._clock.now(), now))
+        del history[:-MAX_SEEN]
         if self._deployments is not None:
             self._deployments.request_listing()
         if before is not None:
@@ -198,38 +198,42 @@ class ReleaseSource(PollingSource):
         self, function: FunctionTarget, deployments: Sequence[Deployment], *, readable: bool
     ) -> list[Record]:
         own_deployments = [
-            each for each in deployments if (each.function, each.alias) == (function.name, function.alias)
+            deployment
+            for deployment in deployments
+            if (deployment.function, deployment.alias) == (function.name, function.alias)
         ]
-        seen = self._seen.get(function, [])
-        now = seen[-1].state if seen and readable else None
+        history = self._alias_history.get(function, [])
+        now = history[-1].state if history and readable else None
         if now is None and not own_deployments:
             return []
-        state = release_state(function.name, function.alias, now, own_deployments, at=self._clock.now(), seen=seen)
+        state = release_state(
+            function.name, function.alias, now, own_deployments, at=self._clock.now(), history=history
+        )
         served = [*traffic_shares(now), *now.weights] if now is not None else []
         versions = list(dict.fromkeys([*served, *filter(None, (state.version, state.previous))]))
-        code = [each for version in versions if (each := await self._code.of(function, version)) is not None]
+        codes = [code for version in versions if (code := await self._code.of(function, version)) is not None]
         self._versions[function] = FunctionVersions(
             versions=tuple(versions),
             shifts=traffic_shifts(
                 now,
-                seen,
+                history,
                 own_deployments,
-                published_s={each.version: each.published_at.timestamp() for each in code if each.published_at},
+                published_s={code.version: code.published_at.timestamp() for code in codes if code.published_at},
             ),
-            timeout_s=max((each.timeout_s for each in code if each.timeout_s is not None), default=None),
+            timeout_s=max((code.timeout_s for code in codes if code.timeout_s is not None), default=None),
         )
-        self._report_published(function, code)
-        hashes = {each.version: each.sha256 for each in code if each.sha256}
+        self._report_published(function, codes)
+        hashes = {code.version: code.sha256 for code in codes if code.sha256}
         state = replace(state, code=hashes, place=place_of(function))
         self.states[function] = state
         return [state]
 
-    def _report_published(self, function: FunctionTarget, code: Sequence[FunctionCode]) -> None:
-        if not code:
+    def _report_published(self, function: FunctionTarget, codes: Sequence[FunctionCode]) -> None:
+        if not codes:
             return
-        latest = newest_version(each.version for each in code)
-        new = next(each for each in code if each.version == latest)
-        previous = next((each for each in code if each.version != latest), None)
+        latest = newest_version(code.version for code in codes)
+        new = next(code for code in codes if code.version == latest)
+        previous = next((code for code in codes if code.version != latest), None)
         event = published_event(function, new, previous)
         self._report([event] if event else [])
 

@@ -23,7 +23,7 @@ class Shift(msgspec.Struct, frozen=True):
 
 def traffic_shifts(
     now: AliasState | None,
-    seen: Sequence[AliasObservation],
+    history: Sequence[AliasObservation],
     deployments: Sequence[Deployment],
     *,
     published_s: Mapping[str, float] | None = None,
@@ -34,15 +34,15 @@ def traffic_shifts(
     either, a split is assumed to have begun on the alias's primary version, serving since its publication
     (`published_s`: version → epoch seconds).
     """
-    first_s = seen[0].at.timestamp() if seen else float("inf")
+    first_s = history[0].at.timestamp() if history else float("inf")
     shifts = [shift for shift in _shifts_of_deployments(deployments) if shift.at_s < first_s]
     if not shifts:
-        start = seen[0].state if seen else now
+        start = history[0].state if history else now
         primary = start.primary if start is not None else None
         published_at_s = (published_s or {}).get(primary, ALWAYS_S) if primary is not None else ALWAYS_S
         shifts = [Shift(ALWAYS_S, None)] if published_at_s > ALWAYS_S else []
         shifts.append(Shift(published_at_s, primary))
-    shifts += [Shift(observation.at.timestamp(), observation.state.sole_version) for observation in seen]
+    shifts += [Shift(observation.at.timestamp(), observation.state.sole_version) for observation in history]
     return tuple(shifts)
 
 

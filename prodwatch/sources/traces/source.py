@@ -36,7 +36,7 @@ class _Window(NamedTuple):
 
 class _Reported(NamedTuple):
     revision: int
-    whole: bool
+    complete: bool
     seen_s: float
 
 
@@ -163,7 +163,7 @@ class TraceSource(PollingSource):
         """Read a window, newest first, within the scan budget; pages read before an error are kept."""
         now_s = window.end.timestamp()
         scanned, oldest_s = 0, now_s
-        whole = True
+        complete = True
         async for page in self._pages(window):
             items = page.get("TraceSummaries") or ()
             count = int(page.get("TracesProcessedCount") or len(items))
@@ -172,9 +172,9 @@ class TraceSource(PollingSource):
             self._add_summaries(items, now_s)
             oldest_s = min((oldest_s, *(_moment_s(item, oldest_s) for item in items)))
             if self._sample and page.get("NextToken") and self._scan_budget.available(now_s) <= 0:
-                whole = False
+                complete = False
                 break
-        self._update_pace(window, scanned, None if whole else oldest_s)
+        self._update_pace(window, scanned, None if complete else oldest_s)
 
     async def _pages(self, window: _Window) -> Any:
         query: dict[str, Any] = {"StartTime": window.start, "EndTime": window.end, "Sampling": False}
