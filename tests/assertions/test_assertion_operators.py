@@ -294,7 +294,7 @@ def test_a_document_that_contains_itself_is_inconclusive() -> None:
     assert evaluate(parse("a == ${x}"), loop, holes=[dict(loop)]).ok is None
 
 
-def test_a_document_that_breaks_is_told_as_a_bug_and_not_raised() -> None:
+def test_a_document_that_breaks_is_reported_as_a_bug_and_not_raised() -> None:
     class Broken(dict[str, Any]):
         def get(self, *_: Any) -> Any:
             raise OSError

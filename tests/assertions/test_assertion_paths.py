@@ -433,7 +433,7 @@ def test_exact_numbers_durations_times_and_our_functions(query: str, value: Any)
 
 
 @pytest.mark.parametrize("text", ["NaN", "[1", "{'a': 1}", "", "\x00", "[" * 100_000, "1e99999999999999999999"])
-def test_a_text_that_is_no_json_is_told_and_not_raised(text: str) -> None:
+def test_a_text_that_is_not_json_is_reported_and_not_raised(text: str) -> None:
     path = parse_path("parse_json(body).a")
     assert path.read({"body": text}) is MISSING
     assert path.explain({"body": text})
@@ -442,7 +442,7 @@ def test_a_text_that_is_no_json_is_told_and_not_raised(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["2026-13-01T00:00:00Z", "Thu, 99 Jan 2026 11:59:00 GMT", "Thu, 15 Foo 2026 11:59:00 GMT", "now"]
 )
-def test_a_text_that_is_no_time_is_told_and_not_raised(text: str) -> None:
+def test_a_text_that_is_not_a_time_is_reported_and_not_raised(text: str) -> None:
     with pytest.raises(PathError, match="time"):
         parse_path("parse_time(t)").resolve({"t": text}, Evaluation())
 

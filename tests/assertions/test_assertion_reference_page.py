@@ -120,7 +120,7 @@ def test_a_field_that_may_be_missing_is_claimed_so(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize("row", rows("Mistakes"), ids=lambda row: row[0])
-def test_mistake_is_told_as_the_page_says(row: list[str]) -> None:
+def test_mistake_is_reported_as_on_the_page(row: list[str]) -> None:
     with pytest.raises(AssertionSyntaxError) as caught:
         parse(code(row[0]))
     assert (str(caught.value.column), caught.value.message) == (row[1], row[2])

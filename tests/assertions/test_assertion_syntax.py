@@ -228,7 +228,7 @@ def test_fields_and_operator(source: str, fields: set[str], operator: str) -> No
         ("a == %5", 6, "is not a value"),
     ],
 )
-def test_mistakes_are_told_with_their_column(source: str, column: int, words: str) -> None:
+def test_mistakes_are_reported_with_their_column(source: str, column: int, words: str) -> None:
     with pytest.raises(AssertionSyntaxError) as caught:
         parse(source)
     assert words in caught.value.message

@@ -244,7 +244,7 @@ class TestAfterACrash:
         assert (result.verdict.status, result.verdict.exit_code) == ("error", 3)
         assert unfinished_journals(shop.journal_dir)
 
-    async def test_a_check_that_is_gone_is_told_with_what_it_sent(self, shop: Any) -> None:
+    async def test_a_check_that_is_gone_is_reported_with_the_requests_it_sent(self, shop: Any) -> None:
         shop.script("removing", refused())
         await shop.run(order(), run_id="run-1")
         result = await shop.runner([]).clean_up("run-1", RunOptions())

@@ -81,7 +81,7 @@ async def test_running_per_element_of_a_list_that_was_cut_short_says_so(bench: B
     assert "was not read to its end, so not every element was checked" in (check.message or "")
 
 
-async def test_what_the_probe_found_wrong_is_said_beside_a_false_assertion(bench: Bench) -> None:
+async def test_a_finding_of_the_probe_is_added_to_a_false_assertion(bench: Bench) -> None:
     gone = Failure(
         status=Status.FAIL, reason=Reason.DNS, message="x.example does not exist (NXDOMAIN)", answered_by=("answers",)
     )
@@ -109,6 +109,15 @@ async def test_a_flow_may_expect_something_of_its_own(bench: Bench) -> None:
     check = await bench.one(flow("f", *steps, expect=("steps.a.n == 1", "steps.b.n == 2")))
     assert check.status == "fail"
     assert [each.ok for each in check.assertions] == [True, False]
+
+
+@pytest.mark.parametrize("expect", [(), ("steps.b.n == 1",)], ids=["steps only", "expectation of its own"])
+async def test_a_degraded_step_degrades_the_flow(bench: Bench, expect: tuple[str, ...]) -> None:
+    bench.script("scripted", {"n": 1})
+    warned = step("a", expect=["n == 1"], warn=["n > 1"])
+    check = await bench.one(flow("f", warned, step("b", expect=["n == 1"]), expect=expect))
+    assert (check.status, check.reason_code) == ("degraded", "warning")
+    assert (check.message or "").startswith("step a: `n` is 1")
 
 
 async def test_the_timeout_of_a_flow_is_that_of_the_whole(bench: Bench) -> None:

@@ -118,7 +118,7 @@ class TestSerial:
         await bench.run(*(ok(f"c{n}", serial="${vars.queue}") for n in range(3)))
         assert probe.most_at_once == 1
 
-    async def test_other_groups_run_beside(self, bench: Bench) -> None:
+    async def test_other_groups_run_at_the_same_time(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"ok": True}, takes_s=1)
         await bench.run(ok("a", serial="one"), ok("b", serial="two"))
         assert probe.most_at_once == 2
@@ -467,7 +467,7 @@ class TestListener:
         assert sorted(begun) == sorted(ended) == ["a", "b", "d"]
         assert progress == [(1, 2), (2, 2)]
 
-    async def test_a_red_check_is_told_with_its_diagnostics(self, both: Any) -> None:
+    async def test_a_red_check_is_reported_with_its_diagnostics(self, both: Any) -> None:
         await both.run(red("b", diagnose=("d",)), others=[ok("d", kind="diagnostic")])
         last = [each.result for each in both.events if isinstance(each, CheckFinished)][-1]
         assert (last.id, [each.id for each in last.diagnosed_by]) == ("b", ["d"])

@@ -193,7 +193,7 @@ def test_values_keep_what_they_mean() -> None:
     }
 
 
-def test_large_values_are_cut_and_said_so() -> None:
+def test_large_values_are_cut_and_marked() -> None:
     output = OutputRedactor(Redactor())
     assert output.value(list(range(300)))[-1] == "… (+100 elements)"
     assert output.value({str(n): n for n in range(300)})["…"] == "+100 keys"
