@@ -20,7 +20,8 @@ from prodwatch.probes.registry import spec
 from prodwatch.probes.required_calls import ProbeCall, calls_of
 from prodwatch.runner.step.compiled import CheckCompiler, CompiledStep
 from prodwatch.settings import Project
-from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of, walk
+from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of
+from prodwatch.settings.template_filters import follow_path
 from prodwatch.sources.build_sources import log_targets, spans_target
 
 ANY = "*"
@@ -273,6 +274,6 @@ class _Filler:
         if name not in table:
             raise UnresolvedError(reference, "known only at run time")
         try:
-            return walk(self.fill(table[name]), reference.path[1:])
+            return follow_path(self.fill(table[name]), reference.path[1:])
         except LookupError as error:
             raise UnresolvedError(reference, "known only at run time") from error

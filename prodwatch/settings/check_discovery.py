@@ -1,4 +1,4 @@
-"""Which check files there are, and how their names are shown."""
+"""Finds the check files of a project, and their names for messages."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class CheckFile(msgspec.Struct, frozen=True):
 
     path: Path
     prefix: str
-    """What the ids of its checks begin with."""
+    """Prefix of its checks' ids."""
 
 
 def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".toml") -> list[CheckFile]:
     """Return the check files of a project in a stable order.
 
-    All of `checks/`, or what `narrowed` names: files, and folders with all below them. ConfigurationError for a path
-    that does not exist. Hidden files and folders are left out. `suffix` tells TOML from Python.
+    All files of `checks/`, or only those at or below the paths in `narrowed`. Hidden files and folders are left out.
+    `suffix` selects TOML or Python files. Raises ConfigurationError for a path that does not exist.
     """
     base = root / "checks"
     found: dict[Path, CheckFile] = {}
@@ -36,14 +36,14 @@ def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".to
             if path.suffix == suffix:
                 found.setdefault(path.absolute(), CheckFile(path, _prefix(path, base, path.parent)))
             elif path.suffix not in {".toml", ".py"}:
-                raise ConfigurationError(f"--checks {path}: a check file ends in .toml or .py")
+                raise ConfigurationError(f"--checks {path}: not a check file; check files end in .toml or .py")
         elif narrowed:
-            raise ConfigurationError(f"--checks {path}: there is no such file or folder")
+            raise ConfigurationError(f"--checks {path}: no such file or folder")
     return list(found.values())
 
 
-def shown(path: Path, root: Path) -> str:
-    """Return a file's name for messages: relative to the project's root where it can be, always printable."""
+def display_name(path: Path, root: Path) -> str:
+    """Return a file's name for messages: relative to the project's root if it is below it, and always printable."""
     whole = os.path.normpath(path.absolute())
     top = os.path.normpath(root.absolute()) + os.sep
     name = whole.removeprefix(top).replace(os.sep, "/") if whole.startswith(top) else str(path)
@@ -51,13 +51,13 @@ def shown(path: Path, root: Path) -> str:
 
 
 def _below(folder: Path, suffix: str) -> list[Path]:
-    """Return every file below, links followed; a folder that cannot be read is an error: its checks would be lost."""
+    """Return every file below, following links. Raises ConfigurationError for an unreadable folder."""
     found: list[Path] = []
     seen: set[str] = set()
     for where, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(where)
         if real in seen:
-            folders.clear()  # a link that leads back up
+            folders.clear()  # a link to a folder above
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))

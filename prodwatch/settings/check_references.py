@@ -1,4 +1,4 @@
-"""References between checks become ids: by id, then by name in the same file, then by a unique name."""
+"""Resolves references between checks to ids: by id, then by name in the same file, then by a unique name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def resolve_references(
 ) -> list[CheckDefinition]:
     """Return the checks with ids in `needs`, `diagnose` and `of`.
 
-    Ids taken twice, names that lead nowhere or to several checks, and circles are reported. A reference to a check with
-    a matrix means all its cases. `others` are checks of another kind of file, id → name. Unless `complete`, a check
-    that is not found may stand in a file that could not be read, so that is no mistake.
+    Duplicate ids, unknown or ambiguous names, and circular references are reported. A reference to a check with a
+    matrix means all its cases. `others` are checks of another kind of file, id → name. Unless `complete`, some files
+    could not be read, so an unknown check is not a mistake.
     """
     _report_collisions(drafts)
     index = _Index(drafts, others)
@@ -36,7 +36,7 @@ def resolve_references(
 
 
 def unresolved(drafts: Sequence[Draft], others: Mapping[str, str]) -> bool:
-    """Return whether anything refers to a check that is not among these."""
+    """Return whether a draft refers to a check that is not among these."""
     index = _Index(drafts, others)
     return any(
         not index.find(reference, draft.check.source.file)
@@ -47,7 +47,7 @@ def unresolved(drafts: Sequence[Draft], others: Mapping[str, str]) -> bool:
 
 
 def reachable(start: Sequence[CheckDefinition], checks: Sequence[CheckDefinition]) -> list[CheckDefinition]:
-    """Return those of `checks` outside `start` that `start` refers to, directly or through others, in their order."""
+    """Return the checks outside `start` that it refers to, directly or indirectly, in the order of `checks`."""
     by_id = {check.id: check for check in checks}
     reached = {check.id for check in start}
     pending = list(start)
@@ -62,7 +62,7 @@ def reachable(start: Sequence[CheckDefinition], checks: Sequence[CheckDefinition
 
 
 class _Index:
-    """Every way to call a check."""
+    """Index of checks by id, by name in a file, and by name."""
 
     def __init__(self, drafts: Sequence[Draft], others: Mapping[str, str]) -> None:
         self.by_id: dict[str, list[str]] = {id_: [id_] for id_ in others}
@@ -79,7 +79,7 @@ class _Index:
                 self.by_name.setdefault(name, {}).setdefault((file, draft.number), []).append(id_)
 
     def find(self, reference: str, file: str) -> list[list[str]]:
-        """Return the ids of each check that may be meant; more than one: ambiguous."""
+        """Return the ids of each matching check; more than one check means that the reference is ambiguous."""
         if reference in self.by_id:
             return [self.by_id[reference][:1]]
         return list(self.in_file.get((file, reference), self.by_name.get(reference, {})).values())
@@ -88,21 +88,21 @@ class _Index:
 def _resolved(draft: Draft, key: str, index: _Index, *, complete: bool) -> tuple[str, ...]:
     ids: list[str] = []
     for number, reference in enumerate(getattr(draft.check, key)):
-        spot = draft.spot.at(key, number)
-        found = index.find(reference, draft.check.source.file)
-        if not found and not complete:
+        cursor = draft.cursor.at(key, number)
+        matches = index.find(reference, draft.check.source.file)
+        if not matches and not complete:
             continue
-        if not found:
+        if not matches:
             names = (*index.by_id, *index.by_name)
-            spot.report(f'{key}: there is no check "{reference}"{did_you_mean(reference, names)}')
-        elif len(found) > 1:
-            spot.report(
-                f'{key}: several checks are called "{reference}"; use the id: {listing(each[0] for each in found)}'
+            cursor.report(f'{key}: there is no check "{reference}"{did_you_mean(reference, names)}')
+        elif len(matches) > 1:
+            cursor.report(
+                f'{key}: several checks are named "{reference}"; use an id: {listing(match[0] for match in matches)}'
             )
-        elif draft.check.id in found[0]:
-            spot.report(f'{key}: "{reference}" is this check itself')
+        elif draft.check.id in matches[0]:
+            cursor.report(f'{key}: "{reference}" is this check itself')
         else:
-            ids += found[0]
+            ids += matches[0]
     return tuple(dict.fromkeys(ids))
 
 
@@ -112,24 +112,24 @@ def _report_collisions(drafts: Sequence[Draft]) -> None:
         other = first.setdefault(draft.check.id, draft)
         if other is not draft:
             where = f'{other.check.source}, check "{other.check.name}"'
-            key = "id" if "id" in draft.spot.document.data["check"][draft.number] else "name"
-            draft.spot.at(key).report(f'id "{draft.check.id}" is already taken by {where}; write another name or id')
+            key = "id" if "id" in draft.cursor.document.data["check"][draft.number] else "name"
+            draft.cursor.at(key).report(f'id "{draft.check.id}" is already used by {where}; choose another name or id')
 
 
 def _report_circles(drafts: Sequence[Draft], checks: Sequence[CheckDefinition]) -> None:
-    """Report each circle of checks that wait for each other once, where its first check is written."""
+    """Report each circular dependency once, at its first check."""
     waits_for = {check.id: (*check.needs, *check.of) for check in checks}
-    spots = {draft.check.id: draft for draft in drafts}
+    drafts_by_id = {draft.check.id: draft for draft in drafts}
     done: set[str] = set()
     for check in checks:
         for circle in _circles(check.id, waits_for, done):
-            draft = spots[circle[0]]
+            draft = drafts_by_id[circle[0]]
             key = "needs" if draft.check.needs else "of"
-            draft.spot.at(key).report(f"checks wait for each other in a circle: {' → '.join((*circle, circle[0]))}")
+            draft.cursor.at(key).report(f"circular dependency: {' → '.join((*circle, circle[0]))}")
 
 
 def _circles(start: str, waits_for: Mapping[str, Iterable[str]], done: set[str]) -> Iterable[list[str]]:
-    """Walk depth first without recursion: a chain of checks may be long."""
+    """Yield circles by a depth-first search without recursion, because chains of checks may be long."""
     path: list[str] = []
     stack: list[tuple[str, bool]] = [(start, False)]
     while stack:

@@ -1,4 +1,4 @@
-"""One environment file into an `Environment`; every mistake in it reported on the way."""
+"""Reads an environment file into an `Environment`, and reports every mistake in it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from prodwatch.model.environment import (
     SignatureComparison,
     StackReference,
 )
-from prodwatch.model.spec import Key
+from prodwatch.model.spec import Key, KeyKind
 from prodwatch.probes import registry
 from prodwatch.settings.environment_keys import (
     ACCOUNT,
@@ -41,11 +41,13 @@ from prodwatch.settings.environment_keys import (
     Section,
 )
 from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.static_values import Statics, settle_table
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.table_reader import read_table
-from prodwatch.settings.value_types import describe, moment, plain, problem_with, seconds, share, texts
+from prodwatch.settings.template import literal
+from prodwatch.settings.text_conversion import fit
+from prodwatch.settings.value_types import describe, parse_date, plain, problem_with, seconds, share, texts
 
 _SECTION = {section.name: section for section in SECTIONS}
 _ACCOUNT_ID = re.compile(r"\d{12}")
@@ -54,13 +56,15 @@ _TEXT = {"text", "texts", "table"}
 _Built = TypeVar("_Built", bound=msgspec.Struct)
 
 
-def read_environment(top: Spot, name: str, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Environment:
-    """Return the environment; `overrides` stand before `[vars]`, as plain text or of the type they replace."""
+def read_environment(
+    top: TomlCursor, name: str, environ: Mapping[str, str], overrides: Mapping[str, str]
+) -> Environment:
+    """Return the environment; `overrides` (`--var`) replace entries of `[vars]`."""
     return _Reader(top, name, environ, overrides).environment()
 
 
 class _Reader:
-    def __init__(self, top: Spot, name: str, environ: Mapping[str, str], overrides: Mapping[str, str]) -> None:
+    def __init__(self, top: TomlCursor, name: str, environ: Mapping[str, str], overrides: Mapping[str, str]) -> None:
         self.top = top
         self.name = name
         self.data = top.document.data
@@ -70,8 +74,8 @@ class _Reader:
         self.aws, self.accounts = self._aws()
 
     def environment(self) -> Environment:
-        """Return all of it; sections with mistakes are read as far as they are right."""
-        self._strangers()
+        """Return the environment; invalid parts of a section are left out."""
+        self._report_unknown_keys()
         right = read_table(self.top, settle_table(self.top, self._top_keys(), self.early, ()), TOP)
         traces = self._table("traces")
         return Environment(
@@ -100,67 +104,67 @@ class _Reader:
     def _top_keys(self) -> dict[str, Any]:
         return {key: value for key, value in self.data.items() if key in {known.name for known in TOP}}
 
-    def _strangers(self) -> None:
+    def _report_unknown_keys(self) -> None:
         known = (*_SECTION, *(key.name for key in TOP))
         for name in self.data:
             if name not in known:
                 home = [section.name for section in SECTIONS if name in {key.name for key in section.keys}]
-                hint = did_you_mean(name, known) or (f"; it belongs under [{home[0]}]" if home else "")
+                hint = did_you_mean(name, known) or (f"; it belongs in [{home[0]}]" if home else "")
                 self.top.at(name).report(f'unknown table or key "{name}"{hint}')
 
     def _vars(self, overrides: Mapping[str, str]) -> dict[str, Any]:
         written = self.data.get("vars", {})
         if not isinstance(written, dict):
-            self.top.at("vars").report(f"[vars] is a table of name = value, not {describe(written)}")
+            self.top.at("vars").report(f"[vars] must be a table of name = value, not {describe(written)}")
             written = {}
-        from prodwatch.settings.variable_overrides import override
+        return override_variables(self.top.at("vars"), plain(written), overrides)
 
-        return override(self.top.at("vars"), plain(written), overrides)
-
-    def _read(self, spot: Spot, data: Any, section: Section, keys: tuple[Key, ...]) -> dict[str, Any]:
-        """Return the right entries of one table; references are filled now unless the section fills text late."""
+    def _read(self, cursor: TomlCursor, data: Any, section: Section, keys: tuple[Key, ...]) -> dict[str, Any]:
+        """Return the valid entries of one table; references are filled unless the section fills text late."""
         if isinstance(data, dict):
             statics = self.early if section.filled == "env" else self.late
             late = (
                 {key.name for key in keys if key.kind in _TEXT and not key.choices} if section.filled == "late" else ()
             )
-            data = settle_table(spot, data, statics, late)
-        right = read_table(spot, data, keys, references=section.filled == "late")
+            data = settle_table(cursor, data, statics, late)
+        right = read_table(cursor, data, keys, references=section.filled == "late")
         account = right.get("account")
         if section.name != "aws" and account is not None and "${" not in account and account not in self.accounts:
-            spot.at("account").report(
+            cursor.at("account").report(
                 f'account "{account}" is not in [aws.accounts]{did_you_mean(account, self.accounts)}'
             )
         return right
 
     def _table(self, name: str) -> dict[str, Any]:
         section = _SECTION[name]
-        spot = self.top.at(name).named(f"[{name}]")
-        return self._read(spot, self.data[name], section, section.keys) if name in self.data else {}
+        cursor = self.top.at(name).named(f"[{name}]")
+        return self._read(cursor, self.data[name], section, section.keys) if name in self.data else {}
 
     def _tables(self, name: str, target: type[_Built]) -> tuple[_Built, ...]:
         section = _SECTION[name]
         tables = self.data.get(name, [])
         if not isinstance(tables, list):
-            self.top.at(name).report(f"write [[{name}]] with double brackets: there may be several")
+            self.top.at(name).report(f"write [[{name}]] with double brackets: a file may contain several")
             return ()
         built: list[_Built] = []
         for number, table in enumerate(tables):
             label = table.get("name") if isinstance(table, dict) else None
-            spot = self.top.at(name, number).named(f'[[{name}]] "{label}"' if isinstance(label, str) else f"[[{name}]]")
-            right = self._read(spot, table, section, section.keys)
+            cursor = self.top.at(name, number).named(
+                f'[[{name}]] "{label}"' if isinstance(label, str) else f"[[{name}]]"
+            )
+            right = self._read(cursor, table, section, section.keys)
             if name == "alarm" and isinstance(table, dict) and not {"prefix", "names"} & table.keys():
-                spot.report('one of "prefix" or "names" is needed')
+                cursor.report('"prefix" or "names" is missing')
             for key in ("expect", "warn"):
                 if key in right:
                     if key == "expect" and not right[key]:
-                        spot.at(key).report('"expect" is empty; leave it out of a metric that is only watched')
-                    right[key] = read_assertions(spot.at(key), right[key], _metric_fields())
+                        cursor.at(key).report('"expect" is empty; leave it out for a metric that is only watched')
+                    right[key] = read_assertions(cursor.at(key), right[key], _metric_fields())
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))
                 if _repeats(built):
-                    spot.at("group").report(
-                        f'log group "{right["group"]}" is in another [[logs]] too; write one, whose filter says all'
+                    cursor.at("group").report(
+                        f'log group "{right["group"]}" is in another [[logs]] too; merge both into one [[logs]]'
                     )
         return tuple(built)
 
@@ -174,39 +178,39 @@ class _Reader:
         top = self.top.at("aws").named("[aws]")
         main = self._target(top, written, section)
         if not isinstance(accounts, dict):
-            top.at("accounts").report("write each account as its own table: [aws.accounts.name]")
+            top.at("accounts").report("write each account as a table: [aws.accounts.name]")
             accounts = {}
         for name, table in accounts.items():
             targets[name] = self._target(top.at("accounts", name).named(f"[aws.accounts.{name}]"), table, section)
         return main, targets
 
-    def _target(self, spot: Spot, table: Any, section: Section) -> AwsTarget:
-        right = self._read(spot, table, section, ACCOUNT)
+    def _target(self, cursor: TomlCursor, table: Any, section: Section) -> AwsTarget:
+        right = self._read(cursor, table, section, ACCOUNT)
         account = right.get("account")
         if account is not None and not _ACCOUNT_ID.fullmatch(account):
-            spot.at("account").report(f'"account" must be an account id of 12 digits, not "{account}"')
+            cursor.at("account").report(f'"account" must be an account id of 12 digits, not "{account}"')
         endpoint = right.get("endpoint_url")
         if endpoint and not endpoint.startswith(("http://", "https://")):
-            spot.at("endpoint_url").report(f'"endpoint_url" must begin with http:// or https://, not "{endpoint}"')
+            cursor.at("endpoint_url").report(f'"endpoint_url" must begin with http:// or https://, not "{endpoint}"')
         return AwsTarget(**right)
 
-    def _names(self, name: str) -> tuple[Spot, dict[str, Any]]:
+    def _names(self, name: str) -> tuple[TomlCursor, dict[str, Any]]:
         written = self.data.get(name, {})
-        spot = self.top.at(name).named(f"[{name}]")
+        cursor = self.top.at(name).named(f"[{name}]")
         if isinstance(written, dict):
-            return spot, written
-        spot.report(f"[{name}] is a table of name = value, not {describe(written)}")
-        return spot, {}
+            return cursor, written
+        cursor.report(f"[{name}] must be a table of name = value, not {describe(written)}")
+        return cursor, {}
 
     def _stacks(self) -> dict[str, StackReference]:
-        spot, written = self._names("stacks")
+        cursor, written = self._names("stacks")
         stacks = {}
         for alias, value in written.items():
-            here = spot.at(alias)
+            here = cursor.at(alias)
             table = value
             if isinstance(value, str):
-                # A stack's name alone is short for a table of one key.
-                settled = settle_table(spot, {alias: value}, self.late, ())
+                # A text is short for a table with only the stack's name.
+                settled = settle_table(cursor, {alias: value}, self.late, ())
                 table = {"name": settled[alias]} if alias in settled else None
             if table is None:
                 continue
@@ -221,36 +225,36 @@ class _Reader:
         return stacks
 
     def _secrets(self) -> dict[str, SecretReference]:
-        spot, written = self._names("secrets")
+        cursor, written = self._names("secrets")
         secrets = {}
         for name, value in written.items():
-            here = spot.at(name).named(f'secret "{name}"')
+            here = cursor.at(name).named(f'secret "{name}"')
             if not isinstance(value, dict):
                 here.report(
-                    'a secret is never written down here; say where it lives: { env = "NAME" }, { ssm = "/path" } '
-                    'or { secretsmanager = "name" }'
+                    'a secret must not be written into the file; name its source: { env = "NAME" }, '
+                    '{ ssm = "/path" } or { secretsmanager = "name" }'
                 )
                 continue
             right = self._read(here, value, _SECTION["secrets"], SECRET)
             sources = [source for source in SECRET_SOURCES if source in value]
             if len(sources) != 1:
-                here.report(f'exactly one of "env", "ssm" or "secretsmanager" is needed, not {len(sources)}')
+                here.report(f'needs exactly one of "env", "ssm" and "secretsmanager", not {len(sources)}')
             secrets[name] = SecretReference(**right)
         return secrets
 
     def _release(self) -> ReleaseTarget:
         right = self._table("release")
-        spot = self.top.at("release").named("[release]")
+        cursor = self.top.at("release").named("[release]")
         if right.get("attest"):
-            read_path(spot.at("attest"), right["attest"])
+            read_path(cursor.at("attest"), right["attest"])
         if "{version}" not in right.get("match", "{version}"):
-            spot.at("match").report('"match" must hold {version}, such as "v{version}"')
+            cursor.at("match").report('"match" must contain {version}, for example "v{version}"')
         right.pop("signatures", None)
         return ReleaseTarget(**right)
 
     def _compare(self) -> Compare:
         right = self._table("compare")
-        spot = self.top.at("compare").named("[compare]")
+        cursor = self.top.at("compare").named("[compare]")
         kinds: dict[str, type[msgspec.Struct]] = {
             "errors": ErrorComparison,
             "latency": LatencyComparison,
@@ -264,38 +268,38 @@ class _Reader:
         if old is not None:
             moved = self.top.at("release", "signatures").named("[release]")
             if "signatures" in right:
-                moved.report('"signatures" is in [compare] too; write it there only')
+                moved.report('"signatures" is also in [compare]; keep only that one')
             elif isinstance(old, dict) and isinstance(old.get("gate"), bool):
                 right["signatures"] = SignatureComparison(gate=old["gate"])
         for index, each in enumerate(texts(right.get("exclude", ()))):
             if each.partition(":")[0] not in EXCLUDED or not each.partition(":")[2]:
-                spot.at("exclude", index).report(
+                cursor.at("exclude", index).report(
                     f'"exclude" must name requests by {listing(EXCLUDED)}, such as "route:GET /health", not "{each}"'
                 )
         if "known" in right:
-            right["known"] = self._known(spot.at("known"), right["known"])
+            right["known"] = self._known(cursor.at("known"), right["known"])
         return _build(Compare, right)
 
-    def _known(self, spot: Spot, written: Sequence[Any]) -> tuple[KnownSignature, ...]:
+    def _known(self, cursor: TomlCursor, written: Sequence[Any]) -> tuple[KnownSignature, ...]:
         known: list[KnownSignature] = []
         for index, table in enumerate(written):
-            here = spot.at(index).named(f"[compare] known, {index + 1}")
+            here = cursor.at(index).named(f"[compare] known, {index + 1}")
             right = read_table(here, table, KNOWN_SIGNATURE)
             try:
                 if right.keys() >= {key.name for key in KNOWN_SIGNATURE}:
-                    known.append(KnownSignature(**right | {"until": moment("until", right["until"])}))
+                    known.append(KnownSignature(**right | {"until": parse_date("until", right["until"])}))
             except ValueError as error:
                 here.at("until").report(str(error))
         return tuple(known)
 
     def _limits(self) -> dict[str, Any]:
         right = self._table("limits")
-        spot = self.top.at("limits").named("[limits]")
+        cursor = self.top.at("limits").named("[limits]")
         price = Key(name="price", kind="number", minimum=0, doc="")
         for operation, value in right.get("prices", {}).items():
             problem = problem_with(price, value, references=False)
             if problem is not None or ":" not in operation:
-                spot.at("prices", operation).report(
+                cursor.at("prices", operation).report(
                     f'"{operation}" must be a price per call in US dollars, such as "logs:FilterLogEvents" = 0.0001'
                 )
         return right
@@ -307,7 +311,7 @@ class _Reader:
         moment = right.get("at")
         if moment is not None and not _MOMENT.fullmatch(moment):
             self.top.at("demo", "at").named("[demo]").report(
-                f'"at" must be before, during, after or a moment like +90s, not "{moment}"'
+                f'"at" must be before, during, after or an offset such as +90s, not "{moment}"'
             )
         return _build(DemoTarget, right)
 
@@ -318,7 +322,7 @@ def _metric_fields() -> Fields:
 
 
 def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
-    """Build a target from checked values: durations to seconds, shares to numbers, texts to tuples."""
+    """Build a target from validated values: durations become seconds, shares numbers, texts tuples."""
     fields = set(target.__struct_fields__)
     values: dict[str, Any] = {}
     for name, value in right.items():
@@ -334,6 +338,31 @@ def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:
 
 
 def _repeats(targets: Sequence[object]) -> bool:
-    """Tell whether the last of these names a log group that one before it names."""
+    """Return whether the last target names the same log group as an earlier one."""
     groups = [(each.group, each.account, each.region) for each in targets if isinstance(each, LogTarget)]
     return bool(groups) and groups[-1] in groups[:-1]
+
+
+def override_variables(cursor: TomlCursor, written: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
+    """Return the variables with `--var name=value` overrides, converted to the types of the values they replace.
+
+    An override is plain text: `${…}` in it is not a reference.
+    """
+    replaced = dict(written)
+    for name, text in overrides.items():
+        kind = _override_kind(written.get(name))
+        try:
+            value = fit(Key(name=name, kind=kind, doc=""), text)
+        except ValueError as error:
+            cursor.problems.add(None, f"--var {name}={text}: {error}")
+            continue
+        replaced[name] = literal(value) if isinstance(value, str) else value
+    return replaced
+
+
+def _override_kind(value: Any) -> KeyKind:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    return "number" if isinstance(value, float) else "text"

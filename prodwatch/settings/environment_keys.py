@@ -1,4 +1,4 @@
-"""The tables of an environment file: one description for loader, schema and docs."""
+"""Tables and keys of an environment file: one description for loader, schema and docs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from prodwatch.model.spec import Key
 
 _WHERE = (
     Key(name="account", kind="text", doc="Name of an account in `[aws.accounts]`."),
-    Key(name="region", kind="text", doc="AWS region, where it is not the environment's."),
+    Key(name="region", kind="text", doc="AWS region. Default: that of the environment."),
 )
-_GATE = Key(name="gate", kind="boolean", default=True, doc="Whether it may decide the verdict.")
+_GATE = Key(name="gate", kind="boolean", default=True, doc="Whether it counts for the verdict.")
 
 TOP = (
-    Key(name="title", kind="text", doc="What the screen calls it; the file's name if absent."),
+    Key(name="title", kind="text", doc="Title on the screen. Default: the name of the file."),
     Key(name="protected", kind="boolean", default=True, doc="Mutating checks are skipped unless --allow-writes."),
 )
 
@@ -23,15 +23,15 @@ ACCOUNT = (
     Key(name="region", kind="text", doc="AWS region."),
     Key(name="profile", kind="text", doc='Profile of the AWS configuration; "" for none.'),
     Key(name="role_arn", kind="text", doc="Role to assume."),
-    Key(name="account", kind="text", doc="The only account (12 digits) that may answer; another one stops the run."),
-    Key(name="endpoint_url", kind="text", doc="Where AWS's APIs are called, for an emulator."),
+    Key(name="account", kind="text", doc="Expected account id, 12 digits; another account stops the run."),
+    Key(name="endpoint_url", kind="text", doc="Endpoint of the AWS APIs, for an emulator."),
 )
 STACK = (Key(name="name", kind="text", required=True, doc="Name of the stack."), *_WHERE)
 SECRET = (
-    Key(name="env", kind="text", doc="Environment variable that holds it."),
-    Key(name="ssm", kind="text", doc="Name of an SSM parameter."),
-    Key(name="secretsmanager", kind="text", doc="Name or ARN of a Secrets Manager secret."),
-    Key(name="field", kind="text", doc="Key inside a JSON secret."),
+    Key(name="env", kind="text", doc="Environment variable with the value."),
+    Key(name="ssm", kind="text", doc="SSM parameter with the value."),
+    Key(name="secretsmanager", kind="text", doc="Name or ARN of the Secrets Manager secret."),
+    Key(name="field", kind="text", doc="Key of the value in a JSON secret."),
     *_WHERE,
 )
 SECRET_SOURCES = ("env", "ssm", "secretsmanager")
@@ -40,7 +40,7 @@ NO_EFFECT_YET = "Has no effect yet: `gate` will use it."
 """Beginning of the description of a key that is read and validated, and that nothing acts on so far."""
 
 _FALSE_ALARMS = "Bound on the probability of a false alarm over the whole gate."
-_COMPARISON_GATE = Key(name="gate", kind="boolean", default=True, doc="`false`: shown, never part of the verdict.")
+_COMPARISON_GATE = Key(name="gate", kind="boolean", default=True, doc="`false`: shown, but not part of the verdict.")
 COMPARE_ERRORS = (
     Key(name="ratio", kind="number", minimum=1, default=2.0, doc="Error ratio divided by that of the old version."),
     Key(name="difference", kind="share", default="0.5%", doc="Error ratio minus that of the old version."),
@@ -68,10 +68,10 @@ EXCLUDED = ("route", "client", "stream")
 """Kinds of requests that `[compare] exclude` names: `route:GET /health`."""
 
 Shape = Literal["table", "tables", "names"]
-"""`[x]`, `[[x]]`, or a table of names of the reader's own choice."""
+"""`[x]`, `[[x]]`, or a table whose names the user chooses."""
 
 Filled = Literal["env", "static", "late"]
-"""What `${…}` may be in it: environment variables; those and plain variables; anything, when it is needed."""
+"""Scopes of `${…}` in a section: environment variables; also plain variables; all, filled at run time."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +81,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     doc: str
     shape: Shape = "table"
     keys: tuple[Key, ...] = ()
-    """Of the table, of each of the tables, or of each name's own table."""
+    """Keys of the table, of each table in a list, or of the table of each name."""
     filled: Filled = "late"
 
 
 SECTIONS = (
     Section(
         name="aws",
-        doc="Where AWS is called, and as whom. Only `${env.…}` can be used here.",
+        doc="AWS account, region and credentials. Only `${env.…}` can be used here.",
         keys=(*ACCOUNT, Key(name="accounts", kind="table", doc="Further accounts and regions: `[aws.accounts.name]`.")),
         filled="env",
     ),
@@ -102,19 +102,19 @@ SECTIONS = (
     Section(name="vars", doc="Name = value, for `${vars.name}`.", shape="names"),
     Section(
         name="secrets",
-        doc="Name = where a secret lives, for `${secret.name}`. Never shown; values under 6 characters are refused.",
+        doc="Name = source of a secret, for `${secret.name}`. Never shown; values under 6 characters are refused.",
         shape="names",
         keys=SECRET,
         filled="static",
     ),
     Section(
         name="function",
-        doc="A Lambda function under release: its logs, metrics, traces and versions follow from its name.",
+        doc="A Lambda function under release; its logs, metrics, traces and versions are watched.",
         shape="tables",
         keys=(
             Key(name="name", kind="text", required=True, doc="Name of the function."),
-            Key(name="alias", kind="text", doc="Alias that callers use and a release shifts."),
-            Key(name="log_group", kind="text", doc="Its log group, where the function's own settings do not say it."),
+            Key(name="alias", kind="text", doc="Alias that callers use and that a release shifts."),
+            Key(name="log_group", kind="text", doc="Its log group. Default: that of the function's configuration."),
             *_WHERE,
         ),
     ),
@@ -125,15 +125,15 @@ SECTIONS = (
         keys=(
             Key(name="group", kind="text", required=True, doc="Name of the group; `*` ends a prefix."),
             Key(name="live_tail", kind="boolean", default=False, doc="Use Live Tail, which AWS bills per minute."),
-            Key(name="filter", kind="text", doc="Filter pattern; lines that do not match are not fetched."),
+            Key(name="filter", kind="text", doc="CloudWatch filter pattern; other lines are not fetched."),
             *_WHERE,
         ),
     ),
     Section(
         name="traces",
-        doc="Which X-Ray traces are watched.",
+        doc="X-Ray traces to watch.",
         keys=(
-            Key(name="enabled", kind="boolean", default=True, doc="`false`: none."),
+            Key(name="enabled", kind="boolean", default=True, doc="`false`: no traces are watched."),
             Key(name="filter", kind="text", doc="X-Ray filter expression."),
         ),
     ),
@@ -142,17 +142,23 @@ SECTIONS = (
         doc="A CloudWatch metric to watch and, with assertions, to judge.",
         shape="tables",
         keys=(
-            Key(name="name", kind="text", required=True, doc="What the screen calls it; unique."),
+            Key(name="name", kind="text", required=True, doc="Name on the screen, unique."),
             Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),
             Key(name="metric", kind="text", required=True, doc="Metric name."),
-            Key(name="dimensions", kind="table", doc="Dimension = value; exactly these."),
+            Key(name="dimensions", kind="table", doc="Dimension = value, for all dimensions of the metric."),
             Key(name="stat", kind="text", default="Average", doc="`Average`, `Sum`, `Maximum`, `p95`, `tm90` …"),
             Key(
                 name="unit",
                 kind="text",
-                doc="Unit of the values, such as `ms`: assertions then compare with durations.",
+                doc="Unit of the values; with a unit of time such as `ms`, assertions compare durations.",
             ),
-            Key(name="better", kind="text", choices=("lower", "higher"), default="lower", doc="Which way is good."),
+            Key(
+                name="better",
+                kind="text",
+                choices=("lower", "higher"),
+                default="lower",
+                doc="Direction of an improvement.",
+            ),
             Key(name="expect", kind="texts", doc="Assertions on `value`; false: evidence against the release."),
             Key(name="warn", kind="texts", doc="Assertions on `value`; false: degraded."),
             _GATE,
@@ -165,23 +171,23 @@ SECTIONS = (
         doc="CloudWatch alarms to watch, by prefix or by name.",
         shape="tables",
         keys=(
-            Key(name="prefix", kind="text", doc="Beginning of the names."),
-            Key(name="names", kind="texts", doc="Names."),
+            Key(name="prefix", kind="text", doc="Prefix of the names of alarms."),
+            Key(name="names", kind="texts", doc="Names of alarms."),
             _GATE,
             *_WHERE,
         ),
     ),
     Section(
         name="release",
-        doc="What a release is, and how an answer proves which version served it.",
+        doc="Source of releases, and the proof in responses of the version that served them.",
         keys=(
             Key(name="codedeploy", kind="text", doc="CodeDeploy application."),
-            Key(name="attest", kind="text", doc="Path into an HTTP answer that names the version that served it."),
+            Key(name="attest", kind="text", doc="Path to the version in an HTTP response."),
             Key(
                 name="match",
                 kind="text",
                 default="{version}",
-                doc="How that text names the version, such as `v{version}`.",
+                doc="Format of that text, such as `v{version}`.",
             ),
             Key(
                 name="baseline",
@@ -197,7 +203,7 @@ SECTIONS = (
                 name="signatures",
                 kind="table",
                 keys=(_GATE,),
-                doc="Deprecated: write `[compare] signatures`.",
+                doc="Deprecated; use `[compare] signatures`.",
             ),
         ),
     ),
@@ -259,7 +265,7 @@ SECTIONS = (
     ),
     Section(
         name="rounds",
-        doc="How often checks repeat in the dashboard and in a gate.",
+        doc="Rounds of checks in the dashboard and in a gate.",
         keys=(
             Key(name="every", kind="duration", default="30s", minimum=1, doc="Pause between rounds."),
             Key(
@@ -267,45 +273,76 @@ SECTIONS = (
                 kind="duration",
                 default="15m",
                 minimum=1,
-                doc=f"{NO_EFFECT_YET} How long a gate watches a release.",
+                doc=f"{NO_EFFECT_YET} Time that a gate watches a release.",
             ),
         ),
         filled="static",
     ),
     Section(
         name="limits",
-        doc="Bounds of one run.",
+        doc="Limits of one run.",
         keys=(
-            Key(name="concurrency", kind="integer", default=50, minimum=1, doc="Checks at the same time."),
-            Key(name="per_host", kind="integer", default=8, minimum=1, doc="Requests to one host at the same time."),
+            Key(
+                name="concurrency",
+                kind="integer",
+                default=50,
+                minimum=1,
+                doc="Largest number of checks at the same time.",
+            ),
+            Key(
+                name="per_host",
+                kind="integer",
+                default=8,
+                minimum=1,
+                doc="Largest number of requests to one host at the same time.",
+            ),
             Key(
                 name="per_service",
                 kind="integer",
                 default=8,
                 minimum=1,
-                doc="Calls of one AWS service at the same time.",
+                doc="Largest number of calls to one AWS service at the same time.",
             ),
-            Key(name="api_cost_usd", kind="number", minimum=0, doc="Most that AWS calls may cost, in US dollars."),
-            Key(name="api_calls", kind="integer", minimum=1, doc="Most AWS calls."),
+            Key(name="api_cost_usd", kind="number", minimum=0, doc="Largest cost of AWS calls, in US dollars."),
+            Key(name="api_calls", kind="integer", minimum=1, doc="Largest number of AWS calls."),
             Key(
                 name="self_check",
                 kind="text",
-                doc="URL that always answers; when it does not, our own network is at fault.",
+                doc="URL that always responds; when it does not, this machine's network is at fault.",
             ),
-            Key(name="prices", kind="table", doc="`service:Operation` = US dollars per call, over the built-in list."),
+            Key(
+                name="prices",
+                kind="table",
+                doc="`service:Operation` = US dollars per call, instead of the built-in price.",
+            ),
         ),
         filled="static",
     ),
     Section(
         name="demo",
-        doc="Use the embedded AWS instead of the real one, and play a staged release on it.",
+        doc="Use the embedded AWS instead of the real one, with a staged release.",
         keys=(
             Key(
                 name="scenario", kind="text", default="bad", doc="Name of the staged release, such as `good` or `bad`."
             ),
-            Key(name="at", kind="text", doc="Fixed moment: `before`, `during`, `after`, or `+90s` into it."),
-            Key(name="speed", kind="number", default=1, minimum=0.001, doc="How many times faster the script plays."),
-            Key(name="seed", kind="integer", default=42, doc="Same seed, same numbers."),
+            Key(
+                name="at",
+                kind="text",
+                doc="Fixed point of the release: `before`, `during`, `after`, or an offset such as `+90s`.",
+            ),
+            Key(
+                name="speed",
+                kind="number",
+                default=1,
+                minimum=0.001,
+                doc="Speed of the release; 2 is twice as fast as real time.",
+            ),
+            Key(
+                name="seed",
+                kind="integer",
+                default=42,
+                doc="Seed of the generated data; the same seed gives the same data.",
+            ),
         ),
         filled="env",
     ),

@@ -1,4 +1,4 @@
-"""Follows every `${…}` of an environment file; a variable nobody needs may miss what it is made of."""
+"""Checks every `${…}` of an environment file; a variable that is not used may refer to undefined ones."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 from prodwatch.model.environment import Environment
 from prodwatch.settings.environment_keys import SECTIONS
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.template import TemplateSyntaxError, parse_template
 from prodwatch.settings.toml_document import Document
-from prodwatch.settings.variable_references import FILE_SCOPES, Names, follow, references_in
+from prodwatch.settings.variable_references import FILE_SCOPES, DefinedNames, follow, references_in
 
 _LATE = tuple(section.name for section in SECTIONS if section.filled == "late" and section.name != "vars")
 
 
-def names_of(document: Document, environment: Environment, environ: Mapping[str, str]) -> Names:
-    """Return what the environment's file names, entries with mistakes included: those are reported where they stand."""
+def names_of(document: Document, environment: Environment, environ: Mapping[str, str]) -> DefinedNames:
+    """Return the names defined in the environment file, including invalid entries, which are reported elsewhere."""
     written = {name: document.data.get(name) for name in ("secrets", "stacks")}
     secrets, stacks = (tuple(table) if isinstance(table, dict) else () for table in written.values())
-    return Names(environ=environ, vars=environment.vars, secrets=secrets, stacks=stacks)
+    return DefinedNames(environ=environ, vars=environment.vars, secrets=secrets, stacks=stacks)
 
 
-def follow_environment(top: Spot, environment: Environment, names: Names, needed: Collection[str]) -> None:
-    """Report references that lead nowhere; `needed` are the variables that selected checks use."""
-    names = Names(names.environ, names.vars, names.secrets, names.stacks, scopes=FILE_SCOPES)
+def follow_environment(top: TomlCursor, environment: Environment, names: DefinedNames, needed: Collection[str]) -> None:
+    """Report undefined references; `needed` are the variables that selected checks use."""
+    names = DefinedNames(names.environ, names.vars, names.secrets, names.stacks, scopes=FILE_SCOPES)
     pending = set(needed) & set(environment.vars)
     for name in _LATE:
         pending |= follow(top.at(name).named(f"[{name}]"), top.document.data.get(name), names)
@@ -33,22 +33,22 @@ def follow_environment(top: Spot, environment: Environment, names: Names, needed
         name = pending.pop()
         used.add(name)
         written = environment.vars.get(name)
-        pending |= (follow(_spot(top, name), written, names) & set(environment.vars)) - used
+        pending |= (follow(_cursor(top, name), written, names) & set(environment.vars)) - used
     for name, written in environment.vars.items():
         if name not in used:
-            # Read all the same: what can be read nowhere is a mistake even where nobody needs it.
-            list(references_in(_spot(top, name), written))
-        report_circle(_spot(top, name), name, environment.vars)
+            # A syntax error is a mistake even in a variable that is not used.
+            list(references_in(_cursor(top, name), written))
+        report_circle(_cursor(top, name), name, environment.vars)
 
 
-def report_circle(spot: Spot, name: str, vars_: Mapping[str, Any]) -> None:
-    """Report a variable that is made of itself, directly or through others."""
+def report_circle(cursor: TomlCursor, name: str, vars_: Mapping[str, Any]) -> None:
+    """Report a variable that refers to itself, directly or indirectly."""
     seen: set[str] = set()
     pending = [name]
     while pending:
         for each in _made_of(vars_.get(pending.pop())):
             if each == name:
-                spot.report(f"variable {name} is made of itself")
+                cursor.report(f"variable {name} refers to itself")
                 return
             if each not in seen:
                 seen.add(each)
@@ -60,7 +60,7 @@ def _made_of(value: Any) -> set[str]:
         try:
             references = parse_template(value).references
         except TemplateSyntaxError:
-            return set()  # reported where references are followed
+            return set()  # reported where references are checked
         return {reference.path[0] for reference in references if reference.scope == "vars" and reference.path}
     if isinstance(value, Mapping):
         return set().union(*map(_made_of, value.values())) if value else set()
@@ -69,5 +69,5 @@ def _made_of(value: Any) -> set[str]:
     return set()
 
 
-def _spot(top: Spot, name: str) -> Spot:
+def _cursor(top: TomlCursor, name: str) -> TomlCursor:
     return top.at("vars", name).named("[vars]")

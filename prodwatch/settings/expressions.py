@@ -1,4 +1,4 @@
-"""Assertions and paths in files: parsed once, their errors mapped to the character in the file."""
+"""Reads assertions and paths in files, and maps their errors to the position in the file."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Collection, Sequence
 
 from prodwatch.assertions import AssertionSyntaxError, parse, parse_path
 from prodwatch.model.spec import ProbeSpec
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.value_types import texts
 
 Fields = Collection[str] | None
-"""Leading fields a document can have; None: any."""
+"""First path elements that a document can have; None: any."""
 
 
 def fields_of(spec: ProbeSpec) -> Fields:
-    """Return the fields that assertions on an answer of this type may begin with.
+    """Return the fields that a response of this type can have; None: any.
 
-    A misspelt one would make `absent` true for ever, so it is a mistake and not just a missing field.
+    Another field is reported as a mistake, because a misspelt one would make `absent` always true.
     """
     named = {field.name.split(".")[0].split("[")[0] for field in spec.fields}
     if not named or "*" in named:
@@ -25,46 +25,46 @@ def fields_of(spec: ProbeSpec) -> Fields:
     return named | {"error"} if spec.service else named
 
 
-def read_assertions(spot: Spot, value: str | Sequence[str], fields: Fields = None) -> tuple[str, ...]:
-    """Return one or several assertions as a tuple; those that cannot be parsed or speak of no field are reported."""
+def read_assertions(cursor: TomlCursor, value: str | Sequence[str], fields: Fields = None) -> tuple[str, ...]:
+    """Return one or several assertions as a tuple; syntax errors and unknown fields are reported."""
     if not value:
-        return ()  # what is empty and must not be is reported where that is known
+        return ()  # callers report an empty value where it is not allowed
     if isinstance(value, str):
-        _report_assertion(spot, value, fields)
+        _report_assertion(cursor, value, fields)
     else:
         for index, source in enumerate(value):
-            _report_assertion(spot.at(index), source, fields)
+            _report_assertion(cursor.at(index), source, fields)
     return texts(value)
 
 
-def read_path(spot: Spot, source: str, fields: Fields = None) -> str:
-    """Return the path; one that cannot be parsed or speaks of no field is reported."""
+def read_path(cursor: TomlCursor, source: str, fields: Fields = None) -> str:
+    """Return the path; a syntax error or an unknown field is reported."""
     try:
         path = parse_path(source)
     except AssertionSyntaxError as error:
-        _report(spot, source, error)
+        _report(cursor, source, error)
     else:
-        _report_fields(spot, source, path.fields, fields)
+        _report_fields(cursor, source, path.fields, fields)
     return source
 
 
-def _report_assertion(spot: Spot, source: str, fields: Fields) -> None:
+def _report_assertion(cursor: TomlCursor, source: str, fields: Fields) -> None:
     try:
         assertion = parse(source)
     except AssertionSyntaxError as error:
-        _report(spot, source, error)
+        _report(cursor, source, error)
     else:
-        _report_fields(spot, source, assertion.fields, fields)
+        _report_fields(cursor, source, assertion.fields, fields)
 
 
-def _report(spot: Spot, source: str, error: AssertionSyntaxError) -> None:
-    spot.report_inside(f"cannot read `{source}`: {error.message}", error.column)
+def _report(cursor: TomlCursor, source: str, error: AssertionSyntaxError) -> None:
+    cursor.report_inside(f"cannot read `{source}`: {error.message}", error.column)
 
 
-def _report_fields(spot: Spot, source: str, named: Collection[str], known: Fields) -> None:
+def _report_fields(cursor: TomlCursor, source: str, named: Collection[str], known: Fields) -> None:
     if known is None:
         return
     for name in named:
         if name not in known:
-            hint = did_you_mean(name, known) or f"; it has {listing(sorted(known))}"
-            spot.report_inside(f'`{source}`: the answer has no field "{name}"{hint}', source.find(name) + 1)
+            hint = did_you_mean(name, known) or f"; fields: {listing(sorted(known))}"
+            cursor.report_inside(f'`{source}`: the response has no field "{name}"{hint}', source.find(name) + 1)

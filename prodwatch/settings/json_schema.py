@@ -1,4 +1,4 @@
-"""JSON Schema of both kinds of file, made from the very tables the loader reads with."""
+"""JSON Schema of environment and check files, generated from the loader's own tables."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from prodwatch.settings.check_keys import (
     DEFAULTS,
     FLOW_ONLY_IN_STEPS,
     HOLD,
-    NO_ANSWER,
     OWN,
+    RESPONSE_KEYS,
     RETRY,
     STEP,
 )
@@ -44,7 +44,7 @@ def environment_schema() -> Schema:
     return {
         "$schema": DIALECT,
         "title": "prodwatch environment",
-        "description": "One environment: where it runs, what to watch, what a release is.",
+        "description": "An environment: where it runs, which signals to watch, what a release is.",
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
@@ -52,7 +52,7 @@ def environment_schema() -> Schema:
 
 
 def check_schema() -> Schema:
-    """Return the JSON Schema of `checks/**/*.toml`, with every check type installed here."""
+    """Return the JSON Schema of `checks/**/*.toml`, with every installed check type."""
     specs = [spec for name in registry.names() if (spec := registry.spec(name)) is not None]
     keys = {f"key.{name}": _of_key(key) for name, key in _SHARED.items()}
     checks = {f"check.{spec.type}": _of_check(spec) for spec in specs if spec.type != "wait"}
@@ -60,11 +60,11 @@ def check_schema() -> Schema:
     return {
         "$schema": DIALECT,
         "title": "prodwatch checks",
-        "description": "Checks: what to ask, and what must be true of the answer.",
+        "description": "Checks: requests, and assertions on their responses.",
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "defaults": _object(DEFAULTS, description="For every check of this file that does not say otherwise."),
+            "defaults": _object(DEFAULTS, description="Default values for every check of this file."),
             "check": {"type": "array", "items": _any_of(checks), "description": "The checks, each as [[check]]."},
         },
         "$defs": {**keys, **checks, **steps, "steps": {"type": "array", "minItems": 1, "items": _any_of(steps)}},
@@ -79,7 +79,7 @@ def _of_check(spec: ProbeSpec) -> Schema:
     refused = set()
     required = ["name", "type"]
     if spec.type in FIXED:
-        refused = set(NO_ANSWER)
+        refused = set(RESPONSE_KEYS)
     elif spec.type in COMPOSITES:
         refused = set(FLOW_ONLY_IN_STEPS)
     elif spec.type == "flow":
@@ -97,12 +97,12 @@ def _of_check(spec: ProbeSpec) -> Schema:
 
 
 def _of_step(spec: ProbeSpec) -> Schema:
-    refused = {*NO_ANSWER, "repeat"} if spec.type == "wait" else set()
+    refused = {*RESPONSE_KEYS, "repeat"} if spec.type == "wait" else set()
     return _of_type(spec, tuple(key for key in STEP if key.name not in refused), {"type"}, ["type"])
 
 
 def _of_type(spec: ProbeSpec, common: tuple[Key, ...], ours: set[str], required: list[str]) -> Schema:
-    """Return the schema of one type's table; `ours` are names that are never the type's."""
+    """Return the schema of one type's table; `ours` are names that a type cannot define itself."""
     taken = {key.name for key in common} | ours
     own = tuple(key for key in spec.keys if key.name not in taken)
     schema = _object(own, description=spec.doc)
@@ -121,7 +121,7 @@ def _of_type(spec: ProbeSpec, common: tuple[Key, ...], ours: set[str], required:
 
 
 def _shared(key: Key) -> Schema:
-    """Return a reference to the one description of a key that all types have; a name means something else in a step."""
+    """Return a reference to the shared definition of a key, if it has one."""
     return {"$ref": f"#/$defs/key.{key.name}"} if key.name in _SHARED else _of_key(key)
 
 
@@ -190,7 +190,7 @@ _SPECIAL: dict[str, Callable[[], Schema]] = {
         {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
     ),
 }
-"""Keys that say more than their kind does."""
+"""Keys whose schema is narrower than that of their kind."""
 
 
 def _of_kind(key: Key) -> Schema:

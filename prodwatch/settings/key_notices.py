@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import TomlCursor
 
 WITHOUT_EFFECT = {
     ("release", "baseline"): "no release is compared with a baseline until `gate` exists",
     ("rounds", "bake"): "no release is watched to the end of a bake until `gate` exists",
     ("compare",): "the versions of a release are not compared until `gate` exists",
 }
-"""Table or key → reason. Nothing but settings reads these fields of the model; a test holds both together."""
+"""Table or key → reason. Only settings reads these fields of the model; a test keeps both in step."""
 
 _MOVED = {("release", "signatures"): "[compare] signatures"}
 
 
-def key_notices(top: Spot) -> list[str]:
+def key_notices(top: TomlCursor) -> list[str]:
     """Return one sentence, with its position, for each written key that has no effect yet or is deprecated."""
     notices = []
     for path, reason in WITHOUT_EFFECT.items():
@@ -28,7 +28,7 @@ def key_notices(top: Spot) -> list[str]:
     return notices
 
 
-def _is_written(top: Spot, path: tuple[str, ...]) -> bool:
+def _is_written(top: TomlCursor, path: tuple[str, ...]) -> bool:
     value: Any = top.document.data
     for name in path:
         if not isinstance(value, dict) or name not in value:

@@ -1,4 +1,4 @@
-"""Collects what is wrong, everywhere, before anything is raised."""
+"""Collects configuration problems, so that all are reported at once."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from prodwatch.text.sanitize import sanitize_line
 
 
 class Problems:
-    """Every problem found so far; the same one is kept once."""
+    """The problems reported so far, without duplicates."""
 
     def __init__(self) -> None:
-        self._found: dict[Problem, None] = {}
+        self._problems: dict[Problem, None] = {}
 
     def add(self, position: SourcePosition | None, message: str) -> None:
-        """Note one problem; what it quotes of a file can break no line and steer no terminal."""
-        self._found.setdefault(Problem(position, sanitize_line(message)))
+        """Add one problem; line breaks and control characters in the message are replaced."""
+        self._problems.setdefault(Problem(position, sanitize_line(message)))
 
     def adopt(self, other: Problems, files: Collection[str] | None = None) -> None:
-        """Take over what another collection noted about `files`, or all of it."""
-        for problem in other._found:
+        """Add the problems of another collection, those about `files` only unless that is None."""
+        for problem in other._problems:
             if files is None or (problem.position is not None and problem.position.file in files):
-                self._found.setdefault(problem)
+                self._problems.setdefault(problem)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._problems)
 
     def raise_any(self) -> None:
-        """Raise ConfigurationError with all problems in the order of files and lines, if there is one."""
-        if self._found:
-            raise ConfigurationError(sorted(self._found, key=_order))
+        """Raise ConfigurationError with all problems, sorted by file and line, if there are any."""
+        if self._problems:
+            raise ConfigurationError(sorted(self._problems, key=_order))
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str]:
@@ -45,49 +45,49 @@ def _order(problem: Problem) -> tuple[str, int, int, str]:
 
 
 IN_KEY = 0
-"""In place of a column: the key itself is meant, not its value."""
+"""Column that means the key itself instead of its value."""
 
 
-class Spot(msgspec.Struct, frozen=True):
-    """A place in a document about which something may be said."""
+class TomlCursor(msgspec.Struct, frozen=True):
+    """A position in a TOML document, at which problems are reported."""
 
     document: Document
     path: Path
     label: str
-    """`check "orders api"`: what messages begin with; may be empty."""
+    """Beginning of its messages, such as `check "orders api"`; may be empty."""
     problems: Problems
     inherited: frozenset[str] = frozenset()
-    """Keys that are not written here but under `[defaults]`."""
+    """Keys whose values come from `[defaults]`."""
 
-    def at(self, *more: str | int) -> Spot:
-        """Return the place further down."""
+    def at(self, *more: str | int) -> TomlCursor:
+        """Return the cursor of a value below this one."""
         if more and more[0] in self.inherited:
-            return Spot(self.document, ("defaults", *more), "[defaults]", self.problems)
-        return Spot(self.document, (*self.path, *more), self.label, self.problems)
+            return TomlCursor(self.document, ("defaults", *more), "[defaults]", self.problems)
+        return TomlCursor(self.document, (*self.path, *more), self.label, self.problems)
 
-    def named(self, label: str) -> Spot:
-        """Return the same place under another name."""
+    def named(self, label: str) -> TomlCursor:
+        """Return this cursor with another label."""
         return replace(self, label=label)
 
-    def into(self, problems: Problems) -> Spot:
-        """Return the same place, its problems noted elsewhere."""
+    def into(self, problems: Problems) -> TomlCursor:
+        """Return this cursor with another collection of problems."""
         return replace(self, problems=problems)
 
-    def inheriting(self, names: Iterable[str]) -> Spot:
-        """Return the same place, some of its keys being defaults."""
+    def inheriting(self, names: Iterable[str]) -> TomlCursor:
+        """Return this cursor with `names` as the keys that come from `[defaults]`."""
         return replace(self, inherited=frozenset(names))
 
     @property
     def position(self) -> SourcePosition:
-        """Where this place stands in its file."""
+        """File, line and column."""
         return self.document.position(self.path)
 
     def report(self, message: str) -> None:
-        """Note a problem with what stands here."""
+        """Report a problem at this position."""
         self.problems.add(self.position, self._labelled(message))
 
     def report_inside(self, message: str, column: int) -> None:
-        """Note a problem with the text that stands here, at its character `column` from 1, or with its key."""
+        """Report a problem at character `column` (from 1) of the text here, or at its key for `IN_KEY`."""
         if column == IN_KEY:
             self.report(message)
             return

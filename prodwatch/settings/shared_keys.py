@@ -1,4 +1,4 @@
-"""The keys a table has whatever its type is, read against what surrounds it."""
+"""Reads the keys that checks and steps of all types share."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.settings.check_keys import LATE
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.check_keys import RUNTIME_KEYS
+from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.static_values import Statics, settle_table
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.table_reader import read_table
 
 
-class Surroundings(msgspec.Struct, frozen=True):
-    """What a check is read against."""
+class CheckContext(msgspec.Struct, frozen=True):
+    """Names and values that a check can refer to."""
 
     environments: tuple[str, ...]
     """Names of all environments of the project; empty when unknown."""
@@ -25,15 +25,15 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 def read_common(
-    spot: Spot, table: Mapping[str, Any], names: frozenset[str], keys: tuple[Any, ...], around: Surroundings
+    cursor: TomlCursor, table: Mapping[str, Any], names: frozenset[str], keys: tuple[Any, ...], context: CheckContext
 ) -> dict[str, Any]:
-    """Return the right ones of the common keys; `type` is judged by `spec_of` alone."""
+    """Return the valid shared keys of a table; `type` is validated by `spec_of`."""
     written = {name: value for name, value in table.items() if name in names and name != "type"}
-    settled = settle_table(spot, written, around.statics, LATE)
-    right = read_table(spot, {**settled, "type": ""}, keys)
+    settled = settle_table(cursor, written, context.statics, RUNTIME_KEYS)
+    right = read_table(cursor, {**settled, "type": ""}, keys)
     account = right.get("account")
-    known = around.accounts
+    known = context.accounts
     if account is not None and known is not None and account not in known:
         hint = did_you_mean(account, known) or f"; known: {listing(known)}"
-        spot.at("account").report(f'account "{account}" is not in [aws.accounts]{hint}')
+        cursor.at("account").report(f'account "{account}" is not in [aws.accounts]{hint}')
     return right

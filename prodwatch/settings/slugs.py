@@ -1,4 +1,4 @@
-"""Names people write become ids machines keep: stable slugs, unfolded matrices."""
+"""Ids of checks: slugs of names and files, and suffixes of matrix cases."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ _EXPLICIT = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
 
 
 def slug(text: str) -> str:
-    """Return `text` in lower case with everything but letters, digits and marks of any script as single dashes."""
+    """Return `text` in lower case; letters, digits and marks of any script are kept, the rest becomes single dashes."""
     folded = unicodedata.normalize("NFKC", text).lower()
-    kept = "".join(each if unicodedata.category(each)[0] in "LNM" else " " for each in folded)
+    kept = "".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in folded)
     return "-".join(kept.split())
 
 
 def file_prefix(relative: str) -> str:
-    """Return what ids of a file's checks begin with: `shop/orders` of `shop/Orders.toml`."""
+    """Return the prefix of the ids of a file's checks: `shop/orders` for `shop/Orders.toml`."""
     parts = (slug(part) for part in relative.removesuffix(".toml").split("/"))
     return "/".join(part for part in parts if part)
 
 
 def is_id(text: str) -> bool:
-    """Return whether an id written by hand can be used: letters, digits, `-`, `_` and `.` between slashes."""
+    """Return whether an explicit id is valid: letters, digits, `-`, `_` and `.` between slashes."""
     return bool(_EXPLICIT.fullmatch(text))
 
 
-def cases(matrix: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return one table of values per combination, the last name varying fastest; one empty table without matrix."""
+def matrix_cases(matrix: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return one table of values per combination, the last name varying fastest; one empty table without a matrix."""
     return [dict(zip(matrix, values, strict=True)) for values in product(*matrix.values())]
 
 
 def case_suffix(case: Mapping[str, Any]) -> str:
-    """Return what a case adds to its check's id: `.a-x`; nothing without matrix."""
+    """Return the suffix of a case's id, such as `.a-x`; empty without a matrix."""
     slugs = [slug(as_text(value)) for value in case.values()]
     return "." + "-".join(filter(None, slugs)) if any(slugs) else ""
 
 
 def case_label(case: Mapping[str, Any]) -> str:
-    """Return what a case adds to its check's name: ` [a, /x]`; nothing without matrix."""
+    """Return the suffix of a case's name, such as ` [a, /x]`; empty without a matrix."""
     return f" [{', '.join(as_text(value) for value in case.values())}]" if case else ""

@@ -1,22 +1,23 @@
-"""What `${…}` is worth before anything runs: environment variables, variables made of them, a matrix case."""
+"""Fills `${…}` whose values are known at load time: environment variables, `vars` and matrix values."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from prodwatch.settings.problems import Problems, Spot
+from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
-from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, resolve, walk
-from prodwatch.settings.text_conversion import Filled
+from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, resolve
+from prodwatch.settings.template_filters import follow_path
+from prodwatch.settings.text_conversion import FilledText
 
 
 class NotStaticError(Exception):
-    """The reference has its value only when a check runs; no default may hide that."""
+    """The value of the reference is known only at run time; a default does not apply."""
 
     def __init__(self, reference: Reference, allowed: Collection[str]) -> None:
         allowed_text = listing(f"${{{scope}.…}}" for scope in allowed)
-        super().__init__(f"{reference.source} is not known before the run; only {allowed_text} can be used here")
+        super().__init__(f"{reference.source} is known only at run time; only {allowed_text} can be used here")
 
 
 _HOMES = {
@@ -29,8 +30,8 @@ _HOMES = {
 class Statics:
     """Looks up references of the static scopes.
 
-    `vars_layers` are tried in order, so a check's own variables stand before those of the environment. What nothing
-    defines is noted in `unset`, where it is given: in a check that will not run it is no mistake.
+    `vars_layers` are searched in order: a check's own variables first, then those of the environment. Undefined
+    variables are collected in `unset` if it is given, because they are not a mistake in a check that will not run.
     """
 
     def __init__(
@@ -49,15 +50,15 @@ class Statics:
         self._open: list[str] = []
 
     def within(self, vars_: Mapping[str, Any], matrix: Mapping[str, Any], unset: Problems) -> Statics:
-        """Return the lookup of one check's case."""
+        """Return the lookup for one matrix case of a check."""
         return Statics(self._environ, vars_, *self._layers, matrix=matrix, scopes=self._scopes, unset=unset)
 
     def only(self, *scopes: str) -> Statics:
-        """Return the same lookup restricted to `scopes`."""
+        """Return this lookup restricted to `scopes`."""
         return Statics(self._environ, *self._layers, matrix=self._matrix, scopes=scopes)
 
     def __call__(self, reference: Reference) -> Any:
-        """Return the value; UnresolvedError when nothing defines it, NotStaticError when only the run can."""
+        """Return the value. Raises UnresolvedError when it is undefined, NotStaticError when it has another scope."""
         scope, path = reference.scope, reference.path
         if scope not in self._scopes:
             raise NotStaticError(reference, self._scopes)
@@ -84,7 +85,7 @@ class Statics:
             known = sorted({each for layer in self._layers for each in layer})
             raise UnresolvedError(reference, undefined("variable", name, known))
         if name in self._open:
-            raise UnresolvedError(reference, f"variable {name} is made of itself: {' → '.join((*self._open, name))}")
+            raise UnresolvedError(reference, f"variable {name} refers to itself: {' → '.join((*self._open, name))}")
         self._open.append(name)
         try:
             value = resolve(layer[name], self)
@@ -95,53 +96,57 @@ class Statics:
         return _part(reference, {name: value}, "variable")
 
 
-def undefined(what: str, name: str, known: Collection[str]) -> str:
-    """Return the sentence for a name that nothing defines."""
-    hint = did_you_mean(name, known) or (f"; there is {listing(known)}" if known else "")
-    home = _HOMES.get(what)
-    return f"{what} {name} is not defined{hint}{f'; write it under {home}' if home and not known else ''}"
+def undefined(noun: str, name: str, known: Collection[str]) -> str:
+    """Return the sentence for an undefined name; `noun` is its kind, such as "variable"."""
+    hint = did_you_mean(name, known) or (f"; known: {listing(known)}" if known else "")
+    home = _HOMES.get(noun)
+    return f"{noun} {name} is not defined{hint}{f'; define it in {home}' if home and not known else ''}"
 
 
-def settle(spot: Spot, value: Any, statics: Statics) -> tuple[bool, Any]:
-    """Return (True, value with every reference filled), or report why that is impossible: (False, None)."""
+def settle(cursor: TomlCursor, value: Any, statics: Statics) -> tuple[bool, Any]:
+    """Return (True, value with every reference filled), or report the reason and return (False, None)."""
     if isinstance(value, dict):
-        settled = {key: settle(spot.at(key), each, statics) for key, each in value.items()}
+        settled = {key: settle(cursor.at(key), each, statics) for key, each in value.items()}
         return all(ok for ok, _ in settled.values()), {key: each for key, (_, each) in settled.items()}
     if isinstance(value, list):
-        elements = [settle(spot.at(index), each, statics) for index, each in enumerate(value)]
-        return all(ok for ok, _ in elements), [str(each) if isinstance(each, Filled) else each for _, each in elements]
+        elements = [settle(cursor.at(index), each, statics) for index, each in enumerate(value)]
+        return all(ok for ok, _ in elements), [
+            str(each) if isinstance(each, FilledText) else each for _, each in elements
+        ]
     if not isinstance(value, str) or "${" not in value:
         return True, value
     try:
         filled = resolve(value, statics)
-        return True, Filled(filled) if isinstance(filled, str) else filled
+        return True, FilledText(filled) if isinstance(filled, str) else filled
     except TemplateSyntaxError as error:
-        spot.report_inside(error.message, error.column)
+        cursor.report_inside(error.message, error.column)
     except UnresolvedError as error:
-        where = spot if statics.unset is None else spot.into(statics.unset)
+        where = cursor if statics.unset is None else cursor.into(statics.unset)
         where.report_inside(error.message, value.find(error.reference.source) + 1 or 1)
     except NotStaticError as error:
-        spot.report(str(error))
+        cursor.report(str(error))
     return False, None
 
 
-def settle_table(spot: Spot, table: Mapping[str, Any], statics: Statics, late: Collection[str]) -> dict[str, Any]:
-    """Return the table with references filled, but for keys in `late`; what cannot be filled is left out."""
+def settle_table(
+    cursor: TomlCursor, table: Mapping[str, Any], statics: Statics, late: Collection[str]
+) -> dict[str, Any]:
+    """Return the table with references filled, except in keys in `late`; entries that cannot be filled are left out."""
     settled = {}
     for name, value in table.items():
         if name in late:
             settled[name] = value
         elif name == "poll" and isinstance(value, dict):
-            settled[name] = settle_table(spot.at(name), value, statics, ("until", "stop_when"))
+            settled[name] = settle_table(cursor.at(name), value, statics, ("until", "stop_when"))
         else:
-            known, filled = settle(spot.at(name), value, statics)
+            known, filled = settle(cursor.at(name), value, statics)
             if known:
                 settled[name] = filled
     return settled
 
 
-def _part(reference: Reference, values: Mapping[str, Any], what: str) -> Any:
+def _part(reference: Reference, values: Mapping[str, Any], noun: str) -> Any:
     try:
-        return walk(values, reference.path)
+        return follow_path(values, reference.path)
     except LookupError as error:
-        raise UnresolvedError(reference, undefined(what, str(error), sorted(values))) from error
+        raise UnresolvedError(reference, undefined(noun, str(error), sorted(values))) from error

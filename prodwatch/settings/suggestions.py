@@ -1,4 +1,4 @@
-"""The valid name somebody probably meant."""
+"""Suggestions for misspelt names, and lists of names, in messages."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ` (did you mean "timeout"?)` for the nearest of `valid`, or nothing when none is near."""
+    """Return ` (did you mean "timeout"?)` for the closest name in `valid`; empty without a close one."""
     from difflib import SequenceMatcher, get_close_matches
 
-    wanted = name.casefold()
+    folded = name.casefold()
     by_folded: dict[str, str] = {}
-    for each in valid:
-        by_folded.setdefault(each.casefold(), each)
-    near = get_close_matches(wanted, by_folded, n=5, cutoff=0.6)
+    for candidate in valid:
+        by_folded.setdefault(candidate.casefold(), candidate)
+    near = get_close_matches(folded, by_folded, n=5, cutoff=0.6)
     if not near:
         return ""
 
-    def likeness(other: str) -> tuple[float, int]:
-        # Equally similar by letters: the one with more letters in their place is the one that was mistyped.
-        in_place = sum(one == two for one, two in zip(wanted, other, strict=False))
-        return SequenceMatcher(None, wanted, other).ratio(), in_place
+    def similarity(other: str) -> tuple[float, int]:
+        # Among equal ratios, the candidate with more letters in place is the more likely one.
+        in_place = sum(one == two for one, two in zip(folded, other, strict=False))
+        return SequenceMatcher(None, folded, other).ratio(), in_place
 
-    return f' (did you mean "{by_folded[max(near, key=likeness)]}"?)'
+    return f' (did you mean "{by_folded[max(near, key=similarity)]}"?)'
 
 
 def listing(names: Iterable[str], *, limit: int = 20) -> str:
-    """Return `a, b, c` for a sentence; `none` when empty, cut after `limit` with the number left out."""
+    """Return `a, b, c` for a sentence; `none` when empty, and after `limit` names the number of the others."""
     ordered = list(names)
     shown = ", ".join(ordered[:limit])
     if len(ordered) > limit:

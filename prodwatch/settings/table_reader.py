@@ -1,4 +1,4 @@
-"""Reads one TOML table against a table of keys: reports what is wrong, returns what is right."""
+"""Validates one TOML table against its known keys: reports mistakes and returns the valid entries."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from prodwatch.model.spec import Key
-from prodwatch.settings.problems import Spot
+from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean
-from prodwatch.settings.text_conversion import Filled, fit
+from prodwatch.settings.text_conversion import FilledText, fit
 from prodwatch.settings.value_types import describe, problem_with
 
 
 def read_table(
-    spot: Spot,
+    cursor: TomlCursor,
     data: Any,
     keys: tuple[Key, ...],
     *,
@@ -21,39 +21,38 @@ def read_table(
     hint: Callable[[str], str | None] = lambda _name: None,
     near: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the entries of `data` whose key is known and whose value is right; report all others.
+    """Return the entries of `data` with a known key and a valid value; report all others and missing required keys.
 
-    `references` lets `${…}` stand for values. `hint` may say more about an unknown key than that it is unknown, and
-    `near` adds names to those a misspelt key is compared with. Something else than a table is reported and read as
-    empty; keys that are required and missing are reported.
+    `references` allows `${…}` in place of values. `hint` returns the message for an unknown key, None for the usual
+    one; `near` are further names for suggestions. A value that is not a table is reported and read as empty.
     """
     if not isinstance(data, dict):
-        spot.report(f"a table of keys is expected here, not {describe(data)}")
+        cursor.report(f"must be a table of keys, not {describe(data)}")
         return {}
     known = {key.name: key for key in keys}
     right: dict[str, Any] = {}
     for name, raw in data.items():
         key = known.get(name)
         if key is None:
-            spot.at(name).report(hint(name) or f'unknown key "{name}"{did_you_mean(name, (*known, *near))}')
+            cursor.at(name).report(hint(name) or f'unknown key "{name}"{did_you_mean(name, (*known, *near))}')
             continue
-        value = fitted(key, raw)
+        value = convert_filled(key, raw)
         problem = problem_with(key, value, references=references)
         if problem is not None:
-            spot.at(name).report(problem)
+            cursor.at(name).report(problem)
             continue
         nested = bool(key.keys) and isinstance(value, dict)
-        inside = spot.at(name).named(f"{spot.label}, {name}" if spot.label else name)
+        inside = cursor.at(name).named(f"{cursor.label}, {name}" if cursor.label else name)
         right[name] = read_table(inside, value, key.keys, references=references) if nested else value
     for key in keys:
         if key.required and key.name not in data:
-            spot.report(f'"{key.name}" is missing')
+            cursor.report(f'"{key.name}" is missing')
     return right
 
 
-def fitted(key: Key, value: Any) -> Any:
-    """Return what a reference brought as `key` wants it where it can be that; anything else as it is."""
-    if not isinstance(value, Filled) or key.kind == "any":
+def convert_filled(key: Key, value: Any) -> Any:
+    """Return a filled text converted to the kind of `key` if possible; any other value unchanged."""
+    if not isinstance(value, FilledText) or key.kind == "any":
         return value
     try:
         return fit(key, str(value))
@@ -62,20 +61,20 @@ def fitted(key: Key, value: Any) -> Any:
 
 
 def check_groups(
-    spot: Spot,
+    cursor: TomlCursor,
     data: Mapping[str, Any],
     *,
     one_of: Sequence[Sequence[str]] = (),
     at_most_one: Sequence[Sequence[str]] = (),
 ) -> None:
-    """Report groups of keys of which none, or more than one, is written."""
+    """Report groups of keys with no key present, or with more than one."""
     for group in one_of:
         if not any(name in data for name in group):
-            spot.report(f"one of {_either(group)} is needed")
+            cursor.report(f"{_either(group)} is missing")
     for group in at_most_one:
         written = [name for name in group if name in data]
         if len(written) > 1:
-            spot.at(written[1]).report(f"only one of {_either(written)} may be written")
+            cursor.at(written[1]).report(f"only one of {_either(written)} is allowed")
 
 
 def _either(names: Sequence[str]) -> str:

@@ -1,15 +1,15 @@
-"""`${scope.path | filter('x')}` in texts: parsed once, filled from any lookup, its content never parsed again."""
+"""Templates: `${scope.path | filter('x')}` in texts is parsed once; filled values are never parsed again."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from prodwatch.settings.template_filters import FILTERS, FilterError, as_text
+from prodwatch.settings.template_filters import FILTERS, TemplateFilterError, as_text
 
 SCOPES = (
     "env",
@@ -28,7 +28,7 @@ SCOPES = (
     "trace_id",
     "release",
 )
-"""Every scope a reference may begin with."""
+"""All scopes of references."""
 
 _NAME = re.compile(r"[\w-]+")
 _SPACE = re.compile(r"\s*")
@@ -38,7 +38,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class TemplateSyntaxError(ValueError):
-    """The text holds a `${` that cannot be read; `column` counts its characters from 1."""
+    """The text contains an invalid `${`; `column` counts its characters from 1."""
 
     def __init__(self, message: str, column: int) -> None:
         super().__init__(message)
@@ -47,10 +47,10 @@ class TemplateSyntaxError(ValueError):
 
 
 class UnresolvedError(Exception):
-    """A reference has no value here; the text is one sentence that says why."""
+    """A reference has no value here; the text is one sentence with the reason."""
 
     known_missing = True
-    """False when nobody could say whether there is one: then a default would only be a guess."""
+    """False when the value could not be read, so that a default must not replace it."""
 
     def __init__(self, reference: Reference, message: str) -> None:
         super().__init__(message)
@@ -66,16 +66,16 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """One `${…}`: where its value comes from and what is done to it."""
+    """One `${…}`: the source of its value and its filters."""
 
     scope: str
     path: tuple[str, ...]
     """Names after the scope: `("shop", "ApiUrl")` of `${stack.shop.ApiUrl}`."""
     filters: tuple[Filter, ...] = ()
     source: str = ""
-    """As written, with `${` and `}`."""
+    """As written, including `${` and `}`."""
     column: int = 1
-    """Of its `$` in the text it came from, counting from 1."""
+    """Position of its `$` in the text, counting from 1."""
 
     @property
     def dotted(self) -> str:
@@ -84,12 +84,12 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def has_default(self) -> bool:
-        """Whether a `default` filter stands in when there is no value."""
+        """Whether it has a `default` filter."""
         return any(each.name == "default" for each in self.filters)
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A text cut into literal parts and references; `$${` has become `${` in the literal ones."""
+    """A text split into literal parts and references; `$${` is `${` in literal parts."""
 
     parts: tuple[str | Reference, ...]
 
@@ -106,7 +106,7 @@ class Template(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def parse_template(text: str) -> Template:
-    """Cut `text` at its references; TemplateSyntaxError when a `${` cannot be read."""
+    """Split `text` at its references. Raises TemplateSyntaxError for an invalid `${`."""
     parts: list[str | Reference] = []
     literal: list[str] = []
     at = 0
@@ -127,16 +127,16 @@ def parse_template(text: str) -> Template:
 
 
 def literal(text: str) -> str:
-    """Return the template that means exactly `text`."""
+    """Return a template whose value is exactly `text`."""
     return text.replace("${", "$${")
 
 
 def resolve(value: Any, lookup: Callable[[Reference], Any]) -> Any:
-    """Return `value` with every reference in it filled; lists and tables are followed, keys included.
+    """Return `value` with every reference in it filled, including those in lists, tables and keys.
 
-    A text that is one whole reference becomes the value itself, type kept; inside longer texts values are written as
-    text. `lookup` gives the raw value of a reference or raises UnresolvedError; filters are applied here, and one that
-    cannot be applied raises UnresolvedError too. A text that is no template raises TemplateSyntaxError.
+    A text that is one whole reference becomes the value itself, with its type; in longer texts values are converted to
+    text. `lookup` returns the raw value of a reference or raises UnresolvedError; filters are applied here, and a
+    failing filter raises UnresolvedError too. Raises TemplateSyntaxError for an invalid template.
     """
     if isinstance(value, str):
         return fill(parse_template(value), lookup) if "${" in value else value
@@ -155,7 +155,7 @@ def fill(template: Template, lookup: Callable[[Reference], Any]) -> Any:
 
 
 def value_of(reference: Reference, lookup: Callable[[Reference], Any]) -> Any:
-    """Return what one reference stands for, filters applied; UnresolvedError when it stands for nothing."""
+    """Return the value of one reference after its filters. Raises UnresolvedError."""
     value: Any = None
     missing: UnresolvedError | None = None
     try:
@@ -169,7 +169,7 @@ def value_of(reference: Reference, lookup: Callable[[Reference], Any]) -> Any:
         elif missing is None:
             try:
                 value = FILTERS[each.name].apply(value, *each.arguments)
-            except FilterError as error:
+            except TemplateFilterError as error:
                 missing = UnresolvedError(reference, f"{reference.source}: filter {each.name}: {error}")
                 if each.name != "path":
                     raise missing from error
@@ -178,25 +178,10 @@ def value_of(reference: Reference, lookup: Callable[[Reference], Any]) -> Any:
     return value
 
 
-def walk(value: Any, names: tuple[str, ...]) -> Any:
-    """Return the part of a document that dotted `names` lead to; LookupError naming the first that leads nowhere.
-
-    A number picks from a list, counting from 0; a negative one counts from its end.
-    """
-    for name in names:
-        if isinstance(value, Mapping) and name in value:
-            value = value[name]
-        elif isinstance(value, list | tuple) and name.lstrip("-").isdecimal() and -len(value) <= int(name) < len(value):
-            value = value[int(name)]
-        else:
-            raise LookupError(name)
-    return value
-
-
 def _text_of(reference: Reference, lookup: Callable[[Reference], Any]) -> str:
     try:
         return as_text(value_of(reference, lookup))
-    except FilterError as error:
+    except TemplateFilterError as error:
         raise UnresolvedError(reference, f"{reference.source}: {error}") from error
 
 
@@ -209,13 +194,13 @@ class _Reader:
         self.at = start + 2
 
     def reference(self) -> tuple[Reference, int]:
-        """Return the reference and the offset just behind its `}`."""
+        """Return the reference and the offset after its `}`."""
         names = self._names()
         filters = []
         while self._take("|"):
             filters.append(self._filter())
         if not self._take("}"):
-            raise self._error(self._what_is_wrong())
+            raise self._error(self._syntax_problem())
         source = self.text[self.start : self.at]
         return Reference(names[0], tuple(names[1:]), tuple(filters), source, self.start + 1), self.at
 
@@ -226,11 +211,11 @@ class _Reader:
             names.append(self._name("a name after the dot"))
         return names
 
-    def _name(self, wanted: str) -> str:
+    def _name(self, noun: str) -> str:
         self._skip()
         match = _NAME.match(self.text, self.at)
         if not match:
-            raise self._error(f"{wanted} is missing" if self.at < len(self.text) else "the closing } is missing")
+            raise self._error(f"{noun} is missing" if self.at < len(self.text) else "the closing } is missing")
         self.at = match.end()
         return match[0]
 
@@ -246,7 +231,7 @@ class _Reader:
         arguments = self._arguments() if self._take("(") else ()
         try:
             known.check(*arguments)
-        except FilterError as error:
+        except TemplateFilterError as error:
             raise TemplateSyntaxError(f"filter {name}: {error}", column) from error
         return Filter(name, arguments)
 
@@ -266,29 +251,29 @@ class _Reader:
         if match := _TEXT.match(self.text, self.at):
             text = match[1] if match[1] is not None else match[2]
             if "${" in text:
-                raise self._error("a reference cannot stand inside an argument; write it behind this one: ${…}/${…}")
+                raise self._error("an argument cannot contain a reference; write one after the other: ${…}/${…}")
             self.at = match.end()
             return _ESCAPED.sub(r"\1", text)
         if match := _NUMBER.match(self.text, self.at):
             self.at = match.end()
             return float(match[0]) if "." in match[0] else int(match[0])
-        raise self._error("an argument is a text in single quotes or a number")
+        raise self._error("an argument must be a text in single quotes or a number")
 
     def _take(self, character: str) -> bool:
         self._skip()
-        found = self.text.startswith(character, self.at)
-        self.at += found
-        return found
+        matches = self.text.startswith(character, self.at)
+        self.at += matches
+        return matches
 
     def _skip(self) -> None:
         match = _SPACE.match(self.text, self.at)
         self.at = match.end() if match else self.at
 
-    def _what_is_wrong(self) -> str:
+    def _syntax_problem(self) -> str:
         if self.at >= len(self.text):
             return "the closing } is missing"
         if self.text[self.at] in "[(":
-            return "paths are dotted names only; use .0 for an element, or the filters path and parse_json"
+            return "a path consists of dotted names; use .0 for an element, or the filters path and parse_json"
         return (
             f'"{self.text[self.at]}" is not expected here; write ${{scope.name | filter}}, and $${{ for a literal ${{'
         )

@@ -1,4 +1,4 @@
-"""The filters of `${value | filter}`: pure functions from one value to another."""
+"""Filters of templates, `${value | filter}`: pure functions from one value to another."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import msgspec
 from prodwatch.text.units import parse_duration
 
 
-class FilterError(ValueError):
-    """A filter cannot be applied; the text says why, to stand behind the filter's name."""
+class TemplateFilterError(ValueError):
+    """A filter cannot be applied; the text is the reason, to follow the filter's name."""
 
 
-class FilterKind(msgspec.Struct, frozen=True):
-    """One filter: what it does, what it takes."""
+class FilterSpec(msgspec.Struct, frozen=True):
+    """Definition of one filter."""
 
     signature: str
-    """As users write it: `join('path')`."""
+    """Usage, such as `join('path')`."""
     doc: str
     """One sentence for the reference page."""
     apply: Callable[..., Any]
     least: int = 0
     most: int = 0
     check_argument: Callable[[Any], None] = lambda _argument: None
-    """Raises FilterError for an argument that can never be right."""
+    """Raises TemplateFilterError for an argument that is never valid."""
 
     def check(self, *arguments: Any) -> None:
-        """Raise FilterError when these arguments can never work."""
+        """Raise TemplateFilterError for arguments that are never valid."""
         if not self.least <= len(arguments) <= self.most:
-            raise FilterError(f"write it as {self.signature}")
+            raise TemplateFilterError(f"write it as {self.signature}")
         for argument in arguments:
             self.check_argument(argument)
 
@@ -42,9 +42,9 @@ ARN_PARTS = ("partition", "service", "region", "account", "resource", "type", "i
 
 
 def as_text(value: Any) -> str:
-    """Return a value as it stands inside a longer text; FilterError for bytes that are not UTF-8.
+    """Return a value as text inside a longer text. Raises TemplateFilterError for bytes that are not UTF-8.
 
-    Tables and lists become compact JSON, times RFC 3339, true, false and null as in JSON.
+    Tables and lists become compact JSON, times RFC 3339; true, false and null are written as in JSON.
     """
     if isinstance(value, str):
         return value
@@ -58,12 +58,12 @@ def as_text(value: Any) -> str:
         try:
             return value.decode()
         except UnicodeDecodeError:
-            raise FilterError("the value is not UTF-8 text; use base64") from None
+            raise TemplateFilterError("the value is not UTF-8 text; use base64") from None
     return str(value)
 
 
 def format_moment(value: datetime | date | time) -> str:
-    """Return a time as RFC 3339; UTC is written Z."""
+    """Return a time as RFC 3339, with Z for UTC."""
     text = value.isoformat()
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
@@ -73,14 +73,14 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def to_json(value: Any) -> str:
-    """Return compact JSON, decimals with all their digits; times and durations become the text `as_text` makes of them.
+    """Return compact JSON with all digits of decimals; times and durations are converted by `as_text`.
 
-    What JSON has no number for (not a number, infinity) becomes null. FilterError for text that is not Unicode.
+    nan and infinity become null. Raises TemplateFilterError for text that is not valid Unicode.
     """
     try:
         return _ENCODER.encode(_plain(value)).decode()
     except UnicodeError:
-        raise FilterError("the value holds half a character (a lone surrogate)") from None
+        raise TemplateFilterError("the value contains an incomplete character (a lone surrogate)") from None
 
 
 def _plain(value: Any) -> Any:
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 def _number(value: float | Decimal) -> Any:
     if isinstance(value, int):
-        # msgspec writes integers of 64 bits only; it knows no other limit for decimals.
+        # msgspec writes integers of at most 64 bits, and decimals of any size.
         return value if -_INT64 <= value < _INT64 else Decimal(value)
     finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
     return value if finite else None
@@ -103,7 +103,7 @@ def _number(value: float | Decimal) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple) or value is None:
-        raise FilterError(f"it works on a text, not on {_kind(value)}")
+        raise TemplateFilterError(f"needs a text, not {_kind(value)}")
     return as_text(value)
 
 
@@ -124,7 +124,7 @@ def _arn(value: Any, part: str) -> str:
     text = _text(value)
     pieces = text.split(":", 5)
     if len(pieces) != 6 or pieces[0] != "arn":
-        raise FilterError(f'"{text}" is not an ARN')
+        raise TemplateFilterError(f'"{text}" is not an ARN')
     named = dict(zip(ARN_PARTS, pieces[1:], strict=False))
     resource = named["resource"]
     cut = min((at for at in (resource.find("/"), resource.find(":")) if at >= 0), default=-1)
@@ -134,7 +134,7 @@ def _arn(value: Any, part: str) -> str:
 
 def _check_arn(part: Any) -> None:
     if part not in ARN_PARTS:
-        raise FilterError(f"the part is one of {', '.join(ARN_PARTS)}")
+        raise TemplateFilterError(f"the part must be one of {', '.join(ARN_PARTS)}")
 
 
 def _replace(value: Any, old: str, new: str) -> str:
@@ -148,13 +148,26 @@ def _join(value: Any, *parts: str) -> str:
     return joined
 
 
-def _path(value: Any, dotted: str) -> Any:
-    from prodwatch.settings.template import walk
+def follow_path(value: Any, names: tuple[str, ...]) -> Any:
+    """Return the value at a path of names in a document. Raises LookupError with the first name that does not exist.
 
+    A number is an index of a list, counting from 0; a negative one counts from its end.
+    """
+    for name in names:
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, list | tuple) and name.lstrip("-").isdecimal() and -len(value) <= int(name) < len(value):
+            value = value[int(name)]
+        else:
+            raise LookupError(name)
+    return value
+
+
+def _path(value: Any, dotted: str) -> Any:
     try:
-        return walk(value, tuple(dotted.split(".")))
+        return follow_path(value, tuple(dotted.split(".")))
     except LookupError as error:
-        raise FilterError(f'there is no "{error}" on the way to {dotted}') from None
+        raise TemplateFilterError(f'"{error}" of {dotted} does not exist') from None
 
 
 def _base64(value: Any) -> str:
@@ -170,7 +183,7 @@ def _parse_json(value: Any) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise FilterError("the value is not JSON") from None
+        raise TemplateFilterError("the value is not JSON") from None
 
 
 def _urlencode(value: Any) -> str:
@@ -185,68 +198,66 @@ def _moment(value: Any) -> datetime:
     try:
         return datetime.fromisoformat(_text(value))
     except ValueError:
-        raise FilterError(f'"{value}" is not a time such as ${{now}} or 2026-11-20T08:00:00Z') from None
+        raise TemplateFilterError(f'"{value}" is not a time such as ${{now}} or 2026-11-20T08:00:00Z') from None
 
 
 def _shift(value: Any, duration: str) -> datetime:
     try:
         return _moment(value) + timedelta(microseconds=parse_duration(duration).ns / 1000)
     except OverflowError:
-        raise FilterError("the time leaves the calendar") from None
+        raise TemplateFilterError("the time is outside the calendar") from None
 
 
 def _check_duration(duration: Any) -> None:
     try:
         parse_duration(duration if isinstance(duration, str) else str(duration))
     except ValueError as error:
-        raise FilterError(str(error)) from None
+        raise TemplateFilterError(str(error)) from None
 
 
 def _format_time(value: Any, pattern: str) -> str:
     try:
         return _moment(value).strftime(pattern)
     except ValueError:
-        raise FilterError(f'"{pattern}" is not a time pattern such as %Y-%m-%d') from None
+        raise TemplateFilterError(f'"{pattern}" is not a time pattern such as %Y-%m-%d') from None
 
 
 def _length(value: Any) -> int:
     if isinstance(value, str | list | tuple | Mapping):
         return len(value)
-    raise FilterError("it counts the characters of a text or the elements of a list or table")
+    raise TemplateFilterError("needs a text, a list or a table")
 
 
 def _check_text(argument: Any) -> None:
     if not isinstance(argument, str):
-        raise FilterError("the argument is a text in single quotes")
+        raise TemplateFilterError("the argument must be a text in single quotes")
 
 
-FILTERS: dict[str, FilterKind] = {
-    "default": FilterKind(
-        "default('x')", "Stands in when the value is missing, null or an empty text.", lambda v, _: v, 1, 1
+FILTERS: dict[str, FilterSpec] = {
+    "default": FilterSpec(
+        "default('x')", "Default for a value that is missing, null or an empty text.", lambda v, _: v, 1, 1
     ),
-    "last_segment": FilterKind(
-        "last_segment", "What follows the last `/`; of an ARN the last `/` or `:`.", _last_segment
+    "last_segment": FilterSpec(
+        "last_segment", "Text after the last `/`, or in an ARN after the last `/` or `:`.", _last_segment
     ),
-    "arn": FilterKind("arn('resource')", f"One part of an ARN: {', '.join(ARN_PARTS)}.", _arn, 1, 1, _check_arn),
-    "replace": FilterKind(
-        "replace('{id}', 'x')", "Every occurrence of a text by another.", _replace, 2, 2, _check_text
+    "arn": FilterSpec("arn('resource')", f"One part of an ARN: {', '.join(ARN_PARTS)}.", _arn, 1, 1, _check_arn),
+    "replace": FilterSpec("replace('{id}', 'x')", "Replaces every occurrence of a text.", _replace, 2, 2, _check_text),
+    "join": FilterSpec(
+        "join('path')", "Appends with exactly one slash in between; nothing is encoded.", _join, 1, 9, _check_text
     ),
-    "join": FilterKind(
-        "join('path')", "Appends with exactly one slash between; re-encodes nothing.", _join, 1, 9, _check_text
+    "path": FilterSpec(
+        "path('a.b.0')", "Part of a table or list, by dotted names and indexes.", _path, 1, 1, _check_text
     ),
-    "path": FilterKind(
-        "path('a.b.0')", "A part of a table or list by dotted names and numbers.", _path, 1, 1, _check_text
+    "upper": FilterSpec("upper", "Upper case.", lambda value: _text(value).upper()),
+    "lower": FilterSpec("lower", "Lower case.", lambda value: _text(value).lower()),
+    "base64": FilterSpec("base64", "The UTF-8 bytes of the text as base64.", _base64),
+    "json": FilterSpec("json", "The value as compact JSON text.", to_json),
+    "parse_json": FilterSpec("parse_json", "The value of a JSON text.", _parse_json),
+    "urlencode": FilterSpec("urlencode", "Percent-encoded, including slashes.", _urlencode),
+    "shift": FilterSpec("shift('-5m')", "A time moved by a duration.", _shift, 1, 1, _check_duration),
+    "format_time": FilterSpec(
+        "format_time('%Y-%m-%d')", "A time as text, in strftime format.", _format_time, 1, 1, _check_text
     ),
-    "upper": FilterKind("upper", "Upper case.", lambda value: _text(value).upper()),
-    "lower": FilterKind("lower", "Lower case.", lambda value: _text(value).lower()),
-    "base64": FilterKind("base64", "The text's UTF-8 bytes as base64.", _base64),
-    "json": FilterKind("json", "The value as compact JSON text.", to_json),
-    "parse_json": FilterKind("parse_json", "The value that a JSON text stands for.", _parse_json),
-    "urlencode": FilterKind("urlencode", "Percent-encoded, slashes too.", _urlencode),
-    "shift": FilterKind("shift('-5m')", "A time moved by a duration.", _shift, 1, 1, _check_duration),
-    "format_time": FilterKind(
-        "format_time('%Y-%m-%d')", "A time as text, by strftime's codes.", _format_time, 1, 1, _check_text
-    ),
-    "length": FilterKind("length", "Number of characters or elements.", _length),
+    "length": FilterSpec("length", "Number of characters or elements.", _length),
 }
 """Every filter by name, in the order of the reference page."""

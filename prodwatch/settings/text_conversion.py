@@ -1,4 +1,4 @@
-"""Values that `${…}` brought, made into what a key asks for: stack outputs and environment variables are all text."""
+"""Converts filled values to the kind of a key, because stack outputs and environment variables are always text."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Key, ProbeSpec
-from prodwatch.settings.template_filters import FilterError, as_text
+from prodwatch.settings.template_filters import TemplateFilterError, as_text
 from prodwatch.settings.value_types import problem_with
 
 
-class Filled(str):
-    """Text that a reference brought: it may stand for a number or a boolean, as text somebody wrote may not."""
+class FilledText(str):
+    """Text from a reference, which may be converted to a number or boolean, unlike text written in the file."""
 
     __slots__ = ()
 
 
 def fit(key: Key, value: Any) -> Any:
-    """Return `value` as `key` wants it; ValueError with one sentence when it cannot be that.
+    """Return `value` converted to the kind of `key`. Raises ValueError with one sentence.
 
-    Text of a number becomes the number, `true` and `false` become booleans, numbers become text: nothing that could
-    be read in two ways.
+    Only unambiguous conversions are made: text to a number, `true` and `false` to booleans, numbers to text.
     """
     if isinstance(value, str):
         value = _from_text(key.kind, value)
@@ -31,7 +30,7 @@ def fit(key: Key, value: Any) -> Any:
     ):
         try:
             value = as_text(value)
-        except FilterError as error:
+        except TemplateFilterError as error:
             raise ValueError(f'"{key.name}" must be text: {error}') from error
     elif isinstance(value, tuple):
         value = list(value)
@@ -44,7 +43,7 @@ def fit(key: Key, value: Any) -> Any:
 
 
 def fit_params(spec: ProbeSpec, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a step's filled params as its type's probe expects them; ValueError when one cannot be."""
+    """Return a step's filled params, converted for its type's probe. Raises ValueError."""
     return _fit_table({key.name: key for key in spec.keys}, params)
 
 
@@ -57,7 +56,7 @@ def _from_text(kind: str, text: str) -> Any:
         if kind == "integer":
             return int(text)
         if kind == "number":
-            return float(text) if any(each in text for each in ".eE") else int(text)
+            return float(text) if any(mark in text for mark in ".eE") else int(text)
     except ValueError:
         return text
     if kind == "boolean":

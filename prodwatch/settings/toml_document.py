@@ -1,4 +1,4 @@
-"""One TOML file, read once: its data, and where in the file each part of it stands."""
+"""A parsed TOML file with the position of each key and value."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from prodwatch.settings.toml_positions import Path, Spans, inside_string, scan
 
 
 class Document:
-    """A parsed file; positions are looked for only when somebody asks."""
+    """A parsed file; positions are computed on first use."""
 
     def __init__(self, file: str, text: str, data: dict[str, Any]) -> None:
         self.file = file
-        """As it is shown to users: relative to the project's root where it can be."""
+        """Name for messages: relative to the project's root where possible."""
         self.text = text
         self.data = data
 
@@ -36,19 +36,19 @@ class Document:
         return starts
 
     def position(self, path: Path) -> SourcePosition:
-        """Return where `path` stands, or the nearest thing above it that is written."""
+        """Return the position of `path`, or of its nearest written parent."""
         keys = self._spans.keys
         while path and path not in keys:
             path = path[:-1]
         return self._at(keys.get(path, 0))
 
     def has_header(self, path: Path) -> bool:
-        """Return whether the table at `path` was opened by a `[header]`, so that keys below it became its own."""
+        """Return whether the table at `path` has a `[header]`, so that keys below it belong to it."""
         offset = self._spans.keys.get(path)
         return offset is not None and self.text.startswith("[", offset)
 
     def position_inside(self, path: Path, index: int) -> SourcePosition:
-        """Return where character `index` of the text at `path` stands; the value's start when it is no text."""
+        """Return the position of character `index` of the text at `path`; of the value's start if it is not a text."""
         span = self._spans.values.get(path)
         if span is None:
             return self.position(path)
@@ -63,7 +63,7 @@ class Document:
 
 
 def read_document(path: FilePath, shown: str) -> Document | Problem:
-    """Return the file's document, or the one problem that keeps it from being read."""
+    """Return the file's document, or the problem that prevents reading it."""
     try:
         raw = path.read_bytes()
     except IsADirectoryError:
@@ -80,7 +80,7 @@ def read_document(path: FilePath, shown: str) -> Document | Problem:
 
 
 def parse_document(text: str, shown: str) -> Document | Problem:
-    """Return the document of a TOML `text`, or the one problem that TOML has with it."""
+    """Return the document of a TOML `text`, or its syntax error."""
     import tomli
 
     text = text.replace("\r\n", "\n")
@@ -93,7 +93,7 @@ def parse_document(text: str, shown: str) -> Document | Problem:
     except RecursionError:
         return Problem(SourcePosition(shown), _TOO_DEEP)
     except ValueError:
-        # tomli leaves numbers to Python, which refuses to read thousands of digits.
+        # tomli parses numbers with Python's int, which rejects thousands of digits.
         return Problem(SourcePosition(shown), "a number has too many digits")
     return Problem(SourcePosition(shown), _TOO_DEEP) if _is_too_deep(data) else Document(shown, text, data)
 
@@ -102,29 +102,29 @@ _DEEPEST = 60
 _TOO_DEEP = f"lists and tables are nested more than {_DEEPEST} deep"
 
 _PLAIN_WORDS = (
-    (r"Cannot overwrite a value", "this key is written twice, or once as a value and once as a table"),
+    (r"Cannot overwrite a value", "this key is defined twice, or as a value and as a table"),
     (
         r"Cannot declare \((.*?),?\) twice",
-        "table [{}] is written twice; for a list of tables write it in double brackets",
+        "table [{}] is defined twice; for a list of tables use double brackets",
     ),
     (
         r"Cannot mutate immutable namespace \((.*?),?\)",
-        "{} is complete where it stands and cannot be added to here; for a list of tables write [[{}]] everywhere",
+        "{} is already complete and cannot be extended here; for a list of tables use [[{}]] everywhere",
     ),
-    (r"Invalid value", "a value is missing here or is none; texts stand in quotes"),
-    (r"Invalid statement", "this is neither a key, nor a [table], nor a comment"),
+    (r"Invalid value", "a value is missing or not valid; put text in quotes"),
+    (r"Invalid statement", "not a key, a [table] or a comment"),
     (
         r"Expected newline or end of document after a statement",
-        "one key = value per line; is a quote or comma missing?",
+        "only one key = value per line; is a quote or comma missing?",
     ),
     (r"Expected '=' after a key in a key/value pair", "a key needs = and a value"),
     (r"Unclosed array", "a list is not closed, or a comma is missing in it"),
     (r"Unclosed inline table", "a table in {{ }} is not closed, or a comma is missing in it"),
-    (r"Illegal character '\\n'", "a text is not closed before the line ends"),
+    (r"Illegal character '\\n'", "a text is not closed at the end of the line"),
     (r"Unterminated string", "a text is not closed"),
-    (r"Unescaped '\\' in a string", r"\ begins no known escape here; write \\, or put the text in '…'"),
+    (r"Unescaped '\\' in a string", r"unknown escape sequence; write \\ for a backslash, or put the text in '…'"),
 )
-"""What tomli says, as somebody who has never read the TOML specification would put it."""
+"""tomli's message (a regular expression) → wording for users who do not know the TOML specification."""
 
 
 def _in_plain_words(message: str) -> str:
@@ -136,7 +136,7 @@ def _in_plain_words(message: str) -> str:
 
 
 def _is_too_deep(data: dict[str, Any]) -> bool:
-    """Return whether following the data by recursion could end badly."""
+    """Return whether the data is nested too deeply for recursive functions."""
     level: list[Any] = [data]
     for _ in range(_DEEPEST):
         level = [

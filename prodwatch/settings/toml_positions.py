@@ -1,6 +1,6 @@
-"""Where every key and value of a TOML text stands: a scanner of its own, because tomli tells no positions.
+"""Positions of every key and value of a TOML text, which tomli does not provide.
 
-It reads only texts that tomli has already accepted, so it finds its way by shape and judges nothing.
+The scanner only reads texts that tomli has accepted, so it recognises tokens by shape and validates nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BLANK = re.compile(r"(?:[ \t\n]+|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _BARE = re.compile(r"[^\s.=\[\]{},#\"']+")
 _PLAIN_PAIR = re.compile(r"([A-Za-z0-9_-]+)[ \t]*=[ \t]*")
-"""How nearly every pair begins; all others take the longer way."""
+"""Fast path for the beginning of most pairs."""
 _SCALAR = re.compile(r"[^\n,\]}#]+")
 _STRING = re.compile(
     r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}'
@@ -28,16 +28,16 @@ _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[ \t
 
 
 class Spans(NamedTuple):
-    """Offsets into the text by path."""
+    """Offsets into the text, by path."""
 
     keys: dict[Path, int]
-    """Where a key first stands; of a table its header, of a list element the element."""
+    """First offset of a key, of a table's header, or of a list element."""
     values: dict[Path, tuple[int, int]]
-    """Start and end of a value; tables of `[headers]` have none."""
+    """Start and end of a value; tables with a `[header]` are not included."""
 
 
 def scan(text: str) -> Spans:
-    """Return where the keys and values of a valid TOML `text` stand; line ends must be single newlines."""
+    """Return the positions of keys and values in a valid TOML `text` whose lines end in single newlines."""
     return _Scanner(text).document()
 
 
@@ -52,7 +52,7 @@ def inside_string(raw: str, index: int) -> int:
     while at < len(raw):
         match = _ESCAPE.match(raw, at)
         if match and "\n" in match[0]:
-            at = match.end()  # a backslash at the end of a line joins lines and stands for no character
+            at = match.end()  # a backslash at the end of a line joins lines and is not a character
         elif index > 0:
             at = match.end() if match else at + 1
             index -= 1

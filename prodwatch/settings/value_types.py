@@ -1,4 +1,4 @@
-"""Whether a TOML value is what a key asks for, and if not, one sentence that says what would be."""
+"""Validates TOML values against the kind of a key, with one sentence about the expected kind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from prodwatch.model.spec import Key
 from prodwatch.text.units import format_ms, parse_duration, parse_share, parse_size
 
 SHORTEST_S = 0.001
-"""Least value of a duration that must not be zero."""
+"""Smallest value of a duration that must not be zero."""
 
-_WANTED = {
+_EXPECTED = {
     "text": "a text in quotes",
     "integer": "a whole number",
     "number": "a number",
@@ -33,7 +33,7 @@ def _list(value: list[Any]) -> str:
     other = next((each for each in value if not isinstance(each, str)), None)
     if not value:
         return "an empty list"
-    return "a list" if other is None else f"a list that holds {describe(other)}"
+    return "a list" if other is None else f"a list that contains {describe(other)}"
 
 
 _NOUNS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
@@ -48,15 +48,15 @@ _NOUNS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
 
 
 def describe(value: Any) -> str:
-    """Return a value as messages quote it: short, and with its kind."""
-    return next((noun(value) for kind, noun in _NOUNS if isinstance(value, kind)), "a value of no TOML kind")
+    """Return a short description of a value with its kind, for messages."""
+    return next((noun(value) for kind, noun in _NOUNS if isinstance(value, kind)), "a value of another kind")
 
 
 def _number(value: float) -> str:
     try:
         return _short(str(value))
     except ValueError:
-        return "with thousands of digits"  # more than Python turns into text
+        return "with thousands of digits"  # more than Python converts to text
 
 
 def _short(text: str) -> str:
@@ -64,30 +64,30 @@ def _short(text: str) -> str:
 
 
 def problem_with(key: Key, value: Any, *, references: bool) -> str | None:
-    """Return what is wrong with `value` under `key`, or None.
+    """Return the problem with `value` under `key` as one sentence; None for a valid value.
 
-    With `references`, a text that holds `${…}` is accepted wherever it may become what is asked for when it is filled.
+    With `references`, a text with `${…}` is accepted if its filled value may be valid.
     """
-    open_ = references and isinstance(value, str) and "${" in value
-    if open_ and key.kind not in {"list", "table"}:
+    unfilled = references and isinstance(value, str) and "${" in value
+    if unfilled and key.kind not in {"list", "table"}:
         return None
-    if open_ and _is_one_reference(value):
+    if unfilled and _is_one_reference(value):
         return None
     if key.can_be_off and value is False:
         return None
     if not _FITS[key.kind](value):
-        wanted = f"{_WANTED[key.kind]} or false" if key.can_be_off else _WANTED[key.kind]
-        return f'"{key.name}" must be {wanted}, not {describe(value)}{_remark(key, value)}'
+        expected = f"{_EXPECTED[key.kind]} or false" if key.can_be_off else _EXPECTED[key.kind]
+        return f'"{key.name}" must be {expected}, not {describe(value)}{_remark(key, value)}'
     return _choice(key, value) or _bound(key, value)
 
 
 def seconds(text: str) -> float:
-    """Return the seconds of a duration that was checked before."""
+    """Return the seconds of a validated duration."""
     return parse_duration(text).s
 
 
 def share(text: str) -> float:
-    """Return a share that was checked before, 0 to 1."""
+    """Return a validated share as a number from 0 to 1."""
     return parse_share(text)
 
 
@@ -96,20 +96,20 @@ def texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def moment(name: str, value: Any) -> str:
-    """Return a date or time, written as TOML or as text, in RFC 3339; ValueError with one sentence otherwise."""
+def parse_date(name: str, value: Any) -> str:
+    """Return a TOML date or time, or a text with one, as RFC 3339. Raises ValueError with one sentence."""
     try:
         if isinstance(value, datetime | date):
             return str(plain(value))
         datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        wanted = "a date or time such as 2026-12-24 or 2026-12-24T08:00:00Z"
-        raise ValueError(f'"{name}" must be {wanted}, not {describe(value)}') from None
+        expected = "a date or time such as 2026-12-24 or 2026-12-24T08:00:00Z"
+        raise ValueError(f'"{name}" must be {expected}, not {describe(value)}') from None
     return str(value)
 
 
 def plain(value: Any) -> Any:
-    """Return a TOML value as JSON knows it: dates and times as RFC 3339 text."""
+    """Return a TOML value as JSON, with dates and times as RFC 3339 text."""
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -119,16 +119,16 @@ def plain(value: Any) -> Any:
     return value
 
 
-def endless(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield the places inside a value of numbers that are no numbers: nan and inf."""
+def non_finite_numbers(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the paths of nan and inf inside a value."""
     if isinstance(value, float) and not isfinite(value):
         yield path
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from endless(each, (*path, key))
+            yield from non_finite_numbers(each, (*path, key))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from endless(each, (*path, index))
+            yield from non_finite_numbers(each, (*path, index))
 
 
 def _is_one_reference(text: str) -> bool:
@@ -140,7 +140,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    # nan compares with nothing and inf has no JSON form, so neither is a number here.
+    # nan equals nothing and JSON cannot represent inf, so both are rejected.
     if isinstance(value, Decimal):
         return value.is_finite()
     return _is_integer(value) or (isinstance(value, float) and isfinite(value))
@@ -184,7 +184,7 @@ def _remark(key: Key, value: Any) -> str:
     if key.kind in {"boolean", "integer", "number"} and isinstance(value, str):
         return "; write it without quotes"
     if isinstance(value, str) and "${" in value:
-        return "; only one whole reference can stand for it"
+        return "; a reference must be the whole value"
     return ""
 
 
@@ -201,10 +201,9 @@ def _choice(key: Key, value: Any) -> str | None:
 
 def _bound(key: Key, value: Any) -> str | None:
     if key.kind == "duration":
-        least = 0.0 if key.minimum is None else key.minimum
-        found = seconds(value)
-        if found < least or (least == 0 and value.startswith("-")):
-            bound = "longer than zero" if 0 < least <= SHORTEST_S else f"{format_ms(least * 1000)} or more"
+        minimum_s = 0.0 if key.minimum is None else key.minimum
+        if seconds(value) < minimum_s or (minimum_s == 0 and value.startswith("-")):
+            bound = "longer than zero" if 0 < minimum_s <= SHORTEST_S else f"{format_ms(minimum_s * 1000)} or more"
             return f'"{key.name}" must be {bound}, not "{value}"'
     elif key.minimum is not None and _is_number(value) and value < key.minimum:
         return f'"{key.name}" must be {key.minimum:g} or more, not {value}'

@@ -443,8 +443,8 @@ def test_a_matrix_may_name_its_cases_itself(shop: Any) -> None:
 
 def test_cases_that_would_share_an_id_are_refused(shop: Any) -> None:
     assert shop.mistake(http('matrix = { p = ["/x", "x"] }')) == (
-        'checks/shop.toml:2:1: check "c": id "shop/c.x" is already taken by checks/shop.toml:1:1, check "c [/x]"; '
-        "write another name or id"
+        'checks/shop.toml:2:1: check "c": id "shop/c.x" is already used by checks/shop.toml:1:1, check "c [/x]"; '
+        "choose another name or id"
     )
 
 

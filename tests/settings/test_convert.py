@@ -23,7 +23,7 @@ def key(kind: Any, **more: Any) -> Key:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "fitted"),
+    ("kind", "value", "convert_filled"),
     [
         ("integer", "5432", 5432),
         ("integer", "-1", -1),
@@ -44,10 +44,10 @@ def key(kind: Any, **more: Any) -> Key:
         ("any", {"a": 1}, {"a": 1}),
     ],
 )
-def test_what_fits(kind: str, value: Any, fitted: Any) -> None:
+def test_what_fits(kind: str, value: Any, convert_filled: Any) -> None:
     found = fit(key(kind), value)
-    assert found == fitted
-    assert type(found) is type(fitted)
+    assert found == convert_filled
+    assert type(found) is type(convert_filled)
 
 
 @pytest.mark.parametrize(

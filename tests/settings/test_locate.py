@@ -45,8 +45,8 @@ def test_root_overrides(tmp_path: Path) -> None:
     tree(tmp_path, "config/prod.toml", "deep/config/prod.toml")
     assert found(tmp_path / "deep", root=tmp_path, env="prod") == (tmp_path, "prod")
     assert refusal(tmp_path, root=tmp_path / "deep/er", env="prod") == (
-        f'there is no environment "prod": no config/*.toml in {tmp_path / "deep/er"}; write config/prod.toml '
-        "(prodwatch schema environment prints its keys), or see prodwatch --env demo"
+        f'there is no environment "prod": no config/*.toml in {tmp_path / "deep/er"}; create config/prod.toml '
+        "(prodwatch schema environment prints its keys), or try prodwatch --env demo"
     )
 
 
@@ -65,7 +65,7 @@ def test_the_only_one_is_meant(tmp_path: Path) -> None:
 def test_one_of_several_must_be_named(tmp_path: Path) -> None:
     tree(tmp_path, "config/prod.toml", "config/staging.toml")
     assert refusal(tmp_path) == (
-        f"which environment? {tmp_path / 'config'} has prod, staging: say --env NAME, or set PRODWATCH_ENV"
+        f"{tmp_path / 'config'} has several environments, prod, staging: choose one with --env or PRODWATCH_ENV"
     )
 
 
@@ -79,11 +79,11 @@ def test_an_unknown_one_names_the_candidates(tmp_path: Path) -> None:
 def test_no_project(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"no config/*.toml in {tmp_path} or above it: "
-        "write one (prodwatch schema environment prints its keys), or see prodwatch --env demo"
+        "create one (prodwatch schema environment prints its keys), or try prodwatch --env demo"
     )
     assert refusal(tmp_path, root=tmp_path) == (
         f"no config/*.toml in {tmp_path}: "
-        "write one (prodwatch schema environment prints its keys), or see prodwatch --env demo"
+        "create one (prodwatch schema environment prints its keys), or try prodwatch --env demo"
     )
 
 

@@ -52,7 +52,7 @@ def test_found(shop: Any, files: dict[str, str], needs: tuple[str, ...]) -> None
     [
         pytest.param(
             {"a.toml": check("x"), "b.toml": check("x"), "c.toml": check("y", 'needs = ["x"]')},
-            'checks/c.toml:4:10: check "y": needs: several checks are called "x"; use the id: a/x, b/x',
+            'checks/c.toml:4:10: check "y": needs: several checks are named "x"; use an id: a/x, b/x',
             id="a name of several",
         ),
         pytest.param(
@@ -67,30 +67,30 @@ def test_found(shop: Any, files: dict[str, str], needs: tuple[str, ...]) -> None
         ),
         pytest.param(
             {"c.toml": check("x", 'needs = ["z"]') + check("y", 'needs = ["x"]') + check("z", 'needs = ["y"]')},
-            'checks/c.toml:4:1: check "x": checks wait for each other in a circle: c/x → c/z → c/y → c/x',
+            'checks/c.toml:4:1: check "x": circular dependency: c/x → c/z → c/y → c/x',
             id="a circle",
         ),
         pytest.param(
             {"c.toml": check("x", 'needs = ["z"]') + '[[check]]\nname = "z"\ntype = "all"\nof = ["x"]\n'},
-            'checks/c.toml:4:1: check "x": checks wait for each other in a circle: c/x → c/z → c/x',
+            'checks/c.toml:4:1: check "x": circular dependency: c/x → c/z → c/x',
             id="a circle through a composite",
         ),
         pytest.param(
             {"c.toml": check("A b") + check("a-B")},
-            'checks/c.toml:6:1: check "a-B": id "c/a-b" is already taken by checks/c.toml:1:1, check "A b"; '
-            "write another name or id",
+            'checks/c.toml:6:1: check "a-B": id "c/a-b" is already used by checks/c.toml:1:1, check "A b"; '
+            "choose another name or id",
             id="colliding slugs",
         ),
         pytest.param(
             {"c.toml": check("x") + check("y", 'id = "c/x"')},
-            'checks/c.toml:8:1: check "y": id "c/x" is already taken by checks/c.toml:1:1, check "x"; '
-            "write another name or id",
+            'checks/c.toml:8:1: check "y": id "c/x" is already used by checks/c.toml:1:1, check "x"; '
+            "choose another name or id",
             id="an id taken by a slug",
         ),
         pytest.param(
             {"a.toml": check("x"), "A.toml": check("x")},
-            'checks/a.toml:2:1: check "x": id "a/x" is already taken by checks/A.toml:1:1, check "x"; '
-            "write another name or id",
+            'checks/a.toml:2:1: check "x": id "a/x" is already used by checks/A.toml:1:1, check "x"; '
+            "choose another name or id",
             id="colliding files",
         ),
     ],
@@ -134,8 +134,8 @@ def test_checks_of_other_environments_are_left_out(shop: Any) -> None:
         ("shop/z", (), ()),
     ]
     assert project.notices == (
-        'check "shop/y": needs leaves out shop/x, not for environment "prod"',
-        'check "shop/y": diagnose leaves out shop/x, not for environment "prod"',
+        'check "shop/y": needs ignores shop/x, which is not in environment "prod"',
+        'check "shop/y": diagnose ignores shop/x, which is not in environment "prod"',
     )
 
 
@@ -187,10 +187,7 @@ class TestNarrowing:
         assert project.checks[0].source.file == str(elsewhere / "sub" / "f.toml")
 
     def test_what_is_not_there(self, shop: Any) -> None:
-        assert (
-            shop.mistake("", checks=[shop.root / "nix"])
-            == f"--checks {shop.root / 'nix'}: there is no such file or folder"
-        )
+        assert shop.mistake("", checks=[shop.root / "nix"]) == f"--checks {shop.root / 'nix'}: no such file or folder"
 
     def test_a_folder_that_cannot_be_read_is_no_empty_one(self, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         (shop.root / "checks").mkdir(exist_ok=True)
@@ -216,13 +213,15 @@ class TestNarrowing:
 
     def test_what_is_no_check_file(self, shop: Any) -> None:
         readme = shop.write("README.md", "")
-        assert shop.mistake("", checks=[readme]) == f"--checks {readme}: a check file ends in .toml or .py"
+        assert (
+            shop.mistake("", checks=[readme]) == f"--checks {readme}: not a check file; check files end in .toml or .py"
+        )
 
     def test_python_is_refused_rather_than_left_out(self, shop: Any) -> None:
         shop.write("checks/deep/own.py", "def f(")
         shop.write("checks/.hidden.py", "")
         found = shop.mistake(check("x"))
-        assert found.startswith("checks/deep/own.py: checks written in Python are not run by this version")
+        assert found.startswith("checks/deep/own.py: this version does not run checks written in Python")
 
 
 def test_files_are_read_in_a_stable_order_and_hidden_ones_not(shop: Any) -> None:

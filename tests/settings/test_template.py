@@ -19,9 +19,8 @@ from prodwatch.settings.template import (
     literal,
     parse_template,
     resolve,
-    walk,
 )
-from prodwatch.settings.template_filters import FILTERS, FilterError, as_text
+from prodwatch.settings.template_filters import FILTERS, TemplateFilterError, as_text, follow_path
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:shop-orders:live"
@@ -48,7 +47,7 @@ VALUES: dict[str, Any] = {
 
 def lookup(reference: Reference) -> Any:
     try:
-        return walk(VALUES, (reference.scope, *reference.path))
+        return follow_path(VALUES, (reference.scope, *reference.path))
     except LookupError as error:
         raise UnresolvedError(reference, f"there is no {error}") from error
 
@@ -127,16 +126,16 @@ def test_resolve(text: Any, value: Any) -> None:
         ("${a | join}", 7, "filter join: write it as join('path')"),
         ("${a | upper('x')}", 7, "filter upper: write it as upper"),
         ("${a | join('x'}", 15, "the closing ) of the filter is missing"),
-        ("${a | join(x)}", 12, "an argument is a text in single quotes or a number"),
+        ("${a | join(x)}", 12, "an argument must be a text in single quotes or a number"),
         (
             "${a | arn('nix')}",
             7,
-            "filter arn: the part is one of partition, service, region, account, resource, type, id",
+            "filter arn: the part must be one of partition, service, region, account, resource, type, id",
         ),
         ("${a | shift('x')}", 7, 'filter shift: "x" is not a duration; write one like 300ms, 5s, 2m or 1h30m'),
-        ("${a | replace(1, 2)}", 7, "filter replace: the argument is a text in single quotes"),
-        ("${a[0]}", 4, "paths are dotted names only; use .0 for an element, or the filters path and parse_json"),
-        ("${a | join('${b}')}", 12, "a reference cannot stand inside an argument; write it behind this one: ${…}/${…}"),
+        ("${a | replace(1, 2)}", 7, "filter replace: the argument must be a text in single quotes"),
+        ("${a[0]}", 4, "a path consists of dotted names; use .0 for an element, or the filters path and parse_json"),
+        ("${a | join('${b}')}", 12, "an argument cannot contain a reference; write one after the other: ${…}/${…}"),
         ("${a b}", 5, '"b" is not expected here; write ${scope.name | filter}, and $${ for a literal ${'),
     ],
 )
@@ -151,20 +150,20 @@ def test_what_cannot_be_read(text: str, column: int, message: str) -> None:
     [
         ("${vars.nix}", "there is no nix"),
         ("${vars.n | arn('id')}", "${vars.n | arn('id')}: filter arn: \"5\" is not an ARN"),
-        ("${vars.tags | upper}", "${vars.tags | upper}: filter upper: it works on a text, not on a list"),
-        ("${vars.body | upper}", "${vars.body | upper}: filter upper: it works on a text, not on a table"),
-        ("${vars.nothing | lower}", "${vars.nothing | lower}: filter lower: it works on a text, not on null"),
+        ("${vars.tags | upper}", "${vars.tags | upper}: filter upper: needs a text, not a list"),
+        ("${vars.body | upper}", "${vars.body | upper}: filter upper: needs a text, not a table"),
+        ("${vars.nothing | lower}", "${vars.nothing | lower}: filter lower: needs a text, not null"),
         ("${uid | parse_json}", "${uid | parse_json}: filter parse_json: the value is not JSON"),
-        ("${vars.body | path('a')}", "${vars.body | path('a')}: filter path: there is no \"a\" on the way to a"),
+        ("${vars.body | path('a')}", "${vars.body | path('a')}: filter path: \"a\" of a does not exist"),
         (
             "${vars.n | length}",
-            "${vars.n | length}: filter length: it counts the characters of a text or the elements of a list or table",
+            "${vars.n | length}: filter length: needs a text, a list or a table",
         ),
         (
             "${uid | shift('1m')}",
             "${uid | shift('1m')}: filter shift: \"k7\" is not a time such as ${now} or 2026-11-20T08:00:00Z",
         ),
-        ("${now | shift('-900000d')}", "${now | shift('-900000d')}: filter shift: the time leaves the calendar"),
+        ("${now | shift('-900000d')}", "${now | shift('-900000d')}: filter shift: the time is outside the calendar"),
         ("x${vars.bytes}", "${vars.bytes}: the value is not UTF-8 text; use base64"),
         (
             "${vars.n | arn('id') | default('x')}",
@@ -249,5 +248,5 @@ def test_no_value_makes_a_filter_crash(name: str, value: Any) -> None:
     known.check(*arguments)
     try:
         known.apply(value, *arguments)
-    except FilterError as error:
+    except TemplateFilterError as error:
         assert str(error)  # noqa: PT017 -- refusing is one of two right answers

@@ -57,7 +57,7 @@ def test_what_is_defined(shop: Any, reference: str) -> None:
         ("env.NIX", "environment variable NIX is not set; set it or write ${env.NIX | default('…')}"),
         ("secret.tokn", 'secret tokn is not defined (did you mean "token"?)'),
         ("stack.shpo.X", 'stack shpo is not defined (did you mean "shop"?)'),
-        ("stack.shop", "${stack.shop} must name a stack and one of its outputs: ${stack.alias.Output}"),
+        ("stack.shop", "${stack.shop} must name a stack and an output: ${stack.alias.Output}"),
         ("matrix.m", "matrix value m is not defined"),
         ("captured.x", "captured value x is not defined"),
         ("steps.x.status", "step x is not defined"),
@@ -66,12 +66,12 @@ def test_what_is_defined(shop: Any, reference: str) -> None:
         (
             "release",
             (
-                "${release} is unknown; there is ${release.version}, ${release.previous}, ${release.started_at}, "
+                "${release} is unknown; use ${release.version}, ${release.previous}, ${release.started_at}, "
                 "${release.state}"
             ),
         ),
-        ("run.uid", "${run.uid} is unknown; there is ${run.id}"),
-        ("uid.x", "${uid.x} has no parts; write ${uid}"),
+        ("run.uid", "${run.uid} is unknown; use ${run.id}"),
+        ("uid.x", "${uid.x} has no fields; write ${uid}"),
         ("stak.shop.X", 'unknown scope "stak" in ${stak.shop.X} (did you mean "stack"?)'),
         ("id", 'unknown scope "id" in ${id} (did you mean "uid"?)'),
         ("vars.api | uper", 'unknown filter "uper" (did you mean "upper"?)'),
@@ -156,19 +156,19 @@ def test_what_steps_may_use(shop: Any, parts: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"one": 'body = "${captured.b}"'}, 'step "one": ${captured.b} is known only when step "two" is done'),
+        ({"one": 'body = "${captured.b}"'}, 'step "one": ${captured.b} is known only after step "two"'),
         (
             {"one": 'body = "${steps.two.status}"'},
-            'step "one": ${steps.two.status} is known only when step "two" is done',
+            'step "one": ${steps.two.status} is known only after step "two"',
         ),
-        ({"one": 'body = "${captured.a}"'}, 'step "one": ${captured.a} is known only when step "one" is done'),
-        ({"two": 'body = "${captured.c}"'}, 'step "two": captured value c is not defined; there is a'),
+        ({"one": 'body = "${captured.a}"'}, 'step "one": ${captured.a} is known only after step "one"'),
+        ({"two": 'body = "${captured.c}"'}, 'step "two": captured value c is not defined; known: a'),
         ({"two": 'for_each = "${each.x}"'}, 'step "two": ${each.x} needs a "for_each" on the same step'),
         (
             {"check": 'serial = "${captured.a}"'},
-            "${captured.a} cannot be used here; captured belongs to a running check",
+            "${captured.a} cannot be used here; captured is only available in checks",
         ),
-        ({"cleanup": 'body = "${captured.c}"'}, 'cleanup "http": captured value c is not defined; there is a, b'),
+        ({"cleanup": 'body = "${captured.c}"'}, 'cleanup "http": captured value c is not defined; known: a, b'),
     ],
 )
 def test_what_steps_may_not_use(shop: Any, parts: dict[str, str], message: str) -> None:
@@ -189,7 +189,7 @@ class TestRequires:
         ("written", "message"),
         [
             ("stack.shpo.X", 'stack shpo is not defined (did you mean "shop"?)'),
-            ("secret.nix", "secret nix is not defined; there is token"),
+            ("secret.nix", "secret nix is not defined; known: token"),
             (
                 "${stack.shop.X}",
                 'a requirement is a reference without ${ }, such as "stack.shop.TestTable" or "env.TOKEN"',
@@ -248,24 +248,24 @@ class TestEnvironmentVariables:
     @pytest.mark.parametrize(
         ("config", "lines"),
         [
-            ('[vars]\na = "${vars.a}"\n', ["2:1: [vars]: variable a is made of itself"]),
+            ('[vars]\na = "${vars.a}"\n', ["2:1: [vars]: variable a refers to itself"]),
             (
                 '[vars]\na = "${vars.b}"\nb = ["${vars.a}"]\n',
-                ["2:1: [vars]: variable a is made of itself", "3:1: [vars]: variable b is made of itself"],
+                ["2:1: [vars]: variable a refers to itself", "3:1: [vars]: variable b refers to itself"],
             ),
             ('[vars]\na = "${vars"\n', ["2:12: [vars]: the closing } is missing"]),
             (
                 '[vars]\na = "${nix.a}"\n[[function]]\nname = "${vars.a}"',
                 [
                     (
-                        '2:6: [vars]: unknown scope "nix" in ${nix.a}; scopes are env, vars, secret, stack, captured, '
+                        '2:6: [vars]: unknown scope "nix" in ${nix.a}; scopes: env, vars, secret, stack, captured, '
                         "steps, matrix, each, run, uid, now, account, region, trace_id, release"
                     )
                 ],
             ),
             (
                 '[[function]]\nname = "${captured.x}"\n',
-                ["2:9: [function]: ${captured.x} cannot be used here; captured belongs to a running check"],
+                ["2:9: [function]: ${captured.x} cannot be used here; captured is only available in checks"],
             ),
         ],
     )
@@ -275,7 +275,7 @@ class TestEnvironmentVariables:
     def test_a_check_may_not_make_a_circle_with_them(self, shop: Any) -> None:
         config = '[vars]\na = "${vars.b}"\nb = "1"\n'
         line = shop.mistake(http('vars = { b = "${vars.a}" }', url="${vars.b}"), config)
-        assert line == 'checks/shop.toml:6:10: check "c": variable b is made of itself'
+        assert line == 'checks/shop.toml:6:10: check "c": variable b refers to itself'
 
 
 class TestOverrides:
@@ -303,7 +303,7 @@ class TestOverrides:
 
     def test_a_name_of_nothing(self, shop: Any) -> None:
         line = shop.mistake(http(), self.CONFIG, overrides={"prot": "1"})
-        assert line == '--var prot: nothing here uses a variable of this name (did you mean "port"?)'
+        assert line == '--var prot: no file uses a variable of this name (did you mean "port"?)'
 
     def test_a_name_only_a_check_uses(self, shop: Any) -> None:
         shop.load(http(url="${vars.base}"), overrides={"base": "https://x"})
@@ -343,4 +343,4 @@ def test_a_cleanup_reads_the_steps_and_the_cleanups_below_it(shop: Any) -> None:
 
 def test_a_cleanup_does_not_read_what_runs_after_it(shop: Any) -> None:
     text = CLEANED.format(above="send", below="above")
-    assert '${steps.above.status} is known only when step "above" is done' in shop.mistake(text)
+    assert '${steps.above.status} is known only after step "above"' in shop.mistake(text)

@@ -19,7 +19,7 @@ from prodwatch.runner.step.result_redaction import StepRedactor
 from prodwatch.runner.step.run_step import GREEN, UNATTESTED, run_step
 from prodwatch.runner.step.stop_reason import StopSignal
 from prodwatch.settings.template import UnresolvedError, fill, parse_template, resolve
-from prodwatch.settings.template_filters import FilterError
+from prodwatch.settings.template_filters import TemplateFilterError
 
 NOTHING_EXPECTED = Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, "it has no expectation, so nothing is proven")
 
@@ -106,7 +106,7 @@ async def judge_whole(
         values = {hole: fill(parse_template(hole), execution.scope.lookup) for hole in holes}
     except UnresolvedError as error:
         return Conclusion(Status.ERROR, Reason.UNRESOLVED, output.text(error.message)), ()
-    except FilterError as error:
+    except TemplateFilterError as error:
         return Conclusion(Status.ERROR, Reason.INVALID, output.text(str(error))), ()
     judging = JudgingContext(
         values=values,
@@ -172,7 +172,7 @@ def _links(execution: Execution) -> dict[str, str]:
     for title, url in templates.items():
         try:
             links[title] = str(resolve(url, execution.scope.lookup))
-        except (UnresolvedError, FilterError):
+        except (UnresolvedError, TemplateFilterError):
             continue  # a link that cannot be built does not affect the measurement
     return execution.output.links(links)
 

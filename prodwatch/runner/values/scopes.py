@@ -14,9 +14,8 @@ from prodwatch.settings.template import (
     UnresolvedError,
     parse_template,
     resolve,
-    walk,
 )
-from prodwatch.settings.template_filters import FilterError
+from prodwatch.settings.template_filters import TemplateFilterError, follow_path
 
 
 class NoValue:
@@ -87,7 +86,7 @@ class Scope:
         """
         try:
             return resolve(value, self.lookup)
-        except (FilterError, TemplateSyntaxError) as error:
+        except (TemplateFilterError, TemplateSyntaxError) as error:
             raise UnresolvedError(Reference("", ()), str(error)) from error
 
     def now(self) -> datetime:
@@ -149,7 +148,7 @@ class Scope:
     @staticmethod
     def _walk(reference: Reference, value: Any, path: tuple[str, ...], where: str) -> Any:
         try:
-            return walk(value, path)
+            return follow_path(value, path)
         except LookupError as error:
             raise UnresolvedError(reference, f"{reference.source}: {where} has no {error.args[0]}") from error
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
-from prodwatch.settings.template import Reference, UnresolvedError, parse_template, resolve, value_of, walk
-from prodwatch.settings.template_filters import FilterError, as_text
+from prodwatch.settings.template import Reference, UnresolvedError, parse_template, resolve, value_of
+from prodwatch.settings.template_filters import TemplateFilterError, as_text, follow_path
 
 if TYPE_CHECKING:
     from prodwatch.assertions import Assertion
@@ -41,7 +41,7 @@ class StaticValues:
         """Return whether a reference has a value before the run."""
         try:
             value_of(reference, self._value)
-        except (UnresolvedError, FilterError):
+        except (UnresolvedError, TemplateFilterError):
             return False
         return True
 
@@ -56,7 +56,7 @@ class StaticValues:
         """Return the value of one reference; for a variable without a known value, its partly filled text."""
         try:
             return value_of(reference, self._value)
-        except (UnresolvedError, FilterError):
+        except (UnresolvedError, TemplateFilterError):
             raw = self._raw(reference) if reference.scope == "vars" else None
             if raw is None:
                 return reference.source
@@ -87,6 +87,6 @@ class StaticValues:
         if table is None:
             return None
         try:
-            return walk(table, reference.path)
+            return follow_path(table, reference.path)
         except LookupError:
             return None
