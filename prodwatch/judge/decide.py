@@ -13,7 +13,7 @@ from prodwatch.judge.facts import Facts, WindowFact
 from prodwatch.judge.freshness import SourceState, is_evidence, source_state
 from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
 from prodwatch.model.exit_code import ExitCode
-from prodwatch.model.release import UNDER_WAY, WENT_WRONG, serving_share
+from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_withdrawn
 from prodwatch.model.result import Verdict, VerdictStatus
 from prodwatch.model.status import Reason, Status, worst
 
@@ -82,7 +82,7 @@ def _went_wrong(evidence: Evidence) -> Finding | None:
     release = evidence.release
     if release is None or release.phase not in WENT_WRONG:
         return None
-    status = Status.INCONCLUSIVE if serving_share(release) else Status.DEGRADED
+    status = Status.DEGRADED if is_withdrawn(release) else Status.INCONCLUSIVE
     return Finding(rule=Rule.WENT_WRONG, status=status, releases=(release,))
 
 

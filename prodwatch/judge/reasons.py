@@ -116,7 +116,7 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
     elif text is not None:
         found += [Blocking(kind="check", id=each.id, status=finding.status, message=text) for each in finding.checks]
     if finding.rule is Rule.WENT_WRONG and finding.status in _RED:
-        text = f"{_outcome(finding.releases[0])}, but still gets traffic"
+        text = f"{_outcome(finding.releases[0])}, and may still get traffic"
         found.append(Blocking(kind="release", id=finding.releases[0].function, status=finding.status, message=text))
     return found
 

@@ -41,3 +41,9 @@ def serving_share(release: ReleaseState) -> float | None:
     if release.version is None or not release.weights:
         return None
     return release.weights.get(release.version, 0.0)
+
+
+def is_withdrawn(release: ReleaseState) -> bool:
+    """Return whether the version of a release that went wrong serves nothing any more; False when that is not known."""
+    share = serving_share(release)
+    return share == 0 or (share is None and release.phase is ReleasePhase.ROLLED_BACK)

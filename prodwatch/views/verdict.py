@@ -12,7 +12,7 @@ from prodwatch.judge.decision import Decision, Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.judge.reasons import problem_of
-from prodwatch.model.release import UNDER_WAY, serving_share
+from prodwatch.model.release import UNDER_WAY, is_withdrawn, serving_share
 from prodwatch.model.result import VerdictStatus
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason, Status
@@ -117,7 +117,7 @@ class _Wording:
     def line(self) -> VerdictLine:
         """Return the whole."""
         headline = self.decision.headline
-        words = _WORDS[headline.rule](self, headline)
+        words = WORDS[headline.rule](self, headline)
         reasons = words.reasons
         if self.changed is not None:
             reasons = (reasons[0], f"what changed: {self.changed.summary}", *reasons[1:])
@@ -129,7 +129,7 @@ class _Wording:
             title=words.title,
             since=self._since(headline),
             reasons=reasons,
-            evidence="; ".join(filter(None, (words.evidence, caveat))) or None,
+            evidence="; ".join(filter(None, (caveat, words.evidence))) or None,
             outlook=words.outlook,
         )
 
@@ -205,7 +205,8 @@ def _went_wrong(wording: _Wording, headline: Finding) -> _Words:
     checks = f"all {passing} checks pass again" if healthy else f"{passing} of {len(gating)} checks pass now"
     serving = _serving(release)
     others = [each for each in wording.decision.findings if each.rule in _ALSO_SAID]
-    also = tuple(reason for each in others for reason in _WORDS[each.rule](wording, each).reasons)
+    said = (reason for each in others for reason in WORDS[each.rule](wording, each).reasons)
+    also = tuple(reason for reason in said if reason != wording.passing())
     return _Words(
         f"{str(release.phase).upper()} · {_withdrawn(release)}",
         (f"{new} {release.phase}{_cause(release)}", f"{checks}{f', {serving}' if serving else ''}", *also),
@@ -223,11 +224,7 @@ def _withdrawn(release: ReleaseState) -> str:
     new, share = version_label(release.version), serving_share(release)
     if share:
         return f"{new} still serves {share * 100:.0f} %"
-    return (
-        f"{new} withdrawn"
-        if share is not None or release.phase is ReleasePhase.ROLLED_BACK
-        else f"{new} may still serve"
-    )
+    return f"{new} withdrawn" if is_withdrawn(release) else f"{new} may still serve"
 
 
 def _serving(release: ReleaseState) -> str | None:
@@ -359,8 +356,10 @@ def _passed(wording: _Wording) -> int:
 
 
 def _all_pass(wording: _Wording) -> str:
-    skipped = _left_out(wording)
-    return f"all {_passed(wording)} checks that ran pass{skipped}" if skipped else f"all {_passed(wording)} checks pass"
+    passed, skipped = _passed(wording), _left_out(wording)
+    if passed == 1:
+        return f"1 check passes{skipped}"
+    return f"all {passed} checks that ran pass{skipped}" if skipped else f"all {passed} checks pass"
 
 
 def _left_out(wording: _Wording) -> str:
@@ -387,7 +386,7 @@ def _then(title: str) -> Callable[[_Wording, Finding], _Words]:
     return words
 
 
-_WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
+WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.FAILING: _failing,
     Rule.WENT_WRONG: _went_wrong,
     Rule.REFUSED: _refused,
@@ -414,6 +413,7 @@ _WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.UNSEEN_THEN: _then("UNSURE · not everything can be seen"),
     Rule.QUIET_THEN: _then("NO TROUBLE SEEN"),
 }
+"""How each rule of a session is worded when it is the headline."""
 
 
 def _all_sentences(headline: Finding) -> tuple[str, ...]:

@@ -203,6 +203,13 @@ RULES = [
         None,
     ),
     (
+        "a failed release that may still serve",
+        facts(A, releases=(replace(BACK, phase=ReleasePhase.FAILED, weights={}),)),
+        "inconclusive",
+        Rule.WENT_WRONG,
+        None,
+    ),
+    (
         "a rollback",
         facts(A, releases=(BACK,)),
         "degraded",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.judge.decision import Rule
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
@@ -24,7 +25,7 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Reason, Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
-from prodwatch.views.verdict import verdict_line
+from prodwatch.views.verdict import WORDS, verdict_line
 from prodwatch.views.window import Window
 
 UNDER_WAY = ReleaseState(
@@ -535,3 +536,78 @@ def test_since_when_is_the_oldest_of_what_is_wrong(checks: Any, now: datetime) -
 def test_nobody_has_asked_and_nobody_has_answered() -> None:
     line = verdict_line(Store(FakeClock()), START, window=Window(start=START - timedelta(hours=1), end=START))
     assert (line.status, line.title) == ("inconclusive", "WAITING · reading the window")
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "title", "serving"),
+    [
+        (replace(WRONG, weights={"41": 1.0}), "degraded", "ROLLED BACK · v42 withdrawn", "production answers on v41"),
+        (WRONG, "degraded", "ROLLED BACK · v42 withdrawn", None),
+        (
+            replace(WRONG, weights={"41": 0.5, "42": 0.5}),
+            "inconclusive",
+            "ROLLED BACK · v42 still serves 50 %",
+            "production answers on v41 and v42",
+        ),
+        (
+            replace(WRONG, phase=ReleasePhase.STOPPED, weights={"41": 0.9, "42": 0.1}),
+            "inconclusive",
+            "STOPPED · v42 still serves 10 %",
+            "production answers on v41 and v42",
+        ),
+        (replace(WRONG, phase=ReleasePhase.FAILED), "inconclusive", "FAILED · v42 may still serve", None),
+    ],
+    ids=["back", "back, weights unknown", "half back", "stopped", "failed, weights unknown"],
+)
+def test_k29_a_release_that_went_wrong_says_what_serves_as_measured(
+    checks: Any, now: datetime, state: ReleaseState, status: str, title: str, serving: str | None
+) -> None:
+    green(checks)
+    told(checks.store, state)
+    line = verdict_line(checks.store, now)
+    assert (line.status, line.title) == (status, title)
+    assert line.reasons[1] == "all 2 checks pass again" + (f", {serving}" if serving else "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(healthy_release, True), (baking_release, True), (finished_release, False), (no_release, False)],
+)
+def test_a13_green_over_two_versions_says_that_they_are_not_compared(
+    checks: Any, now: datetime, given: Callable[[Any], None], said: bool
+) -> None:
+    given(checks)
+    line = verdict_line(checks.store, now)
+    assert line.status == "pass"
+    assert (line.evidence or "").startswith("versions are not compared; ") is said
+
+
+def test_a13_a_warning_over_two_versions_says_so_too(checks: Any, now: datetime) -> None:
+    degraded(checks)
+    told(checks.store, UNDER_WAY)
+    assert verdict_line(checks.store, now).evidence == "versions are not compared; degraded in 1 round so far"
+
+
+def test_a_rollback_next_to_what_could_not_be_measured_names_both(checks: Any, now: datetime) -> None:
+    not_measurable(checks)
+    told(checks.store, WRONG)
+    told(checks.store, source="alarms", phase=SourcePhase.DENIED, message="alarms are not allowed")
+    line = verdict_line(checks.store, now)
+    assert (line.status, line.title) == ("error", "ROLLED BACK · v42 withdrawn")
+    assert line.reasons[1:] == (
+        "2 of 3 checks pass now",
+        "orders: lambda:InvokeFunction is denied",
+        "alarms cannot be read: alarms are not allowed",
+    )
+
+
+def test_advisory_checks_alone_pass_with_a_notice(checks: Any, now: datetime) -> None:
+    checks.define("a", advisory=True)
+    checks.rounds("a", Status.FAIL)
+    line = verdict_line(checks.store, now)
+    assert (line.status, line.title) == ("pass", "PASS · only advisory checks")
+    assert line.reasons == ("only advisory checks are selected, which never gate; 1 of 1 are not green",)
+
+
+def test_every_rule_of_a_session_has_words() -> None:
+    assert set(WORDS) == set(Rule) - {Rule.INTERRUPTED}

@@ -81,8 +81,8 @@ class VerdictBox(StaticLines):
         room = max(1, (self.size.height or 2))
         texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
         if verdict.evidence:
-            if verdict.status == "pass" and len(texts) >= room:
-                # Green always says how much it rests on, where there is no line left beside what it says first.
+            if verdict.status in {"pass", "degraded"} and len(texts) >= room:
+                # Without a line of its own, what the verdict rests on joins the first reason.
                 texts[0] = (f"{texts[0][0]} · {verdict.evidence}", Tone.STRONG)
             else:
                 texts.append((verdict.evidence, Tone.DIM))
