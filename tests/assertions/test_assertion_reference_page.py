@@ -59,7 +59,7 @@ def code(cell: str) -> str:
 
 
 def document() -> dict[str, Any]:
-    toml = re.search(r"```toml\n(.*?)```", section("The answer used on this page"), re.DOTALL)
+    toml = re.search(r"```toml\n(.*?)```", section("The response used on this page"), re.DOTALL)
     assert toml
     found = tomli.loads(toml[1], parse_float=Decimal)
     found["latency"] = parse_duration(found["latency"])
