@@ -57,7 +57,7 @@ def hint_for(tmp_path: Path, profile: str | None, **environ: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("profile", "told"),
+    ("profile", "reported"),
     [
         (None, "run `aws sso login`"),
         ("shop-prod", "run `aws sso login --profile shop-prod`"),
@@ -72,9 +72,9 @@ def hint_for(tmp_path: Path, profile: str | None, **environ: str) -> str:
         ("nobody", "run `aws sso login --profile nobody`"),
     ],
 )
-def test_each_kind_of_profile_has_its_way(tmp_path: Path, profile: str | None, told: str) -> None:
+def test_each_kind_of_profile_has_its_way(tmp_path: Path, profile: str | None, reported: str) -> None:
     said = hint_for(tmp_path, profile)
-    assert told in said
+    assert reported in said
     assert "hunter22" not in said
 
 

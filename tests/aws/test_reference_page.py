@@ -18,8 +18,8 @@ PRICE_ROW = re.compile(r"^\| `(\w[\w-]*:\w+)` \| ([\d.]+) \| ([\w ]+) \|$", re.M
 
 
 def test_the_price_table_is_the_shipped_one() -> None:
-    told = {call: (float(usd), per) for call, usd, per in PRICE_ROW.findall(PAGE)}
-    assert told == {call: (price.usd, price.per) for call, price in shipped_prices().items()}
+    reported = {call: (float(usd), per) for call, usd, per in PRICE_ROW.findall(PAGE)}
+    assert reported == {call: (price.usd, price.per) for call, price in shipped_prices().items()}
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_the_price_table_is_the_shipped_one() -> None:
 )
 def test_every_action_a_check_needs_is_in_its_row(type_: str, params: dict[str, str]) -> None:
     row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{type_}` |"))
-    for wanted in calls_of(type_, params, codedeploy="shop"):
-        for action in actions(wanted.service, wanted.operation):
+    for expected in calls_of(type_, params, codedeploy="shop"):
+        for action in actions(expected.service, expected.operation):
             assert f"`{action}`" in row
 
 
@@ -60,12 +60,12 @@ def test_every_action_a_check_needs_is_in_its_row(type_: str, params: dict[str, 
         Reason.TIMEOUT,
     ],
 )
-def test_every_reason_is_told(reason: Reason) -> None:
+def test_every_reason_is_on_the_page(reason: Reason) -> None:
     assert f"| `{reason}` |" in PAGE
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "told"),
+    ("service", "operation", "reported"),
     [
         ("logs", "FilterLogEvents", "`logs:FilterLogEvents` 3 calls a second"),
         ("logs", "DescribeLogGroups", "other CloudWatch Logs calls 5"),
@@ -78,6 +78,6 @@ def test_every_reason_is_told(reason: Reason) -> None:
         ("ssm", "GetParameter", "anything else 10"),
     ],
 )
-def test_call_rates_are_those_told(service: str, operation: str, told: str) -> None:
-    assert told in " ".join(PAGE.split())
-    assert str(int(family(service, operation).rate_per_s)) in told
+def test_call_rates_are_those_on_the_page(service: str, operation: str, reported: str) -> None:
+    assert reported in " ".join(PAGE.split())
+    assert str(int(family(service, operation).rate_per_s)) in reported

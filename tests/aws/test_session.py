@@ -174,7 +174,7 @@ async def test_an_operation_without_pages_has_one(aws: Aws) -> None:
         ("sqs", "GetQueueUrl", {}, "was not sent: Parameter validation failed"),
     ],
 )
-async def test_what_cannot_be_sent_is_told_and_not_sent(
+async def test_an_invalid_request_is_reported_and_not_sent(
     world: EmbeddedAws, aws: Aws, service: str, operation: str, params: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(AwsError, match=sentence) as caught:
@@ -242,7 +242,7 @@ async def test_another_account_has_region_role_and_identity_of_its_own(world: Em
     assert (await aws.credentials()).access_key != frozen.access_key
 
 
-async def test_an_unknown_account_is_told_with_those_there_are(connect: Connect) -> None:
+async def test_an_unknown_account_is_reported_with_the_known_ones(connect: Connect) -> None:
     aws = connect(accounts={"payments": AwsTarget()})
     with pytest.raises(AwsError, match=r'account "paymnts" is not in \[aws.accounts\]; known: payments'):
         await aws.call("logs", "DescribeLogGroups", account="paymnts")
@@ -283,7 +283,7 @@ async def test_the_demo_never_uses_real_keys(connect: Connect) -> None:
     assert (await aws.credentials()).access_key == "prodwatchdemo"
 
 
-async def test_nobody_listening_is_a_network_matter(connect: Connect) -> None:
+async def test_a_closed_port_is_a_network_error(connect: Connect) -> None:
     aws = connect(aws={"endpoint_url": "http://127.0.0.1:9"}, clock=FakeClock(auto=True))
     with pytest.raises(AwsError, match=r"no connection at http://127\.0\.0\.1:9") as caught:
         await aws.call("logs", "DescribeLogGroups")
@@ -365,7 +365,7 @@ async def test_quotas_belong_to_the_account_whatever_the_files_call_it(connect: 
     assert ("123456789012", "us-east-1", "logs") in aws.limiter._buckets
 
 
-async def test_nothing_is_opened_before_somebody_asks(world: EmbeddedAws, aws: Aws) -> None:
+async def test_no_client_is_created_before_first_use(world: EmbeddedAws, aws: Aws) -> None:
     assert not aws._clients._clients
     await aws.client("sqs")
     assert len(aws._clients._clients) == 1

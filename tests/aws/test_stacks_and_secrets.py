@@ -38,8 +38,8 @@ async def shop(world: EmbeddedAws, connect: Callable[..., Aws]) -> Aws:
 
 async def test_a_stack_is_described_once_for_all_who_ask(world: EmbeddedAws, shop: Aws) -> None:
     stacks = Stacks(shop)
-    found = await asyncio.gather(*(stacks.output(SHOP, "ApiUrl") for _ in range(5)), stacks.output(SHOP, "Person"))
-    assert found == ["https://api.example/Prod/"] * 5 + ["https://api.example/{id}"]
+    results = await asyncio.gather(*(stacks.output(SHOP, "ApiUrl") for _ in range(5)), stacks.output(SHOP, "Person"))
+    assert results == ["https://api.example/Prod/"] * 5 + ["https://api.example/{id}"]
     assert world.call_counts["cloudformation:DescribeStacks"] == 1
 
 
@@ -103,7 +103,7 @@ async def test_secrets_are_read_from_where_they_live(secrets: Secrets, reference
     ],
     ids=str,
 )
-async def test_what_cannot_be_had_is_told_without_it(
+async def test_an_unavailable_secret_is_reported_without_its_value(
     secrets: Secrets, reference: SecretReference, sentence: str
 ) -> None:
     with pytest.raises(LookupError, match=sentence) as caught:

@@ -99,8 +99,8 @@ class Sent:
 def test_many_lines_at_once_are_read_as_one_by_one(lines: list[str]) -> None:
     parser = LineParser(Redactor(["hunter22"]))
     sent = [Sent(line, timestamp=1000 + n, stream=f"[{n % 3}]") for n, line in enumerate(lines)]
-    found = parser.parse_all(sent, "g", late_before_ms=1002, now_ms=5000)
-    assert found == [
+    parsed = parser.parse_all(sent, "g", late_before_ms=1002, now_ms=5000)
+    assert parsed == [
         LineParser(Redactor(["hunter22"])).parse(
             each.message,
             group="g",
@@ -112,7 +112,7 @@ def test_many_lines_at_once_are_read_as_one_by_one(lines: list[str]) -> None:
         )
         for each in sent
     ]
-    assert found == [parser.parse_event(each, "g", record.late_ms) for each, record in zip(sent, found, strict=True)]
+    assert parsed == [parser.parse_event(each, "g", record.late_ms) for each, record in zip(sent, parsed, strict=True)]
 
 
 def test_lines_of_a_request_share_its_id_and_their_stream() -> None:
@@ -120,9 +120,9 @@ def test_lines_of_a_request_share_its_id_and_their_stream() -> None:
     streams = json.loads(json.dumps(["2026/11/20/[7]ab"] * len(QUICK)))
     assert len({id(each) for each in streams}) > 1
     events = [Sent(line, stream=stream) for line, stream in zip(QUICK, streams, strict=True)]
-    found = LineParser().parse_all(events, "g")
-    assert len({id(each.request_id) for each in found}) == 1
-    assert len({id(each.stream) for each in found}) == 1
+    parsed = LineParser().parse_all(events, "g")
+    assert len({id(each.request_id) for each in parsed}) == 1
+    assert len({id(each.stream) for each in parsed}) == 1
 
 
 @given(st.lists(st.text(min_size=6, max_size=20), min_size=1, max_size=3), st.lists(st.text(max_size=10)), st.data())

@@ -248,7 +248,7 @@ SPELLINGS: dict[str, Callable[[Sequence[str]], str]] = {
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_powertools_keys_are_known_in_any_spelling(spell: Callable[[Sequence[str]], str]) -> None:
-    said = {
+    reported = {
         "log level": "WARNING",
         "message": "no currency",
         "function request id": ID,
@@ -256,7 +256,7 @@ def test_powertools_keys_are_known_in_any_spelling(spell: Callable[[Sequence[str
         "function version": "7",
         "stack trace": "Traceback …",
     }
-    record = parse(json.dumps({spell(words.split()): value for words, value in said.items()}))
+    record = parse(json.dumps({spell(words.split()): value for words, value in reported.items()}))
     assert (record.level, record.message) == (Level.WARN, "no currency\nTraceback …")
     assert (record.request_id, record.trace_id, record.version) == (ID, TRACE, "7")
 

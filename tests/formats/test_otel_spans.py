@@ -28,17 +28,17 @@ def span(id_: str, parent: str = "", start_s: float = 100.0, end_s: float = 101.
 
 def test_spans_of_one_trace_become_a_trace() -> None:
     other = {**span("x"), "traceId": "0" * 32}
-    found = trace_of_spans(ID, [span("b", "a", 100.2, 100.9), span("a"), other, {"noise": 1}])
-    assert found is not None
-    assert [(each.id, each.parent_id) for each in found.spans] == [("a", None), ("b", "a")]
-    assert (found.id, found.complete) == (ID, True)
-    assert found.duration_s == pytest.approx(1.0)
+    parsed = trace_of_spans(ID, [span("b", "a", 100.2, 100.9), span("a"), other, {"noise": 1}])
+    assert parsed is not None
+    assert [(each.id, each.parent_id) for each in parsed.spans] == [("a", None), ("b", "a")]
+    assert (parsed.id, parsed.complete) == (ID, True)
+    assert parsed.duration_s == pytest.approx(1.0)
 
 
 def test_a_missing_parent_leaves_the_trace_incomplete() -> None:
-    found = trace_of_spans(ID, [span("a", "untraced caller"), span("b", "lost", 100.5)])
-    assert found is not None
-    assert not found.complete
+    parsed = trace_of_spans(ID, [span("a", "untraced caller"), span("b", "lost", 100.5)])
+    assert parsed is not None
+    assert not parsed.complete
     assert trace_of_spans(ID, [span("a", "untraced caller")]).complete  # type: ignore[union-attr]
     assert trace_of_spans(ID, []) is None
 
@@ -54,23 +54,23 @@ def test_a_missing_parent_leaves_the_trace_incomplete() -> None:
     ],
     ids=["ok", "failed", "5xx", "4xx", "throttled"],
 )
-def test_what_went_wrong_is_told_as_x_ray_tells_it(more: dict[str, Any], flags: tuple[bool, bool, bool]) -> None:
-    found = span_of(span("a", **more))
-    assert found is not None
-    assert (found.fault, found.error, found.throttle) == flags
+def test_errors_are_reported_in_x_rays_terms(more: dict[str, Any], flags: tuple[bool, bool, bool]) -> None:
+    parsed = span_of(span("a", **more))
+    assert parsed is not None
+    assert (parsed.fault, parsed.error, parsed.throttle) == flags
 
 
 def test_sql_calls_http_and_exceptions_are_kept() -> None:
     event = {"name": "exception", "attributes": {"exception.type": "KeyError", "exception.message": "'c'"}}
     attributes = {"db.statement": "SELECT 1", "rpc.method": "Query", "http.method": "POST", "url.path": "/orders"}
-    found = span_of(span("a", attributes=attributes, events=[event, "odd", {"attributes": 1}]))
-    assert found is not None
-    assert found.exceptions == ("KeyError: 'c'",)
-    assert found.sql == {"sanitized_query": "SELECT 1"}
-    assert found.aws == {"operation": "Query"}
-    assert found.http == {"request": {"method": "POST", "url": "/orders"}}
-    assert (found.origin, found.resource_arn) == ("shop-orders SERVER", "arn:f")
-    assert found.annotations == attributes
+    parsed = span_of(span("a", attributes=attributes, events=[event, "odd", {"attributes": 1}]))
+    assert parsed is not None
+    assert parsed.exceptions == ("KeyError: 'c'",)
+    assert parsed.sql == {"sanitized_query": "SELECT 1"}
+    assert parsed.aws == {"operation": "Query"}
+    assert parsed.http == {"request": {"method": "POST", "url": "/orders"}}
+    assert (parsed.origin, parsed.resource_arn) == ("shop-orders SERVER", "arn:f")
+    assert parsed.annotations == attributes
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,14 @@ def trace(*documents: Any, **more: Any) -> Any:
 
 
 def test_parents_come_before_children_and_siblings_by_start() -> None:
-    found = trace(
+    parsed = trace(
         segment("c", parent="a", start=0.5, subsegments=[segment("d", start=0.7), segment("e", start=0.6)]),
         segment("a", subsegments=[segment("b", start=0.1)]),
     )
-    assert [span.id for span in found.spans] == ["a", "b", "c", "e", "d"]
-    assert {span.id: span.parent_id for span in found.spans} == {"a": None, "b": "a", "c": "a", "d": "c", "e": "c"}
-    assert found.complete
-    assert found.duration_s == 1.0
+    assert [span.id for span in parsed.spans] == ["a", "b", "c", "e", "d"]
+    assert {span.id: span.parent_id for span in parsed.spans} == {"a": None, "b": "a", "c": "a", "d": "c", "e": "c"}
+    assert parsed.complete
+    assert parsed.duration_s == 1.0
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,23 @@ def test_a_segment_sent_again_replaces_its_open_form(order: int) -> None:
 
 def test_broken_pieces_do_not_spoil_the_rest() -> None:
     pieces = ["not json", "[]", '{"id": 3}', '{"name": "no start", "id": "x"}', json.dumps(segment("a"))]
-    found = parse_trace({"Id": TRACE, "Segments": [{"Document": each} for each in pieces]})
-    assert [span.id for span in found.spans] == ["a"]
+    parsed = parse_trace({"Id": TRACE, "Segments": [{"Document": each} for each in pieces]})
+    assert [span.id for span in parsed.spans] == ["a"]
 
 
 def test_what_cannot_be_read_is_counted_and_leaves_the_trace_incomplete() -> None:
     pieces = ["not json", json.dumps(segment("a", subsegments=[{"name": "no id"}, "odd", segment("b")]))]
-    found = parse_trace({"Id": TRACE, "Segments": [{"Document": each} for each in pieces]})
-    assert [span.id for span in found.spans] == ["a", "b"]
-    assert (found.unread, found.complete, found.cut) == (2, False, False)
+    parsed = parse_trace({"Id": TRACE, "Segments": [{"Document": each} for each in pieces]})
+    assert [span.id for span in parsed.spans] == ["a", "b"]
+    assert (parsed.unread, parsed.complete, parsed.cut) == (2, False, False)
     assert parse_trace({"Id": TRACE, "LimitExceeded": True}).cut
 
 
 @pytest.mark.parametrize("moment", ["NaN", "Infinity", "1e999", "1e300", '"1"', "null", "true", "1" + "0" * 400])
 def test_no_moment_anybody_lives_to_see_is_a_start(moment: str) -> None:
     document = f'{{"id": "a", "name": "a", "start_time": {moment}, "end_time": 2}}'
-    found = parse_trace({"Id": TRACE, "Segments": [{"Document": document}]})
-    assert (found.spans, found.unread) == ((), 1)
+    parsed = parse_trace({"Id": TRACE, "Segments": [{"Document": document}]})
+    assert (parsed.spans, parsed.unread) == ((), 1)
 
 
 def test_an_end_that_is_no_moment_leaves_the_span_open() -> None:
@@ -94,20 +94,20 @@ def test_five_thousand_subsegments_and_a_deep_nest_are_read() -> None:
     deep = segment("d200", name="deepest")
     for n in reversed(range(200)):
         deep = segment(f"d{n}", subsegments=[deep])
-    found = trace(flat, deep)
-    assert len(found.spans) == 5001 + 201
-    assert found.spans[-1].name == "deepest"
+    parsed = trace(flat, deep)
+    assert len(parsed.spans) == 5001 + 201
+    assert parsed.spans[-1].name == "deepest"
 
 
 def test_a_document_nested_beyond_any_reader_is_counted_as_unread() -> None:
     document = "[" * 100_000 + "]" * 100_000
-    found = parse_trace({"Id": TRACE, "Segments": [{"Document": document}, {"Document": json.dumps(segment("a"))}]})
-    assert ([span.id for span in found.spans], found.unread) == (["a"], 1)
+    parsed = parse_trace({"Id": TRACE, "Segments": [{"Document": document}, {"Document": json.dumps(segment("a"))}]})
+    assert ([span.id for span in parsed.spans], parsed.unread) == (["a"], 1)
 
 
 def test_spans_that_are_each_others_parents_are_shown() -> None:
-    found = trace(segment("a", parent="b"), segment("b", parent="a"), segment("c", parent="c"))
-    assert {span.id for span in found.spans} == {"a", "b", "c"}
+    parsed = trace(segment("a", parent="b"), segment("b", parent="a"), segment("c", parent="c"))
+    assert {span.id for span in parsed.spans} == {"a", "b", "c"}
 
 
 def test_a_span_keeps_what_it_says() -> None:
@@ -151,12 +151,12 @@ def test_ids_in_every_form(text: Any, id_: str | None) -> None:
 
 
 def test_own_time_leaves_out_children_that_overlap_or_outlive_their_parent() -> None:
-    found = trace(
+    parsed = trace(
         segment("a", end=10.0, subsegments=[
             segment("b", start=1, end=4), segment("c", start=3, end=6), segment("d", start=9, end=12),
         ])
     )  # fmt: skip
-    assert self_times_s(found.spans) == pytest.approx({"a": 4.0, "b": 3.0, "c": 3.0, "d": 3.0})
+    assert self_times_s(parsed.spans) == pytest.approx({"a": 4.0, "b": 3.0, "c": 3.0, "d": 3.0})
 
 
 def test_a_summary_says_its_root_cause_and_slowest_node() -> None:
@@ -206,8 +206,8 @@ def test_a_summary_says_its_root_cause_and_slowest_node() -> None:
 
 def test_a_summary_knows_the_services_it_passed_each_once() -> None:
     ids = [{"Name": "api", "Type": "API"}, {"Name": "api", "Type": "API"}, {"Name": "x", "Type": "client"}]
-    found = parse_summary({"Id": TRACE, "ServiceIds": ids})
-    assert [(node.name, node.kind) for node in found.services] == [("api", "API"), ("clients", "client")]
+    parsed = parse_summary({"Id": TRACE, "ServiceIds": ids})
+    assert [(node.name, node.kind) for node in parsed.services] == [("api", "API"), ("clients", "client")]
 
 
 def test_an_empty_summary_is_one() -> None:

@@ -24,7 +24,7 @@ def threw(name: str, kind: str = "", message: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("causes", "told"),
+    ("causes", "reported"),
     [
         ([], None),
         ([cause(("api", [threw("api")]), ("orders", [threw("orders"), threw("place", "KeyError", "'c'")]))],
@@ -39,12 +39,12 @@ def threw(name: str, kind: str = "", message: str = "") -> dict[str, Any]:
     ],
     ids=["none", "deepest", "one node", "deeper wins", "no exception", "first is empty", "second says why", "broken"],
 )  # fmt: skip
-def test_what_failed_and_where(causes: list[dict[str, Any]], told: str | None) -> None:
-    assert failure_line(causes) == told
+def test_what_failed_and_where(causes: list[dict[str, Any]], reported: str | None) -> None:
+    assert failure_line(causes) == reported
 
 
 @pytest.mark.parametrize(
-    ("causes", "taken_s", "told"),
+    ("causes", "taken_s", "reported"),
     [
         ([], 2.0, None),
         ([cause(("api", [took("api", 1.0)]), ("orders", [took("orders", 0.97), took("DynamoDB", 0.85, Remote=True)]))],
@@ -59,11 +59,11 @@ def test_what_failed_and_where(causes: list[dict[str, Any]], told: str | None) -
     ],
     ids=["none", "called service", "own work", "a part of it", "shares as they are", "alone", "odd values", "nothing"],
 )  # fmt: skip
-def test_which_node_took_the_time(causes: list[dict[str, Any]], taken_s: float, told: str | None) -> None:
-    assert slowest_node(causes, taken_s) == told
+def test_which_node_took_the_time(causes: list[dict[str, Any]], taken_s: float, reported: str | None) -> None:
+    assert slowest_node(causes, taken_s) == reported
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0, 1e4))
 def test_no_path_breaks_it(shares: list[float], taken_s: float) -> None:
-    told = slowest_node([cause(("s", [took(f"n{n}", share) for n, share in enumerate(shares)]))], taken_s)
-    assert told is None or told.endswith("s")
+    reported = slowest_node([cause(("s", [took(f"n{n}", share) for n, share in enumerate(shares)]))], taken_s)
+    assert reported is None or reported.endswith("s")

@@ -41,15 +41,15 @@ def test_an_edge_keeps_its_counts_apart_and_its_times_in_order() -> None:
         {"Value": 0.2, "Count": 1},
         {"Value": 9, "Count": 0},
     ]
-    told = edge(1, ok=4, faults=1, ResponseTimeHistogram=times)
-    told["SummaryStatistics"]["ErrorStatistics"] = errors
-    (found,) = parse_edges([service(0, "a", FN, told), service(1, "b")])
-    assert (found.ok, found.errors, found.throttles, found.faults, found.calls) == (4, 3, 2, 1, 10)
-    assert found.times == ((0.1, 6), (0.2, 4))
-    assert found.time_s == 1.5
+    reported = edge(1, ok=4, faults=1, ResponseTimeHistogram=times)
+    reported["SummaryStatistics"]["ErrorStatistics"] = errors
+    (parsed,) = parse_edges([service(0, "a", FN, reported), service(1, "b")])
+    assert (parsed.ok, parsed.errors, parsed.throttles, parsed.faults, parsed.calls) == (4, 3, 2, 1, 10)
+    assert parsed.times == ((0.1, 6), (0.2, 4))
+    assert parsed.time_s == 1.5
 
 
-def test_what_names_nobody_or_counts_nothing_is_left_out() -> None:
+def test_edges_without_names_or_calls_are_left_out() -> None:
     broken = [
         service(0, "a", FN, edge(9, ok=1), edge(1), edge(2, ok=1)),
         service(1, "b"),
@@ -62,8 +62,8 @@ def test_what_names_nobody_or_counts_nothing_is_left_out() -> None:
 
 def test_edges_between_the_same_two_services_are_added_up() -> None:
     twice = [service(0, "a", FN, edge(2, ok=1)), service(1, "a", FN, edge(2, ok=2)), service(2, "b")]
-    (found,) = parse_edges(twice)
-    assert (found.ok, found.time_s) == (3, 3.0)
+    (parsed,) = parse_edges(twice)
+    assert (parsed.ok, parsed.time_s) == (3, 3.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7), st.integers(0, 9), st.integers(0, 9)), max_size=20))
@@ -72,5 +72,5 @@ def test_no_call_is_lost_or_made_up(calls: list[tuple[int, int, int, int]]) -> N
         service(n, f"s{n}", FN, *(edge(to, ok=ok, faults=bad) for at, to, ok, bad in calls if at == n))
         for n in range(6)
     ]
-    told = sum(ok + bad for _, to, ok, bad in calls if to < 6)
-    assert sum(each.calls for each in parse_edges(services)) == told
+    reported = sum(ok + bad for _, to, ok, bad in calls if to < 6)
+    assert sum(each.calls for each in parse_edges(services)) == reported

@@ -43,16 +43,16 @@ class Alarms(ScriptedAws):
         }
 
     def describe(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        def wanted(each: Mapping[str, Any]) -> bool:
+        def expected(each: Mapping[str, Any]) -> bool:
             if "AlarmNames" in params:
                 return each["AlarmName"] in params["AlarmNames"]
             return bool(each["AlarmName"].startswith(params.get("AlarmNamePrefix", "")))
 
         kinds = params["AlarmTypes"]
         return {
-            "MetricAlarms": [each for each in self.metric if wanted(each) and "MetricAlarm" in kinds],
-            "CompositeAlarms": [each for each in self.composite if wanted(each) and "CompositeAlarm" in kinds],
-            "LogAlarms": [each for each in self.log if wanted(each) and "LogAlarm" in kinds],
+            "MetricAlarms": [each for each in self.metric if expected(each) and "MetricAlarm" in kinds],
+            "CompositeAlarms": [each for each in self.composite if expected(each) and "CompositeAlarm" in kinds],
+            "LogAlarms": [each for each in self.log if expected(each) and "LogAlarm" in kinds],
         }
 
 
@@ -75,8 +75,8 @@ async def events(source: AlarmSource) -> list[ReleaseEvent]:
 
 async def test_all_three_kinds_come_back(aws: Alarms) -> None:
     aws.metric, aws.composite, aws.log = [alarm("shop-a")], [alarm("shop-b")], [alarm("shop-c", "ALARM")]
-    found = await states(source(aws, AlarmTarget(prefix="shop-")))
-    assert {each.name: (each.kind, each.state) for each in found} == {
+    results = await states(source(aws, AlarmTarget(prefix="shop-")))
+    assert {each.name: (each.kind, each.state) for each in results} == {
         "shop-a": ("metric", "OK"),
         "shop-b": ("composite", "OK"),
         "shop-c": ("log", "ALARM"),
@@ -93,7 +93,7 @@ async def test_all_three_kinds_come_back(aws: Alarms) -> None:
     ],
     ids=["name", "does not gate", "prefix", "there"],
 )
-async def test_an_alarm_that_is_not_there_is_said(aws: Alarms, target: AlarmTarget, note: str | None) -> None:
+async def test_a_missing_alarm_is_reported(aws: Alarms, target: AlarmTarget, note: str | None) -> None:
     aws.metric = [alarm("shop-a")]
     alarms = source(aws, target)
     await alarms.poll()
@@ -120,8 +120,8 @@ async def test_history_is_asked_only_of_what_changed_in_this_session(aws: Alarms
     assert aws.count("cloudwatch:DescribeAlarmHistory") == 0
     aws.metric[7] = alarm("shop-7", "ALARM", START)
     await alarms.poll()
-    asked = [params for name, params in aws.calls if name == "cloudwatch:DescribeAlarmHistory"]
-    assert [(each["AlarmName"], each["AlarmTypes"]) for each in asked] == [("shop-7", ["MetricAlarm"])]
+    requested = [params for name, params in aws.calls if name == "cloudwatch:DescribeAlarmHistory"]
+    assert [(each["AlarmName"], each["AlarmTypes"]) for each in requested] == [("shop-7", ["MetricAlarm"])]
 
 
 async def test_history_comes_in_order_once_and_with_its_reason(aws: Alarms) -> None:
@@ -136,8 +136,8 @@ async def test_history_comes_in_order_once_and_with_its_reason(aws: Alarms) -> N
         },
     ]
     alarms = source(aws, AlarmTarget(prefix="shop-"))
-    told = await events(alarms)
-    assert [(each.from_, each.to, each.detail) for each in told] == [
+    reported = await events(alarms)
+    assert [(each.from_, each.to, each.detail) for each in reported] == [
         ("ALARM", "OK", None),
         ("OK", "ALARM", "7 of 7 points above 5"),
     ]
@@ -145,7 +145,7 @@ async def test_history_comes_in_order_once_and_with_its_reason(aws: Alarms) -> N
     assert not await events(alarms)
 
 
-async def test_a_history_nobody_may_read_hides_no_state_and_is_asked_again(aws: Alarms) -> None:
+async def test_a_denied_history_hides_no_state_and_is_retried(aws: Alarms) -> None:
     clock = FakeClock()
     aws.fail("cloudwatch:DescribeAlarmHistory", Reason.ACCESS_DENIED)
     aws.metric = [alarm("shop-a", "ALARM", START)]
@@ -180,25 +180,25 @@ async def test_an_alarm_named_twice_is_one_and_gates_when_either_says_so(aws: Al
 async def test_what_is_throttled_for_long_still_says_when_it_was_read_last(aws: Alarms) -> None:
     aws.metric = [alarm("shop-a")]
     clock = FakeClock()
-    told: list[SourceStatus] = []
+    reported: list[SourceStatus] = []
 
     async def follow() -> None:
         async for batch in source(aws, AlarmTarget(prefix="shop-"), clock=clock).batches():
-            told.extend([batch.status] if batch.status else [])
+            reported.extend([batch.status] if batch.status else [])
 
     aws.fail("cloudwatch:DescribeAlarms", Reason.THROTTLED)
     task = asyncio.create_task(follow())
     await clock.advance(5)
-    assert (told[-1].phase, told[-1].fresh_at) == (SourcePhase.THROTTLED, None)
+    assert (reported[-1].phase, reported[-1].fresh_at) == (SourcePhase.THROTTLED, None)
     aws.failing.clear()
     await clock.advance(120)
     aws.fail("cloudwatch:DescribeAlarms", Reason.THROTTLED)
-    read_last = [each.fresh_at for each in told if each.phase is SourcePhase.LIVE][-1]
+    read_last = [each.fresh_at for each in reported if each.phase is SourcePhase.LIVE][-1]
     await clock.advance(600)
-    assert told[-1].phase is SourcePhase.THROTTLED
+    assert reported[-1].phase is SourcePhase.THROTTLED
     assert read_last is not None
-    assert told[-1].fresh_at is not None
-    assert told[-1].fresh_at - read_last < timedelta(seconds=2 * EVERY_S)
+    assert reported[-1].fresh_at is not None
+    assert reported[-1].fresh_at - read_last < timedelta(seconds=2 * EVERY_S)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -140,7 +140,7 @@ async def test_a_sample_brings_polling_back_at_once(aws: ScriptedAws) -> None:
     await watch.stop()
 
 
-async def test_a_session_that_breaks_is_opened_again_and_its_end_is_said(aws: ScriptedAws) -> None:
+async def test_a_broken_session_is_reopened_and_its_end_is_reported(aws: ScriptedAws) -> None:
     clock = FakeClock()
     tail = Tail(aws, clock)
     watch = Watch(aws, clock, LIVE)
@@ -157,17 +157,17 @@ async def test_a_session_that_breaks_is_opened_again_and_its_end_is_said(aws: Sc
     await watch.stop()
 
 
-async def test_a_session_that_breaks_is_told_and_polled_at_once_however_quiet_the_group(aws: ScriptedAws) -> None:
+async def test_a_broken_session_is_reported_and_even_a_quiet_group_is_polled_at_once(aws: ScriptedAws) -> None:
     clock = FakeClock()
     tail = Tail(aws, clock)
     watch = Watch(aws, clock, LIVE)
     await clock.advance(120)
     polled = aws.count("logs:FilterLogEvents")
     tail.fail = AwsError("it broke", code="X", reason=Reason.NETWORK, service="logs", operation="StartLiveTail")
-    told = len(watch.found)
+    reported = len(watch.found)
     await clock.advance(1.9)
     assert aws.count("logs:FilterLogEvents") > polled
-    notes = [batch.status.message or "" for batch in watch.found[told:] if batch.status]
+    notes = [batch.status.message or "" for batch in watch.found[reported:] if batch.status]
     assert any(note.startswith("Live Tail off") for note in notes)
     await watch.stop()
 

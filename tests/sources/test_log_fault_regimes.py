@@ -28,13 +28,13 @@ def test_the_docs_promise_what_is_tested_here() -> None:
 
 @pytest.mark.parametrize("name", REGIMES)
 async def test_nothing_is_lost_and_nothing_shown_twice(name: str) -> None:
-    found = await follow(name, 160, 8)
-    states = found.screen.states
-    assert (found.lost, found.twice, found.hidden) == (0, 0, 0)
-    assert found.written.all.total() > 1_200
+    results = await follow(name, 160, 8)
+    states = results.screen.states
+    assert (results.lost, results.twice, results.hidden) == (0, 0, 0)
+    assert results.written.all.total() > 1_200
     assert states[-1].phase.value == "live"
     if name == "later than promised":
-        assert found.written.later.total() > 200
+        assert results.written.later.total() > 200
     if REGIMES[name].live:
         assert max(status.sampled for status in states) > 0
         assert any("Live Tail on" in (status.message or "") for status in states)
@@ -44,7 +44,7 @@ async def test_nothing_is_lost_and_nothing_shown_twice(name: str) -> None:
 async def test_a_million_events_lose_none_and_show_none_twice() -> None:
     total = Counter[str]()
     for name, regime in REGIMES.items():
-        found = await follow(name, 260, 400 // regime.identical)
-        total.update(lost=found.lost, twice=found.twice, hidden=found.hidden, written=found.written.all.total())
+        results = await follow(name, 260, 400 // regime.identical)
+        total.update(lost=results.lost, twice=results.twice, hidden=results.hidden, written=results.written.all.total())
     assert (total["lost"], total["twice"], total["hidden"]) == (0, 0, 0)
     assert total["written"] >= 1_000_000

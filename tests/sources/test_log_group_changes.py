@@ -47,11 +47,11 @@ class Watch:
         return sorted(message for _, message in self.screen.lines.elements())
 
     def phases(self) -> list[SourcePhase]:
-        found: list[SourcePhase] = []
+        results: list[SourcePhase] = []
         for state in self.screen.states:
-            if found[-1:] != [state.phase]:
-                found.append(state.phase)
-        return found
+            if results[-1:] != [state.phase]:
+                results.append(state.phase)
+        return results
 
 
 async def test_a_group_deleted_and_made_again_is_waited_for_and_read_on() -> None:
@@ -118,11 +118,11 @@ async def test_a_prefix_of_many_groups_is_watched_whole_and_says_how_far_it_is()
     store = Store(watch.clock)
     show = watch.screen.show
 
-    def told(batch: Batch) -> None:
+    def reported(batch: Batch) -> None:
         show(batch)
         store.apply(batch)
 
-    watch.screen.show = told  # type: ignore[method-assign]
+    watch.screen.show = reported  # type: ignore[method-assign]
     async with shown(watch.source, watch.screen):
         await watch.clock.advance(30)
         assert freshness(store, "logs", watch.clock.now()).text.startswith("loading (")

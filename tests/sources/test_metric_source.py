@@ -125,7 +125,7 @@ async def test_an_outage_longer_than_the_overlap_leaves_no_gap(aws: CloudWatch) 
     assert minutes[-1] >= aws.clock.now().timestamp() - 120
 
 
-async def test_versions_nobody_knew_at_the_start_are_asked_for_soon(aws: CloudWatch) -> None:
+async def test_versions_unknown_at_the_start_are_read_soon(aws: CloudWatch) -> None:
     known: list[FunctionVersions] = [FunctionVersions()]
     since = START - timedelta(minutes=30)
     metrics = MetricSource(aws, [ORDERS], [], clock=aws.clock, since=since, versions_of=lambda _: known[0])
@@ -154,20 +154,20 @@ async def test_what_was_not_read_again_never_settles(aws: CloudWatch) -> None:
     await poll(metrics)
     aws.down = {None}
     await wait(metrics, 1200)
-    found = await poll(metrics)
+    results = await poll(metrics)
     assert metrics.note() == "GetMetricData in account None was denied"
-    newest = found["p95", "41"].points[-1]
+    newest = results["p95", "41"].points[-1]
     assert newest.timestamp_s < START.timestamp()
     assert not newest.settled
-    assert found["refunds", None].points[-1].timestamp_s > START.timestamp()
+    assert results["refunds", None].points[-1].timestamp_s > START.timestamp()
 
 
 async def test_one_account_that_is_denied_hides_no_other_and_all_of_them_are_trouble(aws: CloudWatch) -> None:
     pay = FunctionTarget(name="pay", account="pay")
     metrics = source(aws, ORDERS, pay)
     aws.down = {"pay"}
-    found = await poll(metrics)
-    assert {label for label, _ in found} >= {"p95"}
+    results = await poll(metrics)
+    assert {label for label, _ in results} >= {"p95"}
     assert metrics.note() == "GetMetricData in account pay was denied"
     assert metrics.status(0.0).unread == ("GetMetricData in account pay was denied",)
     aws.down = {"pay", None}
@@ -191,14 +191,14 @@ async def test_a_minute_settles_when_its_longest_invocation_must_have_ended(
     assert reach_s >= settled_s, "what may still change is asked for again"
 
 
-async def test_what_cloudwatch_failed_to_read_is_said_and_stays_unsettled(aws: CloudWatch) -> None:
+async def test_partial_data_is_reported_and_stays_unsettled(aws: CloudWatch) -> None:
     metrics = source(aws, ORDERS)
     await poll(metrics)
     aws.status = "InternalError"
     await wait(metrics, 600)
-    found = await poll(metrics)
+    results = await poll(metrics)
     assert "partial data" in (metrics.note() or "")
-    assert not found["p95", "41"].points[-1].settled
+    assert not results["p95", "41"].points[-1].settled
 
 
 async def test_a_call_carries_500_series_and_no_maths(aws: CloudWatch) -> None:
@@ -240,10 +240,10 @@ def test_old_points_are_asked_for_in_periods_that_are_kept(age_s: int, asked_s: 
 
 async def test_a_window_of_weeks_is_read_in_five_minutes_and_says_so(aws: CloudWatch) -> None:
     metrics = source(aws, ORDERS, since=START - timedelta(days=20))
-    found = await poll(metrics)
+    results = await poll(metrics)
     assert {each["MetricStat"]["Period"] for each in aws.asked[0]["MetricDataQueries"]} == {300}
     assert "points of 5 minutes" in (metrics.note() or "")
-    rate = found["requests/s", "41"]
+    rate = results["requests/s", "41"]
     assert rate.period_s == 300
     assert rate.points[0].value == pytest.approx(1 / 300)
     assert aws.asked[0]["StartTime"].timestamp() % 300 == 0
@@ -270,12 +270,12 @@ async def test_points_of_seconds_are_asked_for_only_where_they_still_are(aws: Cl
         assert query["EndTime"] - query["StartTime"] <= retention_of(period_s)
 
 
-async def test_namesakes_are_told_apart(aws: CloudWatch) -> None:
+async def test_functions_of_the_same_name_have_different_labels(aws: CloudWatch) -> None:
     there = FunctionTarget(name="orders", alias="live", region="us-east-1")
     labels = {label for label, _ in await poll(source(aws, ORDERS, there))}
     assert {"p95 orders live", "p95 orders live us-east-1"} <= labels
 
 
-async def test_own_series_without_points_are_not_told(aws: CloudWatch) -> None:
+async def test_configured_series_without_points_are_not_reported(aws: CloudWatch) -> None:
     aws.status = "InternalError"
     assert not await poll(source(aws, targets=(MetricTarget(name="refunds", namespace="Pay", metric="R"),)))

@@ -161,10 +161,10 @@ class Screen:
 
     def delivered(self) -> dict[str, list[tuple[float, Record]]]:
         """Return what each source has handed over, with the moment it did."""
-        found: dict[str, list[tuple[float, Record]]] = {}
+        results: dict[str, list[tuple[float, Record]]] = {}
         for moment_s, batch in self.told:
-            found.setdefault(batch.source.partition(":")[0], []).extend((moment_s, each) for each in batch.records)
-        return found
+            results.setdefault(batch.source.partition(":")[0], []).extend((moment_s, each) for each in batch.records)
+        return results
 
 
 @asynccontextmanager
@@ -208,7 +208,7 @@ def expected_lines(seconds: range) -> Counter[tuple[str, str]]:
     ],
     ids=["network", "service", "expired", "throttled"],
 )
-async def test_two_minutes_without_network_lose_nothing_and_are_said(reason: Reason, phase: SourcePhase) -> None:
+async def test_two_minutes_without_network_lose_nothing_and_are_reported(reason: Reason, phase: SourcePhase) -> None:
     async with watching() as (account, clock, screen):
         await clock.advance(GONE_S)
         assert {status.phase for status in screen.now().values()} == {SourcePhase.LIVE}

@@ -47,8 +47,8 @@ def aws(**answers: Any) -> ScriptedAws:
 
 
 async def read(scripted: ScriptedAws, of: Environment) -> dict[str, SignalResult]:
-    found = await read_signals(of, scripted, clock=FakeClock(), clean=lambda text: text)
-    return {each.id: each for each in found}
+    results = await read_signals(of, scripted, clock=FakeClock(), clean=lambda text: text)
+    return {each.id: each for each in results}
 
 
 def denied(operation: str) -> AwsError:
@@ -62,9 +62,9 @@ def denied(operation: str) -> AwsError:
 
 
 async def test_a_metric_is_judged_on_its_newest_settled_minute() -> None:
-    found = await read(aws(GetMetricData=points), environment(metrics=(LATENCY,)))
-    assert (found["latency"].status, found["latency"].value) == (Status.PASS, 3.0)
-    assert found["latency"].at == datetime(2026, 1, 15, 11, 57, tzinfo=UTC)
+    results = await read(aws(GetMetricData=points), environment(metrics=(LATENCY,)))
+    assert (results["latency"].status, results["latency"].value) == (Status.PASS, 3.0)
+    assert results["latency"].at == datetime(2026, 1, 15, 11, 57, tzinfo=UTC)
 
 
 async def test_what_does_not_gate_or_has_no_assertion_is_not_read() -> None:
@@ -98,14 +98,14 @@ async def test_what_does_not_gate_or_has_no_assertion_is_not_read() -> None:
     ids=["left out", "forbidden", "internal", "denied"],
 )
 async def test_a10_a_metric_that_cannot_be_read_is_inconclusive(answer: Any, reason: Reason, message: str) -> None:
-    found = (await read(aws(GetMetricData=answer), environment(metrics=(LATENCY,))))["latency"]
-    assert (found.status, found.reason_code, found.message) == (Status.INCONCLUSIVE, reason, message)
+    results = (await read(aws(GetMetricData=answer), environment(metrics=(LATENCY,))))["latency"]
+    assert (results.status, results.reason_code, results.message) == (Status.INCONCLUSIVE, reason, message)
 
 
 async def test_a10_alarms_that_cannot_be_read_are_inconclusive_by_name() -> None:
     target = AlarmTarget(names=("a", "b"), prefix="shop-")
-    found = await read(aws(DescribeAlarms=denied("DescribeAlarms")), environment(alarms=(target,)))
-    assert {id_: (each.status, each.message) for id_, each in found.items()} == dict.fromkeys(
+    results = await read(aws(DescribeAlarms=denied("DescribeAlarms")), environment(alarms=(target,)))
+    assert {id_: (each.status, each.message) for id_, each in results.items()} == dict.fromkeys(
         ("a", "b", "shop-*"), (Status.INCONCLUSIVE, "DescribeAlarms was denied")
     )
 
@@ -120,9 +120,9 @@ async def test_one_account_that_refuses_does_not_silence_the_others() -> None:
             yield points(params)
 
     other = MetricTarget(name="other", namespace="Shop", metric="Ms", expect=("value <= 5",), account="pay")
-    found = await read(OneDown(), environment(metrics=(LATENCY, other)))
-    assert found["latency"].status is Status.PASS
-    assert (found["other in pay"].status, found["other in pay"].reason_code) == (
+    results = await read(OneDown(), environment(metrics=(LATENCY, other)))
+    assert results["latency"].status is Status.PASS
+    assert (results["other in pay"].status, results["other in pay"].reason_code) == (
         Status.INCONCLUSIVE,
         Reason.WRONG_ACCOUNT,
     )
@@ -133,26 +133,26 @@ async def test_a_reference_that_is_not_filled_is_never_asked_for() -> None:
         name="latency", namespace="Shop", metric="Ms", dimensions={"Api": "${stack.shop.Api}"}, warn=("value < 5",)
     )
     scripted = aws()
-    found = await read(scripted, environment(metrics=(metric,), alarms=(AlarmTarget(prefix="${vars.name}-"),)))
-    assert {id_: each.reason_code for id_, each in found.items()} == dict.fromkeys(
+    results = await read(scripted, environment(metrics=(metric,), alarms=(AlarmTarget(prefix="${vars.name}-"),)))
+    assert {id_: each.reason_code for id_, each in results.items()} == dict.fromkeys(
         ("latency", "${vars.name}-*"), Reason.UNRESOLVED
     )
-    assert all(each.status is Status.INCONCLUSIVE for each in found.values())
+    assert all(each.status is Status.INCONCLUSIVE for each in results.values())
     assert not scripted.calls
 
 
 async def test_the_history_of_alarms_is_not_read() -> None:
-    told = {"AlarmName": "a", "StateValue": "ALARM", "StateTransitionedTimestamp": START - timedelta(minutes=1)}
-    scripted = aws(DescribeAlarms=lambda _: {"MetricAlarms": [told]})
-    found = await read(scripted, environment(alarms=(AlarmTarget(names=("a",)),)))
-    assert found["a"].status is Status.FAIL
+    reported = {"AlarmName": "a", "StateValue": "ALARM", "StateTransitionedTimestamp": START - timedelta(minutes=1)}
+    scripted = aws(DescribeAlarms=lambda _: {"MetricAlarms": [reported]})
+    results = await read(scripted, environment(alarms=(AlarmTarget(names=("a",)),)))
+    assert results["a"].status is Status.FAIL
     assert {name for name, _ in scripted.calls} == {"cloudwatch:DescribeAlarms"}
 
 
 def test_signals_that_were_never_read_are_all_inconclusive() -> None:
     of = environment(metrics=(LATENCY,), alarms=(AlarmTarget(names=("a",)), AlarmTarget(prefix="b", gate=False)))
-    found = unread_signals(of, "the run was interrupted", Reason.INTERRUPTED)
-    assert [(each.id, each.status, each.reason_code) for each in found] == [
+    results = unread_signals(of, "the run was interrupted", Reason.INTERRUPTED)
+    assert [(each.id, each.status, each.reason_code) for each in results] == [
         ("latency", Status.INCONCLUSIVE, Reason.INTERRUPTED),
         ("a", Status.INCONCLUSIVE, Reason.INTERRUPTED),
     ]

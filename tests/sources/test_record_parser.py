@@ -25,7 +25,7 @@ def parse_all(events: Sequence[RawEvent], group: str, *, late_before_ms: int, no
 
 
 @pytest.mark.parametrize("reader", [RecordParser(parse), RecordParser(parse, parse_all)], ids=["one by one", "at once"])
-def test_one_broken_line_is_told_and_the_others_are_shown(
+def test_one_broken_line_is_reported_and_the_others_are_shown(
     reader: RecordParser, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = reader.parse_events(EVENTS, "g", late_before_ms=2, now_ms=10)

@@ -156,9 +156,9 @@ class Watch:
 
 @pytest.fixture
 def account() -> Account:
-    found = Account(FakeClock())
-    found.aliases = {"shop-orders": ("41", {}), "shop-prices": ("8", {})}
-    return found
+    results = Account(FakeClock())
+    results.aliases = {"shop-orders": ("41", {}), "shop-prices": ("8", {})}
+    return results
 
 
 def watch(account: Account, *functions: FunctionTarget, codedeploy: str | None = None, stack: bool = False) -> Watch:
@@ -252,7 +252,7 @@ async def test_met_in_the_middle_a_split_has_no_known_beginning(account: Account
     assert (state.phase, state.started_at, state.weights) == (ReleasePhase.SHIFTING, None, {"41": 0.75, "42": 0.25})
 
 
-async def test_a_release_that_ended_before_anybody_watched_is_told_with_its_story(account: Account) -> None:
+async def test_a_release_that_ended_before_the_watch_is_reported_with_its_events(account: Account) -> None:
     account.aliases["shop-orders"] = ("41", {})
     account.deploy(
         "d-1",
@@ -303,7 +303,7 @@ async def test_a_rollback_that_fails_has_not_brought_the_old_version_back(accoun
     assert state.cause == "its rollback d-2 failed: IAM_ROLE_MISSING: gone"
 
 
-async def test_a_hook_that_fails_is_named_with_what_it_said(account: Account) -> None:
+async def test_a_failed_hook_is_named_with_its_message(account: Account) -> None:
     account.deploy("d-1", "shop-orders", stages=[("BeforeAllowTraffic", "Failed", at(1), at(3))])
     account.targets["d-1"][0]["lifecycleEvents"][0]["diagnostics"] = {"message": "smoke test: 3 of 5 red"}
     watched = watch(account, codedeploy="shop")
@@ -337,7 +337,7 @@ async def test_after_codedeploy_is_done_the_alias_has_the_last_word(account: Acc
     ]
 
 
-async def test_a_denied_alias_is_still_told_by_codedeploy(account: Account) -> None:
+async def test_a_denied_alias_is_still_reported_by_codedeploy(account: Account) -> None:
     account.deploy("d-1", "shop-orders", weight=10.0)
     account.denied = {"shop-orders"}
     watched = watch(account, codedeploy="shop")
@@ -361,7 +361,7 @@ async def test_one_denied_function_hides_no_other(account: Account) -> None:
     assert watched.phase is SourcePhase.DENIED
 
 
-async def test_what_codedeploy_said_stays_true_while_it_cannot_be_asked(account: Account) -> None:
+async def test_the_last_deployments_remain_while_codedeploy_cannot_be_read(account: Account) -> None:
     account.deploy("d-1", "shop-orders", status="Failed", completeTime=at(1), stages=[])
     watched = watch(account, codedeploy="shop")
     broken = lambda: account.aws.fail("codedeploy:BatchGetDeployments", Reason.SERVICE)  # noqa: E731 -- a change
@@ -517,7 +517,7 @@ async def test_a_stack_is_followed_closely_while_it_changes_and_says_how_far_it_
     assert account.aws.count("cloudformation:DescribeStackEvents") < 15
 
 
-async def test_a_stack_that_is_not_there_is_said_until_it_is(account: Account) -> None:
+async def test_a_missing_stack_is_reported_until_it_exists(account: Account) -> None:
     account.aws.fail("cloudformation:DescribeStackEvents", Reason.API_ERROR)
     watched = watch(account, stack=True)
     notes: list[str | None] = []

@@ -85,20 +85,20 @@ def test_a_rollback_names_its_cause_and_still_speaks_of_the_new_version() -> Non
 
 def test_a_deployment_tells_its_story_in_order() -> None:
     done = replace(deployment("Stopped", HOOK_DONE, SHIFTING), ended_at=at(100), error="ALARM_ACTIVE")
-    told = events_of(done)
-    assert [event.what for event in told] == [
+    reported = events_of(done)
+    assert [event.what for event in reported] == [
         "deployment created",
         "BeforeAllowTraffic started",
         "BeforeAllowTraffic succeeded",
         "AllowTraffic started",
         "deployment stopped",
     ]
-    assert [event.at for event in told] == sorted(event.at for event in told)
-    assert told[-1].detail == "ALARM_ACTIVE"
+    assert [event.at for event in reported] == sorted(event.at for event in reported)
+    assert reported[-1].detail == "ALARM_ACTIVE"
 
 
 @pytest.mark.parametrize(
-    ("told", "alias_share", "step_share", "share"),
+    ("reported", "alias_share", "step_share", "share"),
     [
         (0.1, None, None, 0.1),
         (10.0, None, None, 0.1),
@@ -116,14 +116,14 @@ def test_a_deployment_tells_its_story_in_order() -> None:
     ],
 )
 def test_a_weight_is_read_as_percentage_or_fraction(
-    told: float, alias_share: float | None, step_share: float | None, share: float
+    reported: float, alias_share: float | None, step_share: float | None, share: float
 ) -> None:
-    assert share_of(told, alias_share=alias_share, step_share=step_share) == pytest.approx(share)
+    assert share_of(reported, alias_share=alias_share, step_share=step_share) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("told", [0.1, 10.0], ids=["fraction", "percentage"])
-def test_without_the_alias_codedeploy_tells_the_shares(told: float) -> None:
-    shifting = deployment("InProgress", SHIFTING, reported_weight=told, step_share=0.1)
+@pytest.mark.parametrize("reported", [0.1, 10.0], ids=["fraction", "percentage"])
+def test_without_the_alias_codedeploy_tells_the_shares(reported: float) -> None:
+    shifting = deployment("InProgress", SHIFTING, reported_weight=reported, step_share=0.1)
     state = release_state("shop-orders", "live", None, [shifting], at=at(60))
     assert state.weights == {"41": 0.9, "42": 0.1}
 

@@ -38,19 +38,19 @@ async def collect(
     source = ServiceGraphSource(
         aws, clock=clock, signal_redactor=SignalRedactor(redactor or Redactor()), released_at=lambda: released
     )
-    found: list[Batch] = []
+    results: list[Batch] = []
 
     async def run() -> None:
         async with aclosing(source.batches()) as batches:  # type: ignore[type-var]  # a generator underneath
             async for batch in batches:
-                found.append(batch)  # noqa: PERF401 -- others read the list meanwhile
+                results.append(batch)  # noqa: PERF401 -- others read the list meanwhile
 
     task = asyncio.create_task(run())
     for _ in range(int(seconds * 2)):
         await clock.advance(0.5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return found
+    return results
 
 
 def graphs(batches: list[Batch]) -> list[ServiceGraph]:
@@ -58,22 +58,22 @@ def graphs(batches: list[Batch]) -> list[ServiceGraph]:
 
 
 def windows(aws: ScriptedAws) -> list[tuple[float, float]]:
-    asked = [params for name, params in aws.calls if name == GRAPH]
-    return [tuple((params[key] - START).total_seconds() for key in ("StartTime", "EndTime")) for params in asked]
+    requested = [params for name, params in aws.calls if name == GRAPH]
+    return [tuple((params[key] - START).total_seconds() for key in ("StartTime", "EndTime")) for params in requested]
 
 
 async def test_once_a_minute_after_some_patience_for_the_release(aws: ScriptedAws) -> None:
     aws.answers[GRAPH] = services
-    found = graphs(await collect(aws, FakeClock(), 200))
+    results = graphs(await collect(aws, FakeClock(), 200))
     assert windows(aws) == [(at - 900, at) for at in (5, 15, 75, 135, 195)]
-    assert {(each.part, each.released_ms) for each in found} == {("now", None)}
-    assert found[0].edges[0].calls == 5
+    assert {(each.part, each.released_ms) for each in results} == {("now", None)}
+    assert results[0].edges[0].calls == 5
 
 
 async def test_the_release_parts_before_from_now_until_before_is_settled(aws: ScriptedAws) -> None:
     aws.answers[GRAPH] = services
     released = START - timedelta(seconds=90)
-    found = graphs(await collect(aws, FakeClock(), 140, released))
+    results = graphs(await collect(aws, FakeClock(), 140, released))
     assert windows(aws) == [
         (-90, 0),
         (-90, 10),
@@ -82,8 +82,8 @@ async def test_the_release_parts_before_from_now_until_before_is_settled(aws: Sc
         (-990, -90),
         (-90, 130),
     ]
-    assert {each.released_ms for each in found} == {round(released.timestamp() * 1000)}
-    assert [each.part for each in found[:3]] == ["now", "now", "before"]
+    assert {each.released_ms for each in results} == {round(released.timestamp() * 1000)}
+    assert [each.part for each in results[:3]] == ["now", "now", "before"]
 
 
 async def test_an_old_release_leaves_the_last_quarter_of_an_hour(aws: ScriptedAws) -> None:
@@ -92,9 +92,9 @@ async def test_an_old_release_leaves_the_last_quarter_of_an_hour(aws: ScriptedAw
     assert windows(aws) == [(-900, 0), (-890, 10), (-3 * day_s - 900, -3 * day_s)]
 
 
-async def test_a_release_that_is_said_to_begin_later_parts_nothing(aws: ScriptedAws) -> None:
-    found = graphs(await collect(aws, FakeClock(), 15, START + timedelta(hours=1)))
-    assert {(each.part, each.released_ms) for each in found} == {("now", None)}
+async def test_a_release_with_a_future_start_separates_nothing(aws: ScriptedAws) -> None:
+    results = graphs(await collect(aws, FakeClock(), 15, START + timedelta(hours=1)))
+    assert {(each.part, each.released_ms) for each in results} == {("now", None)}
 
 
 async def test_denied_and_failed_are_states_and_it_tries_again(aws: ScriptedAws) -> None:
@@ -107,7 +107,7 @@ async def test_denied_and_failed_are_states_and_it_tries_again(aws: ScriptedAws)
     assert graphs(await collect(aws, clock, 10))
 
 
-async def test_pages_are_read_to_the_end_and_one_without_end_is_said(aws: ScriptedAws) -> None:
+async def test_all_pages_are_read_and_an_endless_graph_is_reported(aws: ScriptedAws) -> None:
     class Paged(ScriptedAws):
         async def pages(
             self, service: str, operation: str, params: Mapping[str, Any] | None = None, **more: Any

@@ -50,26 +50,26 @@ def calm() -> Backoff:
     return Backoff(uniform=lambda low, high: high)
 
 
-def follow(source: Any, found: list[Batch]) -> asyncio.Task[None]:
+def follow(source: Any, results: list[Batch]) -> asyncio.Task[None]:
     """Collect a source's batches in the background."""
 
     async def run() -> None:
         async with aclosing(source.batches()) as batches:
             async for batch in batches:
-                found.append(batch)  # noqa: PERF401 -- others read the list meanwhile
+                results.append(batch)  # noqa: PERF401 -- others read the list meanwhile
 
     return asyncio.create_task(run())
 
 
 async def collect(source: Any, clock: FakeClock, seconds: float) -> list[Batch]:
     """Run a source for some virtual time."""
-    found: list[Batch] = []
-    task = follow(source, found)
+    results: list[Batch] = []
+    task = follow(source, results)
     for _ in range(int(seconds * 2)):
         await clock.advance(0.5)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return found
+    return results
 
 
 def records(batches: list[Batch], kind: type[Any]) -> list[Any]:
@@ -102,12 +102,12 @@ def log_source(aws: ScriptedAws, clock: FakeClock, *groups: str) -> LogSource:
     return LogSource(aws, targets, clock=clock, parse=line, since=SINCE, backoff=calm)
 
 
-async def test_lines_of_several_groups_are_told_once(aws: ScriptedAws) -> None:
+async def test_lines_of_several_groups_are_reported_once(aws: ScriptedAws) -> None:
     clock = FakeClock()
     aws.answers["logs:FilterLogEvents"] = lambda params: log_events(1, 2) if params["logGroupName"] == "a" else {}
-    found = await collect(log_source(aws, clock, "a", "b"), clock, 20)
-    assert [record.message for record in records(found, LogRecord)] == ["line 1", "line 2"]
-    assert {batch.status.source for batch in found if batch.status} == {"logs:a", "logs:b"}
+    results = await collect(log_source(aws, clock, "a", "b"), clock, 20)
+    assert [record.message for record in records(results, LogRecord)] == ["line 1", "line 2"]
+    assert {batch.status.source for batch in results if batch.status} == {"logs:a", "logs:b"}
 
 
 async def test_a_prefix_brings_groups_that_appear_while_watching(aws: ScriptedAws) -> None:
@@ -116,8 +116,8 @@ async def test_a_prefix_brings_groups_that_appear_while_watching(aws: ScriptedAw
         "logGroups": [{"logGroupName": "/x/a"}] + ([{"logGroupName": "/x/b"}] if clock.monotonic_s() > 25 else [])
     }
     aws.answers["logs:FilterLogEvents"] = lambda params: log_events(1) if params["logGroupName"] == "/x/b" else {}
-    found = await collect(log_source(aws, clock, "/x/*"), clock, 40)
-    assert [record.group for record in records(found, LogRecord)] == ["/x/b"]
+    results = await collect(log_source(aws, clock, "/x/*"), clock, 40)
+    assert [record.group for record in records(results, LogRecord)] == ["/x/b"]
 
 
 @pytest.mark.parametrize(
@@ -137,18 +137,18 @@ async def test_trouble_is_a_state_and_ends(aws: ScriptedAws, reason: Reason, cod
     aws.answers["logs:FilterLogEvents"] = lambda _: log_events(1)
     aws.fail("logs:FilterLogEvents", reason, code)
     source = log_source(aws, clock, "a")
-    found: list[Batch] = []
-    task = follow(source, found)
+    results: list[Batch] = []
+    task = follow(source, results)
     await clock.advance(10)
-    assert phases(found) == [SourcePhase.STARTING, phase]
-    status = found[1].status
+    assert phases(results) == [SourcePhase.STARTING, phase]
+    status = results[1].status
     assert status is not None
     assert status.retry_at is not None
     assert status.action == ("logs:FilterLogEvents" if phase is SourcePhase.DENIED else None)
     aws.failing.clear()
     await clock.advance(120)
-    assert phases(found)[-1] is SourcePhase.LIVE
-    assert len(records(found, LogRecord)) == 1
+    assert phases(results)[-1] is SourcePhase.LIVE
+    assert len(records(results, LogRecord)) == 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -157,14 +157,14 @@ def summary(id_: str, revision: int, **more: Any) -> dict[str, Any]:
     return {"Id": id_, "StartTime": START, "Duration": 0.5, "Revision": revision, **more}
 
 
-async def test_a_trace_is_told_again_only_when_it_has_grown(aws: ScriptedAws) -> None:
+async def test_a_trace_is_reported_again_only_when_it_has_grown(aws: ScriptedAws) -> None:
     clock = FakeClock()
     aws.answers["xray:GetTraceSummaries"] = lambda _: {
         "TraceSummaries": [summary("1-a-b", 1 if clock.monotonic_s() < 25 else 2, IsPartial=clock.monotonic_s() < 25)]
     }
     source = TraceSource(aws, clock=clock, since=SINCE, signal_redactor=SignalRedactor(Redactor()), backoff=calm)
-    found = records(await collect(source, clock, 60), TraceSummary)
-    assert [(trace.revision, trace.partial) for trace in found] == [(1, True), (2, False)]
+    results = records(await collect(source, clock, 60), TraceSummary)
+    assert [(trace.revision, trace.partial) for trace in results] == [(1, True), (2, False)]
 
 
 async def test_trace_windows_overlap_and_never_reach_before_the_session(aws: ScriptedAws) -> None:
@@ -183,7 +183,7 @@ async def test_trace_windows_overlap_and_never_reach_before_the_session(aws: Scr
     ("destination", "status", "on"),
     [("CloudWatchLogs", "ACTIVE", True), ("CloudWatchLogs", "PENDING", False), ("XRay", "ACTIVE", False)],
 )
-async def test_transaction_search_is_said_and_its_spans_are_read(
+async def test_transaction_search_is_reported_and_its_spans_are_read(
     aws: ScriptedAws, destination: str, status: str, *, on: bool
 ) -> None:
     clock = FakeClock()
@@ -199,14 +199,14 @@ async def test_transaction_search_is_said_and_its_spans_are_read(
     traces, logs = (next(each for each in sources if each.name == name) for name in ("traces", "logs"))
     lines: list[Batch] = []
     reading = follow(logs, lines)
-    found = await collect(traces, clock, 30)
+    results = await collect(traces, clock, 30)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
-    told = [batch.status.message for batch in found if batch.status]
-    assert all(("Transaction Search is on" in (message or "")) is on for message in told)
-    asked = {params["logGroupName"]: params for name, params in aws.calls if name == "logs:FilterLogEvents"}
-    assert ("aws/spans" in asked) is on
-    assert not on or asked["aws/spans"]["filterPattern"] == '?"shop-orders"'
+    reported = [batch.status.message for batch in results if batch.status]
+    assert all(("Transaction Search is on" in (message or "")) is on for message in reported)
+    requested = {params["logGroupName"]: params for name, params in aws.calls if name == "logs:FilterLogEvents"}
+    assert ("aws/spans" in requested) is on
+    assert not on or requested["aws/spans"]["filterPattern"] == '?"shop-orders"'
     assert aws.count("xray:GetTraceSegmentDestination") == 1
 
 
@@ -234,16 +234,16 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
     source = MetricSource(
         aws, functions, [], clock=clock, since=SINCE, versions_of=lambda _: FunctionVersions(("41", "42")), backoff=calm
     )
-    found = records(await collect(source, clock, 5), MetricSeries)
-    assert {series.key.version for series in found} == {"41", "42"}
-    assert {series.key.label for series in found} == {"errors", "p95", "p50", "p99", "requests/s", "throttles"}
-    asked = {
+    results = records(await collect(source, clock, 5), MetricSeries)
+    assert {series.key.version for series in results} == {"41", "42"}
+    assert {series.key.label for series in results} == {"errors", "p95", "p50", "p99", "requests/s", "throttles"}
+    requested = {
         tuple((each["Name"], each["Value"]) for each in query["MetricStat"]["Metric"]["Dimensions"])
         for _, params in aws.calls
         for query in params["MetricDataQueries"]
     }
-    assert (("FunctionName", "f"), ("Resource", "f:live"), ("ExecutedVersion", "42")) in asked
-    assert [point.settled for point in found[0].points] == [True, False]
+    assert (("FunctionName", "f"), ("Resource", "f:live"), ("ExecutedVersion", "42")) in requested
+    assert [point.settled for point in results[0].points] == [True, False]
     assert not any("Expression" in query for _, params in aws.calls for query in params["MetricDataQueries"])
 
 
@@ -287,10 +287,10 @@ async def test_an_alarm_that_changes_brings_its_history_once(aws: ScriptedAws) -
     source = AlarmSource(
         aws, [AlarmTarget(prefix="shop-")], clock=clock, since=SINCE, clean=lambda text: text, backoff=calm
     )
-    found = await collect(source, clock, 70)
-    assert records(found, AlarmState)[-2].state == "ALARM"
-    assert {alarm.kind for alarm in records(found, AlarmState)} == {"metric", "composite"}
-    assert [(event.from_, event.to) for event in records(found, ReleaseEvent)] == [("OK", "ALARM")]
+    results = await collect(source, clock, 70)
+    assert records(results, AlarmState)[-2].state == "ALARM"
+    assert {alarm.kind for alarm in records(results, AlarmState)} == {"metric", "composite"}
+    assert [(event.from_, event.to) for event in records(results, ReleaseEvent)] == [("OK", "ALARM")]
 
 
 def environment(**more: Any) -> Environment:
@@ -313,11 +313,11 @@ async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedA
         clean=lambda text: text,
         backoff=calm,
     )
-    found = await collect(source, clock, 20)
-    assert records(found, ReleaseState)[-1].weights == {"41": 0.9, "42": 0.1}
-    assert [(event.from_, event.to, event.weight) for event in records(found, ReleaseEvent)] == [("41", "42", 0.1)]
+    results = await collect(source, clock, 20)
+    assert records(results, ReleaseState)[-1].weights == {"41": 0.9, "42": 0.1}
+    assert [(event.from_, event.to, event.weight) for event in records(results, ReleaseEvent)] == [("41", "42", 0.1)]
     assert source.versions_of(function).versions == ("41", "42")
-    last = [batch.status for batch in found if batch.status][-1]
+    last = [batch.status for batch in results if batch.status][-1]
     assert last.message == "CodeDeploy: codedeploy:ListDeploymentGroups failed"
 
 
@@ -412,7 +412,7 @@ def test_remote_texts_are_cleaned_on_entry() -> None:
     assert (shown.url, shown.version) == ("http://x/?k=•••", "v␇")
 
 
-async def test_a_line_nobody_can_parse_takes_no_other_with_it(
+async def test_an_unparsable_line_does_not_affect_the_others(
     aws: ScriptedAws, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = FakeClock()
@@ -424,9 +424,9 @@ async def test_a_line_nobody_can_parse_takes_no_other_with_it(
         return line(event, group, late_ms)
 
     source = LogSource(aws, [LogTarget(group="a")], clock=clock, parse=parse, since=SINCE, backoff=calm)
-    found = [record.message for record in records(await collect(source, clock, 20), LogRecord)]
-    assert len(found) == 10
-    assert found[5] == "this line could not be parsed (RuntimeError); it has 6 characters"
+    results = [record.message for record in records(await collect(source, clock, 20), LogRecord)]
+    assert len(results) == 10
+    assert results[5] == "this line could not be parsed (RuntimeError); it has 6 characters"
     assert "no such line" in caplog.text
 
 

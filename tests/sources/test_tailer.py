@@ -74,14 +74,14 @@ class Service:
             index = bisect.bisect_right(self._order, after)
         else:
             index = bisect.bisect_left(self._order, (start_ms, ""))
-        found: list[Line] = []
-        while index < len(self.lines) and len(found) < self.page:
+        results: list[Line] = []
+        while index < len(self.lines) and len(results) < self.page:
             if self.lines[index].visible_s <= self.now_s:
-                found.append(self.lines[index])
+                results.append(self.lines[index])
             index += 1
-        events = [RawEvent(line.timestamp_ms, "m", line.event_id) for line in found]
-        more = index < len(self.lines) and found
-        return Page(events, f"{found[-1].timestamp_ms}/{found[-1].event_id}" if more else None)
+        events = [RawEvent(line.timestamp_ms, "m", line.event_id) for line in results]
+        more = index < len(self.lines) and results
+        return Page(events, f"{results[-1].timestamp_ms}/{results[-1].event_id}" if more else None)
 
 
 async def tail(service: Service, seconds: float, *, cap: int = MAX_IDS) -> Counter[str]:
@@ -91,14 +91,14 @@ async def tail(service: Service, seconds: float, *, cap: int = MAX_IDS) -> Count
     end_s = service.now_s + seconds
     while service.now_s < end_s:
         try:
-            found = await tailer.read_page(service.now_s)
+            results = await tailer.read_page(service.now_s)
         except AwsError as caught:
             if caught.code == "InvalidParameterException":
                 tailer.resume_without_token()
             service.now_s += 0.5
             continue
-        shown.update(event.event_id for event in found.events)
-        if found.scan_done:
+        shown.update(event.event_id for event in results.events)
+        if results.scan_done:
             service.now_s += 1.0
     return shown
 
@@ -174,8 +174,8 @@ async def test_a_line_too_late_for_a_scan_is_counted_when_the_deep_one_finds_it(
     tailer = GroupTailer("g", service.fetch, since_ms=int(START_S * 1000))
     shown = 0
     while service.now_s < START_S + 800:
-        found = await tailer.read_page(service.now_s)
-        shown += len(found.events)
+        results = await tailer.read_page(service.now_s)
+        shown += len(results.events)
         service.now_s += 1
     assert (shown, tailer.late) == (1, 1)
 
@@ -187,11 +187,11 @@ async def test_the_memory_cap_narrows_the_window_says_so_and_shows_nothing_twice
     shown: Counter[str] = Counter()
     reduced: list[float] = []
     while service.now_s < START_S + 400:
-        found = await tailer.read_page(service.now_s)
-        shown.update(event.event_id for event in found.events)
+        results = await tailer.read_page(service.now_s)
+        shown.update(event.event_id for event in results.events)
         if (window_s := tailer.window_s(service.now_s)) is not None:
             reduced.append(window_s)
-        service.now_s += 1 if found.scan_done else 0
+        service.now_s += 1 if results.scan_done else 0
     assert min(reduced) < 25
     assert tailer.unsure == 0
     assert len(tailer.seen) <= 1000

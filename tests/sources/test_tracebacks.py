@@ -62,19 +62,19 @@ def events(text: str, *, at_ms: int = 0, stream: str = "s") -> list[RawEvent]:
     ]
 
 
-def texts(found: list[RawEvent]) -> list[str]:
-    return [each.message.rstrip("\n") for each in found]
+def texts(results: list[RawEvent]) -> list[str]:
+    return [each.message.rstrip("\n") for each in results]
 
 
 @pytest.mark.parametrize("text", TRACEBACKS.values(), ids=TRACEBACKS)
 def test_its_lines_are_one_record_among_others(text: str) -> None:
     before, after = RawEvent(0, "START RequestId: 1\n", stream="s"), RawEvent(0, "[INFO] next order\n", stream="s")
-    told = events(text)
-    assert may_have_tracebacks(told)
-    found = join_tracebacks([before, *told, after])
-    assert texts(found) == ["START RequestId: 1", text, "[INFO] next order"]
-    assert (found[1].event_id, found[1].stream, found[1].ingested_ms) == (told[0].event_id, "s", 9)
-    record = LineParser().parse_event(found[1], "g", 0)
+    reported = events(text)
+    assert may_have_tracebacks(reported)
+    results = join_tracebacks([before, *reported, after])
+    assert texts(results) == ["START RequestId: 1", text, "[INFO] next order"]
+    assert (results[1].event_id, results[1].stream, results[1].ingested_ms) == (reported[0].event_id, "s", 9)
+    record = LineParser().parse_event(results[1], "g", 0)
     assert (record.level, record.message) == (Level.ERROR, text)
 
 
@@ -128,11 +128,13 @@ def test_ordinary_pages_are_not_looked_at_closer() -> None:
 async def test_the_source_tells_it_once_in_the_order_of_time(aws: ScriptedAws) -> None:
     """With everything done as the dashboard does it: read again by overlapping scans, redacted, parsed."""
     start_ms = int(START.timestamp() * 1000)
-    told = events(f"START RequestId: 1\n{JAVA.replace('no currency', 'no hunter22')}\nEND RequestId: 1", at_ms=start_ms)
+    reported = events(
+        f"START RequestId: 1\n{JAVA.replace('no currency', 'no hunter22')}\nEND RequestId: 1", at_ms=start_ms
+    )
     aws.answers["logs:FilterLogEvents"] = lambda _: {
         "events": [
             {"timestamp": each.timestamp, "message": each.message, "eventId": each.event_id, "logStreamName": "[7]"}
-            for each in told
+            for each in reported
         ]
     }
     lines, clock = LineParser(Redactor(["hunter22"])), FakeClock()
@@ -144,12 +146,12 @@ async def test_the_source_tells_it_once_in_the_order_of_time(aws: ScriptedAws) -
         parse_all=lines.parse_all,
         since=START - timedelta(minutes=1),
     )
-    found: list[LogRecord] = []
+    results: list[LogRecord] = []
 
     async def run() -> None:
         async with aclosing(source.batches()) as batches:  # type: ignore[type-var]
             async for batch in batches:
-                found.extend(each for each in batch.records if isinstance(each, LogRecord))
+                results.extend(each for each in batch.records if isinstance(each, LogRecord))
 
     task = asyncio.create_task(run())
     for _ in range(20):
@@ -157,9 +159,9 @@ async def test_the_source_tells_it_once_in_the_order_of_time(aws: ScriptedAws) -
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     whole = JAVA.replace("no currency", "no •••")
-    assert [each.message for each in found] == ["START RequestId: 1", whole, "END RequestId: 1"]
-    assert [each.level for each in found] == [Level.PLATFORM, Level.ERROR, Level.PLATFORM]
-    assert {each.version for each in found} == {"7"}
+    assert [each.message for each in results] == ["START RequestId: 1", whole, "END RequestId: 1"]
+    assert [each.level for each in results] == [Level.PLATFORM, Level.ERROR, Level.PLATFORM]
+    assert {each.version for each in results} == {"7"}
 
 
 LINES = st.sampled_from(
@@ -173,8 +175,8 @@ def test_every_line_is_kept_once_and_in_the_order_of_its_stream(made: list[tuple
     for text, stream, pause_ms in made:
         at_ms += pause_ms
         sent.append(RawEvent(at_ms, f"{text}\n", stream=stream))
-    found = join_tracebacks(sent)
+    results = join_tracebacks(sent)
     for stream in "ab":
-        lines = [line for each in found if each.stream == stream for line in each.message.rstrip("\n").split("\n")]
+        lines = [line for each in results if each.stream == stream for line in each.message.rstrip("\n").split("\n")]
         assert lines == [each.message.rstrip("\n") for each in sent if each.stream == stream]
-    assert [each.timestamp for each in found] == sorted(each.timestamp for each in found)
+    assert [each.timestamp for each in results] == sorted(each.timestamp for each in results)

@@ -59,8 +59,8 @@ class FakeXRay(ScriptedAws):
         self, service: str, operation: str, params: Mapping[str, Any] | None = None, **_: Any
     ) -> AsyncIterator[dict[str, Any]]:
         asked = dict(params or {})
-        found = self._matching(asked)
-        for start in range(0, max(1, len(found)), self.page_size):
+        results = self._matching(asked)
+        for start in range(0, max(1, len(results)), self.page_size):
             self.asked += 1
             await self.call(service, operation, asked)
             if self.asked in self.outages:
@@ -68,15 +68,15 @@ class FakeXRay(ScriptedAws):
             if asked["TimeRangeType"] == "Event" and not self.knows_event:
                 message = "TimeRangeType Event is not known"
                 raise AwsError(message, code="Invalid", reason=Reason.API_ERROR, service="xray", operation="X")
-            page = found[start : start + self.page_size]
-            more = {"NextToken": "more"} if start + self.page_size < len(found) else {}
+            page = results[start : start + self.page_size]
+            more = {"NextToken": "more"} if start + self.page_size < len(results) else {}
             self.looked += len(page)
             yield {"TraceSummaries": page, "TracesProcessedCount": len(page), **more}
 
     def _matching(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         now_s = (self.clock.now() - START).total_seconds()
         low, high = ((asked[key] - START).total_seconds() for key in ("StartTime", "EndTime"))
-        found = []
+        results = []
         for id_, growths in self.traces.items():
             seen = [(number, each) for number, each in enumerate(growths, 1) if each.visible_s <= now_s]
             if not seen:
@@ -84,7 +84,7 @@ class FakeXRay(ScriptedAws):
             revision, latest = seen[-1]
             moment_s = latest.at_s if asked["TimeRangeType"] == "Event" else growths[0].at_s
             if low <= moment_s <= high:
-                found.append((moment_s, id_, revision, latest, growths[0].at_s))
+                results.append((moment_s, id_, revision, latest, growths[0].at_s))
         return [
             {
                 "Id": id_,
@@ -94,7 +94,7 @@ class FakeXRay(ScriptedAws):
                 "Revision": revision,
                 "IsPartial": latest.partial,
             }
-            for moment_s, id_, revision, latest, began_s in sorted(found, key=lambda each: (-each[0], each[1]))
+            for moment_s, id_, revision, latest, began_s in sorted(results, key=lambda each: (-each[0], each[1]))
         ]
 
     def windows(self) -> list[tuple[datetime, datetime]]:
@@ -107,22 +107,22 @@ def source_of(aws: ScriptedAws, clock: FakeClock, *, since: datetime = SINCE, **
 
 
 async def watched(source: TraceSource, clock: FakeClock, seconds: float, step_s: float = 0.5) -> list[Batch]:
-    found: list[Batch] = []
+    results: list[Batch] = []
 
     async def run() -> None:
         async with aclosing(source.batches()) as batches:  # type: ignore[type-var]  # a generator underneath
             async for batch in batches:
-                found.append(batch)  # noqa: PERF401 -- others read the list meanwhile
+                results.append(batch)  # noqa: PERF401 -- others read the list meanwhile
 
     task = asyncio.create_task(run())
     for _ in range(int(seconds / step_s)):
         await clock.advance(step_s)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return found
+    return results
 
 
-def told(batches: list[Batch]) -> list[TraceSummary]:
+def reported(batches: list[Batch]) -> list[TraceSummary]:
     return [each for batch in batches for each in batch.records if isinstance(each, TraceSummary)]
 
 
@@ -157,33 +157,33 @@ def growing(draw: st.DrawFn) -> list[Growth]:
     st.integers(1, 5),
     st.booleans(),
 )
-def test_every_trace_is_told_in_its_highest_revision_and_no_revision_twice(
+def test_every_trace_is_reported_in_its_highest_revision_and_no_revision_twice(
     traces: list[list[Growth]], outages: set[int], page_size: int, sample: bool
 ) -> None:
     async def run() -> list[TraceSummary]:
         clock = FakeClock()
         named = {f"1-{n:08x}": growths for n, growths in enumerate(traces)}
         aws = FakeXRay(clock, named, page_size=page_size, outages=outages)
-        return told(await watched(source_of(aws, clock, sample=sample), clock, 600, 5.0))
+        return reported(await watched(source_of(aws, clock, sample=sample), clock, 600, 5.0))
 
-    found = asyncio.run(run())
+    results = asyncio.run(run())
     for n, growths in enumerate(traces):
-        revisions = [each.revision for each in found if each.id == f"1-{n:08x}"]
+        revisions = [each.revision for each in results if each.id == f"1-{n:08x}"]
         assert revisions == sorted(set(revisions))
         assert revisions[-1] == len(growths)
 
 
-async def test_an_open_trace_is_told_as_partial_and_again_when_it_has_ended() -> None:
+async def test_an_open_trace_is_reported_as_partial_and_again_when_it_has_ended() -> None:
     clock = FakeClock()
     aws = FakeXRay(clock, {ID: [Growth(-5, 0, partial=True), Growth(20, 25)]})
-    found = told(await watched(source_of(aws, clock), clock, 60))
-    assert [(each.revision, each.partial) for each in found] == [(1, True), (2, False)]
+    results = reported(await watched(source_of(aws, clock), clock, 60))
+    assert [(each.revision, each.partial) for each in results] == [(1, True), (2, False)]
 
 
 async def test_what_becomes_visible_late_is_found_by_the_deep_look() -> None:
     clock = FakeClock()
     aws = FakeXRay(clock, {ID: [Growth(2, 200)]})
-    assert len(told(await watched(source_of(aws, clock), clock, 400))) == 1
+    assert len(reported(await watched(source_of(aws, clock), clock, 400))) == 1
 
 
 async def test_windows_overlap_by_a_minute_go_deep_every_two_and_never_before_the_session() -> None:
@@ -197,12 +197,12 @@ async def test_windows_overlap_by_a_minute_go_deep_every_two_and_never_before_th
     assert min(start for start, _ in windows) == SINCE
 
 
-async def test_what_was_read_before_a_throttle_is_told_all_the_same() -> None:
+async def test_traces_read_before_a_throttle_are_reported() -> None:
     clock = FakeClock()
     aws = FakeXRay(clock, steady(0.1, 0), page_size=20, outages={3})
-    found = await watched(source_of(aws, clock), clock, 60)
-    assert len(told(found)) == 60
-    assert SourcePhase.THROTTLED in {each.phase for each in statuses(found)}
+    results = await watched(source_of(aws, clock), clock, 60)
+    assert len(reported(results)) == 60
+    assert SourcePhase.THROTTLED in {each.phase for each in statuses(results)}
 
 
 async def test_a_long_look_back_that_must_be_whole_goes_in_order_and_says_how_far_it_is() -> None:
@@ -210,9 +210,9 @@ async def test_a_long_look_back_that_must_be_whole_goes_in_order_and_says_how_fa
     aws = FakeXRay(clock, steady(0.1, 0, before_s=30_000))
     since = START - timedelta(seconds=30_000)
     batches = await watched(source_of(aws, clock, since=since, sample=False), clock, 5)
-    found = told(batches)
-    assert len(found) == 3_000
-    assert [each.start_ms for each in found] == sorted(each.start_ms for each in found)
+    results = reported(batches)
+    assert len(results) == 3_000
+    assert [each.start_ms for each in results] == sorted(each.start_ms for each in results)
     assert max((end - start).total_seconds() for start, end in aws.windows()) <= 1.5 * PART_S
     *behind, last = statuses(batches)
     assert {each.phase for each in behind} == {SourcePhase.BEHIND}
@@ -221,7 +221,7 @@ async def test_a_long_look_back_that_must_be_whole_goes_in_order_and_says_how_fa
     assert (last.phase, last.message) == (SourcePhase.LIVE, None)
 
 
-async def test_a_window_longer_than_x_ray_answers_for_is_cut_and_said() -> None:
+async def test_a_window_longer_than_one_query_is_cut_and_reported() -> None:
     clock = FakeClock()
     aws = FakeXRay(clock)
     batches = await watched(source_of(aws, clock, since=START - timedelta(hours=9)), clock, 5)
@@ -236,17 +236,17 @@ async def test_what_is_looked_at_stays_within_bounds_and_what_is_left_out_is_cou
     batches = await watched(source_of(aws, clock, since=START - timedelta(seconds=60)), clock, 300, 5.0)
     assert aws.looked <= BURST + SCANNED_PER_S * 300 + aws.page_size * 11
     last = statuses(batches)[-1]
-    assert len({each.id for each in told(batches)}) + last.sampled == pytest.approx(per_s * 360, rel=0.1, abs=40)
+    assert len({each.id for each in reported(batches)}) + last.sampled == pytest.approx(per_s * 360, rel=0.1, abs=40)
     assert ("sampled: about" in str(last.message)) is (per_s == 40)
     assert (last.message is None) is (per_s == 0.5)
 
 
-async def test_whoever_wants_all_gets_all_however_busy_it_is() -> None:
+async def test_without_sampling_all_traces_are_read_at_any_traffic() -> None:
     clock = FakeClock()
     aws = FakeXRay(clock, steady(40, 120, before_s=60))
     source = source_of(aws, clock, since=START - timedelta(seconds=60), sample=False)
     batches = await watched(source, clock, 160, 5.0)
-    assert len(told(batches)) == 40 * 180
+    assert len(reported(batches)) == 40 * 180
     assert statuses(batches)[-1].sampled == 0
 
 
@@ -267,11 +267,11 @@ def test_a_purse_fills_with_time_up_to_a_bound() -> None:
     assert purse.available(9_000.0) == BURST
 
 
-async def test_an_endpoint_without_update_times_is_asked_by_start_and_that_is_said() -> None:
+async def test_an_endpoint_without_update_times_is_queried_by_start_and_that_is_reported() -> None:
     clock = FakeClock()
     aws = FakeXRay(clock, {ID: [Growth(-5, -5)]}, knows_event=False)
     batches = await watched(source_of(aws, clock), clock, 25)
-    assert len(told(batches)) == 1
+    assert len(reported(batches)) == 1
     assert "by start time only" in str(statuses(batches)[-1].message)
     kinds = [params["TimeRangeType"] for name, params in aws.calls if name == SUMMARIES]
     assert kinds == ["Event", "TraceId", "TraceId", "TraceId"]
@@ -340,9 +340,9 @@ async def test_whole_traces_are_asked_for_five_at_a_time(aws: ScriptedAws) -> No
     clock = FakeClock()
     ids = [f"1-5f84c7a5-{n:024x}" for n in range(12)]
     asked = script(aws, dict.fromkeys(ids, 0.0), clock)
-    found = await fetch_traces(aws, [*ids, ids[0]], SignalRedactor(Redactor()), clock=clock)
+    results = await fetch_traces(aws, [*ids, ids[0]], SignalRedactor(Redactor()), clock=clock)
     assert [len(each) for each in asked] == [5, 5, 2]
-    assert list(found) == ids
+    assert list(results) == ids
 
 
 async def test_what_x_ray_has_not_processed_is_asked_for_again_with_growing_pauses(aws: ScriptedAws) -> None:
@@ -353,8 +353,8 @@ async def test_what_x_ray_has_not_processed_is_asked_for_again_with_growing_paus
     fetching = asyncio.create_task(fetch_traces(aws, ids, SignalRedactor(Redactor()), clock=clock, within_s=30))
     for _ in range(80):
         await clock.advance(0.5)
-    found = await fetching
-    assert list(found) == ids[:2]
+    results = await fetching
+    assert list(results) == ids[:2]
     assert asked[0] == ids
     assert asked[-1] == ids[2:]
     assert len(asked) == 7  # at 0, 1, 3, 7, 15, 23 and 30 seconds
@@ -363,9 +363,9 @@ async def test_what_x_ray_has_not_processed_is_asked_for_again_with_growing_paus
 @pytest.mark.parametrize("written", [ID, ID.replace("-", "")[1:], f"Root={ID};Sampled=1"], ids=["own", "W3C", "header"])
 async def test_every_form_of_id_finds_the_trace(aws: ScriptedAws, written: str) -> None:
     asked = script(aws, {ID: 0.0}, FakeClock())
-    found = await fetch_trace(aws, written, SignalRedactor(Redactor()))
-    assert found is not None
-    assert found.id == ID
+    results = await fetch_trace(aws, written, SignalRedactor(Redactor()))
+    assert results is not None
+    assert results.id == ID
     assert asked == [[ID]]
 
 

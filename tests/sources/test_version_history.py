@@ -73,8 +73,8 @@ CASES: dict[str, tuple[list[AliasObservation], list[Deployment], list[str | None
 def test_each_minute_has_the_owner_it_had(case: str) -> None:
     sights, deployments, owners = CASES[case]
     shifts = traffic_shifts(None, sights, deployments)
-    found = [sole_version(shifts, T0_S + 60 * minute, T0_S + 60 * (minute + 1)) for minute in range(6)]
-    assert found == owners
+    results = [sole_version(shifts, T0_S + 60 * minute, T0_S + 60 * (minute + 1)) for minute in range(6)]
+    assert results == owners
 
 
 def test_a_version_never_served_before_it_was_published() -> None:
@@ -87,7 +87,7 @@ def test_a_version_never_served_before_it_was_published() -> None:
     st.integers(0, 600),
     st.integers(1, 120),
 )
-def test_an_owner_had_every_second_of_the_period(
+def test_a_sole_version_has_every_second_of_the_period(
     moves: Sequence[tuple[int, str | None]], start_s: int, length_s: int
 ) -> None:
     shifts = [Shift(ALWAYS_S, "40"), *(Shift(float(moment), version) for moment, version in sorted(moves, key=str))]

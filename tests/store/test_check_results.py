@@ -99,7 +99,7 @@ def test_flags_come_from_definition_and_result(book: CheckStore) -> None:
     assert not book.tracks["b"].has("critical")
 
 
-def test_a_result_nobody_announced_is_kept_too() -> None:
+def test_a_result_of_an_undefined_check_is_kept() -> None:
     book = CheckStore()
     book.finished(result("x", Status.PASS), START)
     assert book.tracks["x"].title == "X"

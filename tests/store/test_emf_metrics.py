@@ -25,10 +25,10 @@ def line(at_s: float = 0.0, *, version: str = "7", directives: Any = None, **fie
     """Return a record of one EMF line of the minute MINUTE_S, `at_s` later."""
     stamp_ms = int((MINUTE_S + at_s) * 1000)
     metrics = [{"Name": name, "Unit": "Milliseconds" if name.endswith("Ms") else "Count"} for name in fields]
-    told = (
+    reported = (
         [{"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": metrics}] if directives is None else directives
     )
-    root = {"_aws": {"Timestamp": stamp_ms, "CloudWatchMetrics": told}, "service": "orders", **fields}
+    root = {"_aws": {"Timestamp": stamp_ms, "CloudWatchMetrics": reported}, "service": "orders", **fields}
     return LINES.parse(json.dumps(root), group="g", timestamp_ms=stamp_ms, stream=f"2026/01/01/[{version}]a")
 
 
@@ -104,7 +104,7 @@ def test_a_time_far_from_the_lines_own_does_not_count() -> None:
         assert read([stray])[0].points[0].timestamp_s == MINUTE_S
 
 
-def test_more_series_than_fit_are_counted_and_said_once() -> None:
+def test_series_beyond_the_capacity_are_counted_and_reported_once() -> None:
     store = Store(FakeClock(), limits=StoreLimits(embedded_series=2))
     for number in range(4):
         store.apply(Batch(source="logs:g", records=(line(directives=None, **dict[str, Any]({f"Orders{number}": 1})),)))

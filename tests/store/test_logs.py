@@ -25,11 +25,11 @@ def test_indexes_find_exactly_the_kept_lines_that_carry_an_id(capacity: Any, bat
         number += len(batch)
         book.add(records, 0.0)
     kept = list(book.ring)
-    for wanted in ("r1", "r2", "r3", "never"):
-        assert book.find([wanted]) == [each for each in kept if each.request_id == wanted]
-        assert book.find((), wanted) == [each for each in kept if each.trace_id == wanted]
-        both = [each for each in kept if wanted in {each.request_id, each.trace_id}]
-        assert book.find([wanted], wanted) == both
+    for expected in ("r1", "r2", "r3", "never"):
+        assert book.find([expected]) == [each for each in kept if each.request_id == expected]
+        assert book.find((), expected) == [each for each in kept if each.trace_id == expected]
+        both = [each for each in kept if expected in {each.request_id, each.trace_id}]
+        assert book.find([expected], expected) == both
 
 
 def test_the_rate_looks_back_ten_seconds() -> None:
@@ -66,8 +66,8 @@ def test_an_empty_batch_changes_nothing() -> None:
 
 def test_what_lambda_says_it_dropped_is_counted() -> None:
     book = LogStore(10)
-    told = {"type": "platform.logsDropped", "record": {"droppedRecords": 123, "reason": "slow"}}
-    book.add([line(1, kind="dropped", fields=told), line(2, kind="dropped"), line(3)], 0.0)
+    reported = {"type": "platform.logsDropped", "record": {"droppedRecords": 123, "reason": "slow"}}
+    book.add([line(1, kind="dropped", fields=reported), line(2, kind="dropped"), line(3)], 0.0)
     assert book.lost == 124
 
 

@@ -30,8 +30,8 @@ def test_a_ring_is_the_tail_of_everything_with_numbers_kept(capacity: Any, batch
 def test_a_window_is_a_slice_of_what_is_kept(capacity: Any, items: Any, start: Any, stop: Any) -> None:
     ring: Ring[int] = Ring(capacity)
     ring.extend(items)
-    wanted = [items[number] for number in range(max(start, ring.head), min(stop, ring.tail)) if number >= 0]
-    assert ring.window(start, stop) == wanted
+    expected = [items[number] for number in range(max(start, ring.head), min(stop, ring.tail)) if number >= 0]
+    assert ring.window(start, stop) == expected
 
 
 def test_a_ring_holds_at_least_one_item() -> None:

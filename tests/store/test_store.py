@@ -85,8 +85,8 @@ def test_a_change_of_status_is_on_the_time_line_and_a_first_pass_is_not(store: S
     for second, broken in ((0, False), (15, True), (30, True)):
         at = START + timedelta(seconds=second)
         store.apply_event(CheckFinished(result=result("orders/order-in-euros", at, broken, dice)))
-    told = [(each.source, each.from_, each.to) for each in store.release.events]
-    assert told == [("check", Status.PASS, Status.FAIL)]
+    reported = [(each.source, each.from_, each.to) for each in store.release.events]
+    assert reported == [("check", Status.PASS, Status.FAIL)]
 
 
 def test_a_check_that_begins_red_is_on_the_time_line(store: Store) -> None:

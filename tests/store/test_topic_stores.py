@@ -121,7 +121,7 @@ def event(second: int, to: str = "InProgress") -> ReleaseEvent:
     return ReleaseEvent(at=START + timedelta(seconds=second), source="codedeploy", subject="d-1", what="status", to=to)
 
 
-def test_an_event_told_twice_is_one_event() -> None:
+def test_an_event_reported_twice_is_one_event() -> None:
     book = ReleaseStore(10)
     assert [book.add_event(event(1)), book.add_event(event(1)), book.add_event(event(2))] == [True, False, True]
     assert len(book.events) == 2
@@ -145,7 +145,7 @@ def test_an_alarm_that_changes_is_on_the_time_line_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alarm", "told"),
+    ("alarm", "reported"),
     [
         (AlarmState(name="a", state="OK", since=START), False),
         (AlarmState(name="a", state="ALARM", since=START), True),
@@ -153,13 +153,13 @@ def test_an_alarm_that_changes_is_on_the_time_line_once() -> None:
     ],
     ids=["quiet", "firing", "unknown-since"],
 )
-def test_the_first_sight_of_an_alarm_is_news_only_when_it_fires_since_a_known_moment(alarm: Any, told: Any) -> None:
-    assert ReleaseStore(10).set_alarm(alarm, START) is told
+def test_the_first_sight_of_an_alarm_is_news_only_when_it_fires_since_a_known_moment(alarm: Any, reported: Any) -> None:
+    assert ReleaseStore(10).set_alarm(alarm, START) is reported
 
 
-def test_an_alarm_told_by_its_state_and_by_its_history_is_one_event() -> None:
+def test_an_alarm_reported_by_state_and_history_is_one_event() -> None:
     book = ReleaseStore(10)
     book.set_alarm(AlarmState(name="a", state="ALARM", since=START, reason="too many"), START)
-    told = ReleaseEvent(at=START, source="alarm", subject="a", what="alarm ALARM", from_="OK", to="ALARM")
-    assert not book.add_event(told)
+    reported = ReleaseEvent(at=START, source="alarm", subject="a", what="alarm ALARM", from_="OK", to="ALARM")
+    assert not book.add_event(reported)
     assert [each.detail for each in book.events] == ["too many"]

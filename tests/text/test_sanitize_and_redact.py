@@ -49,7 +49,7 @@ def test_nothing_sanitised_can_move_the_cursor(text: str) -> None:
     assert not any(unicodedata.category(char) in {"Cc", "Cs"} for char in line)
 
 
-def test_a_cut_is_said() -> None:
+def test_a_cut_shows_the_number_of_cut_characters() -> None:
     assert sanitize("x" * 1_000_000, limit=10) == "xxxxxxxxxx… (+999990 characters)"
 
 
