@@ -103,6 +103,13 @@ async def test_an_answer_in_doubt_proves_no_absence(bench: Bench) -> None:
     assert there.status == "fail"
 
 
+async def test_a_flow_claims_nothing_of_a_step_whose_response_is_in_doubt(bench: Bench) -> None:
+    in_doubt = Observation(document={"count": 0}, doubt="no line has the field `x`")
+    bench.script("scripted", in_doubt)
+    check = await bench.one(flow("f", step("a"), expect=("steps.a.count == 0",)))
+    assert check.status == "inconclusive"
+
+
 async def test_a_flow_may_expect_something_of_its_own(bench: Bench) -> None:
     bench.script("scripted", {"n": 1}, {"n": 3})
     steps = (step("a"), step("b"))
