@@ -90,7 +90,7 @@ def alarm_signals(target: AlarmTarget, states: Sequence[AlarmState]) -> list[Sig
     for name in target.names:
         state = next((each for each in states if each.name == name), None)
         results.append(
-            _absent_alarm(target, name, f"there is no alarm {name}")
+            _absent_alarm(target, name, "the alarm does not exist")
             if state is None
             else alarm_signal(state, gate=target.gate, without_data=Status.INCONCLUSIVE)
         )
@@ -103,7 +103,7 @@ def alarm_signals(target: AlarmTarget, states: Sequence[AlarmState]) -> list[Sig
             if each.name not in target.names
         ]
         if not matching:
-            what = f"no alarm begins with {target.prefix}" if target.prefix else "there are no alarms"
+            what = f"no alarm name begins with {target.prefix}" if target.prefix else "no alarms exist"
             results.append(_absent_alarm(target, f"{target.prefix}*", what))
     return results
 

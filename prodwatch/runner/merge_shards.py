@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from prodwatch.errors import ConfigurationError
 from prodwatch.judge.decide import decide
 from prodwatch.judge.facts import SUPPORTING
+from prodwatch.judge.signals import merged
 from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, Usage
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.runner.result_document import run_facts, summarize
@@ -28,12 +29,15 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
     _refuse_unrelated(results)
     ordered = sorted(results, key=lambda result: (_shard(result)[0], result.run.started_at))
     checks, notices = _checks(ordered)
+    # Every shard reads them all; the heaviest reading counts.
+    signals = merged(signal for each in ordered for signal in each.signals)
     missing = _missing(ordered)
     interrupted = next((result.verdict.exit_code for result in ordered if result.verdict.status == "aborted"), None)
     problems = [blocking for result in ordered for blocking in result.verdict.blocking if blocking.kind == "run"]
     decision = decide(
         run_facts(
             checks,
+            signals,
             strict=strict
             or any(result.verdict.status == "degraded" and result.verdict.exit_code for result in ordered),
             allow_empty=allow_empty,
@@ -58,6 +62,7 @@ def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_e
         verdict=decision.verdict,
         summary=summarize(checks),
         checks=checks,
+        signals=signals,
         notices=notices,
         usage=_usage(ordered),
     )

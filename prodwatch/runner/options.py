@@ -28,6 +28,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int | None = None
     """Overrides `[limits] concurrency`."""
     no_diagnose: bool = False
+    no_signals: bool = False
+    """Do not read `[[metric]]` and `[[alarm]]` entries as evidence next to the checks."""
     mode: Mode = "check"
     strict: bool = False
     """`degraded` exits 1."""

@@ -23,6 +23,7 @@ from prodwatch.model.result import (
 )
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.options import RunOptions
+from prodwatch.runner.signal_reading import left_out
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import UNATTESTED
 from prodwatch.runner.values.release import release_info
@@ -43,11 +44,18 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Why the whole run sent nothing; None when it did not."""
 
 
-def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOptions, record: RunRecord) -> RunResult:
+def assemble(
+    context: RunContext,
+    results: Sequence[CheckResult],
+    signals: tuple[SignalResult, ...],
+    options: RunOptions,
+    record: RunRecord,
+) -> RunResult:
     """Return the whole document."""
     decision = decide(
         run_facts(
             results,
+            signals,
             strict=options.strict,
             allow_empty=options.allow_empty,
             shard=options.shard,
@@ -58,6 +66,9 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
     problem = context.inputs.release_problem()
     if problem is not None:
         context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))
+    left = left_out(context.environment) if options.no_signals else None
+    if left is not None:
+        context.notice("signals", left)
     if decision.of(Rule.ADVISORY_ONLY) is not None:
         context.notice("advisory_only", "Only advisory checks were selected; they are shown and never gate")
     environment = context.environment
@@ -85,6 +96,7 @@ def assemble(context: RunContext, results: Sequence[CheckResult], options: RunOp
         verdict=decision.verdict,
         summary=summarize(results),
         checks=tuple(results),
+        signals=signals,
         notices=_sorted(context.notices.values()),
         usage=usage,
     )

@@ -20,7 +20,7 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.event import RunEvent
 from prodwatch.model.exit_code import ExitCode
-from prodwatch.model.result import Blocking, CheckResult, RunResult
+from prodwatch.model.result import Blocking, CheckResult, RunResult, SignalResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
@@ -34,6 +34,7 @@ from prodwatch.runner.options import RunOptions
 from prodwatch.runner.result_document import RunRecord, assemble
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.schedule.scheduler import Scheduler
+from prodwatch.runner.signal_reading import SignalReading, reads_signals
 from prodwatch.runner.step.compiled import CheckCompiler, Specs
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, find_journal
@@ -105,8 +106,9 @@ class Runner:
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         stop = StopSignal()
-        refused = await self._refused(selected)
+        refused = await self._refused(selected, options)
         interrupted: int | None = None
+        signals: tuple[SignalResult, ...] = ()
         async with self._opened(options, self._journal(options)) as context:
             if refused is not None:
                 results = tuple(result_without_run(check, refused) for check in selected)
@@ -116,14 +118,23 @@ class Runner:
                 if any(function.alias is not None for function in self._environment.functions):
                     context.inputs.start_release()
                 scheduler.start(selected)
-                interrupted = await self._drive(scheduler, stop, options.deadline_s)
+                reading = SignalReading(context, stop) if self._reads_signals(selected, options) else None
+                interrupted = await self._drive(scheduler, stop, options.deadline_s, reading)
                 results = scheduler.results()
+                signals = reading.results() if reading is not None else ()
                 await self_check.close()
                 if interrupted is None:
                     await context.inputs.settle(self._clock, _RELEASE_WAIT_S)
         problem = None if refused is None else _run_problem(refused)
         return self._assembled(
-            context, results, options, started_at, started_s, interrupted=interrupted, refused=problem
+            context,
+            results,
+            options,
+            started_at,
+            started_s,
+            signals=signals,
+            interrupted=interrupted,
+            refused=problem,
         )
 
     async def clean_up(self, run_id: str, options: RunOptions) -> RunResult:
@@ -156,6 +167,7 @@ class Runner:
         started_at: datetime,
         started_s: float,
         *,
+        signals: tuple[SignalResult, ...] = (),
         interrupted: int | None = None,
         refused: Blocking | None = None,
     ) -> RunResult:
@@ -168,7 +180,7 @@ class Runner:
             interrupted=interrupted,
             refused=refused,
         )
-        return assemble(context, results, options, record)
+        return assemble(context, results, signals, options, record)
 
     async def run_round(self, ids: Collection[str], options: RunOptions) -> tuple[CheckResult, ...]:
         """Run these checks once, in the order they were loaded; results also go to the listener as they come.
@@ -204,9 +216,14 @@ class Runner:
             now=self._clock.now(),
         )
 
-    async def _refused(self, selected: Sequence[CheckDefinition]) -> Conclusion | None:
+    def _reads_signals(self, selected: Sequence[CheckDefinition], options: RunOptions) -> bool:
+        # A shard without checks leaves the signals to the others.
+        return bool(selected) and reads_signals(self._environment, options)
+
+    async def _refused(self, selected: Sequence[CheckDefinition], options: RunOptions) -> Conclusion | None:
         """Return why no request may be sent: the credentials belong to another account; None when they do not."""
-        if self._environment.aws.account is None or not self._compiler.needs_aws(selected):
+        needs_aws = self._reads_signals(selected, options) or self._compiler.needs_aws(selected)
+        if self._environment.aws.account is None or not needs_aws:
             return None
         try:
             await self._aws.account_id()
@@ -215,15 +232,21 @@ class Runner:
                 return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
         return None
 
-    async def _drive(self, scheduler: Scheduler, stop: StopSignal, deadline_s: float | None) -> int | None:
-        """Wait until every check is done; the exit code of an interruption, None without one."""
+    async def _drive(
+        self,
+        scheduler: Scheduler,
+        stop: StopSignal,
+        deadline_s: float | None,
+        reading: SignalReading | None = None,
+    ) -> int | None:
+        """Wait until checks and signals are done; the exit code of an interruption, None without one."""
         timer = None
         if deadline_s is not None:
-            timer = asyncio.create_task(self._end_at(deadline_s, scheduler, stop))
+            timer = asyncio.create_task(self._end_at(deadline_s, scheduler, stop, reading))
         interrupted: int | None = None
-        while scheduler.busy:
+        while (work := scheduler if scheduler.busy else reading) is not None and work.busy:
             try:
-                await scheduler.wait()
+                await work.wait()
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is not None:
@@ -232,14 +255,20 @@ class Runner:
                     interrupted = ExitCode.TERMINATED if TERMINATED in error.args else ExitCode.INTERRUPTED
                     stop.set(StopCause.INTERRUPTED)
                 scheduler.cancel()
+                if reading is not None:
+                    reading.cancel()
         if timer is not None:
             timer.cancel()
         return interrupted
 
-    async def _end_at(self, deadline_s: float, scheduler: Scheduler, stop: StopSignal) -> None:
+    async def _end_at(
+        self, deadline_s: float, scheduler: Scheduler, stop: StopSignal, reading: SignalReading | None
+    ) -> None:
         await self._clock.sleep(deadline_s)
         stop.set(StopCause.DEADLINE, f"{deadline_s:g} s")
         scheduler.cancel()
+        if reading is not None:
+            reading.cancel()
 
     def _scheduler(
         self, context: RunContext, options: RunOptions, stop: StopSignal, self_check: NetworkSelfCheck

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from prodwatch.judge.signals import METRIC_FIELDS
 from prodwatch.model.environment import (
     AlarmTarget,
     AwsTarget,
@@ -28,7 +29,6 @@ from prodwatch.model.environment import (
     StackReference,
 )
 from prodwatch.model.spec import Key, KeyKind
-from prodwatch.probes import registry
 from prodwatch.settings.environment_keys import (
     ACCOUNT,
     EXCLUDED,
@@ -40,7 +40,7 @@ from prodwatch.settings.environment_keys import (
     TOP,
     Section,
 )
-from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
+from prodwatch.settings.expressions import read_assertions, read_path
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.static_values import Statics, settle_table
 from prodwatch.settings.suggestions import did_you_mean, listing
@@ -159,7 +159,7 @@ class _Reader:
                 if key in right:
                     if key == "expect" and not right[key]:
                         cursor.at(key).report('"expect" is empty; leave it out for a metric that is only watched')
-                    right[key] = read_assertions(cursor.at(key), right[key], _metric_fields())
+                    right[key] = read_assertions(cursor.at(key), right[key], METRIC_FIELDS)
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))
                 if _repeats(built):
@@ -314,11 +314,6 @@ class _Reader:
                 f'"at" must be before, during, after or an offset such as +90s, not "{moment}"'
             )
         return _build(DemoTarget, right)
-
-
-def _metric_fields() -> Fields:
-    spec = registry.spec("metric")
-    return None if spec is None else fields_of(spec)
 
 
 def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:

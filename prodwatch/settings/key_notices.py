@@ -22,10 +22,20 @@ def key_notices(top: TomlCursor) -> list[str]:
     for path, reason in WITHOUT_EFFECT.items():
         if _is_written(top, path):
             notices.append(f"{top.at(*path).position}: {_shown(path)} has no effect yet: {reason}")
+    notices += _gates_without_assertions(top)
     for path, now in _MOVED.items():
         if _is_written(top, path):
             notices.append(f"{top.at(*path).position}: {_shown(path)} is deprecated; write {now} instead")
     return notices
+
+
+def _gates_without_assertions(top: TomlCursor) -> list[str]:
+    tables = top.document.data.get("metric")
+    return [
+        f"{top.at('metric', number, 'gate').position}: gate has no effect: the metric has neither expect nor warn"
+        for number, table in enumerate(tables if isinstance(tables, list) else ())
+        if isinstance(table, dict) and table.get("gate") is True and not {"expect", "warn"} & table.keys()
+    ]
 
 
 def _is_written(top: TomlCursor, path: tuple[str, ...]) -> bool:

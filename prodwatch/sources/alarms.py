@@ -80,7 +80,7 @@ class AlarmSource(PollingSource):
         return "; ".join(filter(None, (*self._notes, self._history_note))) or None
 
     def unread(self) -> tuple[str, ...]:
-        """Return why a gating alarm has no state: it could not be read or does not exist."""
+        """Return why gating alarms could not be read."""
         return self._unread
 
     def status(self, began_s: float) -> SourceStatus:
@@ -105,10 +105,7 @@ class AlarmSource(PollingSource):
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
-            names = {alarm.name for alarm in outcome}
-            self._notes += _missing_alarms(target, names)
-            # A prefix may match alarms that do not exist yet; a name must exist.
-            unread += [f"alarm {name} does not exist" for name in target.names if target.gate and name not in names]
+            self._notes += _missing_alarms(target, {alarm.name for alarm in outcome})
             signals += alarm_signals(target, [alarm.state for alarm in outcome])
             for alarm in outcome:
                 # An alarm matched by several targets gates if any of them gates.

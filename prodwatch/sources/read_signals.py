@@ -37,7 +37,7 @@ async def read_signals(
     metrics, alarms = gating_signals(environment)
     reads = [
         *(
-            _read_metrics(targets, aws, clock)
+            _read_metrics(targets, aws, clock, clean)
             for targets in _by_place(each for each in metrics if not _has_reference(each))
         ),
         *(_read_alarms(target, aws, clock, clean) for target in alarms if not _has_reference(target)),
@@ -80,7 +80,9 @@ def _by_place(metrics: Iterable[MetricTarget]) -> list[list[MetricTarget]]:
     return list(places.values())
 
 
-async def _read_metrics(targets: Sequence[MetricTarget], aws: AwsApi, clock: Clock) -> list[SignalResult]:
+async def _read_metrics(
+    targets: Sequence[MetricTarget], aws: AwsApi, clock: Clock, clean: Callable[[str], str]
+) -> list[SignalResult]:
     longest_s = max(each.period_s for each in targets)
     reach_s = SETTLED_AFTER_S + longest_s + max(JUDGED_AT_LEAST_S, JUDGED_PERIODS * longest_s)
     source = MetricSource(
@@ -94,7 +96,7 @@ async def _read_metrics(targets: Sequence[MetricTarget], aws: AwsApi, clock: Clo
     try:
         return _evaluated(await source.poll())
     except (AwsError, CannotVerifyError) as error:
-        return [unread_metric(each, str(error), error.reason) for each in targets]
+        return [unread_metric(each, clean(str(error)), error.reason) for each in targets]
 
 
 async def _read_alarms(
@@ -105,7 +107,7 @@ async def _read_alarms(
     try:
         return _evaluated(await source.poll())
     except (AwsError, CannotVerifyError) as error:
-        return unread_alarms(target, str(error), error.reason)
+        return unread_alarms(target, clean(str(error)), error.reason)
 
 
 def _evaluated(records: Iterable[Record]) -> list[SignalResult]:

@@ -207,6 +207,15 @@ def test_what_has_no_effect_yet_is_accepted_with_a_notice(shop: Any) -> None:
     assert shop.load("", '[rounds]\nevery = "5s"\n').notices == ()
 
 
+def test_a_metric_that_gates_without_assertions_gets_a_notice(shop: Any) -> None:
+    metric = '[[metric]]\nname = "m"\nnamespace = "n"\nmetric = "x"\n'
+    assert shop.load("", f"{metric}gate = true\n").notices == (
+        "config/prod.toml:5:1: gate has no effect: the metric has neither expect nor warn",
+    )
+    for line in ("", "gate = false", 'gate = true\nwarn = "value < 1"'):
+        assert shop.load("", f"{metric}{line}\n").notices == ()
+
+
 def test_the_old_place_of_signatures_is_read_with_a_notice(shop: Any) -> None:
     project = shop.load("", "[release]\nsignatures = { gate = false }\n")
     assert project.environment.compare == Compare(signatures=SignatureComparison(gate=False))

@@ -12,7 +12,7 @@ import pytest
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.environment import AlarmTarget
-from prodwatch.model.signal import AlarmState, ReleaseEvent, SourcePhase, SourceStatus
+from prodwatch.model.signal import AlarmState, EvaluatedSignals, ReleaseEvent, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import EVERY_S, NAMES_PER_CALL, AlarmSource
 from prodwatch.sources.error_status import DENIED_EVERY_S
@@ -98,8 +98,24 @@ async def test_a_missing_alarm_is_reported(aws: Alarms, target: AlarmTarget, not
     alarms = source(aws, target)
     await alarms.poll()
     assert alarms.note() == note
-    # The verdict may rest on alarms that a prefix finds; one that is named and is to gate is missed.
-    assert alarms.status(0.0).unread == ((note,) if note and target.names and target.gate else ())
+    assert alarms.status(0.0).unread == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (AlarmTarget(names=("shop-a", "shop-gone")), {"shop-a": "pass", "shop-gone": "inconclusive"}),
+        (AlarmTarget(prefix="pay-"), {"pay-*": "inconclusive"}),
+        (AlarmTarget(prefix="shop-"), {"shop-a": "pass"}),
+    ],
+    ids=["name", "prefix", "there"],
+)
+async def test_a10_an_alarm_that_is_not_there_is_never_green(
+    aws: Alarms, target: AlarmTarget, status: dict[str, str]
+) -> None:
+    aws.metric = [alarm("shop-a")]
+    (evaluated,) = [each for each in await source(aws, target).poll() if isinstance(each, EvaluatedSignals)]
+    assert {each.id: each.status for each in evaluated.results} == status
 
 
 async def test_an_alarm_that_is_deleted_does_not_stay_as_it_was(aws: Alarms) -> None:

@@ -63,6 +63,7 @@ class DurationParameter(click.ParamType[float]):
 @click.option("--allow-empty", is_flag=True, help="Exit 0 when no check is selected.")
 @click.option("--dry-run", is_flag=True, help="Print every call that would be made, without sending any.")
 @click.option("--no-diagnose", is_flag=True, help="Do not run diagnostics for red checks.")
+@click.option("--no-signals", is_flag=True, help="Do not read [[metric]] and [[alarm]] entries next to the checks.")
 @common_options
 def command(
     common: Common,

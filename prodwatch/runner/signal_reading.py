@@ -1,0 +1,63 @@
+"""The signals of one run: metrics and alarms that gate, read once while the checks run."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prodwatch.model.environment import Environment
+from prodwatch.model.result import SignalResult
+from prodwatch.runner.options import RunOptions
+from prodwatch.runner.step.run_context import RunContext
+from prodwatch.runner.step.stop_reason import StopSignal
+from prodwatch.sources.read_signals import gating_signals, read_signals, unread_signals
+from prodwatch.text.sanitize import sanitize_line
+
+
+class SignalReading:
+    """One reading; `wait` for it, `cancel` it, and take its `results` when it is not `busy` any more."""
+
+    def __init__(self, context: RunContext, stop: StopSignal) -> None:
+        self._environment = context.environment
+        self._stop = stop
+        self._task = asyncio.create_task(
+            read_signals(
+                context.environment,
+                context.aws,
+                clock=context.clock,
+                clean=lambda text: sanitize_line(context.redactor.text(text)),
+            )
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is still being read."""
+        return not self._task.done()
+
+    async def wait(self) -> None:
+        """Wait until it is read or cancelled; cancelling the wait does not cancel the reading."""
+        await asyncio.wait((self._task,))
+
+    def cancel(self) -> None:
+        """End it early: every signal is inconclusive then."""
+        self._task.cancel()
+
+    def results(self) -> tuple[SignalResult, ...]:
+        """Return the signals; those that a stop of the run cut off are inconclusive with its reason."""
+        if not self._task.cancelled():
+            return self._task.result()
+        cut = self._stop.conclusion(begun=True)
+        assert cut.reason is not None
+        return unread_signals(self._environment, str(cut.message), cut.reason)
+
+
+def reads_signals(environment: Environment, options: RunOptions) -> bool:
+    """Return whether a run with these options reads signals: a single run does, unless told not to."""
+    return options.mode == "check" and not options.no_signals and any(gating_signals(environment))
+
+
+def left_out(environment: Environment) -> str | None:
+    """Return the notice of a run that leaves signals out; None when there are none to leave out."""
+    metrics, alarms = gating_signals(environment)
+    counts = [(len(metrics), "[[metric]]"), (len(alarms), "[[alarm]]")]
+    named = " and ".join(f"{count} {table}" for count, table in counts if count)
+    return f"--no-signals left out {named}: the verdict rests on the checks alone" if named else None
