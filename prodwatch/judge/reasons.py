@@ -170,7 +170,7 @@ def _nothing_selected(evidence: Evidence, _headline: Finding) -> str:
 def _some_checks(text: str) -> Callable[[Evidence, Finding], str]:
     def sentence(evidence: Evidence, headline: Finding) -> str:
         noun = "check" if len(evidence.counted) == 1 else "checks"
-        return f"{len(headline.checks)} of {len(evidence.counted)} {noun} {text}, first {headline.checks[0].id}."
+        return f"{text}: {len(headline.checks)} of {len(evidence.counted)} {noun}, first {headline.checks[0].id}."
 
     return sentence
 
@@ -213,7 +213,7 @@ def _skipped(evidence: Evidence) -> str:
 
 def _advisory_only(_evidence: Evidence, headline: Finding) -> str:
     red = sum(status_of(each) in _RED for each in headline.checks)
-    return f"Only advisory checks were selected, which never gate; {red} of {len(headline.checks)} are not green."
+    return f"Only advisory checks were selected, which never gate; not green: {red} of {len(headline.checks)}."
 
 
 _SENTENCES: dict[Rule, Callable[[Evidence, Finding], str]] = {
@@ -224,11 +224,11 @@ _SENTENCES: dict[Rule, Callable[[Evidence, Finding], str]] = {
     Rule.ERRORS: _counted,
     Rule.NOTHING_DEFINED: lambda _evidence, _headline: "The checks have not been read yet.",
     Rule.NOTHING_SELECTED: _nothing_selected,
-    Rule.NO_ROUND: _some_checks("have not finished their first round"),
-    Rule.STALE_CHECKS: _some_checks("have a stale result"),
+    Rule.NO_ROUND: _some_checks("First round not finished"),
+    Rule.STALE_CHECKS: _some_checks("Stale results"),
     Rule.INCONCLUSIVE: _counted,
     Rule.CRITICAL_SKIPPED: _counted,
-    Rule.UNFINISHED: _some_checks("have not finished their first round"),
+    Rule.UNFINISHED: _some_checks("First round not finished"),
     Rule.SOURCE_UNREADABLE: lambda _evidence, headline: f"{problem_of(headline.sources[0])}.",
     Rule.SOURCE_UNREAD: _sources("Not read yet"),
     Rule.SOURCE_STALE: _sources("Read too long ago to speak of now"),

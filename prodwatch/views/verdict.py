@@ -340,7 +340,7 @@ def _green(wording: _Wording, headline: Finding) -> _Words:
 
 def _advisory_only(wording: _Wording, headline: Finding) -> _Words:
     red = sum(status_of(each) not in {Status.PASS, Status.SKIPPED} for each in headline.checks)
-    reason = f"only advisory checks are selected, which never gate; {red} of {len(headline.checks)} are not green"
+    reason = f"only advisory checks are selected, which never gate; not green: {red} of {len(headline.checks)}"
     return _Words("PASS · only advisory checks", (reason,), outlook=wording.outlook())
 
 

@@ -427,3 +427,116 @@ def test_a_window_that_has_ended_is_never_green(window: WindowFact, sources: Any
     decision = decide(facts(A, window=window, sources=sources))
     assert (decision.verdict.status, decision.headline.rule) == (status, rule)
     assert decision.verdict.reason
+
+
+SENTENCES = [
+    (facts(), "No check is selected, so nothing proves that production works."),
+    (facts(mode="run"), "No check is selected; `prodwatch list` shows what there is."),
+    (facts(mode="run", allow_empty=True), "No check is selected, which --allow-empty allows."),
+    (facts(mode="run", shard=(2, 3)), "No check falls into shard 2/3; merging the shards decides."),
+    (facts(A, check("b", FAIL)), "1 of 2 checks failed, first b: because b"),
+    (facts(check("b", FAIL, message=None)), "1 of 1 check failed, first b."),
+    (
+        facts(A, check("b", UNSURE), check("c", SKIP, critical=True)),
+        "2 of 3 checks had too little evidence, first b: because b",
+    ),
+    (facts(A, signals=(signal(FAIL, message="x"), signal(FAIL, id="q"))), "metric p95 failed (and 1 more): x"),
+    (
+        facts(check("b", ERROR), signals=(signal(ERROR),)),
+        "1 of 1 check could not be measured, first b: because b; metric p95 could not be measured.",
+    ),
+    (facts(A, check("b", SKIP)), "1 of 2 checks passed, 1 skipped."),
+    (facts(A, check("b", WARN), check("c", SKIP)), "1 of 3 checks degraded, 1 passed, 1 skipped."),
+    (facts(A, signals=(signal(WARN, message="slow"),)), "metric p95 degraded: slow"),
+    (
+        facts(check("a", FAIL, advisory=True)),
+        "Only advisory checks were selected, which never gate; not green: 1 of 1.",
+    ),
+    (facts(check("a", SKIP)), "Nothing was measured: the only check was skipped, a: because a"),
+    (facts(check("a", SKIP), check("b", SKIP)), "Nothing was measured: all 2 checks were skipped, first a: because a"),
+    (facts(A, check("b", age_s=91)), "Stale results: 1 of 2 checks, first b."),
+    (facts(A, check("b", None)), "First round not finished: 1 of 2 checks, first b."),
+    (
+        facts(A, sources=(source(phase=SourcePhase.DENIED, message="no", action="x:Y"),)),
+        "alarms cannot be read: no (needs x:Y).",
+    ),
+    (
+        facts(A, sources=(source(unread=("one account", "one region")),)),
+        "alarms cannot be read as a whole: one account; one region.",
+    ),
+    (
+        facts(A, sources=(source(phase=SourcePhase.STARTING), source("release", SourcePhase.STARTING))),
+        "Not read yet: alarms, release.",
+    ),
+    (facts(A, sources=(source(age_s=301),)), "Read too long ago to speak of now: alarms."),
+    (facts(A, releases=(replace(BACK, cause="alarm x"),)), "f: version 42 rolled back: alarm x."),
+    (
+        facts(A, releases=(MOVING, replace(BACK, function="g"))),
+        "g: version 42 rolled back, while another release goes on.",
+    ),
+    (facts(A, mode="run", refused=REFUSED), "another account"),
+    (
+        facts(check("a", None), sources=(source("session", SourcePhase.FAILED, message="no credentials"),)),
+        "no credentials",
+    ),
+    (
+        facts(A, check("b", SKIP, reason_code=Reason.INTERRUPTED), mode="run", interrupted=130),
+        "The run was interrupted: 1 of 2 checks had finished.",
+    ),
+    (facts(A, mode="run", interrupted=143), "The run was terminated: 1 of 1 checks had finished."),
+    (facts(window=WindowFact(ended=True, incidents=("x", "y"))), "x."),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), SENTENCES, ids=[each[1][:40] for each in SENTENCES])
+def test_the_reason_is_one_sentence(given: Facts, sentence: str) -> None:
+    assert decide(given).verdict.reason == sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (facts(A), None),
+        (facts(A, check("b", FAIL, reason_code=Reason.TIMEOUT)), Reason.TIMEOUT),
+        (facts(A, signals=(signal(FAIL, reason_code=Reason.ASSERTION),)), Reason.ASSERTION),
+        (facts(A, check("b", SKIP, critical=True, reason_code=Reason.PREREQUISITE)), Reason.PREREQUISITE),
+        (facts(A, check("b", WARN)), Reason.WARNING),
+        (facts(check("a", SKIP)), Reason.ALL_SKIPPED),
+        (facts(mode="run"), Reason.NOTHING_SELECTED),
+        (facts(A, check("b", age_s=91)), Reason.NO_DATA),
+        (facts(A, sources=(source(phase=SourcePhase.FAILED),)), Reason.NO_DATA),
+    ],
+)
+def test_the_reason_code_is_that_of_the_headline(given: Facts, code: Reason | None) -> None:
+    assert decide(given).verdict.reason_code == code
+
+
+def test_what_blocks_is_named_once_the_worst_first() -> None:
+    given = facts(
+        check("unsure", UNSURE),
+        check("old", age_s=600),
+        check("gap", SKIP, critical=True),
+        check("red", FAIL),
+        check("shown", FAIL, advisory=True),
+        signals=(signal(ERROR, id="m"), signal(FAIL, "alarm", id="shown", gate=False)),
+        sources=(source(phase=SourcePhase.DENIED), source("release", SourcePhase.STARTING)),
+        releases=(replace(BACK, weights={"42": 1.0}),),
+    )
+    assert [(each.kind, each.id, each.status) for each in decide(given).verdict.blocking] == [
+        ("check", "red", FAIL),
+        ("metric", "m", ERROR),
+        ("check", "unsure", UNSURE),
+        ("check", "gap", UNSURE),
+        ("release", "f", UNSURE),
+        ("check", "old", UNSURE),
+        ("source", "alarms", UNSURE),
+        ("source", "release", UNSURE),
+    ]
+
+
+def test_a_session_that_cannot_start_blocks_once() -> None:
+    broken = facts(check("a", None), sources=(source("session", SourcePhase.FAILED),))
+    assert [(each.kind, each.id, each.status) for each in decide(broken).verdict.blocking] == [
+        ("source", "session", ERROR),
+        ("check", "a", UNSURE),
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
+from prodwatch.model.signal import Batch, ReleasePhase, ReleaseState, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
 from prodwatch.tui.preferences import Preferences
 
@@ -109,3 +109,22 @@ async def test_after_the_rollback_it_says_who_answers_now(run: Any) -> None:
     async with run(moment="after") as bench:
         await bench.sees("ROLLED BACK · v42 withdrawn")
         await bench.sees("production answers on v41")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a13_green_over_a_shifting_release_says_that_versions_are_not_compared(
+    run: Any, size: tuple[int, int]
+) -> None:
+    shifting = ReleaseState(
+        function="orders",
+        phase=ReleasePhase.SHIFTING,
+        version="42",
+        previous="41",
+        weights={"41": 0.9, "42": 0.1},
+        started_at=START,
+    )
+    async with run(size=size, moment="before") as bench:
+        await bench.sees("PASS · production is healthy")
+        bench.store.apply(Batch(source="release", records=(shifting,)))
+        await bench.sees("PASS · so far")
+        await bench.sees("versions are not compared")

@@ -606,7 +606,7 @@ def test_advisory_checks_alone_pass_with_a_notice(checks: Any, now: datetime) ->
     checks.rounds("a", Status.FAIL)
     line = verdict_line(checks.store, now)
     assert (line.status, line.title) == ("pass", "PASS · only advisory checks")
-    assert line.reasons == ("only advisory checks are selected, which never gate; 1 of 1 are not green",)
+    assert line.reasons == ("only advisory checks are selected, which never gate; not green: 1 of 1",)
 
 
 def test_every_rule_of_a_session_has_words() -> None:
