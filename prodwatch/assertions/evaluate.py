@@ -12,7 +12,7 @@ from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.incomplete_data import survives_more_data
-from prodwatch.assertions.interpret import Evaluation
+from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern
 from prodwatch.assertions.quantifiers import judge_each

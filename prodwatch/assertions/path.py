@@ -1,4 +1,4 @@
-"""JMESPath expressions: parsed by jmespath, evaluated by `interpret`; literals and `${…}` never reach the parser."""
+"""JMESPath expressions: jmespath parses, `jmespath_interpreter` evaluates; literals and `${…}` never reach the parser."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import msgspec
 
 from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
-from prodwatch.assertions.expression_splitter import Scan, Scanner, Token, render
-from prodwatch.assertions.interpret import Evaluation, Evaluator, PathCompiler
+from prodwatch.assertions.jmespath_interpreter import Evaluation, Evaluator, PathCompiler
 from prodwatch.assertions.literals import Holes
 from prodwatch.assertions.path_fields import MissingPath, leading_fields, why_missing
+from prodwatch.assertions.path_tokenizer import Scan, Scanner, Token, render
 from prodwatch.assertions.unmatched_fields import QueryPrinter, unmatched_read
 
 Node = Mapping[str, Any]

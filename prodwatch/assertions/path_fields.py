@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.comparison import MISSING, a_kind, kind
-from prodwatch.assertions.interpret import Evaluation, step
+from prodwatch.assertions.jmespath_interpreter import Evaluation, step
 from prodwatch.assertions.literals import Literal
 from prodwatch.assertions.value_format import double_quoted
 

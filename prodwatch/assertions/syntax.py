@@ -11,13 +11,13 @@ import msgspec
 
 from prodwatch.assertions.comparison import a_kind, kind
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
-from prodwatch.assertions.expression_splitter import COMPARATORS, NO_PATH, Scanner
 from prodwatch.assertions.literals import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
 from prodwatch.assertions.operators import JSON_TYPES, OPERATORS, ORDERED
 from prodwatch.assertions.path import Path, build
+from prodwatch.assertions.path_tokenizer import COMPARATORS, NO_PATH, Scanner
 from prodwatch.assertions.patterns import Pattern, compile_pattern
 from prodwatch.assertions.value_format import text_of
-from prodwatch.assertions.values import ValueReader
+from prodwatch.assertions.value_parser import ValueReader
 
 QUANTIFIERS = ("all", "any", "none")
 WITHOUT_VALUE = frozenset({"exists", "absent"})

@@ -14,7 +14,7 @@ import pytest
 
 from prodwatch.assertions import MISSING, AssertionSyntaxError, parse_path
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.interpret import Evaluation
+from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.model.quantity import Duration, Headers
 
 SHOP: dict[str, Any] = {

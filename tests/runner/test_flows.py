@@ -44,6 +44,13 @@ async def test_a_capture_that_is_not_there_fails_the_step(bench: Bench) -> None:
     assert check.message == "step a: nothing to capture as id: `json` is missing: the document has `ok`"
 
 
+async def test_nothing_is_captured_from_a_response_that_was_not_judged(bench: Bench) -> None:
+    failure = Failure(status=Status.ERROR, reason=Reason.ACCESS_DENIED, message="denied")
+    bench.script("scripted", Observation(document={"id": "partial"}, failure=failure))
+    check = await bench.one(flow("f", step("a", capture={"id": Capture(path="id")})))
+    assert (check.status, check.captured) == ("error", {})
+
+
 async def test_what_rests_on_a_field_that_no_element_has_is_not_captured(bench: Bench) -> None:
     bench.script("scripted", {"items": [{"id": 7}]})
     check = await bench.one(flow("f", step("a", capture={"n": Capture(path="length(items[?typo == 'x'])")})))

@@ -19,7 +19,7 @@ from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.journal import ClosedEntry, UnfinishedExecution
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.values.redaction import OutputRedactor
-from prodwatch.runner.values.scopes import Scope
+from prodwatch.runner.values.template_scope import Scope
 from prodwatch.settings.template import TemplateSyntaxError
 
 

@@ -12,7 +12,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.run_step import GREEN, StepRun, run_step
-from prodwatch.runner.values.scopes import NO_VALUE
+from prodwatch.runner.values.template_scope import NO_VALUE
 from prodwatch.settings.template import UnresolvedError
 
 

@@ -13,7 +13,7 @@ from prodwatch.runner.step.compiled import CompiledCheck
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.run_step import GREEN
 from prodwatch.runner.values.remote_inputs import VANTAGE, MissingInputError
-from prodwatch.runner.values.scopes import Scope
+from prodwatch.runner.values.template_scope import Scope
 from prodwatch.settings.template import UnresolvedError
 
 

@@ -14,7 +14,7 @@ from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.runner.step.expectations import Expectation, compile_assertions
 from prodwatch.runner.values.remote_inputs import any_remote
-from prodwatch.runner.values.scopes import ReferenceFinder, dotted_reference, open_texts
+from prodwatch.runner.values.template_scope import ReferenceFinder, dotted_reference, open_texts
 from prodwatch.settings.template import Reference, TemplateSyntaxError
 
 COMPOSITES = frozenset({"all", "any", "none"})

@@ -20,7 +20,7 @@ from prodwatch.runner.step.journal import (
 )
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.values.redaction import OutputRedactor, leaves
-from prodwatch.runner.values.scopes import NO_VALUE, Scope
+from prodwatch.runner.values.template_scope import NO_VALUE, Scope
 from prodwatch.settings.template import Reference, UnresolvedError, value_of
 
 _NOT_JOURNALLED = frozenset({"now", "each", "secret"})

@@ -8,7 +8,7 @@ import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.literals import Constant, Holes, Literal, TextTemplate, read_text
-from prodwatch.assertions.values import ValueReader, backtick_content, read_bare_hole
+from prodwatch.assertions.value_parser import ValueReader, backtick_content, read_bare_hole
 
 COMPARATORS = ("==", "!=", "<=", ">=", "<", ">")
 NO_PATH = "an assertion begins with a path, such as `status` or `json.items[0].id`"
