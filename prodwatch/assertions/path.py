@@ -1,4 +1,4 @@
-"""JMESPath expressions: jmespath parses, `jmespath_interpreter` evaluates; literals and `${…}` never reach the parser."""
+"""JMESPath expressions, parsed by jmespath and evaluated by our interpreter; the parser never sees user data."""
 
 from __future__ import annotations
 
