@@ -95,7 +95,8 @@ def _blocking_check(check: CheckFact) -> Blocking:
     if _is_critical_gap(check):
         message = f"a critical check was skipped: {check.message or 'no reason given'}"
         return Blocking(kind="check", id=check.id, status=Status.INCONCLUSIVE, message=message)
-    return Blocking(kind="check", id=check.id, status=check.status or Status.INCONCLUSIVE, message=check.message)
+    assert check.status is not None  # a check without a result is not red: it is unfinished
+    return Blocking(kind="check", id=check.id, status=check.status, message=check.message)
 
 
 def _blocking_signal(signal: SignalFact) -> Blocking:

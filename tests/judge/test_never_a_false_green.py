@@ -516,21 +516,22 @@ def test_what_blocks_is_named_once_the_worst_first() -> None:
         check("unsure", UNSURE),
         check("old", age_s=600),
         check("gap", SKIP, critical=True),
-        check("red", FAIL),
+        check("red", FAIL, critical=True),
+        check("left out", SKIP),
         check("shown", FAIL, advisory=True),
         signals=(signal(ERROR, id="m"), signal(FAIL, "alarm", id="shown", gate=False)),
         sources=(source(phase=SourcePhase.DENIED), source("release", SourcePhase.STARTING)),
         releases=(replace(BACK, weights={"42": 1.0}),),
     )
-    assert [(each.kind, each.id, each.status) for each in decide(given).verdict.blocking] == [
-        ("check", "red", FAIL),
-        ("metric", "m", ERROR),
-        ("check", "unsure", UNSURE),
-        ("check", "gap", UNSURE),
-        ("release", "f", UNSURE),
-        ("check", "old", UNSURE),
-        ("source", "alarms", UNSURE),
-        ("source", "release", UNSURE),
+    assert [(each.kind, each.id, each.status, each.message) for each in decide(given).verdict.blocking] == [
+        ("check", "red", FAIL, "because red"),
+        ("metric", "m", ERROR, None),
+        ("check", "unsure", UNSURE, "because unsure"),
+        ("check", "gap", UNSURE, "a critical check was skipped: because gap"),
+        ("release", "f", UNSURE, "f: version 42 rolled back, and may still get traffic"),
+        ("check", "old", UNSURE, "the latest result is stale"),
+        ("source", "alarms", UNSURE, "alarms cannot be read: denied"),
+        ("source", "release", UNSURE, "not read yet"),
     ]
 
 
