@@ -1,4 +1,4 @@
-"""What `make site` changes on the way from a page in the repository to one of the site."""
+"""Changes that `make site` makes to each page of the repository."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _HEADER = struct.Struct("!BBHHH")
 _TOKEN_BYTES = 16
 _RECEIVE_BYTES = 2048
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ECONNREFUSED})
-"""What a router or the host itself reports in place of a reply: the request was not answered."""
+"""Errors by which a router or the host itself reports that a request was not delivered: it counts as unanswered."""
 
 
 def open_socket(family: socket.AddressFamily) -> socket.socket:
