@@ -26,7 +26,7 @@ FOLDER = ".pictures"
 """Where differing pictures and their report go, under pytest's root folder."""
 
 _ID = re.compile(r"\bterminal-\d+-([\w-]+)")
-_TEXT = re.compile(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>')
+_TEXT = re.compile(r'<text[^>]* x="([\d.]+)" y="([\d.]+)" textLength[^>]*>([^<]*)</text>')
 
 Drive = Callable[[Pilot[Any]], Awaitable[None]]
 Compare = Callable[[App[Any], tuple[int, int], Drive], bool]
@@ -96,7 +96,7 @@ def taken(app: App[Any], size: tuple[int, int], drive: Drive) -> str:
 
 def painted_lines(svg: str) -> list[str]:
     """Return the text of a picture, line by line."""
-    pieces = sorted((float(y), float(x), unescape(text)) for x, y, text in _TEXT.findall(svg))
+    pieces = sorted((float(y), float(x), unescape(text).replace("\xa0", " ")) for x, y, text in _TEXT.findall(svg))
     return [
         "".join(text for _, _, text in line).rstrip("\n") for _, line in groupby(pieces, key=lambda piece: piece[0])
     ]
