@@ -318,7 +318,7 @@ async def test_credentials_renewed_meanwhile_are_taken_up(world: EmbeddedAws, co
         await aws.call("logs", "DescribeLogGroups")
     shared.write_text("[shop]\naws_access_key_id = AKIANEW\naws_secret_access_key = s\n")
     with pytest.raises(AwsError, match="have expired"):
-        await aws.call("logs", "DescribeLogGroups")  # looked a moment ago: not looked again yet
+        await aws.call("logs", "DescribeLogGroups")  # searched a moment ago, so not searched again yet
     world.faults.replace([Fault(operation="logs:*", kind="expired_token", count=1)])
     aws._clients._reloaded_s.clear()
     world.call_counts.clear()

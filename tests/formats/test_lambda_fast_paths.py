@@ -70,7 +70,7 @@ def test_what_is_not_quite_usual_is_left_to_the_general_reading(line: str) -> No
 
 @st.composite
 def nearly_usual(draw: st.DrawFn) -> str:
-    """Usual lines with something put into them or taken out."""
+    """Common lines with text inserted or removed."""
     line = draw(st.sampled_from(QUICK))
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(line)))
@@ -116,7 +116,7 @@ def test_many_lines_at_once_are_read_as_one_by_one(lines: list[str]) -> None:
 
 
 def test_lines_of_a_request_share_its_id_and_their_stream() -> None:
-    """A hundred thousand lines in memory are mostly the same few names."""
+    """A hundred thousand lines in memory contain mostly the same few names."""
     streams = json.loads(json.dumps(["2026/11/20/[7]ab"] * len(QUICK)))
     assert len({id(each) for each in streams}) > 1
     events = [Sent(line, stream=stream) for line, stream in zip(QUICK, streams, strict=True)]

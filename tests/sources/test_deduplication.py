@@ -20,7 +20,7 @@ EVENTS = st.builds(
 
 
 def event_id(stamp: int, number: int) -> str:
-    """Return an id as CloudWatch's look: 56 digits, the time in front."""
+    """Return an id in CloudWatch's form: 56 digits, beginning with the time."""
     return f"{(stamp << 144) | (number << 20):056d}"
 
 
@@ -50,7 +50,7 @@ def test_an_id_takes_eight_bytes_and_little_more() -> None:
     finally:
         tracemalloc.stop()
     assert taken / len(seen) < 12
-    # The promise rests on all 64 bits.
+    # All 64 bits are needed.
     assert sys.hash_info.width == 64
 
 

@@ -29,7 +29,7 @@ MS = int(START.timestamp() * 1000)
 
 
 class Tail:
-    """A scripted Live Tail: an update each second, sessions counted, closings seen."""
+    """A scripted Live Tail: an update per second; counts sessions and closings."""
 
     def __init__(self, aws: ScriptedAws, clock: FakeClock) -> None:
         self.clock = clock
@@ -228,13 +228,13 @@ copies = st.integers(0, 4)
 def test_however_lines_come_each_is_shown_as_often_as_it_was_written(
     written: int, by_live: list[int], order: Any
 ) -> None:
-    """Each live session brings some of the copies, polling all of them, in any order."""
+    """Each live session delivers some of the copies and polling all of them, in any order."""
     merge = LiveTailMerge()
     event = RawEvent(MS, "same", "", "s")
     sessions = [min(count, written) for count in by_live]
     steps = ["polled"] * written + [f"live {number}" for number, count in enumerate(sessions) for _ in range(count)]
     order.shuffle(steps)
-    # Sessions follow each other, whatever comes between.
+    # Sessions follow each other, with anything in between.
     live = iter(sorted(step for step in steps if step != "polled"))
     shown: Counter[bool] = Counter()
     session = ""

@@ -21,7 +21,7 @@ ORDERS = FunctionTarget(name="orders", alias="live")
 
 
 class CloudWatch(ScriptedAws):
-    """Has a point for every period that is over; a place in `down` does not answer."""
+    """Returns a point for every past period; a place in `down` does not respond."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()

@@ -49,7 +49,7 @@ OPERATIONS = {
     "alarms": "cloudwatch:DescribeAlarms",
     "release": "lambda:GetAlias",
 }
-"""Source → the call it cannot do without."""
+"""Source → the call it depends on."""
 
 
 def lost(service: str, operation: str, reason: Reason) -> AwsError:
@@ -64,16 +64,16 @@ def lost(service: str, operation: str, reason: Reason) -> AwsError:
 
 
 class Account(ScriptedAws):
-    """Two functions that write a line and keep a trace each second; while `down` is set no call gets through."""
+    """Two functions that write a line and a trace each second; while `down` is set, every call fails."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
         self.clock = clock
         self.down: Reason | None = None
         self.bugs: set[str] = set()
-        """Operations whose answers no source can read."""
+        """Operations whose responses no source can parse."""
         self.slow: set[str] = set()
-        """Operations that answer after longer than anybody waits."""
+        """Operations that respond after every timeout."""
         self.answers = {
             "logs:FilterLogEvents": self.lines,
             "xray:GetTraceSummaries": self.traces,
@@ -141,7 +141,7 @@ class Account(ScriptedAws):
 
 @dataclass
 class Screen:
-    """What the sources have told, in order, and when."""
+    """Batches of the sources, in order, with their times."""
 
     clock: FakeClock
     told: list[tuple[float, Batch]] = field(default_factory=list)
@@ -160,7 +160,7 @@ class Screen:
         return {batch.status.source: batch.status for _, batch in self.told if batch.status}
 
     def delivered(self) -> dict[str, list[tuple[float, Record]]]:
-        """Return what each source has handed over, with the moment it did."""
+        """Return the records of each source with their times."""
         results: dict[str, list[tuple[float, Record]]] = {}
         for moment_s, batch in self.told:
             results.setdefault(batch.source.partition(":")[0], []).extend((moment_s, each) for each in batch.records)
@@ -262,7 +262,7 @@ async def test_an_outage_is_not_answered_with_a_storm_of_calls() -> None:
         account.down = Reason.NETWORK
         account.calls.clear()
         await clock.advance(BACK_S - GONE_S)
-        # Once a second without backing off would be 240 for the two groups, and trying only once an hour none.
+        # Without backoff there would be 240 retries for the two groups; retrying once an hour would give none.
         assert max(account.count(name) for name in OPERATIONS.values()) <= 60
         assert all(account.count(name) >= 3 for name in OPERATIONS.values())
 
@@ -278,7 +278,7 @@ _NORMAL: dict[str, list[tuple[float, Record]]] = {}
 
 
 async def undisturbed() -> dict[str, list[tuple[float, Record]]]:
-    """Return what is delivered when nothing goes wrong; virtual time makes it the same every time."""
+    """Return the records delivered without faults; virtual time makes them reproducible."""
     if not _NORMAL:
         async with watching() as (_, clock, screen):
             await clock.advance(END_S)
@@ -310,14 +310,14 @@ async def test_one_source_in_trouble_changes_nothing_for_the_others(source: str,
     now, delivered = screen.now(), screen.delivered()
     ill = {name for name, status in now.items() if status.phase is not SourcePhase.LIVE}
     assert {name.partition(":")[0] for name in ill} == {source}
-    # Groups of a log source that dies at once are still to be read.
+    # Groups of a log source that fails at once are still to be read.
     ill -= {name for name in ill if now[name].phase is SourcePhase.STARTING and trouble == "dead"}
     assert {now[name].phase for name in ill} == {phase}
     assert all(now[name].retry_at is not None for name in ill)
     assert not delivered.get(source)
     others = set(OPERATIONS) - {source}
     if source == "release":
-        # Nobody says which versions there are: the metrics of each alias as a whole stand in for theirs.
+        # Without versions, the metrics of each alias as a whole are used.
         others.remove("metrics")
         assert [moment_s for moment_s, _ in delivered["metrics"]][-1] == [
             moment_s for moment_s, _ in normal["metrics"]
@@ -336,7 +336,7 @@ async def test_one_source_that_hangs_changes_nothing_for_the_others(source: str)
         await clock.advance(END_S)
     delivered = screen.delivered()
     assert not delivered.get(source)
-    # Without the release nobody knows the versions: that metrics go on all the same is shown above.
+    # Without the release the versions are unknown; that metrics continue is shown above.
     for other in set(OPERATIONS) - {source} - ({"metrics"} if source == "release" else set()):
         assert delivered[other] == normal[other]
 

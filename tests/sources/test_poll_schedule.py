@@ -12,7 +12,7 @@ from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, QUIET_EVERY_S, UR
 
 
 def run(agenda: PollSchedule, busy: set[str], *, seconds: float, calls_per_s: float) -> dict[str, list[float]]:
-    """Let calls be made at a rate; returns when each group was read."""
+    """Poll at a limited rate; returns the times at which each group was read."""
     reads: dict[str, list[float]] = {}
     for call in range(int(seconds * calls_per_s)):
         now_s = call / calls_per_s

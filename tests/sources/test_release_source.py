@@ -36,7 +36,7 @@ def at(seconds: float) -> datetime:
 
 @dataclass
 class Account:
-    """What the three services say, changed by each test as its story goes on."""
+    """State of the three services, changed by each test in steps."""
 
     clock: FakeClock
     aws: ScriptedAws = field(default_factory=ScriptedAws)
@@ -46,7 +46,7 @@ class Account:
     code: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     stack_events: list[dict[str, Any]] = field(default_factory=list)
     denied: set[str] = field(default_factory=set)
-    """Function names nobody may ask about."""
+    """Function names that are denied."""
 
     def __post_init__(self) -> None:
         answers = self.aws.answers
@@ -125,7 +125,7 @@ class Account:
 
 @dataclass
 class Watch:
-    """A source under way, and what it told."""
+    """A running source and its records."""
 
     source: ReleaseSource
     clock: FakeClock
@@ -182,7 +182,7 @@ def watch(account: Account, *functions: FunctionTarget, codedeploy: str | None =
 
 
 async def run(watched: Watch, seconds: float, *changes: tuple[float, Any]) -> None:
-    """Run the source for some virtual time; each change is a moment and something to call then."""
+    """Run the source for some virtual time; each change is a time and a function to call then."""
 
     async def read() -> None:
         async with aclosing(watched.source.batches()) as batches:  # type: ignore[type-var]

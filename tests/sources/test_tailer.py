@@ -25,7 +25,7 @@ START_S = 1_000_000.0
 
 @dataclass(frozen=True)
 class Line:
-    """One event: dated by its writer, visible to readers from `visible_s` on."""
+    """One event: dated by its writer, visible from `visible_s` on."""
 
     event_id: str
     timestamp_ms: int
@@ -38,7 +38,7 @@ def error(code: str, reason: Reason) -> AwsError:
 
 @dataclass
 class Service:
-    """FilterLogEvents as CloudWatch behaves: pages by time order, gaps, refusals, tokens that die."""
+    """FilterLogEvents as CloudWatch behaves: pages in order of time, gaps, errors, expiring tokens."""
 
     lines: list[Line]
     rng: random.Random

@@ -126,7 +126,7 @@ def test_ordinary_pages_are_not_looked_at_closer() -> None:
 
 
 async def test_the_source_tells_it_once_in_the_order_of_time(aws: ScriptedAws) -> None:
-    """With everything done as the dashboard does it: read again by overlapping scans, redacted, parsed."""
+    """As in the dashboard: read again by overlapping scans, redacted, parsed."""
     start_ms = int(START.timestamp() * 1000)
     reported = events(
         f"START RequestId: 1\n{JAVA.replace('no currency', 'no hunter22')}\nEND RequestId: 1", at_ms=start_ms

@@ -33,7 +33,7 @@ ID = "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"
 
 @dataclass(slots=True)
 class Growth:
-    """One revision of a trace: when it was updated, and from when on X-Ray shows that."""
+    """One revision of a trace: its update time, and the time from which X-Ray shows it."""
 
     at_s: float
     visible_s: float
@@ -131,7 +131,7 @@ def statuses(batches: list[Batch]) -> list[SourceStatus]:
 
 
 def steady(per_s: float, seconds: float, *, before_s: float = 600.0) -> dict[str, list[Growth]]:
-    """Return traces that come evenly and are shown at once."""
+    """Return traces at regular intervals that are shown at once."""
     return {
         f"1-{n:08x}": [Growth(n / per_s - before_s, n / per_s - before_s)]
         for n in range(int(per_s * (seconds + before_s)))
@@ -322,7 +322,7 @@ def whole(id_: str) -> dict[str, Any]:
 
 
 def script(aws: ScriptedAws, visible: Mapping[str, float], clock: FakeClock) -> list[list[str]]:
-    """Answer BatchGetTraces; each id is processed from its moment on."""
+    """Respond to BatchGetTraces; each id is processed from a given time on."""
     asked: list[list[str]] = []
 
     def answer(params: Mapping[str, Any]) -> dict[str, Any]:
