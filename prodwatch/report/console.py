@@ -50,9 +50,9 @@ def write(result: RunResult, stream: TextIO, *, color: bool | None = None, width
     )
     ordered = failures_first(result.checks)
     loud = [
-        each
-        for each in ordered
-        if each.status is not Status.SKIPPED and (each.status is not Status.PASS or _flagged(each))
+        check
+        for check in ordered
+        if check.status is not Status.SKIPPED and (check.status is not Status.PASS or _flagged(check))
     ]
     quiet = [check for check in ordered if check.status is Status.PASS and not _flagged(check)]
     skipped = [check for check in ordered if check.status is Status.SKIPPED]
@@ -92,8 +92,8 @@ def _loud(console: Console, check: CheckResult) -> None:
     console.print(_line(check))
     if check.status is Status.PASS:
         return
-    told = {assertion.message for assertion in check.assertions}
-    if check.message and check.message not in told:
+    assertion_messages = {assertion.message for assertion in check.assertions}
+    if check.message and check.message not in assertion_messages:
         console.print(Text(f"          {sanitize_line(check.message)}"))
     for assertion in check.assertions:
         _assertion(console, assertion, indent=10)
@@ -102,10 +102,10 @@ def _loud(console: Console, check: CheckResult) -> None:
     for step in check.cleanup:
         _step(console, step, "cleanup")
     _evidence(console, check)
-    for found in check.diagnosed_by:
-        console.print(Text("          diagnosed by ", style="dim").append_text(_line(found)))
-        if found.status is not Status.PASS:
-            console.print(Text(f"                       {sanitize_line(headline(found))}"))
+    for diagnostic in check.diagnosed_by:
+        console.print(Text("          diagnosed by ", style="dim").append_text(_line(diagnostic)))
+        if diagnostic.status is not Status.PASS:
+            console.print(Text(f"                       {sanitize_line(headline(diagnostic))}"))
 
 
 def _signal(console: Console, signal: SignalResult) -> None:
@@ -128,7 +128,7 @@ def _evidence(console: Console, check: CheckResult) -> None:
     if len(check.attempts) > 1:
         total = sum(attempt.duration_ms for attempt in check.attempts)
         console.print(Text(f"          {len(check.attempts)} attempts, {format_ms(total)} on the wire", style="dim"))
-    ids = [f"request {each}" for each in check.correlation.request_ids]
+    ids = [f"request {request_id}" for request_id in check.correlation.request_ids]
     if check.correlation.trace_id:
         ids.insert(0, f"trace {check.correlation.trace_id}")
     if ids:

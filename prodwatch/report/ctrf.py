@@ -70,11 +70,11 @@ def render(result: RunResult) -> bytes:
 
 
 def _test(check: CheckResult) -> dict[str, Any]:
-    found = outcome(check)
+    check_outcome = outcome(check)
     test: dict[str, Any] = {
         "id": str(uuid.uuid5(_SPACE, check.id)),
         "name": check.title,
-        "status": _STATUS[found],
+        "status": _STATUS[check_outcome],
         "duration": check.duration_ms,
         "suite": check.id.rpartition("/")[0] or "checks",
         "rawStatus": check.status.value,

@@ -88,9 +88,9 @@ def _signal_case(suite: object, signal: SignalResult) -> None:
 def _outcome(case: object, item: CheckResult | SignalResult, body: list[str], flags: tuple[str, ...] = ()) -> None:
     from xml.etree import ElementTree as ET
 
-    found = outcome(item)
-    if found != "passed":
-        _note(case, found, headline(item), item.reason_code or item.status.value, "\n".join(body))
+    check_outcome = outcome(item)
+    if check_outcome != "passed":
+        _note(case, check_outcome, headline(item), item.reason_code or item.status.value, "\n".join(body))
         return
     if item.status.value != "pass" or flags:
         marks = ET.SubElement(case, "properties")  # type: ignore[arg-type]

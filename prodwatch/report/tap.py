@@ -33,10 +33,10 @@ def render(result: RunResult) -> bytes:
 
 
 def _point(number: int, title: str, item: CheckResult | SignalResult, body: list[str]) -> list[str]:
-    found, shown = outcome(item), _description(title)
-    if found == "skipped":
+    check_outcome, shown = outcome(item), _description(title)
+    if check_outcome == "skipped":
         return [f"ok {number} - {shown} # SKIP {_one_line(headline(item))}"]
-    point = f"{'ok' if found == 'passed' else 'not ok'} {number} - {shown}"
+    point = f"{'ok' if check_outcome == 'passed' else 'not ok'} {number} - {shown}"
     if item.status.value == "pass":
         return [point]
     return [

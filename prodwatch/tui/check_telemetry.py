@@ -80,19 +80,21 @@ class CheckTelemetry:
 
     def lines(self, of: CheckRound) -> list[LogRecord]:
         """Return the lines of a round: from the tail, else from the search; in the order written."""
-        found: dict[int, LogRecord] = {}
+        records_by_identity: dict[int, LogRecord] = {}
         for trace_id in of.trace_ids or (None,):
-            found.update((id(record), record) for record in self._store.logs.find(of.request_ids, trace_id))
-        records = list(found.values()) or list(self._found.get(of, ()))
+            records_by_identity.update(
+                (id(record), record) for record in self._store.logs.find(of.request_ids, trace_id)
+            )
+        records = list(records_by_identity.values()) or list(self._found.get(of, ()))
         return sorted(records, key=lambda record: record.timestamp_ms)
 
     def traces(self, of: CheckRound) -> list[Trace]:
         """Return the traces of a round that are there."""
-        return [trace for each in of.trace_ids if (trace := self._store.traces.detail(each)) is not None]
+        return [trace for trace_id in of.trace_ids if (trace := self._store.traces.detail(trace_id)) is not None]
 
     def before(self, newest: CheckRound, has: Callable[[CheckRound], Sequence[object]]) -> CheckRound | None:
         """Return the latest earlier round that has something to show."""
-        return next((each for each in self._rounds if each != newest and has(each)), None)
+        return next((earlier for earlier in self._rounds if earlier != newest and has(earlier)), None)
 
     def trace_note(self, trace_id: str) -> str:
         """Say what is being waited for."""

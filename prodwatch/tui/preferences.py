@@ -68,18 +68,18 @@ def load_preferences(path: Path) -> Preferences:
 
 def _built(path: Path, document: dict[str, Any]) -> Preferences:
     try:
-        found = msgspec.convert(document, _File)
+        settings = msgspec.convert(document, _File)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
-    if not 0 < found.fps <= FASTEST_FPS:
-        raise ConfigurationError(f"{path}: fps is {found.fps:g}; write a number above 0 and at most {FASTEST_FPS:g}")
+    if not 0 < settings.fps <= FASTEST_FPS:
+        raise ConfigurationError(f"{path}: fps is {settings.fps:g}; write a number above 0 and at most {FASTEST_FPS:g}")
     return Preferences(
-        theme=found.theme,
-        ascii=found.ascii,
-        fps=found.fps,
-        local_time=found.local_time,
-        notify=found.notify,
-        keymap=found.keys,
+        theme=settings.theme,
+        ascii=settings.ascii,
+        fps=settings.fps,
+        local_time=settings.local_time,
+        notify=settings.notify,
+        keymap=settings.keys,
     )
 
 
@@ -93,5 +93,5 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return ` (did you mean "…"?)`, or nothing when no name is near."""
     import difflib
 
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f' (did you mean "{found[0]}"?)' if found else ""
+    matches = difflib.get_close_matches(name, list(names), n=1)
+    return f' (did you mean "{matches[0]}"?)' if matches else ""

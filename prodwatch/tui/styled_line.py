@@ -132,9 +132,9 @@ def fit(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fitted, ..
         kept.remove(max(optional, key=lambda column: column.drop))
     spare = max(0, width - _needed(kept, gap))
     shares = sum(column.grow for column in kept)
-    fitted = [Fitted(each, each.width + (spare * each.grow // shares if shares else 0)) for each in kept]
-    rest = width - sum(each.width for each in fitted) - gap * (len(fitted) - 1)
-    growing = [index for index, each in enumerate(fitted) if each.column.grow]
+    fitted = [Fitted(column, column.width + (spare * column.grow // shares if shares else 0)) for column in kept]
+    rest = width - sum(column.width for column in fitted) - gap * (len(fitted) - 1)
+    growing = [index for index, column in enumerate(fitted) if column.column.grow]
     if rest and growing:
         last = growing[-1]
         fitted[last] = fitted[last]._replace(width=max(1, fitted[last].width + rest))
@@ -164,7 +164,7 @@ def row(fitted: Sequence[Fitted], values: Mapping[str, Piece | Line], gap: int =
 
 def head(fitted: Sequence[Fitted], gap: int = 1) -> Line:
     """Return the row of column titles."""
-    return row(fitted, {each.column.name: (each.column.title, Tone.HEAD) for each in fitted}, gap)
+    return row(fitted, {column.column.name: (column.column.title, Tone.HEAD) for column in fitted}, gap)
 
 
 def text_of(line: Line) -> str:

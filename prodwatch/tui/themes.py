@@ -95,21 +95,21 @@ def with_our_tokens(variables: dict[str, str]) -> dict[str, str]:
     Themes made for editors have statuses too pale to read as text: those move towards black or white until they can be
     read. A theme of the terminal's own colours is left as it is, since nobody knows what they look like.
     """
-    found = {**{ours: variables[theirs] for ours, theirs in FALLBACKS.items()}, **variables}
-    background = _parsed(found["background"])
+    complete = {**{ours: variables[theirs] for ours, theirs in FALLBACKS.items()}, **variables}
+    background = _parsed(complete["background"])
     if background is None or background.ansi is not None:
-        return found
+        return complete
     ink = Color(255, 255, 255) if background.brightness < 0.5 else Color(0, 0, 0)
     for token in _TEXTS:
-        color = _parsed(found[token], background, ink)
+        color = _parsed(complete[token], background, ink)
         if color is not None:
-            found[token] = _moved(color, ink, background, READABLE).hex
-    foreground = Color.parse(found["foreground"])
+            complete[token] = _moved(color, ink, background, READABLE).hex
+    foreground = Color.parse(complete["foreground"])
     for token in ("cursor", "cursor-blurred"):
-        color = _parsed(found[token], background, ink)
+        color = _parsed(complete[token], background, ink)
         if color is not None:
-            found[token] = _moved(color, background, foreground, READABLE).hex
-    return found
+            complete[token] = _moved(color, background, foreground, READABLE).hex
+    return complete
 
 
 def _parsed(text: str, background: Color | None = None, ink: Color | None = None) -> Color | None:
@@ -141,8 +141,8 @@ def contrast(one: Color, other: Color) -> float:
 
 
 def _luminance(color: Color) -> float:
-    parts = [each / 255 for each in color.rgb]
-    red, green, blue = (each / 12.92 if each <= 0.03928 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    parts = [channel / 255 for channel in color.rgb]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 

@@ -63,13 +63,13 @@ class WidgetContext:
             return verdict_line(self.store, now, every_s=facts.every_s, window=facts.window, better=facts.better)
         except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive what proves it
             _LOG.exception("the verdict could not be worked out")
-            told = f"the verdict could not be worked out: {type(error).__name__}: {error}"
+            reason = f"the verdict could not be worked out: {type(error).__name__}: {error}"
             where = f"the log file says where: {facts.log_file}" if facts.log_file else None
             return VerdictLine(
                 status="error",
                 title="ERROR · could not verify",
                 since=None,
-                reasons=(told,),
+                reasons=(reason,),
                 evidence=where,
                 outlook="tried again twice a second",
             )

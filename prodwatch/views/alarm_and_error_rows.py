@@ -59,11 +59,11 @@ def signature_rows(store: Store, *, since: datetime | None = None) -> Signatures
     version = release.version if release else None
     rows = [
         SignatureRow(
-            signature=each,
-            new=since_ms is not None and each.first_ms >= since_ms,
-            on_new=each.by_version.get(version, 0) if version else 0,
+            signature=signature,
+            new=since_ms is not None and signature.first_ms >= since_ms,
+            on_new=signature.by_version.get(version, 0) if version else 0,
         )
-        for each in store.signatures.signatures.values()
+        for signature in store.signatures.signatures.values()
     ]
     rows.sort(key=lambda row: (not row.new, not row.on_new, -row.signature.last_ms))
     return Signatures(rows=tuple(rows), new=sum(row.new for row in rows), since=since, version=version)

@@ -43,9 +43,9 @@ def usual_range(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual
     else:
         hours = ((now - WEEK + RECENT, "the same hour last week"), (now - RECENT, "the hour before the last 15 min"))
     for end, over in hours:
-        found = band(_values(store, old, end - HOUR, end))
-        if found is not None:
-            return UsualRange(low=found[0], high=found[1], over=over)
+        bounds = band(_values(store, old, end - HOUR, end))
+        if bounds is not None:
+            return UsualRange(low=bounds[0], high=bounds[1], over=over)
     return None
 
 

@@ -27,10 +27,10 @@ class Scale(msgspec.Struct, frozen=True):
 
 def scale_of(*series: Sequence[float | None]) -> Scale:
     """Return an axis that holds every value, from zero where they are positive, with a little air above."""
-    known = [value for values in series for value in values if value is not None]
-    if not known:
+    measured = [value for values in series for value in values if value is not None]
+    if not measured:
         return Scale(0.0, 1.0)
-    low, high = min(0.0, *known), max(known)
+    low, high = min(0.0, *measured), max(measured)
     if high <= low:
         return Scale(low, low + 1.0)
     return Scale(low, high + (high - low) * 0.05)
@@ -73,8 +73,8 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]
 
 def band(values: Sequence[float | None], percent: int = 80) -> tuple[float, float] | None:
     """Return the range that holds the middle `percent` of the values; None for fewer than five."""
-    known = sorted(value for value in values if value is not None)
-    if len(known) < 5:
+    measured = sorted(value for value in values if value is not None)
+    if len(measured) < 5:
         return None
-    cut = len(known) * (100 - percent) // 200
-    return known[cut], known[-1 - cut]
+    cut = len(measured) * (100 - percent) // 200
+    return measured[cut], measured[-1 - cut]

@@ -87,37 +87,37 @@ def _detail(track: CheckTrack) -> CheckDetail:
         exchanges=_exchanges(latest, steps),
         diagnostics=latest.diagnosed_by if latest else (),
         history=tuple(reversed(track.history)),
-        trace_ids=_distinct(each.trace_id for each in correlations if each.trace_id),
-        request_ids=_distinct(request for each in correlations for request in each.request_ids),
+        trace_ids=_distinct(correlation.trace_id for correlation in correlations if correlation.trace_id),
+        request_ids=_distinct(request for correlation in correlations for request in correlation.request_ids),
         version=latest.version if latest else None,
         links={**latest.links, **latest.correlation.links} if latest else {},
-        logged=any(each.trace_id for each in correlations)
+        logged=any(correlation.trace_id for correlation in correlations)
         or any(_asks_a_program(exchange) for _, exchange in _exchanges(latest, steps)),
     )
 
 
 def _assertions(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[AssertionRow, ...]:
-    rows = [_assertion(None, each) for each in latest.assertions] if latest else []
-    rows += [_assertion(step.name, each) for step in steps for each in step.assertions]
+    rows = [_assertion(None, assertion) for assertion in latest.assertions] if latest else []
+    rows += [_assertion(step.name, assertion) for step in steps for assertion in step.assertions]
     return tuple(sorted(rows, key=lambda row: {False: 0, None: 1, True: 2}[row.ok]))
 
 
-def _assertion(step: str | None, each: AssertionResult) -> AssertionRow:
+def _assertion(step: str | None, assertion: AssertionResult) -> AssertionRow:
     return AssertionRow(
         step=step,
-        expression=each.expression,
-        ok=each.ok,
-        severity=each.severity,
-        actual=compact(each.actual),
-        expected=compact(each.expected),
-        message=each.message,
-        diff=tuple(each.diff.splitlines()) if each.diff else (),
+        expression=assertion.expression,
+        ok=assertion.ok,
+        severity=assertion.severity,
+        actual=compact(assertion.actual),
+        expected=compact(assertion.expected),
+        message=assertion.message,
+        diff=tuple(assertion.diff.splitlines()) if assertion.diff else (),
     )
 
 
 def _attempts(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple[AttemptRow, ...]:
-    rows = [AttemptRow(step=None, attempt=each) for each in latest.attempts] if latest else []
-    rows += [AttemptRow(step=step.name, attempt=each) for step in steps for each in step.attempts]
+    rows = [AttemptRow(step=None, attempt=attempt) for attempt in latest.attempts] if latest else []
+    rows += [AttemptRow(step=step.name, attempt=attempt) for step in steps for attempt in step.attempts]
     return tuple(rows)
 
 

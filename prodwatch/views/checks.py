@@ -101,7 +101,7 @@ def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
         kind=track.kind,
         status=track.status,
         running=track.running_since is not None,
-        outcomes=tuple(each.status for each in track.history[-OUTCOMES:]),
+        outcomes=tuple(outcome.status for outcome in track.history[-OUTCOMES:]),
         latency_ms=latest.duration_ms if latest and measured else None,
         age_s=age_s,
         stale=is_stale(age_s, interval_s(track, every_s)),
@@ -114,8 +114,8 @@ def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
 
 
 def _matches(track: CheckTrack, needle: str) -> bool:
-    wanted = needle.casefold()
-    return not wanted or wanted in track.title.casefold() or wanted in track.id.casefold()
+    needle_folded = needle.casefold()
+    return not needle_folded or needle_folded in track.title.casefold() or needle_folded in track.id.casefold()
 
 
 def _sorted(rows: Sequence[CheckRow], sort: CheckSort) -> list[CheckRow]:

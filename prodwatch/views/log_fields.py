@@ -62,16 +62,16 @@ def field_names(records: Iterable[LogRecord]) -> tuple[str, ...]:
     return tuple(name for name, _ in seen.most_common())
 
 
-def columns_of(records: Sequence[LogRecord], wanted: Sequence[str] = ()) -> tuple[FieldColumn, ...]:
+def columns_of(records: Sequence[LogRecord], chosen: Sequence[str] = ()) -> tuple[FieldColumn, ...]:
     """Return columns for the fields `wanted`, else for those most of the programs' lines have that say something new.
 
     What AWS itself wrote has fields of its own kind and no say in this.
     """
-    if not wanted:
+    if not chosen:
         written = [record for record in records if record.kind == "app"]
         names = [name for name in field_names(written) if name.rpartition(".")[2].casefold() not in _SHOWN_ELSEWHERE]
-        wanted = names[:MAX_COLUMNS]
-    return tuple(_column(name, records) for name in wanted)
+        chosen = names[:MAX_COLUMNS]
+    return tuple(_column(name, records) for name in chosen)
 
 
 def _column(name: str, records: Sequence[LogRecord]) -> FieldColumn:

@@ -69,13 +69,13 @@ def _term(term: str) -> Test:
 
 
 def _word(word: str) -> Test:
-    wanted = word.casefold()
+    folded = word.casefold()
 
     def test(record: LogRecord) -> bool:
         return (
-            wanted in record.message.casefold()
+            folded in record.message.casefold()
             or word in {record.request_id, record.trace_id}
-            or wanted in record.group.casefold()
+            or folded in record.group.casefold()
         )
 
     return test
@@ -91,18 +91,18 @@ def _regex(source: str) -> Test:
 
 def _field(name: str, value: str, term: str) -> Test:
     if name == "level":
-        levels = [_level(each) for each in value.split("|")]
+        levels = [_level(part) for part in value.split("|")]
         return lambda record: any(test(record) for test in levels)
     fits = _fits(value)
     own = _OWN_FIELDS.get(name)
     if own is not None:
-        return lambda record: any(fits(each.casefold()) for each in own(record) if each)
+        return lambda record: any(fits(text.casefold()) for text in own(record) if text)
     whole = term.casefold()
 
     def test(record: LogRecord) -> bool:
-        found = lookup(record.fields, name) if record.fields else None
+        field_value = lookup(record.fields, name) if record.fields else None
         # A text such as `KeyError:x` looks like a field: it is also searched for as written.
-        return (found is not None and fits(str(found).casefold())) or whole in record.message.casefold()
+        return (field_value is not None and fits(str(field_value).casefold())) or whole in record.message.casefold()
 
     return test
 
@@ -110,26 +110,26 @@ def _field(name: str, value: str, term: str) -> Test:
 def _fits(value: str) -> Callable[[str], bool]:
     """Return whether a text in lower case is, or has in it, one of the alternatives in `value`."""
     exact = value.startswith("=") and len(value) > 1
-    wanted = [each.casefold() for each in value[exact:].split("|") if each] or [value.casefold()]
-    return lambda text: text in wanted if exact else any(each in text for each in wanted)
+    alternatives = [part.casefold() for part in value[exact:].split("|") if part] or [value.casefold()]
+    return lambda text: text in alternatives if exact else any(alternative in text for alternative in alternatives)
 
 
 def _level(value: str) -> Test:
     name = value.rstrip("+").casefold()
-    known = {level.value.casefold(): level for level in Level} | _LEVEL_NAMES
-    if name not in known:
-        raise FilterError(f'there is no level "{name}"; levels are {", ".join(sorted(known))}')
-    level = known[name]
+    levels_by_name = {level.value.casefold(): level for level in Level} | _LEVEL_NAMES
+    if name not in levels_by_name:
+        raise FilterError(f'there is no level "{name}"; levels are {", ".join(sorted(levels_by_name))}')
+    level = levels_by_name[name]
     if value.endswith("+") and level in _SEVERITY:
-        wanted = frozenset(_SEVERITY[_SEVERITY.index(level) :])
-        return lambda record: record.level in wanted
+        levels = frozenset(_SEVERITY[_SEVERITY.index(level) :])
+        return lambda record: record.level in levels
     return lambda record: record.level is level or record.level == level
 
 
 def toggled(text: str, term: str) -> str:
     """Return the filter with `term` added, or taken out when it is one of its terms."""
     terms = _TERM.findall(text)
-    kept = [each for each in terms if each != term]
+    kept = [other for other in terms if other != term]
     return " ".join(kept if len(kept) < len(terms) else [*terms, term])
 
 

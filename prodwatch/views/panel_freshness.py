@@ -52,7 +52,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 
 def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float = 30.0) -> Freshness:
     """Return how `source` is doing; `logs` stands for `logs:<every group>` too."""
-    statuses = [each for name, each in store.sources.items() if name == source or name.startswith(f"{source}:")]
+    statuses = [status for name, status in store.sources.items() if name == source or name.startswith(f"{source}:")]
     if not statuses:
         session = store.sources.get("session")
         if session is not None and session.phase in _BROKEN:
@@ -67,9 +67,11 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
             )
         state = SOURCE_STATES[SourcePhase.STARTING]
         return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
-    worst = min(statuses, key=lambda each: _RANK[each.phase])
-    affected = [each for each in statuses if each.phase is worst.phase]
-    fresh_at = min((each.fresh_at for each in statuses if each.fresh_at and each.phase not in _AGELESS), default=None)
+    worst = min(statuses, key=lambda status: _RANK[status.phase])
+    affected = [status for status in statuses if status.phase is worst.phase]
+    fresh_at = min(
+        (status.fresh_at for status in statuses if status.fresh_at and status.phase not in _AGELESS), default=None
+    )
     age_s = (now - fresh_at).total_seconds() if fresh_at else None
     stale = worst.phase in _BROKEN or (age_s is not None and age_s > stale_after_s)
     parts = [_phase_text(worst, now, age_s, stale=stale)]
@@ -102,9 +104,9 @@ def _phase_text(status: SourceStatus, now: datetime, age_s: float | None, *, sta
 
 
 def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list[str]:
-    late = sum(each.late for each in statuses)
-    sampled = sum(each.sampled for each in statuses)
-    dropped = sum(each.dropped for each in statuses)
+    late = sum(status.late for status in statuses)
+    sampled = sum(status.sampled for status in statuses)
+    dropped = sum(status.dropped for status in statuses)
     lost = store.logs.lost if source == "logs" else 0
     counts = ((late, "late"), (sampled, "sampled away"), (dropped, "dropped"), (lost, "lost by Lambda"))
     return [f"{count} {word}" for count, word in counts if count]
@@ -112,14 +114,14 @@ def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list
 
 def _notes(statuses: Sequence[SourceStatus]) -> list[str]:
     """Return what limits any of the sources, each once, in a few words."""
-    notes = list(dict.fromkeys(note for each in statuses for note in each.notes))
+    notes = list(dict.fromkeys(note for status in statuses for note in status.notes))
     further = len(notes) - _NOTES
     return [*notes[:_NOTES], f"{further} further notes"] if further > 0 else notes
 
 
 def _limits(statuses: Sequence[SourceStatus]) -> str | None:
     """Return the sentences behind the notes of sources that read, each once."""
-    sentences = list(dict.fromkeys(each.message for each in statuses if each.notes and each.message))
+    sentences = list(dict.fromkeys(status.message for status in statuses if status.notes and status.message))
     further = len(sentences) - _NOTES
     text = ". ".join(sentences[:_NOTES])
     if further > 0:
@@ -153,8 +155,8 @@ class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def source_lines(store: Store, now: datetime, limit: int) -> tuple[SourceLine, ...]:
     """Return up to `limit` sources, the worst off first, else by name."""
-    ranked = sorted(store.sources.values(), key=lambda each: (_RANK[each.phase], each.source))
-    return tuple(_line(each, store, now) for each in ranked[:limit])
+    ranked = sorted(store.sources.values(), key=lambda status: (_RANK[status.phase], status.source))
+    return tuple(_line(status, store, now) for status in ranked[:limit])
 
 
 def _line(status: SourceStatus, store: Store, now: datetime) -> SourceLine:

@@ -257,12 +257,12 @@ def _bottleneck(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
     total_s = sum(own.values())
     if total_s <= 0:
         return None
-    node = max(own, key=lambda each: own[each])
-    told = f"{node_text(node)}: {_percent(own[node] / total_s)} of the time"
+    node = max(own, key=lambda candidate: own[candidate])
+    text = f"{node_text(node)}: {_percent(own[node] / total_s)} of the time"
     old = _own_times_s(before.edges) if before else {}
     if sum(old.values()) > 0:
-        told += f", {_percent(old.get(node, 0.0) / sum(old.values()))} before"
-    return told
+        text += f", {_percent(old.get(node, 0.0) / sum(old.values()))} before"
+    return text
 
 
 def _percent(share: float) -> str:
@@ -276,7 +276,7 @@ def _added(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
         return None
     old = {node: time_s / asked_before for node, time_s in _own_times_s(before.edges).items()}
     grown = {node: time_s / asked - old.get(node, 0.0) for node, time_s in _own_times_s(now.edges).items()}
-    node = max(grown, key=lambda each: grown[each], default=None)
+    node = max(grown, key=lambda candidate: grown[candidate], default=None)
     if node is None or grown[node] < ADDED_S:
         return None
     return f"{node_text(node)}: {grown[node] * 1000:.0f} ms more a request than before"
@@ -304,7 +304,7 @@ def _origin(edges: Iterable[ServiceEdge]) -> str | None:
         began[edge.callee] = began.get(edge.callee, 0) + edge.faults
         if edge.caller.kind != CLIENT:
             began[edge.caller] = began.get(edge.caller, 0) - edge.faults
-    node = max(began, key=lambda each: began[each], default=None)
+    node = max(began, key=lambda candidate: began[candidate], default=None)
     if node is None or began[node] <= 0:
         return None
     return f"{node_text(node)}: {began[node]:,} {'call' if began[node] == 1 else 'calls'} failed in it"

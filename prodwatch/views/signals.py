@@ -87,20 +87,22 @@ def _row(
     label: str, unit: str | None, group: Sequence[MetricSeries], release: ReleaseState | None, axis: _Axis
 ) -> SignalRow:
     new_version = release.version if release else None
-    fresh = [each for each in group if new_version is not None and each.key.version == new_version]
+    fresh = [series for series in group if new_version is not None and series.key.version == new_version]
     # Versions older than the previous one have no say in the comparison.
     previous = {None, release.previous} if release and release.previous else None
-    known = [each for each in group if each not in fresh and (previous is None or each.key.version in previous)]
-    old, new = latest(known), latest(fresh)
+    old_series = [
+        series for series in group if series not in fresh and (previous is None or series.key.version in previous)
+    ]
+    old, new = latest(old_series), latest(fresh)
     return SignalRow(
         label=label,
         unit=unit,
         old=old,
         new=new,
         change=new / old - 1 if old and new is not None else None,
-        old_points=on_axis(known, *axis),
+        old_points=on_axis(old_series, *axis),
         new_points=on_axis(fresh, *axis),
-        keys=tuple(each.key for each in group),
+        keys=tuple(series.key for series in group),
     )
 
 

@@ -14,11 +14,11 @@ def heights(
 
     Without `low` the scale begins at the smallest value or at zero, whichever is lower; all equal: the lowest level.
     """
-    known = [value for value in values if value is not None]
-    if not known:
+    measured = [value for value in values if value is not None]
+    if not measured:
         return (None,) * len(values)
-    bottom = min(0.0, *known) if low is None else low
-    top = max(known) if high is None else high
+    bottom = min(0.0, *measured) if low is None else low
+    top = max(measured) if high is None else high
     if top <= bottom:
         return tuple(None if value is None else 0 for value in values)
     span, most = top - bottom, levels - 1
@@ -34,7 +34,9 @@ def squeeze(values: Sequence[float | None], slots: int) -> tuple[float | None, .
     out: list[float | None] = []
     for slot in range(slots):
         part = [
-            each for each in values[slot * len(values) // slots : (slot + 1) * len(values) // slots] if each is not None
+            value
+            for value in values[slot * len(values) // slots : (slot + 1) * len(values) // slots]
+            if value is not None
         ]
         out.append(max(part) if part else None)
     return tuple(out)

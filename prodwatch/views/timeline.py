@@ -62,9 +62,11 @@ def timeline(store: Store, now: datetime, *, needle: str = "") -> Timeline:
     ring = store.release.events
     numbered = [(ring.head + index, event) for index, event in enumerate(ring)]
     rows = [_row(number, event, started) for number, event in numbered]
-    wanted = needle.casefold()
-    if wanted:
-        rows = [row for row in rows if wanted in f"{row.lane} {row.subject} {row.text} {row.detail or ''}".casefold()]
+    needle_folded = needle.casefold()
+    if needle_folded:
+        rows = [
+            row for row in rows if needle_folded in f"{row.lane} {row.subject} {row.text} {row.detail or ''}".casefold()
+        ]
     rows.sort(key=lambda row: (row.at, row.number), reverse=True)
     first = rows[-1].at if rows else now - timedelta(minutes=10)
     return Timeline(rows=tuple(rows), first=min(first, now - timedelta(minutes=1)), last=now, started=started)

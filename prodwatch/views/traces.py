@@ -67,7 +67,9 @@ def trace_table(
 ) -> TraceTable:
     """Return the table; `only_problems` leaves out what is neither failed nor slow, `through` what took another way."""
     everything = [
-        _row(each) for each in store.traces.summaries.values() if through is None or goes_through(each, through)
+        _row(summary)
+        for summary in store.traces.summaries.values()
+        if through is None or goes_through(summary, through)
     ]
     rows = [
         row for row in everything if _matches(row, needle) and (not only_problems or row.verdict not in ("ok", "open"))
@@ -98,33 +100,33 @@ def goes_through(trace: TraceSummary, edge: Edge) -> bool:
 
 def trace_of_lines(trace_id: str, lines: Iterable[LogRecord]) -> Trace | None:
     """Return the trace that lines of the span log group make up, None without such lines."""
-    return trace_of_spans(trace_id, (each.fields for each in lines if each.group == SPANS_GROUP and each.fields))
+    return trace_of_spans(trace_id, (line.fields for line in lines if line.group == SPANS_GROUP and line.fields))
 
 
-def _row(each: TraceSummary) -> TraceRow:
-    if each.fault:
+def _row(summary: TraceSummary) -> TraceRow:
+    if summary.fault:
         verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"] = "fault"
-    elif each.throttle:
+    elif summary.throttle:
         verdict = "throttle"
-    elif each.error:
+    elif summary.error:
         verdict = "error"
-    elif each.duration_s > SLOW_S:
+    elif summary.duration_s > SLOW_S:
         verdict = "slow"
     else:
-        verdict = "open" if each.partial else "ok"
+        verdict = "open" if summary.partial else "ok"
     return TraceRow(
-        id=each.id,
+        id=summary.id,
         at=None,
-        start_ms=each.start_ms,
-        method=each.method or "",
-        path=_path(each.url),
-        status=each.status,
-        duration_s=each.duration_s,
-        service=each.service or "",
-        version=each.version,
+        start_ms=summary.start_ms,
+        method=summary.method or "",
+        path=_path(summary.url),
+        status=summary.status,
+        duration_s=summary.duration_s,
+        service=summary.service or "",
+        version=summary.version,
         verdict=verdict,
-        cause=cause_text(each, slow=verdict == "slow"),
-        slowest=each.slowest or "",
+        cause=cause_text(summary, slow=verdict == "slow"),
+        slowest=summary.slowest or "",
     )
 
 
@@ -154,8 +156,8 @@ def _term(row: TraceRow, term: str) -> bool:
         return not _term(row, term[1:])
     name, colon, value = term.partition(":")
     if colon and value and name in {"status", "version", "service", "method", "is"}:
-        found = row.verdict if name == "is" else getattr(row, name)
-        return str(found if found is not None else "").casefold().startswith(value)
+        field_value = row.verdict if name == "is" else getattr(row, name)
+        return str(field_value if field_value is not None else "").casefold().startswith(value)
     text = f"{row.id} {row.method} {row.path} {row.service} {row.cause} {row.verdict}".casefold()
     return term in text
 

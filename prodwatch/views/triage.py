@@ -64,26 +64,26 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """Return it all as one sentence; silence is only told of what was read."""
         parts = _counted(self.rows)
-        told = ", ".join(parts) if parts else "nothing that can be seen"
+        text = ", ".join(parts) if parts else "nothing that can be seen"
         more = [f"not seen: {'; '.join(self.unseen)}"] if self.unseen else []
         more += [f"still reading {', '.join(self.reading)}"] if self.reading else []
-        return " · ".join([told, *more])
+        return " · ".join([text, *more])
 
 
 def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None) -> Changes:
     """Return what changed in `window`, as far as the store knows at `now`."""
-    events = sorted((each for each in store.release.events if window.has(each.at, now)), key=lambda each: each.at)
+    events = sorted((event for event in store.release.events if window.has(event.at, now)), key=lambda event: event.at)
     rows = [
-        *_deployments(each for each in events if each.source == "codedeploy"),
-        *_stacks(each for each in events if each.source == "cloudformation"),
-        *_traffic(each for each in events if each.source == "lambda"),
-        *_alarms(store, [each for each in events if each.source == "alarm"], window),
-        *_checks(each for each in events if each.source == "check"),
+        *_deployments(event for event in events if event.source == "codedeploy"),
+        *_stacks(event for event in events if event.source == "cloudformation"),
+        *_traffic(event for event in events if event.source == "lambda"),
+        *_alarms(store, [event for event in events if event.source == "alarm"], window),
+        *_checks(event for event in events if event.source == "check"),
         *_errors(store, window, now),
         *(
-            _figure(each, window, now)
-            for each in compare_windows(store, window, now, better=better)
-            if _can_be_told(each)
+            _figure(comparison, window, now)
+            for comparison in compare_windows(store, window, now, better=better)
+            if _can_be_told(comparison)
         ),
     ]
     earliest = datetime.fromtimestamp(0, UTC)
@@ -92,13 +92,16 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
 
 
 def _deployments(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for subject, told in _by_subject(events).items():
-        last = told[-1]
-        pair = next(((each.from_, each.to) for each in told if _is_version(each.from_) and _is_version(each.to)), None)
+    for subject, own_events in _by_subject(events).items():
+        last = own_events[-1]
+        pair = next(
+            ((event.from_, event.to) for event in own_events if _is_version(event.from_) and _is_version(event.to)),
+            None,
+        )
         versions = f" {version_label(pair[0])} → {version_label(pair[1])}" if pair else ""
-        back = any("rollback" in each.what for each in told)
+        back = any("rollback" in event.what for event in own_events)
         outcome = _outcome(last)
-        detail = next((each.detail for each in reversed(told) if each.detail and not back), None)
+        detail = next((event.detail for event in reversed(own_events) if event.detail and not back), None)
         yield Change(
             kind="deployment",
             subject=subject,
@@ -123,55 +126,63 @@ def _is_version(text: str | None) -> bool:
 
 def _stacks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
     by_stack: dict[str, list[ReleaseEvent]] = {}
-    for each in events:
-        by_stack.setdefault(each.subject.partition("/")[0], []).append(each)
-    for stack, told in by_stack.items():
-        own = [each for each in told if each.subject in {stack, f"{stack}/{stack}"}]
-        resources = {each.subject for each in told} - {stack, f"{stack}/{stack}"}
-        status = (own or told)[-1].what if (own or told)[-1].what != "status" else str((own or told)[-1].to)
+    for event in events:
+        by_stack.setdefault(event.subject.partition("/")[0], []).append(event)
+    for stack, stack_events in by_stack.items():
+        own = [event for event in stack_events if event.subject in {stack, f"{stack}/{stack}"}]
+        resources = {event.subject for event in stack_events} - {stack, f"{stack}/{stack}"}
+        status = (
+            (own or stack_events)[-1].what
+            if (own or stack_events)[-1].what != "status"
+            else str((own or stack_events)[-1].to)
+        )
         moved = f", {len(resources)} {'resource' if len(resources) == 1 else 'resources'}" if resources else ""
-        failed = next((each.detail for each in told if "FAILED" in each.what and each.detail), None)
+        failed = next((event.detail for event in stack_events if "FAILED" in event.what and event.detail), None)
         yield Change(
             kind="stack",
-            subject=told[-1].subject,
-            at=told[-1].at,
+            subject=stack_events[-1].subject,
+            at=stack_events[-1].at,
             text=f"stack {stack}: {status}{moved}" + (f": {failed}" if failed else ""),
             bad=any(word in status.casefold() for word in _WRONG),
         )
 
 
 def _traffic(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for subject, told in _by_subject(events).items():
+    for subject, own_events in _by_subject(events).items():
         yield Change(
-            kind="traffic", subject=subject, at=told[-1].at, text=f"{subject}: {describe(told[-1])}", bad=False
+            kind="traffic",
+            subject=subject,
+            at=own_events[-1].at,
+            text=f"{subject}: {describe(own_events[-1])}",
+            bad=False,
         )
 
 
 def _alarms(store: Store, events: Sequence[ReleaseEvent], window: Window) -> Iterable[Change]:
-    fired = _by_subject(each for each in events if each.to == "ALARM")
-    firing = {name: each for name, each in store.release.alarms.items() if each.state == "ALARM"}
+    fired = _by_subject(event for event in events if event.to == "ALARM")
+    firing = {name: alarm for name, alarm in store.release.alarms.items() if alarm.state == "ALARM"}
     for name in dict.fromkeys([*fired, *firing]):
-        told, state = fired.get(name, []), firing.get(name)
-        known = store.release.alarms.get(name)
-        if not told and state and state.since and state.since < window.start:
+        fired_events, state = fired.get(name, []), firing.get(name)
+        alarm = store.release.alarms.get(name)
+        if not fired_events and state and state.since and state.since < window.start:
             text = f"alarm {name} has been firing since before"
         else:
-            times = f"fired {len(told)} times" if len(told) > 1 else "fired"
+            times = f"fired {len(fired_events)} times" if len(fired_events) > 1 else "fired"
             end = "at its end" if window.is_past else "now"
             text = f"alarm {name} {times}, {f'still firing {end}' if state else f'quiet {end}'}"
         yield Change(
             kind="alarm",
             subject=name,
-            at=told[-1].at if told else (state.since if state else None),
+            at=fired_events[-1].at if fired_events else (state.since if state else None),
             text=text + (f": {state.reason}" if state and state.reason else ""),
-            bad=known is None or known.gate,
+            bad=alarm is None or alarm.gate,
         )
 
 
 def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for subject, told in _by_subject(events).items():
-        last = told[-1]
-        if last.to in {"fail", "error"} or len(told) > 1:
+    for subject, own_events in _by_subject(events).items():
+        last = own_events[-1]
+        if last.to in {"fail", "error"} or len(own_events) > 1:
             yield Change(
                 kind="check",
                 subject=subject,
@@ -183,64 +194,67 @@ def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
 
 def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
     start_ms, end_ms = window.start.timestamp() * 1000, window.until(now).timestamp() * 1000
-    new = [each for each in store.signatures.signatures.values() if start_ms <= each.first_ms <= end_ms]
-    new.sort(key=lambda each: -each.count)
-    for each in new[:MAX_ERRORS]:
-        first = datetime.fromtimestamp(each.first_ms / 1000, UTC)
+    new = [signature for signature in store.signatures.signatures.values() if start_ms <= signature.first_ms <= end_ms]
+    new.sort(key=lambda signature: -signature.count)
+    for signature in new[:MAX_ERRORS]:
+        first = datetime.fromtimestamp(signature.first_ms / 1000, UTC)
         yield Change(
             kind="errors",
-            subject=each.shape,
+            subject=signature.shape,
             at=first,
-            text=f"new error, {each.count:,}×: {each.sample}",
+            text=f"new error, {signature.count:,}×: {signature.sample}",
             bad=True,
-            sample=each.sample,
+            sample=signature.sample,
         )
     if len(new) > MAX_ERRORS:
         rest = len(new) - MAX_ERRORS
         yield Change(kind="errors", subject="", at=None, text=f"{rest} more new errors", bad=True, count=rest)
 
 
-def _can_be_told(each: MetricComparison) -> bool:
+def _can_be_told(comparison: MetricComparison) -> bool:
     """Tell whether a figure moved, and so much that it shows in the digits told."""
-    return each.ceased or (
-        each.notable and format_value(each.before, each.unit) != format_value(each.within, each.unit)
+    return comparison.ceased or (
+        comparison.notable
+        and format_value(comparison.before, comparison.unit) != format_value(comparison.within, comparison.unit)
     )
 
 
-def _figure(each: MetricComparison, window: Window, now: datetime) -> Change:
-    before, within = format_value(each.before, each.unit), format_value(each.within, each.unit)
-    if each.ceased:
-        text = f"{each.label}: nothing is measured any more, against {before} in the {window.named(now)} before"
-        return Change(kind="figure", subject=each.label, at=None, text=text, bad=each.worse)
-    change = each.change
-    moved = "" if change is None or each.unit == "Percent" else f" ({change * 100:+.0f} %)"
-    week = f", {format_value(each.week_ago, each.unit)} a week ago" if each.week_ago is not None else ""
+def _figure(comparison: MetricComparison, window: Window, now: datetime) -> Change:
+    before, within = format_value(comparison.before, comparison.unit), format_value(comparison.within, comparison.unit)
+    if comparison.ceased:
+        text = f"{comparison.label}: nothing is measured any more, against {before} in the {window.named(now)} before"
+        return Change(kind="figure", subject=comparison.label, at=None, text=text, bad=comparison.worse)
+    change = comparison.change
+    moved = "" if change is None or comparison.unit == "Percent" else f" ({change * 100:+.0f} %)"
+    week = (
+        f", {format_value(comparison.week_ago, comparison.unit)} a week ago" if comparison.week_ago is not None else ""
+    )
     return Change(
         kind="figure",
-        subject=each.label,
+        subject=comparison.label,
         at=None,
-        text=f"{each.label} {within} against {before} in the {window.named(now)} before{moved}{week}",
-        bad=each.worse,
+        text=f"{comparison.label} {within} against {before} in the {window.named(now)} before{moved}{week}",
+        bad=comparison.worse,
     )
 
 
 def _unseen(store: Store) -> tuple[str, ...]:
-    told = []
+    unseen = []
     for source, part in _PARTS.items():
-        statuses = [each for name, each in store.sources.items() if name == source or name.startswith(f"{source}:")]
-        broken = [each for each in statuses if each.phase in _UNREADABLE]
-        parts = dict.fromkeys(sentence for each in statuses for sentence in each.unread)
+        statuses = [status for name, status in store.sources.items() if name == source or name.startswith(f"{source}:")]
+        broken = [status for status in statuses if status.phase in _UNREADABLE]
+        parts = dict.fromkeys(sentence for status in statuses for sentence in status.unread)
         if not statuses:
-            told.append(f"{part} are not watched")
+            unseen.append(f"{part} are not watched")
         elif broken:
             needs = f"needs {broken[0].action}" if broken[0].action else str(broken[0].phase)
-            told.append(f"{part} ({needs})")
-        elif any(NO_HISTORY in each.notes for each in statuses):
-            told.append(f"alarms that fired and are quiet again ({NO_HISTORY})")
+            unseen.append(f"{part} ({needs})")
+        elif any(NO_HISTORY in status.notes for status in statuses):
+            unseen.append(f"alarms that fired and are quiet again ({NO_HISTORY})")
         elif parts:
-            told.append(f"{part} in part ({'; '.join(parts)})")
+            unseen.append(f"{part} in part ({'; '.join(parts)})")
     session = store.sources.get("session")
-    return (session.message or "the session failed",) if session and session.phase in _UNREADABLE else tuple(told)
+    return (session.message or "the session failed",) if session and session.phase in _UNREADABLE else tuple(unseen)
 
 
 def _reading(store: Store) -> tuple[str, ...]:
@@ -248,18 +262,18 @@ def _reading(store: Store) -> tuple[str, ...]:
         part
         for source, part in _PARTS.items()
         if any(
-            each.phase in {SourcePhase.STARTING, SourcePhase.BEHIND, SourcePhase.THROTTLED}
-            for name, each in store.sources.items()
+            status.phase in {SourcePhase.STARTING, SourcePhase.BEHIND, SourcePhase.THROTTLED}
+            for name, status in store.sources.items()
             if name == source or name.startswith(f"{source}:")
         )
     )
 
 
 def _by_subject(events: Iterable[ReleaseEvent]) -> dict[str, list[ReleaseEvent]]:
-    found: dict[str, list[ReleaseEvent]] = {}
-    for each in events:
-        found.setdefault(each.subject, []).append(each)
-    return found
+    by_subject: dict[str, list[ReleaseEvent]] = {}
+    for event in events:
+        by_subject.setdefault(event.subject, []).append(event)
+    return by_subject
 
 
 _NAMES: dict[Kind, tuple[str, str]] = {
@@ -274,7 +288,7 @@ _NAMES: dict[Kind, tuple[str, str]] = {
 
 def _counted(rows: Sequence[Change]) -> list[str]:
     counts: dict[Kind, int] = {}
-    for each in rows:
-        counts[each.kind] = counts.get(each.kind, 0) + each.count
-    told = [f"{counts[kind]} {_NAMES[kind][counts[kind] > 1]}" for kind in _NAMES if kind in counts]
-    return told + [each.text for each in rows if each.kind == "figure" and each.bad][:2]
+    for row in rows:
+        counts[row.kind] = counts.get(row.kind, 0) + row.count
+    parts = [f"{counts[kind]} {_NAMES[kind][counts[kind] > 1]}" for kind in _NAMES if kind in counts]
+    return parts + [row.text for row in rows if row.kind == "figure" and row.bad][:2]

@@ -107,7 +107,7 @@ def waterfall(trace: Trace, width: int) -> Waterfall:
 
 def phases_waterfall(phases_ms: Mapping[str, float], width: int) -> tuple[Bar, ...]:
     """Lay the phases of one request out one after the other in `width` cells."""
-    total = sum(max(0.0, each) for each in phases_ms.values())
+    total = sum(max(0.0, duration_ms) for duration_ms in phases_ms.values())
     bars = []
     elapsed = 0.0
     for name, raw in phases_ms.items():
@@ -187,7 +187,7 @@ def _mark_critical(root: _Node, critical: set[str]) -> None:
         critical.add(node.span.id)
         # What was called may run on another machine, whose clock is a little off.
         latest = node.end_s + max(CLOCKS_S, CLOCKS_SHARE * (node.end_s - node.span.start_s))
-        for child in sorted(node.children, key=lambda each: each.end_s, reverse=True):
+        for child in sorted(node.children, key=lambda node_: node_.end_s, reverse=True):
             if child.end_s <= latest and child.end_s > child.span.start_s:
                 stack.append(child)
                 latest = child.span.start_s + SKEW_S

@@ -80,12 +80,12 @@ def compare_windows(
     rates = _rates(store.metrics.series.values())
     start_s, end_s = window.start.timestamp(), window.until(now).timestamp()
     from_s = window.compared_from(now).timestamp()
-    found = []
+    comparisons = []
     for (label, unit), group in grouped.items():
         minutes = _merged(_once(group), rates)
         before = _mean(minutes, from_s, start_s)
         within = _mean(minutes, start_s, end_s)
-        found.append(
+        comparisons.append(
             MetricComparison(
                 label=label,
                 unit=unit,
@@ -98,7 +98,7 @@ def compare_windows(
                 ceased=_ceased(group[0], minutes, (from_s, start_s, end_s)),
             )
         )
-    return tuple(found)
+    return tuple(comparisons)
 
 
 def directions(metrics: Iterable[MetricTarget]) -> dict[str, str]:
@@ -115,21 +115,24 @@ def signals_with_previous_window(
     slot_s = max(60, -(-int(2 * span_s) // (slots * 60)) * 60)
     start_s = (end_s // slot_s + 1) * slot_s - slots * slot_s
     mark = min(slots - 1, max(0, (int(window.start.timestamp()) - start_s) // slot_s))
-    means = {(each.label, each.unit): each for each in compare_windows(store, window, now, better=better)}
+    means = {
+        (comparison.label, comparison.unit): comparison
+        for comparison in compare_windows(store, window, now, better=better)
+    }
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
     for series in store.metrics.series.values():
         grouped.setdefault((label_of(series.key), series.unit), []).append(series)
     rows = []
     for (label, unit), group in grouped.items():
-        each = means[(label, unit)]
+        comparison = means[(label, unit)]
         points = on_axis(group, start_s, slots, slot_s)
         rows.append(
             SignalRow(
                 label=label,
                 unit=unit,
-                old=each.before,
-                new=each.within,
-                change=each.change,
+                old=comparison.before,
+                new=comparison.within,
+                change=comparison.change,
                 old_points=points,
                 new_points=points,
                 keys=tuple(series.key for series in group),
@@ -147,9 +150,9 @@ def signals_with_previous_window(
     )
 
 
-def _direction(key: MetricKey, said: str | None) -> bool | None:
-    if said is not None:
-        return said == "lower"
+def _direction(key: MetricKey, better: str | None) -> bool | None:
+    if better is not None:
+        return better == "lower"
     return True if key.namespace == "AWS/Lambda" and key.metric in _LOWER_IS_BETTER else None
 
 
@@ -178,7 +181,7 @@ def _once(group: Sequence[MetricSeries]) -> list[MetricSeries]:
         series
         for series in group
         if series.key.version is not None
-        or not any(each[: len(series.key.dimensions)] == series.key.dimensions for each in split)
+        or not any(dimensions[: len(series.key.dimensions)] == series.key.dimensions for dimensions in split)
     ]
 
 
@@ -199,5 +202,5 @@ def _merged(
 
 def _mean(minutes: Mapping[int, tuple[float, float]], start_s: float, end_s: float) -> float | None:
     within = [pair for at, pair in minutes.items() if start_s <= at < end_s]
-    weight = sum(each for _, each in within)
+    weight = sum(weight_ for _, weight_ in within)
     return sum(value for value, _ in within) / weight if len(within) >= MIN_POINTS and weight else None

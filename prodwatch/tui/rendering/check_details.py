@@ -29,13 +29,13 @@ def assertion_lines(detail: CheckDetail, width: int, context: WidgetContext) -> 
     lines: list[Line] = []
     if detail.latest is None:
         return [(("no round of this check has finished yet", Tone.DIM),)]
-    told = {each.message for each in detail.assertions if not each.ok}
-    if detail.latest.message and detail.status is not Status.PASS and detail.latest.message not in told:
+    assertion_messages = {assertion.message for assertion in detail.assertions if not assertion.ok}
+    if detail.latest.message and detail.status is not Status.PASS and detail.latest.message not in assertion_messages:
         tone = state_of(detail.status).tone
         lines += [((part, tone),) for part in wrap(safe(detail.latest.message), max(20, width))]
         lines.append(())
-    for each in detail.assertions:
-        lines += _assertion(each, width, context)
+    for assertion in detail.assertions:
+        lines += _assertion(assertion, width, context)
     if not detail.assertions:
         lines.append((("this check has no assertions of its own", Tone.DIM),))
     if detail.version:
@@ -45,30 +45,30 @@ def assertion_lines(detail: CheckDetail, width: int, context: WidgetContext) -> 
     return lines
 
 
-def _assertion(each: AssertionRow, width: int, context: WidgetContext) -> list[Line]:
+def _assertion(assertion: AssertionRow, width: int, context: WidgetContext) -> list[Line]:
     status = {
         True: Status.PASS,
-        False: Status.DEGRADED if each.severity == "warn" else Status.FAIL,
+        False: Status.DEGRADED if assertion.severity == "warn" else Status.FAIL,
         None: Status.INCONCLUSIVE,
     }
-    state = state_of(status[each.ok])
-    where = f"{each.step}: " if each.step else ""
-    kind = f"  {each.severity}" if each.severity != "expect" else ""
+    state = state_of(status[assertion.ok])
+    where = f"{assertion.step}: " if assertion.step else ""
+    kind = f"  {assertion.severity}" if assertion.severity != "expect" else ""
     first: list[Piece] = [
         (f"{context.glyph(state)} ", state.tone),
-        (f"{where}{each.expression}", Tone.PLAIN if each.ok else Tone.STRONG),
+        (f"{where}{assertion.expression}", Tone.PLAIN if assertion.ok else Tone.STRONG),
         (kind, Tone.DIM),
     ]
-    if each.ok:
-        if each.actual:
-            first.append((f"  {each.actual}", Tone.DIM))
+    if assertion.ok:
+        if assertion.actual:
+            first.append((f"  {assertion.actual}", Tone.DIM))
         return [first]
     lines: list[Line] = [first]
-    if each.message:
-        lines += [(("    " + part, state.tone),) for part in wrap(safe(each.message), max(20, width - 4))]
-    lines.append((("    expected  ", Tone.DIM), (each.expected or "–", Tone.PLAIN)))
-    lines.append((("    actual    ", Tone.DIM), (each.actual or "–", Tone.PLAIN)))
-    lines += [((f"    {part}", _diff_tone(part)),) for part in each.diff]
+    if assertion.message:
+        lines += [(("    " + part, state.tone),) for part in wrap(safe(assertion.message), max(20, width - 4))]
+    lines.append((("    expected  ", Tone.DIM), (assertion.expected or "–", Tone.PLAIN)))
+    lines.append((("    actual    ", Tone.DIM), (assertion.actual or "–", Tone.PLAIN)))
+    lines += [((f"    {part}", _diff_tone(part)),) for part in assertion.diff]
     return lines
 
 
@@ -104,8 +104,8 @@ def phases(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[
     if not lines:
         lines.append((("no phases were measured: this type does not time its connection", Tone.DIM),))
     lines.append(())
-    lines += [((pad("trace", 9), Tone.DIM), (each, Tone.PLAIN)) for each in detail.trace_ids]
-    lines += [((pad("request", 9), Tone.DIM), (each, Tone.PLAIN)) for each in detail.request_ids]
+    lines += [((pad("trace", 9), Tone.DIM), (trace_id, Tone.PLAIN)) for trace_id in detail.trace_ids]
+    lines += [((pad("request", 9), Tone.DIM), (request_id, Tone.PLAIN)) for request_id in detail.request_ids]
     lines += [((pad(name, 9), Tone.DIM), (url, Tone.PLAIN)) for name, url in detail.links.items()]
     if detail.latest:
         lines.append(((pad("written", 9), Tone.DIM), (str(detail.latest.source), Tone.PLAIN)))
@@ -151,7 +151,7 @@ def _mapping(values: dict[str, object]) -> list[Line]:
         if name == "body":
             lines += [(), *_body(value)] if lines else _body(value)
         elif name == "headers" and isinstance(value, dict):
-            lines += [((f"{key}: ", Tone.DIM), (compact(each), Tone.PLAIN)) for key, each in value.items()]
+            lines += [((f"{key}: ", Tone.DIM), (compact(item), Tone.PLAIN)) for key, item in value.items()]
         elif isinstance(value, dict | list) and value:
             lines.append(((f"{name}:", Tone.DIM),))
             lines += [(("  ", Tone.PLAIN), *line) for line in _body(value)]
@@ -178,17 +178,17 @@ def attempts(detail: CheckDetail, width: int, context: WidgetContext) -> Sequenc
     """Every request of retries, polls and holds."""
     del width
     lines: list[Line] = []
-    for each in detail.attempts:
-        state = state_of(each.attempt.status)
-        at = context.time(each.attempt.started_at) if each.attempt.started_at else ""
+    for row in detail.attempts:
+        state = state_of(row.attempt.status)
+        at = context.time(row.attempt.started_at) if row.attempt.started_at else ""
         lines.append(
             (
-                (f"{each.attempt.n:>3} {at:<8} ", Tone.DIM),
+                (f"{row.attempt.n:>3} {at:<8} ", Tone.DIM),
                 (f"{context.glyph(state)} {state.word:<6} ", state.tone),
-                (f"{each.attempt.kind:<8}", Tone.DIM),
-                (pad(format_ms(each.attempt.duration_ms), 9, right=True), Tone.PLAIN),
-                (f"  {each.step}" if each.step else "", Tone.DIM),
-                (f"  {each.attempt.message}" if each.attempt.message else "", Tone.PLAIN),
+                (f"{row.attempt.kind:<8}", Tone.DIM),
+                (pad(format_ms(row.attempt.duration_ms), 9, right=True), Tone.PLAIN),
+                (f"  {row.step}" if row.step else "", Tone.DIM),
+                (f"  {row.attempt.message}" if row.attempt.message else "", Tone.PLAIN),
             )
         )
     return lines or [(("one request, no retries", Tone.DIM),)]
@@ -197,24 +197,27 @@ def attempts(detail: CheckDetail, width: int, context: WidgetContext) -> Sequenc
 def diagnostics(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
     """What the diagnostics found that ran because this check is not green."""
     lines: list[Line] = []
-    for each in detail.diagnostics:
-        state = state_of(each.status)
+    for diagnostic in detail.diagnostics:
+        state = state_of(diagnostic.status)
         lines.append(
             (
                 (f"{context.glyph(state)} {state.word:<6} ", state.tone),
-                (each.title, Tone.PLAIN),
-                (f"  {format_ms(each.duration_ms)}", Tone.DIM),
+                (diagnostic.title, Tone.PLAIN),
+                (f"  {format_ms(diagnostic.duration_ms)}", Tone.DIM),
             )
         )
-        if each.message:
-            lines += [((f"    {part}", Tone.PLAIN),) for part in wrap(safe(each.message), max(20, width - 4))]
-        for found in each.assertions:
-            if found.ok is not True and found.actual is not None:
+        if diagnostic.message:
+            lines += [((f"    {part}", Tone.PLAIN),) for part in wrap(safe(diagnostic.message), max(20, width - 4))]
+        for assertion in diagnostic.assertions:
+            if assertion.ok is not True and assertion.actual is not None:
                 lines.append(
-                    ((f"    {found.expression}", Tone.STRONG), (f"  actual {compact(found.actual)}", Tone.PLAIN))
+                    (
+                        (f"    {assertion.expression}", Tone.STRONG),
+                        (f"  actual {compact(assertion.actual)}", Tone.PLAIN),
+                    )
                 )
-        if each.exchange and each.exchange.response not in (None, "", {}, []):
-            lines += [(("    ", Tone.PLAIN), *line) for line in _response(each.exchange)[:FOUND_LINES]]
+        if diagnostic.exchange and diagnostic.exchange.response not in (None, "", {}, []):
+            lines += [(("    ", Tone.PLAIN), *line) for line in _response(diagnostic.exchange)[:FOUND_LINES]]
     return lines or [(("no diagnostic ran: this check names none, or it is green", Tone.DIM),)]
 
 
@@ -223,30 +226,33 @@ def history(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence
     del width
     rounds: list[Line] = [
         (
-            (f"{context.time(each.at)}  ", Tone.DIM),
-            (f"{context.glyph(state_of(each.status))} {state_of(each.status).word:<6} ", state_of(each.status).tone),
-            (pad(format_ms(each.duration_ms), 9, right=True), Tone.PLAIN),
-            ("  flaky" if each.flaky else "", Tone.WARN),
+            (f"{context.time(round_.at)}  ", Tone.DIM),
+            (
+                f"{context.glyph(state_of(round_.status))} {state_of(round_.status).word:<6} ",
+                state_of(round_.status).tone,
+            ),
+            (pad(format_ms(round_.duration_ms), 9, right=True), Tone.PLAIN),
+            ("  flaky" if round_.flaky else "", Tone.WARN),
         )
-        for each in detail.history
+        for round_ in detail.history
     ]
     return [*_record(detail, context), *rounds] if rounds else [(("no round has finished yet", Tone.DIM),)]
 
 
 def _record(detail: CheckDetail, context: WidgetContext) -> list[Line]:
     """Return how the rounds kept ended, and how long they took."""
-    counts = Counter(each.status for each in detail.history)
+    counts = Counter(round_.status for round_ in detail.history)
     pieces: list[Piece] = [(f"{len(detail.history)} rounds: ", Tone.DIM)]
     pieces += [
         (f"{counts[status]} {context.glyph(state)} {state.word}  ", state.tone)
         for status, state in STATES.items()
         if counts[status]
     ]
-    measured = [each.duration_ms for each in detail.history if each.status is not Status.SKIPPED]
+    measured = [round_.duration_ms for round_ in detail.history if round_.status is not Status.SKIPPED]
     lines: list[Line] = [pieces]
     if measured:
         text = f"took {format_ms(median(measured))} in the middle, {format_ms(max(measured))} at most"
-        flaky = sum(each.flaky for each in detail.history)
+        flaky = sum(round_.flaky for round_ in detail.history)
         lines.append(((text, Tone.DIM), (f", {flaky} flaky" if flaky else "", Tone.WARN)))
     return [*lines, ()]
 

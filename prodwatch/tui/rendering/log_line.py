@@ -91,15 +91,15 @@ def log_head(width: int, columns: Sequence[FieldColumn]) -> Line:
         titles += pad("group", _group_width(width) + 1)
     if width >= VERSION_FROM:
         titles += pad("vers", 5)
-    titles += "".join(pad(each.name, each.width, right=each.right) + "  " for each in _fitting(columns, width))
+    titles += "".join(pad(column.name, column.width, right=column.right) + "  " for column in _fitting(columns, width))
     return ((f"{titles}message", Tone.HEAD),)
 
 
 def _fitting(columns: Sequence[FieldColumn], width: int) -> Sequence[FieldColumn]:
     """Return the first columns that leave the message some room."""
     room = width - LEAD_CELLS - MESSAGE_CELLS
-    for count, each in enumerate(columns):
-        room -= each.width + 2
+    for count, column in enumerate(columns):
+        room -= column.width + 2
         if room < 0:
             return columns[: max(1, count)]
     return columns
@@ -110,10 +110,10 @@ def _group_width(width: int) -> int:
 
 
 def _cells(record: LogRecord, columns: Sequence[FieldColumn], tone: Tone) -> list[Piece]:
-    values = [lookup(record.fields, each.name) for each in columns]
+    values = [lookup(record.fields, column.name) for column in columns]
     if all(value is None for value in values):
         return []
     return [
-        (pad(compact(value), each.width, right=each.right) + "  ", tone)
-        for each, value in zip(columns, values, strict=True)
+        (pad(compact(value), column.width, right=column.right) + "  ", tone)
+        for column, value in zip(columns, values, strict=True)
     ]

@@ -45,7 +45,7 @@ class EdgeListLayout(NamedTuple):
 
 def edge_list_layout(rows: Iterable[EdgeRow], *, before: bool, ascii_only: bool) -> EdgeListLayout:
     """Return how to draw these rows."""
-    longest = max((cells(each.caller.name[:80]) + cells(each.callee.name[:80]) + 3 for each in rows), default=0)
+    longest = max((cells(edge.caller.name[:80]) + cells(edge.callee.name[:80]) + 3 for edge in rows), default=0)
     return EdgeListLayout(before, min(MAX_EDGE, max(MIN_EDGE, longest)), ascii_only)
 
 
@@ -62,7 +62,7 @@ def _columns(layout: EdgeListLayout, width: int) -> tuple[Column, ...]:
         Column("why", "", 17, drop=7),
     )
     # On a wide screen the names take what they need, so that the numbers stay near them.
-    spare = width - sum(each.width + 1 for each in columns) + 1
+    spare = width - sum(column.width + 1 for column in columns) + 1
     if spare <= layout.edge_cells - MIN_EDGE:
         return columns
     return (
@@ -78,15 +78,15 @@ def edge_head(width: int, layout: EdgeListLayout) -> Line:
     return head(fit(_columns(layout, width), width))
 
 
-def edge_line(each: EdgeRow, width: int, layout: EdgeListLayout) -> Line:
+def edge_line(edge: EdgeRow, width: int, layout: EdgeListLayout) -> Line:
     """Return one row of the list."""
-    state = STATES[each.state]
-    quiet = Tone.DIM if each.state == "ok" else Tone.PLAIN
-    loud = {"fault": Tone.BAD, "error": Tone.WARN, "slow": Tone.WARN}.get(each.state, quiet)
+    state = STATES[edge.state]
+    quiet = Tone.DIM if edge.state == "ok" else Tone.PLAIN
+    loud = {"fault": Tone.BAD, "error": Tone.WARN, "slow": Tone.WARN}.get(edge.state, quiet)
 
     def change(read: Callable[[EdgeFigures], str], tone: Tone, room: int) -> Line:
         """Return `before → now`, the arrows of all rows below each other."""
-        now, was = (read(told) if told else "–" for told in (each.now, each.before))
+        now, was = (read(figures) if figures else "–" for figures in (edge.now, edge.before))
         if not layout.before:
             return ((now, tone),)
         return ((was, Tone.DIM), (layout.arrow, Tone.DIM), (pad(now, room, right=True), tone))
@@ -97,30 +97,34 @@ def edge_line(each: EdgeRow, width: int, layout: EdgeListLayout) -> Line:
         fitted,
         {
             "state": (f"{state.ascii if layout.ascii_only else state.glyph} {state.word}", state.tone),
-            "edge": _names(each, names, layout.arrow, quiet),
-            "kind": (each.kind, Tone.DIM),
-            "rate": change(lambda told: rate_text(told.rate_per_s), quiet, 5),
-            "faults": change(lambda told: share_text(told.fault_share), loud if each.state == "fault" else quiet, 6),
-            "errors": change(lambda told: share_text(told.error_share), loud if each.state == "error" else quiet, 6),
-            "p95": change(p95_text, loud if each.state == "slow" else quiet, 8),
-            "why": (each.why, state.tone),
+            "edge": _names(edge, names, layout.arrow, quiet),
+            "kind": (edge.kind, Tone.DIM),
+            "rate": change(lambda figures: rate_text(figures.rate_per_s), quiet, 5),
+            "faults": change(
+                lambda figures: share_text(figures.fault_share), loud if edge.state == "fault" else quiet, 6
+            ),
+            "errors": change(
+                lambda figures: share_text(figures.error_share), loud if edge.state == "error" else quiet, 6
+            ),
+            "p95": change(p95_text, loud if edge.state == "slow" else quiet, 8),
+            "why": (edge.why, state.tone),
         },
     )
 
 
-def _names(each: EdgeRow, room: int, arrow: str, tone: Tone) -> Line:
+def _names(edge: EdgeRow, room: int, arrow: str, tone: Tone) -> Line:
     """Return caller and callee; a long caller leaves half the room to the callee."""
-    caller, callee = safe(each.caller.name), safe(each.callee.name)
+    caller, callee = safe(edge.caller.name), safe(edge.callee.name)
     left = room - cells(arrow)
     most = max(left // 2, left - cells(callee))
     return ((clip(caller, most), tone), (arrow, Tone.DIM), (callee, tone))
 
 
-def p95_text(told: EdgeFigures) -> str:
+def p95_text(figures: EdgeFigures) -> str:
     """Return the p95 for a column; of few calls it is no more than a hint and is marked so."""
-    if told.p95_s is None:
+    if figures.p95_s is None:
         return "–"
-    return f"{'?' if told.calls < MIN_CALLS else ''}{format_ms(told.p95_s * 1000)}"
+    return f"{'?' if figures.calls < MIN_CALLS else ''}{format_ms(figures.p95_s * 1000)}"
 
 
 def rate_text(per_s: float) -> str:
@@ -142,32 +146,32 @@ def share_text(share: float) -> str:
     return f"{percent:.1f} %" if percent >= 0.05 else "<0.1 %"
 
 
-def edge_details(each: EdgeRow, width: int, *, ascii_only: bool) -> list[Line]:
+def edge_details(edge: EdgeRow, width: int, *, ascii_only: bool) -> list[Line]:
     """Return everything known of an edge: counts and times in both windows, and how the times are spread."""
     arrow = " > " if ascii_only else " → "
-    state = STATES[each.state]
+    state = STATES[edge.state]
     title: Line = (
-        (clip(safe(node_text(each.caller)), width // 2), Tone.STRONG),
+        (clip(safe(node_text(edge.caller)), width // 2), Tone.STRONG),
         (arrow, Tone.DIM),
-        (clip(safe(node_text(each.callee)), width // 2), Tone.STRONG),
-        (f"  {each.why}" if each.why else "", state.tone),
+        (clip(safe(node_text(edge.callee)), width // 2), Tone.STRONG),
+        (f"  {edge.why}" if edge.why else "", state.tone),
     )
     lines: list[Line] = [title, _pair("", "before", "now", Tone.HEAD)]
     readers: tuple[tuple[str, Callable[[EdgeFigures], str]], ...] = (
-        ("calls", lambda told: f"{told.calls:,}"),
-        ("calls/s", lambda told: rate_text(told.rate_per_s)),
-        ("faults 5xx", lambda told: f"{told.edge.faults:,}"),
-        ("errors 4xx", lambda told: f"{told.edge.errors:,}"),
-        ("throttles", lambda told: f"{told.edge.throttles:,}"),
-        ("mean", lambda told: format_ms(told.mean_s * 1000)),
-        ("p50 about", lambda told: _time(told.p50_s)),
-        ("p95 about", lambda told: _time(told.p95_s)),
-        ("p99 about", lambda told: _time(told.p99_s)),
+        ("calls", lambda figures: f"{figures.calls:,}"),
+        ("calls/s", lambda figures: rate_text(figures.rate_per_s)),
+        ("faults 5xx", lambda figures: f"{figures.edge.faults:,}"),
+        ("errors 4xx", lambda figures: f"{figures.edge.errors:,}"),
+        ("throttles", lambda figures: f"{figures.edge.throttles:,}"),
+        ("mean", lambda figures: format_ms(figures.mean_s * 1000)),
+        ("p50 about", lambda figures: _time(figures.p50_s)),
+        ("p95 about", lambda figures: _time(figures.p95_s)),
+        ("p99 about", lambda figures: _time(figures.p99_s)),
     )
     for label, read in readers:
-        was, now = (read(told) if told else "–" for told in (each.before, each.now))
+        was, now = (read(figures) if figures else "–" for figures in (edge.before, edge.now))
         lines.append(_pair(label, was, now, Tone.PLAIN))
-    return _beside(lines, _spread(each, width - TABLE - GAP, ascii_only=ascii_only))
+    return _beside(lines, _spread(edge, width - TABLE - GAP, ascii_only=ascii_only))
 
 
 def _time(seconds: float | None) -> str:
@@ -182,9 +186,9 @@ def _pair(label: str, before: str, now: str, tone: Tone) -> Line:
     )
 
 
-def _spread(each: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
+def _spread(edge: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
     """Return a bar per bucket of response time, before and now beside each other."""
-    was, now = (_shares(told) for told in (each.before, each.now))
+    was, now = (_shares(figures) for figures in (edge.before, edge.now))
     filled = [place for place in range(len(_BOUNDS_S) + 1) if was[place] or now[place]]
     bar = min(MAX_BAR, (room - 24) // 2)
     if not filled or bar < MIN_BAR:
@@ -209,9 +213,9 @@ def _spread(each: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
     return lines
 
 
-def _shares(told: EdgeFigures | None) -> Sequence[float]:
+def _shares(figures: EdgeFigures | None) -> Sequence[float]:
     counts = [0] * (len(_BOUNDS_S) + 1)
-    for value_s, count in told.edge.times if told else ():
+    for value_s, count in figures.edge.times if figures else ():
         counts[next((n for n, bound in enumerate(_BOUNDS_S) if value_s <= bound), len(_BOUNDS_S))] += count
     total = sum(counts)
     return [count / total if total else 0.0 for count in counts]

@@ -151,7 +151,7 @@ class DashboardScreen(FaultTolerant, Screen[None]):
     def filterable(self) -> Filterable | None:
         """The panel a filter goes to: the focused one, else the screen's main list."""
         candidates: list[object] = [self.focused, *self._live]
-        return next((each for each in candidates if isinstance(each, Filterable)), None)
+        return next((candidate for candidate in candidates if isinstance(candidate, Filterable)), None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the filter only where something can be filtered."""
@@ -180,9 +180,9 @@ class DashboardScreen(FaultTolerant, Screen[None]):
         """Let the user type; what is typed comes back through `typed`, `entered` and `cancelled`."""
         from prodwatch.tui.widgets.filter_bar import FilterBar
 
-        found = self.query(FilterBar)
-        bar = found.first() if found else FilterBar(self.context.entered)
-        if not found:
+        bars = self.query(FilterBar)
+        bar = bars.first() if bars else FilterBar(self.context.entered)
+        if not bars:
             await self.mount(bar, before="#hints")
         self._focused_before_input, self._text_before = self.focused, text
         bar.open(purpose, text, label=label)

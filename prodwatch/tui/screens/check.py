@@ -151,8 +151,10 @@ class CheckScreen(DashboardScreen):
         if detail is None or not detail.trace_ids:
             return (((f"this check sent no trace id{_why_not(detail)}", Tone.DIM),),)
         newest = self._round(detail)
-        missing = [each for each in detail.trace_ids if self.context.store.traces.detail(each) is None]
-        lines: list[Line] = [((f"{each}  ", Tone.PLAIN), (self.signals.trace_note(each), Tone.DIM)) for each in missing]
+        missing = [trace_id for trace_id in detail.trace_ids if self.context.store.traces.detail(trace_id) is None]
+        lines: list[Line] = [
+            ((f"{trace_id}  ", Tone.PLAIN), (self.signals.trace_note(trace_id), Tone.DIM)) for trace_id in missing
+        ]
         shown = self.signals.traces(newest)
         if not shown:
             earlier = self.signals.before(newest, self.signals.traces)
@@ -183,14 +185,14 @@ class CheckScreen(DashboardScreen):
             return ((("this check sent no id that a log line could carry", Tone.DIM),),)
         newest = self._round(detail)
         lines: list[Line] = []
-        found = self.signals.lines(newest)
-        if not found:
+        records = self.signals.lines(newest)
+        if not records:
             lines.append(((self.signals.lines_note(newest), Tone.DIM),))
             earlier = self.signals.before(newest, self.signals.lines)
             if earlier is not None:
                 lines.append(self._earlier(earlier))
-                found = self.signals.lines(earlier)
-        return [*lines, *(log_line(record, width, self.context.zone) for record in found)]
+                records = self.signals.lines(earlier)
+        return [*lines, *(log_line(record, width, self.context.zone) for record in records)]
 
     def _name_facets(self) -> None:
         panel = self.query_one("#facet", TextPanel)
@@ -239,8 +241,8 @@ class CheckScreen(DashboardScreen):
             return None
         newest = self._round(detail)
         earlier = None if self.signals.traces(newest) else self.signals.before(newest, self.signals.traces)
-        known = self.signals.traces(earlier or newest)
-        return known[0].id if known else detail.trace_ids[0]
+        traces = self.signals.traces(earlier or newest)
+        return traces[0].id if traces else detail.trace_ids[0]
 
     def action_copy(self, form: str = "json") -> None:
         """Copy the check as curl, as an aws command or as JSON; marked text when there is some."""
@@ -258,7 +260,9 @@ class CheckScreen(DashboardScreen):
         if trace_id is not None:
             return trace_page(region, trace_id)
         detail = self._detail()
-        function = next(filter(None, (_function(each) for _, each in detail.exchanges)), None) if detail else None
+        function = (
+            next(filter(None, (_function(exchange) for _, exchange in detail.exchanges)), None) if detail else None
+        )
         return function_page(region, function) if function else None
 
 

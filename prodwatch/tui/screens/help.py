@@ -42,10 +42,10 @@ class HelpScreen(DashboardScreen):
         focused = below.focused if isinstance(below.focused, Panel) else None
         self._about = focused.about if focused else ""
         self._name = (focused.TITLE or below.layer_name) if focused else ""
-        bindings = {each.binding.id: each for each in below.active_bindings.values() if each.binding.id}
+        bindings = {active.binding.id: active for active in below.active_bindings.values() if active.binding.id}
         self._keys = [
-            (below.app.get_key_display(each.binding), binding_id or "", each.binding.description)
-            for binding_id, each in bindings.items()
+            (below.app.get_key_display(active.binding), binding_id or "", active.binding.description)
+            for binding_id, active in bindings.items()
         ]
 
     def body(self) -> Iterable[Widget]:
@@ -72,7 +72,7 @@ class HelpScreen(DashboardScreen):
         notices = self.context.store.notices
         if notices:
             lines += [(), (("Notices, newest first", Tone.STRONG),)]
-            lines += [((each.message, Tone.PLAIN),) for each in reversed(notices)]
+            lines += [((notice.message, Tone.PLAIN),) for notice in reversed(notices)]
         if self.context.facts.log_file:
             lines += [(), ((f"When something breaks, {self.context.facts.log_file} says why.", Tone.DIM),)]
         return lines
@@ -81,15 +81,15 @@ class HelpScreen(DashboardScreen):
         """Tell of each source, each log group by itself, how fresh it is and what limits it."""
         lines: list[Line] = []
         further = len(self.context.store.sources) - MAX_SOURCES
-        for each in source_lines(self.context.store, self.context.now(), MAX_SOURCES):
+        for source in source_lines(self.context.store, self.context.now(), MAX_SOURCES):
             lines.append(
                 (
-                    (f"{self.context.glyph(each.state)} ", each.state.tone),
-                    (f"{pad(each.name, NAME_CELLS + KEY_CELLS - 2)} ", Tone.PLAIN),
-                    (each.text, Tone.DIM if each.state.tone is Tone.GOOD else each.state.tone),
+                    (f"{self.context.glyph(source.state)} ", source.state.tone),
+                    (f"{pad(source.name, NAME_CELLS + KEY_CELLS - 2)} ", Tone.PLAIN),
+                    (source.text, Tone.DIM if source.state.tone is Tone.GOOD else source.state.tone),
                 )
             )
-            lines += [((f"- {part}", Tone.PLAIN),) for part in wrap(safe(each.detail), max(20, width - 4))]
+            lines += [((f"- {part}", Tone.PLAIN),) for part in wrap(safe(source.detail), max(20, width - 4))]
         if further > 0:
             lines.append(((f"and {further:,} further sources", Tone.DIM),))
         return [(), (("Sources, the worst off first", Tone.STRONG),), *lines] if lines else []

@@ -133,9 +133,9 @@ class LogsScreen(DashboardScreen):
         if purpose == "columns":
             names = [name for part in text.split(",") if (name := part.strip())]
             self.panel.show_columns(names)
-            known = self.panel.known_fields()
-            unknown = [name for name in names if name not in known]
-            return f"no line has {unknown[0]}" if unknown else _some_of(known)
+            fields = self.panel.known_fields()
+            unknown = [name for name in names if name not in fields]
+            return f"no line has {unknown[0]}" if unknown else _some_of(fields)
         return super().typed(purpose, text)
 
     def cancelled(self, purpose: str) -> None:

@@ -98,8 +98,8 @@ class OverviewScreen(DashboardScreen):
     @property
     def _grid(self) -> CheckGridPanel | None:
         """The check grid; a window that has ended has none."""
-        found = self.query(CheckGridPanel)
-        return found.first() if found else None
+        grids = self.query(CheckGridPanel)
+        return grids.first() if grids else None
 
     def action_rerun(self) -> None:
         """Run the check under the cursor again."""

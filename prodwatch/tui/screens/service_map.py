@@ -33,10 +33,10 @@ class ServiceMapScreen(DashboardScreen):
 
     def _edge_lines(self, width: int) -> Sequence[Line]:
         panel = self.query_one(ServiceMapPanel)
-        each = panel.edge_at(panel.cursor_key)
-        if each is None:
+        edge = panel.edge_at(panel.cursor_key)
+        if edge is None:
             return ((("no edge is selected", Tone.DIM),),)
-        return edge_details(each, width, ascii_only=self.context.preferences.ascii)
+        return edge_details(edge, width, ascii_only=self.context.preferences.ascii)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the edge under the cursor."""
@@ -49,19 +49,19 @@ class ServiceMapScreen(DashboardScreen):
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the traces through the edge."""
         event.stop()
-        each = self.query_one(ServiceMapPanel).edge_at(event.key)
-        if each is not None:
-            self.app.push_screen(TracesScreen(self.context, through=(each.caller, each.callee)))
+        edge = self.query_one(ServiceMapPanel).edge_at(event.key)
+        if edge is not None:
+            self.app.push_screen(TracesScreen(self.context, through=(edge.caller, edge.callee)))
 
     def copied(self, form: str) -> str | None:
         """Return the edge under the cursor, as words or as JSON."""
         panel = self.query_one(ServiceMapPanel)
-        each = panel.edge_at(panel.cursor_key)
-        if each is None:
+        edge = panel.edge_at(panel.cursor_key)
+        if edge is None:
             return None
         if form == "json":
-            return json.dumps(msgspec.to_builtins(each), ensure_ascii=False, indent=2)
-        return f"{each.caller.name} → {each.callee.name}"
+            return json.dumps(msgspec.to_builtins(edge), ensure_ascii=False, indent=2)
+        return f"{edge.caller.name} → {edge.callee.name}"
 
     def console_url(self) -> str | None:
         """Return the account's own map."""

@@ -98,7 +98,7 @@ class TimelineScreen(DashboardScreen):
 
     def _check_id(self, row: TimelineRow) -> str | None:
         tracks = self.context.store.checks.tracks.values()
-        return next((each.id for each in tracks if each.title == row.subject), None) if row.lane == "check" else None
+        return next((track.id for track in tracks if track.title == row.subject), None) if row.lane == "check" else None
 
     def action_minute(self) -> None:
         """Show the minute of the event in the metrics."""

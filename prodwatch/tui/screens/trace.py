@@ -66,26 +66,26 @@ class TraceScreen(DashboardScreen):
     def on_mount(self) -> None:
         """Ask for the trace unless it is known and whole."""
         super().on_mount()
-        known = self.context.store.traces.detail(self.trace_id)
-        if known is None or not known.complete:
+        trace = self.context.store.traces.detail(self.trace_id)
+        if trace is None or not trace.complete:
             self.dashboard.run_in_background("trace", self._fetch(), group=f"trace-{self.trace_id}")
 
     def _trace(self) -> Trace | None:
         """Return X-Ray's trace, else what the kept lines of the span log group say of it."""
         store = self.context.store
-        known = store.traces.detail(self.trace_id)
-        if known is not None:
-            return known
-        lines = [each for each in store.logs.find((), self.trace_id) if each.group == SPANS_GROUP]
+        trace = store.traces.detail(self.trace_id)
+        if trace is not None:
+            return trace
+        lines = [record for record in store.logs.find((), self.trace_id) if record.group == SPANS_GROUP]
         if len(lines) != self._told_by:
             self._told_by, self._told = len(lines), trace_of_lines(self.trace_id, lines)
         return self._told
 
     async def _fetch(self) -> None:
         """Ask until the trace is whole; later only when its summary says that it has grown."""
-        store, known = self.context.store, -1
+        store, revision = self.context.store, -1
         for look in range(MAX_TRACE_POLLS):
-            known = self._revision()
+            revision = self._revision()
             trace = await self.dashboard.session.fetch_trace(self.trace_id)
             if trace is not None:
                 store.add_trace(trace)
@@ -99,16 +99,16 @@ class TraceScreen(DashboardScreen):
         else:
             self._note = self._why_never()
         while self.is_attached:
-            if self._revision() > known:
-                known = self._revision()
+            if self._revision() > revision:
+                revision = self._revision()
                 trace = await self.dashboard.session.fetch_trace(self.trace_id)
                 if trace is not None:
                     store.add_trace(trace)
             await self.context.clock.sleep(TRACE_POLL_INTERVAL_S)
 
     def _why_never(self) -> str:
-        told = self.context.store.sources.get("traces")
-        if told is not None and SEARCH_IS_ON in (told.message or ""):
+        source = self.context.store.sources.get("traces")
+        if source is not None and SEARCH_IS_ON in (source.message or ""):
             return f"X-Ray never showed it: {SEARCH_IS_ON}, and few traces are indexed; {SPANS_GROUP} has no line of it"
         return "X-Ray never showed it: it was not sampled, or is older than 30 days"
 
@@ -132,12 +132,12 @@ class TraceScreen(DashboardScreen):
 
     def _logs(self, width: int) -> Sequence[Line]:
         kept = self.context.store.logs
-        found = kept.find((), self.trace_id)
-        if not found:
+        records = kept.find((), self.trace_id)
+        if not records:
             return ((("no kept line carries this trace's id", Tone.DIM),),)
         # An uncaught exception is logged with its request's id alone; another line of that request names the trace.
-        found = kept.find({record.request_id for record in found if record.request_id}, self.trace_id)
-        ordered = sorted(found, key=lambda record: record.timestamp_ms)
+        records = kept.find({record.request_id for record in records if record.request_id}, self.trace_id)
+        ordered = sorted(records, key=lambda record: record.timestamp_ms)
         return [log_line(record, width, self.context.zone) for record in ordered]
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
@@ -213,6 +213,6 @@ def _leaves(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, dict) and value:
-            waiting.extend((f"{name}.{key}", each) for key, each in reversed(value.items()))
+            waiting.extend((f"{name}.{key}", item) for key, item in reversed(value.items()))
         else:
             yield name, value

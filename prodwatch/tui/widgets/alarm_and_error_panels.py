@@ -52,7 +52,7 @@ class AlarmsPanel(Panel):
         """Take the alarms from the store."""
         now = self.context.now()
         self._rows = alarm_rows(self.context.store)
-        firing = sum(each.state == "ALARM" for each in self._rows)
+        firing = sum(alarm.state == "ALARM" for alarm in self._rows)
         self.set_title(f"Alarms  {firing} of {len(self._rows)} firing" if self._rows else "Alarms")
         fresh = freshness(self.context.store, "alarms", now, stale_after_s=STALE_AFTER_S)
         self.set_subtitle(fresh.text)
@@ -69,17 +69,17 @@ class AlarmsPanel(Panel):
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one alarm."""
-        each = self._rows[index]
-        state = ALARM_STATES[each.state]
-        tone = Tone.STRONG if each.state == "ALARM" and each.gate else (Tone.PLAIN if each.gate else Tone.DIM)
-        age = format_age((self.context.now() - each.since).total_seconds()) if each.since else ""
+        alarm = self._rows[index]
+        state = ALARM_STATES[alarm.state]
+        tone = Tone.STRONG if alarm.state == "ALARM" and alarm.gate else (Tone.PLAIN if alarm.gate else Tone.DIM)
+        age = format_age((self.context.now() - alarm.since).total_seconds()) if alarm.since else ""
         return row(
             fit(_ALARM_COLUMNS, width),
             {
-                "state": (f"{self.context.glyph(state)} {state.word}", state.tone if each.gate else Tone.DIM),
-                "name": (each.name, tone),
-                "kind": ("" if each.gate else "no gate", Tone.DIM),
-                "reason": (each.reason or "", Tone.PLAIN),
+                "state": (f"{self.context.glyph(state)} {state.word}", state.tone if alarm.gate else Tone.DIM),
+                "name": (alarm.name, tone),
+                "kind": ("" if alarm.gate else "no gate", Tone.DIM),
+                "reason": (alarm.reason or "", Tone.PLAIN),
                 "age": (age, Tone.DIM),
             },
         )
@@ -117,10 +117,10 @@ class SignaturesPanel(Panel):
         self.set_title(name)
         refused = self.context.store.signatures.refused
         kinds = f"{len(self._table.rows)} {'kind' if len(self._table.rows) == 1 else 'kinds'}"
-        told = f"{kinds}, {refused:,} lines of further kinds" if refused else kinds
+        counts = f"{kinds}, {refused:,} lines of further kinds" if refused else kinds
         fresh = freshness(self.context.store, "logs", self.context.now())
         # Few errors are good news only while lines are read.
-        self.set_subtitle(f"{told} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else told)
+        self.set_subtitle(f"{counts} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else counts)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
@@ -134,21 +134,21 @@ class SignaturesPanel(Panel):
 
     def signature(self, shape: Hashable) -> SignatureRow | None:
         """Return the row of a shape."""
-        return next((each for each in self._table.rows if each.signature.shape == shape), None)
+        return next((entry for entry in self._table.rows if entry.signature.shape == shape), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one signature."""
-        each = self._table.rows[index]
-        signature = each.signature
+        entry = self._table.rows[index]
+        signature = entry.signature
         versions = sorted(signature.by_version, key=lambda version: -signature.by_version[version])
         last = datetime.fromtimestamp(signature.last_ms / 1000, UTC)
         return row(
             fit(_SIGNATURE_COLUMNS, width),
             {
-                "count": (f"{signature.count:,}×", Tone.STRONG if each.new else Tone.PLAIN),
-                "new": ("NEW" if each.new else "", Tone.BAD),
+                "count": (f"{signature.count:,}×", Tone.STRONG if entry.new else Tone.PLAIN),
+                "new": ("NEW" if entry.new else "", Tone.BAD),
                 "version": (version_label(versions[0]) if versions else "", Tone.OLD),
-                "sample": (signature.sample, Tone.STRONG if each.new else Tone.PLAIN),
+                "sample": (signature.sample, Tone.STRONG if entry.new else Tone.PLAIN),
                 "group": (group_name(signature.group), Tone.DIM),
                 "last": (self.context.time(last), Tone.DIM),
             },

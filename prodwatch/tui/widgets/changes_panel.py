@@ -36,7 +36,7 @@ class ChangesPanel(Panel):
         if window is None:
             return
         self._found = changes(self.context.store, window, self.context.now(), better=self.context.facts.better)
-        bad = sum(each.count for each in self._found.rows if each.bad)
+        bad = sum(change.count for change in self._found.rows if change.bad)
         self.set_title(f"{self.TITLE}  {bad} speak against it" if bad else self.TITLE)
         edge = [f"reading {', '.join(self._found.reading)} …"] if self._found.reading else []
         edge += [f"not seen: {'; '.join(self._found.unseen)}"] if self._found.unseen else []
@@ -49,23 +49,23 @@ class ChangesPanel(Panel):
 
     def row_key(self, index: int) -> Hashable:
         """Return what kind of change it is, and of what."""
-        each = self._found.rows[index]
-        return (each.kind, each.subject)
+        change = self._found.rows[index]
+        return (change.kind, change.subject)
 
     def change(self, key: Hashable) -> Change | None:
         """Return the change of a row."""
-        return next((each for each in self._found.rows if (each.kind, each.subject) == key), None)
+        return next((change for change in self._found.rows if (change.kind, change.subject) == key), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one change."""
-        each = self._found.rows[index]
-        glyph, plain = _MARKS["bad" if each.bad else "quiet"]
+        change = self._found.rows[index]
+        glyph, plain = _MARKS["bad" if change.bad else "quiet"]
         return row(
             fit(_COLUMNS, width),
             {
-                "mark": (plain if self.context.preferences.ascii else glyph, Tone.BAD if each.bad else Tone.DIM),
-                "at": (self.context.time(each.at) if each.at else "", Tone.DIM),
-                "text": (each.text, Tone.STRONG if each.bad else Tone.PLAIN),
+                "mark": (plain if self.context.preferences.ascii else glyph, Tone.BAD if change.bad else Tone.DIM),
+                "at": (self.context.time(change.at) if change.at else "", Tone.DIM),
+                "text": (change.text, Tone.STRONG if change.bad else Tone.PLAIN),
             },
         )
 

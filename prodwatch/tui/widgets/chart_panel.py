@@ -56,21 +56,21 @@ class ChartPanel(Panel):
     def sync(self) -> None:
         """Draw the picture again."""
         table = signals(self.context.store, self.context.now(), slots=self._minutes)
-        each = next((row for row in table.rows if row.label == self.label), None)
-        if each is None and table.rows:
-            each = table.rows[0]
-            self.label = each.label
-        self.set_title(self._title(each, table))
-        self._rows = self._picture(each, table) if each else []
-        self.set_subtitle(self._reading(each, table) if each else "")
+        signal = next((row for row in table.rows if row.label == self.label), None)
+        if signal is None and table.rows:
+            signal = table.rows[0]
+            self.label = signal.label
+        self.set_title(self._title(signal, table))
+        self._rows = self._picture(signal, table) if signal else []
+        self.set_subtitle(self._reading(signal, table) if signal else "")
         self.rows_changed()
 
-    def _title(self, each: SignalRow | None, table: Signals) -> str:
-        if each is None:
+    def _title(self, signal: SignalRow | None, table: Signals) -> str:
+        if signal is None:
             return "Chart"
         versions = f"{version_label(table.old_version)} dim, {version_label(table.new_version)} bold"
-        expected = "; ".join(self.context.facts.expectations.get(each.label, ()))
-        parts = (each.label, versions if table.new_version else "", f"expected: {expected}" if expected else "")
+        expected = "; ".join(self.context.facts.expectations.get(signal.label, ()))
+        parts = (signal.label, versions if table.new_version else "", f"expected: {expected}" if expected else "")
         return "  ".join(part for part in parts if part)
 
     def _slot(self, table: Signals) -> int | None:
@@ -79,41 +79,41 @@ class ChartPanel(Panel):
             return None
         return min(table.slots - 1, max(0, (self.cursor_s - table.start_s) // table.slot_s))
 
-    def _reading(self, each: SignalRow, table: Signals) -> str:
+    def _reading(self, signal: SignalRow, table: Signals) -> str:
         slot = self._slot(table)
         if slot is None:
             return f"last {self._minutes // 60} h"
         at = datetime.fromtimestamp(table.start_s + slot * table.slot_s, UTC)
         parts = [f"{at.astimezone(self.context.zone):%H:%M}"]
-        old, new = each.old_points[slot], each.new_points[slot]
+        old, new = signal.old_points[slot], signal.new_points[slot]
         for version, value in ((table.old_version, old), (table.new_version, new)):
             if value is not None:
                 name = f"{version_label(version)} " if version else ""
-                parts.append(f"{name}{format_value(value, each.unit)}")
+                parts.append(f"{name}{format_value(value, signal.unit)}")
         if old and new is not None:
             parts.append(format_change(new / old - 1))
         return " · ".join(parts) if len(parts) > 1 else f"{parts[0]} · nothing measured"
 
-    def _picture(self, each: SignalRow, table: Signals) -> list[Line]:
+    def _picture(self, signal: SignalRow, table: Signals) -> list[Line]:
         legend = self.size.height >= LEGEND_FROM
         height = max(3, self.size.height - (2 if legend else 1))
-        scale = scale_of(each.old_points, each.new_points)
-        ends = _ends(each, table, scale, height)
+        scale = scale_of(signal.old_points, signal.new_points)
+        ends = _ends(signal, table, scale, height)
         margin = max((cells(text) + 1 for text, _ in ends.values()), default=0)
         width = max(10, self.line_width - AXIS - 1 - margin)
         if self.context.preferences.ascii:
-            old = plot_ascii(each.old_points, scale, width, height, "o")
-            new = plot_ascii(each.new_points, scale, width, height, "*")
+            old = plot_ascii(signal.old_points, scale, width, height, "o")
+            new = plot_ascii(signal.new_points, scale, width, height, "*")
         else:
-            old = plot(each.old_points, scale, width, height)
-            new = plot(each.new_points, scale, width, height)
-        range_ = usual_range(self.context.store, each.keys, self.context.now())
+            old = plot(signal.old_points, scale, width, height)
+            new = plot(signal.new_points, scale, width, height)
+        range_ = usual_range(self.context.store, signal.keys, self.context.now())
         alarms = self._alarms(table)
         marks = self._marks(table, width, alarms)
         lines: list[Line] = []
         for row in range(height):
             label = (
-                format_value(_value_of(scale, row, height), each.unit) if row in {0, height // 2, height - 1} else ""
+                format_value(_value_of(scale, row, height), signal.unit) if row in {0, height // 2, height - 1} else ""
             )
             pieces: list[Piece] = [(pad(label, AXIS, right=True), Tone.DIM), (" ", Tone.PLAIN)]
             shaded = range_ is not None and scale.row(range_.high, height) <= row <= scale.row(range_.low, height)
@@ -147,12 +147,12 @@ class ChartPanel(Panel):
 
     def _alarms(self, table: Signals) -> dict[int, str]:
         """Return slot → name of alarms that began on the axis."""
-        found: dict[int, str] = {}
+        alarms: dict[int, str] = {}
         for event in self.context.store.release.events:
             slot = (int(event.at.timestamp()) - table.start_s) // table.slot_s
             if event.source == "alarm" and event.to == "ALARM" and 0 <= slot < table.slots:
-                found.setdefault(slot, event.subject)
-        return found
+                alarms.setdefault(slot, event.subject)
+        return alarms
 
     def _marks(self, table: Signals, width: int, alarms: dict[int, str]) -> dict[int, Piece]:
         """Return columns of the release, of alarms that began, and of the cursor."""
@@ -175,10 +175,10 @@ class ChartPanel(Panel):
     def _legend(self, table: Signals, range_: UsualRange | None, alarms: dict[int, str]) -> Line:
         """Return what the marks mean, and of which hour the usual range speaks."""
         dots = ". . ." if self.context.preferences.ascii else "· · ·"
-        told = (
+        range_text = (
             f"{dots} usual: {range_.over}   " if range_ else "no usual range yet: no earlier hour has five minutes   "
         )
-        pieces: list[Piece] = [(" " * (AXIS + 1), Tone.PLAIN), (told, Tone.DIM)]
+        pieces: list[Piece] = [(" " * (AXIS + 1), Tone.PLAIN), (range_text, Tone.DIM)]
         if table.mark is not None:
             pieces += [self._sign("release"), (" release   ", Tone.DIM)]
         if alarms:
@@ -249,14 +249,14 @@ def _value_of(scale: Scale, row: int, rows: int) -> float:
     return scale.high - (scale.high - scale.low) * row / max(1, rows - 1)
 
 
-def _ends(each: SignalRow, table: Signals, scale: Scale, height: int) -> dict[int, Piece]:
+def _ends(signal: SignalRow, table: Signals, scale: Scale, height: int) -> dict[int, Piece]:
     """Return row → the version whose line ends there, so that lines are told apart without colour."""
     if table.new_version is None:
         return {}
     ends: dict[int, Piece] = {}
     for version, points, tone in (
-        (table.new_version, each.new_points, Tone.STRONG),
-        (table.old_version, each.old_points, Tone.OLD),
+        (table.new_version, signal.new_points, Tone.STRONG),
+        (table.old_version, signal.old_points, Tone.OLD),
     ):
         last = next((value for value in reversed(points) if value is not None), None)
         if last is None or version is None:

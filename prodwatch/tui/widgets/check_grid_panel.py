@@ -109,8 +109,8 @@ class CheckGridPanel(FilteredPanel):
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one check."""
-        each = self._grid.rows[index]
-        return row(fit(_COLUMNS, width), check_cells(each, self.context.glyph))
+        check = self._grid.rows[index]
+        return row(fit(_COLUMNS, width), check_cells(check, self.context.glyph))
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say what to do."""
@@ -125,35 +125,35 @@ class CheckGridPanel(FilteredPanel):
         )
 
 
-def check_cells(each: CheckRow, glyph: object) -> dict[str, Piece | Line]:
+def check_cells(check: CheckRow, glyph: object) -> dict[str, Piece | Line]:
     """Return the cells of one check's row."""
     assert callable(glyph)
-    state = state_of(each.status, running=each.running)
-    quiet = each.status in (Status.PASS, Status.SKIPPED, None)
-    title_tone = Tone.DIM if each.stale or each.kind != "smoke" else (Tone.PLAIN if quiet else Tone.STRONG)
+    state = state_of(check.status, running=check.running)
+    quiet = check.status in (Status.PASS, Status.SKIPPED, None)
+    title_tone = Tone.DIM if check.stale or check.kind != "smoke" else (Tone.PLAIN if quiet else Tone.STRONG)
     sign = f"{glyph(state)} {state.word}"
-    outcomes = [(str(glyph(STATES[status])), _outcome_tone(status)) for status in each.outcomes]
-    marks = "".join(f" {flag}" for flag in each.flags if flag in {"flaky", "advisory", "muted"})
-    title: list[Piece] = [(each.title, title_tone)]
-    if each.running and each.status is not None:
+    outcomes = [(str(glyph(STATES[status])), _outcome_tone(status)) for status in check.outcomes]
+    marks = "".join(f" {flag}" for flag in check.flags if flag in {"flaky", "advisory", "muted"})
+    title: list[Piece] = [(check.title, title_tone)]
+    if check.running and check.status is not None:
         title.append((" …", Tone.RUNNING))
     if marks:
         title.append((marks, Tone.DIM))
-    if each.kind != "smoke":
+    if check.kind != "smoke":
         title.append((" diagnostic", Tone.DIM))
     return {
-        "state": (sign, Tone.DIM if each.stale else state.tone),
+        "state": (sign, Tone.DIM if check.stale else state.tone),
         "title": title,
-        "reason": ("" if each.status is Status.PASS else each.message or "", Tone.PLAIN),
-        "owner": (each.owner or "", Tone.DIM),
+        "reason": ("" if check.status is Status.PASS else check.message or "", Tone.PLAIN),
+        "owner": (check.owner or "", Tone.DIM),
         "outcomes": outcomes,
         "latency": (
-            format_ms(each.latency_ms) if each.latency_ms is not None else "",
+            format_ms(check.latency_ms) if check.latency_ms is not None else "",
             Tone.DIM if quiet else Tone.PLAIN,
         ),
         "age": (
-            ("old" if each.stale else format_age(each.age_s)) if each.age_s is not None else "",
-            Tone.WARN if each.stale else Tone.DIM,
+            ("old" if check.stale else format_age(check.age_s)) if check.age_s is not None else "",
+            Tone.WARN if check.stale else Tone.DIM,
         ),
     }
 

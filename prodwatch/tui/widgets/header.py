@@ -74,16 +74,16 @@ class Header(StaticLines):
         statuses = list(self.context.store.sources.values())
         if not statuses:
             return [("… starting", Tone.RUNNING)]
-        bad = [each for each in statuses if each.phase in _TROUBLE]
+        bad = [status for status in statuses if status.phase in _TROUBLE]
         if bad:
             state = SOURCE_STATES[bad[0].phase]
             more = f" +{len(bad) - 1}" if len(bad) > 1 else ""
             return [(f"{self.context.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
         if self._is_past:
-            done = all(each.phase is SourcePhase.IDLE for each in statuses)
+            done = all(status.phase is SourcePhase.IDLE for status in statuses)
             return [("stands still", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
         if self.context.facts.mode == "replay":
             return [("replay", Tone.ACCENT)]
-        starting = sum(each.phase is SourcePhase.STARTING for each in statuses)
+        starting = sum(status.phase is SourcePhase.STARTING for status in statuses)
         state = SOURCE_STATES[SourcePhase.STARTING if starting == len(statuses) else SourcePhase.LIVE]
         return [(f"{self.context.glyph(state)} {state.word}", state.tone)]

@@ -56,7 +56,10 @@ class KeyHints(StaticLines):
                 shown.setdefault(active.binding.id or active.binding.action, active.binding)
         middle = _ORDER.index("check.rerun") + 0.5
         ordered = sorted(shown, key=lambda binding_id: _ORDER.index(binding_id) if binding_id in _ORDER else middle)
-        keys = [_Key(each, self.app.get_key_display(shown[each]), shown[each].description) for each in ordered]
+        keys = [
+            _Key(binding_id, self.app.get_key_display(shown[binding_id]), shown[binding_id].description)
+            for binding_id in ordered
+        ]
         keys.insert(max(0, len(keys) - 3), _SCREENS)
         return keys[: MAX_HINTS + 1]
 

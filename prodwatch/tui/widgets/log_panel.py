@@ -207,8 +207,8 @@ class LogPanel(Panel):
 
     # What the user chooses
 
-    def _apply(self, wanted: LogFilter, window_s: int) -> None:
-        self.rows.choose(wanted, window_s)
+    def _apply(self, log_filter: LogFilter, window_s: int) -> None:
+        self.rows.choose(log_filter, window_s)
         self.generation += 1
         if self.cursor_key is None:
             self.following = True
@@ -292,9 +292,9 @@ class LogPanel(Panel):
         """Show these fields as columns; none: the most frequent."""
         self.set_field_display("columns", tuple(names))
 
-    def set_field_display(self, field_display: FieldDisplay, wanted: tuple[str, ...]) -> None:
+    def set_field_display(self, field_display: FieldDisplay, columns: tuple[str, ...]) -> None:
         """Show lines so, `wanted` being the fields for columns."""
-        self.field_display, self.chosen_columns = field_display, wanted
+        self.field_display, self.chosen_columns = field_display, columns
         self._lay_columns()
 
     def known_fields(self) -> tuple[str, ...]:

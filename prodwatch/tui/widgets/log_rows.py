@@ -37,9 +37,9 @@ class LogRows:
         """Whether some lines are left out."""
         return bool(self.filter.tests) or self.window_s > 0
 
-    def choose(self, wanted: LogFilter, window_s: int) -> None:
+    def choose(self, log_filter: LogFilter, window_s: int) -> None:
         """Begin anew with another filter or window."""
-        self.filter, self.window_s = wanted, window_s
+        self.filter, self.window_s = log_filter, window_s
         self._chosen, self._arrived = [], []
         self._scanned = 0
 
@@ -88,8 +88,8 @@ class LogRows:
 
     def newest(self, count: int) -> list[LogRecord]:
         """Return the newest lines shown, oldest first."""
-        found = (self.ring.get(rank & _NUMBER) for rank in self._ranks[-count:])
-        return [record for record in found if record is not None]
+        records = (self.ring.get(rank & _NUMBER) for rank in self._ranks[-count:])
+        return [record for record in records if record is not None]
 
     @property
     def unfinished(self) -> bool:
@@ -116,13 +116,13 @@ class LogRows:
         begin = max(self._scanned, self._base)
         self._scanned = stop = min(self._tail, begin + SLICE)
         matches = self.filter.matches
-        found = [
+        matching = [
             (number, record)
             for number, record in enumerate(self.ring.window(begin, stop), begin)
             if record.timestamp_ms >= since_ms and matches(record)
         ]
-        self._arrived += [number for number, _ in found]
-        _merge(self._chosen, found)
+        self._arrived += [number for number, _ in matching]
+        _merge(self._chosen, matching)
 
     def _too_old(self, since_ms: int) -> int:
         """Return how many rows at the front have left the window."""

@@ -28,10 +28,10 @@ class ReleaseLine(StaticLines):
         if header is not None and window is not None and _is_over(header, window, now):
             return (clip_line(self._looking("no release is under way"), width),)
         if header is None:
-            told = without_release(self.context.store)
+            text = without_release(self.context.store)
             if window is not None:
-                return (clip_line(self._looking(told), width),)
-            return (((f" {told}", Tone.DIM),),)
+                return (clip_line(self._looking(text), width),)
+            return (((f" {text}", Tone.DIM),),)
         right = self._right(header)
         left: list[Piece] = [(f" {header.function}  ", Tone.STRONG)]
         room = (

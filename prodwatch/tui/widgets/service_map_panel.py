@@ -43,11 +43,11 @@ class ServiceMapPanel(FilteredPanel):
         """Take the list from the store."""
         self._map = service_map(self.context.store, needle=self.needle)
         rows = self._map.rows if self._map else ()
-        self._places = {each.key: place for place, each in enumerate(rows)}
+        self._places = {edge.key: place for place, edge in enumerate(rows)}
         compares = self._map is not None and self._map.before_s is not None
         self._looks = edge_list_layout(rows, before=compares, ascii_only=self.context.preferences.ascii)
         name = f"Service map  {self.needle}" if self.needle else "Service map"
-        odd = sum(each.state != "ok" for each in rows)
+        odd = sum(edge.state != "ok" for edge in rows)
         self.set_title(f"{name}  {odd} of {len(rows)} edges need a look" if odd else f"{name}  {len(rows)} edges")
         fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
         self.set_subtitle(fresh.text)
@@ -80,27 +80,27 @@ class ServiceMapPanel(FilteredPanel):
         if self._map is None:
             return ()
         lines: list[Line] = [self._windows(self._map)]
-        said = (
+        findings = (
             ("faults begin in", self._map.origin),
             ("bottleneck", self._map.bottleneck),
             ("slower", self._map.added),
         )
-        for label, text in said:
+        for label, text in findings:
             if text:
                 lines.append(((pad(label, 16), Tone.DIM), (text, Tone.STRONG)))
         if self.row_count():
             lines.append(edge_head(width, self._looks))
         return lines
 
-    def _windows(self, told: ServiceMap) -> Line:
-        at = None if told.released_ms is None else datetime.fromtimestamp(told.released_ms / 1000, UTC)
-        now: list[Piece] = [("now", Tone.STRONG), (f" the last {format_age(told.now_s)}", Tone.DIM)]
+    def _windows(self, service_map: ServiceMap) -> Line:
+        at = None if service_map.released_ms is None else datetime.fromtimestamp(service_map.released_ms / 1000, UTC)
+        now: list[Piece] = [("now", Tone.STRONG), (f" the last {format_age(service_map.now_s)}", Tone.DIM)]
         if at is None:
             return (("before is not known: no release has been seen", Tone.WARN), ("   ", Tone.PLAIN), *now)
         began = self.context.time(at)
-        if told.before_s is None:
+        if service_map.before_s is None:
             return ((f"before {began} is not known yet", Tone.WARN), ("   ", Tone.PLAIN), *now)
-        before = f" {format_age(told.before_s)} up to the release at {began}"
+        before = f" {format_age(service_map.before_s)} up to the release at {began}"
         return (("before", Tone.OLD), (before, Tone.DIM), ("   ", Tone.PLAIN), *now)
 
     def row_line(self, index: int, width: int) -> Line:

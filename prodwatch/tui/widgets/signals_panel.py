@@ -94,29 +94,29 @@ class SignalsPanel(Panel):
         table = self._table
         if table is None:
             return ()
-        each = table.rows[index]
+        signal = table.rows[index]
         fitted = fit(self._columns(), width)
         room = next((part.width for part in fitted if part.column.name == "line"), 0)
         return row(
             fitted,
             {
-                "label": (each.label, Tone.PLAIN),
-                "old": (format_value(each.old, each.unit), Tone.OLD if each.new is not None else Tone.STRONG),
-                "new": (format_value(each.new, each.unit), Tone.STRONG),
-                "change": (format_change(each.change), Tone.PLAIN),
-                "expect": ("; ".join(self.context.facts.expectations.get(each.label, ())), Tone.DIM),
-                "line": self._spark(each, table, room),
+                "label": (signal.label, Tone.PLAIN),
+                "old": (format_value(signal.old, signal.unit), Tone.OLD if signal.new is not None else Tone.STRONG),
+                "new": (format_value(signal.new, signal.unit), Tone.STRONG),
+                "change": (format_change(signal.change), Tone.PLAIN),
+                "expect": ("; ".join(self.context.facts.expectations.get(signal.label, ())), Tone.DIM),
+                "line": self._spark(signal, table, room),
             },
         )
 
-    def _spark(self, each: SignalRow, table: Signals, room: int) -> Line:
+    def _spark(self, signal: SignalRow, table: Signals, room: int) -> Line:
         mark, ascii_only = table.mark, self.context.preferences.ascii
         if self.context.facts.window is not None and room > 1 and mark is not None:
             # Both stretches are shown whole, however little room there is.
-            points = tuple(squeeze(each.old_points, room - 1))
-            each = replace(each, old_points=points, new_points=points)
+            points = tuple(squeeze(signal.old_points, room - 1))
+            signal = replace(signal, old_points=points, new_points=points)
             mark = mark * len(points) // table.slots
-        return spark_line(each, mark, room, ascii_only=ascii_only)
+        return spark_line(signal, mark, room, ascii_only=ascii_only)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
         """Say why there is nothing, and what to do."""
@@ -127,13 +127,13 @@ class SignalsPanel(Panel):
         )
 
 
-def spark_line(each: SignalRow, mark: int | None, room: int, *, ascii_only: bool) -> Line:
+def spark_line(signal: SignalRow, mark: int | None, room: int, *, ascii_only: bool) -> Line:
     """Return the newest slots that fit: the old version, the mark where the release began, the new version."""
     blocks = ASCII_BLOCKS if ascii_only else BLOCKS
-    values: list[float | None] = list(each.old_points)
+    values: list[float | None] = list(signal.old_points)
     tones = [Tone.OLD] * len(values)
-    if any(value is not None for value in each.new_points):
-        for slot, value in enumerate(each.new_points):
+    if any(value is not None for value in signal.new_points):
+        for slot, value in enumerate(signal.new_points):
             if mark is not None and slot >= mark:
                 values[slot], tones[slot] = value, Tone.STRONG
     levels = heights(values)

@@ -66,24 +66,24 @@ class TimelinePanel(FilteredPanel):
     def event(self, key: Hashable | None) -> TimelineRow | None:
         """Return the event with this number."""
         rows = self._table.rows if self._table else ()
-        return next((each for each in rows if each.number == key), None)
+        return next((event for event in rows if event.number == key), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one event."""
         if self._table is None:
             return ()
-        each = self._table.rows[index]
-        since = each.since_release_s
+        event = self._table.rows[index]
+        since = event.since_release_s
         sign = "T+" if since is not None and since >= 0 else "T-"
         return row(
             fit(_COLUMNS, width),
             {
-                "time": (self.context.time(each.at), Tone.DIM),
+                "time": (self.context.time(event.at), Tone.DIM),
                 "since": (f"{sign}{clock_text(abs(since))}" if since is not None else "", Tone.DIM),
-                "lane": (LANE_NAMES[each.lane], Tone.HEAD),
-                "subject": (each.subject, Tone.PLAIN),
-                "text": (each.text, each.tone),
-                "detail": (each.detail or "", Tone.DIM),
+                "lane": (LANE_NAMES[event.lane], Tone.HEAD),
+                "subject": (event.subject, Tone.PLAIN),
+                "text": (event.text, event.tone),
+                "detail": (event.detail or "", Tone.DIM),
             },
         )
 
@@ -121,17 +121,17 @@ class TimelineLanes(StaticLines):
         if table.started:
             first = min(first, table.started - timedelta(minutes=2))
         room = max(10, width - LABEL - 2)
-        rows = [each for each in table.rows if each.at >= first]
+        rows = [event for event in table.rows if event.at >= first]
         plain = context.preferences.ascii
         lines: list[Line] = []
         for lane in LANES:
-            events = [each for each in rows if each.lane == lane]
+            events = [event for event in rows if event.lane == lane]
             if not events:
                 continue
             cells: list[Piece] = [("-" if plain else "─", Tone.BAND)] * room
-            for each in sorted(events, key=lambda event: (_WEIGHT.get(event.tone, 0), event.at)):
-                signs = _SIGNS.get(each.tone, ("◆", "o"))
-                cells[slot_of(each.at, first, now, room)] = (signs[plain], each.tone)
+            for event in sorted(events, key=lambda event: (_WEIGHT.get(event.tone, 0), event.at)):
+                signs = _SIGNS.get(event.tone, ("◆", "o"))
+                cells[slot_of(event.at, first, now, room)] = (signs[plain], event.tone)
             lines.append(((pad(LANE_NAMES[lane], LABEL), Tone.DIM), *cells))
         lines.append(((" " * LABEL, Tone.PLAIN), *self._axis(first, now, room)))
         return lines

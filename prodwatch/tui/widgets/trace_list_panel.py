@@ -81,7 +81,7 @@ class TraceListPanel(FilteredPanel):
             only_problems=self.only_problems,
             through=self.through,
         )
-        self._places = {each.id: place for place, each in enumerate(self._table.rows)}
+        self._places = {trace.id: place for place, trace in enumerate(self._table.rows)}
         table = self._table
         odd = _counted(table)
         shown = f" · {table.shown_of:,} shown" if self.needle else ""
@@ -130,22 +130,22 @@ class TraceListPanel(FilteredPanel):
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one trace."""
-        each = self._table.rows[index]
-        state = _STATES[each.verdict]
-        tone = Tone.DIM if each.verdict in {"ok", "open"} else Tone.PLAIN
-        bad_code = each.status is not None and each.status >= 500
+        trace = self._table.rows[index]
+        state = _STATES[trace.verdict]
+        tone = Tone.DIM if trace.verdict in {"ok", "open"} else Tone.PLAIN
+        bad_code = trace.status is not None and trace.status >= 500
         return row(
             fit(_columns(width), width),
             {
-                "time": (time_text(each.start_ms, self.context.zone)[:8], Tone.DIM),
+                "time": (time_text(trace.start_ms, self.context.zone)[:8], Tone.DIM),
                 "state": (f"{self.context.glyph(state)} {state.word}", state.tone),
-                "method": (each.method, Tone.DIM),
-                "path": (each.path or each.service, tone),
-                "status": (str(each.status or ""), Tone.BAD if bad_code else tone),
-                "took": (format_ms(each.duration_s * 1000), Tone.STRONG if each.verdict == "slow" else tone),
-                "version": (version_label(each.version) if each.version else "", Tone.OLD),
-                "cause": _why(each, state, width),
-                "id": (each.id, Tone.DIM),
+                "method": (trace.method, Tone.DIM),
+                "path": (trace.path or trace.service, tone),
+                "status": (str(trace.status or ""), Tone.BAD if bad_code else tone),
+                "took": (format_ms(trace.duration_s * 1000), Tone.STRONG if trace.verdict == "slow" else tone),
+                "version": (version_label(trace.version) if trace.version else "", Tone.OLD),
+                "cause": _why(trace, state, width),
+                "id": (trace.id, Tone.DIM),
             },
         )
 
@@ -168,10 +168,10 @@ class TraceListPanel(FilteredPanel):
         )
 
 
-def _why(each: TraceRow, state: State, width: int) -> Piece:
-    if each.cause:
-        return each.cause, state.tone if each.verdict in {"fault", "error"} else Tone.PLAIN
-    return (each.slowest, Tone.DIM) if width >= WIDE else ("", Tone.DIM)
+def _why(trace: TraceRow, state: State, width: int) -> Piece:
+    if trace.cause:
+        return trace.cause, state.tone if trace.verdict in {"fault", "error"} else Tone.PLAIN
+    return (trace.slowest, Tone.DIM) if width >= WIDE else ("", Tone.DIM)
 
 
 def _counted(table: TraceTable) -> str:

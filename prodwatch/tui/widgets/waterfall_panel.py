@@ -47,8 +47,8 @@ class WaterfallPanel(Panel):
                 self._fall, self._laid = waterfall(trace, width), (trace, width)
             self._visible = self._unfolded(self._fall)
             self.set_title(f"Trace  {format_ms(self._fall.total_s * 1000)}{_shortcomings(trace, self._fall)}")
-            told = self._fall.bottleneck_text()
-            self.set_subtitle(f"bottleneck {told}" if told else "")
+            bottleneck = self._fall.bottleneck_text()
+            self.set_subtitle(f"bottleneck {bottleneck}" if bottleneck else "")
         bars = self._fall.bars if self._fall else ()
         self._places = {bars[index].key: place for place, index in enumerate(self._visible)}
         self.rows_changed()
