@@ -34,9 +34,9 @@ GLYPHS = {
 
 def outcome(item: CheckResult | SignalResult) -> Outcome:
     """Return what test reports call this check or signal; one that never gates never reads as red there."""
-    found = _OUTCOMES[item.status]
+    mapped = _OUTCOMES[item.status]
     gates = item.gate if isinstance(item, SignalResult) else "advisory" not in item.flags
-    return found if gates or found not in {"failure", "error"} else "passed"
+    return mapped if gates or mapped not in {"failure", "error"} else "passed"
 
 
 def signal_title(signal: SignalResult) -> str:

@@ -1,7 +1,7 @@
-"""What a check's own requests left in traces and logs: asked for until it appears, round by round.
+"""Fetches the traces and log lines of a check's own requests, round by round.
 
-X-Ray and CloudWatch show things some seconds after they happened, often after the next round has begun. So each round
-is followed for a while, and until the newest one's trace is there the last one that is stays on screen.
+X-Ray and CloudWatch have them some seconds after the request, often after the next round has started. So each round is
+polled for a while, and until the latest round's trace arrives the last one that did stays on screen.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from prodwatch.store.store import Store
 
 TRACE_POLL_INTERVAL_S = 5.0
 MAX_TRACE_POLLS = 20
-"""Times a round's trace is asked for."""
+"""Requests to X-Ray for one trace before giving up."""
 MAX_FOLLOWED_ROUNDS = 4
-"""Newest rounds whose traces are asked for."""
+"""Latest rounds whose traces are requested."""
 MAX_TAIL_CHECKS = 3
-"""Times it is seen whether the tail has brought the lines by itself, as it mostly does; then they are searched for."""
+"""Checks whether the log tail has delivered the lines, as it usually does, before they are searched for."""
 MAX_SEARCHES = 2
 SEARCH_INTERVAL_S = 20.0
-"""A search asks every watched group, so there are few."""
-USUAL_TRACE_S = "5 to 30 s"
+"""A search reads every watched group, so searches are few."""
+TRACE_DELAY = "5 to 30 s"
 
 Start = Callable[[str, Coroutine[Any, Any, None]], None]
-"""Runs a task beside the app, under a name."""
+"""Runs a task in the background, under a name."""
 
 
 class CheckRound(NamedTuple):
-    """The ids one round of a check sent."""
+    """The ids that one round of a check sent."""
 
     at: datetime | None
-    """When it finished."""
+    """When the round finished."""
     trace_ids: tuple[str, ...]
     request_ids: tuple[str, ...]
     logged: bool = True
-    """Whether a log line can carry its ids."""
+    """Whether log lines can contain its ids."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every id by which a line or a trace can be found."""
+        """All ids, for finding lines and traces."""
         return (*self.request_ids, *self.trace_ids)
 
 
 class CheckTelemetry:
-    """Follows the rounds of one check; `open` says whether anybody still looks."""
+    """Follows the rounds of one check while `open_` returns True."""
 
     def __init__(
         self, store: Store, session: Session, clock: Clock, *, start: Start, open_: Callable[[], bool]
@@ -60,12 +60,12 @@ class CheckTelemetry:
         self._open = open_
         self._rounds: list[CheckRound] = []
         """Newest first."""
-        self._looks: dict[str, int] = {}
+        self._attempts: dict[str, int] = {}
         self._searched: dict[CheckRound, int] = {}
         self._found: dict[CheckRound, tuple[LogRecord, ...]] = {}
 
     def follow(self, newest: CheckRound) -> None:
-        """Begin to ask for what a round left, unless it is being asked for."""
+        """Start to fetch traces and lines of a round, unless that has started already."""
         if not newest.ids or (self._rounds and self._rounds[0] == newest):
             return
         for gone in self._rounds[MAX_FOLLOWED_ROUNDS:]:
@@ -79,7 +79,7 @@ class CheckTelemetry:
             self._start("log lines", self._search(newest))
 
     def lines(self, of: CheckRound) -> list[LogRecord]:
-        """Return the lines of a round: from the tail, else from the search; in the order written."""
+        """Return the lines of a round from the tail, else from the search, by time."""
         records_by_identity: dict[int, LogRecord] = {}
         for trace_id in of.trace_ids or (None,):
             records_by_identity.update(
@@ -89,34 +89,34 @@ class CheckTelemetry:
         return sorted(records, key=lambda record: record.timestamp_ms)
 
     def traces(self, of: CheckRound) -> list[Trace]:
-        """Return the traces of a round that are there."""
+        """Return the traces of a round that have arrived."""
         return [trace for trace_id in of.trace_ids if (trace := self._store.traces.detail(trace_id)) is not None]
 
     def before(self, newest: CheckRound, has: Callable[[CheckRound], Sequence[object]]) -> CheckRound | None:
-        """Return the latest earlier round that has something to show."""
+        """Return the latest round before `newest` for which `has` returns something."""
         return next((earlier for earlier in self._rounds if earlier != newest and has(earlier)), None)
 
     def trace_note(self, trace_id: str) -> str:
-        """Say what is being waited for."""
-        looks = self._looks.get(trace_id, 0)
-        if looks >= MAX_TRACE_POLLS:
-            return "X-Ray never showed it: it may not have been sampled"
-        looked = (
-            f"; looked {looks} {'time' if looks == 1 else 'times'}, next in {TRACE_POLL_INTERVAL_S:.0f} s"
-            if looks
+        """Return the progress of the search in one sentence."""
+        attempts = self._attempts.get(trace_id, 0)
+        if attempts >= MAX_TRACE_POLLS:
+            return "not in X-Ray: the request may not have been sampled"
+        progress = (
+            f"; {attempts} {'attempt' if attempts == 1 else 'attempts'}, next in {TRACE_POLL_INTERVAL_S:.0f} s"
+            if attempts
             else ""
         )
-        return f"waiting for the trace, X-Ray usually needs {USUAL_TRACE_S}{looked}"
+        return f"waiting for the trace; X-Ray usually needs {TRACE_DELAY}{progress}"
 
     def lines_note(self, of: CheckRound) -> str:
-        """Say what is being waited for."""
+        """Return the progress of the search in one sentence."""
         if not of.logged:
-            return "it asked only AWS itself, which writes no line with these ids into your log groups"
+            return "this check calls AWS APIs only: they write no lines with these ids to your log groups"
         searched = self._searched.get(of, 0)
         if searched >= MAX_SEARCHES:
-            return "no line carries its ids: searched the last 15 min of every watched group"
-        looked = f"; searched {searched} {'time' if searched == 1 else 'times'}" if searched else ""
-        return f"waiting for its log lines, CloudWatch usually needs a few seconds{looked}"
+            return "no line has its ids: searched the last 15 min of every watched group"
+        progress = f"; searched {searched} {'time' if searched == 1 else 'times'}" if searched else ""
+        return f"waiting for its log lines; CloudWatch usually needs a few seconds{progress}"
 
     def _followed(self, of: CheckRound) -> bool:
         return self._open() and of in self._rounds[:MAX_FOLLOWED_ROUNDS]
@@ -126,17 +126,17 @@ class CheckTelemetry:
         return trace is not None and trace.complete
 
     async def _ask_trace(self, of: CheckRound, trace_id: str) -> None:
-        while self._looks.get(trace_id, 0) < MAX_TRACE_POLLS and self._followed(of):
+        while self._attempts.get(trace_id, 0) < MAX_TRACE_POLLS and self._followed(of):
             trace = await self._session.fetch_trace(trace_id)
             if trace is not None:
                 self._store.add_trace(trace)
                 if trace.complete:
                     return
-            self._looks[trace_id] = self._looks.get(trace_id, 0) + 1
+            self._attempts[trace_id] = self._attempts.get(trace_id, 0) + 1
             await self._clock.sleep(TRACE_POLL_INTERVAL_S)
 
     async def _search(self, of: CheckRound) -> None:
-        """Ask CloudWatch for the lines when the tail has not brought them after a while."""
+        """Search CloudWatch for the lines when the tail does not deliver them."""
         for _ in range(MAX_TAIL_CHECKS):
             if self.lines(of):
                 return

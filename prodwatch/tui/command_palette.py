@@ -1,4 +1,4 @@
-"""The palette: everything a key does here, named `area: verb` after the binding's id, and the themes."""
+"""Command palette: all active key bindings, named `area: verb` after their ids, and the themes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
-_LEFT_OUT = frozenset(("app.palette", "list.up", "list.down", "list.page-up", "list.page-down"))
-"""Moving about is what keys are for."""
+_EXCLUDED = frozenset(("app.palette", "list.up", "list.down", "list.page-up", "list.page-down"))
+"""Bindings left out: moving the cursor needs no palette."""
 NAME_CELLS = 34
 
 
 class Command(NamedTuple):
-    """One entry."""
+    """One entry of the palette."""
 
     name: str
     keys: str
@@ -25,13 +25,13 @@ class Command(NamedTuple):
 
 
 class Commands(Provider):
-    """Offers only what makes sense now: the bindings that are active on the screen below."""
+    """Offers the bindings that are active on the screen below."""
 
     def _entries(self) -> Iterator[Command]:
         seen: set[str] = set()
         for active in self.screen.active_bindings.values():
             binding_id = active.binding.id
-            if not binding_id or binding_id in seen or not active.enabled or binding_id in _LEFT_OUT:
+            if not binding_id or binding_id in seen or not active.enabled or binding_id in _EXCLUDED:
                 continue
             seen.add(binding_id)
             yield Command(command_name(active), self.app.get_key_display(active.binding), partial(self._run, active))
@@ -45,12 +45,12 @@ class Commands(Provider):
         self.app.theme = name
 
     async def discover(self) -> Hits:
-        """Yield everything there is."""
+        """Yield all entries, by name."""
         for entry in sorted(self._entries()):
             yield DiscoveryHit(_shown(Content(entry.name), entry.keys), entry.run, text=entry.name)
 
     async def search(self, query: str) -> Hits:
-        """Yield what matches, best first."""
+        """Yield matching entries with their scores."""
         matcher = self.matcher(query)
         for entry in self._entries():
             score = matcher.match(entry.name)

@@ -1,4 +1,4 @@
-"""Every key of the app and of its screens, each under an id that users may remap."""
+"""Key bindings of the app and its screens, each with an id that users can remap."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ CHECK_BINDINGS = [
     Binding("R", "rerun_failed", "re-run failed", show=False, id="check.rerun-failed"),
     Binding("right_square_bracket", "facet(1)", "next part", id="check.next-part", key_display="]"),
     Binding("left_square_bracket", "facet(-1)", "previous part", show=False, id="check.previous-part", key_display="["),
-    Binding("x", "trace", "its trace", show=False, id="check.trace"),
-    Binding("L", "lines", "its log lines", show=False, id="check.lines"),
+    Binding("x", "trace", "open its trace", show=False, id="check.trace"),
+    Binding("L", "lines", "log lines", show=False, id="check.lines"),
     Binding("c", "copy('curl')", "copy as curl", show=False, id="check.copy-curl"),
     Binding("a", "copy('aws')", "copy as aws", show=False, id="check.copy-aws"),
 ]

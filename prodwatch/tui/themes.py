@@ -80,20 +80,20 @@ FALLBACKS = {
     "cursor": "primary-muted",
     "cursor-blurred": "block-cursor-blurred-background",
 }
-"""Our tokens and whose value they take in themes that do not know them."""
+"""Our token → the token of other themes whose value it takes."""
 
 
 READABLE = 4.5
-"""The contrast WCAG asks for text, level AA."""
+"""Contrast that WCAG level AA requires for text."""
 _TEXTS = ("foreground", "tone-good", "tone-bad", "tone-warn", "tone-unknown", "tone-accent", "tone-dim")
 _STEPS = 20
 
 
 def with_our_tokens(variables: dict[str, str]) -> dict[str, str]:
-    """Return a theme's variables with ours among them, every text of them readable on the theme's background.
+    """Return a theme's variables with ours added, every text colour readable on the theme's background.
 
-    Themes made for editors have statuses too pale to read as text: those move towards black or white until they can be
-    read. A theme of the terminal's own colours is left as it is, since nobody knows what they look like.
+    Status colours of themes made for editors are too pale for text: they move towards black or white until they can be
+    read. A theme that uses the terminal's own colours is left as it is, since those colours are unknown.
     """
     complete = {**{ours: variables[theirs] for ours, theirs in FALLBACKS.items()}, **variables}
     background = _parsed(complete["background"])
@@ -113,7 +113,7 @@ def with_our_tokens(variables: dict[str, str]) -> dict[str, str]:
 
 
 def _parsed(text: str, background: Color | None = None, ink: Color | None = None) -> Color | None:
-    """Return a colour as it looks on `background`; `auto 60%` is that much of what reads best there."""
+    """Return a colour as it appears on `background`; `auto 60%` is 60 % of `ink`. None if it is not a colour."""
     if text.startswith("auto") and background is not None and ink is not None:
         share = text.partition(" ")[2].rstrip("%")
         return background.blend(ink, float(share or 100) / 100)
@@ -125,7 +125,7 @@ def _parsed(text: str, background: Color | None = None, ink: Color | None = None
 
 
 def _moved(color: Color, towards: Color, behind: Color, least: float) -> Color:
-    """Return `color`, moved as little towards another as gives the contrast asked for."""
+    """Return `color` moved towards another one just far enough for the contrast `least`."""
     moved = color
     for step in range(1, _STEPS + 1):
         if contrast(moved, behind) >= least:
@@ -135,7 +135,7 @@ def _moved(color: Color, towards: Color, behind: Color, least: float) -> Color:
 
 
 def contrast(one: Color, other: Color) -> float:
-    """Return the contrast of two colours, 1 to 21, as WCAG counts it."""
+    """Return the contrast of two colours as defined by WCAG, 1 to 21."""
     high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 

@@ -1,4 +1,4 @@
-"""What every widget may read: the store, the clock, the session's facts and how the user likes to see things."""
+"""Shared by all widgets: store, clock, session facts, preferences and the latest verdict."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictSnapshot:
-    """Verdict and checks of one and the same moment: what shows the one must not contradict the other."""
+    """Verdict and checks of the same moment, so that the panels that show them never contradict each other."""
 
     at: datetime
     verdict: VerdictLine
     checks: tuple[CheckTrack, ...]
     revision: int
-    """Of the checks."""
+    """Revision of the checks in the store."""
 
 
 @dataclass(slots=True, kw_only=True)
 class WidgetContext:
-    """Shared by all widgets of one app. Only the app changes it, and only what is the user's choice."""
+    """Shared by all widgets of one app. Only the app changes it, and only what the user chose."""
 
     store: Store
     clock: Clock
@@ -39,14 +39,14 @@ class WidgetContext:
     zone: tzinfo | None = UTC
     """None: this machine's zone."""
     paused: bool = False
-    """The display stands still; store, verdict and clock go on."""
+    """The display is frozen; store, verdict and clock continue."""
     entered: dict[str, list[str]] = field(default_factory=dict)
-    """Purpose of a prompt (`filter`, `find` …) → what was entered before, oldest first."""
+    """Purpose of a prompt (`filter`, `find` …) → earlier entries, oldest first."""
 
     _snapshot: VerdictSnapshot | None = None
 
     def take_snapshot(self) -> VerdictSnapshot:
-        """Take a new snapshot at verdict and checks; every widget shows this one until the next."""
+        """Take a new snapshot of verdict and checks; every widget shows it until the next one."""
         now = self.now()
         self._snapshot = VerdictSnapshot(
             at=now,
@@ -57,21 +57,21 @@ class WidgetContext:
         return self._snapshot
 
     def _verdict(self, now: datetime) -> VerdictLine:
-        """Return the verdict; one that cannot be worked out is an error, never the one of before."""
+        """Return the verdict; a verdict that cannot be computed is an error, never the previous one."""
         facts = self.facts
         try:
             return verdict_line(self.store, now, every_s=facts.every_s, window=facts.window, better=facts.better)
-        except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive what proves it
-            _LOG.exception("the verdict could not be worked out")
-            reason = f"the verdict could not be worked out: {type(error).__name__}: {error}"
-            where = f"the log file says where: {facts.log_file}" if facts.log_file else None
+        except Exception as error:  # noqa: BLE001 -- a green verdict must not outlive its evidence
+            _LOG.exception("the verdict could not be computed")
+            reason = f"the verdict could not be computed: {type(error).__name__}: {error}"
+            where = f"the traceback is in {facts.log_file}" if facts.log_file else None
             return VerdictLine(
                 status="error",
                 title="ERROR · could not verify",
                 since=None,
                 reasons=(reason,),
                 evidence=where,
-                outlook="tried again twice a second",
+                outlook="retried twice a second",
             )
 
     @property
@@ -84,16 +84,16 @@ class WidgetContext:
         return self.clock.now()
 
     def glyph(self, state: State) -> str:
-        """Return the sign of a state."""
+        """Return the symbol of a state."""
         return state.ascii if self.preferences.ascii else state.glyph
 
     def time(self, at: datetime, *, millis: bool = False) -> str:
-        """Return a moment as the time of day in the user's zone."""
+        """Return the time of day in the user's zone."""
         local = at.astimezone(self.zone)
         return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if millis else f"{local:%H:%M:%S}"
 
     def window_text(self) -> str:
-        """Return the window that is asked about: `13:03 – 14:03`, with the day where it is another one."""
+        """Return the triage window: `13:03 – 14:03`, with the date when it is not today."""
         window, now = self.facts.window, self.now()
         if window is None:
             return "now"

@@ -1,4 +1,4 @@
-"""One check, opened: what it asked, got and expected, and every id by which the request can be found again."""
+"""One check in detail: requests, responses, assertions, and the ids that find them in traces and logs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ from prodwatch.model.status import Status
 from prodwatch.store.check_results import CheckTrack, RoundOutcome
 from prodwatch.store.store import Store
 
+_SERVICE_NAMES = {
+    "lambda": "Lambda",
+    "dynamodb": "DynamoDB",
+    "stepfunctions": "Step Functions",
+    "events": "EventBridge",
+    "logs": "CloudWatch Logs",
+    "cloudwatch": "CloudWatch",
+    "xray": "X-Ray",
+}
+"""boto3 service name → usual name, where it is not the name in capitals."""
+
 
 class AssertionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One assertion with what people compare."""
+    """One assertion with its expected and actual value."""
 
     step: str | None
-    """The flow's step it belongs to."""
+    """Name of the flow's step it belongs to; None for a check without steps."""
     expression: str
     ok: bool | None
     severity: str
@@ -48,7 +59,7 @@ class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     latest: CheckResult | None
     assertions: tuple[AssertionRow, ...]
-    """Red first, then undecidable, then as written."""
+    """Failed first, then undecidable, then in the order defined."""
     attempts: tuple[AttemptRow, ...]
     exchanges: tuple[tuple[str | None, Exchange], ...]
     """(step, exchange) in the order sent."""
@@ -57,14 +68,16 @@ class CheckDetail(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first."""
     trace_ids: tuple[str, ...]
     request_ids: tuple[str, ...]
+    request_sources: dict[str, str]
+    """Request id → the service that issued it: `API`, `Lambda`, `DynamoDB`."""
     version: str | None
     links: dict[str, str]
     logged: bool
-    """Whether log lines can carry its ids: it asked a program, not an API of AWS itself."""
+    """Whether log lines can contain its ids: it called a program, not only an API of AWS itself."""
 
 
 def check_detail(store: Store, check_id: str) -> CheckDetail | None:
-    """Return the check, None when nobody has heard of it."""
+    """Return the check; None for an unknown id."""
     track = store.checks.get(check_id)
     return _detail(track) if track else None
 
@@ -89,10 +102,11 @@ def _detail(track: CheckTrack) -> CheckDetail:
         history=tuple(reversed(track.history)),
         trace_ids=_distinct(correlation.trace_id for correlation in correlations if correlation.trace_id),
         request_ids=_distinct(request for correlation in correlations for request in correlation.request_ids),
+        request_sources=_request_sources(latest, steps),
         version=latest.version if latest else None,
         links={**latest.links, **latest.correlation.links} if latest else {},
         logged=any(correlation.trace_id for correlation in correlations)
-        or any(_asks_a_program(exchange) for _, exchange in _exchanges(latest, steps)),
+        or any(_calls_a_program(exchange) for _, exchange in _exchanges(latest, steps)),
     )
 
 
@@ -126,9 +140,29 @@ def _exchanges(latest: CheckResult | None, steps: Iterable[StepResult]) -> tuple
     return (*own, *((step.name, step.exchange) for step in steps if step.exchange))
 
 
-def _asks_a_program(exchange: Exchange) -> bool:
-    asked = exchange.request
-    return "url" in asked or (asked.get("service") == "lambda" and str(asked.get("operation")).startswith("Invoke"))
+def _request_sources(latest: CheckResult | None, steps: Iterable[StepResult]) -> dict[str, str]:
+    sources: dict[str, str] = {}
+    for result in (*steps, *((latest,) if latest else ())):
+        source = _source_of(result.exchange) if result.exchange else ""
+        if source:
+            for request_id in result.correlation.request_ids:
+                sources.setdefault(request_id, source)
+    return sources
+
+
+def _source_of(exchange: Exchange) -> str:
+    """Return the name of the service that an exchange's requests went to; empty when it is not known."""
+    if "url" in exchange.request:
+        return "API"
+    service = str(exchange.request.get("service") or "")
+    return _SERVICE_NAMES.get(service, service.upper())
+
+
+def _calls_a_program(exchange: Exchange) -> bool:
+    """Return whether an exchange runs a program that logs, not only an API of AWS itself."""
+    request = exchange.request
+    invokes = request.get("service") == "lambda" and str(request.get("operation")).startswith("Invoke")
+    return "url" in request or invokes
 
 
 def _distinct(values: Iterable[str]) -> tuple[str, ...]:
@@ -136,7 +170,7 @@ def _distinct(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def compact(value: Any) -> str:
-    """Return a JSON value in one line as people write it: texts without quotes."""
+    """Return a JSON value in one line, strings without quotes; empty for None."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -145,7 +179,7 @@ def compact(value: Any) -> str:
 
 
 def pretty(value: Any) -> list[str]:
-    """Return a JSON value, or a text that holds JSON, as indented lines."""
+    """Return a JSON value, or a string that contains JSON, as indented lines."""
     if isinstance(value, str):
         try:
             value = json.loads(value)

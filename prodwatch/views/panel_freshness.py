@@ -1,4 +1,4 @@
-"""How fresh and how complete a panel is, in words: loading, live, stale, throttled, denied, failed."""
+"""How fresh and complete a panel's data is, in words: loading, live, stale, throttled, denied, failed."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ _RANK = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
 _BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
 _FINE = frozenset((SourcePhase.WAITING, SourcePhase.IDLE, SourcePhase.LIVE))
 _AGELESS = _BROKEN | {SourcePhase.WAITING}
-"""Phases in which what was read before says nothing about how fresh the rest is."""
+"""Phases that do not count for the age of the panel's data."""
 _NOTES = 3
-"""So many notes fit a panel's edge."""
+"""Notes that fit a panel's lower edge."""
 
 
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
-    """One panel's sources, summed up by the one that is worst off."""
+    """The state of one panel's sources, summarised by the worst one."""
 
     phase: SourcePhase | None
-    """None: nothing feeds this panel."""
+    """None: no source feeds this panel."""
     state: State
     text: str
-    """One line for the panel's edge."""
+    """One line for the panel's lower edge."""
     stale: bool
-    """What is shown speaks of the past."""
+    """The data on screen is out of date."""
     help: str | None
-    """What is wrong or limited and what to do about it, None when all is well."""
+    """The problem or limit and its remedy; None without one."""
     affected: int
-    """How many sources are in this phase."""
+    """Number of sources in this phase."""
     total: int
 
 
 def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float = 30.0) -> Freshness:
-    """Return how `source` is doing; `logs` stands for `logs:<every group>` too."""
+    """Return the state of `source`; `logs` includes every `logs:<group>`."""
     statuses = [status for name, status in store.sources.items() if name == source or name.startswith(f"{source}:")]
     if not statuses:
         session = store.sources.get("session")
@@ -66,7 +66,7 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
                 total=0,
             )
         state = SOURCE_STATES[SourcePhase.STARTING]
-        return Freshness(phase=None, state=state, text="no answer yet", stale=False, help=None, affected=0, total=0)
+        return Freshness(phase=None, state=state, text="no response yet", stale=False, help=None, affected=0, total=0)
     worst = min(statuses, key=lambda status: _RANK[status.phase])
     affected = [status for status in statuses if status.phase is worst.phase]
     fresh_at = min(
@@ -108,24 +108,25 @@ def _losses(statuses: Sequence[SourceStatus], store: Store, source: str) -> list
     sampled = sum(status.sampled for status in statuses)
     dropped = sum(status.dropped for status in statuses)
     lost = store.logs.lost if source == "logs" else 0
-    counts = ((late, "late"), (sampled, "sampled away"), (dropped, "dropped"), (lost, "lost by Lambda"))
-    return [f"{count} {word}" for count, word in counts if count]
+    left_out = "not read (cost limit)" if source == "traces" else "sampled by Live Tail"
+    counts = ((late, "late"), (sampled, left_out), (dropped, "dropped"), (lost, "lost by Lambda"))
+    return [f"{count:,} {word}" for count, word in counts if count]
 
 
 def _notes(statuses: Sequence[SourceStatus]) -> list[str]:
-    """Return what limits any of the sources, each once, in a few words."""
+    """Return the distinct notes of the sources: limits in a few words."""
     notes = list(dict.fromkeys(note for status in statuses for note in status.notes))
     further = len(notes) - _NOTES
-    return [*notes[:_NOTES], f"{further} further notes"] if further > 0 else notes
+    return [*notes[:_NOTES], f"{further} more notes"] if further > 0 else notes
 
 
 def _limits(statuses: Sequence[SourceStatus]) -> str | None:
-    """Return the sentences behind the notes of sources that read, each once."""
+    """Return the distinct messages of the sources that have notes."""
     sentences = list(dict.fromkeys(status.message for status in statuses if status.notes and status.message))
     further = len(sentences) - _NOTES
     text = ". ".join(sentences[:_NOTES])
     if further > 0:
-        text += f". {further} further sources have notes"
+        text += f". {further} more sources have notes"
     return f"{text[0].upper()}{text[1:]}." if text else None
 
 
@@ -139,22 +140,22 @@ def _help(status: SourceStatus, now: datetime) -> str | None:
 
 
 def _denied(status: SourceStatus) -> str:
-    return f"{status.message or 'AWS refused'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
+    return f"{status.message or 'AWS denied access'}. Allow {status.action}; `prodwatch iam-policy` prints the policy."
 
 
 class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One source by itself: each log group has its own measured freshness."""
+    """One source; each log group is a source with its own measured freshness."""
 
     name: str
     """`traces`, or the log group."""
     state: State
     text: str
     detail: str
-    """What is wrong or limited; empty when nothing is."""
+    """The problem or limit; empty without one."""
 
 
 def source_lines(store: Store, now: datetime, limit: int) -> tuple[SourceLine, ...]:
-    """Return up to `limit` sources, the worst off first, else by name."""
+    """Return up to `limit` sources, worst first, then by name."""
     ranked = sorted(store.sources.values(), key=lambda status: (_RANK[status.phase], status.source))
     return tuple(_line(status, store, now) for status in ranked[:limit])
 

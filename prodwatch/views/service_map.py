@@ -1,4 +1,4 @@
-"""Who calls whom as a list of edges, worst first: rate, faults, errors and p95 before the release and now."""
+"""Service map as a list of edges, worst first: rate, faults, errors and p95 before the release and now."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from prodwatch.model.signal import ServiceEdge, ServiceGraph, ServiceNode
 from prodwatch.store.store import Store
 
 FAULTY_SHARE = 0.01
-"""From this share of faults on an edge is called faulty …"""
+"""Share of faults from which an edge is called faulty."""
 FAULTS_MORE = 3.0
-"""… and from so many more than before, when there are twice as many of them a call."""
+"""Additional faults from which an edge is called faulty, if their share of the calls has also doubled."""
 ERROR_SHARE = 0.05
-"""Clients' own mistakes are usual: from this share on they are not …"""
+"""Share of 4xx errors from which an edge is marked; a few client errors are normal."""
 ERRORS_LEAST = 3
-"""… when there are so many."""
+"""Fewest 4xx errors for an edge to be marked."""
 TIMES_BEFORE = 1.5
-"""A p95 is slower when it is so many times what it was …"""
+"""Ratio to the previous p95 from which an edge is called slower."""
 SLOWER_BY_S = 0.05
-"""… and by so much at least."""
+"""Least difference to the previous p95 for an edge to be called slower."""
 SLOW_S = 1.0
-"""Above this a p95 is slow when nobody knows what it was before."""
+"""p95 from which an edge without a previous p95 is called slow."""
 ADDED_S = 0.01
-"""What a node must take longer a request to be named."""
+"""Additional own time per request from which a node is named as slower."""
 MIN_CALLS = 20
-"""Calls below which a p95 is little more than the longest call, and nothing is said of it."""
+"""Calls below which a p95 is not judged: it is little more than the longest call."""
 GONE_AFTER_S = 180.0
-"""An edge may be silent for so long before it is called gone."""
+"""Time without calls after which an edge is called gone."""
 
 NAME_CHARS = 80
-"""A sentence about a node with a longer name would have no room for itself."""
+"""Longest node name in a sentence."""
 
 EdgeState = Literal["fault", "error", "slow", "gone", "new", "ok"]
 _ORDER: tuple[EdgeState, ...] = ("fault", "error", "slow", "gone", "new", "ok")
@@ -63,7 +63,7 @@ class EdgeFigures(msgspec.Struct, frozen=True, kw_only=True):
     mean_s: float
     p50_s: float | None
     p95_s: float | None
-    """About: the upper of X-Ray's buckets it lies in. None for asynchronous calls."""
+    """Approximate: the upper bound of its X-Ray bucket. None for asynchronous calls."""
     p99_s: float | None
     edge: ServiceEdge
 
@@ -75,24 +75,24 @@ class EdgeRow(msgspec.Struct, frozen=True, kw_only=True):
     caller: ServiceNode
     callee: ServiceNode
     kind: str
-    """What is called, in one short word."""
+    """The callee's type in one short word."""
     now: EdgeFigures | None
     """None: no call was traced in the window."""
     before: EdgeFigures | None
-    """None: not called before, or nobody knows; `ServiceMap.before_s` tells which."""
+    """None: not called before, or not known (then `ServiceMap.before_s` is None)."""
     state: EdgeState
     why: str
-    """The state in a few words, empty when there is nothing to say."""
+    """The reason for the state in a few words, or empty."""
 
 
 class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
-    """The list, what both windows span, and where time is lost and faults begin."""
+    """The list of edges, the length of both windows, the bottleneck and the origin of faults."""
 
     rows: tuple[EdgeRow, ...]
     now_s: float
     """Length of the window that ends now."""
     before_s: float | None
-    """Length of the window that ends at the release; None: nobody knows what was before."""
+    """Length of the window that ends at the release; None when there is no earlier graph."""
     released_ms: int | None
     bottleneck: str | None
     """Where most of the time goes, in words."""
@@ -103,7 +103,7 @@ class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
-    """Return the list, of the edges that match `needle`; None before X-Ray has answered."""
+    """Return the edges that match `needle`; None before X-Ray's first response."""
     now = store.graphs.get("now")
     if now is None:
         return None
@@ -132,7 +132,7 @@ def kind_word(kind: str) -> str:
 
 
 def node_text(node: ServiceNode) -> str:
-    """Return a node as text tells it: `shop-orders (function)`."""
+    """Return a node's name and type: `shop-orders (function)`."""
     name = node.name if len(node.name) <= NAME_CHARS else f"{node.name[: NAME_CHARS - 1]}…"
     return name if node.kind == CLIENT else f"{name} ({kind_word(node.kind)})"
 
@@ -215,22 +215,22 @@ def _judge(
 
 
 def _faulty(now: EdgeFigures, before: EdgeFigures | None, *, known_before: bool) -> str:
-    """Return in which sense an edge is faulty, empty when it is not."""
+    """Return the reason for calling an edge faulty; empty when it is not."""
     was = before.fault_share if before else 0.0
     as_before = now.fault_share < 2 * was
     if now.fault_share >= FAULTY_SHARE:
-        return "faulty before too" if as_before else "faults"
+        return "also faulty before" if as_before else "faults"
     more = known_before and not as_before and faults_more(now, before) >= FAULTS_MORE
     return "more faults" if more else ""
 
 
 def faults_more(now: EdgeFigures, before: EdgeFigures | None) -> float:
-    """Return how many more calls failed than would have, had nothing changed."""
+    """Return how many more calls failed than at the previous share of faults."""
     return now.edge.faults - (before.fault_share if before else 0.0) * now.calls
 
 
 def _slow(now: EdgeFigures, before: EdgeFigures | None) -> str:
-    """Return in which sense an edge is slow, empty when it is not or too few calls tell."""
+    """Return the reason for calling an edge slow; empty when it is not, or with too few calls."""
     if now.p95_s is None or now.calls < MIN_CALLS:
         return ""
     if before is None or before.p95_s is None or before.calls < MIN_CALLS:
@@ -252,7 +252,7 @@ def _matches(row: EdgeRow, needle: str) -> bool:
 
 
 def _bottleneck(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
-    """Name the node with the most time of its own: spent in calls of it, and not in calls it made."""
+    """Return the node with the most own time: time in calls to it minus time in its own calls."""
     own = _own_times_s(now.edges)
     total_s = sum(own.values())
     if total_s <= 0:
@@ -270,7 +270,7 @@ def _percent(share: float) -> str:
 
 
 def _added(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
-    """Name the node whose own time grew most, a request from outside."""
+    """Return the node whose own time per request from outside grew most."""
     asked, asked_before = _entries(now.edges), _entries(before.edges) if before else 0
     if before is None or asked < MIN_CALLS or asked_before < MIN_CALLS:
         return None
@@ -279,7 +279,7 @@ def _added(now: ServiceGraph, before: ServiceGraph | None) -> str | None:
     node = max(grown, key=lambda candidate: grown[candidate], default=None)
     if node is None or grown[node] < ADDED_S:
         return None
-    return f"{node_text(node)}: {grown[node] * 1000:.0f} ms more a request than before"
+    return f"{node_text(node)}: {grown[node] * 1000:.0f} ms more per request than before"
 
 
 def _entries(edges: Iterable[ServiceEdge]) -> int:
@@ -290,7 +290,7 @@ def _own_times_s(edges: Iterable[ServiceEdge]) -> Mapping[ServiceNode, float]:
     own: dict[ServiceNode, float] = {}
     for edge in edges:
         if not edge.times:
-            continue  # asynchronous: nobody waited
+            continue  # asynchronous: no caller waited
         own[edge.callee] = own.get(edge.callee, 0.0) + edge.time_s
         if edge.caller.kind != CLIENT:
             own[edge.caller] = own.get(edge.caller, 0.0) - edge.time_s
@@ -298,7 +298,7 @@ def _own_times_s(edges: Iterable[ServiceEdge]) -> Mapping[ServiceNode, float]:
 
 
 def _origin(edges: Iterable[ServiceEdge]) -> str | None:
-    """Name the node in which most faults begin: calls of it fail that none of its own calls explain."""
+    """Return the node where most faults begin: those not explained by faults of its own calls."""
     began: dict[ServiceNode, int] = {}
     for edge in edges:
         began[edge.callee] = began.get(edge.callee, 0) + edge.faults
@@ -307,4 +307,4 @@ def _origin(edges: Iterable[ServiceEdge]) -> str | None:
     node = max(began, key=lambda candidate: began[candidate], default=None)
     if node is None or began[node] <= 0:
         return None
-    return f"{node_text(node)}: {began[node]:,} {'call' if began[node] == 1 else 'calls'} failed in it"
+    return f"{node_text(node)}: {began[node]:,} failed {'call' if began[node] == 1 else 'calls'}"

@@ -1,4 +1,4 @@
-"""What changed in a window: deployments, stacks, alarms, new errors, figures; and what nobody can see of it."""
+"""Changes in a window: deployments, stacks, alarms, new errors and metrics, and the sources that could not be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from prodwatch.model.signal import NO_HISTORY, ReleaseEvent, SourcePhase
+from prodwatch.model.signal import NO_HISTORY, AlarmState, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_value
 from prodwatch.views.release import version_label
@@ -20,7 +20,7 @@ Kind = Literal["deployment", "stack", "traffic", "alarm", "errors", "figure", "c
 
 _UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 _PARTS = {"release": "deployments and stacks", "alarms": "alarms", "logs": "log lines", "metrics": "metrics"}
-"""Sources a change would be seen by, as people call what they tell."""
+"""Source → the kind of change it reports."""
 _WRONG = ("fail", "stop", "rollback", "rolled back", "delete")
 _WEIGHT: dict[Kind, int] = {
     "alarm": 0,
@@ -32,46 +32,46 @@ _WEIGHT: dict[Kind, int] = {
     "traffic": 6,
 }
 MAX_ERRORS = 20
-"""New shapes of error lines told one by one; the rest is in the count."""
+"""New error signatures listed one by one; the rest is only counted."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is different from before."""
+    """One change."""
 
     kind: Kind
     subject: str
-    """What opening it leads to: a deployment, an alarm, a shape of error lines, a figure's label."""
+    """What the change is about: a deployment, an alarm, an error signature, a metric's label."""
     at: datetime | None
-    """When it was seen last, None for a figure."""
+    """When it was last seen; None for a metric."""
     text: str
     bad: bool
-    """It speaks against production."""
+    """Whether it is bad news for production."""
     count: int = 1
     sample: str | None = None
-    """Of new errors: one of their messages."""
+    """An example message, for new errors."""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known to have changed, what matters most first."""
+    """All known changes, the most important first."""
 
     rows: tuple[Change, ...]
     unseen: tuple[str, ...]
-    """What could not be looked at: `alarms: not allowed, needs cloudwatch:DescribeAlarms`."""
+    """What could not be read: `alarms (needs cloudwatch:DescribeAlarms)`."""
     reading: tuple[str, ...]
-    """What has not been read to its end yet."""
+    """What has not been read completely yet."""
 
     @property
     def summary(self) -> str:
-        """Return it all as one sentence; silence is only told of what was read."""
+        """Return all changes as one sentence, with what was not read or is still being read."""
         parts = _counted(self.rows)
-        text = ", ".join(parts) if parts else "nothing that can be seen"
-        more = [f"not seen: {'; '.join(self.unseen)}"] if self.unseen else []
+        text = ", ".join(parts) if parts else "no change that can be seen"
+        more = [f"not read: {'; '.join(self.unseen)}"] if self.unseen else []
         more += [f"still reading {', '.join(self.reading)}"] if self.reading else []
         return " · ".join([text, *more])
 
 
 def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None) -> Changes:
-    """Return what changed in `window`, as far as the store knows at `now`."""
+    """Return the changes in `window` that the store knows at `now`."""
     events = sorted((event for event in store.release.events if window.has(event.at, now)), key=lambda event: event.at)
     rows = [
         *_deployments(event for event in events if event.source == "codedeploy"),
@@ -83,7 +83,7 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
         *(
             _figure(comparison, window, now)
             for comparison in compare_windows(store, window, now, better=better)
-            if _can_be_told(comparison)
+            if _is_visible(comparison)
         ),
     ]
     earliest = datetime.fromtimestamp(0, UTC)
@@ -165,11 +165,10 @@ def _alarms(store: Store, events: Sequence[ReleaseEvent], window: Window) -> Ite
         fired_events, state = fired.get(name, []), firing.get(name)
         alarm = store.release.alarms.get(name)
         if not fired_events and state and state.since and state.since < window.start:
-            text = f"alarm {name} has been firing since before"
+            text = f"alarm {name} has been firing since before the window"
         else:
             times = f"fired {len(fired_events)} times" if len(fired_events) > 1 else "fired"
-            end = "at its end" if window.is_past else "now"
-            text = f"alarm {name} {times}, {f'still firing {end}' if state else f'quiet {end}'}"
+            text = f"alarm {name} {times}, {_alarm_outcome(alarm, window)}"
         yield Change(
             kind="alarm",
             subject=name,
@@ -177,6 +176,14 @@ def _alarms(store: Store, events: Sequence[ReleaseEvent], window: Window) -> Ite
             text=text + (f": {state.reason}" if state and state.reason else ""),
             bad=alarm is None or alarm.gate,
         )
+
+
+def _alarm_outcome(alarm: AlarmState | None, window: Window) -> str:
+    """Return the state of an alarm that fired in the window: now, or at the end of a past window."""
+    end = "at the end" if window.is_past else "now"
+    if alarm is not None and alarm.state == "ALARM":
+        return f"still firing {end}"
+    return "OK again" if alarm is not None and alarm.state == "OK" else f"not firing {end}"
 
 
 def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
@@ -211,8 +218,8 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
         yield Change(kind="errors", subject="", at=None, text=f"{rest} more new errors", bad=True, count=rest)
 
 
-def _can_be_told(comparison: MetricComparison) -> bool:
-    """Tell whether a figure moved, and so much that it shows in the digits told."""
+def _is_visible(comparison: MetricComparison) -> bool:
+    """Return whether a metric changed enough that its formatted values differ."""
     return comparison.ceased or (
         comparison.notable
         and format_value(comparison.before, comparison.unit) != format_value(comparison.within, comparison.unit)
@@ -222,7 +229,7 @@ def _can_be_told(comparison: MetricComparison) -> bool:
 def _figure(comparison: MetricComparison, window: Window, now: datetime) -> Change:
     before, within = format_value(comparison.before, comparison.unit), format_value(comparison.within, comparison.unit)
     if comparison.ceased:
-        text = f"{comparison.label}: nothing is measured any more, against {before} in the {window.named(now)} before"
+        text = f"{comparison.label}: no values any more; {before} in the {window.named(now)} before"
         return Change(kind="figure", subject=comparison.label, at=None, text=text, bad=comparison.worse)
     change = comparison.change
     moved = "" if change is None or comparison.unit == "Percent" else f" ({change * 100:+.0f} %)"
@@ -250,7 +257,7 @@ def _unseen(store: Store) -> tuple[str, ...]:
             needs = f"needs {broken[0].action}" if broken[0].action else str(broken[0].phase)
             unseen.append(f"{part} ({needs})")
         elif any(NO_HISTORY in status.notes for status in statuses):
-            unseen.append(f"alarms that fired and are quiet again ({NO_HISTORY})")
+            unseen.append(f"alarms that fired and are OK again ({NO_HISTORY})")
         elif parts:
             unseen.append(f"{part} in part ({'; '.join(parts)})")
     session = store.sources.get("session")
@@ -279,7 +286,7 @@ def _by_subject(events: Iterable[ReleaseEvent]) -> dict[str, list[ReleaseEvent]]
 _NAMES: dict[Kind, tuple[str, str]] = {
     "deployment": ("deployment", "deployments"),
     "stack": ("stack update", "stack updates"),
-    "traffic": ("change of traffic", "changes of traffic"),
+    "traffic": ("traffic change", "traffic changes"),
     "alarm": ("alarm", "alarms"),
     "errors": ("new error", "new errors"),
     "check": ("check changed", "checks changed"),

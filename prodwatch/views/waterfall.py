@@ -1,4 +1,4 @@
-"""A trace as bars in eighths of a cell: every bar inside the picture, at least one eighth wide, oddities said."""
+"""A trace as bars in eighths of a cell: every bar inside the picture and at least one eighth wide."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from prodwatch.text.units import format_ms
 
 EIGHTHS = 8
 SKEW_S = 0.001
-"""A child may stick out of its parent by the precision of X-Ray's clocks before it counts as skewed."""
+"""Time by which a child may exceed its parent before it counts as skewed: the precision of X-Ray's clocks."""
 CLOCKS_S, CLOCKS_SHARE = 0.005, 0.1
-"""A child that ends so much after its parent, in seconds or of the parent's time, was waited for all the same."""
+"""Seconds, and share of the parent's time, by which a child may end after its parent and still be on the path."""
 
 BarState = Literal["ok", "fault", "error", "throttle"]
 
@@ -37,17 +37,17 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """Time not covered by children."""
     state: BarState = "ok"
     open: bool = False
-    """Still in progress: drawn to the end of what is known."""
+    """Still in progress: drawn to the end of the trace."""
     skewed: bool = False
-    """Sticks out of its parent, or ends before it begins: clocks differ."""
+    """Exceeds its parent, or ends before it starts: clocks differ."""
     orphan: bool = False
     """Its parent is missing from the trace."""
     critical: bool = False
-    """On the path that decides how long the whole takes."""
+    """On the critical path, which determines the total time."""
     slowest: bool = False
-    """The bottleneck: most time of its own on the critical path."""
+    """The bottleneck: the most self time on the critical path."""
     note: str | None = None
-    """First exception, else what was called."""
+    """First exception, else the called operation."""
 
 
 class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,19 +58,19 @@ class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float
     complete: bool
     bottleneck: str | None
-    """Name of the span on the critical path with the most time of its own."""
+    """Name of the span with the most self time on the critical path."""
     bottleneck_key: str | None = None
     bottleneck_s: float = 0.0
-    """Its own time."""
+    """Self time of the bottleneck."""
     cut: bool = False
-    """X-Ray left spans out because the trace is too large."""
+    """X-Ray omitted spans because the trace is too large."""
 
     def bottleneck_text(self) -> str:
-        """Return `DynamoDB 1.7 s of its own, 68 %`, empty without one."""
+        """Return `DynamoDB: self time 1.7 s, 68 %`; empty without a bottleneck."""
         if self.bottleneck is None:
             return ""
         share = f", {self.bottleneck_s / self.total_s * 100:.0f} %" if self.total_s > 0 else ""
-        return f"{self.bottleneck} {format_ms(self.bottleneck_s * 1000)} of its own{share}"
+        return f"{self.bottleneck}: self time {format_ms(self.bottleneck_s * 1000)}{share}"
 
 
 class _Node(msgspec.Struct):
@@ -180,12 +180,12 @@ def _in_cycles(nodes: Mapping[str, _Node]) -> set[str]:
 
 
 def _mark_critical(root: _Node, critical: set[str]) -> None:
-    """Mark the chain that decides the end: from the back, always the child that finished last."""
+    """Mark the critical path: from the end, always the child that finished last."""
     stack = [root]
     while stack:
         node = stack.pop()
         critical.add(node.span.id)
-        # What was called may run on another machine, whose clock is a little off.
+        # The callee may run on another machine, whose clock differs slightly.
         latest = node.end_s + max(CLOCKS_S, CLOCKS_SHARE * (node.end_s - node.span.start_s))
         for child in sorted(node.children, key=lambda node_: node_.end_s, reverse=True):
             if child.end_s <= latest and child.end_s > child.span.start_s:

@@ -142,7 +142,9 @@ def test_what_ends_it_at_the_start_is_one_sentence_and_a_log_file(commands: Comm
     )
     with terminal([sys.executable, "-c", code], cwd=commands.project, environ=commands.environ) as here:
         assert here.wait(ENDED_S) == 70
-        assert "the dashboard broke: RuntimeError: on purpose; the log file says where: " in " ".join(here.text.split())
+        assert "the dashboard could not start: RuntimeError: on purpose; the traceback is in " in " ".join(
+            here.text.split()
+        )
         assert "Traceback" not in here.text
         assert here.modes_now == here.modes
     logs = list((commands.home / "state").rglob("*.log"))

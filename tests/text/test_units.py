@@ -68,4 +68,12 @@ def test_durations_are_shown_with_three_digits(ms: float, text: str) -> None:
 
 def test_ages_and_sizes_are_shown_in_their_largest_unit() -> None:
     assert [format_age(each) for each in (-1, 2, 61, 7300, 200_000)] == ["0s", "2s", "1m", "2h", "2d"]
+    assert [format_age(each) for each in (59.9, 60, 3599, 3600, 86399, 86400)] == [
+        "59s",
+        "1m",
+        "59m",
+        "1h",
+        "23h",
+        "1d",
+    ]
     assert [format_bytes(each) for each in (512, 1400, 3.2e6, 5e9)] == ["512 B", "1.4 kB", "3.2 MB", "5.0 GB"]

@@ -164,7 +164,7 @@ async def test_help_explains_what_has_focus_and_shows_remapped_keys(run: Any) ->
     preferences = Preferences(fps=0, keymap={"check.rerun": "ctrl+r"})
     async with run(keys=["question_mark"], preferences=preferences) as bench:
         assert isinstance(bench.app.screen, HelpScreen)
-        await bench.sees("Every check with its latest outcome")
+        await bench.sees("All checks with their latest status")
         await bench.sees("^r")
         await bench.press("escape", "r")
         assert not bench.session.asked
@@ -235,7 +235,7 @@ async def test_a_trace_x_ray_does_not_show_says_so(run: Any) -> None:
         bench.store.apply(Batch(source="traces", records=(TraceSummary(id="1-x", start_ms=9**14, duration_s=1),)))
         bench.app.open_trace("1-x")
         await bench.frames()
-        await bench.sees("X-Ray does not show it yet")
+        await bench.sees("not in X-Ray yet")
 
 
 async def test_metrics_chart_follows_the_table_and_has_a_time_cursor(run: Any) -> None:
@@ -328,7 +328,7 @@ async def test_a_panel_that_breaks_does_not_take_the_others_with_it(run: Any, mo
 
         monkeypatch.setattr(panel, "frame", broken)
         await bench.frames()
-        await bench.sees("failed, tries again in 5s · see /tmp/prodwatch.log")
+        await bench.sees("failed, retry in 5s · see /tmp/prodwatch.log")
         await bench.sees("order in euros")
 
 

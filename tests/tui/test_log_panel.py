@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from prodwatch.model.signal import Batch, Level, LogRecord, SourcePhase, SourceStatus
 from prodwatch.testing.clock import START
+from prodwatch.tui.rendering.log_line import time_text
 from prodwatch.tui.screens.logs import LogsScreen
 from prodwatch.tui.screens.metrics import MetricsScreen
 from prodwatch.tui.screens.trace import TraceScreen
@@ -109,7 +110,9 @@ async def test_text_stays_put_while_the_ring_trims(run: Any) -> None:
         assert rows(bench) == shown
         assert panel.record is not None
         assert panel.record.message == under
-        await bench.sees("5,000 older let go")
+        await bench.sees("5,000 older lines dropped from memory")
+        oldest = bench.store.logs.ring.get(bench.store.logs.ring.head)
+        await bench.sees(f"(kept since {time_text(oldest.timestamp_ms)[:8]})")
 
 
 async def test_older_lines_of_another_group_take_their_place_and_text_stays_put(run: Any) -> None:
@@ -386,7 +389,7 @@ async def test_late_lines_and_lost_ones_are_marked(run: Any) -> None:
         await bench.frames(12)
         await bench.sees("late 7s line-000000")
         await bench.sees("lines lost line-000001")
-        await bench.sees("1 late · 2 sampled away · 3 dropped")
+        await bench.sees("1 late · 2 sampled by Live Tail · 3 dropped")
 
 
 async def test_copies_of_a_line_carry_its_time_and_group_and_the_record_everything(run: Any) -> None:

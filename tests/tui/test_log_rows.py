@@ -34,7 +34,7 @@ BATCHES = st.lists(st.lists(LINES, max_size=12), max_size=12)
 def test_rows_are_the_kept_lines_in_order_of_time(capacity: int, batches: list[list[LogRecord]], wanted: str) -> None:
     ring: Ring[LogRecord] = Ring(capacity)
     rows = LogRows(ring)
-    rows.choose(parse_filter(wanted), 0)
+    rows.set_filter(parse_filter(wanted), 0)
     number = 0
     all_of: dict[int, LogRecord] = {}
     for batch in batches:
@@ -42,7 +42,7 @@ def test_rows_are_the_kept_lines_in_order_of_time(capacity: int, batches: list[l
         ring.extend(batch)
         all_of.update(enumerate(batch, number))
         number += len(batch)
-        rows.take_in(0)
+        rows.update(0)
         kept = [n for n in range(ring.head, ring.tail) if rows.filter.matches(all_of[n])]
         expected = sorted(kept, key=lambda n: (display_time_ms(all_of[n]), n))
         assert list(rows.numbers()) == expected
@@ -56,7 +56,7 @@ def test_lines_of_groups_polled_apart_take_their_place_at_once() -> None:
     rows = LogRows(ring)
     for group, stamps in (("a", (1, 4, 8)), ("b", (2, 5)), ("c", (3, 9))):
         ring.extend([line(stamp, group) for stamp in stamps])
-        rows.take_in(0)
+        rows.update(0)
     assert [record.timestamp_ms for record in rows.newest(100)] == [1, 2, 3, 4, 5, 8, 9]
 
 
@@ -64,7 +64,7 @@ def test_a_late_line_stands_where_it_came_and_one_of_the_future_where_it_was_tak
     ring: Ring[LogRecord] = Ring(100)
     rows = LogRows(ring)
     ring.extend([line(1_000), line(9_000), line(2_000, late_ms=7_500), line(600_000, ingested_ms=9_200), line(10_000)])
-    rows.take_in(0)
+    rows.update(0)
     assert [record.timestamp_ms for record in rows.newest(100)] == [1_000, 9_000, 600_000, 2_000, 10_000]
 
 
@@ -72,10 +72,10 @@ def test_a_rank_names_its_line_whatever_comes_before_it() -> None:
     ring: Ring[LogRecord] = Ring(100)
     rows = LogRows(ring)
     ring.extend([line(10), line(20)])
-    rows.take_in(0)
+    rows.update(0)
     rank = rows.rank_at(1)
     assert rank is not None
     ring.extend([line(15, "b")])
-    rows.take_in(0)
+    rows.update(0)
     assert rows.row_of_rank(rank) == 2
     assert rows.rank_at(3) is None

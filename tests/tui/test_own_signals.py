@@ -89,7 +89,9 @@ def round_of(name: str) -> CheckRound:
 async def test_a_trace_is_asked_for_until_it_is_there_and_whole(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
     await stage.clock.advance(2 * TRACE_POLL_INTERVAL_S)
-    assert stage.follower.trace_note("1-a").startswith("waiting for the trace, X-Ray usually needs 5 to 30 s; looked 3")
+    assert stage.follower.trace_note("1-a").startswith(
+        "waiting for the trace; X-Ray usually needs 5 to 30 s; 3 attempts"
+    )
     stage.session.traces["1-a"] = trace("1-a", complete=False)
     await stage.clock.advance(TRACE_POLL_INTERVAL_S)
     assert [each.id for each in stage.follower.traces(round_of("a"))] == ["1-a"]
@@ -103,7 +105,7 @@ async def test_a_trace_is_asked_for_until_it_is_there_and_whole(stage: Stage) ->
 async def test_it_gives_up_and_says_so(stage: Stage) -> None:
     stage.follower.follow(round_of("a"))
     await stage.clock.advance(MAX_TRACE_POLLS * TRACE_POLL_INTERVAL_S)
-    assert "never showed it" in stage.follower.trace_note("1-a")
+    assert "not in X-Ray" in stage.follower.trace_note("1-a")
     assert stage.looks() == MAX_TRACE_POLLS
 
 
@@ -151,7 +153,7 @@ async def test_no_line_is_awaited_of_what_only_asked_aws_itself(stage: Stage) ->
     stage.follower.follow(asked_aws)
     await stage.clock.advance(300)
     assert stage.looks("fetch_logs_for") == 0
-    assert "writes no line" in stage.follower.lines_note(asked_aws)
+    assert "write no line" in stage.follower.lines_note(asked_aws)
 
 
 async def test_a_search_that_finds_nothing_ends_and_says_where_it_looked(stage: Stage) -> None:
@@ -184,8 +186,8 @@ async def test_an_open_check_fills_up_by_itself_and_keeps_the_round_before_until
         bench.store.apply_event(finished("new", 20))
         await bench.frames()
         await bench.sees("1-new")
-        await bench.sees("waiting for the trace, X-Ray usually needs 5 to 30 s")
-        await bench.sees("until then the round of 11:59:57:")
+        await bench.sees("waiting for the trace; X-Ray usually needs 5 to 30 s")
+        await bench.sees("meanwhile, the round of 11:59:57:")
         await bench.sees("most time is spent in DynamoDB")
         await bench.sees("waiting for its log lines")
         await bench.sees("placing order id=TEST-7f3a")
@@ -201,8 +203,8 @@ async def test_an_open_check_fills_up_by_itself_and_keeps_the_round_before_until
 async def test_a_check_leads_to_its_trace_and_copies_what_it_can(run: Any) -> None:
     async with run(keys=["enter", "o"], notifications=True) as bench:
         assert "#xray:traces/1-68a7c1f2" in bench.app.clipboard
-        await bench.sees("copied the address in the AWS console")
+        await bench.sees("AWS console address copied")
         await bench.press("a")
-        await bench.sees("makes no AWS call that")
+        await bench.sees("makes no AWS call to copy")
         await bench.press("R")
         assert ("rerun", "orders/recent-errors") in {(what, each) for what, ids in bench.session.asked for each in ids}

@@ -157,6 +157,8 @@ async def test_a_change_of_verdict_notifies_the_desktop_once(
 @pytest.mark.parametrize(("notify", "rings"), [("bell", True), ("off", False)])
 async def test_the_bell_rings_or_nothing_does(notify: Any, rings: bool) -> None:
     async with painting(notify=notify) as painted:
+        for _ in range(20):
+            painted.app.frame()
         turn_red(painted.store)
         await painted.until(b"not healthy")
         for _ in range(20):

@@ -34,7 +34,7 @@ class State(NamedTuple):
 
 SOON = START + timedelta(seconds=8)
 STATES = {
-    "loading": State(SourcePhase.STARTING, {}, "loading", "Waiting for the first answer."),
+    "loading": State(SourcePhase.STARTING, {}, "loading", "Waiting for the first response."),
     "live": State(SourcePhase.LIVE, {"fresh_at": START}, "", ""),
     "stale": State(SourcePhase.LIVE, {"fresh_at": START - timedelta(minutes=9)}, "stale, last read 9m ago", ""),
     "throttled": State(SourcePhase.THROTTLED, {"retry_at": SOON}, "throttled, next try in 8s", "Next try in 8s"),
@@ -56,7 +56,7 @@ STATES = {
     ),
 }
 EMPTY = {
-    "signals": "name a [[function]] or a [[metric]] in the environment file",
+    "signals": "add a [[function]] or a [[metric]] to the environment file",
     "alarms": "add an [[alarm]] to the environment file",
     "signatures": "No log lines have been read yet.",
     "logs": "",
@@ -106,7 +106,7 @@ async def test_an_empty_panel_says_why_and_what_to_do(run: Any, name: str) -> No
 async def test_before_any_answer_a_panel_waits(run: Any) -> None:
     async with run(SIZE, quiet=True) as bench:
         for panel in PANELS:
-            assert "Waiting for the first answer." in painted(bench, panel), panel
+            assert "Waiting for the first response." in painted(bench, panel), panel
         assert "Reading the checks" in painted(bench, "checks")
 
 
@@ -114,7 +114,7 @@ async def test_a_project_without_checks_says_what_to_do(run: Any) -> None:
     async with run(SIZE, quiet=True) as bench:
         bench.store.define([])
         await bench.frames(12)
-        assert "Write one under checks/; prodwatch schema checks prints its keys" in painted(bench, "checks")
+        assert "Add one under checks/; `prodwatch schema checks` prints the keys." in painted(bench, "checks")
         await bench.sees("UNSURE · nothing is measured")
 
 
@@ -123,9 +123,9 @@ async def test_a_project_without_checks_says_what_to_do(run: Any) -> None:
     [
         ("loading", "reading alarms, log lines, metrics"),
         ("throttled", "reading alarms, log lines, metrics"),
-        ("denied", "not seen: deployments and stacks are not watched; alarms (needs cloudwatch:DescribeAlarms)"),
+        ("denied", "not read: deployments and stacks are not watched; alarms (needs cloudwatch:DescribeAlarms)"),
         ("failed", "alarms (failed); log lines (failed); metrics (failed)"),
-        ("live", "not seen: deployments and stacks are not watched"),
+        ("live", "not read: deployments and stacks are not watched"),
     ],
 )
 async def test_what_changed_says_what_it_cannot_see(run: Any, name: str, words: str) -> None:

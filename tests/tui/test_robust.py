@@ -126,7 +126,7 @@ async def test_a_verdict_that_cannot_be_worked_out_is_never_the_green_one_of_bef
         monkeypatch.setattr("prodwatch.tui.widget_context.verdict_line", broken)
         await bench.frames(12)
         await bench.sees("ERROR · could not verify")
-        await bench.sees("the verdict could not be worked out: BrokenOnPurposeError: on purpose")
+        await bench.sees("the verdict could not be computed: BrokenOnPurposeError: on purpose")
         await bench.sees(LOG_FILE)
         await bench.misses("healthy")
 

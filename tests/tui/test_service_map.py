@@ -38,7 +38,7 @@ async def test_the_palette_knows_it_by_name(run: Any) -> None:
 
 async def test_edges_stand_worst_first_with_before_and_now(run: Any) -> None:
     async with run(keys=["S"]) as bench:
-        await bench.sees("5 of 6 edges need a look")
+        await bench.sees("5 of 6 edges need attention")
         rows = [line for line in bench.painted() if "→" in line and "ms" in line]
         assert "✘ FAULT" in rows[0]
         assert "clients → shop-api" in rows[0]
@@ -48,7 +48,7 @@ async def test_edges_stand_worst_first_with_before_and_now(run: Any) -> None:
         assert "+ NEW" in rows[4]
         await bench.sees("faults begin in")
         assert re.search(r"bottleneck +shop-orders \(function\): \d\d % of the time, \d\d % before", bench.text)
-        assert re.search(r"orders \(table\): \d+ ms more a request", bench.text)
+        assert re.search(r"orders \(table\): \d+ ms more per request", bench.text)
         await bench.sees("up to the release at 11:56:48")
 
 
@@ -67,7 +67,7 @@ async def test_ascii_has_no_other_character(run: Any) -> None:
 
 async def test_without_a_release_it_says_that_before_is_not_known(run: Any) -> None:
     async with run(moment="before", keys=["S"]) as bench:
-        await bench.sees("before is not known: no release has been seen")
+        await bench.sees("no comparison: no release has been seen")
         await bench.sees("5 edges")
 
 
@@ -87,7 +87,7 @@ async def test_enter_shows_the_traces_through_an_edge_and_esc_comes_back_to_it(r
 
 async def test_an_edge_that_no_kept_trace_took_says_why_there_is_nothing(run: Any) -> None:
     async with run(keys=["S", "j", "j", "j", "j", "enter"]) as bench:
-        await bench.sees("traces kept here goes through this edge")
+        await bench.sees("traces in memory goes through this edge")
 
 
 async def test_the_cursor_moves_the_details_and_what_is_copied(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +99,14 @@ async def test_the_cursor_moves_the_details_and_what_is_copied(run: Any, monkeyp
         assert copied[0] == "shop-orders → orders"
         assert json.loads(copied[1])["state"] == "slow"
         assert "#xray:service-map" in copied[2]
+
+
+async def test_a_trace_filter_without_a_match_says_how_to_clear_it(run: Any) -> None:
+    async with run(keys=["3", "slash"]) as bench:
+        await bench.write("nosuchword")
+        await bench.sees("no trace matches; esc clears the filter")
+        await bench.press("escape")
+        await bench.misses("no trace matches")
 
 
 async def test_a_filter_narrows_the_list(run: Any) -> None:

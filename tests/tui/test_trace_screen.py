@@ -51,13 +51,13 @@ async def test_a_trace_fills_up_while_it_is_open_and_the_cursor_stays(run: Any) 
     async with run() as bench:
         fetch = bench.session.fetch_trace = Growing(None, first, whole)
         bench.app.open_trace(ID)
-        await bench.sees("X-Ray does not show it yet: looked once, next in 5 s")
+        await bench.sees("not in X-Ray yet: 1 attempt, next in 5 s")
         await bench.app.context.clock.advance(5)
-        await bench.sees("partial: spans are still arriving")
+        await bench.sees("incomplete: spans are still arriving")
         await bench.sees("orders open")
         await bench.press("j")
         await bench.app.context.clock.advance(5)
-        await bench.sees("bottleneck table 1.60 s of its own, 80 %")
+        await bench.sees("bottleneck table: self time 1.60 s, 80 %")
         assert bench.app.screen.query_one(WaterfallPanel).cursor_key == "orders"
         await bench.app.context.clock.advance(60)
         assert fetch.asked == 3
@@ -80,7 +80,7 @@ async def test_a_trace_too_large_for_x_ray_says_so_and_is_not_asked_for_for_ever
     async with run() as bench:
         fetch = bench.session.fetch_trace = Growing(Trace(id=ID, spans=(span("api", 0, 2),), complete=False, cut=True))
         bench.app.open_trace(ID)
-        await bench.sees("X-Ray left spans out, the trace is too large")
+        await bench.sees("X-Ray omitted spans: the trace is too large")
         await bench.app.context.clock.advance(60)
         assert fetch.asked == 1
 
@@ -97,11 +97,11 @@ async def test_a_trace_never_shown_is_given_up_and_that_is_said(run: Any, few_lo
         fetch = bench.session.fetch_trace = Growing(None)
         bench.app.open_trace(ID)
         for look in range(2, few_looks + 1):
-            await bench.sees("looked once" if look == 2 else f"looked {look - 1} times")
+            await bench.sees("1 attempt" if look == 2 else f"{look - 1} attempts")
             await bench.app.context.clock.advance(5)
-        await bench.sees(f"looked {few_looks} times")
+        await bench.sees(f"{few_looks} attempts")
         await bench.app.context.clock.advance(5)
-        await bench.sees("X-Ray never showed it: it was not sampled")
+        await bench.sees("not in X-Ray: the request was not sampled")
         assert fetch.asked == few_looks
 
 
@@ -112,9 +112,9 @@ async def test_under_transaction_search_it_says_why_a_trace_is_not_there(run: An
         bench.session.fetch_trace = Growing(None)
         bench.app.open_trace(ID)
         for look in range(1, few_looks + 1):
-            await bench.sees("looked once" if look == 1 else f"looked {look} times")
+            await bench.sees("1 attempt" if look == 1 else f"{look} attempts")
             await bench.app.context.clock.advance(5)
-        await bench.sees("Transaction Search is on, and few traces are indexed; aws/spans has no line of it")
+        await bench.sees("Transaction Search is on, and few traces are indexed; aws/spans has no line for it")
 
 
 async def test_under_transaction_search_the_lines_of_aws_spans_make_the_waterfall(run: Any) -> None:
@@ -137,7 +137,7 @@ async def test_under_transaction_search_the_lines_of_aws_spans_make_the_waterfal
         )
         bench.store.apply(Batch(source="logs", records=lines))
         bench.app.open_trace(ID)
-        await bench.sees("bottleneck DynamoDB.Query 1.70 s of its own, 85 %")
+        await bench.sees("bottleneck DynamoDB.Query: self time 1.70 s, 85 %")
         await bench.press("j")
         await bench.sees("sanitized_query: SELECT id FROM orders")
 
@@ -170,7 +170,7 @@ async def test_odd_times_and_parents_are_drawn_and_said(run: Any) -> None:
     async with run() as bench:
         bench.session.fetch_trace = Growing(Trace(id=ID, spans=spans, unread=2))
         bench.app.open_trace(ID)
-        await bench.sees("2 pieces could not be read · clocks differ in 2 spans")
+        await bench.sees("2 documents could not be read · clocks differ in 2 spans")
         await bench.sees("sticks out clock skew")
         await bench.sees("lost parent missing")
         await bench.press("j", "enter", "enter")
@@ -223,7 +223,7 @@ def test_a_span_tells_what_went_wrong_first_and_then_all_that_is_known() -> None
         0.5,
     )
     order = [
-        "2.00 s, 500 ms of its own",
+        "2.00 s, self time 500 ms",
         "fault, throttle",
         "KeyError: 'c'",
         "sanitized_query: SELECT 1",
@@ -235,7 +235,7 @@ def test_a_span_tells_what_went_wrong_first_and_then_all_that_is_known() -> None
     assert min(places) >= 0
 
 
-@pytest.mark.parametrize(("end", "words"), [(None, "in progress"), (-1, "it ended before it began")])
+@pytest.mark.parametrize(("end", "words"), [(None, "in progress"), (-1, "ends before it starts")])
 def test_a_span_without_a_usable_end_says_so(end: float | None, words: str) -> None:
     assert words in told_of(span("a", 0, end))
 

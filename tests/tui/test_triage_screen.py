@@ -39,7 +39,7 @@ async def test_the_verdict_and_what_changed_are_there_at_every_size(
 async def test_healthy_production_says_so_and_what_changed(run: Any) -> None:
     async with run(moment="before", facts=SINCE) as bench:
         await bench.sees("PASS · production is healthy")
-        await bench.sees("looking at 11:30 – now UTC")
+        await bench.sees("showing 11:30 – now UTC")
         await bench.sees("what changed: 1 new error, 1 check changed")
 
 
@@ -54,13 +54,13 @@ async def test_a_source_that_is_denied_is_no_health(run: Any) -> None:
         status = SourceStatus(source="alarms", phase=SourcePhase.DENIED, action="cloudwatch:DescribeAlarms")
         bench.store.apply(Batch(source="alarms", status=status))
         await bench.sees("UNSURE · not everything can be seen")
-        await bench.sees("not seen: alarms (needs cloudwatch:DescribeAlarms)")
+        await bench.sees("not read: alarms (needs cloudwatch:DescribeAlarms)")
         await bench.misses("healthy")
 
 
 async def test_nothing_read_is_not_nothing_changed(run: Any) -> None:
     async with run(quiet=True, facts=SINCE) as bench:
-        await bench.sees("Nothing that can be seen")
+        await bench.sees("No change in what could be read")
         await bench.misses("No deployment")
         await bench.misses("healthy")
 
@@ -68,15 +68,15 @@ async def test_nothing_read_is_not_nothing_changed(run: Any) -> None:
 async def test_a_window_that_has_ended_has_no_checks_and_says_why(run: Any) -> None:
     async with run(facts=PAST, notifications=True) as bench:
         assert not bench.app.screen.query(CheckGridPanel)
-        await bench.sees("looking at 2026-01-15 11:30 – 12:00 UTC")
-        await bench.sees("as it was: nothing moves, no check is run")
+        await bench.sees("showing 2026-01-15 11:30 – 12:00 UTC")
+        await bench.sees("past window: data does not change, checks do not run")
         await bench.sees("… reading the window")
         await bench.sees("as of 12:00:00 UTC")
         for name, status in list(bench.store.sources.items()):
             bench.store.apply(Batch(source=name, status=replace(status, phase=SourcePhase.IDLE)))
-        await bench.sees("stands still   ")
+        await bench.sees("window read   ")
         await bench.press("r")
-        await bench.sees("checks speak only of the present")
+        await bench.sees("checks test the present only")
         assert not bench.session.asked
 
 

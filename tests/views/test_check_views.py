@@ -115,6 +115,43 @@ def test_a_check_that_never_ran_opens_empty(checks: Any) -> None:
     assert copy_text(detail, "json") is None
 
 
+def test_request_ids_name_the_service_that_issued_them(checks: Any) -> None:
+    def step(name: str, request: dict[str, Any]) -> StepResult:
+        return StepResult(
+            name=name,
+            type="x",
+            status=Status.PASS,
+            exchange=Exchange(request=request),
+            correlation=Correlation(request_ids=(name,)),
+        )
+
+    steps = (
+        step("api", {"url": "https://x"}),
+        step("table", {"service": "dynamodb"}),
+        step("queue", {"service": "sqs"}),
+        step("other", {"command": "ls"}),
+    )
+    checks.define("a")
+    checks.store.apply_event(
+        CheckFinished(
+            result=CheckResult(
+                id="a",
+                name="a",
+                title="a",
+                kind="smoke",
+                type="flow",
+                status=Status.PASS,
+                source=HERE,
+                steps=steps,
+                correlation=Correlation(request_ids=tuple(each.name for each in steps)),
+            )
+        )
+    )
+    detail = check_detail(checks.store, "a")
+    assert detail is not None
+    assert detail.request_sources == {"api": "API", "table": "DynamoDB", "queue": "SQS"}
+
+
 def test_an_unknown_check_is_none(checks: Any) -> None:
     assert check_detail(checks.store, "nope") is None
 

@@ -61,7 +61,7 @@ def test_rates_shares_and_p95_before_and_now() -> None:
     [
         (edge(API, ORDERS), edge(API, ORDERS), "ok", ""),
         (edge(API, ORDERS), edge(API, ORDERS, 98, faults=2), "fault", "faults"),
-        (edge(API, ORDERS, 95, faults=5), edge(API, ORDERS, 95, faults=5), "fault", "faulty before too"),
+        (edge(API, ORDERS, 95, faults=5), edge(API, ORDERS, 95, faults=5), "fault", "also faulty before"),
         (edge(API, ORDERS), edge(API, ORDERS, 1000, faults=1), "ok", ""),
         (edge(API, ORDERS, 999, faults=1), edge(API, ORDERS, 995, faults=5), "fault", "more faults"),
         (edge(API, ORDERS, 997, faults=3), edge(API, ORDERS, 995, faults=5), "ok", ""),
@@ -130,7 +130,7 @@ def test_the_bottleneck_is_where_time_is_spent_and_not_passed_on() -> None:
     now = [edge(OUTSIDE, API, took_s=1.0), edge(API, ORDERS, took_s=0.95), edge(ORDERS, TABLE, took_s=0.75)]
     told = shown(graph("before", *was), graph("now", *now))
     assert told.bottleneck == "items (table): 75 % of the time, 5 % before"
-    assert told.added == "items (table): 740 ms more a request than before"
+    assert told.added == "items (table): 740 ms more per request than before"
 
 
 def test_nobody_waits_for_an_asynchronous_call() -> None:
@@ -144,7 +144,7 @@ def test_faults_begin_where_no_call_of_its_own_failed() -> None:
         edge(API, ORDERS, 90, faults=10),
         edge(ORDERS, TABLE, 99, faults=1),
     ]
-    assert shown(graph("now", *now)).origin == "orders (function): 9 calls failed in it"
+    assert shown(graph("now", *now)).origin == "orders (function): 9 failed calls"
     assert shown(graph("now", edge(OUTSIDE, API))).origin is None
 
 

@@ -124,7 +124,7 @@ def status(phase: SourcePhase, **more: Any) -> SourceStatus:
         (status(SourcePhase.EXPIRED), "expired", True),
         (
             status(SourcePhase.LIVE, fresh_at=START, late=3, sampled=2, dropped=1),
-            "fresh 0.0 s · 3 late · 2 sampled away · 1 dropped",
+            "fresh 0.0 s · 3 late · 2 not read (cost limit) · 1 dropped",
             False,
         ),
     ],

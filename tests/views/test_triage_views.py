@@ -168,7 +168,7 @@ def test_each_kind_of_change_is_a_sentence(records: tuple[Record, ...], text: st
                 event(9, "alarm", "x", "alarm OK", "ALARM", "OK"),
                 AlarmState(name="x", state="OK", since=START - timedelta(minutes=9)),
             ),
-            "alarm x fired, quiet now",
+            "alarm x fired, OK again",
         ),
         (
             (
@@ -179,7 +179,7 @@ def test_each_kind_of_change_is_a_sentence(records: tuple[Record, ...], text: st
         ),
         (
             (AlarmState(name="x", state="ALARM", since=START - timedelta(hours=7)),),
-            "alarm x has been firing since before",
+            "alarm x has been firing since before the window",
         ),
     ],
     ids=["fired and quiet", "still firing", "since before"],
@@ -209,11 +209,11 @@ def test_bad_news_come_first_and_the_summary_counts_them() -> None:
 @pytest.mark.parametrize(
     ("phase", "says"),
     [
-        (SourcePhase.DENIED, "nothing that can be seen · not seen: alarms (needs cloudwatch:DescribeAlarms)"),
-        (SourcePhase.FAILED, "nothing that can be seen · not seen: alarms (failed)"),
-        (SourcePhase.STARTING, "nothing that can be seen · still reading alarms"),
-        (SourcePhase.BEHIND, "nothing that can be seen · still reading alarms"),
-        (SourcePhase.LIVE, "nothing that can be seen"),
+        (SourcePhase.DENIED, "no change that can be seen · not read: alarms (needs cloudwatch:DescribeAlarms)"),
+        (SourcePhase.FAILED, "no change that can be seen · not read: alarms (failed)"),
+        (SourcePhase.STARTING, "no change that can be seen · still reading alarms"),
+        (SourcePhase.BEHIND, "no change that can be seen · still reading alarms"),
+        (SourcePhase.LIVE, "no change that can be seen"),
     ],
 )
 def test_what_could_not_be_read_is_said(phase: SourcePhase, says: str) -> None:
@@ -233,7 +233,7 @@ def test_without_their_history_nobody_says_that_no_alarm_fired() -> None:
     store.apply(
         Batch(source="alarms", status=SourceStatus(source="alarms", phase=SourcePhase.IDLE, notes=(NO_HISTORY,)))
     )
-    assert changes(store, PAST, START).unseen == ("alarms that fired and are quiet again (history not read)",)
+    assert changes(store, PAST, START).unseen == ("alarms that fired and are OK again (history not read)",)
     line = verdict_line(store, START, window=PAST)
     assert (line.title, line.reasons[0]) == (
         "UNSURE · not everything can be seen",
@@ -249,7 +249,7 @@ def test_a_figure_that_ceases_is_bad_news_and_no_silence() -> None:
     rate = minutes("Invocations", "rate", "Count/Second", "requests/s", 5.0, 5.0)
     told = rows(cut(rate, 60))
     assert {text: each.bad for text, each in told.items()} == {
-        "requests/s: nothing is measured any more, against 5 in the hour before": True
+        "requests/s: no values any more; 5 in the hour before": True
     }
     assert rows(cut(rate, 64)) == {}, "a few minutes are measured"
     assert rows(cut(rate, 60, 10)) == {}, "it was never there in most minutes"

@@ -160,7 +160,7 @@ def test_the_bottleneck_lies_on_the_critical_path_and_is_marked() -> None:
         ),
     )
     fall = waterfall(trace, 80)
-    assert fall.bottleneck_text() == "table 6.50 s of its own, 65 %"
+    assert fall.bottleneck_text() == "table: self time 6.50 s, 65 %"
     assert [bar.key for bar in fall.bars if bar.slowest] == ["table"]
     assert not next(bar for bar in fall.bars if bar.key == "aside").critical
 

@@ -1,1 +1,1 @@
-"""Rows of views as lines of pieces; pure functions of row and width."""
+"""Rows of views as styled lines: pure functions of row and width."""

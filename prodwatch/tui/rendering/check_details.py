@@ -1,4 +1,4 @@
-"""A check's parts as lines: assertions, phases, request, response, attempts, diagnostics, history."""
+"""The parts of a check's screen: assertions, phases, request, response, attempts, diagnostics, history."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from prodwatch.views.status_style import STATES, Tone, state_of
 from prodwatch.views.waterfall import phases_waterfall
 
 BODY_LINES = 400
-"""Most lines of one body; the rest is told as a number."""
-FOUND_LINES = 30
-"""Most lines of what one diagnostic read."""
+"""Most lines shown of one body; the rest is counted."""
+DIAGNOSTIC_LINES = 30
+"""Most lines shown of one diagnostic's response."""
 
 
 def assertion_lines(detail: CheckDetail, width: int, context: WidgetContext) -> list[Line]:
-    """Red first, each with what was expected and what came."""
+    """Return the assertions, failed first, with expected and actual value, then the steps."""
     lines: list[Line] = []
     if detail.latest is None:
         return [(("no round of this check has finished yet", Tone.DIM),)]
@@ -89,12 +89,12 @@ def _steps(latest: CheckResult, context: WidgetContext) -> list[Line]:
                     (f"  {step.message}" if step.message else "", state.tone),
                 )
             )
-            lines += [((f"    left over: {leftover}", Tone.WARN),) for leftover in step.leftovers]
+            lines += [((f"    left behind: {leftover}", Tone.WARN),) for leftover in step.leftovers]
     return lines
 
 
 def phases(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
-    """The request's phases as a waterfall, with the ids it sent."""
+    """Return the request's phases as a waterfall, the ids it sent and where the check is defined."""
     lines: list[Line] = []
     for step, exchange in detail.exchanges:
         if exchange.phases_ms:
@@ -102,18 +102,24 @@ def phases(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[
             bars = phases_waterfall(exchange.phases_ms, phase_width(width))
             lines += phase_lines(bars, width, ascii_only=context.preferences.ascii)
     if not lines:
-        lines.append((("no phases were measured: this type does not time its connection", Tone.DIM),))
+        lines.append((("no timing phases for this type", Tone.DIM),))
     lines.append(())
-    lines += [((pad("trace", 9), Tone.DIM), (trace_id, Tone.PLAIN)) for trace_id in detail.trace_ids]
-    lines += [((pad("request", 9), Tone.DIM), (request_id, Tone.PLAIN)) for request_id in detail.request_ids]
-    lines += [((pad(name, 9), Tone.DIM), (url, Tone.PLAIN)) for name, url in detail.links.items()]
+    entries = [("trace", trace_id) for trace_id in detail.trace_ids]
+    entries += [(_request_label(detail, request_id), request_id) for request_id in detail.request_ids]
+    entries += list(detail.links.items())
     if detail.latest:
-        lines.append(((pad("written", 9), Tone.DIM), (str(detail.latest.source), Tone.PLAIN)))
-    return lines
+        entries.append(("defined in", str(detail.latest.source)))
+    label_cells = max((len(label) for label, _ in entries), default=0) + 1
+    return lines + [((pad(label, label_cells), Tone.DIM), (value, Tone.PLAIN)) for label, value in entries]
+
+
+def _request_label(detail: CheckDetail, request_id: str) -> str:
+    source = detail.request_sources.get(request_id)
+    return f"request ({source})" if source else "request"
 
 
 def request(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
-    """What was sent, and the same as a command."""
+    """Return the requests, also as commands."""
     del width, context
     lines: list[Line] = []
     for step, exchange in detail.exchanges:
@@ -123,25 +129,25 @@ def request(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence
             if command:
                 lines += [(), ((key, Tone.DIM), (command, Tone.ACCENT))]
         lines.append(())
-    return lines or [(("nothing was sent", Tone.DIM),)]
+    return lines or [(("no request was sent", Tone.DIM),)]
 
 
 def response(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
-    """What came back."""
+    """Return the responses."""
     del width, context
     lines: list[Line] = []
     for step, exchange in detail.exchanges:
         lines += _step_title(step)
         lines += _response(exchange)
         lines.append(())
-    return lines or [(("nothing came back", Tone.DIM),)]
+    return lines or [(("no response", Tone.DIM),)]
 
 
 def _response(exchange: Exchange) -> list[Line]:
     body = exchange.response
     lines = _mapping(body) if isinstance(body, dict) else _body(body)
     if exchange.truncated:
-        lines.append((("the rest was cut: answers are kept up to a limit", Tone.WARN),))
+        lines.append((("truncated: responses are kept up to a limit", Tone.WARN),))
     return lines
 
 
@@ -175,7 +181,7 @@ def _step_title(step: str | None) -> list[Line]:
 
 
 def attempts(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
-    """Every request of retries, polls and holds."""
+    """Return every attempt of retries, polls and holds."""
     del width
     lines: list[Line] = []
     for row in detail.attempts:
@@ -195,7 +201,7 @@ def attempts(detail: CheckDetail, width: int, context: WidgetContext) -> Sequenc
 
 
 def diagnostics(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
-    """What the diagnostics found that ran because this check is not green."""
+    """Return the results of the diagnostics that ran because this check is not green."""
     lines: list[Line] = []
     for diagnostic in detail.diagnostics:
         state = state_of(diagnostic.status)
@@ -217,12 +223,12 @@ def diagnostics(detail: CheckDetail, width: int, context: WidgetContext) -> Sequ
                     )
                 )
         if diagnostic.exchange and diagnostic.exchange.response not in (None, "", {}, []):
-            lines += [(("    ", Tone.PLAIN), *line) for line in _response(diagnostic.exchange)[:FOUND_LINES]]
-    return lines or [(("no diagnostic ran: this check names none, or it is green", Tone.DIM),)]
+            lines += [(("    ", Tone.PLAIN), *line) for line in _response(diagnostic.exchange)[:DIAGNOSTIC_LINES]]
+    return lines or [(("no diagnostic ran: none is defined, or the check is green", Tone.DIM),)]
 
 
 def history(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence[Line]:
-    """Every round kept, newest first."""
+    """Return the rounds in memory, newest first, below their statistics."""
     del width
     rounds: list[Line] = [
         (
@@ -240,7 +246,7 @@ def history(detail: CheckDetail, width: int, context: WidgetContext) -> Sequence
 
 
 def _record(detail: CheckDetail, context: WidgetContext) -> list[Line]:
-    """Return how the rounds kept ended, and how long they took."""
+    """Return counts by status, and median and maximum time."""
     counts = Counter(round_.status for round_ in detail.history)
     pieces: list[Piece] = [(f"{len(detail.history)} rounds: ", Tone.DIM)]
     pieces += [
@@ -251,7 +257,7 @@ def _record(detail: CheckDetail, context: WidgetContext) -> list[Line]:
     measured = [round_.duration_ms for round_ in detail.history if round_.status is not Status.SKIPPED]
     lines: list[Line] = [pieces]
     if measured:
-        text = f"took {format_ms(median(measured))} in the middle, {format_ms(max(measured))} at most"
+        text = f"median {format_ms(median(measured))}, max {format_ms(max(measured))}"
         flaky = sum(round_.flaky for round_ in detail.history)
         lines.append(((text, Tone.DIM), (f", {flaky} flaky" if flaky else "", Tone.WARN)))
     return [*lines, ()]

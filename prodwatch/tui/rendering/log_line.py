@@ -1,4 +1,4 @@
-"""One log line as columns that give way, with its level as word and colour."""
+"""One log line as columns that are dropped on narrow screens, its level as word and colour."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LEVEL_TONES: dict[Level, Tone] = {
     Level.UNKNOWN: Tone.PLAIN,
 }
 MILLIS_FROM, GROUP_FROM, VERSION_FROM, WIDE_GROUP_FROM = 90, 70, 100, 140
-"""Cells from which on a line has room for each."""
+"""Line widths from which each column is shown."""
 LEAD_CELLS, MESSAGE_CELLS = 28, 20
-"""About what stands before the columns, and what the message keeps at least."""
+"""Approximate cells before the field columns, and fewest cells of the message."""
 _SHORT = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
 
 
@@ -37,12 +37,12 @@ def time_text(timestamp_ms: int, zone: tzinfo | None = UTC) -> str:
 
 
 def group_name(group: str) -> str:
-    """Return the part of a log group's name that tells it from the others: `/aws/lambda/x` is `x`."""
+    """Return the last part of a log group's name: `/aws/lambda/x` is `x`."""
     return group.rsplit("/", 1)[-1]
 
 
 def plain_line(record: LogRecord) -> str:
-    """Return the line as people paste it: time in UTC, level, group, message."""
+    """Return the line as text for the clipboard: time in UTC, level, group, message."""
     at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     time = f"{at:%Y-%m-%dT%H:%M:%S}.{record.timestamp_ms % 1000:03}Z"
     return f"{time} {record.level} {record.group} {record.message}"
@@ -58,7 +58,7 @@ def log_line(
 ) -> Line:
     """Return the line; narrow screens lose milliseconds, then version, then the group.
 
-    `columns` stand before the message; a line without any of these fields begins where they do.
+    `columns` come before the message; the message of a line without any of these fields starts in their place.
     """
     tone = LEVEL_TONES[record.level]
     time = time_text(record.timestamp_ms, zone)
@@ -74,7 +74,7 @@ def log_line(
     cells = _cells(record, _fitting(columns, width), Tone.PLAIN if body is not Tone.DIM else Tone.DIM)
     pieces += cells
     if cells and body is Tone.PLAIN and record.message.startswith("{"):
-        body = Tone.DIM  # the whole JSON again: the columns have said it
+        body = Tone.DIM  # the message repeats the columns as JSON
     if record.late_ms:
         pieces.append((f"late {format_age(record.late_ms / 1000)} ", Tone.WARN))
     if record.kind == "dropped":
@@ -84,7 +84,7 @@ def log_line(
 
 
 def log_head(width: int, columns: Sequence[FieldColumn]) -> Line:
-    """Return the titles over lines with columns."""
+    """Return the column titles."""
     lead = 13 if width >= MILLIS_FROM else 9
     titles = pad("time", lead) + pad("level", 6)
     if width >= GROUP_FROM:
@@ -96,7 +96,7 @@ def log_head(width: int, columns: Sequence[FieldColumn]) -> Line:
 
 
 def _fitting(columns: Sequence[FieldColumn], width: int) -> Sequence[FieldColumn]:
-    """Return the first columns that leave the message some room."""
+    """Return the first columns that leave enough room for the message."""
     room = width - LEAD_CELLS - MESSAGE_CELLS
     for count, column in enumerate(columns):
         room -= column.width + 2

@@ -1,4 +1,4 @@
-"""One log line, opened: its message whole, its ids, its JSON indented."""
+"""One log line in detail: full message, ids, report figures and indented JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prodwatch.views.status_style import Tone
 
 LABEL = 10
 MESSAGE_CHARS = 8_000
-"""Most of a message that is laid out: a terminal's worth of screens."""
+"""Characters of a message that are shown: several screens."""
 
 
 def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence[Line]:
@@ -38,10 +38,10 @@ def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence
     ]
     if record.ingested_ms:
         delay = format_age(max(0, record.ingested_ms - record.timestamp_ms) / 1000)
-        lines += _labelled("ingested", f"{delay} after it was written")
+        lines += _labelled("ingested", f"{delay} after the event")
     if record.late_ms:
         late = format_age(record.late_ms / 1000)
-        lines.append(((pad("late", LABEL), Tone.DIM), (f"{late} behind its group when it became visible", Tone.WARN)))
+        lines.append(((pad("late", LABEL), Tone.DIM), (f"{late} after newer lines of its group", Tone.WARN)))
     if record.report:
         lines += [(), *_report(record)]
     if record.fields:
@@ -57,10 +57,10 @@ def _report(record: LogRecord) -> list[Line]:
     report = record.report
     if report is None:
         return []
-    start = f"{report.init_ms:.0f} ms" if report.init_ms is not None else "none: the instance was warm"
+    start = f"{report.init_ms:.0f} ms" if report.init_ms is not None else "no, warm instance"
     return [
         *_labelled("duration", f"{report.duration_ms:.1f} ms, billed {report.billed_ms:.0f} ms"),
         *_labelled("memory", f"{report.used_mb} of {report.memory_mb} MB"),
         *_labelled("cold start", start),
-        *_labelled("ended", report.status or "well"),
+        *_labelled("ended", report.status or "ok"),
     ]

@@ -1,4 +1,4 @@
-"""One edge of the service map: its row in the list, and everything known of it before the release and now."""
+"""One edge of the service map: its row in the list, and its details before the release and now."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0
 
 
 class EdgeListLayout(NamedTuple):
-    """How the list is drawn this time."""
+    """Layout of the list, common to all rows."""
 
     before: bool
-    """Whether there is anything to compare with."""
+    """Whether values from before the release are shown."""
     edge_cells: int
-    """What the longest edge takes."""
+    """Cells of the longest edge, within limits."""
     ascii_only: bool
 
     @property
     def arrow(self) -> str:
-        """Return the sign between caller and callee, and between before and now."""
+        """The arrow between caller and callee, and between before and now."""
         return " > " if self.ascii_only else " → "
 
 
 def edge_list_layout(rows: Iterable[EdgeRow], *, before: bool, ascii_only: bool) -> EdgeListLayout:
-    """Return how to draw these rows."""
+    """Return the layout for these rows."""
     longest = max((cells(edge.caller.name[:80]) + cells(edge.callee.name[:80]) + 3 for edge in rows), default=0)
     return EdgeListLayout(before, min(MAX_EDGE, max(MIN_EDGE, longest)), ascii_only)
 
@@ -61,7 +61,7 @@ def _columns(layout: EdgeListLayout, width: int) -> tuple[Column, ...]:
         Column("p95", "p95 about", 9 + was * (3 + 8), right=True),
         Column("why", "", 17, drop=7),
     )
-    # On a wide screen the names take what they need, so that the numbers stay near them.
+    # On wide screens the names take only the room they need, so that the numbers stay near them.
     spare = width - sum(column.width + 1 for column in columns) + 1
     if spare <= layout.edge_cells - MIN_EDGE:
         return columns
@@ -85,7 +85,7 @@ def edge_line(edge: EdgeRow, width: int, layout: EdgeListLayout) -> Line:
     loud = {"fault": Tone.BAD, "error": Tone.WARN, "slow": Tone.WARN}.get(edge.state, quiet)
 
     def change(read: Callable[[EdgeFigures], str], tone: Tone, room: int) -> Line:
-        """Return `before → now`, the arrows of all rows below each other."""
+        """Return `before → now` with the arrows of all rows aligned."""
         now, was = (read(figures) if figures else "–" for figures in (edge.now, edge.before))
         if not layout.before:
             return ((now, tone),)
@@ -121,7 +121,7 @@ def _names(edge: EdgeRow, room: int, arrow: str, tone: Tone) -> Line:
 
 
 def p95_text(figures: EdgeFigures) -> str:
-    """Return the p95 for a column; of few calls it is no more than a hint and is marked so."""
+    """Return the p95 for a column; `?` marks one of few calls."""
     if figures.p95_s is None:
         return "–"
     return f"{'?' if figures.calls < MIN_CALLS else ''}{format_ms(figures.p95_s * 1000)}"
@@ -137,7 +137,7 @@ def rate_text(per_s: float) -> str:
 
 
 def share_text(share: float) -> str:
-    """Return a share for a narrow column: none is `0`, and what is not none never layout like it."""
+    """Return a share for a narrow column: `0` only for exactly zero, `<0.1 %` for small shares."""
     if share <= 0:
         return "0"
     percent = share * 100
@@ -147,7 +147,7 @@ def share_text(share: float) -> str:
 
 
 def edge_details(edge: EdgeRow, width: int, *, ascii_only: bool) -> list[Line]:
-    """Return everything known of an edge: counts and times in both windows, and how the times are spread."""
+    """Return an edge's counts and times in both windows, and their distribution."""
     arrow = " > " if ascii_only else " → "
     state = STATES[edge.state]
     title: Line = (
@@ -171,7 +171,7 @@ def edge_details(edge: EdgeRow, width: int, *, ascii_only: bool) -> list[Line]:
     for label, read in readers:
         was, now = (read(figures) if figures else "–" for figures in (edge.before, edge.now))
         lines.append(_pair(label, was, now, Tone.PLAIN))
-    return _beside(lines, _spread(edge, width - TABLE - GAP, ascii_only=ascii_only))
+    return _side_by_side(lines, _distribution(edge, width - TABLE - GAP, ascii_only=ascii_only))
 
 
 def _time(seconds: float | None) -> str:
@@ -186,8 +186,8 @@ def _pair(label: str, before: str, now: str, tone: Tone) -> Line:
     )
 
 
-def _spread(edge: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
-    """Return a bar per bucket of response time, before and now beside each other."""
+def _distribution(edge: EdgeRow, room: int, *, ascii_only: bool) -> list[Line]:
+    """Return a bar per bucket of response time, before and now side by side."""
     was, now = (_shares(figures) for figures in (edge.before, edge.now))
     filled = [place for place in range(len(_BOUNDS_S) + 1) if was[place] or now[place]]
     bar = min(MAX_BAR, (room - 24) // 2)
@@ -221,8 +221,8 @@ def _shares(figures: EdgeFigures | None) -> Sequence[float]:
     return [count / total if total else 0.0 for count in counts]
 
 
-def _beside(left: list[Line], right: list[Line]) -> list[Line]:
-    """Put the spread to the right of the numbers, below the title."""
+def _side_by_side(left: list[Line], right: list[Line]) -> list[Line]:
+    """Return the distribution to the right of the numbers, below the title."""
     lines: list[Line] = [left[0]]
     for index in range(max(len(left) - 1, len(right))):
         first: Line = left[index + 1] if index + 1 < len(left) else ()

@@ -1,4 +1,4 @@
-"""Bars in eighths of a cell, drawn with block characters or, when asked for, with ASCII."""
+"""Bars of a waterfall in eighths of a cell, drawn with block characters or ASCII."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def name_width(width: int) -> int:
 
 
 def bar_line(bar: Bar, width: int, *, ascii_only: bool = False) -> Line:
-    """Return one row of a waterfall: name, bar, duration, and what is odd about it."""
+    """Return one row of a waterfall: name, remarks, bar and duration."""
     names, picture = name_width(width), picture_width(width)
     tone = _TONES[bar.state]
     title = Tone.STRONG if bar.critical else Tone.PLAIN
@@ -84,13 +84,13 @@ def bar_line(bar: Bar, width: int, *, ascii_only: bool = False) -> Line:
 
 
 def _indent(depth: int, room: int) -> str:
-    """Return the space before a name; of a very deep one so little that the name still has room, and its depth."""
+    """Return the indent of a name; limited for deep spans, with the depth as a number."""
     most = room // 3
     return " " * depth if depth <= most else f"{' ' * (most - 4)}{depth:>3} "
 
 
 def _edge(bar: Bar, *, ascii_only: bool) -> Piece:
-    """Return the left edge of the picture, with a sign on the bottleneck."""
+    """Return the left edge of the picture, with a mark on the bottleneck."""
     if bar.slowest:
         return ("*|" if ascii_only else "◆▏", Tone.WARN)
     return (" |" if ascii_only else " ▏", Tone.DIM)

@@ -1,4 +1,4 @@
-"""What every screen has: the header on top, the keys below, its layers, and a frame that no panel can break."""
+"""Base of all screens: header, key hints, layers, input line, and a frame clock that isolates failing panels."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ _LOG = logging.getLogger(__name__)
 
 @runtime_checkable
 class Filterable(Protocol):
-    """A panel that can show fewer rows."""
+    """A panel with a filter."""
 
     @property
     def filter_text(self) -> str:
-        """What is typed to see fewer."""
+        """The filter's text."""
         ...
 
     def try_filter(self, text: str) -> None:
-        """Show only what `text` lets through; FilterError leaves things as they are."""
+        """Show only rows that match `text`; on FilterError the previous filter stays."""
         ...
 
     def match_note(self) -> str:
-        """Say how many rows match."""
+        """Return the number of matching rows."""
         ...
 
 
 class TooSmall(StaticLines):
-    """The one sentence shown instead of a broken screen."""
+    """The sentence shown when the terminal is too small."""
 
     def lines(self, width: int) -> list[Line]:
         """Return the sentence, wrapped."""
@@ -61,21 +61,21 @@ class TooSmall(StaticLines):
 
         size = self.app.size
         text = (
-            f"This terminal has {size.width}×{size.height} characters; the dashboard needs "
-            f"{MIN_WIDTH}×{MIN_HEIGHT}. Make it larger, or press q to leave."
+            f"This terminal has {size.width}×{size.height} characters; the dashboard needs at least "
+            f"{MIN_WIDTH}×{MIN_HEIGHT}. Enlarge it, or press q to quit."
         )
         return [((part, Tone.PLAIN),) for part in wrap(text, max(10, width))]
 
 
 class DashboardScreen(FaultTolerant, Screen[None]):
-    """Subclasses yield their panels in `body` and name their place in `layer_name`."""
+    """Subclasses yield their panels in `body`, and their name for the breadcrumb in `layer_name`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*SCREEN_BINDINGS]
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny-x"), (MIN_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny-y"), (MIN_HEIGHT, "-short"), (32, "-medium"), (50, "-tall")]
     LAYER_NAME = ""
     HAS_BREADCRUMB = False
-    """Whether the screen has a breadcrumb of its own; on the others the header says where one is."""
+    """Whether the screen has its own breadcrumb; on other screens the header shows it."""
     COMPONENT_CLASSES = TONE_CLASSES
     DEFAULT_CSS = f"DashboardScreen {{ {TONE_CSS} }}"
 
@@ -85,31 +85,31 @@ class DashboardScreen(FaultTolerant, Screen[None]):
         self._live: list[Panel | StaticLines] = []
         self._frame_number = 0
         self._retry_frames: dict[Widget, int] = {}
-        """Widgets that broke, and the frame in which they are tried again."""
+        """Failed widget → frame in which it is tried again."""
         self._focused_before_input: Widget | None = None
         self._text_before = ""
 
     @property
     def dashboard(self) -> Dashboard:
-        """The app, known by its own type."""
+        """The app."""
         return cast("Dashboard", self.app)
 
     def body(self) -> Iterable[Widget]:
-        """Yield what stands between header and keys."""
+        """Yield the widgets between header and key hints."""
         raise NotImplementedError
 
     @property
     def layer_name(self) -> str:
-        """What the breadcrumb calls this layer."""
+        """Name of this layer in the breadcrumb."""
         return self.LAYER_NAME
 
     @property
     def arrival_filter(self) -> str:
-        """The filter this layer was opened with; leaving it means leaving the layer."""
+        """The filter this layer was opened with; `back` from it leaves the layer."""
         return ""
 
     def _fit_at_once(self) -> None:
-        """Have the classes of the terminal's size before the first layout: learnt from it they cost a second one."""
+        """Set the size classes before the first layout; Textual would set them after it and lay out twice."""
         width, height = self.app.size
         for length, steps in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
             self.add_class(max(step for step in steps if step[0] <= length)[1])
@@ -123,18 +123,18 @@ class DashboardScreen(FaultTolerant, Screen[None]):
         yield TooSmall(self.context, id="too-small")
 
     def on_mount(self) -> None:
-        """Know the widgets that follow the store."""
+        """Collect the widgets that follow the store."""
         self._live = [widget for widget in self.walk_children() if isinstance(widget, Panel | StaticLines)]
 
     def frame(self) -> None:
-        """Give each widget its turn; one that breaks is logged and shown as broken, the others go on."""
+        """Run a frame of every widget; a failed one is logged and marked, the others continue."""
         self._frame_number += 1
         for widget in self._live:
             if self._retry_frames.get(widget, 0) > self._frame_number:
                 continue
             try:
                 widget.frame()
-            except Exception:  # noqa: BLE001 -- one broken panel must not take the others with it
+            except Exception:  # noqa: BLE001 -- one failed panel must not stop the others
                 _LOG.exception("the widget %s failed", widget.id or type(widget).__name__)
                 self._retry_frames[widget] = self._frame_number + RETRY_FRAMES
                 widget.border_subtitle = Content(self._failure_text())
@@ -142,26 +142,26 @@ class DashboardScreen(FaultTolerant, Screen[None]):
                 self._retry_frames.pop(widget, None)
 
     def _failure_text(self) -> str:
-        """Say on a panel's edge that it stands still, when it tries again, and where to read why."""
+        """Return the text for a failed panel's edge: when it is retried, and the log file."""
         fps = self.context.preferences.fps or 10.0
         log_file = self.context.facts.log_file
-        return f"failed, tries again in {RETRY_FRAMES / fps:.0f}s" + (f" · see {safe(log_file)}" if log_file else "")
+        return f"failed, retry in {RETRY_FRAMES / fps:.0f}s" + (f" · see {safe(log_file)}" if log_file else "")
 
     @property
     def filterable(self) -> Filterable | None:
-        """The panel a filter goes to: the focused one, else the screen's main list."""
+        """The panel that a filter applies to: the focused one, else the screen's main list."""
         candidates: list[object] = [self.focused, *self._live]
         return next((candidate for candidate in candidates if isinstance(candidate, Filterable)), None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the filter only where something can be filtered."""
+        """Enable the filter only with a panel that can be filtered."""
         del parameters
         return action != "filter" or self.filterable is not None
 
     # Layers: the input, what it did, then the screen itself
 
     def action_back(self) -> None:
-        """Leave one layer: a filter, then this screen; the overview stays."""
+        """Clear the filter, else leave this screen; the overview stays."""
         panel = self.filterable
         if panel is not None and panel.filter_text not in {"", self.arrival_filter}:
             panel.try_filter(self.arrival_filter)
@@ -177,7 +177,7 @@ class DashboardScreen(FaultTolerant, Screen[None]):
             await self.ask("filter", panel.filter_text)
 
     async def ask(self, purpose: str, text: str = "", *, label: str = "") -> None:
-        """Let the user type; what is typed comes back through `typed`, `entered` and `cancelled`."""
+        """Open the input line; its text arrives in `typed`, `entered` and `cancelled`."""
         from prodwatch.tui.widgets.filter_bar import FilterBar
 
         bars = self.query(FilterBar)
@@ -188,7 +188,7 @@ class DashboardScreen(FaultTolerant, Screen[None]):
         bar.open(purpose, text, label=label)
 
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
-        """Show at once what the text does, or what is wrong with it."""
+        """Apply the text while it is typed, or show the error in it."""
         event.stop()
         bar = self._bar
         try:
@@ -197,16 +197,16 @@ class DashboardScreen(FaultTolerant, Screen[None]):
             bar.note(str(error), wrong=True)
 
     def on_filter_bar_entered(self, event: FilterBar.Entered) -> None:
-        """Keep what was entered."""
+        """Apply the entered text."""
         event.stop()
         self._return_focus()
         try:
             self.entered(event.purpose, event.text)
         except FilterError as error:
-            self.app.notify(f"{error}; the last good filter stays", markup=False, severity="warning")
+            self.app.notify(f"{error}; the previous filter stays active", markup=False, severity="warning")
 
     def on_filter_bar_cancelled(self, event: FilterBar.Cancelled) -> None:
-        """Put things back as they were."""
+        """Restore the previous text."""
         event.stop()
         self._return_focus()
         self.cancelled(event.purpose)
@@ -222,7 +222,7 @@ class DashboardScreen(FaultTolerant, Screen[None]):
             self._focused_before_input.focus()
 
     def typed(self, purpose: str, text: str) -> str:
-        """Apply what is being typed; return what to say beside it."""
+        """Apply text being typed; return the note to show after it."""
         asked: object = self._focused_before_input
         panel = asked if isinstance(asked, Filterable) else self.filterable
         if purpose != "filter" or panel is None:
@@ -231,36 +231,36 @@ class DashboardScreen(FaultTolerant, Screen[None]):
         return panel.match_note()
 
     def entered(self, purpose: str, text: str) -> None:
-        """Apply what was entered."""
+        """Apply entered text; a note is added to the timeline."""
         if purpose == "note" and text:
             self.context.store.mark(text)
         self.typed(purpose, text)
 
     def cancelled(self, purpose: str) -> None:
-        """Go back to what was there before."""
+        """Apply the text from before the input."""
         self.typed(purpose, self._text_before)
 
-    # What screens that have something to copy or to open override
+    # Overridden by screens with something to copy or to open in the console
 
     def action_copy(self, form: str = "text") -> None:
-        """Copy the text that was marked with the mouse, else what the cursor is on."""
+        """Copy the text selected with the mouse, else the item under the cursor."""
         marked = self.get_selected_text() if form == "text" else None
-        self.dashboard.copy(marked or self.copied(form), "there is nothing to copy here")
+        self.dashboard.copy(marked or self.copied(form), "nothing to copy here")
 
     def copied(self, form: str) -> str | None:
-        """Return what copying gives, as `text` or `json`."""
+        """Return the item under the cursor as `text` or `json`; None when there is none."""
         del form
         return None
 
     def action_console(self) -> None:
-        """Copy and show the AWS console's address of what the cursor is on: many terminals open it with a click."""
+        """Copy and show the AWS console address of the item under the cursor; many terminals open it on a click."""
         url = self.console_url()
         if url is None:
-            self.dashboard.copy(None, "there is no page of the AWS console for this")
+            self.dashboard.copy(None, "no AWS console page for this")
             return
         self.app.copy_to_clipboard(url)
-        self.app.notify(url, title="copied the address in the AWS console", markup=False, timeout=10)
+        self.app.notify(url, title="AWS console address copied", markup=False, timeout=10)
 
     def console_url(self) -> str | None:
-        """Return the address, None when there is none."""
+        """Return the AWS console address; None when there is none."""
         return None

@@ -1,4 +1,4 @@
-"""One check, opened: what it asked, expected and got, its own trace and its own log lines."""
+"""One check: assertions, request and response, the trace and the log lines of its own requests."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from prodwatch.views.status_style import Tone, state_of
 from prodwatch.views.waterfall import waterfall
 
 _ABOUT = (
-    "Each assertion: red first, with what was expected, what came and how the two differ. r runs the check again, R "
-    "runs again whatever is not green. c copies the request as curl, a as an aws command, Y the whole result as JSON."
+    "Assertions, failed ones first, with expected value, actual value and their difference. r runs the check again, R "
+    "every check that is not green. c copies the request as curl, a as an aws command, Y the whole result as JSON."
 )
 _ABOUT_PARTS = (
-    "Parts of the latest round: its phases as a waterfall, request, response, every attempt and poll, what diagnostics "
-    "found, and the rounds before. ] and [ go through them."
+    "Parts of the latest round: phases as a waterfall, request, response, every attempt and poll, results of "
+    "diagnostics, and earlier rounds. ] and [ switch between them."
 )
 _ABOUT_SIGNALS = (
-    "What the check's own requests left in X-Ray and CloudWatch, by the ids they sent. It is asked for until it "
-    "appears; until then the last round that has something is shown. x opens the trace, L the lines in the logs."
+    "Traces and log lines of the check's own requests, found in X-Ray and CloudWatch by the ids they sent. Until those "
+    "of the latest round arrive, the last round that has some is shown. x opens the trace, L the lines in the logs."
 )
 
 
 class CheckTitle(Breadcrumb):
-    """The breadcrumb with the check's status at its end."""
+    """The breadcrumb with the check's status at the right end."""
 
     def __init__(self, context: WidgetContext, check_id: str) -> None:
         super().__init__(context)
         self.check_id = check_id
 
     def right(self) -> Sequence[Piece]:
-        """Return status, since when and for how many rounds."""
+        """Return the status, its start and its number of rounds."""
         track = self.context.store.checks.get(self.check_id)
         if track is None:
             return (("this check is no longer defined ", Tone.WARN),)
@@ -62,7 +62,7 @@ class CheckTitle(Breadcrumb):
 
 
 class CheckScreen(DashboardScreen):
-    """Follows the check: each new round replaces what is shown."""
+    """Shows the latest round of one check."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_BINDINGS]
     AUTO_FOCUS = "#assertions"
@@ -91,25 +91,25 @@ class CheckScreen(DashboardScreen):
             yield TextPanel(context, self._facet_lines, topics=topics, about=_ABOUT_PARTS, id="facet")
         traces, logs = (*topics, Topic.TRACES), (*topics, Topic.LOGS)
         yield TextPanel(
-            context, self._trace, title="Its trace", topics=traces, about=_ABOUT_SIGNALS, ages=True, id="own-trace"
+            context, self._trace, title="Trace", topics=traces, about=_ABOUT_SIGNALS, ages=True, id="own-trace"
         )
         yield TextPanel(
-            context, self._logs, title="Its log lines", topics=logs, about=_ABOUT_SIGNALS, ages=True, id="own-logs"
+            context, self._logs, title="Log lines", topics=logs, about=_ABOUT_SIGNALS, ages=True, id="own-logs"
         )
 
     def on_mount(self) -> None:
-        """Name the parts and ask for trace and lines."""
+        """Title the parts, and fetch trace and lines."""
         super().on_mount()
         self._name_facets()
         self._follow()
 
     def frame(self) -> None:
-        """Follow the check; a new round brings new ids."""
+        """Follow the check; each round has new ids."""
         super().frame()
         self._follow()
 
     def _detail(self) -> CheckDetail | None:
-        """Return the check as its latest round left it; worked out once per round."""
+        """Return the check as of its latest round; computed once per round."""
         track = self.context.store.checks.get(self.check_id)
         if track is not self._track:
             self._track, self._known = track, check_detail(self.context.store, self.check_id)
@@ -117,7 +117,7 @@ class CheckScreen(DashboardScreen):
 
     @property
     def signals(self) -> CheckTelemetry:
-        """What follows the requests of this check."""
+        """Traces and log lines of this check's requests."""
         if self._signals is None:
             app = self.dashboard
             self._signals = CheckTelemetry(
@@ -172,17 +172,17 @@ class CheckScreen(DashboardScreen):
         if fall.bottleneck:
             lines.append((("most time is spent in ", Tone.DIM), (fall.bottleneck, Tone.STRONG)))
         if not trace.complete:
-            lines.append((("partial: spans are still arriving", Tone.WARN),))
+            lines.append((("incomplete: spans are still arriving", Tone.WARN),))
         return lines
 
     def _earlier(self, round_: CheckRound) -> Line:
         at = f" of {self.context.time(round_.at)}" if round_.at else ""
-        return ((f"until then the round{at}:", Tone.HEAD),)
+        return ((f"meanwhile, the round{at}:", Tone.HEAD),)
 
     def _logs(self, width: int) -> Sequence[Line]:
         detail = self._detail()
         if detail is None or not (detail.request_ids or detail.trace_ids):
-            return ((("this check sent no id that a log line could carry", Tone.DIM),),)
+            return ((("this check sent no id to find log lines by", Tone.DIM),),)
         newest = self._round(detail)
         lines: list[Line] = []
         records = self.signals.lines(newest)
@@ -215,11 +215,11 @@ class CheckScreen(DashboardScreen):
         self.dashboard.rerun([self.check_id])
 
     def action_rerun_failed(self) -> None:
-        """Run everything again that is not green."""
+        """Run every check again that is not green."""
         self.dashboard.rerun_failed()
 
     def action_trace(self) -> None:
-        """Open the trace of the newest round that has one, else the one that is waited for."""
+        """Open the trace of the latest round that has one, else the expected one."""
         trace_id = self._trace_id()
         if trace_id is None:
             self.app.notify("this check sent no trace id", markup=False, timeout=3)
@@ -227,11 +227,11 @@ class CheckScreen(DashboardScreen):
         self.dashboard.open_trace(trace_id)
 
     def action_lines(self) -> None:
-        """Show the logs with only the lines of its newest round."""
+        """Show the logs with the lines of the latest round only."""
         detail = self._detail()
         ids = self._round(detail).ids if detail else ()
         if not ids:
-            self.app.notify("this check sent no id that a log line could carry", markup=False, timeout=3)
+            self.app.notify("this check sent no id to find log lines by", markup=False, timeout=3)
             return
         self.dashboard.open_logs(f"id:{'|'.join(ids)}")
 
@@ -245,7 +245,7 @@ class CheckScreen(DashboardScreen):
         return traces[0].id if traces else detail.trace_ids[0]
 
     def action_copy(self, form: str = "json") -> None:
-        """Copy the check as curl, as an aws command or as JSON; marked text when there is some."""
+        """Copy the check as curl, as an aws command or as JSON; selected text takes precedence."""
         detail = self._detail()
         text = self.get_selected_text() if form == "text" else None
         if not text and detail:
@@ -268,13 +268,13 @@ class CheckScreen(DashboardScreen):
 
 def _no_form(form: str) -> str:
     return {
-        "curl": "this check makes no HTTP request that curl could repeat",
-        "aws": "this check makes no AWS call that the aws command could repeat",
+        "curl": "this check sends no HTTP request to copy as curl",
+        "aws": "this check makes no AWS call to copy as an aws command",
     }.get(form, "no round of this check has finished yet")
 
 
 def _function(exchange: Exchange) -> str | None:
-    """Return the Lambda function an exchange called, None when it called none."""
+    """Return the name of the Lambda function an exchange called; None without one."""
     for values in (exchange.request, exchange.request.get("params")):
         name = values.get("FunctionName") if isinstance(values, dict) else None
         if isinstance(name, str):
@@ -283,4 +283,4 @@ def _function(exchange: Exchange) -> str | None:
 
 
 def _why_not(detail: CheckDetail | None) -> str:
-    return f": checks of type {detail.latest.type} make no traced request" if detail and detail.latest else ""
+    return f": checks of type {detail.latest.type} send no traced requests" if detail and detail.latest else ""

@@ -1,4 +1,4 @@
-"""Help for what has focus first, then every key that works now, then what the signs mean."""
+"""Help: the focused panel, the keys that work now, symbols, sources and notices."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from prodwatch.views.status_style import RUNNING, STATES, WAITING, Tone
 KEY_CELLS, NAME_CELLS = 14, 26
 MAX_SOURCES = 100
 _MEANINGS = {
-    "FAIL": "measured, and an assertion is false or the target refused",
-    "ERROR": "could not measure: credentials, permission, network",
+    "FAIL": "measured: an assertion is false, or the target refused",
+    "ERROR": "not measured: credentials, permission or network",
     "UNSURE": "inconclusive: too little evidence",
-    "WARN": "degraded: measured, and a warn assertion is false",
-    "PASS": "measured, every assertion true",
-    "SKIP": "not run; opened, it says why",
+    "WARN": "degraded: measured, a warn assertion is false",
+    "PASS": "measured: every assertion is true",
+    "SKIP": "not run; open the check for the reason",
     "WAIT": "no round has finished yet",
-    "RUN": "its first round is under way",
+    "RUN": "the first round is running",
 }
 
 
 class HelpScreen(DashboardScreen):
-    """Reads the bindings of the screen it was opened over, so remapped keys show as they are."""
+    """Reads the bindings of the screen below, so remapped keys are shown as the user mapped them."""
 
     LAYER_NAME = "help"
     HAS_BREADCRUMB = True
@@ -56,7 +56,7 @@ class HelpScreen(DashboardScreen):
     def _text(self, width: int) -> Sequence[Line]:
         lines: list[Line] = []
         if self._about:
-            lines.append(((self._name or "Here", Tone.STRONG),))
+            lines.append(((self._name or "This panel", Tone.STRONG),))
             lines += [((part, Tone.PLAIN),) for part in wrap(self._about, max(20, width - 2))]
             lines.append(())
         lines.append((("Keys that work here", Tone.STRONG), ("   remap them by the id on the right", Tone.DIM)))
@@ -64,7 +64,7 @@ class HelpScreen(DashboardScreen):
             lines.append(
                 ((pad(key, KEY_CELLS), Tone.ACCENT), (pad(label, NAME_CELLS), Tone.PLAIN), (binding_id, Tone.DIM))
             )
-        lines += [(), (("Signs", Tone.STRONG),)]
+        lines += [(), (("Symbols", Tone.STRONG),)]
         for state in (*STATES.values(), WAITING, RUNNING):
             sign = f"{self.context.glyph(state)} {state.word}"
             lines.append(((pad(sign, KEY_CELLS), state.tone), (_MEANINGS[state.word], Tone.PLAIN)))
@@ -74,11 +74,11 @@ class HelpScreen(DashboardScreen):
             lines += [(), (("Notices, newest first", Tone.STRONG),)]
             lines += [((notice.message, Tone.PLAIN),) for notice in reversed(notices)]
         if self.context.facts.log_file:
-            lines += [(), ((f"When something breaks, {self.context.facts.log_file} says why.", Tone.DIM),)]
+            lines += [(), ((f"Errors of the dashboard are logged to {self.context.facts.log_file}.", Tone.DIM),)]
         return lines
 
     def _sources(self, width: int) -> list[Line]:
-        """Tell of each source, each log group by itself, how fresh it is and what limits it."""
+        """Return the freshness and limits of every source; each log group is one."""
         lines: list[Line] = []
         further = len(self.context.store.sources) - MAX_SOURCES
         for source in source_lines(self.context.store, self.context.now(), MAX_SOURCES):
@@ -91,5 +91,5 @@ class HelpScreen(DashboardScreen):
             )
             lines += [((f"- {part}", Tone.PLAIN),) for part in wrap(safe(source.detail), max(20, width - 4))]
         if further > 0:
-            lines.append(((f"and {further:,} further sources", Tone.DIM),))
-        return [(), (("Sources, the worst off first", Tone.STRONG),), *lines] if lines else []
+            lines.append(((f"and {further:,} more sources", Tone.DIM),))
+        return [(), (("Sources, worst first", Tone.STRONG),), *lines] if lines else []

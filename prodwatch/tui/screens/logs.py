@@ -1,4 +1,4 @@
-"""All log groups in one stream: filter, find, follow, open a line, go to its request, trace or minute."""
+"""All log groups in one stream: filter, find, follow, open a line, its request, its trace or its minute."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMED = 5
 
 
 class LogsScreen(DashboardScreen):
-    """The tail, and the opened line beside or below it."""
+    """The log tail with the opened line to the right of it or below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+f", "find", "find", show=False, id="logs.find"),
@@ -36,8 +36,8 @@ class LogsScreen(DashboardScreen):
         Binding("w", "window", "window", id="logs.window"),
         Binding("p", "pin", "pin group", show=False, id="logs.pin"),
         Binding("i", "same_request", "same request", show=False, id="logs.same-request"),
-        Binding("x", "trace", "its trace", show=False, id="logs.trace"),
-        Binding("v", "minute", "its minute in metrics", show=False, id="logs.minute"),
+        Binding("x", "trace", "open its trace", show=False, id="logs.trace"),
+        Binding("v", "minute", "same minute in metrics", show=False, id="logs.minute"),
         *(
             Binding(f"alt+{number}", f"window({number})", f"last {name}", show=False, id=f"logs.window-{name}")
             for number, (name, _) in enumerate(WINDOWS)
@@ -65,7 +65,7 @@ class LogsScreen(DashboardScreen):
             yield TextPanel(self.context, self._opened, title="Line", id="record")
 
     def on_mount(self) -> None:
-        """Open the line that was asked for, once there are rows."""
+        """Open the requested line once there are rows."""
         super().on_mount()
         if self._number is not None:
             self.call_after_refresh(self._show, self._number)
@@ -85,7 +85,7 @@ class LogsScreen(DashboardScreen):
 
     def _opened(self, width: int) -> Sequence[Line]:
         record = self.panel.record
-        return record_lines(record, width, self.context.zone) if record else ((("no line is selected", Tone.DIM),),)
+        return record_lines(record, width, self.context.zone) if record else ((("no line selected", Tone.DIM),),)
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the line under the cursor."""
@@ -97,7 +97,7 @@ class LogsScreen(DashboardScreen):
         self.query_one("#record", TextPanel).resync()
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        """Let the opened line follow the cursor."""
+        """Show the line under the cursor, if a line is open."""
         event.stop()
         if self.has_class("-record"):
             panel = self.query_one("#record", TextPanel)
@@ -117,17 +117,17 @@ class LogsScreen(DashboardScreen):
             super().action_back()
 
     async def action_find(self) -> None:
-        """Search within what is shown."""
+        """Search in the lines shown."""
         await self.ask("find", label="find")
 
     async def action_choose_columns(self) -> None:
-        """Let the user say which JSON fields stand as columns."""
+        """Ask for the JSON fields to show as columns."""
         self._field_display_before = self.panel.field_display, self.panel.chosen_columns
-        await self.ask("columns", ", ".join(self.panel.chosen_columns), label="columns, comma between")
+        await self.ask("columns", ", ".join(self.panel.chosen_columns), label="columns, separated by commas")
         self._bar.note(_some_of(self.panel.known_fields()))
 
     def typed(self, purpose: str, text: str) -> str:
-        """Highlight, or show columns, while typing."""
+        """Highlight hits, or show columns, while typing."""
         if purpose == "find":
             return self.panel.apply_find(text)
         if purpose == "columns":
@@ -139,26 +139,26 @@ class LogsScreen(DashboardScreen):
         return super().typed(purpose, text)
 
     def cancelled(self, purpose: str) -> None:
-        """Go back to what was there before, columns or not."""
+        """Restore the previous filter, search or columns."""
         if purpose == "columns":
             self.panel.set_field_display(*self._field_display_before)
         else:
             super().cancelled(purpose)
 
     def entered(self, purpose: str, text: str) -> None:
-        """Go to the newest hit."""
+        """Apply the text; a search moves to the newest hit."""
         super().entered(purpose, text)
         if purpose == "find" and text:
             self.panel.call_next(self.panel.action_find, -1)
 
     def action_window(self, number: int | None = None) -> None:
-        """Show the last minute, five, fifteen, hour, or everything; without a number the next of these."""
+        """Show the window WINDOWS[number], or the next one without a number."""
         self._window = (self._window + 1) % len(WINDOWS) if number is None else number
         name, seconds = WINDOWS[self._window]
         self.panel.apply_window(seconds, "" if not seconds else f"last {name}")
 
     def action_pin(self) -> None:
-        """Show only the group under the cursor, and have it read each second; once more shows all."""
+        """Show only the group under the cursor and read it every second; again shows all groups."""
         record = self.panel.record
         if record is None:
             return
@@ -167,10 +167,10 @@ class LogsScreen(DashboardScreen):
         self.dashboard.session.pin_logs([record.group] if term in self.panel.filter_text else [])
 
     def action_same_request(self) -> None:
-        """Show only lines of the same request; once more shows all."""
+        """Show only lines of the same request; again shows all."""
         record = self.panel.record
         if record is None or not record.request_id:
-            self.app.notify("this line carries no request id", markup=False, timeout=3)
+            self.app.notify("this line has no request id", markup=False, timeout=3)
             return
         self._toggle_term(f"request:{record.request_id}")
 
@@ -182,7 +182,7 @@ class LogsScreen(DashboardScreen):
         """Open the trace the line belongs to."""
         record = self.panel.record
         if record is None or not record.trace_id:
-            self.app.notify("this line carries no trace id", markup=False, timeout=3)
+            self.app.notify("this line has no trace id", markup=False, timeout=3)
             return
         self.dashboard.open_trace(record.trace_id)
 
@@ -193,7 +193,7 @@ class LogsScreen(DashboardScreen):
             self.dashboard.open_metric("", at_s=record.timestamp_ms // 1000)
 
     def copied(self, form: str) -> str | None:
-        """Return the line under the cursor: with its time and its group, or as JSON with everything known of it."""
+        """Return the line under the cursor with time and group, or its whole record as JSON."""
         record = self.panel.record
         if record is None:
             return None
@@ -206,5 +206,5 @@ class LogsScreen(DashboardScreen):
 
 
 def _some_of(names: Sequence[str]) -> str:
-    """Return the first few names, to choose from."""
-    return "there are " + ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "") if names else "no JSON lines"
+    """Return the first few field names."""
+    return "fields: " + ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "") if names else "no JSON lines"

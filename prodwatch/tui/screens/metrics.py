@@ -1,4 +1,4 @@
-"""Every metric in a table, and the one under the cursor as a chart."""
+"""All metrics in a table, and the metric under the cursor as a chart."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MetricsScreen(DashboardScreen):
         yield ChartPanel(self.context, id="chart")
 
     def on_mount(self) -> None:
-        """Show the metric and the moment that were asked for, once there are rows."""
+        """Show the requested metric and minute once there are rows."""
         super().on_mount()
         if self._label or self._at_s is not None:
             self.call_after_refresh(self._show)

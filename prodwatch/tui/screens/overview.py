@@ -1,4 +1,4 @@
-"""The first screen: is the release good, and if not, what is wrong."""
+"""The first screen: release, verdict, checks, signals, errors, traces and logs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from prodwatch.tui.widgets.verdict_box import VerdictBox
 from prodwatch.views.aws_console_links import alarm_page, log_page, trace_page
 from prodwatch.views.triage import Change
 
-NO_CHECKS_THEN = "checks speak only of the present; they run without --to"
+NO_CHECKS_THEN = "checks test the present only: omit --to to run them"
 
 
 class OverviewScreen(DashboardScreen):
-    """Verdict, release, checks, signals: in this order, because that is the order of questions."""
+    """Panels in the order of questions: release, verdict, checks, signals."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*CHECK_LIST_BINDINGS]
     AUTO_FOCUS = "#checks, #changes"
@@ -58,14 +58,14 @@ class OverviewScreen(DashboardScreen):
         yield TimelineLanes(context, id="overview-lanes")
 
     def on_mount(self) -> None:
-        """Make room for what changed where somebody asks for it."""
+        """Set the layout class for triage or for a past window."""
         super().on_mount()
         window = self.context.facts.window
         self.set_class(window is not None and not window.is_past, "-triage")
         self.set_class(window is not None and window.is_past, "-past")
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
-        """Open the row that was asked for."""
+        """Open the item of the row."""
         event.stop()
         view, key = event.view, event.key
         if isinstance(view, CheckGridPanel):
@@ -97,7 +97,7 @@ class OverviewScreen(DashboardScreen):
 
     @property
     def _grid(self) -> CheckGridPanel | None:
-        """The check grid; a window that has ended has none."""
+        """The check grid; None for a past window."""
         grids = self.query(CheckGridPanel)
         return grids.first() if grids else None
 
@@ -110,14 +110,14 @@ class OverviewScreen(DashboardScreen):
             self.dashboard.rerun([str(grid.cursor_key)])
 
     def action_rerun_failed(self) -> None:
-        """Run everything again that is not green."""
+        """Run every check again that is not green."""
         if self._grid is None:
             self.app.notify(NO_CHECKS_THEN, markup=False, severity="warning")
         else:
             self.dashboard.rerun_failed()
 
     def action_sort(self) -> None:
-        """Show the focused list in the next order."""
+        """Sort the focused list, else the checks, by the next criterion."""
         panel = self.focused if isinstance(self.focused, TraceListPanel) else self._grid
         if panel is not None:
             panel.cycle_sort()
@@ -147,6 +147,6 @@ class OverviewScreen(DashboardScreen):
 
 
 def _searchable(sample: str) -> str:
-    """Return a piece of a message that finds its like: up to the first line end or quote, without numbers."""
+    """Return the start of a message as a search text: up to the first line end or quote, at most 60 characters."""
     first = sample.split("⏎", 1)[0].split('"', 1)[0].strip()
     return first[:60]

@@ -1,4 +1,4 @@
-"""Who calls whom: the list of edges, and the one under the cursor in full where there is room."""
+"""Service map: the list of edges, and the edge under the cursor in detail where there is room."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ServiceMapScreen(DashboardScreen):
         panel = self.query_one(ServiceMapPanel)
         edge = panel.edge_at(panel.cursor_key)
         if edge is None:
-            return ((("no edge is selected", Tone.DIM),),)
+            return ((("no edge selected", Tone.DIM),),)
         return edge_details(edge, width, ascii_only=self.context.preferences.ascii)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
@@ -54,7 +54,7 @@ class ServiceMapScreen(DashboardScreen):
             self.app.push_screen(TracesScreen(self.context, through=(edge.caller, edge.callee)))
 
     def copied(self, form: str) -> str | None:
-        """Return the edge under the cursor, as words or as JSON."""
+        """Return the edge under the cursor as text or as JSON."""
         panel = self.query_one(ServiceMapPanel)
         edge = panel.edge_at(panel.cursor_key)
         if edge is None:
@@ -64,5 +64,5 @@ class ServiceMapScreen(DashboardScreen):
         return f"{edge.caller.name} → {edge.callee.name}"
 
     def console_url(self) -> str | None:
-        """Return the account's own map."""
+        """Return the page of the account's service map."""
         return service_map_page(self.context.facts.region) if self.context.facts.region else None

@@ -1,10 +1,10 @@
-"""The release from its first event to now, on one axis and as a list, and the event under the cursor whole."""
+"""Timeline: all events on one axis and as a list, with the event under the cursor in full."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from textwrap import wrap
 from typing import ClassVar
 
@@ -26,11 +26,11 @@ from prodwatch.views.timeline import LANE_NAMES, TimelineRow
 
 
 class TimelineScreen(DashboardScreen):
-    """Lanes above, events below; an event leads to its check, to the metrics and to the lines of its moment."""
+    """Lanes above, events below; an event opens its check, its minute in the metrics or its log lines."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "minute", "its minute in metrics", show=False, id="timeline.minute"),
-        Binding("L", "lines", "its log lines", show=False, id="timeline.lines"),
+        Binding("v", "minute", "same minute in metrics", show=False, id="timeline.minute"),
+        Binding("L", "lines", "log lines", show=False, id="timeline.lines"),
     ]
     AUTO_FOCUS = "#timeline"
     LAYER_NAME = "timeline"
@@ -47,9 +47,9 @@ class TimelineScreen(DashboardScreen):
     def body(self) -> Iterable[Widget]:
         """Yield release, lanes, events and the one under the cursor."""
         yield ReleaseLine(self.context, id="release")
-        yield TimelineLanes(self.context, pointed=self._pointed, id="lanes")
+        yield TimelineLanes(self.context, cursor_time=self._cursor_time, id="lanes")
         yield TimelinePanel(self.context, needle=self._subject, id="timeline")
-        yield TextPanel(self.context, self._whole, title="Event", topics=(Topic.RELEASE,), id="event")
+        yield TextPanel(self.context, self._event_lines, title="Event", topics=(Topic.RELEASE,), id="event")
 
     @property
     def panel(self) -> TimelinePanel:
@@ -61,14 +61,14 @@ class TimelineScreen(DashboardScreen):
         """The event under the cursor."""
         return self.panel.event(self.panel.cursor_key)
 
-    def _pointed(self) -> datetime | None:
+    def _cursor_time(self) -> datetime | None:
         event = self.event
         return event.at if event else None
 
-    def _whole(self, width: int) -> Sequence[Line]:
+    def _event_lines(self, width: int) -> Sequence[Line]:
         event = self.event
         if event is None:
-            return ((("no event is selected", Tone.DIM),),)
+            return ((("no event selected", Tone.DIM),),)
         lines: list[Line] = [
             (
                 (f"{self.context.time(event.at, millis=True)}  {LANE_NAMES[event.lane]}  ", Tone.DIM),
@@ -79,7 +79,7 @@ class TimelineScreen(DashboardScreen):
         return lines + [((part, Tone.PLAIN),) for part in wrap(safe(event.detail or ""), max(20, width))]
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        """Show the event under the cursor whole, and where it lies on the axis."""
+        """Show the event under the cursor in full, and its place on the axis."""
         event.stop()
         self.query_one("#event", TextPanel).resync()
         self.query_one(TimelineLanes).show_now()
@@ -114,9 +114,21 @@ class TimelineScreen(DashboardScreen):
         ring, at_ms = self.context.store.logs.ring, event.at.timestamp() * 1000
         number = next((ring.head + place for place, line in enumerate(ring) if line.timestamp_ms >= at_ms), None)
         if number is None or (number == ring.head and ring.head):
-            self.app.notify("the lines of that moment are no longer kept, or have not come", markup=False, timeout=4)
+            self.app.notify(self._no_lines_text(event.at), markup=False, timeout=4)
             return
         self.dashboard.open_logs("", number=number)
+
+    def _no_lines_text(self, at: datetime) -> str:
+        """Return why no line of a moment can be shown: dropped from memory, not read yet, or no lines at all."""
+        lines = list(self.context.store.logs.ring)
+        if not lines:
+            return "no log lines in memory yet"
+        first, last = (
+            self.context.time(datetime.fromtimestamp(line.timestamp_ms / 1000, UTC)) for line in (lines[0], lines[-1])
+        )
+        if at.timestamp() * 1000 > lines[-1].timestamp_ms:
+            return f"no lines of {self.context.time(at)} yet (newest {last})"
+        return f"no lines of {self.context.time(at)} in memory (kept since {first})"
 
     def copied(self, form: str) -> str | None:
         """Return the event under the cursor as a line, or as JSON."""

@@ -1,4 +1,4 @@
-"""One trace: its waterfall, and everything known of the span under the cursor."""
+"""One trace: waterfall, all data of the span under the cursor, and the trace's log lines."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from prodwatch.views.traces import trace_of_lines
 
 LABEL = 12
 MAX_LEAVES = 200
-"""Values shown of one table of a span."""
+"""Values shown of one of a span's tables, such as its metadata."""
 
 
 class TraceScreen(DashboardScreen):
-    """Follows the trace: an unfinished one fills up while it is open."""
+    """Shows one trace; an incomplete one is polled while the screen is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", id="view.back", key_display="esc"),
-        Binding("L", "lines", "its log lines", id="trace.lines"),
+        Binding("L", "lines", "log lines", id="trace.lines"),
     ]
     AUTO_FOCUS = "#spans"
     HAS_BREADCRUMB = True
@@ -46,10 +46,10 @@ class TraceScreen(DashboardScreen):
     def __init__(self, context: WidgetContext, trace_id: str) -> None:
         super().__init__(context)
         self.trace_id = trace_id
-        self._note = "asking X-Ray for this trace …"
-        self._told: Trace | None = None
-        self._told_by = 0
-        """How many lines of the span log group it was put together from."""
+        self._note = "requesting the trace from X-Ray …"
+        self._trace_of_lines: Trace | None = None
+        self._line_count = 0
+        """Number of lines of the span log group that `_trace_of_lines` was built from."""
 
     @property
     def layer_name(self) -> str:
@@ -61,38 +61,38 @@ class TraceScreen(DashboardScreen):
         yield Breadcrumb(self.context)
         yield WaterfallPanel(self.context, self._trace, lambda: self._note)
         yield TextPanel(self.context, self._span_lines, title="Span", topics=(Topic.TRACES,), id="span")
-        yield TextPanel(self.context, self._logs, title="Its log lines", topics=(Topic.LOGS,), id="trace-logs")
+        yield TextPanel(self.context, self._logs, title="Log lines", topics=(Topic.LOGS,), id="trace-logs")
 
     def on_mount(self) -> None:
-        """Ask for the trace unless it is known and whole."""
+        """Fetch the trace unless it is complete already."""
         super().on_mount()
         trace = self.context.store.traces.detail(self.trace_id)
         if trace is None or not trace.complete:
             self.dashboard.run_in_background("trace", self._fetch(), group=f"trace-{self.trace_id}")
 
     def _trace(self) -> Trace | None:
-        """Return X-Ray's trace, else what the kept lines of the span log group say of it."""
+        """Return X-Ray's trace, else the one built from lines of the span log group in memory."""
         store = self.context.store
         trace = store.traces.detail(self.trace_id)
         if trace is not None:
             return trace
         lines = [record for record in store.logs.find((), self.trace_id) if record.group == SPANS_GROUP]
-        if len(lines) != self._told_by:
-            self._told_by, self._told = len(lines), trace_of_lines(self.trace_id, lines)
-        return self._told
+        if len(lines) != self._line_count:
+            self._line_count, self._trace_of_lines = len(lines), trace_of_lines(self.trace_id, lines)
+        return self._trace_of_lines
 
     async def _fetch(self) -> None:
-        """Ask until the trace is whole; later only when its summary says that it has grown."""
+        """Fetch until the trace is complete, later only when its summary has a higher revision."""
         store, revision = self.context.store, -1
-        for look in range(MAX_TRACE_POLLS):
+        for attempt in range(1, MAX_TRACE_POLLS + 1):
             revision = self._revision()
             trace = await self.dashboard.session.fetch_trace(self.trace_id)
             if trace is not None:
                 store.add_trace(trace)
                 if trace.complete or trace.cut:
                     break
-            looked = "once" if look == 0 else f"{look + 1} times"
-            self._note = f"X-Ray does not show it yet: looked {looked}, next in {TRACE_POLL_INTERVAL_S:.0f} s"
+            attempts = "1 attempt" if attempt == 1 else f"{attempt} attempts"
+            self._note = f"not in X-Ray yet: {attempts}, next in {TRACE_POLL_INTERVAL_S:.0f} s"
             await self.context.clock.sleep(TRACE_POLL_INTERVAL_S)
             if not self.is_attached:
                 return
@@ -109,8 +109,8 @@ class TraceScreen(DashboardScreen):
     def _why_never(self) -> str:
         source = self.context.store.sources.get("traces")
         if source is not None and SEARCH_IS_ON in (source.message or ""):
-            return f"X-Ray never showed it: {SEARCH_IS_ON}, and few traces are indexed; {SPANS_GROUP} has no line of it"
-        return "X-Ray never showed it: it was not sampled, or is older than 30 days"
+            return f"not in X-Ray: {SEARCH_IS_ON}, and few traces are indexed; {SPANS_GROUP} has no line for it"
+        return "not in X-Ray: the request was not sampled, or is older than 30 days"
 
     def _revision(self) -> int:
         summary = self.context.store.traces.summaries.get(self.trace_id)
@@ -134,8 +134,8 @@ class TraceScreen(DashboardScreen):
         kept = self.context.store.logs
         records = kept.find((), self.trace_id)
         if not records:
-            return ((("no kept line carries this trace's id", Tone.DIM),),)
-        # An uncaught exception is logged with its request's id alone; another line of that request names the trace.
+            return ((("no line in memory has this trace id", Tone.DIM),),)
+        # An uncaught exception is logged with its request id only; another line of that request has the trace id.
         records = kept.find({record.request_id for record in records if record.request_id}, self.trace_id)
         ordered = sorted(records, key=lambda record: record.timestamp_ms)
         return [log_line(record, width, self.context.zone) for record in ordered]
@@ -153,7 +153,7 @@ class TraceScreen(DashboardScreen):
         self.query_one(WaterfallPanel).toggle(event.key)
 
     def action_lines(self) -> None:
-        """Show the logs screen with only this trace's lines."""
+        """Show the logs with this trace's lines only."""
         self.dashboard.open_logs(f"trace:{self.trace_id}")
 
     def copied(self, form: str) -> str | None:
@@ -169,12 +169,12 @@ class TraceScreen(DashboardScreen):
 
 
 def span_lines(span: Span, own_s: float | None = None) -> list[Line]:
-    """Return everything known of a span: what went wrong first; `own_s` is its time without its children's."""
+    """Return all data of a span, errors first; `own_s` is its time without that of its children."""
     took = "in progress" if span.end_s is None else format_ms((span.end_s - span.start_s) * 1000)
     if span.end_s is not None and span.end_s < span.start_s:
-        took = "it ended before it began: the clocks differ"
+        took = "ends before it starts: clocks differ"
     elif own_s is not None and span.end_s is not None:
-        took += f", {format_ms(own_s * 1000)} of its own"
+        took += f", self time {format_ms(own_s * 1000)}"
     lines: list[Line] = [
         ((span.name, Tone.STRONG), (f"  {span.origin or span.namespace or ''}", Tone.DIM)),
         *_labelled("took", took),
@@ -197,7 +197,7 @@ def _labelled(label: str, value: str) -> list[Line]:
 
 
 def _mapping(title: str, values: dict[str, Any]) -> list[Line]:
-    """Return one line per leaf, its path dotted: `request.method: POST`."""
+    """Return one line per value with its dotted path: `request.method: POST`."""
     lines: list[Line] = []
     for name, value in _leaves(values):
         if len(lines) == MAX_LEAVES:

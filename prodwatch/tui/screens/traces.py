@@ -1,4 +1,4 @@
-"""All traces in a table, the waterfall of the one under the cursor beside it where there is room."""
+"""All traces in a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prodwatch.views.traces import Edge
 
 
 class TracesScreen(DashboardScreen):
-    """The table; enter opens a trace."""
+    """The trace table; enter opens a trace."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sort", "sort", id="list.sort"),
@@ -33,7 +33,7 @@ class TracesScreen(DashboardScreen):
 
     @property
     def layer_name(self) -> str:
-        """The edge, where there is one."""
+        """The edge of the service map, if the traces are limited to one."""
         if self._through is None:
             return self.LAYER_NAME
         sign = " > " if self.context.preferences.ascii else " → "
@@ -49,7 +49,7 @@ class TracesScreen(DashboardScreen):
         self.dashboard.open_trace(str(event.key))
 
     def action_sort(self) -> None:
-        """Show newest, worst or slowest first."""
+        """Sort by the next criterion: newest, worst or slowest first."""
         self.query_one(TraceListPanel).cycle_sort()
 
     def copied(self, form: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Widgets that draw lines: no child widgets per row, no messages per record, no markup."""
+"""Widgets that draw lines, without child widgets per row, messages per record or markup."""

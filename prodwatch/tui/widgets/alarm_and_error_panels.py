@@ -1,4 +1,4 @@
-"""Alarms and error signatures: short lists that matter when they are not empty."""
+"""The panels of alarms and of error signatures."""
 
 from __future__ import annotations
 
@@ -38,11 +38,14 @@ _READING = frozenset((SourcePhase.LIVE, SourcePhase.IDLE))
 
 
 class AlarmsPanel(Panel):
-    """Rows are alarm names; those that fire come first."""
+    """Rows are alarms; firing ones come first."""
 
     TOPICS = (Topic.ALARMS, Topic.SOURCES)
     TITLE = "Alarms"
-    HELP = "CloudWatch alarms this environment names. Those that do not gate are dim: they never decide the verdict."
+    HELP = (
+        "CloudWatch alarms defined in the environment file. Alarms that do not gate are dim: they never decide the "
+        "verdict."
+    )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._rows: tuple[AlarmState, ...] = ()
@@ -85,20 +88,20 @@ class AlarmsPanel(Panel):
         )
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say why there is nothing, and what to do."""
+        """Return the reason for the empty panel, and the remedy."""
         del width
         fresh = freshness(self.context.store, "alarms", self.context.now(), stale_after_s=STALE_AFTER_S)
-        return empty_source(self.context, fresh, "No alarms are named: add an [[alarm]] to the environment file.")
+        return empty_source(self.context, fresh, "No alarms defined: add an [[alarm]] to the environment file.")
 
 
 class SignaturesPanel(Panel):
-    """Rows are shapes of error lines; opening one shows its lines."""
+    """Rows are error signatures; opening one shows its lines."""
 
     TOPICS = (Topic.SIGNATURES, Topic.RELEASE, Topic.SOURCES)
     TITLE = "Errors"
     HELP = (
-        "Error lines grouped by shape, numbers and ids left out. NEW: first seen after the release began; in "
-        "triage within the window, and not in the minutes read before it. Enter shows the lines."
+        "Error lines grouped by signature, which ignores numbers and ids. NEW: first seen after the release began; in "
+        "triage, first seen within the window. Enter shows the lines."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -116,10 +119,10 @@ class SignaturesPanel(Panel):
             name += f"  {self._table.new} new since {version_label(self._table.version)}"
         self.set_title(name)
         refused = self.context.store.signatures.refused
-        kinds = f"{len(self._table.rows)} {'kind' if len(self._table.rows) == 1 else 'kinds'}"
-        counts = f"{kinds}, {refused:,} lines of further kinds" if refused else kinds
+        different = f"{len(self._table.rows)} different {'error' if len(self._table.rows) == 1 else 'errors'}"
+        counts = f"{different}, {refused:,} lines of others not grouped" if refused else different
         fresh = freshness(self.context.store, "logs", self.context.now())
-        # Few errors are good news only while lines are read.
+        # Few errors are good news only while lines are being read.
         self.set_subtitle(f"{counts} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else counts)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
@@ -155,11 +158,11 @@ class SignaturesPanel(Panel):
         )
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say that quiet is good only when lines were read."""
+        """Return that there are no errors only if lines were read."""
         del width
         store = self.context.store
         if not len(store.logs.ring):
             return empty_source(
                 self.context, freshness(store, "logs", self.context.now()), "No log lines have been read yet."
             )
-        return (((f"no error among {store.logs.ring.tail:,} lines read", Tone.DIM),),)
+        return (((f"no errors in {store.logs.ring.tail:,} lines read", Tone.DIM),),)

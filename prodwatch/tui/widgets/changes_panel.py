@@ -1,4 +1,4 @@
-"""What changed in the window that is asked about: bad news first, each line a sentence."""
+"""What changed in the triage window: one sentence per change, bad news first."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ _MARKS = {"bad": ("▲", "^"), "quiet": ("·", ".")}
 
 
 class ChangesPanel(Panel):
-    """Rows are changes; opening one leads to what it speaks of."""
+    """Rows are changes; opening one shows its subject."""
 
     TOPICS = (Topic.RELEASE, Topic.ALARMS, Topic.SIGNATURES, Topic.METRICS, Topic.SOURCES)
     TITLE = "What changed"
     HELP = (
-        "Deployments, stack updates, alarms, errors that were not there before, and figures that moved by a fifth or "
-        "more against as long a time before. What speaks against production comes first. The lower edge says what "
-        "could not be seen. Enter leads to the events, the lines or the chart behind a row."
+        "Deployments, stack updates, alarms, new errors, and metrics that changed by 20 % or more compared with the "
+        "window of equal length before. Bad news comes first. The lower edge lists what could not be read. Enter opens "
+        "the events, the lines or the chart behind a row."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
-        self._found = Changes(rows=(), unseen=(), reading=())
+        self._changes = Changes(rows=(), unseen=(), reading=())
         super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
-        """Work the changes out from the store."""
+        """Compute the changes from the store."""
         window = self.context.facts.window
         if window is None:
             return
-        self._found = changes(self.context.store, window, self.context.now(), better=self.context.facts.better)
-        bad = sum(change.count for change in self._found.rows if change.bad)
-        self.set_title(f"{self.TITLE}  {bad} speak against it" if bad else self.TITLE)
-        edge = [f"reading {', '.join(self._found.reading)} …"] if self._found.reading else []
-        edge += [f"not seen: {'; '.join(self._found.unseen)}"] if self._found.unseen else []
-        self.set_subtitle(" · ".join(edge) or f"all of {self.context.window_text()} was read")
+        self._changes = changes(self.context.store, window, self.context.now(), better=self.context.facts.better)
+        bad = sum(change.count for change in self._changes.rows if change.bad)
+        self.set_title(f"{self.TITLE}  {bad} {'is' if bad == 1 else 'are'} bad news" if bad else self.TITLE)
+        edge = [f"reading {', '.join(self._changes.reading)} …"] if self._changes.reading else []
+        edge += [f"not read: {'; '.join(self._changes.unseen)}"] if self._changes.unseen else []
+        self.set_subtitle(" · ".join(edge) or f"all of {self.context.window_text()} read")
         self.rows_changed()
 
     def row_count(self) -> int:
         """Return how many changes there are."""
-        return len(self._found.rows)
+        return len(self._changes.rows)
 
     def row_key(self, index: int) -> Hashable:
-        """Return what kind of change it is, and of what."""
-        change = self._found.rows[index]
+        """Return the change's kind and subject."""
+        change = self._changes.rows[index]
         return (change.kind, change.subject)
 
     def change(self, key: Hashable) -> Change | None:
         """Return the change of a row."""
-        return next((change for change in self._found.rows if (change.kind, change.subject) == key), None)
+        return next((change for change in self._changes.rows if (change.kind, change.subject) == key), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one change."""
-        change = self._found.rows[index]
+        change = self._changes.rows[index]
         glyph, plain = _MARKS["bad" if change.bad else "quiet"]
         return row(
             fit(_COLUMNS, width),
@@ -70,10 +70,10 @@ class ChangesPanel(Panel):
         )
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say that nothing changed only where something was read."""
+        """Return that nothing changed only if everything was read."""
         del width
-        if self._found.reading:
+        if self._changes.reading:
             return ((("Reading …", Tone.DIM),),)
-        if self._found.unseen:
-            return ((("Nothing that can be seen; the lower edge says what cannot.", Tone.PLAIN),),)
-        return ((("No deployment, no stack update, no alarm, no new error, no figure that moved.", Tone.PLAIN),),)
+        if self._changes.unseen:
+            return ((("No change in what could be read; the lower edge lists the rest.", Tone.PLAIN),),)
+        return ((("No deployment, stack update, alarm, new error or changed metric.", Tone.PLAIN),),)

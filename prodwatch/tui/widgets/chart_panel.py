@@ -1,4 +1,4 @@
-"""One metric large: both versions on one axis, the usual range shaded, release and alarms marked, a cursor."""
+"""Chart of one metric: both versions, the usual range, marks for release and alarms, and a cursor."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from prodwatch.views.status_style import Tone
 AXIS = 9
 WINDOWS_MINUTES = (60, 180, 720)
 LEGEND_FROM = 9
-"""Lines from which on the marks are explained below the picture."""
+"""Height from which a legend is shown."""
 
 
 class ChartPanel(Panel):
-    """Lines of a picture; left and right move the time cursor, which stays on its minute as time goes by."""
+    """Rows are lines of the picture; left and right move the time cursor, which stays on its minute."""
 
     TOPICS = (Topic.METRICS, Topic.RELEASE, Topic.ALARMS)
     FRAMES = 20
@@ -35,9 +35,9 @@ class ChartPanel(Panel):
         Binding("w", "window", "window", id="chart.window"),
     ]
     HELP = (
-        "Bold: the version under release. Dim: the previous one. Each is named at its end. Dots behind: the range that "
-        "held the middle 80 % of the minutes of an earlier hour; the line below says of which. Left and right move the "
-        "cursor, the lower edge says what was measured there; w chooses one, three or twelve hours."
+        "Bold: the version under release. Dim: the previous version. Labels are at the right end. Dots: the usual "
+        "range, which holds the middle 80 % of the minutes of an earlier hour; the legend names that hour. Left and "
+        "right move the cursor; the lower edge shows the values there. w switches between one, three and twelve hours."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -50,7 +50,7 @@ class ChartPanel(Panel):
 
     @property
     def selectable(self) -> bool:
-        """Rows are a picture; the cursor runs along time."""
+        """Rows have no cursor; the cursor moves along the time axis."""
         return False
 
     def sync(self) -> None:
@@ -74,7 +74,7 @@ class ChartPanel(Panel):
         return "  ".join(part for part in parts if part)
 
     def _slot(self, table: Signals) -> int | None:
-        """Return the cursor's slot; one that time has left behind stays at the edge."""
+        """Return the cursor's slot; a cursor older than the axis stays at its left end."""
         if self.cursor_s is None:
             return None
         return min(table.slots - 1, max(0, (self.cursor_s - table.start_s) // table.slot_s))
@@ -92,7 +92,7 @@ class ChartPanel(Panel):
                 parts.append(f"{name}{format_value(value, signal.unit)}")
         if old and new is not None:
             parts.append(format_change(new / old - 1))
-        return " · ".join(parts) if len(parts) > 1 else f"{parts[0]} · nothing measured"
+        return " · ".join(parts) if len(parts) > 1 else f"{parts[0]} · no value"
 
     def _picture(self, signal: SignalRow, table: Signals) -> list[Line]:
         legend = self.size.height >= LEGEND_FROM
@@ -146,7 +146,7 @@ class ChartPanel(Panel):
         return pieces
 
     def _alarms(self, table: Signals) -> dict[int, str]:
-        """Return slot → name of alarms that began on the axis."""
+        """Return slot → name of the alarm that fired in it."""
         alarms: dict[int, str] = {}
         for event in self.context.store.release.events:
             slot = (int(event.at.timestamp()) - table.start_s) // table.slot_s
@@ -155,7 +155,7 @@ class ChartPanel(Panel):
         return alarms
 
     def _marks(self, table: Signals, width: int, alarms: dict[int, str]) -> dict[int, Piece]:
-        """Return columns of the release, of alarms that began, and of the cursor."""
+        """Return column → mark of the release, of alarms that fired, and of the cursor."""
         marks = {slot * width // table.slots: self._sign("alarm") for slot in alarms}
         if table.mark is not None:
             marks[table.mark * width // table.slots] = self._sign("release")
@@ -173,10 +173,12 @@ class ChartPanel(Panel):
         }[what]
 
     def _legend(self, table: Signals, range_: UsualRange | None, alarms: dict[int, str]) -> Line:
-        """Return what the marks mean, and of which hour the usual range speaks."""
+        """Return the meaning of the marks, and the hour of the usual range."""
         dots = ". . ." if self.context.preferences.ascii else "· · ·"
         range_text = (
-            f"{dots} usual: {range_.over}   " if range_ else "no usual range yet: no earlier hour has five minutes   "
+            f"{dots} usual: {range_.over}   "
+            if range_
+            else "no usual range yet: fewer than five minutes in earlier hours   "
         )
         pieces: list[Piece] = [(" " * (AXIS + 1), Tone.PLAIN), (range_text, Tone.DIM)]
         if table.mark is not None:
@@ -198,7 +200,7 @@ class ChartPanel(Panel):
         return ((" " * (AXIS + 1), Tone.PLAIN), ("".join(text)[:width], Tone.DIM))
 
     def show(self, label: str, at_s: int | None = None) -> None:
-        """Show another metric, or the cursor at a moment: in the shortest window that reaches it."""
+        """Show a metric, and with `at_s` (epoch seconds) the cursor there, in the shortest window that contains it."""
         if label:
             self.label = label
         if at_s is not None:
@@ -240,9 +242,9 @@ class ChartPanel(Panel):
         return self._rows[index]
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say that there is nothing to draw."""
+        """Return that there is nothing to draw."""
         del width
-        return ((("no metric has been measured yet", Tone.DIM),),)
+        return ((("no metrics yet", Tone.DIM),),)
 
 
 def _value_of(scale: Scale, row: int, rows: int) -> float:
@@ -250,7 +252,7 @@ def _value_of(scale: Scale, row: int, rows: int) -> float:
 
 
 def _ends(signal: SignalRow, table: Signals, scale: Scale, height: int) -> dict[int, Piece]:
-    """Return row → the version whose line ends there, so that lines are told apart without colour."""
+    """Return row → label of the version whose line ends there: lines differ without colour."""
     if table.new_version is None:
         return {}
     ends: dict[int, Piece] = {}

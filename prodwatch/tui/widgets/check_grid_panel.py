@@ -1,4 +1,4 @@
-"""The check grid: failures first, one row each, quiet where all is well."""
+"""The check grid: one row per check, failures first."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Hashable, Sequence
 from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age, format_ms
-from prodwatch.tui.styled_line import Column, Line, Piece, fit, row
+from prodwatch.tui.styled_line import Column, Line, Piece, cells, fit, row
 from prodwatch.tui.widget_context import VerdictSnapshot
-from prodwatch.tui.widgets.panel import SECOND_FRAMES, FilteredPanel
+from prodwatch.tui.widgets.panel import EDGE_CELLS, SECOND_FRAMES, FilteredPanel
 from prodwatch.views.checks import CheckGrid, CheckRow, CheckSort, check_grid
 from prodwatch.views.status_style import STATES, WAITING, Tone, state_of
 
@@ -20,19 +20,19 @@ _COLUMNS = (
     Column("owner", "owner", 9, drop=8),
     Column("outcomes", "last rounds", 12, drop=4),
     Column("latency", "took", 8, right=True, drop=3),
-    Column("age", "age", 4, right=True, drop=2),
+    Column("age", "age", 5, right=True, drop=2),
 )
 _SORTS: tuple[CheckSort, ...] = ("status", "name", "latency", "age")
 
 
 class CheckGridPanel(FilteredPanel):
-    """Rows are check ids; opening one shows the check."""
+    """Rows are checks; opening one shows its screen."""
 
     TOPICS = (Topic.CHECKS,)
     TITLE = "Checks"
     HELP = (
-        "Every check with its latest outcome. Red comes first; green stays quiet. A dim row marked old has no fresh "
-        "result. Enter opens a check, r runs it again, R runs everything again that is not green, s changes the order."
+        "All checks with their latest status, red first. A dim row marked stale has no recent result. Enter opens a "
+        "check, r runs it again, R runs every check again that is not green, s changes the order."
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -42,7 +42,7 @@ class CheckGridPanel(FilteredPanel):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
 
     def frame(self) -> None:
-        """Follow the app's snapshot, as the verdict does: the two never speak of different moments."""
+        """Follow the app's snapshot, as the verdict does, so that both show the same moment."""
         self._frames_since_update += 1
         snapshot, shown = self.context.snapshot, self._shown
         if snapshot is shown or not self.is_drawn or self.context.paused:
@@ -56,7 +56,7 @@ class CheckGridPanel(FilteredPanel):
             self.sync()
 
     def sync(self) -> None:
-        """Take the grid of the app's snapshot."""
+        """Build the rows from the app's snapshot."""
         context = self.context
         self._shown = snapshot = context.snapshot
         self._grid = check_grid(
@@ -70,13 +70,16 @@ class CheckGridPanel(FilteredPanel):
         self.set_title(f"Checks  {self._counts()}".rstrip())
         book = context.store.checks
         every = f"every {format_age(self._grid.every_s)}" if self._grid.every_s and self._grid.rows else ""
-        running = f"{book.total} due, {book.done} done" if book.total and book.done < book.total else ""
+        running = f"{book.done} of {book.total} done" if book.total and book.done < book.total else ""
         diagnostics = sum(row.kind == "diagnostic" for row in self._grid.rows)
-        plural = "" if diagnostics == 1 else "s"
         # A diagnostic has no interval: it runs when a check that names it is not green.
-        asked = f"{diagnostics} diagnostic{plural} if not green" if diagnostics and not running else ""
+        waits = "diagnostic waits" if diagnostics == 1 else "diagnostics wait"
+        waiting = f"{diagnostics} {waits} for a red check" if diagnostics and not running else ""
         order = "" if self.sort == "status" else f"by {self.sort}"
-        self.set_subtitle(" · ".join(part for part in (order, running, every, asked) if part))
+        edge = " · ".join(part for part in (order, running, every, waiting) if part)
+        self.set_subtitle(
+            edge if cells(edge) <= self.size.width - EDGE_CELLS else edge.removesuffix(" for a red check")
+        )
         self.rows_changed()
 
     def _counts(self) -> str:
@@ -90,11 +93,11 @@ class CheckGridPanel(FilteredPanel):
         return "  ".join(signs)
 
     def match_note(self) -> str:
-        """Say how many match."""
+        """Return the number of matching checks."""
         return f"{len(self._grid.rows)} of {len(self.context.store.checks.tracks)}"
 
     def cycle_sort(self) -> CheckSort:
-        """Go to the next order; return it."""
+        """Switch to the next sort criterion and return it."""
         self.sort = _SORTS[(_SORTS.index(self.sort) + 1) % len(_SORTS)]
         self.resync()
         return self.sort
@@ -113,15 +116,15 @@ class CheckGridPanel(FilteredPanel):
         return row(fit(_COLUMNS, width), check_cells(check, self.context.glyph))
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say what to do."""
+        """Return the reason for the empty panel, and the remedy."""
         del width
         if not self.context.store.checks.defined:
             return ((("Reading the checks …", Tone.DIM),),)
         if self.needle:
             return ((("no check matches the filter; esc clears it", Tone.DIM),),)
         return (
-            (("No checks are defined for this environment.", Tone.PLAIN),),
-            (("Write one under checks/; prodwatch schema checks prints its keys", Tone.DIM),),
+            (("No checks defined for this environment.", Tone.PLAIN),),
+            (("Add one under checks/; `prodwatch schema checks` prints the keys.", Tone.DIM),),
         )
 
 
@@ -152,7 +155,7 @@ def check_cells(check: CheckRow, glyph: object) -> dict[str, Piece | Line]:
             Tone.DIM if quiet else Tone.PLAIN,
         ),
         "age": (
-            ("old" if check.stale else format_age(check.age_s)) if check.age_s is not None else "",
+            ("stale" if check.stale else format_age(check.age_s)) if check.age_s is not None else "",
             Tone.WARN if check.stale else Tone.DIM,
         ),
     }

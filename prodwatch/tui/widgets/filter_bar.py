@@ -1,4 +1,4 @@
-"""One line to type a filter or a search into; it stays out of the way until it is asked for."""
+"""Input line for filters, searches and notes; hidden until it is opened."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class FilterLine(Input):
         return cast("FilterBar", self.parent)
 
     def action_cancel(self) -> None:
-        """Tell the bar."""
+        """Cancel the input."""
         self._bar.cancel()
 
     def action_recall(self, step: int) -> None:
-        """Bring back what was entered before."""
+        """Show an earlier or later entry."""
         self._bar.recall(step)
 
 
 class FilterBar(Horizontal):
-    """Opened with a purpose (`filter`, `find` …); tells every change, and what was entered at last."""
+    """Opened with a purpose (`filter`, `find` …); posts each change, and the entered text or the cancellation."""
 
     DEFAULT_CSS = """
     FilterBar {
@@ -63,7 +63,7 @@ class FilterBar(Horizontal):
             self.text = text
 
     class Entered(Message):
-        """The user is done typing."""
+        """The user entered the text."""
 
         def __init__(self, purpose: str, text: str) -> None:
             super().__init__()
@@ -71,7 +71,7 @@ class FilterBar(Horizontal):
             self.text = text
 
     class Cancelled(Message):
-        """The user wants it as it was before."""
+        """The user cancelled; the previous text applies again."""
 
         def __init__(self, purpose: str) -> None:
             super().__init__()
@@ -109,7 +109,7 @@ class FilterBar(Horizontal):
         return self.has_class("-open")
 
     def note(self, text: str, *, wrong: bool = False) -> None:
-        """Say something beside the input: a count, or what is wrong."""
+        """Show a note after the input: a count, or an error."""
         self.set_class(wrong, "-wrong")
         self.query_one("#filter-note", Static).update(safe(text))
 
@@ -123,7 +123,7 @@ class FilterBar(Horizontal):
         self.post_message(self.Cancelled(self.purpose))
 
     def recall(self, step: int) -> None:
-        """Bring back an earlier or later entry; past the latest comes what was being typed."""
+        """Show an earlier or later entry; after the latest one comes the text being typed."""
         history = self._history.get(self.purpose, [])
         line = self.query_one(FilterLine)
         if self._place >= len(history):
@@ -152,6 +152,6 @@ class FilterBar(Horizontal):
         self.post_message(self.Entered(self.purpose, text))
 
     def on_key(self, event: events.Key) -> None:
-        """Keep keys that only mean something elsewhere from leaving the input."""
+        """Keep the focus in the input: tab would move it."""
         if event.key in {"tab", "shift+tab"}:
             event.stop()

@@ -1,4 +1,4 @@
-"""The top line: which environment this is, whose account, whether signals flow, what it costs, what time it is."""
+"""The top line: environment, account, state of the sources, AWS cost and time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prodwatch.tui.widgets.breadcrumb import breadcrumb_line, layer_names
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import SOURCE_STATES, Tone
 
-_TROUBLE = (
+_PROBLEM_PHASES = (
     SourcePhase.DENIED,
     SourcePhase.EXPIRED,
     SourcePhase.FAILED,
@@ -21,7 +21,7 @@ _TROUBLE = (
 
 
 class Header(StaticLines):
-    """Gives way from the middle: the environment and the clock stay longest."""
+    """On narrow screens parts are dropped from the middle: environment and clock stay."""
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line."""
@@ -50,7 +50,7 @@ class Header(StaticLines):
         return (spread(left, right, width),)
 
     def _place(self, room: int) -> Line:
-        """Return the layers one is in; on the first screen, and where a line of its own says it, the title."""
+        """Return the breadcrumb; the environment's title on the first screen and above a separate breadcrumb."""
         names = [] if getattr(self.screen, "HAS_BREADCRUMB", True) else layer_names(self.screen)
         return (
             breadcrumb_line(names, max(10, room), self.context) if names else ((self.context.facts.title, Tone.PLAIN),)
@@ -74,14 +74,14 @@ class Header(StaticLines):
         statuses = list(self.context.store.sources.values())
         if not statuses:
             return [("… starting", Tone.RUNNING)]
-        bad = [status for status in statuses if status.phase in _TROUBLE]
+        bad = [status for status in statuses if status.phase in _PROBLEM_PHASES]
         if bad:
             state = SOURCE_STATES[bad[0].phase]
             more = f" +{len(bad) - 1}" if len(bad) > 1 else ""
             return [(f"{self.context.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
         if self._is_past:
             done = all(status.phase is SourcePhase.IDLE for status in statuses)
-            return [("stands still", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
+            return [("window read", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
         if self.context.facts.mode == "replay":
             return [("replay", Tone.ACCENT)]
         starting = sum(status.phase is SourcePhase.STARTING for status in statuses)

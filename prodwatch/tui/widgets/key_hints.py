@@ -1,4 +1,4 @@
-"""The bottom line: at most eight keys that work here, under the names the user gave them."""
+"""The bottom line: at most eight keys that work now, as the user mapped them."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _KEPT = {
     "app.palette": 4,
     "screens": 3,
 }
-"""What stays when there is not room for all; the higher the longer."""
+"""Binding id → priority when the line is too narrow; higher ones stay."""
 _SCREENS = _Key("screens", "1-5", "screens")
-_TYPING = (_Key("", "enter", "keep"), _Key("", "esc", "as before"), _Key("", "up", "earlier ones"))
+_TYPING = (_Key("", "enter", "apply"), _Key("", "esc", "cancel"), _Key("", "up", "history"))
 
 
 class KeyHints(StaticLines):
-    """Reads the bindings that are active now, so remapped keys and other focus show at once."""
+    """Reads the active bindings, so that remapped keys and a changed focus are shown at once."""
 
     def lines(self, width: int) -> Sequence[Line]:
-        """Return the line; when it gets narrow the keys people know by heart go last."""
+        """Return the line; on narrow screens keys are dropped by priority."""
         keys = self._keys()
         while len(keys) > 1 and width_of(_pieces(keys)) > width:
             keys.remove(min(keys, key=lambda key: _KEPT.get(key.id, 0)))

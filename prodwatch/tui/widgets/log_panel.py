@@ -1,9 +1,10 @@
-"""The live tail: a window onto the store's ring that costs the same at ten lines a second and at ten thousand."""
+"""The log tail over the store's ring; its cost does not depend on the rate of lines."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
 from typing import Literal, cast
 
 from textual.binding import Binding
@@ -16,26 +17,24 @@ from prodwatch.tui.rendering.log_line import log_head, log_line
 from prodwatch.tui.styled_line import Line, Piece, cells
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_rows import SLICE, LogRows
-from prodwatch.tui.widgets.panel import Panel
+from prodwatch.tui.widgets.panel import EDGE_CELLS, Panel
 from prodwatch.views.log_fields import FieldColumn, columns_of, field_names
 from prodwatch.views.log_filter import Find, LogFilter, parse_filter, parse_find
 from prodwatch.views.panel_freshness import Freshness, freshness
 from prodwatch.views.status_style import Tone
 
 WIDE = 170
-"""From this width on there is room for JSON fields behind each message."""
-EDGE_CELLS = 4
-"""What the frame takes of a panel's lower edge."""
+"""Width from which JSON fields are shown after each message."""
 HEIGHT_STEP = 256
 """The scrollable height grows in steps, because each change of it costs a layout."""
 SAMPLE = 400
-"""Newest lines by which columns are chosen and measured."""
+"""Number of newest lines from which columns are chosen and measured."""
 FieldDisplay = Literal["lines", "fields", "columns"]
 FIELD_DISPLAYS: tuple[FieldDisplay, ...] = ("lines", "fields", "columns")
 
 
 class LogPanel(Panel):
-    """Rows are ring numbers. Following the tail is a mode that any scroll up ends."""
+    """Rows are ring numbers. Following the tail is a mode that scrolling up ends."""
 
     TOPICS = (Topic.LOGS, Topic.SOURCES)
     FRAMES = 1
@@ -47,12 +46,12 @@ class LogPanel(Panel):
         Binding("e", "fields", "fields or columns", show=False, id="logs.fields"),
     ]
     HELP = (
-        "All watched log groups in one stream. f follows the tail; any scroll up stops it. / filters: words, /regex/, "
-        "field:value, level:warn+, a|b for either, and ! before any of them; all terms must match. ctrl+f finds words "
-        "or a /regex/, n and N go from hit to hit. w chooses a time window, p pins the group under the cursor, i shows "
-        "only its request, x opens its trace, v the same minute in the metrics. e shows JSON fields behind each "
-        "message, then as columns; E chooses the columns; enter opens the line with its JSON indented. y copies the "
-        "line, Y its whole record; drag with the mouse marks text, ctrl+c copies it."
+        "All watched log groups in one stream. f follows the tail; scrolling up stops it. / filters by words, /regex/, "
+        "field:value, level:warn+, a|b for alternatives, and ! for negation; all terms must match. ctrl+f finds words "
+        "or a /regex/, n and N move between hits. w selects a time window, p shows only the group under the cursor, i "
+        "only its request, x opens its trace, v the same minute in the metrics. e shows JSON fields after each "
+        "message, then as columns; E selects the columns; enter opens the line with its JSON indented. y copies the "
+        "line, Y its whole record; dragging the mouse selects text, ctrl+c copies it."
     )
 
     class FollowChanged(Message):
@@ -72,7 +71,7 @@ class LogPanel(Panel):
     ) -> None:
         self.rows = LogRows(context.store.logs.ring)
         if filter_text:
-            self.rows.choose(parse_filter(filter_text), 0)
+            self.rows.set_filter(parse_filter(filter_text), 0)
         self._seen_number = -1
         self._window_name = ""
         self._find: Find | None = None
@@ -80,7 +79,7 @@ class LogPanel(Panel):
         self.field_display: FieldDisplay = "lines"
         self.columns: tuple[FieldColumn, ...] = ()
         self.chosen_columns: tuple[str, ...] = ()
-        """Fields the user chose as columns; none: the most frequent ones."""
+        """Fields the user selected as columns; empty: the most frequent ones."""
         self._own_scroll = False
         super().__init__(context, id=id, classes=classes)
 
@@ -126,11 +125,11 @@ class LogPanel(Panel):
 
     @property
     def room(self) -> int:
-        """Lines there is room for."""
+        """Number of lines that fit."""
         return max(0, self.size.height - (1 if self.columns and self.row_count() else 0))
 
     def fit_height(self) -> None:
-        """Grow in steps; the end of the rows bounds scrolling, not the virtual height."""
+        """Grow the scrollable height in steps; `max_scroll_y` limits scrolling to the rows."""
         count = self.row_count()
         height = -(-count // HEIGHT_STEP) * HEIGHT_STEP if count > self.room else count
         size = Size(self.line_width, height)
@@ -139,29 +138,29 @@ class LogPanel(Panel):
 
     @property
     def max_scroll_y(self) -> int:
-        """The last row is at the bottom at most."""
+        """The offset at which the last row is at the bottom."""
         return max(0, self.row_count() - self.room)
 
     # Following the store
 
     def sync(self) -> None:
-        """Take in what came; paint once."""
+        """Take in new lines; paint once."""
         y = self.scroll_offset.y
         first, last = self.rows.rank_at(y), self.rows.rank_at(y + self.room - 1)
-        self.rows.take_in(int(self.context.now().timestamp() * 1000))
+        self.rows.update(int(self.context.now().timestamp() * 1000))
         if self.rows.unfinished:
-            self._seen = None  # more to field_display at: go on at the next frame
+            self._seen = None  # more lines to filter: continue in the next frame
         if self.field_display == "columns" and not self.columns:
             self._lay_columns()
         self.fit_height()
         if self.following:
             self._scroll(self.max_scroll_y)
         else:
-            # What is on screen stays where it is, whatever came or went above it.
+            # Lines on screen stay where they are when lines above them come or go.
             moved = y if first is None else self.rows.row_of_rank(first)
             if moved != y or self.rows.rank_at(y + self.room - 1) != last:
                 self._scroll(moved)
-        self._tell()
+        self._update_edges()
 
     def _scroll(self, y: int) -> None:
         """Scroll or refresh, never both: each would paint."""
@@ -172,73 +171,82 @@ class LogPanel(Panel):
         self.scroll_to(y=y, animate=False, force=True)
         self._own_scroll = False
 
-    def _tell(self) -> None:
+    def _update_edges(self) -> None:
         store = self.context.store
         fresh = freshness(store, "logs", self.context.now())
         groups = len(store.logs.groups)
         rate = store.logs.rate_per_s(self.context.clock.monotonic_s())
         name = "  ".join(part for part in ("Logs", self._window_name, self.rows.filter.text) if part)
-        self.set_title(f"{name}  {self.match_note() if self.rows.chosen else f'{self.row_count():,}'}")
+        self.set_title(f"{name}  {self.match_note() if self.rows.is_filtered else f'{self.row_count():,}'}")
         waiting = 0 if self.following else self.rows.after(self._seen_number)
         if self.following:
             self._remember_seen()
         mode = "following" if self.following else f"+{waiting:,} new, f follows" if waiting else "stopped, f follows"
-        let_go = f"{store.logs.ring.head:,} older let go" if store.logs.ring.head else ""
+        dropped = self._dropped_text()
         busy = f"{groups} {'group' if groups == 1 else 'groups'}" if groups else ""
-        parts = [busy, f"{rate:.0f}/s" if groups else "", fresh.text, let_go, mode]
-        # How fresh and complete the lines are outlasts what can be counted on the screen.
-        for dropped in (0, 1, 3, 4):
+        parts = [busy, f"{rate:.0f}/s" if groups else "", fresh.text, dropped, mode]
+        # On narrow screens freshness stays longest; counts that are visible on screen are left out first.
+        for index, shorter in ((0, ""), (1, ""), (3, dropped.partition(" (")[0]), (3, ""), (4, "")):
             if cells(_joined(parts)) <= self.size.width - EDGE_CELLS:
                 break
-            parts[dropped] = ""
+            parts[index] = shorter
         self.set_subtitle(_joined(parts))
         self.set_class(fresh.stale, "-stale")
+
+    def _dropped_text(self) -> str:
+        """Return how many older lines are no longer in memory, and the time of the oldest one that is."""
+        ring = self.context.store.logs.ring
+        oldest = ring.get(ring.head)
+        if not ring.head or oldest is None:
+            return ""
+        at = datetime.fromtimestamp(oldest.timestamp_ms / 1000, UTC)
+        return f"{ring.head:,} older lines dropped from memory (kept since {self.context.time(at)})"
 
     def _remember_seen(self) -> None:
         self._seen_number = self.rows.ring.tail - 1
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say why there is nothing, and what to do."""
+        """Return the reason for the empty panel, and the remedy."""
         del width
         fresh = freshness(self.context.store, "logs", self.context.now())
-        if self.rows.chosen and len(self.context.store.logs.ring):
-            return ((("no kept line matches; esc goes back", Tone.DIM),),)
+        if self.rows.is_filtered and len(self.context.store.logs.ring):
+            return ((("no line in memory matches; esc clears the filter", Tone.DIM),),)
         return empty_source(self.context, fresh, "No log lines yet: the groups are quiet, or nothing has been read.")
 
-    # What the user chooses
+    # User settings
 
     def _apply(self, log_filter: LogFilter, window_s: int) -> None:
-        self.rows.choose(log_filter, window_s)
+        self.rows.set_filter(log_filter, window_s)
         self.generation += 1
         if self.cursor_key is None:
             self.following = True
-        # The user chose: this much of the display moves even while it is paused.
+        # A user's choice updates the display even while it is paused.
         self.resync()
         index = self.cursor_index
         if index is not None:
             self.show_row(index)
 
     def apply_window(self, window_s: int, name: str) -> None:
-        """Show only lines of the last `window_s` seconds, whatever the time is then; 0 shows all."""
+        """Show only lines of the last `window_s` seconds; 0 shows all."""
         self._window_name = name
         self._apply(self.rows.filter, window_s)
 
     @property
     def filter_text(self) -> str:
-        """What is typed to see fewer."""
+        """The filter's text."""
         return self.rows.filter.text
 
     def try_filter(self, text: str) -> None:
-        """Show only what `text` lets through; FilterError leaves things as they are."""
+        """Show only lines that match `text`; on FilterError the previous filter stays."""
         self._apply(parse_filter(text), self.rows.window_s)
 
     def match_note(self) -> str:
-        """Say how many lines match so far."""
+        """Return the number of matching lines so far."""
         so_far = " so far" if self.rows.unfinished else ""
         return f"{self.row_count():,} of {len(self.context.store.logs.ring):,}{so_far}"
 
     def apply_find(self, text: str) -> str:
-        """Highlight `text`; empty ends it. Return how many lines have it; FilterError keeps the search before."""
+        """Highlight `text`, nothing if empty; return how many lines match. FilterError keeps the previous search."""
         self._find = parse_find(text)
         self.generation += 1
         self.refresh()
@@ -267,14 +275,14 @@ class LogPanel(Panel):
         for looked, index in enumerate(order, 1):
             record = self.rows.ring.get(numbers[index])
             if record is not None and find.hits(record.message):
-                # Others had their turn since: the row may have moved, its number has not.
+                # Other tasks ran in between: the row may have moved, its number has not.
                 now_at = self.rows.index_of(numbers[index])
                 if now_at is not None:
                     self.move_to(now_at)
                     return True
             if looked % SLICE == 0:
                 await asyncio.sleep(0)
-        self.app.notify("no further hit", markup=False, timeout=2)
+        self.app.notify("no more hits", markup=False, timeout=2)
         return False
 
     def action_follow(self) -> None:
@@ -284,16 +292,16 @@ class LogPanel(Panel):
         self.resync()
 
     def action_fields(self) -> None:
-        """Show messages alone, JSON fields behind them, or fields as columns."""
+        """Switch between messages alone, JSON fields after them, and fields as columns."""
         self.field_display = FIELD_DISPLAYS[(FIELD_DISPLAYS.index(self.field_display) + 1) % len(FIELD_DISPLAYS)]
         self._lay_columns()
 
     def show_columns(self, names: Sequence[str]) -> None:
-        """Show these fields as columns; none: the most frequent."""
+        """Show these fields as columns; empty: the most frequent ones."""
         self.set_field_display("columns", tuple(names))
 
     def set_field_display(self, field_display: FieldDisplay, columns: tuple[str, ...]) -> None:
-        """Show lines so, `wanted` being the fields for columns."""
+        """Set how JSON fields are shown, and the fields for columns."""
         self.field_display, self.chosen_columns = field_display, columns
         self._lay_columns()
 
@@ -315,21 +323,21 @@ class LogPanel(Panel):
         self.following = following
         self._remember_seen()
         self.post_message(self.FollowChanged(following=following))
-        self._tell()
+        self._update_edges()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """A scroll by the user ends following; reaching the end begins it again."""
         super().watch_scroll_y(old_value, new_value)
         if not self._own_scroll and round(old_value) != round(new_value):
             if self.following and new_value >= self.max_scroll_y:
-                return  # a taller panel shows more above the same end: nobody scrolled
+                return  # a taller panel shows more above the same end: not a scroll by the user
             if new_value < old_value:
                 self.set_following(following=False)
             elif new_value >= self.max_scroll_y and self.cursor_key is None:
                 self.set_following(following=True)
 
     def ensure_cursor(self) -> None:
-        """There is no cursor until the user moves one."""
+        """Do nothing: there is no cursor until the user moves it."""
 
     def move_to(self, index: int) -> None:
         """Moving the cursor ends following; the last row begins it again only by `f` or `G`."""
@@ -344,7 +352,7 @@ class LogPanel(Panel):
         super().action_move(rows)
 
     def action_open(self) -> None:
-        """Without a cursor the last line on screen is meant, as with the first move."""
+        """Open the line under the cursor, else the last line on screen."""
         if self.cursor_index is None and self.row_count():
             self.action_move(0)
         super().action_open()
@@ -358,12 +366,12 @@ class LogPanel(Panel):
 
 
 def empty_source(context: WidgetContext, fresh: Freshness, otherwise: str) -> Sequence[Line]:
-    """Return what an empty panel says: the source's trouble and its cure, else `otherwise`."""
+    """Return the text of an empty panel: the source's problem and remedy, else `otherwise`."""
     if fresh.help:
         return (((f"{context.glyph(fresh.state)} {fresh.text}", fresh.state.tone),), ((fresh.help, Tone.PLAIN),))
     if fresh.phase in {None, SourcePhase.STARTING} or not fresh.total:
-        # Absence is an answer, and there has been none.
-        return ((("Waiting for the first answer.", Tone.DIM),),)
+        # An empty result is a response too, and there has been none yet.
+        return ((("Waiting for the first response.", Tone.DIM),),)
     return (((otherwise, Tone.DIM),),)
 
 
@@ -380,7 +388,7 @@ def _field_pieces(record: LogRecord) -> list[Piece]:
 
 
 def _with_hits(line: Line, find: Find) -> Line:
-    """Return `line` with what is searched for highlighted and the rest of its pieces as they were."""
+    """Return `line` with search hits highlighted."""
     out: list[Piece] = []
     for text, tone in line:
         end = 0

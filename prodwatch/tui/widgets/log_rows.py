@@ -1,4 +1,4 @@
-"""Which lines of the ring are shown, in order of time: all of it, or those a filter and a window let through."""
+"""The lines of the ring to show, in order of time: all, or those that match a filter and a time window."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from prodwatch.store.ring import Ring
 from prodwatch.views.log_filter import EVERYTHING, LogFilter
 
 SLICE = 10_000
-"""Lines looked at per call when a filter goes over what is kept: a few milliseconds."""
+"""Lines filtered per call: a few milliseconds."""
 _BITS = 40
 _NUMBER = (1 << _BITS) - 1
 
 
 class LogRows:
-    """Rows are ranks: the moment a line stands at above its ring number, so that equal moments keep their order.
+    """Rows are ranks: display time in the high bits, ring number in the low bits, so that equal times keep their order.
 
-    A rank names a line for ever, as its number does; lines that come take their place among those of other groups.
+    A line's rank never changes; new lines are inserted among those of other groups.
     """
 
     def __init__(self, ring: Ring[LogRecord]) -> None:
         self.ring = ring
         self.filter: LogFilter = EVERYTHING
         self.window_s = 0
-        """Only lines of the last so many seconds; 0: all."""
+        """Show only lines of this many last seconds; 0: all."""
         self._all: list[int] = []
-        self._chosen: list[int] = []
+        self._matching: list[int] = []
         self._arrived: list[int] = []
-        """Ring numbers of the chosen rows in the order they came."""
+        """Ring numbers of the matching rows in order of arrival."""
         self._scanned = self._base = self._tail = 0
 
     @property
-    def chosen(self) -> bool:
-        """Whether some lines are left out."""
+    def is_filtered(self) -> bool:
+        """Whether a filter or window is active."""
         return bool(self.filter.tests) or self.window_s > 0
 
-    def choose(self, log_filter: LogFilter, window_s: int) -> None:
-        """Begin anew with another filter or window."""
+    def set_filter(self, log_filter: LogFilter, window_s: int) -> None:
+        """Start over with another filter or window."""
         self.filter, self.window_s = log_filter, window_s
-        self._chosen, self._arrived = [], []
+        self._matching, self._arrived = [], []
         self._scanned = 0
 
     @property
     def _ranks(self) -> list[int]:
-        return self._chosen if self.chosen else self._all
+        return self._matching if self.is_filtered else self._all
 
     def __len__(self) -> int:
         return len(self._ranks)
@@ -55,12 +55,12 @@ class LogRows:
         return self._ranks[index] & _NUMBER
 
     def rank_at(self, index: int) -> int | None:
-        """Return what names row `index` among all rows, None beyond the last."""
+        """Return the rank of row `index`; None beyond the last row."""
         ranks = self._ranks
         return ranks[index] if 0 <= index < len(ranks) else None
 
     def row_of_rank(self, rank: int) -> int:
-        """Return the row of a rank; of one that is gone, the row that took its place."""
+        """Return the row of a rank; if its line was dropped, the row at its place."""
         return bisect_left(self._ranks, rank)
 
     def index_of(self, number: int) -> int | None:
@@ -77,10 +77,10 @@ class LogRows:
         return self.ring.get(self.number_at(index))
 
     def after(self, number: int) -> int:
-        """Return how many rows came after a ring number."""
-        if not self.chosen:
+        """Return how many rows arrived after a ring number."""
+        if not self.is_filtered:
             return max(0, self._tail - max(number + 1, self._base))
-        return min(len(self._chosen), len(self._arrived) - bisect_right(self._arrived, number))
+        return min(len(self._matching), len(self._arrived) - bisect_right(self._arrived, number))
 
     def numbers(self) -> Sequence[int]:
         """Return the ring numbers of all rows as they are now."""
@@ -93,26 +93,26 @@ class LogRows:
 
     @property
     def unfinished(self) -> bool:
-        """Whether there are lines the filter has not looked at."""
-        return self.chosen and self._scanned < self._tail
+        """Whether lines remain to be filtered."""
+        return self.is_filtered and self._scanned < self._tail
 
-    def take_in(self, now_ms: int) -> None:
-        """Follow the ring, with a filter or window by a slice."""
+    def update(self, now_ms: int) -> None:
+        """Take in new lines; with a filter or window at most SLICE lines per call."""
         ring = self.ring
         if ring.head != self._base:
-            # Those let go are the first that came: nearly the first rows, but not quite.
+            # The dropped lines arrived first: nearly, but not exactly, the first rows.
             self._all = [rank for rank in self._all if rank & _NUMBER >= ring.head]
-            self._chosen = [rank for rank in self._chosen if rank & _NUMBER >= ring.head]
+            self._matching = [rank for rank in self._matching if rank & _NUMBER >= ring.head]
             del self._arrived[: bisect_left(self._arrived, ring.head)]
         begin = max(self._tail, ring.head)
         self._base, self._tail = ring.head, ring.tail
         _merge(self._all, enumerate(ring.window(begin, ring.tail), begin))
-        if self.chosen:
-            self._choose_slice(now_ms)
+        if self.is_filtered:
+            self._filter_slice(now_ms)
 
-    def _choose_slice(self, now_ms: int) -> None:
+    def _filter_slice(self, now_ms: int) -> None:
         since_ms = now_ms - self.window_s * 1000 if self.window_s else 0
-        del self._chosen[: self._too_old(since_ms)]
+        del self._matching[: self._too_old(since_ms)]
         begin = max(self._scanned, self._base)
         self._scanned = stop = min(self._tail, begin + SLICE)
         matches = self.filter.matches
@@ -122,19 +122,19 @@ class LogRows:
             if record.timestamp_ms >= since_ms and matches(record)
         ]
         self._arrived += [number for number, _ in matching]
-        _merge(self._chosen, matching)
+        _merge(self._matching, matching)
 
     def _too_old(self, since_ms: int) -> int:
         """Return how many rows at the front have left the window."""
-        for count, rank in enumerate(self._chosen):
+        for count, rank in enumerate(self._matching):
             record = self.ring.get(rank & _NUMBER)
             if record is not None and record.timestamp_ms >= since_ms:
                 return count
-        return len(self._chosen)
+        return len(self._matching)
 
 
 def _merge(ranks: list[int], numbered: Iterable[tuple[int, LogRecord]]) -> None:
-    """Put lines where they belong; costs what lies behind the first of them."""
+    """Insert lines in order; the cost grows with the number of rows after the first of them."""
     come = sorted(display_time_ms(record) << _BITS | number for number, record in numbered)
     if come and ranks and come[0] < ranks[-1]:
         first = bisect_left(ranks, come[0])

@@ -1,4 +1,4 @@
-"""A bordered list over the store: it syncs when its topics changed, says how fresh it is, and never blocks."""
+"""Base of all panels: a bordered list that follows topics of the store, with a title and a freshness text."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.row_list import RowList
 
 SECOND_FRAMES = 10
+EDGE_CELLS = 4
+"""Cells of the lower edge that the border uses."""
 
 
 class Panel(RowList):
-    """Subclasses name their topics and rebuild their rows in `sync`."""
+    """Subclasses list their topics and rebuild their rows in `sync`."""
 
     TOPICS: tuple[Topic, ...] = ()
     FRAMES = 5
-    """Frames between two syncs at least: 5 is twice a second at the default frame rate."""
+    """Fewest frames between two syncs: 5 is twice a second at the default frame rate."""
     SHOWS_AGES = True
-    """Whether what is shown grows old by itself, so that a redraw each second is due."""
+    """Whether ages are shown, which need a sync every second."""
     TITLE = ""
     HELP = ""
-    """What it shows and what can be done here, in a few sentences."""
+    """The panel's content and keys in a few sentences."""
 
     DEFAULT_CSS = """
     Panel {
@@ -45,7 +47,7 @@ class Panel(RowList):
 
     @property
     def about(self) -> str:
-        """What help says of it."""
+        """The panel's text on the help screen."""
         return self.HELP or ""
 
     def sync(self) -> None:
@@ -53,7 +55,7 @@ class Panel(RowList):
         raise NotImplementedError
 
     def frame(self) -> None:
-        """Look whether anything is due; called at the app's pace."""
+        """Sync if a topic changed, or once a second with ages; called for every frame."""
         self._frames_since_update += 1
         if self._frames_since_update < self.FRAMES or not self.is_drawn or self.context.paused:
             return
@@ -66,14 +68,14 @@ class Panel(RowList):
         self.sync()
 
     def resync(self) -> None:
-        """Sync at once, because the user changed how things are shown."""
+        """Sync at once after the user changed the display."""
         self._seen = tuple(self.context.store.revision(topic) for topic in self.TOPICS)
         if self.is_drawn:
             self.sync()
 
     @property
     def is_drawn(self) -> bool:
-        """Whether anybody can see it."""
+        """Whether the panel is visible."""
         return self.display and self.is_attached and self.size.height > 0
 
     def on_mount(self) -> None:
@@ -81,29 +83,29 @@ class Panel(RowList):
         self.call_after_refresh(self.resync)
 
     def set_title(self, text: str) -> None:
-        """Name the panel; never markup."""
+        """Set the title; never parsed as markup."""
         title = Content(safe(text))
         if title != self.border_title:
             self.border_title = title
 
     def set_subtitle(self, text: str) -> None:
-        """Say how fresh and how complete it is; never markup."""
+        """Set the text on the lower edge, freshness for example; never parsed as markup."""
         subtitle = Content(safe(text))
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
 
 
 class FilteredPanel(Panel):
-    """A list that shows only what has the typed text in it; subclasses ask for `needle` in `sync`."""
+    """A list with a text filter; subclasses apply `needle` in `sync`."""
 
     needle = ""
 
     @property
     def filter_text(self) -> str:
-        """What is typed to see fewer."""
+        """The filter's text."""
         return self.needle
 
     def try_filter(self, text: str) -> None:
-        """Show only what has `text` in it."""
+        """Show only rows that match `text`."""
         self.needle = text
         self.resync()

@@ -1,4 +1,4 @@
-"""The release line: weights as two bars, phase, clock, next shift. Versions differ by label and line, not colour."""
+"""The release line: traffic weights as bars, phase, elapsed time and next shift."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from prodwatch.views.window import Window
 
 
 class ReleaseLine(StaticLines):
-    """One line; in triage it says that nothing is being released."""
+    """One line: the release, or the window in triage. Versions differ by label and line style, not only by colour."""
 
     def lines(self, width: int) -> Sequence[Line]:
         """Return the line."""
         window = self.context.facts.window
         if window is not None and window.is_past:
-            return (clip_line(self._looking(" as it was: nothing moves, no check is run"), width),)
+            return (clip_line(self._window_line("past window: data does not change, checks do not run"), width),)
         now = self.context.now()
         header = release_header(self.context.store, now)
         if header is not None and window is not None and _is_over(header, window, now):
-            return (clip_line(self._looking("no release is under way"), width),)
+            return (clip_line(self._window_line("no release is under way"), width),)
         if header is None:
             text = without_release(self.context.store)
             if window is not None:
-                return (clip_line(self._looking(text), width),)
+                return (clip_line(self._window_line(text), width),)
             return (((f" {text}", Tone.DIM),),)
         right = self._right(header)
         left: list[Piece] = [(f" {header.function}  ", Tone.STRONG)]
@@ -39,9 +39,9 @@ class ReleaseLine(StaticLines):
         )
         return (clip_line([*left, *self._bars(header, room), *right], width),)
 
-    def _looking(self, text: str) -> list[Piece]:
+    def _window_line(self, text: str) -> list[Piece]:
         named = f" {self.context.window_text()} {self.context.zone_name} "
-        return [(" looking at", Tone.DIM), (named, Tone.STRONG), (f" {text.strip()}", Tone.DIM)]
+        return [(" showing", Tone.DIM), (named, Tone.STRONG), (f" {text.strip()}", Tone.DIM)]
 
     def _bars(self, header: ReleaseHeader, room: int) -> list[Piece]:
         pieces: list[Piece] = []
@@ -71,7 +71,7 @@ class ReleaseLine(StaticLines):
 
 
 def _is_over(header: ReleaseHeader, window: Window, now: datetime) -> bool:
-    """Tell whether a release ended well before a window began: it is no part of what is asked about."""
+    """Return whether a release succeeded before the window started and is therefore left out."""
     began = now - timedelta(seconds=header.elapsed_s) if header.elapsed_s is not None else None
     return header.phase is ReleasePhase.SUCCEEDED and (began is None or began < window.start)
 

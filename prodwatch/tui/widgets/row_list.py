@@ -1,4 +1,4 @@
-"""A scrolling list of one-line rows with a cursor that stays on its row's key, whatever happens around it."""
+"""Scrolling list of one-line rows; the cursor stays on its row's key when rows move."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CACHED_STRIPS = 1024
 
 
 class RowList(ThemedWidget, ScrollView, can_focus=True):
-    """Draws only the rows on screen. Subclasses give rows; keys, mouse, cursor and copying are here."""
+    """Draws only the rows on screen. Subclasses provide rows; keys, mouse, cursor and selection are handled here."""
 
     BINDINGS = [
         Binding("down,j", "move(1)", "down", show=False, id="list.down"),
@@ -39,7 +39,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     RowList {
-        /* Textual hands down CSS of the first base only, so what ScrollView says is said again */
+        /* Textual inherits CSS of the first base only, so that of ScrollView is repeated here */
         width: 1fr;
         height: 1fr;
         layout: vertical;
@@ -50,10 +50,10 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
     """
 
     cursor_key: var[Hashable | None] = var(None, init=False)
-    """Key of the row under the cursor, None when there is none."""
+    """Key of the row under the cursor; None without a cursor."""
 
     class Moved(Message):
-        """The cursor went to another row."""
+        """The cursor moved to another row."""
 
         def __init__(self, view: RowList, key: Hashable) -> None:
             super().__init__()
@@ -62,11 +62,11 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
 
         @property
         def control(self) -> RowList:
-            """The list it happened in."""
+            """The list that posted the message."""
             return self.view
 
     class Opened(Message):
-        """A row was asked to be opened."""
+        """The user opened a row."""
 
         def __init__(self, view: RowList, key: Hashable) -> None:
             super().__init__()
@@ -75,23 +75,23 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
 
         @property
         def control(self) -> RowList:
-            """The list it happened in."""
+            """The list that posted the message."""
             return self.view
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id, classes=classes)
         self._strips: LRUCache[tuple[Hashable, ...], Strip] = LRUCache(CACHED_STRIPS)
         self.generation = 0
-        """Grows whenever rows may look different; part of the cache key."""
+        """Incremented whenever rows may look different; part of the cache key."""
 
-    # What a subclass gives
+    # Provided by subclasses
 
     def row_count(self) -> int:
         """Return how many rows there are."""
         raise NotImplementedError
 
     def row_key(self, index: int) -> Hashable:
-        """Return what stays the same about row `index` when rows move."""
+        """Return a key of row `index` that stays the same when rows move."""
         raise NotImplementedError
 
     def row_line(self, index: int, width: int) -> Line:
@@ -99,7 +99,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         raise NotImplementedError
 
     def index_of(self, key: Hashable) -> int | None:
-        """Return where the row with `key` is now, None when it is gone."""
+        """Return the index of the row with `key`; None when it no longer exists."""
         return next((index for index in range(self.row_count()) if self.row_key(index) == key), None)
 
     def head_lines(self, width: int) -> Sequence[Line]:  # noqa: ARG002 -- subclasses use it
@@ -107,7 +107,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         return ()
 
     def empty_lines(self, width: int) -> Sequence[Line]:  # noqa: ARG002 -- subclasses use it
-        """Return what is shown when there are no rows."""
+        """Return the lines shown when there are no rows."""
         return ()
 
     @property
@@ -131,7 +131,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         self.refresh()
 
     def fit_height(self) -> None:
-        """Tell Textual how much there is to scroll; a change costs a layout, so only when it changed."""
+        """Set the scrollable size; only when it changed, because a change costs a layout."""
         size = Size(self.line_width, self.row_count() + len(self.head_lines(self.line_width)))
         if size != self.virtual_size:
             self.virtual_size = size
@@ -147,12 +147,12 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
-        """Draw screen line `y`; a row that breaks is said and logged, and the app goes on."""
+        """Draw screen line `y`; a failure is shown in its place and logged."""
         try:
             return self._draw(y)
         except Exception:  # noqa: BLE001 -- an exception here would end the app
             _LOG.exception("line %d of %s could not be drawn", y, self.id)
-            return self.paint((("this line could not be drawn; the log file says why", Tone.WARN),), self.rich_style)
+            return self.paint((("this line could not be drawn; see the log file", Tone.WARN),), self.rich_style)
 
     def _draw(self, y: int) -> Strip:
         width = self.line_width
@@ -199,7 +199,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
     # Copying with the mouse
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Return the text the user marked, as it was painted; rows outside are not looked at."""
+        """Return the selected text as painted; rows outside the selection are not built."""
         start, end = selection
         count, width = self.row_count(), self.line_width
         first = max(0, start.y) if start else 0
@@ -212,23 +212,23 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         return "\n".join(line.rstrip() for line in lines), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002 -- Textual's signature
-        """Redraw what was marked or unmarked."""
+        """Redraw the changed selection."""
         self.refresh()
 
     # Cursor
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer opening only where there is a cursor."""
+        """Enable `open` only with a cursor."""
         del parameters
         return action != "open" or self.selectable
 
     @property
     def cursor_index(self) -> int | None:
-        """Where the cursor is now."""
+        """Index of the row under the cursor; None without one."""
         return None if self.cursor_key is None else self.index_of(self.cursor_key)
 
     def watch_cursor_key(self, old: Hashable | None, new: Hashable | None) -> None:
-        """Redraw the two rows and tell whoever listens."""
+        """Redraw both rows and post the move."""
         for key in (old, new):
             index = None if key is None else self.index_of(key)
             if index is not None:
@@ -237,12 +237,12 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
             self.post_message(self.Moved(self, new))
 
     def ensure_cursor(self) -> None:
-        """Put the cursor on the first row when it has none or its row is gone."""
+        """Put the cursor on the first row when there is none or its row no longer exists."""
         if self.selectable and self.row_count() and self.cursor_index is None:
             self.cursor_key = self.row_key(0)
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on row `index`, as near as there is one, and bring it into view."""
+        """Put the cursor on row `index`, limited to the rows there are, and scroll to it."""
         count = self.row_count()
         if not count:
             return
@@ -252,7 +252,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         self.show_row(index)
 
     def show_row(self, index: int) -> None:
-        """Scroll just enough to have row `index` on screen, also before a layout knows of it."""
+        """Scroll as little as needed to show row `index`, even before the next layout."""
         room = max(1, self.size.height - len(self.head_lines(self.line_width)))
         top = self.scroll_offset.y
         if index < top:
@@ -302,7 +302,7 @@ class RowList(ThemedWidget, ScrollView, can_focus=True):
         self.refresh()
 
     def on_blur(self) -> None:
-        """Show that keys act elsewhere now."""
+        """Redraw the cursor as inactive."""
         self.refresh()
 
     def on_resize(self) -> None:

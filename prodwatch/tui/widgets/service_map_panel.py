@@ -1,4 +1,4 @@
-"""The service map as a list: who calls whom, worst first, the bottleneck named above."""
+"""The service map as a list of edges, worst first, with the bottleneck above."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prodwatch.views.service_map import EdgeRow, ServiceMap, service_map
 from prodwatch.views.status_style import Tone
 
 STALE_AFTER_S = 180.0
-"""The graph is asked for once a minute."""
+"""The graph is read once a minute."""
 
 
 class ServiceMapPanel(FilteredPanel):
@@ -26,17 +26,16 @@ class ServiceMapPanel(FilteredPanel):
     TOPICS = (Topic.SERVICES, Topic.SOURCES, Topic.RELEASE)
     TITLE = "Service map"
     HELP = (
-        "Who calls whom, as X-Ray has it: calls per second, share of faults (5xx) and errors (4xx), and the time 95 % "
-        "of the calls stay below, before the release and now. Only traced calls are counted. Times come from X-Ray's "
-        "buckets and are about right; ? marks those of fewer than 20 calls. Faulty edges stand first, then failing, "
-        "slower, gone and new ones. / filters by words, ! before a word leaves it out. Enter shows the traces through "
-        "an edge."
+        "X-Ray's service map: calls per second, share of faults (5xx) and errors (4xx), and p95 of each edge, before "
+        "the release and now. Only traced calls are counted. Times are approximate (X-Ray's buckets); ? marks those of "
+        "fewer than 20 calls. Faulty edges come first, then those with errors, slower, gone and new ones. / filters by "
+        "words, ! before a word excludes it. Enter shows the traces through an edge."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         self._map: ServiceMap | None = None
         self._places: dict[str, int] = {}
-        self._looks = edge_list_layout((), before=False, ascii_only=context.preferences.ascii)
+        self._layout_of_rows = edge_list_layout((), before=False, ascii_only=context.preferences.ascii)
         super().__init__(context, id=id, classes=classes)
 
     def sync(self) -> None:
@@ -45,17 +44,17 @@ class ServiceMapPanel(FilteredPanel):
         rows = self._map.rows if self._map else ()
         self._places = {edge.key: place for place, edge in enumerate(rows)}
         compares = self._map is not None and self._map.before_s is not None
-        self._looks = edge_list_layout(rows, before=compares, ascii_only=self.context.preferences.ascii)
+        self._layout_of_rows = edge_list_layout(rows, before=compares, ascii_only=self.context.preferences.ascii)
         name = f"Service map  {self.needle}" if self.needle else "Service map"
         odd = sum(edge.state != "ok" for edge in rows)
-        self.set_title(f"{name}  {odd} of {len(rows)} edges need a look" if odd else f"{name}  {len(rows)} edges")
+        self.set_title(f"{name}  {odd} of {len(rows)} edges need attention" if odd else f"{name}  {len(rows)} edges")
         fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
         self.set_subtitle(fresh.text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
     def match_note(self) -> str:
-        """Say how many match."""
+        """Return the number of matching edges."""
         return f"{self.row_count():,} edges"
 
     def row_count(self) -> int:
@@ -67,7 +66,7 @@ class ServiceMapPanel(FilteredPanel):
         return self._map.rows[index].key if self._map else ""
 
     def index_of(self, key: Hashable) -> int | None:
-        """Return where the edge is now."""
+        """Return the index of the edge."""
         return self._places.get(str(key))
 
     def edge_at(self, key: Hashable | None) -> EdgeRow | None:
@@ -76,7 +75,7 @@ class ServiceMapPanel(FilteredPanel):
         return self._map.rows[place] if self._map and place is not None else None
 
     def head_lines(self, width: int) -> Sequence[Line]:
-        """Say what is compared with what, name the bottleneck and where faults begin, then the columns."""
+        """Return the compared windows, the origin of faults, the bottleneck and the column titles."""
         if self._map is None:
             return ()
         lines: list[Line] = [self._windows(self._map)]
@@ -89,17 +88,17 @@ class ServiceMapPanel(FilteredPanel):
             if text:
                 lines.append(((pad(label, 16), Tone.DIM), (text, Tone.STRONG)))
         if self.row_count():
-            lines.append(edge_head(width, self._looks))
+            lines.append(edge_head(width, self._layout_of_rows))
         return lines
 
     def _windows(self, service_map: ServiceMap) -> Line:
         at = None if service_map.released_ms is None else datetime.fromtimestamp(service_map.released_ms / 1000, UTC)
-        now: list[Piece] = [("now", Tone.STRONG), (f" the last {format_age(service_map.now_s)}", Tone.DIM)]
+        now: list[Piece] = [("now", Tone.STRONG), (f" last {format_age(service_map.now_s)}", Tone.DIM)]
         if at is None:
-            return (("before is not known: no release has been seen", Tone.WARN), ("   ", Tone.PLAIN), *now)
+            return (("no comparison: no release has been seen", Tone.WARN), ("   ", Tone.PLAIN), *now)
         began = self.context.time(at)
         if service_map.before_s is None:
-            return ((f"before {began} is not known yet", Tone.WARN), ("   ", Tone.PLAIN), *now)
+            return ((f"before the release at {began}: not read yet", Tone.WARN), ("   ", Tone.PLAIN), *now)
         before = f" {format_age(service_map.before_s)} up to the release at {began}"
         return (("before", Tone.OLD), (before, Tone.DIM), ("   ", Tone.PLAIN), *now)
 
@@ -107,10 +106,10 @@ class ServiceMapPanel(FilteredPanel):
         """Draw one edge."""
         if self._map is None:
             return ()
-        return edge_line(self._map.rows[index], width, self._looks)
+        return edge_line(self._map.rows[index], width, self._layout_of_rows)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say why there is nothing, and what to do."""
+        """Return the reason for the empty panel, and the remedy."""
         del width
         if self.needle and self._map is not None:
             return ((("no edge matches; esc clears the filter", Tone.DIM),),)

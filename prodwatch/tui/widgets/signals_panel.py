@@ -1,15 +1,16 @@
-"""Metrics of the old version against the new: values, change, and an hour as a line with the release marked."""
+"""Metrics of both versions: values, change, and a sparkline with the start of the release marked."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from prodwatch.model.signal import SourcePhase
 from prodwatch.store.store import Topic
-from prodwatch.text.units import format_age, format_change, format_value
-from prodwatch.tui.styled_line import Column, Line, Piece, fit, head, row
+from prodwatch.text.units import format_change, format_value
+from prodwatch.tui.styled_line import Column, Fitted, Line, Piece, cells, fit, head, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
 from prodwatch.tui.widgets.panel import Panel
@@ -22,19 +23,21 @@ from prodwatch.views.window_comparison import signals_with_previous_window
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-~=+*#"
+NARROW = 34
+"""Width below which the lower edge is abbreviated."""
 STALE_AFTER_S = 300.0
-"""CloudWatch's minutes settle late; older than this is not about now."""
+"""Age from which metrics are stale; CloudWatch finalises a minute some minutes late."""
 
 
 class SignalsPanel(Panel):
-    """Rows are labels; opening one shows its chart."""
+    """Rows are metrics; opening one shows its chart."""
 
     TOPICS = (Topic.METRICS, Topic.RELEASE, Topic.SOURCES)
     TITLE = "Signals"
     HELP = (
-        "Metrics of the previous version beside the one under release. The line shows the last hour: before the mark "
-        "the previous version, after it the new one. Values are of the newest settled minute. In triage both columns "
-        "are means: of the window, and of as long before it, where the mark stands. Enter opens the chart."
+        "Metrics of the previous version and of the version under release. The line shows the last hour: the previous "
+        "version before the mark, the new one after it. Values are those of the latest final minute. In triage both "
+        "columns are means, of the window and of the equally long window before it. Enter opens the chart."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -53,7 +56,10 @@ class SignalsPanel(Panel):
         fresh = freshness(self.context.store, "metrics", now, stale_after_s=STALE_AFTER_S)
         text = fresh.text
         if self._table.settled_s is not None and not fresh.stale:
-            settled = f"settled {format_age(now.timestamp() - self._table.settled_s)} ago"
+            settled_at = datetime.fromtimestamp(self._table.settled_s, UTC).astimezone(self.context.zone)
+            settled = f"CloudWatch final up to {settled_at:%H:%M}"
+            if self.size.width < NARROW:
+                settled = settled.removeprefix("CloudWatch ")
             text = settled if fresh.phase is SourcePhase.LIVE else f"{settled} · {fresh.text}"
         self.set_subtitle(text)
         self.set_class(fresh.stale, "-stale")
@@ -76,18 +82,24 @@ class SignalsPanel(Panel):
             Column("old", old, 7, right=True, drop=4 if new else 0),
             Column("new", new, 7, right=True),
             Column("change", "change", 6, right=True, drop=5),
-            Column("line", "last hour" if self.context.facts.window is None else "both", 8, grow=1),
+            Column("line", self._line_title(), 8, grow=1),
             Column("expect", "expected", 18, drop=6),
         ]
         if not self.context.facts.expectations:
             columns.pop()
         return tuple(column for column in columns if new or column.name not in {"new", "change"})
 
+    def _line_title(self) -> str:
+        """Return the title over the lines: what is on either side of the mark, if there is one."""
+        if self._table is None or self._table.mark is None:
+            return "last hour"
+        return "before : since" if self.context.preferences.ascii else "before ┊ since"
+
     def head_lines(self, width: int) -> Sequence[Line]:
         """Name the columns."""
         if not self.row_count() or self.size.height < 4:
             return ()
-        return (head(fit(self._columns(), width)),)
+        return (head([_with_short_title(part) for part in fit(self._columns(), width)]),)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one metric."""
@@ -112,23 +124,28 @@ class SignalsPanel(Panel):
     def _spark(self, signal: SignalRow, table: Signals, room: int) -> Line:
         mark, ascii_only = table.mark, self.context.preferences.ascii
         if self.context.facts.window is not None and room > 1 and mark is not None:
-            # Both stretches are shown whole, however little room there is.
+            # Both windows are shown completely, on narrow screens too.
             points = tuple(squeeze(signal.old_points, room - 1))
             signal = replace(signal, old_points=points, new_points=points)
             mark = mark * len(points) // table.slots
         return spark_line(signal, mark, room, ascii_only=ascii_only)
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say why there is nothing, and what to do."""
+        """Return the reason for the empty panel, and the remedy."""
         del width
         fresh = freshness(self.context.store, "metrics", self.context.now(), stale_after_s=STALE_AFTER_S)
         return empty_source(
-            self.context, fresh, "No metrics yet: name a [[function]] or a [[metric]] in the environment file."
+            self.context, fresh, "No metrics yet: add a [[function]] or a [[metric]] to the environment file."
         )
 
 
+def _with_short_title(part: Fitted) -> Fitted:
+    """Return the column with a title that fits."""
+    return part if cells(part.column.title) <= part.width else part._replace(column=part.column._replace(title="trend"))
+
+
 def spark_line(signal: SignalRow, mark: int | None, room: int, *, ascii_only: bool) -> Line:
-    """Return the newest slots that fit: the old version, the mark where the release began, the new version."""
+    """Return the latest slots that fit: the old version, the mark at the release's start, the new version."""
     blocks = ASCII_BLOCKS if ascii_only else BLOCKS
     values: list[float | None] = list(signal.old_points)
     tones = [Tone.OLD] * len(values)
@@ -149,7 +166,7 @@ def spark_line(signal: SignalRow, mark: int | None, room: int, *, ascii_only: bo
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return neighbours of one tone as one piece."""
+    """Return adjacent pieces of the same tone as one piece."""
     out: list[Piece] = []
     for text, tone in pieces:
         if out and out[-1][1] == tone:

@@ -1,4 +1,4 @@
-"""Fixed lines above and below the panels: who we look at, the release, the verdict, the keys."""
+"""Base of widgets with a few fixed lines: header, release, verdict, timeline lanes, key hints."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class StaticLines(ThemedWidget, can_focus=False):
-    """A few lines without scrolling; `frame` redraws when the lines changed."""
+    """A few lines without scrolling; `frame` redraws them when they changed."""
 
     FRAMES = 5
-    """Frames between two looks: 5 is twice a second at the default frame rate."""
+    """Frames between two updates: 5 is twice a second at the default frame rate."""
 
     DEFAULT_CSS = """
     StaticLines { height: 1; background: $background; }
@@ -33,21 +33,21 @@ class StaticLines(ThemedWidget, can_focus=False):
         self._frames_since_update = self.FRAMES
 
     def lines(self, width: int) -> Sequence[Line]:
-        """Return what to show in `width` cells."""
+        """Return the lines for `width` cells."""
         raise NotImplementedError
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return how many lines there are, for `height: auto`."""
         del container, viewport
-        return max(1, len(self._whole(width)))
+        return max(1, len(self._safe_lines(width)))
 
-    def _whole(self, width: int) -> Sequence[Line]:
-        """Return the lines, or one that says that they broke: an exception while Textual lays out would end the app."""
+    def _safe_lines(self, width: int) -> Sequence[Line]:
+        """Return the lines, or one that reports a failure: an exception during Textual's layout would end the app."""
         try:
             return self.lines(width)
         except Exception:  # noqa: BLE001 -- see above
-            _LOG.exception("%s could not be worked out", self.id or type(self).__name__)
-            return ((("this line could not be worked out; the log file says why", Tone.WARN),),)
+            _LOG.exception("%s could not be drawn", self.id or type(self).__name__)
+            return ((("this line could not be drawn; see the log file", Tone.WARN),),)
 
     def frame(self) -> None:
         """Redraw when something changed."""
@@ -62,13 +62,13 @@ class StaticLines(ThemedWidget, can_focus=False):
             self.refresh(layout=grown)
 
     def show_now(self) -> None:
-        """Look at once, because the user changed what is shown."""
+        """Redraw at once after the user changed the display."""
         self._frames_since_update = self.FRAMES
         self.frame()
 
     def on_resize(self) -> None:
         """Fit the lines to the new width."""
-        self._lines = self._whole(self.size.width)
+        self._lines = self._safe_lines(self.size.width)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

@@ -1,4 +1,4 @@
-"""A panel of plain lines that are read, not selected."""
+"""A panel of plain lines without a cursor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Build = Callable[[int], Sequence[Line]]
 
 
 class TextPanel(Panel):
-    """Shows what `build` returns; asked again when a topic changed or the width did."""
+    """Shows the lines that `build` returns; rebuilt when a topic or the width changes."""
 
     SHOWS_AGES = False
 
@@ -41,16 +41,16 @@ class TextPanel(Panel):
 
     @property
     def about(self) -> str:
-        """What help says of it: what it was made with."""
+        """The panel's text on the help screen."""
         return self._about
 
     @property
     def selectable(self) -> bool:
-        """There is no cursor: keys scroll."""
+        """Keys scroll; there is no cursor."""
         return False
 
     def sync(self) -> None:
-        """Ask for the lines again."""
+        """Rebuild the lines."""
         self._width = self.line_width
         rows = [part for line in self._build(self._width) for part in wrap_line(line, self._width)]
         if rows != self._rows:
@@ -71,7 +71,7 @@ class TextPanel(Panel):
         return index
 
     def index_of(self, key: Hashable) -> int | None:
-        """Return the number itself while there is such a line."""
+        """Return the number itself if there is such a line."""
         return key if isinstance(key, int) and key < len(self._rows) else None
 
     def row_line(self, index: int, width: int) -> Line:

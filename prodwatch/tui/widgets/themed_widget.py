@@ -1,4 +1,4 @@
-"""Lines of pieces become strips of styled cells; the only place where text meets the terminal."""
+"""Base of all widgets that draw lines: turns pieces of text with tones into styled, sanitised cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prodwatch.tui.textual_private import FaultTolerant
 from prodwatch.views.status_style import Tone
 
 TONE_CLASSES = {f"tone--{tone}" for tone in (*Tone, "cursor", "cursor-blurred")}
-"""Component classes a screen needs for what is painted on it."""
+"""Component classes that a screen needs for the tones painted on it."""
 
 TONE_CSS = """
     & > .tone--good { color: $tone-good; }
@@ -36,7 +36,7 @@ TONE_CSS = """
 
 
 class ThemedWidget(FaultTolerant, Widget):
-    """Draws with the tones of the screen it is on: themes decide colours, once per screen and not per widget."""
+    """Draws with the tones of its screen: a theme's colours are resolved once per screen, not per widget."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
         super().__init__(id=id, classes=classes)
@@ -48,7 +48,7 @@ class ThemedWidget(FaultTolerant, Widget):
         self._tones.clear()
 
     def style_of(self, tone: str) -> Style:
-        """Return the style of a tone; without a background, so that the cursor's shows through."""
+        """Return the style of a tone, without a background unless the tone is one itself."""
         style = self._tones.get(tone)
         if style is None:
             full = self.screen.get_component_rich_style(f"tone--{tone}")
@@ -62,7 +62,7 @@ class ThemedWidget(FaultTolerant, Widget):
         return style
 
     def paint(self, line: Line, background: Style) -> Strip:
-        """Return `line` as a strip; text that could steer a terminal is made visible first."""
+        """Return `line` as a strip; control characters are made visible first."""
         segments = []
         faded = self.has_class("-stale")
         for raw, tone in line:

@@ -1,4 +1,4 @@
-"""Everything that happened: lanes on one axis on top, the events below, newest first."""
+"""Timeline: one lane per kind of event on a common axis, and the list of events, newest first."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _COLUMNS = (
 )
 LABEL = 9
 _SIGNS = {Tone.BAD: ("✘", "x"), Tone.WARN: ("!", "!")}
-"""How an event stands on its lane, also where there is no colour; else a dot."""
+"""Tone → (symbol, ASCII symbol) of an event on its lane; other tones have the default symbol."""
 _WEIGHT = {Tone.BAD: 3, Tone.WARN: 2, Tone.ACCENT: 1}
 
 
 class TimelinePanel(FilteredPanel):
-    """Rows are numbers of events."""
+    """Rows are events."""
 
     TOPICS = (Topic.RELEASE, Topic.ALARMS, Topic.VERDICT)
     TITLE = "Timeline"
     HELP = (
-        "Deployment, traffic, alarms, checks, verdicts and notes in the order they happened, newest first. / filters, "
-        "m adds a note of yours at this moment. Enter opens the check an event is about, else the metrics of its "
-        "minute; v shows the metrics, L the log lines of that moment."
+        "Deployments, traffic, alarms, checks, verdicts and notes, newest first. / filters, m adds a note at the "
+        "present moment. Enter opens an event's check, else the metrics of its minute; v shows the metrics, L the log "
+        "lines of that moment."
     )
 
     def __init__(self, context: WidgetContext, *, needle: str = "", id: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -52,7 +52,7 @@ class TimelinePanel(FilteredPanel):
         self.rows_changed()
 
     def match_note(self) -> str:
-        """Say how many match."""
+        """Return the number of matching events."""
         return f"{self.row_count():,} of {len(self.context.store.release.events):,}"
 
     def row_count(self) -> int:
@@ -88,15 +88,15 @@ class TimelinePanel(FilteredPanel):
         )
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say what would be here."""
+        """Return the reason for the empty panel."""
         del width
         if self.needle:
             return ((("no event matches; esc clears the filter", Tone.DIM),),)
-        return ((("Nothing has happened yet: no deployment, no alarm, no check changed its status.", Tone.DIM),),)
+        return ((("No events yet: no deployment, no alarm and no changed check.", Tone.DIM),),)
 
 
 class TimelineLanes(StaticLines):
-    """One lane per kind of event over the last hour, or since just before the release if that is longer."""
+    """One lane per kind of event over the last hour, or since the release if that is longer."""
 
     DEFAULT_CSS = """
     TimelineLanes { height: auto; padding: 0 1; }
@@ -106,14 +106,14 @@ class TimelineLanes(StaticLines):
         self,
         context: WidgetContext,
         *,
-        pointed: Callable[[], datetime | None] = lambda: None,
+        cursor_time: Callable[[], datetime | None] = lambda: None,
         id: str | None = None,  # noqa: A002 -- Textual's own name
     ) -> None:
-        self._pointed = pointed
+        self._cursor_time = cursor_time
         super().__init__(context, id=id)
 
     def lines(self, width: int) -> Sequence[Line]:
-        """Return a line per lane that has events, and the axis; of events in one cell the worst shows."""
+        """Return a line per lane with events, and the axis; of events in the same cell the worst is shown."""
         context = self.context
         now = context.now()
         table = timeline(context.store, now)
@@ -137,12 +137,12 @@ class TimelineLanes(StaticLines):
         return lines
 
     def _axis(self, first: datetime, now: datetime, room: int) -> Line:
-        """Return the times of both ends, and a pointer to the moment of the event under the cursor."""
+        """Return the times of both ends, and a pointer to the event under the cursor."""
         left, right = self.context.time(first), f"now {self.context.time(now)}"
         text = left + " " * max(1, room - len(left) - len(right)) + right
-        pointed = self._pointed()
-        if pointed is None or pointed < first:
+        cursor_time = self._cursor_time()
+        if cursor_time is None or cursor_time < first:
             return ((text, Tone.DIM),)
-        slot = slot_of(pointed, first, now, room)
+        slot = slot_of(cursor_time, first, now, room)
         sign = "^" if self.context.preferences.ascii else "▲"
         return ((text[:slot], Tone.DIM), (sign, Tone.ACCENT), (text[slot + 1 :], Tone.DIM))

@@ -1,4 +1,4 @@
-"""The trace table: one row per trace, what failed or was slow told in words."""
+"""The trace table: one row per trace, with the cause of a failure or slowness."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COLUMNS = (
 )
 _WITH_ID = (*_COLUMNS, Column("id", "trace", 35, drop=10))
 WIDE = 150
-"""From this width on there is room for ids, and for what took the time where nothing went wrong."""
+"""Width from which ids are shown, and the slowest node of traces without a failure."""
 _SORTS: tuple[TraceSort, ...] = ("worst", "newest", "slowest")
 STALE_AFTER_S = 120.0
 
@@ -50,9 +50,9 @@ class TraceListPanel(FilteredPanel):
     TOPICS = (Topic.TRACES, Topic.SOURCES)
     TITLE = "Traces"
     HELP = (
-        "Traces of X-Ray: what failed and where, or which node took the time. s changes the order: worst first "
-        "(faults, then slow ones), newest, slowest. / filters by words, status:500, version:42, is:fault, is:slow, "
-        "is:throttle, and ! before any of them. Enter opens the waterfall, S the service map."
+        "X-Ray traces with the cause of a failure, or the slowest node. s changes the order: worst first (faults, then "
+        "slow traces), newest, slowest. / filters by words, status:500, version:42, is:fault, is:slow, is:throttle, "
+        "and ! for negation. Enter opens the waterfall, S the service map."
     )
 
     def __init__(
@@ -83,24 +83,24 @@ class TraceListPanel(FilteredPanel):
         )
         self._places = {trace.id: place for place, trace in enumerate(self._table.rows)}
         table = self._table
-        odd = _counted(table)
+        counts = _counted(table)
         shown = f" · {table.shown_of:,} shown" if self.needle else ""
         name = f"Traces  {self.needle}" if self.needle else "Traces"
-        self.set_title(f"{name}  {odd}{shown}" if table.total else name)
+        self.set_title(f"{name}  {counts}{shown}" if table.total else name)
         fresh = freshness(self.context.store, "traces", now, stale_after_s=STALE_AFTER_S)
         dropped = self.context.store.traces.dropped
         order = "" if self.only_problems else f"{self.sort} first"
-        parts = (order, fresh.text, f"{dropped:,} older let go" if dropped else "")
+        parts = (order, fresh.text, f"{dropped:,} older traces dropped from memory" if dropped else "")
         self.set_subtitle(" · ".join(part for part in parts if part))
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
     def match_note(self) -> str:
-        """Say how many match."""
+        """Return the number of matching traces."""
         return f"{self._table.shown_of:,} of {self._table.total:,}"
 
     def cycle_sort(self) -> TraceSort:
-        """Go to the next order; return it."""
+        """Switch to the next sort criterion and return it."""
         self.sort = _SORTS[(_SORTS.index(self.sort) + 1) % len(_SORTS)]
         self.resync()
         return self.sort
@@ -114,7 +114,7 @@ class TraceListPanel(FilteredPanel):
         return self._table.rows[index].id
 
     def index_of(self, key: Hashable) -> int | None:
-        """Return where the trace is now."""
+        """Return the index of the trace."""
         return self._places.get(str(key))
 
     def trace_at(self, key: Hashable) -> TraceRow | None:
@@ -123,7 +123,7 @@ class TraceListPanel(FilteredPanel):
         return None if place is None else self._table.rows[place]
 
     def head_lines(self, width: int) -> Sequence[Line]:
-        """Name the columns where there is room for it."""
+        """Return the column titles if there is room."""
         if self.size.height < 8 or not self.row_count():
             return ()
         return (head(fit(_columns(width), width)),)
@@ -150,7 +150,7 @@ class TraceListPanel(FilteredPanel):
         )
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say why there is nothing, and what to do."""
+        """Return the reason for the empty panel, and the remedy."""
         del width
         if self.needle and self._table.total:
             return ((("no trace matches; esc clears the filter", Tone.DIM),),)
@@ -158,11 +158,11 @@ class TraceListPanel(FilteredPanel):
         if self.through is not None and self.context.store.traces.summaries:
             kept = len(self.context.store.traces.summaries)
             return (
-                ((f"none of the {kept:,} traces kept here goes through this edge: ", Tone.DIM),),
-                (("X-Ray counts more of them than are read and kept, and further back", Tone.DIM),),
+                ((f"none of the {kept:,} traces in memory goes through this edge;", Tone.DIM),),
+                (("the service map also counts traces that are not read or no longer in memory", Tone.DIM),),
             )
         if self.only_problems and self._table.total:
-            return (((f"none of {self._table.total:,} traces failed or was slow", Tone.DIM),),)
+            return (((f"no failed or slow trace among {self._table.total:,}", Tone.DIM),),)
         return empty_source(
             self.context, fresh, "No traces yet: switch on active tracing for the functions, or send a request."
         )
@@ -175,7 +175,7 @@ def _why(trace: TraceRow, state: State, width: int) -> Piece:
 
 
 def _counted(table: TraceTable) -> str:
-    """Return how many there are of each odd kind: faults and slow ones always, others where there are any."""
+    """Return the counts: faults and slow traces always, other kinds if there are any."""
     kinds = [(table.faults, "fault"), (table.throttles, "throttle"), (table.errors, "error")]
     parts = [f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in kinds if count or word == "fault"]
     return f"{' · '.join(parts)} · {table.slow:,} slow of {table.total:,}"

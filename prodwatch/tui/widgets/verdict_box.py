@@ -1,4 +1,4 @@
-"""The verdict in words, in a box that takes the colour of the status and always says the word as well."""
+"""The verdict in a box: status as colour, symbol and word, the reasons as lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATUS_STYLES: dict[VerdictStatus, tuple[str, str, str]] = {
 
 
 class VerdictBox(StaticLines):
-    """Two to three lines: the most important reasons first, then what it rests on and what comes next."""
+    """Two to three lines: the most important reasons, then the evidence."""
 
     DEFAULT_CSS = """
     VerdictBox {
@@ -55,12 +55,12 @@ class VerdictBox(StaticLines):
             self.refresh()
 
     def on_resize(self) -> None:
-        """Say the verdict on the first paint already."""
+        """Show the verdict on the first paint already."""
         self._apply_status()
         super().on_resize()
 
     def _apply_status(self) -> None:
-        """Give the box the verdict's title and colour."""
+        """Set title, colour and lower edge for the verdict."""
         self._shown = self.context.snapshot
         verdict = self._shown.verdict
         glyph, plain, css_class = _STATUS_STYLES[verdict.status]
@@ -76,13 +76,13 @@ class VerdictBox(StaticLines):
             self.border_subtitle = subtitle
 
     def lines(self, width: int) -> Sequence[Line]:
-        """Return as many reasons as there is room for; the last line says how many more there are."""
+        """Return as many reasons as fit; the last line has the number of further ones."""
         verdict = self.context.snapshot.verdict
         room = max(1, (self.size.height or 2))
         texts = [(text, Tone.STRONG if index == 0 else Tone.PLAIN) for index, text in enumerate(verdict.reasons)]
         if verdict.evidence:
             if verdict.status in {"pass", "degraded"} and len(texts) >= room:
-                # Without a line of its own, what the verdict rests on joins the first reason.
+                # Without a line of its own, the evidence joins the first reason.
                 texts[0] = (f"{texts[0][0]} · {verdict.evidence}", Tone.STRONG)
             else:
                 texts.append((verdict.evidence, Tone.DIM))

@@ -1,4 +1,4 @@
-"""A trace as a waterfall one can walk through, span by span."""
+"""A trace as a waterfall with a cursor on its spans."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class WaterfallPanel(Panel):
 
     TOPICS = (Topic.TRACES, Topic.LOGS)
     HELP = (
-        "Spans of one trace, parents above their children. Bold: on the path that decides how long the whole takes; "
-        "◆ marks the bottleneck, the span on it with most time of its own. Open spans, clocks that differ and missing "
-        "parents are said. Enter folds and unfolds what is below a span."
+        "Spans of one trace, parents above children. Bold: the critical path, which determines the total time. ◆ marks "
+        "the bottleneck: the span with the most self time on that path. Open spans, clock skew and missing parents are "
+        "marked. Enter folds and unfolds the children of a span."
     )
 
     def __init__(self, context: WidgetContext, trace: Callable[[], Trace | None], note: Callable[[], str]) -> None:
@@ -42,7 +42,7 @@ class WaterfallPanel(Panel):
             self._fall, self._visible, self._laid = None, [], None
         else:
             width = picture_width(self.line_width)
-            # Every new trace touches the topic; only this one's growth or another width changes the picture.
+            # Every new trace changes the topic; only a new version of this trace or another width changes the picture.
             if self._fall is None or self._laid is None or self._laid[0] is not trace or self._laid[1] != width:
                 self._fall, self._laid = waterfall(trace, width), (trace, width)
             self._visible = self._unfolded(self._fall)
@@ -54,7 +54,7 @@ class WaterfallPanel(Panel):
         self.rows_changed()
 
     def own_time_s(self, key: Hashable) -> float | None:
-        """Return a span's time without that of its children, None while it is not known."""
+        """Return a span's self time; None for an unknown span."""
         bars = self._fall.bars if self._fall else ()
         return next((bar.self_s for bar in bars if bar.key == key), None)
 
@@ -86,7 +86,7 @@ class WaterfallPanel(Panel):
         return self._fall.bars[self._visible[index]].key if self._fall else ""
 
     def index_of(self, key: Hashable) -> int | None:
-        """Return where a span is now, None while it is folded away."""
+        """Return the index of a span; None while it is folded."""
         return self._places.get(key)
 
     def row_line(self, index: int, width: int) -> Line:
@@ -102,20 +102,20 @@ class WaterfallPanel(Panel):
         return line
 
     def empty_lines(self, width: int) -> Sequence[Line]:
-        """Say what is being waited for."""
+        """Return the state of the request for the trace."""
         del width
         return (((self._note(), Tone.DIM),),)
 
 
 def _shortcomings(trace: Trace, fall: Waterfall) -> str:
-    """Return what is missing or doubtful, to follow the title."""
+    """Return missing or doubtful parts, to follow the title."""
     parts = []
     if fall.cut:
-        parts.append("X-Ray left spans out, the trace is too large")
+        parts.append("X-Ray omitted spans: the trace is too large")
     elif trace.unread:
-        parts.append(f"{trace.unread:,} {'piece' if trace.unread == 1 else 'pieces'} could not be read")
+        parts.append(f"{trace.unread:,} {'document' if trace.unread == 1 else 'documents'} could not be read")
     elif not fall.complete:
-        parts.append("partial: spans are still arriving")
+        parts.append("incomplete: spans are still arriving")
     skewed = sum(bar.skewed for bar in fall.bars)
     if skewed:
         parts.append(f"clocks differ in {skewed:,} {'span' if skewed == 1 else 'spans'}")
