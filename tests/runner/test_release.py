@@ -95,6 +95,13 @@ def test_a_release_that_could_not_be_read_proves_no_version() -> None:
     assert attestation.message == 'x is "v42", but the version under test could not be determined: no permission'
 
 
+async def test_a_cleanup_needs_no_proof_of_its_version(shop: Any) -> None:
+    shop.script("http", answer("v42"), answer("v41"))
+    steps = [step(name, "http", url="https://x/", expect=["status == 200"]) for name in ("create", "remove")]
+    check = await shop.one(flow("f", steps[0], cleanup=(steps[1],)))
+    assert (check.status, [result.status for result in check.cleanup]) == ("pass", ["pass"])
+
+
 async def test_a_check_that_asks_for_no_proof_needs_no_release(shop: Any) -> None:
     shop.aws.fail("lambda:GetAlias", Reason.ACCESS_DENIED)
     shop.script("http", answer("v42"))
