@@ -315,7 +315,7 @@ class PathCompiler:
         return node["type"] == "literal" and getattr(self._literals[int(node["value"])], "value", MISSING) is None
 
     def _expref(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
-        raise PathError("`&` belongs only into functions that take an expression, such as sort_by(items, &price)")
+        raise PathError("`&` is allowed only in functions that take an expression, such as sort_by(items, &price)")
 
     def _function_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
         name: str = node["value"]
@@ -332,7 +332,7 @@ class PathCompiler:
         wants_expression = function.takes_expression(position)
         if (node["type"] == "expref") != wants_expression:
             if wants_expression:
-                raise PathError(f"{name}() wants an expression as argument {position + 1}: write `&` before it")
+                raise PathError(f"{name}() needs an expression as argument {position + 1}: write `&` before it")
             raise PathError(f"{name}() takes no expression as argument {position + 1}: leave the `&` out")
         if not wants_expression:
             return self.compile(node)

@@ -89,7 +89,7 @@ class Hole(msgspec.Struct, frozen=True):
             raise PathError(f"{self.text}{self.unit} needs a number before `{self.unit}`, not {literal_text(value)}")
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
-            raise PathError(f"{self.text}{self.unit} needs a number of ordinary size before `{self.unit}`")
+            raise PathError(f"{self.text}{self.unit} needs a number of at most 60 digits before `{self.unit}`")
         return in_unit(number, self.unit)
 
     def render(self, holes: Holes = None) -> str:

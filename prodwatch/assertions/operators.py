@@ -137,7 +137,7 @@ def _not_in(actual: Any, expected: Any, context: OperatorContext) -> OperatorRes
     if result.ok:
         return _false(f"is {short(actual)}, one of {short(expected)}")
     if actual is None:
-        return _mismatch("is null, which is neither in nor out of a list that does not name it")
+        return _mismatch("is null, which a list without null neither contains nor excludes")
     return TRUE if result.comparable else result
 
 

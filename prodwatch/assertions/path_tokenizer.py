@@ -97,7 +97,7 @@ class Scanner:
 
     def _close(self, text: str, start: int) -> None:
         if not self.brackets:
-            raise AssertionSyntaxError(f"`{text}` closes nothing", start + 1)
+            raise AssertionSyntaxError(f"`{text}` has no opening bracket", start + 1)
         opened, position = self.brackets.pop()
         if _OPEN[opened] != text:
             raise AssertionSyntaxError(

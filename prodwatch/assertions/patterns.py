@@ -67,7 +67,7 @@ def search(pattern: str, text: str, limit_s: float = LIMIT_S) -> bool:
 def _refuse_explosive(pattern: str) -> None:
     """Refuse patterns whose compilation alone would exhaust memory or time."""
     if len(pattern) > MAX_LENGTH:
-        raise PathError(f"the pattern has {len(pattern):,} characters; {MAX_LENGTH:,} are the most")
+        raise PathError(f"the pattern has {len(pattern):,} characters; the limit is {MAX_LENGTH:,}")
     # For each open group, the largest count of unrolled repetitions seen inside it.
     largest = [1]
     last = 1

@@ -75,7 +75,7 @@ def _time(text: str) -> datetime:
     # Python keeps microseconds; further digits would be dropped silently.
     fraction = re.search(r"\.\d{6}(\d+)", text)
     if fraction and fraction[1].strip("0"):
-        raise NoQuantityError("a time has at most six digits behind the second")
+        raise NoQuantityError("a time has at most six digits after the seconds")
     trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text)
     try:
         return datetime.fromisoformat(trimmed.upper())

@@ -95,7 +95,7 @@ def _missing(results: Sequence[RunResult]) -> Blocking | None:
     if not missing:
         return None
     noun = "shard" if len(missing) == 1 else "shards"
-    message = f"{noun} {', '.join(missing)} missing: part of the checks was not seen"
+    message = f"{noun} {', '.join(missing)} missing: some checks were not run"
     return Blocking(kind="run", id="shards", status=Status.INCONCLUSIVE, message=message)
 
 

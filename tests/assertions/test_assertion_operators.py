@@ -166,7 +166,7 @@ def test_what_cannot_be_compared_fails_and_says_so(actual: Any, claim: str, word
         ([1], "equals unordered ${x}", "1", "compared with a string"),
         ("x", "satisfies ${x}", 5, "needs the name of a schema file"),
         (Duration(5), "< ${x}ms", "5", "needs a number before `ms`, not '5'"),
-        (Duration(5), "< ${x}ms", math.inf, "ordinary size"),
+        (Duration(5), "< ${x}ms", math.inf, "at most 60 digits"),
         (Duration(5), "< ${x}ms", True, "needs a number"),
         (5, "between ${x} and 9", "1", "cannot be compared"),
     ],

@@ -255,7 +255,7 @@ class TestAfterACrash:
     async def test_an_unknown_run_names_those_there_are(self, shop: Any, run_id: Any) -> None:
         shop.script("removing", refused())
         await shop.run(order(), run_id="run-1")
-        with pytest.raises(ConfigurationError, match="Runs with something left here: run-1"):
+        with pytest.raises(ConfigurationError, match="Runs with leftovers here: run-1"):
             await shop.runner([order()]).clean_up(run_id, RunOptions())
 
     async def test_a_run_that_is_going_on_is_left_alone(self, shop: Any) -> None:

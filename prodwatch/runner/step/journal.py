@@ -232,7 +232,7 @@ def find_journal(directory: Path, run_id: str) -> UnfinishedJournal:
         run_ids = ", ".join(other.run.run_id for other in unfinished_journals(directory)) or "none"
         raise ConfigurationError(
             f'There is no journal of run "{run_id}" in {directory}: either everything was cleaned up or it ran '
-            f"on another machine. Runs with something left here: {run_ids}."
+            f"on another machine. Runs with leftovers here: {run_ids}."
         )
     return journal
 
