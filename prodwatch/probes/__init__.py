@@ -1,1 +1,1 @@
-"""One folder per check type: `spec.py` says what it is, `probe.py` does it once and reports what it saw."""
+"""Check types, one folder each: `spec.py` defines keys and document, `probe.py` executes one attempt."""

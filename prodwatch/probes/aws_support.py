@@ -1,4 +1,4 @@
-"""What the probes of AWS types share: calls within the step's time, failures as sentences, the exchange for people."""
+"""Shared code of the AWS probes: calls within the step's time limit, failures as sentences, the recorded exchange."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from prodwatch.text.units import parse_duration
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 SHOWN_ITEMS = 50
-"""Elements of one list kept for people."""
+"""Elements of a list that are kept in the recorded exchange."""
 SKEW_S = 60.0
-"""How far the clock of this machine may be behind the one that wrote an instant."""
+"""Tolerance in seconds for this machine's clock being behind that of the writer of a timestamp."""
 
 
 class ProbeError(Exception):
-    """A probe cannot go on; carries the observation that says so."""
+    """Ends a probe; carries the observation with the failure."""
 
     def __init__(self, failure: Failure, *, document: Mapping[str, Any] | None = None, complete: bool = True) -> None:
         super().__init__(failure.message)
@@ -47,8 +47,8 @@ def refuse(status: Status, reason: Reason, message: str) -> ProbeError:
     return ProbeError(Failure(status=status, reason=reason, message=message))
 
 
-class Talk:
-    """The calls of one probe: bounded together by the step's timeout, the first of them shown to people."""
+class AwsCalls:
+    """The calls of one probe: they share the step's timeout, and the first one is the recorded exchange."""
 
     def __init__(self, params: Mapping[str, Any], context: ProbeContext, service: str) -> None:
         self.params = params
@@ -67,7 +67,7 @@ class Talk:
     async def call(
         self, operation: str, params: Mapping[str, Any], *, service: str | None = None, retries: bool = True
     ) -> dict[str, Any]:
-        """Call an operation within what is left of the step's time."""
+        """Call an operation within the remaining time of the step."""
         service = service or self.service
         first = self._show(service, operation, params)
         response = await self.aws.call(service, operation, params, timeout_s=self.left_s(), retries=retries)
@@ -77,7 +77,7 @@ class Talk:
     async def pages(
         self, operation: str, params: Mapping[str, Any], *, service: str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over pages, each within the step's time."""
+        """Iterate over pages, each read within the remaining time of the step."""
         service = service or self.service
         first = self._show(service, operation, params)
         async for page in self.aws.pages(service, operation, params, timeout_s=self.left_s()):
@@ -86,34 +86,34 @@ class Talk:
             yield page
 
     def left_s(self) -> float:
-        """Return the seconds left of the step's timeout, never quite nothing."""
+        """Return the remaining seconds of the step's timeout, always more than zero."""
         return max(0.05, self.context.timeout_s - self.elapsed_s())
 
     def elapsed_s(self) -> float:
-        """Return the seconds since the probe began."""
+        """Return the seconds since the probe started."""
         return self.context.clock.monotonic_s() - self._started_s
 
     def latency(self) -> Duration:
-        """Return the time AWS took: making clients and queueing under its call rates are ours, not the target's."""
+        """Return the time AWS took, without creating clients and waiting for call rates."""
         return Duration.from_s(self._wire_s or self.elapsed_s())
 
     def notice(self, message: str) -> None:
-        """Say something about the answer that is no failure."""
+        """Add a notice about the response, which does not fail the check."""
         if message not in self.notices:
             self.notices.append(message)
 
     def show(self, operation: str, params: Mapping[str, Any], *, service: str | None = None) -> None:
-        """Make this the call that people see, whatever was asked before it."""
+        """Make this call the recorded exchange instead of the first one."""
         self._shown = None
         self._response = None
         self._show(service or self.service, operation, params)
 
     def answer(self, document: Mapping[str, Any], **more: Any) -> Observation:
-        """Return the observation of an answer."""
+        """Return the observation with a document."""
         return self.dressed(Observation(document=document, **more))
 
     def dressed(self, observation: Observation) -> Observation:
-        """Return `observation` with what people want to know of how it was had."""
+        """Return `observation` with exchange, notices and latency of the calls."""
         return replace(
             observation,
             exchange=self._exchange(),
@@ -168,28 +168,28 @@ async def ask(
     params: Mapping[str, Any],
     context: ProbeContext,
     service: str,
-    work: Callable[[Talk], Awaitable[Observation]],
+    work: Callable[[AwsCalls], Awaitable[Observation]],
     *,
     denial_is_answer: bool = False,
 ) -> Observation:
-    """Run one probe; what AWS refuses becomes a failure that carries `error.code`, `error.message` and `latency`."""
-    talk = Talk(params, context, service)
+    """Run one probe; an AWS error becomes a failure with `error.code`, `error.message` and `latency`."""
+    calls = AwsCalls(params, context, service)
     try:
-        return await work(talk)
+        return await work(calls)
     except ProbeError as stop:
-        return talk.dressed(stop.observation)
+        return calls.dressed(stop.observation)
     except AwsError as error:
-        talk.met(error)
+        calls.met(error)
         failure = failure_of(error, denial_is_answer=denial_is_answer)
-        document = {"error": {"code": error.code, "message": error.message}, "latency": talk.latency()}
-        return talk.dressed(Observation(document=document, failure=failure, complete=False))
+        document = {"error": {"code": error.code, "message": error.message}, "latency": calls.latency()}
+        return calls.dressed(Observation(document=document, failure=failure, complete=False))
     except CannotVerifyError as error:
         failure = Failure(status=Status.ERROR, reason=error.reason, message=str(error))
-        return talk.dressed(Observation(failure=failure, complete=False))
+        return calls.dressed(Observation(failure=failure, complete=False))
 
 
 def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
-    """Return what a refused call says about the check: the target's fault, or nothing measured."""
+    """Return the failure of a refused call: `fail` for the target's fault, `error` when nothing was measured."""
     status, reason = Status.ERROR, error.reason
     answered: tuple[str, ...] = ()
     if reason is Reason.API_ERROR:
@@ -206,7 +206,7 @@ def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
 
 
 def wire_time(response: Mapping[str, Any]) -> Duration | None:
-    """Return how long AWS took for one answer, None when nobody measured it."""
+    """Return the seconds AWS took for one response; None when they were not measured."""
     taken_s = response.get("ResponseMetadata", {}).get(WIRE_S)
     return None if taken_s is None else Duration.from_s(taken_s)
 
@@ -220,21 +220,21 @@ def seconds(value: Any, default: str | float) -> float:
 
 
 def moment(value: Any, key: str, context: ProbeContext) -> datetime:
-    """Return the instant that `since` or `until` names: `"5m"` ago, an RFC 3339 time, or `"release"`.
+    """Return the instant of `since` or `until`: `"5m"` ago, an RFC 3339 time, or `"release"`.
 
-    Nothing can be found since an instant that is still to come, so that is no evidence for its absence either.
+    A start in the future is refused, because an empty result would be no evidence.
     """
     found = _moment(value, key, context)
     if key == "since" and (found - context.clock.now()).total_seconds() > SKEW_S:
-        message = f"`since` lies in the future ({found.isoformat(timespec='seconds')}): nothing can be known yet"
+        message = f"`since` is in the future ({found.isoformat(timespec='seconds')}), so there is nothing to read yet"
         raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     return found
 
 
 def too_young(since: Any, start: datetime, context: ProbeContext, *, lag_s: float) -> bool:
-    """Tell whether a window of fixed length (`since = "1s"`) is always younger than what AWS needs to show a signal.
+    """Return whether a window of fixed length (`since = "1s"`) is always shorter than the delay of a signal in AWS.
 
-    Such a window is empty whatever happened, so it proves no absence. A window from a fixed moment grows old by itself.
+    Such a window is always empty, so it proves no absence. A window with a fixed start grows beyond the delay.
     """
     if isinstance(since, datetime) or not re.fullmatch(r"[-\d.a-zµ]+", str(since)) or str(since) == "release":
         return False
@@ -268,7 +268,7 @@ def _moment(value: Any, key: str, context: ProbeContext) -> datetime:
 
 
 def project_file(context: ProbeContext, path: str, key: str) -> bytes:
-    """Return the bytes of a file of the project; paths that leave it are refused."""
+    """Return the bytes of a file inside the project. Raises the end of the probe for other paths."""
     root = Path(context.root).resolve()
     wanted = (root / path).resolve()
     if not wanted.is_relative_to(root):
@@ -289,12 +289,12 @@ def to_json(value: Any, key: str) -> bytes:
 
 
 def from_json(text: str | bytes) -> Any:
-    """Return JSON with exact decimals; ValueError when it is none."""
+    """Parse JSON with exact decimals. Raises ValueError."""
     return json.loads(text, parse_float=Decimal)
 
 
 def exact(value: Any) -> Any:
-    """Return a response as assertions read it: floats as the decimals they were written as, bytes as text."""
+    """Return a response for assertions: floats as exact decimals, bytes as text."""
     if isinstance(value, Mapping):
         return {str(key): exact(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

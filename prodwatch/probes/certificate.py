@@ -13,7 +13,7 @@ _DAY_S = 86400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:
-    """What a certificate says of itself; names as RFC 4514 writes them."""
+    """Fields of a certificate; distinguished names in RFC 4514 form."""
 
     subject: str
     issuer: str
@@ -23,7 +23,7 @@ class CertificateFacts:
 
 
 def read_certificate(der: bytes) -> CertificateFacts:
-    """Return the facts of a DER-encoded certificate; ValueError when it is none."""
+    """Return the fields of a DER-encoded certificate. Raises ValueError."""
     from cryptography import x509
 
     certificate = x509.load_der_x509_certificate(der)
@@ -47,7 +47,7 @@ def expiry(tls: ssl.SSLObject) -> datetime | None:
     checked = tls.getpeercert()
     if checked:
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(checked["notAfter"])), UTC)
-    der = tls.getpeercert(binary_form=True)  # a certificate nobody checked is given only raw
+    der = tls.getpeercert(binary_form=True)  # unverified certificates are only available in DER form
     return read_certificate(der).not_after if der else None
 
 

@@ -1,4 +1,4 @@
-"""Opens TCP connections and says how long each part of it took."""
+"""Opens TCP connections and measures their phases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 from prodwatch.probes.name_resolution import Address, is_address, resolve
 
 _NEXT_ADDRESS_AFTER_S = 0.25
-"""How long one address may keep quiet before the next one is tried beside it (RFC 8305)."""
+"""Seconds before the next address is tried in parallel with one that has not responded (RFC 8305)."""
 
 
 class Timings(msgspec.Struct):
-    """When a connection or request passed which point, in monotonic seconds; None where it did not."""
+    """Times of the phases of a connection and request, in monotonic seconds; None for phases not reached."""
 
     now: Callable[[], float]
     resolving: float | None = None
@@ -27,10 +27,10 @@ class Timings(msgspec.Struct):
     shaken: float | None = None
     sent: float | None = None
     answered: float | None = None
-    """The answer's headers are there."""
+    """The response's headers have arrived."""
 
     def spans(self, ended: float | None = None) -> list[tuple[str, float]]:
-        """Return the phases that happened, in order, each with its seconds; `ended` is when the answer was whole."""
+        """Return the seconds of each completed phase, in order; `ended` is the time of the complete response."""
         phases = (
             ("dns", self.resolving, self.resolved),
             ("connect", self.connecting, self.connected),
@@ -41,7 +41,7 @@ class Timings(msgspec.Struct):
         return [(name, end - begin) for name, begin, end in phases if begin is not None and end is not None]
 
     def undone(self) -> str:
-        """Return what the target still owes, as the rest of "it did not …"."""
+        """Return the next phase as a clause that completes "it did not …"."""
         if self.sent is not None:
             return "answer"
         if self.handshaking is not None and self.shaken is None:
@@ -58,7 +58,7 @@ async def open_socket(
 ) -> socket.socket:
     """Return a connected, non-blocking socket to `host`, which is a name or an IP address.
 
-    Addresses are tried as RFC 8305 wants it. Raises socket.gaierror when there is none, OSError when none answers.
+    Addresses are tried as in RFC 8305. Raises socket.gaierror without an address, OSError when none responds.
     """
     if is_address(host):
         addresses = await resolve(host, port, flags=socket.AI_NUMERICHOST)

@@ -1,4 +1,4 @@
-"""A time limit that costs a microsecond where `asyncio.timeout` costs a dozen: one timer watches all of them."""
+"""A cheap time limit: one timer per event loop for all deadlines, 1 µs instead of 12 µs for `asyncio.timeout`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Deadline:
 
 
 class _Watch:
-    """The one timer of one event loop; runs only while somebody waits, always for the earliest."""
+    """The timer of an event loop, set to the earliest deadline; it only runs while there is one."""
 
     __slots__ = ("_timer", "waiting")
 

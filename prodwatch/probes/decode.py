@@ -1,4 +1,4 @@
-"""Bytes as text and as JSON, without losing a digit."""
+"""Decodes bytes as text and as JSON with exact decimals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 _FIRST_BYTES = frozenset(b'{["-0123456789tfn \t\r\n\xef')
-"""What a JSON text can begin with, a byte order mark included."""
+"""First bytes of a JSON text, including those of a byte order mark."""
 
 
 def json_fields(body: bytes) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _refuse(constant: str) -> None:
 
 
 def decode_text(body: bytes, charset: str | None = None) -> str:
-    """Return `body` as text by `charset`, or UTF-8; what cannot be decoded becomes U+FFFD."""
+    """Return `body` as text in `charset` or UTF-8; bytes that cannot be decoded become U+FFFD."""
     try:
         return body.decode(charset or "utf-8", errors="replace")
     except (LookupError, UnicodeError):

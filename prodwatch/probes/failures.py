@@ -1,4 +1,4 @@
-"""Turns what went wrong on the way to a target into one `Failure` with one sentence."""
+"""Maps connection errors to a `Failure` with one sentence."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from prodwatch.probes.base import Failure, Observation
 from prodwatch.text.units import format_ms
 
 _OURS = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
-"""Errors that this machine's own network or limits cause, whatever the target does."""
+"""Errors caused by this machine's network or limits, not by the target."""
 
 
 class UnusableError(Exception):
-    """A value that was filled in when the check ran cannot be used; its text is one sentence for the user."""
+    """A value filled at run time is invalid; the text is one sentence for the user."""
 
 
 def unusable(error: UnusableError) -> Observation:
-    """Return the observation of a check that could not be sent because of a value in it."""
+    """Return the observation of a check that was not sent because of an invalid value."""
     return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INVALID, message=str(error)))
 
 
 def unavailable(message: str, *, status: Status = Status.ERROR) -> Observation:
-    """Return the observation of a check this machine cannot do."""
+    """Return the observation of a check that this machine cannot run."""
     return Observation(failure=Failure(status=status, reason=Reason.UNAVAILABLE, message=message))
 
 
 def endpoint(host: str, port: int) -> str:
-    """Return `host:port` as messages name a target."""
+    """Return the name of a target in messages: `host:port`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def timed_out(target: str, undone: str, timeout_s: float) -> Failure:
-    """Return the failure of a target that did not finish in time; `undone` is what it still owed."""
+    """Return the failure of a target that did not finish in time; `undone` completes "it did not …"."""
     return Failure(
         status=Status.FAIL,
         reason=Reason.TIMEOUT,
@@ -44,7 +44,7 @@ def timed_out(target: str, undone: str, timeout_s: float) -> Failure:
 
 
 def connection_failure(error: OSError, target: str) -> Failure:
-    """Return the failure behind an error of resolving, connecting or talking TLS; `target` is `host:port`."""
+    """Return the failure of an error in name resolution, connect or TLS; `target` is `host:port`."""
     if isinstance(error, socket.gaierror):
         return name_failure(error, target.rpartition(":")[0])
     if isinstance(error, ssl.SSLError):
@@ -53,14 +53,14 @@ def connection_failure(error: OSError, target: str) -> Failure:
         return Failure(
             status=Status.ERROR,
             reason=Reason.NETWORK,
-            message=f"{target} was not tried: this machine says {text_of(error)}",
+            message=f"{target} was not tried, because of this machine: {text_of(error)}",
             transient=True,
         )
     return Failure(status=Status.FAIL, reason=Reason.CONNECT, message=_refusal(error, target), transient=True)
 
 
 def name_failure(error: OSError, host: str) -> Failure:
-    """Return the failure of a name that gave no address."""
+    """Return the failure of a name without an address."""
     return Failure(
         status=Status.FAIL,
         reason=Reason.DNS,
@@ -70,7 +70,7 @@ def name_failure(error: OSError, host: str) -> Failure:
 
 
 def tls_failure(error: ssl.SSLError, target: str) -> Failure:
-    """Return the failure of a TLS handshake; never transient, since asking again gets the same certificate."""
+    """Return the failure of a TLS handshake; not transient, because a retry gets the same certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
         message = f"{target} has a certificate that is not trusted: {error.verify_message.rstrip('.')}"
     elif error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}:
@@ -81,7 +81,7 @@ def tls_failure(error: ssl.SSLError, target: str) -> Failure:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what `error` says in one line, without Python's decoration of it."""
+    """Return the message of `error` in one line, without Python's error number and class."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     if isinstance(error, OSError) and error.strerror:
@@ -90,15 +90,15 @@ def text_of(error: BaseException) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the first line of what somebody else said; the rest is often their own bytes."""
+    """Return the first line of another program's message; further lines are often raw data."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _refusal(error: OSError, target: str) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return f"{target} refused the connection: nothing listens there, or a firewall answers for it"
+        return f"{target} refused the connection: the port is closed, or a firewall rejects it"
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return f"{target} reset the connection"
     if isinstance(error, TimeoutError):
-        return f"{target} did not accept the connection: the operating system gave up waiting"
+        return f"{target} did not accept the connection before the operating system's own timeout"
     return f"{target} could not be reached: {text_of(error)}"

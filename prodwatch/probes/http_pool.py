@@ -1,4 +1,4 @@
-"""The HTTP connections all checks of a run share: kept alive, but no cookie, credential or hidden retry with them."""
+"""The HTTP connections that all checks of a run share, without shared cookies, credentials or hidden retries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prodwatch.probes.tls_contexts import client_context
 
 USER_AGENT = f"prodwatch/{prodwatch.__version__}"
 KEPT_S = 15.0
-"""How long a connection may idle before it is not used again; servers close theirs after 5 to 60 s."""
+"""Seconds after which an idle connection is not reused; servers close theirs after 5 to 60 s."""
 
 _Key = tuple[str, int, bool, bool]
 """Host, port, TLS, TLS verified."""
@@ -30,25 +30,25 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
 
 
 class HttpProtocol(ResponseHandler):
-    """aiohttp's reader of answers, which also remembers how the connection ended."""
+    """aiohttp's response reader, which also records how the connection ended."""
 
     lost: BaseException | None = None
-    """Why the connection broke; None while it stands and after an orderly end."""
+    """Error that ended the connection; None while it is open and after an orderly end."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Remember the reason; called by the event loop."""
+        """Record the error; called by the event loop."""
         self.lost = exc
         super().connection_lost(exc)
 
     def end(self) -> None:
-        """Close at once, without waiting for what is still to be sent."""
+        """Close at once, without sending buffered data."""
         if self.transport is not None:
             self.transport.abort()
         self.close()
 
 
 class HttpConnection:
-    """One connection, borrowed for one request: `release` it after a complete answer, else `close` it."""
+    """A connection for one request: call `release` after a complete response, else `close`."""
 
     __slots__ = ("_key", "_pool", "protocol", "reused", "tls", "transport")
 
@@ -63,7 +63,7 @@ class HttpConnection:
         self.tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object") if key[2] else None
 
     def release(self) -> None:
-        """Give the connection back; it is kept when the server keeps it too."""
+        """Return the connection to the pool, which keeps it if the server does."""
         self._pool.keep(self._key, self.protocol)
 
     def close(self) -> None:

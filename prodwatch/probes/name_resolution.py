@@ -1,4 +1,4 @@
-"""Turns names into addresses without ever holding up the end of the program."""
+"""Resolves names to addresses without blocking the end of the program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import threading
 
 Address = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
-"""What `socket.getaddrinfo` returns for one address."""
+"""Element of the list that `socket.getaddrinfo` returns."""
 
 
 def is_address(host: str) -> bool:
@@ -27,7 +27,7 @@ async def resolve(host: str, port: int, *, flags: int = 0) -> list[Address]:
     the end of the program waiting, which asyncio's own look-up does.
     """
     if flags & socket.AI_NUMERICHOST:
-        return _look_up(host, port, flags)  # asks nobody
+        return _look_up(host, port, flags)  # sends no query
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Address]] = loop.create_future()
 
@@ -48,14 +48,14 @@ async def resolve(host: str, port: int, *, flags: int = 0) -> list[Address]:
         try:
             loop.call_soon_threadsafe(settle, result)
         except RuntimeError:
-            return  # the loop was closed while the look-up hung: nobody is waiting any more
+            return  # the loop was closed while the look-up was hanging
 
     threading.Thread(target=run, name=f"resolve {host}", daemon=True).start()
     return await found
 
 
 class Lookups:
-    """Asks for each name once at a time, whoever waits for it."""
+    """Shares one look-up per name between all waiting callers."""
 
     def __init__(self) -> None:
         self._under_way: dict[tuple[str, int], asyncio.Task[list[Address]]] = {}
@@ -72,10 +72,10 @@ class Lookups:
     def _forget(self, key: tuple[str, int], task: asyncio.Task[list[Address]]) -> None:
         del self._under_way[key]
         if not task.cancelled():
-            task.exception()  # looked at here too, since everybody who waited may be gone
+            task.exception()  # retrieved here too, because all waiting callers may be cancelled
 
     async def close(self) -> None:
-        """Give up every look-up."""
+        """Cancel every look-up."""
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Reads what checks keep in files, and nothing outside the project root."""
+"""Reads files that checks refer to, inside the project root only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prodwatch.probes.failures import UnusableError
 
 
 def inside(root: str, path: str) -> Path:
-    """Return `path`, which starts at `root`, as an absolute path; UnusableError when it leads out of it.
+    """Return `path`, relative to `root`, as an absolute path. Raises UnusableError for a path outside `root`.
 
-    Symbolic links are followed first, so that none leads out either.
+    Symbolic links are resolved first, so that they cannot lead outside either.
     """
     base = Path(root).resolve()
     try:
@@ -24,7 +24,7 @@ def inside(root: str, path: str) -> Path:
 
 
 async def read_inside(root: str, path: str) -> bytes:
-    """Return the bytes of the file `path` under `root`; UnusableError when it cannot be read."""
+    """Return the bytes of the file `path` in `root`. Raises UnusableError."""
     found = inside(root, path)
     try:
         return await asyncio.to_thread(found.read_bytes)

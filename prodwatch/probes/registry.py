@@ -1,4 +1,4 @@
-"""Finds a check type's spec and probe by name, importing only the one that is asked for."""
+"""Finds the spec and the probe of a check type by name, importing only that type."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def names() -> list[str]:
 
 @cache
 def spec(type_: str) -> ProbeSpec | None:
-    """Return the spec of `type_`, or None when nobody provides it."""
+    """Return the spec of `type_`; None for an unknown type."""
     package = _package(type_)
     if package is None:
         return None
@@ -63,7 +63,7 @@ def spec(type_: str) -> ProbeSpec | None:
 
 @cache
 def probe(type_: str) -> Probe:
-    """Load and return the probe of `type_`; KeyError when there is none."""
+    """Load and return the probe of `type_`. Raises KeyError for an unknown type."""
     package = _package(type_)
     if package is None:
         raise KeyError(type_)

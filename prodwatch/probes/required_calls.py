@@ -1,4 +1,4 @@
-"""Which AWS calls a check makes, told from its keys alone: for policies, for dry runs, without any SDK."""
+"""AWS calls of a check, derived from its keys for policies and dry runs, without an SDK."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class ProbeCall:
     service: str
     operation: str
     resource: str = "*"
-    """As the check names it: a function, table, queue, `bucket/key`, log group, stack; `*` for all."""
+    """Name in the check: a function, table, queue, `bucket/key`, log group or stack; `*` for all."""
     optional: bool = False
-    """Without it the check still measures, but says less."""
+    """Whether the check also works without this call, with less detail."""
 
 
 def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: str | None = None) -> tuple[ProbeCall, ...]:
-    """Return the calls of one check or step; none for a type that does not speak to AWS.
+    """Return the calls of one check or step; empty for a type that does not use AWS.
 
-    `codedeploy` is the environment's application, which a `release` check asks too.
+    `codedeploy` is the environment's application, which a `release` check reads too.
     """
     of = _CALLS.get(type_)
     found = of(params) if of else ()

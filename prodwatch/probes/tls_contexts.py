@@ -1,4 +1,4 @@
-"""TLS contexts for clients, made once: reading this machine's trusted certificates takes tens of milliseconds."""
+"""TLS contexts for clients, created once because loading the trusted certificates takes tens of milliseconds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import lru_cache
 def client_context(*, verify: bool = True, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
     """Return the shared context for clients: with this machine's trusted certificates, or accepting any.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` name others, as everywhere OpenSSL is used. Probes ask for it before they begin
-    to measure, since the first time is slow.
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` override the certificates, as with OpenSSL. Probes get the context before they
+    measure, because the first call is slow.
     """
     return _context(verify, alpn, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 

@@ -146,7 +146,12 @@ SECTIONS = (
             Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),
             Key(name="metric", kind="text", required=True, doc="Metric name."),
             Key(name="dimensions", kind="table", doc="Dimension = value, for all dimensions of the metric."),
-            Key(name="stat", kind="text", default="Average", doc="`Average`, `Sum`, `Maximum`, `p95`, `tm90` …"),
+            Key(
+                name="stat",
+                kind="text",
+                default="Average",
+                doc="`Average`, `Sum`, `Maximum`, `p95`, `tm90` and others.",
+            ),
             Key(
                 name="unit",
                 kind="text",

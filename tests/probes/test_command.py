@@ -141,7 +141,7 @@ async def until(true: Callable[[], bool]) -> None:
         pytest.param({"argv": ["a\0b"]}, Reason.INVALID, "NUL", id="NUL"),
         pytest.param({"argv": ["\ud800"]}, Reason.INVALID, "surrogate", id="half a character"),
         pytest.param({"argv": ["cat"], "stdin": "\ud800"}, Reason.INVALID, "surrogate", id="half a character to read"),
-        pytest.param({"argv": ["true"], "cwd": "missing"}, Reason.INVALID, "no folder", id="no folder"),
+        pytest.param({"argv": ["true"], "cwd": "missing"}, Reason.INVALID, "not a folder", id="no folder"),
         pytest.param({"argv": ["true"], "cwd": ".."}, Reason.INVALID, "leads out", id="out of the root"),
         pytest.param({"argv": ["true"], "env": {"A=B": "c"}}, Reason.INVALID, '"A=B"', id="bad name"),
     ],

@@ -45,24 +45,34 @@ PARTIAL = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfour"
 @pytest.mark.parametrize(
     ("talk", "reason", "says", "transient"),
     [
-        pytest.param(saying(b""), Reason.CONNECT, "closed the connection without answering", True, id="closes"),
+        pytest.param(saying(b""), Reason.CONNECT, "closed the connection without a response", True, id="closes"),
         pytest.param(saying(b"", reset), Reason.CONNECT, "reset the connection", True, id="resets"),
-        pytest.param(saying(b"HTTP/1.1 20"), Reason.CONNECT, "without answering", True, id="stops in the status line"),
+        pytest.param(saying(b"HTTP/1.1 20"), Reason.CONNECT, "without a response", True, id="stops in the status line"),
         pytest.param(
-            saying(PARTIAL), Reason.CONNECT, "broke off its answer after 4 of 100 bytes", True, id="truncated"
+            saying(PARTIAL),
+            Reason.CONNECT,
+            "closed the connection inside its response, after 4 of 100 bytes",
+            True,
+            id="truncated",
         ),
-        pytest.param(saying(PARTIAL, reset), Reason.CONNECT, "broke off its answer", True, id="reset mid-body"),
+        pytest.param(
+            saying(PARTIAL, reset),
+            Reason.CONNECT,
+            "closed the connection inside its response",
+            True,
+            id="reset mid-body",
+        ),
         pytest.param(
             saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
             Reason.CONNECT,
-            "broke off its answer after 2 bytes",
+            "closed the connection inside its response, after 2 bytes",
             True,
             id="chunk truncated",
         ),
         pytest.param(
             saying(b"HTTP/1.1 200 OK\r\n\r\nall there is", reset),
             Reason.CONNECT,
-            "broke off its answer",
+            "closed the connection inside its response",
             True,
             id="reset where only the end would end the body",
         ),
@@ -100,7 +110,7 @@ async def test_what_servers_do(send: Send, talk: Talk, reason: Reason, says: str
         pytest.param(saying(b"", hold=True), "did not answer within", id="no answer"),
         pytest.param(saying(b"HTTP/1.1 200 OK\r\n", hold=True), "did not answer within", id="half a head"),
         pytest.param(
-            saying(PARTIAL, hold=True), "did not finish its answer (4 bytes had come) within", id="half a body"
+            saying(PARTIAL, hold=True), "did not finish its response (4 bytes received) within", id="half a body"
         ),
     ],
 )

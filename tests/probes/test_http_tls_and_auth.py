@@ -54,7 +54,7 @@ async def test_certificates_nobody_should_trust(send: Send, trusted: Any, kind: 
     assert (seen.failure.status, seen.failure.reason, seen.failure.transient) == (Status.FAIL, Reason.TLS, False)
     assert says in seen.failure.message
     assert careless.failure is None
-    assert careless.notices == ("the server's certificate was not checked: `verify_tls` is false",)
+    assert careless.notices == ("the server's certificate was not verified, because `verify_tls` is false",)
     assert (careless.document["tls"]["days_left"] < 0) is (kind == "expired")
     assert len(requests) == 1
 

@@ -119,7 +119,7 @@ async def test_nothing_comes_back(send: Send, wire: Callable[..., Wire], code: i
     assert "rtt" not in seen.document
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.TIMEOUT)
-    assert "answered none of 2 echo requests" in seen.failure.message
+    assert "replied to none of 2 echo requests" in seen.failure.message
     assert seen.failure.answered_by == ("loss", "received")
 
 

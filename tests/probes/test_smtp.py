@@ -103,7 +103,7 @@ def saying(data: bytes, *, hold: bool = False) -> Talk:
             saying(b"220 hello\r\n", hold=True),
             {},
             Reason.TIMEOUT,
-            "did not finish the conversation within",
+            "did not finish the session within",
             id="silent after greeting",
         ),
         pytest.param(mail_server(), {"starttls": True}, Reason.TARGET_ERROR, "refused: 454 not now", id="no starttls"),

@@ -19,8 +19,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
-from prodwatch.probes.sql.probe import _failure
-from prodwatch.probes.sql.values import plain
+from prodwatch.probes.sql.probe import _failure, plain
 
 Send = Callable[..., Awaitable[Observation]]
 
@@ -105,7 +104,7 @@ async def test_a_statement_that_takes_too_long(send: Send, database: str) -> Non
         ("nonsense", Reason.INVALID, "is not a SQLAlchemy URL"),
         ("klingon://host/db", Reason.UNAVAILABLE, "klingon"),
         ("postgresql://u:hunter2@host/db", Reason.UNAVAILABLE, "pip install asyncpg"),
-        ("sqlite+pysqlite:///x.db", Reason.INVALID, "no asynchronous driver"),
+        ("sqlite+pysqlite:///x.db", Reason.INVALID, "not an asynchronous driver"),
     ],
 )
 async def test_urls_that_lead_nowhere(send: Send, url: str, reason: Reason, says: str) -> None:

@@ -56,7 +56,7 @@ async def test_a_named_alarm_that_does_not_exist_is_a_fail(bench: Any) -> None:
 async def test_a_prefix_that_finds_nothing_is_inconclusive(bench: Any) -> None:
     found = await bench.run("alarm", {"prefix": "no-such-prefix"})
     assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
-    assert "nothing was watched" in found.failure.message
+    assert "no alarm was read" in found.failure.message
 
 
 async def test_an_endpoint_that_knows_no_log_alarms_is_asked_without(bench: Any) -> None:

@@ -165,9 +165,9 @@ async def test_a_missing_table_is_told(bench: Any) -> None:
     ("params", "sentence"),
     [
         ({"operation": "get"}, "operation get needs `key`"),
-        ({"operation": "put", "item": {"id": "x", "n": float("inf")}}, "cannot hold the number inf"),
+        ({"operation": "put", "item": {"id": "x", "n": float("inf")}}, "cannot store the number inf"),
         ({"operation": "scan", "condition": 5}, "`condition` must be"),
-        ({"operation": "put", "item": {"id": object()}}, "cannot hold a object"),
+        ({"operation": "put", "item": {"id": object()}}, "cannot store a value of type object"),
     ],
 )
 async def test_unusable_values_are_not_sent(bench: Any, params: dict[str, Any], sentence: str) -> None:

@@ -72,7 +72,7 @@ async def test_no_errors_beside_traffic_are_a_measured_zero(bench: Any) -> None:
     found = await bench.run("metric", keys | {"metric": "Errors", "stat": "Sum"})
     assert found.failure is None
     assert found.document["value"] == 0
-    assert "means zero" in found.notices[0]
+    assert "its value is zero" in found.notices[0]
 
 
 async def test_no_errors_without_traffic_are_no_evidence(bench: Any) -> None:

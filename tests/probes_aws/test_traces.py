@@ -83,7 +83,7 @@ async def test_late_segments_are_waited_for_within_the_time(bench: Any) -> None:
 async def test_a_trace_that_is_not_there_is_not_yet(bench: Any) -> None:
     found = await bench.run("traces", {"id": "1-5f84c7a5-cd52b1d2e1c4a3b2c1d0e9f8"}, timeout_s=30)
     assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
-    assert "not there (yet)" in found.failure.message
+    assert "does not exist (yet)" in found.failure.message
     assert not found.complete
     assert found.document["count"] == 0
     assert bench.world.call_counts["xray:BatchGetTraces"] >= 1
@@ -139,7 +139,7 @@ async def test_a_crowd_is_read_by_summaries_only(bench: Any) -> None:
     assert found.document["complete"] is True
     assert "subsegments" not in found.document
     assert "path" not in found.document
-    assert "only their summaries" in found.notices[0]
+    assert "only summaries are read" in found.notices[0]
     assert bench.world.call_counts["xray:BatchGetTraces"] == 0
 
 

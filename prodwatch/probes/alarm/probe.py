@@ -1,4 +1,4 @@
-"""Reads the state of CloudWatch alarms of every kind; a name or a prefix that finds nothing is never green."""
+"""Reads the state of metric and composite CloudWatch alarms; a name or prefix without alarms is never green."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask
+from prodwatch.probes.aws_support import AwsCalls, ask
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 
 KINDS = ("MetricAlarm", "CompositeAlarm", "LogAlarm")
-"""Without them AWS answers with metric alarms only."""
+"""Without this parameter AWS returns metric alarms only."""
 _LISTS = {"MetricAlarms": "metric", "CompositeAlarms": "composite", "LogAlarms": "log"}
 NAMES_PER_CALL = 100
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Report the alarms named or prefixed; `firing` holds the names of those in state ALARM."""
+    """Return the alarms with these names or this prefix; `firing` lists those in state ALARM."""
     return await ask(params, context, "cloudwatch", _alarms)
 
 
-async def _alarms(talk: Talk) -> Observation:
-    names = _names(talk.params)
-    prefix = talk.params.get("prefix")
+async def _alarms(calls: AwsCalls) -> Observation:
+    names = _names(calls.params)
+    prefix = calls.params.get("prefix")
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(names), NAMES_PER_CALL):
-        async for alarm in _described(talk, {"AlarmNames": names[start : start + NAMES_PER_CALL]}):
+        async for alarm in _described(calls, {"AlarmNames": names[start : start + NAMES_PER_CALL]}):
             found[alarm["name"]] = alarm
     if prefix:
-        async for alarm in _described(talk, {"AlarmNamePrefix": prefix}):
+        async for alarm in _described(calls, {"AlarmNamePrefix": prefix}):
             found[alarm["name"]] = alarm
     alarms = sorted(found.values(), key=lambda each: each["name"])
     document = {"alarms": alarms, "firing": [each["name"] for each in alarms if each["state"] == "ALARM"]}
@@ -40,9 +40,9 @@ async def _alarms(talk: Talk) -> Observation:
             status=Status.FAIL, reason=Reason.API_ERROR, message=f"there is no alarm named {', '.join(missing)}"
         )
     elif not alarms:
-        message = f'no alarm name begins with "{prefix}", so nothing was watched'
+        message = f'no alarm has the prefix "{prefix}", so no alarm was read'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=message)
-    return talk.answer(document, failure=failure)
+    return calls.answer(document, failure=failure)
 
 
 def _names(params: Mapping[str, Any]) -> list[str]:
@@ -50,15 +50,15 @@ def _names(params: Mapping[str, Any]) -> list[str]:
     return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
-async def _described(talk: Talk, selection: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _described(calls: AwsCalls, selection: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     kinds = KINDS
     try:
-        pages = [page async for page in talk.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds)})]
+        pages = [page async for page in calls.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds)})]
     except AwsError as error:
         if error.code not in {"ValidationError", "InvalidParameterValue", "ValidationException"}:
             raise
         # A region or an endpoint that does not know log alarms yet refuses the whole question.
-        pages = [page async for page in talk.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds[:2])})]
+        pages = [page async for page in calls.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds[:2])})]
     for page in pages:
         for key, kind in _LISTS.items():
             for alarm in page.get(key) or ():

@@ -1,4 +1,4 @@
-"""What an `alarm` check may say and what its answer looks like."""
+"""Keys and document of an `alarm` check."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ SPECS = (
         doc="Reads the state of metric and composite alarms. A named alarm that does not exist is a `fail`.",
         keys=(
             Key(name="names", kind="texts", doc="Alarm names."),
-            Key(name="prefix", kind="text", doc="Beginning of the names."),
+            Key(name="prefix", kind="text", doc="Prefix of alarm names."),
         ),
         one_of=(("names", "prefix"),),
         fields=(
             Field(
                 name="alarms",
                 kind="list",
-                doc="Each with `name`, `state` (`OK`, `ALARM`, `INSUFFICIENT_DATA`), `reason`, `since`, `composite`.",
+                doc="Alarms: `name`, `state` (`OK`, `ALARM`, `INSUFFICIENT_DATA`), `reason`, `since`, `composite`.",
             ),
-            Field(name="firing", kind="list", doc="Names of those in state ALARM."),
+            Field(name="firing", kind="list", doc="Names of the alarms in state ALARM."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""Calls any operation of any service; the response is the document, and an error is never a success by accident."""
+"""Calls any operation of any AWS service; the response is the document, and an error is never a success."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prodwatch.probes.aws_support import Talk, ask, exact
+from prodwatch.probes.aws_support import AwsCalls, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.mutation_rules import aws_mutation, pascal
 from prodwatch.text.redact import MIN_LENGTH, SECRET_OPERATIONS
@@ -30,7 +30,7 @@ _NOT_SECRET = frozenset(
         "VersionStages",
     )
 )
-"""Fields around a secret that tell nothing of it."""
+"""Response fields next to a secret that are not secret themselves."""
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -38,23 +38,23 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     return await ask(params, context, params["service"], _call, denial_is_answer=True)
 
 
-async def _call(talk: Talk) -> Observation:
-    operation = pascal(talk.params["operation"])
-    asked = talk.params.get("params") or {}
-    if talk.params.get("paginate"):
-        response = merged([page async for page in talk.pages(operation, asked)])
+async def _call(calls: AwsCalls) -> Observation:
+    operation = pascal(calls.params["operation"])
+    asked = calls.params.get("params") or {}
+    if calls.params.get("paginate"):
+        response = merged([page async for page in calls.pages(operation, asked)])
     else:
         # What may change something is sent once; only a plain read may be repeated after a throttle.
-        reads = aws_mutation(talk.service, operation) is None
-        response = await talk.call(operation, asked, retries=reads)
+        reads = aws_mutation(calls.service, operation) is None
+        response = await calls.call(operation, asked, retries=reads)
     document = {key: exact(value) for key, value in response.items() if key != "ResponseMetadata"}
     secrets = tuple(_secrets(document)) if SECRET_OPERATIONS.fullmatch(operation) else ()
-    document.setdefault("latency", talk.latency())
-    return talk.answer(document, secrets=secrets)
+    document.setdefault("latency", calls.latency())
+    return calls.answer(document, secrets=secrets)
 
 
 def merged(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return pages as one response: lists joined, counts added up, everything else as the last page says it."""
+    """Return pages as one response: lists are joined, counts added, other fields taken from the last page."""
     whole: dict[str, Any] = {}
     for page in pages:
         whole = _joined(whole, page)
@@ -75,7 +75,7 @@ def _joined(before: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any
 
 
 def _secrets(value: Any) -> Iterable[str]:
-    """Yield every text that may be, or hold, a secret; those inside a JSON secret too."""
+    """Yield every text that may be or contain a secret, including the values of a JSON secret."""
     if isinstance(value, Mapping):
         for key, each in value.items():
             if key not in _NOT_SECRET:

@@ -1,4 +1,4 @@
-"""What an `aws` check may say and what its answer looks like."""
+"""Keys and document of an `aws` check."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SPECS = (
         type="aws",
         title="AWS API call",
         doc=(
-            "Calls any operation of any AWS service and judges the response itself. An API error is never a"
-            " success: a check that wants one asserts `error.code == '…'`.\n"
+            "Calls any operation of any AWS service; the document is the response itself. An API error is never"
+            " a success: to expect one, assert `error.code == '…'`.\n"
             "\n"
-            "An operation is taken for a read when its name begins with Get, List, Describe, Head,"
-            " BatchGet, Query, Scan, Search, Filter or Lookup; every other one needs `mutates` on the check."
-            " So do these, which are named like reads but are none: operations that hand out credentials"
-            " (`Get…Token…`, `Get…Credentials…`), every `Get…` of `ce`, which is billed per request, and\n"
+            "An operation counts as a read when its name begins with Get, List, Describe, Head, BatchGet,"
+            " Query, Scan, Search, Filter or Lookup; all others need `mutates` on the check. So do these, which"
+            " are named like reads: operations that return credentials (`Get…Token…`, `Get…Credentials…`),"
+            " every `Get…` of `ce`, which is billed per request, and\n"
             "\n" + _EXCEPTIONS
         ),
         keys=(
@@ -37,35 +37,35 @@ SPECS = (
                 name="service",
                 kind="text",
                 required=True,
-                doc="Service as the AWS CLI and boto3 call it: `stepfunctions`.",
+                doc="Service, as named by the AWS CLI and boto3: `stepfunctions`.",
             ),
             Key(
                 name="operation",
                 kind="text",
                 required=True,
-                doc="`DescribeExecution`, or the AWS CLI's `describe-execution`.",
+                doc="Operation: `DescribeExecution`, or as in the AWS CLI `describe-execution`.",
             ),
-            Key(name="params", kind="table", doc='Parameters in AWS\'s own spelling: `{ executionArn = "…" }`.'),
+            Key(name="params", kind="table", doc='Parameters, as spelled by AWS: `{ executionArn = "…" }`.'),
             Key(
                 name="paginate",
                 kind="boolean",
                 default=False,
-                doc="`true` reads every page and joins the lists in them.",
+                doc="`true` reads all pages and joins their lists.",
             ),
         ),
         fields=(
             Field(
                 name="*",
                 kind="any",
-                doc="The response as AWS documents it, without `ResponseMetadata`; times are times.",
+                doc="The response as AWS documents it, without `ResponseMetadata`; timestamps are times.",
             ),
             Field(
                 name="error.code",
                 kind="text",
-                doc="AWS's error code, such as `ResourceNotFoundException`; absent without.",
+                doc="AWS's error code, such as `ResourceNotFoundException`; absent without an error.",
             ),
-            Field(name="error.message", kind="text", doc="AWS's own sentence; absent without an error."),
-            Field(name="latency", kind="duration", doc="Of the call, all pages."),
+            Field(name="error.message", kind="text", doc="AWS's error message; absent without an error."),
+            Field(name="latency", kind="duration", doc="Duration of the call, including all pages."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""Runs a program, and leaves nothing of it running."""
+"""Runs a program and ends all processes it started."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from prodwatch.text.units import format_bytes
 
 MAX_OUTPUT_BYTES = 1 << 20
 _LINGER_S = 0.1
-"""How long output may still come after the program itself has ended, from what it started."""
+"""Seconds to wait for the output of child processes after the program has ended."""
 _INHERITED = ("PATH", "HOME", "LANG", "TZ")
 
 
 class _Output:
-    """What came out of one stream, its beginning kept."""
+    """Output of one stream, of which the beginning is kept."""
 
     def __init__(self) -> None:
         self.kept = bytearray()
@@ -40,7 +40,7 @@ class _Output:
 
 
 class _Program(asyncio.SubprocessProtocol):
-    """Collects what a program writes and notes when it ends."""
+    """Collects the output of a program and its end."""
 
     def __init__(self, stdout: _Output, stderr: _Output) -> None:
         loop = asyncio.get_running_loop()
@@ -48,12 +48,12 @@ class _Program(asyncio.SubprocessProtocol):
         self._open = set(self._outputs)
         self.exited: asyncio.Future[None] = loop.create_future()
         self.drained: asyncio.Future[None] = loop.create_future()
-        """Nobody holds the program's output any more."""
+        """Set when all processes have closed the program's output."""
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._outputs[fd].add(data)
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 -- a broken stdin is no news
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 -- a closed stdin is not an error
         self._open.discard(fd)
         if not self._open and not self.drained.done():
             self.drained.set_result(None)
@@ -88,7 +88,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     except ValueError:
         return unusable(
             UnusableError(
-                "`argv`, `env`, `stdin` or `cwd` holds a NUL or a lone surrogate, which programs cannot be given"
+                "`argv`, `env`, `stdin` or `cwd` contains a NUL or a lone surrogate, which a program cannot receive"
             )
         )
     document = {
@@ -114,7 +114,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 def _folder(written: str | None, root: str) -> Path:
     folder = inside(root, written or ".")
     if not folder.is_dir():
-        raise UnusableError(f'`cwd` is "{written}", which is no folder under the project root {root}')
+        raise UnusableError(f'`cwd` is "{written}", which is not a folder inside the project root {root}')
     return folder
 
 
@@ -129,7 +129,7 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
 async def _run(
     argv: list[str], folder: Path, environment: dict[str, str], stdin: str | None, stdout: _Output, stderr: _Output
 ) -> int | None:
-    """Return the exit code; whatever ends this, the program and all it started have ended too."""
+    """Return the exit code; the program and all processes it started have ended when this returns or raises."""
     loop = asyncio.get_running_loop()
     # A task of its own: cancelled half-way, asyncio itself would end the program but not what that has started.
     starting = asyncio.ensure_future(

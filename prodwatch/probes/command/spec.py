@@ -1,4 +1,4 @@
-"""What a `command` check may say and what its answer looks like."""
+"""Keys and document of a `command` check."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ SPECS = (
         type="command",
         title="Command",
         doc=(
-            "Runs a program and judges how it ended and what it wrote. No shell: nothing in `argv` is"
-            " expanded. The environment holds PATH, HOME, LANG and TZ plus what `env` says, no credentials."
-            " On a timeout or Ctrl-C the program and everything it started are ended. Unless an assertion"
-            " mentions `exit_code`, `exit_code == 0` is expected too. A program that does not exist is an"
-            " `error`."
+            "Runs a program; the document is its exit code and output. There is no shell, so nothing in `argv`"
+            " is expanded. The environment contains PATH, HOME, LANG and TZ and the variables of `env`, but no"
+            " credentials. On a timeout or Ctrl-C the program and all processes it started are ended. Unless"
+            " an assertion mentions `exit_code`, `exit_code == 0` is expected too. A program that does not"
+            " exist is an `error`."
         ),
         keys=(
-            Key(name="argv", kind="list", required=True, doc="Program and arguments, as texts."),
-            Key(
-                name="env", kind="table", doc="Environment variables the program gets besides PATH, HOME, LANG and TZ."
-            ),
-            Key(name="stdin", kind="text", doc="Text the program reads; empty by default."),
+            Key(name="argv", kind="list", required=True, doc="Program and arguments, a list of texts."),
+            Key(name="env", kind="table", doc="Further environment variables of the program."),
+            Key(name="stdin", kind="text", doc="Standard input of the program. Default: empty."),
             Key(
                 name="cwd",
                 kind="text",
-                doc="Folder the program starts in; begins at the project root, its default, and may not leave it.",
+                doc="Working directory, relative to the project root and inside it. Default: the project root.",
             ),
         ),
         problems=_problems,
         fields=(
-            Field(name="exit_code", kind="integer", doc="Exit code; negative: ended by that signal."),
+            Field(name="exit_code", kind="integer", doc="Exit code; negative when a signal ended the program."),
             Field(name="stdout", kind="text", doc="Standard output as UTF-8, the first 1 MiB."),
             Field(name="stderr", kind="text", doc="Standard error as UTF-8, the first 1 MiB."),
-            Field(name="json", kind="any", doc="Standard output as JSON with exact decimals; absent when it is none."),
-            Field(name="duration", kind="duration", doc="From start to exit."),
+            Field(
+                name="json", kind="any", doc="Standard output as JSON with exact decimals; absent when it is not JSON."
+            ),
+            Field(name="duration", kind="duration", doc="Time from start to exit."),
         ),
         example="""\
 [[check]]

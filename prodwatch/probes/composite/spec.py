@@ -1,4 +1,4 @@
-"""What `all`, `any` and `none` may say. The runner itself judges them."""
+"""Keys and documents of the composite checks `all`, `any` and `none`, which the runner evaluates itself."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ SPECS = (
     _spec(
         "any",
         "Any of",
-        "Green when one member is green; otherwise as bad as its worst member.",
+        "Green when at least one member is green; otherwise as bad as its worst member.",
         "some region answers",
     ),
     _spec(
         "none",
         "None of",
         (
-            "Green when every member was measured and is a `fail`; a green member is a `fail`, anything"
-            " unmeasured is not green."
+            "Green when every member was measured and is a `fail`. A green member makes it a `fail`; with an"
+            " unmeasured member it is not green."
         ),
         "no region answers",
     ),

@@ -1,4 +1,4 @@
-"""Asks a name server one question over UDP, and over TCP when the answer does not fit."""
+"""Sends one DNS query over UDP, and over TCP when the response is truncated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Ask; the document is that of the type's reference page."""
+    """Send the query; the document is described on the type's reference page."""
     import dns.exception
 
     name = params.get("host", params.get("name", ""))
@@ -47,7 +47,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     except dns.exception.Timeout:
         return Observation(failure=timed_out(endpoint(host, port), "answer", context.timeout_s), exchange=exchange)
     except dns.exception.DNSException as error:
-        message = f"{endpoint(host, port)} answered something that is not DNS: {text_of(error)}"
+        message = f"{endpoint(host, port)} sent a response that is not DNS: {text_of(error)}"
         failure = Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=message)
         return Observation(failure=failure, exchange=exchange)
     return _observation(answer, name, record, address=address, spent_s=spent_s, exchange=exchange)
@@ -65,7 +65,7 @@ def _question(name: str, record: str) -> Message:
 
 
 def _servers(written: str | None) -> list[tuple[str, int]]:
-    """Return host and port of the servers to ask in turn: the one written, or this machine's own."""
+    """Return (host, port) of the servers to try in order: the given one, or this machine's resolvers."""
     if written is None:
         import dns.resolver
 
@@ -87,7 +87,7 @@ def _servers(written: str | None) -> list[tuple[str, int]]:
 async def _ask(
     question: Message, servers: Sequence[tuple[str, int]], timeout_s: float, now: Any
 ) -> tuple[Message, str, float]:
-    """Return the first answer, the address it came from and the seconds it took; the last server's error if none."""
+    """Return the first response, its server's address and the seconds it took, or raise the last server's error."""
     import dns.asyncquery
     import dns.exception
 

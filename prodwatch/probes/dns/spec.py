@@ -1,4 +1,4 @@
-"""What a `dns` check may say and what its answer looks like."""
+"""Keys and document of a `dns` check."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ SPECS = (
         type="dns",
         title="DNS query",
         doc=(
-            "Asks a name server one question, past every cache of this machine. A name that does not exist"
+            "Sends one query to a name server, without using this machine's caches. A name that does not exist"
             " or has no such record is a `fail` unless an assertion mentions `rcode` or `answers`. A server"
-            " that does not answer is a `fail` too."
+            " that does not respond is a `fail` too."
         ),
         keys=(
-            Key(name="name", kind="text", required=True, doc="Name to look up, unless `host` says another."),
-            Key(name="host", kind="text", doc="Name to look up, where the check itself wants a more telling `name`."),
+            Key(
+                name="name",
+                kind="text",
+                required=True,
+                doc="Name of the check, and the name to look up unless `host` is given.",
+            ),
+            Key(name="host", kind="text", doc="Name to look up. Default: `name`."),
             Key(name="record", kind="text", choices=RECORDS, default="A", doc="Record type."),
             Key(
                 name="server",
                 kind="text",
-                doc="IP address or name of the server, with `:port` unless 53; this machine's resolver by default.",
+                doc="IP address or name of the server, with `:port` unless 53. Default: this machine's resolver.",
             ),
         ),
         fields=(
@@ -30,17 +35,21 @@ SPECS = (
                 name="answers",
                 kind="list",
                 doc=(
-                    "Records of the asked type as texts, the way zone files write them, names without their final dot:"
+                    "Records of the queried type as texts in zone file format, names without the final dot:"
                     ' `10.0.0.1`, `10 mail.example` (MX), `0 5 5060 sip.example` (SRV), `0 issue "ca.example"` (CAA);'
-                    " a TXT record is its joined text. Empty when there are none."
+                    " a TXT record is its joined text. Empty without records."
                 ),
             ),
-            Field(name="rcode", kind="text", doc="Outcome: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED` and the like."),
             Field(
-                name="ttl", kind="integer", doc="Smallest time to live of the answers, in seconds; absent without any."
+                name="rcode", kind="text", doc="Response code: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED` and others."
             ),
-            Field(name="latency", kind="duration", doc="From question to answer."),
-            Field(name="server", kind="text", doc="IP address of the server that answered."),
+            Field(
+                name="ttl",
+                kind="integer",
+                doc="Smallest time to live of the records, in seconds; absent without records.",
+            ),
+            Field(name="latency", kind="duration", doc="Time from query to response."),
+            Field(name="server", kind="text", doc="IP address of the server that responded."),
         ),
         example="""\
 [[check]]

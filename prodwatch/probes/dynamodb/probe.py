@@ -6,21 +6,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask, refuse
+from prodwatch.probes.aws_support import AwsCalls, ask, refuse
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.dynamodb.values import from_item, to_attribute, to_item
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Carry out `params["operation"]`; `item` is absent when there is none."""
+    """Execute `params["operation"]`; `item` is absent without an item."""
     return await ask(params, context, "dynamodb", _operate)
 
 
-async def _operate(talk: Talk) -> Observation:
+async def _operate(calls: AwsCalls) -> Observation:
     try:
-        return await _OPERATIONS[talk.params.get("operation") or "get"](talk)
+        return await _OPERATIONS[calls.params.get("operation") or "get"](calls)
     except ValueError as error:
-        raise refuse(Status.ERROR, Reason.INVALID, f'table "{talk.params["table"]}": {error}') from error
+        raise refuse(Status.ERROR, Reason.INVALID, f'table "{calls.params["table"]}": {error}') from error
 
 
 class _Expressions:
@@ -41,7 +41,7 @@ class _Expressions:
         return joined_by.join(parts)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the request parameters that explain the placeholders."""
+        """Return the request parameters that define the placeholders."""
         told: dict[str, Any] = {}
         if self.names:
             told["ExpressionAttributeNames"] = self.names
@@ -50,114 +50,114 @@ class _Expressions:
         return told
 
 
-def _base(talk: Talk, *keys: str) -> dict[str, Any]:
-    request: dict[str, Any] = {"TableName": talk.params["table"]}
+def _base(calls: AwsCalls, *keys: str) -> dict[str, Any]:
+    request: dict[str, Any] = {"TableName": calls.params["table"]}
     if "key" in keys:
-        request["Key"] = to_item(_needed(talk, "key"))
-    if "consistent" in keys and talk.params.get("consistent"):
+        request["Key"] = to_item(_needed(calls, "key"))
+    if "consistent" in keys and calls.params.get("consistent"):
         request["ConsistentRead"] = True
     return request
 
 
-def _needed(talk: Talk, key: str) -> Mapping[str, Any]:
-    value = talk.params.get(key)
+def _needed(calls: AwsCalls, key: str) -> Mapping[str, Any]:
+    value = calls.params.get(key)
     if not isinstance(value, Mapping) or not value:
-        raise ValueError(f"operation {talk.params.get('operation') or 'get'} needs `{key}`")
+        raise ValueError(f"operation {calls.params.get('operation') or 'get'} needs `{key}`")
     return value
 
 
-def _condition(talk: Talk, expressions: _Expressions) -> str | None:
-    condition = talk.params.get("condition")
+def _condition(calls: AwsCalls, expressions: _Expressions) -> str | None:
+    condition = calls.params.get("condition")
     if condition is None or isinstance(condition, str):
         return condition or None
     if not isinstance(condition, Mapping):
-        raise ValueError("`condition` must be a table of attribute = value, or an expression")  # noqa: TRY004 -- told to the user, as every unusable value is
+        raise ValueError("`condition` must be a table of attribute = value, or an expression")  # noqa: TRY004 -- reported to the user like every invalid value
     return expressions.equal(condition, " AND ") or None
 
 
-def _conditional(talk: Talk, request: dict[str, Any], expressions: _Expressions) -> dict[str, Any]:
-    condition = _condition(talk, expressions)
+def _conditional(calls: AwsCalls, request: dict[str, Any], expressions: _Expressions) -> dict[str, Any]:
+    condition = _condition(calls, expressions)
     if condition:
         request["ConditionExpression"] = condition
     return request | expressions.parameters()
 
 
-async def _get(talk: Talk) -> Observation:
+async def _get(calls: AwsCalls) -> Observation:
     expressions = _Expressions()
-    answer = await talk.call("GetItem", _base(talk, "key", "consistent") | {"ReturnConsumedCapacity": "TOTAL"})
+    answer = await calls.call("GetItem", _base(calls, "key", "consistent") | {"ReturnConsumedCapacity": "TOTAL"})
     item = from_item(answer["Item"]) if answer.get("Item") else None
-    wanted = _condition(talk, expressions)
+    wanted = _condition(calls, expressions)
     if item is not None and wanted is not None:
-        condition = talk.params["condition"]
+        condition = calls.params["condition"]
         if isinstance(condition, str):
             raise ValueError("a read by `get` takes a condition as a table of attribute = value, not as an expression")
         plain = {name: from_item({"it": to_attribute(value)})["it"] for name, value in condition.items()}
         if any(name not in item or item[name] != value for name, value in plain.items()):
             item = None
-    return _found(talk, [] if item is None else [item])
+    return _found(calls, [] if item is None else [item])
 
 
-def _reading(talk: Talk) -> tuple[str, dict[str, Any]]:
-    """Return Query or Scan with its parameters: a key is queried, everything else scanned."""
+def _reading(calls: AwsCalls) -> tuple[str, dict[str, Any]]:
+    """Return the operation with its parameters: Query with a key, else Scan."""
     expressions = _Expressions()
-    request = _base(talk, "consistent") | {"ReturnConsumedCapacity": "TOTAL"}
-    if talk.params.get("index"):
-        request["IndexName"] = talk.params["index"]
+    request = _base(calls, "consistent") | {"ReturnConsumedCapacity": "TOTAL"}
+    if calls.params.get("index"):
+        request["IndexName"] = calls.params["index"]
     operation = "Scan"
-    if talk.params.get("operation") == "query" or talk.params.get("key"):
+    if calls.params.get("operation") == "query" or calls.params.get("key"):
         operation = "Query"
-        request["KeyConditionExpression"] = expressions.equal(_needed(talk, "key"), " AND ")
-    condition = _condition(talk, expressions)
+        request["KeyConditionExpression"] = expressions.equal(_needed(calls, "key"), " AND ")
+    condition = _condition(calls, expressions)
     if condition:
         request["FilterExpression"] = condition
     return operation, request | expressions.parameters()
 
 
-async def _read(talk: Talk) -> Observation:
-    operation, request = _reading(talk)
-    items = [from_item(item) async for page in talk.pages(operation, request) for item in page.get("Items") or ()]
-    return _found(talk, items)
+async def _read(calls: AwsCalls) -> Observation:
+    operation, request = _reading(calls)
+    items = [from_item(item) async for page in calls.pages(operation, request) for item in page.get("Items") or ()]
+    return _found(calls, items)
 
 
-async def _count(talk: Talk) -> Observation:
-    operation, request = _reading(talk)
+async def _count(calls: AwsCalls) -> Observation:
+    operation, request = _reading(calls)
     count = 0
-    async for page in talk.pages(operation, request | {"Select": "COUNT"}):
+    async for page in calls.pages(operation, request | {"Select": "COUNT"}):
         count += page.get("Count") or 0
-    return talk.answer({"count": count, "latency": talk.latency()})
+    return calls.answer({"count": count, "latency": calls.latency()})
 
 
-async def _put(talk: Talk) -> Observation:
-    item = _needed(talk, "item")
-    request = _conditional(talk, _base(talk) | {"Item": to_item(item)}, _Expressions())
-    await talk.call("PutItem", request, retries=False)
-    return talk.answer({"item": from_item(to_item(item)), "count": 1, "latency": talk.latency()})
+async def _put(calls: AwsCalls) -> Observation:
+    item = _needed(calls, "item")
+    request = _conditional(calls, _base(calls) | {"Item": to_item(item)}, _Expressions())
+    await calls.call("PutItem", request, retries=False)
+    return calls.answer({"item": from_item(to_item(item)), "count": 1, "latency": calls.latency()})
 
 
-async def _update(talk: Talk) -> Observation:
+async def _update(calls: AwsCalls) -> Observation:
     expressions = _Expressions()
-    setting = expressions.equal(_needed(talk, "item"), ", ")
-    request = _base(talk, "key") | {"UpdateExpression": f"SET {setting}", "ReturnValues": "ALL_NEW"}
-    answer = await talk.call("UpdateItem", _conditional(talk, request, expressions), retries=False)
-    return _found(talk, [from_item(answer["Attributes"])] if answer.get("Attributes") else [])
+    setting = expressions.equal(_needed(calls, "item"), ", ")
+    request = _base(calls, "key") | {"UpdateExpression": f"SET {setting}", "ReturnValues": "ALL_NEW"}
+    answer = await calls.call("UpdateItem", _conditional(calls, request, expressions), retries=False)
+    return _found(calls, [from_item(answer["Attributes"])] if answer.get("Attributes") else [])
 
 
-async def _delete(talk: Talk) -> Observation:
-    request = _conditional(talk, _base(talk, "key") | {"ReturnValues": "ALL_OLD"}, _Expressions())
-    answer = await talk.call("DeleteItem", request, retries=False)
+async def _delete(calls: AwsCalls) -> Observation:
+    request = _conditional(calls, _base(calls, "key") | {"ReturnValues": "ALL_OLD"}, _Expressions())
+    answer = await calls.call("DeleteItem", request, retries=False)
     gone = [from_item(answer["Attributes"])] if answer.get("Attributes") else []
-    document = {"deleted": bool(gone), "count": len(gone), "latency": talk.latency()}
-    return talk.answer(document | ({"item": gone[0]} if gone else {}))
+    document = {"deleted": bool(gone), "count": len(gone), "latency": calls.latency()}
+    return calls.answer(document | ({"item": gone[0]} if gone else {}))
 
 
-def _found(talk: Talk, items: list[dict[str, Any]]) -> Observation:
-    document: dict[str, Any] = {"items": items, "count": len(items), "latency": talk.latency()}
+def _found(calls: AwsCalls, items: list[dict[str, Any]]) -> Observation:
+    document: dict[str, Any] = {"items": items, "count": len(items), "latency": calls.latency()}
     if items:
         document["item"] = items[0]
-    return talk.answer(document)
+    return calls.answer(document)
 
 
-_OPERATIONS: dict[str, Callable[[Talk], Awaitable[Observation]]] = {
+_OPERATIONS: dict[str, Callable[[AwsCalls], Awaitable[Observation]]] = {
     "get": _get,
     "query": _read,
     "scan": _read,

@@ -1,4 +1,4 @@
-"""What a `dynamodb` check may say and what its answer looks like."""
+"""Keys and document of a `dynamodb` check."""
 
 from __future__ import annotations
 
@@ -34,23 +34,20 @@ SPECS = (
     ProbeSpec(
         type="dynamodb",
         title="DynamoDB item",
-        doc=(
-            "Reads or writes items. Values are plain TOML on the way in and plain JSON with exact decimals"
-            " on the way out."
-        ),
+        doc=("Reads or writes items. Values are written as plain TOML and returned as plain JSON with exact decimals."),
         keys=(
-            Key(name="table", kind="text", required=True, doc="Name or ARN."),
+            Key(name="table", kind="text", required=True, doc="Name or ARN of the table."),
             Key(
                 name="operation",
                 kind="text",
                 choices=("get", "query", "scan", "count", "put", "delete", "update"),
                 default="get",
-                doc="`count` counts a query when `key` is written, else a scan.",
+                doc="Operation. `count` counts the items of a query if `key` is given, else of a scan.",
             ),
             Key(
                 name="key",
                 kind="table",
-                doc="The whole primary key; for `query` and `count` the partition key alone will do.",
+                doc="Primary key; for `query` and `count` the partition key is enough.",
             ),
             Key(name="item", kind="table", doc="`put`: the item. `update`: the attributes to set."),
             Key(
@@ -58,7 +55,7 @@ SPECS = (
                 kind="any",
                 doc=(
                     "A table of attribute = value that must all be equal, or a condition expression such as"
-                    ' `"attribute_not_exists(id)"`. Reads filter by it; writes happen only where it holds.'
+                    ' `"attribute_not_exists(id)"`. Reads are filtered by it; writes happen only if it is true.'
                 ),
             ),
             Key(name="index", kind="text", doc="Secondary index to query or scan."),
@@ -66,16 +63,16 @@ SPECS = (
                 name="consistent",
                 kind="boolean",
                 default=False,
-                doc="`true` reads what was just written, for twice the price.",
+                doc="`true` makes strongly consistent reads, for twice the price.",
             ),
         ),
         problems=_problems,
         fields=(
-            Field(name="item", kind="table", doc="The item read, or the first of several; absent when there is none."),
-            Field(name="items", kind="list", doc="Every item of a query or scan, all pages."),
-            Field(name="count", kind="integer", doc="Number of items found."),
-            Field(name="deleted", kind="boolean", doc="Whether a `delete` found something to delete."),
-            Field(name="latency", kind="duration", doc="Of the call, all pages."),
+            Field(name="item", kind="table", doc="The item, or the first of several; absent without an item."),
+            Field(name="items", kind="list", doc="All items of a query or scan, from all pages."),
+            Field(name="count", kind="integer", doc="Number of items."),
+            Field(name="deleted", kind="boolean", doc="Whether a `delete` removed an item."),
+            Field(name="latency", kind="duration", doc="Duration of the call, including all pages."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""DynamoDB's typed attributes and plain values, back and forth without losing a digit."""
+"""Converts between DynamoDB's typed attributes and plain values, with exact numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def to_attribute(value: Any) -> dict[str, Any]:
-    """Return `value` as DynamoDB types it; `{ S = "x" }` and its like are taken as already typed.
+    """Return `value` as a typed attribute; values such as `{ S = "x" }` are already typed.
 
-    ValueError for what DynamoDB cannot hold.
+    Raises ValueError for a value that DynamoDB cannot store.
     """
     if isinstance(value, Mapping):
         if _is_typed(value):
@@ -52,13 +52,13 @@ def _scalar(value: Any) -> dict[str, Any]:
         return {"B": bytes(value)}
     if isinstance(value, datetime | date | time):
         return {"S": value.isoformat()}
-    raise ValueError(f"DynamoDB cannot hold a {type(value).__name__}")
+    raise ValueError(f"DynamoDB cannot store a value of type {type(value).__name__}")
 
 
 def _number_text(value: float | Decimal) -> str:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
-        raise ValueError(f"DynamoDB cannot hold the number {value}")
+        raise ValueError(f"DynamoDB cannot store the number {value}")
     return str(number)
 
 
@@ -121,7 +121,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "L": lambda content: isinstance(content, list) and all(map(_is_typed, content)),
     "M": lambda content: isinstance(content, Mapping) and all(map(_is_typed, content.values())),
 }
-"""DynamoDB's type letters, and what each may hold."""
+"""DynamoDB's type letters and the values they accept."""
 _READERS: dict[str, Callable[[Any], Any]] = {
     "S": str,
     "N": _number,

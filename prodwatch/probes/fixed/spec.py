@@ -1,4 +1,4 @@
-"""What `pass`, `fail` and `skip` may say. They prove that reporting works."""
+"""Keys of the checks `pass`, `fail` and `skip`, which test reporting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def _spec(type_: str, title: str, doc: str) -> ProbeSpec:
         type=type_,
         title=title,
         doc=doc,
-        keys=(Key(name="reason", kind="text", doc="Sentence the result carries."),),
+        keys=(Key(name="reason", kind="text", doc="Message of the result."),),
         example=f"""\
 [[check]]
 name = "reporting shows a {type_}"
@@ -22,11 +22,11 @@ reason = "written to see that it is reported"
 
 
 SPECS = (
-    _spec("pass", "Always passes", "Measures nothing and passes: shows that a green result reaches every report."),
+    _spec("pass", "Always passes", "Passes without a measurement, to test that a green result reaches every report."),
     _spec(
         "fail",
         "Always fails",
-        "Measures nothing and fails: shows that a red result reaches every report and exit code.",
+        "Fails without a measurement, to test that a red result reaches every report and the exit code.",
     ),
-    _spec("skip", "Always skipped", "Is never run: shows that a skipped result reaches every report with its reason."),
+    _spec("skip", "Always skipped", "Never runs, to test that a skipped result reaches every report with its reason."),
 )

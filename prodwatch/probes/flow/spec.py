@@ -1,4 +1,4 @@
-"""What a `flow` and a `wait` may say. The runner itself runs both."""
+"""Keys and documents of `flow` and `wait`, which the runner runs itself."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ SPECS = (
         type="flow",
         title="Flow",
         doc=(
-            "Steps in order, each a check type of its own with its own expectations. A step that is not"
-            " green ends the flow; `[[check.cleanup]]` steps run whatever happened, in reverse order."
-            " `timeout` is that of the whole flow without its cleanup."
+            "Runs steps in order, each with its own check type and expectations. A step that is not green ends"
+            " the flow; `[[check.cleanup]]` steps always run, in reverse order. `timeout` applies to the whole"
+            " flow without its cleanup."
         ),
         keys=(
             Key(
-                name="step", kind="list", required=True, doc="Written as `[[check.step]]`: `name`, `type` and its keys."
+                name="step",
+                kind="list",
+                required=True,
+                doc="Steps, written as `[[check.step]]` with `name`, `type` and its keys.",
             ),
-            Key(name="cleanup", kind="list", doc="Written as `[[check.cleanup]]`: steps that always run."),
+            Key(name="cleanup", kind="list", doc="Steps that always run, written as `[[check.cleanup]]`."),
         ),
-        fields=(Field(name="steps", kind="table", doc="`steps.<name>`: the document of each step that has run."),),
+        fields=(Field(name="steps", kind="table", doc="`steps.<name>` is the document of each step that has run."),),
         example="""\
 [[check]]
 name = "an order can be placed"
@@ -54,8 +57,8 @@ expect = ["status in [200, 204, 404]"]
     ProbeSpec(
         type="wait",
         title="Wait",
-        doc="A step that lets time pass. To wait for something to happen, `poll` on the step that sees it instead.",
-        keys=(Key(name="for", kind="duration", required=True, doc="How long, such as `5s`."),),
+        doc="A step that pauses. To wait for a state, use `poll` on the step that reads it instead.",
+        keys=(Key(name="for", kind="duration", required=True, doc="Length of the pause, such as `5s`."),),
         example="""\
 [[check]]
 name = "a token expires"

@@ -1,4 +1,4 @@
-"""Proves to the target who is asking: bearer, basic, a header of its own, or AWS Signature Version 4."""
+"""Authenticates a request: bearer, basic, any header, or AWS Signature Version 4."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNED_BESIDES_AMZ = frozenset({"content-type", "host"})
 
 
 async def authorization(auth: Mapping[str, Any], request: Request, context: ProbeContext) -> list[tuple[str, str]]:
-    """Return the headers to add to `request`; AwsError when SigV4 finds no usable credentials."""
+    """Return the headers to add to `request`. Raises AwsError when SigV4 has no usable credentials."""
     if "bearer" in auth:
         return [header_pair("Authorization", f"Bearer {text_value(auth['bearer'], 'the bearer token')}")]
     if "basic" in auth:
@@ -37,7 +37,7 @@ async def _sigv4(wanted: Mapping[str, Any], request: Request, context: ProbeCont
     credentials = await context.aws.credentials(context.account)
     region = signing_region(wanted, context)
     if region is None:
-        raise UnusableError("`auth.sigv4` needs a region: write `region` there or in `[aws]` of the environment")
+        raise UnusableError("`auth.sigv4` needs a region: set `region` there or in `[aws]` of the environment")
 
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -56,5 +56,5 @@ async def _sigv4(wanted: Mapping[str, Any], request: Request, context: ProbeCont
 
 
 def signing_region(wanted: Mapping[str, Any], context: ProbeContext) -> str | None:
-    """Return the region to sign for: the one written, the check's own, or the environment's."""
+    """Return the signing region: that of `auth`, of the check, or of the environment."""
     return wanted.get("region") or context.region or context.aws.region_name(context.account)

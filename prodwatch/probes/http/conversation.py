@@ -1,4 +1,4 @@
-"""Sends one request, follows its redirects and reads the answer, each with its timings."""
+"""Sends one request, follows its redirects and reads the response, with timings."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class RedirectError(Exception):
-    """The target redirects where nobody can follow; its text is one sentence."""
+    """The target redirects to a URL that cannot be followed; the text is one sentence."""
 
 
 class Conversation(msgspec.Struct):
-    """One `http` check's talk with its target; half done when an error or a deadline ends it."""
+    """The requests and responses of one `http` check; incomplete when an error or a deadline ends it."""
 
     params: Mapping[str, Any]
     context: ProbeContext
@@ -58,7 +58,7 @@ class Conversation(msgspec.Struct):
     """Made when a redirect sets a cookie; dies with this conversation."""
 
     async def run(self) -> Answer:
-        """Return the last answer, its body read up to `max_body`.
+        """Return the last response, with its body read up to `max_body`.
 
         Raises OSError, aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, RedirectError, UnusableError
         and, from SigV4, AwsError.
@@ -75,9 +75,9 @@ class Conversation(msgspec.Struct):
             self._turn_to(location, answer)
 
     def undone(self) -> str:
-        """Return what the target still owes, as the rest of "it did not …"."""
+        """Return the next phase as a clause that completes "it did not …"."""
         if self.timings.answered is not None:
-            return f"finish its answer ({self.size} bytes had come)"
+            return f"finish its response ({self.size} bytes received)"
         return self.timings.undone()
 
     async def _ask(self) -> Answer:
@@ -145,7 +145,7 @@ class Conversation(msgspec.Struct):
 
     @staticmethod
     async def _leave(answer: Answer) -> None:
-        """Keep the connection of an answer that only redirects when reading its body to the end is cheap."""
+        """Keep the connection of a redirect if reading the rest of its body is cheap."""
         connection = answer.connection
         length = answer.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > SKIPPED_BYTES:
@@ -170,7 +170,7 @@ class Conversation(msgspec.Struct):
             method, body = "GET", None
             pairs = [pair for pair in pairs if not pair[0].lower().startswith("content-")]
         if target.origin != request.url.origin:
-            # What proves who we are to one host is none of the next one's business.
+            # Credentials for one host must not be sent to another.
             pairs = [pair for pair in pairs if not self._belongs_to_its_host(*pair)]
             if body is not None and self.context.holds_secret(body.decode(errors="replace")):
                 raise RedirectError(

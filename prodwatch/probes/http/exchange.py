@@ -1,4 +1,4 @@
-"""The request and the answer as people read them, and as a command they can paste."""
+"""Request and response for display, and an equivalent curl command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prodwatch.probes.http.request import Request
 from prodwatch.text.redact import MASK, SECRET_HEADERS
 
 SHOWN_CHARS = 20_000
-"""Longest body kept for people; what is cut is said by `truncated`."""
+"""Longest body kept for display; `truncated` is set on a longer one."""
 
 _OWN_HEADERS = frozenset({"x-amzn-trace-id", "traceparent"})
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -52,7 +52,7 @@ def curl_command(
 ) -> str:
     """Return a curl command for the same request, one line, safe to paste into a POSIX shell.
 
-    Secrets stand as shell variables to be set first; control characters stand escaped.
+    Secrets are replaced by shell variables to be set first; control characters are escaped.
     """
     words = [
         _beginning(
@@ -93,7 +93,7 @@ def _header(name: str, value: str, secret: frozenset[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return `text` as one shell word; what a terminal would not show as it is, is written as an escape."""
+    """Return `text` as one shell word, with escapes for characters that a terminal would not display."""
     if not _UNPRINTABLE.search(text):
         return shlex.quote(text)
     body = text.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,4 +1,4 @@
-"""What an `http` check saw: the document to judge, and what people read beside it."""
+"""Observation of an `http` check: the document for assertions, and the exchange and notices for display."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REQUEST_IDS = (
 def observe(
     conversation: Conversation, request: Request, failure: Failure | None, *, started_s: float, ended_s: float
 ) -> Observation:
-    """Return the observation of a conversation that is over; `request` is the one it began with."""
+    """Return the observation of a finished conversation; `request` is its first one."""
     phases = conversation.timings.spans(ended_s)
     answer = conversation.answer
     document: dict[str, Any] = {}
@@ -145,5 +145,5 @@ def _notices(conversation: Conversation) -> tuple[str, ...]:
             " raise `max_body` to judge all of it"
         )
     if not conversation.params.get("verify_tls", True) and conversation.request.url.tls:
-        notices.append("the server's certificate was not checked: `verify_tls` is false")
+        notices.append("the server's certificate was not verified, because `verify_tls` is false")
     return tuple(notices)

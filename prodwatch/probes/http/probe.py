@@ -1,28 +1,27 @@
-"""Sends the request of an `http` check and turns the answer, or its absence, into an observation."""
+"""Sends the request of an `http` check and returns the response or the failure as an observation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import ClientError
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import ClientError, ClientPayloadError, ServerDisconnectedError
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import UnusableError, timed_out, unusable
+from prodwatch.probes.failures import UnusableError, connection_failure, first_line, timed_out, unusable
 from prodwatch.probes.http.conversation import Conversation, RedirectError
-from prodwatch.probes.http.failure import transport_failure
 from prodwatch.probes.http.observation import observe
 from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_bytes
 from prodwatch.probes.http_pool import tls_context
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Send the request; the document is that of the type's reference page."""
+    """Send the request; the document is described on the type's reference page."""
     now = context.clock.monotonic_s
     try:
         request = await build(params, context)
@@ -50,3 +49,43 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         else:
             failure = transport_failure(error, target, conversation)
     return observe(conversation, request, failure, started_s=started_s + conversation.signing_s, ended_s=now())
+
+
+def transport_failure(error: Exception, target: str, conversation: Conversation) -> Failure:
+    """Return the failure of a transport error; errors that only a bug can cause are raised again."""
+    if isinstance(error, ServerDisconnectedError):
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.CONNECT,
+            message=f"{target} closed the connection without a response",
+            transient=True,
+        )
+    if isinstance(error, ClientPayloadError):
+        return _broken_off(error, target, conversation)
+    if isinstance(error, HttpProcessingError):
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.PROTOCOL,
+            message=f"{target} sent a response that is not HTTP: {first_line(error.message)}",
+        )
+    if isinstance(error, OSError):
+        # aiohttp wraps the operating system's error, which has more details.
+        return connection_failure(error.__cause__ if isinstance(error.__cause__, OSError) else error, target)
+    raise error
+
+
+def _broken_off(error: ClientPayloadError, target: str, conversation: Conversation) -> Failure:
+    if isinstance(error.__cause__, ContentEncodingError):
+        return Failure(
+            status=Status.FAIL,
+            reason=Reason.PROTOCOL,
+            message=f"{target} sent a body that does not match its Content-Encoding",
+        )
+    length = conversation.answer.headers.get("Content-Length") if conversation.answer else None
+    expected = f" of {length}" if length is not None else ""
+    return Failure(
+        status=Status.FAIL,
+        reason=Reason.CONNECT,
+        message=f"{target} closed the connection inside its response, after {conversation.size}{expected} bytes",
+        transient=True,
+    )

@@ -1,4 +1,4 @@
-"""Builds the request of an `http` check from its keys, byte for byte as it will be sent."""
+"""Builds the request of an `http` check from its keys."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_MAX_BODY = "1MiB"
 
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
-"""Headers that say where a body ends; a wrong one would turn the rest into another request."""
+"""Headers that determine the end of the body; a wrong one would make the rest another request."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class Request(msgspec.Struct):
-    """One request; `pairs` are its headers in order, without those that the HTTP client adds by itself."""
+    """One request; `pairs` are its headers in order, without those that the HTTP client adds."""
 
     method: str
     url: Url
@@ -38,21 +38,21 @@ class Request(msgspec.Struct):
     body: bytes | None
     body_file: str | None
     sent_trace_id: str | None
-    """X-Ray trace id the request carries, None when it carries none."""
+    """X-Ray trace id of the request; None without one."""
 
     def header(self, name: str) -> str | None:
-        """Return the first header called `name`, case ignored; None without one."""
+        """Return the first header with this name, ignoring case; None without one."""
         wanted = name.lower()
         return next((value for key, value in self.pairs if key.lower() == wanted), None)
 
 
 async def build(params: Mapping[str, Any], context: ProbeContext) -> Request:
-    """Return the request that `params` describe; UnusableError when a value in them cannot be sent."""
+    """Return the request of `params`. Raises UnusableError for a value that cannot be sent."""
     try:
         return await _build(params, context)
     except UnicodeEncodeError as error:
         raise UnusableError(
-            "a text of the request holds half a character (a lone surrogate): no UTF-8 has it"
+            "a text of the request contains an incomplete character (a lone surrogate), which UTF-8 cannot encode"
         ) from error
 
 
@@ -84,7 +84,7 @@ def max_body_bytes(written: str | int) -> int:
 
 
 def text_value(value: Any, what: str) -> str:
-    """Return a scalar the way it goes into headers, queries and forms; UnusableError for anything else."""
+    """Return a scalar as text for headers, queries and forms. Raises UnusableError for other values."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -94,7 +94,7 @@ def text_value(value: Any, what: str) -> str:
     if isinstance(value, int | float | Decimal | Duration):
         return str(value)
     kind = "null" if value is None else "a table" if isinstance(value, Mapping) else "a list"
-    raise UnusableError(f"{what} is {kind}, which has no form as text; give it a text or a number")
+    raise UnusableError(f"{what} is {kind}, which cannot be written as text; use a text or a number")
 
 
 def as_json(value: Any) -> bytes:
@@ -123,7 +123,7 @@ def _values(value: Any) -> Iterable[Any]:
 
 
 def header_pair(name: str, value: Any) -> tuple[str, str]:
-    """Return one header as it is sent; UnusableError when it would break the request."""
+    """Return one header. Raises UnusableError when it would break the request."""
     text = text_value(value, f"header {name}")
     if name.lower() in _FRAMING:
         raise UnusableError(f"header {name} is set by prodwatch itself; leave it out")

@@ -1,4 +1,4 @@
-"""What an `http` check may say and what its answer looks like."""
+"""Keys and document of an `http` check."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ AUTH_KINDS = ("bearer", "basic", "header", "sigv4")
 def _mutation(params: Mapping[str, Any]) -> str | None:
     method = params.get("method", "GET")
     if is_open(method):
-        return "its `method` is known only when it runs"
+        return "its `method` is known only at run time"
     if not isinstance(method, str) or method.upper() in SAFE_METHODS:
         return None
     return f"HTTP {method.upper()} may change something on the server"
 
 
 def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
-    found = []
+    problems = []
     auth = params.get("auth")
     if isinstance(auth, Mapping) and len(auth) != 1:
-        found.append(f"`auth` needs exactly one of {', '.join(AUTH_KINDS)}, it has {len(auth)}")
+        problems.append(f"`auth` needs exactly one of {', '.join(AUTH_KINDS)}, not {len(auth)}")
     url = params.get("url")
     if isinstance(url, str) and not url.startswith(("http://", "https://", "${")):
-        found.append(f'`url` must begin with http:// or https://, it is "{url}"')
-    return tuple(found)
+        problems.append(f'`url` must begin with http:// or https://, not "{url}"')
+    return tuple(problems)
 
 
 SPECS = (
@@ -37,27 +37,27 @@ SPECS = (
         type="http",
         title="HTTP request",
         doc=(
-            "Sends one HTTP/1.1 request and judges the answer. The URL goes out exactly as written: nothing"
-            " in it is re-encoded, only spaces and letters outside ASCII, which HTTP cannot carry, are"
-            " percent-encoded. Connections are kept alive and shared by all checks of a run; cookies are"
-            " not: those a redirect sets live until the last answer. A request that may change something is"
-            " sent once, on a connection of its own.\n"
+            "Sends one HTTP/1.1 request; the document is the response. The URL is sent exactly as written, except"
+            " that spaces and non-ASCII letters, which HTTP does not allow, are percent-encoded. Connections are"
+            " kept alive and shared by all checks of a run. Cookies are not shared: those that a redirect sets"
+            " are used until the last response. A request that may change something is sent once, on its own"
+            " connection.\n"
             "\n"
-            "Every request carries its own sampled `X-Amzn-Trace-Id` and a `traceparent` of the same id, so"
-            " that the traces and log lines it caused can be found.\n"
+            "Every request carries its own sampled `X-Amzn-Trace-Id` and a `traceparent` with the same id, so"
+            " that its traces and log lines can be found.\n"
             "\n"
             "Unless an assertion mentions `status`, `status < 400` is expected too. A refused, reset or"
-            " timed-out connection, a name that does not resolve, a failed TLS handshake and an answer that"
-            " breaks off before its end are a `fail`. Redirects to another host leave `auth` and headers"
-            " that carry secrets behind. Proxies named in the environment are not used."
+            " timed-out connection, a name that does not resolve, a failed TLS handshake and an incomplete"
+            " response are a `fail`. Redirects to another host are sent without `auth` and without headers"
+            " that contain secrets. Proxies of the environment are not used."
         ),
         keys=(
-            Key(name="url", kind="text", required=True, doc="Where the request goes; `http://` or `https://`."),
+            Key(name="url", kind="text", required=True, doc="URL of the request, with `http://` or `https://`."),
             Key(
                 name="method",
                 kind="text",
                 default="GET",
-                doc="Any method. Every one but GET, HEAD and OPTIONS needs `mutates` on the check.",
+                doc="HTTP method. All except GET, HEAD and OPTIONS need `mutates` on the check.",
             ),
             Key(name="headers", kind="table", doc="Header name = value; a list of values sends the header repeatedly."),
             Key(
@@ -67,11 +67,11 @@ SPECS = (
             ),
             Key(name="json", kind="any", doc="Body as JSON; sends `Content-Type: application/json`."),
             Key(name="form", kind="table", doc="Body as a URL-encoded form; a list of values repeats the field."),
-            Key(name="body", kind="text", doc="Body as text, in UTF-8, sent as it is."),
+            Key(name="body", kind="text", doc="Body as UTF-8 text, sent unchanged."),
             Key(
                 name="body_file",
                 kind="text",
-                doc="Body from a file, sent byte for byte; the path starts at the project root and may not leave it.",
+                doc="Body from a file, sent unchanged; the path is relative to the project root and inside it.",
             ),
             Key(
                 name="auth",
@@ -95,16 +95,16 @@ SPECS = (
                     Key(
                         name="header",
                         kind="table",
-                        doc="A header of its own whose value is never shown.",
+                        doc="Any header, whose value is never shown.",
                         keys=(
                             Key(name="name", kind="text", required=True, doc="Header name, such as `x-api-key`."),
-                            Key(name="value", kind="text", required=True, doc="Header value; masked wherever shown."),
+                            Key(name="value", kind="text", required=True, doc="Header value, always masked."),
                         ),
                     ),
                     Key(
                         name="sigv4",
                         kind="table",
-                        doc="Signs the request as AWS wants it.",
+                        doc="Signs the request with AWS Signature Version 4.",
                         keys=(
                             Key(
                                 name="service",
@@ -112,7 +112,7 @@ SPECS = (
                                 required=True,
                                 doc="Signing name: `execute-api` for API Gateway, `lambda` for function URLs.",
                             ),
-                            Key(name="region", kind="text", doc="Signing region; the check's own by default."),
+                            Key(name="region", kind="text", doc="Signing region. Default: that of the check."),
                         ),
                     ),
                 ),
@@ -121,83 +121,93 @@ SPECS = (
                 name="follow_redirects",
                 kind="boolean",
                 default=True,
-                doc="`false` judges the 30x answer itself. At most 10 redirects are followed.",
+                doc="`false` returns the 30x response itself. At most 10 redirects are followed.",
             ),
             Key(
                 name="verify_tls",
                 kind="boolean",
                 default=True,
-                doc="`false` accepts any certificate; the result says so.",
+                doc="`false` accepts any certificate, with a notice in the result.",
             ),
             Key(
                 name="http_version",
                 kind="text",
                 choices=("1.0", "1.1"),
                 default="1.1",
-                doc="Version of the request. HTTP/2 is not spoken; the document says what the server answered with.",
+                doc="Version of the request; HTTP/2 is not supported. The response's version is in the document.",
             ),
             Key(
                 name="max_body",
                 kind="size",
                 default="1MiB",
-                doc="Bytes of the body that are read; a longer body is cut there and the result says so.",
+                doc="Largest part of the body that is read; a longer body is cut, with a notice in the result.",
             ),
             Key(
                 name="trace",
                 kind="boolean",
                 default=True,
-                doc="`false` sends neither `X-Amzn-Trace-Id` nor `traceparent`.",
+                doc="`false` omits `X-Amzn-Trace-Id` and `traceparent`.",
             ),
         ),
         at_most_one=(("json", "form", "body", "body_file"),),
         problems=_problems,
         fields=(
-            Field(name="status", kind="integer", doc="Status code of the last answer."),
+            Field(name="status", kind="integer", doc="Status code of the last response."),
             Field(
                 name="headers",
                 kind="table",
-                doc="Headers of the last answer, names in lower case, first values; `header('Name')` ignores case, "
-                "`headers('Name')` gives all values.",
+                doc="Headers of the last response, names in lower case, first values; `header('Name')` ignores case, "
+                "`headers('Name')` returns all values.",
             ),
             Field(
                 name="body",
                 kind="text",
-                doc="Body as text, decoded by its charset or UTF-8; undecodable bytes become U+FFFD.",
+                doc="Body as text, in its charset or UTF-8; bytes that cannot be decoded become U+FFFD.",
             ),
             Field(
                 name="json",
                 kind="any",
-                doc="Body as JSON with exact decimals; absent when the body is not JSON or was cut.",
+                doc="Body as JSON with exact decimals; absent when it is not JSON or was cut.",
             ),
             Field(
-                name="latency", kind="duration", doc="From sending the request to the last byte, redirects included."
+                name="latency",
+                kind="duration",
+                doc="Time from sending the request to the last byte, including redirects.",
             ),
-            Field(name="phases.dns", kind="duration", doc="Resolving the name; absent on a kept-alive connection."),
-            Field(name="phases.connect", kind="duration", doc="TCP connect; absent on a kept-alive connection."),
+            Field(
+                name="phases.dns",
+                kind="duration",
+                doc="Time for resolving the name; absent on a kept-alive connection.",
+            ),
+            Field(
+                name="phases.connect",
+                kind="duration",
+                doc="Time for the TCP connect; absent on a kept-alive connection.",
+            ),
             Field(
                 name="phases.tls",
                 kind="duration",
-                doc="TLS handshake; absent without TLS or on a kept-alive connection.",
+                doc="Time for the TLS handshake; absent without TLS and on a kept-alive connection.",
             ),
-            Field(name="phases.ttfb", kind="duration", doc="From the connection being ready to the answer's headers."),
-            Field(name="phases.download", kind="duration", doc="From the answer's headers to its last byte."),
-            Field(name="size", kind="size", doc="Bytes of the body, decompressed, as far as it was read."),
-            Field(name="url", kind="text", doc="URL of the last answer, redirects followed."),
+            Field(name="phases.ttfb", kind="duration", doc="Time from the open connection to the response's headers."),
+            Field(name="phases.download", kind="duration", doc="Time from the response's headers to its last byte."),
+            Field(name="size", kind="size", doc="Size of the body that was read, decompressed."),
+            Field(name="url", kind="text", doc="URL of the last response, after redirects."),
             Field(
                 name="redirects",
                 kind="list",
-                doc="URLs that answered with a redirect that was followed, in order; empty without one.",
+                doc="URLs of the followed redirects, in order; empty without redirects.",
             ),
             Field(
                 name="tls.days_left",
                 kind="number",
                 doc="Days until the server's certificate expires, to two decimals; absent without TLS.",
             ),
-            Field(name="http_version", kind="text", doc="Version of the answer: `1.1` or `1.0`."),
+            Field(name="http_version", kind="text", doc="Version of the response: `1.1` or `1.0`."),
             Field(
                 name="version",
                 kind="text",
-                doc="Version that served the answer, where `attest` finds one in it.",
+                doc="Version that served the response; absent unless `attest` finds it.",
             ),
         ),
         example="""\

@@ -1,4 +1,4 @@
-"""A URL taken apart only as far as sending it needs; what goes on the wire is what was written."""
+"""Parses a URL only as far as needed to send it, so that it is sent as written."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Url(msgspec.Struct, frozen=True):
     """One http or https URL, all of it printable ASCII."""
 
     text: str
-    """As written; only what HTTP cannot carry is percent-encoded."""
+    """As written, with characters that HTTP does not allow percent-encoded."""
     scheme: str
     host: str
-    """In lower case, an IPv6 address without its brackets."""
+    """Host in lower case, an IPv6 address without its brackets."""
     port: int
     target: str
-    """Path and query as the request line has them; never empty."""
+    """Path and query for the request line; never empty."""
     userinfo: str | None
     """`user:password` as written; None without."""
 
@@ -46,12 +46,12 @@ class Url(msgspec.Struct, frozen=True):
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Scheme, host and port: what secrets are bound to."""
+        """Scheme, host and port, to which secrets are bound."""
         return self.scheme, self.host, self.port
 
     @property
     def endpoint(self) -> str:
-        """`host:port`, as messages name the target."""
+        """Name of the target in messages: `host:port`."""
         return endpoint(self.host, self.port)
 
     @property
@@ -84,7 +84,7 @@ class Url(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def parse_url(text: str) -> Url:
-    """Return `text` as a URL to send; UnusableError, which shows no password in it, when it is none."""
+    """Parse `text` as a URL. Raises UnusableError, whose message masks a password."""
     if _UNSENDABLE.search(text):
         raise UnusableError(f"the URL {_masked(text)!r} has a line break or another control character in it")
     if not text.isascii() or " " in text:
@@ -114,12 +114,12 @@ def _host(match: re.Match[str], text: str) -> str:
     try:
         ipaddress.IPv6Address(match["v6"].partition("%")[0])
     except ValueError as error:
-        raise UnusableError(f'"{_masked(text)}" is not a URL: [{match["v6"]}] is no IPv6 address') from error
+        raise UnusableError(f'"{_masked(text)}" is not a URL: [{match["v6"]}] is not an IPv6 address') from error
     return match["v6"].lower()
 
 
 def _ascii(text: str) -> str:
-    """Percent-encode what HTTP cannot carry; a host name becomes its IDNA form."""
+    """Percent-encode characters that HTTP does not allow, and convert the host name to IDNA."""
     scheme, slashes, rest = text.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     userinfo, at, host = authority.rpartition("@")

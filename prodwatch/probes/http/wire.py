@@ -1,4 +1,4 @@
-"""Writes one HTTP/1.x request and reads the answer's head; the body is read by whoever asked.
+"""Writes one HTTP/1.x request and reads the response's headers; the caller reads the body.
 
 Requests are written here rather than by an HTTP client, so that they go out exactly as checks say, once, and fast.
 """
@@ -26,23 +26,23 @@ _DEFAULTS = (("User-Agent", USER_AGENT), ("Accept", "*/*"), ("Accept-Encoding", 
 
 
 class Answer(msgspec.Struct):
-    """An answer whose headers have come."""
+    """A response whose headers have arrived."""
 
     status: int
     reason: str
     http_version: str
     headers: CIMultiDictProxy[str]
     content: StreamReader
-    """The body, decompressed; aiohttp.ClientPayloadError out of its reading when it breaks off."""
+    """The body, decompressed; reading it raises aiohttp.ClientPayloadError when it is incomplete."""
     until_close: bool
-    """Only the end of the connection ends the body."""
+    """Whether only the end of the connection ends the body."""
     connection: HttpConnection
 
 
 async def ask(
     connection: HttpConnection, request: Request, pairs: list[tuple[str, str]], timings: Timings, *, version: str
 ) -> Answer:
-    """Send `request` with the headers `pairs` and wait for the answer's headers.
+    """Send `request` with the headers `pairs` and wait for the response's headers.
 
     Raises aiohttp.ClientOSError and ServerDisconnectedError when the connection ends first, and
     aiohttp.http_exceptions.HttpProcessingError when what comes is not HTTP.

@@ -1,4 +1,4 @@
-"""Invokes a function exactly once per copy, and reports what Lambda and the function said of it."""
+"""Invokes a function exactly once per copy, and returns Lambda's and the function's responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prodwatch.formats.lambda_record import LineParser, parse_report
 from prodwatch.model.quantity import Duration
 from prodwatch.model.signal import LambdaReport
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
+from prodwatch.probes.aws_support import AwsCalls, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 
 _KINDS = {"sync": "RequestResponse", "async": "Event", "dry-run": "DryRun"}
@@ -25,32 +25,32 @@ _TOLD = {
 _NEVER_SENT = frozenset(("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"))
 """Failures after which the function certainly did not run."""
 _OWN_THROTTLES = ("Concurrent", "FunctionInvocationRate")
-"""Reasons of a 429 that speak of the function's own capacity, not of our call rate."""
+"""Reasons of a 429 about the function's own capacity, not about our call rate."""
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Invoke `params["function"]`; the document is the first copy's, `results` holds one per copy.
+    """Invoke `params["function"]`; the document is that of the first copy, `results` has one per copy.
 
     `function_error` is that of any copy: one failed copy must not hide behind a first that succeeded.
     """
     return await ask(params, context, "lambda", _invoke)
 
 
-async def _invoke(talk: Talk) -> Observation:
-    params = talk.params
-    request = _request(params, talk.context)
+async def _invoke(calls: AwsCalls) -> Observation:
+    params = calls.params
+    request = _request(params, calls.context)
     copies, stagger_s = int(params.get("copies") or 1), seconds(params.get("stagger"), 0)
 
     async def one(number: int) -> dict[str, Any] | AwsError:
         if number and stagger_s:
-            await talk.context.clock.sleep(number * stagger_s)
+            await calls.context.clock.sleep(number * stagger_s)
         try:
-            return await _once(talk, request)
+            return await _once(calls, request)
         except AwsError as error:
-            talk.met(error)
+            calls.met(error)
             return error
 
-    talk.traced = True
+    calls.traced = True
     answers = await asyncio.gather(*(one(number) for number in range(copies)))
     refused = [each for each in answers if isinstance(each, AwsError)]
     results = [_refused(each) if isinstance(each, AwsError) else each for each in answers]
@@ -60,8 +60,8 @@ async def _invoke(talk: Talk) -> Observation:
         document["function_error"] = failed
     versions = {each.get("executed_version") for each in results}
     version = versions.pop() if len(versions) == 1 else None
-    failure = _failure(refused[0], talk, alone=copies == 1) if refused else None
-    return talk.answer(document, failure=failure, version=version, complete=not refused)
+    failure = _failure(refused[0], calls, alone=copies == 1) if refused else None
+    return calls.answer(document, failure=failure, version=version, complete=not refused)
 
 
 def _request(params: Mapping[str, Any], context: ProbeContext) -> dict[str, Any]:
@@ -78,13 +78,13 @@ def _request(params: Mapping[str, Any], context: ProbeContext) -> dict[str, Any]
     return request
 
 
-async def _once(talk: Talk, request: Mapping[str, Any]) -> dict[str, Any]:
-    with traced(talk.context.trace_id):
-        # Never repeated by anything below: a second invocation would be a second order.
-        answer = await talk.call("Invoke", request, retries=False)
+async def _once(calls: AwsCalls, request: Mapping[str, Any]) -> dict[str, Any]:
+    with traced(calls.context.trace_id):
+        # Never retried: a second invocation could be a second order.
+        answer = await calls.call("Invoke", request, retries=False)
     document: dict[str, Any] = {
         "status_code": answer["StatusCode"],
-        "latency": wire_time(answer) or talk.latency(),
+        "latency": wire_time(answer) or calls.latency(),
     }
     request_id = answer.get("ResponseMetadata", {}).get("RequestId")
     if request_id:
@@ -131,12 +131,12 @@ def _refused(error: AwsError) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": error.message}}
 
 
-def _failure(error: AwsError, talk: Talk, *, alone: bool) -> Failure:
-    function = talk.params["function"]
+def _failure(error: AwsError, calls: AwsCalls, *, alone: bool) -> Failure:
+    function = calls.params["function"]
     cause = getattr(error.__cause__, "response", None) or {}
-    told = str(cause.get("Reason") or error.message)
-    if error.reason is Reason.THROTTLED and any(each in told for each in _OWN_THROTTLES):
-        # The function has no capacity left: that is how production answers its users, too.
+    reason = str(cause.get("Reason") or error.message)
+    if error.reason is Reason.THROTTLED and any(each in reason for each in _OWN_THROTTLES):
+        # The function has no capacity left, so users of production are refused, too.
         return Failure(
             status=Status.FAIL,
             reason=Reason.THROTTLED,
@@ -148,7 +148,7 @@ def _failure(error: AwsError, talk: Talk, *, alone: bool) -> Failure:
         return Failure(
             status=Status.FAIL,
             reason=Reason.TIMEOUT,
-            message=f'function "{function}" did not answer within {talk.context.timeout_s:g} s; it may still run',
+            message=f'function "{function}" did not answer within {calls.context.timeout_s:g} s; it may still run',
         )
     failure = failure_of(error)
     if failure.transient and not (alone and (error.reason is Reason.THROTTLED or error.code in _NEVER_SENT)):

@@ -1,4 +1,4 @@
-"""What a `lambda` check may say and what its answer looks like."""
+"""Keys and document of a `lambda` check."""
 
 from __future__ import annotations
 
@@ -23,62 +23,73 @@ SPECS = (
         type="lambda",
         title="Lambda invocation",
         doc=(
-            "Invokes a function exactly once per step: nothing here repeats an invocation by itself. Unless"
-            " an assertion mentions `function_error`, `function_error absent` is expected too. `invocation ="
-            ' "dry-run"` asks Lambda whether it would accept the call and runs no code, so it alone needs no'
-            " `mutates`."
+            "Invokes a function exactly once per step; invocations are never retried. Unless an assertion"
+            " mentions `function_error`, `function_error absent` is expected too. `invocation ="
+            ' "dry-run"` checks that Lambda would accept the call and runs no code, so it needs no `mutates`.'
         ),
         keys=(
-            Key(name="function", kind="text", required=True, doc="Name or ARN."),
-            Key(name="qualifier", kind="text", doc="Alias or version; the unpublished code by default."),
-            Key(name="payload", kind="any", doc="Event, sent as JSON; null by default."),
+            Key(name="function", kind="text", required=True, doc="Name or ARN of the function."),
+            Key(name="qualifier", kind="text", doc="Alias or version. Default: the unpublished code."),
+            Key(name="payload", kind="any", doc="Event, sent as JSON. Default: null."),
             Key(
                 name="payload_file",
                 kind="text",
-                doc="Event from a JSON file; the path starts at the project root and may not leave it.",
+                doc="Event from a JSON file; the path is relative to the project root and inside it.",
             ),
             Key(
                 name="invocation",
                 kind="text",
                 choices=("sync", "async", "dry-run"),
                 default="sync",
-                doc="`sync` waits for the answer, `async` only queues the event, `dry-run` runs nothing.",
+                doc="`sync` waits for the response, `async` only queues the event, `dry-run` runs no code.",
             ),
             Key(
                 name="copies",
                 kind="integer",
                 default=1,
                 minimum=1,
-                doc="Invocations sent; each one's answer is in `results`.",
+                doc="Number of invocations; all responses are in `results`.",
             ),
-            Key(name="stagger", kind="duration", default="0s", doc="Pause between the starts of copies."),
+            Key(name="stagger", kind="duration", default="0s", doc="Pause between the starts of the copies."),
         ),
         at_most_one=(("payload", "payload_file"),),
         fields=(
             Field(
-                name="payload", kind="any", doc="What the function returned, as JSON where it is JSON, else as text."
+                name="payload", kind="any", doc="Return value of the function as JSON, or as text if it is not JSON."
             ),
-            Field(name="status_code", kind="integer", doc="Status of the call: 200 sync, 202 async, 204 dry-run."),
             Field(
-                name="function_error", kind="text", doc="`Unhandled` or `Handled`; absent when the function returned."
+                name="status_code",
+                kind="integer",
+                doc="Status of the call: 200 for sync, 202 for async, 204 for dry-run.",
+            ),
+            Field(
+                name="function_error",
+                kind="text",
+                doc="`Unhandled` or `Handled`; absent when the function returned normally.",
             ),
             Field(name="executed_version", kind="text", doc="Version that ran; absent for async and dry-run."),
-            Field(name="log_tail", kind="text", doc="Last 4 kB of the invocation's log; sync only."),
+            Field(name="log_tail", kind="text", doc="Last 4 kB of the invocation's log; only for sync."),
             Field(
                 name="duration",
                 kind="duration",
-                doc="Run time by the function's REPORT line, or its JSON form `platform.report`.",
+                doc="Run time, from the function's REPORT line or its JSON form `platform.report`.",
             ),
-            Field(name="billed", kind="duration", doc="Billed time by the same line."),
-            Field(name="init", kind="duration", doc="Cold start by the same line; absent on a warm start."),
+            Field(name="billed", kind="duration", doc="Billed time, from the same line."),
+            Field(
+                name="init",
+                kind="duration",
+                doc="Duration of the cold start, from the same line; absent on a warm start.",
+            ),
             Field(
                 name="durable_execution_arn",
                 kind="text",
-                doc="The execution that a durable function began or went on with; absent for any other.",
+                doc="Execution that a durable function started or continued; absent for other functions.",
             ),
             Field(name="request_id", kind="text", doc="Request id of the invocation."),
-            Field(name="latency", kind="duration", doc="From the call to its answer, as seen from here."),
-            Field(name="results", kind="list", doc="One document like this per copy, in the order sent."),
+            Field(
+                name="latency", kind="duration", doc="Time from the call to its response, as seen from this machine."
+            ),
+            Field(name="results", kind="list", doc="Documents like this one, one per copy, in the order sent."),
         ),
         example="""\
 [[check]]

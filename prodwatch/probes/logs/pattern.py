@@ -1,4 +1,4 @@
-"""CloudWatch filter patterns applied once more to what came back, for endpoints that ignore what they do not know.
+"""Applies CloudWatch filter patterns to the returned lines again, for endpoints that ignore parts of a pattern.
 
 It only ever throws out a line that certainly does not match; whatever it cannot read, it keeps: losing a line here
 would turn a found error into a clean log.
@@ -29,7 +29,7 @@ _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
 
 
 def keeper(pattern: str | None) -> Keeps:
-    """Return the filter for a pattern; one that cannot be read here keeps everything."""
+    """Return the filter of a pattern; a pattern that is not supported here keeps every line."""
     text = (pattern or "").strip()
     if not text:
         return _everything
@@ -109,7 +109,7 @@ def _clause(text: str) -> Callable[[Mapping[str, Any]], bool] | None:
 
 
 def _like(value: str, wanted: str) -> bool:
-    """Tell whether a text is like a pattern in which `*` stands for anything, in one pass over the text."""
+    """Return whether a text matches a pattern with `*` as a wildcard, in one pass over the text."""
     first, *rest = wanted.split("*")
     if not rest:
         return value == wanted

@@ -1,4 +1,4 @@
-"""Reads a window of a log group to its very end, and says so when it could not."""
+"""Reads a time window of a log group, and reports when it was not read completely."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from prodwatch.aws.api import AwsError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask, from_json, moment, too_young
+from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.logs.pattern import Keeps, keeper
 
 MAX_LINES = 10_000
-"""Lines kept for judging; what lies beyond is not read, and `complete` is then false."""
+"""Largest number of lines read; with more, `complete` is false."""
 _PARSER = LineParser()
 _MISSING = object()
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Report the lines of `params["group"]` in the window that match every filter of the check."""
+    """Return the lines of `params["group"]` in the window that match every filter of the check."""
     return await ask(params, context, "logs", _read)
 
 
 INGESTION_LAG_S = 10.0
-"""What CloudWatch usually needs to show a line."""
+"""Usual delay in seconds before CloudWatch shows a line."""
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """What a line must be like, beyond what CloudWatch was told."""
+    """Conditions on lines that CloudWatch does not apply."""
 
     keeps: Keeps
     version: str | None
     fields: Mapping[str, Any]
-    """Name → value; `_MISSING` as value asks only that the field is there."""
+    """Name → value; with `_MISSING` as value the field must exist."""
     unseen: set[str]
-    """Fields asked for by value that no line read so far has."""
+    """Fields with a required value that no line read so far has."""
     read: int = 0
-    """Lines read so far that the filter keeps, with these fields or without."""
+    """Lines read so far that match the filter, with or without these fields."""
 
 
 @dataclass(slots=True)
@@ -53,20 +53,20 @@ class _Found:
     complete: bool = True
 
 
-async def _read(talk: Talk) -> Observation:
-    params, context = talk.params, talk.context
+async def _read(calls: AwsCalls) -> Observation:
+    params, context = calls.params, calls.context
     start = moment(params.get("since") or "5m", "since", context)
     end = moment(params["until"], "until", context) if params.get("until") is not None else None
     fields = _fields(params.get("fields"))
     unseen = {name for name, value in fields.items() if value is not _MISSING}
     wanted = _Wanted(keeper(params.get("filter")), _version(params), fields, unseen)
-    groups = await _groups(talk, str(params["group"]))
+    groups = await _groups(calls, str(params["group"]))
     found = _Found()
-    missing = [group for group in groups if not await _group(talk, group, start, end, wanted, found)]
+    missing = [group for group in groups if not await _group(calls, group, start, end, wanted, found)]
     found.lines.sort(key=lambda line: line["timestamp"])
     if end is None and too_young(params.get("since") or "5m", start, context, lag_s=INGESTION_LAG_S):
         found.complete = False
-        talk.notice(
+        calls.notice(
             f"a window shorter than {INGESTION_LAG_S:.0f} s ends before CloudWatch shows what was written in it"
         )
     document = {
@@ -79,11 +79,11 @@ async def _read(talk: Talk) -> Observation:
     if len(missing) == len(groups):
         what = f'log group "{params["group"]}" does not exist (yet): Lambda makes it at the first invocation'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=what)
-    return talk.answer(document, failure=failure, complete=found.complete and not missing, doubt=_doubt(wanted))
+    return calls.answer(document, failure=failure, complete=found.complete and not missing, doubt=_doubt(wanted))
 
 
 def _doubt(wanted: _Wanted) -> str | None:
-    """Return why the absence of lines proves nothing: a field that no line has is most likely misspelt."""
+    """Return why the absence of lines is not evidence: a field that no line has is probably misspelt."""
     if not wanted.unseen or not wanted.read:
         return None
     lines = "the only line" if wanted.read == 1 else f"none of the {wanted.read:,} lines"
@@ -103,53 +103,55 @@ def _fields(fields: Any) -> Mapping[str, Any]:
     return dict.fromkeys([fields] if isinstance(fields, str) else [str(name) for name in fields], _MISSING)
 
 
-async def _groups(talk: Talk, group: str) -> list[str]:
+async def _groups(calls: AwsCalls, group: str) -> list[str]:
     if not group.endswith("*"):
         return [group]
     return [
         each["logGroupName"]
-        async for page in talk.pages("DescribeLogGroups", {"logGroupNamePrefix": group[:-1]})
+        async for page in calls.pages("DescribeLogGroups", {"logGroupNamePrefix": group[:-1]})
         for each in page.get("logGroups") or ()
     ]
 
 
-async def _group(talk: Talk, group: str, start: datetime, end: datetime | None, wanted: _Wanted, found: _Found) -> bool:
-    """Read one group into `found`; False when it does not exist."""
+async def _group(
+    calls: AwsCalls, group: str, start: datetime, end: datetime | None, wanted: _Wanted, found: _Found
+) -> bool:
+    """Read one group into `found`; return False when it does not exist."""
     request: dict[str, Any] = {"logGroupName": group, "startTime": max(0, int(start.timestamp() * 1000))}
     if end is not None:
         request["endTime"] = int(end.timestamp() * 1000)
-    if talk.params.get("filter"):
-        request["filterPattern"] = talk.params["filter"]
-    talk.show("FilterLogEvents", request)
+    if calls.params.get("filter"):
+        request["filterPattern"] = calls.params["filter"]
+    calls.show("FilterLogEvents", request)
     pages = 0
     try:
-        # An empty page with a token is no end: only the missing token is.
-        async for page in talk.pages("FilterLogEvents", request):
+        # Only a missing token ends the reading, not an empty page.
+        async for page in calls.pages("FilterLogEvents", request):
             pages += 1
             if not _page(page.get("events") or (), group, wanted, found):
-                talk.notice(f"more than {MAX_LINES} lines were found; the rest was not read")
+                calls.notice(f"more than {MAX_LINES} lines were found; the rest was not read")
                 found.complete = False
                 return True
-            if talk.elapsed_s() >= talk.context.timeout_s:
-                return _cut_short(talk, found, pages)
+            if calls.elapsed_s() >= calls.context.timeout_s:
+                return _cut_short(calls, found, pages)
     except AwsError as error:
         if error.code == "ResourceNotFoundException":
-            talk.met(error)
+            calls.met(error)
             return False
         if pages and error.reason in {Reason.TIMEOUT, Reason.THROTTLED, Reason.SERVICE, Reason.NETWORK}:
-            return _cut_short(talk, found, pages)
+            return _cut_short(calls, found, pages)
         raise
     return True
 
 
-def _cut_short(talk: Talk, found: _Found, pages: int) -> bool:
-    talk.notice(f"the window was not read to its end: {pages} pages in {talk.elapsed_s():.1f} s; raise `timeout`")
+def _cut_short(calls: AwsCalls, found: _Found, pages: int) -> bool:
+    calls.notice(f"the window was not read to its end: {pages} pages in {calls.elapsed_s():.1f} s; raise `timeout`")
     found.complete = False
     return True
 
 
 def _page(events: Any, group: str, wanted: _Wanted, found: _Found) -> bool:
-    """Take the lines of one page; False when there is no room for more."""
+    """Add the lines of one page; return False at `MAX_LINES`."""
     for event in events:
         id_ = event.get("eventId") or ""
         if id_ in found.seen and id_:
@@ -202,7 +204,7 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
 
 
 def _field(json: Any, name: str) -> Any:
-    """Return what a line holds under a name or a dotted path, `_MISSING` for nothing."""
+    """Return a line's value under a name or a dotted path; `_MISSING` without one."""
     if isinstance(json, Mapping) and name in json:
         return json[name]
     for part in name.split("."):

@@ -1,4 +1,4 @@
-"""What a `logs` check may say and what its answer looks like."""
+"""Keys and document of a `logs` check."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ SPECS = (
         type="logs",
         title="CloudWatch Logs",
         doc=(
-            "Reads the lines of a log group in a window of time, every page. Lines become visible only"
-            " seconds after they were written: `poll` for them. A group that does not exist yet has no"
-            " lines. `complete` says whether the window was read to its end; without that proof an absence"
-            " is `inconclusive`, and so is one of lines with a value in `fields` when lines were read and none has"
-            " such a field. CloudWatch itself does not tell a `filter` over a misspelt field from one that finds"
-            " nothing: let a check of lines that must be there use the same filter."
+            "Reads the lines of a log group in a time window, from all pages. Lines become visible seconds"
+            " after they were written: use `poll` to wait for them. A group that does not exist yet has no"
+            " lines. `complete` is true when the window was read to its end; otherwise an absence of lines is"
+            " `inconclusive`. So is an absence of lines with a value in `fields` when no line that was read has"
+            " such a field. CloudWatch does not report a `filter` with a misspelt field: use the same filter in"
+            " a check for lines that must exist."
         ),
         keys=(
-            Key(name="group", kind="text", required=True, doc="Log group; `*` ends a prefix."),
+            Key(name="group", kind="text", required=True, doc="Log group, or a prefix that ends in `*`."),
             Key(
                 name="filter",
                 kind="text",
                 doc=(
-                    'CloudWatch filter pattern, `ERROR` or `{ $.order_id = "7" }`; applied again here to what'
-                    " came back."
+                    'CloudWatch filter pattern, such as `ERROR` or `{ $.order_id = "7" }`; applied to the lines again'
+                    " here."
                 ),
             ),
             Key(
@@ -32,7 +32,7 @@ SPECS = (
                 default="5m",
                 doc="Start of the window: `5m` ago, an RFC 3339 time, or `release` for the start of the release.",
             ),
-            Key(name="until", kind="text", doc="End of the window, written like `since`; now by default."),
+            Key(name="until", kind="text", doc="End of the window, in the same form as `since`. Default: now."),
             Key(name="version", kind="text", doc="Only lines written by this version of a Lambda function."),
             Key(
                 name="fields",
@@ -41,17 +41,23 @@ SPECS = (
             ),
         ),
         fields=(
-            Field(name="count", kind="integer", doc="Lines found."),
-            Field(name="lines[].message", kind="text", doc="The line as it was written."),
-            Field(name="lines[].level", kind="text", doc="`ERROR`, `WARN`, `INFO` …, where the line says one."),
-            Field(name="lines[].json", kind="any", doc="The line as JSON with exact decimals; absent when it is none."),
+            Field(name="count", kind="integer", doc="Number of lines."),
+            Field(name="lines[].message", kind="text", doc="The line as written."),
+            Field(
+                name="lines[].level", kind="text", doc="`ERROR`, `WARN`, `INFO` …; absent when the line has no level."
+            ),
+            Field(
+                name="lines[].json", kind="any", doc="The line as JSON with exact decimals; absent when it is not JSON."
+            ),
             Field(name="lines[].stream", kind="text", doc="Log stream."),
             Field(
-                name="lines[].version", kind="text", doc="Version of the Lambda function that wrote it, where known."
+                name="lines[].version",
+                kind="text",
+                doc="Version of the Lambda function that wrote it; absent when unknown.",
             ),
-            Field(name="lines[].request_id", kind="text", doc="Lambda request id, where the line tells."),
-            Field(name="lines[].timestamp", kind="time", doc="When it was written, by its writer's clock."),
-            Field(name="cold_starts", kind="integer", doc="REPORT lines with an init duration among those found."),
+            Field(name="lines[].request_id", kind="text", doc="Lambda request id; absent when the line has none."),
+            Field(name="lines[].timestamp", kind="time", doc="Time of writing, by the writer's clock."),
+            Field(name="cold_starts", kind="integer", doc="Number of REPORT lines with an init duration."),
             Field(name="complete", kind="boolean", doc="Whether the whole window was read."),
         ),
         example="""\

@@ -1,4 +1,4 @@
-"""What CloudWatch itself does not say in an answer: which metrics speak for traffic, and in which unit AWS measures."""
+"""Facts about AWS metrics that responses do not contain: units, and metrics for which a missing point means zero."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COUNTED_AGAINST = {
     ),
     "AWS/States": ("ExecutionsStarted", frozenset(("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"))),
 }
-"""Namespace → the metric that counts traffic, and those for which no point beside traffic means none happened."""
+"""Namespace → the metric that counts traffic, and the metrics whose missing points mean zero when there is traffic."""
 
 _UNITS = {
     ("AWS/Lambda", "Duration"): "Milliseconds",
@@ -49,13 +49,13 @@ SECONDS_PER = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
 
 
 def traffic_of(namespace: str, metric: str) -> str | None:
-    """Return the metric beside whose points no point of `metric` means zero; None when there is no such rule."""
+    """Return the metric whose points show that a missing point of `metric` means zero; None without such a metric."""
     traffic, counted = _COUNTED_AGAINST.get(namespace, (None, frozenset[str]()))
     return traffic if metric in counted else None
 
 
 def known_unit(namespace: str, metric: str, stat: str) -> str | None:
-    """Return the unit AWS publishes `metric` in, None when only CloudWatch can tell."""
+    """Return the unit in which AWS publishes `metric`; None when it must be read from CloudWatch."""
     if stat == "SampleCount":
         return "Count"
     unit = _UNITS.get((namespace, metric))

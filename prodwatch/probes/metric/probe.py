@@ -1,4 +1,4 @@
-"""Reads one CloudWatch metric over a window; no data is never taken for a good number."""
+"""Reads one CloudWatch metric over a time window; missing data is never a good value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask, refuse, seconds
+from prodwatch.probes.aws_support import AwsCalls, ask, refuse, seconds
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.metric.facts import SECONDS_PER, known_unit, traffic_of
 
@@ -19,28 +19,28 @@ _SUMMED = frozenset(("Sum", "SampleCount"))
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Report the points of the window; without any, what `missing` says: `inconclusive`, `zero` or `fail`."""
+    """Return the points of the window; without any, the outcome set by `missing`."""
     return await ask(params, context, "cloudwatch", _measure)
 
 
-async def _measure(talk: Talk) -> Observation:
-    params = talk.params
+async def _measure(calls: AwsCalls) -> Observation:
+    params = calls.params
     namespace, metric, of = params["namespace"], params["metric"], params.get("of")
     stat = "Sum" if of else str(params.get("stat") or "Average")
     period_s, window_s = _period_s(params), seconds(params.get("window"), "5m")
     companion = of or traffic_of(namespace, metric)
-    series, complete = await _series(talk, [metric, *([companion] if companion else [])], stat, period_s, window_s)
+    series, complete = await _series(calls, [metric, *([companion] if companion else [])], stat, period_s, window_s)
     points, beside = series[0], series[1] if companion else []
-    unit = "None" if of else await _unit(talk, stat, period_s, window_s)
+    unit = "None" if of else await _unit(calls, stat, period_s, window_s)
     if of:
-        return _ratio(talk, points, beside, complete=complete)
+        return _ratio(calls, points, beside, complete=complete)
     if not points and beside and stat in {"Sum", "SampleCount", "Average", "Maximum"}:
-        # There was traffic and nothing of this kind happened in it: that is a measured zero.
-        talk.notice(f"{metric} has no data point beside {companion}, which means zero")
+        # There was traffic without such an event: a measured zero.
+        calls.notice(f"{metric} has no data points but {companion} has, so its value is zero")
         points = [Decimal(0)]
     if not points:
-        return _missing(talk, f"{namespace} {metric} has no data point in the last {window_s:g} s", unit, complete)
-    return talk.answer(_document(points, stat, unit), complete=complete)
+        return _missing(calls, f"{namespace} {metric} has no data point in the last {window_s:g} s", unit, complete)
+    return calls.answer(_document(points, stat, unit), complete=complete)
 
 
 def _period_s(params: Mapping[str, Any]) -> int:
@@ -51,9 +51,9 @@ def _period_s(params: Mapping[str, Any]) -> int:
     return int(period_s)
 
 
-def _window(talk: Talk, period_s: int, window_s: float) -> tuple[datetime, datetime]:
+def _window(calls: AwsCalls, period_s: int, window_s: float) -> tuple[datetime, datetime]:
     """Return start and end: CloudWatch leaves the end out and cuts the start down to a whole period."""
-    now = talk.context.clock.now()
+    now = calls.context.clock.now()
     start_s = (now - timedelta(seconds=window_s)).timestamp()
     return datetime.fromtimestamp(start_s - start_s % period_s, UTC), now
 
@@ -63,21 +63,21 @@ def _dimensions(params: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 async def _series(
-    talk: Talk, metrics: Sequence[str], stat: str, period_s: int, window_s: float
+    calls: AwsCalls, metrics: Sequence[str], stat: str, period_s: int, window_s: float
 ) -> tuple[list[list[Decimal]], bool]:
-    """Return the points of each metric, oldest first, and whether CloudWatch gave all of them."""
-    start, end = _window(talk, period_s, window_s)
+    """Return the points of each metric, oldest first, and whether CloudWatch returned all of them."""
+    start, end = _window(calls, period_s, window_s)
     queries = [
         {
             "Id": f"m{number}",
             "MetricStat": {
                 "Metric": {
-                    "Namespace": talk.params["namespace"],
+                    "Namespace": calls.params["namespace"],
                     "MetricName": name,
-                    "Dimensions": _dimensions(talk.params),
+                    "Dimensions": _dimensions(calls.params),
                 },
                 "Period": period_s,
-                # A count of traffic is summed whatever is asked of the metric beside it.
+                # The companion counts traffic, so it is always summed.
                 "Stat": stat if number == 0 else "Sum",
             },
         }
@@ -86,7 +86,7 @@ async def _series(
     request = {"MetricDataQueries": queries, "StartTime": start, "EndTime": end, "ScanBy": "TimestampAscending"}
     found: dict[str, dict[datetime, Decimal]] = {query["Id"]: {} for query in queries}  # type: ignore[misc]  # ids are texts
     finished: dict[str, str] = {}
-    async for page in talk.pages("GetMetricData", request):
+    async for page in calls.pages("GetMetricData", request):
         for result in page.get("MetricDataResults") or ():
             finished[result["Id"]] = result.get("StatusCode") or "Complete"
             for at, value in zip(result.get("Timestamps") or (), result.get("Values") or (), strict=True):
@@ -94,37 +94,37 @@ async def _series(
     broken = [status for status in finished.values() if status not in {"Complete", "PartialData"}]
     if broken:
         reason = Reason.ACCESS_DENIED if "Forbidden" in broken else Reason.SERVICE
-        raise refuse(Status.ERROR, reason, f"CloudWatch could not read {talk.params['metric']}: {broken[0]}")
+        raise refuse(Status.ERROR, reason, f"CloudWatch could not read {calls.params['metric']}: {broken[0]}")
     complete = "PartialData" not in finished.values()
     if not complete:
-        talk.notice("CloudWatch gave only part of the data")
+        calls.notice("CloudWatch returned only part of the data")
     return [[value for _, value in sorted(found[query["Id"]].items())] for query in queries], complete  # type: ignore[index]
 
 
-async def _unit(talk: Talk, stat: str, period_s: int, window_s: float) -> str:
-    """Return the metric's unit; GetMetricData does not tell it, so CloudWatch is asked for those nobody knows."""
-    namespace, metric = talk.params["namespace"], talk.params["metric"]
+async def _unit(calls: AwsCalls, stat: str, period_s: int, window_s: float) -> str:
+    """Return the metric's unit; GetMetricData does not contain it, so unknown units are read separately."""
+    namespace, metric = calls.params["namespace"], calls.params["metric"]
     known = known_unit(namespace, metric, stat)
     if known is not None or namespace.startswith("AWS/"):
         return known or "None"
-    start, end = _window(talk, period_s, window_s)
+    start, end = _window(calls, period_s, window_s)
     request = {
         "Namespace": namespace,
         "MetricName": metric,
-        "Dimensions": _dimensions(talk.params),
+        "Dimensions": _dimensions(calls.params),
         "StartTime": start,
         "EndTime": end,
         "Period": max(60, int(window_s) // 60 * 60),
         "Statistics": ["SampleCount"],
     }
     try:
-        answer = await talk.call("GetMetricStatistics", request)
+        answer = await calls.call("GetMetricStatistics", request)
     except AwsError as error:
-        talk.notice(f"the unit of {metric} is unknown: {error.message}")
+        calls.notice(f"the unit of {metric} is unknown: {error.message}")
         return "None"
     units = {each.get("Unit") for each in answer.get("Datapoints") or ()} - {None, "None"}
     if len(units) > 1:
-        talk.notice(f"{metric} is published in several units: {', '.join(sorted(map(str, units)))}")
+        calls.notice(f"{metric} is published in several units: {', '.join(sorted(map(str, units)))}")
         return "None"
     return str(units.pop()) if units else "None"
 
@@ -155,30 +155,30 @@ def _timed(value: Decimal | list[Decimal], scale: float) -> Duration | list[Dura
     return Duration.from_s(value * Decimal(repr(scale)))
 
 
-def _ratio(talk: Talk, points: list[Decimal], beside: list[Decimal], *, complete: bool) -> Observation:
-    metric, of = talk.params["metric"], talk.params["of"]
+def _ratio(calls: AwsCalls, points: list[Decimal], beside: list[Decimal], *, complete: bool) -> Observation:
+    metric, of = calls.params["metric"], calls.params["of"]
     total = sum(beside, Decimal(0))
     if not total:
-        # `missing = "zero"` says what the counted part is without points, not what a share of nothing is.
+        # `missing = "zero"` defines the numerator without points, not a share of zero traffic.
         what = f"{of} counted nothing, so {metric} has nothing to be a share of"
-        return _missing(talk, what, "None", complete, zero=False)
+        return _missing(calls, what, "None", complete, zero=False)
     part = sum(points, Decimal(0))
     document = _document([part / total], "Sum", "None")
-    return talk.answer(document | {"points": len(beside), "of": total}, complete=complete)
+    return calls.answer(document | {"points": len(beside), "of": total}, complete=complete)
 
 
 def _missing(
-    talk: Talk,
+    calls: AwsCalls,
     what: str,
     unit: str,
     complete: bool,  # noqa: FBT001 -- one of four facts handed on
     *,
     zero: bool = True,
 ) -> Observation:
-    policy = talk.params.get("missing") or "inconclusive"
+    policy = calls.params.get("missing") or "inconclusive"
     if policy == "zero" and zero:
         document = _document([Decimal(0)], "Sum", unit) | {"values": [], "points": 0}
-        return talk.answer(document, complete=complete)
+        return calls.answer(document, complete=complete)
     status = Status.FAIL if policy == "fail" else Status.INCONCLUSIVE
     failure = Failure(status=status, reason=Reason.NO_DATA, message=what, answered_by=("points",))
-    return talk.answer({"values": [], "points": 0, "unit": unit}, failure=failure, complete=complete)
+    return calls.answer({"values": [], "points": 0, "unit": unit}, failure=failure, complete=complete)

@@ -1,4 +1,4 @@
-"""What a `metric` check may say and what its answer looks like."""
+"""Keys and document of a `metric` check."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ SPECS = (
         type="metric",
         title="CloudWatch metric",
         doc=(
-            "Reads one metric over a window. No data point never counts as zero by itself: without any the check is"
-            " `inconclusive` unless `missing` says otherwise."
+            "Reads one metric over a time window. Missing data points do not count as zero: without data the check"
+            " is `inconclusive`, unless `missing` is set."
         ),
         keys=(
             Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),
             Key(name="metric", kind="text", required=True, doc="Metric name."),
-            Key(name="dimensions", kind="table", doc="Dimension = value; exactly these, as CloudWatch wants it."),
+            Key(name="dimensions", kind="table", doc="Dimension = value, for all dimensions of the metric."),
             Key(
                 name="stat",
                 kind="text",
                 default="Average",
-                doc="`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, `p95`, `tm90` and the like.",
+                doc="Statistic: `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, `p95`, `tm90` and others.",
             ),
             Key(name="period", kind="duration", default="1m", doc="Length of one data point."),
-            Key(name="window", kind="duration", default="5m", doc="How far back to look."),
+            Key(name="window", kind="duration", default="5m", doc="Length of the time window, which ends now."),
             Key(
                 name="missing",
                 kind="text",
                 choices=("inconclusive", "zero", "fail"),
                 default="inconclusive",
-                doc="What no data at all means.",
+                doc="Result without data: `inconclusive`, the value 0, or `fail`.",
             ),
             Key(
                 name="of",
                 kind="text",
                 doc=(
-                    'Another metric of the same namespace and dimensions to divide by: `metric = "Errors"`, `of ='
-                    ' "Invocations"` gives an error ratio, 0 to 1. Both are summed.'
+                    "Metric of the same namespace and dimensions to divide by, both summed:"
+                    ' `metric = "Errors"`, `of = "Invocations"` is an error ratio from 0 to 1.'
                 ),
             ),
         ),
@@ -45,8 +45,8 @@ SPECS = (
                 name="value",
                 kind="number",
                 doc=(
-                    "The whole window in one number: the sum for `Sum` and `SampleCount`, the extreme for `Minimum` and"
-                    " `Maximum`, else the last point; with `of` the ratio. A duration when the unit is one of time."
+                    "The window as one number: the sum for `Sum` and `SampleCount`, the extreme for `Minimum` and"
+                    " `Maximum`, else the last point; with `of` the ratio. A duration for a unit of time."
                 ),
             ),
             Field(name="values", kind="list", doc="Data points, oldest first."),
@@ -55,8 +55,8 @@ SPECS = (
             Field(name="max", kind="number", doc="Largest data point."),
             Field(name="last", kind="number", doc="Newest data point."),
             Field(name="points", kind="integer", doc="Number of data points."),
-            Field(name="of", kind="number", doc="With `of`: what was divided by, the total of the other metric."),
-            Field(name="unit", kind="text", doc="CloudWatch's unit, such as `Milliseconds`; `None` when it has none."),
+            Field(name="of", kind="number", doc="With `of`: the divisor, the sum of the other metric."),
+            Field(name="unit", kind="text", doc="CloudWatch's unit, such as `Milliseconds`; `None` without a unit."),
         ),
         example="""\
 [[check]]

@@ -24,7 +24,7 @@ _MARGIN = 0.9
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Ping; the document is that of the type's reference page."""
+    """Send the requests; the document is described on the type's reference page."""
     host, count = params["host"], params.get("count", DEFAULT_COUNT)
     wait_s = (context.timeout_s * _MARGIN - INTERVAL_S * (count - 1)) / count
     exchange = Exchange(request={"host": host, "count": count})
@@ -83,7 +83,7 @@ def _observation(host: str, address: str, count: int, round_trips_s: list[float]
         failure = Failure(
             status=Status.FAIL,
             reason=Reason.TIMEOUT,
-            message=f"{host} ({address}) answered none of {count} echo requests, {format_ms(wait_s * 1000)} each",
+            message=f"{host} ({address}) replied to none of {count} echo requests, {format_ms(wait_s * 1000)} each",
             transient=True,
             answered_by=("loss", "received"),
         )

@@ -1,4 +1,4 @@
-"""Sends one Redis command, once."""
+"""Sends one Redis command, without retries."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 6379
 _RESP2 = 2
-"""The protocol whose replies look as Redis documents them, and which every server speaks."""
+"""Protocol version with the documented reply types, which every server supports."""
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Send the command; the document is that of the type's reference page."""
+    """Send the command; the document is described on the type's reference page."""
     try:
         from redis.exceptions import RedisError
     except ImportError:
@@ -85,12 +85,12 @@ def _words(command: str | list[Any]) -> list[str]:
     if not words:
         raise UnusableError("`command` is empty; write one such as PING")
     if any("\ud800" <= character <= "\udfff" for word in words for character in word):
-        raise UnusableError("`command` holds a lone surrogate, half a character, which UTF-8 lacks")
+        raise UnusableError("`command` contains a lone surrogate, which UTF-8 cannot encode")
     return words
 
 
 def _connection(url: str) -> tuple[AbstractConnection, str]:
-    """Return a connection that is not open yet, and how messages name its server."""
+    """Return a connection that is not open yet, and the name of its server for messages."""
     from redis.asyncio import ConnectionPool
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -111,7 +111,7 @@ def _connection(url: str) -> tuple[AbstractConnection, str]:
 
 
 def _plain(reply: Any) -> Any:
-    """Return a reply as JSON knows it."""
+    """Return a reply as JSON."""
     if isinstance(reply, bytes):
         try:
             return reply.decode()
@@ -144,7 +144,7 @@ def _failure(error: OSError | RedisError, target: str) -> Failure:
         )
     if isinstance(error, InvalidResponse):
         return Failure(
-            status=Status.FAIL, reason=Reason.PROTOCOL, message=f"{target} answered something that is not Redis: {said}"
+            status=Status.FAIL, reason=Reason.PROTOCOL, message=f"{target} sent a reply that is not Redis: {said}"
         )
     if isinstance(error, RedisConnectionError):
         cause = error.__cause__ or error.__context__
@@ -153,7 +153,7 @@ def _failure(error: OSError | RedisError, target: str) -> Failure:
         return Failure(
             status=Status.FAIL,
             reason=Reason.CONNECT,
-            message=f"{target} closed the connection without answering",
+            message=f"{target} closed the connection without a reply",
             transient=True,
         )
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""What a `redis` check may say and what its answer looks like."""
+"""Keys and document of a `redis` check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPECS = (
         type="redis",
         title="Redis command",
         doc=(
-            "Sends one command and judges the reply. Needs the extra `prodwatch[redis]`. A server that"
+            "Sends one command; the document is the reply. Needs the extra `prodwatch[redis]`. A server that"
             " refuses the connection or the command is a `fail`; one that refuses the login is an `error`."
         ),
         keys=(
@@ -31,7 +31,7 @@ SPECS = (
                 name="command",
                 kind="texts",
                 required=True,
-                doc='`"GET greeting"`, split like a shell does, or a list of arguments: `["GET", "a key"]`.',
+                doc='Command: `"GET greeting"`, split as by a shell, or a list of arguments: `["GET", "a key"]`.',
             ),
         ),
         fields=(
@@ -40,11 +40,11 @@ SPECS = (
                 kind="any",
                 doc=(
                     "Text, integer, list or null, as Redis documents it for RESP2; bytes that are not UTF-8"
-                    " come as base64 text."
+                    " are returned as base64 text."
                 ),
             ),
-            Field(name="latency", kind="duration", doc="From command to reply, connection ready."),
-            Field(name="connect", kind="duration", doc="Connecting and logging in."),
+            Field(name="latency", kind="duration", doc="Time from command to reply, on an open connection."),
+            Field(name="connect", kind="duration", doc="Time for connecting and logging in."),
         ),
         example="""\
 [[check]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.signal import ReleasePhase
-from prodwatch.probes.aws_support import Talk, ask, exact
+from prodwatch.probes.aws_support import AwsCalls, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.sources.release.alias_weights import AliasState
 from prodwatch.sources.release.codedeploy import recent_deployments
@@ -31,13 +31,13 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     return await ask(params, context, "lambda", _look)
 
 
-async def _look(talk: Talk) -> Observation:
-    function, alias = str(talk.params["function"]), str(talk.params["alias"])
-    answer = await talk.call("GetAlias", {"FunctionName": function, "Name": alias})
+async def _look(calls: AwsCalls) -> Observation:
+    function, alias = str(calls.params["function"]), str(calls.params["alias"])
+    answer = await calls.call("GetAlias", {"FunctionName": function, "Name": alias})
     routing = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     now = AliasState(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
-    deployments = await _deployments(talk, function.rsplit(":", 1)[-1], alias)
-    known = release_state(function, alias, now, deployments or (), at=talk.context.clock.now())
+    deployments = await _deployments(calls, function.rsplit(":", 1)[-1], alias)
+    known = release_state(function, alias, now, deployments or (), at=calls.context.clock.now())
     document: dict[str, Any] = {
         "version": max(known.weights, key=_age_order),
         "weights": exact(known.weights),
@@ -52,18 +52,18 @@ async def _look(talk: Talk) -> Observation:
         document["deployment"] = {"status": known.deployment_status, "id": known.deployment}
         if known.cause:
             document["deployment"]["cause"] = known.cause
-    return talk.answer(document)
+    return calls.answer(document)
 
 
-async def _deployments(talk: Talk, function: str, alias: str) -> list[Deployment] | None:
+async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deployment] | None:
     """Return the alias's deployments, newest first; None when CodeDeploy is in charge but could not be asked."""
-    application = talk.context.environment.release.codedeploy
+    application = calls.context.environment.release.codedeploy
     if not application:
         return []
     try:
-        found = await recent_deployments(talk.aws, application, clean=str)
+        found = await recent_deployments(calls.aws, application, clean=str)
     except AwsError as error:
-        talk.notice(f"CodeDeploy could not be asked: {error.message}")
+        calls.notice(f"CodeDeploy could not be asked: {error.message}")
         return None
     return [each for each in found if (each.function, each.alias) == (function, alias)]
 

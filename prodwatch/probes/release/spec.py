@@ -1,4 +1,4 @@
-"""What a `release` check may say and what its answer looks like."""
+"""Keys and document of a `release` check."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ SPECS = (
     ProbeSpec(
         type="release",
         title="Lambda release",
-        doc="Reads which versions an alias sends traffic to and what CodeDeploy is doing about it. Changes neither.",
+        doc="Reads the versions and weights of an alias and the state of its CodeDeploy deployment. Changes neither.",
         keys=(
-            Key(name="function", kind="text", required=True, doc="Name or ARN."),
+            Key(name="function", kind="text", required=True, doc="Name or ARN of the function."),
             Key(name="alias", kind="text", required=True, doc="Alias under release."),
         ),
         fields=(
-            Field(name="version", kind="text", doc="Newest version the alias sends traffic to."),
+            Field(name="version", kind="text", doc="Newest version that the alias sends traffic to."),
             Field(name="previous", kind="text", doc="Version before it; absent when unknown."),
-            Field(name="weights", kind="table", doc="Version = share of traffic, 0 to 1."),
+            Field(name="weights", kind="table", doc="Version = share of traffic, from 0 to 1."),
             Field(name="state", kind="text", doc="`stable`, `shifting`, `failed`, `rolled_back` or `unknown`."),
             Field(name="deployment.status", kind="text", doc="CodeDeploy's status; absent without a deployment."),
         ),

@@ -1,4 +1,4 @@
-"""Reads, lists and writes S3 objects; an object that is not there is told, never passed over."""
+"""Reads, lists and writes S3 objects; an object that does not exist is a result."""
 
 from __future__ import annotations
 
@@ -8,82 +8,82 @@ from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask, from_json, refuse, to_json
+from prodwatch.probes.aws_support import AwsCalls, ask, from_json, refuse, to_json
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 
 READ_BYTES = 1024 * 1024
-"""Of a body that is judged; a longer object is cut there and the result says so."""
+"""Largest part of an object that is read; a longer one is cut, with a notice."""
 _ABSENT = frozenset(("404", "NoSuchKey", "NotFound"))
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Carry out `params["operation"]`; `exists` says whether the object, or any key, is there."""
+    """Execute `params["operation"]`; `exists` is whether the object, or a key, exists."""
     return await ask(params, context, "s3", _operate)
 
 
-async def _operate(talk: Talk) -> Observation:
-    return await _OPERATIONS[talk.params.get("operation") or "get"](talk)
+async def _operate(calls: AwsCalls) -> Observation:
+    return await _OPERATIONS[calls.params.get("operation") or "get"](calls)
 
 
-def _object(talk: Talk) -> dict[str, Any]:
-    if not talk.params.get("key"):
-        raise refuse(Status.ERROR, Reason.INVALID, f"operation {talk.params.get('operation') or 'get'} needs `key`")
-    return {"Bucket": talk.params["bucket"], "Key": talk.params["key"]}
+def _object(calls: AwsCalls) -> dict[str, Any]:
+    if not calls.params.get("key"):
+        raise refuse(Status.ERROR, Reason.INVALID, f"operation {calls.params.get('operation') or 'get'} needs `key`")
+    return {"Bucket": calls.params["bucket"], "Key": calls.params["key"]}
 
 
-async def _get(talk: Talk) -> Observation:
-    where = _object(talk)
+async def _get(calls: AwsCalls) -> Observation:
+    where = _object(calls)
     try:
-        answer = await talk.call("GetObject", where | {"Range": f"bytes=0-{READ_BYTES - 1}"})
+        answer = await calls.call("GetObject", where | {"Range": f"bytes=0-{READ_BYTES - 1}"})
     except AwsError as error:
         if error.code in _ABSENT:
-            return _absent(talk, error)
+            return _absent(calls, error)
         if error.code != "InvalidRange":
             raise
         # An empty object has no first byte to ask for.
-        talk.show("GetObject", where)
-        answer = await talk.call("GetObject", where)
+        calls.show("GetObject", where)
+        answer = await calls.call("GetObject", where)
     body: bytes = answer["Body"]
     size = _whole_size(answer, body)
     document = _facts(answer) | {"exists": True, "size": size, "body": body.decode(errors="replace")}
     if size > len(body):
-        talk.notice(f"only the first {READ_BYTES // 1024} KiB of {size} bytes were read")
+        calls.notice(f"only the first {READ_BYTES // 1024} KiB of {size} bytes were read")
     else:
         with contextlib.suppress(ValueError):
             document["json"] = from_json(body)
-    return talk.answer(document | {"latency": talk.latency()}, complete=size <= len(body))
+    return calls.answer(document | {"latency": calls.latency()}, complete=size <= len(body))
 
 
-async def _head(talk: Talk) -> Observation:
+async def _head(calls: AwsCalls) -> Observation:
     try:
-        answer = await talk.call("HeadObject", _object(talk))
+        answer = await calls.call("HeadObject", _object(calls))
     except AwsError as error:
         if error.code in _ABSENT:
             # HEAD has no body to say whether the key or the whole bucket is missing.
-            await talk.call("HeadBucket", {"Bucket": talk.params["bucket"]})
-            return _absent(talk, error)
+            await calls.call("HeadBucket", {"Bucket": calls.params["bucket"]})
+            return _absent(calls, error)
         raise
-    document = _facts(answer) | {"exists": True, "size": answer["ContentLength"], "latency": talk.latency()}
-    return talk.answer(document)
+    document = _facts(answer) | {"exists": True, "size": answer["ContentLength"], "latency": calls.latency()}
+    return calls.answer(document)
 
 
-async def _list(talk: Talk) -> Observation:
-    request = {"Bucket": talk.params["bucket"], "Prefix": talk.params.get("prefix") or ""}
-    keys = [each["Key"] async for page in talk.pages("ListObjectsV2", request) for each in page.get("Contents") or ()]
-    return talk.answer({"keys": keys, "exists": bool(keys), "latency": talk.latency()})
+async def _list(calls: AwsCalls) -> Observation:
+    request = {"Bucket": calls.params["bucket"], "Prefix": calls.params.get("prefix") or ""}
+    keys = [each["Key"] async for page in calls.pages("ListObjectsV2", request) for each in page.get("Contents") or ()]
+    return calls.answer({"keys": keys, "exists": bool(keys), "latency": calls.latency()})
 
 
-async def _put(talk: Talk) -> Observation:
-    body = talk.params.get("body")
+async def _put(calls: AwsCalls) -> Observation:
+    body = calls.params.get("body")
     content = body.encode() if isinstance(body, str) else to_json(body, "body")
-    answer = await talk.call("PutObject", _object(talk) | {"Body": content}, retries=False)
-    document = _facts(answer) | {"exists": True, "size": len(content), "latency": talk.latency()}
-    return talk.answer(document)
+    answer = await calls.call("PutObject", _object(calls) | {"Body": content}, retries=False)
+    document = _facts(answer) | {"exists": True, "size": len(content), "latency": calls.latency()}
+    return calls.answer(document)
 
 
-async def _delete(talk: Talk) -> Observation:
-    await talk.call("DeleteObject", _object(talk), retries=False)
-    return talk.answer({"exists": False, "latency": talk.latency()})
+async def _delete(calls: AwsCalls) -> Observation:
+    await calls.call("DeleteObject", _object(calls), retries=False)
+    return calls.answer({"exists": False, "latency": calls.latency()})
 
 
 def _facts(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,25 +96,25 @@ def _facts(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whole_size(answer: Mapping[str, Any], body: bytes) -> int:
-    """Return the object's size, which the answer to a range tells apart from what was read."""
+    """Return the size of the whole object from the response to a range request."""
     total = str(answer.get("ContentRange") or "").rpartition("/")[2]
     return int(total) if total.isdecimal() else len(body)
 
 
-def _absent(talk: Talk, error: AwsError) -> Observation:
-    """Tell that the object is not there: an answer for who asks `exists`, a failure for who expects the object."""
-    talk.met(error)
-    message = f'there is no object "{talk.params["key"]}" in bucket "{talk.params["bucket"]}"'
+def _absent(calls: AwsCalls, error: AwsError) -> Observation:
+    """Return the observation of a missing object: `exists` is false, and other assertions fail."""
+    calls.met(error)
+    message = f'there is no object "{calls.params["key"]}" in bucket "{calls.params["bucket"]}"'
     failure = Failure(status=Status.FAIL, reason=Reason.API_ERROR, message=message, answered_by=("exists", "error"))
     document = {
         "exists": False,
         "error": {"code": "NoSuchKey", "message": error.message},
-        "latency": talk.latency(),
+        "latency": calls.latency(),
     }
-    return talk.answer(document, failure=failure)
+    return calls.answer(document, failure=failure)
 
 
-_OPERATIONS: dict[str, Callable[[Talk], Awaitable[Observation]]] = {
+_OPERATIONS: dict[str, Callable[[AwsCalls], Awaitable[Observation]]] = {
     "get": _get,
     "head": _head,
     "list": _list,

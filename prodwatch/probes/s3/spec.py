@@ -1,4 +1,4 @@
-"""What an `s3` check may say and what its answer looks like."""
+"""Keys and document of an `s3` check."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
     operation = params.get("operation", "get")
     if is_open(operation):
         return ()
-    found = []
+    problems = []
     if operation in {"get", "head", "put", "delete"} and "key" not in params:
-        found.append(f'operation "{operation}" needs `key`')
+        problems.append(f'operation "{operation}" needs `key`')
     if operation == "put" and "body" not in params:
-        found.append('operation "put" needs `body`')
-    return tuple(found)
+        problems.append('operation "put" needs `body`')
+    return tuple(problems)
 
 
 SPECS = (
@@ -35,32 +35,36 @@ SPECS = (
         type="s3",
         title="S3 object",
         doc=(
-            "Reads, lists or writes objects. An object that is not there is an answer, not an error:"
-            " `exists` is then false."
+            "Reads, lists or writes objects. An object that does not exist is a result, not an error: `exists` is"
+            " false."
         ),
         keys=(
-            Key(name="bucket", kind="text", required=True, doc="Name."),
+            Key(name="bucket", kind="text", required=True, doc="Name of the bucket."),
             Key(
                 name="operation",
                 kind="text",
                 choices=("get", "head", "list", "put", "delete"),
                 default="get",
-                doc="`head` reads the facts without the body; `list` names the objects under `prefix`.",
+                doc="Operation. `head` reads size and metadata; `list` returns the keys that begin with `prefix`.",
             ),
             Key(name="key", kind="text", doc="Key of the object."),
-            Key(name="body", kind="any", doc="Object to put: text as it is, anything else as JSON."),
-            Key(name="prefix", kind="text", default="", doc="Beginning of the keys to list."),
+            Key(name="body", kind="any", doc="Content of the object to put: text unchanged, any other value as JSON."),
+            Key(name="prefix", kind="text", default="", doc="Prefix of the keys to list."),
         ),
         problems=_problems,
         fields=(
-            Field(name="body", kind="text", doc="The object as UTF-8 text, the first 1 MiB; `get` only."),
-            Field(name="json", kind="any", doc="The object as JSON with exact decimals; absent when it is none."),
-            Field(name="size", kind="size", doc="Bytes of the object."),
+            Field(name="body", kind="text", doc="Content as UTF-8 text, the first 1 MiB; only for `get`."),
+            Field(name="json", kind="any", doc="Content as JSON with exact decimals; absent when it is not JSON."),
+            Field(name="size", kind="size", doc="Size of the object."),
             Field(name="etag", kind="text", doc="ETag without its quotes."),
             Field(name="metadata", kind="table", doc="User metadata, names in lower case."),
-            Field(name="keys", kind="list", doc="Keys under `prefix`, all pages, in order; `list` only."),
-            Field(name="exists", kind="boolean", doc="Whether the object is there; `list`: whether any key is."),
-            Field(name="latency", kind="duration", doc="Of the call, all pages."),
+            Field(
+                name="keys",
+                kind="list",
+                doc="Keys that begin with `prefix`, from all pages, in order; only for `list`.",
+            ),
+            Field(name="exists", kind="boolean", doc="Whether the object exists; for `list`, whether there is a key."),
+            Field(name="latency", kind="duration", doc="Duration of the call, including all pages."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""Greets a mail server, upgrades to TLS when asked, and leaves."""
+"""Opens an SMTP session, upgrades it to TLS if requested, and quits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_PORT = 25
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Greet; the document is that of the type's reference page."""
+    """Open the session; the document is described on the type's reference page."""
     from aiosmtplib import SMTPException, SMTPServerDisconnected
 
     host, port = params["host"], params.get("port", DEFAULT_PORT)
@@ -64,7 +64,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 async def _converse(
     params: Mapping[str, Any], host: str, port: int, timings: Timings, document: dict[str, Any]
 ) -> None:
-    """Talk, filling `document` as answers come."""
+    """Run the session and fill `document` with the replies."""
     from aiosmtplib import SMTP
 
     connected = await open_socket(host, port, timings)
@@ -96,7 +96,7 @@ async def _say_hello(client: SMTP, document: dict[str, Any]) -> None:
 
 def _undone(timings: Timings, document: Mapping[str, Any]) -> str:
     if "banner" in document:
-        return "finish the conversation"
+        return "finish the session"
     return "greet" if timings.sent is not None else timings.undone()
 
 
@@ -109,7 +109,7 @@ def _refusal(error: SMTPException, target: str) -> Failure:
             return Failure(
                 status=Status.FAIL,
                 reason=Reason.PROTOCOL,
-                message=f"{target} answered something that is not SMTP: {error.message}",
+                message=f"{target} sent a reply that is not SMTP: {error.message}",
             )
         return Failure(status=Status.FAIL, reason=Reason.TARGET_ERROR, message=f"{target} refused: {said}")
     if isinstance(error, SMTPConnectError):
@@ -118,7 +118,7 @@ def _refusal(error: SMTPException, target: str) -> Failure:
 
 
 def _lost(error: BaseException, target: str) -> Failure:
-    """Return the failure of a connection that ended; the library wraps what the operating system said."""
+    """Return the failure of a connection that ended, from the operating system's error inside the library's."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError) or (isinstance(cause, OSError) and cause.errno is not None):
@@ -127,6 +127,6 @@ def _lost(error: BaseException, target: str) -> Failure:
     return Failure(
         status=Status.FAIL,
         reason=Reason.CONNECT,
-        message=f"{target} closed the connection in the middle of the conversation",
+        message=f"{target} closed the connection in the middle of the session",
         transient=True,
     )

@@ -1,4 +1,4 @@
-"""What an `smtp` check may say and what its answer looks like."""
+"""Keys and document of an `smtp` check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SPECS = (
         type="smtp",
         title="SMTP greeting",
         doc=(
-            "Connects to a mail server, reads its greeting, says EHLO, upgrades to TLS when asked, and"
+            "Connects to a mail server, reads its greeting, sends EHLO, upgrades to TLS if `starttls` is set, and"
             " quits. Sends no mail and does not log in."
         ),
         keys=(
@@ -19,7 +19,7 @@ SPECS = (
                 name="starttls",
                 kind="boolean",
                 default=False,
-                doc="`true` upgrades the connection and asks EHLO again; a server that does not offer it is a `fail`.",
+                doc="`true` upgrades the connection and sends EHLO again; a server without STARTTLS is a `fail`.",
             ),
             Key(name="verify_tls", kind="boolean", default=True, doc="`false` accepts any certificate."),
         ),
@@ -28,9 +28,9 @@ SPECS = (
             Field(name="code", kind="integer", doc="Code of the greeting, 220 when the server is ready."),
             Field(name="extensions", kind="list", doc="ESMTP extensions in lower case, such as `starttls`, `size`."),
             Field(name="auth", kind="list", doc="Login methods offered, in lower case."),
-            Field(name="connect", kind="duration", doc="TCP connect, name resolved."),
-            Field(name="latency", kind="duration", doc="The whole conversation."),
-            Field(name="tls", kind="boolean", doc="Whether the conversation ended under TLS."),
+            Field(name="connect", kind="duration", doc="Time for the TCP connect, without resolving the name."),
+            Field(name="latency", kind="duration", doc="Duration of the whole session."),
+            Field(name="tls", kind="boolean", doc="Whether the session was upgraded to TLS."),
         ),
         example="""\
 [[check]]

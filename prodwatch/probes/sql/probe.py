@@ -1,8 +1,12 @@
-"""Runs one SQL statement in a transaction of its own."""
+"""Runs one SQL statement in its own transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from prodwatch.errors import UnavailableFeatureError
@@ -12,7 +16,6 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
-from prodwatch.probes.sql.values import plain
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, CursorResult
@@ -22,15 +25,15 @@ if TYPE_CHECKING:
 DEFAULT_MAX_ROWS = 1000
 _SHOWN_ROWS = 50
 _LOGIN_CLASS = "28"
-"""SQLSTATE class of a refused login, as PostgreSQL gives it."""
+"""SQLSTATE class of a refused login in PostgreSQL."""
 _LOGIN_CODES = frozenset({"1045", "18456"})
-"""How MySQL and SQL Server say the same."""
+"""Error codes of a refused login in MySQL and SQL Server."""
 _DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy", "mariadb": "asyncmy", "sqlite": "aiosqlite"}
-"""Asynchronous driver taken when the URL names none."""
+"""Default asynchronous driver of each database."""
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Run the statement; the document is that of the type's reference page."""
+    """Run the statement; the document is described on the type's reference page."""
     try:
         engine = _engine(params["url"])
     except UnavailableFeatureError as missing:
@@ -44,7 +47,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 
 
 def _engine(written: str) -> AsyncEngine:
-    """Return an engine that connects afresh; UnavailableFeatureError or UnusableError when there can be none."""
+    """Return an engine without pooled connections. Raises UnavailableFeatureError or UnusableError."""
     try:
         from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
         from sqlalchemy.ext.asyncio import create_async_engine
@@ -57,7 +60,7 @@ def _engine(written: str) -> AsyncEngine:
     except NoSuchModuleError as error:
         raise UnavailableFeatureError(f'SQLAlchemy knows no "{name}" here: install its dialect') from error
     except InvalidRequestError as error:
-        raise UnusableError(f"`url` names {name}, which is no asynchronous driver; name one that is") from error
+        raise UnusableError(f"`url` names {name}, which is not an asynchronous driver; use one that is") from error
     except ArgumentError as error:
         raise UnusableError(
             "`url` is not a SQLAlchemy URL; write one like postgresql+asyncpg://user:password@host/database"
@@ -77,7 +80,9 @@ async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeCon
             async with engine.connect() as connection:
                 document = await _run(connection, params, context, started_s)
     except UnicodeEncodeError:
-        return unusable(UnusableError("`statement` or `parameters` hold a lone surrogate, which UTF-8 lacks"))
+        return unusable(
+            UnusableError("`statement` or `parameters` contain a lone surrogate, which UTF-8 cannot encode")
+        )
     except (OSError, SQLAlchemyError) as error:
         failure = timed_out(target, "answer", context.timeout_s) if deadline.expired else _failure(error, target)
         return Observation(failure=failure, exchange=exchange)
@@ -134,7 +139,9 @@ def _observation(document: dict[str, Any], exchange: Exchange) -> Observation:
     rows, count = document["rows"], document.get("count")
     notices: tuple[str, ...] = ()
     if more:
-        notices = (f"the statement gives more than {count} rows: only these were read; raise `max_rows` to judge all",)
+        notices = (
+            f"the statement returns more than {count} rows: only these were read; raise `max_rows` to judge all",
+        )
     return Observation(
         document=document,
         complete=not more,
@@ -173,3 +180,38 @@ def _failure(error: OSError | SQLAlchemyError, target: str) -> Failure:
 def _is_login(original: BaseException) -> bool:
     code = str(getattr(original, "sqlstate", None) or next(iter(original.args), ""))
     return code in _LOGIN_CODES or (len(code) == 5 and code.startswith(_LOGIN_CLASS))
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as text, number, list, table or null; times that know their zone and spans keep their kind.
+
+    A float becomes the decimal it is shown as, bytes become base64 text, anything unknown its text.
+    """
+    if value is None or isinstance(value, bool | int | str | Decimal):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    return next((convert(value) for kind, convert in _SCALARS if isinstance(value, kind)), str(value))
+
+
+def _number(value: float) -> Decimal | str:
+    return Decimal(repr(value)) if math.isfinite(value) else str(value)
+
+
+def _moment(value: datetime) -> datetime | str:
+    return value.isoformat() if value.tzinfo is None else value
+
+
+def _span(value: timedelta) -> Duration:
+    return Duration(value // timedelta(microseconds=1) * 1000)
+
+
+_SCALARS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (float, _number),
+    (datetime, _moment),
+    (date | time, lambda value: value.isoformat()),
+    (timedelta, _span),
+    (bytes | bytearray | memoryview, lambda value: b64encode(bytes(value)).decode()),
+)

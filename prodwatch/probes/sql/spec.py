@@ -1,4 +1,4 @@
-"""What a `sql` check may say and what its answer looks like."""
+"""Keys and document of a `sql` check."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SPECS = (
         type="sql",
         title="SQL statement",
         doc=(
-            "Runs one statement through SQLAlchemy and judges its rows. Needs the extra `prodwatch[sql]`"
-            " and the database's asynchronous driver. The statement runs in a transaction of its own,"
-            " committed only when the check says `mutates = true`. A database that refuses the connection or"
-            " the statement is a `fail`; one that refuses the login is an `error`."
+            "Runs one statement with SQLAlchemy; the document is its rows. Needs the extra `prodwatch[sql]` and"
+            " an asynchronous driver for the database. The statement runs in its own transaction, which is"
+            " committed only with `mutates = true`. A database that refuses the connection or the statement is"
+            " a `fail`; one that refuses the login is an `error`."
         ),
         keys=(
             Key(
@@ -29,33 +29,37 @@ SPECS = (
                 required=True,
                 doc="SQLAlchemy URL: `postgresql+asyncpg://user:password@host/db`. Its password is never shown.",
             ),
-            Key(name="statement", kind="text", required=True, doc="One statement; `:name` stands for a parameter."),
-            Key(name="parameters", kind="table", doc="Values of the statement's `:name`s, sent apart from its text."),
+            Key(name="statement", kind="text", required=True, doc="One statement; `:name` is a parameter."),
+            Key(name="parameters", kind="table", doc="Values of the parameters, sent separately from the statement."),
             Key(
                 name="max_rows",
                 kind="integer",
                 default=1000,
                 minimum=1,
-                doc="Rows that are read; more are said, not read.",
+                doc="Largest number of rows that are read; further rows are only reported.",
             ),
         ),
         fields=(
             Field(
                 name="rows",
                 kind="list",
-                doc="Rows as tables, column = value. Numbers are exact; dates and bytes are text (ISO 8601, base64).",
+                doc="Rows as tables, column = value; numbers are exact, dates and bytes are text (ISO 8601, base64).",
             ),
-            Field(name="row", kind="table", doc="The first row; absent when there is none."),
+            Field(name="row", kind="table", doc="The first row; absent without rows."),
             Field(
                 name="count",
                 kind="integer",
                 doc=(
-                    "Rows read, or rows changed by a statement that returns none; absent when the database does"
-                    " not say."
+                    "Number of rows read, or changed by a statement without rows; absent when the database does not"
+                    " report it."
                 ),
             ),
-            Field(name="latency", kind="duration", doc="From sending the statement to its last row, connection ready."),
-            Field(name="connect", kind="duration", doc="Connecting and logging in."),
+            Field(
+                name="latency",
+                kind="duration",
+                doc="Time from sending the statement to its last row, on an open connection.",
+            ),
+            Field(name="connect", kind="duration", doc="Time for connecting and logging in."),
         ),
         example="""\
 [[check]]

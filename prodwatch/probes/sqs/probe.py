@@ -1,4 +1,4 @@
-"""Looks at a queue and moves messages of its own; what belongs to others goes straight back and is counted."""
+"""Reads a queue and handles the check's own messages; other messages are returned at once and counted."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from typing import Any
 from prodwatch.aws.api import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import Talk, ask, from_json, refuse, to_json
+from prodwatch.probes.aws_support import AwsCalls, ask, from_json, refuse, to_json
 from prodwatch.probes.base import Observation, ProbeContext
 
 MAX_PER_REQUEST = 10
 SAFE_RECEIVES = 3
-"""A queue whose redrive limit is lower may lose a message to its dead-letter queue because we looked at it."""
+"""Smallest redrive limit; with a lower one, our receive could move a message to the dead-letter queue."""
 LONGEST_WAIT_S = 2
-"""Long polling asks every server of SQS; a short poll may miss a message that is there."""
+"""Seconds of long polling, which queries all SQS servers; short polling may miss messages."""
 HANDED_BACK_WITHIN_S = 5.0
 AGE_WINDOW = timedelta(minutes=10)
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Carry out `params["operation"]`; `foreign` counts the messages met that are not the check's own."""
+    """Execute `params["operation"]`; `foreign` counts received messages that are not the check's own."""
     return await ask(params, context, "sqs", _operate)
 
 
-async def _operate(talk: Talk) -> Observation:
-    operation = talk.params.get("operation") or "depth"
-    url = await _url(talk)
-    return await _OPERATIONS[operation](talk, url)
+async def _operate(calls: AwsCalls) -> Observation:
+    operation = calls.params.get("operation") or "depth"
+    url = await _url(calls)
+    return await _OPERATIONS[operation](calls, url)
 
 
-async def _url(talk: Talk) -> str:
-    queue = str(talk.params["queue"])
+async def _url(calls: AwsCalls) -> str:
+    queue = str(calls.params["queue"])
     if queue.startswith(("http://", "https://")):
         return queue
     request = {"QueueName": queue}
     if queue.startswith("arn:"):
         *_, account, name = queue.split(":")
         request = {"QueueName": name, "QueueOwnerAWSAccountId": account}
-    answer = await talk.call("GetQueueUrl", request)
+    answer = await calls.call("GetQueueUrl", request)
     url: str = answer["QueueUrl"]
     return url
 
 
-async def _depth(talk: Talk, url: str) -> Observation:
+async def _depth(calls: AwsCalls, url: str) -> Observation:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     request = {"QueueUrl": url, "AttributeNames": names}
-    talk.show("GetQueueAttributes", request)
-    found = (await talk.call("GetQueueAttributes", request))["Attributes"]
+    calls.show("GetQueueAttributes", request)
+    found = (await calls.call("GetQueueAttributes", request))["Attributes"]
     document: dict[str, Any] = {"depth": int(found[names[0]]), "in_flight": int(found[names[1]])}
-    age = Duration(0) if document["depth"] == document["in_flight"] == 0 else await _age(talk, url)
+    age = Duration(0) if document["depth"] == document["in_flight"] == 0 else await _age(calls, url)
     if age is not None:
         document["age"] = age
-    return talk.answer(document | {"latency": talk.latency()})
+    return calls.answer(document | {"latency": calls.latency()})
 
 
-async def _age(talk: Talk, url: str) -> Duration | None:
-    """Return the age of the oldest message, which only CloudWatch knows; None when it does not say."""
-    now = talk.context.clock.now()
+async def _age(calls: AwsCalls, url: str) -> Duration | None:
+    """Return the age of the oldest message from CloudWatch; None without data."""
+    now = calls.context.clock.now()
     stat = {
         "Metric": {
             "Namespace": "AWS/SQS",
@@ -76,36 +76,36 @@ async def _age(talk: Talk, url: str) -> Duration | None:
     }
     request = {"MetricDataQueries": [{"Id": "age", "MetricStat": stat}], "StartTime": now - AGE_WINDOW, "EndTime": now}
     try:
-        answer = await talk.call("GetMetricData", request, service="cloudwatch")
+        answer = await calls.call("GetMetricData", request, service="cloudwatch")
     except AwsError as error:
-        talk.notice(f"the age of the oldest message is unknown: {error.message}")
+        calls.notice(f"the age of the oldest message is unknown: {error.message}")
         return None
     for result in answer.get("MetricDataResults") or ():
         if result.get("Values"):
             newest = max(zip(result["Timestamps"], result["Values"], strict=True))
             return Duration.from_s(newest[1])
-    talk.notice("the age of the oldest message is unknown: CloudWatch has no data point of the last 10 minutes")
+    calls.notice("the age of the oldest message is unknown: CloudWatch has no data point of the last 10 minutes")
     return None
 
 
-async def _send(talk: Talk, url: str) -> Observation:
-    body = talk.params.get("body")
+async def _send(calls: AwsCalls, url: str) -> Observation:
+    body = calls.params.get("body")
     text = body if isinstance(body, str) else to_json(body, "body").decode()
     request: dict[str, Any] = {"QueueUrl": url, "MessageBody": text}
-    attributes = {name: _attribute(name, value) for name, value in (talk.params.get("attributes") or {}).items()}
+    attributes = {name: _attribute(name, value) for name, value in (calls.params.get("attributes") or {}).items()}
     if attributes:
         request["MessageAttributes"] = attributes
     if url.endswith(".fifo"):
-        made = f"{talk.context.trace_id} {talk.context.clock.now().timestamp()} {text}"
+        made = f"{calls.context.trace_id} {calls.context.clock.now().timestamp()} {text}"
         request["MessageGroupId"] = "prodwatch"
         request["MessageDeduplicationId"] = hashlib.sha256(made.encode()).hexdigest()
-    header = {"DataType": "String", "StringValue": f"Root={talk.context.trace_id};Sampled=1"}
+    header = {"DataType": "String", "StringValue": f"Root={calls.context.trace_id};Sampled=1"}
     request["MessageSystemAttributes"] = {"AWSTraceHeader": header}
-    talk.traced = True
-    talk.show("SendMessage", request)
-    answer = await talk.call("SendMessage", request, retries=False)
+    calls.traced = True
+    calls.show("SendMessage", request)
+    answer = await calls.call("SendMessage", request, retries=False)
     message = {"id": answer["MessageId"], "body": text} | _as_json(text)
-    return talk.answer({"message": message, "latency": talk.latency()})
+    return calls.answer({"message": message, "latency": calls.latency()})
 
 
 def _attribute(name: str, value: Any) -> dict[str, str]:
@@ -116,55 +116,55 @@ def _attribute(name: str, value: Any) -> dict[str, str]:
     return {"DataType": "Number", "StringValue": str(value)}
 
 
-async def _receive(talk: Talk, url: str) -> Observation:
-    """Take own messages: they stay hidden from their consumers for the queue's visibility time."""
-    own, foreign = await _taken(talk, url, keep_own=True)
-    return _messages(talk, own, foreign)
+async def _receive(calls: AwsCalls, url: str) -> Observation:
+    """Receive own messages; they stay hidden from their consumers for the queue's visibility time."""
+    own, foreign = await _taken(calls, url, keep_own=True)
+    return _messages(calls, own, foreign)
 
 
-async def _peek(talk: Talk, url: str) -> Observation:
-    """Look and hand everything back at once."""
-    own, foreign = await _taken(talk, url, keep_own=False)
-    return _messages(talk, own, foreign)
+async def _peek(calls: AwsCalls, url: str) -> Observation:
+    """Receive messages and return all of them at once."""
+    own, foreign = await _taken(calls, url, keep_own=False)
+    return _messages(calls, own, foreign)
 
 
-async def _delete(talk: Talk, url: str) -> Observation:
-    """Delete own messages; those of others are handed back."""
-    own, foreign = await _taken(talk, url, keep_own=True)
+async def _delete(calls: AwsCalls, url: str) -> Observation:
+    """Delete own messages and return all others."""
+    own, foreign = await _taken(calls, url, keep_own=True)
     for message in own:
         request = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
-        await talk.call("DeleteMessage", request)
-    return _messages(talk, own, foreign)
+        await calls.call("DeleteMessage", request)
+    return _messages(calls, own, foreign)
 
 
-async def _taken(talk: Talk, url: str, *, keep_own: bool) -> tuple[list[dict[str, Any]], int]:
-    """Receive once; hand back what is not to be kept before anything else, also when the check is being stopped."""
-    await _refuse_low_redrive(talk, url)
-    most = min(MAX_PER_REQUEST, max(1, int(talk.params.get("max") or MAX_PER_REQUEST)))
+async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> tuple[list[dict[str, Any]], int]:
+    """Receive once, and first return the messages that are not kept, even when the check is cancelled."""
+    await _refuse_low_redrive(calls, url)
+    most = min(MAX_PER_REQUEST, max(1, int(calls.params.get("max") or MAX_PER_REQUEST)))
     request: dict[str, Any] = {
         "QueueUrl": url,
         "MaxNumberOfMessages": most,
-        "WaitTimeSeconds": max(0, min(LONGEST_WAIT_S, int(talk.left_s() / 2))),
+        "WaitTimeSeconds": max(0, min(LONGEST_WAIT_S, int(calls.left_s() / 2))),
         "MessageAttributeNames": ["All"],
         "MessageSystemAttributeNames": ["All"],
     }
     if not keep_own:
-        # Should handing back fail, nobody waits longer than this for the messages.
-        request["VisibilityTimeout"] = int(talk.context.timeout_s) + 5
-    talk.show("ReceiveMessage", request)
-    received = (await talk.call("ReceiveMessage", request, retries=False)).get("Messages") or []
-    marks = _marks(talk)
+        # If returning them fails, the messages are visible again after this time.
+        request["VisibilityTimeout"] = int(calls.context.timeout_s) + 5
+    calls.show("ReceiveMessage", request)
+    received = (await calls.call("ReceiveMessage", request, retries=False)).get("Messages") or []
+    marks = _marks(calls)
     own = [each for each in received if _is_own(each, marks)]
     foreign = [each for each in received if not _is_own(each, marks)]
-    await _hand_back(talk, url, foreign if keep_own else received)
+    await _hand_back(calls, url, foreign if keep_own else received)
     return own, len(foreign)
 
 
-async def _refuse_low_redrive(talk: Talk, url: str) -> None:
-    if talk.params.get("accept_redrive"):
+async def _refuse_low_redrive(calls: AwsCalls, url: str) -> None:
+    if calls.params.get("accept_redrive"):
         return
     request = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy"]}
-    attributes = (await talk.call("GetQueueAttributes", request)).get("Attributes") or {}
+    attributes = (await calls.call("GetQueueAttributes", request)).get("Attributes") or {}
     with contextlib.suppress(ValueError, KeyError, TypeError):
         limit = int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
         if limit < SAFE_RECEIVES:
@@ -175,9 +175,9 @@ async def _refuse_low_redrive(talk: Talk, url: str) -> None:
             raise refuse(Status.ERROR, Reason.PROTECTED, message)
 
 
-def _marks(talk: Talk) -> tuple[str, ...]:
-    own = talk.params.get("own")
-    return (str(own),) if own else talk.context.own_marks
+def _marks(calls: AwsCalls) -> tuple[str, ...]:
+    own = calls.params.get("own")
+    return (str(own),) if own else calls.context.own_marks
 
 
 def _is_own(message: Mapping[str, Any], marks: tuple[str, ...]) -> bool:
@@ -186,7 +186,7 @@ def _is_own(message: Mapping[str, Any], marks: tuple[str, ...]) -> bool:
     return any(mark in text for mark in marks if mark for text in texts)
 
 
-async def _hand_back(talk: Talk, url: str, messages: list[dict[str, Any]]) -> None:
+async def _hand_back(calls: AwsCalls, url: str, messages: list[dict[str, Any]]) -> None:
     if not messages:
         return
     entries = [
@@ -194,7 +194,7 @@ async def _hand_back(talk: Talk, url: str, messages: list[dict[str, Any]]) -> No
         for number, each in enumerate(messages)
     ]
     returning = asyncio.ensure_future(
-        talk.aws.call(
+        calls.aws.call(
             "sqs",
             "ChangeMessageVisibilityBatch",
             {"QueueUrl": url, "Entries": entries},
@@ -211,19 +211,19 @@ async def _hand_back(talk: Talk, url: str, messages: list[dict[str, Any]]) -> No
         raise
     except AwsError as error:
         stuck = len(messages)
-        talk.notice(f"messages could not be handed back: {error.message}")
+        calls.notice(f"messages could not be handed back: {error.message}")
     if stuck:
-        talk.notice(f"{stuck} messages stay hidden until their visibility timeout ends")
+        calls.notice(f"{stuck} messages stay hidden until their visibility timeout ends")
 
 
-def _messages(talk: Talk, own: list[dict[str, Any]], foreign: int) -> Observation:
+def _messages(calls: AwsCalls, own: list[dict[str, Any]], foreign: int) -> Observation:
     messages = [_message(each) for each in own]
-    document: dict[str, Any] = {"messages": messages, "foreign": foreign, "latency": talk.latency()}
+    document: dict[str, Any] = {"messages": messages, "foreign": foreign, "latency": calls.latency()}
     if messages:
         document["message"] = messages[0]
     if foreign:
-        talk.notice(f"{foreign} messages that are not the check's own were met and handed back")
-    return talk.answer(document)
+        calls.notice(f"{foreign} messages that are not the check's own were met and handed back")
+    return calls.answer(document)
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,7 +254,7 @@ def _as_json(text: str) -> dict[str, Any]:
     return {}
 
 
-_OPERATIONS: dict[str, Callable[[Talk, str], Awaitable[Observation]]] = {
+_OPERATIONS: dict[str, Callable[[AwsCalls, str], Awaitable[Observation]]] = {
     "depth": _depth,
     "send": _send,
     "receive": _receive,

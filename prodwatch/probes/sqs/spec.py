@@ -1,4 +1,4 @@
-"""What an `sqs` check may say and what its answer looks like."""
+"""Keys and document of an `sqs` check."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prodwatch.model.spec import Field, Key, ProbeSpec
 from prodwatch.probes.mutation_rules import is_open, operation_mutation
 
 _WRITES = {
-    "send": "sending puts a message into the queue",
+    "send": "sending adds a message to the queue",
     "receive": "receiving hides messages from their consumers and raises their receive count",
-    "peek": "peeking hides messages for a moment and raises their receive count",
+    "peek": "peeking briefly hides messages and raises their receive count",
     "delete": "deleting removes messages",
 }
 
@@ -27,7 +27,7 @@ def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
     if operation == "send" and "body" not in params:
         return ('operation "send" needs a `body`',)
     if operation != "send" and ("body" in params or "attributes" in params):
-        return (f'`body` and `attributes` go with operation "send" only, not with "{operation}"',)
+        return (f'`body` and `attributes` are only allowed with operation "send", not with "{operation}"',)
     return ()
 
 
@@ -36,55 +36,61 @@ SPECS = (
         type="sqs",
         title="SQS queue",
         doc=(
-            "Looks at a queue or moves a message of its own. `receive`, `peek` and `delete` hand messages that"
-            " are not the check's own straight back and count them in `foreign`; since even that raises their"
-            " receive count, all three refuse a queue whose redrive limit is below 3 unless `accept_redrive ="
-            " true`. `delete` deletes own messages only. Nothing is ever purged."
+            "Reads the depth of a queue, or sends, receives and deletes the check's own messages. `receive`,"
+            " `peek` and `delete` return all other messages at once and count them in `foreign`. Because even"
+            " that raises their receive count, all three refuse a queue whose redrive limit is below 3 unless"
+            " `accept_redrive = true`. `delete` only deletes own messages. No queue is ever purged."
         ),
         keys=(
-            Key(name="queue", kind="text", required=True, doc="URL, ARN or name."),
+            Key(name="queue", kind="text", required=True, doc="URL, ARN or name of the queue."),
             Key(
                 name="operation",
                 kind="text",
                 choices=("depth", "send", "receive", "peek", "delete"),
                 default="depth",
                 doc=(
-                    "`depth` counts; `send` puts one message; `receive` takes own messages for the visibility"
-                    " time; `peek` looks and hands back at once; `delete` takes own messages and deletes them."
+                    "`depth` counts messages; `send` sends one; `receive` keeps own messages for the visibility"
+                    " time; `peek` reads messages and returns them at once; `delete` deletes own messages."
                 ),
             ),
-            Key(name="body", kind="any", doc="Message to send: text as it is, anything else as JSON."),
-            Key(name="attributes", kind="table", doc="Message attributes to send: name = text or number."),
+            Key(name="body", kind="any", doc="Message to send: text unchanged, any other value as JSON."),
+            Key(name="attributes", kind="table", doc="Attributes of the message to send: name = text or number."),
             Key(
                 name="own",
                 kind="text",
-                doc="Text that a message must hold to be the check's own; the execution's `uid` by default.",
+                doc="Text that marks a message as the check's own. Default: the execution's `uid`.",
             ),
             Key(
-                name="max", kind="integer", default=10, minimum=1, doc="Messages to look at in one request, 10 at most."
+                name="max",
+                kind="integer",
+                default=10,
+                minimum=1,
+                doc="Largest number of messages per request, at most 10.",
             ),
             Key(
                 name="accept_redrive",
                 kind="boolean",
                 default=False,
-                doc="`true` receives even where this may push others' messages into the dead-letter queue.",
+                doc="`true` receives even if other messages may move to the dead-letter queue.",
             ),
         ),
         problems=_problems,
         fields=(
-            Field(name="depth", kind="integer", doc="Messages waiting, approximately."),
-            Field(name="in_flight", kind="integer", doc="Messages received and not yet deleted, approximately."),
-            Field(name="age", kind="duration", doc="Age of the oldest message by CloudWatch; absent without data."),
+            Field(name="depth", kind="integer", doc="Approximate number of waiting messages."),
+            Field(
+                name="in_flight",
+                kind="integer",
+                doc="Approximate number of messages that are received and not yet deleted.",
+            ),
+            Field(name="age", kind="duration", doc="Age of the oldest message, from CloudWatch; absent without data."),
             Field(
                 name="messages",
                 kind="list",
-                doc="Own messages: `id`, `body`, `json` where it is JSON, `attributes`, `sent`, `receive_count`.",
+                doc="Own messages: `id`, `body`, `json` if it is JSON, `attributes`, `sent`, `receive_count`.",
             ),
-            Field(
-                name="message", kind="table", doc="The first own message, or the message that was sent; absent without."
-            ),
-            Field(name="foreign", kind="integer", doc="Messages seen that are not the check's own."),
-            Field(name="latency", kind="duration", doc="Of the call."),
+            Field(name="message", kind="table", doc="The first own message, or the sent message; absent without one."),
+            Field(name="foreign", kind="integer", doc="Number of received messages that are not the check's own."),
+            Field(name="latency", kind="duration", doc="Duration of the call."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""What a `stack` check may say and what its answer looks like."""
+"""Keys and document of a `stack` check."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ SPECS = (
     ProbeSpec(
         type="stack",
         title="CloudFormation stack",
-        doc="Reads a stack's status and outputs, afresh each time. A stack that does not exist is a `fail`.",
+        doc="Reads a stack's current status and outputs. A stack that does not exist is a `fail`.",
         keys=(
             Key(
                 name="name",
                 kind="text",
                 required=True,
-                doc="Alias from `[stacks]`, else the stack's own name; unless `stack` says another.",
+                doc="Name of the check, and the stack's alias in `[stacks]` or its name unless `stack` is given.",
             ),
-            Key(name="stack", kind="text", doc="Alias or name, where the check itself wants a more telling `name`."),
+            Key(name="stack", kind="text", doc="Alias in `[stacks]` or name of the stack. Default: `name`."),
         ),
         fields=(
             Field(name="status", kind="text", doc="CloudFormation's status, such as `UPDATE_COMPLETE`."),
-            Field(name="outputs", kind="table", doc="Output key = value."),
-            Field(name="updated", kind="time", doc="Last update, or the creation when there was none."),
+            Field(name="outputs", kind="table", doc="Outputs, key = value."),
+            Field(name="updated", kind="time", doc="Time of the last update, or of the creation."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""Opens a TCP connection and closes it again."""
+"""Opens and closes a TCP connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prodwatch.probes.failures import connection_failure, endpoint, timed_out
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Connect; the document is that of the type's reference page."""
+    """Connect; the document is described on the type's reference page."""
     host, port = params["host"], params["port"]
     target = endpoint(host, port)
     timings = Timings(context.clock.monotonic_s)

@@ -1,4 +1,4 @@
-"""What a `tcp` check may say and what its answer looks like."""
+"""Keys and document of a `tcp` check."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ SPECS = (
         type="tcp",
         title="TCP connect",
         doc=(
-            "Opens a TCP connection and closes it again; nothing is sent. Proves that a name resolves and"
-            " that something listens. A refused or timed-out connection is a `fail`."
+            "Opens a TCP connection and closes it; nothing is sent. Shows that the name resolves and that the"
+            " port is open. A refused or timed-out connection is a `fail`."
         ),
         keys=(
             Key(name="host", kind="text", required=True, doc="Name or IP address."),
             Key(name="port", kind="integer", required=True, minimum=1, doc="Port, 1 to 65535."),
         ),
         fields=(
-            Field(name="connect", kind="duration", doc="From the first packet to the open connection, name resolved."),
-            Field(name="dns", kind="duration", doc="Resolving the name; absent for an IP address."),
-            Field(name="address", kind="text", doc="IP address that answered."),
+            Field(name="connect", kind="duration", doc="Time for the TCP connect, without resolving the name."),
+            Field(name="dns", kind="duration", doc="Time for resolving the name; absent for an IP address."),
+            Field(name="address", kind="text", doc="IP address of the connection."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""Makes a TLS handshake and reports the certificate, whether or not it deserves trust."""
+"""Makes a TLS handshake and reads the certificate, trusted or not."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ DEFAULT_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class _Handshake:
-    """What one handshake told."""
+    """Outcome of one handshake."""
 
     certificate: bytes
-    """DER; empty when the server has none."""
+    """Certificate in DER form; empty without one."""
     protocol: str | None
     cipher: str | None
     timings: Timings
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Shake hands; the document is that of the type's reference page."""
+    """Make the handshake; the document is described on the type's reference page."""
     host, port = params["host"], params.get("port", DEFAULT_PORT)
     name = params.get("server_name", host)
     target = endpoint(host, port)

@@ -1,4 +1,4 @@
-"""What a `tls` check may say and what its answer looks like."""
+"""Keys and document of a `tls` check."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ SPECS = (
         type="tls",
         title="TLS certificate",
         doc=(
-            "Makes a TLS handshake and reads the server's certificate. An expired, self-signed or"
-            " wrong-host certificate still gives all its facts: `verified` is then false, `error` says why,"
-            " and the check is a `fail` unless an assertion mentions one of the two. So `days_left > 14`"
-            " alone never passes a certificate that browsers refuse."
+            "Makes a TLS handshake and reads the server's certificate. An expired, self-signed or wrong-host"
+            " certificate is read completely too: `verified` is false, `error` is the reason, and the check is a"
+            " `fail` unless an assertion mentions one of the two. `days_left > 14` alone therefore never passes"
+            " with a certificate that browsers refuse."
         ),
         keys=(
             Key(name="host", kind="text", required=True, doc="Name or IP address to connect to."),
@@ -20,31 +20,31 @@ SPECS = (
             Key(
                 name="server_name",
                 kind="text",
-                doc="Name asked for (SNI) and checked against the certificate; `host` by default.",
+                doc="Server name (SNI) that is sent and must match the certificate. Default: `host`.",
             ),
         ),
         fields=(
-            Field(name="connect", kind="duration", doc="TCP connect, name resolved."),
-            Field(name="handshake", kind="duration", doc="TLS handshake."),
+            Field(name="connect", kind="duration", doc="Time for the TCP connect, without resolving the name."),
+            Field(name="handshake", kind="duration", doc="Time for the TLS handshake."),
             Field(
                 name="days_left",
                 kind="number",
-                doc="Days until the certificate expires, to two decimals; negative after.",
+                doc="Days until the certificate expires, to two decimals; negative when it has expired.",
             ),
-            Field(name="expires", kind="time", doc="Last moment the certificate is valid, UTC."),
+            Field(name="expires", kind="time", doc="Time at which the certificate expires, UTC."),
             Field(
                 name="issuer", kind="text", doc="Issuer's distinguished name, such as `CN=R11,O=Let's Encrypt,C=US`."
             ),
             Field(name="subject", kind="text", doc="Subject's distinguished name; may be empty."),
-            Field(name="sans", kind="list", doc="Names and IP addresses the certificate is for, as texts."),
+            Field(name="sans", kind="list", doc="Names and IP addresses of the certificate, as texts."),
             Field(name="protocol", kind="text", doc="Negotiated version, such as `TLSv1.3`."),
             Field(name="cipher", kind="text", doc="Negotiated cipher suite."),
             Field(
                 name="verified",
                 kind="boolean",
-                doc="Whether the chain is trusted by this machine, in date and for this name.",
+                doc="Whether this machine trusts the chain, and the certificate is valid now and for this name.",
             ),
-            Field(name="error", kind="text", doc="Why it is not verified; absent when it is."),
+            Field(name="error", kind="text", doc="Reason why it is not verified; absent when it is."),
         ),
         example="""\
 [[check]]

@@ -1,4 +1,4 @@
-"""What a set of traces says together: shares, percentiles, where the time went and which way a request took."""
+"""Statistics and details of a set of traces: shares, percentiles, segments, slowest subsegment and path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prodwatch.model.signal import Span, Trace, TraceSummary
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least `share` of the sorted `values` do not exceed (nearest rank)."""
+    """Return the smallest of the sorted `values` that at least `share` of them do not exceed (nearest rank)."""
     return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
@@ -68,9 +68,9 @@ def contents(traces: Sequence[Trace]) -> dict[str, Any]:
 
 
 def _told(trace: Trace) -> list[Span]:
-    """Return the spans somebody sent: X-Ray adds one for each service that is called and sends none itself.
+    """Return the spans that were sent, without those X-Ray adds for called services that send none.
 
-    Such a span repeats the call it was made from, which would then seem to take no time of its own.
+    An added span repeats the call it belongs to, which would then have no time of its own.
     """
     by_id = {span.id: span for span in trace.spans}
     parents = {span.parent_id for span in trace.spans}
@@ -83,12 +83,12 @@ def _told(trace: Trace) -> list[Span]:
 
 
 def is_service(span: Span) -> bool:
-    """Say whether a span is a service's own segment rather than a part of one."""
+    """Return whether a span is a service's own segment, not a part of one."""
     return span.origin is not None or span.parent_id is None
 
 
 def path_of(trace: Trace) -> list[str]:
-    """Return the services a trace went through, by start, each once in a row."""
+    """Return the services of a trace in order of start, without consecutive repetitions."""
     names: list[str] = []
     for span in sorted(filter(is_service, trace.spans), key=lambda each: each.start_s):
         if not names or names[-1] != span.name:

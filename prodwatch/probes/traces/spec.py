@@ -1,4 +1,4 @@
-"""What a `traces` check may say and what its answer looks like."""
+"""Keys and document of a `traces` check."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ SPECS = (
         type="traces",
         title="X-Ray traces",
         doc=(
-            "Reads one trace by its id, or every trace of a window that a filter selects. Traces arrive in"
-            " pieces and late: `poll` for them; `complete` says whether every segment has ended. In a flow,"
-            ' `id = "${trace_id}"` finds the trace that the flow\'s own requests caused.'
+            "Reads one trace by its id, or all traces of a time window that a filter selects. Traces arrive late"
+            " and in parts: use `poll` to wait for them; `complete` is true when every segment has ended. In a"
+            ' flow, `id = "${trace_id}"` reads the trace of the flow\'s own requests.'
         ),
         keys=(
-            Key(name="id", kind="text", doc="Trace id, in X-Ray's or W3C's form; in a step of a flow only."),
+            Key(name="id", kind="text", doc="Trace id in X-Ray or W3C form; only in a step of a flow."),
             Key(name="filter", kind="text", doc='X-Ray filter expression, such as `service("shop-api") AND fault`.'),
             Key(
                 name="since",
@@ -22,21 +22,27 @@ SPECS = (
                 default="5m",
                 doc="Start of the window: `5m` ago, an RFC 3339 time, or `release` for the start of the release.",
             ),
-            Key(name="min", kind="integer", default=1, minimum=0, doc="Fewer traces than this are `inconclusive`."),
+            Key(
+                name="min",
+                kind="integer",
+                default=1,
+                minimum=0,
+                doc="With fewer traces than this the check is `inconclusive`.",
+            ),
         ),
         one_of=(("id", "filter"),),
         at_most_one=(("id", "filter"),),
         fields=(
-            Field(name="count", kind="integer", doc="Traces found."),
-            Field(name="fault_ratio", kind="number", doc="Share with a fault (5xx), 0 to 1."),
-            Field(name="error_ratio", kind="number", doc="Share with an error (4xx), 0 to 1."),
+            Field(name="count", kind="integer", doc="Number of traces."),
+            Field(name="fault_ratio", kind="number", doc="Share of traces with a fault (5xx), from 0 to 1."),
+            Field(name="error_ratio", kind="number", doc="Share of traces with an error (4xx), from 0 to 1."),
             Field(name="p50", kind="duration", doc="Median response time."),
             Field(name="p95", kind="duration", doc="95th percentile of the response time."),
             Field(name="p99", kind="duration", doc="99th percentile of the response time."),
             Field(
                 name="traces",
                 kind="list",
-                doc="Each with `id`, `duration`, `response_time`, `fault`, `error`, `throttle`, `complete`.",
+                doc="Traces: `id`, `duration`, `response_time`, `fault`, `error`, `throttle`, `complete`.",
             ),
             Field(name="annotations", kind="table", doc="Annotation key = list of values, over all traces."),
             Field(name="metadata", kind="table", doc="Namespace = key = list of values, over all traces."),
@@ -44,16 +50,20 @@ SPECS = (
                 name="segments",
                 kind="list",
                 doc=(
-                    "The services' own segments in order of start, each with `name`, `origin`, `duration`, `fault`,"
-                    " `error`, `throttle`."
+                    "Segments of the services, in order of start: `name`, `origin`, `duration`, `fault`, `error`,"
+                    " `throttle`."
                 ),
             ),
-            Field(name="subsegments", kind="list", doc="Each with `name`, `duration`, `fault`, `error`, `throttle`."),
             Field(
-                name="slowest", kind="table", doc="The subsegment that took longest by itself, like those of the list."
+                name="subsegments", kind="list", doc="Subsegments: `name`, `duration`, `fault`, `error`, `throttle`."
             ),
             Field(
-                name="path", kind="list", doc="Names of the services the first trace went through, in order of start."
+                name="slowest",
+                kind="table",
+                doc="The subsegment with the longest time of its own, as in `subsegments`.",
+            ),
+            Field(
+                name="path", kind="list", doc="Names of the services on the path of the first trace, in order of start."
             ),
             Field(name="complete", kind="boolean", doc="Whether all traces were read and every segment has ended."),
         ),

@@ -13,7 +13,7 @@ from prodwatch.settings.template_filters import TemplateFilterError, as_text, fo
 if TYPE_CHECKING:
     from prodwatch.assertions import Assertion
 
-_ONLY_THE_RUN = "known only when it runs"
+_ONLY_THE_RUN = "known only at run time"
 
 
 class StaticValues:
