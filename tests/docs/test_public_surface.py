@@ -82,8 +82,11 @@ def test_the_names_outside_python_are_there() -> None:
     assert command.value == "prodwatch.cli:entry"
 
 
-def test_the_guide_to_own_check_types_uses_public_names_only() -> None:
-    guide = (PAGE.parents[1] / "guide/own-check-type.md").read_text(encoding="utf-8")
-    for module, names in re.findall(r"^from (prodwatch[\w.]*) import (.+)$", guide, re.MULTILINE):
-        public = {**WHOLE, **PARTS}
+@pytest.mark.parametrize("guide", ["own-check-type.md", "testing-checks.md"])
+def test_the_guides_use_public_names_only(guide: str) -> None:
+    text = (PAGE.parents[1] / "guide" / guide).read_text(encoding="utf-8")
+    public = {**WHOLE, **PARTS}
+    imports = re.findall(r"^from (prodwatch[\w.]*) import (.+)$", text, re.MULTILINE)
+    assert imports
+    for module, names in imports:
         assert set(re.split(r",\s*", names)) <= set(public.get(module, [])), module
