@@ -32,6 +32,7 @@ def world(served_world: World) -> Iterator[World]:
     served_world.aws.edits.clear()
     served_world.aws.faults.clear()
     served_world.aws.on_invoke = None
+    served_world.aws.ahead_s = 0.0
     served_world.aws.call_counts.clear()
 
 

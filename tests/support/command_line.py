@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
+import prodwatch
+
 PATIENCE_S = 60.0
 """After that long a process is taken for hung."""
 
@@ -42,6 +44,8 @@ class CommandLine:
         self.home.mkdir()
         self.environ = {
             "PATH": os.environ["PATH"],
+            # The package under test, wherever else one is installed.
+            "PYTHONPATH": str(Path(prodwatch.__file__).parents[1]),
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.home / "state"),
             "TZ": "UTC",

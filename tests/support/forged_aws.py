@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -31,7 +32,9 @@ class ForgedAws(EmbeddedAws):
     """Answers as the embedded AWS, except for the operations in `forgeries` and `edits`."""
 
     def __init__(self) -> None:
-        super().__init__(region=REGION)
+        self.ahead_s = 0.0
+        """Seconds by which its clock is ahead of this machine's."""
+        super().__init__(region=REGION, wall=lambda: time.time() + self.ahead_s)
         self.forgeries: dict[str, Forgery] = {}
         """By `service:Operation`."""
         self.edits: dict[str, Edit] = {}

@@ -36,6 +36,11 @@ class RawWeb:
         """Method and path of each request, in order."""
         return [" ".join(each.split(b" ", 2)[n].decode() for n in (0, 1)) for each in self.requests]
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections clients hold open now."""
+        return len(self._tasks)
+
     def hold(self, path: str) -> tuple[threading.Semaphore, threading.Event]:
         """Hold the responses for a path back; returns the signal of a request's arrival and the release."""
         self.arrived[path], self.held[path] = threading.Semaphore(0), threading.Event()

@@ -22,6 +22,15 @@ from typing import Any, NoReturn
 
 WHOLE = ("prodwatch.assertions", "prodwatch.report", "prodwatch.runner", "prodwatch.settings")
 """Packages of which every module is imported."""
+WITH_AWS = (
+    "prodwatch.access",
+    "prodwatch.aws",
+    "prodwatch.cli",
+    "prodwatch.probes",
+    "prodwatch.session",
+    "prodwatch.sources",
+)
+"""Packages of which every module is imported too, where AWS is called."""
 PARTS = (
     "prodwatch.aws.session",
     "prodwatch.cli.commands.check",
@@ -34,7 +43,7 @@ LONGEST = 65_536
 
 def serve(control: socket.socket, services: list[str]) -> None:
     """Run one command after the other until the other side closes; `services` get their AWS models read first."""
-    for package in WHOLE:
+    for package in (*WHOLE, *(WITH_AWS if services else ())):
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
     for name in PARTS:
