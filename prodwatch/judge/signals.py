@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from prodwatch.assertions import evaluate, parse
-from prodwatch.model.environment import AlarmTarget, MetricTarget, place_of
+from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget, place_of
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import AssertionResult, SignalResult
 from prodwatch.model.signal import SETTLED_AFTER_S, AlarmState, MetricPoint, MetricSeries
@@ -35,6 +35,12 @@ _NS_PER_UNIT = {
 def is_judged(target: MetricTarget) -> bool:
     """Return whether the entry has assertions; without any it is only shown."""
     return bool(target.expect or target.warn)
+
+
+def gating_signals(environment: Environment) -> tuple[tuple[MetricTarget, ...], tuple[AlarmTarget, ...]]:
+    """Return the metrics and alarms that affect a verdict: those with `gate`, and only metrics with assertions."""
+    metrics = tuple(each for each in environment.metrics if each.gate and is_judged(each))
+    return metrics, tuple(each for each in environment.alarms if each.gate)
 
 
 def metric_signal(target: MetricTarget, series: MetricSeries | None, now: datetime) -> SignalResult:

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.judge.signals import gating_signals
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.runner.check.prerequisites import reason_not_to_run
-from prodwatch.runner.options import RunOptions
+from prodwatch.runner.options import RunOptions, reads_signals
 from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CheckCompiler, CompiledStep
 from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.runner.values.remote_inputs import VANTAGE
@@ -23,6 +24,7 @@ class PlannedCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call a run would make."""
 
     check: str
+    """Id of the check; `signals` for what is read next to the checks."""
     step: str | None = None
     """None for a plain check."""
     type: str
@@ -48,12 +50,14 @@ def plan(
     redactor: Redactor,
     now: datetime,
 ) -> tuple[PlannedCall, ...]:
-    """Return the calls of the selected checks in order, followed by those of their prerequisites and diagnostics."""
+    """Return the calls of the selected checks in order, then those of related checks, then those that read signals."""
     planner = _Planner(definitions, compiler, environment, options, environ, OutputRedactor(redactor), now)
     for check in selected:
         planner.add(check, "always")
     for check in selected:
         planner.follow(check)
+    if selected and reads_signals(environment, options):
+        planner.add_signals()
     return tuple(planner.calls)
 
 
@@ -119,6 +123,14 @@ class _Planner:
             if id_ in self._definitions and id_ not in self._listed:
                 self.add(self._definitions[id_], when)
                 self.follow(self._definitions[id_])
+
+    def add_signals(self) -> None:
+        """List the reading of every `[[metric]]` and `[[alarm]]` that gates."""
+        metrics, alarms = gating_signals(self._environment)
+        for kind, targets in (("metric", metrics), ("alarm", alarms)):
+            for target in targets:
+                params = {name: value for name, value in msgspec.structs.asdict(target).items() if value}
+                self.calls.append(PlannedCall(check="signals", type=kind, params=self._output.value(params)))
 
 
 def _repeats(step: CompiledStep) -> str | None:

@@ -22,8 +22,7 @@ from prodwatch.model.result import (
     Tool,
 )
 from prodwatch.model.status import Reason, Status
-from prodwatch.runner.options import RunOptions
-from prodwatch.runner.signal_reading import left_out
+from prodwatch.runner.options import RunOptions, left_out
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import UNATTESTED
 from prodwatch.runner.values.release import release_info

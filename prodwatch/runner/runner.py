@@ -30,11 +30,11 @@ from prodwatch.runner.bounds.time_limits import TaskTimeouts
 from prodwatch.runner.check.crash_cleanup import finish_cleanup
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
-from prodwatch.runner.options import RunOptions
+from prodwatch.runner.options import RunOptions, reads_signals
 from prodwatch.runner.result_document import RunRecord, assemble
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.schedule.scheduler import Scheduler
-from prodwatch.runner.signal_reading import SignalReading, reads_signals
+from prodwatch.runner.signal_reading import SignalReading
 from prodwatch.runner.step.compiled import CheckCompiler, Specs
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, find_journal

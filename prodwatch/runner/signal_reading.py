@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from prodwatch.model.environment import Environment
 from prodwatch.model.result import SignalResult
-from prodwatch.runner.options import RunOptions
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.stop_reason import StopSignal
-from prodwatch.sources.read_signals import gating_signals, read_signals, unread_signals
+from prodwatch.sources.read_signals import read_signals, unread_signals
 from prodwatch.text.sanitize import sanitize_line
 
 
@@ -48,16 +46,3 @@ class SignalReading:
         cut = self._stop.conclusion(begun=True)
         assert cut.reason is not None
         return unread_signals(self._environment, str(cut.message), cut.reason)
-
-
-def reads_signals(environment: Environment, options: RunOptions) -> bool:
-    """Return whether a run with these options reads signals: a single run does, unless told not to."""
-    return options.mode == "check" and not options.no_signals and any(gating_signals(environment))
-
-
-def left_out(environment: Environment) -> str | None:
-    """Return the notice of a run that leaves signals out; None when there are none to leave out."""
-    metrics, alarms = gating_signals(environment)
-    counts = [(len(metrics), "[[metric]]"), (len(alarms), "[[alarm]]")]
-    named = " and ".join(f"{count} {table}" for count, table in counts if count)
-    return f"--no-signals left out {named}: the verdict rests on the checks alone" if named else None

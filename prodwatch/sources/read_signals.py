@@ -11,7 +11,14 @@ import msgspec
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
-from prodwatch.judge.signals import JUDGED_AT_LEAST_S, JUDGED_PERIODS, is_judged, merged, unread_alarms, unread_metric
+from prodwatch.judge.signals import (
+    JUDGED_AT_LEAST_S,
+    JUDGED_PERIODS,
+    gating_signals,
+    merged,
+    unread_alarms,
+    unread_metric,
+)
 from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import SETTLED_AFTER_S, EvaluatedSignals, Record
@@ -19,12 +26,6 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.metrics import MetricSource
-
-
-def gating_signals(environment: Environment) -> tuple[tuple[MetricTarget, ...], tuple[AlarmTarget, ...]]:
-    """Return the metrics and alarms that affect a verdict: those with `gate`, and only metrics with assertions."""
-    metrics = tuple(each for each in environment.metrics if each.gate and is_judged(each))
-    return metrics, tuple(each for each in environment.alarms if each.gate)
 
 
 async def read_signals(

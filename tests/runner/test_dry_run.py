@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.model.check import Poll
-from prodwatch.model.environment import SecretReference, StackReference
+from prodwatch.model.environment import AlarmTarget, MetricTarget, SecretReference, StackReference
 from prodwatch.runner import RunOptions
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import composite, environment, flow, plain, step
@@ -125,3 +126,19 @@ def test_what_a_check_refers_to_is_listed_once_with_its_reason(shop: Any) -> Non
     ]
     calls = shop.runner([smoke, *others]).plan([smoke], RunOptions(no_diagnose=True))
     assert [each.check for each in calls] == ["a", "n"]
+
+
+def test_the_reading_of_signals_is_planned_too(shop: Any) -> None:
+    shop.environment = replace(
+        shop.environment,
+        metrics=(MetricTarget(name="latency", namespace="Shop", metric="Ms", expect=("value < 5",)),),
+        alarms=(AlarmTarget(prefix="shop-"), AlarmTarget(prefix="other-", gate=False)),
+    )
+    check = plain("c", type="http", url="https://x")
+    calls = shop.runner([check]).plan([check], RunOptions())
+    assert [(call.check, call.type, call.params.get("prefix")) for call in calls[1:]] == [
+        ("signals", "metric", None),
+        ("signals", "alarm", "shop-"),
+    ]
+    assert len(shop.runner([check]).plan([check], RunOptions(no_signals=True))) == 1
+    assert shop.runner([check]).plan([], RunOptions()) == ()
