@@ -304,7 +304,7 @@ def test_the_page_lists_exactly_these_lines() -> None:
     assert told == [(case.line, case.status, case.exit_code) for case in CASES]
 
 
-@pytest.mark.parametrize("row", rows("Around the checks"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", [*rows("Around the checks"), *rows("In the dashboard")], ids=lambda row: row[0])
 def test_what_is_proved_elsewhere_is(row: list[str]) -> None:
     found = re.fullmatch(r"`(tests/\S+\.py)::(test_\w+)`", row[2])
     assert found
