@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prodwatch.session.live import LiveSession
     from prodwatch.session.protocol import LazySession
     from prodwatch.tui.app import ProdwatchApp
-    from prodwatch.views.window import Window
+    from prodwatch.views.time_window import Window
 
 MIN_COLUMNS = 40
 MIN_ROWS = 10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from prodwatch.views.window import Window
+    from prodwatch.views.time_window import Window
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +47,7 @@ def window_of(since: str | None, from_: str | None, to: str | None, now: datetim
     begins = since if since is not None else from_
     if begins is None:
         return None
-    from prodwatch.views.window import Window
+    from prodwatch.views.time_window import Window
 
     now = now or datetime.now(UTC)
     name = "--since" if since is not None else "--from"

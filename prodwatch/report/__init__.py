@@ -1,1 +1,1 @@
-"""A run's result in every format people and machines read; the verdict is the same in all."""
+"""Reports of a run's result in every output format, all with the same verdict."""

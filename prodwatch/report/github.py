@@ -15,7 +15,7 @@ from prodwatch.report.status_mapping import (
 from prodwatch.text.units import format_ms
 
 MAX_BYTES = 900_000
-"""GitHub refuses a step's summary over 1 MiB; what is cut is said."""
+"""GitHub rejects a step summary above 1 MiB; a truncated summary ends with a note."""
 
 
 def summary(result: RunResult) -> bytes:
@@ -115,7 +115,7 @@ def _capped(text: str) -> bytes:
     if len(encoded) <= MAX_BYTES:
         return encoded
     cut = encoded[:MAX_BYTES].decode(errors="ignore").rpartition("\n")[0]
-    return f"{cut}\n\n_The rest was cut: GitHub takes at most 1 MiB. The JSON result has everything._\n".encode()
+    return f"{cut}\n\n_Truncated: GitHub accepts at most 1 MiB. The JSON result is complete._\n".encode()
 
 
 def _md(text: str) -> str:

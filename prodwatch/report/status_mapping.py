@@ -86,7 +86,7 @@ def signal_details(signal: SignalResult) -> list[str]:
 
 
 def details(check: CheckResult) -> list[str]:
-    """Return the lines that explain a red check: every false assertion, bad step and leftover, then where it stands."""
+    """Return the lines that explain a red check: false assertions, failed steps, leftovers, then its position."""
     lines = _assertions(check.assertions)
     for step in check.steps:
         if step.status not in {Status.PASS, Status.SKIPPED}:
@@ -127,7 +127,7 @@ def _step(what: str, step: StepResult) -> str:
 
 
 def actual(assertion: AssertionResult) -> str:
-    """Return what was found, or that nothing was."""
+    """Return the actual value as text, `(nothing)` without one."""
     if assertion.actual is None and assertion.message:
         return "(nothing)"
     return text(assertion.actual)

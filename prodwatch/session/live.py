@@ -28,8 +28,8 @@ from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.sources.traces import fetch_trace
 from prodwatch.store.store import Store
+from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import judge_session
-from prodwatch.views.window import Window
 from prodwatch.views.window_comparison import directions
 
 TICK_S = 0.5

@@ -35,7 +35,7 @@ from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.sources.supervisor import Supervisor
 from prodwatch.store.store import Store
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 LOGS_GRACE_S = 10.0
 """Seconds to wait for further groups of a watched prefix, after every known group was read."""

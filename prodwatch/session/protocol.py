@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from prodwatch.model.signal import LogRecord, Trace
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 if TYPE_CHECKING:
     from prodwatch.session.live import LiveSession

@@ -1,4 +1,4 @@
-"""One line of a screen as pieces of text with a tone each, and columns that give way when it gets narrow."""
+"""Styled lines: pieces of text with a tone each, and table columns that are dropped on narrow screens."""
 
 from __future__ import annotations
 
@@ -107,16 +107,16 @@ class Column(NamedTuple):
     name: str
     title: str
     width: int
-    """Cells it needs at least."""
+    """Minimum width in cells."""
     grow: int = 0
     """Share of the space left over."""
     right: bool = False
     drop: int = 0
-    """0: always shown; otherwise the higher goes first when it gets narrow."""
+    """0: always shown; otherwise the order of being dropped on narrow screens, highest first."""
 
 
 class Fitted(NamedTuple):
-    """A column with the width it got."""
+    """A column with its actual width."""
 
     column: Column
     width: int

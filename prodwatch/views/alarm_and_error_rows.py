@@ -1,4 +1,4 @@
-"""Alarms, those that fire first, and error signatures, those that are new first."""
+"""Rows of alarms, firing first, and of error signatures, new first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def alarm_rows(store: Store) -> tuple[AlarmState, ...]:
 
 
 class SignatureRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One shape of error line."""
+    """One error signature."""
 
     signature: Signature
     new: bool
@@ -43,7 +43,7 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[SignatureRow, ...]
     new: int
     since: datetime | None
-    """When the release began; None: nothing can be called new."""
+    """Start of the release; None: no signature is marked as new."""
     version: str | None
 
 

@@ -1,4 +1,4 @@
-"""What a metric usually was: the range it is held against on its chart, and of which hour that range speaks."""
+"""The usual range of a metric, for its chart, and the hour it was measured in."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RECENT = timedelta(minutes=15)
 
 
 class UsualRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the middle 80 % of the minutes lay."""
+    """The range of the middle 80 % of the minutes."""
 
     low: float
     high: float
     over: str
-    """Whose minutes, and of which hour: `v41 in the hour before the release`."""
+    """Version and hour of the minutes: `v41 in the hour before the release`."""
 
 
 def usual_range(store: Store, keys: Sequence[MetricKey], now: datetime) -> UsualRange | None:

@@ -1,4 +1,4 @@
-"""Series as dots on a grid: two by four to a cell, so that a terminal shows a line and not stairs."""
+"""Charts of series as braille dots, two by four per cell, or in ASCII."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scale(msgspec.Struct, frozen=True):
 
 
 def scale_of(*series: Sequence[float | None]) -> Scale:
-    """Return an axis that holds every value, from zero where they are positive, with a little air above."""
+    """Return an axis for all values: from zero if they are positive, with 5 % of space above."""
     measured = [value for values in series for value in values if value is not None]
     if not measured:
         return Scale(0.0, 1.0)

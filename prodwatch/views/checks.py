@@ -1,4 +1,4 @@
-"""The check grid: failures first, one row per check, nothing green without a measurement."""
+"""Rows of the check grid, failures first; no check is green without a measurement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 
 OUTCOMES = 12
-"""Latest outcomes in a row."""
+"""Latest outcomes shown per row."""
 
 CheckSort = Literal["status", "name", "latency", "age"]
 _WEIGHT = {status: weight for weight, status in enumerate(WORST_FIRST)}

@@ -1,4 +1,4 @@
-"""The fields of JSON lines: which there are, what they hold, and how wide a column of each must be."""
+"""Fields of JSON lines: names, values and column widths."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN_ELSEWHERE = frozenset(
         *("xray_trace_id", "xraytraceid", "trace_id", "traceid", "spanid", "span_id", "stacktrace"),
     )
 )
-"""Last parts of paths, in lower case, that a line says in its own columns already, and ids too long for one."""
+"""Last parts of paths, in lower case, that a line shows in its own columns, and ids too long for a column."""
 
 
 class FieldColumn(NamedTuple):
@@ -36,11 +36,11 @@ class FieldColumn(NamedTuple):
     """Dotted path into nested objects."""
     width: int
     right: bool
-    """Numbers stand on the right."""
+    """Whether values are right-aligned: numbers."""
 
 
 def lookup(fields: dict[str, Any] | None, path: str) -> Any:
-    """Return `a.b` of nested objects, None when it is not there; a key with dots in it wins."""
+    """Return `a.b` of nested objects, None if it is missing; a key that contains dots has precedence."""
     if not fields:
         return None
     if path in fields:

@@ -1,6 +1,6 @@
-"""What people type to see fewer lines: words, /regexes/, field:value, and ! before any of them.
+"""Log filter and search: words, /regexes/, field:value, and ! for negation.
 
-A value may name alternatives, `level:warn|error`, and `=` before it asks for the whole of it: `group:=orders`.
+A value can have alternatives, `level:warn|error`; `=` before it requires an exact match: `group:=orders`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
     "id": lambda record: (record.request_id, record.trace_id, record.message),
     "kind": lambda record: (record.kind,),
 }
-"""Name → the texts one of which must match; of a group its whole name, or the last part of it."""
+"""Name → texts of a record, one of which must match; for a group its full name and its last part."""
 
 
 class FilterError(ValueError):
-    """The filter cannot be understood; the text says why in one sentence."""
+    """Invalid filter; the message gives the reason in one sentence."""
 
 
 class LogFilter(msgspec.Struct, frozen=True):
-    """A filter and the text it was made of; an empty one lets everything through."""
+    """A filter and its text; an empty one matches every line."""
 
     text: str
     tests: tuple[Test, ...] = ()
 
     def matches(self, record: LogRecord) -> bool:
-        """Tell whether every term agrees."""
+        """Return whether every term matches."""
         return all(test(record) for test in self.tests)
 
 
@@ -51,7 +51,7 @@ EVERYTHING = LogFilter("")
 
 
 def parse_filter(text: str) -> LogFilter:
-    """Return the filter `text` asks for; FilterError for a broken regex or an unknown level."""
+    """Return the filter for `text`; FilterError for an invalid regex or an unknown level."""
     terms = _TERM.findall(text)
     return LogFilter(text.strip(), tuple(_term(term) for term in terms)) if terms else EVERYTHING
 
@@ -108,7 +108,7 @@ def _field(name: str, value: str, term: str) -> Test:
 
 
 def _fits(value: str) -> Callable[[str], bool]:
-    """Return whether a text in lower case is, or has in it, one of the alternatives in `value`."""
+    """Return a test whether a text in lower case equals or contains one of the alternatives in `value`."""
     exact = value.startswith("=") and len(value) > 1
     alternatives = [part.casefold() for part in value[exact:].split("|") if part] or [value.casefold()]
     return lambda text: text in alternatives if exact else any(alternative in text for alternative in alternatives)
@@ -127,34 +127,34 @@ def _level(value: str) -> Test:
 
 
 def toggled(text: str, term: str) -> str:
-    """Return the filter with `term` added, or taken out when it is one of its terms."""
+    """Return the filter with `term` added, or removed if it contains it."""
     terms = _TERM.findall(text)
     kept = [other for other in terms if other != term]
     return " ".join(kept if len(kept) < len(terms) else [*terms, term])
 
 
 def quoted(value: str) -> str:
-    """Return a value as a filter takes it: in quotes where it has spaces."""
+    """Return a value for a filter, in quotes if it contains spaces."""
     return f'"{value}"' if re.search(r"\s", value) else value
 
 
 class Find(NamedTuple):
-    """What is searched for."""
+    """A search within lines."""
 
     text: str
     pattern: re.Pattern[str]
     word: str | None
-    """The words in lower case; None for a regular expression. Looking for words is ten times as fast."""
+    """The words in lower case; None for a regular expression. Searching for words is ten times as fast."""
 
     def hits(self, message: str) -> bool:
-        """Tell whether `message` has it."""
+        """Return whether `message` matches."""
         if self.word is not None:
             return self.word in message.lower()
         return self.pattern.search(message) is not None
 
 
 def parse_find(text: str) -> Find | None:
-    """Return the search, None for an empty one; FilterError for a broken regex."""
+    """Return the search, None for an empty text; FilterError for an invalid regex."""
     if not text:
         return None
     if len(text) > 2 and text.startswith("/") and text.endswith("/"):

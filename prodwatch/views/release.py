@@ -63,15 +63,15 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
 
 
 def without_release(store: Store) -> str:
-    """Return what is known when no release is shown: that there is none, or that nobody could see one."""
+    """Return the text shown without a release: there is none, or releases could not be read."""
     status = store.sources.get("release") or store.sources.get("session")
     if status is None and store.sources:
-        return "nothing that is released is watched"  # other sources have answered
+        return "no function is watched for releases"  # other sources have answered
     if status is None or status.phase is SourcePhase.STARTING:
-        return "whether a release is under way is not known yet"
+        return "looking for a release …"
     if status.phase in _UNREADABLE:
         why = f"needs {status.action}" if status.action else status.message or str(status.phase)
-        return f"whether a release is under way cannot be seen: {why}"
+        return f"releases cannot be read: {why}"
     return "no release is under way"
 
 

@@ -1,4 +1,4 @@
-"""The metrics that tell two versions apart, side by side, on one axis with the release marked."""
+"""Metrics of two versions side by side on one time axis, with the release marked."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SLOTS = 60
 
 
 class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric; series of the same name and unit that speak for different versions share a row."""
+    """One metric; series of the same name and unit for different versions share a row."""
 
     label: str
     unit: str | None
     old: float | None
-    """Latest settled value of the previous version, or of a series that speaks for no version."""
+    """Latest final value of the previous version, or of a series without a version."""
     new: float | None
-    """Latest settled value of the version under release."""
+    """Latest final value of the version under release."""
     change: float | None
     """new / old - 1; None without both, or when old is 0."""
     old_points: tuple[float | None, ...]
-    """One per slot, oldest first; None where nothing was measured."""
+    """One per slot, oldest first; None without a value."""
     new_points: tuple[float | None, ...]
     keys: tuple[MetricKey, ...]
 
@@ -42,7 +42,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     slot_s: int
     slots: int
     mark: int | None
-    """Slot in which the release began, None when outside the axis."""
+    """Slot of the release's start; None outside the axis."""
     old_version: str | None
     new_version: str | None
     settled_s: int | None
@@ -73,7 +73,7 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
 
 
 def label_of(key: MetricKey) -> str:
-    """Return what people call the series."""
+    """Return the label of a series."""
     return key.label or f"{key.metric} {key.stat}"
 
 
@@ -88,7 +88,7 @@ def _row(
 ) -> SignalRow:
     new_version = release.version if release else None
     fresh = [series for series in group if new_version is not None and series.key.version == new_version]
-    # Versions older than the previous one have no say in the comparison.
+    # Versions older than the previous one are not compared.
     previous = {None, release.previous} if release and release.previous else None
     old_series = [
         series for series in group if series not in fresh and (previous is None or series.key.version in previous)
@@ -107,7 +107,7 @@ def _row(
 
 
 def latest(group: Iterable[MetricSeries]) -> float | None:
-    """Return the newest settled value, else the newest at all; of several series the one that spoke last."""
+    """Return the latest final value of all series, else the latest value; None without values."""
     points = [point for series in group for point in series.points[-4:]]
     settled = [point for point in points if point.settled]
     return max(settled or points, key=_when).value if points else None

@@ -1,4 +1,4 @@
-"""Numbers as heights: scaling that never leaves its range and keeps gaps as gaps."""
+"""Heights of sparklines: scaled values, gaps preserved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def heights(
 
 
 def squeeze(values: Sequence[float | None], slots: int) -> tuple[float | None, ...]:
-    """Return at most `slots` values: neighbours share a slot, the highest of them speaks."""
+    """Return at most `slots` values, each the maximum of adjacent ones."""
     if len(values) <= slots or slots < 1:
         return tuple(values)
     out: list[float | None] = []

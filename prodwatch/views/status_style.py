@@ -1,4 +1,4 @@
-"""How a state is told: always a glyph, a word and a tone, never a colour alone."""
+"""How states are shown: always a glyph, a word and a tone, never a colour alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prodwatch.model.status import Status
 
 
 class Tone(StrEnum):
-    """What a piece of text means; themes give it a colour. Only the first five are statuses."""
+    """Meaning of a piece of text; themes define its colour. Only the first five are statuses."""
 
     GOOD = "good"
     BAD = "bad"
@@ -21,22 +21,22 @@ class Tone(StrEnum):
     DIM = "dim"
     STRONG = "strong"
     ACCENT = "accent"
-    """What can be acted on: keys, links."""
+    """Keys and links."""
     HEAD = "head"
     OLD = "old"
-    """What belongs to the previous version."""
+    """Values of the previous version."""
     NEW = "new"
-    """What belongs to the version under release."""
+    """Values of the version under release."""
     MARK = "mark"
     """A moment on an axis."""
     BAND = "band"
-    """Background of a picture: what is usual, an axis."""
+    """Background of a picture: usual range, axis."""
     HIT = "hit"
     """A search hit."""
 
 
 class State(NamedTuple):
-    """One state, told three ways."""
+    """One state as glyph, ASCII glyph, word and tone."""
 
     glyph: str
     ascii: str
@@ -58,7 +58,7 @@ RUNNING = State("…", "~", "RUN", Tone.RUNNING)
 
 
 def state_of(status: Status | None, *, running: bool = False) -> State:
-    """Return how to tell `status`; None is a check that has not finished a round."""
+    """Return the state of `status`; None is a check that has not finished a round."""
     if status is None:
         return RUNNING if running else WAITING
     return STATES[status]

@@ -1,4 +1,4 @@
-"""Everything that happened on one axis: deployment, traffic, alarms, checks, verdicts, notes."""
+"""Events on one time axis: deployments, traffic, alarms, checks, verdicts and notes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _DOUBTFUL = frozenset(("degraded", "inconclusive", "INSUFFICIENT_DATA"))
 _GOOD = frozenset(("OK", "pass", "Succeeded", "succeeded"))
 _BAD_WORDS = re.compile(r"failed|stopped|rollback|rolls? back", re.IGNORECASE)
 _GOOD_WORDS = re.compile(r"succeeded|complete\b", re.IGNORECASE)
-"""What deployments and stacks say of themselves."""
+"""Words in events of deployments and stacks that mean success."""
 
 
 class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
     """One event."""
 
     number: int
-    """Its number in the store: what selection holds on to."""
+    """Its number in the store, which identifies it."""
     at: datetime
     since_release_s: float | None
     lane: str
@@ -46,7 +46,7 @@ class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    """Events newest first, and the span they take."""
+    """Events, newest first, and their time span."""
 
     rows: tuple[TimelineRow, ...]
     first: datetime
@@ -86,7 +86,7 @@ def _row(number: int, event: ReleaseEvent, started: datetime | None) -> Timeline
 
 
 def describe(event: ReleaseEvent) -> str:
-    """Return what happened, without the subject."""
+    """Return the event as text, without its subject."""
     if event.source == "mark":
         return event.to or event.detail or ""
     versions = event.source in {"lambda", "codedeploy"}
@@ -114,7 +114,7 @@ def _tone(event: ReleaseEvent) -> Tone:
 
 
 def slot_of(at: datetime, first: datetime, last: datetime, slots: int) -> int:
-    """Return the cell of `slots` in which a moment falls; outside moments fall on the edge."""
+    """Return the cell of a time, 0 to `slots` - 1; times outside are in the first or last cell."""
     total = (last - first).total_seconds()
     if total <= 0:
         return 0

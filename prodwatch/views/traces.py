@@ -1,4 +1,4 @@
-"""The trace table: faults and slow ones first, each with what it broke on or waited for."""
+"""Rows of the trace table, with the cause of a failure or slowness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Edge = tuple[ServiceNode, ServiceNode]
 """Caller and callee."""
 TraceSort = Literal["newest", "worst", "slowest"]
 SLOW_S = 1.0
-"""A trace is called slow above this; the table says so."""
+"""Duration above which a trace is called slow."""
 
 
 class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,22 +36,22 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"]
     cause: str
-    """Why it failed, or what it waited for."""
+    """Cause of a failure, or the slowest node of a slow trace."""
     slowest: str
-    """What it waited for most, whatever became of it."""
+    """The slowest node, for every trace."""
 
 
 class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows in display order and how many there are of each kind."""
+    """Rows in display order, and counts by state."""
 
     rows: tuple[TraceRow, ...]
     faults: int
     errors: int
-    """4xx; throttles are apart."""
+    """4xx without throttles."""
     throttles: int
     slow: int
     total: int
-    """Traces known, those filtered out included."""
+    """All traces, including those filtered out."""
     shown_of: int
     """Traces that match the filter."""
 
@@ -65,7 +65,7 @@ def trace_table(
     only_problems: bool = False,
     through: Edge | None = None,
 ) -> TraceTable:
-    """Return the table; `only_problems` leaves out what is neither failed nor slow, `through` what took another way."""
+    """Return the table; `only_problems` keeps failed and slow traces, `through` those that pass an edge."""
     everything = [
         _row(summary)
         for summary in store.traces.summaries.values()
@@ -88,9 +88,9 @@ def trace_table(
 
 
 def goes_through(trace: TraceSummary, edge: Edge) -> bool:
-    """Tell whether a trace passed both ends of an edge; from outside: whether it entered there.
+    """Return whether a trace contains both ends of an edge; for an edge from clients, whether it entered there.
 
-    X-Ray's summaries list services, not calls: a trace that reached both ends by other ways counts as well.
+    X-Ray's summaries list services, not calls: a trace that reached both ends on other paths matches as well.
     """
     caller, callee = edge
     if caller.kind == CLIENT:
@@ -99,7 +99,7 @@ def goes_through(trace: TraceSummary, edge: Edge) -> bool:
 
 
 def trace_of_lines(trace_id: str, lines: Iterable[LogRecord]) -> Trace | None:
-    """Return the trace that lines of the span log group make up, None without such lines."""
+    """Return the trace built from lines of the span log group; None without such lines."""
     return trace_of_spans(trace_id, (line.fields for line in lines if line.group == SPANS_GROUP and line.fields))
 
 
@@ -131,7 +131,7 @@ def _row(summary: TraceSummary) -> TraceRow:
 
 
 def cause_text(trace: TraceSummary, *, slow: bool) -> str:
-    """Return why a trace failed or was slow, what happened before where it did: a narrow column cuts the end."""
+    """Return why a trace failed or was slow: first what, then where, because a narrow column cuts the end."""
     if trace.root_cause:
         where, colon, what = trace.root_cause.partition(": ")
         return f"{what} in {where}" if colon else where
@@ -163,7 +163,7 @@ def _term(row: TraceRow, term: str) -> bool:
 
 
 _WORST = ("fault", "throttle", "slow", "error", "open", "ok")
-"""A 4xx is usually the client's own mistake: it stands below what was slow."""
+"""Sort order; a 4xx is usually the client's own mistake and comes after slow traces."""
 
 
 def _rank(row: TraceRow) -> str:

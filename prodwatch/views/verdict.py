@@ -20,9 +20,9 @@ from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
 from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, requests_on
 from prodwatch.views.release import version_label
-from prodwatch.views.triage import Changes, changes
+from prodwatch.views.time_window import Window
 from prodwatch.views.verdict_facts import session_facts
-from prodwatch.views.window import Window
+from prodwatch.views.window_changes import Changes, changes
 
 _READ_ONLY_TYPES = frozenset(("alarm", "metric", "logs", "traces", "release", "stack"))
 """Checks of these types repeat what other panels show; a check that made a request of its own says more."""
@@ -380,7 +380,7 @@ def _then(title: str) -> Callable[[_Wording, Finding], _Words]:
             title,
             (*first, *bad[1:]),
             "checks are not judged as of then: they speak only of the present",
-            "the window has ended, it stands still",
+            "the window has ended: its data does not change",
         )
 
     return words

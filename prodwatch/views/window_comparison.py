@@ -1,4 +1,4 @@
-"""The figures of a window beside those of as long before it: means of the minutes, shares weighed by requests."""
+"""Metrics of a window compared with the equally long window before it: means of the minutes, weighted by requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricSeries
 from prodwatch.store.store import Store
 from prodwatch.views.signals import SLOTS, SignalRow, Signals, label_of, on_axis, settled_until
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 MIN_POINTS = 3
-"""Fewer minutes on either side compare nothing."""
+"""Fewest minutes on either side for a comparison."""
 NOTABLE = 0.2
-"""A figure that moved by less is not told as a change."""
+"""Relative change from which a metric is reported."""
 NOTABLE_SHARE = 0.5
-"""Of a share in percent: so many points at least, or a doubled trifle would be news."""
+"""Percentage points from which a metric in percent is reported."""
 CEASED_AFTER_S = 600.0
-"""So long nothing is measured before it is called gone: the latest points come minutes late."""
+"""Time without values from which a metric is reported as gone; the latest points arrive minutes late."""
 WEEK_S = 7 * 86400.0
 _LOWER_IS_BETTER = frozenset(("Errors", "Duration", "Throttles"))
 _UNWEIGHED = frozenset(("Invocations", "Throttles"))
@@ -29,22 +29,22 @@ Minutes = dict[int, float]
 
 
 class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure, before and in the window."""
+    """One metric, before and in the window."""
 
     label: str
     unit: str | None
     before: float | None
     within: float | None
     week_ago: float | None
-    """In the same hours a week before, where they were read."""
+    """Mean of the same hours a week earlier, if they were read."""
     points: int
     """Minutes measured in the window."""
     lower_is_better: bool | None
-    """None: nobody has said what is better."""
+    """None: not known whether lower or higher is better."""
     traffic: bool = False
-    """It counts requests: that there are none at all any more is bad, whatever a few more or less may mean."""
+    """Whether it counts requests: no requests at all are bad news, although fewer or more are not."""
     ceased: bool = False
-    """It was there in most minutes before, and in none of the window, which is long enough for late points."""
+    """Whether it had values in most minutes before and none in the window."""
 
     @property
     def change(self) -> float | None:
@@ -53,7 +53,7 @@ class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def notable(self) -> bool:
-        """Tell whether it moved enough to be told."""
+        """Whether it changed enough to be reported."""
         if self.before is None or self.within is None:
             return False
         moved = abs(self.within - self.before)
@@ -63,7 +63,7 @@ class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def worse(self) -> bool:
-        """Tell whether it moved enough, and in the wrong direction."""
+        """Whether it changed enough, and for the worse."""
         if self.ceased:
             return self.lower_is_better is False or self.traffic
         up = (self.within or 0.0) > (self.before or 0.0)
@@ -73,7 +73,7 @@ class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
 def compare_windows(
     store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None
 ) -> tuple[MetricComparison, ...]:
-    """Return every figure that was measured; `better` names metrics whose file says `lower` or `higher`."""
+    """Return every metric with values; `better` maps labels to `lower` or `higher`, as the file says."""
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
     for series in store.metrics.series.values():
         grouped.setdefault((label_of(series.key), series.unit), []).append(series)
@@ -110,7 +110,7 @@ def directions(metrics: Iterable[MetricTarget]) -> dict[str, str]:
 def signals_with_previous_window(
     store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None, slots: int = SLOTS
 ) -> Signals:
-    """Return the table of a window beside as long before it; the mark stands where the window begins."""
+    """Return the table of a window and the equally long one before it; the mark is the window's start."""
     end_s, span_s = int(window.until(now).timestamp()), window.span(now).total_seconds()
     slot_s = max(60, -(-int(2 * span_s) // (slots * 60)) * 60)
     start_s = (end_s // slot_s + 1) * slot_s - slots * slot_s
@@ -157,7 +157,7 @@ def _direction(key: MetricKey, better: str | None) -> bool | None:
 
 
 def _ceased(series: MetricSeries, minutes: Mapping[int, object], bounds: tuple[float, float, float]) -> bool:
-    """Tell whether a figure has no values any more; Lambda's others stop with its requests, and are not told too."""
+    """Return whether a metric stopped; of Lambda's metrics only Invocations, since the others stop with it."""
     from_s, start_s, end_s = bounds
     derived = series.key.namespace == "AWS/Lambda" and series.key.metric != "Invocations"
     if derived or end_s - start_s < CEASED_AFTER_S or any(start_s <= at < end_s for at in minutes):
@@ -175,7 +175,7 @@ def _rates(all_series: Iterable[MetricSeries]) -> dict[tuple[tuple[str, str], ..
 
 
 def _once(group: Sequence[MetricSeries]) -> list[MetricSeries]:
-    """Leave out an alias as a whole beside its versions: read before they were known, it would count calls twice."""
+    """Return the series without those of an alias whose versions have their own: calls would count twice."""
     split = [series.key.dimensions for series in group if series.key.version is not None]
     return [
         series
@@ -188,7 +188,7 @@ def _once(group: Sequence[MetricSeries]) -> list[MetricSeries]:
 def _merged(
     group: Iterable[MetricSeries], rates: Mapping[tuple[tuple[str, str], ...], Minutes]
 ) -> dict[int, tuple[float, float]]:
-    """Return minute → (value, weight) over all versions: rates add up, all else is weighed by requests."""
+    """Return minute → (value, weight) over all versions: rates are added, other metrics weighted by requests."""
     sums: dict[int, tuple[float, float]] = {}
     for series in group:
         own = rates.get(series.key.dimensions, {})

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from prodwatch.cli.main import main
 from prodwatch.cli.window_options import arguments, window_of
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 

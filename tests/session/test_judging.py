@@ -17,9 +17,9 @@ from prodwatch.session.live import LiveSession
 from prodwatch.settings import Project, load_project
 from prodwatch.store.store import Store
 from prodwatch.testing.clock import FakeClock
+from prodwatch.views.time_window import Window
 from prodwatch.views.timeline import timeline
 from prodwatch.views.verdict import verdict_line
-from prodwatch.views.window import Window
 
 CHECKS = '[[check]]\nname = "one"\ntype = "http"\nurl = "https://x/"\nexpect = ["status == 200"]\n'
 

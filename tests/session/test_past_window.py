@@ -31,7 +31,7 @@ from prodwatch.session.past import BoundedReads, FixedClock, OffsetClock, PastAl
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 from tests.support.waiting import turn
 
 END = START - timedelta(hours=1)

@@ -52,7 +52,7 @@ from prodwatch.tui.styled_line import safe
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.panel import FilteredPanel, Panel
 from prodwatch.tui.widgets.static_lines import StaticLines
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 PAYLOADS = {
     "closing-tag": "close [/x] tag",

@@ -10,7 +10,7 @@ import pytest
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 SIZE = (200, 60)
 PANELS = {
@@ -154,14 +154,14 @@ async def test_a_session_that_cannot_start_is_the_reason_in_every_panel(run: Any
         await bench.frames(12)
         for panel in PANELS:
             assert "no credentials; run: aws sso login." in painted(bench, panel), panel
-        await bench.sees("whether a release is under way cannot be seen: no credentials")
+        await bench.sees("releases cannot be read: no credentials")
 
 
 @pytest.mark.parametrize(
     ("phase", "action", "words"),
     [
-        (SourcePhase.DENIED, "lambda:GetAlias", "whether a release is under way cannot be seen: needs lambda:GetAlias"),
-        (SourcePhase.STARTING, None, "whether a release is under way is not known yet"),
+        (SourcePhase.DENIED, "lambda:GetAlias", "releases cannot be read: needs lambda:GetAlias"),
+        (SourcePhase.STARTING, None, "looking for a release …"),
         (SourcePhase.LIVE, None, "no release is under way"),
     ],
     ids=["denied", "loading", "live"],
@@ -170,7 +170,7 @@ async def test_the_release_line_claims_nothing_nobody_saw(
     run: Any, phase: SourcePhase, action: str | None, words: str
 ) -> None:
     async with run(SIZE, quiet=True) as bench:
-        await bench.sees("whether a release is under way is not known yet")
+        await bench.sees("looking for a release …")
         bench.store.apply(Batch(source="release", status=SourceStatus(source="release", phase=phase, action=action)))
         await bench.frames(12)
         assert words in bench.painted()[1]
@@ -180,4 +180,4 @@ async def test_what_is_not_watched_has_no_release(run: Any) -> None:
     async with run(SIZE, quiet=True) as bench:
         status = SourceStatus(source="alarms", phase=SourcePhase.LIVE, fresh_at=START)
         bench.store.apply(Batch(source="alarms", status=status))
-        await bench.sees("nothing that is released is watched")
+        await bench.sees("no function is watched for releases")

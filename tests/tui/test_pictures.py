@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (200, 60)
 SINCE = SessionFacts(

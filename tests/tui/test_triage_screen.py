@@ -16,7 +16,7 @@ from prodwatch.tui.screens.metrics import MetricsScreen
 from prodwatch.tui.screens.timeline import TimelineScreen
 from prodwatch.tui.widgets.changes_panel import ChangesPanel
 from prodwatch.tui.widgets.check_grid_panel import CheckGridPanel
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 FACTS = SessionFacts(environment="prod", title="Shop · production", region="eu-west-1", every_s=15)
 SINCE = replace(FACTS, window=Window(start=START - timedelta(minutes=30)))

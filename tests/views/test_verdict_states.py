@@ -25,8 +25,8 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Reason, Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
+from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import WORDS, verdict_line
-from prodwatch.views.window import Window
 
 UNDER_WAY = ReleaseState(
     function="shop-orders",

@@ -12,7 +12,7 @@ from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.evidence import clock_text
 from prodwatch.views.release import ReleaseHeader, release_header, version_label, without_release
 from prodwatch.views.status_style import Tone
-from prodwatch.views.window import Window
+from prodwatch.views.time_window import Window
 
 
 class ReleaseLine(StaticLines):

@@ -1,4 +1,4 @@
-"""A stretch of time people ask about: the last hour up to now, or one that has ended and stands still."""
+"""Time window of triage: up to now, or in the past."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ MAX_LEAD = timedelta(minutes=15)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """What triage looks at."""
+    """The time window of triage."""
 
     start: datetime
     end: datetime | None = None
-    """None: it goes on with the present."""
+    """None: the window extends to the present."""
 
     @property
     def is_past(self) -> bool:
-        """Whether it has ended, so that nothing in it can change any more."""
+        """Whether the window has ended, so that its data no longer changes."""
         return self.end is not None
 
     def until(self, now: datetime) -> datetime:
-        """Return where it ends at `now`."""
+        """Return its end, `now` for a window without one."""
         return self.end or now
 
     def span(self, now: datetime) -> timedelta:
-        """Return how long it is at `now`."""
+        """Return its length at `now`, at least one minute."""
         return max(self.until(now) - self.start, timedelta(minutes=1))
 
     def compared_from(self, now: datetime) -> datetime:
-        """Return the start of the stretch of equal length before it, which its figures are compared with."""
+        """Return the start of the equally long window before it, with which metrics are compared."""
         return self.start - self.span(now)
 
     def lines_from(self, now: datetime) -> datetime:
-        """Return from when on log lines are read: a while before it, to know which errors are new in it."""
+        """Return the start of reading log lines: some time before the window, to know which errors are new in it."""
         return self.start - min(MAX_LEAD, self.span(now))
 
     def has(self, at: datetime, now: datetime) -> bool:
-        """Tell whether a moment is in it, both ends included."""
+        """Return whether a time is in it, both ends included."""
         return self.start <= at <= self.until(now)
 
     def named(self, now: datetime) -> str:
-        """Return what its length is called: `hour`, `30m`, `1h 30m`."""
+        """Return its length in words: `hour`, `30m`, `1h 30m`."""
         minutes = round(self.span(now).total_seconds() / 60)
         hours, rest = divmod(minutes, 60)
         if (hours, rest) == (1, 0):

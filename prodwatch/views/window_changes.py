@@ -12,8 +12,8 @@ from prodwatch.model.signal import NO_HISTORY, AlarmState, ReleaseEvent, SourceP
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_value
 from prodwatch.views.release import version_label
+from prodwatch.views.time_window import Window
 from prodwatch.views.timeline import describe
-from prodwatch.views.window import Window
 from prodwatch.views.window_comparison import MetricComparison, compare_windows
 
 Kind = Literal["deployment", "stack", "traffic", "alarm", "errors", "figure", "check"]
