@@ -33,6 +33,8 @@ from prodwatch.views.verdict import judge_session
 from prodwatch.views.window_comparison import directions
 
 TICK_S = 0.5
+JUDGE_EVERY_S = 1.0
+"""Less often than the screen decides: in triage a verdict compares whole windows of metrics."""
 RELOAD_EVERY_S = 2.0
 LOGS_BEFORE = timedelta(minutes=5)
 """History of log lines and traces read at the start."""
@@ -210,7 +212,7 @@ class LiveSession:
         """File the verdict of each moment in the store, where its changes become events of the time line."""
         while True:
             self._judge()
-            await self._clock.sleep(TICK_S)
+            await self._clock.sleep(JUDGE_EVERY_S)
 
     def _judge(self) -> None:
         environment = self._project.environment

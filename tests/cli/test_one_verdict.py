@@ -34,7 +34,7 @@ async def test_check_and_the_dashboard_agree(
     checks: str, status: str, code: int, reason: str, commands: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(commands.home / "state"))
-    monkeypatch.setattr("prodwatch.session.live.TICK_S", 0.02)
+    monkeypatch.setattr("prodwatch.session.live.JUDGE_EVERY_S", 0.02)
     commands.write("config/prod.toml", 'title = "Prod"\n')
     commands.write("checks/c.toml", checks)
     ended = commands.run("check", "--json")
