@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws.cost import Meter
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import Capture, CheckDefinition, Poll
-from prodwatch.model.environment import SecretReference
+from prodwatch.model.environment import Limits, SecretReference
 from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.runner import TERMINATED, RunOptions, find_journal, unfinished_journals
@@ -60,6 +61,20 @@ async def test_cleanup_runs_in_reverse_order(shop: Any) -> None:
     assert [each.name for each in check.cleanup] == ["second", "first"]
     assert removing.requests[0].params == {"made": 42}
     assert removing.requests[1].params["id"].startswith("TEST-")
+
+
+async def test_cleanup_calls_aws_when_the_run_has_spent_its_budget_and_the_steps_do_not(shop: Bench) -> None:
+    meter = Meter(Limits(api_calls=0))
+
+    def call(_params: Any) -> Any:
+        meter.admit("sqs", "DeleteMessage", 1)
+        return {"deleted": True, "ok": True}
+
+    shop.script("scripted", call)
+    shop.script("removing", call)
+    check = await shop.one(order())
+    assert [result.status for result in check.steps] == ["pass", "error"]
+    assert [result.status for result in check.cleanup] == ["pass", "pass"]
 
 
 @pytest.mark.parametrize("broken", [{"ok": False}, refused(), RuntimeError("bug")], ids=["false", "refused", "bug"])

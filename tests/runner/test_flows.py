@@ -51,6 +51,23 @@ async def test_nothing_is_captured_from_a_response_that_was_not_judged(bench: Be
     assert (check.status, check.captured) == ("error", {})
 
 
+@pytest.mark.parametrize(
+    ("document", "expect", "status"),
+    [
+        ({"error": {"code": "Denied"}, "id": 7}, "error.code == 'Denied'", "pass"),
+        ({"error": {"code": "Denied"}, "id": 7}, "id == 7", "error"),
+        ({}, "error absent", "error"),
+    ],
+    ids=["mentioned", "not mentioned", "no document"],
+)
+async def test_a_failure_counts_unless_an_assertion_mentions_it(
+    bench: Bench, document: dict[str, object], expect: str, status: str
+) -> None:
+    failure = Failure(status=Status.ERROR, reason=Reason.SERVICE, message="denied", answered_by=("error",))
+    bench.script("scripted", Observation(document=document, failure=failure))
+    assert (await bench.one(plain(expect=[expect]))).status == status
+
+
 async def test_what_rests_on_a_field_that_no_element_has_is_not_captured(bench: Bench) -> None:
     bench.script("scripted", {"items": [{"id": 7}]})
     check = await bench.one(flow("f", step("a", capture={"n": Capture(path="length(items[?typo == 'x'])")})))

@@ -77,6 +77,13 @@ class TestPoll:
         assert check.message.startswith("appeared but wrong")
         assert len(probe.requests) == 2
 
+    async def test_expect_is_not_judged_while_until_is_not_met(self, bench: Bench) -> None:
+        bench.script("scripted", {"item": None, "ok": False})
+        poll = Poll(within_s=2, every_s=1, until=("item != null",))
+        check = await bench.one(plain(expect=["ok == true"], warn=["ok == true"], poll=poll))
+        assert check.status == "fail"
+        assert [(result.expression, result.severity) for result in check.assertions] == [("item != null", "until")]
+
     @pytest.mark.parametrize(
         ("answer", "expect", "says", "status"),
         [
