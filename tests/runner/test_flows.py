@@ -204,6 +204,17 @@ async def test_repeat_reads_afresh_and_tries_again(bench: Bench) -> None:
     assert [each.n for each in check.steps[2].attempts] == [1, 2]
 
 
+async def test_a_step_is_not_repeated_when_the_step_before_it_failed(bench: Bench) -> None:
+    reading = bench.script("reading", {"version": 1}, {"version": 1, "gone": True})
+    writing = bench.script("writing", {"status": 409})
+    repeat = Repeat(when=("status == 409",), after="read", times=3)
+    read = step("read", "reading", expect=["gone absent"])
+    write = step("write", "writing", expect=["status == 200"], mutates=True, repeat=repeat)
+    check = await bench.one(flow("f", read, write, mutates=True))
+    assert check.status == "fail"
+    assert (len(reading.requests), len(writing.requests)) == (2, 1)
+
+
 async def test_repeat_ends_after_its_times(bench: Bench) -> None:
     probe = bench.script("scripted", {"status": 409})
     repeat = Repeat(when=("status == 409",), after="read", times=2)
