@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from prodwatch.judge.facts import CheckFact, SourceFact
-from prodwatch.model.signal import SourcePhase
+from prodwatch.model.signal import UNREADABLE, SourcePhase
 
 STALE_ROUNDS = 3
 """Number of intervals between rounds after which a result is stale."""
@@ -15,7 +15,6 @@ SOURCE_STALE_S = 300.0
 """Alarms, release and metrics are read every minute or more often."""
 EVIDENCE = frozenset(("alarms", "release", "metrics", "logs", "session"))
 """Sources whose silence would look like good news."""
-UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 
 
 class SourceState(StrEnum):

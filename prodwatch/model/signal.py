@@ -285,6 +285,9 @@ class SourcePhase(StrEnum):
     STOPPED = "stopped"
 
 
+UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
+"""Phases in which a source reads nothing."""
+
 NO_HISTORY = "history not read"
 """Note of the alarm source: alarm states are known, but not whether an alarm fired and recovered meanwhile."""
 

@@ -15,6 +15,7 @@ from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import (
+    UNREADABLE,
     AlarmState,
     Batch,
     LogRecord,
@@ -44,7 +45,6 @@ DEPLOYMENTS_BEFORE = timedelta(hours=2)
 WEEK = timedelta(weeks=1)
 _LOG = logging.getLogger(__name__)
 _READ = "read to its end"
-_HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 
 
 class FixedClock:
@@ -191,7 +191,7 @@ class PastReader:
         named = sum(not each.group.endswith("*") for each in log_targets(self._engine.environment))
         return len(self._groups) >= named and all(
             each.phase is SourcePhase.WAITING
-            or each.phase in _HOPELESS
+            or each.phase in UNREADABLE
             or (each.fresh_at is not None and each.fresh_at >= self._end)
             for each in self._groups.values()
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.signal import SourcePhase, SourceStatus
+from prodwatch.model.signal import UNREADABLE, SourcePhase, SourceStatus
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
 from prodwatch.views.status_style import SOURCE_STATES, State
@@ -25,9 +25,8 @@ _WORST_FIRST = (
     SourcePhase.LIVE,
 )
 _RANK = {phase: rank for rank, phase in enumerate(_WORST_FIRST)}
-_BROKEN = frozenset((SourcePhase.EXPIRED, SourcePhase.DENIED, SourcePhase.FAILED, SourcePhase.STOPPED))
 _FINE = frozenset((SourcePhase.WAITING, SourcePhase.IDLE, SourcePhase.LIVE))
-_AGELESS = _BROKEN | {SourcePhase.WAITING}
+_AGELESS = UNREADABLE | {SourcePhase.WAITING}
 """Phases that do not count for the age of the panel's data."""
 _NOTES = 3
 """Notes that fit a panel's lower edge."""
@@ -55,7 +54,7 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
     statuses = [status for name, status in store.sources.items() if name == source or name.startswith(f"{source}:")]
     if not statuses:
         session = store.sources.get("session")
-        if session is not None and session.phase in _BROKEN:
+        if session is not None and session.phase in UNREADABLE:
             return Freshness(
                 phase=session.phase,
                 state=SOURCE_STATES[session.phase],
@@ -73,7 +72,7 @@ def freshness(store: Store, source: str, now: datetime, *, stale_after_s: float 
         (status.fresh_at for status in statuses if status.fresh_at and status.phase not in _AGELESS), default=None
     )
     age_s = (now - fresh_at).total_seconds() if fresh_at else None
-    stale = worst.phase in _BROKEN or (age_s is not None and age_s > stale_after_s)
+    stale = worst.phase in UNREADABLE or (age_s is not None and age_s > stale_after_s)
     parts = [_phase_text(worst, now, age_s, stale=stale)]
     if len(affected) < len(statuses) and worst.phase not in _FINE:
         parts[0] += f" ({len(affected)} of {len(statuses)})"

@@ -7,10 +7,8 @@ from datetime import datetime
 import msgspec
 
 from prodwatch.model.release import current_release
-from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
+from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
-
-_UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -69,7 +67,7 @@ def without_release(store: Store) -> str:
         return "no function is watched for releases"  # other sources have answered
     if status is None or status.phase is SourcePhase.STARTING:
         return "looking for a release …"
-    if status.phase in _UNREADABLE:
+    if status.phase in UNREADABLE:
         why = f"needs {status.action}" if status.action else status.message or str(status.phase)
         return f"releases cannot be read: {why}"
     return "no release is under way"

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from prodwatch.model.signal import NO_HISTORY, AlarmState, ReleaseEvent, SourcePhase
+from prodwatch.model.signal import NO_HISTORY, UNREADABLE, AlarmState, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_value
 from prodwatch.views.release import version_label
@@ -18,7 +18,6 @@ from prodwatch.views.window_comparison import MetricComparison, compare_windows
 
 Kind = Literal["deployment", "stack", "traffic", "alarm", "errors", "figure", "check"]
 
-_UNREADABLE = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
 _PARTS = {"release": "deployments and stacks", "alarms": "alarms", "logs": "log lines", "metrics": "metrics"}
 """Source → the kind of change it reports."""
 _WRONG = ("fail", "stop", "rollback", "rolled back", "delete")
@@ -249,7 +248,7 @@ def _unseen(store: Store) -> tuple[str, ...]:
     unseen = []
     for source, part in _PARTS.items():
         statuses = [status for name, status in store.sources.items() if name == source or name.startswith(f"{source}:")]
-        broken = [status for status in statuses if status.phase in _UNREADABLE]
+        broken = [status for status in statuses if status.phase in UNREADABLE]
         parts = dict.fromkeys(sentence for status in statuses for sentence in status.unread)
         if not statuses:
             unseen.append(f"{part} are not watched")
@@ -261,7 +260,7 @@ def _unseen(store: Store) -> tuple[str, ...]:
         elif parts:
             unseen.append(f"{part} in part ({'; '.join(parts)})")
     session = store.sources.get("session")
-    return (session.message or "the session failed",) if session and session.phase in _UNREADABLE else tuple(unseen)
+    return (session.message or "the session failed",) if session and session.phase in UNREADABLE else tuple(unseen)
 
 
 def _reading(store: Store) -> tuple[str, ...]:

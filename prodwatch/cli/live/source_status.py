@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 
 from prodwatch.clock import Clock
 from prodwatch.model.result import Usage
-from prodwatch.model.signal import SourcePhase, SourceStatus
+from prodwatch.model.signal import UNREADABLE, SourcePhase, SourceStatus
 
 AGAIN_S = 60.0
 """Seconds before the same problem of the same source is reported again."""
 
-_BROKEN = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED))
-_PROBLEMS = _BROKEN | {SourcePhase.THROTTLED, SourcePhase.BEHIND, SourcePhase.WAITING}
+_PROBLEMS = UNREADABLE | {SourcePhase.THROTTLED, SourcePhase.BEHIND, SourcePhase.WAITING}
 
 
 class SourceStatusReporter:
@@ -97,7 +96,7 @@ class SourceStatusReporter:
     def broken(self) -> dict[str, str]:
         """Return the sources that cannot be read now, source → phase."""
         return {
-            _name(status.source): status.phase.value for status in self._statuses.values() if status.phase in _BROKEN
+            _name(status.source): status.phase.value for status in self._statuses.values() if status.phase in UNREADABLE
         }
 
     def summary(self, shown: str, usage: Usage, extra: Mapping[str, int]) -> str:
