@@ -18,6 +18,7 @@ from prodwatch.cli.project import load
 from prodwatch.cli.stderr import say
 from prodwatch.clock import Clock, SystemClock
 from prodwatch.errors import ConfigurationError
+from prodwatch.judge.signals import is_judged
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.settings import Project
@@ -104,7 +105,7 @@ async def _run(
         every_s=environment.rounds.every_s,
         window=window,
         better=directions(environment.metrics),
-        expectations={metric.name: metric.expect for metric in environment.metrics if metric.expect},
+        expectations={each.name: (*each.expect, *each.warn) for each in environment.metrics if is_judged(each)},
         log_file=log_file,
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")

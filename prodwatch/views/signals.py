@@ -10,6 +10,7 @@ import msgspec
 
 from prodwatch.model.release import current_release
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, ReleaseState
+from prodwatch.model.status import Status
 from prodwatch.store.store import Store
 
 SLOTS = 60
@@ -31,6 +32,8 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     """One per slot, oldest first; None without a value."""
     new_points: tuple[float | None, ...]
     keys: tuple[MetricKey, ...]
+    status: Status | None = None
+    """Of its assertions as last judged; None without any."""
 
 
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +62,11 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
         grouped.setdefault((label_of(series.key), series.unit), []).append(series)
     new_version = release.version if release else None
     axis = _Axis(start, slots, slot_s)
-    rows = tuple(_row(label, unit, group, release, axis) for (label, unit), group in grouped.items())
+    statuses = {result.name: result.status for result in store.signals.get("metric", ())}
+    rows = tuple(
+        msgspec.structs.replace(_row(label, unit, group, release, axis), status=statuses.get(label))
+        for (label, unit), group in grouped.items()
+    )
     return Signals(
         rows=rows,
         start_s=start,

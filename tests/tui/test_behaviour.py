@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from prodwatch.model.event import CheckFinished
-from prodwatch.model.result import Notice
-from prodwatch.model.signal import Batch, Level, LogRecord, TraceSummary
+from prodwatch.model.result import Notice, SignalResult
+from prodwatch.model.signal import Batch, EvaluatedSignals, Level, LogRecord, TraceSummary
+from prodwatch.model.status import Status
 from prodwatch.session.protocol import SessionFacts
 from prodwatch.testing.clock import START
 from prodwatch.tui.preferences import Preferences
@@ -365,3 +366,15 @@ async def test_what_is_expected_of_a_metric_stands_beside_it(run: Any) -> None:
     async with run(facts=facts, keys=["4", "j"]) as bench:
         await bench.sees("expected: value <= 500ms")
         await bench.until(lambda: bench.text.count("value <= 500ms") == 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [(Status.FAIL, "✘ value <= 500ms"), (Status.INCONCLUSIVE, "? value <= 500ms"), (Status.PASS, "✔ value <= 500ms")],
+)
+async def test_a_metric_shows_how_its_assertions_were_judged(run: Any, status: Status, shown: str) -> None:
+    facts = SessionFacts(environment="prod", title="t", expectations={"p95": ("value <= 500ms",)})
+    judged = SignalResult(kind="metric", id="p95", name="p95", status=status)
+    async with run(facts=facts, keys=["4"]) as bench:
+        bench.store.apply(Batch(source="metrics", records=(EvaluatedSignals(kind="metric", results=(judged,)),)))
+        await bench.sees(shown)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
+    EvaluatedSignals,
     LogRecord,
     MetricKey,
     MetricPoint,
@@ -20,6 +22,7 @@ from prodwatch.model.signal import (
     SourceStatus,
     TraceSummary,
 )
+from prodwatch.model.status import Status
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.alarm_and_error_rows import alarm_rows, signature_rows
@@ -85,6 +88,14 @@ def test_signals_pair_versions_and_mark_the_release(play: Any, now: datetime) ->
     assert rows["p95"].change == pytest.approx(rows["p95"].new / rows["p95"].old - 1)
     assert rows["queue age"].new is None
     assert rows["throttles"].change is None
+
+
+def test_the_judged_assertions_of_a_metric_are_in_its_row(play: Any, now: datetime) -> None:
+    store = play("during")
+    judged = SignalResult(kind="metric", id="queue age", name="queue age", status=Status.DEGRADED)
+    store.apply(Batch(source="metrics", records=(EvaluatedSignals(kind="metric", results=(judged,)),)))
+    rows = {row.label: row.status for row in signals(store, now).rows}
+    assert (rows["queue age"], rows["p95"]) == (Status.DEGRADED, None)
 
 
 def test_without_a_release_all_series_speak_for_now(play: Any, now: datetime) -> None:

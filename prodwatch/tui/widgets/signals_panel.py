@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from prodwatch.model.signal import SourcePhase
+from prodwatch.model.status import Status
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_change, format_value
 from prodwatch.tui.styled_line import Column, Fitted, Line, Piece, cells, fit, head, row
@@ -18,7 +19,7 @@ from prodwatch.views.panel_freshness import freshness
 from prodwatch.views.release import version_label
 from prodwatch.views.signals import SignalRow, Signals, signals
 from prodwatch.views.sparkline import heights, squeeze
-from prodwatch.views.status_style import Tone
+from prodwatch.views.status_style import STATES, Tone
 from prodwatch.views.window_comparison import signals_with_previous_window
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -116,10 +117,19 @@ class SignalsPanel(Panel):
                 "old": (format_value(signal.old, signal.unit), Tone.OLD if signal.new is not None else Tone.STRONG),
                 "new": (format_value(signal.new, signal.unit), Tone.STRONG),
                 "change": (format_change(signal.change), Tone.PLAIN),
-                "expect": ("; ".join(self.context.facts.expectations.get(signal.label, ())), Tone.DIM),
+                "expect": self._expected(signal),
                 "line": self._spark(signal, table, room),
             },
         )
+
+    def _expected(self, signal: SignalRow) -> tuple[str, Tone]:
+        """Return the assertions of a metric, after a glyph for how they were last judged."""
+        text = "; ".join(self.context.facts.expectations.get(signal.label, ()))
+        if signal.status is None or not text:
+            return text, Tone.DIM
+        state = STATES[signal.status]
+        tone = Tone.DIM if signal.status is Status.PASS else state.tone
+        return f"{self.context.glyph(state)} {text}", tone
 
     def _spark(self, signal: SignalRow, table: Signals, room: int) -> Line:
         mark, ascii_only = table.mark, self.context.preferences.ascii
