@@ -153,7 +153,7 @@ def test_what_ends_it_at_the_start_is_one_sentence_and_a_log_file(commands: Comm
 
 def test_triage_of_a_window_that_has_ended_reads_it_and_stands_still(dashboard: Open) -> None:
     with dashboard("demo", "--at", "after", "--from", "26m", "--to", "14m") as here:
-        here.wait_for("as it was: nothing moves", "What changed", within_s=ANSWERED_S)
+        here.wait_for("past window: data does not change", "What changed", within_s=ANSWERED_S)
         here.wait_for("read to its end", "NOT HEALTHY THEN", "rollback", within_s=3 * ANSWERED_S)
         here.type("q")
         assert here.wait(ENDED_S) == 0
@@ -161,7 +161,7 @@ def test_triage_of_a_window_that_has_ended_reads_it_and_stands_still(dashboard: 
 
 def test_triage_since_an_hour_ago_answers_for_production(dashboard: Open) -> None:
     with dashboard("--env", "demo", "--at", "before", "--since", "30m") as here:
-        here.wait_for("looking at", "no release is under way", "What changed", within_s=ANSWERED_S)
+        here.wait_for("showing", "no release is under way", "What changed", within_s=ANSWERED_S)
         here.wait_for("production is", "what changed:", within_s=3 * ANSWERED_S)
         assert "roll back" not in here.text
         here.type("q")
