@@ -4,6 +4,9 @@ BIN := .venv/bin
 # Without compiled modules every start of the command would pay for compiling them.
 unexport PYTHONDONTWRITEBYTECODE
 
+# What the word list of .ci/prose is kept for; without paths it checks everything.
+PROSE := $(addprefix prodwatch/,access assertions aws cli formats judge model probes report runner session settings sources store testing text tui) docs/writers
+
 .PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs site pictures bench lock mutants clean
 
 help:  ## Show this list
@@ -19,6 +22,7 @@ lint:
 	@.ci/setup dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python .ci/prose $(PROSE)
 
 types:
 	@.ci/setup dev

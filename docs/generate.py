@@ -1,4 +1,4 @@
-"""Writes the generated reference pages and schemas; `--check` only says which are stale."""
+"""Writes the generated reference pages and schemas; `--check` only lists the stale ones."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def page(spec: ProbeSpec) -> str:
         parts += ["## Keys\n", _key_table(spec.keys), *_rules(spec)]
         parts += [_nested(key, f"`{key.name}`") for key in spec.keys if key.keys]
     if spec.fields:
-        parts += ["## Document\n", "What `expect`, `warn` and `capture` read.\n", _field_table(spec.fields)]
+        parts += ["## Document\n", "Fields for `expect`, `warn` and `capture`.\n", _field_table(spec.fields)]
     parts += ["## Defaults\n", _defaults(spec)]
     return "\n".join(parts)
 
@@ -55,7 +55,7 @@ def _wrapped(text: str) -> str:
 
 def _list(specs: Sequence[ProbeSpec]) -> str:
     rows = [(f"[`{spec.type}`]({spec.type}.md)", spec.title, _first_sentence(spec.doc)) for spec in specs]
-    words = "Every type takes the keys of every check beside its own. Others can be added: see"
+    words = "Every type has its own keys in addition to the keys of all checks. To add a type, see"
     link = "[your own check type](../../guide/own-check-type.md)"
     return "\n".join(
         ("# Check types\n", _NOTE, f"{words} {link}.\n", _table(("type", "is", "does"), rows)),
@@ -100,7 +100,7 @@ def _nested(key: Key, path: str) -> str:
 
 def _rules(spec: ProbeSpec) -> list[str]:
     rules = [f"One of {_names(group)} is required.\n" for group in spec.one_of]
-    return rules + [f"At most one of {_names(group)} may be written.\n" for group in spec.at_most_one]
+    return rules + [f"At most one of {_names(group)} is allowed.\n" for group in spec.at_most_one]
 
 
 def _names(group: Iterable[str]) -> str:
@@ -121,10 +121,10 @@ def _defaults(spec: ProbeSpec) -> str:
     elif spec.type == "flow":
         lines.append(f"- `timeout`: {_seconds(spec.timeout_s)} for the whole flow")
     implicit = " and ".join(f"`{each}`" for each in spec.implicit_expect) or "nothing"
-    lines.append(f"- expected without being written: {implicit}")
+    lines.append(f"- implicit expectations: {implicit}")
     if spec.service is not None:
-        service = "the one `service` names" if spec.service == "*" else f"`{spec.service}`"
-        lines.append(f"- AWS service: {service}; `account` and `region` of the check choose where")
+        service = "that of `service`" if spec.service == "*" else f"`{spec.service}`"
+        lines.append(f"- AWS service: {service}; `account` and `region` of the check apply")
     return "\n".join([*lines, ""])
 
 
@@ -138,7 +138,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write every page into `folder`, and remove those of types that are gone."""
+    """Write every page into `folder`, and remove pages of removed types."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = pages()
     for old in folder.glob("*.md"):

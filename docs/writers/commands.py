@@ -1,4 +1,4 @@
-"""The reference page of all commands, from the commands themselves."""
+"""Writes the reference page of all commands from their definitions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ for checks with a `vantage`; `NO_COLOR` is honoured.
 def commands_page() -> str:
     """Return the page as Markdown."""
     context = click.Context(main, info_name="prodwatch")
-    lines = [_HEAD, "## Options of every command", "", "They may stand before or after the command.", ""]
+    lines = [_HEAD, "## Options of every command", "", "These options are accepted before and after the command.", ""]
     lines += _options(main, keep=set(Common.__struct_fields__) | {"version"})
-    lines += ["## The dashboard", "", "Without a command; what it shows is in the [guide](../guide/dashboard.md).", ""]
+    lines += ["## The dashboard", "", "Options without a command. The [guide](../guide/dashboard.md) describes the dashboard.", ""]
     lines += _options(main, drop=set(Common.__struct_fields__) | {"version"})
     for name in COMMANDS:
         command = main.get_command(context, name)
@@ -46,15 +46,15 @@ def commands_page() -> str:
 
 
 _MEANING = {
-    ExitCode.OK: "`pass` or `degraded`; `empty` with `--allow-empty`; the dashboard, when it is left",
+    ExitCode.OK: "`pass` or `degraded`; `empty` with `--allow-empty`; leaving the dashboard",
     ExitCode.FAIL: "`fail`: evidence against the release; `degraded` with `--strict`",
-    ExitCode.USAGE: "options or files are wrong; every problem is listed",
+    ExitCode.USAGE: "invalid options or files; every problem is listed",
     ExitCode.ERROR: "`error`: could not verify — credentials, permission, network, wrong account",
     ExitCode.INCONCLUSIVE: "`inconclusive`: too little evidence; all skipped; a critical check skipped",
-    ExitCode.NOTHING_SELECTED: "nothing selected",
-    ExitCode.BUG: "a bug in prodwatch; nothing was decided, and the message names the log file",
-    ExitCode.INTERRUPTED: "Ctrl-C: cleaned up, what was measured was written",
-    ExitCode.TERMINATED: "SIGTERM or SIGHUP: the same",
+    ExitCode.NOTHING_SELECTED: "no check is selected",
+    ExitCode.BUG: "a bug in prodwatch; there is no verdict, and the message names the log file",
+    ExitCode.INTERRUPTED: "Ctrl-C: cleanups have run, measured results are written",
+    ExitCode.TERMINATED: "SIGTERM or SIGHUP: as for Ctrl-C",
 }
 
 

@@ -1,6 +1,6 @@
 """The key tables of the reference pages, from the tables the loader reads with.
 
-`python -m docs.writers.key_tables docs/reference` writes them anew between the markers of the pages.
+`python -m docs.writers.key_tables docs/reference` replaces them between the markers of the pages.
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "filters": filter_table,
     **{section.name: _section(section.name) for section in SECTIONS if section.shape != "names"},
 }
-"""Every table by the name that stands in the markers."""
+"""Table name in the markers → function that writes it."""
 
 
 def filled(page: str) -> str:
-    """Return a page with every table between its markers written anew; KeyError for a marker of no table."""
+    """Return a page with every table between its markers replaced. Raises KeyError for a marker without a table."""
     return _BLOCK.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}\n{match[3]}", page)
 
 

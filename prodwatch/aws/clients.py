@@ -48,7 +48,7 @@ T = TypeVar("T")
 CredentialId = tuple[str, str | None]
 """Access key and session token, which together identify a set of credentials."""
 CredentialSource = tuple[object, ...]
-"""Where credentials come from: profile, role, keys, loopback. Accounts with equal sources share a session."""
+"""Source of credentials: profile, role, keys, loopback. Accounts with equal sources share a session."""
 
 
 class ClientPool:

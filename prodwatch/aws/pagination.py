@@ -14,7 +14,7 @@ _ENDS_ON_SAME_TOKEN = frozenset(("GetLogEvents",))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRules:
-    """Where a page holds the tokens of the next page, and which parameters take them."""
+    """Fields of a page with the tokens of the next page, and the parameters that take them."""
 
     service: str
     operation: str

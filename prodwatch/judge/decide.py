@@ -227,7 +227,7 @@ def exit_code(status: VerdictStatus, facts: Facts) -> int:
 
 
 def _advice(evidence: Evidence, headline: Finding) -> tuple[Literal["roll back", "confirm"] | None, int]:
-    """Advise on a release under way that something speaks against; return the red rounds that takes, too."""
+    """Advise on a release under way with evidence against it; return the red rounds that takes, too."""
     release = evidence.release
     if headline.rule is not Rule.FAILING or evidence.facts.mode != "session":
         return None, 0

@@ -69,7 +69,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     rule: Rule
     status: Status
-    """How it weighs."""
+    """Weight of the evidence."""
     checks: tuple[CheckFact, ...] = ()
     signals: tuple[SignalFact, ...] = ()
     sources: tuple[SourceFact, ...] = ()

@@ -72,7 +72,7 @@ class SignalFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceFact(msgspec.Struct, frozen=True, kw_only=True):
-    """How one live source is doing."""
+    """State of one live source."""
 
     name: str
     """`alarms`, `logs:/aws/lambda/orders`."""
@@ -88,16 +88,16 @@ class SourceFact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WindowFact(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed in the window that triage asks about, as sentences."""
+    """Changes in the triage window, as sentences."""
 
     ended: bool
-    """Nothing in it can change any more, and checks say nothing of it."""
+    """Whether the window is over: nothing in it can change, and checks are no evidence about it."""
     incidents: tuple[str, ...] = ()
     """Alarms that fired and deployments that went wrong."""
     worse_figures: tuple[str, ...] = ()
     """Figures that got worse."""
     other_trouble: tuple[str, ...] = ()
-    """Everything else that speaks against production."""
+    """All other evidence against production."""
     unseen: tuple[str, ...] = ()
     """Parts that could not be read."""
     reading: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ EVIDENCE = frozenset(("alarms", "release", "metrics", "logs", "session"))
 
 
 class SourceState(StrEnum):
-    """What a source is worth as evidence."""
+    """Value of a source as evidence."""
 
     READ = "read"
     UNREAD = "unread"

@@ -107,7 +107,7 @@ class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """How releases are made, and how a response proves which version served it."""
+    """Source of releases, and the proof in a response of the version that served it."""
 
     codedeploy: str | None = None
     attest: str | None = None

@@ -1,4 +1,4 @@
-"""How a status is called elsewhere: one table, so that no format can tell a better story than another."""
+"""Names of a status in other formats: one table, so that all formats report the same outcome."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reads_signals(environment: Environment, options: RunOptions) -> bool:
-    """Return whether a run with these options reads signals: a single run does, unless told not to."""
+    """Return whether a run with these options reads signals: a single run does by default."""
     return options.mode == "check" and not options.no_signals and any(gating_signals(environment))
 
 

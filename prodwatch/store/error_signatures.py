@@ -1,4 +1,4 @@
-"""Groups error lines by shape, so that errors new since the release stand out."""
+"""Groups error lines by shape, so that errors new since the release are recognised."""
 
 from __future__ import annotations
 

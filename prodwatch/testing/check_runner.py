@@ -36,7 +36,7 @@ class Bench:
         self.environ: dict[str, str] = {}
         self.environment: Environment = environment()
         self.events: list[RunEvent] = []
-        """Everything the listener was told."""
+        """All events the listener received."""
         self._probes: dict[str, Probe] = {}
         self._specs: dict[str, ProbeSpec] = {}
 

@@ -1,4 +1,4 @@
-"""A clock whose time moves only when somebody sleeps on it or winds it."""
+"""A clock whose time moves only by sleeping on it or advancing it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class FakeClock:
     async def _settle() -> None:
         ready = getattr(asyncio.get_running_loop(), "_ready", ())
         for turn in range(200):
-            # A few turns let sockets speak up; then on until nobody has anything left to do at once.
+            # A few turns let sockets become ready; then continue until no callback is due.
             if turn >= 12 and not ready:
                 break
             await asyncio.sleep(0)

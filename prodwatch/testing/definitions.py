@@ -14,7 +14,7 @@ _STEP_KEYS = frozenset(StepDefinition.__struct_fields__) - {"name", "type", "sou
 
 
 def step(name: str = "ask", type: str = "scripted", **keys: Any) -> StepDefinition:  # noqa: A002 -- TOML's own word
-    """Return a step; keys that are none of a step's own are the type's params."""
+    """Return a step; keys that a step does not have are the type's params."""
     own = {key: _tuple(value) for key, value in keys.items() if key in _STEP_KEYS}
     params = {key: value for key, value in keys.items() if key not in _STEP_KEYS}
     return StepDefinition(name=name, type=type, source=HERE, params=params, **own)
@@ -44,7 +44,7 @@ def composite(id: str, type: str, *of: str, **check: Any) -> CheckDefinition:  #
 
 
 def environment(**keys: Any) -> Environment:
-    """Return an environment that is not protected unless told to be."""
+    """Return an environment that is not protected by default."""
     return Environment(**{"name": "test", "title": "Test", "source": HERE, "protected": False, **keys})
 
 

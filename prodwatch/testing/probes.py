@@ -25,7 +25,7 @@ class Request:
 
 
 class ScriptedProbe:
-    """Gives its answers one after the other, the last one for ever; notes every request."""
+    """Returns its responses in order, the last one repeatedly; records every request."""
 
     def __init__(self, *answers: Answer, takes_s: float = 0.0) -> None:
         self._answers = list(answers) or [{}]

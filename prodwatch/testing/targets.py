@@ -19,7 +19,7 @@ from prodwatch.probes.http_pool import Pool
 TRACE_ID = "1-67891233-abcdef012345678912345678"
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""What a target does with one connection; returning closes it."""
+"""Handles one connection of a target; returning closes it."""
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 def http_answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
-    """Return the bytes of an HTTP answer; `_` in a header's name stands for `-`."""
+    """Return the bytes of an HTTP response; `_` in a header's name means `-`."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,4 +1,4 @@
-"""What screens may ask of the app: open other screens, run checks again, copy, run a task in the background."""
+"""Protocol of the app for its screens: open other screens, run checks again, copy, run a task in the background."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class LiveTailMerge:
         self._session = 0
         self._live_since_ms: float | None = None
         self.missed = 0
-        """Lines that only polling delivered during the session: sampled away or dropped by the service."""
+        """Lines that only polling delivered during the session: left out of the sample or dropped by the service."""
 
     def begin_session(self, now_s: float) -> None:
         """Start a live session, which may deliver lines of the previous one again."""

@@ -1,4 +1,4 @@
-"""What changed in the triage window: one sentence per change, bad news first."""
+"""Changes in the triage window: one sentence per change, bad news first."""
 
 from __future__ import annotations
 
