@@ -27,7 +27,12 @@ def commands_page() -> str:
     context = click.Context(main, info_name="prodwatch")
     lines = [_HEAD, "## Options of every command", "", "These options are accepted before and after the command.", ""]
     lines += _options(main, keep=set(Common.__struct_fields__) | {"version"})
-    lines += ["## The dashboard", "", "Options without a command. The [guide](../guide/dashboard.md) describes the dashboard.", ""]
+    lines += [
+        "## The dashboard",
+        "",
+        "Options without a command. The [guide](../guide/dashboard.md) describes the dashboard.",
+        "",
+    ]
     lines += _options(main, drop=set(Common.__struct_fields__) | {"version"})
     for name in COMMANDS:
         command = main.get_command(context, name)

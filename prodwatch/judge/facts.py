@@ -91,7 +91,7 @@ class WindowFact(msgspec.Struct, frozen=True, kw_only=True):
     """Changes in the triage window, as sentences."""
 
     ended: bool
-    """Whether the window is over: nothing in it can change, and checks are no evidence about it."""
+    """Whether the window is over: nothing in it can change, and checks do not describe it."""
     incidents: tuple[str, ...] = ()
     """Alarms that fired and deployments that went wrong."""
     worse_figures: tuple[str, ...] = ()
