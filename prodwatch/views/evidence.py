@@ -28,11 +28,15 @@ def requests_on(store: Store, release: ReleaseState | None) -> str | None:
     if release is None or release.version is None or release.started_at is None:
         return None
     start_s = release.started_at.timestamp()
+    own = {("FunctionName", release.function)}
+    if release.alias is not None:
+        own.add(("Resource", f"{release.function}:{release.alias}"))
     counted = [
         point.value * series.period_s
         for series in store.metrics.series.values()
         if (series.key.namespace, series.key.metric) == ("AWS/Lambda", "Invocations")
         and (series.unit, series.key.version) == ("Count/Second", release.version)
+        and own.issubset(series.key.dimensions)
         for point in series.points
         if point.timestamp_s >= start_s
     ]

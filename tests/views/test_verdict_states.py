@@ -40,7 +40,7 @@ BAKING = ReleaseState(function="shop-orders", phase=ReleasePhase.BAKING, version
 DONE = ReleaseState(function="shop-orders", phase=ReleasePhase.SUCCEEDED, version="42", previous="41", started_at=START)
 WRONG = ReleaseState(function="shop-orders", phase=ReleasePhase.ROLLED_BACK, version="42", previous="41", cause="alarm")
 SERVED = MetricSeries(
-    key=MetricKey("AWS/Lambda", "Invocations", (), "rate", "42", "requests/s"),
+    key=MetricKey("AWS/Lambda", "Invocations", (("FunctionName", "shop-orders"),), "rate", "42", "requests/s"),
     unit="Count/Second",
     points=tuple(MetricPoint(int((START - timedelta(minutes=3)).timestamp()) + 60 * n, 5.0667) for n in range(3)),
 )
