@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from prodwatch.testing.check_runner import Bench
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
 from tests.support.raw_web import RawWeb
@@ -55,6 +56,11 @@ def web(served_web: RawWeb) -> Iterator[RawWeb]:
 def name() -> str:
     """A name that no other test uses, for what this one makes in the shared AWS."""
     return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
 
 
 @pytest.fixture(scope="session")

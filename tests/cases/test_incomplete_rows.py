@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +19,6 @@ from prodwatch.testing.clock import START
 from prodwatch.testing.definitions import plain
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
 
 
 async def outcome(bench: Bench, checks: str) -> str:

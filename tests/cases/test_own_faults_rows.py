@@ -1,0 +1,154 @@
+"""Red that is our own doing: it is no failure of the target, and its sentence says what came."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from prodwatch.demo.aws import Fault
+from prodwatch.demo.workload import Invocation, InvocationResult
+from prodwatch.model.check import Poll
+from prodwatch.testing.check_runner import Bench
+from prodwatch.testing.clock import START
+from prodwatch.testing.definitions import flow, plain, step
+from tests.support.case_project import CaseProject
+from tests.support.forged_aws import World, replaced
+from tests.support.raw_web import RawWeb, response
+
+
+def http(name: str, path: str, expect: str) -> str:
+    head = f'[[check]]\nname = "{name}"\ntype = "http"\nurl = "${{vars.url}}{path}"\nretry = 0\n'
+    return f"{head}expect = [{json.dumps(expect)}]\n"
+
+
+@pytest.mark.xfail(strict=True, reason="a page that is not JSON is only told as a missing field")
+def test_B6_the_sentence_says_what_came_in_place_of_json(project: CaseProject, web: RawWeb) -> None:
+    web.routes["/page"] = response(b"<html><body>Sign in</body></html>", Content_Type="text/html")
+    found = project.checked(http("a", "/page", "json.status == 'ok'"))["a"]
+    assert found["status"] == "fail"
+    assert "text/html" in found["message"]
+    assert "<html>" in found["message"]
+
+
+@pytest.mark.xfail(strict=True, reason="JSON that breaks off is only told as a missing field")
+def test_B6_the_sentence_says_where_json_breaks(project: CaseProject, web: RawWeb) -> None:
+    web.routes["/broken"] = response(b'{"status": "ok", "items": [1, 2')
+    found = project.checked(http("a", "/broken", "json.status == 'ok'"))["a"]
+    assert "byte" in found["message"]
+
+
+LAMBDA = """
+[[check]]
+name = "a"
+type = "lambda"
+mutates = true
+function = "{name}"
+{copies}
+expect = ["{claim}"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("claim", "copies"),
+    [
+        ("function_error == 'Unhandled'", ""),
+        pytest.param(
+            "results[0].function_error == 'Unhandled'",
+            "copies = 2",
+            marks=pytest.mark.xfail(strict=True, reason="a mention inside `results` does not count"),
+        ),
+    ],
+)
+def test_B9_a_mention_of_the_error_replaces_the_implicit_claim(
+    claim: str, copies: str, project: CaseProject, name: str, world: World
+) -> None:
+    async def invoke(_: Invocation) -> InvocationResult:
+        return InvocationResult(payload=b"{}", executed_version="1", request_id="r", function_error="Unhandled")
+
+    world.aws.on_invoke = invoke
+    assert project.checked(LAMBDA.format(name=name, claim=claim, copies=copies)).statuses == {"a": "pass"}
+
+
+@pytest.mark.xfail(strict=True, reason="the implicit claim stays undecided beside a claim on the refusal")
+def test_B17_a_refusal_that_is_asked_for_is_green(project: CaseProject, name: str, world: World) -> None:
+    body = json.dumps({"__type": "ResourceNotFoundException", "Message": "not found"}).encode()
+    world.aws.forgeries["lambda:Invoke"] = replaced(body, status=404)
+    claim = "error.code == 'ResourceNotFoundException'"
+    assert project.checked(LAMBDA.format(name=name, claim=claim, copies="")).statuses == {"a": "pass"}
+
+
+METRIC = """
+[[check]]
+name = "a"
+type = "metric"
+namespace = "Shop"
+metric = "Errors"
+stat = "Sum"
+missing = "zero"
+expect = ["value == 0"]
+"""
+
+
+@pytest.mark.parametrize("kind", ["access_denied", "throttle", "error_5xx"])
+def test_B16_a_side_read_that_is_refused_is_no_failure(
+    kind: Any, project: CaseProject, name: str, world: World
+) -> None:
+    world.aws.metrics.put(name, "Errors", {}, time.time() // 60 * 60 - 120, [0.0])
+    world.aws.faults.add(Fault(operation="cloudwatch:GetMetricStatistics", kind=kind))
+    found = project.checked(METRIC.replace("Shop", name))
+    assert found["a"]["status"] in {"pass", "inconclusive"}
+
+
+READ = """
+[[check]]
+name = "a"
+type = "dynamodb"
+table = "orders"
+key = { id = "7" }
+expect = ["item exists"]
+"""
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"<html><body>Blocked by the proxy</body></html>", "text/html"), (b'{"detail": "nope"}', "application/json")],
+    ids=["page", "foreign JSON"],
+)
+@pytest.mark.xfail(strict=True, reason="a 4xx that is not of AWS counts as one")
+def test_B18_a_4xx_that_is_not_of_aws_is_an_error_with_what_came(
+    body: bytes, kind: str, status: int, project: CaseProject, world: World
+) -> None:
+    world.aws.forgeries["dynamodb:GetItem"] = replaced(body, status=status, content_type=kind)
+    found = project.checked(READ)["a"]
+    assert found["status"] == "error"
+    assert found["reason_code"] != "access_denied"
+    assert kind in found["message"] or "Blocked" in found["message"] or "nope" in found["message"]
+
+
+async def test_B14_a_polled_check_starts_with_its_first_attempt(bench: Bench) -> None:
+    bench.script("scripted", {"ok": False}, {"ok": False}, {"ok": True})
+    found = await bench.one(plain(poll=Poll(within_s=10.0), expect=["ok == true"]))
+    assert found.status == "pass"
+    assert found.started_at == START
+    assert found.attempts[-1].status == "pass"
+
+
+@pytest.mark.xfail(strict=True, reason="a polled step starts with its last attempt")
+async def test_B14_a_polled_step_starts_with_its_first_attempt(bench: Bench) -> None:
+    bench.script("scripted", {"ok": False}, {"ok": False}, {"ok": True})
+    asked = step("ask", poll=Poll(within_s=10.0), expect=["ok == true"])
+    (found,) = (await bench.one(flow("f", asked))).steps
+    assert found.status == "pass"
+    assert found.started_at == START
+
+
+@pytest.mark.parametrize(("claim", "document"), [("item exists", {}), ("item absent", {"item": 1})])
+async def test_B14_a_claim_of_presence_expects_no_null(claim: str, document: dict[str, object], bench: Bench) -> None:
+    bench.script("scripted", document)
+    (judged,) = (await bench.one(plain(expect=[claim]))).assertions
+    assert judged.ok is False
+    assert "null" not in (judged.message or "")
