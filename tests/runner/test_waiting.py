@@ -136,6 +136,21 @@ class TestPoll:
         assert (check.status, check.reason_code) == ("error", "access_denied")
         assert len(probe.requests) == 1
 
+    async def test_any_of_several_stop_when_ends_the_wait(self, bench: Bench) -> None:
+        probe = bench.script("scripted", {"state": "failed"})
+        poll = Poll(within_s=10, every_s=1, stop_when=("state == 'cancelled'", "state == 'failed'"))
+        check = await bench.one(plain(expect=["state == 'done'"], poll=poll))
+        assert (check.status, len(probe.requests)) == ("fail", 1)
+        assert "waiting was stopped: `state == 'failed'` is true" in (check.message or "")
+
+    async def test_when_the_flow_is_out_of_time_a_request_that_could_not_be_measured_stays_an_error(
+        self, bench: Bench
+    ) -> None:
+        bench.script("scripted", throttled("too fast"))
+        retried = step("a", expect=["ok == true"], retry=Retry(times=3, delay_s=5.0))
+        check = await bench.one(flow("f", retried, timeout_s=3.0))
+        assert (check.status, check.reason_code) == ("error", "throttled")
+
     async def test_stop_when_ends_the_wait_at_a_terminal_state(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"state": "RUNNING"}, {"state": "FAILED"})
         poll = Poll(within_s=60, every_s=1, until=("state == 'DONE'",), stop_when=("state == 'FAILED'",))
