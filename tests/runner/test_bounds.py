@@ -16,6 +16,7 @@ from prodwatch.model.status import Reason
 from prodwatch.runner import RunOptions, find_journal
 from prodwatch.runner.bounds.concurrency import Slots, limit_key
 from prodwatch.runner.bounds.time_limits import TaskTimeouts, bounded
+from prodwatch.runner.step.stop_reason import StopCause, StopSignal
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused
@@ -205,3 +206,11 @@ class TestCleanupOfARun:
         assert (result.verdict.status, result.verdict.exit_code) == ("aborted", 130)
         assert len(result.checks) == len(hanging.requests) == 1
         assert len(find_journal(bench.journal_dir, "run-1").unfinished) == 2
+
+
+def test_the_first_cause_of_a_stop_counts() -> None:
+    stop = StopSignal()
+    stop.set(StopCause.DEADLINE, "5 s")
+    stop.set(StopCause.INTERRUPTED)
+    conclusion = stop.conclusion(begun=True)
+    assert (conclusion.reason, "deadline of 5 s" in (conclusion.message or "")) == (Reason.DEADLINE, True)

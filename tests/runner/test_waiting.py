@@ -136,6 +136,12 @@ class TestPoll:
         assert (check.status, check.reason_code) == ("error", "access_denied")
         assert len(probe.requests) == 1
 
+    async def test_a_wait_whose_last_request_failed_has_the_status_of_that_failure(self, bench: Bench) -> None:
+        bench.script("scripted", {"item": None}, throttled("too fast"))
+        check = await bench.one(plain(expect=["item != null"], poll=Poll(within_s=2, every_s=1)))
+        assert (check.status, check.reason_code) == ("error", "throttled")
+        assert (check.message or "").startswith("request failed: too fast")
+
     async def test_any_of_several_stop_when_ends_the_wait(self, bench: Bench) -> None:
         probe = bench.script("scripted", {"state": "failed"})
         poll = Poll(within_s=10, every_s=1, stop_when=("state == 'cancelled'", "state == 'failed'"))
