@@ -11,7 +11,7 @@ from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.metric.facts import known_unit, traffic_of
+from prodwatch.probes.metric.known_metrics import known_unit, traffic_of
 
 
 def points(bench: Any, metric: str, *values: float, namespace: str = "Shop", unit: str | None = None) -> dict[str, Any]:

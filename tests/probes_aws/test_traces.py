@@ -12,7 +12,7 @@ from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.traces.facts import percentile
+from prodwatch.probes.traces.trace_statistics import percentile
 
 
 def put(bench: Any, number: int = 0, *, age_s: float = 20, visible_s: float | None = None, **more: Any) -> str:

@@ -12,7 +12,7 @@ from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse, seconds
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.probes.metric.facts import SECONDS_PER, known_unit, traffic_of
+from prodwatch.probes.metric.known_metrics import SECONDS_PER, known_unit, traffic_of
 
 HIGH_RESOLUTION_S = frozenset((1, 5, 10, 20, 30))
 _SUMMED = frozenset(("Sum", "SampleCount"))

@@ -12,7 +12,7 @@ from prodwatch.model.signal import Trace, TraceSummary
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, exact, moment, refuse, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.probes.traces.facts import contents, figures, summary_of
+from prodwatch.probes.traces.trace_statistics import contents, figures, summary_of
 
 IDS_PER_CALL = 5
 LONGEST_WINDOW = timedelta(hours=6)
