@@ -362,3 +362,20 @@ async def test_a_disk_that_was_full_for_a_moment_loses_no_line(tmp_path: Path, m
     await journal.append(entry)
     journal.finish()
     assert [each.entry.check for each in find_journal(tmp_path, "r").unfinished] == ["c"]
+
+
+async def test_a_line_is_synchronised_with_the_disk_before_the_mutation_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, synchronised = os.fsync, []
+
+    def fsync(file: int) -> None:
+        synchronised.append(os.fstat(file).st_ino)
+        real(file)
+
+    monkeypatch.setattr("prodwatch.runner.step.journal.os.fsync", fsync)
+    now = datetime(2026, 1, 15, tzinfo=UTC)
+    journal = RunJournal(tmp_path, RunEntry(run_id="r", environment="prod", root="/", started_at=now, host="h", pid=1))
+    await journal.append(ExecutionEntry(execution=1, check="c", uid="u", trace_id="t", started_at=now))
+    assert synchronised == [tmp_path.stat().st_ino, journal.path.stat().st_ino]
+    journal.finish()
