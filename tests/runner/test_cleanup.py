@@ -364,6 +364,10 @@ async def test_a_disk_that_was_full_for_a_moment_loses_no_line(tmp_path: Path, m
     assert [each.entry.check for each in find_journal(tmp_path, "r").unfinished] == ["c"]
 
 
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
 async def test_a_line_is_synchronised_with_the_disk_before_the_mutation_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,5 +381,5 @@ async def test_a_line_is_synchronised_with_the_disk_before_the_mutation_is_sent(
     now = datetime(2026, 1, 15, tzinfo=UTC)
     journal = RunJournal(tmp_path, RunEntry(run_id="r", environment="prod", root="/", started_at=now, host="h", pid=1))
     await journal.append(ExecutionEntry(execution=1, check="c", uid="u", trace_id="t", started_at=now))
-    assert synchronised == [tmp_path.stat().st_ino, journal.path.stat().st_ino]
+    assert synchronised == [inode(tmp_path), inode(journal.path)]
     journal.finish()
