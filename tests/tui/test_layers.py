@@ -141,7 +141,7 @@ async def test_the_way_back_gives_way_from_its_far_end(run: Any) -> None:
 
 async def test_help_speaks_of_the_part_of_a_check_that_has_focus(run: Any) -> None:
     async with run(keys=["enter", "question_mark"]) as bench:
-        await bench.sees("with what was expected, what came")
+        await bench.sees("failed ones first, with expected value")
         await bench.sees("check.copy-curl")
         await bench.press("escape", "tab", "tab", "question_mark")
-        await bench.sees("left in X-Ray and CloudWatch")
+        await bench.sees("found in X-Ray and CloudWatch")
