@@ -68,7 +68,7 @@ SPANS = (
 @pytest.mark.parametrize(("unicode", "mark"), [(True, "◆"), (False, "*")])
 def test_a_waterfall_names_the_bottleneck_and_keeps_its_columns_in_every_script(unicode: bool, mark: str) -> None:
     lines = waterfall_text(Trace(id="1-a", spans=SPANS[:3]), PLAIN, width=80, unicode=unicode)
-    assert lines[-1] == "bottleneck: DynamoDB 1.60 s of its own, 80 %"
+    assert lines[-1] == "bottleneck: DynamoDB: self time 1.60 s, 80 %"
     rows = [line for line in lines if " s " in line and "own" not in line and "spans" not in line]
     assert {width(line[: line.index(" s ")]) for line in rows} == {42}
     assert [line.startswith("    DynamoDB") for line in lines if mark in line] == [True]
