@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from prodwatch.assertions import parse
+from prodwatch.model.check import CheckDefinition
+from prodwatch.probes import registry
 from prodwatch.settings.problems import TomlCursor
 
 WITHOUT_EFFECT = {
@@ -27,6 +31,22 @@ def key_notices(top: TomlCursor) -> list[str]:
         if _is_written(top, path):
             notices.append(f"{top.at(*path).position}: {_shown(path)} is deprecated; write {now} instead")
     return notices
+
+
+def check_notices(checks: Iterable[CheckDefinition]) -> list[str]:
+    """Return one sentence, with its position, for each step whose assertions prove less than they seem to."""
+    notices = []
+    for check in checks:
+        for step in check.steps:
+            spec = registry.spec(step.type)
+            doubt = spec.doubt(_fields_of(step.expect)) if spec is not None else None
+            if doubt is not None:
+                notices.append(f'{step.source}: check "{check.name}": {doubt}')
+    return list(dict.fromkeys(notices))
+
+
+def _fields_of(assertions: Iterable[str]) -> frozenset[str]:
+    return frozenset().union(*(parse(text).fields for text in assertions))
 
 
 def _gates_without_assertions(top: TomlCursor) -> list[str]:

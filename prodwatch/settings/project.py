@@ -17,7 +17,7 @@ from prodwatch.settings.check_file import Draft, read_check_file
 from prodwatch.settings.check_references import reachable, resolve_references, unresolved
 from prodwatch.settings.environment_file import read_environment
 from prodwatch.settings.environment_references import follow_environment, names_of, report_circle
-from prodwatch.settings.key_notices import key_notices
+from prodwatch.settings.key_notices import check_notices, key_notices
 from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.project_lookup import environments
 from prodwatch.settings.shared_keys import CheckContext
@@ -107,6 +107,7 @@ class _Loader:
         elsewhere = {check.id for check in resolved if not self._is_for(check)}
         kept = tuple(self._without(elsewhere, check) for check in mine if check.id not in elsewhere)
         also = tuple(self._without(elsewhere, check) for check in reached if check.id not in elsewhere)
+        self.notices += check_notices(kept)
         return Project(self.root, environment, kept, tuple(self.notices), also)
 
     def _document(self, path: Path, problems: Problems) -> Document | None:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
 
+
+def _doubt(fields: frozenset[str]) -> str | None:
+    if fields and fields <= {"firing"}:
+        return "an alarm with INSUFFICIENT_DATA does not fire: add \"all alarms[].state == 'OK'\" to be sure of all"
+    return None
+
+
 SPECS = (
     ProbeSpec(
         type="alarm",
@@ -14,6 +21,7 @@ SPECS = (
             Key(name="prefix", kind="text", doc="Prefix of alarm names."),
         ),
         one_of=(("names", "prefix"),),
+        doubt=_doubt,
         fields=(
             Field(
                 name="alarms",

@@ -95,6 +95,11 @@ async def _series(
     if broken:
         reason = Reason.ACCESS_DENIED if "Forbidden" in broken else Reason.SERVICE
         raise refuse(Status.ERROR, reason, f"CloudWatch could not read {calls.params['metric']}: {broken[0]}")
+    left_out = [query for query in queries if query["Id"] not in finished]
+    if left_out:
+        # A series that is not in the response was not read: that is not the same as one without data.
+        message = f"CloudWatch's response leaves out {calls.params['metric']}: nothing is known of it"
+        raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     complete = "PartialData" not in finished.values()
     if not complete:
         calls.notice("CloudWatch returned only part of the data")
