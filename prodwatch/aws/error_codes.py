@@ -80,6 +80,10 @@ UNKNOWN_OPERATION = "UnknownOperation"
 """prodwatch's own code for an operation that the service does not have; nothing was sent."""
 
 
+FOREIGN_RESPONSE = "ForeignResponse"
+"""prodwatch's own code for a response that is not AWS's document of the operation."""
+
+
 def is_malformed_request(code: str) -> bool:
     """Return whether a code means that the request was malformed, which proves nothing about the target."""
     return code.startswith(("Validation", "Invalid", "Malformed", "Missing", "Unknown", "Unsupported", "Param")) or (

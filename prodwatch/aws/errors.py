@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.error_codes import DENIED, EXPIRED, REJECTED, UNKNOWN_OPERATION, is_clock_skew, is_throttle
+from prodwatch.aws.error_codes import (
+    DENIED,
+    EXPIRED,
+    FOREIGN_RESPONSE,
+    REJECTED,
+    UNKNOWN_OPERATION,
+    is_clock_skew,
+    is_throttle,
+)
 from prodwatch.aws.iam_actions import actions
+from prodwatch.aws.response_envelope import ForeignResponseError
 from prodwatch.model.status import Reason
 
 _ACTION = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
@@ -165,6 +174,9 @@ def explain(exc: BaseException, call: Call) -> AwsError:
     """Return the `AwsError` for an exception of the SDK or its transport; an `AwsError` is returned as it is."""
     if isinstance(exc, AwsError):
         return exc
+    if isinstance(exc, ForeignResponseError):
+        message = f"{call}{call.where}: {exc}"
+        return _error(call, Reason.SERVICE, FOREIGN_RESPONSE, message, transient=exc.transient)
     response, operation = getattr(exc, "response", None), getattr(exc, "operation_name", None)
     if isinstance(response, Mapping) and isinstance(operation, str) and type(exc).__name__ != "EventStreamError":
         return _from_response(response, operation, call)

@@ -1,4 +1,4 @@
-"""Hooks on every request: check the limits, wait for the rate limiter, count calls and throttles.
+"""Hooks on every request: check the limits, wait for the rate limiter, count calls and throttles, prove the response.
 
 They are botocore event handlers, so clients obtained from `Aws.client` follow the same rules as `Aws.call`.
 """
@@ -11,13 +11,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from prodwatch.aws.api import AwsError
 from prodwatch.aws.cost import Meter, request_units, response_units
 from prodwatch.aws.error_codes import is_throttle
+from prodwatch.aws.operation_documents import always_present, missing_member
 from prodwatch.aws.rate_limiter import Bucket, RateLimiter
+from prodwatch.aws.response_envelope import ForeignResponseError, check_envelope
 from prodwatch.clock import Clock
 
 _UNITS = "prodwatch_units"
 _SENT_S = "prodwatch_sent_s"
+_PARAMS = "prodwatch_params"
 WIRE_S = "ProdwatchWireSeconds"
 """Key in `ResponseMetadata`: seconds from sending to response, without queueing, client creation and retries."""
 
@@ -28,6 +32,8 @@ class CallProgress:
 
     queued: bool = False
     throttled: bool = False
+    refused: AwsError | None = None
+    """Error of the latest attempt, None before the first has ended: what AWS last sent says more than the time."""
 
 
 CALL_PROGRESS: ContextVar[CallProgress | None] = ContextVar("prodwatch_attempt", default=None)
@@ -73,15 +79,8 @@ class RequestHooks:
         handlers = _Handlers(self, service, account, client.meta.region_name)
         client.meta.events.register("before-parameter-build", handlers.before_build)
         client.meta.events.register("before-call", handlers.before_call)
-        client.meta.events.register("before-parse", keep_body)
+        client.meta.events.register("before-parse", handlers.before_parse)
         client.meta.events.register("after-call", handlers.after_call)
-
-
-def keep_body(*, operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-    """Store the body of an `unparsed` call and give the parser an empty document instead."""
-    if _UNPARSED_OPERATION.get() == operation_model.name and response_dict["status_code"] < 300:
-        customized_response_dict[RAW_BODY] = response_dict["body"]
-        response_dict["body"] = b"{}"
 
 
 class _Handlers:
@@ -95,6 +94,7 @@ class _Handlers:
 
     def before_build(self, *, params: Any, model: Any, context: Any = None, **_: Any) -> None:
         if context is not None:
+            context[_PARAMS] = dict(params)
             context[_UNITS] = request_units(f"{self._service}:{model.name}", params)
 
     async def before_call(self, *, model: Any, params: Any, context: Any, **_: Any) -> None:
@@ -110,6 +110,24 @@ class _Handlers:
             attempt.queued = False
         context[_SENT_S] = self._hooks.clock.monotonic_s()
 
+    def before_parse(
+        self, *, operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any
+    ) -> None:
+        """Prove the response; store the body of an `unparsed` call and give the parser an empty document instead."""
+        status, body = response_dict["status_code"], response_dict["body"]
+        try:
+            names = check_envelope(operation_model, status, response_dict["headers"], body)
+        except ForeignResponseError:
+            if not isinstance(body, bytes):
+                body.close()  # nothing will read this stream
+            raise
+        if _UNPARSED_OPERATION.get() == operation_model.name and status < 300:
+            absent = always_present(f"{self._service}:{operation_model.name}") - (names or frozenset())
+            if absent:
+                raise ForeignResponseError(_incomplete(f"it has no `{min(absent)}`"))
+            customized_response_dict[RAW_BODY] = body
+            response_dict["body"] = b"{}"
+
     def after_call(self, *, http_response: Any, parsed: Any, model: Any, context: Any, **_: Any) -> None:
         status = http_response.status_code
         error = parsed.get("Error") or {}
@@ -123,9 +141,18 @@ class _Handlers:
             return
         self._bucket(model.name).accepted()
         if status < 300:
+            if RAW_BODY not in parsed:
+                name = f"{self._service}:{model.name}"
+                absent = missing_member(name, model.output_shape, context.get(_PARAMS) or {}, parsed)
+                if absent is not None:
+                    raise ForeignResponseError(_incomplete(absent))
             units = response_units(f"{self._service}:{model.name}", parsed)
             if units:
                 self._hooks.meter.add(f"{self._service}:{model.name}", units)
 
     def _bucket(self, operation: str) -> Bucket:
         return self._hooks.limiter.bucket(self._account, self._region, self._service, operation)
+
+
+def _incomplete(absent: str) -> str:
+    return f"the response is not AWS's document of this operation: {absent}"

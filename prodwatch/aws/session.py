@@ -19,6 +19,7 @@ from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
+from prodwatch.aws.error_codes import FOREIGN_RESPONSE
 from prodwatch.aws.errors import Call, explain, timed_out, unknown_operation
 from prodwatch.aws.rate_limiter import RateLimiter
 from prodwatch.aws.request_hooks import CALL_PROGRESS, RAW_BODY, CallProgress, RequestHooks, unparsed
@@ -120,6 +121,8 @@ class Aws(AwsApi):
                         raise
                 return await self._send(call, account, region, attempts=attempts)
         except TimeoutError:
+            if progress.refused is not None and progress.refused.code == FOREIGN_RESPONSE:
+                raise progress.refused from None
             raise timed_out(call, budget_s, queued=progress.queued, throttled=progress.throttled) from None
         finally:
             CALL_PROGRESS.reset(token)
@@ -241,6 +244,8 @@ class Aws(AwsApi):
                 return await _read_bodies(response, call)
             except Exception as exc:
                 error = explain(exc, call)
+                if (progress := CALL_PROGRESS.get()) is not None:
+                    progress.refused = error
                 if not error.transient or attempt == attempts:
                     raise error from exc
             await self._clock.sleep(self._jitter() * min(MAX_BACKOFF_S, BACKOFF_S * 2**attempt))

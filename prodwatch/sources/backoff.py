@@ -15,14 +15,15 @@ class Backoff:
         self._base_s = base_s
         self._cap_s = cap_s
         self._uniform = uniform
-        self.failures = 0
+        self._ceiling_s = min(cap_s, base_s)
 
     def next_s(self) -> float:
-        """Count a failure and return the seconds to wait."""
-        ceiling = min(self._cap_s, self._base_s * 2**self.failures)
-        self.failures += 1
-        return self._uniform(0, ceiling)
+        """Return the seconds to wait after one more failure."""
+        ceiling_s = self._ceiling_s
+        # Doubling the bounded ceiling, not raising 2 to the number of failures: after 1,023 of them that overflows.
+        self._ceiling_s = min(self._cap_s, ceiling_s * 2)
+        return self._uniform(0, ceiling_s)
 
     def reset(self) -> None:
         """Reset the ceiling after a success."""
-        self.failures = 0
+        self._ceiling_s = min(self._cap_s, self._base_s)
