@@ -137,8 +137,7 @@ class Store:
                     self.graphs[record.part] = record
                     self._touch(Topic.SERVICES)
                 case MetricSeries():
-                    self.metrics.add((record,))
-                    self._touch(Topic.METRICS)
+                    self._add_series(record)
                 case EvaluatedSignals():
                     self.signals[record.kind] = record.results
                     self._touch(Topic.METRICS if record.kind == "metric" else Topic.ALARMS)
@@ -150,6 +149,14 @@ class Store:
             self._add_embedded(logs)
             if self.signatures.add(logs):
                 self._touch(Topic.SIGNATURES)
+
+    def _add_series(self, series: MetricSeries) -> None:
+        refused = self.metrics.refused
+        self.metrics.add((series,))
+        self._touch(Topic.METRICS)
+        if self.metrics.refused and not refused:
+            message = f"the environment has more than {self.metrics.capacity} metric series; some are not shown"
+            self.notice(Notice(code="metrics", message=message))
 
     def _add_embedded(self, logs: Iterable[LogRecord]) -> None:
         refused = self.embedded.refused
