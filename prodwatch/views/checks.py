@@ -19,7 +19,7 @@ OUTCOMES = 12
 CheckSort = Literal["status", "name", "latency", "age"]
 _WEIGHT = {status: weight for weight, status in enumerate(WORST_FIRST)}
 _WAITING_WEIGHT = 2.5
-"""Checks that never finished stand below everything not green and above what is degraded."""
+"""Weight of checks that never finished: below everything that is not green, above degraded checks."""
 
 
 class CheckRow(msgspec.Struct, frozen=True, kw_only=True):

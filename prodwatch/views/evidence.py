@@ -1,4 +1,4 @@
-"""How much a green verdict rests on, in words and exact numbers."""
+"""Certainty of a green verdict, in words and exact numbers."""
 
 from __future__ import annotations
 

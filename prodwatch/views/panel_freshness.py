@@ -1,4 +1,4 @@
-"""How fresh and complete a panel's data is, in words: loading, live, stale, throttled, denied, failed."""
+"""Freshness and completeness of a panel's data, in words: loading, live, stale, throttled, denied, failed."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class ReleaseHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """What the release line shows."""
+    """Values of the release line."""
 
     function: str
     shares: tuple[Share, ...]

@@ -95,11 +95,11 @@ class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
     """Length of the window that ends at the release; None when there is no earlier graph."""
     released_ms: int | None
     bottleneck: str | None
-    """Where most of the time goes, in words."""
+    """The edge that takes most of the time, in words."""
     added: str | None
-    """Where most of the time was added since the release, in words; None when unknown or too little."""
+    """The edge that added most time since the release, in words; None when unknown or too little."""
     origin: str | None
-    """Where the faults begin, in words; None without faults."""
+    """The service in which the faults begin, in words; None without faults."""
 
 
 def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:

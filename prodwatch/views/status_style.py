@@ -1,4 +1,4 @@
-"""How states are shown: always a glyph, a word and a tone, never a colour alone."""
+"""Presentation of states: always a glyph, a word and a tone, never a colour alone."""
 
 from __future__ import annotations
 

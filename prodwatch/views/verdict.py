@@ -49,9 +49,9 @@ class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     """Most important first; each a sentence."""
     evidence: str | None
-    """How much it rests on."""
+    """Certainty: measurements behind the verdict."""
     outlook: str | None
-    """What happens next."""
+    """The next step and its time."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,7 +283,7 @@ def _unfinished(wording: _Wording, headline: Finding) -> _Words:
 
 def _stale_checks(wording: _Wording, headline: Finding) -> _Words:
     age = format_age(min(each.age_s or 0.0 for each in headline.checks))
-    text = f"{_names(headline.checks)}: the last result is {age} old, so it says nothing about now"
+    text = f"{_names(headline.checks)}: the last result is {age} old, so it is not evidence about the present"
     return _Words("STALE", (text,), outlook=wording.then(wording.again()))
 
 
@@ -413,7 +413,7 @@ WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.UNSEEN_THEN: _then("UNSURE · not everything can be seen"),
     Rule.QUIET_THEN: _then("NO TROUBLE SEEN"),
 }
-"""How each rule of a session is worded when it is the headline."""
+"""Rule of a session → its words as the headline."""
 
 
 def _all_sentences(headline: Finding) -> tuple[str, ...]:

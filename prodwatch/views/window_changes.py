@@ -39,7 +39,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Kind
     subject: str
-    """What the change is about: a deployment, an alarm, an error signature, a metric's label."""
+    """Subject of the change: a deployment, an alarm, an error signature, a metric's label."""
     at: datetime | None
     """When it was last seen; None for a metric."""
     text: str
@@ -55,9 +55,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: tuple[Change, ...]
     unseen: tuple[str, ...]
-    """What could not be read: `alarms (needs cloudwatch:DescribeAlarms)`."""
+    """Sources that could not be read: `alarms (needs cloudwatch:DescribeAlarms)`."""
     reading: tuple[str, ...]
-    """What has not been read completely yet."""
+    """Sources that are not read completely yet."""
 
     @property
     def summary(self) -> str:
