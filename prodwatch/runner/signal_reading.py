@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from prodwatch.model.result import SignalResult
+from prodwatch.model.status import Reason
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.stop_reason import StopSignal
 from prodwatch.sources.read_signals import read_signals, unread_signals
 from prodwatch.text.sanitize import sanitize_line
+
+_LOG = logging.getLogger(__name__)
 
 
 class SignalReading:
@@ -40,9 +44,15 @@ class SignalReading:
         self._task.cancel()
 
     def results(self) -> tuple[SignalResult, ...]:
-        """Return the signals; those that a stop of the run cut off are inconclusive with its reason."""
+        """Return the signals; all are inconclusive after a stop of the run or a bug, with the reason."""
         if not self._task.cancelled():
-            return self._task.result()
+            problem = self._task.exception()
+            if problem is None:
+                return self._task.result()
+            # A bug, or a response that is not the operation's document, must not take the checks' results with it.
+            _LOG.error("signals could not be read", exc_info=problem)
+            message = f"the signals could not be read because of a bug in prodwatch ({type(problem).__name__})"
+            return unread_signals(self._environment, message, Reason.INTERNAL)
         cut = self._stop.conclusion(begun=True)
         assert cut.reason is not None
         return unread_signals(self._environment, str(cut.message), cut.reason)

@@ -149,6 +149,13 @@ async def test_credentials_of_another_account_read_no_signal(shop: Bench) -> Non
     assert (result.verdict.exit_code, result.signals, shop.aws.calls) == (3, (), [])
 
 
+async def test_a_response_that_cannot_be_read_takes_no_result_with_it(shop: Bench) -> None:
+    shop.aws.answers["cloudwatch:GetMetricData"] = lambda _: {"MetricDataResults": [{"Id": "unknown"}]}
+    result = await run(shop)
+    assert (result.verdict.exit_code, result.checks[0].status) == (4, "pass")
+    assert {each.reason_code for each in result.signals} == {Reason.INTERNAL}
+
+
 def never_responds(bench: Bench) -> None:
     async def pages(*_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
         await asyncio.Event().wait()

@@ -131,7 +131,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "aws.operation": ("GetTrail", "ListTrails"),
     "traces.id": ("1-67891233-abcdef012345678912345678", "1-67891233-abcdef012345678912345679"),
 }
-"""Two right values of a key, where its kind alone does not give them; `table.key` stands before `key`."""
+"""Two right values of a key, where its kind alone does not give them; `table.key` comes before `key`."""
 
 
 WITH: dict[str, dict[str, Any]] = {
