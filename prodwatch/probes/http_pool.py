@@ -18,7 +18,7 @@ from prodwatch.probes.tls_contexts import client_context
 
 USER_AGENT = f"prodwatch/{prodwatch.__version__}"
 KEPT_S = 15.0
-"""Seconds after which an idle connection is not reused; servers close theirs after 5 to 60 s."""
+"""Seconds after which an idle connection is closed; servers close theirs after 5 to 60 s."""
 
 _Key = tuple[str, int, bool, bool]
 """Host, port, TLS, TLS verified."""
@@ -50,9 +50,11 @@ class HttpProtocol(ResponseHandler):
 class HttpConnection:
     """A connection for one request: call `release` after a complete response, else `close`."""
 
-    __slots__ = ("_key", "_pool", "protocol", "reused", "tls", "transport")
+    __slots__ = ("_key", "_pool", "protocol", "reused", "single", "tls", "transport")
 
-    def __init__(self, pool: Pool, key: _Key, protocol: HttpProtocol, *, reused: bool) -> None:
+    def __init__(
+        self, pool: Pool, key: _Key, protocol: HttpProtocol, *, reused: bool = False, single: bool = False
+    ) -> None:
         transport = protocol.transport
         assert transport is not None
         self._pool = pool
@@ -60,11 +62,16 @@ class HttpConnection:
         self.protocol = protocol
         self.transport = transport
         self.reused = reused
+        self.single = single
+        """Whether it was opened for one request alone, and is closed after it."""
         self.tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object") if key[2] else None
 
     def release(self) -> None:
-        """Return the connection to the pool, which keeps it if the server does."""
-        self._pool.keep(self._key, self.protocol)
+        """Return the connection to the pool, which keeps it if the server does; close it if it was for one request."""
+        if self.single:
+            self.protocol.close()
+        else:
+            self._pool.keep(self._key, self.protocol)
 
     def close(self) -> None:
         """End the connection at once, whatever state it is in."""
@@ -82,18 +89,21 @@ class Pool:
         self._lookups = Lookups()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._closed = False
+        self._pruning: asyncio.TimerHandle | None = None
 
     async def connection(
         self, host: str, port: int, timings: Timings, *, tls: bool, verify_tls: bool = True, fresh: bool = False
     ) -> HttpConnection:
         """Return a connection, a kept-alive one if there is any and it need not be `fresh`.
 
+        A fresh one is for one request: it is not kept after it.
+
         `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
         """
         key = (host, port, tls, verify_tls)
         if not fresh and (kept := self._take(key)) is not None:
             return HttpConnection(self, key, kept, reused=True)
-        return HttpConnection(self, key, await self._open(key, timings), reused=False)
+        return HttpConnection(self, key, await self._open(key, timings), single=fresh)
 
     def session(self, *, verify_tls: bool = True) -> aiohttp.ClientSession:
         """Return an aiohttp session for checks that want one; never close it."""
@@ -111,7 +121,26 @@ class Pool:
         if self._closed or protocol.should_close or not protocol.is_connected():
             protocol.close()
         else:
-            self._idle[key].append((protocol, asyncio.get_running_loop().time()))
+            loop = asyncio.get_running_loop()
+            self._idle[key].append((protocol, loop.time()))
+            if self._pruning is None:
+                self._pruning = loop.call_later(KEPT_S, self._prune, loop)
+
+    def _prune(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close idle connections that are too old to be reused, and forget those that the server closed."""
+        self._pruning = None
+        oldest = loop.time() - KEPT_S
+        for key, idle in list(self._idle.items()):
+            kept = [(protocol, since) for protocol, since in idle if since > oldest and protocol.is_connected()]
+            for protocol, since in idle:
+                if since <= oldest:
+                    protocol.close()
+            if kept:
+                self._idle[key] = kept
+            else:
+                del self._idle[key]
+        if self._idle:
+            self._pruning = loop.call_later(KEPT_S, self._prune, loop)
 
     def _take(self, key: _Key) -> HttpProtocol | None:
         idle = self._idle.get(key)
@@ -146,6 +175,8 @@ class Pool:
     async def close(self) -> None:
         """Close every connection and session."""
         self._closed = True
+        if self._pruning is not None:
+            self._pruning.cancel()
         for idle in self._idle.values():
             for protocol, _ in idle:
                 protocol.end()

@@ -286,7 +286,6 @@ def test_N9_a_signal_before_the_first_check_leaves_a_result(
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.xfail(strict=True, reason="every connection of a POST is kept")
 def test_N11_connections_of_posts_are_not_kept_for_ever(project: CaseProject, web: RawWeb) -> None:
     arrived, release = web.hold("/last")
     post = 'method = "POST"\nmutates = false\n'
@@ -450,7 +449,6 @@ statement = '''{statement}'''
 {more}
 expect = ["row.found == '{found}'"]
 """
-BOUND = pytest.mark.xfail(strict=True, reason="a colon in a text is taken for a parameter")
 
 
 @pytest.mark.parametrize(
@@ -459,13 +457,22 @@ BOUND = pytest.mark.xfail(strict=True, reason="a colon in a text is taken for a 
         pytest.param("select :x as found", 'parameters = { x = "7" }', "7", id="parameter"),
         pytest.param("select '12:30:00' as found", "", "12:30:00", id="time"),
         pytest.param("select 'at:noon' as found", "", "at:noon", id="word"),
-        pytest.param("select '{\"a\":1}' as found", "", '{"a":1}', id="JSON", marks=BOUND),
+        pytest.param("select ' :x' as found", 'parameters = { x = "7" }', " :x", id="parameter in quotes"),
+        pytest.param("select :x as found -- not :y", 'parameters = { x = "7" }', "7", id="comment"),
+        pytest.param("select '{\"a\":1}' as found", "", '{"a":1}', id="JSON"),
     ],
 )
 def test_N17_only_declared_parameters_are_bound(statement: str, more: str, found: str, project: CaseProject) -> None:
     pytest.importorskip("aiosqlite")
     checks = SQL.format(statement=statement, more=more, found=found.replace('"', '\\"'))
     assert project.checked(checks).statuses == {"a": "pass"}
+
+
+def test_N17_a_name_that_parameters_lacks_is_never_sent(project: CaseProject) -> None:
+    pytest.importorskip("aiosqlite")
+    found = project.checked(SQL.format(statement="select :y as found", more='parameters = { x = "7" }', found="7"))["a"]
+    assert (found["status"], found["reason_code"]) == ("error", "invalid")
+    assert ":y" in found["message"]
 
 
 @pytest.mark.xfail(strict=True, reason="the unfilled texts of serial groups are compared")
@@ -537,14 +544,14 @@ COMMAND = """
 name = "a"
 type = "command"
 mutates = false
-argv = ["sh", "-c", "echo $DEBUG $COUNT $RATIO"]
+argv = ["sh", "-c", "echo $DEBUG $COUNT $RATIO $0", "${vars.flag}"]
 env = { DEBUG = true, COUNT = 3, RATIO = 0.5 }
-expect = ["stdout == 'true 3 0.5\\n'"]
+expect = ["stdout == 'true 3 0.5 false\\n'"]
 """
 
 
-@pytest.mark.xfail(strict=True, reason="a boolean reaches a program as Python writes it")
 def test_N21_a_boolean_reaches_a_program_as_it_is_written(project: CaseProject) -> None:
+    project.configure("", variables="flag = false")
     assert project.checked(COMMAND).statuses == {"a": "pass"}
 
 

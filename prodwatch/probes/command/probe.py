@@ -18,6 +18,7 @@ from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.decode import decode_text, json_fields
 from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
 from prodwatch.probes.project_files import inside
+from prodwatch.probes.scalar_text import text_value
 from prodwatch.text.units import format_bytes
 
 MAX_OUTPUT_BYTES = 1 << 20
@@ -65,9 +66,9 @@ class _Program(asyncio.SubprocessProtocol):
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Run the program; the document is that of the type's reference page."""
-    argv = [str(word) for word in params["argv"]]
     stdout, stderr = _Output(), _Output()
     try:
+        argv = [text_value(word, "an element of `argv`") for word in params["argv"]]
         folder = _folder(params.get("cwd"), context.root)
         environment = _environment(params.get("env") or {})
     except UnusableError as error:
@@ -120,7 +121,7 @@ def _folder(written: str | None, root: str) -> Path:
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    own = {name: str(value) for name, value in given.items()}
+    own = {name: text_value(value, f"`env.{name}`") for name, value in given.items()}
     if bad := next((name for name in own if not name or "=" in name), None):
         raise UnusableError(f'"{bad}" is not a name for an environment variable')
     return {"PATH": os.defpath, **inherited, **own}

@@ -8,7 +8,8 @@ from typing import Any
 
 from prodwatch.probes.base import ProbeContext
 from prodwatch.probes.failures import UnusableError
-from prodwatch.probes.http.request import Request, header_pair, text_value
+from prodwatch.probes.http.request import Request, header_pair
+from prodwatch.probes.scalar_text import text_value
 
 _SIGNED_BESIDES_AMZ = frozenset({"content-type", "host"})
 

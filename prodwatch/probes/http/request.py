@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,6 +15,7 @@ from prodwatch.probes.base import ProbeContext
 from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.url import Url, parse_url
 from prodwatch.probes.project_files import read_inside
+from prodwatch.probes.scalar_text import text_value
 from prodwatch.text.units import parse_size
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -81,20 +80,6 @@ def max_body_bytes(written: str | int) -> int:
         return parse_size(written)
     except ValueError as error:
         raise UnusableError(f"`max_body`: {error}") from error
-
-
-def text_value(value: Any, what: str) -> str:
-    """Return a scalar as text for headers, queries and forms. Raises UnusableError for other values."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, int | float | Decimal | Duration):
-        return str(value)
-    kind = "null" if value is None else "a table" if isinstance(value, Mapping) else "a list"
-    raise UnusableError(f"{what} is {kind}, which cannot be written as text; use a text or a number")
 
 
 def as_json(value: Any) -> bytes:

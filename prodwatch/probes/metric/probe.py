@@ -12,7 +12,9 @@ from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse, seconds
 from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.metric.known_metrics import SECONDS_PER, known_unit, traffic_of
+from prodwatch.probes.scalar_text import text_value
 
 HIGH_RESOLUTION_S = frozenset((1, 5, 10, 20, 30))
 _SUMMED = frozenset(("Sum", "SampleCount"))
@@ -59,7 +61,13 @@ def _window(calls: AwsCalls, period_s: int, window_s: float) -> tuple[datetime, 
 
 
 def _dimensions(params: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [{"Name": str(name), "Value": str(value)} for name, value in (params.get("dimensions") or {}).items()]
+    try:
+        return [
+            {"Name": str(name), "Value": text_value(value, f"dimension {name}")}
+            for name, value in (params.get("dimensions") or {}).items()
+        ]
+    except UnusableError as error:
+        raise refuse(Status.ERROR, Reason.INVALID, str(error)) from None
 
 
 async def _series(

@@ -20,6 +20,7 @@ from prodwatch.probes.failures import (
     unavailable,
     unusable,
 )
+from prodwatch.probes.scalar_text import text_value
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -76,7 +77,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 
 def _words(command: str | list[Any]) -> list[str]:
     if isinstance(command, list):
-        words = [str(word) for word in command]
+        words = [text_value(word, "an element of `command`") for word in command]
     else:
         try:
             words = shlex.split(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -30,6 +31,8 @@ _LOGIN_CODES = frozenset({"1045", "18456"})
 """Error codes of a refused login in MySQL and SQL Server."""
 _DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy", "mariadb": "asyncmy", "sqlite": "aiosqlite"}
 """Default asynchronous driver of each database."""
+_QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
+_QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)", re.DOTALL)
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -79,6 +82,8 @@ async def _ask(engine: AsyncEngine, params: Mapping[str, Any], context: ProbeCon
             started_s = context.clock.monotonic_s()
             async with engine.connect() as connection:
                 document = await _run(connection, params, context, started_s)
+    except UnusableError as error:
+        return unusable(error)
     except UnicodeEncodeError:
         return unusable(
             UnusableError("`statement` or `parameters` contain a lone surrogate, which UTF-8 cannot encode")
@@ -105,7 +110,8 @@ async def _run(
     now = context.clock.monotonic_s
     connected_s = now()
     limit = params.get("max_rows", DEFAULT_MAX_ROWS)
-    result = await connection.execute(text(params["statement"]), params.get("parameters") or {})
+    parameters = params.get("parameters") or {}
+    result = await connection.execute(text(_bindable(params["statement"], parameters)), parameters)
     rows = _rows(result, limit + 1)
     changed = result.rowcount
     result.close()
@@ -126,6 +132,25 @@ async def _run(
     if rows:
         document["row"] = rows[0]
     return document
+
+
+def _bindable(statement: str, parameters: Mapping[str, Any]) -> str:
+    """Return `statement` with every colon escaped that does not introduce one of `parameters`.
+
+    Raises UnusableError for a name outside of quotes and comments that `parameters` does not define.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name is None:
+            return re.sub(r"(?<!\\):(?=\w)", r"\\:", found[0])
+        if name in parameters:
+            return found[0]
+        if name[0].isdigit():  # a slice of an array, such as `tags[:2]`
+            return f"\\{found[0]}"
+        raise UnusableError(f"`statement` uses :{name}, which `parameters` does not define")
+
+    return _QUOTED_OR_PARAMETER.sub(escaped, statement)
 
 
 def _rows(result: CursorResult[Any], most: int) -> list[dict[str, Any]] | None:

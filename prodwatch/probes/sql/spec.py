@@ -29,7 +29,12 @@ SPECS = (
                 required=True,
                 doc="SQLAlchemy URL: `postgresql+asyncpg://user:password@host/db`. Its password is never shown.",
             ),
-            Key(name="statement", kind="text", required=True, doc="One statement; `:name` is a parameter."),
+            Key(
+                name="statement",
+                kind="text",
+                required=True,
+                doc="One statement; `:name` outside of quotes is one of `parameters`.",
+            ),
             Key(name="parameters", kind="table", doc="Values of the parameters, sent separately from the statement."),
             Key(
                 name="max_rows",
