@@ -9,7 +9,15 @@ from prodwatch.model.check import StepDefinition
 from prodwatch.settings.check_keys import ATTESTED, RESPONSE_KEYS, STEP
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.shared_keys import CheckContext, read_common
-from prodwatch.settings.step_builder import Role, check_mutation, read_params, read_request, read_untyped, spec_of
+from prodwatch.settings.step_builder import (
+    Role,
+    check_mutation,
+    may_write,
+    read_params,
+    read_request,
+    read_untyped,
+    spec_of,
+)
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.value_types import describe
 
@@ -117,6 +125,6 @@ def _step(
     if spec.type != ATTESTED:
         inherited.pop("attest", None)
     right = {**inherited, **right}
-    if "mutates" not in right and changes:
+    if written is not None and (changes or may_write(spec)):
         right["mutates"] = written
     return read_request(cursor, right, params, spec, name=name, type_=spec.type)

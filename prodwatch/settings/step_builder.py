@@ -168,6 +168,14 @@ def check_mutation(cursor: TomlCursor, params: Mapping[str, Any], spec: ProbeSpe
     return reason is not None
 
 
+def may_write(spec: ProbeSpec) -> bool:
+    """Return whether a request that its type takes for a read may still write, such as an HTTP GET.
+
+    AWS operations are known by name, and a pause sends nothing.
+    """
+    return spec.service is None and spec.needs_probe
+
+
 def _attest(cursor: TomlCursor, right: Mapping[str, Any], fields: Fields) -> str | None:
     source = right.get("attest")
     return read_path(cursor.at("attest"), source, fields) if source else source

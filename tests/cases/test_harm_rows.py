@@ -249,7 +249,6 @@ url = "${vars.url}/row/${captured.id}"
 """
 
 
-@pytest.mark.xfail(strict=True, reason="a cleanup of something that was never made counts as left behind")
 def test_C8_what_was_never_made_is_not_left_behind(project: CaseProject, web: RawWeb) -> None:
     web.routes["/look"] = response(b"{}", "500 Internal Server Error")
     found = project.checked(NEVER_MADE)
@@ -390,10 +389,9 @@ type = "http"
 method = "DELETE"
 url = "${{vars.url}}/orders/${{captured.id}}?{cleanup}"
 """
-LATE = pytest.mark.xfail(strict=True, reason="what can never be filled is found out after the first mutation")
 REFERENCES = [
-    pytest.param("${stack.shop.TabelName}", marks=LATE),
-    pytest.param("${secret.token}", marks=LATE),
+    "${stack.shop.TabelName}",
+    "${secret.token}",
     "${env.NOT_SET}",
 ]
 
@@ -452,8 +450,8 @@ mutates = true
 @pytest.mark.parametrize(
     "where",
     [
-        pytest.param("check", marks=pytest.mark.xfail(strict=True, reason="steps do not inherit `mutates`")),
-        pytest.param("defaults", marks=pytest.mark.xfail(strict=True, reason="steps do not inherit `mutates`")),
+        "check",
+        "defaults",
         "step",
     ],
 )
@@ -471,7 +469,6 @@ def test_C11_a_step_may_say_that_it_does_not_mutate(project: CaseProject, web: R
     assert web.seen.count("GET /reset") == 2
 
 
-@pytest.mark.xfail(strict=True, reason="a step that inherits `mutates` is not written to the journal")
 def test_C11_a_get_that_mutates_is_cleaned_up_after_a_kill(project: CaseProject, web: RawWeb) -> None:
     arrived, release = web.hold("/reset")
     project.write("checks/c.toml", WRITING_GET.format(check="mutates = true", defaults="", step='timeout = "50s"'))

@@ -182,7 +182,6 @@ def test_N6_a_clock_that_is_wrong_hides_no_line(ahead_s: int, project: CaseProje
     assert found["status"] in ({"fail"} if ahead_s <= 0 else {"fail", "inconclusive"})
 
 
-@pytest.mark.xfail(strict=True, reason="a cleanup works on a list that was not read to its end")
 async def test_N7_a_cleanup_over_a_part_of_a_list_is_not_clean(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.script("making", {"made": 1})

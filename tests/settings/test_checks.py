@@ -341,7 +341,8 @@ url = "https://x"
 """
     )
     assert check.mutates is check_mutates
-    assert [step.mutates for step in check.steps] == [step_mutates, None]
+    inherited = {"": None, "mutates = true": True, "mutates = false": False}[of_check]
+    assert [step.mutates for step in check.steps] == [step_mutates, inherited]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

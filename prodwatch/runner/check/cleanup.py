@@ -14,7 +14,6 @@ from prodwatch.runner.check.flow import run_for_each
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.run_step import GREEN, run_step
-from prodwatch.settings.template import UnresolvedError, resolve
 
 _MAX_LEFTOVER = 300
 """Longest description of a leftover, in characters."""
@@ -26,6 +25,10 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
     Results go to `execution.cleanup_results`. Cancellation skips the remaining steps and lists their leftovers.
     `done_before` are the steps an earlier run has finished, by their index in the file.
     """
+    if not execution.may_have_changed_something:
+        await execution.close((), done=True)
+        return True
+    read_by_others = execution.compiled.steps_read_by_cleanup
     remaining = [(index, step) for index, step in enumerate(execution.compiled.cleanup) if index not in done_before]
     remaining.reverse()
     clean = True
@@ -46,15 +49,18 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
         execution.cleanup_results.extend(results)
         if any(result.status not in GREEN for result in results):
             clean = False
-        elif step.mutates:
-            # A step that only reads runs again in a later cleanup: other steps may need its response.
+        elif step.mutates and step.name not in read_by_others:
+            # A step that only reads runs again in a later cleanup, and so does one whose response another step needs.
             await execution.close((index,), done=False)
     await execution.close((), done=clean)
     return clean
 
 
 async def _clean(execution: Execution, step: CompiledStep) -> list[StepResult]:
-    if step.definition.for_each is not None:
+    unsent = _never_made_by(execution, step)
+    if unsent is not None:
+        results = [_nothing_to_do(step, f"nothing to do: step {unsent} sent nothing")]
+    elif step.definition.for_each is not None:
         results = await run_for_each(execution, step, cleanup=True)
     else:
         step_run = await run_step(execution, step, cleanup=True)
@@ -68,6 +74,23 @@ async def _clean(execution: Execution, step: CompiledStep) -> list[StepResult]:
         else replace(result, leftovers=result.leftovers or (leftover_of(execution, step),))
         for result in results
     ]
+
+
+def _never_made_by(execution: Execution, step: CompiledStep) -> str | None:
+    """Return the mutating step that provides a value of this cleanup step and was never sent; None without one."""
+    needed = {reference.path[0] for reference in step.references if reference.scope == "captured" and reference.path}
+    needed -= execution.scope.captured.keys()
+    read = {reference.path[0] for reference in step.references if reference.scope == "steps" and reference.path}
+    for made in execution.compiled.steps:
+        if made.mutates and made.name not in execution.sent and (made.name in read or needed & made.captures.keys()):
+            return made.name
+    return None
+
+
+def _nothing_to_do(step: CompiledStep, message: str) -> StepResult:
+    return StepResult(
+        name=step.name, type=step.type, status=Status.PASS, message=message, source=step.definition.source
+    )
 
 
 def _cancelled(execution: Execution, step: CompiledStep) -> StepResult:
@@ -84,10 +107,7 @@ def _cancelled(execution: Execution, step: CompiledStep) -> StepResult:
 
 def leftover_of(execution: Execution, step: CompiledStep) -> str:
     """Return a description of the data a cleanup step was to remove, for a person who has to remove it by hand."""
-    try:
-        params: Mapping[str, Any] = resolve(step.definition.params, execution.scope.lookup)
-    except (UnresolvedError, ValueError):
-        params = step.definition.params
+    params: Mapping[str, Any] = execution.scope.show(step.definition.params)
     details = ", ".join(f"{name} {execution.output.value(value)}" for name, value in params.items())
     text = execution.output.text(f"{step.type} {details}" if details else step.type)
     return text if len(text) <= _MAX_LEFTOVER else f"{text[:_MAX_LEFTOVER]}…"

@@ -68,7 +68,8 @@ def _execution(unfinished: UnfinishedExecution, compiled: CompiledCheck, context
         known=unfinished.values,
     )
     slot = ConcurrencySlot(context.concurrency)
-    return Execution(context, compiled, slot, lambda _at: None, scope, number=entry.execution)
+    sent = {mutation.step for mutation in unfinished.mutations}
+    return Execution(context, compiled, slot, lambda _at: None, scope, number=entry.execution, sent=sent)
 
 
 def _sent(unfinished: UnfinishedExecution, context: RunContext) -> str:

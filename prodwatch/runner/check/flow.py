@@ -10,10 +10,31 @@ from msgspec.structs import replace
 from prodwatch.model.result import StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledStep
+from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.run_step import GREEN, StepRun, run_step
+from prodwatch.runner.step.run_step import GREEN, StepRun, UnsendableError, check_known_values, run_step
 from prodwatch.runner.values.template_scope import NO_VALUE
 from prodwatch.settings.template import UnresolvedError
+
+
+def refusal(execution: Execution) -> Conclusion | None:
+    """Return why a flow that changes something must not start; None when it may.
+
+    Every value that is known before the first request is filled into all steps, assertions and cleanup steps: what
+    can never be filled must not be found out after the first mutation.
+    """
+    compiled = execution.compiled
+    roles = [("step", step) for step in compiled.steps] + [("cleanup", step) for step in compiled.cleanup]
+    if not any(step.mutates for _, step in roles):
+        return None
+    for role, step in roles:
+        try:
+            check_known_values(execution, step)
+        except UnsendableError as error:
+            found = error.conclusion
+            message = execution.output.text(f"nothing was sent, because of {role} {step.name}: {found.message}")
+            return Conclusion(found.status, found.reason, message)
+    return None
 
 
 async def run_steps(execution: Execution) -> None:
@@ -24,18 +45,19 @@ async def run_steps(execution: Execution) -> None:
         execution.step_results.extend(results)
         bad = next((result for result in results if result.status not in GREEN), None)
         if bad is not None:
-            execution.step_results.extend(not_reached(later, bad.name) for later in steps[position + 1 :])
+            why = f"the flow ended at step {bad.name}"
+            execution.step_results.extend(not_reached(later, why) for later in steps[position + 1 :])
             return
 
 
-def not_reached(step: CompiledStep, after: str) -> StepResult:
+def not_reached(step: CompiledStep, why: str) -> StepResult:
     """Return the result of a step that the flow did not reach."""
     return StepResult(
         name=step.name,
         type=step.type,
         status=Status.SKIPPED,
         reason_code=Reason.PREREQUISITE,
-        message=f"not reached: the flow ended at step {after}",
+        message=f"not reached: {why}",
         source=step.definition.source,
     )
 
@@ -83,19 +105,9 @@ def _keep(execution: Execution, step: CompiledStep, step_run: StepRun) -> None:
 async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: bool = False) -> list[StepResult]:
     """Run a step once per element; an empty list measures nothing, which is green in a cleanup only."""
     scope = execution.scope
-    try:
-        await scope.ensure(step.references)
-        elements = scope.fill(step.definition.for_each)
-    except UnresolvedError as error:
-        return [_problem(execution, step, Status.ERROR, Reason.UNRESOLVED, error.message)]
-    if not isinstance(elements, list | tuple):
-        message = f"`for_each` needs a list, {step.definition.for_each} is not a list"
-        return [_problem(execution, step, Status.ERROR, Reason.INVALID, message)]
-    if not elements:
-        if cleanup:
-            return [_problem(execution, step, Status.PASS, None, "nothing to do: the list of `for_each` is empty")]
-        message = "the list of `for_each` is empty, so nothing was measured"
-        return [_problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message)]
+    elements = await _elements(execution, step, cleanup=cleanup)
+    if isinstance(elements, StepResult):
+        return [elements]
     results: list[StepResult] = []
     documents: list[Mapping[str, Any]] = []
     captured: dict[str, list[Any]] = {}
@@ -116,15 +128,47 @@ async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: boo
             captured.setdefault(name, []).append(value)
         if step_run.result.status not in GREEN and not cleanup:
             break
-    if not cleanup and any(
-        reference.scope == "steps" and reference.path[0] in execution.partial for reference in step.references
-    ):
-        message = "the list of `for_each` was not read to its end, so not every element was checked"
-        results.append(_problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message))
+    if partial := _partial_list(execution, step, cleanup=cleanup):
+        results.append(partial)
     scope.documents[step.name] = documents
     scope.captured.update(captured)
     await execution.remember()
     return results
+
+
+async def _elements(
+    execution: Execution, step: CompiledStep, *, cleanup: bool
+) -> list[Any] | tuple[Any, ...] | StepResult:
+    """Return the elements of a step's `for_each`, or the step's result when there are none to run."""
+    scope = execution.scope
+    try:
+        await scope.ensure(step.references)
+        elements = scope.fill(step.definition.for_each)
+    except UnresolvedError as error:
+        return _problem(execution, step, Status.ERROR, Reason.UNRESOLVED, error.message)
+    if not isinstance(elements, list | tuple):
+        message = f"`for_each` needs a list, {step.definition.for_each} is not a list"
+        return _problem(execution, step, Status.ERROR, Reason.INVALID, message)
+    if elements:
+        return elements
+    if partial := _partial_list(execution, step, cleanup=cleanup):
+        return partial
+    if cleanup:
+        return _problem(execution, step, Status.PASS, None, "nothing to do: the list of `for_each` is empty")
+    message = "the list of `for_each` is empty, so nothing was measured"
+    return _problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message)
+
+
+def _partial_list(execution: Execution, step: CompiledStep, *, cleanup: bool) -> StepResult | None:
+    """Return the result of a `for_each` over a list that was not read to its end; None when it was."""
+    if not any(reference.scope == "steps" and reference.path[0] in execution.partial for reference in step.references):
+        return None
+    done = "cleaned up" if cleanup else "checked"
+    message = f"the list of `for_each` was not read to its end, so not every element was {done}"
+    found = _problem(execution, step, Status.INCONCLUSIVE, Reason.NO_DATA, message)
+    if not cleanup:
+        return found
+    return replace(found, leftovers=(f"{step.type}: elements that {step.definition.for_each} may lack",))
 
 
 def _problem(

@@ -11,7 +11,7 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.model.result import AssertionResult, CheckResult, Correlation, StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.check.cleanup import clean_up
-from prodwatch.runner.check.flow import not_reached, run_steps
+from prodwatch.runner.check.flow import not_reached, refusal, run_steps
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude_judged
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.expectations import JudgingContext, judge
@@ -30,8 +30,15 @@ async def run_check(execution: Execution, stop: StopSignal) -> CheckResult:
     own: tuple[AssertionResult, ...] = ()
     try:
         if execution.compiled.is_flow:
-            await run_steps(execution)
-            conclusion, own = await _conclude(execution)
+            refused = refusal(execution)
+            if refused is None:
+                await run_steps(execution)
+                conclusion, own = await _conclude(execution)
+            else:
+                conclusion = refused
+                execution.step_results.extend(
+                    not_reached(step, "nothing was sent") for step in execution.compiled.steps
+                )
         else:
             step_run = await run_step(execution, execution.compiled.steps[0])
             execution.step_results.append(step_run.result)
@@ -44,7 +51,7 @@ async def run_check(execution: Execution, stop: StopSignal) -> CheckResult:
     if cut_off is not None and execution.compiled.is_flow:
         done = {result.name for result in execution.step_results}
         missing = (step for step in execution.compiled.steps if step.name not in done)
-        execution.step_results.extend(not_reached(step, "the run's end") for step in missing)
+        execution.step_results.extend(not_reached(step, "the run ended") for step in missing)
     if execution.begun and (execution.compiled.cleanup or execution.mutated):
         conclusion = await _after_cleanup(execution, conclusion)
     return _result(execution, conclusion, own, duration_ms)

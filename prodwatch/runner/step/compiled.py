@@ -101,6 +101,13 @@ class CompiledCheck(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None
     """Of the whole flow."""
 
+    @property
+    def steps_read_by_cleanup(self) -> frozenset[str]:
+        """Return the steps whose response a cleanup step reads."""
+        return frozenset(
+            reference.path[0] for reference in self.cleanup_references if reference.scope == "steps" and reference.path
+        )
+
 
 class CheckCompiler:
     """Compiles the checks of one environment, each check once."""
@@ -182,7 +189,7 @@ class CheckCompiler:
         references = _NO_REFERENCES
         if texts or holes or step.for_each is not None:
             references = finder.references_in((*texts, *holes, step.for_each or ""))
-        mutates = self._mutates(step, check, spec)
+        mutates = bool(step.mutates)
         timeout_s = _timeout_s(step, check, spec)
         retries = step.retry.times if step.retry else RETRIES
         return CompiledStep(
@@ -215,12 +222,6 @@ class CheckCompiler:
         if step.attest is not None:
             return parse_path(step.attest) if step.attest else None
         return self._attest if step.type == "http" else None
-
-    @staticmethod
-    def _mutates(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | None) -> bool:
-        if step.mutates is not None:
-            return step.mutates
-        return check.mutates and spec is not None and spec.mutation(step.params) is not None
 
 
 def _timeout_s(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | None) -> float:

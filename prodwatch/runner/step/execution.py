@@ -42,6 +42,7 @@ class Execution:
         "output",
         "partial",
         "scope",
+        "sent",
         "slot",
         "started_at",
         "started_s",
@@ -57,10 +58,11 @@ class Execution:
         scope: Scope | None = None,
         *,
         number: int | None = None,
+        sent: Iterable[str] = (),
     ) -> None:
         """Prepare; `on_begin` is called when the first request is sent.
 
-        `scope` and `number` belong to an earlier run whose journal is being finished; None for a new execution.
+        `scope`, `number` and `sent` belong to an earlier run whose journal is being finished.
         """
         self.context = context
         self.compiled = compiled
@@ -91,6 +93,8 @@ class Execution:
         self.cleanup_results: list[StepResult] = []
         self.partial: set[str] = set()
         """Steps whose last response was not read to its end, or is in doubt."""
+        self.sent: set[str] = set(sent)
+        """Steps whose mutation was journalled, and so may have been sent."""
         self._on_begin = on_begin
         self._number = number
         self._written: dict[str, Any] = {}
@@ -127,6 +131,11 @@ class Execution:
         return self._number is not None
 
     @property
+    def may_have_changed_something(self) -> bool:
+        """Whether there may be something to clean up: a mutation was sent, or the steps declare none."""
+        return bool(self.sent) or not any(step.mutates for step in self.compiled.steps)
+
+    @property
     def number(self) -> int | None:
         """Number of this execution in the journal; None without a mutation."""
         return self._number
@@ -154,6 +163,7 @@ class Execution:
         entries.append(MutationEntry(execution=number, step=step.name, what=step.type, at=now, details=details))
         await self.context.journal.append(*entries)
         self._number = number
+        self.sent.add(step.name)
         self._written.update(values)
 
     async def remember(self) -> None:

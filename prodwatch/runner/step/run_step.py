@@ -100,6 +100,21 @@ def _fill(execution: Execution, step: CompiledStep) -> tuple[Mapping[str, Any], 
     return params, values
 
 
+def check_known_values(execution: Execution, step: CompiledStep) -> None:
+    """Raise UnsendableError when a value that is known before the flow starts can never be filled into this step."""
+    if step.type != "wait":
+        _probe(execution, step)
+    definition, scope = step.definition, execution.scope
+    try:
+        scope.check_known((definition.params, step.holes, definition.for_each))
+        if not any(map(scope.is_later, step.references)):
+            _fill(execution, step)
+    except UnresolvedError as error:
+        raise UnsendableError(Reason.UNRESOLVED, error.message) from error
+    except ValueError as error:
+        raise UnsendableError(Reason.INVALID, str(error)) from error
+
+
 async def _journal(execution: Execution, step: CompiledStep, params: Mapping[str, Any]) -> None:
     try:
         await execution.record(step, params)

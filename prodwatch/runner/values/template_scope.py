@@ -14,8 +14,9 @@ from prodwatch.settings.template import (
     UnresolvedError,
     parse_template,
     resolve,
+    value_of,
 )
-from prodwatch.settings.template_filters import TemplateFilterError, follow_path
+from prodwatch.settings.template_filters import TemplateFilterError, as_text, follow_path
 
 
 class NoValue:
@@ -24,6 +25,8 @@ class NoValue:
 
 NO_VALUE = NoValue()
 
+_LATER = frozenset({"captured", "steps", "each"})
+"""Scopes whose values the steps provide."""
 _RUN_WIDE = REMOTE | {"env", "region"}
 
 
@@ -88,6 +91,43 @@ class Scope:
             return resolve(value, self.lookup)
         except (TemplateFilterError, TemplateSyntaxError) as error:
             raise UnresolvedError(Reference("", ()), str(error)) from error
+
+    def is_later(self, reference: Reference) -> bool:
+        """Return whether the value of a reference becomes known only while the check runs."""
+        return reference.scope in _LATER or (
+            reference.scope == "vars" and bool(self._volatile.intersection(reference.path[:1]))
+        )
+
+    def check_known(self, value: Any, *, behind: frozenset[str] = frozenset()) -> None:
+        """Fill every reference in `value` whose value is known by now; UnresolvedError or ValueError when one fails.
+
+        `behind` are the variables that are being followed.
+        """
+        for text in open_texts(value):
+            for reference in parse_template(text).references:
+                name = reference.path[0] if reference.path else ""
+                if not self.is_later(reference):
+                    value_of(reference, self.lookup)
+                elif reference.scope == "vars" and name not in behind and not reference.has_default:
+                    self.check_known(self._vars[name], behind=behind | {name})
+
+    def show(self, value: Any) -> Any:
+        """Return `value` with every reference filled that has a value; the others become `(name unknown)`."""
+        if isinstance(value, Mapping):
+            return {name: self.show(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.show(item) for item in value]
+        try:
+            return self.fill(value)
+        except UnresolvedError:
+            parts = parse_template(value).parts
+            return "".join(part if isinstance(part, str) else self._shown(part) for part in parts)
+
+    def _shown(self, reference: Reference) -> str:
+        try:
+            return as_text(self.fill(reference.source))
+        except (UnresolvedError, TemplateFilterError):
+            return f"({reference.dotted} unknown)"
 
     def now(self) -> datetime:
         """Return the time by the run's clock."""
@@ -208,9 +248,8 @@ class ReferenceFinder:
 
     def volatile(self) -> frozenset[str]:
         """Return the variables whose value changes while a check runs."""
-        changing = {"captured", "steps", "each"}
         return frozenset(
-            name for name in self.variables if any(reference.scope in changing for reference in self._of_variable(name))
+            name for name in self.variables if any(reference.scope in _LATER for reference in self._of_variable(name))
         )
 
 
