@@ -36,7 +36,7 @@ def test_every_key_it_names_exists() -> None:
 
 
 def test_every_filter_it_shows_is_understood() -> None:
-    table = GUIDE.split("| you type |")[1].split("\n\n")[0]
+    table = GUIDE.split("| filter | shows |")[1].split("\n\n")[0]
     shown = re.findall(r"^\| (.+?) \|", table, flags=re.MULTILINE)
     filters = [text for cell in shown for text in re.findall(r"`([^`]+)`", cell)]
     assert len(filters) >= 8
