@@ -67,8 +67,8 @@ class AwsApi(Protocol):
         """Call `operation` (AWS's name, such as `GetItem`) and return the parsed response with `ResponseMetadata`.
 
         Streaming bodies are read completely and returned as bytes. `account` is an alias from `[aws.accounts]`; None
-        means the environment's own account. `timeout_s` covers queueing and retries. Pass `retries=False` for a request
-        that must be sent at most once.
+        means the environment's own account. `timeout_s` covers retries and starts when the request leaves: waits in
+        this process have a limit of their own. Pass `retries=False` for a request that must be sent at most once.
         """
         ...
 

@@ -194,15 +194,22 @@ def explain(exc: BaseException, call: Call) -> AwsError:
     return _error(call, Reason.INTERNAL, type(exc).__name__, f"{call}: unexpected {type(exc).__name__}: {exc}")
 
 
-def timed_out(call: Call, timeout_s: float, *, queued: bool, throttled: bool) -> AwsError:
-    """Return the error of a call that ran into its time limit while queued, throttled or awaiting the response."""
-    if throttled or queued:
-        why = "AWS kept throttling it" if throttled else "it was still queued to stay under AWS's rate limit"
-        return _error(
-            call, Reason.THROTTLED, "Throttled", f"{call} timed out after {timeout_s:g} s: {why}", transient=True
-        )
+def timed_out(call: Call, timeout_s: float, *, throttled: bool) -> AwsError:
+    """Return the error of a call whose time limit ended while AWS throttled it or did not respond."""
+    if throttled:
+        why = f"{call} timed out after {timeout_s:g} s: AWS kept throttling it"
+        return _error(call, Reason.THROTTLED, "Throttled", why, transient=True)
     message = f"{call}{call.where} did not respond within {timeout_s:g} s"
     return _error(call, Reason.TIMEOUT, "Timeout", message, transient=True)
+
+
+def not_sent(call: Call, waited_s: float, *, queued: bool) -> AwsError:
+    """Return the error of a call that waited in this process for too long: for its rate limit, else for credentials."""
+    if queued:
+        message = f"{call} was not sent: it was still queued after {waited_s:g} s, to stay under AWS's rate limit"
+        return _error(call, Reason.THROTTLED, "Queued", message, transient=True)
+    message = f"{call} was not sent: no AWS credentials and client were ready within {waited_s:g} s"
+    return _error(call, Reason.NO_CREDENTIALS, "NotReady", message)
 
 
 def unknown_operation(client: Any, service: str, operation: str) -> AwsError:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from prodwatch.aws.api import AwsError
+from prodwatch.aws.credentials import shared_loader
 from prodwatch.model.status import Reason
 
+_TOKEN = re.compile(
+    r"(?i)(?!nextsequencetoken)next(.*token|marker|.*code|dnsname|.*id|sharditerator)"
+    r"|paginationtoken|lastevaluated(key|.*name)|unprocessed.+"
+)
+"""Members that hold the place, or the keys, of what a response leaves out."""
+_MORE = re.compile(r"(?i)(is)?truncated|(has)?more(results|items|data|.*)?")
 _ENDS_ON_SAME_TOKEN = frozenset(("GetLogEvents",))
 
 
@@ -72,3 +80,26 @@ def page_rules(loader: Any, service: str, operation: str) -> PageRules | None:
 
 def _as_tuple(value: str | list[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def unread_rest(
+    service: str, operation: str, page: Mapping[str, Any], params: Mapping[str, Any], *, paginated: bool
+) -> str | None:
+    """Return what follows `page` and was not read, as a sentence; None when it is the last.
+
+    `paginated` means that all pages were asked for, so that only what has no pagination model can be left.
+    """
+    rules = page_rules(shared_loader(), service, operation)
+    if rules is not None:
+        try:
+            more = not paginated and rules.next_params(page, params) is not None
+        except AwsError:
+            more = True
+        return f"{service} {operation} returned one page and has more: `paginate = true` reads all" if more else None
+    for name, value in page.items():
+        if name == "ResponseMetadata" or not value:
+            continue
+        # Operations without a pagination model, and the keys that a batch operation left out, have no common name.
+        if _TOKEN.fullmatch(name) or (_MORE.fullmatch(name) and value is True):
+            return f"{service} {operation} left a part out: its response has `{name}`"
+    return None

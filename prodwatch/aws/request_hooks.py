@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.call_time import CALL_TIME, clock_skew_s
 from prodwatch.aws.cost import Meter, request_units, response_units
 from prodwatch.aws.error_codes import is_throttle
 from prodwatch.aws.operation_documents import always_present, missing_member
@@ -20,26 +20,20 @@ from prodwatch.aws.response_envelope import ForeignResponseError, check_envelope
 from prodwatch.clock import Clock
 
 _UNITS = "prodwatch_units"
-_SENT_S = "prodwatch_sent_s"
 _PARAMS = "prodwatch_params"
 WIRE_S = "ProdwatchWireSeconds"
 """Key in `ResponseMetadata`: seconds from sending to response, without queueing, client creation and retries."""
+SKEW_S = "ProdwatchSkewSeconds"
+"""Key in `ResponseMetadata`: local clock minus AWS's clock in seconds, None without a `Date` header."""
 
 
-@dataclass(slots=True)
-class CallProgress:
-    """Progress of the current task's call; distinguishes a timeout in the queue from one on the network."""
-
-    queued: bool = False
-    throttled: bool = False
-    refused: AwsError | None = None
-    """Error of the latest attempt, None before the first has ended: what AWS last sent says more than the time."""
-
-
-CALL_PROGRESS: ContextVar[CallProgress | None] = ContextVar("prodwatch_attempt", default=None)
 _UNPARSED_OPERATION: ContextVar[str | None] = ContextVar("prodwatch_unparsed", default=None)
 RAW_BODY = "ProdwatchRawBody"
 """Key under which an `unparsed` call returns its body."""
+_SENT_S: ContextVar[float] = ContextVar("prodwatch_sent_s")
+"""When the current task's request left, on the monotonic clock."""
+_SENT_TO: ContextVar[str] = ContextVar("prodwatch_sent_to", default="")
+"""Host and port that the current task's request went to."""
 _TRACE: ContextVar[str | None] = ContextVar("prodwatch_trace", default=None)
 
 
@@ -79,6 +73,7 @@ class RequestHooks:
         handlers = _Handlers(self, service, account, client.meta.region_name)
         client.meta.events.register("before-parameter-build", handlers.before_build)
         client.meta.events.register("before-call", handlers.before_call)
+        client.meta.events.register("before-send", handlers.before_send)
         client.meta.events.register("before-parse", handlers.before_parse)
         client.meta.events.register("after-call", handlers.after_call)
 
@@ -102,13 +97,22 @@ class _Handlers:
         trace_id = _TRACE.get()
         if trace_id:
             params["headers"]["X-Amzn-Trace-Id"] = f"Root={trace_id};Sampled=1"
-        attempt = CALL_PROGRESS.get()
-        if attempt:
-            attempt.queued = True
+        call = CALL_TIME.get()
+        if call is None:
+            await self._bucket(model.name).acquire()
+            return
+        call.wait()
+        call.queued = True
         await self._bucket(model.name).acquire()
-        if attempt:
-            attempt.queued = False
-        context[_SENT_S] = self._hooks.clock.monotonic_s()
+        call.queued = False
+
+    def before_send(self, *, request: Any, **_: Any) -> None:
+        """Start the clock: client, queue, credentials and signature are behind the request."""
+        _SENT_TO.set(urlsplit(request.url).netloc)
+        _SENT_S.set(self._hooks.clock.monotonic_s())
+        call = CALL_TIME.get()
+        if call is not None:
+            call.sent()
 
     def before_parse(
         self, *, operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: Any
@@ -117,10 +121,10 @@ class _Handlers:
         status, body = response_dict["status_code"], response_dict["body"]
         try:
             names = check_envelope(operation_model, status, response_dict["headers"], body)
-        except ForeignResponseError:
+        except ForeignResponseError as error:
             if not isinstance(body, bytes):
                 body.close()  # nothing will read this stream
-            raise
+            raise ForeignResponseError(f"{error}; it came from {_SENT_TO.get()}", transient=error.transient) from error
         if _UNPARSED_OPERATION.get() == operation_model.name and status < 300:
             absent = always_present(f"{self._service}:{operation_model.name}") - (names or frozenset())
             if absent:
@@ -131,13 +135,15 @@ class _Handlers:
     def after_call(self, *, http_response: Any, parsed: Any, model: Any, context: Any, **_: Any) -> None:
         status = http_response.status_code
         error = parsed.get("Error") or {}
-        parsed.setdefault("ResponseMetadata", {})[WIRE_S] = self._hooks.clock.monotonic_s() - context[_SENT_S]
+        metadata = parsed.setdefault("ResponseMetadata", {})
+        metadata[WIRE_S] = self._hooks.clock.monotonic_s() - _SENT_S.get()
+        metadata[SKEW_S] = clock_skew_s(parsed, self._hooks.clock.now())
         if status >= 300 and is_throttle(str(error.get("Code")), status):
             self._hooks.meter.throttled()
             self._bucket(model.name).throttled()
-            attempt = CALL_PROGRESS.get()
-            if attempt:
-                attempt.throttled = True
+            call = CALL_TIME.get()
+            if call is not None:
+                call.throttled = True
             return
         self._bucket(model.name).accepted()
         if status < 300:

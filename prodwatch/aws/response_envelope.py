@@ -6,7 +6,7 @@ botocore reads a login page, a cut body or an empty one as a document without me
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -175,24 +175,16 @@ def _content(headers: Mapping[str, str], body: bytes) -> str:
     """Return what a body is, in a few words."""
     if not body.strip():
         return "an empty body"
+    text = sanitize_line(" ".join(body[: 4 * SHOWN_CHARS].decode(errors="replace").split()))
+    begin = f"begins with `{text[:SHOWN_CHARS]}`"
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        text = sanitize_line(" ".join(body[: 4 * SHOWN_CHARS].decode(errors="replace").split()))
-        if text.startswith(("{", "[")):
-            return f"JSON that cannot be read to its end ({error})"
-        return f'{_content_type(headers)} that begins with "{text[:SHOWN_CHARS]}"'
-    if isinstance(document, Mapping):
-        code = document.get("__type") or document.get("code") or document.get("Code")
-        if code is not None:
-            return f"an error document ({sanitize_line(str(code))[:SHOWN_CHARS]})"
-        return f"JSON with {_listed([sanitize_line(str(name)) for name in document])}"
-    return "JSON that is not an object"
-
-
-def _listed(names: Collection[str]) -> str:
-    shown = ", ".join(f'"{name[:SHOWN_CHARS]}"' for name in list(names)[:3])
-    return f"the members {shown}" if shown else "no members"
+        kind = f"JSON that breaks off ({error})" if text.startswith(("{", "[")) else _content_type(headers)
+        return f"{kind}; it {begin}"
+    if isinstance(document, Mapping) and isinstance(code := document.get("__type"), str):
+        return f"an error document ({sanitize_line(code)[:SHOWN_CHARS]})"
+    return f"JSON that {begin}"
 
 
 def _content_type(headers: Mapping[str, str]) -> str:

@@ -5,24 +5,22 @@ When the environment file names an account, it is compared with the credentials'
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
 from prodwatch.aws import pagination
 from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
+from prodwatch.aws.call_time import CALL_TIME, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.error_codes import FOREIGN_RESPONSE
-from prodwatch.aws.errors import Call, explain, timed_out, unknown_operation
+from prodwatch.aws.errors import Call, explain, not_sent, timed_out, unknown_operation
 from prodwatch.aws.rate_limiter import RateLimiter
-from prodwatch.aws.request_hooks import CALL_PROGRESS, RAW_BODY, CallProgress, RequestHooks, unparsed
+from prodwatch.aws.request_hooks import RAW_BODY, SKEW_S, RequestHooks, unparsed
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
@@ -31,7 +29,7 @@ from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 
 DEFAULT_TIMEOUT_S = 30.0
-"""Time limit of a call, including queueing and retries."""
+"""Time limit of a call, including retries; it starts when the request leaves."""
 MAX_ATTEMPTS = 4
 """Requests per call, the first included."""
 BACKOFF_S = 0.25
@@ -106,26 +104,30 @@ class Aws(AwsApi):
     ) -> dict[str, Any]:
         """Call `operation` and return the response; see `AwsApi.call`."""
         call = self._call(service, operation, params or {}, account, region)
-        budget_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
         attempts = MAX_ATTEMPTS if retries else 1
-        progress = CallProgress()
-        token = CALL_PROGRESS.set(progress)
+        step = STEP_TIME.get()
+        budget_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+        budget_s = budget_s if step is None else min(budget_s, step.left_s())
+        time = CallTime(budget_s, step)
         try:
-            async with asyncio.timeout(budget_s):
+            async with time:
                 try:
                     return await self._send(call, account, region, attempts=attempts)
                 except AwsError as error:
                     # AWS rejects expired credentials before it executes anything, so a second request with new keys
                     # still runs once.
-                    if error.reason is not Reason.EXPIRED_CREDENTIALS or not await self._reload_credentials(account):
+                    if error.reason is not Reason.EXPIRED_CREDENTIALS:
+                        raise
+                    time.wait()
+                    if not await self._reload_credentials(account):
                         raise
                 return await self._send(call, account, region, attempts=attempts)
         except TimeoutError:
-            if progress.refused is not None and progress.refused.code == FOREIGN_RESPONSE:
-                raise progress.refused from None
-            raise timed_out(call, budget_s, queued=progress.queued, throttled=progress.throttled) from None
-        finally:
-            CALL_PROGRESS.reset(token)
+            if time.waits:
+                raise not_sent(call, time.own_limit_s, queued=time.queued) from None
+            if time.refused is not None and time.refused.code == FOREIGN_RESPONSE:
+                raise time.refused from None
+            raise timed_out(call, budget_s, throttled=time.throttled) from None
 
     async def pages(
         self,
@@ -139,13 +141,13 @@ class Aws(AwsApi):
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield each page, including empty pages; a throttled page is retried. See `AwsApi.pages`."""
         request_params = dict(params or {})
-        await self.client(service, account=account, region=region)
-        page_rules = pagination.page_rules(shared_loader(), service, operation)
         while True:
             page = await self.call(
                 service, operation, request_params, account=account, region=region, timeout_s=timeout_s
             )
             yield page
+            # After the first page, so that the service's models are in memory: reading them blocks.
+            page_rules = pagination.page_rules(shared_loader(), service, operation)
             next_params = page_rules.next_params(page, request_params) if page_rules else None
             if next_params is None:
                 return
@@ -164,7 +166,7 @@ class Aws(AwsApi):
         """Call an operation and return its body unparsed; see `AwsApi.raw`."""
         with unparsed(operation):
             response = await self.call(service, operation, params, account=account, region=region, timeout_s=timeout_s)
-        return RawAnswer(response[RAW_BODY], _clock_skew_s(response, self._clock.now()))
+        return RawAnswer(response[RAW_BODY], response["ResponseMetadata"][SKEW_S])
 
     async def events(
         self,
@@ -244,8 +246,8 @@ class Aws(AwsApi):
                 return await _read_bodies(response, call)
             except Exception as exc:
                 error = explain(exc, call)
-                if (progress := CALL_PROGRESS.get()) is not None:
-                    progress.refused = error
+                if (time := CALL_TIME.get()) is not None:
+                    time.refused = error
                 if not error.transient or attempt == attempts:
                     raise error from exc
             await self._clock.sleep(self._jitter() * min(MAX_BACKOFF_S, BACKOFF_S * 2**attempt))
@@ -272,10 +274,12 @@ class Aws(AwsApi):
         return True
 
     async def _identify(self, account: str | None) -> Identity:
+        # A task of its own, but with the context of the call that needs the answer, whose clock it must not start.
+        CALL_TIME.set(None)
         call = self._call("sts", "GetCallerIdentity", {}, account, None)
         response = await self._send(call, account, None, attempts=MAX_ATTEMPTS)
         identity = Identity(
-            account=response["Account"], arn=response["Arn"], clock_skew_s=_clock_skew_s(response, self._clock.now())
+            account=response["Account"], arn=response["Arn"], clock_skew_s=response["ResponseMetadata"][SKEW_S]
         )
         expected = self._clients.account_config(account).account
         if expected is not None and identity.account != expected:
@@ -328,17 +332,3 @@ async def _open_stream(client: Any, call: Call) -> Any:
 
     response = await getattr(client, xform_name(call.operation))(**call.params)
     return next(value for value in response.values() if hasattr(value, "__aiter__"))
-
-
-def _clock_skew_s(response: Mapping[str, Any], now: datetime) -> float | None:
-    """Return local clock minus AWS's `Date` for a response received at `now`, in seconds; None without the header."""
-    header = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    if not header:
-        return None
-    try:
-        date = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return (now - date).total_seconds()

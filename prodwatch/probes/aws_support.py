@@ -15,9 +15,11 @@ from msgspec.structs import replace
 
 from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.call_time import STEP_TIME, StepTime
 from prodwatch.aws.cli_command import aws_command
 from prodwatch.aws.error_codes import UNKNOWN_OPERATION, is_malformed_request
-from prodwatch.aws.request_hooks import WIRE_S
+from prodwatch.aws.pagination import unread_rest
+from prodwatch.aws.request_hooks import SKEW_S, WIRE_S
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Correlation, Exchange
@@ -30,7 +32,9 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 SHOWN_ITEMS = 50
 """Elements of a list that are kept in the recorded exchange."""
-SKEW_S = 60.0
+SKEW_TOLERANCE_S = 5.0
+"""Difference between this machine's clock and AWS's above which a window is read again."""
+FUTURE_S = 60.0
 """Tolerance in seconds for this machine's clock being behind that of the writer of a timestamp."""
 
 
@@ -50,7 +54,15 @@ def refuse(status: Status, reason: Reason, message: str) -> ProbeError:
 class AwsCalls:
     """The calls of one probe: they share the step's timeout, and the first one is the recorded exchange."""
 
-    def __init__(self, params: Mapping[str, Any], context: ProbeContext, service: str) -> None:
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        context: ProbeContext,
+        service: str,
+        *,
+        time: StepTime | None = None,
+        skew_s: float = 0.0,
+    ) -> None:
         self.params = params
         self.context = context
         self.service = service
@@ -59,7 +71,13 @@ class AwsCalls:
         self.notices: list[str] = []
         self.traced = False
         """Whether the trace id travelled with a call."""
-        self._started_s = context.clock.monotonic_s()
+        self.time = StepTime(context.clock, context.timeout_s) if time is None else time
+        self.unread: Failure | None = None
+        """Why the reading is incomplete, its first reason; None while it is not."""
+        self.skew_s = skew_s
+        """Local clock minus AWS's clock in seconds that `now` corrects."""
+        self._measured_skew_s: float | None = None
+        self._told_time = False
         self._wire_s = 0.0
         self._shown: tuple[str, str, Mapping[str, Any]] | None = None
         self._response: Any = None
@@ -67,31 +85,96 @@ class AwsCalls:
     async def call(
         self, operation: str, params: Mapping[str, Any], *, service: str | None = None, retries: bool = True
     ) -> dict[str, Any]:
-        """Call an operation within the remaining time of the step."""
+        """Call an operation within the remaining time of the step; a response that has more is marked as incomplete."""
         service = service or self.service
         first = self._show(service, operation, params)
         response = await self.aws.call(service, operation, params, timeout_s=self.left_s(), retries=retries)
         self._met(response, first=first)
+        self._look_for_more(service, operation, response, params)
         return response
 
     async def pages(
         self, operation: str, params: Mapping[str, Any], *, service: str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over pages, each read within the remaining time of the step."""
+        """Iterate over pages, all read within the remaining time of the step.
+
+        When a page after the first cannot be read, the pages end and the reading is marked as incomplete. An error of
+        the first page is raised.
+        """
         service = service or self.service
         first = self._show(service, operation, params)
-        async for page in self.aws.pages(service, operation, params, timeout_s=self.left_s()):
-            self._met(page, first=first)
-            first = False
-            yield page
+        page: dict[str, Any] | None = None
+        read = 0
+        try:
+            async for page in self.aws.pages(service, operation, params, timeout_s=self.left_s()):
+                read += 1
+                self._met(page, first=first)
+                first = False
+                yield page
+        except AwsError as error:
+            if not read:
+                raise
+            self.met(error)
+            pages = f"{read} page{'' if read == 1 else 's'}"
+            if error.reason is Reason.TIMEOUT:
+                within = f"{pages} in {self.context.timeout_s:g} s; raise `timeout`"
+                self.incomplete(f"{service} {operation} was not read to its end: {within}")
+            else:
+                message = f"{service} {operation} was not read to its end: after {pages}, {error.message}"
+                self.incomplete(message, reason=failure_of(error).reason, status=Status.ERROR)
+            return
+        if page is not None:
+            self._look_for_more(service, operation, page, params, paginated=True)
+
+    def _look_for_more(
+        self,
+        service: str,
+        operation: str,
+        response: Mapping[str, Any],
+        params: Mapping[str, Any],
+        *,
+        paginated: bool = False,
+    ) -> None:
+        rest = unread_rest(service, operation, response, params, paginated=paginated)
+        if rest is not None:
+            self.incomplete(rest)
+
+    def incomplete(
+        self, message: str, *, reason: Reason = Reason.NO_DATA, status: Status = Status.INCONCLUSIVE
+    ) -> None:
+        """Record that the source was not read to its end, and why; also a notice."""
+        self.notice(message)
+        if self.unread is None:
+            self.unread = Failure(status=status, reason=reason, message=message)
+
+    def now(self) -> datetime:
+        """Return the time by AWS's clock, as far as a response has shown it: the end of a relative window."""
+        self._told_time = True
+        return self.context.clock.now() - timedelta(seconds=self.skew_s)
+
+    def misplaced(self) -> bool:
+        """Return whether `now` was used and AWS's responses contradict it."""
+        measured_s = self._measured_skew_s
+        return self._told_time and measured_s is not None and abs(measured_s - self.skew_s) > SKEW_TOLERANCE_S
+
+    def corrected(self) -> AwsCalls:
+        """Return the calls of another reading, by AWS's clock and in the time that is left of this one."""
+        skew_s = self._measured_skew_s or 0.0
+        calls = AwsCalls(self.params, self.context, self.service, time=self.time, skew_s=skew_s)
+        side = "ahead of" if skew_s > 0 else "behind"
+        calls.notice(
+            f"this machine's clock is {abs(skew_s):.0f} s {side} AWS's: time windows count from AWS's; "
+            "synchronise it with NTP"
+        )
+        return calls
 
     def left_s(self) -> float:
         """Return the remaining seconds of the step's timeout, always more than zero."""
-        return max(0.05, self.context.timeout_s - self.elapsed_s())
+        return self.time.left_s()
 
     def elapsed_s(self) -> float:
-        """Return the seconds since the probe started."""
-        return self.context.clock.monotonic_s() - self._started_s
+        """Return the seconds since the probe started, without waits in this process."""
+        return self.time.elapsed_s()
 
     def latency(self) -> Duration:
         """Return the time AWS took, without creating clients and waiting for call rates."""
@@ -112,10 +195,21 @@ class AwsCalls:
         """Return the observation with a document."""
         return self.dressed(Observation(document=document, **more))
 
+    @property
+    def complete(self) -> bool:
+        """Whether no reading was incomplete."""
+        return self.unread is None
+
     def dressed(self, observation: Observation) -> Observation:
         """Return `observation` with exchange, notices and latency of the calls."""
+        failure = observation.failure
+        if failure is not None and failure.status is Status.INCONCLUSIVE and self.unread is not None:
+            failure = replace(failure, message=f"{failure.message}; {self.unread.message}")
         return replace(
             observation,
+            failure=failure,
+            complete=observation.complete and self.complete,
+            unread=observation.unread or self.unread,
             exchange=self._exchange(),
             correlation=Correlation(
                 trace_id=self.context.trace_id if self.traced else None, request_ids=tuple(self.request_ids[:20])
@@ -137,6 +231,8 @@ class AwsCalls:
     def _met(self, response: Mapping[str, Any], *, first: bool) -> None:
         metadata = response.get("ResponseMetadata", {})
         self._wire_s += metadata.get(WIRE_S, 0.0)
+        if metadata.get(SKEW_S) is not None:
+            self._measured_skew_s = metadata[SKEW_S]
         if metadata.get("RequestId"):
             self.request_ids.append(metadata["RequestId"])
         if first:
@@ -174,6 +270,20 @@ async def ask(
 ) -> Observation:
     """Run one probe; an AWS error becomes a failure with `error.code`, `error.message` and `latency`."""
     calls = AwsCalls(params, context, service)
+    token = STEP_TIME.set(calls.time)
+    try:
+        observation = await _observed(calls, work, denial_is_answer=denial_is_answer)
+        if calls.misplaced():
+            # The window was placed by a clock that AWS contradicts: what was read in it proves nothing.
+            return await _observed(calls.corrected(), work, denial_is_answer=denial_is_answer)
+        return observation
+    finally:
+        STEP_TIME.reset(token)
+
+
+async def _observed(
+    calls: AwsCalls, work: Callable[[AwsCalls], Awaitable[Observation]], *, denial_is_answer: bool
+) -> Observation:
     try:
         return await work(calls)
     except ProbeError as stop:
@@ -219,37 +329,37 @@ def seconds(value: Any, default: str | float) -> float:
     return value.s if isinstance(value, Duration) else float(value)
 
 
-def moment(value: Any, key: str, context: ProbeContext) -> datetime:
+def moment(value: Any, key: str, calls: AwsCalls) -> datetime:
     """Return the instant of `since` or `until`: `"5m"` ago, an RFC 3339 time, or `"release"`.
 
     A start in the future is refused, because an empty result would be no evidence.
     """
-    found = _moment(value, key, context)
-    if key == "since" and (found - context.clock.now()).total_seconds() > SKEW_S:
+    found = _moment(value, key, calls)
+    if key == "since" and (found - calls.now()).total_seconds() > FUTURE_S:
         message = f"`since` is in the future ({found.isoformat(timespec='seconds')}), so there is nothing to read yet"
         raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     return found
 
 
-def too_young(since: Any, start: datetime, context: ProbeContext, *, lag_s: float) -> bool:
+def too_young(since: Any, start: datetime, calls: AwsCalls, *, lag_s: float) -> bool:
     """Return whether a window of fixed length (`since = "1s"`) is always shorter than the delay of a signal in AWS.
 
     Such a window is always empty, so it proves no absence. A window with a fixed start grows beyond the delay.
     """
     if isinstance(since, datetime) or not re.fullmatch(r"[-\d.a-zµ]+", str(since)) or str(since) == "release":
         return False
-    return (context.clock.now() - start).total_seconds() < lag_s
+    return (calls.now() - start).total_seconds() < lag_s
 
 
-def _moment(value: Any, key: str, context: ProbeContext) -> datetime:
-    now = context.clock.now()
+def _moment(value: Any, key: str, calls: AwsCalls) -> datetime:
+    now = calls.now()
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, Duration):
         return now - timedelta(seconds=abs(value.s))
     text = str(value).strip()
     if text == "release":
-        started = context.release_started_at
+        started = calls.context.release_started_at
         if started is None:
             message = f'`{key} = "release"` cannot be placed in time: no release of [[function]] is known yet'
             raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)

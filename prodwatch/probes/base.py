@@ -43,6 +43,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     complete: bool = True
     """False when the source could not be read to its end: absence proves nothing."""
+    unread: Failure | None = None
+    """Why the source was not read to its end (`complete` is false then): the outcome where the part that was read does
+    not decide an assertion. None when the probe gives no reason."""
     doubt: str | None = None
     """Why absence proves nothing although all was read: no element has the requested field; None without doubt."""
     exchange: Exchange | None = None

@@ -128,6 +128,11 @@ class _Reader:
             )
             data = settle_table(cursor, data, statics, late)
         right = read_table(cursor, data, keys, references=section.filled == "late")
+        if section.name == "function" and str(right.get("name", "")).startswith("arn:"):
+            cursor.at("name").report(
+                "the name of a function must be its name, not an ARN: metrics, log groups and deployments are found by "
+                "the name; `account` and `region` say where it is"
+            )
         account = right.get("account")
         if section.name != "aws" and account is not None and "${" not in account and account not in self.accounts:
             cursor.at("account").report(

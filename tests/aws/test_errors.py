@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.error_codes import is_malformed_request
-from prodwatch.aws.errors import Call, explain, subject_of, timed_out
+from prodwatch.aws.errors import Call, explain, not_sent, subject_of, timed_out
 from prodwatch.model.status import Reason
 
 CALL = Call(
@@ -138,18 +138,17 @@ def test_without_a_profile_the_advice_names_what_there_is_to_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queued", "throttled", "reason", "sentence"),
+    ("error", "reason", "sentence"),
     [
-        (False, False, Reason.TIMEOUT, "did not respond within 3 s"),
-        (True, False, Reason.THROTTLED, "still queued to stay under"),
-        (False, True, Reason.THROTTLED, "AWS kept throttling it"),
+        (timed_out(CALL, 3.0, throttled=False), Reason.TIMEOUT, "did not respond within 3 s"),
+        (timed_out(CALL, 3.0, throttled=True), Reason.THROTTLED, "AWS kept throttling it"),
+        (not_sent(CALL, 30.0, queued=True), Reason.THROTTLED, "was not sent: it was still queued after 30 s"),
+        (not_sent(CALL, 30.0, queued=False), Reason.NO_CREDENTIALS, "no AWS credentials and client were ready"),
     ],
 )
-def test_giving_up_says_where_the_time_went(queued: bool, throttled: bool, reason: Reason, sentence: str) -> None:
-    error = timed_out(CALL, 3.0, queued=queued, throttled=throttled)
+def test_giving_up_says_where_the_time_went(error: AwsError, reason: Reason, sentence: str) -> None:
     assert error.reason is reason
     assert sentence in error.message
-    assert error.transient
 
 
 @pytest.mark.parametrize(

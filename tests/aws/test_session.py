@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws import call_time
 from prodwatch.aws.api import AwsError
 from prodwatch.aws.request_hooks import WIRE_S, traced
 from prodwatch.aws.session import Aws
@@ -193,12 +194,13 @@ async def test_a_call_ends_with_its_time(world: EmbeddedAws, aws: Aws) -> None:
     assert "logGroups" in await aws.call("logs", "DescribeLogGroups")
 
 
-async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws) -> None:
+async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     await aws.client("logs")
+    monkeypatch.setattr(call_time, "OWN_LIMIT_S", 0.1)
     bucket = aws.limiter.bucket("", "eu-west-1", "logs", "DescribeLogGroups")
     bucket.rate_per_s = 0.001
     bucket._tokens = 0
-    with pytest.raises(AwsError, match="still queued to stay under") as caught:
+    with pytest.raises(AwsError, match="was not sent: it was still queued") as caught:
         await aws.call("logs", "DescribeLogGroups", timeout_s=0.2)
     assert caught.value.reason is Reason.THROTTLED
 

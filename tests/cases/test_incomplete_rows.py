@@ -197,7 +197,6 @@ expect = ["length(segments) == 0"]
 """
 
 
-@pytest.mark.xfail(strict=True, reason="the sentence does not name Transaction Search")
 def test_A14_transaction_search_is_named_where_a_trace_is_not_there(
     project: CaseProject, name: str, world: World
 ) -> None:

@@ -118,7 +118,6 @@ expect = ["item exists"]
     [(b"<html><body>Blocked by the proxy</body></html>", "text/html"), (b'{"detail": "nope"}', "application/json")],
     ids=["page", "foreign JSON"],
 )
-@pytest.mark.xfail(strict=True, reason="a 4xx that is not of AWS counts as one")
 def test_B18_a_4xx_that_is_not_of_aws_is_an_error_with_what_came(
     body: bytes, kind: str, status: int, project: CaseProject, world: World
 ) -> None:

@@ -110,13 +110,16 @@ async def test_an_unreadable_metric_is_an_error(bench: Any) -> None:
     assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.ACCESS_DENIED)
 
 
-async def test_an_unknown_unit_is_said_and_costs_nothing_else(bench: Any) -> None:
+async def test_a_number_without_its_unit_decides_nothing(bench: Any) -> None:
     keys = points(bench, "Ms", 5, unit="Milliseconds")
     bench.world.faults.add(Fault(operation="cloudwatch:GetMetricStatistics", kind="access_denied"))
     found = await bench.run("metric", keys)
     assert found.failure is None
     assert found.document["unit"] == "None"
     assert "unit of Ms is unknown" in found.notices[0]
+    assert not found.complete
+    assert found.unread is not None
+    assert (found.unread.status, found.unread.message) == ("inconclusive", found.notices[0])
 
 
 class Scripted:

@@ -69,6 +69,8 @@ def _request(params: Mapping[str, Any], context: ProbeContext) -> dict[str, Any]
     request: dict[str, Any] = {"FunctionName": params["function"], "InvocationType": kind}
     if params.get("qualifier"):
         request["Qualifier"] = str(params["qualifier"])
+    if params.get("tenant_id"):
+        request["TenantId"] = str(params["tenant_id"])
     if kind == "RequestResponse":
         request["LogType"] = "Tail"
     if params.get("payload_file"):

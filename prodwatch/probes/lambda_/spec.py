@@ -44,6 +44,11 @@ SPECS = (
                 doc="`sync` waits for the response, `async` only queues the event, `dry-run` runs no code.",
             ),
             Key(
+                name="tenant_id",
+                kind="text",
+                doc="Tenant of the invocation, which a function with tenant isolation requires.",
+            ),
+            Key(
                 name="copies",
                 kind="integer",
                 default=1,

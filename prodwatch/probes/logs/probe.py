@@ -12,9 +12,10 @@ from prodwatch.aws.api import AwsError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, too_young
+from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refuse, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.logs.pattern import Keeps, keeper
+from prodwatch.probes.logs.spec import is_version
 
 MAX_LINES = 10_000
 """Largest number of lines read; with more, `complete` is false."""
@@ -43,6 +44,15 @@ class _Wanted:
     """Fields with a required value that no line read so far has."""
     read: int = 0
     """Lines read so far that match the filter, with or without these fields."""
+    versions: set[str | None] = field(default_factory=set)
+    """Versions of the lines read so far that match filter and fields; None for a line without one."""
+
+    def has_version(self, version: str | None) -> bool:
+        """Return whether a line of `version` is wanted, and remember that one was read."""
+        if self.version is None:
+            return True
+        self.versions.add(version)
+        return version == self.version
 
 
 @dataclass(slots=True)
@@ -50,13 +60,12 @@ class _Found:
     lines: list[dict[str, Any]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     cold_starts: int = 0
-    complete: bool = True
 
 
 async def _read(calls: AwsCalls) -> Observation:
-    params, context = calls.params, calls.context
-    start = moment(params.get("since") or "5m", "since", context)
-    end = moment(params["until"], "until", context) if params.get("until") is not None else None
+    params = calls.params
+    start = moment(params.get("since") or "5m", "since", calls)
+    end = moment(params["until"], "until", calls) if params.get("until") is not None else None
     fields = _fields(params.get("fields"))
     unseen = {name for name, value in fields.items() if value is not _MISSING}
     wanted = _Wanted(keeper(params.get("filter")), _version(params), fields, unseen)
@@ -64,26 +73,33 @@ async def _read(calls: AwsCalls) -> Observation:
     found = _Found()
     missing = [group for group in groups if not await _group(calls, group, start, end, wanted, found)]
     found.lines.sort(key=lambda line: line["timestamp"])
-    if end is None and too_young(params.get("since") or "5m", start, context, lag_s=INGESTION_LAG_S):
-        found.complete = False
-        calls.notice(
+    if end is None and too_young(params.get("since") or "5m", start, calls, lag_s=INGESTION_LAG_S):
+        calls.incomplete(
             f"a window shorter than {INGESTION_LAG_S:.0f} s ends before CloudWatch shows what was written in it"
         )
+    if end is not None and end > calls.now():
+        calls.incomplete("`until` is in the future: the window is not over")
+    whole = calls.complete and not missing
     document = {
         "count": len(found.lines),
         "lines": found.lines,
         "cold_starts": found.cold_starts,
-        "complete": found.complete and not missing,
+        "complete": whole,
     }
     failure = None
     if len(missing) == len(groups):
         what = f'log group "{params["group"]}" does not exist (yet): Lambda makes it at the first invocation'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=what)
-    return calls.answer(document, failure=failure, complete=found.complete and not missing, doubt=_doubt(wanted))
+    return calls.answer(document, failure=failure, complete=whole, doubt=_doubt(wanted))
 
 
 def _doubt(wanted: _Wanted) -> str | None:
-    """Return why the absence of lines is not evidence: a field that no line has is probably misspelt."""
+    """Return why the absence of lines is not evidence: no line has the version, or the field, that was asked for."""
+    if wanted.version is not None and wanted.versions and wanted.version not in wanted.versions:
+        seen = ", ".join(
+            sorted(f"version {version}" if version else "lines without a version" for version in wanted.versions)
+        )
+        return f"no line of version {wanted.version} was read, only {seen}: that proves nothing"
     if not wanted.unseen or not wanted.read:
         return None
     lines = "the only line" if wanted.read == 1 else f"none of the {wanted.read:,} lines"
@@ -92,7 +108,13 @@ def _doubt(wanted: _Wanted) -> str | None:
 
 
 def _version(params: Mapping[str, Any]) -> str | None:
-    return None if params.get("version") is None else str(params["version"])
+    if params.get("version") is None:
+        return None
+    version = str(params["version"])
+    if not is_version(version):
+        message = f'`version` must be digits or $LATEST, as Lambda writes it into the log stream, not "{version}"'
+        raise refuse(Status.ERROR, Reason.INVALID, message)
+    return version
 
 
 def _fields(fields: Any) -> Mapping[str, Any]:
@@ -123,30 +145,17 @@ async def _group(
     if calls.params.get("filter"):
         request["filterPattern"] = calls.params["filter"]
     calls.show("FilterLogEvents", request)
-    pages = 0
     try:
         # Only a missing token ends the reading, not an empty page.
         async for page in calls.pages("FilterLogEvents", request):
-            pages += 1
             if not _page(page.get("events") or (), group, wanted, found):
-                calls.notice(f"more than {MAX_LINES} lines were found; the rest was not read")
-                found.complete = False
-                return True
-            if calls.elapsed_s() >= calls.context.timeout_s:
-                return _cut_short(calls, found, pages)
+                calls.incomplete(f"more than {MAX_LINES} lines were found; the rest was not read")
+                break
     except AwsError as error:
         if error.code == "ResourceNotFoundException":
             calls.met(error)
             return False
-        if pages and error.reason in {Reason.TIMEOUT, Reason.THROTTLED, Reason.SERVICE, Reason.NETWORK}:
-            return _cut_short(calls, found, pages)
         raise
-    return True
-
-
-def _cut_short(calls: AwsCalls, found: _Found, pages: int) -> bool:
-    calls.notice(f"the window was not read to its end: {pages} pages in {calls.elapsed_s():.1f} s; raise `timeout`")
-    found.complete = False
     return True
 
 
@@ -183,7 +192,7 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     record = _PARSER.parse(
         message, group=group, timestamp_ms=event["timestamp"], stream=event.get("logStreamName") or ""
     )
-    if wanted.version is not None and record.version != wanted.version:
+    if not wanted.has_version(record.version):
         return None
     told: dict[str, Any] = {
         "message": message,

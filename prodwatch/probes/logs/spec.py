@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from prodwatch.model.spec import Field, Key, ProbeSpec
+
+_VERSION = re.compile(r"[0-9]+|\$LATEST")
+
+
+def is_version(text: str) -> bool:
+    """Return whether Lambda writes `text` into the names of log streams as a version."""
+    return _VERSION.fullmatch(text) is not None
+
+
+def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
+    version = params.get("version")
+    if version is None or "${" in str(version) or is_version(str(version)):
+        return ()
+    return (f'"version" must be a version\'s number or $LATEST, not "{version}": log lines do not name an alias',)
+
 
 SPECS = (
     ProbeSpec(
@@ -33,7 +52,14 @@ SPECS = (
                 doc="Start of the window: `5m` ago, an RFC 3339 time, or `release` for the start of the release.",
             ),
             Key(name="until", kind="text", doc="End of the window, in the same form as `since`. Default: now."),
-            Key(name="version", kind="text", doc="Only lines written by this version of a Lambda function."),
+            Key(
+                name="version",
+                kind="text",
+                doc=(
+                    "Only lines written by this version of a Lambda function: a number or `$LATEST`. When lines were"
+                    " read and none is of this version, their absence is `inconclusive`."
+                ),
+            ),
             Key(
                 name="fields",
                 kind="any",
@@ -70,6 +96,7 @@ since = "5m"
 expect = ["count == 0"]
 """,
         within_s=75.0,
+        problems=_problems,
         service="logs",
     ),
 )

@@ -55,7 +55,7 @@ def _period_s(params: Mapping[str, Any]) -> int:
 
 def _window(calls: AwsCalls, period_s: int, window_s: float) -> tuple[datetime, datetime]:
     """Return start and end: CloudWatch leaves the end out and cuts the start down to a whole period."""
-    now = calls.context.clock.now()
+    now = calls.now()
     start_s = (now - timedelta(seconds=window_s)).timestamp()
     return datetime.fromtimestamp(start_s - start_s % period_s, UTC), now
 
@@ -110,7 +110,7 @@ async def _series(
         raise refuse(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     complete = "PartialData" not in finished.values()
     if not complete:
-        calls.notice("CloudWatch returned only part of the data")
+        calls.incomplete("CloudWatch returned only part of the data")
     return [[value for _, value in sorted(found[query["Id"]].items())] for query in queries], complete  # type: ignore[index]
 
 
@@ -133,7 +133,8 @@ async def _unit(calls: AwsCalls, stat: str, period_s: int, window_s: float) -> s
     try:
         answer = await calls.call("GetMetricStatistics", request)
     except AwsError as error:
-        calls.notice(f"the unit of {metric} is unknown: {error.message}")
+        # A number without its unit can be judged neither as one nor as a duration.
+        calls.incomplete(f"the unit of {metric} is unknown: {error.message}", reason=error.reason)
         return "None"
     units = {each.get("Unit") for each in answer.get("Datapoints") or ()} - {None, "None"}
     if len(units) > 1:

@@ -64,7 +64,7 @@ async def _depth(calls: AwsCalls, url: str) -> Observation:
 
 async def _age(calls: AwsCalls, url: str) -> Duration | None:
     """Return the age of the oldest message from CloudWatch; None without data."""
-    now = calls.context.clock.now()
+    now = calls.now()
     stat = {
         "Metric": {
             "Namespace": "AWS/SQS",

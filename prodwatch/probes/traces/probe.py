@@ -46,11 +46,11 @@ async def _by_id(calls: AwsCalls) -> Observation:
 
 
 async def _by_filter(calls: AwsCalls) -> Observation:
-    start = moment(calls.params.get("since") or "5m", "since", calls.context)
-    settled = not too_young(calls.params.get("since") or "5m", start, calls.context, lag_s=VISIBLE_AFTER_S)
+    start = moment(calls.params.get("since") or "5m", "since", calls)
+    settled = not too_young(calls.params.get("since") or "5m", start, calls, lag_s=VISIBLE_AFTER_S)
     if not settled:
-        calls.notice(f"a window shorter than {VISIBLE_AFTER_S:.0f} s ends before X-Ray shows what was sent in it")
-    summaries = await _summaries(calls, start, calls.context.clock.now())
+        calls.incomplete(f"a window shorter than {VISIBLE_AFTER_S:.0f} s ends before X-Ray shows what was sent in it")
+    summaries = await _summaries(calls, start, calls.now())
     if len(summaries) > DETAILED:
         calls.notice(f"{len(summaries)} traces found; above {DETAILED} only summaries are read")
         return _observed(calls, summaries, None, read_all=settled)
@@ -139,7 +139,8 @@ async def _whole(calls: AwsCalls, ids: Sequence[str]) -> tuple[list[Trace], list
         except AwsError as error:
             if not error.transient:
                 raise
-            # X-Ray has answered before: that the trace was not there is what is known.
+            # X-Ray has answered before, so the trace was missing then; now it could not be read.
+            calls.incomplete(f"X-Ray could not be read again: {error.message}")
             break
     return [found[id_] for id_ in ids if id_ in found], [id_ for id_ in ids if id_ not in found]
 
@@ -156,14 +157,14 @@ async def _round(calls: AwsCalls, ids: Sequence[str]) -> dict[str, Trace]:
 
 
 async def _say_why_absent(calls: AwsCalls) -> None:
-    """Add a notice when X-Ray cannot have the trace, because the account sends its spans elsewhere."""
+    """Mark the reading as incomplete when the account sends its spans elsewhere, so that X-Ray lacks the trace."""
     try:
         answer = await calls.call("GetTraceSegmentDestination", {})
     except AwsError:
         # Only the explanation is missing; the failure itself is already reported.
         return
     if answer.get("Destination") == "CloudWatchLogs":
-        calls.notice(
+        calls.incomplete(
             "Transaction Search is on in this account: spans go to the log group aws/spans, "
             "and X-Ray itself has only those it indexes"
         )

@@ -49,6 +49,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is nothing to judge; None when the document was judged."""
     aside: str | None = None
     """The probe's own finding about a response that is judged all the same; added when an assertion is not met."""
+    unread: Failure | None = None
+    """Why the response is only a part: the outcome where that part decides nothing."""
     expect: Judgement = NOT_JUDGED
     warn: Judgement = NOT_JUDGED
     until: Judgement | None = None

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from prodwatch.model.result import AssertionResult
 from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure
 from prodwatch.runner.step.attempts import Ending, Outcome
 from prodwatch.runner.step.attestation import Attestation
 from prodwatch.runner.step.expectations import Judgement
@@ -46,7 +47,7 @@ def conclude(outcome: Outcome) -> Conclusion:
     else:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
         conclusion = _never_held(outcome, unmet)
-    return _with_attestation(_with_aside(conclusion, last.aside), last.attestation)
+    return _with_attestation(_with_aside(_with_unread(conclusion, last.unread), last.aside), last.attestation)
 
 
 def conclude_judged(expect: Judgement, warn: Judgement) -> Conclusion:
@@ -62,6 +63,13 @@ def conclude_judged(expect: Judgement, warn: Judgement) -> Conclusion:
     if bad is not None:
         return Conclusion(Status.DEGRADED, Reason.WARNING, _sentence(bad))
     return PASSED
+
+
+def _with_unread(conclusion: Conclusion, unread: Failure | None) -> Conclusion:
+    """Give an undecided conclusion the reason for which the source was not read to its end."""
+    if unread is None or conclusion.status is not Status.INCONCLUSIVE:
+        return conclusion
+    return Conclusion(unread.status, unread.reason, f"{unread.message}; {conclusion.message}")
 
 
 def _with_aside(conclusion: Conclusion, aside: str | None) -> Conclusion:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from prodwatch.assertions import MISSING
+from prodwatch.aws.call_time import OWN_LIMIT_S
 from prodwatch.errors import UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
@@ -79,10 +80,12 @@ class RequestSender:
         probe_context, context = self._probe_context, self._execution.context
         if timeout_s < probe_context.timeout_s:
             probe_context = replace(probe_context, timeout_s=timeout_s)
+        # The probes of AWS types measure their own time: what a call waits in this process is not the target's.
+        limit_s = timeout_s + GRACE_S + (OWN_LIMIT_S if self._step.service is not None else 0.0)
         try:
             if context.timeouts is None:
-                return await bounded(context.clock, timeout_s + GRACE_S, self._probe(self.params, probe_context))
-            with context.timeouts.limit(timeout_s + GRACE_S):
+                return await bounded(context.clock, limit_s, self._probe(self.params, probe_context))
+            with context.timeouts.limit(limit_s):
                 return await self._probe(self.params, probe_context)
         except TimeoutError:
             return Observation(failure=_timed_out(self._step, timeout_s))
@@ -123,6 +126,7 @@ class RequestSender:
         return Attempt(
             observation=observation,
             aside=None if observation.failure is None else observation.failure.message,
+            unread=observation.unread,
             expect=judge(step.expect, document, context) if awaited else NOT_JUDGED,
             warn=judge(step.warn, document, context) if awaited and step.warn else NOT_JUDGED,
             until=until,
