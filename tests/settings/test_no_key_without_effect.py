@@ -124,6 +124,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "needs": ("helper one", "helper two"),
     "diagnose": ("helper one", "helper two"),
     "of": (["helper one"], ["helper two"]),
+    "logs.version": ("41", "42"),
     "metric.of": ("Invocations", "Requests"),
     "s3.operation": ("get", "head"),
     "sqs.operation": ("depth", "peek"),
