@@ -87,14 +87,14 @@ def always_present(name: str) -> frozenset[str]:
 
 def missing_member(name: str, shape: Any, params: Mapping[str, Any], document: Mapping[str, Any]) -> str | None:
     """Return which member a parsed response of `name` lacks, as a clause; None when it is whole."""
-    for path in (*_paths(name, params), *_required(shape)):
+    for path in (*_paths(name, params, document), *_required(shape)):
         absent = _absent(path.split("."), document)
         if absent is not None:
             return f"it has no `{path}`, which this operation always sends"
     return _miscounted(name, params, document)
 
 
-def _paths(name: str, params: Mapping[str, Any]) -> Iterator[str]:
+def _paths(name: str, params: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
     """Yield the paths that this request's response always has."""
     if name == "cloudwatch:DescribeAlarms":
         kinds = params.get("AlarmTypes") or ("MetricAlarm",)
@@ -103,7 +103,9 @@ def _paths(name: str, params: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield from ALWAYS.get(name, ())
     if name.startswith("dynamodb:"):
-        if params.get("ReturnConsumedCapacity") in {"TOTAL", "INDEXES"} and name.endswith("Item"):
+        # An empty response is the document of an absent item only with the capacity that was asked for.
+        asked = params.get("ReturnConsumedCapacity") in {"TOTAL", "INDEXES"} and name.endswith("Item")
+        if asked and not document.keys() & {"Item", "Attributes"}:
             yield "ConsumedCapacity"
         if params.get("ReturnValues") == "ALL_NEW":
             yield "Attributes"

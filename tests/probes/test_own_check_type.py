@@ -85,6 +85,8 @@ def test_its_own_tests_pass(installed: Path) -> None:
         str(installed),
         "-o",
         "asyncio_mode=auto",
+        "-o",
+        "asyncio_default_fixture_loop_scope=function",
         "-W",
         "error",
         "tests",

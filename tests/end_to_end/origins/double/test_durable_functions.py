@@ -75,7 +75,7 @@ class Sample:
     def get_item(self, params: Document) -> Document:
         assert params["ConsistentRead"] is True
         if not self.stores or params["Key"] != {"orderId": {"S": self._order}}:
-            return {}
+            return {"ConsumedCapacity": {"TableName": "Orders", "CapacityUnits": 0.5}}
         texts = {"status": "completed", "completedAt": "2026-11-20T08:00:11", "createdAt": "2026-11-20T08:00:11"}
         item: dict[str, Mapping[str, Any]] = {name: {"S": text} for name, text in texts.items()}
         item |= {"orderId": {"S": self._order}, "steps": {"S": f"[{', '.join(self._steps())}]"}}
