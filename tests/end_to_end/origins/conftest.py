@@ -1,8 +1,8 @@
 """The origins' pages as projects on disk, an AWS on a port of this machine, and the real command line in quick time.
 
-A page of `docs/guide/origins/` holds a project's files, each block headed by its path, and a table of what can go
-wrong and what prodwatch then says. The tests write those very blocks to disk, break the staged sample as a row names
-it, and compare the sentence with the row: a page cannot say anything that is not so.
+A page of `docs/guide/origins/` contains a project's files, each block headed by its path, and a table of failures and
+messages. The tests write those blocks to disk, break the staged sample as a row describes, and compare the message with
+the row, so that every statement of a page is tested.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from prodwatch.runner.check.cleanup import clean_up
 
 PAGES = Path(__file__).parents[3] / "docs/guide/origins"
 PACE = 10.0
-"""How much faster than the machine's own a run's time goes while it waits for work that is under way; requests keep
-their real time limits."""
+"""Ratio of a run's time to real time while the run waits for work under way; requests keep their real time limits."""
 IDLE_PACE = 1_000.0
-"""How much faster it goes while nothing is under way that could still change what the run waits for."""
+"""The same ratio while no work is under way that could still change the awaited result."""
 SLICE_S = 0.002
-"""How long the machine's own time goes on before somebody looks again whether something is under way."""
+"""Real time between two checks of whether work is under way."""
 
 EXIT = {"degraded": 0, "fail": 1, "error": 3, "inconclusive": 4, "skipped": 4}
 """Status of the only check → exit code."""
@@ -45,7 +44,7 @@ class PacedClock(SystemClock):
     """
 
     under_way: Sequence[Callable[[], bool]] = ()
-    """Each says whether somebody is at work whom the run waits for."""
+    """Each reports whether work is under way that the run waits for."""
 
     def __init__(self) -> None:
         self._skipped_s = 0.0
@@ -71,10 +70,10 @@ class Row:
     check: str
     """What `-k` selects."""
     mode: str
-    """What the sample does wrong."""
+    """The sample's fault."""
     status: str
     sentence: str
-    """`…` stands for what differs from run to run."""
+    """`…` represents text that differs from run to run."""
 
     def judge(self, outcome: Outcome) -> None:
         """Hold the outcome of the row's one check against the row."""
@@ -100,13 +99,13 @@ class Page:
             path.write_text(body, encoding="utf-8")
 
     def rows(self) -> list[Row]:
-        """Return the page's failures: -k | what goes wrong | status | what prodwatch says."""
-        found = []
+        """Return the page's failures: -k | failure | status | message."""
+        rows = []
         for line in self.text.splitlines():
             cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
             if len(cells) == 4 and cells[2] in EXIT:
-                found.append(Row(cells[0], cells[1], cells[2], cells[3].replace("\\|", "|")))
-        return found
+                rows.append(Row(cells[0], cells[1], cells[2], cells[3].replace("\\|", "|")))
+        return rows
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -118,7 +117,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one command gave."""
+    """Result of one command."""
 
     code: int
     document: Mapping[str, Any]
@@ -171,13 +170,13 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cleaning() -> threading.Event:
-    """Set when a check has given its verdict and begins to clean up: what comes now comes too late."""
+    """Set when a check has its verdict and begins to clean up: later results come too late."""
     return threading.Event()
 
 
 @pytest.fixture
 def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], bool]]:
-    """What a run's clock asks before it hurries; a sample that works on by itself adds when it does."""
+    """Conditions that slow a run's clock; a sample that works in the background adds its own."""
     requests = 0
     send = aiohttp.ClientSession._request
 
@@ -211,7 +210,7 @@ def prodwatch(
 
 @pytest.fixture
 def pace() -> float:
-    """How fast a sample's own time goes: as a run's while the sample is at work."""
+    """Pace of a sample's own time: that of a run while the sample works."""
     return PACE
 
 
@@ -228,7 +227,7 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> Callable[[], None]:
-        """Begin work there; return what ends it."""
+        """Begin work there; return a function that ends it."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
 
         def end() -> None:
@@ -282,7 +281,7 @@ def clients(embedded: EmbeddedAws) -> Callable[[str], Any]:
 
 @pytest.fixture
 def aim(embedded: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """`aim(stack)`: from here on prodwatch finds this stack, as the sample's own tests would."""
+    """`aim(stack)`: from here on prodwatch uses this stack, as the sample's own tests would."""
 
     def to(stack: str) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", embedded.url)

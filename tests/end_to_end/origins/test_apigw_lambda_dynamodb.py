@@ -1,4 +1,4 @@
-"""apigw-lambda-dynamodb: what a check caused is cleaned up, although nobody seeded it."""
+"""apigw-lambda-dynamodb: items that a check caused without seeding them are cleaned up."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.workload import WebRequest, WebResponse
 
 PAGE = "apigw-lambda-dynamodb"
-FOREIGN = {"PK": {"S": "TEST001-of-somebody-else"}, "SK": {"S": "NAME#"}, "data": {"S": "Theirs"}}
+FOREIGN = {"PK": {"S": "TEST001-of-another-run"}, "SK": {"S": "NAME#"}, "data": {"S": "Theirs"}}
 
 
 class Sample:
-    """One deployment; its attributes say what is wrong with it."""
+    """One deployment; its attributes select its faults."""
 
     def __init__(self, clients: Callable[[str], Any], embedded: EmbeddedAws, cleaning: threading.Event) -> None:
         self.name = f"sample-{uuid.uuid4().hex[:8]}"
         self.table = f"{self.name}-table"
         self.reads_another = False
-        """The function looks into another table."""
+        """The function reads another table."""
         self.name_of_all: str | None = None
-        """The function takes everybody for this person."""
+        """Name that the function finds for every id."""
         self.raises = False
         self.notes = 1
-        """So many items are written per call."""
+        """Number of items written per call."""
         self.late = False
-        """They come only when the check has given up."""
+        """Items are written only after the check has ended its wait."""
         self._cleaning = cleaning
         self._pending: list[threading.Thread] = []
         self._dynamodb = clients("dynamodb")
@@ -58,7 +58,7 @@ class Sample:
         return list(self._dynamodb.scan(TableName=self.table)["Items"])
 
     def busy(self) -> bool:
-        """Return whether an item comes after all."""
+        """Return whether an item is still to come."""
         return self._cleaning.is_set() and any(thread.is_alive() for thread in self._pending)
 
     def close(self) -> None:
@@ -117,8 +117,8 @@ def deployed(
 
 BREAKS: dict[str, dict[str, Any]] = {
     "the function reads another table": {"reads_another": True},
-    "the function greets somebody else": {"name_of_all": "Somebody Else"},
-    "the function greets everybody": {"name_of_all": "Everybody"},
+    "the function greets another person": {"name_of_all": "Another Person"},
+    "the function greets every id": {"name_of_all": "Every Id"},
     "the item comes too late": {"late": True},
     "the item never comes": {"notes": 0},
     "the item comes twice": {"notes": 2},

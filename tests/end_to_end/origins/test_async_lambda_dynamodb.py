@@ -1,4 +1,4 @@
-"""async-lambda-dynamodb: a growing wait with jitter, and an absence that is waited out."""
+"""async-lambda-dynamodb: growing wait times with jitter, and an absence that has to last."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from prodwatch.demo.aws import EmbeddedAws, Fault
 from tests.support.waiting import scaled_sleep
 
 PAGE = "async-lambda-dynamodb"
-FOREIGN = "TEST-of-somebody-else.txt"
+FOREIGN = "TEST-of-another-run.txt"
 
 
 class Sample:
-    """One deployment; its attributes say what is wrong with it."""
+    """One deployment; its attributes select its faults."""
 
     def __init__(self, clients: Callable[[str], Any], cleaning: threading.Event, pace: float) -> None:
         self._cleaning = cleaning
@@ -29,9 +29,9 @@ class Sample:
         self.takes_all = False
         """The event of the source bucket has no suffix."""
         self.delay_s = 0.0
-        """The listener takes so long."""
+        """Duration of the listener."""
         self.late = False
-        """The listener does its work only when the check has given up."""
+        """The listener writes only after the check has ended its wait."""
         self.id_of: Callable[[str], str] = str
         """Key of the object → id of the result."""
         self.second: Callable[[str], str] | None = None
@@ -40,7 +40,7 @@ class Sample:
         self._seen: set[tuple[str, str]] = set()
         """Bucket and key of each object whose function was called."""
         self._running = 0
-        """So many functions do something else than wait for the check to give up."""
+        """Number of functions that do anything but wait for the check to end."""
         self._s3, self._dynamodb = clients("s3"), clients("dynamodb")
         self._cloudformation = clients("cloudformation")
 
@@ -128,7 +128,7 @@ class Sample:
         return list(s3_backends["123456789012"]["aws"].buckets[f"{self.name}-{bucket}bucket"].keys)
 
     def left(self) -> list[str]:
-        """Return every key and id there is."""
+        """Return every key and id."""
         items = self._dynamodb.scan(TableName=f"{self.name}-results")["Items"]
         return sorted([*self.keys("source"), *self.keys("destination"), *(item["id"]["S"] for item in items)])
 
@@ -152,19 +152,19 @@ def deployed(sample: Sample, loop: Any, under_way: list[Callable[[], bool]]) -> 
 BREAKS: dict[str, dict[str, Any]] = {
     "the result comes too late": {"late": True},
     "the function does not run": {"runs": False},
-    "the text comes as it was": {"transform": str},
-    "the result stands under another id": {"id_of": lambda key: f"results/{key}"},
+    "the text is not transformed": {"transform": str},
+    "the result is stored under another id": {"id_of": lambda key: f"results/{key}"},
     "the event comes twice, to a newer function": {"second": str.title},
     "the function takes every object": {"takes_all": True, "delay_s": 3.0},
 }
-ABSENT = {"the function does not run", "the result stands under another id"}
+ABSENT = {"the function does not run", "the result is stored under another id"}
 
 
 def test_both_pass_and_leave_nothing_behind(deployed: Sample, prodwatch: Any) -> None:
     deployed.store(FOREIGN, "theirs")
     outcome = prodwatch.check()
     assert outcome.code == 0, outcome.document["verdict"]
-    assert outcome.statuses == {"a text arrives in capitals": "pass", "what is no text is left alone": "pass"}
+    assert outcome.statuses == {"a text arrives in capitals": "pass", "other files are left alone": "pass"}
     assert deployed.left() == [FOREIGN]
     assert not outcome.leftovers()
 
@@ -183,6 +183,6 @@ def test_what_goes_wrong_is_said(row: Any, request: Any, prodwatch: Any, embedde
     outcome = prodwatch.check(row.check)
     embedded.faults.clear()
     row.judge(outcome)
-    # What the sample wrote where nobody could expect it is nobody's to delete.
+    # A result under an id that no check expects is not the check's to delete.
     assert [key for key in deployed.left() if not key.startswith("results/")] == [FOREIGN]
     assert bool(outcome.leftovers()) == (row.mode in ABSENT)

@@ -31,23 +31,23 @@ class Double:
         """`service:Operation` → what to answer; may raise AwsFault."""
         self.calls: list[tuple[str, Document]] = []
         self.problems: list[str] = []
-        """Calls nobody expected, parameters and answers that AWS's models do not allow."""
+        """Unexpected calls, parameters and responses that AWS's models do not allow."""
         self.url = ""
         self._runner: web.AppRunner | None = None
 
     def stack(self, **outputs: str) -> None:
         """Answer DescribeStacks with these outputs."""
-        told = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
-        found = {"StackName": "sample", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE", "Outputs": told}
+        listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+        found = {"StackName": "sample", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE", "Outputs": listed}
         self.answers["cloudformation:DescribeStacks"] = lambda _params: {"Stacks": [found]}
 
     def called(self) -> list[str]:
-        """Return the operations called, repetitions in a row told once."""
-        told: list[str] = []
+        """Return the operations called, with repetitions in a row merged."""
+        names: list[str] = []
         for name, _ in self.calls:
-            if told[-1:] != [name]:
-                told.append(name)
-        return told
+            if names[-1:] != [name]:
+                names.append(name)
+        return names
 
     def params(self, name: str) -> list[Document]:
         """Return the parameters of every call of an operation."""
@@ -91,7 +91,7 @@ class Double:
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def _unexpected(self, params: Document) -> Document:
-        self.problems.append(f"nobody expected {self.calls[-1][0]} {params}")
+        self.problems.append(f"unexpected call: {self.calls[-1][0]} {params}")
         raise AwsFault("UnknownOperationException", "the script has no such call")
 
     def _validate(self, what: str, shape: Any, value: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ class Sample:
     """The function and its table, as scripted; the defaults are right."""
 
     looks: int = 3
-    """So many looks find it running."""
+    """Number of reads that find it running."""
     seconds: float = 11.0
     fails: bool = False
     accepts_everything: bool = False
@@ -44,7 +44,7 @@ class Sample:
 
     def get_execution(self, params: Document) -> Document:
         assert self._started is not None
-        told: Document = {
+        response: Document = {
             "DurableExecutionArn": params["DurableExecutionArn"],
             "DurableExecutionName": params["DurableExecutionArn"].split("/")[2],
             "FunctionArn": ARN.removesuffix("/durable-execution"),
@@ -53,12 +53,12 @@ class Sample:
         }
         self.looks -= 1
         if self.looks >= 0:
-            return told
-        told["EndTimestamp"] = self._started + timedelta(seconds=self.seconds)
+            return response
+        response["EndTimestamp"] = self._started + timedelta(seconds=self.seconds)
         if self.fails or (self._order is None and not self.accepts_everything):
             error = {"ErrorType": "KeyError", "ErrorMessage": "'orderId'"}
-            return told | {"Status": "FAILED", "Error": error}
-        return told | {"Status": "SUCCEEDED", "Result": self._result()}
+            return response | {"Status": "FAILED", "Error": error}
+        return response | {"Status": "SUCCEEDED", "Result": self._result()}
 
     def _result(self) -> str:
         steps = ", ".join(self._steps())

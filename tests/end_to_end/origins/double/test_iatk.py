@@ -36,7 +36,7 @@ class Sample:
     events: tuple[dict[str, str], ...] = (OTHER | {"detail-type": "plugin-started"}, RIGHT)
     """What the bus sees during the execution."""
     looks: int = 2
-    """So many looks into the queue, or for the trace, find nothing."""
+    """Number of reads of the queue, or of the trace, that find nothing."""
     again: bool = False
     """The last event comes once more, later."""
     denied: bool = False
@@ -108,12 +108,13 @@ class Sample:
         waiting = self.queues[params["QueueUrl"]]
         if self.looks >= 0 or not waiting:
             return {}
-        told, waiting[:] = waiting[:10], waiting[10:]
+        received, waiting[:] = waiting[:10], waiting[10:]
         if self.again:
             self.again, self.looks = False, 2
-            waiting.append(told[-1])
+            waiting.append(received[-1])
         messages = [
-            {"MessageId": f"m{number}", "ReceiptHandle": f"r{number}", "Body": body} for number, body in enumerate(told)
+            {"MessageId": f"m{number}", "ReceiptHandle": f"r{number}", "Body": body}
+            for number, body in enumerate(received)
         ]
         return {"Messages": messages}
 
@@ -240,7 +241,7 @@ def test_the_listener_of_a_killed_run_is_removed_on_demand(sample: Sample, doubl
 
 
 def test_a_trace_is_waited_for_until_it_is_whole(sample: Sample, prodwatch: Any) -> None:
-    outcome = prodwatch.check("the right way")
+    outcome = prodwatch.check("the right path")
     assert outcome.code == 0, outcome.document["verdict"]
     assert sample.started[0]["traceHeader"].endswith(";Sampled=1")
 

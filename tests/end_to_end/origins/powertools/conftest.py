@@ -1,4 +1,4 @@
-"""The functions of the Powertools end-to-end suite, as far as logs, metrics and traces tell of them."""
+"""The functions of the Powertools end-to-end suite, as far as logs, metrics and traces record them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Habits:
     """How the suite behaves; all defaults are right."""
 
     late: bool = False
-    """What is told can be read only an hour later."""
+    """Records become visible an hour later."""
     silent: bool = False
-    """Nothing is told at all."""
+    """No records are written."""
     second_is_lost: bool = False
-    """Of a second invocation nothing is told."""
-    told_twice: bool = False
-    """Of a second invocation everything is told twice."""
+    """A second invocation writes no records."""
+    twice: bool = False
+    """A second invocation writes every record twice."""
     always_cold: bool = False
     bare: bool = False
     """Without the logger's context keys, without the tracer's annotations."""
@@ -44,7 +44,7 @@ class Habits:
     """Into another log group, under another dimension."""
     raises: bool = False
     local: bool = False
-    """Times are told without their zone."""
+    """Times are written without their zone."""
     open: bool = False
     """Segments are never closed."""
     renamed: bool = False
@@ -81,8 +81,8 @@ class Suite:
                 payload=error, executed_version="$LATEST", request_id=run.id, function_error="Unhandled"
             )
         name = call.function.rpartition("-")[2]
-        told = 0 if self.habits.silent or (self.habits.second_is_lost and run.number == 2) else 1
-        for _ in range(told + (self.habits.told_twice and run.number == 2)):
+        count = 0 if self.habits.silent or (self.habits.second_is_lost and run.number == 2) else 1
+        for _ in range(count + (self.habits.twice and run.number == 2)):
             self._tell(name, run, event)
         return InvocationResult(payload=b"null", executed_version="$LATEST", request_id=run.id)
 
@@ -129,7 +129,7 @@ class Suite:
             metric, dimensions = "ColdStart", {"function_name": run.function, "service": service}
         else:
             metric, values = event["metrics"][0]["name"], [float(one["value"]) for one in event["metrics"]]
-            values = values[: 2 if self.habits.bare else 3] * (2 if self.habits.told_twice else 1)
+            values = values[: 2 if self.habits.bare else 3] * (2 if self.habits.twice else 1)
         counts = [1.0] * len(values)
         now = time.time()
         self._aws.metrics.put(event["namespace"], metric, dimensions, now, values, counts, "Count", self._visible_s())
@@ -144,14 +144,16 @@ class Suite:
         }[name]
         if self.habits.renamed:
             functions = [one.rpartition(".")[2] for one in functions]
-        told = [part(f"## {one}", start + 0.02, metadata={service: {f"{one} response": "ok"}}) for one in functions]
+        subsegments = [
+            part(f"## {one}", start + 0.02, metadata={service: {f"{one} response": "ok"}}) for one in functions
+        ]
         if name == "BasicHandler":
-            handler = part("## lambda_handler", start + 0.01, subsegments=told)
+            handler = part("## lambda_handler", start + 0.01, subsegments=subsegments)
             handler["metadata"] = {service: {"lambda_handler response": "ok"}}
             if not self.habits.bare:
                 handler["annotations"] = {"ColdStart": run.cold, "Service": service}
-            told = [handler]
-        segment = part(run.function, start, trace_id=run.root, parent_id=uuid.uuid4().hex[:16], subsegments=told)
+            subsegments = [handler]
+        segment = part(run.function, start, trace_id=run.root, parent_id=uuid.uuid4().hex[:16], subsegments=subsegments)
         segment |= {"origin": "AWS::Lambda::Function"}
         outer = part(run.function, start - 0.01, trace_id=run.root, id=segment["parent_id"], origin="AWS::Lambda")
         outer["end_time"] = start + 0.2

@@ -1,4 +1,4 @@
-"""The logger, metrics and tracer assertions of the Powertools end-to-end suite, and what they say when it is broken."""
+"""The logger, metrics and tracer assertions of the Powertools suite, and their messages when it is broken."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import pytest
 PAGE = "powertools"
 
 BREAKS: dict[str, dict[str, Any]] = {
-    "everything comes an hour later": {"late": True},
-    "nothing is told": {"silent": True},
-    "the second invocation is not told": {"second_is_lost": True},
-    "the second invocation is told twice": {"told_twice": True},
+    "everything arrives an hour later": {"late": True},
+    "nothing is written": {"silent": True},
+    "the second invocation writes nothing": {"second_is_lost": True},
+    "the second invocation is recorded twice": {"twice": True},
     "both starts are cold": {"always_cold": True},
     "the lines lack the context": {"bare": True},
     "the lines go to another group": {"elsewhere": True},
     "the function raises": {"raises": True},
-    "times are told without their zone": {"local": True},
+    "times are written without their zone": {"local": True},
     "one of three values is lost": {"bare": True},
-    "the values are told twice": {"told_twice": True},
-    "the values stand under another service": {"elsewhere": True},
+    "the values are recorded twice": {"twice": True},
+    "the values are recorded under another service": {"elsewhere": True},
     "the annotations are missing": {"bare": True},
     "segments are never closed": {"open": True},
     "functions are captured without their module": {"renamed": True},
@@ -29,7 +29,7 @@ BREAKS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("selected", "cases"),
-    [("write two lines", 1), ("time is told", 12), ("three values", 1), ("counted once", 1), ("tracer/", 3)],
+    [("write two lines", 1), ("time is written", 12), ("three values", 1), ("counted once", 1), ("tracer/", 3)],
 )
 def test_what_is_right_passes(selected: str, cases: int, suite: Any, prodwatch: Any) -> None:
     outcome = prodwatch.check(selected)

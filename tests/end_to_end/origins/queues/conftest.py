@@ -1,8 +1,8 @@
-"""apigw-sqs-lambda-sqs in both its generations: API, queues and functions as deployed, and what can go wrong with them.
+"""apigw-sqs-lambda-sqs in both its generations: API, queues and functions as deployed, and their faults.
 
 The functions do what the sample's do, word for word where it matters: the API pastes a body into a form without
-encoding it and says 200 whatever happens, one malformed message fails its whole batch, the last writer of a result
-wins, and a look at the outbox takes the message away.
+encoding it and always responds with 200, one malformed message fails its whole batch, the last writer of a result
+wins, and reading the outbox removes the message.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def queue(name: str, dead_letters: str | None = None) -> dict[str, Any]:
 
 
 class Sample:
-    """One deployment; its attributes say what is wrong with it."""
+    """One deployment; its attributes select its faults."""
 
     def __init__(
         self, clients: Callable[[str], Any], embedded: EmbeddedAws, cleaning: threading.Event, pace: float
@@ -75,26 +75,26 @@ class Sample:
         self._pace = pace
         self._paused = self._has_results = False
         self._held_up = False
-        """A function waits for the check to give up."""
+        """A function waits for the check to end."""
         self._mapped: list[str] = []
         """The queues that feed a function."""
         self.late = False
-        """The last function does its work only when the check has given up."""
+        """The last function writes only after the check has ended its wait."""
         self.mangles = False
         """The first function changes the text."""
         self.tolerates = False
-        """The first function takes a malformed message for a good one."""
+        """The first function accepts a malformed message."""
         self.forwards = True
-        """The first function forwards at all."""
+        """The first function forwards messages."""
         self.twice = False
         """The first function forwards twice."""
         self.stores = True
-        """The second function hears of messages."""
+        """The second function receives messages."""
         self.batch: list[str] = []
-        """What others send, by place in the batch of the next message: `before` or `after` it, malformed."""
+        """Malformed messages of other senders, by place in the batch of the next message: `before` or `after` it."""
 
         self.intruders: list[str] = []
-        """Queues into which somebody else sends a message at the same time."""
+        """Queues into which another sender puts a message at the same time."""
 
     def deploy(self, *, generation: str = "results", env_type: str = "test") -> None:
         body = template(self.name, self.url, generation=generation, env_type=env_type)
@@ -164,7 +164,7 @@ class Sample:
         return sorted(item["id"]["S"] for item in items)
 
     def send(self, logical: str, **data: str) -> None:
-        """Put a message of somebody else into a queue."""
+        """Put a message of another sender into a queue."""
         self.sqs.send_message(QueueUrl=self._url(logical), MessageBody=json.dumps({"data": data}))
 
     def bodies(self, logical: str) -> list[str]:
@@ -221,7 +221,7 @@ class Sample:
 
 
 def held(name: str, *, hidden: bool = False) -> list[Any]:
-    """Return the messages of a queue that can be received, or all; asked of moto's own object, which costs nothing."""
+    """Return the messages of a queue that can be received, or all; read from moto's own object, which is cheap."""
     from moto.sqs.models import sqs_backends
 
     queue = sqs_backends["123456789012"]["eu-west-1"].queues[name]

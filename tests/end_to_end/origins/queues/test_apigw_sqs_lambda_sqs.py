@@ -1,4 +1,4 @@
-"""The three integration tests of apigw-sqs-lambda-sqs, and what they say when the sample is broken."""
+"""The three integration tests of apigw-sqs-lambda-sqs, and their messages when the sample is broken."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ GENERATION = "results"
 
 BREAKS: dict[str, Callable[[Any], None]] = {
     "the result comes too late": lambda sample: setattr(sample, "late", True),
-    "nobody writes results": lambda sample: setattr(sample, "stores", False),
+    "no results are written": lambda sample: setattr(sample, "stores", False),
     "the function changes the text": lambda sample: setattr(sample, "mangles", True),
-    "a malformed message stands before it in its batch": lambda sample: sample.batch.append("before"),
-    "a malformed message stands behind it in its batch": lambda sample: sample.batch.append("after"),
+    "a malformed message precedes it in its batch": lambda sample: sample.batch.append("before"),
+    "a malformed message follows it in its batch": lambda sample: sample.batch.append("after"),
     "the function forwards it": lambda sample: setattr(sample, "tolerates", True),
     "deployed with EnvType=prod": lambda sample: sample.deploy(generation=GENERATION, env_type="prod"),
 }
-NOTHING_COMES = "nobody writes results"
-FOREIGN = "TEST000-of-somebody-else"
+NOTHING_COMES = "no results are written"
+FOREIGN = "TEST000-of-another-run"
 
 
 def test_all_three_pass_and_leave_nothing_behind(deployed: Any, prodwatch: Any) -> None:

@@ -1,4 +1,4 @@
-"""The outbox form of apigw-sqs-lambda-sqs: a look takes the message away, and a queue tells only its depth."""
+"""The outbox form of apigw-sqs-lambda-sqs: reading removes the message, and a queue reports only its depth."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ GENERATION = "outbox"
 BREAKS: dict[str, Callable[[Any], None]] = {
     "nothing is forwarded": lambda sample: setattr(sample, "forwards", False),
     "the message comes too late": lambda sample: setattr(sample, "late", True),
-    "a message of somebody else comes first": lambda sample: sample.send("OutputQueue", id="OTHER"),
+    "a message of another sender comes first": lambda sample: sample.send("OutputQueue", id="OTHER"),
     "the function changes the text": lambda sample: setattr(sample, "mangles", True),
     "the function forwards it twice": lambda sample: setattr(sample, "twice", True),
     "it ends in the dead letters": lambda sample: sample.batch.append("before"),
     "the function forwards it": lambda sample: setattr(sample, "tolerates", True),
-    "somebody else's message comes to the dead letters instead": lambda sample: sample.__dict__.update(
+    "another sender's message comes to the dead letters instead": lambda sample: sample.__dict__.update(
         tolerates=True, intruders=["InputQueueDLQ"]
     ),
     "a message waits": lambda sample: sample.send("OutputQueue", id="OTHER"),
@@ -26,9 +26,9 @@ NEVER_SEEN = {
     "nothing is forwarded",
     "it ends in the dead letters",
     "the function forwards it",
-    "somebody else's message comes to the dead letters instead",
+    "another sender's message comes to the dead letters instead",
 }
-"""Where a cleanup waits in vain for what it is to delete, and says so."""
+"""Failures after which a cleanup finds nothing to delete, and reports so."""
 QUEUES = ("InputQueue", "OutputQueue", "InputQueueDLQ", "OutputQueueDLQ")
 
 
