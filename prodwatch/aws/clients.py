@@ -27,7 +27,7 @@ from prodwatch.aws.credentials import (
     shared_loader,
     without_httpx,
 )
-from prodwatch.aws.errors import Call, explain, no_credentials
+from prodwatch.aws.errors import Call, credential_error, explain, no_credentials, overdue_credentials
 from prodwatch.aws.request_hooks import RequestHooks
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.clock import Clock
@@ -41,6 +41,8 @@ INVOKE_READ_TIMEOUT_S = 910.0
 """Read timeout of Lambda clients: above Lambda's maximum run time, so that only the call's own timeout ends it."""
 STREAM_SILENCE_S = 15.0
 """Event streams of AWS send something every second, if only a heartbeat; longer silence means a dead connection."""
+CREDENTIALS_S = 25.0
+"""Longest wait for credentials, which may take a program of the user, a browser or a hardware key."""
 RELOAD_INTERVAL_S = 5.0
 """Shortest time between two searches for renewed credentials."""
 
@@ -64,6 +66,8 @@ class ClientPool:
         self._clients: dict[tuple[str | None, str | None, str, bool], SingleFlight[Any]] = {}
         self._credential_ids: dict[CredentialSource, CredentialId] = {}
         self._reloaded_s: dict[CredentialSource, float] = {}
+        self._overdue: dict[CredentialSource, AwsError] = {}
+        """Credentials that took longer than `CREDENTIALS_S`; they are not waited for again in this run."""
         self._stack = AsyncExitStack()
         # One thread for all clients: parsing several service models at once, or merely starting the threads, blocks the
         # event loop for a tenth of a second.
@@ -126,7 +130,7 @@ class ClientPool:
             credentials = await (await self._session(account)).get_credentials()
             return await credentials.get_frozen_credentials()
         except Exception as exc:
-            raise explain(exc, self._call(account)) from exc
+            raise credential_error(exc, self._call(account)) from exc
 
     def renewal_hint(self, account: str | None) -> str:
         """Return how to renew an account's credentials, as the end of a sentence."""
@@ -181,6 +185,8 @@ class ClientPool:
 
     async def _session(self, account: str | None) -> Any:
         credential_source = self.credential_source(account)
+        if credential_source in self._overdue:
+            raise self._overdue[credential_source]
         if credential_source not in self._sessions:
             self._sessions[credential_source] = SingleFlight(lambda: self._open_session(account))
         return await self._sessions[credential_source].get()
@@ -188,15 +194,22 @@ class ClientPool:
     async def _open_session(self, account: str | None) -> Any:
         config = self.account_config(account)
         call = self._call(account)
+        limit: asyncio.Timeout | None = None
         try:
             session = await self._off_loop(partial(new_session, config, self._environ))
             # Resolve once per session, before any client exists, so that concurrent tasks do not race for a refresh.
-            credentials = await resolve(session, config)
-            keys = await _keys_of(credentials)
+            async with asyncio.timeout(CREDENTIALS_S) as limit:
+                credentials = await resolve(session, config)
+                keys = await _keys_of(credentials)
             if credentials is not None and config.role_arn is not None:
                 session = await self._assume(session, config, config.role_arn)
         except Exception as exc:
-            raise explain(exc, call) from exc
+            if limit is not None and limit.expired():
+                error = overdue_credentials(call, CREDENTIALS_S)
+                self._overdue[self.credential_source(account)] = error
+            else:
+                error = credential_error(exc, call)
+            raise error from exc
         if keys is None:
             raise AwsError(
                 no_credentials(config.profile),

@@ -1,11 +1,13 @@
-"""AWS's error codes grouped by meaning; each service uses names of its own."""
+"""AWS's error codes grouped by meaning; each service uses names of its own, and some mean something else for one call."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
 
 THROTTLES = frozenset(
     (
         "BandwidthLimitExceeded",
-        "EC2ThrottledException",
         "KMSThrottlingException",
         "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
@@ -57,12 +59,86 @@ REJECTED = frozenset(
         "NotSignedUp",
         "OptInRequired",
         "SignatureDoesNotMatch",
+        "SubscriptionRequiredException",
         "UnrecognizedClientException",
     )
 )
 """The keys or the signature are invalid."""
 CLOCK_SKEW = frozenset(("RequestInTheFuture", "RequestTimeTooSkewed"))
 """This machine's clock is wrong."""
+
+
+INVOCATIONS = frozenset(("lambda:Invoke", "lambda:InvokeAsync", "lambda:InvokeWithResponseStream"))
+FUNCTION_FAULTS = frozenset(
+    (
+        "CodeArtifactUserDeletedException",
+        "CodeArtifactUserFailedException",
+        "CodeArtifactUserPendingException",
+        "EC2AccessDeniedException",
+        "EC2ThrottledException",
+        "EC2UnexpectedException",
+        "EFSIOException",
+        "EFSMountConnectivityException",
+        "EFSMountFailureException",
+        "EFSMountTimeoutException",
+        "ENILimitReachedException",
+        "ENINotReadyException",
+        "InvalidRuntimeException",
+        "InvalidSecurityGroupIDException",
+        "InvalidSubnetIDException",
+        "InvalidZipFileException",
+        "KMSAccessDeniedException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+        "NoPublishedVersionException",
+        "RecursiveInvocationException",
+        "ResourceConflictException",
+        "ResourceNotFoundException",
+        "ResourceNotReadyException",
+        "S3FilesMountConnectivityException",
+        "S3FilesMountFailureException",
+        "S3FilesMountTimeoutException",
+        "ServiceQuotaExceededException",
+        "SnapStartException",
+        "SnapStartNotReadyException",
+        "SnapStartRegenerationFailureException",
+        "SnapStartTimeoutException",
+        "SubnetIPAddressLimitReachedException",
+    )
+)
+"""Errors of a Lambda invocation that any other caller gets as well: the function cannot run."""
+INVOCATION_FAULTS = frozenset(
+    (
+        "DurableExecutionAlreadyStartedException",
+        "InvalidParameterValueException",
+        "InvalidRequestContentException",
+        "ModeNotSupportedException",
+        "RequestTooLargeException",
+        "SerializedRequestEntityTooLargeException",
+        "ServiceException",
+        "TooManyRequestsException",
+        "UnsupportedMediaTypeException",
+    )
+)
+"""Errors of a Lambda invocation about the request, its rate or the Lambda service. They prove nothing of the function."""
+_TARGET_FAULTS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(INVOCATIONS, FUNCTION_FAULTS),
+    # A secret that is scheduled for deletion, and the key that encrypts it.
+    "secretsmanager:GetSecretValue": frozenset(("DecryptionFailure", "InvalidRequestException")),
+    "ssm:GetParameter": frozenset(("InvalidKeyId",)),
+    "s3:GetObject": frozenset(("InvalidObjectState",)),
+}
+"""`service:Operation` → codes about the resource, whatever the name and the HTTP status suggest."""
+_OF_A_RESOURCE = re.compile(
+    r"(State|Status)(Exception|Fault|Error)?$|NotFound|InUse|AlreadyExist|Duplicate|UnknownResource"
+)
+"""Parts of codes such as `InvalidInstanceID.NotFound` and `InvalidDBInstanceState` that describe the resource."""
+
+
+def is_target_fault(service: str, operation: str, code: str) -> bool:
+    """Return whether a code of this operation is about the resource, not about the request or the AWS service."""
+    return code in _TARGET_FAULTS.get(f"{service}:{operation}", ())
 
 
 def is_throttle(code: str, status: int | None) -> bool:
@@ -84,8 +160,24 @@ FOREIGN_RESPONSE = "ForeignResponse"
 """prodwatch's own code for a response that is not AWS's document of the operation."""
 
 
-def is_malformed_request(code: str) -> bool:
+def is_malformed_request(service: str, operation: str, code: str) -> bool:
     """Return whether a code means that the request was malformed, which proves nothing about the target."""
+    if is_target_fault(service, operation, code):
+        return False
+    if f"{service}:{operation}" in INVOCATIONS and code in INVOCATION_FAULTS:
+        return True
+    if _OF_A_RESOURCE.search(code):
+        return False
     return code.startswith(("Validation", "Invalid", "Malformed", "Missing", "Unknown", "Unsupported", "Param")) or (
-        code in {"NotImplemented", "SerializationException", "RequestTooLarge", "InvalidAction", "UnresolvableTarget"}
+        code
+        in {
+            "400",  # a HEAD request, whose response has no body with a code
+            "InvalidAction",
+            "NotImplemented",
+            "RequestEntityTooLargeException",
+            "RequestTooLarge",
+            "RequestTooLargeException",
+            "SerializationException",
+            "UnresolvableTarget",
+        }
     )

@@ -19,6 +19,7 @@ from prodwatch.aws.error_codes import (
     REJECTED,
     UNKNOWN_OPERATION,
     is_clock_skew,
+    is_target_fault,
     is_throttle,
 )
 from prodwatch.aws.iam_actions import actions
@@ -90,7 +91,7 @@ _EXCEPTION_RULES = (
     ),
     _rule(
         "ParamValidationError UnknownServiceError ValidationError InvalidRegionError DataNotFoundError",
-        Reason.API_ERROR,
+        Reason.INVALID,
         "{call} was not sent: {text}",
     ),
     _rule(
@@ -118,7 +119,8 @@ _EXCEPTION_RULES = (
         "{call}: the connection{where} was lost: {text}",
         transient=True,
     ),
-    _rule("BotoCoreError", Reason.API_ERROR, "{call}: {text}"),
+    # The SDK reports AWS's own responses as ClientError; its other errors are about this machine's configuration.
+    _rule("BotoCoreError", Reason.INVALID, "{call}: {text}"),
 )
 """The first matching rule applies."""
 
@@ -180,6 +182,9 @@ def explain(exc: BaseException, call: Call) -> AwsError:
     response, operation = getattr(exc, "response", None), getattr(exc, "operation_name", None)
     if isinstance(response, Mapping) and isinstance(operation, str) and type(exc).__name__ != "EventStreamError":
         return _from_response(response, operation, call)
+    if isinstance(exc, RuntimeError) and "still expired" in str(exc):
+        message = f"the AWS credentials have expired, and those that replaced them too; {call.renewal_hint()}"
+        return _error(call, Reason.EXPIRED_CREDENTIALS, "RefreshedCredentialsExpired", message)
     names = {cls.__name__ for cls in type(exc).__mro__}
     for rule in _EXCEPTION_RULES:
         if names & rule.names:
@@ -212,6 +217,26 @@ def not_sent(call: Call, waited_s: float, *, queued: bool) -> AwsError:
     return _error(call, Reason.NO_CREDENTIALS, "NotReady", message)
 
 
+def credential_error(exc: Exception, call: Call) -> AwsError:
+    """Return the error of credentials that could not be loaded; an unknown exception is the provider's, not ours."""
+    error = explain(exc, call)
+    if error.reason is not Reason.INTERNAL:
+        return error
+    source = f'profile "{call.profile}"' if call.profile else "the default chain"
+    message = f"{source} provides no usable AWS credentials: {type(exc).__name__}: {_one_line(exc)}"
+    return _error(call, Reason.NO_CREDENTIALS, type(exc).__name__, message)
+
+
+def overdue_credentials(call: Call, waited_s: float) -> AwsError:
+    """Return the error of credentials that took too long to load."""
+    source = f'profile "{call.profile}"' if call.profile else "the default chain"
+    message = (
+        f"{source} provided no AWS credentials within {waited_s:g} s, so nothing was sent; "
+        "its credential_process or login is too slow: run it first, or export its keys as environment variables"
+    )
+    return _error(call, Reason.NO_CREDENTIALS, "CredentialsOverdue", message)
+
+
 def unknown_operation(client: Any, service: str, operation: str) -> AwsError:
     """Return the error for an operation that the service does not have, with the closest name it has."""
     names = sorted(set(client.meta.method_to_api_mapping.values()))
@@ -220,7 +245,7 @@ def unknown_operation(client: Any, service: str, operation: str) -> AwsError:
     return AwsError(
         f'{service} has no operation "{operation}"{hint}',
         code=UNKNOWN_OPERATION,
-        reason=Reason.API_ERROR,
+        reason=Reason.INVALID,
         service=service,
         operation=operation,
     )
@@ -246,36 +271,49 @@ def _from_response(response: Mapping[str, Any], operation: str, call: Call) -> A
 
 def _meaning(code: str, text: str, status: int | None, operation: str, call: Call) -> tuple[Reason, str]:
     # Obtaining credentials takes calls of its own (AssumeRole), which may fail inside another call.
-    subject = f"{operation} before {call}" if call.operation and operation != call.operation else str(call)
+    before = operation != call.operation
+    subject = f"{operation} before {call}" if before and call.operation else operation if before else str(call)
     because = f": {text}" if text else ""
     expired = code in EXPIRED or (code in REJECTED and "expired" in text.lower())
-    table = (
+    for_credentials = before or operation == "GetCallerIdentity"
+    denied = code in DENIED or (status == 403 and code == "Unknown")
+    table: tuple[tuple[bool, Reason, Callable[[], str]], ...] = (
+        (
+            not before and is_target_fault(call.service, operation, code),
+            Reason.API_ERROR,
+            lambda: f"{subject}: {code}{because}",
+        ),
         (
             is_clock_skew(code, text),
             Reason.NO_CREDENTIALS,
-            f"{subject}: AWS rejected the signature because this machine's clock is wrong{because}",
+            lambda: f"{subject}: AWS rejected the signature because this machine's clock is wrong{because}",
         ),
         (
             expired,
             Reason.EXPIRED_CREDENTIALS,
-            f"the AWS credentials have expired; {call.renewal_hint() if expired else ''}",
+            lambda: f"the AWS credentials have expired; {call.renewal_hint()}",
         ),
         (
             code in REJECTED,
             Reason.NO_CREDENTIALS,
-            f"{subject}: AWS does not accept these credentials ({code}){because}",
+            lambda: f"{subject}: AWS does not accept these credentials ({code}){because}",
+        ),
+        (denied, Reason.ACCESS_DENIED, lambda: f"{subject} was denied: {_missing_permission(operation, text, call)}"),
+        (is_throttle(code, status), Reason.THROTTLED, lambda: f"{subject} was throttled ({code}){because}"),
+        (
+            status is not None and status >= 500,
+            Reason.SERVICE,
+            lambda: f"{subject}: AWS returned {status} {code}{because}",
         ),
         (
-            code in DENIED or (status == 403 and code == "Unknown"),
-            Reason.ACCESS_DENIED,
-            f"{subject} was denied: {_missing_permission(operation, text, call)}",
+            for_credentials,
+            Reason.NO_CREDENTIALS,
+            lambda: f"{subject}: no AWS credentials, because of {code}{because}; {call.renewal_hint()}",
         ),
-        (is_throttle(code, status), Reason.THROTTLED, f"{subject} was throttled ({code}){because}"),
-        (status is not None and status >= 500, Reason.SERVICE, f"{subject}: AWS returned {status} {code}{because}"),
     )
     for applies, reason, message in table:
         if applies:
-            return reason, message
+            return reason, message()
     return Reason.API_ERROR, f"{subject}: {code}{because}"
 
 

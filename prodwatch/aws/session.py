@@ -245,13 +245,23 @@ class Aws(AwsApi):
                 response: dict[str, Any] = await method(**call.params)
                 return await _read_bodies(response, call)
             except Exception as exc:
-                error = explain(exc, call)
+                error = await self._explained(exc, call, account)
                 if (time := CALL_TIME.get()) is not None:
                     time.refused = error
                 if not error.transient or attempt == attempts:
                     raise error from exc
             await self._clock.sleep(self._jitter() * min(MAX_BACKOFF_S, BACKOFF_S * 2**attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _explained(self, exc: Exception, call: Call, account: str | None) -> AwsError:
+        """Return the error of a request; raises what is wrong with the credentials when the response cannot tell.
+
+        The response to a HEAD request has no body and thus no error code: S3 answers expired keys with a bare 400.
+        """
+        error = explain(exc, call)
+        if error.code == "400" and call.operation != "GetCallerIdentity":
+            await self._identify(account)
+        return error
 
     async def _verify_account(self, account: str | None) -> None:
         if self._clients.account_config(account).account is not None:

@@ -17,7 +17,7 @@ from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.call_time import STEP_TIME, StepTime
 from prodwatch.aws.cli_command import aws_command
-from prodwatch.aws.error_codes import UNKNOWN_OPERATION, is_malformed_request
+from prodwatch.aws.error_codes import is_malformed_request
 from prodwatch.aws.pagination import unread_rest
 from prodwatch.aws.request_hooks import SKEW_S, WIRE_S
 from prodwatch.errors import CannotVerifyError
@@ -303,10 +303,8 @@ def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
     status, reason = Status.ERROR, error.reason
     answered: tuple[str, ...] = ()
     if reason is Reason.API_ERROR:
-        if error.code == UNKNOWN_OPERATION:
-            return Failure(status=status, reason=Reason.INVALID, message=error.message)
         # A malformed request is the check's own fault; anything else is how production answers.
-        status = Status.ERROR if is_malformed_request(error.code) else Status.FAIL
+        status = Status.ERROR if is_malformed_request(error.service, error.operation, error.code) else Status.FAIL
         answered = ("error",)
     elif reason is Reason.ACCESS_DENIED and denial_is_answer:
         answered = ("error",)

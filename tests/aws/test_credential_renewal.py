@@ -1,14 +1,20 @@
-"""The advice for expired credentials depends on their source."""
+"""Advice for expired credentials depends on their source; slow ones are waited for once."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from prodwatch.aws import clients
+from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import account_config, renewal_hint
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment
+from prodwatch.model.status import Reason
+from tests.aws.conftest import Connect
 
 CONFIG = """
 [default]
@@ -93,3 +99,37 @@ def test_files_that_cannot_be_read_still_leave_an_answer(tmp_path: Path) -> None
     environment = Environment(name="p", title="P", source=SourcePosition("p.toml"), aws=AwsTarget(profile="shop"))
     environ = {"AWS_CONFIG_FILE": str(tmp_path / "broken")}
     assert renewal_hint(account_config(environment, environ, None), environ) == "run `aws sso login --profile shop`"
+
+
+async def test_B5_credentials_that_do_not_come_are_waited_for_once(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = []
+
+    async def never(*_: Any) -> None:
+        loads.append(1)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(clients, "resolve", never)
+    monkeypatch.setattr(clients, "CREDENTIALS_S", 0.01)
+    aws = connect(aws={"profile": None})
+    calls = (aws.call("sqs", "ListQueues"), aws.call("s3", "ListBuckets"))
+    together = await asyncio.gather(*calls, return_exceptions=True)
+    with pytest.raises(AwsError) as later:
+        await aws.call("logs", "DescribeLogGroups")
+    assert loads == [1]
+    for error in (*together, later.value):
+        assert isinstance(error, AwsError)
+        assert error.reason is Reason.NO_CREDENTIALS
+        assert "within 0.01 s" in error.message
+        assert "credential_process" in error.message
+
+
+async def test_B5_credentials_that_break_name_their_cause(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise ValueError("Expecting value: line 1 column 1 (char 0)")
+
+    monkeypatch.setattr(clients, "resolve", broken)
+    with pytest.raises(AwsError, match="the default chain provides no usable AWS credentials: ValueError") as caught:
+        await connect().call("sqs", "ListQueues")
+    assert caught.value.reason is Reason.NO_CREDENTIALS

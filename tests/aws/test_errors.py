@@ -10,9 +10,11 @@ from botocore import exceptions as known
 from botocore.parsers import ResponseParserError
 
 from prodwatch.aws.api import AwsError
-from prodwatch.aws.error_codes import is_malformed_request
-from prodwatch.aws.errors import Call, explain, not_sent, subject_of, timed_out
-from prodwatch.model.status import Reason
+from prodwatch.aws.credentials import shared_loader
+from prodwatch.aws.error_codes import FUNCTION_FAULTS, INVOCATION_FAULTS, is_malformed_request
+from prodwatch.aws.errors import Call, credential_error, explain, not_sent, subject_of, timed_out
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.aws_support import failure_of
 
 CALL = Call(
     service="logs",
@@ -87,8 +89,8 @@ RAISED = [
     (known.UnauthorizedSSOTokenError(), Reason.EXPIRED_CREDENTIALS, False, "aws sso login --profile shop-prod"),
     (known.TokenRetrievalError(provider="sso", error_msg="x"), Reason.EXPIRED_CREDENTIALS, False, "has expired"),
     (known.NoRegionError(), Reason.UNRESOLVED, False, "set region in [aws] or AWS_REGION"),
-    (known.ParamValidationError(report="bad\n  input"), Reason.API_ERROR, False, "was not sent: Parameter validation"),
-    (known.UnknownServiceError(service_name="sqqs", known_service_names=["sqs"]), Reason.API_ERROR, False, "sqqs"),
+    (known.ParamValidationError(report="bad\n  input"), Reason.INVALID, False, "was not sent: Parameter validation"),
+    (known.UnknownServiceError(service_name="sqqs", known_service_names=["sqs"]), Reason.INVALID, False, "sqqs"),
     (known.ReadTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "did not respond in time"),
     (known.ConnectTimeoutError(endpoint_url="https://x"), Reason.TIMEOUT, True, "in eu-west-1 did not respond"),
     (known.EndpointConnectionError(endpoint_url="https://x"), Reason.NETWORK, True, "no connection in eu-west-1"),
@@ -113,7 +115,7 @@ RAISED = [
     (aiohttp.ServerTimeoutError(), Reason.TIMEOUT, True, "did not respond in time"),
     (ConnectionResetError(), Reason.NETWORK, True, "was lost: ConnectionResetError"),
     (TimeoutError(), Reason.TIMEOUT, True, "did not respond in time"),
-    (known.UnknownSignatureVersionError(signature_version="x"), Reason.API_ERROR, False, "logs FilterLogEvents"),
+    (known.UnknownSignatureVersionError(signature_version="x"), Reason.INVALID, False, "logs FilterLogEvents"),
     (ZeroDivisionError("x"), Reason.INTERNAL, False, "unexpected ZeroDivisionError: x"),
 ]
 
@@ -164,11 +166,117 @@ def test_subjects(params: dict[str, Any], subject: str) -> None:
     assert subject_of(params) == subject
 
 
-@pytest.mark.parametrize("code", ["ValidationException", "ParamValidationError", "InvalidParameterException"])
+@pytest.mark.parametrize("code", ["ValidationException", "InvalidParameterException", "InvalidStateMachineName", "400"])
 def test_a_malformed_request_is_ours(code: str) -> None:
-    assert is_malformed_request(code)
+    assert is_malformed_request("sqs", "SendMessage", code)
 
 
-@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ConditionalCheckFailedException", "NoSuchBucket"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ResourceNotFoundException",
+        "ConditionalCheckFailedException",
+        "NoSuchBucket",
+        "InvalidInstanceID.NotFound",
+        "InvalidDBInstanceState",
+        "InvalidStateException",
+        "UnknownResourceException",
+    ],
+)
 def test_what_production_answers_is_not(code: str) -> None:
-    assert not is_malformed_request(code)
+    assert not is_malformed_request("ec2", "DescribeInstances", code)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("secretsmanager", "GetSecretValue", "InvalidRequestException"),
+        ("ssm", "GetParameter", "InvalidKeyId"),
+        ("s3", "GetObject", "InvalidObjectState"),
+    ],
+)
+def test_a_code_has_its_meaning_per_operation(service: str, operation: str, code: str) -> None:
+    assert not is_malformed_request(service, operation, code)
+
+
+def lambda_error(code: str, status: int) -> AwsError:
+    response: Any = {"Error": {"Code": code, "Message": "Lambda's own sentence."}}
+    response["ResponseMetadata"] = {"HTTPStatusCode": status}
+    call = Call(service="lambda", operation="Invoke", params={"FunctionName": "shop"})
+    return explain(known.ClientError(response, "Invoke"), call)
+
+
+def test_W6_every_modelled_error_of_an_invocation_has_a_meaning() -> None:
+    operation = shared_loader().load_service_model("lambda", "service-2")["operations"]["Invoke"]
+    assert {each["shape"] for each in operation["errors"]} == FUNCTION_FAULTS | INVOCATION_FAULTS
+    assert not FUNCTION_FAULTS & INVOCATION_FAULTS
+
+
+@pytest.mark.parametrize("code", sorted(FUNCTION_FAULTS))
+@pytest.mark.parametrize("status", [400, 403, 409, 502])
+def test_W6_an_error_of_the_function_is_the_targets_with_lambdas_sentence(code: str, status: int) -> None:
+    failure = failure_of(error := lambda_error(code, status))
+    assert (failure.status, failure.reason) == (Status.FAIL, Reason.API_ERROR)
+    assert "Lambda's own sentence" in failure.message
+    assert not error.transient
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(code, 429 if code.startswith("TooMany") else 500 if code == "ServiceException" else 400)
+     for code in sorted(INVOCATION_FAULTS)]
+    + [("AccessDeniedException", 403), ("ExpiredTokenException", 403), ("ThrottlingException", 400), ("Odd", 503)],
+)  # fmt: skip
+def test_W6_an_error_of_the_request_or_of_the_service_is_not(code: str, status: int) -> None:
+    assert failure_of(lambda_error(code, status)).status is Status.ERROR
+
+
+@pytest.mark.parametrize("code", ["KMSAccessDeniedException", "EC2ThrottledException"])
+def test_a_code_of_an_invocation_keeps_its_meaning_elsewhere(code: str) -> None:
+    assert response_error(code, "", 502).reason is not Reason.API_ERROR
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "status"),
+    [
+        ("GetRoleCredentials", "ForbiddenException", 403),
+        ("GetRoleCredentials", "ResourceNotFoundException", 404),
+        ("GetCallerIdentity", "RegionDisabledException", 403),
+        ("AssumeRole", "RegionDisabledException", 403),
+        ("AssumeRole", "PackedPolicyTooLarge", 400),
+        ("AssumeRoleWithWebIdentity", "IDPCommunicationError", 400),
+        ("AssumeRoleWithWebIdentity", "IDPRejectedClaim", 403),
+        ("AssumeRoleWithWebIdentity", "InvalidIdentityToken", 400),
+        ("CreateToken", "InvalidGrantException", 400),
+        ("AnyOther", "ConditionalCheckFailedException", 400),
+    ],
+)
+def test_W5_an_error_of_another_operation_is_never_the_targets(operation: str, code: str, status: int) -> None:
+    error = response_error(code, "No access", status, operation=operation)
+    failure = failure_of(error)
+    assert (failure.status, failure.reason) == (Status.ERROR, Reason.NO_CREDENTIALS)
+    assert code in failure.message
+    assert operation in failure.message
+    assert "aws sso login --profile shop-prod" in failure.message
+
+
+def test_W5_a_subscription_that_is_missing_is_not_the_targets() -> None:
+    assert failure_of(response_error("SubscriptionRequiredException")).status is Status.ERROR
+
+
+@pytest.mark.parametrize("exc", [each[0] for each in RAISED], ids=lambda value: type(value).__name__)
+def test_an_exception_of_the_sdk_is_never_the_targets(exc: Exception) -> None:
+    assert failure_of(explain(exc, CALL)).status is Status.ERROR
+
+
+def test_B5_keys_that_a_process_renewed_and_that_are_expired_are_a_sentence() -> None:
+    expired = RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired.")
+    error = explain(expired, CALL)
+    assert error.reason is Reason.EXPIRED_CREDENTIALS
+    assert "aws sso login --profile shop-prod" in error.message
+
+
+def test_B5_a_process_that_prints_something_else_is_a_sentence() -> None:
+    error = credential_error(ValueError("Expecting value: line 1 column 1"), CALL)
+    assert error.reason is Reason.NO_CREDENTIALS
+    assert error.message.startswith('profile "shop-prod" provides no usable AWS credentials: ValueError: Expecting')

@@ -180,7 +180,7 @@ async def test_an_invalid_request_is_reported_and_not_sent(
 ) -> None:
     with pytest.raises(AwsError, match=sentence) as caught:
         await aws.call(service, operation, params)
-    assert caught.value.reason is Reason.API_ERROR
+    assert caught.value.reason is Reason.INVALID
     assert not world.calls
 
 

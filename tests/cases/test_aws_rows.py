@@ -367,3 +367,43 @@ def test_A19_the_doctor_ticks_only_a_document_of_the_operation(body: bytes, proj
     world.aws.forgeries["cloudwatch:DescribeAlarms"] = replaced(body, content_type="text/html")
     code, states = permissions(project)
     assert (code, states["cloudwatch:DescribeAlarms"]) == (3, "unknown")
+
+
+HEAD = """
+[[check]]
+name = "a"
+type = "s3"
+operation = "head"
+bucket = "exports"
+key = "a"
+expect = ["exists == true"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("identity", "reason"),
+    [
+        pytest.param(
+            replaced(
+                b"<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>expired</Message></Error>"
+                b"<RequestId>r</RequestId></ErrorResponse>",
+                status=403,
+                content_type="text/xml",
+            ),
+            "expired_credentials",
+            id="expired",
+        ),
+        pytest.param(None, "api_error", id="valid"),
+    ],
+)
+def test_W5_a_400_without_a_body_is_no_failure_of_the_bucket(
+    identity: Forgery | None, reason: str, project: CaseProject, world: World
+) -> None:
+    world.aws.forgeries["s3:HeadObject"] = lambda _request: aiohttp_web.Response(
+        status=400, headers={"x-amz-request-id": "r"}
+    )
+    if identity is not None:
+        world.aws.forgeries["sts:GetCallerIdentity"] = identity
+    found = project.checked(HEAD)["a"]
+    assert (found["status"], found["reason_code"]) == ("error", reason)
+    assert world.aws.call_counts["sts:GetCallerIdentity"] == 1

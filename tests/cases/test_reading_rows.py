@@ -405,7 +405,6 @@ expect = ["payload exists"]
         "InvalidSecurityGroupIDException",
     ],
 )
-@pytest.mark.xfail(strict=True, reason="every code that begins with Invalid counts as our own mistake")
 def test_N15_a_function_that_cannot_start_is_a_failure(code: str, project: CaseProject, world: World) -> None:
     def refused(_: HttpRequest) -> aiohttp_web.Response:
         body = json.dumps({"Type": "Server", "Message": "the function cannot start"}).encode()

@@ -24,8 +24,15 @@ _TOLD = {
 }
 _NEVER_SENT = frozenset(("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"))
 """Failures after which the function certainly did not run."""
-_OWN_THROTTLES = ("Concurrent", "FunctionInvocationRate")
-"""Reasons of a 429 about the function's own capacity, not about our call rate."""
+_CONCURRENCY, _RATE = "is at its concurrency limit", "is at its limit of invocations per second"
+OWN_LIMITS = {
+    "ConcurrentInvocationLimitExceeded": _CONCURRENCY,
+    "ReservedFunctionConcurrentInvocationLimitExceeded": _CONCURRENCY,
+    "FunctionInvocationRateLimitExceeded": _RATE,
+    "ReservedFunctionInvocationRateLimitExceeded": _RATE,
+    "ConcurrentSnapshotCreateLimitExceeded": "cannot start, because too many snapshots are being created,",
+}
+"""Reason of a 429 about the function's own capacity → its meaning; the other reasons are about our call rate."""
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -60,7 +67,9 @@ async def _invoke(calls: AwsCalls) -> Observation:
         document["function_error"] = failed
     versions = {each.get("executed_version") for each in results}
     version = versions.pop() if len(versions) == 1 else None
-    failure = _failure(refused[0], calls, alone=copies == 1) if refused else None
+    failures = [_failure(each, calls, alone=copies == 1) for each in refused]
+    # One copy that the function itself refused proves more than another that AWS did not deliver.
+    failure = next((each for each in failures if each.status is Status.FAIL), next(iter(failures), None))
     return calls.answer(document, failure=failure, version=version, complete=not refused)
 
 
@@ -137,12 +146,13 @@ def _failure(error: AwsError, calls: AwsCalls, *, alone: bool) -> Failure:
     function = calls.params["function"]
     cause = getattr(error.__cause__, "response", None) or {}
     reason = str(cause.get("Reason") or error.message)
-    if error.reason is Reason.THROTTLED and any(each in reason for each in _OWN_THROTTLES):
+    limit = next((meaning for name, meaning in OWN_LIMITS.items() if name in reason), None)
+    if error.reason is Reason.THROTTLED and limit is not None:
         # The function has no capacity left, so users of production are refused, too.
         return Failure(
             status=Status.FAIL,
             reason=Reason.THROTTLED,
-            message=f'function "{function}" is at its concurrency limit and refused the invocation ({error.code})',
+            message=f'function "{function}" {limit} and refused the invocation ({error.code})',
             transient=alone,
             answered_by=("error",),
         )
