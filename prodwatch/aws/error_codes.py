@@ -1,4 +1,4 @@
-"""AWS's error codes grouped by meaning; each service uses names of its own, and some mean something else for one call."""
+"""AWS's error codes by meaning. Each service has names of its own, and some have another meaning for one call."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ INVOCATION_FAULTS = frozenset(
         "UnsupportedMediaTypeException",
     )
 )
-"""Errors of a Lambda invocation about the request, its rate or the Lambda service. They prove nothing of the function."""
+"""Errors of a Lambda invocation about the request, its rate or Lambda itself. They prove nothing of the function."""
 _TARGET_FAULTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(INVOCATIONS, FUNCTION_FAULTS),
     # A secret that is scheduled for deletion, and the key that encrypts it.
