@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,34 @@ import msgspec
 from prodwatch.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ArgumentsCommand(click.Command):
+    """A command with arguments: an option with an optional value takes it only as `--name=VALUE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an option without `=` gets its default value, so that it never takes an argument."""
+        return super().parse_args(ctx, self._with_values(args))
+
+    def _with_values(self, args: Sequence[str]) -> list[str]:
+        options = [each for each in self.params if isinstance(each, click.Option)]
+        optional = {
+            name: each.flag_value for each in options if not each.is_flag and each.flag_value for name in each.opts
+        }
+        takes_next = {
+            name
+            for each in options
+            if not each.is_flag and not each.count
+            for name in each.opts
+            if name not in optional
+        }
+        written: list[str] = []
+        for position, argument in enumerate(args):
+            if argument == "--":
+                return [*written, *args[position:]]
+            is_value = position > 0 and args[position - 1] in takes_next
+            written.append(f"{argument}={optional[argument]}" if argument in optional and not is_value else argument)
+        return written
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,14 @@ _RENDER = {
     "nagios": ("prodwatch.report.nagios", "render"),
 }
 """Format → module and function that render a result as bytes."""
+
+_BEGINS = {
+    "json": re.compile(rb'\s*\{(?s:.*)(?:"schema":\s*"prodwatch\.result/|"verdict":)'),
+    "junit": re.compile(rb"(?:\s*<\?xml[^>]*>)?\s*<testsuites?\b"),
+    "ctrf": re.compile(rb'\s*\{[^{]*"reportFormat":\s*"CTRF"'),
+}
+"""Format → beginning of a file that a new result may replace."""
+_CALLED = {"json": "a result of prodwatch", "junit": "a JUnit report", "ctrf": "a CTRF report"}
 
 _OPTIONS = (
     click.option(
@@ -61,8 +70,44 @@ class Outputs(msgspec.Struct, kw_only=True):
     lost: OSError | None = None
     """First failed write of a streaming format; streaming ends there."""
 
+    @property
+    def chosen(self) -> bool:
+        """Whether any format was asked for."""
+        return self.stdout_format is not None or bool(self.files) or self.github_summary
+
+    def keep(self, inputs: Sequence[Path]) -> None:
+        """Raise ConfigurationError when a target is one of the files that the command reads."""
+        read = {path.resolve() for path in inputs}
+        for path in self._targets():
+            if path.resolve() in read:
+                raise ConfigurationError(f"{path}: it is one of the files to read; write the result to another file")
+
+    def _targets(self) -> list[Path]:
+        return [path for paths in self.files.values() for path in paths]
+
+    def _check_kinds(self) -> None:
+        """Raise ConfigurationError before a file of another kind would be replaced, or one file be written twice."""
+        seen: set[Path] = set()
+        for name, paths in self.files.items():
+            for path in paths:
+                if path.resolve() in seen:
+                    raise ConfigurationError(
+                        f"{path}: two formats are to be written to it; name another file for --{name}"
+                    )
+                seen.add(path.resolve())
+                try:
+                    head = stdout.head(path)
+                except OSError as caught:
+                    raise ConfigurationError(f"{path}: cannot be written: {caught.strerror}") from None
+                if head and not _BEGINS[name].match(head):
+                    raise ConfigurationError(
+                        f"{path}: it holds something else than {_CALLED[name]}, which --{name} would replace; "
+                        "name another file, or remove this one"
+                    )
+
     def prepare(self) -> None:
         """Check that all targets can be written, before anything runs. Raises ConfigurationError."""
+        self._check_kinds()
         try:
             stdout.check_open()
         except OSError as caught:

@@ -50,6 +50,14 @@ def check_writable(path: Path) -> None:
         pass
 
 
+def head(path: Path) -> bytes:
+    """Return the first bytes of a regular file; empty when there is none. Raises OSError."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(4096)
+
+
 def write_file(path: Path, document: bytes) -> None:
     """Replace a file atomically, so that a reader never sees half a result. Raises OSError."""
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe

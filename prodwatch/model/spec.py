@@ -77,6 +77,8 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Default time limit of polling."""
     mutation: Callable[[Mapping[str, Any]], str | None] = msgspec.field(default=lambda _params: None)
     """Called with the keys as written; returns why the check changes something, None when it only reads."""
+    deletes: Callable[[Mapping[str, Any]], bool] = msgspec.field(default=lambda _params: False)
+    """Called with the keys as written; whether the request deletes, which may be repeated without harm."""
     service: str | None = None
     """The AWS service it calls: None for none, `"*"` when a key names it."""
     needs_probe: bool = True

@@ -71,6 +71,11 @@ def aws_mutation(service: str, operation: str) -> str | None:
     return None if what is None else f"{service}:{name} {what}"
 
 
+def is_delete(params: Mapping[str, Any]) -> bool:
+    """Return whether the operation under `operation` is a delete."""
+    return params.get("operation") == "delete"
+
+
 def operation_mutation(
     params: Mapping[str, Any], writes: Mapping[str, str], *, default: str, key: str = "operation"
 ) -> str | None:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from prodwatch.runner.runner import TERMINATED, Runner
     from prodwatch.runner.schedule.rounds import RoundPlan
     from prodwatch.runner.schedule.selection import Selection, parse_shard, select
-    from prodwatch.runner.step.journal import UnfinishedJournal, find_journal, unfinished_journals
+    from prodwatch.runner.step.journal import (
+        UnfinishedJournal,
+        find_journal,
+        forget_journal,
+        unfinished_journals,
+        unreadable_journals,
+    )
 
 _HOMES = {
     "UnfinishedJournal": "step.journal",
@@ -34,6 +40,8 @@ _HOMES = {
     "Selection": "schedule.selection",
     "TERMINATED": "runner",
     "find_journal": "step.journal",
+    "forget_journal": "step.journal",
+    "unreadable_journals": "step.journal",
     "unfinished_journals": "step.journal",
     "merge_results": "merge_shards",
     "parse_shard": "schedule.selection",
@@ -50,10 +58,12 @@ __all__ = [
     "Selection",
     "UnfinishedJournal",
     "find_journal",
+    "forget_journal",
     "merge_results",
     "parse_shard",
     "select",
     "unfinished_journals",
+    "unreadable_journals",
 ]
 
 

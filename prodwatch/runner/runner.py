@@ -31,13 +31,13 @@ from prodwatch.runner.check.crash_cleanup import finish_cleanup
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.options import RunOptions, reads_signals
-from prodwatch.runner.result_document import RunRecord, assemble
+from prodwatch.runner.result_document import RunRecord, assemble, summarize
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.schedule.scheduler import Scheduler
 from prodwatch.runner.signal_reading import SignalReading
 from prodwatch.runner.step.compiled import CheckCompiler, Specs
 from prodwatch.runner.step.conclusion import Conclusion
-from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, find_journal
+from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, UnfinishedJournal
 from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopCause, StopSignal
 from prodwatch.runner.values.release import read_releases
@@ -80,7 +80,7 @@ class Runner:
         """
         self._environment = environment
         self._definitions = {check.id: check for check in definitions}
-        self._root = root
+        self._root = str(Path(root).resolve())
         self._clock = clock
         self._random = random
         self._http = http
@@ -144,20 +144,28 @@ class Runner:
         early: the result, with verdict `aborted`, is returned, and the journal keeps the leftovers.
         """
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
-        journal = find_journal(self._journal_dir, run_id)
+        journal = ReopenedJournal(self._journal_dir, run_id)
         options = replace(options, run_id=run_id, allow_empty=True)
         results: list[CheckResult] = []
         interrupted: int | None = None
         task = asyncio.current_task()
-        async with self._opened(options, ReopenedJournal(journal)) as context:
-            for execution in journal.unfinished:
+        async with self._opened(options, journal) as context:
+            for execution in journal.journal.unfinished:
                 results.append(await finish_cleanup(execution, self._definitions, self._compiler, context))
                 # A cancelled cleanup lists its leftovers; the executions after it are not started.
                 if task is not None and task.cancelling():
                     task.uncancel()
                     interrupted = ExitCode.INTERRUPTED
                     break
-        return self._assembled(context, results, options, started_at, started_s, interrupted=interrupted)
+        damaged = _damage(journal.journal)
+        unclean = [result for result in results if result.status is not Status.SKIPPED]
+        found = self._assembled(
+            context, unclean, options, started_at, started_s, interrupted=interrupted, refused=damaged
+        )
+        verdict = found.verdict
+        if verdict.exit_code == ExitCode.OK:
+            verdict = replace(verdict, reason=f"every cleanup of run {run_id} is done")
+        return replace(found, checks=tuple(results), summary=summarize(results), verdict=verdict)
 
     def _assembled(
         self,
@@ -307,7 +315,7 @@ class Runner:
             try:
                 await context.inputs.close()
             finally:
-                journal.finish()
+                await journal.finish()
                 if context.timeouts is not None:
                     context.timeouts.close()
 
@@ -360,3 +368,11 @@ class Runner:
 
 def _run_problem(refused: Conclusion) -> Blocking:
     return Blocking(kind="run", id="account", status=refused.status, message=refused.message)
+
+
+def _damage(journal: UnfinishedJournal) -> Blocking | None:
+    """Return why the cleanup of a damaged journal is not the whole of it; None when every line could be read."""
+    if not journal.damaged:
+        return None
+    message = f"{journal.path}: lines that cannot be read: {journal.damaged}; they may name more that the run sent"
+    return Blocking(kind="run", id="journal", status=Status.ERROR, message=message)

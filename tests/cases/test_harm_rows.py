@@ -160,10 +160,6 @@ def test_C2_a_quit_signal_cleans_up(project: CaseProject, web: RawWeb) -> None:
     assert not journals(project)
 
 
-OVERWRITING = pytest.mark.xfail(strict=True, reason="the value of --json takes the first argument")
-
-
-@OVERWRITING
 def test_C6_merge_never_writes_over_a_result(project: CaseProject) -> None:
     project.write("checks/c.toml", '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n')
     for index in (1, 2):
@@ -177,7 +173,6 @@ def test_C6_merge_never_writes_over_a_result(project: CaseProject) -> None:
         assert json.loads(ended.out)["run"]["mode"] == "merge"
 
 
-@OVERWRITING
 def test_C6_cleanup_with_json_first_still_cleans_up(project: CaseProject, web: RawWeb) -> None:
     run = killed(project, web)
     ended = project.run("cleanup", "--json", run)
@@ -189,7 +184,6 @@ def test_C6_cleanup_with_json_first_still_cleans_up(project: CaseProject, web: R
     assert not (project.project / run).exists()
 
 
-@pytest.mark.xfail(strict=True, reason="a file of another kind is written over by a result")
 def test_C6_a_result_never_replaces_a_file_of_another_kind(project: CaseProject) -> None:
     project.write("checks/c.toml", '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n')
     before = (project.project / "checks" / "c.toml").read_bytes()
@@ -216,7 +210,6 @@ def test_C8_a_killed_run_is_cleaned_up(project: CaseProject, web: RawWeb) -> Non
     assert not journals(project)
 
 
-@pytest.mark.xfail(strict=True, reason="a check that was killed is reported as passed once it is cleaned up")
 def test_C8_a_killed_check_did_not_pass(project: CaseProject, web: RawWeb) -> None:
     ended = project.run("cleanup", killed(project, web))
     assert "cleaned up" in ended.out
@@ -260,7 +253,6 @@ def test_C8_what_was_never_made_is_not_left_behind(project: CaseProject, web: Ra
     assert "order" not in project.run("cleanup").out
 
 
-@pytest.mark.xfail(strict=True, reason="a journal that cannot be read is not listed")
 def test_C8_a_journal_that_cannot_be_read_is_listed_with_its_path(project: CaseProject, web: RawWeb) -> None:
     run = killed(project, web)
     (journal,) = journals(project)
@@ -272,7 +264,6 @@ def test_C8_a_journal_that_cannot_be_read_is_listed_with_its_path(project: CaseP
     assert str(journal) in ended.err
 
 
-@pytest.mark.xfail(strict=True, reason="what a run left behind cannot be forgotten")
 def test_C8_what_was_left_behind_can_be_forgotten(project: CaseProject, web: RawWeb) -> None:
     run = killed(project, web)
     count = len(web.seen)
@@ -497,7 +488,6 @@ def first_then(first: bytes | None, then: bytes) -> Callable[[bytes], bytes | No
         pytest.param(None, id="cut"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a cleanup is sent once")
 def test_C12_a_delete_of_a_cleanup_is_repeated(first: bytes | None, project: CaseProject, web: RawWeb) -> None:
     web.routes["DELETE /row"] = first_then(first, response(b"{}"))
     found = project.checked(TRAVELS)
@@ -506,7 +496,6 @@ def test_C12_a_delete_of_a_cleanup_is_repeated(first: bytes | None, project: Cas
     assert not journals(project)
 
 
-@pytest.mark.xfail(strict=True, reason="a cleanup is sent once")
 def test_C12_a_later_cleanup_is_repeated(project: CaseProject, web: RawWeb) -> None:
     run = killed(project, web)
     web.routes["DELETE /row"] = first_then(response(b"{}", "503 Service Unavailable"), response(b"{}"))

@@ -249,7 +249,6 @@ def test_N8_a_cleanup_works_in_the_project_of_its_run(
     assert web.seen[-1] == "DELETE /row"
 
 
-@pytest.mark.xfail(strict=True, reason="the journal does not hold the check's definition")
 def test_N8_a_cleanup_whose_definition_changed_is_not_run_silently(project: CaseProject, web: RawWeb) -> None:
     run = killed(project, web)
     project.write(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from prodwatch.cli.options import ArgumentsCommand
 from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.errors import ConfigurationError
 
 
-@click.command()
+@click.command(cls=ArgumentsCommand)
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @output_options
 def command(results: tuple[Path, ...], *, outputs: Outputs) -> int:
@@ -20,6 +21,7 @@ def command(results: tuple[Path, ...], *, outputs: Outputs) -> int:
     """
     import msgspec
 
+    outputs.keep(results)
     from prodwatch.report.json import decode
     from prodwatch.runner import merge_results
 

@@ -222,5 +222,6 @@ warn = ["latency < 300ms", "tls.days_left > 14"]
         implicit_expect=("status < 400",),
         smoke_timeout_s=2.0,
         mutation=_mutation,
+        deletes=lambda params: str(params.get("method")).upper() == "DELETE",
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
-from prodwatch.probes.mutation_rules import is_open, operation_mutation
+from prodwatch.probes.mutation_rules import is_delete, is_open, operation_mutation
 
 _WRITES = {
     "put": "a put writes an object",
@@ -76,6 +76,7 @@ key = "daily/latest.csv"
 expect = ["exists == true", "size > 10kB"]
 """,
         mutation=_mutation,
+        deletes=is_delete,
         service="s3",
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
-from prodwatch.probes.mutation_rules import is_open, operation_mutation
+from prodwatch.probes.mutation_rules import is_delete, is_open, operation_mutation
 
 _WRITES = {
     "send": "sending adds a message to the queue",
@@ -100,6 +100,7 @@ queue = "shop-orders-dlq"
 expect = ["depth == 0"]
 """,
         mutation=_mutation,
+        deletes=is_delete,
         service="sqs",
     ),
 )

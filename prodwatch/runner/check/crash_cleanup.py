@@ -14,9 +14,9 @@ from prodwatch.runner.bounds.concurrency import ConcurrencySlot
 from prodwatch.runner.check.cleanup import clean_up
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.step.compiled import CheckCompiler, CompiledCheck
-from prodwatch.runner.step.conclusion import PASSED, Conclusion
+from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.journal import ClosedEntry, UnfinishedExecution
+from prodwatch.runner.step.journal import ClosedEntry, UnfinishedExecution, digest_of
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.runner.values.template_scope import Scope
@@ -33,6 +33,14 @@ async def finish_cleanup(
     definition = definitions.get(unfinished.entry.check)
     if definition is None:
         return _without_definition(unfinished, context)
+    digest = unfinished.entry.digest
+    if digest and digest != digest_of(definition):
+        message = (
+            f"{definition.source}: the check has changed since run {context.run_id}, so its cleanup was not run: "
+            "restore the files of that run, or clean up by hand what it sent, and then run "
+            f"`prodwatch cleanup {context.run_id} --forget`; it sent: {_sent(unfinished, context)}"
+        )
+        return result_without_run(definition, Conclusion(Status.ERROR, Reason.CLEANUP, message))
     try:
         compiled = compiler.compile(definition)
     except (AssertionSyntaxError, TemplateSyntaxError) as error:
@@ -41,11 +49,12 @@ async def finish_cleanup(
     if not compiled.cleanup:
         await context.journal.append(ClosedEntry(execution=unfinished.entry.execution))
         message = f"the check has no cleanup, so nothing was cleaned up; it had sent: {_sent(unfinished, context)}"
-        return result_without_run(definition, Conclusion(Status.PASS, None, message))
+        return result_without_run(definition, Conclusion(Status.SKIPPED, Reason.INTERRUPTED, message))
     execution = _execution(unfinished, compiled, context)
     execution.begin()
     clean = await clean_up(execution, done_before=unfinished.cleaned)
-    conclusion = PASSED
+    # The check itself was cut off, so it did not pass.
+    conclusion = Conclusion(Status.SKIPPED, Reason.INTERRUPTED, f"cleaned up: run {context.run_id} was cut off")
     if not clean:
         leftovers = "; ".join(leftover for result in execution.cleanup_results for leftover in result.leftovers)
         conclusion = Conclusion(Status.ERROR, Reason.CLEANUP, f"cleanup did not finish, left behind: {leftovers}")

@@ -21,7 +21,11 @@ from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement
 
 MIN_DELAY_S = 0.01
 """Shortest pause between two requests, whatever the check asks for."""
+LONGEST_PAUSE_S = 2.0
+"""Longest pause between the repeats of a cleanup step."""
 _EPSILON_S = 1e-6
+_TEMPORARY = frozenset({408, 425, 429})
+"""HTTP statuses below 500 that a repeat may change."""
 
 AttemptKind = Literal["request", "poll", "hold"]
 
@@ -121,7 +125,9 @@ class Attempts:
     async def run(self) -> Outcome:
         """Send, retry, poll and hold as the step asks for."""
         hold_s = self._step.definition.hold_s
-        ending = await (self._request("request") if self._poll is None else self._wait(self._poll))
+        ending = await self._first()
+        if self._step.persists:
+            ending = await self._persist(ending)
         if ending is Ending.ANSWERED and hold_s is not None and self._last is not None and self._last.holds:
             ending = await self._hold(hold_s)
         last = self._last
@@ -133,6 +139,18 @@ class Attempts:
             elapsed_s=0.0 if last is None or self._began_s is None else last.ended_s - self._began_s,
             waited=self._poll is not None or hold_s is not None,
         )
+
+    async def _first(self) -> Ending:
+        return await (self._request("request") if self._poll is None else self._wait(self._poll))
+
+    async def _persist(self, ending: Ending) -> Ending:
+        """Repeat with growing pauses while the failure may be temporary and there is time."""
+        pause_s = self._step.retry_delay_s
+        while _may_be_temporary(self._step, self._last) and await self._sleep(max(pause_s, MIN_DELAY_S)):
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            ending = await self._first()
+            self._retried = self._retried or ending is Ending.ANSWERED
+        return ending
 
     def _request_timeout_s(self) -> float | None:
         """Return how long the next request may take, None when the flow has no time left."""
@@ -240,6 +258,16 @@ def delay_s(poll: Poll, attempts: int, random: Random) -> float:
 def _permanent(failure: Failure) -> bool:
     """Return whether another request cannot help: no permission, no credentials, a missing feature."""
     return failure.status in {Status.ERROR, Status.SKIPPED} and not failure.transient
+
+
+def _may_be_temporary(step: CompiledStep, last: Attempt | None) -> bool:
+    """Return whether the last request failed in a way that a repeat may change."""
+    if last is None:
+        return False
+    if last.failure is not None:
+        return last.failure.transient
+    status = last.observation.document.get("status") if step.type == "http" else None
+    return isinstance(status, int) and (status in _TEMPORARY or status >= 500) and not last.holds
 
 
 def _result(n: int, attempt: Attempt, kind: AttemptKind) -> AttemptResult:

@@ -62,6 +62,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay_s: float
     retry_timeouts: bool
     """Repeat a request that timed out too; off by default, so that a hung endpoint costs its timeout once."""
+    persists: bool
+    """As a cleanup step: repeated for its whole budget while its failure may be temporary."""
     hold_every_s: float
     mutates: bool
     budget_s: float
@@ -213,6 +215,7 @@ class CheckCompiler:
             retries=0 if mutates and not step.idempotent else retries,
             retry_delay_s=step.retry.delay_s if step.retry else RETRY_DELAY_S,
             retry_timeouts=step.retry is not None,
+            persists=cleanup and (not mutates or step.idempotent or (spec is not None and spec.deletes(step.params))),
             hold_every_s=step.hold_every_s or (poll.every_s if poll else 1.0),
             mutates=mutates,
             budget_s=max(CLEANUP_BUDGET_S, timeout_s + (poll.within_s if poll else 0.0) + (step.hold_s or 0.0)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -16,6 +18,7 @@ from prodwatch.runner.step.journal import (
     JournalError,
     MutationEntry,
     ValuesEntry,
+    digest_of,
     journalable,
 )
 from prodwatch.runner.step.run_context import RunContext
@@ -154,6 +157,7 @@ class Execution:
                     uid=self.scope.uid,
                     trace_id=self.scope.trace_id,
                     started_at=self.started_at or now,
+                    digest=digest_of(self.compiled.definition),
                 )
             )
         values = self._new_values()
@@ -161,7 +165,14 @@ class Execution:
             entries.append(ValuesEntry(execution=number, values=values))
         details = self.output.value(dict(params))
         entries.append(MutationEntry(execution=number, step=step.name, what=step.type, at=now, details=details))
-        await self.context.journal.append(*entries)
+        try:
+            await self.context.journal.append(*entries)
+        except asyncio.CancelledError:
+            # Written or not, it is not sent. An execution that has sent nothing leaves nothing behind.
+            if self._number is None:
+                with contextlib.suppress(JournalError):
+                    await self.context.journal.append(ClosedEntry(execution=number))
+            raise
         self._number = number
         self.sent.add(step.name)
         self._written.update(values)

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError, ProdwatchError
+from prodwatch.model.check import CheckDefinition, SourcePosition
 
 SUFFIX = ".journal"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -47,6 +51,8 @@ class ExecutionEntry(msgspec.Struct, frozen=True, kw_only=True, tag="execution")
     uid: str
     trace_id: str
     started_at: datetime
+    digest: str = ""
+    """`digest_of` the check's definition; empty in a journal of an earlier version."""
 
 
 class MutationEntry(msgspec.Struct, frozen=True, kw_only=True, tag="mutation"):
@@ -80,8 +86,17 @@ class ClosedEntry(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
     execution: int
 
 
+def digest_of(definition: CheckDefinition) -> str:
+    """Return a digest of everything a check sends and cleans up; titles, tags and positions do not count."""
+    steps = [replace(step, source=_NOWHERE) for step in (*definition.steps, *definition.cleanup)]
+    sent = (definition.type, len(definition.steps), steps, definition.vars, definition.matrix)
+    return hashlib.sha256(_DIGESTED.encode(sent)).hexdigest()[:32]
+
+
 Entry = RunEntry | ExecutionEntry | MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry
 
+_NOWHERE = SourcePosition("")
+_DIGESTED = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _KINDS: dict[str, type[Entry]] = {
     "run": RunEntry,
@@ -134,20 +149,23 @@ class RunJournal:
 
     async def append(self, *entries: Entry) -> None:
         """Write entries and wait until they are on the disk; JournalError when that is not possible."""
+        await _whole(self._append(entries))
+
+    async def _append(self, entries: Sequence[Entry]) -> None:
         async with self._turn:
             try:
                 # In a thread: a slow disk must not distort the latencies measured meanwhile.
-                await asyncio.shield(asyncio.to_thread(self._write, entries))
+                await asyncio.to_thread(self._write, entries)
             except OSError as error:
                 raise JournalError(
                     f"The journal {self._path} cannot be written ({error.strerror or error}), so nothing was sent; "
                     "make its folder writable, or name another with PRODWATCH_STATE_DIR."
                 ) from error
-        for entry in entries:
-            if isinstance(entry, ExecutionEntry):
-                self._open.add(entry.execution)
-            elif isinstance(entry, ClosedEntry):
-                self._open.discard(entry.execution)
+            for entry in entries:
+                if isinstance(entry, ExecutionEntry):
+                    self._open.add(entry.execution)
+                elif isinstance(entry, ClosedEntry):
+                    self._open.discard(entry.execution)
 
     def _write(self, entries: Iterable[Entry]) -> None:
         if self._file is None:
@@ -159,14 +177,25 @@ class RunJournal:
         _append(self._file, entries)
         self._begun = True
 
-    def finish(self) -> bool:
-        """Close the journal; True when nothing is left behind and the file is removed."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-            if not self._open:
-                self._path.unlink(missing_ok=True)
-        return not self._open
+    async def finish(self) -> bool:
+        """Close the journal after its last write; True when nothing is left behind and the file is removed."""
+        async with self._turn:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+                if not self._open:
+                    self._path.unlink(missing_ok=True)
+            return not self._open
+
+
+async def _whole(writing: Coroutine[Any, Any, None]) -> None:
+    """Await a write that goes on when the caller is cancelled: it holds the journal's turn until its thread is done."""
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        raise
 
 
 def _open_locked(path: Path, flags: int) -> int:
@@ -178,6 +207,26 @@ def _open_locked(path: Path, flags: int) -> int:
         os.close(file)
         raise
     return file
+
+
+def _reopen(path: Path) -> int:
+    """Open and lock the journal of a run that has ended; ConfigurationError while the run is still going on."""
+    try:
+        return _open_locked(path, 0)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The journal {path} is in use or cannot be opened ({error.strerror or error}): "
+            "its run may still be going on. Wait for it, or stop it."
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    file = _reopen(path)
+    try:
+        yield
+    finally:
+        os.close(file)
 
 
 def _append(file: int, entries: Iterable[Entry]) -> None:
@@ -216,43 +265,74 @@ class UnfinishedJournal(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     run: RunEntry
     unfinished: tuple[UnfinishedExecution, ...]
+    damaged: int = 0
+    """Lines that cannot be read, apart from an incomplete last one, whose mutation was never sent."""
 
 
 def unfinished_journals(directory: Path) -> tuple[UnfinishedJournal, ...]:
-    """Return every journal in `directory`, oldest first; one that cannot be read is left out."""
+    """Return every journal in `directory`, oldest first, apart from `unreadable_journals`."""
     journals = [journal for path in directory.glob(f"*{SUFFIX}") if (journal := _read(path)) is not None]
     return tuple(sorted(journals, key=lambda journal: (journal.run.started_at, journal.path)))
 
 
+def unreadable_journals(directory: Path) -> tuple[Path, ...]:
+    """Return the journals in `directory` whose first line, which names the run, cannot be read."""
+    return tuple(sorted(path for path in directory.glob(f"*{SUFFIX}") if _read(path) is None))
+
+
 def find_journal(directory: Path, run_id: str) -> UnfinishedJournal:
-    """Return the journal of one run; ConfigurationError, with the runs that have one, when it does not exist."""
-    path = directory / f"{run_id}{SUFFIX}"
-    journal = _read(path) if _RUN_ID.fullmatch(run_id) and path.is_file() else None
+    """Return the journal of one run; ConfigurationError when it does not exist or cannot be read."""
+    path = journal_path(directory, run_id)
+    journal = _read(path)
     if journal is None:
+        raise ConfigurationError(
+            f"The journal {path} cannot be read: its first line, which names the run, is damaged or missing. The other "
+            f"lines name what the run sent; clean that up by hand, then run `prodwatch cleanup {run_id} --forget`."
+        )
+    return journal
+
+
+def journal_path(directory: Path, run_id: str) -> Path:
+    """Return the path of a run's journal; ConfigurationError, with the runs that have one, when it does not exist."""
+    path = directory / f"{run_id}{SUFFIX}"
+    if not _RUN_ID.fullmatch(run_id) or not path.is_file():
         run_ids = ", ".join(other.run.run_id for other in unfinished_journals(directory)) or "none"
         raise ConfigurationError(
             f'There is no journal of run "{run_id}" in {directory}: either everything was cleaned up or it ran '
             f"on another machine. Runs with leftovers here: {run_ids}."
         )
-    return journal
+    return path
+
+
+def forget_journal(directory: Path, run_id: str) -> tuple[MutationEntry, ...]:
+    """Remove a run's journal without cleaning up, and return what it lists as sent and not cleaned up.
+
+    ConfigurationError when it does not exist, or while its run is still going on.
+    """
+    path = journal_path(directory, run_id)
+    with _locked(path):
+        journal = _read(path)
+        path.unlink()
+    return () if journal is None else tuple(sent for execution in journal.unfinished for sent in execution.mutations)
 
 
 class ReopenedJournal:
     """A journal opened by a later cleanup; its run has ended."""
 
-    def __init__(self, journal: UnfinishedJournal) -> None:
-        """Open the journal; ConfigurationError while its run is still going on."""
-        self._path = journal.path
-        self._run_id = journal.run.run_id
-        self._open = {execution.entry.execution for execution in journal.unfinished}
-        self._numbers = set(self._open)
+    def __init__(self, directory: Path, run_id: str) -> None:
+        """Open the journal; ConfigurationError when there is none, or while its run is still going on."""
+        self._path = journal_path(directory, run_id)
+        self._file = _reopen(self._path)
         try:
-            self._file = _open_locked(journal.path, 0)
-        except OSError as error:
-            raise ConfigurationError(
-                f"The journal {journal.path} is in use or cannot be opened ({error.strerror or error}): "
-                "its run may still be going on. Wait for it, or stop it."
-            ) from error
+            # Read under the lock: another cleanup of this run may have ended just now.
+            self.journal = find_journal(directory, run_id)
+        except ConfigurationError:
+            os.close(self._file)
+            raise
+        self._run_id = self.journal.run.run_id
+        self._open = {execution.entry.execution for execution in self.journal.unfinished}
+        self._numbers = set(self._open)
+        self._turn = asyncio.Lock()
 
     @property
     def run_id(self) -> str:
@@ -265,38 +345,48 @@ class ReopenedJournal:
 
     async def append(self, *entries: Entry) -> None:
         """Write entries and wait until they are on the disk; JournalError when that is not possible."""
-        try:
-            await asyncio.to_thread(self._write, entries)
-        except OSError as error:
-            raise JournalError(f"The journal {self._path} cannot be written: {error.strerror or error}.") from error
-        self._open -= {entry.execution for entry in entries if isinstance(entry, ClosedEntry)}
+        await _whole(self._append(entries))
+
+    async def _append(self, entries: Sequence[Entry]) -> None:
+        async with self._turn:
+            try:
+                await asyncio.to_thread(self._write, entries)
+            except OSError as error:
+                raise JournalError(f"The journal {self._path} cannot be written: {error.strerror or error}.") from error
+            self._open -= {entry.execution for entry in entries if isinstance(entry, ClosedEntry)}
 
     def _write(self, entries: Iterable[Entry]) -> None:
         _append(self._file, entries)
 
-    def finish(self) -> None:
-        """Close the journal; the file is removed when nothing is left behind."""
-        os.close(self._file)
-        if not self._open:
-            self._path.unlink(missing_ok=True)
+    async def finish(self) -> None:
+        """Close the journal after its last write; the file is removed when nothing is left behind."""
+        async with self._turn:
+            os.close(self._file)
+            if not self._open and not self.journal.damaged:
+                self._path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> UnfinishedJournal | None:
     run: RunEntry | None = None
     executions: dict[int, UnfinishedExecution] = {}
+    damaged = 0
     try:
-        lines = path.read_bytes().splitlines()
+        *lines, incomplete = path.read_bytes().split(b"\n")
     except OSError:
         return None
-    for line in lines:
+    for line in (*lines, incomplete):
         entry = _decode(line)
-        if isinstance(entry, RunEntry):
+        if entry is None:
+            damaged += line is not incomplete
+        elif isinstance(entry, RunEntry):
             run = entry
         elif isinstance(entry, ExecutionEntry):
             executions[entry.execution] = UnfinishedExecution(entry=entry)
-        elif entry is not None:
+        else:
             _apply(entry, executions)
-    return None if run is None else UnfinishedJournal(path=path, run=run, unfinished=tuple(executions.values()))
+    if run is None:
+        return None
+    return UnfinishedJournal(path=path, run=run, unfinished=tuple(executions.values()), damaged=damaged)
 
 
 def _apply(
