@@ -201,6 +201,7 @@ class DeploymentHandlers:
             "deploymentOverview": _overview(state),
             "description": found.description,
             "creator": found.creator,
+            "ignoreApplicationStopFailures": False,
             "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": _app_spec(found)}},
             "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
             "computePlatform": "Lambda",
