@@ -8,6 +8,11 @@ from typing import Any
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.model.environment import StackReference
+from prodwatch.settings.suggestions import did_you_mean, listing
+
+
+class MissingStackError(LookupError):
+    """The stack does not exist; the text is one sentence."""
 
 
 class Stacks:
@@ -27,10 +32,7 @@ class Stacks:
         """Return one output; LookupError, listing the outputs there are, when the stack or the key does not exist."""
         outputs = await self.outputs(stack)
         if key not in outputs:
-            names = ", ".join(sorted(outputs)) or "none"
-            raise LookupError(
-                f"stack {stack.name} in {region_of(self._aws, stack)} has no output {key}; outputs: {names}"
-            )
+            raise LookupError(missing_output(self._aws, stack, key, outputs))
         return outputs[key]
 
     async def _read(self, stack: StackReference) -> Mapping[str, str]:
@@ -38,8 +40,8 @@ class Stacks:
 
 
 async def describe(aws: AwsApi, stack: StackReference, *, timeout_s: float | None = None) -> dict[str, Any]:
-    """Return one stack as DescribeStacks reports it, uncached; LookupError when it does not exist."""
-    missing = LookupError(f'stack "{stack.name}" does not exist in {region_of(aws, stack)}')
+    """Return one stack as DescribeStacks reports it, uncached; MissingStackError when it does not exist."""
+    missing = MissingStackError(f'stack "{stack.name}" does not exist in {region_of(aws, stack)}')
     try:
         response = await aws.call(
             "cloudformation",
@@ -58,6 +60,12 @@ async def describe(aws: AwsApi, stack: StackReference, *, timeout_s: float | Non
         raise missing
     description: dict[str, Any] = stacks[0]
     return description
+
+
+def missing_output(aws: AwsApi, stack: StackReference, key: str, outputs: Mapping[str, str]) -> str:
+    """Return the sentence for an output that a stack does not have, with a similar one or all."""
+    hint = did_you_mean(key, outputs)
+    return f"stack {stack.name} in {region_of(aws, stack)} has no output {key}{hint}; it has {listing(sorted(outputs))}"
 
 
 def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:

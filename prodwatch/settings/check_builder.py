@@ -14,6 +14,7 @@ from prodwatch.settings.flow_builder import read_flow
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.shared_keys import CheckContext, read_common
 from prodwatch.settings.slugs import case_label, case_suffix, is_id, slug
+from prodwatch.settings.static_values import fill_known
 from prodwatch.settings.step_builder import (
     check_mutation,
     duration,
@@ -71,7 +72,7 @@ def read_check(
         critical=right.get("critical", False),
         advisory=right.get("advisory", False),
         mutates=mutates,
-        serial=right.get("serial"),
+        serial=fill_known(right["serial"], context.statics) if "serial" in right else None,
         needs=texts(right.get("needs", ())),
         requires=texts(right.get("requires", ())),
         diagnose=texts(right.get("diagnose", ())),

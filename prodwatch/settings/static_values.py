@@ -7,8 +7,8 @@ from typing import Any
 
 from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
-from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, resolve
-from prodwatch.settings.template_filters import follow_path
+from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, literal, resolve
+from prodwatch.settings.template_filters import TemplateFilterError, as_text, follow_path
 from prodwatch.settings.text_conversion import FilledText
 
 
@@ -126,6 +126,16 @@ def settle(cursor: TomlCursor, value: Any, statics: Statics) -> tuple[bool, Any]
     except NotStaticError as error:
         cursor.report(str(error))
     return False, None
+
+
+def fill_known(text: str, statics: Statics) -> str:
+    """Return a template with its references filled when all of them are known at load time, otherwise as written."""
+    if "${" not in text:
+        return text
+    try:
+        return literal(as_text(resolve(text, statics)))
+    except (UnresolvedError, NotStaticError, TemplateSyntaxError, TemplateFilterError):
+        return text
 
 
 def settle_table(

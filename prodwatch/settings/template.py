@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.model.status import Reason
 from prodwatch.settings.template_filters import FILTERS, TemplateFilterError, as_text
 
 SCOPES = (
@@ -51,6 +52,7 @@ class UnresolvedError(Exception):
 
     known_missing = True
     """False when the value could not be read, so that a default must not replace it."""
+    reason = Reason.UNRESOLVED
 
     def __init__(self, reference: Reference, message: str) -> None:
         super().__init__(message)
@@ -124,6 +126,11 @@ def parse_template(text: str) -> Template:
     if rest := "".join((*literal, text[at:])):
         parts.append(rest)
     return Template(tuple(parts))
+
+
+def has_references(text: str) -> bool:
+    """Return whether a valid template contains a reference."""
+    return bool(parse_template(text).references)
 
 
 def literal(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -148,6 +149,9 @@ def _join(value: Any, *parts: str) -> str:
     return joined
 
 
+_INDEX = re.compile(r"-?[0-9]{1,18}")
+
+
 def follow_path(value: Any, names: tuple[str, ...]) -> Any:
     """Return the value at a path of names in a document. Raises LookupError with the first name that does not exist.
 
@@ -156,7 +160,7 @@ def follow_path(value: Any, names: tuple[str, ...]) -> Any:
     for name in names:
         if isinstance(value, Mapping) and name in value:
             value = value[name]
-        elif isinstance(value, list | tuple) and name.lstrip("-").isdecimal() and -len(value) <= int(name) < len(value):
+        elif isinstance(value, list | tuple) and _INDEX.fullmatch(name) and -len(value) <= int(name) < len(value):
             value = value[int(name)]
         else:
             raise LookupError(name)
@@ -181,9 +185,22 @@ def _parse_json(value: Any) -> Any:
 
     text = _text(value)
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_float=_exact, parse_constant=_no_constant)
+    except RecursionError:
+        raise TemplateFilterError("the value is nested too deeply") from None
+    except (ValueError, ArithmeticError):
         raise TemplateFilterError("the value is not JSON") from None
+
+
+def _exact(digits: str) -> Decimal:
+    number = Decimal(digits)
+    if not number.is_finite():
+        raise ValueError(digits)
+    return number
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
 
 
 def _urlencode(value: Any) -> str:

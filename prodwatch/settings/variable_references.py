@@ -14,6 +14,8 @@ from prodwatch.settings.problems import IN_KEY, TomlCursor
 from prodwatch.settings.static_values import undefined
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.template import SCOPES, Reference, TemplateSyntaxError, parse_template
+from prodwatch.settings.template_filters import follow_path
+from prodwatch.settings.value_types import describe
 
 RELEASE = ("version", "previous", "started_at", "state")
 _FIXED = {"uid": (), "now": (), "account": (), "region": (), "trace_id": (), "run": ("id",), "release": RELEASE}
@@ -80,7 +82,7 @@ class DefinedNames(msgspec.Struct, frozen=True):
             "steps": self.steps,
         }[scope]
         if name in known:
-            return None
+            return _part_problem(reference, self.vars[name]) if scope == "vars" else None
         if scope in {"captured", "steps"} and name in self.later:
             return f'{reference.source} is known only after step "{self.later[name]}"'
         return undefined(_NOUNS[scope], name, sorted(known))
@@ -94,6 +96,20 @@ _NOUNS = {
     "captured": "captured value",
     "steps": "step",
 }
+
+
+def _part_problem(reference: Reference, value: Any) -> str | None:
+    """Return why a variable has no part at the reference's path; None when it has, or when only a run knows."""
+    for number, part in enumerate(reference.path[1:], 1):
+        if isinstance(value, str) and "${" in value:
+            return None
+        try:
+            value = follow_path(value, (part,))
+        except LookupError:
+            whole = ".".join(reference.path[:number])
+            content = f"a list of {len(value)}" if isinstance(value, list) else describe(value)
+            return f'{reference.source}: variable {whole} is {content} and has no "{part}"'
+    return None
 
 
 def _all_scopes() -> str:

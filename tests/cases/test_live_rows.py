@@ -211,7 +211,6 @@ expect = ["item exists"]
 """
 
 
-@pytest.mark.xfail(strict=True, reason="a stack that does not exist counts as one without the output")
 def test_A15_a_stack_that_does_not_exist_is_an_error(project: CaseProject, name: str) -> None:
     project.configure(f'[stacks]\nshop = "{name}"\n')
     found = project.checked(REQUIRES)
@@ -220,7 +219,6 @@ def test_A15_a_stack_that_does_not_exist_is_an_error(project: CaseProject, name:
     assert found.code == 3
 
 
-@pytest.mark.xfail(strict=True, reason="an output of nearly the same name is not mentioned")
 def test_A15_an_output_of_nearly_the_same_name_is_a_notice(project: CaseProject, name: str, world: World) -> None:
     stack(world, name, DynamoDBTableName="orders")
     project.configure(f'[stacks]\nshop = "{name}"\n')

@@ -145,7 +145,7 @@ async def _elements(
         await scope.ensure(step.references)
         elements = scope.fill(step.definition.for_each)
     except UnresolvedError as error:
-        return _problem(execution, step, Status.ERROR, Reason.UNRESOLVED, error.message)
+        return _problem(execution, step, Status.ERROR, error.reason, error.message)
     if not isinstance(elements, list | tuple):
         message = f"`for_each` needs a list, {step.definition.for_each} is not a list"
         return _problem(execution, step, Status.ERROR, Reason.INVALID, message)

@@ -63,10 +63,13 @@ def blocked_by_needs(needs: Iterable[str], results: Mapping[str, CheckResult | N
     return None
 
 
-async def missing_requirement(compiled: CompiledCheck, scope: Scope) -> Conclusion | None:
+async def missing_requirement(
+    compiled: CompiledCheck, scope: Scope, notice: Callable[[str, str], None]
+) -> Conclusion | None:
     """Return why an entry of `requires` is not met, None when all are.
 
-    A missing value skips the check; a value that could not be read is an error.
+    A missing value skips the check, with a notice when its name looks misspelt; a value that could not be read is an
+    error.
     """
     if not compiled.requires:
         return None
@@ -76,6 +79,8 @@ async def missing_requirement(compiled: CompiledCheck, scope: Scope) -> Conclusi
             value = scope.lookup(reference)
         except MissingInputError as error:
             if error.why.missing:
+                if error.why.near is not None:
+                    notice("requirement", f"{compiled.definition.id} is not run: {error.message}")
                 return _skipped(Reason.PREREQUISITE, f"not run, it requires {reference.dotted}: {error.message}")
             return Conclusion(Status.ERROR, error.why.reason, error.message)
         except UnresolvedError as error:

@@ -112,7 +112,7 @@ async def judge_whole(
         holes = {hole for expectation in (*compiled.expect, *compiled.warn) for hole in expectation.holes}
         values = {hole: fill(parse_template(hole), execution.scope.lookup) for hole in holes}
     except UnresolvedError as error:
-        return Conclusion(Status.ERROR, Reason.UNRESOLVED, output.text(error.message)), ()
+        return Conclusion(Status.ERROR, error.reason, output.text(error.message)), ()
     except TemplateFilterError as error:
         return Conclusion(Status.ERROR, Reason.INVALID, output.text(str(error))), ()
     judging = JudgingContext(

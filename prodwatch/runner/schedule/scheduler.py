@@ -232,7 +232,7 @@ class Scheduler:
             await slot.released_while(self._context.inputs.ensure(compiled.references))
         execution = Execution(self._context, compiled, slot, lambda at: self._begin(definition.id, at))
         if compiled.requires:
-            missing = await missing_requirement(compiled, execution.scope)
+            missing = await missing_requirement(compiled, execution.scope, self._context.notice)
             if missing is not None:
                 return result_without_run(definition, _redacted(execution, missing))
         if definition.serial is not None:
@@ -269,7 +269,7 @@ class Scheduler:
                 await execution.slot.acquire(urgent=True)
                 return await run_check(execution, self._stop)
         except UnresolvedError as error:
-            conclusion = Conclusion(Status.ERROR, Reason.UNRESOLVED, error.message)
+            conclusion = Conclusion(Status.ERROR, error.reason, error.message)
         except LockError as error:
             conclusion = Conclusion(Status.ERROR, Reason.UNAVAILABLE, str(error))
         return result_without_run(definition, _redacted(execution, conclusion))
@@ -295,7 +295,7 @@ class Scheduler:
             ConcurrencySlot(self._context.concurrency),
             lambda at: self._begin(definition.id, at),
         )
-        missing = await missing_requirement(compiled, execution.scope)
+        missing = await missing_requirement(compiled, execution.scope, self._context.notice)
         if missing is not None:
             return result_without_run(definition, _redacted(execution, missing))
         execution.begin()

@@ -10,6 +10,7 @@ import msgspec
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import CheckDefinition
+from prodwatch.settings.template import has_references
 
 Matcher = Callable[[str], bool]
 
@@ -191,6 +192,8 @@ def _groups(selected: Iterable[CheckDefinition], every: dict[str, CheckDefinitio
     pending = list(selected)
     seen: set[str] = set()
     selected_ids = {check.id for check in pending}
+    # The name of a group that only a run knows may turn out to be any other group's.
+    one_group = any(check.serial and has_references(check.serial) for check in selected)
     while pending:
         check = pending.pop()
         if check.id in seen:
@@ -201,7 +204,8 @@ def _groups(selected: Iterable[CheckDefinition], every: dict[str, CheckDefinitio
         links = [*check.needs, *check.of]
         pending.extend(every[link] for link in links if link in every)
         # A space cannot occur in an id, so a group's name is never taken for a check's.
-        for link in (*links, *((f"serial {check.serial}",) if check.serial else ())):
+        group = f"serial {'' if one_group else check.serial}" if check.serial else None
+        for link in (*links, *((group,) if group else ())):
             leader[find(link)] = find(check.id)
     together: dict[str, list[str]] = {}
     for id_ in sorted(ids):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from prodwatch.assertions import MISSING
 from prodwatch.aws.call_time import OWN_LIMIT_S
-from prodwatch.errors import UnavailableFeatureError
+from prodwatch.errors import CannotVerifyError, UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, Probe, ProbeContext
@@ -89,6 +89,8 @@ class RequestSender:
                 return await self._probe(self.params, probe_context)
         except TimeoutError:
             return Observation(failure=_timed_out(self._step, timeout_s))
+        except CannotVerifyError as error:
+            return Observation(failure=Failure(status=Status.ERROR, reason=error.reason, message=str(error)))
         except UnavailableFeatureError as error:
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.UNAVAILABLE, message=str(error)))
         except Exception as error:  # noqa: BLE001 -- a broken probe must cost one check, not the run

@@ -94,7 +94,7 @@ def _fill(execution: Execution, step: CompiledStep) -> tuple[Mapping[str, Any], 
         if not step.static and step.spec is not None:
             params = fit_params(step.spec, params)
     except UnresolvedError as error:
-        raise UnsendableError(Reason.UNRESOLVED, error.message) from error
+        raise UnsendableError(error.reason, error.message) from error
     except ValueError as error:
         raise UnsendableError(Reason.INVALID, str(error)) from error
     return params, values
@@ -110,7 +110,7 @@ def check_known_values(execution: Execution, step: CompiledStep) -> None:
         if not any(map(scope.is_later, step.references)):
             _fill(execution, step)
     except UnresolvedError as error:
-        raise UnsendableError(Reason.UNRESOLVED, error.message) from error
+        raise UnsendableError(error.reason, error.message) from error
     except ValueError as error:
         raise UnsendableError(Reason.INVALID, str(error)) from error
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.stacks import MissingStackError, missing_output
 from prodwatch.clock import Clock
+from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, SecretReference, StackReference
 from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
+from prodwatch.settings.suggestions import closest
 from prodwatch.settings.template import Reference, UnresolvedError
 from prodwatch.text.redact import MIN_LENGTH, Redactor
 
@@ -28,6 +32,8 @@ ReleaseReader = Callable[[], Awaitable[Sequence[ReleaseState]]]
 
 VANTAGE = "PRODWATCH_VANTAGE"
 """Environment variable that names the place prodwatch runs at."""
+_LOG = logging.getLogger("prodwatch.runner")
+
 REMOTE = frozenset({"stack", "secret", "release", "account"})
 """Scopes whose values have to be fetched."""
 
@@ -39,6 +45,8 @@ class Unavailable(msgspec.Struct, frozen=True):
     reason: Reason
     missing: bool
     """True when the value does not exist, False when it could not be read."""
+    near: str | None = None
+    """Name that exists and resembles the missing one."""
 
 
 class MissingInputError(UnresolvedError):
@@ -48,6 +56,7 @@ class MissingInputError(UnresolvedError):
         super().__init__(reference, why.message)
         self.why = why
         self.known_missing = why.missing
+        self.reason = why.reason
 
 
 _RELEASE = Reference("release", ("version",), (), "${release.version}")
@@ -143,13 +152,22 @@ class RemoteInputs:
 
     async def _fetch(self, key: tuple[str, str]) -> None:
         scope, name = key
+        target = f"{scope} {name}".strip()
         try:
-            self._values[key] = await self._read(scope, name)
-        except AwsError as error:
-            target = f"{scope} {name}".strip()
-            self._values[key] = Unavailable(f"{target} could not be read: {error.message}", error.reason, missing=False)
+            value = await self._read(scope, name)
+            self._values[key] = value if value is not None else _unread(f"{target} has no value")
+        except (AwsError, CannotVerifyError) as error:
+            self._values[key] = _unread(f"{target} could not be read: {error}", error.reason)
+        except MissingStackError as error:
+            # A default or a skipped check would hide that everything about this stack is misspelt or gone.
+            self._values[key] = _unread(str(error))
         except LookupError as error:
-            self._values[key] = Unavailable(str(error.args[0]), Reason.UNRESOLVED, missing=True)
+            if type(error) is not LookupError:
+                self._values[key] = _broken(target, error)
+            else:
+                self._values[key] = Unavailable(str(error), Reason.UNRESOLVED, missing=True)
+        except Exception as error:  # noqa: BLE001 -- whatever went wrong, there is no value
+            self._values[key] = _broken(target, error)
         finally:
             self._tasks.pop(key, None)
 
@@ -186,12 +204,14 @@ class RemoteInputs:
                 raise UnresolvedError(reference, "no region is configured; set `region` under [aws] or AWS_REGION")
             return region
         value = self._values.get(_key(reference) or ("", ""))
+        if value is None:
+            value = _unread(f"{reference.source or reference.dotted} was not read")
         if isinstance(value, Unavailable):
             raise MissingInputError(reference, value)
         if scope == "stack":
             return self._output(reference, value, path)
         if scope == "release":
-            return self._release_value(reference, value or (), path)
+            return self._release_value(reference, value, path)
         return value
 
     def _env_value(self, reference: Reference) -> str:
@@ -207,10 +227,9 @@ class RemoteInputs:
         name = ".".join(path[1:])
         if name not in outputs:
             stack = self.environment.stacks[path[0]]
-            names = ", ".join(sorted(outputs)) or "none"
-            region = stack.region or self._aws.region_name(stack.account) or "no region"
-            why = f"stack {stack.name} in {region} has no output {name}; it has {names}"
-            raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
+            why = missing_output(self._aws, stack, name, outputs)
+            near = closest(name, outputs)
+            raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True, near=near))
         return outputs[name]
 
     @staticmethod
@@ -223,6 +242,16 @@ class RemoteInputs:
             why = f"release.{name} is not known: no function under [[function]] provides it"
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
         return value
+
+
+def _unread(message: str, reason: Reason = Reason.UNRESOLVED) -> Unavailable:
+    return Unavailable(message, reason, missing=False)
+
+
+def _broken(target: str, error: Exception) -> Unavailable:
+    _LOG.error("%s could not be read", target, exc_info=error)
+    detail = f"{type(error).__name__}: {error}"
+    return _unread(f"{target} could not be read because of a bug in prodwatch ({detail})", Reason.INTERNAL)
 
 
 def any_remote(references: Iterable[Reference]) -> bool:
