@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from prodwatch.model.environment import (
     AlarmTarget,
     Environment,
@@ -72,7 +75,25 @@ def required_calls(
 
     `outputs` are the known stack outputs, alias → key → value; they narrow resources.
     """
-    return [*_of_environment(project.environment), *_of_checks(project, environ, outputs or {})]
+    environment = project.environment
+    filler = _Filler(environ, environment.vars, {}, outputs or {})
+    return [*_of_environment(_filled(environment, filler)), *_of_checks(project, environ, outputs or {})]
+
+
+def _filled(environment: Environment, filler: _Filler) -> Environment:
+    """Return the environment with its watched tables filled as far as their values are known."""
+
+    def fill(targets: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(msgspec.convert(filler.fill(msgspec.to_builtins(each)), type(each)) for each in targets)
+
+    return replace(
+        environment,
+        functions=fill(environment.functions),
+        logs=fill(environment.logs),
+        metrics=fill(environment.metrics),
+        alarms=fill(environment.alarms),
+        release=fill((environment.release,))[0],
+    )
 
 
 def _use(

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.secrets import Secrets
-from prodwatch.aws.stacks import Stacks
+from prodwatch.aws.stacks import Stacks, missing_output
 from prodwatch.errors import ProdwatchError
 from prodwatch.model.environment import Environment, SecretReference, StackReference
 from prodwatch.probes.registry import spec
 from prodwatch.runner.step.compiled import CheckCompiler
+from prodwatch.runner.values.template_scope import ReferenceFinder
+from prodwatch.runner.values.watched_targets import watched_texts
 from prodwatch.settings import Project
+from prodwatch.settings.suggestions import closest
 
 
 class Resolution(NamedTuple):
@@ -21,6 +24,8 @@ class Resolution(NamedTuple):
 
     ok: bool
     message: str
+    missing: bool = False
+    """True when the value does not exist, False when it exists or could not be read."""
 
 
 async def resolve_online(
@@ -28,19 +33,20 @@ async def resolve_online(
 ) -> list[Resolution]:
     """Read every account, every stack with the outputs its checks need, and every secret; nothing is changed.
 
-    `environment` is the project's, with the endpoint of the embedded AWS filled in where one runs.
+    `environment` is the project's with its watched tables filled; those that could not be filled are outcomes, too.
     """
     stacks, secrets = Stacks(aws), Secrets(aws, environ)
     accounts: list[str | None] = [None, *environment.accounts]
     work = [_resolution(f"account {name}" if name else "account", aws.account_id(name)) for name in accounts]
     work += [
-        _resolution(f"stack {alias} ({stack.name})", _outputs(stacks, stack, needed_outputs(project, alias)))
+        _resolution(f"stack {alias} ({stack.name})", _outputs(aws, stacks, stack, stack_needs(project, alias)))
         for alias, stack in environment.stacks.items()
     ]
     work += [
         _resolution(f"secret {name}", _secret(secrets, reference)) for name, reference in environment.secrets.items()
     ]
-    return await asyncio.gather(*work)
+    unfilled = [Resolution(ok=False, message=each.sentence) for each in environment.unfilled]
+    return [*await asyncio.gather(*work), *unfilled]
 
 
 async def _resolution(subject: str, work: Awaitable[str]) -> Resolution:
@@ -48,32 +54,53 @@ async def _resolution(subject: str, work: Awaitable[str]) -> Resolution:
         return Resolution(ok=True, message=f"{subject}: {await work}")
     except (AwsError, ProdwatchError) as caught:
         return Resolution(ok=False, message=f"{subject}: {caught}")
+    except LookupError as caught:
+        return Resolution(ok=False, message=f"{subject}: {caught.args[0]}", missing=True)
 
 
-async def _outputs(stacks: Stacks, stack: StackReference, needed: Collection[str]) -> str:
+async def _outputs(aws: AwsApi, stacks: Stacks, stack: StackReference, needs: StackNeeds) -> str:
     outputs = await stacks.outputs(stack)
-    for key in sorted(needed):
-        await stacks.output(stack, key)
-    return f"{len(outputs)} outputs, including the {len(needed)} that checks need"
+    absent = [missing_output(aws, stack, key, outputs) for key in sorted(needs.needed) if key not in outputs]
+    if absent:
+        raise LookupError("; ".join(absent))
+    misspelt = [
+        f"{missing_output(aws, stack, key, outputs)}: checks that require it are skipped"
+        for key in sorted(needs.optional)
+        if key not in outputs and closest(key, outputs) is not None
+    ]
+    found = f"{len(outputs)} outputs, including the {len(needs.needed)} that the files need"
+    return "; ".join([found, *misspelt])
 
 
 async def _secret(secrets: Secrets, reference: SecretReference) -> str:
     return f"{len(await secrets.value(reference))} characters"
 
 
-def needed_outputs(project: Project, alias: str) -> set[str]:
-    """Return the outputs of a stack that checks need; those a check only `requires` are optional."""
-    compiler = CheckCompiler(project.environment, spec)
-    needed: set[str] = set()
+class StackNeeds(NamedTuple):
+    """Outputs of one stack that the files refer to."""
+
+    needed: frozenset[str]
+    optional: frozenset[str]
+    """Outputs that have a default, or that checks only require: without them those checks are skipped."""
+
+
+def stack_needs(project: Project, alias: str) -> StackNeeds:
+    """Return the outputs of a stack that checks and watched tables refer to."""
+    environment = project.environment
+    compiler = CheckCompiler(environment, spec)
+    needed, optional = set[str](), set[str]()
+    watched = ReferenceFinder(environment.vars).references_in(watched_texts(environment))
+    referred = [(watched, frozenset[tuple[str, ...]]())]
     for check in project.checks:
-        compiled = compiler.compile(check)
-        optional = {reference.path for reference in compiled.requires}
-        needed |= {
-            reference.path[1]
-            for reference in compiled.references
-            if reference.scope == "stack" and reference.path[0] == alias and reference.path not in optional
-        }
-    return needed
+        if check.enabled:
+            compiled = compiler.compile(check)
+            referred.append((compiled.references, frozenset(each.path for each in compiled.requires)))
+    for references, required in referred:
+        for reference in references:
+            if reference.scope == "stack" and reference.path[:1] == (alias,) and len(reference.path) > 1:
+                excused = reference.has_default or reference.path in required
+                (optional if excused else needed).add(".".join(reference.path[1:]))
+    return StackNeeds(frozenset(needed), frozenset(optional - needed))
 
 
 async def known_outputs(

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from prodwatch.assertions import evaluate, parse
-from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget, place_of
+from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget, UnfilledTarget, place_of
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import AssertionResult, SignalResult
 from prodwatch.model.signal import SETTLED_AFTER_S, AlarmState, MetricPoint, MetricSeries
@@ -39,8 +41,32 @@ def is_judged(target: MetricTarget) -> bool:
 
 def gating_signals(environment: Environment) -> tuple[tuple[MetricTarget, ...], tuple[AlarmTarget, ...]]:
     """Return the metrics and alarms that affect a verdict: those with `gate`, and only metrics with assertions."""
-    metrics = tuple(each for each in environment.metrics if each.gate and is_judged(each))
-    return metrics, tuple(each for each in environment.alarms if each.gate)
+    return tuple(filter(_gates, environment.metrics)), tuple(filter(_gates, environment.alarms))
+
+
+def has_gating_signals(environment: Environment) -> bool:
+    """Return whether any metric or alarm affects a verdict, including those that cannot be read."""
+    return any(gating_signals(environment)) or bool(gating_unfilled(environment))
+
+
+def gating_unfilled(environment: Environment) -> tuple[UnfilledTarget, ...]:
+    """Return the metrics and alarms that affect a verdict and cannot be read, because their names have no value."""
+    return tuple(each for each in environment.unfilled if each.target is not None and _gates(each.target))
+
+
+def unfilled_signals(environment: Environment) -> list[SignalResult]:
+    """Return the gating metrics and alarms whose names have no value, each as an error."""
+    results: list[SignalResult] = []
+    for each in gating_unfilled(environment):
+        if isinstance(each.target, MetricTarget):
+            results.append(unread_metric(each.target, each.message, each.reason))
+        elif each.target is not None:
+            results += unread_alarms(each.target, each.message, each.reason)
+    return [replace(result, status=Status.ERROR) for result in results]
+
+
+def _gates(target: MetricTarget | AlarmTarget) -> bool:
+    return target.gate and (isinstance(target, AlarmTarget) or is_judged(target))
 
 
 def metric_signal(target: MetricTarget, series: MetricSeries | None, now: datetime) -> SignalResult:

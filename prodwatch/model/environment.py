@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from prodwatch.model.check import SourcePosition
+from prodwatch.model.status import Reason
 
 
 class _Located(Protocol):
@@ -202,8 +203,27 @@ class DemoTarget(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 42
 
 
+class UnfilledTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A watched table that is not read, because a `${…}` in it has no value."""
+
+    kind: Literal["function", "logs", "traces", "metric", "alarm", "release"]
+    label: str
+    """Name of the metric, otherwise the text with the reference as written."""
+    message: str
+    """Why the reference has no value."""
+    reason: Reason
+    target: MetricTarget | AlarmTarget | None = None
+    """The table of a metric or of alarms, as written."""
+
+    @property
+    def sentence(self) -> str:
+        """One sentence with the table and the reason."""
+        table = f"[{self.kind}]" if self.kind in {"traces", "release"} else f"[[{self.kind}]]"
+        return f"{table} {self.label} is not read: {self.message}"
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete environment file; `${…}` may still be in it where references are allowed."""
+    """A complete environment file; a run fills the `${…}` of its watched tables."""
 
     name: str
     title: str
@@ -225,3 +245,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     rounds: Rounds = Rounds()
     limits: Limits = Limits()
     demo: DemoTarget | None = None
+    unfilled: tuple[UnfilledTarget, ...] = ()
+    """Watched tables left out of the others, because a `${…}` in them has no value."""
+
+    def unfilled_of(self, *kinds: str) -> tuple[UnfilledTarget, ...]:
+        """Return the unfilled tables of these kinds."""
+        return tuple(each for each in self.unfilled if each.kind in kinds)

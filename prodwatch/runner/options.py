@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from prodwatch.judge.signals import gating_signals
+from prodwatch.judge.signals import gating_signals, gating_unfilled, has_gating_signals
 from prodwatch.model.environment import Environment
 
 Mode = Literal["check", "gate", "dashboard", "serve", "merge"]
@@ -49,12 +49,16 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def reads_signals(environment: Environment, options: RunOptions) -> bool:
     """Return whether a run with these options reads signals: a single run does by default."""
-    return options.mode == "check" and not options.no_signals and any(gating_signals(environment))
+    return options.mode == "check" and not options.no_signals and has_gating_signals(environment)
 
 
 def left_out(environment: Environment) -> str | None:
     """Return the notice of a run that leaves signals out; None when there are none to leave out."""
     metrics, alarms = gating_signals(environment)
-    counts = [(len(metrics), "[[metric]]"), (len(alarms), "[[alarm]]")]
+    unfilled = [each.kind for each in gating_unfilled(environment)]
+    counts = [
+        (len(metrics) + unfilled.count("metric"), "[[metric]]"),
+        (len(alarms) + unfilled.count("alarm"), "[[alarm]]"),
+    ]
     named = " and ".join(f"{count} {table}" for count, table in counts if count)
     return f"--no-signals left out {named}: the verdict rests on the checks alone" if named else None

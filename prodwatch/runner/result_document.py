@@ -10,6 +10,7 @@ import msgspec
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Rule
 from prodwatch.judge.facts import SUPPORTING, Facts, check_fact, signal_fact
+from prodwatch.model.environment import Environment
 from prodwatch.model.result import (
     Blocking,
     CheckResult,
@@ -59,9 +60,11 @@ def assemble(
             allow_empty=options.allow_empty,
             shard=options.shard,
             interrupted=record.interrupted,
-            refused=record.refused,
+            refused=record.refused or _unknown_release(context.environment),
         )
     )
+    for unfilled in context.environment.unfilled:
+        context.notice("unresolved", context.redactor.text(unfilled.sentence))
     problem = context.inputs.release_problem()
     if problem is not None:
         context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))
@@ -99,6 +102,13 @@ def assemble(
         notices=_sorted(context.notices.values()),
         usage=usage,
     )
+
+
+def _unknown_release(environment: Environment) -> Blocking | None:
+    """Return why it is unknown which release was measured; None when its functions have names."""
+    for each in environment.unfilled_of("function", "release"):
+        return Blocking(kind="run", id=each.kind, status=Status.ERROR, message=each.sentence)
+    return None
 
 
 def run_facts(

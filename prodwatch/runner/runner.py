@@ -13,8 +13,6 @@ from random import Random
 from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.secrets import Secrets
-from prodwatch.aws.stacks import Stacks
 from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
@@ -40,8 +38,7 @@ from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, UnfinishedJournal
 from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopCause, StopSignal
-from prodwatch.runner.values.release import read_releases
-from prodwatch.runner.values.remote_inputs import RemoteInputs
+from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
 from prodwatch.text.redact import Redactor
 
 TERMINATED = "SIGTERM"
@@ -350,14 +347,12 @@ class Runner:
         )
 
     def _inputs(self, options: RunOptions) -> RemoteInputs:
-        return RemoteInputs(
+        return run_inputs(
             self._environment,
             aws=self._aws,
             env=self._environ,
             redactor=self._redactor,
-            read_stack=Stacks(self._aws).outputs,
-            read_secret=Secrets(self._aws, self._environ).value,
-            read_release=lambda: read_releases(self._environment, self._aws, options.release),
+            override=options.release,
         )
 
     def _fresh_run_id(self) -> str:

@@ -32,7 +32,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
     project: Project
     environment: Environment
-    """The project's environment, with the endpoint of the embedded AWS when one was started."""
+    """The project's environment with its watched tables filled, and with the endpoint of an embedded AWS."""
     runner: Runner
     aws: LazyAws
     redactor: Redactor
@@ -72,7 +72,8 @@ async def open_engine(
 ) -> AsyncIterator[Engine]:
     """Assemble an engine for the project's environment and close it afterwards, including the embedded AWS.
 
-    `demo` overrides the file's `[demo]` table. Raises ProdwatchError when a part cannot be started.
+    The watched tables of the environment are filled, which reads the stacks they refer to. `demo` overrides the
+    file's `[demo]` table. Raises ProdwatchError when a part cannot be started.
     """
     from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.probes.http_pool import Pool
@@ -85,6 +86,7 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         environment = await _with_demo(environment, demo, stack)
         aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))
+        environment = await _filled(environment, aws, redactor, clock)
         pool = await stack.enter_async_context(Pool())
 
         def runner_for(definitions: Sequence[CheckDefinition]) -> Runner:
@@ -114,6 +116,18 @@ async def open_engine(
             runner_for=runner_for,
         )
         await runner.close()
+
+
+async def _filled(environment: Environment, aws: LazyAws, redactor: Redactor, clock: Clock) -> Environment:
+    """Fill the watched tables; those that cannot be filled are listed in the environment."""
+    from prodwatch.runner.values.remote_inputs import run_inputs
+    from prodwatch.runner.values.watched_targets import fill_watched
+
+    inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None)
+    try:
+        return await fill_watched(environment, inputs, clock)
+    finally:
+        await inputs.close()
 
 
 async def _with_demo(environment: Environment, override: DemoTarget | None, stack: AsyncExitStack) -> Environment:

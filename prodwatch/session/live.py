@@ -22,7 +22,7 @@ from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
 from prodwatch.session.reload import Reload
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
-from prodwatch.sources.build_sources import build_sources, log_targets
+from prodwatch.sources.build_sources import UnfilledSource, build_sources, log_targets
 from prodwatch.sources.log_search import find_lines
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.supervisor import Supervisor
@@ -108,7 +108,7 @@ class LiveSession:
             return
         sources = self._sources(engine)
         for each in sources:
-            if each.name in _NEEDED_FOR_HEALTHY:
+            if each.name in _NEEDED_FOR_HEALTHY or isinstance(each, UnfilledSource):
                 # A source with a status and no data keeps the verdict from "healthy".
                 self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
         self._logs = next((each for each in sources if isinstance(each, LogSource)), None)

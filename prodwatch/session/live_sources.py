@@ -13,6 +13,7 @@ from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget, MetricTarget
 from prodwatch.session.engine import Engine
 from prodwatch.sources.base import Source
+from prodwatch.sources.build_sources import unfilled_sources
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.redaction import SignalRedactor
@@ -58,16 +59,24 @@ def log_source(engine: Engine, targets: Sequence[LogTarget], start: datetime, en
     )
 
 
+METRIC_TABLES = ("function", "metric")
+"""Tables of an environment file whose metrics are read."""
+
+
 async def metric_sources(
     engine: Engine, target: MetricTarget | None, start: datetime, *, warn: Callable[[str], None]
 ) -> list[Source]:
     """Build the metric source of one `target`, or of everything the environment watches.
 
-    With functions, the release source follows it in the list: it finds the versions whose metrics are read. `warn`
+    Sources of tables without a name follow it, then with functions the release source, which finds the versions whose
+    metrics are read. `warn`
     receives one sentence when the versions cannot be read. ConfigurationError when there is no metric to read.
     """
     environment = engine.environment
     functions, targets = (environment.functions, environment.metrics) if target is None else ((), (target,))
+    unfilled = [] if target else unfilled_sources(environment, engine.redactor, *METRIC_TABLES)
+    if not functions and not targets and unfilled:
+        return [*unfilled]
     if not functions and not targets:
         raise ConfigurationError(
             f"environment {environment.name} watches no metrics; name one with --namespace and --metric, "
@@ -80,9 +89,9 @@ async def metric_sources(
         engine.aws, functions, targets, clock=engine.clock, since=start, versions_of=release.versions_of
     )
     if not functions:
-        return [metrics]
+        return [metrics, *unfilled]
     try:
         await release.poll()
     except AwsError as caught:
         warn(f"metrics per version are missing: {caught.message}")
-    return [metrics, release]
+    return [metrics, *unfilled, release]

@@ -10,13 +10,16 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsError
-from prodwatch.errors import ConfigurationError
+from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
 from prodwatch.session.engine import Engine
 from prodwatch.sources.build_sources import log_targets
 from prodwatch.sources.logs.discovery import discover_groups
 from prodwatch.sources.logs.source import group_key
 from prodwatch.text.sanitize import sanitize_line
+
+LOG_TABLES = ("function", "logs")
+"""Tables of an environment file that name log groups."""
 
 
 def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarget]:
@@ -26,7 +29,7 @@ def targets_of(environment: Environment, groups: Sequence[str]) -> list[LogTarge
     """
     watched = log_targets(environment)
     if not groups:
-        if not watched:
+        if not watched and not environment.unfilled_of(*LOG_TABLES):
             raise ConfigurationError(
                 f"environment {environment.name} watches no log groups; name one with --group, "
                 "or add a [[function]] or [[logs]] to its file"
@@ -117,8 +120,12 @@ class LogGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 async def list_groups(engine: Engine, groups: Sequence[str]) -> list[LogGroup]:
     """Return the log groups that `groups` name, else those the environment watches, else all of the account.
 
-    Sorted by name; raises AwsError, and ConfigurationError as `targets_of` does.
+    Sorted by name; raises AwsError, ConfigurationError as `targets_of` does, and CannotVerifyError for a group whose
+    name has no value.
     """
+    unfilled = () if groups else engine.environment.unfilled_of(*LOG_TABLES)
+    if unfilled:
+        raise CannotVerifyError(unfilled[0].sentence, unfilled[0].reason)
     everything = not groups and not log_targets(engine.environment)
     targets = [LogTarget(group="*")] if everything else targets_of(engine.environment, groups)
     log_groups: dict[tuple[str | None, str], LogGroup] = {}

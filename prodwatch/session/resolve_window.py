@@ -26,6 +26,8 @@ async def release_of(engine: Engine) -> ReleaseState:
     not provide the release.
     """
     environment = engine.environment
+    for unfilled in environment.unfilled_of("function", "release"):
+        raise CannotVerifyError(unfilled.sentence, unfilled.reason)
     if not any(function.alias for function in environment.functions):
         raise ConfigurationError(
             f"environment {environment.name} has no release: none of its [[function]] tables has an alias; "

@@ -53,6 +53,8 @@ _SECTION = {section.name: section for section in SECTIONS}
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _MOMENT = re.compile(r"before|during|after|\+\d+(\.\d+)?(ms|s|m|h)")
 _TEXT = {"text", "texts", "table"}
+_EARLY = {"metric": frozenset(("name", "account")), "release": frozenset(("match",))}
+"""Section → keys of it that other parts of the file or the screen need before a run; elsewhere only `account` is."""
 _Built = TypeVar("_Built", bound=msgspec.Struct)
 
 
@@ -123,9 +125,7 @@ class _Reader:
         """Return the valid entries of one table; references are filled unless the section fills text late."""
         if isinstance(data, dict):
             statics = self.early if section.filled == "env" else self.late
-            late = (
-                {key.name for key in keys if key.kind in _TEXT and not key.choices} if section.filled == "late" else ()
-            )
+            late = _late_keys(section, keys)
             data = settle_table(cursor, data, statics, late)
         right = read_table(cursor, data, keys, references=section.filled == "late")
         if section.name == "function" and str(right.get("name", "")).startswith("arn:"):
@@ -319,6 +319,15 @@ class _Reader:
                 f'"at" must be before, during, after or an offset such as +90s, not "{moment}"'
             )
         return _build(DemoTarget, right)
+
+
+def _late_keys(section: Section, keys: tuple[Key, ...]) -> set[str]:
+    """Return the keys that a run fills; those of all others have to be known when the file is read."""
+    if section.filled != "late":
+        return set()
+    return {key.name for key in keys if key.kind in _TEXT and not key.choices} - _EARLY.get(
+        section.name, frozenset(("account",))
+    )
 
 
 def _build(target: type[_Built], right: Mapping[str, Any]) -> _Built:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from prodwatch.model.environment import Environment
 from prodwatch.settings.environment_keys import SECTIONS
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.template import TemplateSyntaxError, parse_template
 from prodwatch.settings.toml_document import Document
-from prodwatch.settings.variable_references import FILE_SCOPES, DefinedNames, follow, references_in
+from prodwatch.settings.variable_references import FILE_SCOPES, WATCHED_SCOPES, DefinedNames, follow, references_in
 
 _LATE = tuple(section.name for section in SECTIONS if section.filled == "late" and section.name != "vars")
 
@@ -25,15 +27,19 @@ def names_of(document: Document, environment: Environment, environ: Mapping[str,
 def follow_environment(top: TomlCursor, environment: Environment, names: DefinedNames, needed: Collection[str]) -> None:
     """Report undefined references; `needed` are the variables that selected checks use."""
     names = DefinedNames(names.environ, names.vars, names.secrets, names.stacks, scopes=FILE_SCOPES)
-    pending = set(needed) & set(environment.vars)
-    for name in _LATE:
-        pending |= follow(top.at(name).named(f"[{name}]"), top.document.data.get(name), names)
+    watched = replace(names, scopes=WATCHED_SCOPES)
     used: set[str] = set()
-    while pending:
-        name = pending.pop()
-        used.add(name)
-        written = environment.vars.get(name)
-        pending |= (follow(_cursor(top, name), written, names) & set(environment.vars)) - used
+    pending: set[str] = set()
+    for name in _LATE:
+        pending |= follow(top.at(name).named(f"[{name}]"), top.document.data.get(name), watched)
+    # A variable of a watched table is limited like the table itself.
+    for allowed, more in ((watched, pending), (names, set(needed))):
+        pending = more & set(environment.vars) - used
+        while pending:
+            name = pending.pop()
+            used.add(name)
+            written = environment.vars.get(name)
+            pending |= (follow(_cursor(top, name), written, allowed) & set(environment.vars)) - used
     for name, written in environment.vars.items():
         if name not in used:
             # A syntax error is a mistake even in a variable that is not used.

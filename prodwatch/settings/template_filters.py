@@ -269,7 +269,7 @@ FILTERS: dict[str, FilterSpec] = {
     "lower": FilterSpec("lower", "Lower case.", lambda value: _text(value).lower()),
     "base64": FilterSpec("base64", "The UTF-8 bytes of the text as base64.", _base64),
     "json": FilterSpec("json", "The value as compact JSON text.", to_json),
-    "parse_json": FilterSpec("parse_json", "The value of a JSON text.", _parse_json),
+    "parse_json": FilterSpec("parse_json", "The value of a JSON text, numbers with all their digits.", _parse_json),
     "urlencode": FilterSpec("urlencode", "Percent-encoded, including slashes.", _urlencode),
     "shift": FilterSpec("shift('-5m')", "A time moved by a duration.", _shift, 1, 1, _check_duration),
     "format_time": FilterSpec(

@@ -22,7 +22,9 @@ _FIXED = {"uid": (), "now": (), "account": (), "region": (), "trace_id": (), "ru
 """Scopes with fixed names → these names; empty when the scope itself is the value."""
 
 FILE_SCOPES = frozenset(SCOPES) - {"captured", "steps", "matrix", "each"}
-"""Scopes that an environment file may use in values filled at run time."""
+"""Scopes that the variables of an environment file may use."""
+WATCHED_SCOPES = frozenset(("env", "vars", "stack", "account", "region"))
+"""Scopes that the watched tables of an environment file may use, which are filled once per run."""
 
 
 class DefinedNames(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ class DefinedNames(msgspec.Struct, frozen=True):
         scope = reference.scope
         if scope not in SCOPES:
             return f'unknown scope "{scope}" in {reference.source}{did_you_mean(scope, SCOPES) or _all_scopes()}'
-        if scope in _FIXED:
+        if scope in _FIXED and scope in self.scopes:
             return _fixed_problem(reference, _FIXED[scope])
         return self._defined(reference, scope) if self.selected else None
 

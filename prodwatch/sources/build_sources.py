@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from functools import partial
 
 from prodwatch.aws.api import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.formats.lambda_record import LineParser
-from prodwatch.model.environment import Environment, LogTarget
+from prodwatch.model.environment import Environment, LogTarget, UnfilledTarget
+from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
 from prodwatch.sources.logs.source import LogSource
@@ -55,6 +58,37 @@ def spans_target(environment: Environment) -> LogTarget | None:
     return LogTarget(group=SPANS_GROUP, filter=" ".join(names)) if names else None
 
 
+class UnfilledSource:
+    """A source without values for the `${…}` in its table: it reads nothing, and its status gives the reason."""
+
+    def __init__(self, target: UnfilledTarget, clean: Callable[[str], str]) -> None:
+        self.name = f"{_SOURCE_OF[target.kind]}:{clean(target.label)}"
+        self._message = clean(target.sentence)
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Yield the one status, then wait until cancelled."""
+        status = SourceStatus(source=self.name, phase=SourcePhase.STOPPED, message=self._message)
+        yield Batch(source=self.name, status=status)
+        await asyncio.Event().wait()
+
+
+_SOURCE_OF = {
+    "function": "release",
+    "logs": "logs",
+    "traces": "traces",
+    "metric": "metrics",
+    "alarm": "alarms",
+    "release": "release",
+}
+"""Table of the file → source that reads it."""
+
+
+def unfilled_sources(environment: Environment, redactor: Redactor, *kinds: str) -> list[UnfilledSource]:
+    """Return a source for each unfilled table of these kinds, of every kind when none is named."""
+    clean = SignalRedactor(redactor).text
+    return [UnfilledSource(each, clean) for each in environment.unfilled if not kinds or each.kind in kinds]
+
+
 def build_sources(
     environment: Environment,
     aws: AwsApi,
@@ -70,7 +104,7 @@ def build_sources(
     """
     signal_redactor = SignalRedactor(redactor)
     lines = LineParser(redactor)
-    sources: list[Source] = []
+    sources: list[Source] = [*unfilled_sources(environment, redactor)]
     release = ReleaseSource(aws, environment, clock=clock, since=since, clean=signal_redactor.text)
     if environment.functions or environment.stacks or environment.release.codedeploy:
         sources.append(release)

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
-import msgspec
-
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
@@ -16,6 +14,7 @@ from prodwatch.judge.signals import (
     JUDGED_PERIODS,
     gating_signals,
     merged,
+    unfilled_signals,
     unread_alarms,
     unread_metric,
 )
@@ -37,20 +36,11 @@ async def read_signals(
     """
     metrics, alarms = gating_signals(environment)
     reads = [
-        *(
-            _read_metrics(targets, aws, clock, clean)
-            for targets in _by_place(each for each in metrics if not _has_reference(each))
-        ),
-        *(_read_alarms(target, aws, clock, clean) for target in alarms if not _has_reference(target)),
+        *(_read_metrics(targets, aws, clock, clean) for targets in _by_place(metrics)),
+        *(_read_alarms(target, aws, clock, clean) for target in alarms),
     ]
     results = [result for batch in await asyncio.gather(*reads) for result in batch]
-    results += [unread_metric(each, _UNFILLED, Reason.UNRESOLVED) for each in metrics if _has_reference(each)]
-    results += [
-        result
-        for each in alarms
-        if _has_reference(each)
-        for result in unread_alarms(each, _UNFILLED, Reason.UNRESOLVED)
-    ]
+    results += unfilled_signals(environment)
     return merged(sorted(results, key=lambda each: each.kind != "metric"))
 
 
@@ -61,17 +51,9 @@ def unread_signals(environment: Environment, message: str, reason: Reason) -> tu
         (
             *(unread_metric(each, message, reason) for each in metrics),
             *(result for each in alarms for result in unread_alarms(each, message, reason)),
+            *unfilled_signals(environment),
         )
     )
-
-
-_UNFILLED = "a ${…} in it has no value: references in [[metric]] and [[alarm]] are not filled"
-
-
-def _has_reference(target: MetricTarget | AlarmTarget) -> bool:
-    """Return whether a target's own keys contain an unfilled reference; those in assertions are undecidable instead."""
-    named = msgspec.structs.replace(target, expect=(), warn=()) if isinstance(target, MetricTarget) else target
-    return b"${" in msgspec.json.encode(named)
 
 
 def _by_place(metrics: Iterable[MetricTarget]) -> list[list[MetricTarget]]:

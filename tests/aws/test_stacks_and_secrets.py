@@ -44,7 +44,7 @@ async def test_a_stack_is_described_once_for_all_who_ask(world: EmbeddedAws, sho
 
 
 async def test_a_missing_output_lists_those_there_are(shop: Aws) -> None:
-    with pytest.raises(LookupError, match="shop-outputs in eu-west-1 has no output Nope; outputs: ApiUrl, Person"):
+    with pytest.raises(LookupError, match="shop-outputs in eu-west-1 has no output Nope; it has ApiUrl, Person"):
         await Stacks(shop).output(SHOP, "Nope")
 
 

@@ -96,7 +96,7 @@ def firing(world: World, *names: str) -> None:
     "prefix",
     [
         "literal",
-        pytest.param("variable", marks=pytest.mark.xfail(strict=True, reason="the prefix of alarms is not filled")),
+        "variable",
     ],
 )
 async def test_A1_a_firing_alarm_is_red_however_its_prefix_is_written(
@@ -110,7 +110,6 @@ async def test_A1_a_firing_alarm_is_red_however_its_prefix_is_written(
         assert any(f"{name}-errors" in each for each in opened.verdict.reasons)
 
 
-@pytest.mark.xfail(strict=True, reason="the prefix of alarms is not filled")
 async def test_A1_alarms_whose_prefix_cannot_be_filled_are_not_read(
     dashboard: Open, project: CaseProject, name: str
 ) -> None:

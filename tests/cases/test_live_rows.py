@@ -12,7 +12,6 @@ from prodwatch.demo.aws.functions.model import Function, FunctionVersion
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
 
-FILLED = pytest.mark.xfail(strict=True, reason="references in the tables of watched things are not filled")
 ERROR_LINE = "[ERROR] 2026-11-30T08:00:00.000Z f6e6096f-5d28-57bd-99a3-6959252efd02 payment broken"
 
 
@@ -59,7 +58,7 @@ BY_OUTPUT = WATCHED.format(
 )
 
 
-@pytest.fixture(params=["literal", pytest.param("variable", marks=FILLED), pytest.param("output", marks=FILLED)])
+@pytest.fixture(params=["literal", "variable", "output"])
 def watched(request: pytest.FixtureRequest, project: CaseProject, name: str, world: World) -> CaseProject:
     """A project that watches a function, a group, a metric and alarms by names that are filled in."""
     for group in (f"/aws/lambda/{name}", f"/shop/{name}"):
@@ -107,14 +106,12 @@ def unresolved(project: CaseProject, name: str, world: World) -> CaseProject:
     return project
 
 
-@FILLED
 def test_A1_a_group_that_cannot_be_filled_is_an_unread_source(unresolved: CaseProject) -> None:
     ended = unresolved.run("logs", "--since", "5m", "--no-follow")
     assert ended.code == 3, ended.said
     assert "LogGroup" in ended.err
 
 
-@FILLED
 @pytest.mark.parametrize("command", [("validate", "--online"), ("doctor",)], ids=["validate", "doctor"])
 def test_A1_a_group_that_cannot_be_filled_is_a_problem_of(command: tuple[str, ...], unresolved: CaseProject) -> None:
     ended = unresolved.run(*command)
@@ -125,7 +122,7 @@ def test_A1_a_group_that_cannot_be_filled_is_a_problem_of(command: tuple[str, ..
 @pytest.mark.parametrize(
     "table",
     [
-        pytest.param('[[logs]]\ngroup = "/shop/${uid}"', marks=FILLED),
+        '[[logs]]\ngroup = "/shop/${uid}"',
         '[[function]]\nname = "${steps.a.name}"',
         '[[alarm]]\nprefix = "${captured.x}-"',
         '[[metric]]\nname = "m"\nnamespace = "${each.n}"\nmetric = "M"',
@@ -248,7 +245,6 @@ NEEDS = {
 
 @pytest.mark.parametrize("missing", ["output", "stack", "secret"])
 @pytest.mark.parametrize("command", [("validate", "--online"), ("doctor",)], ids=["validate", "doctor"])
-@pytest.mark.xfail(strict=True, reason="a value that is missing in AWS is a bug here, and no problem there")
 def test_A16_a_value_that_is_missing_is_named(
     command: tuple[str, ...], missing: str, project: CaseProject, name: str, world: World
 ) -> None:

@@ -99,16 +99,17 @@ async def test_what_cannot_be_had_is_an_error_that_lists_what_there_is(shop: Any
     )
     bad, good = result.checks
     assert (bad.status, bad.reason_code) == ("error", "unresolved")
-    assert bad.message == "stack shop-prod in eu-west-1 has no output Apiurl; it has ApiUrl, Path"
+    missing = "stack shop-prod in eu-west-1 has no output Apiurl"
+    assert bad.message == f'{missing} (did you mean "ApiUrl"?); it has ApiUrl, Path'
     assert good.status == "pass"
     assert result.verdict.exit_code == 3
 
 
-async def test_a_stack_nobody_can_read_is_unresolved_for_those_who_use_it(shop: Any) -> None:
+async def test_an_unreadable_stack_is_an_error_with_its_reason(shop: Any) -> None:
     shop.script("scripted", {"ok": True})
     shop.aws.fail("cloudformation:DescribeStacks", Reason.ACCESS_DENIED)
     check = await shop.one(plain(expect=["ok == true"], url="${vars.api}"))
-    assert (check.status, check.reason_code) == ("error", "unresolved")
+    assert (check.status, check.reason_code) == ("error", "access_denied")
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsError
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
-from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget
+from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget, UnfilledTarget
 from prodwatch.model.result import SignalResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.sources.read_signals import read_signals, unread_signals
@@ -128,16 +129,25 @@ async def test_one_account_that_refuses_does_not_silence_the_others() -> None:
     )
 
 
-async def test_a_reference_that_is_not_filled_is_never_asked_for() -> None:
+async def test_a_reference_without_a_value_is_an_error_and_is_never_asked_for() -> None:
     metric = MetricTarget(
         name="latency", namespace="Shop", metric="Ms", dimensions={"Api": "${stack.shop.Api}"}, warn=("value < 5",)
     )
-    scripted = aws()
-    results = await read(scripted, environment(metrics=(metric,), alarms=(AlarmTarget(prefix="${vars.name}-"),)))
-    assert {id_: each.reason_code for id_, each in results.items()} == dict.fromkeys(
-        ("latency", "${vars.name}-*"), Reason.UNRESOLVED
+    shown = replace(metric, name="shown", warn=())
+    alarms = AlarmTarget(prefix="${stack.shop.Name}-")
+    unread = UnfilledTarget(kind="logs", label="x", message="no such output", reason=Reason.UNRESOLVED)
+    unfilled = (
+        replace(unread, kind="metric", target=metric),
+        replace(unread, kind="metric", target=shown),
+        replace(unread, kind="alarm", target=alarms),
+        unread,
     )
-    assert all(each.status is Status.INCONCLUSIVE for each in results.values())
+    scripted = aws()
+    results = await read(scripted, replace(environment(), unfilled=unfilled))
+    assert {id_: each.reason_code for id_, each in results.items()} == dict.fromkeys(
+        ("latency", "${stack.shop.Name}-*"), Reason.UNRESOLVED
+    )
+    assert all(each.status is Status.ERROR for each in results.values())
     assert not scripted.calls
 
 

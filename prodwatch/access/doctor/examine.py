@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+
+from msgspec.structs import replace
 
 from prodwatch.access.doctor.connectivity import endpoints, identities
 from prodwatch.access.doctor.findings import Finding
 from prodwatch.access.doctor.permissions import try_permissions
 from prodwatch.access.required_calls import required_calls
-from prodwatch.access.resolve_online import known_outputs
+from prodwatch.access.resolve_online import known_outputs, resolve_online
 from prodwatch.aws.lazy_session import LazyAws
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
@@ -24,14 +26,38 @@ async def examine_aws(
     *,
     allow_writes: bool,
 ) -> list[Finding]:
-    """Return findings about identities, clock, permissions and endpoints.
+    """Return findings about identities, clock, missing values, permissions and endpoints.
 
     `environment` is the project's, with the endpoint of the embedded AWS filled in where one runs. Permissions that
     only mutating checks need are tried with `allow_writes` alone.
     """
     findings, usable = await identities(aws.session(), environment)
+    findings += await _missing_values(project, environment, aws, environ, usable)
     outputs = await known_outputs(environment, aws, usable)
     uses = [use for use in required_calls(project, environ, outputs=outputs) if allow_writes or not use.mutates]
     findings += await try_permissions(aws, [use for use in uses if use.account in usable], clock)
     findings += await endpoints(aws.session(), uses, usable, environ)
     return findings
+
+
+async def _missing_values(
+    project: Project,
+    environment: Environment,
+    aws: LazyAws,
+    environ: Mapping[str, str],
+    usable: Collection[str | None],
+) -> list[Finding]:
+    """Return a finding for each stack, output and secret of a usable account that does not exist.
+
+    A value that cannot be read is reported with its permission.
+    """
+    here = replace(
+        environment,
+        accounts={},
+        stacks={alias: each for alias, each in environment.stacks.items() if each.account in usable},
+        secrets={name: each for name, each in environment.secrets.items() if each.account in usable},
+    )
+    if not here.stacks and not here.secrets:
+        return []
+    resolutions = await resolve_online(project, here, aws, environ)
+    return [Finding(area="values", state="problem", message=each.message) for each in resolutions if each.missing]

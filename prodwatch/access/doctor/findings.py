@@ -8,7 +8,7 @@ import msgspec
 
 SCHEMA = "prodwatch.doctor/1"
 
-Area = Literal["identity", "permissions", "clock", "endpoints", "extras", "terminal", "folders"]
+Area = Literal["identity", "values", "permissions", "clock", "endpoints", "extras", "terminal", "folders"]
 State = Literal["ok", "warn", "problem", "unknown", "skipped"]
 """`problem` and `unknown` exit 3: something these files need is missing, or could not be determined."""
 

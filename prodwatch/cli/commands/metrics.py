@@ -87,9 +87,16 @@ def command(
         if not as_json:
             paint, zone = style(no_color=common.no_color), zone_of({"utc": utc})
             stream = MetricTable(sink, paint, until=end, expected=expected, zone=zone)
-        completion = StreamCompletion(["metrics"], clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
+        needed = [each for each in sources if each.name != "release"]
+        names = [each.name for each in needed]
+        completion = StreamCompletion(names, clock=engine.clock, idle_s=idle_s, until=end, counts_news=False)
         # The release source finds the series of a release that starts later, which one reading does not need.
-        return Live(sources=sources if completion.follows else sources[:1], stream=stream, completion=completion)
+        return Live(
+            sources=sources if completion.follows else needed,
+            stream=stream,
+            completion=completion,
+            must_exist=frozenset(names),
+        )
 
     return run_live(project, common, prepare)
 

@@ -90,6 +90,7 @@ def command(
         from prodwatch.cli.live.stream_runner import Live
         from prodwatch.cli.live.time_options import zone_of
         from prodwatch.cli.live.trace_output import HEADER, TraceStream, ndjson, text
+        from prodwatch.errors import CannotVerifyError
         from prodwatch.session.resolve_window import window_of
         from prodwatch.session.stream_completion import StreamCompletion
         from prodwatch.sources.redaction import SignalRedactor
@@ -97,6 +98,9 @@ def command(
         from prodwatch.views.traces import SLOW_S
 
         start, end = await window_of(since, until, engine)
+        unfilled = () if expression else engine.environment.unfilled_of("traces")
+        if unfilled:
+            raise CannotVerifyError(unfilled[0].sentence, unfilled[0].reason)
         limit_s = SLOW_S if slow is None else slow
         if not as_json:
             sink.write([HEADER])

@@ -40,15 +40,16 @@ def _resolve(project: Project, common: Common) -> int:
     from prodwatch.cli.event_loop import demo_target
     from prodwatch.model.exit_code import ExitCode
     from prodwatch.session.engine import open_engine
+    from prodwatch.text.sanitize import sanitize_line
 
     async def resolve() -> list[Resolution]:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             return await resolve_online(project, engine.environment, engine.aws, os.environ)
 
     resolutions = asyncio.run(resolve())
-    for ok, message in resolutions:
-        stdout.text(f"{'✔' if ok else '✘'} {message}")
-    return ExitCode.OK if all(ok for ok, _ in resolutions) else ExitCode.ERROR
+    for each in resolutions:
+        stdout.text(f"{'✔' if each.ok else '✘'} {sanitize_line(each.message)}")
+    return ExitCode.OK if all(each.ok for each in resolutions) else ExitCode.ERROR
 
 
 def _count(number: int, noun: str) -> str:

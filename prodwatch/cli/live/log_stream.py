@@ -16,9 +16,10 @@ from prodwatch.cli.stderr import error
 from prodwatch.model.environment import LogTarget
 from prodwatch.session.engine import Engine
 from prodwatch.session.live_sources import log_source
-from prodwatch.session.log_groups import expand, source_key, targets_of
+from prodwatch.session.log_groups import LOG_TABLES, expand, source_key, targets_of
 from prodwatch.session.resolve_window import release_of, window_of
 from prodwatch.session.stream_completion import StreamCompletion
+from prodwatch.sources.build_sources import unfilled_sources
 from prodwatch.text.timestamps import Moment
 from prodwatch.views.log_filter import LogFilter
 
@@ -61,10 +62,12 @@ class LogRequest:
             targets = [replace(target, live_tail=False) for target in targets]
         keys = {source_key(target): target.group for target in targets if not target.group.endswith("*")}
         source = log_source(engine, targets, start, end)
+        unfilled = [] if self.groups else unfilled_sources(engine.environment, engine.redactor, *LOG_TABLES)
+        unread = frozenset(each.name for each in unfilled)
         if self.idle_s is not None:
             source.pin({key.removeprefix("logs:") for key in keys})
         return Live(
-            sources=[source],
+            sources=[source, *unfilled],
             stream=LogStream(
                 sink,
                 self._render(engine, list(keys.values())),
@@ -76,14 +79,14 @@ class LogRequest:
                 chosen_by=self.chosen_by,
             ),
             completion=StreamCompletion(
-                [*keys, *unknown],
+                [*keys, *unknown, *unread],
                 clock=engine.clock,
                 idle_s=self.idle_s,
                 until=end,
                 counts_news=self.counts_news,
                 sweep=source.sweep,
             ),
-            must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown,
+            must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown | unread,
             absent=tuple(prefix for prefix in empty if prefix in named),
         )
 

@@ -57,7 +57,11 @@ async def _look(calls: AwsCalls) -> Observation:
 
 async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deployment] | None:
     """Return the alias's deployments, newest first; None when CodeDeploy is in charge but could not be asked."""
-    application = calls.context.environment.release.codedeploy
+    environment = calls.context.environment
+    for unfilled in environment.unfilled_of("release"):
+        calls.notice(f"CodeDeploy was not asked: {unfilled.sentence}")
+        return None
+    application = environment.release.codedeploy
     if not application:
         return []
     try:

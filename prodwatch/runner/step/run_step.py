@@ -270,6 +270,7 @@ def _flags(execution: Execution, outcome: Outcome, attestation: Attestation, con
     flags = []
     if outcome.retried and conclusion.status in GREEN:
         flags.append(FLAKY)
-    if execution.context.environment.functions and not attestation.proven:
+    environment = execution.context.environment
+    if (environment.functions or environment.unfilled_of("function")) and not attestation.proven:
         flags.append(UNATTESTED)
     return tuple(flags)

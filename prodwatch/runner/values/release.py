@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.release import main_release
 from prodwatch.model.result import ReleaseInfo
@@ -27,7 +28,13 @@ PER_GROUP = 2
 async def read_releases(
     environment: Environment, aws: AwsApi, override: ReleaseOverride | None
 ) -> Sequence[ReleaseState]:
-    """Return the release state of every `[[function]]` with an alias; raises AwsError or LookupError."""
+    """Return the release state of every `[[function]]` with an alias.
+
+    Raises AwsError, LookupError, and CannotVerifyError when a function's or the application's name has no value: that
+    one may be under release.
+    """
+    for unfilled in environment.unfilled_of("function", "release"):
+        raise CannotVerifyError(unfilled.sentence, unfilled.reason)
     if override is not None:
         function = environment.functions[0] if environment.functions else FunctionTarget(name="")
         return (

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from prodwatch.aws.api import AwsApi, AwsError
-from prodwatch.aws.stacks import MissingStackError, missing_output
+from prodwatch.aws.secrets import Secrets
+from prodwatch.aws.stacks import MissingStackError, Stacks, missing_output
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, SecretReference, StackReference
@@ -19,6 +20,8 @@ from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
+from prodwatch.runner.options import ReleaseOverride
+from prodwatch.runner.values.release import read_releases
 from prodwatch.settings.suggestions import closest
 from prodwatch.settings.template import Reference, UnresolvedError
 from prodwatch.text.redact import MIN_LENGTH, Redactor
@@ -242,6 +245,26 @@ class RemoteInputs:
             why = f"release.{name} is not known: no function under [[function]] provides it"
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True))
         return value
+
+
+def run_inputs(
+    environment: Environment,
+    *,
+    aws: AwsApi,
+    env: Mapping[str, str],
+    redactor: Redactor,
+    override: ReleaseOverride | None,
+) -> RemoteInputs:
+    """Return inputs that read AWS and this process's environment variables; `override` replaces the release."""
+    return RemoteInputs(
+        environment,
+        aws=aws,
+        env=env,
+        redactor=redactor,
+        read_stack=Stacks(aws).outputs,
+        read_secret=Secrets(aws, env).value,
+        read_release=lambda: read_releases(environment, aws, override),
+    )
 
 
 def _unread(message: str, reason: Reason = Reason.UNRESOLVED) -> Unavailable:

@@ -1,0 +1,147 @@
+"""Fills the `${…}` of everything an environment watches, once per run or session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from prodwatch.assertions import parse
+from prodwatch.clock import Clock
+from prodwatch.model.environment import (
+    AlarmTarget,
+    Environment,
+    FunctionTarget,
+    LogTarget,
+    MetricTarget,
+    UnfilledTarget,
+)
+from prodwatch.runner.values.remote_inputs import RemoteInputs
+from prodwatch.runner.values.template_scope import ReferenceFinder, Scope, open_texts
+from prodwatch.settings.template import Reference, UnresolvedError, fill, parse_template
+from prodwatch.settings.template_filters import TemplateFilterError, as_text
+
+_Target = TypeVar("_Target", FunctionTarget, LogTarget, MetricTarget, AlarmTarget)
+_ASSERTIONS = frozenset(("expect", "warn"))
+
+
+def watched_texts(environment: Environment) -> list[str]:
+    """Return every text of the watched tables that may contain a reference, those of assertions included."""
+    tables = (environment.functions, environment.logs, environment.metrics, environment.alarms)
+    return open_texts(
+        [msgspec.to_builtins(tables), environment.traces_filter or "", environment.release.codedeploy or ""]
+    )
+
+
+async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Clock) -> Environment:
+    """Return the environment with every watched table filled; never raises.
+
+    A table that cannot be filled is left out and listed in `unfilled` with the reason, so that nothing takes it for a
+    source without news.
+    """
+    texts = watched_texts(environment)
+    if not texts:
+        return environment
+    await inputs.ensure(ReferenceFinder(environment.vars).references_in(texts))
+    filler = _Filler(
+        Scope(
+            inputs,
+            variables=environment.vars,
+            volatile=frozenset(),
+            matrix={},
+            run_id="",
+            uid="",
+            trace_id="",
+            clock=clock,
+        )
+    )
+    functions = filler.targets("function", environment.functions)
+    traces_filter = filler.named("traces", environment.traces_filter)
+    codedeploy = filler.named("release", environment.release.codedeploy)
+    return replace(
+        environment,
+        functions=functions,
+        logs=filler.targets("logs", environment.logs),
+        metrics=filler.targets("metric", environment.metrics),
+        alarms=filler.targets("alarm", environment.alarms),
+        traces_filter=traces_filter,
+        # An unfiltered reading would show the traces of the whole account.
+        traces_enabled=environment.traces_enabled and (traces_filter is None) is (environment.traces_filter is None),
+        release=replace(environment.release, codedeploy=codedeploy),
+        unfilled=tuple(filler.unfilled),
+    )
+
+
+class _Filler:
+    """Fills tables one by one and collects those that cannot be filled."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.unfilled: list[UnfilledTarget] = []
+
+    def targets(
+        self, kind: Literal["function", "logs", "metric", "alarm"], targets: tuple[_Target, ...]
+    ) -> tuple[_Target, ...]:
+        """Return the targets that could be filled."""
+        return tuple(filled for target in targets for filled in self._target(kind, target))
+
+    def named(self, kind: Literal["traces", "release"], text: str | None) -> str | None:
+        """Return a filled text; None when there is none or it cannot be filled."""
+        if text is None:
+            return None
+        try:
+            return self._text(text)
+        except UnresolvedError as error:
+            self._leave_out(kind, text, error)
+            return None
+
+    def _target(self, kind: Literal["function", "logs", "metric", "alarm"], target: _Target) -> list[_Target]:
+        """Return the filled target, or an empty list when it cannot be filled."""
+        written = open_texts(msgspec.to_builtins(target))
+        if not written:
+            return [target]
+        try:
+            values = {name: self._value(name, getattr(target, name)) for name in target.__struct_fields__}
+        except UnresolvedError as error:
+            kept: object = target
+            label = kept.name if isinstance(kept, MetricTarget) else written[0]
+            self._leave_out(kind, label, error, kept if isinstance(kept, MetricTarget | AlarmTarget) else None)
+            return []
+        return [replace(target, **values)]
+
+    def _leave_out(
+        self,
+        kind: Literal["function", "logs", "traces", "metric", "alarm", "release"],
+        label: str,
+        error: UnresolvedError,
+        target: MetricTarget | AlarmTarget | None = None,
+    ) -> None:
+        self.unfilled.append(
+            UnfilledTarget(kind=kind, label=label, message=error.message, reason=error.reason, target=target)
+        )
+
+    def _value(self, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Mapping):
+            return {self._text(key): self._text(each) for key, each in value.items()}
+        if isinstance(value, tuple):
+            return tuple(map(self._assertion if name in _ASSERTIONS else self._text, value))
+        return value
+
+    def _text(self, text: str) -> str:
+        value = self._scope.fill(text)
+        if value is None or isinstance(value, bool | Mapping | list | tuple):
+            raise UnresolvedError(Reference("", ()), f"{text} is not a text")
+        return as_text(value)
+
+    def _assertion(self, source: str) -> str:
+        assertion = parse(source)
+        if not assertion.holes:
+            return source
+        try:
+            return assertion.render([fill(parse_template(hole), self._scope.lookup) for hole in assertion.holes])
+        except TemplateFilterError as error:
+            raise UnresolvedError(Reference("", ()), f"{source}: {error}") from error

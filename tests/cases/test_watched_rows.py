@@ -1,0 +1,160 @@
+"""A reference in any text of a watched table is filled before anything reads the table, or keeps it from being read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from prodwatch.assertions import evaluate, parse
+from prodwatch.aws.api import AwsError
+from prodwatch.errors import CannotVerifyError, ConfigurationError
+from prodwatch.model.environment import Environment, StackReference
+from prodwatch.model.spec import Key
+from prodwatch.model.status import Reason
+from prodwatch.runner.values.remote_inputs import RemoteInputs
+from prodwatch.runner.values.watched_targets import fill_watched
+from prodwatch.settings import load_project
+from prodwatch.settings.environment_keys import SECTIONS, Section
+from prodwatch.sources.build_sources import unfilled_sources
+from prodwatch.testing.aws import ScriptedAws
+from prodwatch.testing.clock import FakeClock
+from prodwatch.text.redact import Redactor
+
+VALUES = {"expect": "value < {}", "warn": "value < {}", "match": "v{{version}}{}"}
+"""Key → text around the reference that the key's own rules need."""
+REQUIRED = {
+    "function": 'name = "f"',
+    "logs": 'group = "g"',
+    "metric": 'name = "m"\nnamespace = "N"\nmetric = "M"',
+    "alarm": 'prefix = "a-"',
+}
+EARLY = {("metric", "name"), ("release", "match")}
+"""Keys that a run does not fill: their values have to be known when the file is read."""
+
+
+def texts() -> Iterator[tuple[Section, Key]]:
+    for section in SECTIONS:
+        if section.filled == "late" and section.name != "vars":
+            for key in section.keys:
+                # Each check fills `attest` with its own references.
+                if key.kind in {"text", "texts", "table"} and not key.choices and not key.keys and key.name != "attest":
+                    yield section, key
+
+
+KEYS = [pytest.param(section, key, id=f"{section.name}.{key.name}") for section, key in texts()]
+
+LATE = [
+    pytest.param(section, key, id=f"{section.name}.{key.name}")
+    for section, key in texts()
+    if key.name != "account" and (section.name, key.name) not in EARLY
+]
+
+
+def table(section: Section, key: Key, reference: str) -> str:
+    written = VALUES.get(key.name, "{}").format(reference)
+    value = {"text": f'"{written}"', "texts": f'["{written}"]', "table": f'{{ fn = "{written}" }}'}[key.kind]
+    others = [line for line in REQUIRED.get(section.name, "").splitlines() if not line.startswith(f"{key.name} ")]
+    head = f"[[{section.name}]]" if section.shape == "tables" else f"[{section.name}]"
+    return "\n".join((head, *others, f"{key.name} = {value}"))
+
+
+def loaded(folder: Path, text: str) -> Environment:
+    (folder / "config").mkdir()
+    (folder / "config" / "t.toml").write_text(
+        f'[aws]\nregion = "eu-west-1"\n[aws.accounts.five]\n[stacks]\nshop = "shop"\n[vars]\nx = "five"\n{text}\n'
+    )
+    return load_project(root=folder, env="t", environ={"X": "five"}).environment
+
+
+def inputs(environment: Environment, outputs: Mapping[str, str] | Exception) -> RemoteInputs:
+    async def read_stack(_stack: StackReference) -> Mapping[str, str]:
+        if isinstance(outputs, Exception):
+            raise outputs
+        return outputs
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError("only stacks are read")
+
+    return RemoteInputs(
+        environment,
+        aws=ScriptedAws(),
+        env={"X": "five"},
+        redactor=Redactor(),
+        read_stack=read_stack,
+        read_secret=nothing,
+        read_release=nothing,
+    )
+
+
+def written(environment: Environment) -> str:
+    parts = (
+        environment.functions,
+        environment.logs,
+        environment.metrics,
+        environment.alarms,
+        environment.traces_filter,
+        environment.release.codedeploy,
+    )
+    return msgspec.json.encode(parts).decode()
+
+
+@pytest.mark.parametrize("reference", ["${vars.x}", "${env.X}", "${stack.shop.X}"])
+@pytest.mark.parametrize(("section", "key"), KEYS)
+async def test_A1_every_text_is_filled(section: Section, key: Key, reference: str, tmp_path: Path) -> None:
+    if reference.startswith("${stack") and (key.name == "account" or (section.name, key.name) in EARLY):
+        with pytest.raises(ConfigurationError, match="known only at run time"):
+            loaded(tmp_path, table(section, key, reference))
+        return
+    environment = loaded(tmp_path, table(section, key, reference))
+    filled = await fill_watched(environment, inputs(environment, {"X": "five"}), FakeClock())
+    assert "${" not in written(filled)
+    assert "five" in written(filled) + filled.release.match
+    assert filled.unfilled == ()
+
+
+UNREADABLE = [
+    pytest.param({}, Reason.UNRESOLVED, id="no such output"),
+    pytest.param(LookupError("no such stack"), Reason.UNRESOLVED, id="missing"),
+    pytest.param(CannotVerifyError("another account", Reason.WRONG_ACCOUNT), Reason.WRONG_ACCOUNT, id="wrong account"),
+    pytest.param(
+        AwsError("no", code="X", reason=Reason.ACCESS_DENIED, service="s", operation="o"), Reason.ACCESS_DENIED, id="no"
+    ),
+    pytest.param(KeyError("Outputs"), Reason.INTERNAL, id="a bug"),
+]
+
+
+@pytest.mark.parametrize(("outputs", "reason"), UNREADABLE)
+@pytest.mark.parametrize(("section", "key"), LATE)
+async def test_A1_what_cannot_be_filled_is_an_unread_source(
+    section: Section, key: Key, outputs: Any, reason: Reason, tmp_path: Path
+) -> None:
+    environment = loaded(tmp_path, table(section, key, "${stack.shop.X}"))
+    filled = await fill_watched(environment, inputs(environment, outputs), FakeClock())
+    assert "${" not in written(filled)
+    assert [(each.kind, each.reason) for each in filled.unfilled] == [(section.name, reason)]
+    assert len(unfilled_sources(filled, Redactor())) == 1
+    if section.name == "traces":
+        assert not filled.traces_enabled
+
+
+@pytest.mark.parametrize("scope", ["uid", "now", "trace_id", "run.id", "release.version", "secret.s", "captured.c"])
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "through a variable"])
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_A1_what_a_watched_table_can_never_have_is_a_mistake(
+    section: Section, key: Key, scope: str, direct: bool, tmp_path: Path
+) -> None:
+    reference = f"${{{scope}}}" if direct else "${vars.late}"
+    text = f'late = "${{{scope}}}"\n[secrets]\ns = {{ env = "X" }}\n{table(section, key, reference)}'
+    with pytest.raises(ConfigurationError):
+        loaded(tmp_path, text)
+
+
+async def test_a_filled_value_in_an_assertion_is_a_value_and_no_more_text(tmp_path: Path) -> None:
+    environment = loaded(tmp_path, table(*next((s, k) for s, k in texts() if k.name == "expect"), "${stack.shop.X}"))
+    filled = await fill_watched(environment, inputs(environment, {"X": "5 or value > 0"}), FakeClock())
+    judged = evaluate(parse(filled.metrics[0].expect[0]), {"value": 3})
+    assert judged.ok is not True
