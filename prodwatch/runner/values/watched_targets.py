@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.assertions import parse
+from prodwatch.assertions import AssertionSyntaxError, parse
 from prodwatch.clock import Clock
 from prodwatch.model.environment import (
     AlarmTarget,
@@ -24,6 +26,7 @@ from prodwatch.settings.template import Reference, UnresolvedError, fill, parse_
 from prodwatch.settings.template_filters import TemplateFilterError, as_text
 
 _Target = TypeVar("_Target", FunctionTarget, LogTarget, MetricTarget, AlarmTarget)
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _ASSERTIONS = frozenset(("expect", "warn"))
 
 
@@ -104,6 +107,9 @@ class _Filler:
             return [target]
         try:
             values = {name: self._value(name, getattr(target, name)) for name in target.__struct_fields__}
+            if kind == "function" and values["name"].startswith("arn:"):
+                message = f"{values['name']} is an ARN, not a name; append | arn('id') to the reference"
+                raise UnresolvedError(Reference("", ()), message)
         except UnresolvedError as error:
             kept: object = target
             label = kept.name if isinstance(kept, MetricTarget) else written[0]
@@ -135,13 +141,25 @@ class _Filler:
         value = self._scope.fill(text)
         if value is None or isinstance(value, bool | Mapping | list | tuple):
             raise UnresolvedError(Reference("", ()), f"{text} is not a text")
-        return as_text(value)
+        filled = as_text(value)
+        if text and not filled:
+            # An empty prefix names every alarm or group of the account.
+            raise UnresolvedError(Reference("", ()), f"{text} is empty")
+        return filled
 
     def _assertion(self, source: str) -> str:
         assertion = parse(source)
         if not assertion.holes:
             return source
         try:
-            return assertion.render([fill(parse_template(hole), self._scope.lookup) for hole in assertion.holes])
-        except TemplateFilterError as error:
+            values = [fill(parse_template(hole), self._scope.lookup) for hole in assertion.holes]
+            filled = assertion.render(list(map(_number, values)))
+            parse(filled)
+        except (AssertionSyntaxError, TemplateFilterError) as error:
             raise UnresolvedError(Reference("", ()), f"{source}: {error}") from error
+        return filled
+
+
+def _number(value: Any) -> Any:
+    """Return the number that a text is, such as a stack output; any other value as it is."""
+    return Decimal(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
