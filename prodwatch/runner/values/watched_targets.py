@@ -106,16 +106,20 @@ class _Filler:
         if not written:
             return [target]
         try:
-            values = {name: self._value(name, getattr(target, name)) for name in target.__struct_fields__}
-            if kind == "function" and values["name"].startswith("arn:"):
-                message = f"{values['name']} is an ARN, not a name; append | arn('id') to the reference"
-                raise UnresolvedError(Reference("", ()), message)
+            filled = self._filled(target)
         except UnresolvedError as error:
             kept: object = target
             label = kept.name if isinstance(kept, MetricTarget) else written[0]
             self._leave_out(kind, label, error, kept if isinstance(kept, MetricTarget | AlarmTarget) else None)
             return []
-        return [replace(target, **values)]
+        return [filled]
+
+    def _filled(self, target: _Target) -> _Target:
+        values = {name: self._value(name, getattr(target, name)) for name in target.__struct_fields__}
+        if isinstance(target, FunctionTarget) and values["name"].startswith("arn:"):
+            message = f"{values['name']} is an ARN, not a name; append | arn('id') to the reference"
+            raise UnresolvedError(Reference("", ()), message)
+        return replace(target, **values)
 
     def _leave_out(
         self,
