@@ -117,7 +117,9 @@ def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Fin
             finding.message = f"`{assertion.path.render(run.holes)}` {outcome.phrase}"
             finding.diff = _diff(assertion.operator, expected, actual, context.redact) if outcome.comparable else None
     _discount_unmatched_fields(assertion, run, finding)
-    if not context.complete and finding.ok is not None and not survives_more_data(assertion, actual, ok=finding.ok):
+    if context.complete or finding.ok is None:
+        return
+    if not survives_more_data(assertion, actual, expected, ok=finding.ok):
         opposite = "false" if finding.ok else "true"
         finding.ok, finding.diff = None, None
         finding.message = f"the source could not be read to its end: the unread part could still make this {opposite}"

@@ -31,8 +31,8 @@ _ONCE_FALSE = frozenset({"absent", "not contains"})
 """Operators that stay false when data is added."""
 
 
-def survives_more_data(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
-    """Return whether the result `ok`, judged on part of the data, is certain to hold for all of it."""
+def survives_more_data(assertion: Assertion, actual: Any, expected: Any, *, ok: bool) -> bool:
+    """Return whether the result `ok` of comparing with `expected`, judged on part of the data, holds for all of it."""
     if assertion.fields and assertion.fields <= OF_THE_REQUEST:
         return True
     if assertion.fields & CUT_TEXTS:
@@ -43,7 +43,7 @@ def survives_more_data(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
         return ok is (assertion.operator in _ONCE_TRUE)
     if actual is MISSING:
         return False
-    return _value_survives(assertion, actual, ok=ok)
+    return _value_survives(assertion, actual, expected, ok=ok)
 
 
 def _prefix_survives(assertion: Assertion, *, ok: bool) -> bool:
@@ -62,20 +62,24 @@ def _text_of(assertion: Assertion) -> str:
     return assertion.operand.render(None) if assertion.operand is not None else ""
 
 
-def _value_survives(assertion: Assertion, actual: Any, *, ok: bool) -> bool:
+def _value_survives(assertion: Assertion, actual: Any, expected: Any, *, ok: bool) -> bool:
     name = kind(actual)
     if assertion.operator == "is":
         return True
     if name in {"number", "duration"}:
-        # A total, a share or a percentile moves with every further value; a count only grows.
-        if not _grows(assertion):
-            return False
-        return ok if assertion.operator in {">", ">="} else assertion.operator in {"<", "<="} and not ok
+        return _grows(assertion) and _growth_survives(assertion.operator, actual, expected, ok=ok)
     if not _only_reads(assertion.path.tree):
         return False
     if name == "string":
         return ok
     return name in {"boolean", "object", "time"}
+
+
+def _growth_survives(operator: str, actual: Any, expected: Any, *, ok: bool) -> bool:
+    """Return whether a result holds for every greater count; a total, a share or a percentile may move either way."""
+    if operator in {"==", "!="}:
+        return ok is (operator == "!=") and kind(expected) == kind(actual) and bool(actual > expected)
+    return ok if operator in {">", ">="} else operator in {"<", "<="} and not ok
 
 
 def _only_reads(node: Mapping[str, Any]) -> bool:

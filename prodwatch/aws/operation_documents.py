@@ -13,22 +13,35 @@ from typing import Any
 ALWAYS: Mapping[str, tuple[str, ...]] = {
     "cloudformation:DescribeStackEvents": ("StackEvents[].StackName", "StackEvents[].Timestamp"),
     "cloudformation:DescribeStackResources": ("StackResources[].LogicalResourceId",),
-    "cloudformation:DescribeStacks": ("Stacks[].StackName", "Stacks[].StackStatus"),
+    "cloudformation:DescribeStacks": (
+        "Stacks[].StackName",
+        "Stacks[].StackStatus",
+        "Stacks[].Outputs?[].OutputKey",
+        "Stacks[].Outputs?[].OutputValue",
+    ),
     "cloudformation:ListStackResources": ("StackResourceSummaries[].LogicalResourceId",),
     "cloudformation:ListStacks": ("StackSummaries[].StackName", "StackSummaries[].StackStatus"),
-    "cloudwatch:DescribeAlarmHistory": ("AlarmHistoryItems",),
+    "cloudwatch:DescribeAlarmHistory": ("AlarmHistoryItems[].Timestamp", "AlarmHistoryItems[].AlarmName"),
     "cloudwatch:DescribeAlarms": (
         "MetricAlarms[].AlarmName",
         "MetricAlarms[].StateValue",
         "CompositeAlarms[].AlarmName",
         "CompositeAlarms[].StateValue",
     ),
-    "cloudwatch:GetMetricData": ("MetricDataResults[].Id",),
+    "cloudwatch:GetMetricData": tuple(
+        f"MetricDataResults[].{member}" for member in ("Id", "StatusCode", "Timestamps", "Values")
+    ),
     "cloudwatch:GetMetricStatistics": ("Datapoints[].Timestamp",),
     "cloudwatch:ListMetrics": ("Metrics",),
     "codedeploy:BatchGetDeploymentGroups": ("deploymentGroupsInfo",),
-    "codedeploy:BatchGetDeployments": ("deploymentsInfo[].deploymentId", "deploymentsInfo[].status"),
+    "codedeploy:BatchGetDeployments": tuple(
+        f"deploymentsInfo[].{member}" for member in ("deploymentId", "status", "createTime", "creator")
+    ),
     "codedeploy:GetDeployment": ("deploymentInfo.status",),
+    "codedeploy:GetDeploymentTarget": (
+        "deploymentTarget.lambdaTarget?.lambdaFunctionInfo.functionName",
+        "deploymentTarget.lambdaTarget?.lambdaFunctionInfo.functionAlias",
+    ),
     "codedeploy:ListDeploymentGroups": ("deploymentGroups",),
     "codedeploy:ListDeploymentTargets": ("targetIds",),
     "codedeploy:ListDeployments": ("deployments",),
@@ -67,8 +80,15 @@ ALWAYS: Mapping[str, tuple[str, ...]] = {
     "xray:GetTraceSegmentDestination": ("Destination",),
     "xray:GetTraceSummaries": ("TraceSummaries[].Id",),
 }
-"""`service:Operation` → JMESPath-like paths: `a.b` is member `b` of `a`, `a[].b` member `b` of every element of `a`."""
+"""`service:Operation` → paths: `a.b` is member `b` of `a`, `a[].b` that of each element of `a`; `a?` may be absent."""
 
+_ONE_OF = {
+    "codedeploy:GetDeploymentTarget": tuple(
+        f"deploymentTarget.{kind}Target" for kind in ("lambda", "ecs", "instance", "cloudFormation")
+    ),
+    "secretsmanager:GetSecretValue": ("SecretString", "SecretBinary"),
+}
+"""Operation → paths of which its response always has one."""
 _COUNTED = {
     "dynamodb:Query": ("Count", ("Items",)),
     "dynamodb:Scan": ("Count", ("Items",)),
@@ -91,6 +111,9 @@ def missing_member(name: str, shape: Any, params: Mapping[str, Any], document: M
         absent = _absent(path.split("."), document)
         if absent is not None:
             return f"it has no `{path}`, which this operation always sends"
+    choices = _ONE_OF.get(name, ())
+    if choices and all(_absent(path.split("."), document) is not None for path in choices):
+        return f"it has none of {', '.join(f'`{path}`' for path in choices)}"
     return _miscounted(name, params, document)
 
 
@@ -124,9 +147,9 @@ def _absent(path: list[str], value: Any) -> str | None:
     """Return the part of `path` that `value` lacks; None when it has all of it."""
     if not path:
         return None
-    name = path[0].removesuffix("[]")
+    name = path[0].removesuffix("[]").removesuffix("?")
     if not isinstance(value, Mapping) or value.get(name) is None:
-        return path[0]
+        return None if "?" in path[0] else path[0]
     inner = value[name]
     if path[0].endswith("[]"):
         return next((absent for each in inner if (absent := _absent(path[1:], each)) is not None), None)
@@ -153,6 +176,10 @@ def _required_below(shape: Any, *, depth: int) -> Iterator[str]:
 
 
 def _miscounted(name: str, params: Mapping[str, Any], document: Mapping[str, Any]) -> str | None:
+    if name == "cloudwatch:GetMetricData":
+        for result in document["MetricDataResults"]:
+            if len(result["Timestamps"]) != len(result["Values"]):
+                return f"{result['Id']} has {len(result['Values'])} values at {len(result['Timestamps'])} times"
     count, lists = _COUNTED.get(name, ("", ()))
     if not count or params.get("Select") == "COUNT" or not isinstance(document.get(count), int):
         return None

@@ -12,6 +12,8 @@ import pytest
 
 from prodwatch.aws import call_time
 from prodwatch.aws.api import AwsError
+from prodwatch.aws.call_time import CALL_TIME, CallTime, StepTime
+from prodwatch.aws.rate_limiter import Bucket
 from prodwatch.aws.request_hooks import WIRE_S, traced
 from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
@@ -203,6 +205,56 @@ async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws, monk
     with pytest.raises(AwsError, match="was not sent: it was still queued") as caught:
         await aws.call("logs", "DescribeLogGroups", timeout_s=0.2)
     assert caught.value.reason is Reason.THROTTLED
+
+
+@pytest.mark.parametrize("place", ["client", "rate limit"])
+async def test_the_limit_of_a_call_starts_when_its_request_leaves(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    waits: list[bool] = []
+
+    def look() -> None:
+        call = CALL_TIME.get()
+        assert call is not None
+        waits.append(call.waits)
+
+    if place == "client":
+        make = aws._clients._make_client
+
+        async def made(*arguments: Any, **options: Any) -> Any:
+            look()
+            return await make(*arguments, **options)
+
+        monkeypatch.setattr(aws._clients, "_make_client", made)
+    else:
+
+        async def acquire(_: Any) -> None:
+            look()
+
+        monkeypatch.setattr(Bucket, "acquire", acquire)
+    accepted = Bucket.accepted
+
+    def answered(bucket: Bucket) -> None:
+        look()
+        accepted(bucket)
+
+    monkeypatch.setattr(Bucket, "accepted", answered)
+    assert "logGroups" in await aws.call("logs", "DescribeLogGroups")
+    assert waits == [True, False]
+
+
+async def test_each_wait_in_this_process_stops_the_clock() -> None:
+    clock = FakeClock()
+    step = StepTime(clock, 5.0)
+    async with CallTime(2.0, step) as call:
+        await clock.advance(10)
+        call.sent()
+        await clock.advance(1)
+        call.wait()
+        await clock.advance(10)
+        call.sent()
+    assert step.elapsed_s() == 1
+    assert step.left_s() == 4
 
 
 async def test_a_cancelled_caller_leaves_the_client_to_the_others(world: EmbeddedAws, aws: Aws) -> None:

@@ -266,7 +266,6 @@ def test_A17_a_failed_deployment_is_seen(released: CaseProject, name: str) -> No
     assert set(found.statuses.values()) == {"fail"}
 
 
-@pytest.mark.xfail(strict=True, reason="what CodeDeploy was not allowed to say counts as absent")
 def test_A17_a_denied_codedeploy_decides_nothing(released: CaseProject, name: str, world: World) -> None:
     from prodwatch.demo.aws import Fault
 
@@ -276,7 +275,6 @@ def test_A17_a_denied_codedeploy_decides_nothing(released: CaseProject, name: st
     assert all("codedeploy:" in each["message"] for each in found.document["checks"])
 
 
-@pytest.mark.xfail(strict=True, reason="what CodeDeploy could not be asked counts as absent")
 def test_A17_an_unreachable_codedeploy_decides_nothing(released: CaseProject, name: str, world: World) -> None:
     world.aws.forgeries["codedeploy:ListDeploymentGroups"] = replaced(ERROR_DOCUMENT, status=400)
     found = released.checked(RELEASE.format(name=name))
@@ -407,3 +405,71 @@ def test_W5_a_400_without_a_body_is_no_failure_of_the_bucket(
     found = project.checked(HEAD)["a"]
     assert (found["status"], found["reason_code"]) == ("error", reason)
     assert world.aws.call_counts["sts:GetCallerIdentity"] == 1
+
+
+LINES = """
+[[check]]
+name = "no error"
+type = "logs"
+group = "{name}"
+timeout = "500ms"
+expect = ["count == 0"]
+
+[[check]]
+name = "two lines"
+type = "logs"
+group = "{name}"
+timeout = "500ms"
+expect = ["count == 2"]
+"""
+
+
+def test_B11_a_cut_reading_keeps_what_it_read(project: CaseProject, name: str, world: World) -> None:
+    first = {
+        "events": [{"eventId": "1", "timestamp": int(time.time() * 1000) - 30_000, "message": "ERROR no stock"}],
+        "nextToken": "t",
+    }
+    asked: list[bool] = []
+
+    def answer(request: HttpRequest) -> aiohttp_web.Response:
+        more = "nextToken" in msgspec.json.decode(request.body)
+        asked.append(more)
+        body = b"<html>busy</html>" if more else json.dumps(first).encode()
+        return aiohttp_web.Response(body=body, headers={"Content-Type": "application/x-amz-json-1.1"})
+
+    world.aws.forgeries["logs:FilterLogEvents"] = answer
+    found = project.checked(LINES.format(name=name))
+    assert True in asked
+    assert found.statuses == {"no error": "fail", "two lines": "error"}
+    assert "not read to its end" in found["two lines"]["message"]
+
+
+TENANT = """
+[[check]]
+name = "the tenant's function"
+type = "lambda"
+mutates = true
+function = "{name}"
+tenant_id = "blue"
+expect = ["payload.ok == true"]
+"""
+
+
+def test_W11_a_function_with_tenant_isolation_is_invoked(project: CaseProject, name: str, world: World) -> None:
+    tenants: list[str | None] = []
+
+    def invoke(request: HttpRequest) -> aiohttp_web.Response:
+        tenants.append(request.headers.get("X-Amz-Tenant-Id"))
+        return aiohttp_web.Response(body=b'{"ok": true}', headers={"x-amzn-RequestId": "r"})
+
+    world.aws.forgeries["lambda:Invoke"] = invoke
+    assert project.checked(TENANT.format(name=name)).statuses == {"the tenant's function": "pass"}
+    assert tenants == ["blue"]
+
+
+def test_W13_the_name_of_a_function_is_not_an_arn(project: CaseProject) -> None:
+    project.configure('[[function]]\nname = "arn:aws:lambda:eu-west-1:123456789012:function:shop"\n')
+    ended = project.run("validate")
+    assert ended.code == 2, ended.said
+    assert "not an ARN" in ended.err
+    assert "config/t.toml" in ended.err

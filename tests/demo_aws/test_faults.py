@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
+import cbor2
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
+from prodwatch.demo.aws.distorted_response import distorted
+from prodwatch.demo.aws.faults import Active, ForeignBody
 from prodwatch.demo.aws.in_process_server import embedded_aws
+from prodwatch.demo.aws.protocols.encode import HttpAnswer
 from prodwatch.demo.workload import WebRequest, WebResponse
 from tests.support.waiting import turn
 
@@ -287,3 +291,38 @@ def test_the_lateness_of_history_needs_no_dice() -> None:
     assert 200 < sum(one == 30 for one in first) < 300
     assert [late(100.0, number) for number in range(100)] == [0.0] * 100
     assert plan.late_past("xray", "PutTraceSegments") is None
+
+
+RESPONSES = {
+    "json": HttpAnswer(status=200, headers={"ETag": "e"}, body=b'{"events": [{"message": "a", "timestamp": 1}]}'),
+    "smithy-rpc-v2-cbor": HttpAnswer(status=200, body=cbor2.dumps({"events": [{"message": "a", "timestamp": 1}]})),
+    "query": HttpAnswer(
+        status=200,
+        body=b"<R xmlns='u'><XResult><events><member><message>a</message><timestamp>1</timestamp></member></events>"
+        b"</XResult></R>",
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", RESPONSES)
+def test_a_member_is_left_out_of_every_element(protocol: str) -> None:
+    answer = RESPONSES[protocol]
+    fault = Fault(operation="*", kind="missing_member", member="events.message")
+    body = distorted(answer, Active(faults=(fault,)), protocol).body
+    assert b"message" not in body
+    assert b"timestamp" in body
+    assert distorted(answer, Active(), protocol).body == answer.body
+
+
+def test_a_header_is_left_out() -> None:
+    fault = Fault(operation="*", kind="missing_member", member="etag")
+    assert distorted(RESPONSES["json"], Active(faults=(fault,)), "json").headers == {}
+
+
+@pytest.mark.parametrize("protocol", RESPONSES)
+@pytest.mark.parametrize("body", get_args(ForeignBody))
+def test_a_foreign_body_keeps_the_envelope(protocol: str, body: Any) -> None:
+    answer = RESPONSES[protocol]
+    found = distorted(answer, Active(faults=(Fault(operation="*", kind="foreign_body", body=body),)), protocol)
+    assert (found.status, found.headers) == (answer.status, answer.headers)
+    assert found.body != answer.body

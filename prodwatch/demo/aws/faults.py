@@ -27,7 +27,11 @@ Kind = Literal[
     "late",
     "expired_token",
     "access_denied",
+    "foreign_body",
+    "missing_member",
 ]
+ForeignBody = Literal["page", "cut", "empty", "foreign", "error"]
+"""Body in place of the operation's document: a login page, its first half, nothing, another document, an error."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +44,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `drop` (cut the connection unanswered), `drop_after` (do the work, then cut it), `truncate` (cut it in the middle of
     the answer), `empty_page` (no items but a
     token), `short_page` (a page cut short), `invalid_token` (the paging token is refused), `late` (what is put
-    becomes visible `delay_s` later), `expired_token` (the credentials have expired), `access_denied`.
+    becomes visible `delay_s` later), `expired_token` (the credentials have expired), `access_denied`,
+    `foreign_body` (status and headers of the answer, but `body` as its body), `missing_member` (`member` is left out).
     """
 
     operation: str
@@ -54,6 +59,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Wall time until which it applies."""
     delay_s: float = 0.0
     per_s: float = 5.0
+    body: ForeignBody = "page"
+    member: str = ""
+    """Path of serialized names, through lists: `events.message`; or a header."""
 
     def covers(self, name: str, action: str) -> bool:
         """Tell whether this fault is meant for an operation."""

@@ -16,6 +16,7 @@ from aiohttp import web
 from prodwatch.demo.aws import eventstream, fault_admin
 from prodwatch.demo.aws import web as plain
 from prodwatch.demo.aws.dispatch import Dispatcher, Stream
+from prodwatch.demo.aws.distorted_response import distorted
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.live_tail import DroppedError
 from prodwatch.demo.aws.moto import Ask, Moto
@@ -177,7 +178,7 @@ class EmbeddedAws:
             return _cut(request)
         answer = await self._dispatcher.answer(identity, incoming, active, str(uuid.uuid4()))
         if isinstance(answer, HttpAnswer):
-            return await self._deliver(request, answer, active)
+            return await self._deliver(request, distorted(answer, active, identity.protocol), active)
         return await self._stream(request, answer)
 
     async def _deliver(self, request: web.Request, answer: HttpAnswer, active: Active) -> web.StreamResponse:

@@ -27,7 +27,7 @@ _STATES = {
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Report the alias now; `state` is `unknown` when CodeDeploy, which alone knows the end of a story, is silent."""
+    """Report the alias now; there is no `state` when CodeDeploy, which alone knows how a release ended, is unread."""
     return await ask(params, context, "lambda", _look)
 
 
@@ -41,8 +41,9 @@ async def _look(calls: AwsCalls) -> Observation:
     document: dict[str, Any] = {
         "version": max(known.weights, key=_age_order),
         "weights": exact(known.weights),
-        "state": "unknown" if deployments is None and not now.weights else _STATES[known.phase],
     }
+    if deployments is not None or now.weights:
+        document["state"] = _STATES[known.phase]
     previous = known.previous if known.previous != document["version"] else known.version
     if previous is None:
         previous = next((version for version in known.weights if version != document["version"]), None)
@@ -67,7 +68,7 @@ async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deplo
     try:
         found = await recent_deployments(calls.aws, application, clean=str)
     except AwsError as error:
-        calls.notice(f"CodeDeploy could not be asked: {error.message}")
+        calls.incomplete(f"CodeDeploy could not be asked: {error.message}", reason=error.reason)
         return None
     return [each for each in found if (each.function, each.alias) == (function, alias)]
 

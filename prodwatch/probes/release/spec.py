@@ -17,7 +17,11 @@ SPECS = (
             Field(name="version", kind="text", doc="Newest version that the alias sends traffic to."),
             Field(name="previous", kind="text", doc="Version before it; absent when unknown."),
             Field(name="weights", kind="table", doc="Version = share of traffic, from 0 to 1."),
-            Field(name="state", kind="text", doc="`stable`, `shifting`, `failed`, `rolled_back` or `unknown`."),
+            Field(
+                name="state",
+                kind="text",
+                doc="`stable`, `shifting`, `failed` or `rolled_back`; absent when CodeDeploy could not be read.",
+            ),
             Field(name="deployment.status", kind="text", doc="CodeDeploy's status; absent without a deployment."),
         ),
         example="""\
