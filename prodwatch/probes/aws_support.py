@@ -30,6 +30,9 @@ from prodwatch.text.units import parse_duration
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
+READING_SERVICES = frozenset(("application-signals", "cloudwatch", "codedeploy", "logs", "xray"))
+"""Services that only report on a target: their own errors are no evidence against it."""
+_ABSENT = frozenset(("ResourceNotFound", "ResourceNotFoundException"))
 SHOWN_ITEMS = 50
 """Elements of a list that are kept in the recorded exchange."""
 SKEW_TOLERANCE_S = 5.0
@@ -304,7 +307,10 @@ def failure_of(error: AwsError, *, denial_is_answer: bool = False) -> Failure:
     answered: tuple[str, ...] = ()
     if reason is Reason.API_ERROR:
         # A malformed request is the check's own fault; anything else is how production answers.
-        status = Status.ERROR if is_malformed_request(error.service, error.operation, error.code) else Status.FAIL
+        ours = is_malformed_request(error.service, error.operation, error.code)
+        # A check of logs or metrics reads them through a service that is not its target.
+        reading = error.service in READING_SERVICES and not (denial_is_answer or error.code in _ABSENT)
+        status = Status.ERROR if ours or reading else Status.FAIL
         answered = ("error",)
     elif reason is Reason.ACCESS_DENIED and denial_is_answer:
         answered = ("error",)

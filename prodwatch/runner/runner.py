@@ -353,6 +353,7 @@ class Runner:
             env=self._environ,
             redactor=self._redactor,
             override=options.release,
+            clock=self._clock,
         )
 
     def _fresh_run_id(self) -> str:

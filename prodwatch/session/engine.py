@@ -123,7 +123,7 @@ async def _filled(environment: Environment, aws: LazyAws, redactor: Redactor, cl
     from prodwatch.runner.values.remote_inputs import run_inputs
     from prodwatch.runner.values.watched_targets import fill_watched
 
-    inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None)
+    inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None, clock=clock)
     try:
         return await fill_watched(environment, inputs, clock)
     finally:

@@ -45,7 +45,7 @@ async def release_of(engine: Engine) -> ReleaseState:
         release = main_release(states)
         if release is None or release.started_at is None:
             # Without a deployment the version's creation time is the best estimate.
-            release = main_release(await read_releases(environment, engine.aws, None)) or release
+            release = main_release(await read_releases(environment, engine.aws, None, engine.clock)) or release
     except AwsError as caught:
         raise CannotVerifyError(f"the release could not be read: {caught.message}", caught.reason) from caught
     except LookupError as caught:

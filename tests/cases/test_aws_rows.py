@@ -282,6 +282,52 @@ def test_A17_an_unreachable_codedeploy_decides_nothing(released: CaseProject, na
     assert all("CodeDeploy" in each["message"] for each in found.document["checks"])
 
 
+def test_B7_without_a_codedeploy_permission_a_release_check_never_fails(
+    released: CaseProject, name: str, world: World
+) -> None:
+    from prodwatch.demo.aws import Fault
+
+    world.aws.faults.add(Fault(operation="codedeploy:*", kind="access_denied"))
+    claims = ("version == '41'", 'weights."41" == 1', "version == '42'")
+    checks = "".join(
+        f'[[check]]\nname = "{n}"\ntype = "release"\nfunction = "{name}"\nalias = "live"\nexpect = ["{each}"]\n'
+        for n, each in enumerate(claims)
+    )
+    assert released.checked(checks).statuses == {"0": "pass", "1": "inconclusive"}
+
+
+def test_B1_many_release_checks_share_one_reading(released: CaseProject, name: str, world: World) -> None:
+    check = (
+        '[[check]]\nname = "{n}"\ntype = "release"\ntimeout = "1s"\nfunction = "{name}"\nalias = "live"\n'
+        "expect = [\"state == 'failed'\"]\n"
+    )
+    found = released.checked("".join(check.format(n=n, name=name) for n in range(12)))
+    assert set(found.statuses.values()) == {"pass"}
+    counts = {each: count for each, count in world.aws.call_counts.items() if each.startswith("codedeploy:")}
+    assert counts == {
+        "codedeploy:ListDeploymentGroups": 1,
+        "codedeploy:ListDeployments": 1,
+        "codedeploy:BatchGetDeployments": 1,
+        "codedeploy:ListDeploymentTargets": 1,
+        "codedeploy:GetDeploymentTarget": 1,
+        "codedeploy:GetDeploymentConfig": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidOperationException", "OperationAbortedException", "DataAlreadyAcceptedException", "NewException"]
+)
+def test_B7_what_a_reading_service_says_of_itself_is_no_failure_of_the_release(
+    code: str, project: CaseProject, world: World
+) -> None:
+    body = json.dumps({"__type": code, "message": "something about the service"}).encode()
+    for operation in ("logs:FilterLogEvents", "xray:GetTraceSummaries", "cloudwatch:GetMetricData"):
+        world.aws.forgeries[operation] = replaced(body, status=400, content_type="application/x-amz-json-1.1")
+    found = project.checked(EVERY_TYPE)
+    assert {found.statuses[each] for each in ("logs", "traces", "metric")} == {"error"}
+    assert code in found["logs"]["message"]
+
+
 PAGED = """
 [[check]]
 name = "query"

@@ -184,7 +184,8 @@ async def test_without_codedeploys_word_the_end_is_unknown(bench: Any) -> None:
     assert found.failure is None
     assert "state" not in found.document
     assert not found.complete
-    assert "CodeDeploy could not be asked" in found.notices[0]
+    assert (found.unread.status, found.unread.reason) == (Status.INCONCLUSIVE, Reason.ACCESS_DENIED)
+    assert "permission codedeploy:ListDeploymentGroups is missing" in found.unread.message
 
 
 async def test_a_missing_alias_is_a_fail(bench: Any) -> None:

@@ -10,7 +10,7 @@ from prodwatch.model.signal import ReleasePhase
 from prodwatch.probes.aws_support import AwsCalls, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.sources.release.alias_weights import AliasState
-from prodwatch.sources.release.codedeploy import recent_deployments
+from prodwatch.sources.release.codedeploy import PER_GROUP, deployment_reader
 from prodwatch.sources.release.release_state import Deployment, release_state
 
 _STATES = {
@@ -27,7 +27,7 @@ _STATES = {
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Report the alias now; there is no `state` when CodeDeploy, which alone knows how a release ended, is unread."""
+    """Report the alias now; without CodeDeploy, which alone knows how a release ended, `state` is left out."""
     return await ask(params, context, "lambda", _look)
 
 
@@ -42,7 +42,7 @@ async def _look(calls: AwsCalls) -> Observation:
         "version": max(known.weights, key=_age_order),
         "weights": exact(known.weights),
     }
-    if deployments is not None or now.weights:
+    if deployments is not None:
         document["state"] = _STATES[known.phase]
     previous = known.previous if known.previous != document["version"] else known.version
     if previous is None:
@@ -57,18 +57,21 @@ async def _look(calls: AwsCalls) -> Observation:
 
 
 async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deployment] | None:
-    """Return the alias's deployments, newest first; None when CodeDeploy is in charge but could not be asked."""
-    environment = calls.context.environment
-    for unfilled in environment.unfilled_of("release"):
-        calls.notice(f"CodeDeploy was not asked: {unfilled.sentence}")
+    """Return the alias's deployments, newest first; None when CodeDeploy is in charge but could not be read."""
+    context = calls.context
+    for unfilled in context.environment.unfilled_of("release"):
+        calls.incomplete(f"CodeDeploy was not asked: {unfilled.sentence}", reason=unfilled.reason)
         return None
-    application = environment.release.codedeploy
+    application = context.environment.release.codedeploy
     if not application:
         return []
+    reader = deployment_reader(context.aws, application, context.clock, account=context.account, region=context.region)
     try:
-        found = await recent_deployments(calls.aws, application, clean=str)
+        found = await reader.read(clean=str, per_group=PER_GROUP, listed_within_s=0)
     except AwsError as error:
-        calls.incomplete(f"CodeDeploy could not be asked: {error.message}", reason=error.reason)
+        calls.met(error)
+        message = f"how the release ended is unknown, because CodeDeploy could not be read: {error.message}"
+        calls.incomplete(message, reason=error.reason)
         return None
     return [each for each in found if (each.function, each.alias) == (function, alias)]
 

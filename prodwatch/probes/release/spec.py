@@ -23,6 +23,8 @@ SPECS = (
                 doc="`stable`, `shifting`, `failed` or `rolled_back`; absent when CodeDeploy could not be read.",
             ),
             Field(name="deployment.status", kind="text", doc="CodeDeploy's status; absent without a deployment."),
+            Field(name="deployment.id", kind="text", doc="CodeDeploy's id of the deployment."),
+            Field(name="deployment.cause", kind="text", doc="Why the release went wrong; absent when it did not."),
         ),
         example="""\
 [[check]]

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.model.release import main_release
@@ -17,16 +18,13 @@ from prodwatch.model.result import ReleaseInfo
 from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.runner.options import ReleaseOverride
 from prodwatch.sources.release.alias_weights import AliasState
-from prodwatch.sources.release.codedeploy import recent_deployments
+from prodwatch.sources.release.codedeploy import PER_GROUP, deployment_reader
 from prodwatch.sources.release.release_state import Deployment, release_state
 from prodwatch.text.sanitize import sanitize_line
 
-PER_GROUP = 2
-"""Deployments read per group: the newest, and the one it may roll back."""
-
 
 async def read_releases(
-    environment: Environment, aws: AwsApi, override: ReleaseOverride | None
+    environment: Environment, aws: AwsApi, override: ReleaseOverride | None, clock: Clock
 ) -> Sequence[ReleaseState]:
     """Return the release state of every `[[function]]` with an alias.
 
@@ -47,7 +45,8 @@ async def read_releases(
     application = environment.release.codedeploy
     if application is None or not states:
         return states
-    deployments = await recent_deployments(aws, application, clean=sanitize_line, per_group=PER_GROUP)
+    reader = deployment_reader(aws, application, clock)
+    deployments = await reader.read(clean=sanitize_line, per_group=PER_GROUP, listed_within_s=0)
     return [_with_deployments(state, deployments) for state in states]
 
 

@@ -254,6 +254,7 @@ def run_inputs(
     env: Mapping[str, str],
     redactor: Redactor,
     override: ReleaseOverride | None,
+    clock: Clock,
 ) -> RemoteInputs:
     """Return inputs that read AWS and this process's environment variables; `override` replaces the release."""
     return RemoteInputs(
@@ -263,7 +264,7 @@ def run_inputs(
         redactor=redactor,
         read_stack=Stacks(aws).outputs,
         read_secret=Secrets(aws, env).value,
-        read_release=lambda: read_releases(environment, aws, override),
+        read_release=lambda: read_releases(environment, aws, override, clock),
     )
 
 

@@ -1,23 +1,32 @@
-"""Reads the recent Lambda deployments of a CodeDeploy application; finished ones are read only once."""
+"""Reads the recent Lambda deployments of a CodeDeploy application, once for all that ask and finished ones once."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.call_time import shared_reading
+from prodwatch.clock import Clock
 from prodwatch.model.status import Reason
 from prodwatch.sources.release.release_state import OVER, Deployment, LifecycleEvent
 
 RECENT_PER_GROUP = 4
 """Newest deployments read per group: the current one, its rollback, and those before."""
+PER_GROUP = 2
+"""Deployments read per group where only the state counts: the newest, and the one it may roll back."""
 MAX_LISTED = 25
 """Ids listed per group; AWS returns the newest first but does not guarantee it."""
 PER_CALL = 25
 """Most deployments in one BatchGetDeployments request."""
 GROUPS_EVERY_S = 60.0
 """Pause between reads of the list of deployment groups."""
+SHARED_S = 1.0
+"""A result is shared with readers that come up to this many seconds after its reading began."""
 LIST_EVERY_S = 30.0
 """Pause between searches for new deployments; a change of the alias triggers one at once."""
 CHANGES_FOR = timedelta(minutes=2)
@@ -28,98 +37,131 @@ TIMEOUT_S = 10.0
 Document = dict[str, Any]
 
 
-async def recent_deployments(
-    aws: AwsApi, application: str, *, clean: Callable[[str], str], per_group: int = RECENT_PER_GROUP
-) -> list[Deployment]:
-    """Return the recent deployments of all groups, newest first; raises AwsError."""
-    return await DeploymentReader(aws, application, clean=clean, per_group=per_group).read(0.0, None)
+_Part = tuple[Document, Document, Document]
+"""A deployment's own document, that of one of its targets, and that of its configuration."""
 
 
 class DeploymentReader:
-    """Reads the recent deployments of one application; finished ones are cached."""
+    """Reads the recent deployments of one application for all parts of a session; what is final is read once.
 
-    def __init__(
-        self, aws: AwsApi, application: str, *, clean: Callable[[str], str], per_group: int = RECENT_PER_GROUP
-    ) -> None:
+    Readers that come while another one reads wait for it and share its result.
+    """
+
+    def __init__(self, aws: AwsApi, application: str, clock: Clock) -> None:
         self._aws = aws
-        self._per_group = per_group
         self._application = application
-        self._clean = clean
+        self._clock = clock
+        self._lock = asyncio.Lock()
         self._groups: list[str] = []
-        self._groups_due_s = float("-inf")
-        self._list_due_s = float("-inf")
-        self._created: dict[str, datetime] = {}
+        self._groups_read_s = float("-inf")
+        self._listed_s = float("-inf")
+        self._recent_ids: dict[str, list[str]] = {}
+        """Group → ids of its deployments, newest first."""
         self._infos: dict[str, Document] = {}
-        self._deployments: dict[str, list[Deployment]] = {}
-        """Deployment id → one value per function."""
+        self._targets: dict[str, list[Document]] = {}
+        """Deployment id → its targets, one per function."""
         self._target_ids: dict[str, list[str]] = {}
         self._configs: dict[str, Document] = {}
+        self._look_s = float("-inf")
+        self._look_per_group = 0
+        self._outcome: list[_Part] | AwsError = []
         self.note: str | None = None
         """Message about details that could not be read although the deployments could."""
 
     def request_listing(self) -> None:
         """Search for new deployments in the next read, because the alias has changed."""
-        self._list_due_s = float("-inf")
+        self._listed_s = float("-inf")
 
-    async def read(self, now_s: float, now: datetime | None) -> list[Deployment]:
+    async def read(
+        self, *, clean: Callable[[str], str], per_group: int = RECENT_PER_GROUP, listed_within_s: float = LIST_EVERY_S
+    ) -> list[Deployment]:
         """Return the recent deployments of all groups, newest first; raises AwsError.
 
-        With `now` None, all deployments are read again, finished ones included.
+        New deployments are searched for when the last search is older than `listed_within_s`.
         """
-        self.note = None
-        if now_s >= self._groups_due_s:
-            response = await self._call("ListDeploymentGroups", {"applicationName": self._application})
-            self._groups = list(response.get("deploymentGroups") or ())
-            self._groups_due_s = now_s + GROUPS_EVERY_S
-        if now_s >= self._list_due_s:
-            await self._list()
-            self._list_due_s = now_s + LIST_EVERY_S
-        changing = [id_ for id_, info in self._infos.items() if id_ in self._deployments and _may_change(info, now)]
-        await self._describe(changing)
-        for id_ in (*changing, *(id_ for id_ in self._infos if id_ not in self._deployments)):
-            self._deployments[id_] = await self._targets(self._infos[id_])
-        deployments = [deployment for parts in self._deployments.values() for deployment in parts]
+        arrived_s = self._clock.monotonic_s()
+        with shared_reading():
+            outcome = await self._shared(arrived_s, per_group, listed_within_s)
+        if isinstance(outcome, AwsError):
+            raise outcome
+        deployments = [deployment_of(info, target, config, clean) for info, target, config in outcome]
         return sorted(deployments, key=lambda deployment: deployment.created_at, reverse=True)
 
+    async def _shared(self, arrived_s: float, per_group: int, listed_within_s: float) -> list[_Part] | AwsError:
+        """Return the outcome of a look that began recently enough, in progress or made now."""
+        async with self._lock:
+            listed_since_s = arrived_s - max(listed_within_s, SHARED_S)
+            fresh = self._look_s >= arrived_s - SHARED_S and self._listed_s >= listed_since_s
+            if not fresh or self._look_per_group < per_group:
+                self._look_s, self._look_per_group = self._clock.monotonic_s(), per_group
+                try:
+                    self._outcome = await self._look(per_group, listed_since_s)
+                except AwsError as error:
+                    self._outcome = error
+                except BaseException:
+                    self._look_s = float("-inf")  # an interrupted look has no result to share
+                    raise
+            return self._outcome
+
+    async def _look(self, per_group: int, listed_since_s: float) -> list[_Part]:
+        self.note = None
+        now_s = self._look_s
+        if now_s - self._groups_read_s >= GROUPS_EVERY_S:
+            self._groups = await self._pages("ListDeploymentGroups", "deploymentGroups")
+            self._groups_read_s = now_s
+        if self._listed_s < listed_since_s:
+            await self._list()
+            self._listed_s = now_s
+        recent_ids = [id_ for ids in self._recent_ids.values() for id_ in ids[:per_group]]
+        now = self._clock.now()
+        changing = [id_ for id_ in recent_ids if id_ in self._targets and _may_change(self._infos[id_], now)]
+        await self._describe(changing)
+        parts: list[_Part] = []
+        for id_ in recent_ids:
+            info = self._infos[id_]
+            if id_ in changing or id_ not in self._targets:
+                self._targets[id_] = await self._read_targets(id_)
+            config = await self._config(info.get("deploymentConfigName"))
+            parts += [(info, target, config) for target in self._targets[id_]]
+        return parts
+
     async def _list(self) -> None:
-        recent: set[str] = set()
+        listed: dict[str, list[str]] = {}
         for group in self._groups:
-            ids: list[str] = []
-            params = {"applicationName": self._application, "deploymentGroupName": group}
-            async for page in self._aws.pages("codedeploy", "ListDeployments", params, timeout_s=TIMEOUT_S):
-                ids += page.get("deployments") or ()
-                if len(ids) >= MAX_LISTED:
-                    break
-            ids = ids[:MAX_LISTED]
-            await self._describe(id_ for id_ in ids if id_ not in self._created)
-            dated = sorted((id_ for id_ in ids if id_ in self._created), key=self._created.__getitem__, reverse=True)
-            recent.update(dated[: self._per_group])
-        self._infos = {id_: info for id_, info in self._infos.items() if id_ in recent}
-        self._deployments = {id_: parts for id_, parts in self._deployments.items() if id_ in recent}
+            listed[group] = await self._pages("ListDeployments", "deployments", group=group, limit=MAX_LISTED)
+        ids = {id_ for ids in listed.values() for id_ in ids}
+        self._infos = {id_: info for id_, info in self._infos.items() if id_ in ids}
+        self._targets = {id_: targets for id_, targets in self._targets.items() if id_ in ids}
+        await self._describe(id_ for id_ in ids if id_ not in self._infos)
+        self._recent_ids = {
+            group: sorted(
+                (id_ for id_ in ids if id_ in self._infos),
+                key=lambda id_: self._infos[id_]["createTime"],
+                reverse=True,
+            )
+            for group, ids in listed.items()
+        }
 
     async def _describe(self, ids: Iterable[str]) -> None:
-        wanted_ids = list(ids)
+        wanted_ids = sorted(ids)
         for start in range(0, len(wanted_ids), PER_CALL):
             params = {"deploymentIds": wanted_ids[start : start + PER_CALL]}
             response = await self._call("BatchGetDeployments", params)
             for info in response.get("deploymentsInfo") or ():
                 self._infos[info["deploymentId"]] = info
-                self._created[info["deploymentId"]] = info["createTime"]
 
-    async def _targets(self, info: Document) -> list[Deployment]:
-        id_ = info["deploymentId"]
+    async def _read_targets(self, id_: str) -> list[Document]:
         if not self._target_ids.get(id_):
             # A new deployment has no targets yet.
             listed = await self._call("ListDeploymentTargets", {"deploymentId": id_})
             self._target_ids[id_] = list(listed.get("targetIds") or ())
-        config = await self._config(info.get("deploymentConfigName"))
-        deployments = []
+        targets = []
         for target_id in self._target_ids[id_]:
             response = await self._call("GetDeploymentTarget", {"deploymentId": id_, "targetId": target_id})
             target = (response.get("deploymentTarget") or {}).get("lambdaTarget")
             if target:
-                deployments.append(deployment_of(info, target, config, self._clean))
-        return deployments
+                targets.append(target)
+        return targets
 
     async def _config(self, name: str | None) -> Document:
         if not name:
@@ -136,12 +178,37 @@ class DeploymentReader:
             self._configs[name] = response.get("deploymentConfigInfo") or {}
         return self._configs[name]
 
+    async def _pages(
+        self, operation: str, member: str, *, group: str | None = None, limit: int | None = None
+    ) -> list[str]:
+        params = {"applicationName": self._application} | ({} if group is None else {"deploymentGroupName": group})
+        names: list[str] = []
+        async for page in self._aws.pages("codedeploy", operation, params, timeout_s=TIMEOUT_S):
+            names += page.get(member) or ()
+            if limit is not None and len(names) >= limit:
+                break
+        return names[:limit]
+
     async def _call(self, operation: str, params: Document) -> Document:
         return await self._aws.call("codedeploy", operation, params, timeout_s=TIMEOUT_S)
 
 
-def _may_change(info: Document, now: datetime | None) -> bool:
-    if now is None or info.get("status") not in OVER:
+_READERS: WeakKeyDictionary[AwsApi, dict[tuple[str, str | None, str | None], DeploymentReader]] = WeakKeyDictionary()
+"""Session → its readers by application, account and region: the checks, the panels and the gate share each."""
+
+
+def deployment_reader(
+    aws: AwsApi, application: str, clock: Clock, *, account: str | None = None, region: str | None = None
+) -> DeploymentReader:
+    """Return the session's reader of an application in an account and region."""
+    readers, key = _READERS.setdefault(aws, {}), (application, account, region)
+    if key not in readers:
+        readers[key] = DeploymentReader(ScopedAws(aws, account, region), application, clock)
+    return readers[key]
+
+
+def _may_change(info: Document, now: datetime) -> bool:
+    if info.get("status") not in OVER:
         return True
     ended = info.get("completeTime") or info["createTime"]
     return bool(now - ended < CHANGES_FOR)

@@ -18,7 +18,7 @@ from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.release.alias_weights import AliasObservation, AliasState, newest_version, traffic_shares
-from prodwatch.sources.release.codedeploy import DeploymentReader
+from prodwatch.sources.release.codedeploy import deployment_reader
 from prodwatch.sources.release.function_code import (
     LATEST,
     FunctionCode,
@@ -62,7 +62,7 @@ class ReleaseSource(PollingSource):
         self._since = since
         self._clean = clean
         application = environment.release.codedeploy
-        self._deployments = DeploymentReader(aws, application, clean=clean) if application else None
+        self._deployments = deployment_reader(aws, application, clock) if application else None
         self._last_deployments: list[Deployment] = []
         """As last read; they remain valid while CodeDeploy cannot be read."""
         self._deployments_due_s = float("-inf")
@@ -140,7 +140,7 @@ class ReleaseSource(PollingSource):
         if self._deployments is None or self._now_s() < self._deployments_due_s:
             return self._last_deployments
         try:
-            self._last_deployments = await self._deployments.read(self._now_s(), self._clock.now())
+            self._last_deployments = await self._deployments.read(clean=self._clean)
         except AwsError as error:
             if error.reason in _SHARED_CAUSES:
                 raise
