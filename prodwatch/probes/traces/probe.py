@@ -160,8 +160,10 @@ async def _say_why_absent(calls: AwsCalls) -> None:
     """Mark the reading as incomplete when the account sends its spans elsewhere, so that X-Ray lacks the trace."""
     try:
         answer = await calls.call("GetTraceSegmentDestination", {})
-    except AwsError:
-        # Only the explanation is missing; the failure itself is already reported.
+    except AwsError as error:
+        if error.reason is not Reason.API_ERROR:
+            calls.incomplete(f"whether X-Ray has all traces is unknown: {error.message}", reason=error.reason)
+        # Otherwise the endpoint does not know the question, so it has no other place for traces.
         return
     if answer.get("Destination") == "CloudWatchLogs":
         calls.incomplete(

@@ -11,6 +11,7 @@ from prodwatch.clock import Clock
 from prodwatch.formats.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.formats.xray_documents import parse_summary
 from prodwatch.model.signal import Record, SourcePhase, SourceStatus, TraceSummary
+from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.redaction import SignalRedactor
@@ -66,6 +67,7 @@ class TraceSource(PollingSource):
         self._sample = sample
         self._on_spans = on_spans
         self._destination_checked_s: float | None = None
+        self._destination_problem: str | None = None
         self._search_enabled = False
         self._indexed_percent: float | None = None
         """Percentage of traces that X-Ray indexes under Transaction Search; None while unknown."""
@@ -106,6 +108,8 @@ class TraceSource(PollingSource):
             where = f"; spans are read from {SPANS_GROUP}" if self._on_spans else ""
             share = "" if self._indexed_percent is None else f"{self._indexed_percent:g} % of "
             notes.append(f"{SEARCH_IS_ON}: X-Ray has only the {share}traces it indexes{where}")
+        if self._destination_problem is not None:
+            notes.append(self._destination_problem)
         if self._share < 1:
             notes.append(
                 f"sampled: about {self._share * 100:.0f} % of the traces are read, newest first, every "
@@ -234,10 +238,13 @@ class TraceSource(PollingSource):
         self._destination_checked_s = now_s
         try:
             response = await self._aws.call("xray", "GetTraceSegmentDestination")
-        except AwsError:
-            # Only an explanation is lost, for which not every role has the permission; the poll reports X-Ray's own
-            # errors.
+        except AwsError as error:
+            # A role without the permission, or an endpoint without the operation, is no trouble of this reading.
+            if error.reason not in {Reason.ACCESS_DENIED, Reason.API_ERROR}:
+                self._destination_problem = f"whether X-Ray has all traces is unknown: {error.message}"
+                self._destination_checked_s = None
             return
+        self._destination_problem = None
         self._search_enabled = (response.get("Destination"), response.get("Status")) == ("CloudWatchLogs", "ACTIVE")
         if self._search_enabled:
             self._indexed_percent = await self._read_indexed_percent()
