@@ -153,6 +153,18 @@ def _half_undone(evidence: Evidence) -> Finding | None:
     return Finding(rule=Rule.HALF_UNDONE, status=Status.DEGRADED, releases=wrong) if wrong else None
 
 
+def _degraded(evidence: Evidence) -> Finding | None:
+    """Find what is degraded; data that a run left behind weighs, whichever check made it."""
+    found = _measured_with(Rule.DEGRADED, Status.DEGRADED)(evidence)
+    left = tuple(each for each in evidence.facts.checks if each.left_behind and evidence.facts.mode == "run")
+    if not left:
+        return found
+    checks = found.checks if found is not None else ()
+    signals = found.signals if found is not None else ()
+    checks = (*checks, *(each for each in left if each not in checks))
+    return Finding(rule=Rule.DEGRADED, status=Status.DEGRADED, checks=checks, signals=signals)
+
+
 def _worse_figures(evidence: Evidence) -> Finding | None:
     window = evidence.facts.window
     if window is None or not window.worse_figures:
@@ -184,7 +196,7 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _sources_in(Rule.SOURCE_STALE, SourceState.STALE),
     _all_skipped,
     _half_undone,
-    _measured_with(Rule.DEGRADED, Status.DEGRADED),
+    _degraded,
     _worse_figures,
     _green,
 )
@@ -221,6 +233,8 @@ def exit_code(status: VerdictStatus, facts: Facts) -> int:
         return facts.interrupted
     if status == "degraded" and facts.strict:
         return int(ExitCode.FAIL)
+    if status == "degraded" and facts.mode == "run" and any(each.left_behind for each in facts.checks):
+        return int(ExitCode.ERROR)
     if status == "empty" and (facts.allow_empty or facts.shard is not None):
         return int(ExitCode.OK)
     return int(_EXIT[status])

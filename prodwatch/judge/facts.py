@@ -42,6 +42,8 @@ class CheckFact(msgspec.Struct, frozen=True, kw_only=True):
     flaky: bool = False
     unattested: bool = False
     """Nothing proves which version answered."""
+    left_behind: bool = False
+    """Its cleanup did not finish: data of the check is still there."""
     streak: int = 1
     """Rounds in a row that ended with `status`."""
     failed_share: float | None = None
@@ -144,6 +146,7 @@ def check_fact(result: CheckResult) -> CheckFact:
         mutates="mutating" in flags,
         flaky="flaky" in flags,
         unattested="unattested" in flags,
+        left_behind=any(step.leftovers for step in result.cleanup),
     )
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prodwatch.runner.dry_run import PlannedCall
+    from prodwatch.runner.early_end import TERMINATED
     from prodwatch.runner.merge_shards import merge_results
     from prodwatch.runner.options import ReleaseOverride, RunOptions
-    from prodwatch.runner.runner import TERMINATED, Runner
+    from prodwatch.runner.runner import Runner
     from prodwatch.runner.schedule.rounds import RoundPlan
     from prodwatch.runner.schedule.selection import Selection, parse_shard, select
     from prodwatch.runner.step.journal import (
@@ -38,7 +39,7 @@ _HOMES = {
     "RunOptions": "options",
     "Runner": "runner",
     "Selection": "schedule.selection",
-    "TERMINATED": "runner",
+    "TERMINATED": "early_end",
     "find_journal": "step.journal",
     "forget_journal": "step.journal",
     "unreadable_journals": "step.journal",

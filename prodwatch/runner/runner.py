@@ -24,10 +24,11 @@ from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
 from prodwatch.runner.bounds.serial_groups import SerialGroups
-from prodwatch.runner.bounds.time_limits import TaskTimeouts
+from prodwatch.runner.bounds.time_limits import TaskTimeouts, bounded
 from prodwatch.runner.check.crash_cleanup import finish_cleanup
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
+from prodwatch.runner.early_end import EarlyEnd
 from prodwatch.runner.options import RunOptions, reads_signals
 from prodwatch.runner.result_document import RunRecord, assemble, summarize
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
@@ -37,17 +38,17 @@ from prodwatch.runner.step.compiled import CheckCompiler, Specs
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, UnfinishedJournal
 from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
-from prodwatch.runner.step.stop_reason import StopCause, StopSignal
+from prodwatch.runner.step.stop_reason import StopSignal
 from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
 from prodwatch.text.redact import Redactor
 
-TERMINATED = "SIGTERM"
-"""`task.cancel(TERMINATED)` marks the run as terminated rather than interrupted."""
 _ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _INPUTS_LIVE_S = 300.0
 """Age at which a session of rounds reads stack outputs and secrets again."""
 _RELEASE_WAIT_S = 3.0
 """Longest wait of a finished run for a release that no check needs."""
+_ACCOUNT_WAIT_S = 20.0
+"""Longest wait for the account of the credentials before the first check."""
 
 
 class Runner:
@@ -99,30 +100,32 @@ class Runner:
         """Run the selected checks once and return all results.
 
         Cancelling the task once ends the run early: checks that had started are cleaned up and the result is returned,
-        with verdict `aborted`. Cancelling it again skips the cleanup; the journal keeps the leftovers.
+        with verdict `aborted`. Cancelling it again ends the cleanups, too; the journal keeps the leftovers.
         """
+        end = EarlyEnd(self._clock, options.deadline_s)
+        return await end.guard(self._run(selected, options, end))
+
+    async def _run(self, selected: Sequence[CheckDefinition], options: RunOptions, end: EarlyEnd) -> RunResult:
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
-        stop = StopSignal()
-        refused = await self._refused(selected, options)
-        interrupted: int | None = None
         signals: tuple[SignalResult, ...] = ()
         async with self._opened(options, self._journal(options)) as context:
+            refused = await self._refused(selected, options, end)
             if refused is not None:
                 results = tuple(result_without_run(check, refused) for check in selected)
             else:
-                self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
-                scheduler = self._scheduler(context, options, stop, self_check)
                 if any(function.alias is not None for function in self._environment.functions):
                     context.inputs.start_release()
-                scheduler.start(selected)
-                reading = SignalReading(context, stop) if self._reads_signals(selected, options) else None
-                interrupted = await self._drive(scheduler, stop, options.deadline_s, reading)
-                results = scheduler.results()
-                signals = reading.results() if reading is not None else ()
-                await self_check.close()
-                if interrupted is None:
-                    await context.inputs.settle(self._clock, _RELEASE_WAIT_S)
-        problem = None if refused is None else _run_problem(refused)
+                reading = SignalReading(context, end.stop) if self._reads_signals(selected, options) else None
+                if reading is not None:
+                    end.on_stop(reading.cancel)
+                results = await self._measured(context, selected, options, end)
+                if reading is not None:
+                    await reading.wait()
+                    signals = reading.results()
+                if end.stop.cause is None:
+                    settling = asyncio.create_task(context.inputs.settle(self._clock, _RELEASE_WAIT_S))
+                    end.on_stop(settling.cancel)
+                    await asyncio.wait((settling,))
         return self._assembled(
             context,
             results,
@@ -130,9 +133,21 @@ class Runner:
             started_at,
             started_s,
             signals=signals,
-            interrupted=interrupted,
-            refused=problem,
+            interrupted=end.exit_code,
+            refused=None if refused is None else _run_problem(refused),
         )
+
+    async def _measured(
+        self, context: RunContext, selected: Sequence[CheckDefinition], options: RunOptions, end: EarlyEnd
+    ) -> tuple[CheckResult, ...]:
+        """Run the checks and return the results of all of them, also after a stop."""
+        self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
+        scheduler = self._scheduler(context, options, end.stop, self_check)
+        scheduler.start(selected)
+        end.on_stop(scheduler.cancel)
+        await scheduler.wait()
+        await self_check.close()
+        return scheduler.results()
 
     async def clean_up(self, run_id: str, options: RunOptions) -> RunResult:
         """Finish the cleanups that a killed run left in its journal; one result per check with a cleanup.
@@ -140,24 +155,28 @@ class Runner:
         ConfigurationError when the journal does not exist, or while its run is still going on. Cancelling ends it
         early: the result, with verdict `aborted`, is returned, and the journal keeps the leftovers.
         """
+        end = EarlyEnd(self._clock, options.deadline_s)
+        return await end.guard(self._clean_up(run_id, options, end))
+
+    async def _clean_up(self, run_id: str, options: RunOptions, end: EarlyEnd) -> RunResult:
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         journal = ReopenedJournal(self._journal_dir, run_id)
         options = replace(options, run_id=run_id, allow_empty=True)
         results: list[CheckResult] = []
-        interrupted: int | None = None
-        task = asyncio.current_task()
         async with self._opened(options, journal) as context:
             for execution in journal.journal.unfinished:
-                results.append(await finish_cleanup(execution, self._definitions, self._compiler, context))
-                # A cancelled cleanup lists its leftovers; the executions after it are not started.
-                if task is not None and task.cancelling():
-                    task.uncancel()
-                    interrupted = ExitCode.INTERRUPTED
+                if end.stop.cause is not None:
                     break
+                work = finish_cleanup(execution, self._definitions, self._compiler, context, end.stop)
+                finishing = asyncio.create_task(work)
+                end.on_stop(finishing.cancel)
+                await asyncio.wait((finishing,))
+                if not finishing.cancelled():
+                    results.append(finishing.result())
         damaged = _damage(journal.journal)
         unclean = [result for result in results if result.status is not Status.SKIPPED]
         found = self._assembled(
-            context, unclean, options, started_at, started_s, interrupted=interrupted, refused=damaged
+            context, unclean, options, started_at, started_s, interrupted=end.exit_code, refused=damaged
         )
         verdict = found.verdict
         if verdict.exit_code == ExitCode.OK:
@@ -193,15 +212,12 @@ class Runner:
         All rounds of a Runner share one run id and one journal. Cancelling cleans up first and then raises.
         """
         context = await self._session_context(options)
-        stop = StopSignal()
-        self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
-        scheduler = self._scheduler(context, options, stop, self_check)
-        scheduler.start([check for check in self._definitions.values() if check.id in ids])
-        interrupted = await self._drive(scheduler, stop, options.deadline_s)
-        await self_check.close()
-        if interrupted is not None:
+        selected = [check for check in self._definitions.values() if check.id in ids]
+        end = EarlyEnd(self._clock, options.deadline_s)
+        results = await end.guard(self._measured(context, selected, options, end))
+        if end.exit_code is not None:
             raise asyncio.CancelledError
-        return scheduler.results()
+        return results
 
     async def close(self) -> None:
         """End a session of rounds."""
@@ -225,55 +241,27 @@ class Runner:
         # A shard without checks leaves the signals to the others.
         return bool(selected) and reads_signals(self._environment, options)
 
-    async def _refused(self, selected: Sequence[CheckDefinition], options: RunOptions) -> Conclusion | None:
-        """Return why no request may be sent: the credentials belong to another account; None when they do not."""
+    async def _refused(
+        self, selected: Sequence[CheckDefinition], options: RunOptions, end: EarlyEnd
+    ) -> Conclusion | None:
+        """Return why no request may be sent: the credentials belong to another account; None when they do not.
+
+        Also None when the account could not be read: every call of a check asks for it again.
+        """
         needs_aws = self._reads_signals(selected, options) or self._compiler.needs_aws(selected)
         if self._environment.aws.account is None or not needs_aws:
             return None
-        try:
-            await self._aws.account_id()
-        except AwsError as error:
-            if error.reason is Reason.WRONG_ACCOUNT:
-                return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
-        return None
-
-    async def _drive(
-        self,
-        scheduler: Scheduler,
-        stop: StopSignal,
-        deadline_s: float | None,
-        reading: SignalReading | None = None,
-    ) -> int | None:
-        """Wait until checks and signals are done; the exit code of an interruption, None without one."""
-        timer = None
-        if deadline_s is not None:
-            timer = asyncio.create_task(self._end_at(deadline_s, scheduler, stop, reading))
-        interrupted: int | None = None
-        while (work := scheduler if scheduler.busy else reading) is not None and work.busy:
-            try:
-                await work.wait()
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is not None:
-                    task.uncancel()
-                if interrupted is None:
-                    interrupted = ExitCode.TERMINATED if TERMINATED in error.args else ExitCode.INTERRUPTED
-                    stop.set(StopCause.INTERRUPTED)
-                scheduler.cancel()
-                if reading is not None:
-                    reading.cancel()
-        if timer is not None:
-            timer.cancel()
-        return interrupted
-
-    async def _end_at(
-        self, deadline_s: float, scheduler: Scheduler, stop: StopSignal, reading: SignalReading | None
-    ) -> None:
-        await self._clock.sleep(deadline_s)
-        stop.set(StopCause.DEADLINE, f"{deadline_s:g} s")
-        scheduler.cancel()
-        if reading is not None:
-            reading.cancel()
+        question = asyncio.create_task(bounded(self._clock, _ACCOUNT_WAIT_S, self._aws.account_id()))
+        end.on_stop(question.cancel)
+        await asyncio.wait((question,))
+        error = None if question.cancelled() else question.exception()
+        if error is None or isinstance(error, TimeoutError):
+            return None
+        if not isinstance(error, AwsError):
+            raise error
+        if error.reason is not Reason.WRONG_ACCOUNT:
+            return None
+        return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
 
     def _scheduler(
         self, context: RunContext, options: RunOptions, stop: StopSignal, self_check: NetworkSelfCheck

@@ -97,7 +97,6 @@ def test_C1_leaving_the_dashboard_during_a_mutating_check_cleans_up(project: Cas
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["int", "term", "hup"])
-@pytest.mark.xfail(strict=True, reason="the first signal during a cleanup counts as the second")
 def test_C2_the_first_signal_during_a_cleanup_lets_it_finish(
     number: signal.Signals, project: CaseProject, web: RawWeb
 ) -> None:
@@ -123,7 +122,6 @@ def test_C2_the_first_signal_during_a_cleanup_lets_it_finish(
     assert not journals(project)
 
 
-@pytest.mark.xfail(strict=True, reason="the deadline cuts a cleanup off")
 async def test_C2_the_deadline_never_cuts_a_cleanup(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.script("making", {"made": 1})
@@ -137,7 +135,6 @@ async def test_C2_the_deadline_never_cuts_a_cleanup(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deadline_s", [None, 2.0], ids=["without a deadline", "with a deadline"])
-@pytest.mark.xfail(strict=True, reason="a run that left something behind is only degraded")
 async def test_C2_what_was_left_behind_is_never_exit_0(deadline_s: float | None, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.script("making", {"made": 1})

@@ -259,7 +259,6 @@ def test_N8_a_cleanup_whose_definition_changed_is_not_run_silently(project: Case
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["interrupted", "terminated"]
 )
-@pytest.mark.xfail(strict=True, reason="a signal before the first check is an uncaught exception")
 def test_N9_a_signal_before_the_first_check_leaves_a_result(
     number: signal.Signals, code: int, project: CaseProject, web: RawWeb
 ) -> None:

@@ -205,7 +205,7 @@ class TestInterruption:
         assert (result.verdict.status, result.verdict.exit_code) == ("aborted", 130)
         assert (check.status, check.reason_code) == ("inconclusive", "interrupted")
         assert [each.status for each in check.cleanup] == ["pass", "pass"]
-        assert [each.status for each in check.steps] == ["pass", "skipped"]
+        assert [each.status for each in check.steps] == ["pass", "inconclusive"]
         assert unfinished_journals(shop.journal_dir) == ()
 
     async def test_terminated_exits_143(self, shop: Any) -> None:

@@ -269,7 +269,7 @@ CASES = [
     Case(
         "cleanup left data behind",
         "degraded",
-        0,
+        3,
         (flow("c", step("a", expect=OK), cleanup=(step("z", "left"),)),),
         prepare=stale,
     ),

@@ -8,41 +8,62 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.model.result import StepResult
+from prodwatch.model.result import AttemptResult, StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.check.flow import run_for_each
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.run_step import GREEN, run_step
+from prodwatch.runner.step.stop_reason import StopSignal
 
 _MAX_LEFTOVER = 300
 """Longest description of a leftover, in characters."""
 
 
-async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -> bool:
+async def clean_up(execution: Execution, stop: StopSignal, *, done_before: Collection[int] = ()) -> bool:
     """Run the cleanup steps, last one first; True when everything is clean.
 
-    Results go to `execution.cleanup_results`. Cancellation skips the remaining steps and lists their leftovers.
+    Results go to `execution.cleanup_results`. Raises nothing, and ends before its end only when it is cancelled while
+    `stop` abandons cleanups: the remaining steps are skipped and their leftovers listed.
     `done_before` are the steps an earlier run has finished, by their index in the file.
     """
     if not execution.may_have_changed_something:
         await execution.close((), done=True)
         return True
+    # In a task of its own: a stop of the run that arrives now, or arrived with another one, must not end a request.
+    work = asyncio.create_task(_clean_up(execution, done_before))
+    current = asyncio.current_task()
+    while not work.done():
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError:
+            if current is not None:
+                current.uncancel()
+            if stop.abandons_cleanup:
+                work.cancel()
+    return work.result()
+
+
+async def _clean_up(execution: Execution, done_before: Collection[int]) -> bool:
     read_by_others = execution.compiled.steps_read_by_cleanup
     remaining = [(index, step) for index, step in enumerate(execution.compiled.cleanup) if index not in done_before]
     remaining.reverse()
     clean = True
     while remaining:
         index, step = remaining[0]
+        results: list[StepResult] = []
         execution.deadline_s = execution.context.clock.monotonic_s() + step.budget_s
         try:
             # The run's own data must go, even when the run has spent its budget of calls.
             from prodwatch.aws.cost import without_limits  # most runs have nothing to clean up
 
             with without_limits():
-                results = await _clean(execution, step)
+                await _clean(execution, step, results)
         except asyncio.CancelledError:
-            execution.cleanup_results.extend(_cancelled(execution, later) for _, later in remaining)
+            execution.cleanup_results.extend(results)
+            running = execution.cut_off.attempts if execution.cut_off is not None else ()
+            execution.cleanup_results.append(_cancelled(execution, step, running))
+            execution.cleanup_results.extend(_cancelled(execution, later, ()) for _, later in remaining[1:])
             clean = False
             break
         remaining.pop(0)
@@ -56,19 +77,21 @@ async def clean_up(execution: Execution, *, done_before: Collection[int] = ()) -
     return clean
 
 
-async def _clean(execution: Execution, step: CompiledStep) -> list[StepResult]:
+async def _clean(execution: Execution, step: CompiledStep, results: list[StepResult]) -> None:
+    """Run one cleanup step; its results, with what they left behind, are added to `results`."""
+    execution.cut_off = None
     unsent = _never_made_by(execution, step)
     if unsent is not None:
-        results = [_nothing_to_do(step, f"nothing to do: step {unsent} sent nothing")]
+        results.append(_nothing_to_do(step, f"nothing to do: step {unsent} sent nothing"))
     elif step.definition.for_each is not None:
-        results = await run_for_each(execution, step, cleanup=True)
+        await run_for_each(execution, step, results, cleanup=True)
     else:
         step_run = await run_step(execution, step, cleanup=True)
-        results = [step_run.result]
+        results.append(step_run.result)
         if step_run.document is not None and step.name not in {own.name for own in execution.compiled.steps}:
             execution.scope.documents[step.name] = step_run.document
         execution.scope.captured.update(step_run.captured)
-    return [
+    results[:] = [
         result
         if result.status in GREEN
         else replace(result, leftovers=result.leftovers or (leftover_of(execution, step),))
@@ -93,13 +116,14 @@ def _nothing_to_do(step: CompiledStep, message: str) -> StepResult:
     )
 
 
-def _cancelled(execution: Execution, step: CompiledStep) -> StepResult:
+def _cancelled(execution: Execution, step: CompiledStep, attempts: tuple[AttemptResult, ...]) -> StepResult:
     return StepResult(
         name=step.name,
         type=step.type,
         status=Status.SKIPPED,
         reason_code=Reason.INTERRUPTED,
         message="not cleaned up: the run was interrupted a second time",
+        attempts=attempts,
         leftovers=(leftover_of(execution, step),),
         source=step.definition.source,
     )

@@ -18,6 +18,7 @@ from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.journal import ClosedEntry, UnfinishedExecution, digest_of
 from prodwatch.runner.step.run_context import RunContext
+from prodwatch.runner.step.stop_reason import StopSignal
 from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.runner.values.template_scope import Scope
 from prodwatch.settings.template import TemplateSyntaxError
@@ -28,6 +29,7 @@ async def finish_cleanup(
     definitions: Mapping[str, CheckDefinition],
     compiler: CheckCompiler,
     context: RunContext,
+    stop: StopSignal,
 ) -> CheckResult:
     """Run the cleanup steps of one execution that are not done yet; raises nothing but CancelledError."""
     definition = definitions.get(unfinished.entry.check)
@@ -52,7 +54,7 @@ async def finish_cleanup(
         return result_without_run(definition, Conclusion(Status.SKIPPED, Reason.INTERRUPTED, message))
     execution = _execution(unfinished, compiled, context)
     execution.begin()
-    clean = await clean_up(execution, done_before=unfinished.cleaned)
+    clean = await clean_up(execution, stop, done_before=unfinished.cleaned)
     # The check itself was cut off, so it did not pass.
     conclusion = Conclusion(Status.SKIPPED, Reason.INTERRUPTED, f"cleaned up: run {context.run_id} was cut off")
     if not clean:

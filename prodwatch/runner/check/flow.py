@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.model.result import StepResult
+from prodwatch.model.result import AttemptResult, StepResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import Conclusion
@@ -41,12 +42,22 @@ async def run_steps(execution: Execution) -> None:
     """Run every step until one is not green; results go to `execution.step_results`, the rest as skipped."""
     steps = execution.compiled.steps
     for position, step in enumerate(steps):
-        results = await run_with_repeats(execution, step)
-        execution.step_results.extend(results)
+        results: list[StepResult] = []
+        try:
+            await run_with_repeats(execution, step, results)
+        except asyncio.CancelledError:
+            # A step that was still waiting for its turn was not reached.
+            execution.reached = position + (bool(results) or execution.cut_off is not None)
+            raise
+        finally:
+            # A step that is cut off keeps the elements and repetitions that it has finished.
+            execution.step_results.extend(results)
+        execution.reached = position + 1
         bad = next((result for result in results if result.status not in GREEN), None)
         if bad is not None:
             why = f"the flow ended at step {bad.name}"
             execution.step_results.extend(not_reached(later, why) for later in steps[position + 1 :])
+            execution.reached = len(steps)
             return
 
 
@@ -62,15 +73,18 @@ def not_reached(step: CompiledStep, why: str) -> StepResult:
     )
 
 
-async def run_with_repeats(execution: Execution, step: CompiledStep) -> list[StepResult]:
-    """Run one step: once per element of its `for_each`, and again while its `repeat.when` holds."""
+async def run_with_repeats(execution: Execution, step: CompiledStep, results: list[StepResult]) -> None:
+    """Run one step: once per element of its `for_each`, and again while its `repeat.when` holds.
+
+    Each finished part is added to `results`.
+    """
     if step.definition.for_each is not None:
-        return await run_for_each(execution, step)
-    results: list[StepResult] = []
+        await run_for_each(execution, step, results)
+        return
     step_run = await _run_repeating(execution, step, results)
+    results.append(step_run.result)
     _keep(execution, step, step_run)
     await execution.remember()
-    return [*results, step_run.result]
 
 
 async def _run_repeating(execution: Execution, step: CompiledStep, results: list[StepResult]) -> StepRun:
@@ -84,15 +98,35 @@ async def _run_repeating(execution: Execution, step: CompiledStep, results: list
         if not step_run.repeat:
             break
         attempts = step_run.result.attempts
-        refreshed = await run_step(execution, earlier)
+        try:
+            refreshed = await run_step(execution, earlier)
+        except asyncio.CancelledError:
+            execution.cut_off = _cut_off(step_run.result, ())
+            raise
         _keep(execution, earlier, refreshed)
         results.append(replace(refreshed.result, name=f"{earlier.name} (again)"))
         if refreshed.result.status not in GREEN:
             break
-        step_run = await run_step(execution, step)
-        renumbered = (replace(attempt, n=attempt.n + len(attempts)) for attempt in step_run.result.attempts)
-        step_run.result = replace(step_run.result, attempts=(*attempts, *renumbered))
+        try:
+            again = await run_step(execution, step)
+        except asyncio.CancelledError:
+            running = execution.cut_off
+            execution.cut_off = _cut_off(running or step_run.result, attempts if running else ())
+            raise
+        step_run = again
+        step_run.result = _after_attempts(step_run.result, attempts)
     return step_run
+
+
+def _after_attempts(result: StepResult, attempts: tuple[AttemptResult, ...]) -> StepResult:
+    """Return the result with its attempts numbered after earlier ones."""
+    renumbered = (replace(attempt, n=attempt.n + len(attempts)) for attempt in result.attempts)
+    return replace(result, attempts=(*attempts, *renumbered))
+
+
+def _cut_off(result: StepResult, attempts: tuple[AttemptResult, ...]) -> StepResult:
+    """Return the result of a step that was cut off between its repetitions."""
+    return replace(_after_attempts(result, attempts), status=Status.INCONCLUSIVE, reason_code=Reason.INTERRUPTED)
 
 
 def _keep(execution: Execution, step: CompiledStep, step_run: StepRun) -> None:
@@ -102,26 +136,28 @@ def _keep(execution: Execution, step: CompiledStep, step_run: StepRun) -> None:
     execution.scope.captured.update(step_run.captured)
 
 
-async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: bool = False) -> list[StepResult]:
-    """Run a step once per element; an empty list measures nothing, which is green in a cleanup only."""
+async def run_for_each(
+    execution: Execution, step: CompiledStep, results: list[StepResult], *, cleanup: bool = False
+) -> None:
+    """Run a step once per element, each added to `results`.
+
+    An empty list measures nothing, which is green in a cleanup only.
+    """
     scope = execution.scope
     elements = await _elements(execution, step, cleanup=cleanup)
     if isinstance(elements, StepResult):
-        return [elements]
-    results: list[StepResult] = []
+        results.append(elements)
+        return
     documents: list[Mapping[str, Any]] = []
     captured: dict[str, list[Any]] = {}
     for number, element in enumerate(elements):
         scope.each = element
+        name = f"{step.name}[{number}]"
         try:
-            step_run = (
-                await _run_repeating(execution, step, results)
-                if not cleanup
-                else await run_step(execution, step, cleanup=True)
-            )
+            step_run = await _run_element(execution, step, name, results, cleanup=cleanup)
         finally:
             scope.each = NO_VALUE
-        results.append(replace(step_run.result, name=f"{step.name}[{number}]"))
+        results.append(replace(step_run.result, name=name))
         if step_run.document is not None:
             documents.append(step_run.document)
         for name, value in step_run.captured.items():
@@ -133,7 +169,20 @@ async def run_for_each(execution: Execution, step: CompiledStep, *, cleanup: boo
     scope.documents[step.name] = documents
     scope.captured.update(captured)
     await execution.remember()
-    return results
+
+
+async def _run_element(
+    execution: Execution, step: CompiledStep, name: str, results: list[StepResult], *, cleanup: bool
+) -> StepRun:
+    """Run a step for the element in scope; a result that is cut off has the element's name."""
+    try:
+        if cleanup:
+            return await run_step(execution, step, cleanup=True)
+        return await _run_repeating(execution, step, results)
+    except asyncio.CancelledError:
+        if execution.cut_off is not None:
+            execution.cut_off = replace(execution.cut_off, name=name)
+        raise
 
 
 async def _elements(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.result import AssertionResult, CheckResult, Correlation, StepResult
 from prodwatch.model.status import Reason, Status
@@ -45,15 +47,16 @@ async def run_check(execution: Execution, stop: StopSignal) -> CheckResult:
             conclusion = _conclude_plain(step_run.result)
     except asyncio.CancelledError:
         _take_cancellation()
-        cut_off = conclusion = stop.conclusion(begun=execution.begun)
+        cut_off = conclusion = _cut_off(execution, stop)
+    except Exception as error:  # noqa: BLE001 -- a bug must cost one check, and never its cleanup
+        conclusion = internal_error(error)
     clock = execution.context.clock
     duration_ms = round((clock.monotonic_s() - execution.started_s) * 1000) if execution.begun else 0
     if cut_off is not None and execution.compiled.is_flow:
-        done = {result.name for result in execution.step_results}
-        missing = (step for step in execution.compiled.steps if step.name not in done)
+        missing = execution.compiled.steps[execution.reached :]
         execution.step_results.extend(not_reached(step, "the run ended") for step in missing)
     if execution.begun and (execution.compiled.cleanup or execution.mutated):
-        conclusion = await _after_cleanup(execution, conclusion)
+        conclusion = await _after_cleanup(execution, conclusion, stop)
     return _result(execution, conclusion, own, duration_ms)
 
 
@@ -64,9 +67,30 @@ def _take_cancellation() -> None:
         task.uncancel()
 
 
-async def _after_cleanup(execution: Execution, conclusion: Conclusion) -> Conclusion:
+def _cut_off(execution: Execution, stop: StopSignal) -> Conclusion:
+    """Return the conclusion of a check that the run's end has cut off; the running step keeps what it measured."""
+    conclusion = stop.conclusion(begun=execution.begun)
+    running = execution.cut_off
+    if running is None:
+        return conclusion
+    if running.message is not None:
+        conclusion = Conclusion(conclusion.status, conclusion.reason, f"{conclusion.message}; {running.message}")
+    execution.step_results.append(
+        replace(running, status=conclusion.status, reason_code=conclusion.reason, message=conclusion.message)
+    )
+    return conclusion
+
+
+def internal_error(error: Exception) -> Conclusion:
+    """Return the conclusion of a check that a bug of ours kept from being measured."""
+    # The text of an unforeseen error may hold a secret, so only its type is reported.
+    message = f"a bug in prodwatch kept this check from being measured ({type(error).__name__})"
+    return Conclusion(Status.ERROR, Reason.INTERNAL, message)
+
+
+async def _after_cleanup(execution: Execution, conclusion: Conclusion, stop: StopSignal) -> Conclusion:
     """Clean up; leftovers make a pass degraded and are reported in any case."""
-    if await clean_up(execution):
+    if await clean_up(execution, stop):
         return conclusion
     leftovers = [leftover for result in execution.cleanup_results for leftover in result.leftovers]
     retry = f"`prodwatch cleanup {execution.context.run_id}` tries again"

@@ -25,7 +25,7 @@ from prodwatch.runner.check.prerequisites import (
     missing_requirement,
     reason_not_to_run,
 )
-from prodwatch.runner.check.run_check import judge_whole, result_without_run, run_check
+from prodwatch.runner.check.run_check import internal_error, judge_whole, result_without_run, run_check
 from prodwatch.runner.options import RunOptions
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CheckCompiler
@@ -161,7 +161,7 @@ class Scheduler:
         except asyncio.CancelledError:
             result = result_without_run(definition, self._stop.conclusion(begun=definition.id in self._begun))
         except Exception as error:  # noqa: BLE001 -- a bug must cost one check, never the run or its verdict
-            result = _internal_error(definition, error)
+            result = result_without_run(definition, internal_error(error))
         if self._self_check.may_change(result):
             with contextlib.suppress(asyncio.CancelledError):
                 result = await self._self_check.apply(result)
@@ -313,12 +313,6 @@ class Scheduler:
 
 def _redacted(execution: Execution, conclusion: Conclusion) -> Conclusion:
     return Conclusion(conclusion.status, conclusion.reason, execution.output.maybe(conclusion.message))
-
-
-def _internal_error(definition: CheckDefinition, error: Exception) -> CheckResult:
-    # The text of an unforeseen error may hold a secret, so only its type is reported.
-    message = f"a bug in prodwatch kept this check from being measured ({type(error).__name__})"
-    return result_without_run(definition, Conclusion(Status.ERROR, Reason.INTERNAL, message))
 
 
 def _longest_chains(selected: Sequence[CheckDefinition]) -> dict[str, int]:

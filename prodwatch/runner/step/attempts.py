@@ -9,6 +9,7 @@ from random import Random
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.clock import Clock
 from prodwatch.model.check import Poll
@@ -43,6 +44,8 @@ class Ending(StrEnum):
     """`stop_when` became true."""
     OUT_OF_TIME = "out of time"
     """The flow's own timeout came before a response could be judged, or before `hold` was over."""
+    CUT_OFF = "cut off"
+    """The run ended before the outcome was known."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +124,7 @@ class Attempts:
         self._last: Attempt | None = None
         self._began_s: float | None = None
         self._retried = False
+        self._kind: AttemptKind = "request"
 
     async def run(self) -> Outcome:
         """Send, retry, poll and hold as the step asks for."""
@@ -130,7 +134,34 @@ class Attempts:
             ending = await self._persist(ending)
         if ending is Ending.ANSWERED and hold_s is not None and self._last is not None and self._last.holds:
             ending = await self._hold(hold_s)
-        last = self._last
+        return self._outcome(ending)
+
+    def cut_off(self, in_flight: tuple[datetime, float] | None) -> Outcome:
+        """Return the outcome of a cancelled `run`.
+
+        `in_flight` is the moment, by both clocks, at which the request was sent that has no response yet.
+        """
+        outcome = self._outcome(Ending.CUT_OFF)
+        if in_flight is None:
+            return outcome
+        started_at, started_s = in_flight
+        now_s = self._clock.monotonic_s()
+        unanswered = AttemptResult(
+            n=len(self._results) + 1,
+            status=Status.INCONCLUSIVE,
+            duration_ms=round((now_s - started_s) * 1000),
+            message="cut off before its response",
+            kind=self._kind,
+            started_at=started_at,
+        )
+        return replace(
+            outcome,
+            attempts=(*outcome.attempts, unanswered),
+            elapsed_s=now_s - (started_s if self._began_s is None else self._began_s),
+        )
+
+    def _outcome(self, ending: Ending) -> Outcome:
+        last, hold_s = self._last, self._step.definition.hold_s
         return Outcome(
             ending=ending,
             last=last,
@@ -172,6 +203,7 @@ class Attempts:
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
                 return Ending.OUT_OF_TIME
+            self._kind = kind
             attempt = await self._send(timeout_s, met)
             self._record(attempt, kind)
             if attempt.failure is None:
@@ -192,6 +224,7 @@ class Attempts:
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
                 return Ending.OUT_OF_TIME if self._last is None else self._gave_up(judged)
+            self._kind = "poll"
             attempt = await self._send(timeout_s, None)
             self._record(attempt, "poll")
             if attempt.failure is None:

@@ -27,6 +27,8 @@ PASSED = Conclusion(Status.PASS)
 def conclude(outcome: Outcome) -> Conclusion:
     """Return the conclusion of all attempts of a step."""
     last, ending = outcome.last, outcome.ending
+    if ending is Ending.CUT_OFF:
+        return Conclusion(Status.INCONCLUSIVE, Reason.INTERRUPTED, _last_value(outcome))
     if last is None or ending is Ending.OUT_OF_TIME:
         return _out_of_time(outcome)
     if ending is Ending.FAILED:
@@ -96,6 +98,18 @@ def _out_of_time(outcome: Outcome) -> Conclusion:
         return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(outcome)})")
     why = last.failure.message if last.failure is not None else "the expected state could not be shown to last"
     return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(outcome)})")
+
+
+def _last_value(outcome: Outcome) -> str | None:
+    """Return the last finding of attempts that were cut off, None before the first response."""
+    last = outcome.last
+    if last is None:
+        return None
+    if last.failure is not None:
+        return f"last: {last.failure.message} ({_effort(outcome)})"
+    unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
+    bad = unmet.first_bad
+    return f"last: {'every assertion was true' if bad is None else _sentence(bad)} ({_effort(outcome)})"
 
 
 def _with_attestation(conclusion: Conclusion, attestation: Attestation) -> Conclusion:

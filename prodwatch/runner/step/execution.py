@@ -41,9 +41,11 @@ class Execution:
         "cleanup_results",
         "compiled",
         "context",
+        "cut_off",
         "deadline_s",
         "output",
         "partial",
+        "reached",
         "scope",
         "sent",
         "slot",
@@ -94,6 +96,10 @@ class Execution:
         self.started_s = 0.0
         self.step_results: list[StepResult] = []
         self.cleanup_results: list[StepResult] = []
+        self.reached = 0
+        """Number of steps, in order, that have a result or were cut off."""
+        self.cut_off: StepResult | None = None
+        """The step that a cancellation ended, with its attempts; None before, and when it had sent nothing."""
         self.partial: set[str] = set()
         """Steps whose last response was not read to its end, or is in doubt."""
         self.sent: set[str] = set(sent)

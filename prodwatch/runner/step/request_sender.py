@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,7 +29,17 @@ GRACE_S = 0.1
 class RequestSender:
     """Sends the requests of one step of one execution; called once per attempt."""
 
-    __slots__ = ("_execution", "_limit_key", "_probe", "_probe_context", "_releases", "_step", "params", "values")
+    __slots__ = (
+        "_execution",
+        "_limit_key",
+        "_probe",
+        "_probe_context",
+        "_releases",
+        "_step",
+        "in_flight",
+        "params",
+        "values",
+    )
 
     def __init__(
         self,
@@ -49,6 +60,8 @@ class RequestSender:
         self._probe = probe
         self._probe_context = probe_context
         self._releases = releases
+        self.in_flight: tuple[datetime, float] | None = None
+        """When the request was sent that has no response yet, by the wall clock and the monotonic one."""
         self._limit_key = limit_key(step.service, params, probe_context.account, probe_context.region)
 
     async def __call__(self, timeout_s: float, met: Judgement | None) -> Attempt:
@@ -58,13 +71,14 @@ class RequestSender:
         if not slot.try_enter(key):
             await slot.enter(key, urgent=execution.begun)
         try:
-            started_at, started_s = clock.now(), clock.monotonic_s()
+            started_at, started_s = self.in_flight = clock.now(), clock.monotonic_s()
             if not execution.begun:
                 execution.begin(started_at, started_s)
             if execution.deadline_s is not None:
                 timeout_s = min(timeout_s, execution.deadline_s - started_s)
             observation = await self._send(timeout_s)
             ended_s = clock.monotonic_s()
+            self.in_flight = None
         finally:
             slot.leave(key)
         attempt = Attempt(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -63,21 +65,32 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
                 await _journal(execution, step, params)
             return await _send(execution, step, params, values)
         started_at, started_s = clock.now(), clock.monotonic_s()
-        conclusion = await _pause(execution, params)
+        try:
+            conclusion = await _pause(execution, params)
+        except asyncio.CancelledError:
+            duration_ms = round((clock.monotonic_s() - started_s) * 1000)
+            cut_off = Conclusion(Status.INCONCLUSIVE, Reason.INTERRUPTED)
+            execution.cut_off = _waited(execution, step, cut_off, started_at, duration_ms)
+            raise
         duration_ms = round((clock.monotonic_s() - started_s) * 1000)
     except UnsendableError as error:
         conclusion, started_at, duration_ms = error.conclusion, clock.now(), 0
-    return StepRun(
-        StepResult(
-            name=step.name,
-            type=step.type,
-            status=conclusion.status,
-            reason_code=conclusion.reason,
-            message=execution.output.maybe(conclusion.message),
-            started_at=started_at,
-            duration_ms=duration_ms,
-            source=step.definition.source,
-        )
+    return StepRun(_waited(execution, step, conclusion, started_at, duration_ms))
+
+
+def _waited(
+    execution: Execution, step: CompiledStep, conclusion: Conclusion, started_at: datetime, duration_ms: int
+) -> StepResult:
+    """Return the result of a step that sent nothing."""
+    return StepResult(
+        name=step.name,
+        type=step.type,
+        status=conclusion.status,
+        reason_code=conclusion.reason,
+        message=execution.output.maybe(conclusion.message),
+        started_at=started_at,
+        duration_ms=duration_ms,
+        source=step.definition.source,
     )
 
 
@@ -159,7 +172,14 @@ async def _send(
         random=context.random,
         deadline=lambda: execution.deadline_s,
     )
-    return _step_run(execution, step, await attempts.run(), sender)
+    try:
+        outcome = await attempts.run()
+    except asyncio.CancelledError:
+        outcome = attempts.cut_off(sender.in_flight)
+        if outcome.attempts:
+            execution.cut_off = _step_run(execution, step, outcome, sender).result
+        raise
+    return _step_run(execution, step, outcome, sender)
 
 
 def _probe(execution: Execution, step: CompiledStep) -> Probe:

@@ -21,6 +21,8 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.cause: StopCause | None = None
+        self.abandons_cleanup = False
+        """The run was interrupted a second time: cleanups end too. No other cause ends a cleanup."""
         self._detail = ""
 
     def set(self, cause: StopCause, detail: str = "") -> None:
