@@ -71,7 +71,7 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     status: Status
     flags: tuple[str, ...] = ()
-    """`flaky`, `unattested`."""
+    """`flaky`, `unattested`, `stalled`."""
     reason_code: Reason | None = None
     message: str | None = None
     started_at: datetime | None = None
@@ -100,7 +100,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     status: Status
     flags: tuple[str, ...] = ()
-    """`flaky`, `advisory`, `critical`, `muted`, `unattested`, `mutating`."""
+    """`flaky`, `advisory`, `critical`, `muted`, `unattested`, `mutating`, `stalled`."""
     reason_code: Reason | None = None
     message: str | None = None
     started_at: datetime | None = None

@@ -42,6 +42,11 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     kind: FieldKind
     doc: str
     """Shape, unit and source of the value."""
+    timed: bool | None = None
+    """Whether this machine's clock measured it, so that a stall of this machine spoils it.
+
+    None: it did when it is a duration, except for durations that an AWS service reports.
+    """
 
 
 class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,3 +88,13 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The AWS service it calls: None for none, `"*"` when a key names it."""
     needs_probe: bool = True
     """False for types that the runner implements (flow, all, any, none, pass, fail, skip, wait)."""
+
+    @property
+    def timed(self) -> frozenset[str]:
+        """Leading names of the fields that this machine's clock measured."""
+        return frozenset(field.name.partition(".")[0] for field in self.fields if self._is_timed(field))
+
+    def _is_timed(self, field: Field) -> bool:
+        if field.timed is not None:
+            return field.timed
+        return field.kind == "duration" and (self.service is None or field.name == "latency")

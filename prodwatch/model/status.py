@@ -107,6 +107,8 @@ class Reason(StrEnum):
     """A limit of `[limits]` or of the run was reached before the check could run."""
     DEADLINE = "deadline"
     """The run's deadline came first."""
+    STALLED = "stalled"
+    """This machine was too slow to measure a latency or a timeout, twice in a row where a second try was allowed."""
     INTERRUPTED = "interrupted"
     """The run was interrupted before the check finished."""
     CLEANUP = "cleanup"

@@ -25,7 +25,7 @@ from prodwatch.model.result import (
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.options import RunOptions, left_out
 from prodwatch.runner.step.run_context import RunContext
-from prodwatch.runner.step.run_step import UNATTESTED
+from prodwatch.runner.step.run_step import STALLED, UNATTESTED
 from prodwatch.runner.values.release import release_info
 
 
@@ -68,6 +68,9 @@ def assemble(
     problem = context.inputs.release_problem()
     if problem is not None:
         context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))
+    slow = _slow_machine(context, results, record.duration_s)
+    if slow is not None:
+        context.notice("stalled", slow)
     left = left_out(context.environment) if options.no_signals else None
     if left is not None:
         context.notice("signals", left)
@@ -152,6 +155,20 @@ def summarize(results: Iterable[CheckResult]) -> Summary:
         skipped=counts[Status.SKIPPED],
         flaky=flaky,
         total=sum(counts.values()),
+    )
+
+
+def _slow_machine(context: RunContext, results: Iterable[CheckResult], duration_s: float) -> str | None:
+    """Return the notice of a run during which this machine was too slow; None when no check was affected."""
+    affected = sum(STALLED in result.flags for result in results)
+    if not affected:
+        return None
+    now_s = context.clock.monotonic_s()
+    checks = "1 check that was" if affected == 1 else f"{affected} checks that were"
+    return (
+        f"this machine is too slow: prodwatch did not run for {context.lag.stalled_s(now_s - duration_s, now_s):.2f} s"
+        f" of {duration_s:.2f} s; {checks} measured meanwhile: flag `stalled`;"
+        " end other programs, or run fewer checks at once with --jobs"
     )
 
 

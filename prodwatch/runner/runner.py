@@ -23,6 +23,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
+from prodwatch.runner.bounds.loop_lag import LoopLag
 from prodwatch.runner.bounds.serial_groups import SerialGroups
 from prodwatch.runner.bounds.time_limits import TaskTimeouts, bounded
 from prodwatch.runner.check.crash_cleanup import finish_cleanup
@@ -71,10 +72,12 @@ class Runner:
         listener: Callable[[RunEvent], None] = lambda _event: None,
         probes: Probes = registry.probe,
         specs: Specs = registry.spec,
+        lag: LoopLag | None = None,
     ) -> None:
         """Prepare; `definitions` are all loaded checks, so that diagnostics and members can be found.
 
-        `journal_dir` is the machine's, not the project's: journals and the locks of serial groups live in it.
+        `journal_dir` is the machine's, not the project's: journals and the locks of serial groups live in it. `lag` is
+        started and stopped by the caller; None for a run that takes no account of stalls of this machine.
         """
         self._environment = environment
         self._definitions = {check.id: check for check in definitions}
@@ -90,6 +93,7 @@ class Runner:
         self._listener = listener
         self._probes = probes
         self._specs = specs
+        self._lag = lag or LoopLag(clock)
         self._compiler = CheckCompiler(environment, specs)
         self._serial = SerialGroups(journal_dir / "locks", environment.name, clock)
         self._session: tuple[RunContext, float] | None = None
@@ -330,6 +334,7 @@ class Runner:
             journal=journal,
             schemas=JsonSchemas(self._root),
             timeouts=TaskTimeouts() if isinstance(self._clock, SystemClock) else None,
+            lag=self._lag,
             root=self._root,
             run_id=journal.run_id,
         )

@@ -24,6 +24,7 @@ from prodwatch.text.redact import Redactor
 if TYPE_CHECKING:
     from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.runner import Runner
+    from prodwatch.runner.bounds.loop_lag import LoopLag
     from prodwatch.settings import Project
 
 
@@ -37,6 +38,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     aws: LazyAws
     redactor: Redactor
     clock: Clock
+    lag: LoopLag
+    """Stalls of this machine, recorded while the engine is open."""
     runner_for: Callable[[Sequence[CheckDefinition]], Runner]
     """Builds another runner on the same connections, for checks edited since the start."""
 
@@ -78,6 +81,7 @@ async def open_engine(
     from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.probes.http_pool import Pool
     from prodwatch.runner import Runner
+    from prodwatch.runner.bounds.loop_lag import LoopLag
     from prodwatch.settings.user_folders import state_dir
 
     clock = clock or SystemClock()
@@ -88,6 +92,9 @@ async def open_engine(
         aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))
         environment = await _filled(environment, aws, redactor, clock)
         pool = await stack.enter_async_context(Pool())
+        lag = LoopLag(clock)
+        lag.start()
+        stack.callback(lag.stop)
 
         def runner_for(definitions: Sequence[CheckDefinition]) -> Runner:
             return Runner(
@@ -103,6 +110,7 @@ async def open_engine(
                 version=__version__,
                 environ=os.environ,
                 listener=listener,
+                lag=lag,
             )
 
         runner = runner_for((*project.checks, *project.referenced))
@@ -113,6 +121,7 @@ async def open_engine(
             aws=aws,
             redactor=redactor,
             clock=clock,
+            lag=lag,
             runner_for=runner_for,
         )
         await runner.close()

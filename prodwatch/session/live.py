@@ -206,6 +206,7 @@ class LiveSession:
                 self._plan.started(due, now_s)
                 self._spawn(self._round(engine, due))
             self._store.set_usage(engine.aws.usage())
+            self._store.set_slow(engine.lag.slow_ms())
             await self._clock.sleep(TICK_S)
 
     async def _judging(self) -> None:

@@ -99,6 +99,8 @@ class Store:
         """`metric` and `alarm` → every signal of that kind as last evaluated; a kind that was never read is absent."""
         self.sources: dict[str, SourceStatus] = {}
         self.usage = Usage()
+        self.slow_ms: int | None = None
+        """Longest stall of prodwatch itself in the last seconds, in ms; None while this machine is fast enough."""
         self.verdict: GivenVerdict | None = None
         """None before the first. It records changes; a screen words the verdict of the moment that it shows."""
         self.notices: list[Notice] = []
@@ -211,6 +213,10 @@ class Store:
         if usage != self.usage:
             self.usage = usage
             self._touch(Topic.USAGE)
+
+    def set_slow(self, slow_ms: int | None) -> None:
+        """Replace the longest stall of the last seconds; the header shows it."""
+        self.slow_ms = slow_ms
 
     def set_verdict(self, verdict: Verdict) -> None:
         """Replace the judge's verdict; a change of status becomes an event on the time line."""

@@ -15,6 +15,7 @@ from prodwatch.model.spec import ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.probes.base import HttpPool, Probe
 from prodwatch.runner import Runner, RunOptions
+from prodwatch.runner.bounds.loop_lag import LoopLag
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.definitions import environment, spec
@@ -31,6 +32,8 @@ class Bench:
         self.root.mkdir(parents=True, exist_ok=True)
         self.journal_dir = folder / "state"
         self.clock = FakeClock(auto=True)
+        self.lag = LoopLag(self.clock)
+        """Stalls of the machine, as a test records them."""
         self.aws = ScriptedAws()
         self.redactor = Redactor()
         self.environ: dict[str, str] = {}
@@ -65,6 +68,7 @@ class Bench:
             listener=self.events.append,
             probes=self._probe,
             specs=self._spec,
+            lag=self.lag,
         )
 
     async def run(

@@ -17,6 +17,7 @@ OUTCOMES = 12
 """Latest outcomes shown per row."""
 
 CheckSort = Literal["status", "name", "latency", "age"]
+_RED = frozenset((Status.FAIL, Status.ERROR, Status.INCONCLUSIVE))
 _WEIGHT = {status: weight for weight, status in enumerate(WORST_FIRST)}
 _WAITING_WEIGHT = 2.5
 """Weight of checks that never finished: below everything that is not green, above degraded checks."""
@@ -90,11 +91,19 @@ def interval_s(track: CheckTrack, every_s: float) -> float | None:
     return None if definition and definition.mutates else every_s
 
 
+def message_of(track: CheckTrack, every_s: float) -> str | None:
+    """Return the latest result's message; a red check that no round repeats says how it is run again."""
+    message = track.latest.message if track.latest else None
+    if message is None or track.status not in _RED or interval_s(track, every_s) is not None:
+        return message
+    return f"{message}; it runs once per session: r runs it again"
+
+
 def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
     latest = track.latest
     measured = latest is not None and latest.status is not Status.SKIPPED
     age_s = (now - track.finished_at).total_seconds() if track.finished_at else None
-    flags = tuple(flag for flag in ("critical", "advisory", "muted", "flaky") if track.has(flag))
+    flags = tuple(flag for flag in ("critical", "advisory", "muted", "flaky", "stalled") if track.has(flag))
     return CheckRow(
         id=track.id,
         title=track.title,
@@ -107,7 +116,7 @@ def _row(track: CheckTrack, now: datetime, every_s: float) -> CheckRow:
         stale=is_stale(age_s, interval_s(track, every_s)),
         since=track.status_since,
         streak=track.streak,
-        message=latest.message if latest else None,
+        message=message_of(track, every_s),
         owner=(latest.owner if latest else None) or (track.definition.owner if track.definition else None),
         flags=flags,
     )

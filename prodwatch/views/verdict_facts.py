@@ -12,7 +12,7 @@ from prodwatch.model.signal import SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
-from prodwatch.views.checks import interval_s
+from prodwatch.views.checks import interval_s, message_of
 from prodwatch.views.time_window import Window
 from prodwatch.views.window_changes import Changes
 
@@ -48,6 +48,7 @@ def _check(track: CheckTrack, now: datetime, every_s: float) -> CheckFact:
     latest = check_fact(track.latest) if track.latest else CheckFact(id=track.id, title=track.title, status=None)
     return replace(
         latest,
+        message=message_of(track, every_s),
         advisory=track.has("advisory"),
         critical=track.has("critical"),
         supporting=supporting,

@@ -106,6 +106,11 @@ def slow(bench: Bench) -> None:
     bench.script("scripted", {"ok": True}, takes_s=1000)
 
 
+def no_cpu(bench: Bench) -> None:
+    slow(bench)
+    bench.lag.record(0.0, 100.0)
+
+
 def stale(bench: Bench) -> None:
     bench.script("left", refused())
 
@@ -266,6 +271,14 @@ CASES = [
     Case("a check that it needs did not pass", "skipped", 4, asks(check={"needs": ("red",)}), others=(RED,)),
     Case("a value that it requires is missing", "skipped", 4, asks(check={"requires": ("env.NOWHERE",)})),
     Case("a green result needed a second request", "pass", 0, asks(), (refused(), {"ok": True}), flags=("flaky",)),
+    Case(
+        "this machine has no CPU while the request times out",
+        "inconclusive",
+        4,
+        asks(timeout_s=1.0),
+        prepare=no_cpu,
+        flags=("stalled",),
+    ),
     Case(
         "cleanup left data behind",
         "degraded",

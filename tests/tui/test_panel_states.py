@@ -147,6 +147,17 @@ async def test_the_header_names_the_source_in_trouble(run: Any) -> None:
             assert words in bench.painted()[0], name
 
 
+@pytest.mark.parametrize(
+    ("width", "words"), [(120, "! this machine is too slow: lag 310 ms"), (80, "! slow machine 310 ms")]
+)
+async def test_b10_the_header_shows_that_this_machine_is_too_slow(run: Any, width: int, words: str) -> None:
+    async with run((width, 40)) as bench:
+        for slow_ms, shown in ((310, True), (None, False)):
+            bench.store.set_slow(slow_ms)
+            await bench.frames(12)
+            assert (words in bench.painted()[0]) is shown, bench.painted()[0]
+
+
 async def test_a_session_that_cannot_start_is_the_reason_in_every_panel(run: Any) -> None:
     async with run(SIZE, quiet=True) as bench:
         status = SourceStatus(source="session", phase=SourcePhase.FAILED, message="no credentials; run: aws sso login")

@@ -12,6 +12,7 @@ from prodwatch.model.status import Status
 from prodwatch.views.check_detail import check_detail, compact, copy_text, pretty
 from prodwatch.views.checks import check_grid
 from prodwatch.views.status_style import RUNNING, STATES, WAITING, state_of
+from prodwatch.views.verdict_facts import session_facts
 
 HERE = SourcePosition("checks/a.toml", 1, 1)
 
@@ -39,6 +40,26 @@ def test_diagnostics_stand_below_smoke_checks_even_when_red(play: Any, now: date
     kinds = [row.kind for row in check_grid(play("during"), now).rows]
     assert kinds == sorted(kinds, key=lambda kind: kind != "smoke")
     assert "diagnostic" in kinds
+
+
+@pytest.mark.parametrize(
+    ("status", "keys", "hint"),
+    [
+        (Status.INCONCLUSIVE, {"mutates": True, "every_s": None}, True),
+        (Status.FAIL, {"mutates": True, "every_s": None}, True),
+        (Status.DEGRADED, {"mutates": True, "every_s": None}, False),
+        (Status.FAIL, {"mutates": True, "every_s": 60.0}, False),
+        (Status.FAIL, {}, False),
+    ],
+)
+def test_b10_a_red_check_that_no_round_repeats_says_how_it_is_run_again(
+    checks: Any, now: datetime, status: Status, keys: Any, hint: bool
+) -> None:
+    checks.define("order", **keys)
+    checks.rounds("order", status, message="no response within 10 s")
+    expected = "no response within 10 s" + ("; it runs once per session: r runs it again" if hint else "")
+    assert check_grid(checks.store, now).rows[0].message == expected
+    assert session_facts(checks.store, now, every_s=30.0).checks[0].message == expected
 
 
 def test_counts_are_of_smoke_checks(play: Any, now: datetime) -> None:

@@ -25,12 +25,17 @@ SPECS = (
             ),
         ),
         fields=(
-            Field(name="loss", kind="number", doc="Share of requests without a reply, from 0 to 1: `loss == 0%`."),
+            Field(
+                name="loss",
+                kind="number",
+                doc="Share of requests without a reply, from 0 to 1: `loss == 0%`.",
+                timed=True,
+            ),
             Field(name="rtt", kind="duration", doc="Mean round-trip time."),
             Field(name="rtt_min", kind="duration", doc="Shortest round-trip time."),
             Field(name="rtt_max", kind="duration", doc="Longest round-trip time."),
             Field(name="sent", kind="integer", doc="Number of requests sent."),
-            Field(name="received", kind="integer", doc="Number of replies received."),
+            Field(name="received", kind="integer", doc="Number of replies received.", timed=True),
             Field(name="address", kind="text", doc="IP address of the target."),
         ),
         example="""\

@@ -14,11 +14,11 @@ from prodwatch.model.result import AssertionResult, CheckResult, Correlation, St
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.check.cleanup import clean_up
 from prodwatch.runner.check.flow import not_reached, refusal, run_steps
-from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude_judged
+from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude_judged, stalled_claims
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import JudgingContext, judge
+from prodwatch.runner.step.expectations import JudgingContext, judge, reads_time, rest_on_time
 from prodwatch.runner.step.result_redaction import StepRedactor
-from prodwatch.runner.step.run_step import GREEN, UNATTESTED, run_step
+from prodwatch.runner.step.run_step import GREEN, STALLED, UNATTESTED, run_step
 from prodwatch.runner.step.stop_reason import StopSignal
 from prodwatch.settings.template import UnresolvedError, fill, parse_template, resolve
 from prodwatch.settings.template_filters import TemplateFilterError
@@ -149,6 +149,12 @@ async def judge_whole(
     )
     expect, warn = judge(compiled.expect, document, judging), judge(compiled.warn, document, judging)
     conclusion = conclude_judged(expect, warn)
+    if execution.spoiled:
+        timed = {name: fields for name, (_, fields) in execution.spoiled.items()}
+        judged = zip((*compiled.expect, *compiled.warn), (*expect.results, *warn.results), strict=True)
+        if rest_on_time(judged, lambda claim: reads_time(str(claim.assertion.path), timed)):
+            stall = max((stall for stall, _ in execution.spoiled.values()), key=lambda stall: stall.stalled_s)
+            conclusion = stalled_claims(stall, conclusion)
     own = StepRedactor(output, assertions=(*expect.results, *warn.results)).assertions()
     return Conclusion(conclusion.status, conclusion.reason, output.maybe(conclusion.message)), own
 
@@ -218,6 +224,8 @@ def _step_flags(steps: list[StepResult], conclusion: Conclusion) -> tuple[str, .
     # One step that proves its version is proof for the whole check.
     if sent and all(UNATTESTED in step.flags for step in sent):
         flags.append(UNATTESTED)
+    if conclusion.reason is Reason.STALLED:
+        flags.append(STALLED)
     return tuple(dict.fromkeys(flags))
 
 

@@ -16,6 +16,7 @@ from prodwatch.model.check import Poll
 from prodwatch.model.result import AttemptResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
+from prodwatch.runner.bounds.loop_lag import Stall
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement
@@ -40,6 +41,8 @@ class Ending(StrEnum):
     WRONG = "appeared but wrong"
     LOST = "right, then wrong"
     FAILED = "request failed"
+    STALLED = "this machine was too slow"
+    """The last attempt is spoiled."""
     STOPPED = "stopped"
     """`stop_when` became true."""
     OUT_OF_TIME = "out of time"
@@ -66,6 +69,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     repeat: bool = False
     """The step's `repeat.when` holds."""
     attestation: Attestation = NOT_ATTESTED
+    stall: Stall | None = None
+    """The time this machine was stalled meanwhile; None when that was too short to matter."""
+    spoiled: bool = False
+    """Only a timeout or measured times decide it, and this machine was stalled: no evidence about the target."""
     started_at: datetime
     started_s: float
     """When the request was sent, on the monotonic clock: queueing is not included."""
@@ -94,6 +101,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[AttemptResult, ...]
     retried: bool
     """A request had to be repeated before a response arrived."""
+    stalled: bool
+    """This machine was stalled during an attempt."""
     elapsed_s: float
     waited: bool
     """The step polls or holds."""
@@ -125,6 +134,7 @@ class Attempts:
         self._began_s: float | None = None
         self._retried = False
         self._kind: AttemptKind = "request"
+        self._stalled = False
 
     async def run(self) -> Outcome:
         """Send, retry, poll and hold as the step asks for."""
@@ -167,6 +177,7 @@ class Attempts:
             last=last,
             attempts=tuple(self._results),
             retried=self._retried,
+            stalled=self._stalled,
             elapsed_s=0.0 if last is None or self._began_s is None else last.ended_s - self._began_s,
             waited=self._poll is not None or hold_s is not None,
         )
@@ -194,11 +205,13 @@ class Attempts:
         if self._last is None:
             self._began_s = attempt.started_s
         self._last = attempt
+        self._stalled = self._stalled or attempt.stall is not None
         self._results.append(_result(len(self._results) + 1, attempt, kind))
 
     async def _request(self, kind: AttemptKind, met: Judgement | None = None) -> Ending:
-        """Send, and repeat only a request that got no response; `met` as in SendRequest."""
+        """Send, and repeat only a request that got no response or is spoiled; `met` as in SendRequest."""
         retries = self._step.retries
+        unanswered = False
         for repeat in range(retries + 1):
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
@@ -206,11 +219,16 @@ class Attempts:
             self._kind = kind
             attempt = await self._send(timeout_s, met)
             self._record(attempt, kind)
-            if attempt.failure is None:
-                self._retried = self._retried or repeat > 0
+            if attempt.spoiled:
+                if repeat == retries or self._step.mutates:
+                    return Ending.STALLED
+            elif attempt.failure is None:
+                self._retried = self._retried or unanswered
                 return Ending.ANSWERED
-            if repeat == retries or not self._worth_repeating(attempt.failure):
+            elif repeat == retries or not self._worth_repeating(attempt.failure):
                 return Ending.FAILED
+            else:
+                unanswered = True
             await self._sleep(self._step.retry_delay_s)
         raise AssertionError("unreachable: the last repeat returns")
 
@@ -220,6 +238,7 @@ class Attempts:
     async def _wait(self, poll: Poll) -> Ending:
         """Poll until `until`, or else `expect`, holds; the last attempt is at the very end of the budget."""
         judged: Attempt | None = None
+        extra = False
         while True:
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
@@ -227,7 +246,9 @@ class Attempts:
             self._kind = "poll"
             attempt = await self._send(timeout_s, None)
             self._record(attempt, "poll")
-            if attempt.failure is None:
+            if attempt.spoiled:
+                pass  # the next attempt decides, after the end of the budget too
+            elif attempt.failure is None:
                 judged = attempt
                 if attempt.stop is not None and attempt.stop.ok is True:
                     return Ending.STOPPED
@@ -239,10 +260,14 @@ class Attempts:
             assert self._began_s is not None
             left_s = poll.within_s - (self._clock.monotonic_s() - self._began_s)
             if left_s <= _EPSILON_S:
-                return self._gave_up(judged)
+                if extra or not attempt.spoiled or self._step.mutates:
+                    return self._gave_up(judged)
+                extra, left_s = True, self._step.retry_delay_s
             await self._sleep(min(delay_s(poll, len(self._results), self._random), left_s))
 
     def _gave_up(self, judged: Attempt | None) -> Ending:
+        if self._last is not None and self._last.spoiled:
+            return Ending.STALLED
         if judged is None or self._last is not judged:
             return Ending.FAILED
         return Ending.NEVER if (judged.until or judged.expect).nothing_there else Ending.WRONG

@@ -66,6 +66,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     """As a cleanup step: repeated for its whole budget while its failure may be temporary."""
     hold_every_s: float
     mutates: bool
+    timed: frozenset[str]
+    """Fields of its document that a stall of this machine spoils."""
     budget_s: float
     """As a cleanup step: longest time it may take in all."""
 
@@ -218,6 +220,7 @@ class CheckCompiler:
             persists=cleanup and (not mutates or step.idempotent or (spec is not None and spec.deletes(step.params))),
             hold_every_s=step.hold_every_s or (poll.every_s if poll else 1.0),
             mutates=mutates,
+            timed=spec.timed if spec else frozenset(),
             budget_s=max(CLEANUP_BUDGET_S, timeout_s + (poll.within_s if poll else 0.0) + (step.hold_s or 0.0)),
         )
 

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from prodwatch.model.result import AssertionResult
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure
-from prodwatch.runner.step.attempts import Ending, Outcome
+from prodwatch.runner.bounds.loop_lag import Stall
+from prodwatch.runner.step.attempts import Attempt, Ending, Outcome
 from prodwatch.runner.step.attestation import Attestation
 from prodwatch.runner.step.expectations import Judgement
 
@@ -31,6 +32,8 @@ def conclude(outcome: Outcome) -> Conclusion:
         return Conclusion(Status.INCONCLUSIVE, Reason.INTERRUPTED, _last_value(outcome))
     if last is None or ending is Ending.OUT_OF_TIME:
         return _out_of_time(outcome)
+    if ending is Ending.STALLED:
+        return _with_attestation(_spoiled(outcome, last), last.attestation)
     if ending is Ending.FAILED:
         assert last.failure is not None
         message = last.failure.message
@@ -50,6 +53,28 @@ def conclude(outcome: Outcome) -> Conclusion:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
         conclusion = _never_held(outcome, unmet)
     return _with_attestation(_with_aside(_with_unread(conclusion, last.unread), last.aside), last.attestation)
+
+
+def stalled(stall: Stall, found: str) -> Conclusion:
+    """Return the conclusion of what this machine was too slow to measure; `found` is what it would have reported."""
+    message = f"this machine was too slow to measure it ({stall}), so this proves nothing: {found}"
+    return Conclusion(Status.INCONCLUSIVE, Reason.STALLED, message)
+
+
+def stalled_claims(stall: Stall, judged: Conclusion, effort: str = "") -> Conclusion:
+    """Return the conclusion of claims that rest on measured times; only a false `warn` leaves them degraded."""
+    found = judged.message or "the measured times may be longer than those of the target"
+    conclusion = stalled(stall, found + effort)
+    return replace(conclusion, status=Status.DEGRADED) if judged.status is Status.DEGRADED else conclusion
+
+
+def _spoiled(outcome: Outcome, last: Attempt) -> Conclusion:
+    assert last.stall is not None
+    effort = f" ({_effort(outcome)})"
+    if last.failure is not None:
+        return stalled(last.stall, last.failure.message + effort)
+    unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
+    return stalled_claims(last.stall, conclude_judged(unmet, last.warn), effort)
 
 
 def conclude_judged(expect: Judgement, warn: Judgement) -> Conclusion:

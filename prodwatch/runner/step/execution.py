@@ -10,6 +10,7 @@ from typing import Any
 
 from prodwatch.model.result import StepResult
 from prodwatch.runner.bounds.concurrency import ConcurrencySlot
+from prodwatch.runner.bounds.loop_lag import Stall
 from prodwatch.runner.step.compiled import CompiledCheck, CompiledStep
 from prodwatch.runner.step.journal import (
     CleanedEntry,
@@ -49,6 +50,7 @@ class Execution:
         "scope",
         "sent",
         "slot",
+        "spoiled",
         "started_at",
         "started_s",
         "step_results",
@@ -102,6 +104,8 @@ class Execution:
         """The step that a cancellation ended, with its attempts; None before, and when it had sent nothing."""
         self.partial: set[str] = set()
         """Steps whose last response was not read to its end, or is in doubt."""
+        self.spoiled: dict[str, tuple[Stall, frozenset[str]]] = {}
+        """Steps during whose last attempt this machine was stalled, with their fields that hold measured times."""
         self.sent: set[str] = set(sent)
         """Steps whose mutation was journalled, and so may have been sent."""
         self._on_begin = on_begin

@@ -20,6 +20,8 @@ _NOT_CONTENT = OF_THE_REQUEST | {"complete"}
 """Fields that describe the request, not the content that was read."""
 _STEPS = re.compile(r"\bsteps\b")
 _STEP = re.compile(r'\bsteps\.(?:"(?P<quoted>[^"\\]+)"|(?P<name>\w+))(?:\.(?P<field>\w+))?')
+_AT_LEAST = frozenset({">", ">=", "between", "==", "!="})
+"""Operators of claims that a longer time can make true."""
 _NOT_THERE: Mapping[str, tuple[Any, ...]] = {"status": (404, 410), "exists": (False,), "deleted": (False,)}
 """Field → values by which a response reports that the thing does not exist."""
 
@@ -77,6 +79,23 @@ class JudgingContext(msgspec.Struct, frozen=True):
     """For a flow's own assertions: steps whose source could not be read to its end."""
 
 
+def rest_on_time(
+    judged: Iterable[tuple[Expectation, AssertionResult]], is_timed: Callable[[Expectation], bool]
+) -> bool:
+    """Return whether a longer time than the target took can be why these assertions have their results.
+
+    `is_timed` returns whether a claim is about a measured time. Another claim that does not hold decides alone.
+    """
+    found = False
+    for expectation, result in judged:
+        if not is_timed(expectation):
+            if result.ok is not True and expectation.severity != "warn":
+                return False
+        elif result.ok is False or (result.ok is True and expectation.assertion.operator in _AT_LEAST):
+            found = True
+    return found
+
+
 @lru_cache(maxsize=4096)
 def compile_assertions(texts: tuple[str, ...], severity: Severity) -> tuple[Expectation, ...]:
     """Parse assertions; raises AssertionSyntaxError for a text that is not an assertion."""
@@ -121,11 +140,22 @@ def _judge(expectation: Expectation, document: Mapping[str, Any], context: Judgi
 
 def reads_partial(path: str, partial: Collection[str]) -> bool:
     """Return whether the path of a flow's own assertion reads content that one of the steps `partial` left unread."""
+    reads = _steps_read(path)
+    return reads is None or any(name in partial and field not in _NOT_CONTENT for name, field in reads)
+
+
+def reads_time(path: str, timed: Mapping[str, Collection[str]]) -> bool:
+    """Return whether the path of a flow's own assertion reads a time that was measured; `timed`: step → its fields."""
+    reads = _steps_read(path)
+    return reads is None or any(field is None or field in timed[name] for name, field in reads if name in timed)
+
+
+def _steps_read(path: str) -> list[tuple[str, str | None]] | None:
+    """Return the steps that a path names, with the field it reads; None when it may read any step."""
     matches = list(_STEP.finditer(path))
     if len(matches) != len(_STEPS.findall(path)):
-        return True
-    reads = ((match["quoted"] or match["name"], match["field"]) for match in matches)
-    return any(name in partial and field not in _NOT_CONTENT for name, field in reads)
+        return None
+    return [(match["quoted"] or match["name"], match["field"]) for match in matches]
 
 
 def _reports_nothing(expectation: Expectation, actual: Any) -> bool:

@@ -20,7 +20,7 @@ from prodwatch.runner.step.attempts import Attempt
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation, attest, attest_function
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement, JudgingContext, judge, judge_any
+from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement, JudgingContext, judge, judge_any, rest_on_time
 
 GRACE_S = 0.1
 """Time beyond its own timeout that a probe has to report which phase timed out."""
@@ -79,11 +79,14 @@ class RequestSender:
             observation = await self._send(timeout_s)
             ended_s = clock.monotonic_s()
             self.in_flight = None
+            stall = execution.context.lag.stall(started_s, ended_s)
         finally:
             slot.leave(key)
         attempt = Attempt(
             observation=observation,
             failure=observation.failure,
+            stall=stall,
+            spoiled=stall is not None and _is_timeout(observation.failure),
             started_at=started_at,
             started_s=started_s,
             ended_s=ended_s,
@@ -139,7 +142,7 @@ class RequestSender:
         if until is None and step.until:
             until = judge(step.until, document, context)
         awaited = until is None or until.ok is True
-        return Attempt(
+        judged = Attempt(
             observation=observation,
             aside=None if observation.failure is None else observation.failure.message,
             unread=observation.unread,
@@ -149,10 +152,13 @@ class RequestSender:
             stop=judge_any(step.stop_when, document, context) if step.stop_when else None,
             repeat=bool(step.repeat_when) and judge(step.repeat_when, document, context).ok is True,
             attestation=attestation,
+            stall=attempt.stall,
             started_at=attempt.started_at,
             started_s=attempt.started_s,
             ended_s=attempt.ended_s,
         )
+        spoiled = attempt.stall is not None and _rests_on_time(step, judged, met)
+        return replace(judged, spoiled=True) if spoiled else judged
 
     def _attestation(self, observation: Observation) -> Attestation:
         """Return which version responded, where the step asks for it or Lambda reports it."""
@@ -168,6 +174,23 @@ class RequestSender:
             function, qualifier = str(self.params.get("function", "")), self.params.get("qualifier")
             return attest_function(observation.version, function, qualifier, self._releases)
         return NOT_ATTESTED
+
+
+def _is_timeout(failure: Failure | None) -> bool:
+    """Return whether only the time limit counts against the target."""
+    return failure is not None and failure.status is Status.FAIL and failure.reason is Reason.TIMEOUT
+
+
+def _rests_on_time(step: CompiledStep, attempt: Attempt, met: Judgement | None) -> bool:
+    """Return whether measured times alone decide the attempt; an `until` met before is not looked at again."""
+    if attempt.stop is not None and attempt.stop.ok is True:
+        true = [each for each, result in zip(step.stop_when, attempt.stop.results, strict=True) if result.ok]
+        return all(each.fields & step.timed for each in true)
+    judged = list(zip(step.expect, attempt.expect.results, strict=False))  # not judged before `until` is met
+    judged += zip(step.warn, attempt.warn.results, strict=False)
+    if attempt.until is not None and attempt.until is not met:
+        judged += zip(step.until, attempt.until.results, strict=True)
+    return rest_on_time(judged, lambda expectation: bool(expectation.fields & step.timed))
 
 
 def _timed_out(step: CompiledStep, timeout_s: float) -> Failure:

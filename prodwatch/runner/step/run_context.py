@@ -18,6 +18,7 @@ from prodwatch.probes.base import HttpPool, Probe
 from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.project_files import inside
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
+from prodwatch.runner.bounds.loop_lag import LoopLag
 from prodwatch.runner.bounds.time_limits import TaskTimeouts
 from prodwatch.runner.step.compiled import Specs
 from prodwatch.runner.step.journal import Journal
@@ -63,6 +64,7 @@ class RunContext(msgspec.Struct, kw_only=True):
     schemas: JsonSchemas
     timeouts: TaskTimeouts | None
     """Cancels requests that exceed their time limit; None when the clock is not the machine's."""
+    lag: LoopLag
     root: str
     run_id: str
     notices: dict[tuple[str, str], Notice] = msgspec.field(default_factory=dict)

@@ -17,7 +17,7 @@ from prodwatch.runner.step.attempts import Attempts, Ending, Outcome
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
 from prodwatch.runner.step.captures import NO_CAPTURES, read_captures
 from prodwatch.runner.step.compiled import CompiledStep
-from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude
+from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude, stalled
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.journal import JournalError
 from prodwatch.runner.step.request_sender import RequestSender
@@ -28,6 +28,7 @@ from prodwatch.text.units import parse_duration
 
 FLAKY = "flaky"
 UNATTESTED = "unattested"
+STALLED = "stalled"
 GREEN = frozenset({Status.PASS, Status.DEGRADED})
 
 
@@ -141,8 +142,21 @@ async def _pause(execution: Execution, params: Mapping[str, Any]) -> Conclusion:
     left_s = execution.left_s()
     await execution.sleep(max(0.0, min(requested_s, left_s)))
     if left_s < requested_s:
-        return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over before {params['for']} had passed")
+        message = f"the flow's time was over before {params['for']} had passed"
+        return _unless_stalled(execution, Conclusion(Status.FAIL, Reason.TIMEOUT, message))
     return PASSED
+
+
+def _unless_stalled(execution: Execution, conclusion: Conclusion) -> Conclusion:
+    """Return the conclusion of a flow whose time is over; a flow during which this machine was stalled proves nothing.
+
+    A flow as a whole is not repeated: its steps may have changed something.
+    """
+    context = execution.context
+    stall = context.lag.stall(execution.started_s, context.clock.monotonic_s())
+    if stall is None or conclusion.status is not Status.FAIL or conclusion.reason is not Reason.TIMEOUT:
+        return conclusion
+    return stalled(stall, conclusion.message or "the flow's time was over")
 
 
 async def _send(
@@ -219,6 +233,8 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
     learn_from(output, observation, secret=secret)
     if not observation.complete or observation.doubt is not None:
         execution.partial.add(step.name)
+    if last is not None and last.stall is not None:
+        execution.spoiled[step.name] = last.stall, step.timed
     judged = last is not None and last.failure is None
     captures = NO_CAPTURES
     if judged and last is not None and step.captures:
@@ -231,6 +247,8 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
             all_secret=secret,
         )
     conclusion = PASSED if _is_gone(step, outcome) else conclude(outcome)
+    if outcome.ending is Ending.OUT_OF_TIME:
+        conclusion = _unless_stalled(execution, conclusion)
     if captures.problem is not None and conclusion.status in GREEN:
         conclusion = captures.problem
     for notice in observation.notices:
@@ -293,4 +311,6 @@ def _flags(execution: Execution, outcome: Outcome, attestation: Attestation, con
     environment = execution.context.environment
     if (environment.functions or environment.unfilled_of("function")) and not attestation.proven:
         flags.append(UNATTESTED)
+    if outcome.stalled or conclusion.reason is Reason.STALLED:
+        flags.append(STALLED)
     return tuple(flags)

@@ -136,7 +136,7 @@ def check_cells(check: CheckRow, glyph: object) -> dict[str, Piece | Line]:
     title_tone = Tone.DIM if check.stale or check.kind != "smoke" else (Tone.PLAIN if quiet else Tone.STRONG)
     sign = f"{glyph(state)} {state.word}"
     outcomes = [(str(glyph(STATES[status])), _outcome_tone(status)) for status in check.outcomes]
-    marks = "".join(f" {flag}" for flag in check.flags if flag in {"flaky", "advisory", "muted"})
+    marks = "".join(f" {flag}" for flag in check.flags if flag in {"flaky", "advisory", "muted", "stalled"})
     title: list[Piece] = [(check.title, title_tone)]
     if check.running and check.status is not None:
         title.append((" …", Tone.RUNNING))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prodwatch.model.signal import SourcePhase
+from prodwatch.text.units import format_ms
 from prodwatch.tui.styled_line import Line, Piece, spread, width_of
 from prodwatch.tui.widgets.breadcrumb import breadcrumb_line, layer_names
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import SOURCE_STATES, Tone
 
+_WIDE = 110
+"""Width from which the header has room for whole sentences."""
 _PROBLEM_PHASES = (
     SourcePhase.DENIED,
     SourcePhase.EXPIRED,
@@ -32,6 +35,7 @@ class Header(StaticLines):
         left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar} ", tone)]
         then = "as of " if self._is_past else ""
         right = [
+            *self._slow(width),
             *self._signals(),
             (f"   {then}{self.context.time(self.context.now())} {self.context.zone_name} ", Tone.PLAIN),
         ]
@@ -66,6 +70,15 @@ class Header(StaticLines):
     def _is_past(self) -> bool:
         window = self.context.facts.window
         return window is not None and window.is_past
+
+    def _slow(self, width: int) -> list[Piece]:
+        """Return that this machine is too slow to measure latencies and timeouts; nothing while it is not."""
+        slow_ms = self.context.store.slow_ms
+        if slow_ms is None or self.context.paused:
+            return []
+        lag = format_ms(slow_ms)
+        words = f"this machine is too slow: lag {lag}" if width >= _WIDE else f"slow machine {lag}"
+        return [(f"! {words}   ", Tone.WARN)]
 
     def _signals(self) -> list[Piece]:
         if self.context.paused:
