@@ -10,7 +10,7 @@ from typing import Any
 
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.faults import Fault
-from prodwatch.demo.aws.logs.reading import Reader
+from prodwatch.demo.aws.logs.read_operations import Reader
 
 STREAM = "2026/11/20/[7]0123456789abcdef0123456789abcdef"
 CALLS_PER_S = 5.0

@@ -1,1 +1,1 @@
-"""A stand-in for production: an embedded AWS, a shop on it, and staged releases."""
+"""The demo: an embedded AWS, a shop that runs on it, and staged releases."""

@@ -1,4 +1,4 @@
-"""`python -m prodwatch.demo`: the embedded AWS with its shop, in the foreground or as somebody's child."""
+"""`python -m prodwatch.demo`: the embedded AWS with its shop, in the foreground or as a child process."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import signal
 import sys
 import threading
 
-from prodwatch.demo.process import DemoError, check_story, require_moto
+from prodwatch.demo.process import DemoError, check_options, require_moto
 from prodwatch.errors import ProdwatchError
 
 LAST_RESORT_S = 2.0
-"""A child whose event loop hangs is ended so long after its parent."""
+"""Seconds after its parent's end at which a child with a blocked event loop is ended."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop; return the exit code."""
+    """Serve until a signal or the parent's end; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         require_moto()
-        check_story(options.scenario, options.at, options.speed)
+        check_options(options.scenario, options.at, options.speed)
         asyncio.run(_serve(options))
     except ProdwatchError as error:
-        _say(options, {"error": str(error)}, str(error))
+        _report(options, {"error": str(error)}, str(error))
         return 2
     return 0
 
@@ -33,17 +33,17 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m prodwatch.demo", description=__doc__)
     parser.add_argument("--scenario", default="bad", help="staged release: bad or good")
-    parser.add_argument("--at", help="hold the story: before, during, after or +90s")
-    parser.add_argument("--speed", type=float, default=1.0, help="compress the script by this factor")
-    parser.add_argument("--seed", type=int, help="the scenario's own by default")
+    parser.add_argument("--at", help="stay at one moment: before, during, after or +90s")
+    parser.add_argument("--speed", type=float, default=1.0, help="run the scenario this many times as fast")
+    parser.add_argument("--seed", type=int, help="default: the scenario's own")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="any free port by default")
+    parser.add_argument("--port", type=int, default=0, help="default: any free port")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    # Imported here so that a wrong option is answered at once.
+    # Imported here so that a wrong option is reported immediately.
     from prodwatch.demo.shop.scenario import load
     from prodwatch.demo.shop.shop import Shop
 
@@ -59,23 +59,23 @@ async def _serve(options: argparse.Namespace) -> None:
             url = await shop.start(options.host, options.port)
         except OSError as error:
             raise DemoError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
-        _say(options, {"url": url}, f"the embedded AWS and its shop answer at {url}")
+        _report(options, {"url": url}, f"the embedded AWS and its shop listen on {url}")
         await stopped.wait()
     finally:
         await shop.stop()
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-    """Wait for the end of standard input: the parent closed it, or died."""
+    """Wait for the end of standard input: the parent closed it or ended."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stopped.set)
     threading.Event().wait(LAST_RESORT_S)
-    os._exit(0)  # moto may be in the middle of its import, and that cannot be cancelled
+    os._exit(0)  # an import of moto that is under way cannot be cancelled
 
 
-def _say(options: argparse.Namespace, message: dict[str, str], sentence: str) -> None:
-    """Tell the parent in JSON, a person in words."""
+def _report(options: argparse.Namespace, message: dict[str, str], sentence: str) -> None:
+    """Report to the parent in JSON, to a terminal in words."""
     if options.child:
         sys.stdout.write(json.dumps(message) + "\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Runs the demo beside whoever asked for it: a child process that cannot outlive its parent, or a context in tests."""
+"""Runs the demo: as a child process that cannot outlive its parent, or in this process as a context manager."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEEDED = ("moto", "flask")
 
 
 class DemoError(ProdwatchError):
-    """The demo did not start; the text says why."""
+    """The demo did not start; the text names the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DemoServer:
     process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
-        """End the child at once, for it holds nothing worth saving; safe to call twice."""
+        """End the child immediately, as it holds no state to save; safe to call twice."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.kill()
@@ -62,14 +62,14 @@ def start_demo(
     port: int = 0,
     timeout_s: float = START_TIMEOUT_S,
 ) -> DemoServer:
-    """Start the demo as a child process and return once its port answers.
+    """Start the demo as a child process and return once its port accepts requests.
 
-    The child lives as long as this process holds the pipe to it: it ends by itself when this process dies, however
-    it dies. Raises UnavailableFeatureError without moto, ConfigurationError for an unknown scenario or moment,
-    DemoError when the child cannot start (a port that is taken, say).
+    The child runs as long as this process holds the pipe to it: it ends by itself when this process ends in any
+    way. Raises UnavailableFeatureError without moto, ConfigurationError for an unknown scenario or moment,
+    DemoError when the child cannot start, for example because the port is in use.
     """
     require_moto()
-    check_story(scenario, at, speed)
+    check_options(scenario, at, speed)
     arguments = _arguments(scenario=scenario, at=at, speed=speed, seed=seed, host=host, port=port)
     process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
         [sys.executable, *arguments],
@@ -80,19 +80,19 @@ def start_demo(
         start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
     )
     try:
-        told = _first_line(process, time.monotonic() + timeout_s)
+        message = _first_line(process, time.monotonic() + timeout_s)
     except BaseException:
         _abandon(process)
         raise
-    if "url" not in told:
+    if "url" not in message:
         _abandon(process)
-        raise DemoError(f"the demo did not start: {told.get('error', 'it said nothing')}")
-    return DemoServer(told["url"], process)
+        raise DemoError(f"the demo did not start: {message.get('error', 'it reported no reason')}")
+    return DemoServer(message["url"], process)
 
 
 def _arguments(**options: object) -> list[str]:
-    told = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return ["-P", "-m", "prodwatch.demo", "--child", *told]
+    named = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return ["-P", "-m", "prodwatch.demo", "--child", *named]
 
 
 def require_moto() -> None:
@@ -103,8 +103,8 @@ def require_moto() -> None:
         )
 
 
-def check_story(scenario: str, at: str | None, speed: float) -> None:
-    """Raise ConfigurationError unless there is such a scenario, moment and speed."""
+def check_options(scenario: str, at: str | None, speed: float) -> None:
+    """Raise ConfigurationError for an unknown scenario or moment, or a speed out of range."""
     from prodwatch.demo.shop.release_timeline import check_speed
     from prodwatch.demo.shop.scenario import load
 
@@ -113,11 +113,11 @@ def check_story(scenario: str, at: str | None, speed: float) -> None:
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the child's environment: nothing of AWS's or moto's, and UTC, in which moto's times are right."""
+    """Return the child's environment: without variables of AWS and moto, and in UTC, which moto's times require."""
     kept = {name: value for name, value in environ.items() if not name.startswith(("AWS_", "MOTO_", "BOTO_"))}
     root = Path(__file__).resolve().parents[2]
     if root.name not in {"site-packages", "dist-packages"}:
-        # A checkout that was never installed is found through the working directory, which `-P` leaves out.
+        # A checkout that is not installed is importable only from the working directory, which `-P` excludes.
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [kept.get("PYTHONPATH"), str(root)]))
     return kept | {"TZ": "UTC"}
 
@@ -128,18 +128,18 @@ def _abandon(process: subprocess.Popen[bytes]) -> None:
 
 
 def _first_line(process: subprocess.Popen[bytes], until_s: float) -> dict[str, Any]:
-    """Return the child's first line, read byte by byte so that a silent child cannot hold us for ever."""
+    """Return the child's first line, read in parts, so that a silent child cannot block the caller."""
     assert process.stdout is not None
     line = b""
     while not line.endswith(b"\n"):
         if not select.select([process.stdout], [], [], max(0.0, until_s - time.monotonic()))[0]:
-            return {"error": "its port did not answer in time"}
+            return {"error": "it did not report its port in time"}
         chunk = os.read(process.stdout.fileno(), 4096)
         if not chunk:
             return {"error": f"it ended with exit code {process.wait()}"}
         line += chunk
-    told: dict[str, Any] = json.loads(line)
-    return told
+    message: dict[str, Any] = json.loads(line)
+    return message
 
 
 @contextlib.asynccontextmanager
@@ -153,12 +153,12 @@ async def run_demo(
     port: int = 0,
     **shop: Any,
 ) -> AsyncIterator[Shop]:
-    """Run the demo in this process, furnished and ready; `shop` goes to `Shop` (a clock, latencies).
+    """Run the demo in this process, with moto populated; `shop` goes to `Shop` (a clock, latencies).
 
-    Raises what `start_demo` raises. moto's state belongs to the process: one at a time.
+    Raises the same errors as `start_demo`. moto's state belongs to the process: run one at a time.
     """
     require_moto()
-    check_story(scenario, at, speed)
+    check_options(scenario, at, speed)
     from prodwatch.demo.shop.scenario import load
     from prodwatch.demo.shop.shop import Shop
 

@@ -1,4 +1,4 @@
-"""The border between the embedded AWS and what lives on it: signals in, invocations and requests out."""
+"""Interfaces between the embedded AWS and the workload on it: signals in, invocations and requests out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class LogEvent:
     message: str
     ingested_ms: int
     visible_ms: int
-    """From this wall time on, reads see it (late visibility)."""
+    """Wall time from which reads return it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +28,14 @@ class MetricSample:
     values: tuple[float, ...]
     counts: tuple[float, ...]
     visible_s: float
-    """From this wall time on, reads see it."""
+    """Wall time from which reads return it."""
 
 
 class TracedCall(NamedTuple):
     """One call of a traced request as X-Ray's service graph counts it; services are (name, type)."""
 
     caller: tuple[str, str]
-    """Type `client`, with the entry's name, for whoever called from outside."""
+    """Type `client`, with the entry's name, for calls from outside."""
     called: tuple[str, str]
     start_s: float
     end_s: float
@@ -43,7 +43,7 @@ class TracedCall(NamedTuple):
 
 
 class History(Protocol):
-    """The past, computed from a seed when asked for: pure functions of the window, nothing stored."""
+    """Past signals, computed from a seed on each read: pure functions of the window, nothing stored."""
 
     def log_groups(self) -> Mapping[str, int]:
         """Return log group → creation time in epoch ms."""
@@ -58,11 +58,11 @@ class History(Protocol):
         ...
 
     def calls(self, start_s: float, end_s: float) -> Iterable[TracedCall]:
-        """Yield the calls of all traces that begin in start ≤ t < end: what `segments` tells, without the documents."""
+        """Yield the calls of all traces that begin in start ≤ t < end, as in `segments`, without the documents."""
         ...
 
     def metric_names(self) -> Iterable[tuple[str, str, Mapping[str, str]]]:
-        """Yield (namespace, metric, dimensions) of every series of the past."""
+        """Yield (namespace, metric, dimensions) of every past series."""
         ...
 
     def metric_samples(
@@ -87,7 +87,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationResult:
-    """What Lambda answers."""
+    """Lambda's response."""
 
     payload: bytes
     executed_version: str
@@ -98,7 +98,7 @@ class InvocationResult:
 
 
 Invoker = Callable[[Invocation], Awaitable[InvocationResult]]
-"""Raises KeyError for an unknown function or qualifier: the API answers ResourceNotFoundException."""
+"""Raises KeyError for an unknown function or qualifier; the API then returns ResourceNotFoundException."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebResponse:
-    """Its answer."""
+    """The response to it."""
 
     status: int
     body: bytes = b""

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import CompositeAlarm, EmbeddedAws, MetricAlarm, MetricQuery
-from prodwatch.demo.aws.alarms.rules import alarms_in, parse_rule
+from prodwatch.demo.aws.alarms.composite_rules import alarms_in, parse_rule
 from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.in_process_server import embedded_aws
 from prodwatch.demo.workload import MetricSample

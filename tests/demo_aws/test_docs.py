@@ -21,13 +21,13 @@ def section(title: str) -> str:
 
 def test_every_operation_is_in_its_row_and_no_other() -> None:
     aws = EmbeddedAws()
-    region = aws._at("eu-west-1")
-    found: dict[str, set[str]] = {}
+    region = aws._region_named("eu-west-1")
+    implemented: dict[str, set[str]] = {}
     for service, operation in (*region.sync, *region.on_loop, *region.patches, ("logs", "StartLiveTail")):
-        found.setdefault(service, set()).add(operation)
+        implemented.setdefault(service, set()).add(operation)
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section("What it answers itself"), re.MULTILINE))
-    told = {service: set(re.findall(r"\b[A-Z]\w+", row)) for service, row in rows.items()}
-    assert told == found
+    documented = {service: set(re.findall(r"\b[A-Z]\w+", row)) for service, row in rows.items()}
+    assert documented == implemented
 
 
 def test_every_kind_of_fault_has_a_row() -> None:

@@ -13,7 +13,7 @@ from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.distorted_response import distorted
 from prodwatch.demo.aws.faults import Active, ForeignBody
 from prodwatch.demo.aws.in_process_server import embedded_aws
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 from prodwatch.demo.workload import WebRequest, WebResponse
 from tests.support.waiting import turn
 
@@ -284,19 +284,19 @@ async def test_a_whole_plan_can_be_assigned_while_it_runs(call: Any, aws: Embedd
 
 def test_the_lateness_of_history_needs_no_dice() -> None:
     plan = FaultPlan([Fault(operation="logs:PutLogEvents", kind="late", delay_s=30, probability=0.25, until_s=100)])
-    late = plan.late_past("logs", "PutLogEvents")
+    late = plan.record_lateness("logs", "PutLogEvents")
     assert late is not None
     first = [late(50.0, number) for number in range(1000)]
     assert first == [late(50.0, number) for number in range(1000)]
     assert 200 < sum(one == 30 for one in first) < 300
     assert [late(100.0, number) for number in range(100)] == [0.0] * 100
-    assert plan.late_past("xray", "PutTraceSegments") is None
+    assert plan.record_lateness("xray", "PutTraceSegments") is None
 
 
 RESPONSES = {
-    "json": HttpAnswer(status=200, headers={"ETag": "e"}, body=b'{"events": [{"message": "a", "timestamp": 1}]}'),
-    "smithy-rpc-v2-cbor": HttpAnswer(status=200, body=cbor2.dumps({"events": [{"message": "a", "timestamp": 1}]})),
-    "query": HttpAnswer(
+    "json": HttpResponse(status=200, headers={"ETag": "e"}, body=b'{"events": [{"message": "a", "timestamp": 1}]}'),
+    "smithy-rpc-v2-cbor": HttpResponse(status=200, body=cbor2.dumps({"events": [{"message": "a", "timestamp": 1}]})),
+    "query": HttpResponse(
         status=200,
         body=b"<R xmlns='u'><XResult><events><member><message>a</message><timestamp>1</timestamp></member></events>"
         b"</XResult></R>",

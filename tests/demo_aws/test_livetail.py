@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError, EventStreamError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.in_process_server import embedded_aws
-from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.live_tail import MAX_PER_UPDATE, MAX_WAITING, _Session
+from prodwatch.demo.aws.logs.stored_event import StoredEvent
 from prodwatch.demo.workload import LogEvent
 from tests.support.waiting import turn, until
 

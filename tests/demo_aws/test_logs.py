@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.api_call import ApiCall
-from prodwatch.demo.aws.logs.reading import Reader
+from prodwatch.demo.aws.logs.read_operations import Reader
 from prodwatch.demo.aws.logs.store import LogStore
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
@@ -294,7 +294,7 @@ def a_call(**params: Any) -> ApiCall:
 
 
 def test_a_sparse_pattern_gives_empty_pages_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prodwatch.demo.aws.logs.reading._MAX_SCANNED", 10)
+    monkeypatch.setattr("prodwatch.demo.aws.logs.read_operations._MAX_SCANNED", 10)
     store = LogStore(wall=lambda: 1000.0, faults=FaultPlan())
     store.put("g", "s", [(stamp, "needle" if stamp == 25 else "hay") for stamp in range(30)])
     pages = list(pages_of(Reader(store), logGroupName="g", filterPattern="needle"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
 from prodwatch.demo.aws.metrics.model import SeriesKey, sample
 from prodwatch.demo.aws.metrics.query import Query, aggregate
-from prodwatch.demo.aws.metrics.statistics import known, statistic, weighted
+from prodwatch.demo.aws.metrics.statistics import is_statistic, statistic, weighted
 from prodwatch.demo.aws.metrics.store import MetricStore
 
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
@@ -212,7 +212,7 @@ async def test_metric_maths(call: Any, aws: EmbeddedAws, wall: Any, expression: 
         ([query()], {"NextToken": "made up"}, "NextToken"),
         ([{"Id": "x", "Expression": "SEARCH('x', 'Sum')"}], {}, "SEARCH"),
         ([{"Id": "x", "Expression": "a +"}], {}, "cannot be read"),
-        ([{"Id": "x", "Expression": "missing * 2"}], {}, "no query has"),
+        ([{"Id": "x", "Expression": "missing * 2"}], {}, "unknown id"),
         ([{"Id": "x", "Expression": "'text'"}], {}, "does not compute"),
         ([query(), {"Id": "x", "Expression": "FILL(m, m)"}], {}, "REPEAT"),
     ],
@@ -301,8 +301,8 @@ def test_weights_mean_repetition(pairs: Any, share: int) -> None:
 
 
 def test_names_of_statistics() -> None:
-    assert all(known(one) for one in ("Sum", "p1", "p99.99", "tm99", "TM(2%:98%)", "PR(0:5)", "IQM"))
-    assert not any(known(one) for one in ("sum", "p", "p101", "median", "TM()", ""))
+    assert all(is_statistic(one) for one in ("Sum", "p1", "p99.99", "tm99", "TM(2%:98%)", "PR(0:5)", "IQM"))
+    assert not any(is_statistic(one) for one in ("sum", "p", "p101", "median", "TM()", ""))
     with pytest.raises(ValueError, match="no statistic"):
         statistic("median", [(1.0, 1.0)])
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault
 from prodwatch.demo.aws.in_process_server import embedded_aws
-from prodwatch.demo.aws.moto import MotoError
+from prodwatch.demo.aws.moto_backend import MotoError
 from prodwatch.demo.aws.protocols.identify import HttpRequest
 from prodwatch.demo.workload import WebRequest, WebResponse
 from tests.support.waiting import turn
@@ -201,14 +201,14 @@ async def test_moto_starts_afresh_beside_a_server_that_still_runs(sdk_at: Any, w
 async def test_a_server_stopped_while_it_fills_moto_leaves_nothing(wall: Any) -> None:
     begun = threading.Event()
 
-    def furnish(ask: Any) -> None:
+    def populate(send: Any) -> None:
         for _ in range(100_000):
-            ask(HttpRequest(method="GET", path="/", query="", headers={}, body=b""))
+            send(HttpRequest(method="GET", path="/", query="", headers={}, body=b""))
             begun.set()
 
     stopping = EmbeddedAws(wall=wall)
     await stopping.start()
-    stopping.furnish(furnish)
+    stopping.populate(populate)
     warming = asyncio.ensure_future(stopping.warm())
     assert await asyncio.to_thread(begun.wait, 20)
     await stopping.stop()
@@ -216,15 +216,15 @@ async def test_a_server_stopped_while_it_fills_moto_leaves_nothing(wall: Any) ->
         await warming
 
 
-async def test_moto_is_furnished_before_it_answers_anybody(sdk_at: Any, wall: Any) -> None:
-    def furnish(ask: Any) -> None:
+async def test_moto_is_populated_before_it_handles_any_request(sdk_at: Any, wall: Any) -> None:
+    def populate(send: Any) -> None:
         headers = {"X-Amz-Target": "AmazonSQS.CreateQueue", "Content-Type": "application/x-amz-json-1.0"}
         headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=a/20260115/eu-west-1/sqs/aws4_request, Signature=x"
         request = HttpRequest(method="POST", path="/", query="", headers=headers, body=b'{"QueueName": "inbox"}')
-        assert ask(request).status == 200
+        assert send(request).status == 200
 
     async with embedded_aws(wall=wall) as (aws, url):
-        aws.furnish(furnish)
+        aws.populate(populate)
         queues = await asyncio.gather(*(sdk_at(url)("sqs", "ListQueues") for _ in range(3)))
         assert [len(one["QueueUrls"]) for one in queues] == [1, 1, 1]
         await aws.warm()

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from prodwatch.demo.aws import EmbeddedAws, Fault, FaultPlan
-from prodwatch.demo.aws.xray.graph import tally_of
+from prodwatch.demo.aws.xray.service_graph import tally_of
 from prodwatch.demo.aws.xray.store import TraceStore
 from prodwatch.demo.workload import History, TracedCall
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from prodwatch.demo.aws.expression_parser import ExpressionError
-from prodwatch.demo.aws.xray.filters import parse_filter
-from prodwatch.demo.aws.xray.scope import trace_scope
+from prodwatch.demo.aws.xray.filter_expressions import parse_filter
+from prodwatch.demo.aws.xray.filter_scope import trace_scope
 from prodwatch.demo.aws.xray.trace import Trace
 
 FN = "AWS::Lambda::Function"

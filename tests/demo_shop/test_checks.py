@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.demo.shop import names
+from prodwatch.demo.shop import resource_names
 from prodwatch.demo.shop.release_timeline import Timeline
-from prodwatch.demo.shop.resources import template
 from prodwatch.demo.shop.scenario import load
 from prodwatch.demo.shop.signal_history import ShopHistory
+from prodwatch.demo.shop.stack_resources import template
 from prodwatch.settings import Project, demo_root, load_project
 
 ROOT = demo_root()
@@ -70,10 +70,10 @@ def test_what_the_environment_watches_is_there(project: Project) -> None:
         assert f"/aws/lambda/{function.name}" in groups
     covered = {group for group in groups for each in environment.logs if group.startswith(each.group.removesuffix("*"))}
     assert covered == groups
-    assert environment.stacks["shop"].name == names.STACK
-    assert environment.release.codedeploy == names.APPLICATION
-    assert environment.secrets["health_token"].ssm == names.HEALTH_TOKEN
-    assert environment.secrets["partner_key"].secretsmanager == names.PARTNER_SECRET
+    assert environment.stacks["shop"].name == resource_names.STACK
+    assert environment.release.codedeploy == resource_names.APPLICATION
+    assert environment.secrets["health_token"].ssm == resource_names.HEALTH_TOKEN
+    assert environment.secrets["partner_key"].secretsmanager == resource_names.PARTNER_SECRET
     assert environment.demo is not None
     assert environment.demo.scenario == "bad"
 

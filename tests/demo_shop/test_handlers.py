@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from prodwatch.demo.shop.handlers import Code, Context, catalog, orders, queues
-from prodwatch.demo.shop.lambda_runtime import mishap_of
-from prodwatch.demo.shop.resources import PRODUCTS
+from prodwatch.demo.shop.lambda_runtime import exception_of
 from prodwatch.demo.shop.scenario import load
+from prodwatch.demo.shop.stack_resources import PRODUCTS
 
 ENVIRONMENT = {"ORDERS_TABLE": "orders", "PRODUCTS_TABLE": "products", "TEST_TABLE": "tests", "OUTBOX_URL": "outbox"}
 KEYS = {"orders": "id", "products": "sku", "tests": "id"}
@@ -118,9 +118,9 @@ def test_history_tells_the_very_traceback_the_code_raises(version: str, wish: di
     behaviour = load("bad").of(version)
     with pytest.raises((KeyError, orders.PaymentTimeout)) as raised:
         place(Tables(), Code(strict_currency=behaviour.strict_currency), **wish)
-    mishap = mishap_of(raised.value)
-    assert f"{mishap.type}: {mishap.message}" == behaviour.error
-    assert mishap.frames == behaviour.frames
+    exception = exception_of(raised.value)
+    assert f"{exception.type}: {exception.message}" == behaviour.error
+    assert exception.frames == behaviour.frames
 
 
 def test_an_order_is_read() -> None:

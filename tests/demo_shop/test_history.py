@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodwatch.demo.aws import FaultPlan
-from prodwatch.demo.aws.xray.graph import tally_of, tally_of_calls
+from prodwatch.demo.aws.xray.service_graph import tally_of, tally_of_calls
 from prodwatch.demo.aws.xray.store import TraceStore
 from prodwatch.demo.shop.functions import ACCESS_GROUP, ORDERS, OTHERS
 from prodwatch.demo.shop.release_timeline import HISTORY_S, WEEK_S, Timeline

@@ -82,7 +82,7 @@ def test_a_taken_port_is_said() -> None:
     [
         ({"scenario": "ugly"}, "no staged release"),
         ({"at": "soon"}, "not a moment"),
-        ({"speed": 0.0}, "speed must lie"),
+        ({"speed": 0.0}, "speed must be"),
     ],
 )
 def test_wrong_options_start_nothing(options: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_without_moto_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_silent_child_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/sleep")
     monkeypatch.setattr(process, "_arguments", lambda **_: ["30"])
-    with pytest.raises(DemoError, match="did not answer in time"):
+    with pytest.raises(DemoError, match="did not report its port in time"):
         start_demo(timeout_s=0.05)
 
 

@@ -13,34 +13,34 @@ import pytest
 from prodwatch.demo.shop.functions import OTHERS
 from prodwatch.demo.shop.handler_clients import CURRENT
 from prodwatch.demo.shop.handlers import Clients, Code, Context, Event, Handler
-from prodwatch.demo.shop.lambda_runtime import Deployed, Runtime
-from prodwatch.demo.shop.telemetry import Answered, Finished, _lines
+from prodwatch.demo.shop.lambda_runtime import DeployedFunction, Runtime
+from prodwatch.demo.shop.live_telemetry import FinishedInvocation, ServedRequest, _lines
 from prodwatch.demo.shop.trace_header import TraceHeader, read
 from prodwatch.demo.workload import Invocation
 from tests.support.waiting import turn
 
 
-class Ledger:
-    """Keeps what it is told."""
+class RecordingTelemetry:
+    """Keeps the recorded invocations."""
 
     def __init__(self) -> None:
-        self.finished: list[Finished] = []
-        self.told = asyncio.Event()
+        self.finished: list[FinishedInvocation] = []
+        self.recorded = asyncio.Event()
 
-    def invoked(self, finished: Finished) -> str:
+    def record_invocation(self, finished: FinishedInvocation) -> str:
         self.finished.append(finished)
-        self.told.set()
+        self.recorded.set()
         return "".join(message for _, message in _lines(finished))
 
-    def answered(self, answer: Answered) -> None:
-        raise AssertionError(answer)
+    def record_request(self, request: ServedRequest) -> None:
+        raise AssertionError(request)
 
 
 class Stage:
-    """A runtime with one function whose handler does as the event says."""
+    """A runtime with one function whose handler follows the event."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger()
+        self.telemetry = RecordingTelemetry()
         self.gate = Signal()
         self.arrived = asyncio.Event()
         """Set when a handler waits at the gate."""
@@ -48,10 +48,10 @@ class Stage:
         self.built: list[str] = []
         self.clock = count(1_000_000)
         self.runtime = Runtime(
-            {"shop-payments": Deployed(service=OTHERS[3], build=self.build, environment={}, code=self.code)},
+            {"shop-payments": DeployedFunction(service=OTHERS[3], build=self.build, environment={}, code=self.code)},
             clients=_NoClients(),
             route=self.route,
-            telemetry=self.ledger,
+            telemetry=self.telemetry,
             wall=lambda: next(self.clock) / 100,
             random=Random(1),
             sleep=self.sleep,
@@ -118,8 +118,8 @@ async def test_the_qualifier_decides_the_version(stage: Stage, qualifier: str | 
     result = await stage.ask(qualifier)
     assert result.executed_version == version
     assert json.loads(result.payload)["version"] == version
-    assert stage.ledger.finished[0].stream.startswith(f"[{version}]")
-    assert stage.ledger.finished[0].trace.qualifier == (qualifier or "")
+    assert stage.telemetry.finished[0].stream.startswith(f"[{version}]")
+    assert stage.telemetry.finished[0].trace.qualifier == (qualifier or "")
 
 
 @pytest.mark.parametrize(("function", "qualifier"), [("other", None), ("shop-payments", "99")])
@@ -131,7 +131,7 @@ async def test_what_does_not_exist_is_a_key_error(stage: Stage, function: str, q
 async def test_the_first_invocation_is_cold_and_the_next_warm(stage: Stage) -> None:
     await stage.ask()
     await stage.ask()
-    first, second = stage.ledger.finished
+    first, second = stage.telemetry.finished
     assert first.init_ms > 0
     assert first.trace.cold
     assert (second.init_ms, second.trace.cold) == (0.0, False)
@@ -144,13 +144,13 @@ async def test_a_busy_environment_is_not_shared(stage: Stage) -> None:
     await stage.ask()
     stage.gate.set()
     await waiting
-    assert len({each.stream for each in stage.ledger.finished}) == 2
+    assert len({each.stream for each in stage.telemetry.finished}) == 2
 
 
 async def test_a_warmed_environment_is_not_cold(stage: Stage) -> None:
     stage.runtime.warm("shop-payments", "7")
     await stage.ask()
-    assert not stage.ledger.finished[0].trace.cold
+    assert not stage.telemetry.finished[0].trace.cold
     assert stage.built == ["7"]
 
 
@@ -175,7 +175,7 @@ async def test_lines_are_in_the_order_lambda_writes_them(stage: Stage) -> None:
 
 async def test_the_callers_trace_goes_on(stage: Stage) -> None:
     result = await stage.ask()
-    told = stage.ledger.finished[0].trace
+    told = stage.telemetry.finished[0].trace
     assert told.trace_id == "1-6b00531c-01cbd904827b35567d64d4a5"
     header = read(json.loads(result.payload)["trace"])
     assert header == TraceHeader(root=told.trace_id, parent=told.function_segment, sampled=True)
@@ -183,15 +183,15 @@ async def test_the_callers_trace_goes_on(stage: Stage) -> None:
 
 async def test_without_a_header_sampling_decides(stage: Stage) -> None:
     await stage.runtime.run("shop-payments", None, {})
-    assert not stage.ledger.finished[0].sampled
+    assert not stage.telemetry.finished[0].sampled
 
 
 async def test_an_event_runs_after_the_answer_and_a_dry_run_never(stage: Stage) -> None:
     assert (await stage.ask(kind="DryRun")).payload == b""
     assert (await stage.ask(kind="Event", say="later")).payload == b""
     async with asyncio.timeout(60):
-        await stage.ledger.told.wait()
-    assert len(stage.ledger.finished) == 1
+        await stage.telemetry.recorded.wait()
+    assert len(stage.telemetry.finished) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ import pytest
 from prodwatch.demo.process import DemoServer
 from prodwatch.demo.shop.handler_clients import LATENCY_S
 from prodwatch.demo.shop.handlers.queues import MALFORMED
-from prodwatch.demo.shop.names import ORDERS_TABLE
-from prodwatch.demo.shop.resources import Secrets
+from prodwatch.demo.shop.resource_names import ORDERS_TABLE
+from prodwatch.demo.shop.stack_resources import Secrets
 from tests.support.waiting import Deadline
 
 Aws = Callable[[str], Any]

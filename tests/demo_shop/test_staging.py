@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from prodwatch.demo.aws.server import EmbeddedAws
-from prodwatch.demo.shop import names
+from prodwatch.demo.shop import resource_names
 from prodwatch.demo.shop.functions import ORDERS
-from prodwatch.demo.shop.release_staging import Staging
+from prodwatch.demo.shop.release_staging import ReleaseStaging
 from prodwatch.demo.shop.release_timeline import Timeline
 from prodwatch.demo.shop.scenario import load
 from prodwatch.demo.shop.signal_history import ShopHistory
@@ -27,7 +27,7 @@ class Staged:
         self.timeline = Timeline(load(name), opened_s=opened_s, at=at, speed=speed)
         told = ShopHistory(self.timeline, seed=42)
         self.aws = EmbeddedAws(history=told, wall=self.wall)
-        self.staging = Staging(self.timeline, tuple(told.traffic.services.values()), 42)
+        self.staging = ReleaseStaging(self.timeline, tuple(told.traffic.services.values()), 42)
         self.staging.write(self.aws)
 
     def alias(self) -> tuple[str, dict[str, float]]:
@@ -40,7 +40,7 @@ class Staged:
         return [(each.target, self.aws.deployments.state(each, self.wall()).status, each.creator) for each in created]
 
     def stack(self) -> str:
-        status = self.aws.stack_events.status(names.STACK, self.wall())
+        status = self.aws.stack_events.status(resource_names.STACK, self.wall())
         assert status is not None
         return status.status
 
@@ -88,7 +88,10 @@ def test_each_moment_and_a_quarter_of_an_hour_later(
     ("name", "at", "firing", "phase_s"),
     [
         ("bad", "before", set(), 0),
-        *(("bad", "during", {names.ERROR_ALARM, names.RELEASE_ALARM}, phase_s) for phase_s in (0, 12, 36, 45, 59)),
+        *(
+            ("bad", "during", {resource_names.ERROR_ALARM, resource_names.RELEASE_ALARM}, phase_s)
+            for phase_s in (0, 12, 36, 45, 59)
+        ),
         ("bad", "after", set(), 30),
         ("good", "during", set(), 30),
         ("good", "after", set(), 30),
@@ -100,10 +103,10 @@ def test_alarms_whatever_second_the_demo_starts_in(name: str, at: str, firing: s
         staged.wall.now_s = NOW + phase_s + later_s
         alarms = staged.alarms()
         assert set(alarms) == {
-            names.ERROR_ALARM,
-            names.SLOW_ALARM,
-            names.QUEUE_ALARM,
-            names.RELEASE_ALARM,
+            resource_names.ERROR_ALARM,
+            resource_names.SLOW_ALARM,
+            resource_names.QUEUE_ALARM,
+            resource_names.RELEASE_ALARM,
         }
         assert {alarm for alarm, state in alarms.items() if state == "ALARM"} == firing
 
@@ -111,7 +114,9 @@ def test_alarms_whatever_second_the_demo_starts_in(name: str, at: str, firing: s
 def test_the_alarm_has_been_firing_since_the_release_went_bad() -> None:
     staged = Staged("after")
     moves = [
-        each for each in staged.aws.alarms.history() if each.item == "StateUpdate" and each.name == names.ERROR_ALARM
+        each
+        for each in staged.aws.alarms.history()
+        if each.item == "StateUpdate" and each.name == resource_names.ERROR_ALARM
     ]
     after_s = [each.at_s - staged.timeline.origin_s for each in reversed(moves)]
     assert len(after_s) == 2
@@ -134,7 +139,7 @@ def test_the_rolled_back_deployment_and_its_rollback_know_each_other() -> None:
     state = staged.aws.deployments.state(stopped, NOW)
     assert (state.error_code, state.rollback_id) == ("ALARM_ACTIVE", rollback.id)
     assert rollback.rolled_back_from == stopped.id
-    assert names.ERROR_ALARM in (state.error_message or "")
+    assert resource_names.ERROR_ALARM in (state.error_message or "")
 
 
 def test_the_new_version_is_published_when_the_script_says_so() -> None:
@@ -158,10 +163,10 @@ async def test_a_scripted_alarm_fires_before_the_rollback_and_clears_after_it() 
     seen: list[tuple[float, str]] = []
 
     async def sleep(seconds: float) -> None:
-        seen.append((staged.timeline.story_s(staged.wall.now_s), staged.alarms()[names.ERROR_ALARM]))
+        seen.append((staged.timeline.scenario_s(staged.wall.now_s), staged.alarms()[resource_names.ERROR_ALARM]))
         staged.wall.now_s += seconds
 
     await staged.staging.follow(staged.aws, staged.wall, sleep)
-    seen.append((staged.timeline.story_s(staged.wall.now_s), staged.alarms()[names.ERROR_ALARM]))
+    seen.append((staged.timeline.scenario_s(staged.wall.now_s), staged.alarms()[resource_names.ERROR_ALARM]))
     assert [state for _, state in seen] == ["OK", "ALARM", "OK"]
     assert seen[-1][0] == pytest.approx(440, abs=1)

@@ -34,7 +34,7 @@ def test_where_the_release_stands_at_each_moment_and_stays(name: str, at: str, w
     for later_s in (0, 60, 600, 86_400):
         assert story.weight(NOW + later_s) == weight
         assert story.version(NOW + later_s) == version
-        assert story.story_s(NOW + later_s) == load(name).moment_s(at)
+        assert story.scenario_s(NOW + later_s) == load(name).moment_s(at)
 
 
 def test_a_played_story_runs_through_its_script() -> None:
@@ -57,14 +57,14 @@ def test_a_story_that_stands_still_has_no_speed() -> None:
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, 5000.0, math.nan])
 def test_impossible_speed(speed: float) -> None:
-    with pytest.raises(ConfigurationError, match="speed must lie between"):
+    with pytest.raises(ConfigurationError, match="speed must be between"):
         told(speed=speed)
 
 
 @given(st.floats(-4000, 4000), st.sampled_from([0.5, 1.0, 3.0]))
 def test_wall_and_story_are_inverse(story_s: float, speed: float) -> None:
     story = told(speed=speed)
-    assert story.story_s(story.wall_s(story_s)) == pytest.approx(story_s, abs=1e-3)
+    assert story.scenario_s(story.wall_s(story_s)) == pytest.approx(story_s, abs=1e-3)
 
 
 def test_what_a_held_story_never_reaches_has_no_time() -> None:

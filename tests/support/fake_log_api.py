@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from prodwatch.aws.api import AwsError, RawAnswer
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Effects, Raw
+from prodwatch.demo.aws.api_call import ApiCall, Effects, Raw, ServiceError
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.live_tail import DroppedError
-from prodwatch.demo.aws.region import Region, Surroundings
+from prodwatch.demo.aws.region import Region, RegionDependencies
 from prodwatch.model.status import Reason
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import FakeClock
@@ -52,7 +52,7 @@ class LogDoor(ScriptedAws):
         self.machine = machine or SkewedClock(clock)
         self.plan = plan = plan or FaultPlan()
         self.clock = clock
-        around = Surroundings(account="123456789012", faults=plan, wall=self.wall, sleep=clock.sleep)
+        around = RegionDependencies(account="123456789012", faults=plan, wall=self.wall, sleep=clock.sleep)
         self.region = Region("eu-west-1", around, None)
 
     def wall(self) -> float:
@@ -96,7 +96,7 @@ class LogDoor(ScriptedAws):
             asked["nextToken"] = "refused"
         try:
             return self.region.sync[service, operation](self.api_call(service, operation, asked, active))
-        except AwsFault as fault:
+        except ServiceError as fault:
             raise error(fault.code, Reason.API_ERROR, service, operation) from fault
 
     async def events(

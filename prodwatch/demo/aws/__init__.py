@@ -1,4 +1,4 @@
-"""An AWS on one local port that behaves as the real one where it hurts."""
+"""The embedded AWS: one local port, with the real service's delays, limits and errors."""
 
 from prodwatch.demo.aws.alarms.model import CompositeAlarm, MetricAlarm, MetricQuery
 from prodwatch.demo.aws.codedeploy.model import Deployment, DeploymentStep

@@ -1,4 +1,4 @@
-"""What travels between the wire and a service: one decoded call in, one answer or one AWS error out."""
+"""Types between the protocols and a service: the decoded call, the handler's output, the AWS error."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Timestamps are float epoch seconds, blobs are bytes, in every protocol.
 """
 
 
-class AwsFault(Exception):  # noqa: N818 -- AWS calls its errors faults; it is an answer, not a failure of ours
-    """The error an operation answers with, in any protocol."""
+class ServiceError(Exception):
+    """An AWS error that an operation returns, in any protocol; not a failure of the embedded AWS itself."""
 
     def __init__(self, code: str, message: str, *, status: int = 400, fields: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -34,14 +34,14 @@ class Raw:
 
 
 class Forward(Enum):
-    """The answer of a handler that leaves the call to moto."""
+    """Output of a handler that leaves the call to moto."""
 
     TO_MOTO = "to moto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """What the fault plan asks of the handler itself."""
+    """Faults that the handler itself applies."""
 
     empty_page: bool = False
     short_page: bool = False
@@ -64,18 +64,18 @@ class ApiCall:
     effects: Effects = field(default_factory=Effects)
 
 
-Answer = Mapping[str, Any] | Raw | Forward
-Handler = Callable[[ApiCall], Answer]
+Output = Mapping[str, Any] | Raw | Forward
+Handler = Callable[[ApiCall], Output]
 """Runs in a worker thread."""
-AsyncHandler = Callable[[ApiCall], Awaitable[Answer]]
+AsyncHandler = Callable[[ApiCall], Awaitable[Output]]
 """Runs on the event loop."""
 Patch = Callable[[ApiCall, Document], Document]
-"""Completes moto's successful answer."""
+"""Completes moto's successful response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """What one service answers itself."""
+    """Operations that one service implements or completes."""
 
     service: str
     sync: Mapping[str, Handler] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""One AWS call from request to answer: faults first, then our own operations, then moto."""
+"""Dispatches AWS calls: faults first, then the embedded operations, then moto."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from concurrent.futures import Executor
 from typing import Any
 
 from prodwatch.demo.aws import errors
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Effects, Forward, Raw
+from prodwatch.demo.aws.api_call import ApiCall, Document, Effects, Forward, Raw, ServiceError
 from prodwatch.demo.aws.faults import Active
-from prodwatch.demo.aws.moto import Moto, MotoError
+from prodwatch.demo.aws.moto_backend import Moto, MotoError
 from prodwatch.demo.aws.protocols import decode, encode
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 from prodwatch.demo.aws.protocols.identify import HttpRequest, Identity
 from prodwatch.demo.aws.protocols.models import operation_model
 from prodwatch.demo.aws.region import Region
 
 LOGGER = logging.getLogger(__name__)
 Stream = AsyncIterator[bytes]
-OWN = frozenset({"logs", "xray"})
-"""Services moto is never asked about: its state would contradict ours."""
+EMBEDDED_ONLY = frozenset({"logs", "xray"})
+"""Services never forwarded to moto, whose state would contradict the embedded stores."""
 
 
 class Dispatcher:
-    """Answers identified calls for all regions."""
+    """Handles identified calls for all regions."""
 
     def __init__(
         self,
@@ -44,19 +44,19 @@ class Dispatcher:
         self._pool = pool
         self._wall = wall
 
-    async def answer(
+    async def dispatch(
         self, identity: Identity, request: HttpRequest, active: Active, request_id: str
-    ) -> HttpAnswer | Stream:
-        """Return the answer or the event stream of one call, errors included."""
+    ) -> HttpResponse | Stream:
+        """Return the response or the event stream of one call, errors included."""
         service, operation, protocol = identity.service, identity.operation, identity.protocol
         try:
             self._refuse(identity, active)
             region = self._region(identity.region or self._home)
-            if not region.answers(service, operation) and (service, operation) != ("logs", "StartLiveTail"):
+            if not region.implements(service, operation) and (service, operation) != ("logs", "StartLiveTail"):
                 return await self._forward(identity, request)
             return await self._own(region, identity, request, active, request_id)
-        except AwsFault as fault:
-            return encode.encode_error(protocol, service, fault, request_id)
+        except ServiceError as error:
+            return encode.encode_error(protocol, service, error, request_id)
         except Exception:
             LOGGER.exception("the embedded AWS failed in %s:%s", service, operation)
             return encode.encode_error(protocol, service, errors.internal(service, operation), request_id)
@@ -74,7 +74,7 @@ class Dispatcher:
 
     async def _own(
         self, region: Region, identity: Identity, request: HttpRequest, active: Active, request_id: str
-    ) -> HttpAnswer | Stream:
+    ) -> HttpResponse | Stream:
         key = (identity.service, identity.operation)
         loop = asyncio.get_running_loop()
         operation = await loop.run_in_executor(self._pool, operation_model, *key)
@@ -106,37 +106,37 @@ class Dispatcher:
             return await self._patched(region, call, identity, request, operation)
         return await loop.run_in_executor(self._pool, encode.encode, identity.protocol, operation, output, request_id)
 
-    async def _forward(self, identity: Identity, request: HttpRequest) -> HttpAnswer:
-        if identity.service in OWN:
+    async def _forward(self, identity: Identity, request: HttpRequest) -> HttpResponse:
+        if identity.service in EMBEDDED_ONLY:
             raise errors.unimplemented(identity.service, identity.operation, identity.protocol)
         try:
-            return await self._moto.answer(request)
+            return await self._moto.respond(request)
         except MotoError as error:
-            LOGGER.info("moto has no answer to %s:%s: %s", identity.service, identity.operation, error)
+            LOGGER.info("moto cannot handle %s:%s: %s", identity.service, identity.operation, error)
             raise errors.unimplemented(identity.service, identity.operation, identity.protocol) from error
 
     async def _patched(
         self, region: Region, call: ApiCall, identity: Identity, request: HttpRequest, operation: Any
-    ) -> HttpAnswer:
-        answer = await self._forward(identity, request)
+    ) -> HttpResponse:
+        response = await self._forward(identity, request)
         patch = region.patches.get((call.service, call.operation))
-        if patch is None or answer.status >= 300:
-            return answer
+        if patch is None or response.status >= 300:
+            return response
 
-        def rewrite() -> HttpAnswer:
-            document = _parse(identity.protocol, operation, answer)
+        def rewrite() -> HttpResponse:
+            document = _parse(identity.protocol, operation, response)
             rewritten = encode.encode(identity.protocol, operation, patch(call, document), call.request_id)
-            return HttpAnswer(status=answer.status, headers=rewritten.headers, body=rewritten.body)
+            return HttpResponse(status=response.status, headers=rewritten.headers, body=rewritten.body)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, rewrite)
 
 
-def _parse(protocol: str, operation: Any, answer: HttpAnswer) -> Document:
-    """Return moto's answer as a document, read by botocore's own parser."""
+def _parse(protocol: str, operation: Any, response: HttpResponse) -> Document:
+    """Return moto's response as a document, read by botocore's own parser."""
     from botocore.awsrequest import HeadersDict
     from botocore.parsers import create_parser
 
-    response = {"headers": HeadersDict(answer.headers), "status_code": answer.status, "body": answer.body}
-    document: Document = create_parser(protocol).parse(response, operation.output_shape)
+    parts = {"headers": HeadersDict(response.headers), "status_code": response.status, "body": response.body}
+    document: Document = create_parser(protocol).parse(parts, operation.output_shape)
     document.pop("ResponseMetadata", None)
     return document

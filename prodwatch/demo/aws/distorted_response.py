@@ -10,49 +10,49 @@ from xml.etree import ElementTree as ET
 import cbor2
 
 from prodwatch.demo.aws.faults import Active, ForeignBody
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 
 LOGIN_PAGE = b"<!DOCTYPE html><html><body><form action='/login'>Sign in to the network</form></body></html>"
 FOREIGN_JSON = {"status": "UP", "checks": []}
 
 
-def distorted(answer: HttpAnswer, active: Active, protocol: str) -> HttpAnswer:
-    """Return `answer` with the faults `foreign_body` and `missing_member` of the call applied."""
+def distorted(response: HttpResponse, active: Active, protocol: str) -> HttpResponse:
+    """Return `response` with the faults `foreign_body` and `missing_member` of the call applied."""
     for fault in active.faults:
         if fault.kind == "foreign_body":
-            answer = HttpAnswer(
-                status=answer.status, headers=answer.headers, body=_BODIES[fault.body](answer.body, protocol)
+            response = HttpResponse(
+                status=response.status, headers=response.headers, body=_BODIES[fault.body](response.body, protocol)
             )
-        elif fault.kind == "missing_member" and answer.status < 300:
-            answer = without(answer, fault.member, protocol)
-    return answer
+        elif fault.kind == "missing_member" and response.status < 300:
+            response = without(response, fault.member, protocol)
+    return response
 
 
-def without(answer: HttpAnswer, member: str, protocol: str) -> HttpAnswer:
-    """Return `answer` without a member: a header, or a path of serialized names such as `events.message`.
+def without(response: HttpResponse, member: str, protocol: str) -> HttpResponse:
+    """Return `response` without a member: a header, or a path of serialized names such as `events.message`.
 
     A path leads through lists: `events.message` leaves the message of every event out.
     """
-    headers = {name: value for name, value in answer.headers.items() if name.lower() != member.lower()}
+    headers = {name: value for name, value in response.headers.items() if name.lower() != member.lower()}
     path = member.split(".")
-    if not answer.body or (protocol == "rest-xml" and not answer.body.lstrip().startswith(b"<")):
-        return HttpAnswer(status=answer.status, headers=headers, body=answer.body)
+    if not response.body or (protocol == "rest-xml" and not response.body.lstrip().startswith(b"<")):
+        return HttpResponse(status=response.status, headers=headers, body=response.body)
     if protocol in {"query", "ec2", "rest-xml"}:
-        root = ET.fromstring(answer.body)  # noqa: S314 -- our own response
+        root = ET.fromstring(response.body)  # noqa: S314 -- our own response
         _remove_elements(root, path)
         body: bytes = ET.tostring(root)
     else:
         loads, dumps = (cbor2.loads, cbor2.dumps) if "cbor" in protocol else (json.loads, _json)
-        document = loads(answer.body)
+        document = loads(response.body)
         _remove(document, path)
         body = dumps(document)
-    return HttpAnswer(status=answer.status, headers=headers, body=body)
+    return HttpResponse(status=response.status, headers=headers, body=body)
 
 
 def _remove(value: Any, path: list[str]) -> None:
     if isinstance(value, list):
-        for each in value:
-            _remove(each, path)
+        for item in value:
+            _remove(item, path)
     elif isinstance(value, dict) and path[0] in value:
         if len(path) == 1:
             del value[path[0]]

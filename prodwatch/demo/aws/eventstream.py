@@ -1,4 +1,4 @@
-"""Frames of `application/vnd.amazon.eventstream`, written."""
+"""Encoder of `application/vnd.amazon.eventstream` frames."""
 
 from __future__ import annotations
 

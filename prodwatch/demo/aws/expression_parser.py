@@ -49,7 +49,7 @@ class Cursor:
                 self._tokens.append(Token(kind, match[0]))
 
     def error(self, problem: str) -> ExpressionError:
-        """Return an error that says "<subject> <problem>"."""
+        """Return an error with the text "<subject> <problem>"."""
         return ExpressionError(f"{self._subject} {problem}")
 
     def unexpected(self, token: Token, expected: str) -> ExpressionError:
@@ -85,7 +85,7 @@ class Cursor:
     def end(self) -> None:
         """Raise ExpressionError when a token is left."""
         if token := self.peek():
-            raise self.error(f"goes on with {token.text!r} after its end")
+            raise self.error(f"continues with {token.text!r} after its end")
 
 
 class Grammar(Generic[T]):

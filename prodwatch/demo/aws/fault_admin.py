@@ -5,23 +5,23 @@ from __future__ import annotations
 import msgspec
 
 from prodwatch.demo.aws.faults import Fault, FaultPlan, Plan
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 from prodwatch.demo.aws.protocols.identify import HttpRequest
 
 PREFIX = "/_prodwatch/"
 _JSON = {"Content-Type": "application/json"}
 
 
-def answer(plan: FaultPlan, request: HttpRequest) -> HttpAnswer:
-    """Return the answer to a request below `/_prodwatch/`.
+def respond(plan: FaultPlan, request: HttpRequest) -> HttpResponse:
+    """Return the response to a request below `/_prodwatch/`.
 
-    GET lists faults with their hits; POST adds one fault, a list of them, or (with `seed`) a whole plan that
-    replaces the old one; DELETE clears.
+    GET lists faults with their hits; POST adds one fault or a list, or replaces the whole plan (with `seed`); DELETE
+    clears it.
     """
     if request.path == PREFIX + "health":
         return _json(200, {"status": "ok"})
     if request.path != PREFIX + "faults":
-        return _json(404, {"message": f"nothing is served at {request.path}"})
+        return _json(404, {"message": f"unknown path {request.path}"})
     if request.method == "DELETE":
         plan.clear()
     elif request.method == "POST":
@@ -30,7 +30,7 @@ def answer(plan: FaultPlan, request: HttpRequest) -> HttpAnswer:
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             return _json(400, {"message": f"not a fault, a list of faults or a plan: {error}"})
     elif request.method != "GET":
-        return _json(405, {"message": "GET, POST and DELETE are understood here"})
+        return _json(405, {"message": "use GET, POST or DELETE"})
     return _json(200, {"faults": plan.describe()})
 
 
@@ -45,5 +45,5 @@ def _change(plan: FaultPlan, body: bytes) -> None:
         plan.replace(whole.faults, seed=whole.seed)
 
 
-def _json(status: int, document: object) -> HttpAnswer:
-    return HttpAnswer(status=status, headers=dict(_JSON), body=msgspec.json.encode(document))
+def _json(status: int, document: object) -> HttpResponse:
+    return HttpResponse(status=status, headers=dict(_JSON), body=msgspec.json.encode(document))

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: a seeded plan, consulted once per call and changeable while the server runs."""
+"""Injected faults: a seeded plan, consulted once per call and changeable while the server runs."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ ForeignBody = Literal["page", "cut", "empty", "foreign", "error"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that goes wrong.
+    """One injected fault.
 
     `operation` is a shell pattern over `service:Operation` (boto3's service name), over the IAM action
-    (`lambda:InvokeFunction`), and for mounted handlers over `web:METHOD /path`; `*` means everything.
+    (`lambda:InvokeFunction`), and for mounted handlers over `web:METHOD /path`; `*` matches everything.
 
-    Kinds: `delay` (by `delay_s`), `throttle`, `rate` (throttle above `per_s` calls a second), `error_5xx`,
-    `drop` (cut the connection unanswered), `drop_after` (do the work, then cut it), `truncate` (cut it in the middle of
-    the answer), `empty_page` (no items but a
-    token), `short_page` (a page cut short), `invalid_token` (the paging token is refused), `late` (what is put
-    becomes visible `delay_s` later), `expired_token` (the credentials have expired), `access_denied`,
-    `foreign_body` (status and headers of the answer, but `body` as its body), `missing_member` (`member` is left out).
+    Kinds: `delay` (by `delay_s`), `throttle`, `rate` (throttle above `per_s` calls/s), `error_5xx`, `drop` (close
+    the connection without a response), `drop_after` (do the work, then close it), `truncate` (close it in the middle of
+    the response), `empty_page` (a token but no items), `short_page` (fewer items than fit), `invalid_token` (the paging
+    token is refused), `late` (stored records become visible `delay_s` later), `expired_token` (the credentials have
+    expired), `access_denied`, `foreign_body` (status and headers of the response, with `body` as its body),
+    `missing_member` (`member` is left out).
     """
 
     operation: str
@@ -64,15 +64,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Path of serialized names, through lists: `events.message`; or a header."""
 
     def covers(self, name: str, action: str) -> bool:
-        """Tell whether this fault is meant for an operation."""
+        """Return whether this fault applies to an operation."""
         return fnmatchcase(name, self.operation) or fnmatchcase(action, self.operation)
 
     def in_time(self, at_s: float) -> bool:
-        """Tell whether it applies at a wall time."""
+        """Return whether it applies at a wall time."""
         return (self.from_s is None or at_s >= self.from_s) and (self.until_s is None or at_s < self.until_s)
 
-    def strikes_past(self, at_s: float, number: int) -> bool:
-        """Tell whether it strikes something numbered, without dice."""
+    def applies_to_record(self, at_s: float, number: int) -> bool:
+        """Return whether it applies to the record with this number; the number decides, not a random draw."""
         return self.in_time(at_s) and crc32(number.to_bytes(8, "big")) < self.probability * 2**32
 
 
@@ -84,26 +84,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Active(msgspec.Struct, frozen=True, kw_only=True):
-    """The faults one call has drawn."""
+    """Faults that apply to one call."""
 
     faults: tuple[Fault, ...] = ()
 
     def first(self, kind: Kind) -> Fault | None:
-        """Return the drawn fault of a kind."""
+        """Return the fault of a kind, None without one."""
         return next((fault for fault in self.faults if fault.kind == kind), None)
 
     def has(self, kind: Kind) -> bool:
-        """Tell whether a kind was drawn."""
+        """Return whether a fault of a kind applies."""
         return self.first(kind) is not None
 
     @property
     def delay_s(self) -> float:
-        """Seconds to wait before answering."""
+        """Seconds to wait before the response."""
         return sum(fault.delay_s for fault in self.faults if fault.kind == "delay")
 
 
 class _Entry:
-    """A fault with what it has done so far."""
+    """A fault with its state: hits and rate allowance."""
 
     __slots__ = ("allowance", "fault", "hits", "refilled_s")
 
@@ -134,7 +134,7 @@ class _Entry:
 
 
 class FaultPlan:
-    """The faults in force. Safe to change from any thread; equal seeds and calls draw equal faults."""
+    """The active faults. Safe to change from any thread; equal seeds and calls give equal faults."""
 
     def __init__(self, faults: Iterable[Fault] = (), *, seed: int = 0) -> None:
         self._lock = Lock()
@@ -142,28 +142,28 @@ class FaultPlan:
         self._entries = [_Entry(fault) for fault in faults]
 
     def add(self, *faults: Fault) -> None:
-        """Put further faults into force."""
+        """Add faults."""
         with self._lock:
             self._entries.extend(_Entry(fault) for fault in faults)
 
     def replace(self, faults: Iterable[Fault], *, seed: int | None = None) -> None:
-        """Put exactly these faults into force; with `seed`, begin the draws anew."""
+        """Replace all faults; with `seed`, restart the random sequence."""
         with self._lock:
             self._entries = [_Entry(fault) for fault in faults]
             if seed is not None:
                 self._random = Random(seed)  # noqa: S311 -- as above
 
     def clear(self) -> None:
-        """Let everything go right again."""
+        """Remove all faults."""
         self.replace(())
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return the faults in force and how often each has struck."""
+        """Return the active faults with their hits."""
         with self._lock:
             return [{**msgspec.to_builtins(entry.fault), "hits": entry.hits} for entry in self._entries]
 
     def draw(self, service: str, operation: str, now_s: float, kinds: Sequence[Kind] | None = None) -> Active:
-        """Return the faults that strike this call, and count them."""
+        """Return the faults that apply to this call, and count them."""
         name, action = f"{service}:{operation}", iam_action(service, operation)
         with self._lock:
             if not self._entries:
@@ -173,32 +173,32 @@ class FaultPlan:
                 fault = entry.fault
                 if (kinds is None) == (fault.kind == "late"):
                     continue
-                wanted = (kinds is None or fault.kind in kinds) and fault.covers(name, action)
-                if wanted and entry.draw(now_s, self._random):
+                applies = (kinds is None or fault.kind in kinds) and fault.covers(name, action)
+                if applies and entry.draw(now_s, self._random):
                     entry.hits += 1
                     drawn.append(fault)
             return Active(faults=tuple(drawn))
 
     def lateness_s(self, service: str, operation: str, now_s: float) -> float:
-        """Return by how much what is put now becomes visible later."""
+        """Return by how much a record that is stored now becomes visible later."""
         late = self.draw(service, operation, now_s, kinds=("late",))
         return sum(fault.delay_s for fault in late.faults)
 
-    def late_past(self, service: str, operation: str) -> Callable[[float, int], float] | None:
-        """Return by how much an event of history is late, None when no `late` fault is in force.
+    def record_lateness(self, service: str, operation: str) -> Callable[[float, int], float] | None:
+        """Return a function for the lateness of an event of history, None without a `late` fault.
 
-        The function takes the time it was ingested and its number, which decides instead of the dice, so that an event
-        is as late whenever somebody looks. `count` does not apply.
+        The function takes the event's ingestion time and its number, which decides instead of a random draw, so that
+        every read finds the same lateness. `count` does not apply.
         """
         name, action = f"{service}:{operation}", iam_action(service, operation)
         with self._lock:
             rules = [one.fault for one in self._entries if one.fault.kind == "late" and one.fault.covers(name, action)]
         if not rules:
             return None
-        return lambda at_s, number: sum(rule.delay_s for rule in rules if rule.strikes_past(at_s, number))
+        return lambda at_s, number: sum(rule.delay_s for rule in rules if rule.applies_to_record(at_s, number))
 
     def adopt(self, other: FaultPlan) -> None:
-        """Put another plan's faults into force, and draw as it would."""
+        """Take the faults and the random sequence of another plan."""
         with other._lock:
             entries, random = other._entries, other._random
         with self._lock:

@@ -1,4 +1,4 @@
-"""The embedded AWS inside the caller's own event loop: for tests, where a child process would be slow."""
+"""The embedded AWS inside the caller's event loop, for tests where a child process would be slow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prodwatch.demo.aws.server import EmbeddedAws
 
 @asynccontextmanager
 async def embedded_aws(**arguments: Any) -> AsyncIterator[tuple[EmbeddedAws, str]]:
-    """Yield (aws, url) of a started server on a free port; arguments are EmbeddedAws's own."""
+    """Yield (aws, url) of a started server on a free port; the arguments are those of EmbeddedAws."""
     aws = EmbeddedAws(**arguments)
     url = await aws.start()
     try:

@@ -1,4 +1,4 @@
-"""Opaque paging tokens that behave as AWS's: bound to their query, expiring, refused when made up."""
+"""Opaque paging tokens that behave like AWS's: bound to their query, expiring, refused when invalid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document
+from prodwatch.demo.aws.api_call import ApiCall, Document, ServiceError
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def issue(position: Any, query: int, now_s: float) -> str:
 
 
 def redeem(token: str, query: int, now_s: float) -> Any:
-    """Return the token's position. Raises ValueError for a token that is made up, of another query or expired."""
+    """Return the token's position. Raises ValueError for a token that is invalid, of another query or expired."""
     position, of_query, issued_s = json.loads(base64.urlsafe_b64decode(token.encode()))
     if of_query != query:
         raise ValueError("the token belongs to another query")
@@ -39,20 +39,20 @@ def redeem(token: str, query: int, now_s: float) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pager:
-    """How one operation names its paging members and refuses a bad token."""
+    """Names of one operation's paging members, page sizes, and the error code for a bad token."""
 
     cursor: str = "NextToken"
     limit: str = "MaxResults"
     default: int = 100
     maximum: int = 100
-    asked: str = ""
-    """Name of the token in the request, where it is another than in the answer."""
+    request_cursor: str = ""
+    """Name of the token in the request, where it differs from the response."""
     refusal: str = "InvalidNextToken"
-    """Code of the error a bad token gets."""
+    """Error code for a bad token."""
 
     def page(self, call: ApiCall, items: Sequence[T], members: str) -> Document:
         """Return `{members: one page, token?: …}` of `items`, which must be in a stable order."""
-        query = digest(call.params, without=frozenset({self.asked or self.cursor, self.limit}))
+        query = digest(call.params, without=frozenset({self.request_cursor or self.cursor, self.limit}))
         start = self.start(call, query)
         size = min(int(call.params.get(self.limit) or self.default), self.maximum)
         if call.effects.empty_page:
@@ -65,11 +65,11 @@ class Pager:
         return output
 
     def start(self, call: ApiCall, query: int) -> int:
-        """Return the index the call's token stands for."""
-        token = call.params.get(self.asked or self.cursor)
+        """Return the index in the call's token, 0 without a token."""
+        token = call.params.get(self.request_cursor or self.cursor)
         if not token:
             return 0
         try:
             return int(redeem(token, query, call.now_s))
         except (ValueError, TypeError) as error:
-            raise AwsFault(self.refusal, f"The specified {self.cursor} is invalid.") from error
+            raise ServiceError(self.refusal, f"The specified {self.cursor} is invalid.") from error

@@ -1,4 +1,4 @@
-"""Everything the embedded AWS holds for one region, and the operations it answers itself there."""
+"""Stores of one region of the embedded AWS, and the operations implemented over them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from prodwatch.demo.workload import History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What every region is built from."""
+class RegionDependencies:
+    """Dependencies shared by all regions."""
 
     account: str
     faults: FaultPlan
@@ -38,18 +38,20 @@ class Surroundings:
 class Region:
     """The stores of one region and the routing table over them."""
 
-    def __init__(self, name: str, around: Surroundings, history: History | None) -> None:
-        faults = around.faults
-        self.logs = LogStore(wall=around.wall, faults=faults, history=history)
-        self.traces = TraceStore(wall=around.wall, faults=faults, history=history)
-        self.metrics = MetricStore(wall=around.wall, faults=faults, history=history)
-        self.alarms = AlarmStore(region=name, account=around.account, metrics=self.metrics, wall=around.wall)
+    def __init__(self, name: str, dependencies: RegionDependencies, history: History | None) -> None:
+        faults = dependencies.faults
+        self.logs = LogStore(wall=dependencies.wall, faults=faults, history=history)
+        self.traces = TraceStore(wall=dependencies.wall, faults=faults, history=history)
+        self.metrics = MetricStore(wall=dependencies.wall, faults=faults, history=history)
+        self.alarms = AlarmStore(
+            region=name, account=dependencies.account, metrics=self.metrics, wall=dependencies.wall
+        )
         self.deployments = DeploymentStore()
         self.functions = FunctionStore(
-            region=name, account=around.account, wall=around.wall, deployments=self.deployments
+            region=name, account=dependencies.account, wall=dependencies.wall, deployments=self.deployments
         )
         self.stack_events = StackEventStore()
-        self.live_tail = LiveTail(self.logs, faults=faults, wall=around.wall, sleep=around.sleep)
+        self.live_tail = LiveTail(self.logs, faults=faults, wall=dependencies.wall, sleep=dependencies.sleep)
         self.sync: dict[tuple[str, str], Handler] = {}
         self.on_loop: dict[tuple[str, str], AsyncHandler] = {}
         self.patches: dict[tuple[str, str], Patch] = {}
@@ -70,7 +72,7 @@ class Region:
         self.on_loop.update({(service, operation): handler for operation, handler in routes.on_loop.items()})
         self.patches.update({(service, operation): patch for operation, patch in routes.patches.items()})
 
-    def answers(self, service: str, operation: str) -> bool:
-        """Tell whether the operation is answered here rather than by moto alone."""
+    def implements(self, service: str, operation: str) -> bool:
+        """Return whether the operation is implemented or completed here rather than by moto alone."""
         key = (service, operation)
         return key in self.sync or key in self.on_loop or key in self.patches

@@ -1,4 +1,4 @@
-"""The embedded AWS: one HTTP server that answers as AWS does, moto behind it for all it can."""
+"""The embedded AWS: one HTTP server with its own signal services, and moto behind it for the rest."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from email.utils import formatdate
 
 from aiohttp import web
 
-from prodwatch.demo.aws import eventstream, fault_admin
-from prodwatch.demo.aws import web as plain
+from prodwatch.demo.aws import eventstream, fault_admin, mounted_paths
 from prodwatch.demo.aws.dispatch import Dispatcher, Stream
 from prodwatch.demo.aws.distorted_response import distorted
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.live_tail import DroppedError
-from prodwatch.demo.aws.moto import Ask, Moto
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.moto_backend import Moto, MotoTransport
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
-from prodwatch.demo.aws.region import Region, Surroundings
+from prodwatch.demo.aws.region import Region, RegionDependencies
 from prodwatch.demo.workload import History, Invoker, WebHandler
 
 _MAX_BODY = 64 * 1024 * 1024
@@ -30,11 +29,11 @@ _MAX_CALLS = 200_000
 
 
 class EmbeddedAws:
-    """An AWS of one account on one port.
+    """An AWS account on one port.
 
     `logs`, `traces`, `metrics`, `alarms`, `deployments`, `functions` and `stack_events` are the stores of the home
-    region; their `put` methods are the in-process way in. `wall` gives epoch seconds; everything the server says
-    about time, its `Date` header included, comes from it.
+    region; their `put` methods add records in-process. `wall` returns epoch seconds; all times in responses, the `Date`
+    header included, come from it.
     """
 
     def __init__(
@@ -56,8 +55,8 @@ class EmbeddedAws:
         """Calls by `service:Operation` since the start."""
         self._wall = wall
         self._sleep = sleep
-        self._around = Surroundings(account=account, faults=self._faults, wall=wall, sleep=sleep)
-        home = Region(region, self._around, history)
+        self._dependencies = RegionDependencies(account=account, faults=self._faults, wall=wall, sleep=sleep)
+        home = Region(region, self._dependencies, history)
         self._regions = {region: home}
         self.logs = home.logs
         self.traces = home.traces
@@ -69,17 +68,17 @@ class EmbeddedAws:
         self.live_tail = home.live_tail
         self._moto = Moto(account)
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="embedded-aws")
-        self._mounts = plain.Mounts()
+        self._mounts = mounted_paths.Mounts()
         self._runner: web.AppRunner | None = None
         self.url = ""
-        """Where it answers, once started."""
+        """The endpoint, once started."""
         self._dispatcher = Dispatcher(
-            account=account, home=region, region=self._at, moto=self._moto, pool=self._pool, wall=wall
+            account=account, home=region, region=self._region_named, moto=self._moto, pool=self._pool, wall=wall
         )
 
     @property
     def faults(self) -> FaultPlan:
-        """What goes wrong; assigning a plan puts its faults into force in the place of those before."""
+        """The injected faults; assigning a plan replaces them."""
         return self._faults
 
     @faults.setter
@@ -88,25 +87,25 @@ class EmbeddedAws:
 
     @property
     def on_invoke(self) -> Invoker | None:
-        """Who plays Lambda; without one, moto answers Invoke."""
+        """Implementation of Lambda's Invoke; moto's when it is None."""
         return self.functions.on_invoke
 
     @on_invoke.setter
     def on_invoke(self, invoker: Invoker | None) -> None:
         self.functions.on_invoke = invoker
 
-    def furnish(self, action: Callable[[Ask], None]) -> None:
-        """Have `action` fill moto, in a worker thread, before moto answers anybody else; it is given a way to ask."""
-        self._moto.furnish = action
+    def populate(self, action: Callable[[MotoTransport], None]) -> None:
+        """Let `action` fill moto through a transport, in a worker thread, before moto handles any other request."""
+        self._moto.populate = action
 
     def mount(self, prefix: str, handler: WebHandler) -> None:
-        """Serve plain HTTP below a path; the handler sees the path without the prefix."""
+        """Serve plain HTTP below a path; the handler gets the path without the prefix."""
         self._mounts.add(prefix, handler)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None) -> str:
-        """Answer on `host:port` (0: any free port), or on a socket already bound; return the URL.
+        """Listen on `host:port` (0: any free port), or on a socket already bound; return the URL.
 
-        Raises OSError when the port is taken.
+        Raises OSError when the port is in use.
         """
         app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._serve)
@@ -121,7 +120,7 @@ class EmbeddedAws:
         return self.url
 
     async def stop(self) -> None:
-        """Close the port and every connection, and forget what moto holds."""
+        """Close the port and every connection, and reset moto."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -132,9 +131,9 @@ class EmbeddedAws:
         """Import moto now, in a thread, rather than with the first call that needs it."""
         await self._moto.warm()
 
-    def _at(self, name: str) -> Region:
+    def _region_named(self, name: str) -> Region:
         if name not in self._regions:
-            self._regions[name] = Region(name, self._around, None)
+            self._regions[name] = Region(name, self._dependencies, None)
         return self._regions[name]
 
     def _record(self, service: str, operation: str) -> None:
@@ -152,9 +151,9 @@ class EmbeddedAws:
             body=await request.read(),
         )
         if incoming.path.startswith(fault_admin.PREFIX):
-            return self._response(fault_admin.answer(self.faults, incoming))
-        if found := self._mounts.match(incoming):
-            return await self._serve_mounted(request, incoming, *found)
+            return self._response(fault_admin.respond(self.faults, incoming))
+        if mount := self._mounts.match(incoming):
+            return await self._serve_mounted(request, incoming, *mount)
         return await self._serve_aws(request, incoming)
 
     async def _serve_mounted(
@@ -165,8 +164,8 @@ class EmbeddedAws:
             await self._sleep(active.delay_s)
         if active.has("drop"):
             return _cut(request)
-        answer = plain.refusal(active) or await plain.answer(handler, path, incoming)
-        return await self._deliver(request, answer, active)
+        response = mounted_paths.refusal(active) or await mounted_paths.respond(handler, path, incoming)
+        return await self._deliver(request, response, active)
 
     async def _serve_aws(self, request: web.Request, incoming: HttpRequest) -> web.StreamResponse:
         identity = await asyncio.get_running_loop().run_in_executor(self._pool, identify, incoming)
@@ -176,24 +175,24 @@ class EmbeddedAws:
             await self._sleep(active.delay_s)
         if active.has("drop"):
             return _cut(request)
-        answer = await self._dispatcher.answer(identity, incoming, active, str(uuid.uuid4()))
-        if isinstance(answer, HttpAnswer):
-            return await self._deliver(request, distorted(answer, active, identity.protocol), active)
-        return await self._stream(request, answer)
+        result = await self._dispatcher.dispatch(identity, incoming, active, str(uuid.uuid4()))
+        if isinstance(result, HttpResponse):
+            return await self._deliver(request, distorted(result, active, identity.protocol), active)
+        return await self._stream(request, result)
 
-    async def _deliver(self, request: web.Request, answer: HttpAnswer, active: Active) -> web.StreamResponse:
+    async def _deliver(self, request: web.Request, content: HttpResponse, active: Active) -> web.StreamResponse:
         if active.has("drop_after"):
             return _cut(request)
         if active.has("truncate"):
-            half = web.StreamResponse(status=answer.status, headers=answer.headers)
-            half.content_length = len(answer.body)
+            half = web.StreamResponse(status=content.status, headers=content.headers)
+            half.content_length = len(content.body)
             await half.prepare(request)
-            await half.write(answer.body[: len(answer.body) // 2])
+            await half.write(content.body[: len(content.body) // 2])
             return _cut(request)
-        return self._response(answer)
+        return self._response(content)
 
-    def _response(self, answer: HttpAnswer) -> web.Response:
-        response = web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+    def _response(self, content: HttpResponse) -> web.Response:
+        response = web.Response(status=content.status, headers=content.headers, body=content.body)
         response.headers["Date"] = formatdate(self._wall(), usegmt=True)
         return response
 
@@ -211,7 +210,7 @@ class EmbeddedAws:
 
 
 def _cut(request: web.Request) -> web.Response:
-    """Cut the connection; the response returned can reach nobody any more."""
+    """Close the connection; the returned response is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

@@ -1,4 +1,4 @@
-"""Plays Lambda's event-source mappings: takes batches from a queue, invokes, deletes what was handled."""
+"""Emulates Lambda's event-source mappings: receives batches from a queue, invokes, deletes handled messages."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class QueueMapping:
     url: str
     function: str
     filter_type: str | None = None
-    """Only messages whose `data.type` is this reach the function; Lambda deletes the others unseen."""
+    """Only messages whose `data.type` is this reach the function; Lambda deletes the others."""
 
-    def wants(self, body: str) -> bool:
+    def selects(self, body: str) -> bool:
         """Return whether a message passes the filter; one that is not JSON never does."""
         if self.filter_type is None:
             return True
@@ -63,13 +63,13 @@ class EventSources:
 
     async def _poll(self, mapping: QueueMapping) -> None:
         while True:
-            # Asking the queue itself costs nothing; the API is called only when something waits.
+            # Reading the queue's length is cheap; the API is called only when messages wait.
             if self._waiting(mapping.queue):
                 await self.deliver(mapping)
             await self._sleep(POLL_S)
 
     async def deliver(self, mapping: QueueMapping) -> None:
-        """Take one batch and invoke the function with it."""
+        """Receive one batch and invoke the function with it."""
         received = await asyncio.to_thread(
             self._clients.sqs.receive_message,
             QueueUrl=mapping.url,
@@ -79,14 +79,14 @@ class EventSources:
             MessageAttributeNames=["All"],
         )
         messages: list[Mapping[str, Any]] = received.get("Messages", [])
-        wanted = [message for message in messages if mapping.wants(message["Body"])]
-        handled = [message for message in messages if not mapping.wants(message["Body"])]
-        if wanted:
-            event = {"Records": [_record(message, mapping.queue) for message in wanted]}
-            header = read(wanted[0].get("Attributes", {}).get("AWSTraceHeader"))
+        selected = [message for message in messages if mapping.selects(message["Body"])]
+        handled = [message for message in messages if not mapping.selects(message["Body"])]
+        if selected:
+            event = {"Records": [_record(message, mapping.queue) for message in selected]}
+            header = read(selected[0].get("Attributes", {}).get("AWSTraceHeader"))
             outcome = await self._runtime.run(mapping.function, None, event, header)
-            if outcome.mishap is None:
-                handled += wanted
+            if outcome.exception is None:
+                handled += selected
         for message in handled:
             await asyncio.to_thread(
                 self._clients.sqs.delete_message, QueueUrl=mapping.url, ReceiptHandle=message["ReceiptHandle"]

@@ -1,4 +1,4 @@
-"""The shop's functions and how busy each is; the released one behaves as its scenario says, the others are calm."""
+"""The shop's functions and their load; the released one follows its scenario, the others are steady."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDERS = "shop-orders"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One kind of request: what it is called and what the function writes about it."""
+    """One kind of request: route, log line and downstream calls."""
 
     share: float
     """Of the service's requests."""
@@ -28,7 +28,7 @@ class Operation:
     line: str
     """The application's own line, `{number}` and `{code}` filled in."""
     calls: tuple[tuple[str, str, str], ...] = ()
-    """What it calls: (service, operation, resource)."""
+    """Downstream calls: (service, operation, resource)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ class Service:
     version: str = "7"
     memory_mb: int = 256
     environments: int = 4
-    """Execution environments that serve it at a time."""
+    """Number of concurrent execution environments."""
     api: bool = False
-    """Called through the HTTP API, not by a queue or another function."""
+    """Whether it is called through the HTTP API rather than by a queue or another function."""
 
     @property
     def group(self) -> str:
@@ -53,7 +53,7 @@ class Service:
         return f"/aws/lambda/{self.name}"
 
 
-def _calm(*latency_ms: tuple[float, float]) -> Behaviour:
+def _steady(*latency_ms: tuple[float, float]) -> Behaviour:
     return Behaviour(latency_ms=latency_ms, error_share=0, error="", frames=())
 
 
@@ -84,7 +84,7 @@ OTHERS = (
         name="shop-catalog",
         logs="json",
         rate_per_s=3.0,
-        behaviour=_calm((0, 4), (0.5, 11), (0.95, 29), (1, 74)),
+        behaviour=_steady((0, 4), (0.5, 11), (0.95, 29), (1, 74)),
         api=True,
         version="19",
         operations=(
@@ -101,7 +101,7 @@ OTHERS = (
         name="shop-inbox",
         logs="text",
         rate_per_s=0.8,
-        behaviour=_calm((0, 18), (0.5, 31), (0.95, 66), (1, 140)),
+        behaviour=_steady((0, 18), (0.5, 31), (0.95, 66), (1, 140)),
         environments=2,
         operations=(
             Operation(
@@ -116,7 +116,7 @@ OTHERS = (
         name="shop-outbox",
         logs="text",
         rate_per_s=0.8,
-        behaviour=_calm((0, 9), (0.5, 16), (0.95, 41), (1, 95)),
+        behaviour=_steady((0, 9), (0.5, 16), (0.95, 41), (1, 95)),
         environments=2,
         operations=(Operation(share=1, route="shop-outbox", line="order ORD-{number} handed to the warehouse"),),
     ),
@@ -124,7 +124,7 @@ OTHERS = (
         name="shop-payments",
         logs="text",
         rate_per_s=1.0,
-        behaviour=_calm((0, 61), (0.5, 103), (0.95, 240), (1, 560)),
+        behaviour=_steady((0, 61), (0.5, 103), (0.95, 240), (1, 560)),
         environments=3,
         operations=(Operation(share=1, route="shop-payments", line="payment captured  order=ORD-{number}"),),
     ),
@@ -132,7 +132,7 @@ OTHERS = (
         name="shop-mailer",
         logs="json",
         rate_per_s=0.6,
-        behaviour=_calm((0, 80), (0.5, 133), (0.95, 301), (1, 640)),
+        behaviour=_steady((0, 80), (0.5, 133), (0.95, 301), (1, 640)),
         environments=2,
         operations=(Operation(share=1, route="shop-mailer", line="receipt sent  order=ORD-{number}"),),
     ),
@@ -140,7 +140,7 @@ OTHERS = (
         name="shop-stock",
         logs="text",
         rate_per_s=0.5,
-        behaviour=_calm((0, 12), (0.5, 20), (0.95, 48), (1, 110)),
+        behaviour=_steady((0, 12), (0.5, 20), (0.95, 48), (1, 110)),
         environments=2,
         operations=(
             Operation(
@@ -154,7 +154,7 @@ OTHERS = (
 )
 
 
-def fleet(orders_per_s: float, orders: Behaviour) -> tuple[Service, ...]:
+def all_services(orders_per_s: float, orders: Behaviour) -> tuple[Service, ...]:
     """Return every function, the released one first."""
     released = Service(
         name=ORDERS,

@@ -1,4 +1,4 @@
-"""boto3 clients for the shop's handlers: bound to the embedded AWS, traced call by call, as slow as real tables."""
+"""boto3 clients for the shop's handlers: bound to the embedded AWS, traced, and with the latency of real services."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from threading import Lock
 from typing import Any
 
 from prodwatch.demo.shop.functions import REGION
-from prodwatch.demo.shop.names import ORDERS_TABLE
-from prodwatch.demo.shop.segments import Step
+from prodwatch.demo.shop.resource_names import ORDERS_TABLE
 from prodwatch.demo.shop.trace_header import TraceHeader
+from prodwatch.demo.shop.trace_segments import Step
 
 NAMES = {"dynamodb": "DynamoDB", "sqs": "SQS"}
 LATENCY_S: Mapping[str, float] = {
@@ -24,11 +24,11 @@ LATENCY_S: Mapping[str, float] = {
     f"Scan {ORDERS_TABLE}": 1.700,
     "SendMessage": 0.015,
 }
-"""What calls cost in a real shop, by operation and resource; reading the whole orders table is what an index saves."""
+"""Latency of calls in a real shop, by operation and resource; an index avoids the scan of the orders table."""
 
 
-class Recorder:
-    """The calls of one invocation, as X-Ray's SDK would note them."""
+class CallRecorder:
+    """Records the calls of one invocation, like X-Ray's SDK."""
 
     def __init__(self, header: TraceHeader, new_id: Callable[[], str], wall: Callable[[], float]) -> None:
         self.header = header
@@ -37,11 +37,11 @@ class Recorder:
         self._wall = wall
 
     def began(self) -> float:
-        """Return the moment a call begins, epoch seconds."""
+        """Return the start of a call, epoch seconds."""
         return self._wall()
 
     def ended(self, began_s: float, service: str, operation: str, params: Mapping[str, Any], status: int) -> None:
-        """Note a call that has ended."""
+        """Record a call that has ended."""
         resource = {"table_name": params["TableName"]} if "TableName" in params else {}
         if "QueueUrl" in params:
             resource = {"queue_url": params["QueueUrl"]}
@@ -58,12 +58,12 @@ class Recorder:
         )
 
 
-CURRENT: ContextVar[Recorder | None] = ContextVar("CURRENT", default=None)
-"""The invocation that runs in this thread."""
+CURRENT: ContextVar[CallRecorder | None] = ContextVar("CURRENT", default=None)
+"""Recorder of the invocation that runs in this thread."""
 
 
-class Toolbox:
-    """The clients, made when first used and shared by all handlers; boto3 clients are safe to share."""
+class HandlerClients:
+    """The clients, created on first use and shared by all handlers; boto3 clients are thread-safe."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Toolbox:
         self._session: Any = None
 
     def warm(self) -> None:
-        """Make the clients now."""
+        """Create the clients now."""
         _ = self.dynamodb, self.sqs
 
     @cached_property
@@ -97,13 +97,13 @@ class Toolbox:
 
         with self._lock:
             if self._session is None:
-                self._session = sealed_session()
+                self._session = isolated_session()
             client = self._session.client(
                 service,
                 region_name=REGION,
                 endpoint_url=self._endpoint_url,
                 aws_access_key_id="shop",
-                aws_secret_access_key="shop",  # noqa: S106 -- the embedded AWS looks at no secret
+                aws_secret_access_key="shop",  # noqa: S106 -- the embedded AWS checks no secret
                 config=Config(
                     proxies={}, connect_timeout=2, read_timeout=10, max_pool_connections=16, retries={"max_attempts": 2}
                 ),
@@ -140,8 +140,8 @@ class Toolbox:
         recorder.ended(began_s, model.service_model.service_name, model.name, params, http_response.status_code)
 
 
-def sealed_session() -> Any:
-    """Return a boto3 session that nothing of the user's own set-up reaches: no profile, no files."""
+def isolated_session() -> Any:
+    """Return a boto3 session isolated from the user's configuration: no profile, no files."""
     import boto3
     import botocore.session
 
@@ -155,5 +155,5 @@ def sealed_session() -> Any:
 
 def _body(params: Mapping[str, Any]) -> Mapping[str, Any]:
     body = params.get("body") or b"{}"
-    found: Mapping[str, Any] = json.loads(body)
-    return found
+    document: Mapping[str, Any] = json.loads(body)
+    return document

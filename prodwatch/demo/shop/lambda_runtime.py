@@ -1,4 +1,4 @@
-"""Plays Lambda: picks the version, the environment and the thread for an invocation, and tells what became of it."""
+"""Emulates Lambda: selects version, environment and thread for an invocation, and records its outcome."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from typing import Any
 
 from prodwatch.demo.shop import handlers
 from prodwatch.demo.shop.functions import Service
-from prodwatch.demo.shop.handler_clients import CURRENT, Recorder
+from prodwatch.demo.shop.handler_clients import CURRENT, CallRecorder
 from prodwatch.demo.shop.handlers import Build, Clients, Code, Context, Handler
-from prodwatch.demo.shop.log_formats import Mishap
-from prodwatch.demo.shop.segments import Invocation as TracedInvocation
-from prodwatch.demo.shop.telemetry import Finished, Line, Telemetry
+from prodwatch.demo.shop.live_telemetry import FinishedInvocation, Line, Telemetry
+from prodwatch.demo.shop.log_formats import HandlerException
 from prodwatch.demo.shop.trace_header import TraceHeader, fresh, read
+from prodwatch.demo.shop.trace_segments import Invocation as TracedInvocation
 from prodwatch.demo.workload import Invocation, InvocationResult
 
 LATEST = "$LATEST"
 COLD_START_S = 0.12
-"""What a cold start costs beyond building the handler."""
+"""Duration of a cold start besides building the handler."""
 _HANDLERS = str(Path(handlers.__file__).parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
-    """One function as it is deployed."""
+class DeployedFunction:
+    """One deployed function."""
 
     service: Service
     build: Build
     environment: Mapping[str, str]
     code: Callable[[str], Code] = lambda _version: Code()
-    """What the code of a version is like."""
+    """Version → its code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one invocation came to."""
+    """Outcome of one invocation."""
 
     result: Any
-    """What the handler returned; the error document when it raised."""
-    mishap: Mishap | None
+    """Return value of the handler; the error document when it raised."""
+    exception: HandlerException | None
     request_id: str
     version: str
     log: str
@@ -63,15 +63,15 @@ class Environment:
 
 
 Route = Callable[[str, str | None], tuple[str, str]]
-"""`route(function, qualifier)` → (version to run, qualifier as called); KeyError when there is none."""
+"""`route(function, qualifier)` → (version to run, qualifier as called); KeyError for an unknown one."""
 
 
 class Runtime:
-    """Runs handlers in threads, one environment per invocation at a time, cold when there is no idle one."""
+    """Runs handlers in threads, one environment per invocation at a time, with a cold start when none is idle."""
 
     def __init__(
         self,
-        functions: Mapping[str, Deployed],
+        functions: Mapping[str, DeployedFunction],
         *,
         clients: Clients,
         route: Route,
@@ -94,7 +94,7 @@ class Runtime:
         self._background: set[asyncio.Task[Outcome]] = set()
 
     async def __call__(self, call: Invocation) -> InvocationResult:
-        """Answer one Invoke of the API. Raises KeyError for an unknown function or qualifier."""
+        """Handle one Invoke of the API. Raises KeyError for an unknown function or qualifier."""
         version, qualifier = self._resolve(call.function, call.qualifier)
         if call.kind == "DryRun":
             return InvocationResult(payload=b"", executed_version=version, request_id=str(uuid.uuid4()))
@@ -110,7 +110,7 @@ class Runtime:
             payload=json.dumps(outcome.result).encode(),
             executed_version=outcome.version,
             request_id=outcome.request_id,
-            function_error="Unhandled" if outcome.mishap else None,
+            function_error="Unhandled" if outcome.exception else None,
             log_tail=outcome.log[-4096:] if call.log_tail else None,
         )
 
@@ -120,13 +120,13 @@ class Runtime:
         return await self._run(function, version, called_as, event, header)
 
     def warm(self, function: str, version: str) -> None:
-        """Open one environment beforehand, in this thread, as provisioned concurrency does."""
+        """Create one environment in advance, in this thread, like provisioned concurrency."""
         deployed = self._functions[function]
         handler = deployed.build(self._clients, deployed.environment, deployed.code(version))
         self._idle.setdefault((function, version), []).append(Environment(self._stream(version), handler))
 
     def close(self) -> None:
-        """Let running handlers end; start no more."""
+        """Start no more handlers; running ones finish."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def new_id(self) -> str:
@@ -145,7 +145,7 @@ class Runtime:
             header = fresh(called_s, self.new_id, sampled=self._random.random() < self._traced)
         environment, cold = await self._environment(function, version)
         segment = self.new_id()
-        recorder = Recorder(header.child(segment), self.new_id, self._wall)
+        recorder = CallRecorder(header.child(segment), self.new_id, self._wall)
         lines: list[Line] = []
         context = Context(
             function_name=function,
@@ -154,7 +154,7 @@ class Runtime:
             log=_logger(lines, self._wall),
         )
         begin_s = self._wall()
-        result, mishap = await asyncio.get_running_loop().run_in_executor(
+        result, exception = await asyncio.get_running_loop().run_in_executor(
             self._threads, copy_context().run, _call, environment.handler, event, context, recorder
         )
         self._idle.setdefault((function, version), []).append(environment)
@@ -172,10 +172,10 @@ class Runtime:
             end_s=round(max(self._wall(), begin_s + 0.001), 6),
             cold=cold,
             steps=tuple(recorder.steps),
-            mishap=mishap,
+            exception=exception,
         )
-        log = self._telemetry.invoked(
-            Finished(
+        log = self._telemetry.record_invocation(
+            FinishedInvocation(
                 service=self._functions[function].service,
                 stream=environment.stream,
                 init_ms=round((begin_s - called_s) * 1000, 2) if cold else 0.0,
@@ -184,12 +184,12 @@ class Runtime:
                 trace=trace,
             )
         )
-        if mishap is not None:
-            result = _error_document(mishap, context.aws_request_id)
-        return Outcome(result=result, mishap=mishap, request_id=context.aws_request_id, version=version, log=log)
+        if exception is not None:
+            result = _error_document(exception, context.aws_request_id)
+        return Outcome(result=result, exception=exception, request_id=context.aws_request_id, version=version, log=log)
 
     async def _environment(self, function: str, version: str) -> tuple[Environment, bool]:
-        """Return an idle environment, or a fresh one after its cold start, and whether it was cold."""
+        """Return an idle environment, or a new one after its cold start, and whether it was cold."""
         if idle := self._idle.get((function, version)):
             return idle.pop(), False
         deployed = self._functions[function]
@@ -203,32 +203,36 @@ class Runtime:
         return f"[{version}]{self.new_id()}{self.new_id()}"
 
 
-def _error_document(mishap: Mishap, request_id: str) -> dict[str, Any]:
+def _error_document(exception: HandlerException, request_id: str) -> dict[str, Any]:
     return {
-        "errorMessage": mishap.message,
-        "errorType": mishap.type,
+        "errorMessage": exception.message,
+        "errorType": exception.type,
         "requestId": request_id,
-        "stackTrace": mishap.stack,
+        "stackTrace": exception.stack,
     }
 
 
-def _call(handler: Handler, event: Any, context: Context, recorder: Recorder) -> tuple[Any, Mishap | None]:
-    """Run the handler in this thread; whatever it raises becomes a mishap, as in Lambda."""
+def _call(
+    handler: Handler, event: Any, context: Context, recorder: CallRecorder
+) -> tuple[Any, HandlerException | None]:
+    """Run the handler in this thread; an exception it raises is returned, as in Lambda."""
     CURRENT.set(recorder)
     try:
         return handler(event, context), None
     except Exception as error:  # noqa: BLE001 -- Lambda's runtime catches everything a handler raises
-        return None, mishap_of(error)
+        return None, exception_of(error)
 
 
-def mishap_of(error: BaseException) -> Mishap:
+def exception_of(error: BaseException) -> HandlerException:
     """Return the exception as Lambda reports it: the handlers' own frames, their files as if in /var/task."""
     frames = tuple(
         (Path(frame.filename).name, frame.lineno or 0, frame.name, frame.line or "")
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename.startswith(_HANDLERS)
     )
-    return Mishap(type=type(error).__name__, message=str(error), frames=frames or (("bootstrap.py", 1, "handler", ""),))
+    return HandlerException(
+        type=type(error).__name__, message=str(error), frames=frames or (("bootstrap.py", 1, "handler", ""),)
+    )
 
 
 class _Sink(logging.Handler):
@@ -242,7 +246,7 @@ class _Sink(logging.Handler):
 
 
 def _logger(lines: list[Line], wall: Callable[[], float]) -> logging.Logger:
-    # A logger of its own, outside the registry: nothing an invocation logs may reach the process's handlers.
+    # A separate logger outside the registry: log records of an invocation must not reach the process's handlers.
     logger = logging.Logger("shop", logging.INFO)  # noqa: LOG001 -- see above
     logger.addHandler(_Sink(lines, wall))
     return logger

@@ -1,4 +1,4 @@
-"""What Lambda and its functions write to their logs, as text and as JSON, letter by letter as the real ones do."""
+"""Log lines of Lambda and its functions, as text and as JSON, identical to the real ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def day(second: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mishap:
+class HandlerException:
     """An exception that a handler did not catch."""
 
     type: str
@@ -62,12 +62,12 @@ class Writer(Protocol):
         """Return one line of the application."""
         ...
 
-    def error(self, at_ms: int, request_id: str, mishap: Mishap) -> str:
-        """Return what the runtime writes of an exception nobody caught."""
+    def error(self, at_ms: int, request_id: str, exception: HandlerException) -> str:
+        """Return the runtime's line for an uncaught exception."""
         ...
 
     def end(self, request_id: str) -> str | None:
-        """Return the line that closes an invocation, None where the format has none."""
+        """Return the line that closes an invocation, None when the format has no such line."""
         ...
 
     def report(
@@ -99,9 +99,10 @@ class TextWriter:
         """Return one line of the application."""
         return f"[{level}]\t{stamp(at_ms)}\t{request_id}\t{message}\n"
 
-    def error(self, _at_ms: int, _request_id: str, mishap: Mishap) -> str:
+    def error(self, _at_ms: int, _request_id: str, exception: HandlerException) -> str:
         """Return the exception with its traceback, one event of several lines."""
-        return f"[ERROR] {mishap.type}: {mishap.message}\nTraceback (most recent call last):\n{''.join(mishap.stack)}"
+        stack = "".join(exception.stack)
+        return f"[ERROR] {exception.type}: {exception.message}\nTraceback (most recent call last):\n{stack}"
 
     def end(self, request_id: str) -> str | None:
         """Return the line that closes an invocation."""
@@ -153,17 +154,18 @@ class JsonWriter:
             f'"requestId":"{request_id}","xray_trace_id":"{trace_id}"}}'
         )
 
-    def error(self, at_ms: int, request_id: str, mishap: Mishap) -> str:
+    def error(self, at_ms: int, request_id: str, exception: HandlerException) -> str:
         """Return the exception as the runtime's formatter writes it."""
-        file, line, function, _ = mishap.frames[-1]
+        file, line, function, _ = exception.frames[-1]
+        message = _quoted(f"{exception.type}: {exception.message}")
         return (
-            f'{{"timestamp":"{stamp(at_ms)}","level":"ERROR","message":{_quoted(f"{mishap.type}: {mishap.message}")},'
-            f'"logger":"root","stackTrace":{_stack(mishap)},"errorType":"{mishap.type}","errorMessage":'
-            f'{_quoted(mishap.message)},"requestId":"{request_id}","location":"/var/task/{file}:{function}:{line}"}}'
+            f'{{"timestamp":"{stamp(at_ms)}","level":"ERROR","message":{message},'
+            f'"logger":"root","stackTrace":{_stack(exception)},"errorType":"{exception.type}","errorMessage":'
+            f'{_quoted(exception.message)},"requestId":"{request_id}","location":"/var/task/{file}:{function}:{line}"}}'
         )
 
     def end(self, _request_id: str) -> str | None:
-        """Return None: the report closes an invocation here."""
+        """Return None: in this format the report closes an invocation."""
         return None
 
     def report(
@@ -193,8 +195,8 @@ class JsonWriter:
 
 
 @lru_cache(maxsize=64)
-def _stack(mishap: Mishap) -> str:
-    return json.dumps(mishap.stack)
+def _stack(exception: HandlerException) -> str:
+    return json.dumps(exception.stack)
 
 
 WRITERS: dict[str, Writer] = {"text": TextWriter(), "json": JsonWriter()}

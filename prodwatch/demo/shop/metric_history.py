@@ -1,4 +1,4 @@
-"""CloudWatch's metrics of any minute, counted from the requests of that minute."""
+"""CloudWatch metrics of any minute, computed from the requests of that minute."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import lru_cache
 
 from prodwatch.demo.shop.functions import API_ID, API_STAGE, ORDERS
 from prodwatch.demo.shop.request_ids import LEAD_MS
-from prodwatch.demo.shop.seeded_random import Draws
+from prodwatch.demo.shop.seeded_random import SeededRandom
 from prodwatch.demo.shop.traffic import Request, Traffic
 from prodwatch.demo.shop.version_behaviour import PLACE
 from prodwatch.demo.workload import MetricSample
 
 MINUTE_S = 60
 SHORTEST_LAG_S = 45
-"""A minute's metrics can be read so long after its end, at the earliest."""
+"""Shortest delay between the end of a minute and the visibility of its metrics."""
 
 LAMBDA_METRICS = ("Invocations", "Errors", "Duration", "Throttles")
 
@@ -29,16 +29,16 @@ def series(namespace: str, metric: str, **dimensions: str) -> Series:
     return namespace, metric, tuple(sorted(dimensions.items()))
 
 
-class Ledger:
-    """Metrics by minute; remembers the hours it was asked for last."""
+class MetricHistory:
+    """Metrics by minute; caches the hours read last."""
 
     def __init__(self, traffic: Traffic, seed: int) -> None:
         self._traffic = traffic
-        self._draws = Draws(seed, "metrics")
+        self._random = SeededRandom(seed, "metrics")
         self._minute = lru_cache(maxsize=400)(self._count)
 
     def names(self) -> Iterator[Series]:
-        """Yield every series that has ever had a value."""
+        """Yield every series that has values."""
         release = self._traffic.timeline.scenario.release
         alias = _alias(release.alias)
         for dimensions in (*({"FunctionName": name} for name in self._traffic.services), alias):
@@ -55,15 +55,15 @@ class Ledger:
                 yield series("AWS/SQS", metric, QueueName=queue)
         yield series("Shop", "CheckoutMs", service="orders")
 
-    def samples(self, wanted: Series, start_s: int, end_s: int) -> Iterator[MetricSample]:
+    def samples(self, key: Series, start_s: int, end_s: int) -> Iterator[MetricSample]:
         """Yield the samples of one series whose minute lies in [start, end), in order."""
         for span in self._traffic.timeline.spans():
             seconds = span.seconds_in(start_s, end_s)
             first = -(-seconds.start // MINUTE_S) * MINUTE_S
             for minute in range(first, seconds.stop, MINUTE_S):
-                values = self._minute(minute).get(wanted)
+                values = self._minute(minute).get(key)
                 if values:
-                    lag = SHORTEST_LAG_S + self._draws.digest(minute)[0] // 12
+                    lag = SHORTEST_LAG_S + self._random.digest(minute)[0] // 12
                     yield MetricSample(
                         timestamp_s=minute,
                         values=tuple(values),
@@ -72,31 +72,35 @@ class Ledger:
                     )
 
     def _count(self, minute: int) -> dict[Series, Values]:
-        found: dict[Series, Values] = {}
+        metrics: dict[Series, Values] = {}
         alias = _alias(self._traffic.timeline.scenario.release.alias)
         weighted = self._traffic.timeline.weighted(minute, minute + MINUTE_S)
-        answered: list[Request] = []
+        api_requests: list[Request] = []
         for name, service in self._traffic.services.items():
             requests = [
-                each for second in range(minute, minute + MINUTE_S) for each in self._traffic.requests(name, second)
+                request
+                for second in range(minute, minute + MINUTE_S)
+                for request in self._traffic.requests(name, second)
             ]
             views = [{"FunctionName": name}]
             if name == ORDERS:
                 views.append(alias)
-                placed = [each.duration_ms + 8 for each in requests if each.operation == PLACE and not each.failed]
-                found[series("Shop", "CheckoutMs", service="orders")] = Counter(placed)
+                placed = [
+                    request.duration_ms + 8 for request in requests if request.operation == PLACE and not request.failed
+                ]
+                metrics[series("Shop", "CheckoutMs", service="orders")] = Counter(placed)
                 for version, counted in _by_version(requests).items() if weighted else ():
-                    found.update(_told(counted, [{**alias, "ExecutedVersion": version}]))
-            found.update(_told(_invocations(requests) | _concurrency(requests), views))
+                    metrics.update(_lambda_series(counted, [{**alias, "ExecutedVersion": version}]))
+            metrics.update(_lambda_series(_invocations(requests) | _concurrency(requests), views))
             if service.api:
-                answered += requests
-        found.update(_api(answered))
-        found.update(self._queues(minute))
-        return found
+                api_requests += requests
+        metrics.update(_api(api_requests))
+        metrics.update(self._queues(minute))
+        return metrics
 
     def _queues(self, minute: int) -> Iterator[tuple[Series, Values]]:
         for queue, busy in QUEUES.items():
-            wave = self._draws.wave(minute // MINUTE_S, 5)
+            wave = self._random.wave(minute // MINUTE_S, 5)
             age = round(1.1 + 0.3 * wave, 1) if busy else 0.0
             yield series("AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName=queue), Counter([age])
             waiting = float(busy and round(1 + wave))
@@ -104,14 +108,14 @@ class Ledger:
 
 
 QUEUES = {"shop-inbox": True, "shop-outbox": True, "shop-inbox-dlq": False, "shop-outbox-dlq": False}
-"""Queue → whether anything is ever in it."""
+"""Queue → whether it ever holds messages."""
 
 
 def _alias(alias: str) -> dict[str, str]:
     return {"FunctionName": ORDERS, "Resource": f"{ORDERS}:{alias}"}
 
 
-def _told(counted: dict[str, Values], views: list[dict[str, str]]) -> Iterator[tuple[Series, Values]]:
+def _lambda_series(counted: dict[str, Values], views: list[dict[str, str]]) -> Iterator[tuple[Series, Values]]:
     for dimensions in views:
         for metric, values in counted.items():
             yield series("AWS/Lambda", metric, **dimensions), values
@@ -121,35 +125,35 @@ def _by_version(requests: list[Request]) -> dict[str, dict[str, Values]]:
     versions: dict[str, list[Request]] = {}
     for request in requests:
         versions.setdefault(request.version, []).append(request)
-    return {version: _invocations(of_it) for version, of_it in versions.items()}
+    return {version: _invocations(version_requests) for version, version_requests in versions.items()}
 
 
 def _invocations(requests: list[Request]) -> dict[str, Values]:
-    """Return metric → values; Lambda publishes nothing at all for a minute without invocations."""
+    """Return metric → values; Lambda publishes no metrics for a minute without invocations."""
     count = len(requests)
     if not count:
         return {}
-    failed = [each.failed for each in requests].count(True)
+    failed = [request.failed for request in requests].count(True)
     return {
         "Invocations": Counter({1.0: count}),
         "Errors": +Counter({1.0: failed, 0.0: count - failed}),
-        "Duration": Counter([each.duration_ms for each in requests]),
+        "Duration": Counter([request.duration_ms for request in requests]),
         "Throttles": Counter({0.0: count}),
     }
 
 
 def _concurrency(requests: list[Request]) -> dict[str, Values]:
-    busy_s = sum([each.duration_ms for each in requests]) / 1000
+    busy_s = sum([request.duration_ms for request in requests]) / 1000
     return {"ConcurrentExecutions": Counter([float(max(1, round(busy_s / MINUTE_S)))])} if requests else {}
 
 
 def _api(requests: list[Request]) -> Iterator[tuple[Series, Values]]:
     count = len(requests)
-    statuses = Counter([each.status for each in requests])
-    for metric, below in (("4xx", range(400, 500)), ("5xx", range(500, 600))):
-        hits = sum(statuses[status] for status in statuses if status in below)
+    statuses = Counter([request.status for request in requests])
+    for metric, codes in (("4xx", range(400, 500)), ("5xx", range(500, 600))):
+        hits = sum(statuses[status] for status in statuses if status in codes)
         values = Counter({1.0: hits, 0.0: count - hits})
         yield series("AWS/ApiGateway", metric, ApiId=API_ID, Stage=API_STAGE), +values
     yield series("AWS/ApiGateway", "Count", ApiId=API_ID, Stage=API_STAGE), Counter({1.0: count})
-    latencies = Counter([int(each.init_ms + each.duration_ms) + LEAD_MS + 3.5 for each in requests])
+    latencies = Counter([int(request.init_ms + request.duration_ms) + LEAD_MS + 3.5 for request in requests])
     yield series("AWS/ApiGateway", "Latency", ApiId=API_ID, Stage=API_STAGE), latencies

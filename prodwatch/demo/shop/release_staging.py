@@ -12,38 +12,38 @@ from prodwatch.demo.aws.functions.model import Function, FunctionVersion
 from prodwatch.demo.aws.server import EmbeddedAws
 from prodwatch.demo.aws.stacks.model import StackEvent
 from prodwatch.demo.aws.stacks.store import STACK_TYPE
-from prodwatch.demo.shop import names
+from prodwatch.demo.shop import resource_names
 from prodwatch.demo.shop.functions import ORDERS, Service
 from prodwatch.demo.shop.release_timeline import Timeline
 from prodwatch.demo.shop.scenario import Step
-from prodwatch.demo.shop.seeded_random import Draws
+from prodwatch.demo.shop.seeded_random import SeededRandom
 
 DAY_S = 86400
-FASTEST_JUDGED = 1.5
-"""In a story told faster, CloudWatch's minutes would come too late: there the script itself sets the alarm."""
+FASTEST_EVALUATED = 1.5
+"""Speed above which CloudWatch's minutes would come too late for the scenario, so the script sets the alarm."""
 
 
-class Staging:
-    """One release as the embedded AWS will tell it; everything but the alarms is told by time alone."""
+class ReleaseStaging:
+    """One release in the embedded AWS; everything except the alarms depends on the time alone."""
 
     def __init__(self, timeline: Timeline, services: tuple[Service, ...], seed: int) -> None:
         self._timeline = timeline
         self._services = services
         self._release = timeline.scenario.release
-        self._draws = Draws(seed, "staging")
+        self._random = SeededRandom(seed, "staging")
         self._steps = timeline.steps
-        self.scripted_alarm = math.isinf(timeline.hold_s) and timeline.speed > FASTEST_JUDGED
+        self.scripted_alarm = math.isinf(timeline.hold_s) and timeline.speed > FASTEST_EVALUATED
 
     def write(self, aws: EmbeddedAws) -> None:
-        """Put everything in place."""
+        """Write the whole release."""
         for service in self._services:
             aws.functions.put(self._function(service))
         opened_s = self._timeline.opened_s
         aws.functions.put_alias(ORDERS, self._release.alias, self._release.last_week)
         for deployment in self._deployments():
             aws.deployments.put(deployment)
-        aws.stack_events.put(names.STACK, self._stack_events())
-        # Alarms judge themselves from here on; before it their history is empty.
+        aws.stack_events.put(resource_names.STACK, self._stack_events())
+        # Alarms are evaluated from here on; before it their history is empty.
         created_s = min(opened_s - 600, self._timeline.origin_s - 300)
         for alarm in self._alarms():
             aws.alarms.put(alarm, created_s=created_s, state="OK")
@@ -51,7 +51,7 @@ class Staging:
     async def follow(
         self, aws: EmbeddedAws, wall: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """Set the alarm when the script says so; ends with the script's last word, at once when alarms judge alone."""
+        """Set the alarm at the script's times, until the script's end; without scripted alarms, do nothing."""
         for at_s, step in self._steps:
             if step.do != "alarm" or not self.scripted_alarm:
                 continue
@@ -60,7 +60,7 @@ class Staging:
             aws.alarms.set_state(step.subject, states[step.status], step.reason)
 
     def _function(self, service: Service) -> Function:
-        long_ago_s = float(self._timeline.opened_s - 30 * DAY_S)
+        oldest_s = float(self._timeline.opened_s - 30 * DAY_S)
         if service.name == ORDERS:
             published = [
                 (self._release.last_week, self._timeline.opened_s - 9 * DAY_S),
@@ -68,7 +68,7 @@ class Staging:
                 *((self._release.version, at_s) for at_s, step in self._steps if step.do == "publish"),
             ]
         else:
-            published = [(service.version, long_ago_s)]
+            published = [(service.version, oldest_s)]
         return Function(
             name=service.name,
             versions=[
@@ -84,10 +84,10 @@ class Staging:
     def _digest(self, *parts: str) -> str:
         import base64
 
-        return base64.b64encode(self._draws.digest("/".join(parts))).decode()
+        return base64.b64encode(self._random.digest("/".join(parts))).decode()
 
     def _id(self, name: str) -> str:
-        return f"d-{self._draws.digest(name).hex()[:9].upper()}"
+        return f"d-{self._random.digest(name).hex()[:9].upper()}"
 
     def _deployments(self) -> Iterator[Deployment]:
         release = self._release
@@ -95,7 +95,7 @@ class Staging:
             release.previous,
             created_s=self._timeline.opened_s - 2 * DAY_S,
             current=release.last_week,
-            events=_whole(301.0, 300.0),
+            events=_successful(301.0, 300.0),
         )
         started_s = next((at_s for at_s, step in self._steps if step.do == "deploy"), None)
         if started_s is None:
@@ -104,14 +104,14 @@ class Staging:
         rollback_id = self._id("rollback") if rolled_back_s is not None else None
         events = [DeploymentStep(after_s=0.0, status="InProgress")]
         for at_s, step in self._steps:
-            events += _told(step, at_s - started_s, rollback_id)
+            events += _deployment_steps(step, at_s - started_s, rollback_id)
         yield self._deployment(release.version, created_s=started_s, current=release.previous, events=events)
         if rolled_back_s is not None:
             yield self._deployment(
                 release.previous,
                 created_s=rolled_back_s,
                 current=release.version,
-                events=_whole(6.0, 0.0),
+                events=_successful(6.0, 0.0),
                 rolled_back=True,
             )
 
@@ -121,8 +121,8 @@ class Staging:
         release = self._release
         return Deployment(
             id=self._id("rollback" if rolled_back else f"deploy {target}"),
-            application=names.APPLICATION,
-            group=names.DEPLOYMENT_GROUP,
+            application=resource_names.APPLICATION,
+            group=resource_names.DEPLOYMENT_GROUP,
             function=release.function,
             alias=release.alias,
             current=current,
@@ -132,12 +132,12 @@ class Staging:
             config_name="CodeDeployDefault.LambdaAllAtOnce" if rolled_back else release.deployment_config,
             creator="codeDeployRollback" if rolled_back else "user",
             rolled_back_from=self._id(f"deploy {release.version}") if rolled_back else None,
-            alarms=(names.ERROR_ALARM, names.SLOW_ALARM),
+            alarms=(resource_names.ERROR_ALARM, resource_names.SLOW_ALARM),
         )
 
     def _stack_events(self) -> Iterator[StackEvent]:
-        def event(at_s: float, status: str, reason: str = "", resource: str = names.STACK) -> StackEvent:
-            kind = {names.STACK: STACK_TYPE, "OrdersAliaslive": "AWS::Lambda::Alias"}.get(
+        def event(at_s: float, status: str, reason: str = "", resource: str = resource_names.STACK) -> StackEvent:
+            kind = {resource_names.STACK: STACK_TYPE, "OrdersAliaslive": "AWS::Lambda::Alias"}.get(
                 resource, "AWS::Lambda::Version"
             )
             physical = {"OrdersAliaslive": f"{ORDERS}:{self._release.alias}"}.get(resource, "")
@@ -163,9 +163,9 @@ class Staging:
 
     def _alarms(self) -> Iterator[MetricAlarm | CompositeAlarm]:
         alias = {"FunctionName": ORDERS, "Resource": f"{ORDERS}:{self._release.alias}"}
-        # Lambda's minutes come up to a minute late: one bad one among the last three is enough.
+        # Lambda's minutes arrive up to a minute late: one breaching minute among the last three is enough.
         yield MetricAlarm(
-            name=names.ERROR_ALARM,
+            name=resource_names.ERROR_ALARM,
             description="Errors of the orders function, per minute",
             namespace="Shop" if self.scripted_alarm else "AWS/Lambda",
             metric="ScriptedErrors" if self.scripted_alarm else "Errors",
@@ -177,7 +177,7 @@ class Staging:
             missing="ignore" if self.scripted_alarm else "notBreaching",
         )
         yield MetricAlarm(
-            name=names.SLOW_ALARM,
+            name=resource_names.SLOW_ALARM,
             description="95th percentile of the orders function's duration",
             namespace="AWS/Lambda",
             metric="Duration",
@@ -189,25 +189,25 @@ class Staging:
             missing="notBreaching",
         )
         yield MetricAlarm(
-            name=names.QUEUE_ALARM,
-            description="Messages nobody could process",
+            name=resource_names.QUEUE_ALARM,
+            description="Messages that could not be processed",
             namespace="AWS/SQS",
             metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": names.OUTBOX_DLQ},
+            dimensions={"QueueName": resource_names.OUTBOX_DLQ},
             stat="Maximum",
             evaluation_periods=3,
             datapoints_to_alarm=1,
             missing="notBreaching",
         )
         yield CompositeAlarm(
-            name=names.RELEASE_ALARM,
-            rule=f'ALARM("{names.ERROR_ALARM}") OR ALARM("{names.SLOW_ALARM}")',
+            name=resource_names.RELEASE_ALARM,
+            rule=f'ALARM("{resource_names.ERROR_ALARM}") OR ALARM("{resource_names.SLOW_ALARM}")',
             description="Something is wrong with the release",
         )
 
 
-def _whole(ended_after_s: float, shifted_after_s: float) -> list[DeploymentStep]:
-    """Return the steps of a deployment that goes well."""
+def _successful(ended_after_s: float, shifted_after_s: float) -> list[DeploymentStep]:
+    """Return the steps of a successful deployment."""
     hooks = [
         DeploymentStep(after_s=ended_after_s, lifecycle=name, lifecycle_status="Succeeded") for name in LAMBDA_EVENTS
     ]
@@ -219,8 +219,8 @@ def _whole(ended_after_s: float, shifted_after_s: float) -> list[DeploymentStep]
     ]
 
 
-def _told(step: Step, after_s: float, rollback_id: str | None) -> Iterator[DeploymentStep]:
-    """Yield what a step of the script means to the deployment of the new version."""
+def _deployment_steps(step: Step, after_s: float, rollback_id: str | None) -> Iterator[DeploymentStep]:
+    """Yield the changes of the new version's deployment in a step of the script."""
     match step.do:
         case "hook":
             status: EventStatus = "InProgress" if step.status == "InProgress" else "Succeeded"

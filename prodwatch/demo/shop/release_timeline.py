@@ -1,4 +1,4 @@
-"""Where the staged release stands at any wall time: a pure function of its start, its speed and its script."""
+"""State of the staged release at any wall time: a pure function of its start, speed and script."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WEEK_S = 7 * 86400
 
 
 class Timeline:
-    """Maps wall time to story time and to what the script has done by then.
+    """Maps wall time to scenario time and to the effects of the script by then.
 
-    `speed` compresses the script only: timestamps stay wall clock. With `at` the story stands still at that moment
-    for ever, so that whoever looks sees the same release however long they look.
+    `speed` compresses the script only: timestamps stay wall clock. With `at` the scenario stays at that moment, so that
+    every read finds the same release.
     """
 
     def __init__(self, scenario: Scenario, *, opened_s: float, at: str | None = None, speed: float = 1.0) -> None:
@@ -25,9 +25,9 @@ class Timeline:
         moment_s = scenario.moment_s(at)
         self.scenario = scenario
         self.hold_s = moment_s if at is not None else math.inf
-        self.speed = speed if at is None else 1.0  # a story that stands still has no speed
+        self.speed = speed if at is None else 1.0  # a held scenario has no speed
         self.opened_s = int(opened_s)
-        """Epoch second at which somebody began to look."""
+        """Epoch second at which the demo started."""
         self.origin_s = self.opened_s - round(moment_s / self.speed)
         """Epoch second of the new version's first request; all traffic is counted from here."""
         planned = ((self.wall_s(step.at_s), step) for step in scenario.script)
@@ -36,13 +36,13 @@ class Timeline:
         self._shift_times = [at_s for at_s, _ in shifts]
         self._weights = [0.0, *(weight for _, weight in shifts)]
 
-    def story_s(self, wall_s: float) -> float:
-        """Return story seconds since the new version's first request."""
+    def scenario_s(self, wall_s: float) -> float:
+        """Return scenario seconds since the new version's first request."""
         return min((wall_s - self.origin_s) * self.speed, self.hold_s)
 
-    def wall_s(self, story_s: float) -> float:
-        """Return when `story_s` is on the wall clock; infinity when the story is held before it."""
-        return self.origin_s + story_s / self.speed if story_s <= self.hold_s else math.inf
+    def wall_s(self, scenario_s: float) -> float:
+        """Return the wall time of `scenario_s`; infinity when the scenario is held before it."""
+        return self.origin_s + scenario_s / self.speed if scenario_s <= self.hold_s else math.inf
 
     def weight(self, wall_s: float) -> float:
         """Return the new version's share of the traffic, 0 to 1."""
@@ -62,11 +62,11 @@ class Timeline:
 
     @property
     def steps(self) -> tuple[tuple[float, Step], ...]:
-        """What the script will ever do, each step with its epoch second, in order."""
+        """All steps of the script with their epoch second, in order."""
         return self._steps
 
     def spans(self) -> tuple[Span, ...]:
-        """Return the stretches of time that have a past: last week's same hours, and from an hour ago on."""
+        """Return the spans with signals: last week's same hours, and from an hour ago on."""
         week_ago = self.opened_s - WEEK_S
         return (
             Span(week_ago - HISTORY_S, week_ago + HISTORY_S),
@@ -75,9 +75,9 @@ class Timeline:
 
 
 def check_speed(speed: float) -> None:
-    """Raise ConfigurationError unless a story can be told at this speed."""
+    """Raise ConfigurationError for a speed out of range."""
     if not 0.001 <= speed <= 1000:
-        raise ConfigurationError(f"the demo's speed must lie between 0.001 and 1000, it is {speed:g}")
+        raise ConfigurationError(f"the demo's speed must be between 0.001 and 1000, not {speed:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +88,5 @@ class Span:
     end_s: int
 
     def seconds_in(self, start_s: int, end_s: int) -> range:
-        """Return the seconds both this span and [start, end) have."""
+        """Return the seconds in both this span and [start, end)."""
         return range(max(self.start_s, start_s), min(self.end_s, end_s))

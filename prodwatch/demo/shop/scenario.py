@@ -1,4 +1,4 @@
-"""A staged release as its TOML file tells it: who releases what, how each version behaves, what happens when."""
+"""A staged release from its TOML file: versions, their behaviour, and the script of events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SCENARIOS = files("prodwatch.demo") / "scenarios"
 MOMENTS = ("before", "during", "after")
 
 MAX_ORDERS_PER_S = 58
-"""The traffic has 64 slots a second; the load breathes by up to a tenth."""
+"""Limit of the traffic: it has 64 slots a second, and the load varies by up to a tenth."""
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which function is released, from which version to which."""
+    """The released function and its versions."""
 
     function: str
     alias: str
@@ -31,7 +31,7 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much goes on."""
+    """Load of the shop."""
 
     orders_per_s: float
     traced: float
@@ -39,23 +39,23 @@ class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one version of the released function behaves."""
+    """Behaviour of one version of the released function."""
 
     latency_ms: tuple[tuple[float, float], ...]
     """Its quantile function: (share of requests, milliseconds at most), from 0 to 1."""
     error_share: float
     error: str
-    """`KeyError: 'currency'`: what the failing share raises."""
+    """Exception that the failing share raises: `KeyError: 'currency'`."""
     frames: tuple[tuple[str, int, str, str], ...]
-    """Where it is raised: (file, line, function, source) from the outside in."""
+    """Its frames: (file, line, function, source) from the outside in."""
     table_scan: bool = False
     """Its listings read the whole table; those over a second are logged as slow queries."""
     strict_currency: bool = False
-    """It takes for granted that every product carries a currency."""
+    """It requires a currency on every product."""
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that happens at one moment of the story."""
+    """One event of the scenario."""
 
     at: str
     """Time since the new version's first request: `-50s`, `0s`, `2m20s`."""
@@ -70,7 +70,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def at_s(self) -> float:
-        """Story seconds since the new version's first request."""
+        """Scenario seconds since the new version's first request."""
         return seconds(self.at)
 
 
@@ -81,18 +81,18 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     release: Release
     moments: dict[str, str]
-    """Name → story time; `live` is where a played story opens."""
+    """Name → scenario time; `live` is the start of a played scenario."""
     traffic: Traffic
     behaviour: dict[str, Behaviour]
-    """By version; `default` speaks for all others."""
+    """By version; `default` is for all others."""
     script: tuple[Step, ...]
 
     def of(self, version: str) -> Behaviour:
-        """Return how `version` behaves."""
+        """Return the behaviour of `version`."""
         return self.behaviour.get(version, self.behaviour["default"])
 
     def moment_s(self, at: str | None) -> float:
-        """Return the story time of `before`, `during`, `after`, `+90s`; None is where a played story opens."""
+        """Return the scenario time of `before`, `during`, `after`, `+90s`; None is the start of a played scenario."""
         if at is None:
             return seconds(self.moments["live"])
         if at in self.moments:
@@ -114,18 +114,18 @@ def seconds(text: str) -> float:
 
 def names() -> list[str]:
     """Return the scenarios that come with prodwatch."""
-    return sorted(each.name.removesuffix(".toml") for each in SCENARIOS.iterdir() if each.name.endswith(".toml"))
+    return sorted(file.name.removesuffix(".toml") for file in SCENARIOS.iterdir() if file.name.endswith(".toml"))
 
 
 def load(name: str) -> Scenario:
-    """Return the scenario called `name`; ConfigurationError lists the known ones when there is none."""
+    """Return the scenario called `name`; ConfigurationError lists the known ones."""
     if name not in names():
         raise ConfigurationError(f'there is no staged release "{name}"; known: {", ".join(names())}')
     return parse((SCENARIOS / f"{name}.toml").read_text("utf-8"), name)
 
 
 def parse(text: str, name: str) -> Scenario:
-    """Read a scenario's TOML; ConfigurationError says what is wrong with it."""
+    """Read a scenario's TOML; ConfigurationError names the mistake."""
     try:
         scenario = msgspec.convert(tomli.loads(text), Scenario, strict=False)
         _validate(scenario)
@@ -140,7 +140,7 @@ def _validate(scenario: Scenario) -> None:
     if "default" not in scenario.behaviour:
         raise ValueError("[behaviour.default] is missing")
     if not 0 < scenario.traffic.orders_per_s <= MAX_ORDERS_PER_S:
-        raise ValueError(f"traffic.orders_per_s must lie between 0 and {MAX_ORDERS_PER_S}")
+        raise ValueError(f"traffic.orders_per_s must be between 0 and {MAX_ORDERS_PER_S}")
     times = [step.at_s for step in scenario.script]
     if times != sorted(times):
         raise ValueError("the steps of [[script]] must be in the order of their time")

@@ -1,4 +1,4 @@
-"""Numbers that look drawn and are computed: even over any window, and the same for the same seed."""
+"""Pseudo-random numbers computed from the seed: evenly distributed over any window."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from functools import lru_cache
 
 MASK = 0xFFFF_FFFF
 BLOCK_S = 64
-"""Every so many seconds the sequence is turned by a fresh amount, so that no pattern shows."""
+"""Interval after which the sequence is shifted by a new amount, so that no pattern is visible."""
 DIMENSIONS = 6
 
 
 def _steps() -> tuple[int, ...]:
-    # Kronecker's sequence with the generalised golden ratio: any window of it is spread evenly in all dimensions
-    # together, so a share of 6 % is 6 % in every minute and no test of the demo hangs on luck.
+    # Kronecker's sequence with the generalised golden ratio: any window of it is evenly distributed in all
+    # dimensions together, so a share of 6 % is 6 % in every minute and tests of the demo do not depend on chance.
     ratio = 1.5
     for _ in range(64):
         ratio = (1 + ratio) ** (1 / (DIMENSIONS + 1))
@@ -23,8 +23,8 @@ def _steps() -> tuple[int, ...]:
 STEPS = _steps()
 
 
-class Draws:
-    """`DIMENSIONS` sequences of 32-bit numbers, so many a second as asked for, addressed by second and slot."""
+class SeededRandom:
+    """`DIMENSIONS` sequences of 32-bit numbers, addressed by second and slot."""
 
     def __init__(self, seed: int, name: str) -> None:
         self._key = f"{seed}/{name}/"
@@ -33,20 +33,20 @@ class Draws:
         self._level = lru_cache(maxsize=256)(self._new_level)
 
     def _start(self, second: int, slots: int) -> tuple[int, ...]:
-        """Return the six numbers of the second's first of `slots`; each further one adds `STEPS` modulo 2³²."""
+        """Return the six numbers of the second's first of `slots`; each next slot adds `STEPS` modulo 2³²."""
         turn = self.digest(second // BLOCK_S)
         index = second * slots
         return tuple(
-            (index * step + int.from_bytes(turn[4 * each : 4 * each + 4], "big")) & MASK
-            for each, step in enumerate(STEPS)
+            (index * step + int.from_bytes(turn[4 * axis : 4 * axis + 4], "big")) & MASK
+            for axis, step in enumerate(STEPS)
         )
 
     def digest(self, value: object) -> bytes:
-        """Return 32 bytes that belong to `value` alone."""
+        """Return 32 bytes derived from `value`."""
         return hashlib.blake2b(f"{self._key}{value}".encode(), digest_size=32).digest()
 
     def wave(self, second: int, period_s: int) -> float:
-        """Return a smooth noise between -1 and 1 that changes over `period_s`."""
+        """Return smooth noise between -1 and 1 that changes over `period_s`."""
         block, within = divmod(second, period_s)
         left, right = self._level(block, period_s), self._level(block + 1, period_s)
         share = within / period_s
@@ -57,16 +57,16 @@ class Draws:
 
 
 class Ids:
-    """Identifiers of requests, unlike each other at first sight, computed from their number."""
+    """Dissimilar identifiers of requests, computed from their number."""
 
     _SPREAD = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835
     _WIDE = (1 << 128) - 1
 
-    def __init__(self, draws: Draws) -> None:
-        self._salt = int.from_bytes(draws.digest("ids")[:16], "big")
+    def __init__(self, random: SeededRandom) -> None:
+        self._salt = int.from_bytes(random.digest("ids")[:16], "big")
 
     def hex(self, index: int) -> str:
-        """Return 32 hexadecimal digits that belong to `index` alone."""
+        """Return 32 hexadecimal digits unique to `index`."""
         mixed = ((index + 1) * self._SPREAD + self._salt) & self._WIDE
-        mixed ^= mixed >> 61  # one multiplication leaves the low digits of neighbours alike
+        mixed ^= mixed >> 61  # one multiplication leaves the low digits of adjacent ids alike
         return f"{mixed * self._SPREAD & self._WIDE:032x}"

@@ -1,4 +1,4 @@
-"""The shop, open for business: an embedded AWS furnished, staged and served."""
+"""The shop: an embedded AWS with resources, a staged release, an API and queues."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
-from prodwatch.demo.aws.moto import Ask
+from prodwatch.demo.aws.moto_backend import MotoTransport
 from prodwatch.demo.aws.server import EmbeddedAws
-from prodwatch.demo.shop import names
+from prodwatch.demo.shop import resource_names
 from prodwatch.demo.shop.api_gateway import Gateway
 from prodwatch.demo.shop.event_sources import EventSources, QueueMapping
 from prodwatch.demo.shop.functions import ACCOUNT, ORDERS, REGION
-from prodwatch.demo.shop.handler_clients import LATENCY_S, Toolbox
+from prodwatch.demo.shop.handler_clients import LATENCY_S, HandlerClients
 from prodwatch.demo.shop.handlers import Code, catalog, orders, queues
-from prodwatch.demo.shop.lambda_runtime import LATEST, Deployed, Runtime
-from prodwatch.demo.shop.release_staging import Staging
+from prodwatch.demo.shop.lambda_runtime import LATEST, DeployedFunction, Runtime
+from prodwatch.demo.shop.live_telemetry import AwsTelemetry
+from prodwatch.demo.shop.release_staging import ReleaseStaging
 from prodwatch.demo.shop.release_timeline import Timeline
-from prodwatch.demo.shop.resources import Secrets, furnish
 from prodwatch.demo.shop.scenario import Scenario
 from prodwatch.demo.shop.signal_history import ShopHistory
-from prodwatch.demo.shop.telemetry import AwsTelemetry
+from prodwatch.demo.shop.stack_resources import Secrets, create_resources
 
 ENVIRONMENT = {
-    "ORDERS_TABLE": names.ORDERS_TABLE,
-    "PRODUCTS_TABLE": names.PRODUCTS_TABLE,
-    "TEST_TABLE": names.TEST_TABLE,
-    "OUTBOX_URL": names.queue_url(names.OUTBOX),
+    "ORDERS_TABLE": resource_names.ORDERS_TABLE,
+    "PRODUCTS_TABLE": resource_names.PRODUCTS_TABLE,
+    "TEST_TABLE": resource_names.TEST_TABLE,
+    "OUTBOX_URL": resource_names.queue_url(resource_names.OUTBOX),
 }
 
 
@@ -51,7 +51,7 @@ class Shop:
         self._wall = wall
         self._sleep = sleep
         self._latency_s = latency_s
-        self._random = Random(self._seed)  # noqa: S311 -- a play needs no cryptography
+        self._random = Random(self._seed)  # noqa: S311 -- a demo needs no cryptography
         self.scenario = scenario
         self.timeline = Timeline(scenario, opened_s=wall(), at=at, speed=speed)
         self.history = ShopHistory(self.timeline, seed=self._seed)
@@ -62,17 +62,17 @@ class Shop:
 
     @property
     def url(self) -> str:
-        """Where the embedded AWS answers, once started."""
+        """The endpoint of the embedded AWS, once started."""
         return self.aws.url
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None) -> str:
-        """Open the shop and return the endpoint's URL; what needs moto waits until it is furnished."""
+        """Start the shop and return the endpoint's URL; requests that need moto wait until it is populated."""
         url = await self.aws.start(host, port, sock=sock)
-        api_url = url + names.MOUNT
-        staging = Staging(self.timeline, tuple(self.history.traffic.services.values()), self._seed)
+        api_url = url + resource_names.MOUNT
+        staging = ReleaseStaging(self.timeline, tuple(self.history.traffic.services.values()), self._seed)
         staging.write(self.aws)
         telemetry = AwsTelemetry(self.aws, wall=self._wall, alias=self.scenario.release.alias)
-        clients = Toolbox(url, latency_s=self._latency_s)
+        clients = HandlerClients(url, latency_s=self._latency_s)
         runtime = Runtime(
             self._deployed(),
             clients=clients,
@@ -86,26 +86,26 @@ class Shop:
         self._runtime = runtime
         self.aws.on_invoke = runtime
 
-        def settle_in(ask: Ask) -> None:
-            furnish(ask, api_url=api_url, secrets=self.secrets)
+        def populate(send: MotoTransport) -> None:
+            create_resources(send, api_url=api_url, secrets=self.secrets)
             clients.warm()
             for name in self._deployed():
                 for version in self._published(name):
                     runtime.warm(name, version)
 
-        self.aws.furnish(settle_in)
+        self.aws.populate(populate)
         gateway = Gateway(
             runtime,
             clients=clients,
             telemetry=telemetry,
             alias=self.scenario.release.alias,
-            inbox_url=names.queue_url(names.INBOX),
+            inbox_url=resource_names.queue_url(resource_names.INBOX),
             secrets=self.secrets,
             public_url=api_url,
             wall=self._wall,
             traced=lambda: self._random.random() < self.scenario.traffic.traced,
         )
-        self.aws.mount(names.MOUNT, gateway)
+        self.aws.mount(resource_names.MOUNT, gateway)
         sources = EventSources(_mappings(), runtime=runtime, clients=clients, waiting=_waiting, sleep=self._sleep)
         self._tasks = [
             asyncio.create_task(self._work(sources), name="shop queues"),
@@ -114,11 +114,11 @@ class Shop:
         return url
 
     async def ready(self) -> None:
-        """Wait until everything is in place."""
+        """Wait until moto is populated."""
         await self.aws.warm()
 
     async def stop(self) -> None:
-        """Close the shop and forget it."""
+        """Stop the shop."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -130,7 +130,7 @@ class Shop:
         await self.ready()
         await sources.run()
 
-    def _deployed(self) -> dict[str, Deployed]:
+    def _deployed(self) -> dict[str, DeployedFunction]:
         services = self.history.traffic.services
         builds = {
             ORDERS: orders.build,
@@ -139,7 +139,7 @@ class Shop:
             "shop-outbox": queues.build_outbox,
         }
         return {
-            name: Deployed(
+            name: DeployedFunction(
                 service=services[name],
                 build=build,
                 environment=ENVIRONMENT,
@@ -153,11 +153,13 @@ class Shop:
         return Code(table_scan=behaviour.table_scan, strict_currency=behaviour.strict_currency)
 
     def _published(self, function: str) -> list[str]:
-        known = self.aws.functions.get(function)
-        return [one.version for one in known.versions if one.published_s <= self._wall()] if known else []
+        stored = self.aws.functions.get(function)
+        if stored is None:
+            return []
+        return [version.version for version in stored.versions if version.published_s <= self._wall()]
 
     def _route(self, function: str, qualifier: str | None) -> tuple[str, str]:
-        """Return (version that runs, qualifier as called), by what the alias says at this moment."""
+        """Return (version that runs, qualifier as called), by the alias's current weights."""
         published = self._published(function)
         if not published:
             raise KeyError(function)
@@ -179,17 +181,19 @@ class Shop:
 
 def _mappings() -> tuple[QueueMapping, ...]:
     return (
-        QueueMapping(queue=names.INBOX, url=names.queue_url(names.INBOX), function="shop-inbox"),
+        QueueMapping(
+            queue=resource_names.INBOX, url=resource_names.queue_url(resource_names.INBOX), function="shop-inbox"
+        ),
         *(
-            QueueMapping(queue=queue, url=names.queue_url(queue), function="shop-outbox", filter_type="TEST")
-            for queue in (names.OUTBOX, names.INBOX_DLQ)
+            QueueMapping(queue=queue, url=resource_names.queue_url(queue), function="shop-outbox", filter_type="TEST")
+            for queue in (resource_names.OUTBOX, resource_names.INBOX_DLQ)
         ),
     )
 
 
 def _waiting(queue: str) -> int:
-    """Return how many messages can be received; asked of moto's own object, which costs nothing."""
+    """Return how many messages can be received, read from moto's own object, which is cheap."""
     from moto.sqs.models import sqs_backends
 
-    found = sqs_backends[ACCOUNT][REGION].queues.get(queue)
-    return len(found.messages) if found is not None else 0
+    stored = sqs_backends[ACCOUNT][REGION].queues.get(queue)
+    return len(stored.messages) if stored is not None else 0

@@ -1,4 +1,4 @@
-"""The trace header that ties a request's segments together."""
+"""The trace header that links a request's segments."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class TraceHeader:
         return f"Root={self.root};{parent}Sampled={int(self.sampled)}"
 
     def child(self, parent: str) -> TraceHeader:
-        """Return the header to hand on from segment `parent`."""
+        """Return the header to pass on from segment `parent`."""
         return TraceHeader(root=self.root, parent=parent, sampled=self.sampled)
 
 
 def read(text: str | None) -> TraceHeader | None:
-    """Read a header; None when there is none or it names no root."""
+    """Read a header; None without a header or without a root."""
     parts = dict(part.strip().split("=", 1) for part in (text or "").split(";") if "=" in part)
     if not parts.get("Root"):
         return None
@@ -32,5 +32,5 @@ def read(text: str | None) -> TraceHeader | None:
 
 
 def fresh(now_s: float, new_id: Callable[[], str], *, sampled: bool) -> TraceHeader:
-    """Return the header of a new trace; `new_id` gives 16 hexadecimal digits."""
+    """Return the header of a new trace; `new_id` returns 16 hexadecimal digits."""
     return TraceHeader(root=f"1-{int(now_s):08x}-{(new_id() + new_id())[:24]}", sampled=sampled)

@@ -1,4 +1,4 @@
-"""The X-Ray segments of any window, told from the sampled requests of that window."""
+"""X-Ray segments of any window, computed from the sampled requests of that window."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from functools import lru_cache
 from typing import Literal
 
 from prodwatch.demo.shop.functions import API_NAME, ORDERS, Service
-from prodwatch.demo.shop.log_history import mishap
-from prodwatch.demo.shop.request_ids import Marks, marks
-from prodwatch.demo.shop.segments import Document, Invocation, Step, api_segment, function_segments
+from prodwatch.demo.shop.log_history import raised_exception
+from prodwatch.demo.shop.request_ids import RequestIds, ids_of
+from prodwatch.demo.shop.trace_segments import Document, Invocation, Step, api_segment, function_segments
 from prodwatch.demo.shop.traffic import Request, Traffic
-from prodwatch.demo.shop.version_behaviour import Serving
+from prodwatch.demo.shop.version_behaviour import ServingVersion
 from prodwatch.demo.workload import TracedCall
 
 Flag = Literal["", "fault", "error", "throttle"]
 _TYPES = {"DynamoDB": "AWS::DynamoDB::Table", "SQS": "AWS::SQS::Queue"}
 
 
-class Tracebook:
-    """Segments by time; remembers the last seconds it was asked for."""
+class TraceHistory:
+    """Segments by time; caches the seconds read last."""
 
     def __init__(self, traffic: Traffic, public_url: str) -> None:
         self._traffic = traffic
@@ -38,25 +38,25 @@ class Tracebook:
 
     def _documents(self, service: Service, request: Request) -> Iterator[Document]:
         serving = self._traffic.serving(service.name, request.version)
-        mark = marks(service, serving, request)
+        ids = ids_of(service, serving, request)
         parent = None
         if service.api:
-            parent = f"{int(mark.api_segment, 16) ^ 1:016x}"
+            parent = f"{int(ids.api_segment, 16) ^ 1:016x}"
             yield api_segment(
-                trace_id=mark.trace_id,
-                segment_id=mark.api_segment,
+                trace_id=ids.trace_id,
+                segment_id=ids.api_segment,
                 integration_id=parent,
                 method=service.operations[request.operation].route.partition(" ")[0],
-                url=self._url + mark.path,
+                url=self._url + ids.path,
                 status=request.status,
-                start_s=mark.asked_ms / 1000,
-                end_s=mark.answered_ms / 1000,
+                start_s=ids.received_ms / 1000,
+                end_s=ids.responded_ms / 1000,
                 target=("Lambda", service.name),
             )
-        yield from function_segments(self._invocation(service, serving, request, mark, parent))
+        yield from function_segments(self._invocation(service, serving, request, ids, parent))
 
     def calls(self, second: int) -> Iterator[tuple[float, list[TracedCall]]]:
-        """Yield, for each trace whose request was invoked in an epoch second, when it began and its calls."""
+        """Yield, for each trace whose request was invoked in an epoch second, its start and its calls."""
         for service in self._traffic.services.values():
             for request in self._traffic.requests(service.name, second):
                 if request.traced:
@@ -64,45 +64,45 @@ class Tracebook:
 
     def _calls(self, service: Service, request: Request) -> tuple[float, list[TracedCall]]:
         serving = self._traffic.serving(service.name, request.version)
-        mark = marks(service, serving, request)
-        invocation = self._invocation(service, serving, request, mark, None)
+        ids = ids_of(service, serving, request)
+        invocation = self._invocation(service, serving, request, ids, None)
         at_lambda, function = (service.name, "AWS::Lambda"), (service.name, "AWS::Lambda::Function")
         flag: Flag = "fault" if request.failed else ""
-        found: list[TracedCall] = []
+        calls: list[TracedCall] = []
         caller = (service.name, "client")
         if service.api:
             gateway = (API_NAME, "AWS::ApiGateway::Stage")
-            asked_s, answered_s = mark.asked_ms / 1000, mark.answered_ms / 1000
-            found.append(TracedCall((API_NAME, "client"), gateway, asked_s, answered_s, _flag(request.status)))
+            received_s, responded_s = ids.received_ms / 1000, ids.responded_ms / 1000
+            calls.append(TracedCall((API_NAME, "client"), gateway, received_s, responded_s, _flag(request.status)))
             caller = gateway
-        found.append(TracedCall(caller, at_lambda, invocation.called_s, round(invocation.end_s + 0.001, 6), flag))
-        found.append(TracedCall(at_lambda, function, invocation.begin_s, invocation.end_s, flag))
+        calls.append(TracedCall(caller, at_lambda, invocation.called_s, round(invocation.end_s + 0.001, 6), flag))
+        calls.append(TracedCall(at_lambda, function, invocation.begin_s, invocation.end_s, flag))
         for step in invocation.steps:
             resource = step.resource or {}
             target = (resource.get("table_name") or resource.get("queue_url", "")).rpartition("/")[2]
-            found.append(TracedCall(function, (target, _TYPES[step.name]), step.start_s, step.end_s))
-        return found[0].start_s, found
+            calls.append(TracedCall(function, (target, _TYPES[step.name]), step.start_s, step.end_s))
+        return calls[0].start_s, calls
 
     def _invocation(
-        self, service: Service, serving: Serving, request: Request, mark: Marks, parent: str | None
+        self, service: Service, serving: ServingVersion, request: Request, ids: RequestIds, parent: str | None
     ) -> Invocation:
         begin_s = round((request.start_ms + request.init_ms) / 1000, 6)
         end_s = round(begin_s + request.duration_ms / 1000, 6)
         return Invocation(
-            trace_id=mark.trace_id,
-            service_segment=mark.service_segment,
-            function_segment=mark.function_segment,
+            trace_id=ids.trace_id,
+            service_segment=ids.service_segment,
+            function_segment=ids.function_segment,
             parent_id=parent,
             function=service.name,
             qualifier=self._traffic.timeline.scenario.release.alias if service.name == ORDERS else "",
             version=request.version,
-            request_id=mark.request_id,
+            request_id=ids.request_id,
             called_s=(request.start_ms - (1 if service.api else 0)) / 1000,
             begin_s=begin_s,
             end_s=end_s,
             cold=request.init_ms > 0,
-            steps=tuple(_steps(service, serving, request, mark, begin_s)),
-            mishap=mishap(serving.behaviour) if request.failed else None,
+            steps=tuple(_steps(service, serving, request, ids, begin_s)),
+            exception=raised_exception(serving.behaviour) if request.failed else None,
         )
 
 
@@ -112,11 +112,13 @@ def _flag(status: int) -> Flag:
     return "throttle" if status == 429 else "error" if status >= 400 else ""
 
 
-def _steps(service: Service, serving: Serving, request: Request, mark: Marks, begin_s: float) -> Iterator[Step]:
+def _steps(
+    service: Service, serving: ServingVersion, request: Request, ids: RequestIds, begin_s: float
+) -> Iterator[Step]:
     calls = service.operations[request.operation].calls
     if request.failed:
         calls = (("DynamoDB", "GetItem", "shop-products"),)
-    base = int(mark.function_segment, 16)
+    base = int(ids.function_segment, 16)
     at_s, share = begin_s + request.duration_ms * 0.00008, 0.00082 / max(1, len(calls))
     for place, (name, operation, resource) in enumerate(calls):
         scans = operation == "Query" and serving.behaviour.table_scan

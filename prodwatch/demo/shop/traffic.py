@@ -1,4 +1,4 @@
-"""Every request of every second, computed when asked for: the one truth that logs, traces and metrics retell."""
+"""Requests of every second, computed on read: the common source of logs, traces and metrics."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
-from prodwatch.demo.shop.functions import ORDERS, Service, fleet
+from prodwatch.demo.shop.functions import ORDERS, Service, all_services
 from prodwatch.demo.shop.release_timeline import Timeline
-from prodwatch.demo.shop.seeded_random import MASK, STEPS, Draws
-from prodwatch.demo.shop.version_behaviour import Serving
+from prodwatch.demo.shop.seeded_random import MASK, STEPS, SeededRandom
+from prodwatch.demo.shop.version_behaviour import ServingVersion
 
 SWELL = 0.05
 RIPPLE = 0.04
-"""The load breathes by these shares, slowly and quickly."""
-CALM_PER_S = 5
-"""Functions with fewer requests a second get them evenly."""
+"""Shares by which the load varies, slowly and quickly."""
+EVEN_BELOW_PER_S = 5
+"""Rate below which a function's requests are evenly spaced."""
 IDS_PER_S = 64
 
 
@@ -34,9 +34,9 @@ class Request(NamedTuple):
     init_ms: float
     """0 unless this is a cold start."""
     operation: int
-    """Which of the service's operations."""
+    """Index of the service's operation."""
     status: int
-    """HTTP status of its answer."""
+    """HTTP status of its response."""
     failed: bool
     traced: bool
 
@@ -45,67 +45,68 @@ _by_start = attrgetter("start_ms")
 
 
 class Traffic:
-    """The requests of each service by epoch second; remembers the minutes it was asked for last."""
+    """The requests of each service by epoch second; caches the minutes read last."""
 
     def __init__(self, timeline: Timeline, seed: int) -> None:
         scenario = timeline.scenario
         self.timeline = timeline
         self.services = {
-            each.name: each for each in fleet(scenario.traffic.orders_per_s, scenario.behaviour["default"])
+            service.name: service
+            for service in all_services(scenario.traffic.orders_per_s, scenario.behaviour["default"])
         }
         self._seed = seed
         self._traced_below = round(scenario.traffic.traced * 2**32)
         self.requests = lru_cache(maxsize=2048)(self._requests)
-        """`requests(name, second)`: what `name` gets in an epoch second, in the order of start."""
+        """`requests(name, second)`: the requests of `name` in an epoch second, in the order of start."""
         self.serving = lru_cache(maxsize=64)(self._serving)
-        """`serving(name, version)`: how that version answers."""
+        """`serving(name, version)`: the behaviour of that version."""
 
-    def _serving(self, name: str, version: str) -> Serving:
+    def _serving(self, name: str, version: str) -> ServingVersion:
         service, release = self.services[name], self.timeline.scenario.release
         behaviour = self.timeline.scenario.of(version) if name == ORDERS else service.behaviour
         new = name == ORDERS and version == release.version
-        return Serving(service, version, behaviour, Draws(self._seed, f"{name}/{version}"), new=new)
+        return ServingVersion(service, version, behaviour, SeededRandom(self._seed, f"{name}/{version}"), new=new)
 
-    def _mix(self, service: Service, second: int) -> list[tuple[Serving, float]]:
+    def _mix(self, service: Service, second: int) -> list[tuple[ServingVersion, float]]:
         """Return the versions that serve in a second, each with its share of the requests."""
         if service.name != ORDERS:
             return [(self.serving(service.name, service.version), 1.0)]
         release, weight = self.timeline.scenario.release, self.timeline.weight(second)
         old = release.previous if weight else self.timeline.version(second)
-        both = [(self.serving(ORDERS, release.version), weight), (self.serving(ORDERS, old), 1 - weight)]
-        return [(serving, share) for serving, share in both if share]
+        versions = [(self.serving(ORDERS, release.version), weight), (self.serving(ORDERS, old), 1 - weight)]
+        return [(serving, share) for serving, share in versions if share]
 
     def _requests(self, name: str, second: int) -> tuple[Request, ...]:
         service = self.services[name]
         mix = self._mix(service, second)
-        made = [each for serving, share in mix for each in self._served(service, serving, share, second)]
+        requests = [request for serving, share in mix for request in self._served(service, serving, share, second)]
         if len(mix) > 1:
-            made.sort(key=_by_start)
-        return tuple(made)
+            requests.sort(key=_by_start)
+        return tuple(requests)
 
-    def _load(self, service: Service, serving: Serving, share: float, relative: int) -> float:
+    def _load(self, service: Service, serving: ServingVersion, share: float, relative: int) -> float:
         load = service.rate_per_s * share
-        if service.rate_per_s > CALM_PER_S:
-            load *= 1 + SWELL * serving.draws.wave(relative, 600) + RIPPLE * serving.draws.wave(relative, 20)
+        if service.rate_per_s > EVEN_BELOW_PER_S:
+            load *= 1 + SWELL * serving.random.wave(relative, 600) + RIPPLE * serving.random.wave(relative, 20)
         return load
 
-    def _served(self, service: Service, serving: Serving, share: float, second: int) -> list[Request]:
+    def _served(self, service: Service, serving: ServingVersion, share: float, second: int) -> list[Request]:
         relative = second - self.timeline.origin_s
         slots = math.ceil(service.rate_per_s * share * (1 + SWELL + RIPPLE))
-        which, latency, kind, place, sample, arrival = serving.draws.start(relative, slots)
+        which, latency, kind, place, sample, arrival = serving.random.start(relative, slots)
         load = self._load(service, serving, share, relative)
         count = int(load) + (which < load % 1 * 2**32)
-        # This is the innermost loop of the whole demo: everything it needs is at hand.
+        # This is the innermost loop of the demo, so all values are local.
         _, step_latency, step_kind, step_place, step_sample, step_arrival = STEPS
         first, second_ms, traced_below = relative * IDS_PER_S, second * 1000, self._traced_below
         durations, version, outcome = serving.durations, serving.version, serving.outcome
         take = serving.environments(relative).take
-        made: list[Request] = []
+        requests: list[Request] = []
         for slot in range(count):
             rank = latency >> 22
             operation, status, failed = outcome(rank, kind)
             stream, init_ms = take(place)
-            made.append(
+            requests.append(
                 Request(
                     first + slot,
                     second_ms + (slot * 1000 + (arrival * 1000 >> 32)) // count,
@@ -124,4 +125,4 @@ class Traffic:
             place = (place + step_place) & MASK
             sample = (sample + step_sample) & MASK
             arrival = (arrival + step_arrival) & MASK
-        return made
+        return requests

@@ -1,4 +1,4 @@
-"""How one version of a function answers: how long it takes, what it says, in which environment it runs."""
+"""Behaviour of one version of a function: latency, status and execution environment of each request."""
 
 from __future__ import annotations
 
@@ -8,55 +8,57 @@ from itertools import accumulate
 
 from prodwatch.demo.shop.functions import ORDERS, Service
 from prodwatch.demo.shop.scenario import Behaviour
-from prodwatch.demo.shop.seeded_random import Draws, Ids
+from prodwatch.demo.shop.seeded_random import Ids, SeededRandom
 
 RANKS = 1024
-"""Latencies are drawn from so many quantiles."""
+"""Number of quantiles from which latencies are drawn."""
 PLACE, READ, LIST = range(3)
-"""The operations of the orders function, as the fleet lists them."""
+"""The operations of the orders function, as `ORDERS_OPERATIONS` lists them."""
 LISTING_SHARE = 0.15
 """Listings are the slowest order requests."""
 SLOW_QUERY_MS = 1000
 LONGEST_MS = 3000
-"""No request lasts longer, cold start included."""
+"""Longest request, cold start included."""
 LIFETIME_S = 1800
-"""How long an execution environment lives."""
+"""Lifetime of an execution environment."""
 OPENING_S = 7
-"""A new version opens two environments a second for so long."""
-ELDERLY_S = 10**6 * LIFETIME_S
-"""Age of a version whose first request nobody remembers."""
+"""Time for which a new version opens two environments a second."""
+OLD_VERSION_AGE_S = 10**6 * LIFETIME_S
+"""Age of a version that is older than all history."""
 
 
 def quantiles(points: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
-    """Return `RANKS` latencies in rising order, along the straight lines between the points."""
+    """Return `RANKS` latencies in rising order, interpolated linearly between the points."""
     shares = [share for share, _ in points]
-    found = []
+    latencies_ms = []
     for rank in range(RANKS):
         share = (rank + 0.5) / RANKS
         right = min(bisect_right(shares, share), len(points) - 1)
         (low, from_ms), (high, to_ms) = points[right - 1], points[right]
-        found.append(round(from_ms + (to_ms - from_ms) * (share - low) / (high - low), 2))
-    return tuple(found)
+        latencies_ms.append(round(from_ms + (to_ms - from_ms) * (share - low) / (high - low), 2))
+    return tuple(latencies_ms)
 
 
-class Serving:
+class ServingVersion:
     """One version of one function."""
 
-    def __init__(self, service: Service, version: str, behaviour: Behaviour, draws: Draws, *, new: bool) -> None:
+    def __init__(
+        self, service: Service, version: str, behaviour: Behaviour, random: SeededRandom, *, new: bool
+    ) -> None:
         self.version = version
         self.behaviour = behaviour
         self.durations = quantiles(behaviour.latency_ms)
         self._service = service
         self._released = service.name == ORDERS
-        self._born_s = 0 if new else -ELDERLY_S
-        self.draws = draws
-        self.ids = Ids(draws)
+        self._born_s = 0 if new else -OLD_VERSION_AGE_S
+        self.random = random
+        self.ids = Ids(random)
         self._listing_from = round((1 - LISTING_SHARE) * RANKS)
         others = 1 - LISTING_SHARE
         placing = service.operations[0].share / others if self._released else 0
         self._placing_below = round(placing * 2**32)
         self._failing_below = round(behaviour.error_share / others * 2**32)
-        self._edges = [round(edge * 2**32) for edge in accumulate(each.share for each in service.operations)]
+        self._edges = [round(edge * 2**32) for edge in accumulate(operation.share for operation in service.operations)]
         self._stream = lru_cache(maxsize=256)(self._new_stream)
 
     def outcome(self, rank: int, kind: int) -> tuple[int, int, bool]:
@@ -88,15 +90,15 @@ class Serving:
         return self._stream(slot, (age + slot * step) // LIFETIME_S)
 
     def _new_stream(self, slot: int, generation: int) -> str:
-        return f"[{self.version}]{self.draws.digest(f'{self.version}/{slot}/{generation}').hex()[:32]}"
+        return f"[{self.version}]{self.random.digest(f'{self.version}/{slot}/{generation}').hex()[:32]}"
 
 
 class Environments:
-    """Hands out the environments of one second: the fresh ones first, each to one request."""
+    """Assigns the environments of one second to requests: each fresh one first, to one request."""
 
     __slots__ = ("_age", "_fresh", "_open", "_serving")
 
-    def __init__(self, serving: Serving, opened: int, fresh: list[int], age: int) -> None:
+    def __init__(self, serving: ServingVersion, opened: int, fresh: list[int], age: int) -> None:
         self._serving = serving
         self._open = opened
         self._fresh = fresh

@@ -1,1 +1,1 @@
-"""CloudWatch alarms that evaluate themselves from the metrics, minute by minute."""
+"""CloudWatch alarms, evaluated from the metrics minute by minute."""

@@ -6,11 +6,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from prodwatch.demo.aws.alarms.evaluate import COMPARISONS
+from prodwatch.demo.aws.alarms.composite_rules import alarms_in
+from prodwatch.demo.aws.alarms.evaluation import COMPARISONS
 from prodwatch.demo.aws.alarms.model import AlarmRecord, CompositeAlarm, MetricAlarm, MetricQuery
-from prodwatch.demo.aws.alarms.rules import alarms_in
 from prodwatch.demo.aws.alarms.store import AlarmStore
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Routes, ServiceError
 from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.paging import Pager
 
@@ -27,7 +27,7 @@ class AlarmHandlers:
         self._store = store
 
     def routes(self) -> Routes:
-        """Return the operations answered here."""
+        """Return the operations implemented here."""
         return Routes(
             "cloudwatch",
             sync={
@@ -47,7 +47,7 @@ class AlarmHandlers:
         """PutMetricAlarm."""
         params = call.params
         if params.get("ComparisonOperator") not in COMPARISONS:
-            raise AwsFault("ValidationError", "The embedded AWS evaluates static thresholds only.")
+            raise ServiceError("ValidationError", "The embedded AWS evaluates static thresholds only.")
         self._store.put(
             MetricAlarm(
                 name=params["AlarmName"],
@@ -74,14 +74,14 @@ class AlarmHandlers:
         try:
             missing = [name for name in alarms_in(rule) if self._store.get(name) is None]
         except ExpressionError as error:
-            raise AwsFault("ValidationError", f"AlarmRule is not valid: {error}.") from error
+            raise ServiceError("ValidationError", f"AlarmRule is not valid: {error}.") from error
         if missing:
-            raise AwsFault("ValidationError", f"AlarmRule names alarms that do not exist: {', '.join(missing)}")
+            raise ServiceError("ValidationError", f"AlarmRule names alarms that do not exist: {', '.join(missing)}")
         self._store.put(CompositeAlarm(name=call.params["AlarmName"], rule=rule, **_common(call.params)))
         return {}
 
     def delete_alarms(self, call: ApiCall) -> Document:
-        """DeleteAlarms; one unknown name and nothing is deleted."""
+        """DeleteAlarms; with one unknown name nothing is deleted."""
         names = call.params["AlarmNames"]
         if any(self._store.get(name) is None for name in names):
             raise _missing()
@@ -90,7 +90,7 @@ class AlarmHandlers:
         return {}
 
     def _enable_actions(self, call: ApiCall, *, enabled: bool) -> Document:
-        """EnableAlarmActions and DisableAlarmActions; unknown names are passed over, as AWS does."""
+        """EnableAlarmActions and DisableAlarmActions; unknown names are ignored, as by AWS."""
         for name in call.params["AlarmNames"]:
             if (record := self._store.get(name)) is not None:
                 self._store.put(replace(record.definition, actions_enabled=enabled))
@@ -100,23 +100,23 @@ class AlarmHandlers:
         """SetAlarmState, until the next evaluation."""
         params = call.params
         if params["StateValue"] not in _STATES:
-            raise AwsFault("ValidationError", f"{params['StateValue']} is no alarm state.")
+            raise ServiceError("ValidationError", f"{params['StateValue']} is not an alarm state.")
         try:
             data = json.loads(params["StateReasonData"]) if params.get("StateReasonData") else None
         except ValueError as error:
-            raise AwsFault("InvalidFormat", "StateReasonData is not valid JSON.") from error
+            raise ServiceError("InvalidFormat", "StateReasonData is not valid JSON.") from error
         if not self._store.set_state(params["AlarmName"], params["StateValue"], params["StateReason"], data):
             raise _missing()
         return {}
 
     def describe_alarms(self, call: ApiCall) -> Document:
-        """DescribeAlarms: metric alarms alone unless AlarmTypes says otherwise."""
+        """DescribeAlarms: only metric alarms unless AlarmTypes is given."""
         params = call.params
         names, prefix = params.get("AlarmNames", []), params.get("AlarmNamePrefix")
         if names and prefix:
-            raise AwsFault("ValidationError", "AlarmNames and AlarmNamePrefix cannot be used together.")
+            raise ServiceError("ValidationError", "AlarmNames and AlarmNamePrefix cannot be used together.")
         if len(names) > MAX_NAMES:
-            raise AwsFault("ValidationError", f"At most {MAX_NAMES} AlarmNames can be asked for.")
+            raise ServiceError("ValidationError", f"At most {MAX_NAMES} AlarmNames can be asked for.")
         kinds = set(params.get("AlarmTypes") or ["MetricAlarm"])
         found = [
             record
@@ -148,7 +148,7 @@ class AlarmHandlers:
         return {"MetricAlarms": found}
 
     def describe_alarm_history(self, call: ApiCall) -> Document:
-        """DescribeAlarmHistory, newest first unless asked otherwise."""
+        """DescribeAlarmHistory, newest first by default."""
         params = call.params
         kinds = set(params.get("AlarmTypes") or ["MetricAlarm"])
         if "AlarmName" in params and "AlarmTypes" not in params:
@@ -253,5 +253,5 @@ def _acts(record: AlarmRecord, prefix: str | None) -> bool:
     return prefix is None or any(action.startswith(prefix) for action in record.definition.actions)
 
 
-def _missing() -> AwsFault:
-    return AwsFault("ResourceNotFound", "Unknown alarm", status=404)
+def _missing() -> ServiceError:
+    return ServiceError("ResourceNotFound", "Unknown alarm", status=404)

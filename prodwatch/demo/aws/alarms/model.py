@@ -1,4 +1,4 @@
-"""Alarms as they are defined, and their state with its history."""
+"""Definitions of alarms, their state and its history."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CompositeAlarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryItem:
-    """One line of an alarm's history."""
+    """One item of an alarm's history."""
 
     name: str
     kind: Literal["MetricAlarm", "CompositeAlarm"]
@@ -84,7 +84,7 @@ class AlarmRecord:
     created_s: float
     configured_s: float
     evaluated_s: float
-    """Everything up to here has been evaluated."""
+    """Time up to which it has been evaluated."""
     state: AlarmState = "INSUFFICIENT_DATA"
     reason: str = "Unchecked: Initial alarm creation"
     reason_data: Mapping[str, Any] | None = None

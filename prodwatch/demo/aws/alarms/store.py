@@ -1,4 +1,4 @@
-"""All alarms of one region; whoever looks at them sees them evaluated up to now."""
+"""All alarms of one region; every read evaluates them up to now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
-from prodwatch.demo.aws.alarms.evaluate import Evaluation, evaluate_composite, evaluate_metric
+from prodwatch.demo.aws.alarms.evaluation import Evaluation, evaluate_composite, evaluate_metric
 from prodwatch.demo.aws.alarms.model import AlarmRecord, AlarmState, CompositeAlarm, HistoryItem, MetricAlarm
 from prodwatch.demo.aws.metrics.store import MetricStore
 
@@ -19,7 +19,7 @@ _MAX_HISTORY = 20_000
 class AlarmStore:
     """Alarms by name. Safe to use from any thread.
 
-    They are evaluated lazily: minute by minute from the last look to this one, with what the metrics showed in each
+    They are evaluated lazily: minute by minute from the previous read to this one, with the metrics as visible in each
     of those minutes.
     """
 
@@ -41,16 +41,16 @@ class AlarmStore:
     ) -> None:
         """Create or change an alarm.
 
-        With `created_s` in the past it is evaluated from then on, so that its history is there at once
-        (at most six hours back). Changing an alarm keeps its state, as AWS does.
+        With `created_s` in the past it is evaluated from then on, at most six hours back, so that it has a history.
+        Changing an alarm keeps its state, as in AWS.
         """
         at_s = self._wall() if created_s is None else created_s
         with self._lock:
-            old = self._records.get(alarm.name)
-            if old is not None:
+            existing = self._records.get(alarm.name)
+            if existing is not None:
                 self._catch_up(self._wall())
-                old.definition = alarm
-                old.configured_s = at_s
+                existing.definition = alarm
+                existing.configured_s = at_s
             else:
                 self._records[alarm.name] = AlarmRecord(
                     definition=alarm,
@@ -61,16 +61,16 @@ class AlarmStore:
                     changed_s=at_s,
                     updated_s=at_s,
                 )
-            verb = "created" if old is None else "updated"
+            verb = "created" if existing is None else "updated"
             self._note(self._records[alarm.name], at_s, "ConfigurationUpdate", f'Alarm "{alarm.name}" {verb}', {})
 
     def delete(self, name: str) -> bool:
-        """Delete an alarm; False when there is none."""
+        """Delete an alarm; False when it does not exist."""
         with self._lock:
             return self._records.pop(name, None) is not None
 
     def set_state(self, name: str, state: AlarmState, reason: str, data: dict[str, Any] | None = None) -> bool:
-        """Force a state, which holds until the next evaluation says otherwise; False without such an alarm."""
+        """Force a state, which lasts until the next evaluation; False when the alarm does not exist."""
         now_s = self._wall()
         with self._lock:
             self._catch_up(now_s)
@@ -116,7 +116,7 @@ class AlarmStore:
             record.evaluated_s = at_s
             if isinstance(record.definition, MetricAlarm):
                 self._move(record, evaluate_metric(record.definition, self._metrics, at_s, record.state), at_s)
-        # Rules may name other rules: as many passes as there are composites settle any order.
+        # Rules may name other rules: as many passes as there are composites resolve any order.
         composites = [record for record in due if isinstance(record.definition, CompositeAlarm)]
         for _ in composites:
             for record in composites:
@@ -124,23 +124,23 @@ class AlarmStore:
                 states = {name: other.state for name, other in self._records.items()}
                 self._move(record, evaluate_composite(record.definition, states), at_s)
 
-    def _move(self, record: AlarmRecord, found: Evaluation | None, at_s: float) -> None:
-        if found is None:
+    def _move(self, record: AlarmRecord, evaluation: Evaluation | None, at_s: float) -> None:
+        if evaluation is None:
             return
-        if found.state != record.state:
+        if evaluation.state != record.state:
             self._note(
                 record,
                 at_s,
                 "StateUpdate",
-                f"Alarm updated from {record.state} to {found.state}",
+                f"Alarm updated from {record.state} to {evaluation.state}",
                 {
                     "version": "1.0",
                     "oldState": {"stateValue": record.state, "stateReason": record.reason},
-                    "newState": {"stateValue": found.state, "stateReason": found.reason},
+                    "newState": {"stateValue": evaluation.state, "stateReason": evaluation.reason},
                 },
             )
-            record.state, record.changed_s = found.state, at_s
-            record.reason, record.reason_data, record.updated_s = found.reason, found.data, at_s
+            record.state, record.changed_s = evaluation.state, at_s
+            record.reason, record.reason_data, record.updated_s = evaluation.reason, evaluation.data, at_s
 
     def _note(self, record: AlarmRecord, at_s: float, item: Any, summary: str, data: dict[str, Any]) -> None:
         self._history.append(

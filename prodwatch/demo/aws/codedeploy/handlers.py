@@ -1,4 +1,4 @@
-"""The operations of CodeDeploy that show a Lambda deployment moving."""
+"""CodeDeploy operations that describe Lambda deployments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import Any
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Forward, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Forward, Routes, ServiceError
 from prodwatch.demo.aws.codedeploy.model import Deployment, DeploymentState
 from prodwatch.demo.aws.codedeploy.store import DeploymentStore
 from prodwatch.demo.aws.paging import Pager
@@ -17,13 +17,13 @@ _BATCH_MAX = 25
 
 
 class DeploymentHandlers:
-    """CodeDeploy over one store; applications and deployments unknown to it are moto's."""
+    """CodeDeploy over one store; unknown applications and deployments are left to moto."""
 
     def __init__(self, store: DeploymentStore) -> None:
         self._store = store
 
     def routes(self) -> Routes:
-        """Return the operations answered or completed here."""
+        """Return the operations implemented or completed here."""
         return Routes(
             "codedeploy",
             sync={
@@ -50,7 +50,7 @@ class DeploymentHandlers:
         """BatchGetDeployments, of at most 25; unknown ids are left out."""
         ids = call.params["deploymentIds"]
         if len(ids) > _BATCH_MAX:
-            raise AwsFault("BatchLimitExceededException", f"At most {_BATCH_MAX} deployments can be asked for.")
+            raise ServiceError("BatchLimitExceededException", f"At most {_BATCH_MAX} deployments can be asked for.")
         found = [one for key in ids if (one := self._store.get(key, call.now_s)) is not None]
         if not found:
             return Forward.TO_MOTO
@@ -120,7 +120,9 @@ class DeploymentHandlers:
         scripts = [one for one in self._store.scripts() if (one.application, one.group) == (application, group)]
         if not scripts:
             if self._store.knows_application(application):
-                raise AwsFault("DeploymentGroupDoesNotExistException", f"No Deployment Group found for name: {group}")
+                raise ServiceError(
+                    "DeploymentGroupDoesNotExistException", f"No Deployment Group found for name: {group}"
+                )
             return Forward.TO_MOTO
         created = [one for one in self._store.created(call.now_s) if one in scripts]
         info: Document = {
@@ -162,16 +164,18 @@ class DeploymentHandlers:
         return document | {"applications": sorted(names)}
 
     def stop_deployment(self, call: ApiCall) -> Document:
-        """StopDeployment: from now on the script does not move on."""
+        """StopDeployment: the script does not continue."""
         found = self._deployment(call)
         if not self._store.stop(found, call.now_s):
-            raise AwsFault("DeploymentAlreadyCompletedException", f"The deployment {found.id} has already completed.")
+            raise ServiceError(
+                "DeploymentAlreadyCompletedException", f"The deployment {found.id} has already completed."
+            )
         return {"status": "Succeeded", "statusMessage": "No more lifecycle events will be scheduled."}
 
     def _deployment(self, call: ApiCall) -> Deployment:
         found = self._store.get(call.params["deploymentId"], call.now_s)
         if found is None:
-            raise AwsFault(
+            raise ServiceError(
                 "DeploymentDoesNotExistException",
                 f"The deployment {call.params['deploymentId']} could not be found",
             )
@@ -180,7 +184,7 @@ class DeploymentHandlers:
     @staticmethod
     def _check_target(found: Deployment, target: str) -> None:
         if target != _target_id(found):
-            raise AwsFault("DeploymentTargetDoesNotExistException", f"No target {target} belongs to {found.id}.")
+            raise ServiceError("DeploymentTargetDoesNotExistException", f"No target {target} belongs to {found.id}.")
 
     def _last(self, found: Deployment, now_s: float) -> Document:
         state = self._store.state(found, now_s)

@@ -16,7 +16,7 @@ ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentStep:
-    """One thing that happens `after_s` seconds after the deployment was created; unset members stay as they were."""
+    """A change `after_s` seconds after the deployment was created; unset members do not change."""
 
     after_s: float
     status: DeploymentStatus | None = None
@@ -35,7 +35,7 @@ class DeploymentStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A deployment that moves one Lambda alias from one version to another, with its whole future."""
+    """A deployment that moves one Lambda alias from one version to another, with its whole script."""
 
     id: str
     application: str
@@ -59,7 +59,7 @@ class Deployment:
 
 @dataclass(slots=True, kw_only=True)
 class LifecycleState:
-    """One lifecycle event as it stands."""
+    """State of one lifecycle event."""
 
     name: str
     status: str = "Pending"
@@ -88,7 +88,7 @@ class DeploymentState:
 def state_at(deployment: Deployment, now_s: float, stopped_s: float | None = None) -> DeploymentState:
     """Return the state at a wall time: a fold over the steps whose time has come.
 
-    Steps after `stopped_s`, when somebody called StopDeployment, never happen.
+    Steps after `stopped_s`, the time of a StopDeployment call, do not happen.
     """
     until_s = now_s if stopped_s is None else min(now_s, stopped_s)
     state = DeploymentState(

@@ -1,4 +1,4 @@
-"""Scripted deployments by id; what is answered about them depends on the time alone."""
+"""Scripted deployments by id; their state depends on the time alone."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class DeploymentStore:
         return found if found is not None and found.created_s <= now_s else None
 
     def created(self, now_s: float) -> list[Deployment]:
-        """Return what has been created by `now_s`, newest first."""
+        """Return the deployments created by `now_s`, newest first."""
         with self._lock:
             found = [one for one in self._deployments.values() if one.created_s <= now_s]
         return sorted(found, key=lambda one: (-one.created_s, one.id))
 
     def knows_application(self, name: str) -> bool:
-        """Tell whether any script, past or to come, belongs to an application."""
+        """Return whether any script, past or future, belongs to an application."""
         with self._lock:
             return any(one.application == name for one in self._deployments.values())
 
     def scripts(self) -> list[Deployment]:
-        """Return every script, oldest first, those to come included."""
+        """Return every script, oldest first, future ones included."""
         with self._lock:
             return sorted(self._deployments.values(), key=lambda one: (one.created_s, one.id))
 
@@ -49,7 +49,7 @@ class DeploymentStore:
         return state_at(deployment, now_s, stopped_s)
 
     def stop(self, deployment: Deployment, now_s: float) -> bool:
-        """Stop a running deployment; False when it has ended already."""
+        """Stop a running deployment; False when it has already ended."""
         if self.state(deployment, now_s).status in ENDED:
             return False
         with self._lock:
@@ -59,8 +59,8 @@ class DeploymentStore:
     def routing(self, function: str, alias: str, now_s: float) -> tuple[str, dict[str, float]] | None:
         """Return (version, additional weights) an alias has through its deployments, None without any.
 
-        A target's weight of 1 makes it the alias's version; a deployment that ends below that leaves the old one, and
-        one that has shifted nothing yet changes nothing.
+        A target weight of 1 makes it the alias's version; a deployment that ends with less keeps the current version,
+        and one that has not shifted traffic yet changes nothing.
         """
         found: tuple[str, dict[str, float]] | None = None
         for deployment in self.scripts():

@@ -1,1 +1,1 @@
-"""Lambda functions with versions, weighted aliases and logging configuration, and who invokes them."""
+"""Lambda functions with versions, weighted aliases and logging configuration, and their invocation."""

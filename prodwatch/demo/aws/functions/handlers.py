@@ -1,4 +1,4 @@
-"""The operations of Lambda's control plane that moto answers wrongly or slowly, and Invoke."""
+"""Lambda operations that moto implements incorrectly or slowly, and Invoke."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Forward, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Forward, Routes, ServiceError
 from prodwatch.demo.aws.functions.model import NO_CODE, AliasState, Function, FunctionVersion
 from prodwatch.demo.aws.functions.store import FunctionStore
 from prodwatch.demo.aws.paging import Pager
@@ -16,7 +16,7 @@ from prodwatch.demo.workload import Invocation
 
 _PAGE = Pager(
     cursor="NextMarker",
-    asked="Marker",
+    request_cursor="Marker",
     limit="MaxItems",
     default=50,
     maximum=10_000,
@@ -28,13 +28,13 @@ LATEST = "$LATEST"
 
 
 class FunctionHandlers:
-    """Lambda over one store; functions unknown to it are moto's."""
+    """Lambda over one store; unknown functions are left to moto."""
 
     def __init__(self, store: FunctionStore) -> None:
         self._store = store
 
     def routes(self) -> Routes:
-        """Return the operations answered or completed here."""
+        """Return the operations implemented or completed here."""
         return Routes(
             "lambda",
             sync={
@@ -58,8 +58,8 @@ class FunctionHandlers:
         )
 
     def get_alias(self, call: ApiCall) -> Document | Forward:
-        """GetAlias, with the weights a scripted deployment gives it now."""
-        function = self._known(call)
+        """GetAlias, with the current weights of a scripted deployment."""
+        function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
         state = self._store.alias(function.name, call.params["Name"])
@@ -69,7 +69,7 @@ class FunctionHandlers:
 
     def list_aliases(self, call: ApiCall) -> Document | Forward:
         """ListAliases, of one version if asked."""
-        function = self._known(call)
+        function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
         wanted = call.params.get("FunctionVersion")
@@ -82,7 +82,7 @@ class FunctionHandlers:
 
     def update_alias(self, call: ApiCall) -> Document | Forward:
         """UpdateAlias: version and weights, guarded by the revision id."""
-        function = self._known(call)
+        function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
         name = call.params["Name"]
@@ -90,7 +90,7 @@ class FunctionHandlers:
         if state is None:
             raise self._missing(f"{function.name}:{name}")
         if call.params.get("RevisionId") not in {None, _revision(function.name, name, state)}:
-            raise AwsFault(
+            raise ServiceError(
                 "PreconditionFailedException",
                 "The RevisionId provided does not match the latest RevisionId. Call the GetAlias API to retrieve it.",
                 status=412,
@@ -102,8 +102,8 @@ class FunctionHandlers:
         return self._alias(function, name, AliasState(version=version, weights=weights))
 
     def list_versions(self, call: ApiCall) -> Document | Forward:
-        """ListVersionsByFunction: $LATEST and what has been published by now."""
-        function = self._known(call)
+        """ListVersionsByFunction: $LATEST and the versions published by now."""
+        function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
         versions = [self._configuration(function, None)]
@@ -112,20 +112,20 @@ class FunctionHandlers:
 
     def get_function_configuration(self, call: ApiCall) -> Document | Forward:
         """GetFunctionConfiguration of $LATEST, a version or an alias."""
-        function = self._known(call)
+        function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
         return self._configuration(function, self._resolve(function, call))
 
     def get_function(self, call: ApiCall) -> Document | Forward:
         """GetFunction; the code's location is not served."""
-        function = self._known(call)
+        function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
         return {"Configuration": self._configuration(function, self._resolve(function, call)), "Tags": {}}
 
     def keep_logging(self, call: ApiCall, document: Document) -> Document:
-        """Keep the LoggingConfig moto drops, and answer it."""
+        """Keep the LoggingConfig, which moto drops, and return it."""
         if logging := call.params.get("LoggingConfig"):
             self._store.remember_logging(document["FunctionName"], logging)
         return self._with_logging(document)
@@ -135,7 +135,7 @@ class FunctionHandlers:
         return document | {"Configuration": self._with_logging(document["Configuration"])}
 
     def complete_list(self, _call: ApiCall, document: Document) -> Document:
-        """Add our functions to moto's list."""
+        """Add the stored functions to moto's list."""
         document["Functions"] = [
             *(self._with_logging(one) for one in document.get("Functions", [])),
             *(self._configuration(function, None) for function in self._store.all()),
@@ -143,7 +143,7 @@ class FunctionHandlers:
         return document
 
     async def invoke(self, call: ApiCall) -> Document | Forward:
-        """Invoke by whoever plays Lambda; its work goes on when the client hangs up."""
+        """Invoke through `on_invoke`; the invocation continues when the client disconnects."""
         invoker = self._store.on_invoke
         if invoker is None:
             return Forward.TO_MOTO
@@ -151,9 +151,11 @@ class FunctionHandlers:
         kind = call.params.get("InvocationType", "RequestResponse")
         payload = call.params.get("Payload", b"")
         if len(payload) > _MAX_PAYLOAD:
-            raise AwsFault("RequestTooLargeException", f"Request must be smaller than {_MAX_PAYLOAD} bytes", status=413)
+            raise ServiceError(
+                "RequestTooLargeException", f"Request must be smaller than {_MAX_PAYLOAD} bytes", status=413
+            )
         if payload and not _is_json(payload):
-            raise AwsFault("InvalidRequestContentException", "Could not parse request body into json")
+            raise ServiceError("InvalidRequestContentException", "Could not parse request body into json")
         tail = call.params.get("LogType") == "Tail" and kind == "RequestResponse"
         invocation = Invocation(
             function=name,
@@ -176,7 +178,7 @@ class FunctionHandlers:
                 output["LogResult"] = base64.b64encode(result.log_tail.encode()[-4096:]).decode()
         return output
 
-    def _known(self, call: ApiCall) -> Function | None:
+    def _stored(self, call: ApiCall) -> Function | None:
         return self._store.get(_name_and_qualifier(call.params["FunctionName"])[0])
 
     def _resolve(self, function: Function, call: ApiCall) -> FunctionVersion | None:
@@ -191,9 +193,11 @@ class FunctionHandlers:
             raise self._missing(f"{function.name}:{qualifier}")
         return found
 
-    def _missing(self, name: str) -> AwsFault:
+    def _missing(self, name: str) -> ServiceError:
         arn = self._store.arn(*name.split(":", 1))
-        return AwsFault("ResourceNotFoundException", f"Function not found: {arn}", status=404, fields={"Type": "User"})
+        return ServiceError(
+            "ResourceNotFoundException", f"Function not found: {arn}", status=404, fields={"Type": "User"}
+        )
 
     def _alias(self, function: Function, name: str, state: AliasState) -> Document:
         document: Document = {
@@ -271,7 +275,7 @@ def _revision(function: str, alias: str, state: AliasState) -> str:
 
 
 def _with_revision(call: ApiCall, document: Document) -> Document:
-    """Let the revision id of moto's alias change whenever the alias does."""
+    """Derive the revision id of moto's alias from its content."""
     weights = document.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
     state = AliasState(version=document["FunctionVersion"], weights=weights)
     return document | {"RevisionId": _revision(call.params["FunctionName"], document["Name"], state)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 NO_CODE = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-"""SHA-256 of nothing, as Lambda writes it."""
+"""SHA-256 of no bytes, as Lambda writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class FunctionVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasState:
-    """Where an alias points: a version, and shares (0 to 1) of traffic on others."""
+    """Target of an alias: a version, and shares (0 to 1) of traffic on others."""
 
     version: str
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class AliasState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function with its published versions; aliases are put separately, for they move."""
+    """A function with its published versions; aliases are stored separately, because they change."""
 
     name: str
     versions: Sequence[FunctionVersion] = ()

@@ -1,4 +1,4 @@
-"""Functions and aliases by name; an alias under a scripted deployment moves with it."""
+"""Functions and aliases by name; an alias follows its scripted deployment."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from prodwatch.demo.workload import Invoker
 
 
 class FunctionStore:
-    """All functions of one region that moto does not hold. Safe to use from any thread."""
+    """Functions of one region that are not in moto. Safe to use from any thread."""
 
     def __init__(self, *, region: str, account: str, wall: Callable[[], float], deployments: DeploymentStore) -> None:
         self.region = region
         self.account = account
         self.on_invoke: Invoker | None = None
-        """Who answers Invoke; moto does when it is None."""
+        """Implementation of Invoke; moto's when it is None."""
         self._wall = wall
         self._deployments = deployments
         self._lock = Lock()
@@ -43,17 +43,17 @@ class FunctionStore:
             )
 
     def remember_logging(self, function: str, logging: Mapping[str, str]) -> None:
-        """Keep the LoggingConfig of a function that lives in moto, which drops it."""
+        """Keep the LoggingConfig of a function in moto, which drops it."""
         with self._lock:
             self._logging[function] = dict(logging)
 
     def logging(self, function: str) -> Mapping[str, str] | None:
-        """Return a remembered LoggingConfig."""
+        """Return the kept LoggingConfig, None without one."""
         with self._lock:
             return self._logging.get(function)
 
     def get(self, name: str) -> Function | None:
-        """Return a function, None when it is unknown here."""
+        """Return a function, None when it is not stored here."""
         with self._lock:
             return self._functions.get(name)
 
@@ -63,7 +63,7 @@ class FunctionStore:
             return [self._functions[name] for name in sorted(self._functions)]
 
     def alias(self, function: str, alias: str) -> AliasState | None:
-        """Return where an alias points now, None when there is no such alias."""
+        """Return the current target of an alias, None when it does not exist."""
         with self._lock:
             state = self._aliases.get((function, alias))
         if state is None:

@@ -1,1 +1,1 @@
-"""CloudWatch Logs: what is stored, when it can be seen, and the operations that read it."""
+"""CloudWatch Logs: stored events, their visibility, and the operations."""

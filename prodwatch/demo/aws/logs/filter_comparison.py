@@ -38,7 +38,7 @@ def number(value: Any) -> float | None:
 def value_test(operator: str, operand: Token) -> Test:
     """Return the test `value operator operand` for a value that is present.
 
-    A number compares with numbers; text compares as a whole, `*` in it stands for anything.
+    A number compares with numbers; text compares as a whole, `*` in it matches any text.
     """
     if operand.kind == "regex":
         return _regex_test(operator, operand.text)

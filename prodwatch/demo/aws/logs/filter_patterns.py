@@ -18,9 +18,9 @@ MAX_PATTERN = 1024
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> Predicate | None:
-    """Return the predicate of a filter pattern, None when it lets everything through.
+    """Return the predicate of a filter pattern, None when it matches everything.
 
-    Raises ExpressionError with one sentence for what CloudWatch refuses.
+    Raises ExpressionError for a pattern that CloudWatch refuses.
     """
     if len(pattern) > MAX_PATTERN:
         raise ExpressionError(f"the filter pattern is longer than {MAX_PATTERN} characters")
@@ -40,14 +40,14 @@ def _contains(needle: str) -> Predicate:
 
 def _searches(pattern: str) -> Predicate:
     try:
-        found = re.compile(pattern).search
+        search = re.compile(pattern).search
     except re.error as error:
         raise ExpressionError(f"the regular expression %{pattern}% is not valid: {error}") from error
-    return lambda message: found(message) is not None
+    return lambda message: search(message) is not None
 
 
 def _terms(text: str) -> Predicate:
-    """Compile `a b` (all), `?a ?b` (any; ignored beside others), `-a` (none), `"a phrase"` and `%regex%`."""
+    """Compile `a b` (all), `?a ?b` (any; ignored next to others), `-a` (none), `"a phrase"` and `%regex%`."""
     needed: list[Predicate] = []
     optional: list[Predicate] = []
     refused: list[Predicate] = []

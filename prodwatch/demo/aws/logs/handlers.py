@@ -1,10 +1,10 @@
-"""The operations of CloudWatch Logs that describe and write."""
+"""CloudWatch Logs operations that describe and write."""
 
 from __future__ import annotations
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Routes, ServiceError
 from prodwatch.demo.aws.logs.identifiers import group_arn, group_name, missing_group, missing_stream
-from prodwatch.demo.aws.logs.reading import Reader
+from prodwatch.demo.aws.logs.read_operations import Reader
 from prodwatch.demo.aws.logs.store import GroupState, LogStore
 from prodwatch.demo.aws.paging import Pager
 
@@ -23,7 +23,7 @@ class LogHandlers:
         self._reader = Reader(store)
 
     def routes(self) -> Routes:
-        """Return the operations answered here."""
+        """Return the operations implemented here."""
         return Routes(
             "logs",
             sync={
@@ -44,7 +44,7 @@ class LogHandlers:
         """CreateLogGroup."""
         log_class = call.params.get("logGroupClass", "STANDARD")
         if not self._store.create_group(call.params["logGroupName"], log_class=log_class):
-            raise AwsFault("ResourceAlreadyExistsException", "The specified log group already exists")
+            raise ServiceError("ResourceAlreadyExistsException", "The specified log group already exists")
         return {}
 
     def delete_log_group(self, call: ApiCall) -> Document:
@@ -60,7 +60,7 @@ class LogHandlers:
         except KeyError:
             raise missing_group() from None
         if not created:
-            raise AwsFault("ResourceAlreadyExistsException", "The specified log stream already exists")
+            raise ServiceError("ResourceAlreadyExistsException", "The specified log stream already exists")
         return {}
 
     def delete_log_stream(self, call: ApiCall) -> Document:
@@ -87,14 +87,14 @@ class LogHandlers:
         events = [(int(event["timestamp"]), str(event["message"])) for event in call.params["logEvents"]]
         stamps = [stamp for stamp, _ in events]
         if stamps != sorted(stamps):
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterException",
                 "Log events in a single PutLogEvents request must be in chronological order.",
             )
         if len(events) > _PUT_MAX_EVENTS or sum(len(text.encode()) + 26 for _, text in events) > _PUT_MAX_BYTES:
-            raise AwsFault("InvalidParameterException", "Upload too large: at most 10000 events and 1048576 bytes.")
+            raise ServiceError("InvalidParameterException", "Upload too large: at most 10000 events and 1048576 bytes.")
         if stamps and stamps[-1] - stamps[0] > _DAY_MS:
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterException",
                 "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
             )
@@ -116,7 +116,7 @@ class LogHandlers:
         """DescribeLogGroups by prefix, by pattern (case-insensitive substring) or by identifiers."""
         prefix, pattern = call.params.get("logGroupNamePrefix"), call.params.get("logGroupNamePattern")
         if prefix and pattern:
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterException", "LogGroup name prefix and LogGroup name pattern are mutually exclusive."
             )
         wanted = {group_name(identifier) for identifier in call.params.get("logGroupIdentifiers", [])}
@@ -136,7 +136,7 @@ class LogHandlers:
         prefix = call.params.get("logStreamNamePrefix", "")
         by_time = call.params.get("orderBy") == "LastEventTime"
         if by_time and prefix:
-            raise AwsFault("InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix.")
+            raise ServiceError("InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix.")
         arn = group_arn(call.region, call.account, name)
         found = []
         for stream, state in self._store.streams(name).items():

@@ -1,4 +1,4 @@
-"""The past of the log groups: computed chunk by chunk when a read reaches it, the last chunks kept."""
+"""Past log events: computed chunk by chunk on read, with the latest chunks cached."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
 
-from prodwatch.demo.aws.logs.events import StoredEvent
+from prodwatch.demo.aws.logs.stored_event import StoredEvent
 from prodwatch.demo.workload import History
 
 _CHUNK_MS = 60_000
 _KEEP_EVENTS = 300_000
 _PAST_BIT = 1 << 62
-"""Sequences of the past lie above those of put events, so that ids never meet."""
+"""Sequence numbers of past events are above those of put events, so that ids are unique."""
 
 
 class PastEvents:
@@ -27,7 +27,7 @@ class PastEvents:
 
     @property
     def present(self) -> bool:
-        """Whether there is a past at all."""
+        """Whether a history exists."""
         return self._history is not None
 
     def groups(self) -> dict[str, int]:
@@ -35,7 +35,7 @@ class PastEvents:
         return dict(self._history.log_groups()) if self._history is not None else {}
 
     def has(self, group: str) -> bool:
-        """Tell whether a group has a past."""
+        """Return whether a group has past events."""
         return self._history is not None and group in self._history.log_groups()
 
     def ordered(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
@@ -48,7 +48,7 @@ class PastEvents:
             yield from chunk[low : bisect_left(chunk, end_ms + 1, lo=low, key=_stamp)]
 
     def window(self, group: str, start_ms: int, end_ms: int) -> Iterator[StoredEvent]:
-        """Yield what had become visible by `end_ms`."""
+        """Yield the events that had become visible by `end_ms`."""
         return (event for event in self.ordered(group, start_ms, end_ms) if event.visible_ms <= end_ms)
 
     def _chunk(self, group: str, index: int) -> list[StoredEvent]:

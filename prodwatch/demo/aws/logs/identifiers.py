@@ -1,8 +1,8 @@
-"""Names and ARNs of log groups, and what is answered when they do not exist."""
+"""Names and ARNs of log groups, and the errors for missing groups and streams."""
 
 from __future__ import annotations
 
-from prodwatch.demo.aws.api_call import AwsFault
+from prodwatch.demo.aws.api_call import ServiceError
 
 
 def group_name(identifier: str) -> str:
@@ -13,15 +13,15 @@ def group_name(identifier: str) -> str:
 
 
 def group_arn(region: str, account: str, name: str) -> str:
-    """Return the ARN without `:*`, the form StartLiveTail wants."""
+    """Return the ARN without `:*`, the form that StartLiveTail needs."""
     return f"arn:aws:logs:{region}:{account}:log-group:{name}"
 
 
-def missing_group() -> AwsFault:
-    """Return the answer for a group that does not exist."""
-    return AwsFault("ResourceNotFoundException", "The specified log group does not exist.")
+def missing_group() -> ServiceError:
+    """Return the error for a group that does not exist."""
+    return ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
 
 
-def missing_stream() -> AwsFault:
-    """Return the answer for a stream that does not exist."""
-    return AwsFault("ResourceNotFoundException", "The specified log stream does not exist.")
+def missing_stream() -> ServiceError:
+    """Return the error for a stream that does not exist."""
+    return ServiceError("ResourceNotFoundException", "The specified log stream does not exist.")

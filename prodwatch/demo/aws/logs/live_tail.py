@@ -1,4 +1,4 @@
-"""StartLiveTail: an event stream that follows the store, samples when it is too much, and ends after its time."""
+"""StartLiveTail: an event stream that follows the store, samples above its rate limit, and times out."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 import msgspec
 
 from prodwatch.demo.aws import eventstream
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault
+from prodwatch.demo.aws.api_call import ApiCall, ServiceError
 from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.faults import Active, FaultPlan
-from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.filter_patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.identifiers import group_name, missing_group
 from prodwatch.demo.aws.logs.store import LogStore
+from prodwatch.demo.aws.logs.stored_event import StoredEvent
 
 MAX_PER_UPDATE = 500
 MAX_WAITING = 5_000
-"""Events kept for a slow reader; beyond it the oldest are dropped without a word, as the real service does."""
+"""Events kept for a slow reader; above it the oldest are dropped without notice, as by the real service."""
 MAX_GROUPS = 10
 _ENCODE = msgspec.json.Encoder().encode
 
 
 class DroppedError(Exception):
-    """The fault plan cuts the connection in the middle of the stream."""
+    """The fault plan closes the connection in the middle of the stream."""
 
 
 class LiveTail:
@@ -54,30 +54,30 @@ class LiveTail:
         self.session_s = session_s
 
     def open(self, call: ApiCall) -> AsyncIterator[bytes]:
-        """Return the frames of a new session. Raises AwsFault for parameters the service refuses."""
+        """Return the frames of a new session. Raises ServiceError for parameters the service refuses."""
         groups = self._groups(call.params)
         names, prefixes = call.params.get("logStreamNames", []), call.params.get("logStreamNamePrefixes", [])
         if (names or prefixes) and len(groups) > 1:
-            raise AwsFault("InvalidParameterException", "Log streams can be chosen only for a single log group.")
+            raise ServiceError("InvalidParameterException", "Log streams can be chosen only for a single log group.")
         if names and prefixes:
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterException", "logStreamNames and logStreamNamePrefixes cannot be used together."
             )
         pattern = call.params.get("logEventFilterPattern", "")
         try:
             matches = compile_pattern(pattern)
         except ExpressionError as error:
-            raise AwsFault("InvalidParameterException", f"Invalid filter pattern: {error}.") from error
+            raise ServiceError("InvalidParameterException", f"Invalid filter pattern: {error}.") from error
         return self._frames(call, _Session(groups, set(names), tuple(prefixes), matches))
 
     def _groups(self, params: dict[str, Any]) -> dict[str, str]:
         identifiers = params.get("logGroupIdentifiers", [])
         if not 1 <= len(identifiers) <= MAX_GROUPS:
-            raise AwsFault("InvalidParameterException", f"Between 1 and {MAX_GROUPS} log groups are needed.")
+            raise ServiceError("InvalidParameterException", f"Between 1 and {MAX_GROUPS} log groups are needed.")
         groups = {}
         for identifier in identifiers:
             if not identifier.startswith("arn:") or identifier.endswith(":*"):
-                raise AwsFault(
+                raise ServiceError(
                     "InvalidParameterException", "logGroupIdentifiers must be log group ARNs without a trailing :*."
                 )
             if self._store.group(group_name(identifier)) is None:
@@ -99,7 +99,7 @@ class LiveTail:
                     yield _exception("SessionTimeoutException", "The Live Tail session has reached its time limit.")
                     return
                 active = self._faults.draw("logs", "SessionUpdate", now_s)
-                if (frame := await self._strike(active)) is not None:
+                if (frame := await self._apply_faults(active)) is not None:
                     yield frame
                     return
                 await asyncio.to_thread(self._collect, session, int(before_s * 1000), int(now_s * 1000))
@@ -112,12 +112,12 @@ class LiveTail:
             stop()
 
     def _collect(self, session: _Session, after_ms: int, until_ms: int) -> None:
-        """Offer the session what history has made visible meanwhile."""
+        """Offer the session the history events that have become visible meanwhile."""
         for group in session.groups:
-            session.offer(group, self._store.emerging(group, after_ms, until_ms))
+            session.offer(group, self._store.becoming_visible(group, after_ms, until_ms))
 
-    async def _strike(self, active: Active) -> bytes | None:
-        """Wait, cut or return the exception frame that a drawn fault asks for."""
+    async def _apply_faults(self, active: Active) -> bytes | None:
+        """Wait, raise DroppedError or return an exception frame, as the faults require."""
         if active.delay_s:
             await self._sleep(active.delay_s)
         if active.has("drop"):
@@ -141,7 +141,7 @@ class LiveTail:
 
 
 class _Session:
-    """What one session still has to show; filled by the threads that put events."""
+    """Events that one session has not sent yet; filled by the threads that put events."""
 
     def __init__(
         self, groups: dict[str, str], names: set[str], prefixes: tuple[str, ...], matches: Predicate | None
@@ -167,7 +167,7 @@ class _Session:
                     self._waiting.append((arn, event))
 
     def take(self, now_ms: int, random: Random) -> tuple[list[tuple[str, StoredEvent]], bool]:
-        """Return what has become visible, in order, at most one update's worth; and whether it is a sample."""
+        """Return the visible events in order, at most one update's worth, and whether they are a sample."""
         with self._lock:
             ready = [one for one in self._waiting if one[1].visible_ms <= now_ms]
             later = [one for one in self._waiting if one[1].visible_ms > now_ms]

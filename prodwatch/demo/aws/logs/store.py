@@ -1,4 +1,4 @@
-"""Log events by group in AWS's reading order, those that were put merged with those history computes."""
+"""Log events by group in AWS's reading order: put events merged with computed history."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from heapq import merge
 from threading import RLock
 
 from prodwatch.demo.aws.faults import FaultPlan
-from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.history import PastEvents
+from prodwatch.demo.aws.logs.stored_event import StoredEvent
 from prodwatch.demo.workload import History
 
 
 @dataclass(slots=True)
 class StreamState:
-    """What DescribeLogStreams tells about one stream."""
+    """State of one stream in DescribeLogStreams."""
 
     created_ms: int
     first_ms: int | None = None
@@ -40,7 +40,7 @@ class GroupState:
 
 _LATEST_MS = 120_000
 _AHEAD_MS = 7_200_000
-"""Nothing may be dated further ahead than this."""
+"""Furthest timestamp in the future that is accepted."""
 _LOOKS_BACK_MS = (600_000, 7_200_000, 86_400_000)
 _DESCRIBED_MS = 180_000
 
@@ -68,7 +68,7 @@ class LogStore:
         self._sequence = 0
         self._listeners: list[Listener] = []
         self.discarded = 0
-        """Oldest events given up because a group was full."""
+        """Number of oldest events discarded because a group was full."""
         for name, created_ms in self._past.groups().items():
             self._groups[name] = GroupState(name=name, created_ms=created_ms)
 
@@ -83,7 +83,7 @@ class LogStore:
             return True
 
     def delete_group(self, name: str) -> bool:
-        """Delete a group with all it holds; False when there is none."""
+        """Delete a group with its events; False when it does not exist."""
         with self._lock:
             return self._groups.pop(name, None) is not None
 
@@ -97,7 +97,7 @@ class LogStore:
             return True
 
     def delete_stream(self, group: str, stream: str) -> bool:
-        """Delete a stream and its events; False when there is none. Raises KeyError without the group."""
+        """Delete a stream and its events; False when it does not exist. Raises KeyError without the group."""
         with self._lock:
             state = self._groups[group]
             state.events = [event for event in state.events if event.stream != stream]
@@ -106,9 +106,9 @@ class LogStore:
     def put(
         self, group: str, stream: str, events: Iterable[tuple[int, str]], visible_ms: int | None = None
     ) -> list[StoredEvent]:
-        """Store (timestamp_ms, message) pairs; group and stream appear when new.
+        """Store (timestamp_ms, message) pairs; group and stream are created when missing.
 
-        Reads see them from wall time `visible_ms` on, by default at once (later under a `late` fault).
+        Reads return them from wall time `visible_ms` on, by default immediately (later under a `late` fault).
         """
         now_s = self._wall()
         now_ms = int(now_s * 1000)
@@ -130,7 +130,7 @@ class LogStore:
         return stored
 
     def group(self, name: str) -> GroupState | None:
-        """Return a group's state, None when there is no such group."""
+        """Return a group's state, None when it does not exist."""
         with self._lock:
             return self._groups.get(name)
 
@@ -154,7 +154,7 @@ class LogStore:
     def read(
         self, group: str, start_ms: int, end_ms: int, *, after: tuple[int, int, int] | None = None
     ) -> Iterator[StoredEvent]:
-        """Yield visible events with start ≤ timestamp ≤ end in order, beginning behind the position `after`.
+        """Yield visible events with start ≤ timestamp ≤ end in order, starting after the position `after`.
 
         A position is (timestamp_ms, ingested_ms, sequence). Raises KeyError without the group.
         """
@@ -166,21 +166,21 @@ class LogStore:
             high = bisect_left(state.events, (end_ms + 1,))
             put = state.events[low:high]
         past_start = max(start_ms if after is None else max(after[0], start_ms), created_ms)
-        # A history may go on for ever: what is not yet past cannot be visible.
+        # A history may be endless: events in the future cannot be visible.
         past = self._delayed(self._past.ordered(group, past_start, min(end_ms, now_ms)))
         for event in merge(past, put) if self._past.present else put:
             if event.visible_ms <= now_ms and (after is None or event[:3] > after):
                 yield event
 
     def has_stream(self, group: str, stream: str) -> bool:
-        """Tell whether a stream exists; of a group with a history every stream may."""
+        """Return whether a stream exists; in a group with a history every stream may."""
         with self._lock:
             return stream in self._groups[group].streams or self._past.has(group)
 
     def tail(
         self, group: str, stream: str, start_ms: int, end_ms: int, limit: int, *, before: tuple[int, int, int] | None
     ) -> list[StoredEvent]:
-        """Return a stream's last visible events before a position, looking back only as far as it takes."""
+        """Return a stream's last visible events before a position, looking back only as far as needed."""
         newest_ms = min(end_ms, self._now_ms() + _AHEAD_MS)
         if before is not None:
             newest_ms = min(newest_ms, before[0])
@@ -196,17 +196,17 @@ class LogStore:
                 break
         return found[-limit:]
 
-    def emerging(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
+    def becoming_visible(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
         """Return history's events that become visible in (after, until]; put events go to listeners.
 
-        One that is more than two minutes late is left out: no live tail promises completeness.
+        Events more than two minutes late are left out: live tail does not promise completeness.
         """
         nearby = self._past.ordered(group, after_ms - _LATEST_MS, until_ms)
         return [event for event in self._delayed(nearby) if after_ms < event.visible_ms <= until_ms]
 
     def _delayed(self, past: Iterable[StoredEvent]) -> Iterable[StoredEvent]:
         """Return events of history with the lateness that the fault plan gives them."""
-        late = self._faults.late_past("logs", "PutLogEvents")
+        late = self._faults.record_lateness("logs", "PutLogEvents")
         if late is None:
             return past
         return (
@@ -215,7 +215,7 @@ class LogStore:
         )
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` for whatever is put from now on; returns the function that ends it."""
+        """Call `listener` for every put from now on; return a function that ends it."""
         with self._lock:
             self._listeners.append(listener)
 

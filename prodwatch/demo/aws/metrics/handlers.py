@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Routes, ServiceError
 from prodwatch.demo.aws.metrics.metric_math import MetricMathError
 from prodwatch.demo.aws.metrics.model import SeriesKey
 from prodwatch.demo.aws.metrics.query import Query, aggregate, evaluate
-from prodwatch.demo.aws.metrics.statistics import known
+from prodwatch.demo.aws.metrics.statistics import is_statistic
 from prodwatch.demo.aws.metrics.store import MetricStore
 from prodwatch.demo.aws.paging import Pager, digest, issue, redeem
 
@@ -29,7 +29,7 @@ class MetricHandlers:
         self._store = store
 
     def routes(self) -> Routes:
-        """Return the operations answered here."""
+        """Return the operations implemented here."""
         return Routes(
             "cloudwatch",
             sync={
@@ -41,16 +41,16 @@ class MetricHandlers:
         )
 
     def put_metric_data(self, call: ApiCall) -> Document:
-        """PutMetricData; the AWS/ namespaces are allowed here, so that a demo can play the services."""
+        """PutMetricData; the AWS/ namespaces are allowed, so that a demo can write the services' metrics."""
         entries = [(call.params["Namespace"], one) for one in call.params.get("MetricData", [])]
         if len(entries) > MAX_PUT:
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterValue", f"The collection MetricData must not have a size greater than {MAX_PUT}."
             )
         for namespace, entry in entries:
             values, counts = _values(entry)
             if counts is not None and len(counts) != len(values):
-                raise AwsFault("InvalidParameterValue", "The parameters Values and Counts must have the same size.")
+                raise ServiceError("InvalidParameterValue", "The parameters Values and Counts must have the same size.")
             self._store.put(
                 namespace,
                 entry["MetricName"],
@@ -88,9 +88,9 @@ class MetricHandlers:
         start_s, end_s = _window(call, period_s)
         plain, extended = params.get("Statistics", []), params.get("ExtendedStatistics", [])
         if not plain and not extended:
-            raise AwsFault("MissingParameter", "The parameters Statistics or ExtendedStatistics are needed.")
+            raise ServiceError("MissingParameter", "The parameters Statistics or ExtendedStatistics are needed.")
         if (end_s - start_s) / period_s > MAX_STATISTICS_POINTS:
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterCombination",
                 f"You have requested more datapoints than the limit of {MAX_STATISTICS_POINTS}.",
             )
@@ -107,20 +107,20 @@ class MetricHandlers:
         return {"Label": params["MetricName"], "Datapoints": list(points.values())}
 
     def get_metric_data(self, call: ApiCall) -> Document:
-        """GetMetricData: newest first unless asked otherwise, paged by datapoints when no maths is used."""
+        """GetMetricData: newest first by default, paged by datapoints when no maths is used."""
         queries = [_query(one) for one in call.params["MetricDataQueries"]]
         if len(queries) > MAX_QUERIES:
-            raise AwsFault(
+            raise ServiceError(
                 "ValidationError",
                 f"The collection MetricDataQueries must not have a size greater than {MAX_QUERIES}.",
             )
         if len({query.id for query in queries}) < len(queries):
-            raise AwsFault("ValidationError", "The values for parameter id in MetricDataQueries are not unique.")
+            raise ServiceError("ValidationError", "The values for parameter id in MetricDataQueries are not unique.")
         start_s, end_s = _window(call, min(query.period_s for query in queries))
         try:
             results = evaluate(queries, self._store, start_s, end_s, seen_s=call.now_s)
         except MetricMathError as error:
-            raise AwsFault("ValidationError", f"Error in expression: {error}.") from error
+            raise ServiceError("ValidationError", f"Error in expression: {error}.") from error
         ascending = call.params.get("ScanBy") == "TimestampAscending"
         series = [
             (one, query, sorted(results[query.id].items(), reverse=not ascending))
@@ -131,14 +131,14 @@ class MetricHandlers:
 
 
 def _paged(call: ApiCall, series: list[tuple[Document, Query, list[tuple[int, float]]]]) -> Document:
-    """Return one page: as many points as MaxDatapoints allows, `PartialData` for a series that goes on."""
+    """Return one page: as many points as MaxDatapoints allows, `PartialData` for a series that continues."""
     token_key = digest(call.params, without=frozenset({"NextToken"}))
     skip = 0
     if token := call.params.get("NextToken"):
         try:
             skip = int(redeem(token, token_key, call.now_s))
         except (ValueError, TypeError) as error:
-            raise AwsFault("InvalidNextToken", "The specified NextToken is invalid.") from error
+            raise ServiceError("InvalidNextToken", "The specified NextToken is invalid.") from error
     room = min(int(call.params.get("MaxDatapoints") or MAX_DATAPOINTS), MAX_DATAPOINTS)
     if call.effects.short_page:
         room = max(1, room // 10)
@@ -170,7 +170,7 @@ def _paged(call: ApiCall, series: list[tuple[Document, Query, list[tuple[int, fl
 def _query(one: Document) -> Query:
     stat = one.get("MetricStat")
     if (stat is None) is (one.get("Expression") is None):
-        raise AwsFault("ValidationError", f"The query {one['Id']} needs either MetricStat or Expression.")
+        raise ServiceError("ValidationError", f"The query {one['Id']} needs either MetricStat or Expression.")
     if stat is None:
         return Query(id=one["Id"], expression=one["Expression"], period_s=int(one.get("Period") or 60))
     metric = stat["Metric"]
@@ -182,12 +182,14 @@ def _query(one: Document) -> Query:
 
 def _check_period(period_s: int) -> None:
     if period_s not in _SHORT_PERIODS and (period_s <= 0 or period_s % 60):
-        raise AwsFault("InvalidParameterValue", "The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60.")
+        raise ServiceError(
+            "InvalidParameterValue", "The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60."
+        )
 
 
 def _checked(stat: str) -> str:
-    if not known(stat):
-        raise AwsFault("InvalidParameterValue", f"The value {stat} for parameter Stat is not supported.")
+    if not is_statistic(stat):
+        raise ServiceError("InvalidParameterValue", f"The value {stat} for parameter Stat is not supported.")
     return stat
 
 
@@ -196,7 +198,7 @@ def _window(call: ApiCall, period_s: int) -> tuple[float, float]:
     _check_period(period_s)
     start_s, end_s = float(call.params["StartTime"]), float(call.params["EndTime"])
     if start_s >= end_s:
-        raise AwsFault("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
+        raise ServiceError("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
     age_s = call.now_s - start_s
     grain_s = 1 if period_s in _SHORT_PERIODS else 3600 if age_s > 63 * _DAY_S else 300 if age_s > 15 * _DAY_S else 60
     return float(int(start_s // max(grain_s, period_s)) * max(grain_s, period_s)), end_s
@@ -208,7 +210,9 @@ def _values(entry: Document) -> tuple[list[float], list[float] | None]:
         return entry["Values"], entry.get("Counts")
     if (one := entry.get("StatisticValues")) is None:
         if "Value" not in entry:
-            raise AwsFault("InvalidParameterCombination", "At least one of Value, Values or StatisticValues is needed.")
+            raise ServiceError(
+                "InvalidParameterCombination", "At least one of Value, Values or StatisticValues is needed."
+            )
         return [entry["Value"]], None
     count, low, high = one["SampleCount"], one["Minimum"], one["Maximum"]
     if count <= 1:
@@ -227,4 +231,4 @@ def _dimension_list(key: SeriesKey) -> list[dict[str, Any]]:
 
 
 def _has(key: SeriesKey, name: str, value: str | None) -> bool:
-    return any(one == name and value in {None, found} for one, found in key.dimensions)
+    return any(key_name == name and value in {None, key_value} for key_name, key_value in key.dimensions)

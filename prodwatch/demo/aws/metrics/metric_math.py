@@ -12,7 +12,7 @@ Value = Points | float
 
 
 class MetricMathError(ValueError):
-    """Maths that cannot be computed here; the text says why."""
+    """A metric maths expression that cannot be computed; the text names the reason."""
 
 
 _BINARY: dict[type[ast.AST], Callable[[float, float], float | None]] = {
@@ -55,7 +55,7 @@ def compute(
 ) -> Points:
     """Return the expression's points.
 
-    Raises KeyError for an id without results, MetricMathError for what is not understood.
+    Raises KeyError for an id without results, MetricMathError for an unsupported expression.
     """
     try:
         tree = ast.parse(expression.strip(), mode="eval").body

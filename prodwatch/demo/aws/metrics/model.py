@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Series:
-    """What was put into one series, by minute."""
+    """Samples put into one series, by minute."""
 
     unit: str = "None"
     minutes: dict[int, list[Sample]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Series:
     updated_s: float = 0.0
 
     def add(self, sample: Sample) -> None:
-        """Take a sample in; those of a minute seen from the same moment on are kept together."""
+        """Add a sample; samples of a minute with the same visibility are merged."""
         bucket = self.minutes.setdefault(int(sample.timestamp_s // 60) * 60, [])
         if bucket and not self.high_resolution and bucket[-1].visible_s == sample.visible_s:
             bucket[-1].values.extend(sample.values)

@@ -23,7 +23,7 @@ class Query:
 
 
 def retention_s(period_s: int) -> float:
-    """Return for how long points of a period are kept: the finer, the shorter."""
+    """Return how long points of a period are kept: the finer, the shorter."""
     if period_s < 60:
         return 3 * 3600.0
     return next((days for limit_s, days in ((300, 15), (3600, 63)) if period_s < limit_s), 455) * 86_400.0
@@ -49,15 +49,15 @@ def evaluate(
     plain = list(results)
     waiting = [query for query in queries if query.key is None]
     while waiting:
-        still = []
+        unresolved = []
         for query in waiting:
             try:
                 results[query.id] = compute(
                     query.expression or "", results, plain=plain, period_s=query.period_s, start_s=start_s, end_s=end_s
                 )
             except KeyError:
-                still.append(query)
-        if len(still) == len(waiting):
-            raise MetricMathError(f"the expression {still[0].expression!r} names an id that no query has")
-        waiting = still
+                unresolved.append(query)
+        if len(unresolved) == len(waiting):
+            raise MetricMathError(f"the expression {unresolved[0].expression!r} names an unknown id")
+        waiting = unresolved
     return results

@@ -19,8 +19,8 @@ def weighted(samples: Iterable[Sample]) -> list[tuple[float, float]]:
     return sorted(pair for one in samples for pair in zip(one.values, one.counts, strict=True))
 
 
-def known(stat: str) -> bool:
-    """Tell whether CloudWatch has a statistic of this name."""
+def is_statistic(stat: str) -> bool:
+    """Return whether CloudWatch has a statistic of this name."""
     return (
         stat in {"Sum", "Average", "Minimum", "Maximum", "SampleCount", "IQM"}
         or _SHORT.fullmatch(stat) is not None
@@ -54,11 +54,11 @@ def statistic(stat: str, pairs: Weighted) -> float:  # noqa: PLR0911 -- one retu
 
 def percentile(pairs: Weighted, share: float) -> float:
     """Return the smallest value that at least `share` of the samples do not exceed."""
-    wanted = share * sum(weight for _, weight in pairs)
+    target = share * sum(weight for _, weight in pairs)
     reached = 0.0
     for value, weight in pairs:
         reached += weight
-        if reached >= wanted - 1e-9:
+        if reached >= target - 1e-9:
             return value
     return pairs[-1][0]
 

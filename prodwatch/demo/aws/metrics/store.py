@@ -1,4 +1,4 @@
-"""All metric series of one region, those that were put merged with those history computes."""
+"""All metric series of one region: put samples merged with computed history."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class MetricStore:
         *,
         high_resolution: bool = False,
     ) -> None:
-        """Add values to a series; reads see them from wall time `visible_s` on, by default at once."""
+        """Add values to a series; reads return them from wall time `visible_s` on, by default immediately."""
         now_s = self._wall()
         seen_s = (now_s if visible_s is None else visible_s) + self._faults.lateness_s(
             "cloudwatch", "PutMetricData", now_s
         )
-        # What is visible at once is kept by tens of seconds, so that a busy minute stays a handful of samples.
+        # Immediately visible samples are grouped by ten seconds, so that a busy minute has few of them.
         shown_s = float(int(seen_s // 10) * 10) if seen_s <= now_s else seen_s
         kept_s = timestamp_s if high_resolution else float(int(timestamp_s // 60) * 60)
         with self._lock:
@@ -62,17 +62,17 @@ class MetricStore:
             return sorted(self._series.keys() | self._past_keys)
 
     def unit(self, key: SeriesKey) -> str:
-        """Return the unit a series was put with, `None` (AWS's word) without one."""
+        """Return the unit of a series, `None` (AWS's word) without one."""
         with self._lock:
             return self._series[key].unit if key in self._series else "None"
 
     def updated_s(self, key: SeriesKey) -> float:
-        """Return when a series was last put to; 0 for one of history alone."""
+        """Return the time of the last put; 0 for a series of history alone."""
         with self._lock:
             return self._series[key].updated_s if key in self._series else 0.0
 
     def samples(self, key: SeriesKey, start_s: float, end_s: float, seen_s: float) -> list[Sample]:
-        """Return samples with start ≤ timestamp < end visible at `seen_s`, put ones after history's."""
+        """Return samples with start ≤ timestamp < end visible at `seen_s`, history first, then put ones."""
         found = self._history_samples(key, start_s, end_s, seen_s)
         with self._lock:
             if series := self._series.get(key):
@@ -87,7 +87,7 @@ class MetricStore:
             return []
         return [
             one
-            # A history may go on for ever: what is not yet past cannot be visible.
+            # A history may be endless: samples in the future cannot be visible.
             for index in range(int(start_s // _CHUNK_S), int(min(end_s, seen_s) // _CHUNK_S) + 1)
             for one in self._chunk(key, index)
             if start_s <= one.timestamp_s < end_s and one.visible_s <= seen_s

@@ -1,1 +1,1 @@
-"""AWS's wire protocols from the server's side, driven by the models inside botocore."""
+"""AWS's wire protocols on the server side, driven by botocore's service models."""

@@ -1,4 +1,4 @@
-"""From the bytes of a request to its parameters, by the operation's input shape."""
+"""Decodes a request into parameters, by the operation's input shape."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, parse_qsl
 
 import cbor2
 
-from prodwatch.demo.aws.api_call import AwsFault, Document
+from prodwatch.demo.aws.api_call import Document, ServiceError
 from prodwatch.demo.aws.protocols.identify import HttpRequest, Identity
 
 
 def decode(identity: Identity, operation: Any, request: HttpRequest) -> Document:
-    """Return the operation's parameters. Raises AwsFault for a body that cannot be read."""
+    """Return the operation's parameters. Raises ServiceError for a body that cannot be read."""
     shape = operation.input_shape
     if shape is None:
         return {}
@@ -32,7 +32,7 @@ def decode(identity: Identity, operation: Any, request: HttpRequest) -> Document
             case _:
                 return _document(shape, json.loads(request.body or b"{}"))
     except (ValueError, TypeError, AttributeError) as error:
-        raise AwsFault("SerializationException", f"The request body could not be read: {error}") from error
+        raise ServiceError("SerializationException", f"The request body could not be read: {error}") from error
 
 
 def _document(shape: Any, value: Mapping[str, Any]) -> Document:

@@ -1,4 +1,4 @@
-"""From an operation's output, or its error, to the bytes of a response in the caller's protocol."""
+"""Encodes an operation's output or error as a response in the caller's protocol."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from xml.sax.saxutils import escape
 
 import cbor2
 
-from prodwatch.demo.aws.api_call import AwsFault
+from prodwatch.demo.aws.api_call import ServiceError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
+class HttpResponse:
     """A complete response."""
 
     status: int
@@ -38,30 +38,30 @@ def iso8601(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encode(protocol: str, operation: Any, output: Mapping[str, Any], request_id: str) -> HttpAnswer:
-    """Return the successful answer. Raises KeyError for a member the operation's model does not have."""
+def encode(protocol: str, operation: Any, output: Mapping[str, Any], request_id: str) -> HttpResponse:
+    """Return the successful response. Raises KeyError for a member the operation's model does not have."""
     shape = operation.output_shape
     headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES[protocol]}
     match protocol:
         case "query":
-            return HttpAnswer(status=200, headers=headers, body=_query(operation, shape, output, request_id))
+            return HttpResponse(status=200, headers=headers, body=_query(operation, shape, output, request_id))
         case "smithy-rpc-v2-cbor":
             headers["smithy-protocol"] = "rpc-v2-cbor"
             document = _value(shape, output, _epoch_tag) if shape is not None else {}
-            return HttpAnswer(status=200, headers=headers, body=cbor2.dumps(document))
+            return HttpResponse(status=200, headers=headers, body=cbor2.dumps(document))
         case "rest-json":
             return _rest(operation, shape, output, headers)
         case "json":
             document = _value(shape, output, _json_time) if shape is not None else {}
-            return HttpAnswer(status=200, headers=headers, body=json.dumps(document).encode())
+            return HttpResponse(status=200, headers=headers, body=json.dumps(document).encode())
         case _:
-            raise ValueError(f"no operation is answered here over {protocol}")
+            raise ValueError(f"no operation is implemented over {protocol}")
 
 
-def raw(protocol: str, body: bytes, request_id: str) -> HttpAnswer:
-    """Return an answer whose body a handler has already encoded."""
+def raw(protocol: str, body: bytes, request_id: str) -> HttpResponse:
+    """Return a response whose body a handler has already encoded."""
     headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES[protocol]}
-    return HttpAnswer(status=200, headers=headers, body=body)
+    return HttpResponse(status=200, headers=headers, body=body)
 
 
 def _epoch_tag(seconds: float) -> cbor2.CBORTag:
@@ -101,10 +101,10 @@ def _seconds(value: Any) -> float:
     return float(value.timestamp()) if isinstance(value, datetime) else float(value)
 
 
-def _rest(operation: Any, shape: Any, output: Mapping[str, Any], headers: dict[str, str]) -> HttpAnswer:
+def _rest(operation: Any, shape: Any, output: Mapping[str, Any], headers: dict[str, str]) -> HttpResponse:
     status = int(operation.http.get("responseCode", 200))
     if shape is None:
-        return HttpAnswer(status=status, headers=headers, body=b"{}")
+        return HttpResponse(status=status, headers=headers, body=b"{}")
     payload = shape.serialization.get("payload")
     body: dict[str, Any] = {}
     content = b"" if payload is not None else None
@@ -122,7 +122,7 @@ def _rest(operation: Any, shape: Any, output: Mapping[str, Any], headers: dict[s
                 content = bytes(item)
             case _:
                 body[key] = _value(member, item, _json_time)
-    return HttpAnswer(status=status, headers=headers, body=json.dumps(body).encode() if content is None else content)
+    return HttpResponse(status=status, headers=headers, body=json.dumps(body).encode() if content is None else content)
 
 
 def _query(operation: Any, shape: Any, output: Mapping[str, Any], request_id: str) -> bytes:
@@ -171,32 +171,32 @@ def _xml_item(shape: Any, tag: str, value: Any) -> str:
     return inner if own == tag else f"<{tag}>" + inner[len(own) + 2 : -len(own) - 3] + f"</{tag}>"
 
 
-def encode_error(protocol: str, service: str, fault: AwsFault, request_id: str) -> HttpAnswer:
-    """Return the error in the form the protocol gives it."""
+def encode_error(protocol: str, service: str, error: ServiceError, request_id: str) -> HttpResponse:
+    """Return the error in the protocol's form."""
     headers = {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPES.get(protocol, "application/json")}
-    kind = "Sender" if fault.status < 500 else "Receiver"
+    kind = "Sender" if error.status < 500 else "Receiver"
     match protocol:
         case "query":
             body = (
-                f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(fault.code)}</Code>"
-                f"<Message>{escape(fault.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+                f"<ErrorResponse><Error><Type>{kind}</Type><Code>{escape(error.code)}</Code>"
+                f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
             ).encode()
         case "rest-xml":
             headers["x-amz-request-id"] = request_id
             body = (
-                f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{escape(fault.code)}</Code>'
-                f"<Message>{escape(fault.message)}</Message><RequestId>{request_id}</RequestId></Error>"
+                f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{escape(error.code)}</Code>'
+                f"<Message>{escape(error.message)}</Message><RequestId>{request_id}</RequestId></Error>"
             ).encode()
         case "smithy-rpc-v2-cbor":
             headers["smithy-protocol"] = "rpc-v2-cbor"
-            headers["x-amzn-query-error"] = f"{fault.code};{kind}"
-            document = {"__type": f"com.amazonaws.{service}#{fault.code}", "message": fault.message, **fault.fields}
+            headers["x-amzn-query-error"] = f"{error.code};{kind}"
+            document = {"__type": f"com.amazonaws.{service}#{error.code}", "message": error.message, **error.fields}
             body = cbor2.dumps(document)
         case "rest-json":
-            headers["x-amzn-ErrorType"] = fault.code
-            body = json.dumps({"message": fault.message, "Message": fault.message, **fault.fields}).encode()
+            headers["x-amzn-ErrorType"] = error.code
+            body = json.dumps({"message": error.message, "Message": error.message, **error.fields}).encode()
         case _:
             if service in {"cloudwatch", "sqs"}:
-                headers["x-amzn-query-error"] = f"{fault.code};{kind}"
-            body = json.dumps({"__type": fault.code, "message": fault.message, **fault.fields}).encode()
-    return HttpAnswer(status=fault.status, headers=headers, body=body)
+                headers["x-amzn-query-error"] = f"{error.code};{kind}"
+            body = json.dumps({"__type": error.code, "message": error.message, **error.fields}).encode()
+    return HttpResponse(status=error.status, headers=headers, body=body)

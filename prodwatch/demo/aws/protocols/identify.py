@@ -1,4 +1,4 @@
-"""From an HTTP request to (service, operation, protocol), without decoding its parameters."""
+"""Identifies service, operation and protocol of an HTTP request, without decoding its parameters."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which operation a request asks for."""
+    """Operation that a request calls."""
 
     service: str
-    """boto3's name, `unknown` when nothing tells."""
+    """boto3's name, `unknown` when the request does not identify it."""
     operation: str
     protocol: str
     """`json`, `query`, `rest-json`, `rest-xml`, `smithy-rpc-v2-cbor`, `ec2`."""
@@ -71,7 +71,7 @@ def _template(uri: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class _RestRoute:
-    """Where one REST operation is found, and what else it needs to be meant."""
+    """Path pattern of one REST operation, and its required query keys and headers."""
 
     pattern: re.Pattern[str]
     query_keys: frozenset[str]
@@ -131,7 +131,7 @@ def _protocol(model: Any) -> str:
 
 
 def identify(request: HttpRequest) -> Identity:
-    """Return what the request asks for; `unknown:unknown` when it is no AWS call we can name."""
+    """Return the operation of a request; `unknown:unknown` when it is not a known AWS call."""
     scope = credential_scope(request)
     if (rpc := _RPC_V2.match(request.path)) and request.headers.get("smithy-protocol") == "rpc-v2-cbor":
         service = TARGETS.get(rpc[1], scope.service or rpc[1].lower())

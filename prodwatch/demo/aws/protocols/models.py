@@ -67,13 +67,13 @@ def _load(service: str) -> Any:
 
 
 def service_model(service: str) -> Any:
-    """Return botocore's ServiceModel, or None when botocore does not know the service."""
+    """Return botocore's ServiceModel, None when botocore does not know the service."""
     with _LOCK:
         return _load(service)
 
 
 def operation_model(service: str, operation: str) -> Any:
-    """Return botocore's OperationModel, or None when the service has no such operation."""
+    """Return botocore's OperationModel, None when the service has no such operation."""
     model = service_model(service)
     if model is None or operation not in model.operation_names:
         return None

@@ -1,1 +1,1 @@
-"""Scripted events over the CloudFormation stacks that moto holds."""
+"""Scripted events of the CloudFormation stacks in moto."""

@@ -1,4 +1,4 @@
-"""CloudFormation's answers about moto's stacks, with the scripted events and status laid over them."""
+"""CloudFormation operations over moto's stacks, with scripted events and status."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class StackHandlers:
         )
 
     def describe_stack_events(self, call: ApiCall, document: Document) -> Document:
-        """DescribeStackEvents, newest first: the script's events in the place of moto's."""
+        """DescribeStackEvents, newest first: the script's events instead of moto's."""
         own = document.get("StackEvents", [])
         if not own:
             return document
         stack_id, name = own[0]["StackId"], own[0]["StackName"]
-        script = self._store.happened(name, call.now_s)
+        script = self._store.events_until(name, call.now_s)
         if script is None:
             return document
         events = [

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackEvent:
-    """What DescribeStackEvents lists from wall time `at_s` on.
+    """An event that DescribeStackEvents lists from wall time `at_s` on.
 
-    An event of type `AWS::CloudFormation::Stack` whose logical id is the stack's name also moves the status that
-    DescribeStacks answers.
+    An event of type `AWS::CloudFormation::Stack` whose logical id is the stack's name also sets the status in
+    DescribeStacks.
     """
 
     at_s: float

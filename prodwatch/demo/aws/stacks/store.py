@@ -24,7 +24,7 @@ class StackEventStore:
             script.extend(events)
             script.sort(key=lambda event: event.at_s)
 
-    def happened(self, stack: str, now_s: float) -> list[StackEvent] | None:
+    def events_until(self, stack: str, now_s: float) -> list[StackEvent] | None:
         """Return a stack's events up to `now_s`, oldest first; None for a stack without a script."""
         with self._lock:
             script = self._events.get(stack)
@@ -34,7 +34,7 @@ class StackEventStore:
         """Return the last event of the stack itself, which is its status."""
         own = [
             event
-            for event in self.happened(stack, now_s) or ()
+            for event in self.events_until(stack, now_s) or ()
             if event.type == STACK_TYPE and event.logical_id == stack
         ]
         return own[-1] if own else None

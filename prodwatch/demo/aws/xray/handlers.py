@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Document, Routes
+from prodwatch.demo.aws.api_call import ApiCall, Document, Routes, ServiceError
 from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.paging import digest, issue, redeem
-from prodwatch.demo.aws.xray.filters import Filter, parse_filter
-from prodwatch.demo.aws.xray.graph import tally_of
-from prodwatch.demo.aws.xray.scope import trace_scope
+from prodwatch.demo.aws.xray.filter_expressions import Filter, parse_filter
+from prodwatch.demo.aws.xray.filter_scope import trace_scope
+from prodwatch.demo.aws.xray.service_graph import tally_of
 from prodwatch.demo.aws.xray.store import Position, TimeRange, TraceStore, position
-from prodwatch.demo.aws.xray.summaries import summary
 from prodwatch.demo.aws.xray.trace import Trace
+from prodwatch.demo.aws.xray.trace_summary import summary
 
 MAX_WINDOW_S = 6 * 3600.0
 MAX_IDS = 5
@@ -21,7 +21,7 @@ MAX_TRACE_BYTES = 500_000
 PAGE_SIZE = 100
 SERVICES_A_PAGE = 50
 MAX_SCANNED = 5_000
-"""Traces looked at for one page; a page of a rare condition may therefore be empty."""
+"""Traces scanned for one page; a page of a rare condition may therefore be empty."""
 
 
 class TraceHandlers:
@@ -31,7 +31,7 @@ class TraceHandlers:
         self._store = store
 
     def routes(self) -> Routes:
-        """Return the operations answered here."""
+        """Return the operations implemented here."""
         return Routes(
             "xray",
             sync={
@@ -47,7 +47,7 @@ class TraceHandlers:
         )
 
     def put_trace_segments(self, call: ApiCall) -> Document:
-        """PutTraceSegments; what cannot be read is reported, the rest is kept."""
+        """PutTraceSegments; unreadable segments are reported, the others are kept."""
         unprocessed = []
         for text in call.params["TraceSegmentDocuments"]:
             document: Any = None
@@ -56,42 +56,42 @@ class TraceHandlers:
                 _check_segment(document)
                 self._store.put(document)
             except (ValueError, TypeError) as error:
-                known = document.get("id") if isinstance(document, dict) else None
+                segment_id = document.get("id") if isinstance(document, dict) else None
                 entry = {"ErrorCode": "ParseError", "Message": f"Invalid segment. {error}"}
-                unprocessed.append(entry | ({"Id": str(known)} if known else {}))
+                unprocessed.append(entry | ({"Id": str(segment_id)} if segment_id else {}))
         return {"UnprocessedTraceSegments": unprocessed}
 
     def get_trace_summaries(self, call: ApiCall) -> Document:
-        """GetTraceSummaries, the latest first; TracesProcessedCount is what was looked at for this page."""
+        """GetTraceSummaries, the latest first; TracesProcessedCount counts the traces scanned for this page."""
         start_s, end_s, kind = _window(call)
         query = digest(call.params, without=frozenset({"NextToken"}))
         after = _position(call, query)
         predicate = _predicate(call.params.get("FilterExpression"))
-        answer: Document = {"ApproximateTime": call.now_s, "TracesProcessedCount": 0, "TraceSummaries": []}
+        output: Document = {"ApproximateTime": call.now_s, "TracesProcessedCount": 0, "TraceSummaries": []}
         if call.effects.empty_page:
-            return answer | {"NextToken": issue(after, query, call.now_s)}
+            return output | {"NextToken": issue(after, query, call.now_s)}
         size = PAGE_SIZE // 3 if call.effects.short_page else PAGE_SIZE
         page: list[Trace] = []
-        looked, last = 0, after
+        scanned, last = 0, after
         for trace in self._store.newest_first(start_s, end_s, kind, after=after):
-            if len(page) == size or looked == MAX_SCANNED:
-                answer["NextToken"] = issue(last, query, call.now_s)
+            if len(page) == size or scanned == MAX_SCANNED:
+                output["NextToken"] = issue(last, query, call.now_s)
                 break
-            looked, last = looked + 1, position(trace)
+            scanned, last = scanned + 1, position(trace)
             if predicate is None or predicate(trace_scope(trace)):
                 page.append(trace)
-        answer["TracesProcessedCount"] = looked
-        answer["TraceSummaries"] = [
+        output["TracesProcessedCount"] = scanned
+        output["TraceSummaries"] = [
             summary(one, call.account) | ({"MatchedEventTime": one.updated_s} if kind == "Event" else {})
             for one in page
         ]
-        return answer
+        return output
 
     def batch_get_traces(self, call: ApiCall) -> Document:
-        """BatchGetTraces: at most five ids; what is unknown or not visible yet is unprocessed."""
+        """BatchGetTraces: at most five ids; unknown ids and ids that are not visible yet are unprocessed."""
         ids = list(dict.fromkeys(call.params["TraceIds"]))
         if len(ids) > MAX_IDS:
-            raise AwsFault("InvalidRequestException", f"At most {MAX_IDS} trace ids can be asked for at once.")
+            raise ServiceError("InvalidRequestException", f"At most {MAX_IDS} trace ids can be asked for at once.")
         if self._store.destination[0] == "CloudWatchLogs" or call.effects.empty_page:
             return {"Traces": [], "UnprocessedTraceIds": ids}
         found = {one: trace for one in ids if (trace := self._store.get(one)) is not None and trace.segments}
@@ -117,7 +117,7 @@ class TraceHandlers:
         }
 
     def get_trace_graph(self, call: ApiCall) -> Document:
-        """GetTraceGraph of some traces."""
+        """GetTraceGraph of the given traces."""
         traces = [trace for one in call.params["TraceIds"] if (trace := self._store.get(one)) is not None]
         return {"Services": tally_of(traces).services(call.account)}
 
@@ -127,7 +127,7 @@ class TraceHandlers:
         return {"Destination": destination, "Status": status}
 
     def get_indexing_rules(self, call: ApiCall) -> Document:
-        """GetIndexingRules: the one rule every account has."""
+        """GetIndexingRules: the one rule that every account has."""
         share = self._store.sampling_percent
         rule = {"Probabilistic": {"DesiredSamplingPercentage": share, "ActualSamplingPercentage": share}}
         return {"IndexingRules": [{"Name": "Default", "ModifiedAt": call.now_s, "Rule": rule}]}
@@ -136,12 +136,12 @@ class TraceHandlers:
 def _window(call: ApiCall) -> tuple[float, float, TimeRange]:
     start_s, end_s = float(call.params["StartTime"]), float(call.params["EndTime"])
     if end_s < start_s:
-        raise AwsFault("InvalidRequestException", "The end time must not be before the start time.")
+        raise ServiceError("InvalidRequestException", "The end time must not be before the start time.")
     if end_s - start_s > MAX_WINDOW_S:
-        raise AwsFault("InvalidRequestException", "The time range must not be longer than 6 hours.")
+        raise ServiceError("InvalidRequestException", "The time range must not be longer than 6 hours.")
     kind = call.params.get("TimeRangeType", "TraceId")
     if kind not in {"TraceId", "Event", "Service"}:
-        raise AwsFault("InvalidRequestException", f"{kind} is no TimeRangeType.")
+        raise ServiceError("InvalidRequestException", f"{kind} is not a TimeRangeType.")
     return start_s, end_s, kind
 
 
@@ -151,14 +151,14 @@ def _position(call: ApiCall, query: int) -> Position | None:
 
 
 def _redeemed(call: ApiCall, query: int) -> Any:
-    """Return what the request's token stands for, None without a token."""
+    """Return the content of the request's token, None without a token."""
     token = call.params.get("NextToken")
     if not token:
         return None
     try:
         return redeem(token, query, call.now_s)
     except (ValueError, TypeError) as error:
-        raise AwsFault("InvalidRequestException", "The specified NextToken is invalid.") from error
+        raise ServiceError("InvalidRequestException", "The specified NextToken is invalid.") from error
 
 
 def _predicate(expression: str | None) -> Filter | None:
@@ -167,7 +167,7 @@ def _predicate(expression: str | None) -> Filter | None:
     try:
         return parse_filter(expression)
     except ExpressionError as error:
-        raise AwsFault("InvalidRequestException", f"Invalid filter expression: {error}.") from error
+        raise ServiceError("InvalidRequestException", f"Invalid filter expression: {error}.") from error
 
 
 def _check_segment(document: Any) -> None:

@@ -1,4 +1,4 @@
-"""Segment documents by trace, those that were put merged with those history computes."""
+"""Segment documents by trace: put documents merged with computed history."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from threading import RLock
 from typing import Any, Literal
 
 from prodwatch.demo.aws.faults import FaultPlan
-from prodwatch.demo.aws.xray.document import end_s
-from prodwatch.demo.aws.xray.graph import Tally, tally_of, tally_of_calls
-from prodwatch.demo.aws.xray.past import CHUNK_S, PastTraces
-from prodwatch.demo.aws.xray.record import Record
+from prodwatch.demo.aws.xray.history import CHUNK_S, PastTraces
+from prodwatch.demo.aws.xray.segment_document import end_s
+from prodwatch.demo.aws.xray.service_graph import Tally, tally_of, tally_of_calls
 from prodwatch.demo.aws.xray.trace import Trace
+from prodwatch.demo.aws.xray.trace_record import Record
 from prodwatch.demo.workload import History
 
 TimeRange = Literal["TraceId", "Event", "Service"]
 Position = tuple[float, str]
-"""Where a trace stands in the list: minus its start, its id."""
+"""Position of a trace in the list: minus its start, its id."""
 _LONGEST_S = 300.0
 """A trace updated or ended in a window may have started this much before it."""
 _KEEP_MINUTES = 500
-"""Minutes of the past remembered as counted: more than the longest window has."""
+"""Past minutes whose counts are cached: more than the longest window has."""
 
 
 class TraceStore:
@@ -44,16 +44,16 @@ class TraceStore:
         self._past = PastTraces(history)
         self._minutes: OrderedDict[int, Tally] = OrderedDict()
         self.destination: tuple[str, str] = ("XRay", "ACTIVE")
-        """What GetTraceSegmentDestination answers: `("CloudWatchLogs", "ACTIVE")` is Transaction Search."""
+        """Response of GetTraceSegmentDestination: `("CloudWatchLogs", "ACTIVE")` is Transaction Search."""
         self.sampling_percent = 1.0
-        """What GetIndexingRules answers."""
+        """Percentage in the response of GetIndexingRules."""
         self.discarded = 0
-        """Oldest traces given up because the store was full."""
+        """Number of oldest traces discarded because the store was full."""
 
     def put(self, document: Mapping[str, Any], visible_s: float | None = None) -> None:
-        """Take in one segment or subsegment document; the same id again replaces what it was.
+        """Add one segment or subsegment document; a later one with the same id replaces it.
 
-        Reads see it from wall time `visible_s` on, by default at once (later under a `late` fault). Raises
+        Reads return it from wall time `visible_s` on, by default immediately (later under a `late` fault). Raises
         ValueError for a document without trace id or id.
         """
         trace_id = document.get("trace_id")
@@ -73,7 +73,7 @@ class TraceStore:
                 self.discarded += 1
 
     def get(self, trace_id: str) -> Trace | None:
-        """Return one trace as it can be seen now."""
+        """Return one trace as visible now, None without one."""
         now_s = self._wall()
         with self._lock:
             record = self._records.get(trace_id) or self._past.find(trace_id)
@@ -82,10 +82,10 @@ class TraceStore:
     def newest_first(
         self, start_s: float, end_s: float, kind: TimeRange = "TraceId", *, after: Position | None = None
     ) -> Iterator[Trace]:
-        """Yield the traces of a window by start, the latest first, beginning behind the position `after`.
+        """Yield the traces of a window by start, the latest first, starting after the position `after`.
 
-        `TraceId` looks at the trace's start, `Event` at its last update, `Service` at the end of any segment. Work
-        is done as far as the caller goes on.
+        `TraceId` selects by the trace's start, `Event` by its last update, `Service` by the end of any segment. Traces
+        are computed as the caller iterates.
         """
         now_s = self._wall()
         earliest_s = start_s if kind == "TraceId" else start_s - _LONGEST_S
@@ -97,7 +97,7 @@ class TraceStore:
                 yield trace
 
     def tally(self, start_s: float, end_s: float) -> Tally:
-        """Count the traces that start in a window; whole minutes of the past are counted once and remembered."""
+        """Count the traces that start in a window; whole past minutes are counted once and cached."""
         now_s = self._wall()
         found = tally_of(trace for trace in self._put_traces(now_s) if start_s <= trace.start_s <= end_s)
         if not self._past.present:
@@ -112,9 +112,9 @@ class TraceStore:
 
     def _minute(self, index: int, now_s: float) -> Tally:
         with self._lock:
-            known = self._minutes.get(index)
-        if known is not None:
-            return known
+            cached = self._minutes.get(index)
+        if cached is not None:
+            return cached
         begin_s = index * CHUNK_S
         calls = self._past.calls(begin_s, begin_s + CHUNK_S, now_s) if begin_s + CHUNK_S <= now_s else None
         if calls is None:
@@ -127,7 +127,7 @@ class TraceStore:
         return counted
 
     def _part(self, index: int, start_s: float, end_s: float, now_s: float) -> Tally:
-        """Count the traces that start in a part of a minute: by their calls where the part reaches to its end."""
+        """Count the traces that start in a part of a minute; by their calls when the part includes the minute's end."""
         if end_s == (index + 1) * CHUNK_S and (calls := self._past.calls(start_s, end_s, now_s)) is not None:
             return tally_of_calls(calls)
         return tally_of(each for each in self._past_minute(index, now_s) if start_s <= each.start_s <= end_s)
@@ -150,7 +150,7 @@ class TraceStore:
 
 
 def position(trace: Trace) -> Position:
-    """Return where a trace stands in the list."""
+    """Return a trace's position in the list."""
     return -trace.start_s, trace.id
 
 

@@ -1,4 +1,4 @@
-"""One trace as it stands at a moment: its segments merged from everything that has arrived."""
+"""One trace at a given time: its segments, merged from all documents that have arrived."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import (
+from prodwatch.demo.aws.xray.segment_document import (
     Segment,
     ServiceId,
     children,
@@ -26,10 +26,10 @@ class Trace:
     ) -> None:
         self.id = trace_id
         self.revision = revision
-        """How many documents it was built from."""
+        """Number of documents it was built from."""
         self.updated_s = updated_s
         self.scope: object = None
-        """What filter expressions see of it, kept by whoever computes it."""
+        """Cache of `filter_scope.trace_scope`."""
         self.segments: list[Segment] = _merge(documents)
         """Segments that were sent, by start."""
 
@@ -49,7 +49,7 @@ class Trace:
 
     @cached_property
     def inferred(self) -> list[dict[str, Any]]:
-        """Segments of called services that send none."""
+        """Inferred segments of called services that send none."""
         return [
             one
             for segment in self.segments
@@ -60,7 +60,7 @@ class Trace:
 
     @cached_property
     def root(self) -> Segment | None:
-        """The earliest segment nobody in the trace has called; None when only subsegments arrived."""
+        """The earliest segment without a caller in the trace; None when only subsegments arrived."""
         if not self.segments or not self.segments[0].get("parent_id"):
             return self.segments[0] if self.segments else None
         tops = (one for one in self.segments if str(one.get("parent_id") or "") not in self.by_id)
@@ -68,22 +68,22 @@ class Trace:
 
     @cached_property
     def start_s(self) -> float:
-        """When the first segment began."""
+        """Start of the first segment, epoch seconds."""
         return min((start_s(one) for one in self.segments), default=self.updated_s)
 
     @cached_property
     def end_s(self) -> float:
-        """When the last finished segment ended."""
+        """End of the last finished segment, epoch seconds."""
         return max((end_s(one) or start_s(one) for one in self.segments), default=self.start_s)
 
     @property
     def duration_s(self) -> float:
-        """From the first beginning to the last end."""
+        """Time from the first start to the last end."""
         return max(0.0, self.end_s - self.start_s)
 
     @property
     def partial(self) -> bool:
-        """Whether anything is still in progress."""
+        """Whether a segment is still in progress."""
         return any(end_s(one) is None for one in self.segments)
 
     def services(self) -> Iterator[tuple[ServiceId, Segment]]:
@@ -104,7 +104,7 @@ class Trace:
 
 
 def _merge(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
-    """Let later documents of an id replace earlier ones, and put separately sent subsegments where they belong."""
+    """Merge documents: a later one replaces an earlier one of its id; separate subsegments join their parents."""
     segments: dict[str, dict[str, Any]] = {}
     loose: dict[str, dict[str, Any]] = {}
     for document in documents:

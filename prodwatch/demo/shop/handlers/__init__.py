@@ -1,4 +1,4 @@
-"""The shop's Lambda handlers: ordinary boto3 code, given its clients and its environment variables by the runtime."""
+"""The shop's Lambda handlers: ordinary boto3 code that gets clients and environment variables from the runtime."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Handler = Callable[[Event, Context], Any]
 
 
 class Clients(Protocol):
-    """boto3's clients, as a handler module would make them."""
+    """boto3 clients of a handler module."""
 
     @property
     def dynamodb(self) -> Any:
@@ -40,12 +40,12 @@ class Clients(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What makes one version's code differ from another's."""
+    """Differences between the versions' code."""
 
     table_scan: bool = False
     """Lists orders by reading the whole table instead of its index."""
     strict_currency: bool = False
-    """Takes for granted that every product carries a currency."""
+    """Requires a currency on every product."""
 
 
 Build = Callable[[Clients, Mapping[str, str], Code], Handler]

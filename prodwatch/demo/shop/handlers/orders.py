@@ -18,7 +18,7 @@ _DAY_S = 86400
 TIMEOUT_CARD = "TEST-TIMEOUT"
 
 
-class PaymentTimeout(Exception):  # noqa: N818 -- the name its users know from the logs
+class PaymentTimeout(Exception):  # noqa: N818 -- the name in the logs
     """The payment provider took too long."""
 
 
@@ -33,34 +33,34 @@ class Orders:
         self._code = code
 
     def handle(self, event: Event, context: Context) -> dict[str, Any]:
-        """Answer one request of the HTTP API, or one invocation with a bare `path`."""
+        """Handle one request of the HTTP API, or one invocation with only a `path`."""
         route = event.get("routeKey", f"GET {event.get('path', '/health')}")
         routes = {"POST /orders": self.place, "GET /orders/{id}": self.read, "GET /orders": self.list}
         if route == "GET /health":
-            return _answer(context, 200, {"status": "ok", "version": f"v{context.function_version}"})
+            return _response(context, 200, {"status": "ok", "version": f"v{context.function_version}"})
         return routes[route](event, context)
 
     def read(self, event: Event, context: Context) -> dict[str, Any]:
-        """Answer with one order, 404 when there is none."""
+        """Respond with one order, 404 when it does not exist."""
         identifier = event["pathParameters"]["id"]
         order = self._get(self._orders, {"id": identifier})
         if order is None:
             context.log.info("order not found  id=%s", identifier)
-            return _answer(context, 404, {"message": f"no order {identifier}"})
+            return _response(context, 404, {"message": f"no order {identifier}"})
         context.log.info("order read  id=%s", identifier)
-        return _answer(context, 200, order)
+        return _response(context, 200, order)
 
     def list(self, event: Event, context: Context) -> dict[str, Any]:
-        """Answer with a customer's orders."""
+        """Respond with a customer's orders."""
         customer = event.get("queryStringParameters", {}).get("customer", "")
         began = time.monotonic()
         match = {":customer": _to_dynamodb(customer)}
         if self._code.table_scan:
-            found = self._aws.dynamodb.scan(
+            result = self._aws.dynamodb.scan(
                 TableName=self._orders, FilterExpression="customer = :customer", ExpressionAttributeValues=match
             )
         else:
-            found = self._aws.dynamodb.query(
+            result = self._aws.dynamodb.query(
                 TableName=self._orders,
                 IndexName="by-customer",
                 KeyConditionExpression="customer = :customer",
@@ -70,28 +70,28 @@ class Orders:
         if took_ms >= 1000:
             context.log.warning("slow query %.0f ms table orders", took_ms)
         context.log.info("orders listed  customer=%s", customer)
-        return _answer(context, 200, {"customer": customer, "orders": [_plain(item) for item in found["Items"]]})
+        return _response(context, 200, {"customer": customer, "orders": [_plain(item) for item in result["Items"]]})
 
-    def pay(self, wish: Mapping[str, Any]) -> None:
-        """Charge the card; the provider never answers for its test card of that name."""
-        if wish.get("card") == TIMEOUT_CARD:
+    def pay(self, order_request: Mapping[str, Any]) -> None:
+        """Charge the card; with the test card the provider never responds."""
+        if order_request.get("card") == TIMEOUT_CARD:
             raise PaymentTimeout("the payment provider did not answer in 800 ms")
 
     def place(self, event: Event, context: Context) -> dict[str, Any]:
-        """Store an order, announce it to the outbox and answer 201."""
-        wish = json.loads(event.get("body") or "{}")
-        product = self._get(self._products, {"sku": wish.get("sku", "")})
+        """Store an order, send it to the outbox and respond with 201."""
+        order_request = json.loads(event.get("body") or "{}")
+        product = self._get(self._products, {"sku": order_request.get("sku", "")})
         if product is None:
-            return _answer(context, 422, {"message": f"no product {wish.get('sku', '')}"})
+            return _response(context, 422, {"message": f"no product {order_request.get('sku', '')}"})
         if not self._code.strict_currency:
             product.setdefault("currency", "EUR")
         currency = product["currency"]
-        self.pay(wish)
-        quantity = int(wish.get("quantity", 1))
+        self.pay(order_request)
+        quantity = int(order_request.get("quantity", 1))
         order = {
-            "id": wish.get("id") or f"ORD-{context.aws_request_id[:8]}",
-            "customer": wish.get("customer", "C-GUEST"),
-            "sku": wish["sku"],
+            "id": order_request.get("id") or f"ORD-{context.aws_request_id[:8]}",
+            "customer": order_request.get("customer", "C-GUEST"),
+            "sku": order_request["sku"],
             "quantity": quantity,
             "total": product["price"] * quantity,
             "currency": currency,
@@ -101,13 +101,13 @@ class Orders:
         self._aws.dynamodb.put_item(TableName=self._orders, Item=item)
         self._aws.sqs.send_message(QueueUrl=self._outbox, MessageBody=_json({"data": {**order, "type": "ORDER"}}))
         context.log.info("order placed  id=%s  total=%s", order["id"], order["total"])
-        return _answer(context, 201, order)
+        return _response(context, 201, order)
 
     def _get(self, table: str, key: Mapping[str, str]) -> dict[str, Any] | None:
-        answer = self._aws.dynamodb.get_item(
+        result = self._aws.dynamodb.get_item(
             TableName=table, Key={name: _to_dynamodb(value) for name, value in key.items()}
         )
-        return _plain(answer["Item"]) if "Item" in answer else None
+        return _plain(result["Item"]) if "Item" in result else None
 
 
 def build(aws: Clients, environment: Mapping[str, str], code: Code) -> Handler:
@@ -127,7 +127,7 @@ def _number(value: Decimal) -> int | float:
     return int(value) if value == int(value) else float(value)
 
 
-def _answer(context: Context, status: int, document: Mapping[str, Any]) -> dict[str, Any]:
+def _response(context: Context, status: int, document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json", "x-version": f"v{context.function_version}"},

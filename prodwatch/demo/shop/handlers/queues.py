@@ -1,4 +1,4 @@
-"""`shop-inbox` forwards what arrives; `shop-outbox` writes down which queue a test message ended in."""
+"""`shop-inbox` forwards messages; `shop-outbox` records the queue in which a test message ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from prodwatch.demo.shop.handlers import Clients, Code, Context, Event, Handler
 
 MALFORMED = "MALFORMED_MASSAGE"
-"""A message with this word cannot be processed (the spelling is the senders')."""
+"""Word that makes a message unprocessable; the spelling is that of the senders."""
 
 
 class MalformedMessageError(Exception):
@@ -36,7 +36,7 @@ def build_inbox(aws: Clients, environment: Mapping[str, str], _code: Code) -> Ha
 
 
 def build_outbox(aws: Clients, environment: Mapping[str, str], _code: Code) -> Handler:
-    """Return the handler that stores a test message and the queue it came from; the last one to come wins."""
+    """Return the handler that stores a test message and the queue it came from; the last one wins."""
     table = environment["TEST_TABLE"]
 
     def handle(event: Event, context: Context) -> dict[str, Any]:

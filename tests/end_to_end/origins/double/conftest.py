@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from prodwatch.demo.aws.api_call import AwsFault, Document
+from prodwatch.demo.aws.api_call import Document, ServiceError
 from prodwatch.demo.aws.protocols import decode, encode
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify
 from prodwatch.demo.aws.protocols.models import operation_model
@@ -28,7 +28,7 @@ class Double:
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {"sts:GetCallerIdentity": _identity}
-        """`service:Operation` → what to answer; may raise AwsFault."""
+        """`service:Operation` → what to answer; may raise ServiceError."""
         self.calls: list[tuple[str, Document]] = []
         self.problems: list[str] = []
         """Unexpected calls, parameters and responses that AWS's models do not allow."""
@@ -86,13 +86,13 @@ class Double:
             output = self.answers.get(name, self._unexpected)(params)
             self._validate(f"{name} was answered", operation.output_shape, output)
             answer = encode.encode(identity.protocol, operation, output, id_)
-        except AwsFault as fault:
+        except ServiceError as fault:
             answer = encode.encode_error(identity.protocol, identity.service, fault, id_)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def _unexpected(self, params: Document) -> Document:
         self.problems.append(f"unexpected call: {self.calls[-1][0]} {params}")
-        raise AwsFault("UnknownOperationException", "the script has no such call")
+        raise ServiceError("UnknownOperationException", "the script has no such call")
 
     def _validate(self, what: str, shape: Any, value: Mapping[str, Any]) -> None:
         from botocore.validate import ParamValidator
@@ -102,7 +102,7 @@ class Double:
         report = ParamValidator().validate(value, shape)
         if report.has_errors():
             self.problems.append(f"{what} with {report.generate_report()}")
-            raise AwsFault("ValidationException", report.generate_report())
+            raise ServiceError("ValidationException", report.generate_report())
 
 
 def _identity(_params: Document) -> Document:

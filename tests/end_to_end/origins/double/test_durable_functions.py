@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.aws.api_call import AwsFault, Document
+from prodwatch.demo.aws.api_call import Document, ServiceError
 
 PAGE = "durable-functions"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:order-processor:3/durable-execution"
@@ -36,7 +36,7 @@ class Sample:
     def invoke(self, params: Document) -> Document:
         if params["Qualifier"] != self.alias:
             name = f"Function not found: {params['FunctionName']}:{params['Qualifier']}"
-            raise AwsFault("ResourceNotFoundException", name, status=404)
+            raise ServiceError("ResourceNotFoundException", name, status=404)
         self._order = json.loads(params["Payload"]).get("orderId")
         self._started = datetime.now(UTC).replace(microsecond=250_000)
         name = params.get("DurableExecutionName", "8a3c1c1e")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.demo.aws.api_call import AwsFault, Document
+from prodwatch.demo.aws.api_call import Document, ServiceError
 
 PAGE = "iatk"
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/"
@@ -58,7 +58,7 @@ class Sample:
 
     def put_rule(self, params: Document) -> Document:
         if self.denied:
-            raise AwsFault("AccessDeniedException", "User: tester is not authorized to perform: events:PutRule")
+            raise ServiceError("AccessDeniedException", "User: tester is not authorized to perform: events:PutRule")
         self.rules[params["Name"]] = params["EventPattern"]
         return {"RuleArn": f"arn:aws:events:eu-west-1:123456789012:rule/{params['Name']}"}
 
@@ -71,13 +71,15 @@ class Sample:
 
     def remove_targets(self, params: Document) -> Document:
         if params["Rule"] not in self.rules:
-            raise AwsFault("ResourceNotFoundException", f"Rule {params['Rule']} does not exist on EventBus default.")
+            raise ServiceError(
+                "ResourceNotFoundException", f"Rule {params['Rule']} does not exist on EventBus default."
+            )
         self.targets.pop(params["Rule"], None)
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     def delete_rule(self, params: Document) -> Document:
         if params["Name"] in self.targets:
-            raise AwsFault("ValidationException", "Rule can't be deleted since it has targets.")
+            raise ServiceError("ValidationException", "Rule can't be deleted since it has targets.")
         self.rules.pop(params["Name"], None)
         return {}
 
@@ -93,7 +95,9 @@ class Sample:
 
     def start_execution(self, params: Document) -> Document:
         if not self.machine:
-            raise AwsFault("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{params['stateMachineArn']}'")
+            raise ServiceError(
+                "StateMachineDoesNotExist", f"State Machine Does Not Exist: '{params['stateMachineArn']}'"
+            )
         self.started.append(params)
         for rule, pattern in self.rules.items():
             wanted = json.loads(pattern)["detail-type"]

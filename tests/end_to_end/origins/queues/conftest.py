@@ -19,7 +19,7 @@ import pytest
 
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.shop.event_sources import EventSources, QueueMapping
-from prodwatch.demo.shop.lambda_runtime import Outcome, mishap_of
+from prodwatch.demo.shop.lambda_runtime import Outcome, exception_of
 from prodwatch.demo.workload import WebRequest, WebResponse
 from tests.support.waiting import scaled_sleep
 
@@ -126,15 +126,15 @@ class Sample:
 
     async def run(self, function: str, _qualifier: str | None, event: Any, _header: Any) -> Outcome:
         """Play Lambda: a batch that failed is left alone for the visibility time."""
-        mishap = None
+        exception = None
         try:
             await asyncio.to_thread(
                 {"process": self.process_input_queue, "write": self.write_test_result}[function], event
             )
         except ValueError as error:
-            mishap = mishap_of(error)
+            exception = exception_of(error)
             await self._sleep(VISIBILITY_S)
-        return Outcome(result=None, mishap=mishap, request_id="", version="$LATEST", log="")
+        return Outcome(result=None, exception=exception, request_id="", version="$LATEST", log="")
 
     def process_input_queue(self, event: Mapping[str, Any]) -> None:
         if self.late and not self._has_results:

@@ -1,10 +1,10 @@
-"""Root causes of a trace: the path from its entry to the entity where the fault, error or time lies."""
+"""Root causes of a trace: the path from its entry to the entity with the fault, the error or most of the time."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import (
+from prodwatch.demo.aws.xray.segment_document import (
     Segment,
     children,
     duration_s,
@@ -60,7 +60,7 @@ def _follow_flag(trace: Trace, segment: Segment, name: str) -> list[_Hop]:
 
 
 def time_causes(trace: Trace, account: str) -> list[dict[str, Any]]:
-    """Return where the response time went: always the longest child, with its share of the root's time."""
+    """Return the path of the response time: always the longest child, with its share of the root's time."""
     root = trace.root
     if root is None or not (total := duration_s(root)):
         return []

@@ -1,4 +1,4 @@
-"""Handlers of plain HTTP mounted beside the AWS APIs, and the faults that strike them."""
+"""Plain HTTP handlers mounted next to the AWS APIs, and the faults that apply to them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import logging
 from urllib.parse import parse_qsl, unquote
 
 from prodwatch.demo.aws.faults import Active
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 from prodwatch.demo.aws.protocols.identify import HttpRequest, credential_scope
 from prodwatch.demo.workload import WebHandler, WebRequest
 
 LOGGER = logging.getLogger(__name__)
 _SCOPES = frozenset({None, "execute-api", "lambda", "vpc-lattice-svcs"})
-"""Signing scopes under which a mounted path is meant rather than a bucket of the same name."""
+"""Signing scopes of requests to a mounted path; any other scope means a bucket of the same name."""
 
 
 class Mounts:
-    """Which path prefixes belong to whom."""
+    """Handlers by path prefix."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, WebHandler] = {}
 
     def add(self, prefix: str, handler: WebHandler) -> None:
-        """Give every request below `prefix` to `handler`, which sees the path without the prefix."""
+        """Route every request below `prefix` to `handler`, which gets the path without the prefix."""
         self._handlers["/" + prefix.strip("/")] = handler
 
     def match(self, request: HttpRequest) -> tuple[str, WebHandler] | None:
-        """Return (path below the prefix, handler) for a request that is none of AWS's."""
+        """Return (path below the prefix, handler), None for a request to an AWS API."""
         for prefix in sorted(self._handlers, key=len, reverse=True):
             if request.path == prefix or request.path.startswith(prefix + "/"):
                 if credential_scope(request).service not in _SCOPES:
@@ -37,8 +37,8 @@ class Mounts:
         return None
 
 
-async def answer(handler: WebHandler, path: str, request: HttpRequest) -> HttpAnswer:
-    """Return the handler's answer; its work goes on when the client hangs up, as behind a real gateway."""
+async def respond(handler: WebHandler, path: str, request: HttpRequest) -> HttpResponse:
+    """Return the handler's response; its work continues when the client disconnects, as behind a real gateway."""
     task = asyncio.ensure_future(
         handler(
             WebRequest(
@@ -54,12 +54,12 @@ async def answer(handler: WebHandler, path: str, request: HttpRequest) -> HttpAn
         response = await asyncio.shield(task)
     except Exception:
         LOGGER.exception("the handler of %s %s failed", request.method, request.path)
-        return _told(502, "Internal server error")
-    return HttpAnswer(status=response.status, headers=dict(response.headers), body=response.body)
+        return _message(502, "Internal server error")
+    return HttpResponse(status=response.status, headers=dict(response.headers), body=response.body)
 
 
-def refusal(active: Active) -> HttpAnswer | None:
-    """Return what the gateway answers in the handler's place under a fault, as API Gateway words it."""
+def refusal(active: Active) -> HttpResponse | None:
+    """Return the gateway's own error response under a fault, worded as by API Gateway; None without one."""
     for kind, status, text in (
         ("access_denied", 403, "Forbidden"),
         ("expired_token", 403, "The security token included in the request is expired"),
@@ -68,10 +68,10 @@ def refusal(active: Active) -> HttpAnswer | None:
         ("error_5xx", 503, "Service Unavailable"),
     ):
         if active.has(kind):  # type: ignore[arg-type]
-            return _told(status, text)
+            return _message(status, text)
     return None
 
 
-def _told(status: int, message: str) -> HttpAnswer:
+def _message(status: int, message: str) -> HttpResponse:
     body = json.dumps({"message": message}).encode()
-    return HttpAnswer(status=status, headers={"Content-Type": "application/json"}, body=body)
+    return HttpResponse(status=status, headers={"Content-Type": "application/json"}, body=body)

@@ -1,4 +1,4 @@
-"""Reading X-Ray segment documents: flags, times, children, and who they belong to."""
+"""X-Ray segment documents: flags, times, children and services."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class ServiceId(NamedTuple):
 
 
 def start_s(entity: Segment) -> float:
-    """Return when it began."""
+    """Return the start, epoch seconds."""
     return float(entity.get("start_time") or 0.0)
 
 
 def end_s(entity: Segment) -> float | None:
-    """Return when it ended, None while it is in progress."""
+    """Return the end, None while it is in progress."""
     end = entity.get("end_time")
     return None if end is None or entity.get("in_progress") else float(end)
 
 
 def duration_s(entity: Segment) -> float:
-    """Return how long it took, 0 while it is in progress."""
+    """Return the duration, 0 while it is in progress."""
     end = end_s(entity)
     return 0.0 if end is None else max(0.0, end - start_s(entity))
 
 
 def flag(entity: Segment, name: str) -> bool:
-    """Tell whether a flag is set; a throttle is an error too."""
+    """Return whether a flag is set; a throttle is an error too."""
     if name == "error":
         return bool(entity.get("error") or entity.get("throttle"))
     return bool(entity.get(name))
@@ -61,7 +61,7 @@ def walk(entity: Segment) -> Iterator[Segment]:
 
 
 def service_id(segment: Segment) -> ServiceId:
-    """Return the service a segment was sent by."""
+    """Return the service that sent a segment."""
     return ServiceId(str(segment.get("name", "")), str(segment.get("origin") or "client"))
 
 
@@ -94,7 +94,7 @@ _AWS_TYPES = {
 
 
 def called_service(subsegment: Segment) -> ServiceId | None:
-    """Return the service a subsegment called, as X-Ray names one that sends nothing itself; None for local work."""
+    """Return the service a subsegment called, as X-Ray names one that sends no segments; None for local work."""
     namespace = subsegment.get("namespace")
     if namespace not in {"aws", "remote"}:
         return None
@@ -108,7 +108,7 @@ def called_service(subsegment: Segment) -> ServiceId | None:
 
 
 def inferred(subsegment: Segment, trace_id: str) -> dict[str, Any] | None:
-    """Return the segment X-Ray infers for a called service that sends none itself, None for local work."""
+    """Return the segment that X-Ray infers for a called service without segments, None for local work."""
     service = called_service(subsegment)
     if service is None:
         return None

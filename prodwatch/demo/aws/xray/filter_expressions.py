@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from prodwatch.demo.aws.expression_parser import Cursor, ExpressionError, Grammar, Predicate
-from prodwatch.demo.aws.xray.scope import Scope
+from prodwatch.demo.aws.xray.filter_scope import Scope
 
 Filter = Predicate[Scope]
 MAX_EXPRESSION = 2000

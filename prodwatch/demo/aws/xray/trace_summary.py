@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import ServiceId, duration_s, end_s, flag, http, service_id, walk
-from prodwatch.demo.aws.xray.rootcauses import flagged_causes, time_causes
+from prodwatch.demo.aws.xray.root_causes import flagged_causes, time_causes
+from prodwatch.demo.aws.xray.segment_document import ServiceId, duration_s, end_s, flag, http, service_id, walk
 from prodwatch.demo.aws.xray.trace import Trace
 
 
 def summary(trace: Trace, account: str) -> dict[str, Any]:
-    """Return the TraceSummary; faults and errors are the root's, a throttle anybody's."""
+    """Return the TraceSummary; faults and errors are those of the root, a throttle that of any segment."""
     root = trace.root
     document: dict[str, Any] = {
         "Id": trace.id,

@@ -1,4 +1,4 @@
-"""moto's WSGI application behind asyncio: imported late, called in a thread pool, its failures made AWS errors."""
+"""moto's WSGI application behind asyncio: imported on first use, called in a thread pool."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
-from prodwatch.demo.aws.protocols.encode import HttpAnswer
+from prodwatch.demo.aws.protocols.encode import HttpResponse
 from prodwatch.demo.aws.protocols.identify import HttpRequest
 
 _DROPPED = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
 _WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-Ask = Callable[[HttpRequest], HttpAnswer]
-"""Gives a request to moto in this thread; raises MotoError where moto has no answer."""
+MotoTransport = Callable[[HttpRequest], HttpResponse]
+"""Sends a request to moto in this thread; raises MotoError when moto cannot handle it."""
 
 
 class MotoError(Exception):
-    """moto has no working answer; the text says which way it failed."""
+    """moto cannot handle a request; the text names its failure."""
 
 
 class Moto:
-    """Answers HTTP requests with moto. The first request waits for the import, the port does not.
+    """Passes HTTP requests to moto, which the first request imports.
 
-    moto holds one world per account and process: whoever loads last starts that account afresh.
+    moto has one state per account and process; a new instance resets it.
     """
 
     def __init__(self, account: str, *, workers: int = 8) -> None:
@@ -36,11 +36,11 @@ class Moto:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="moto")
         self._lock = Lock()
         self._app: _WsgiApp | None = None
-        self.furnish: Callable[[Ask], None] | None = None
-        """Given a way to ask moto, fills it once it is imported; nobody else is answered before."""
+        self.populate: Callable[[MotoTransport], None] | None = None
+        """Called with a transport to fill moto after its import, before any other request is handled."""
 
     def load(self) -> None:
-        """Import moto now; later calls return at once. Blocks for about a second, so call it in a thread."""
+        """Import moto now; later calls return immediately. Blocks for about a second, so call it in a thread."""
         with self._lock:
             if self._app is not None:
                 return
@@ -48,33 +48,33 @@ class Moto:
             from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
             default_user_config["lambda"]["use_docker"] = False
-            _forget(self._account)
+            _reset(self._account)
             app: _WsgiApp = DomainDispatcherApplication(create_backend_app)
-            if self.furnish is not None:
-                self.furnish(partial(self._ask, app))
+            if self.populate is not None:
+                self.populate(partial(self._send, app))
             self._app = app
 
     async def warm(self) -> None:
         """Import moto in a worker thread."""
         await asyncio.get_running_loop().run_in_executor(self._pool, self.load)
 
-    async def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Return moto's answer. Raises MotoError where moto raised or answered with an HTML error page."""
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """Return moto's response. Raises MotoError when moto raised an exception or returned an HTML error page."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, request)
 
     async def close(self) -> None:
-        """End the worker threads, also one that is still filling moto, and forget what this account holds."""
+        """End the worker threads, even one that still fills moto, and reset this account's state."""
         self._closed = True
         await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
         if self._app is not None:
-            _forget(self._account)
+            _reset(self._account)
 
-    def _call(self, request: HttpRequest) -> HttpAnswer:
+    def _call(self, request: HttpRequest) -> HttpResponse:
         self.load()
         assert self._app is not None
-        return self._ask(self._app, request)
+        return self._send(self._app, request)
 
-    def _ask(self, app: _WsgiApp, request: HttpRequest) -> HttpAnswer:
+    def _send(self, app: _WsgiApp, request: HttpRequest) -> HttpResponse:
         if self._closed:
             raise MotoError("the embedded AWS has been stopped")
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -93,11 +93,11 @@ class Moto:
         dropped = _DROPPED - {"content-length"} if request.method == "HEAD" else _DROPPED
         headers = {name: value for name, value in pairs if name.lower() not in dropped}
         code = int(status.split(" ", 1)[0])
-        # To HEAD, S3 says with the status alone that nothing is there.
-        told = request.method == "HEAD" and code < 500
-        if code >= 400 and not told and headers.get("Content-Type", "").startswith("text/html"):
+        # In a response to HEAD, the status alone reports that an S3 object does not exist.
+        is_status_only = request.method == "HEAD" and code < 500
+        if code >= 400 and not is_status_only and headers.get("Content-Type", "").startswith("text/html"):
             raise MotoError(f"HTTP {status}")
-        return HttpAnswer(status=code, headers=headers, body=body)
+        return HttpResponse(status=code, headers=headers, body=body)
 
     def _environ(self, request: HttpRequest) -> dict[str, Any]:
         environ: dict[str, Any] = {
@@ -128,11 +128,11 @@ class Moto:
         return environ
 
 
-def _forget(account: str) -> None:
+def _reset(account: str) -> None:
     from moto.core.base_backend import BackendDict, backend_lock
 
     with backend_lock:
-        held: list[Any] = BackendDict._instances  # type: ignore[misc]  # noqa: SLF001 -- moto's list of what is in use
-        for service in list(held):
-            if account in service.keys():  # noqa: SIM118 -- its own lookup by item makes what is missing
+        services: list[Any] = BackendDict._instances  # type: ignore[misc]  # noqa: SLF001 -- moto's list of services in use
+        for service in list(services):
+            if account in service.keys():  # noqa: SIM118 -- its lookup by item creates missing entries
                 dict.pop(service, account).reset()

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.demo.shop.seeded_random import DIMENSIONS, MASK, STEPS, Draws, Ids
+from prodwatch.demo.shop.seeded_random import DIMENSIONS, MASK, STEPS, Ids, SeededRandom
 
 SECONDS = st.integers(-10_000_000, 10_000_000)
 
 
-def numbers(draws: Draws, first_s: int, count_s: int, slots: int, dimension: int) -> list[int]:
+def numbers(draws: SeededRandom, first_s: int, count_s: int, slots: int, dimension: int) -> list[int]:
     return [
         (draws.start(second, slots)[dimension] + slot * STEPS[dimension]) & MASK
         for second in range(first_s, first_s + count_s)
@@ -21,7 +21,7 @@ def numbers(draws: Draws, first_s: int, count_s: int, slots: int, dimension: int
 
 @given(SECONDS, st.sampled_from([5, 46]), st.integers(0, DIMENSIONS - 1), st.floats(0.05, 0.95))
 def test_every_minute_has_its_share(first_s: int, slots: int, dimension: int, share: float) -> None:
-    found = numbers(Draws(1, "x"), first_s, 60, slots, dimension)
+    found = numbers(SeededRandom(1, "x"), first_s, 60, slots, dimension)
     below = sum(each < share * 2**32 for each in found) / len(found)
     # Independent draws would stray by up to 3 × sqrt(p(1-p)/n), which is 0.08 at 300 draws.
     assert abs(below - share) < (0.06 if slots == 5 else 0.025)
@@ -29,21 +29,21 @@ def test_every_minute_has_its_share(first_s: int, slots: int, dimension: int, sh
 
 @given(SECONDS)
 def test_same_seed_same_numbers(second: int) -> None:
-    assert Draws(7, "a").start(second, 46) == Draws(7, "a").start(second, 46)
-    assert Draws(7, "a").start(second, 46) != Draws(8, "a").start(second, 46)
-    assert Draws(7, "a").start(second, 46) != Draws(7, "b").start(second, 46)
+    assert SeededRandom(7, "a").start(second, 46) == SeededRandom(7, "a").start(second, 46)
+    assert SeededRandom(7, "a").start(second, 46) != SeededRandom(8, "a").start(second, 46)
+    assert SeededRandom(7, "a").start(second, 46) != SeededRandom(7, "b").start(second, 46)
 
 
 @given(SECONDS, st.sampled_from([20, 600]))
 def test_waves_are_smooth(second: int, period_s: int) -> None:
-    draws = Draws(3, "w")
+    draws = SeededRandom(3, "w")
     levels = [draws.wave(each, period_s) for each in range(second, second + 40)]
     assert all(-1 <= level <= 1 for level in levels)
     assert max(abs(after - before) for before, after in pairwise(levels)) <= 2 * 1.6 / period_s + 1e-9
 
 
 def test_ids_never_meet() -> None:
-    ids = Ids(Draws(1, "ids"))
+    ids = Ids(SeededRandom(1, "ids"))
     seen = [ids.hex(number) for number in range(-50_000, 50_000)]
     assert len(set(seen)) == len(seen)
     assert len({each[:8] for each in seen}) > 99_000
@@ -51,6 +51,6 @@ def test_ids_never_meet() -> None:
 
 @pytest.mark.parametrize("number", [0, -1, 10**12])
 def test_ids_are_32_hexadecimal_digits(number: int) -> None:
-    text = Ids(Draws(1, "ids")).hex(number)
+    text = Ids(SeededRandom(1, "ids")).hex(number)
     assert len(text) == 32
     assert int(text, 16) >= 0

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodwatch.demo.shop.functions import ACCOUNT, API_ID, API_NAME, API_STAGE, REGION
-from prodwatch.demo.shop.log_formats import Mishap
+from prodwatch.demo.shop.log_formats import HandlerException
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Something an invocation did, as its subsegment tells it."""
+    """A call made by an invocation, as in its subsegment."""
 
     id: str
     name: str
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """One invocation, whoever caused it."""
+    """One invocation by any caller."""
 
     trace_id: str
     service_segment: str
@@ -37,7 +37,7 @@ class Invocation:
     parent_id: str | None
     function: str
     qualifier: str
-    """Alias or version it was called by; empty for neither."""
+    """Alias or version of the call; empty for neither."""
     version: str
     request_id: str
     called_s: float
@@ -46,7 +46,7 @@ class Invocation:
     end_s: float
     cold: bool
     steps: Sequence[Step] = ()
-    mishap: Mishap | None = None
+    exception: HandlerException | None = None
 
 
 def function_arn(function: str, qualifier: str = "") -> str:
@@ -70,10 +70,10 @@ def api_segment(
 ) -> Document:
     """Return the HTTP API's segment; `target` is (`Lambda` or `SQS`, function or queue).
 
-    `around_s` is what the API itself takes before and after its call of the target.
+    `around_s` is the time that the API itself takes before and after its call of the target.
     """
     service, resource = target
-    verdict = _verdict(status)
+    flags = _flags(status)
     call: Document = {
         "id": integration_id,
         "name": service,
@@ -84,7 +84,7 @@ def api_segment(
         if service == "Lambda"
         else {"operation": "SendMessage", "queue_url": resource},
         "http": {"response": {"status": status}},
-        **verdict,
+        **flags,
     }
     return {
         "trace_id": trace_id,
@@ -98,13 +98,13 @@ def api_segment(
         "aws": {"account_id": ACCOUNT, "api_gateway": {"api_id": API_ID, "stage": API_STAGE}},
         "annotations": {"aws:api_id": API_ID, "aws:api_stage": API_STAGE},
         "subsegments": [call],
-        **verdict,
+        **flags,
     }
 
 
 def function_segments(invocation: Invocation) -> tuple[Document, Document]:
     """Return the two segments of an invocation: Lambda the service, and the function itself."""
-    fault: Document = {"fault": True} if invocation.mishap else {}
+    fault: Document = {"fault": True} if invocation.exception else {}
     called = {
         "trace_id": invocation.trace_id,
         "id": invocation.service_segment,
@@ -154,7 +154,7 @@ def _phases(invocation: Invocation) -> list[Document]:
         "name": "Invocation",
         "start_time": invocation.begin_s,
         "end_time": round(invocation.end_s - 0.0005, 6),
-        **({"fault": True} if invocation.mishap else {}),
+        **({"fault": True} if invocation.exception else {}),
         **_cause(invocation),
     }
     if invocation.steps:
@@ -182,13 +182,13 @@ def _call(step: Step) -> Document:
             **(step.resource or {}),
         },
         "http": {"response": {"status": step.status}},
-        **_verdict(step.status),
+        **_flags(step.status),
     }
 
 
 def _cause(invocation: Invocation) -> Document:
-    mishap = invocation.mishap
-    if mishap is None:
+    exception = invocation.exception
+    if exception is None:
         return {}
     return {
         "cause": {
@@ -196,10 +196,11 @@ def _cause(invocation: Invocation) -> Document:
             "exceptions": [
                 {
                     "id": invocation.function_segment,
-                    "type": mishap.type,
-                    "message": mishap.message,
+                    "type": exception.type,
+                    "message": exception.message,
                     "stack": [
-                        {"path": file, "line": line, "label": label} for file, line, label, _ in reversed(mishap.frames)
+                        {"path": file, "line": line, "label": label}
+                        for file, line, label, _ in reversed(exception.frames)
                     ],
                 }
             ],
@@ -207,7 +208,7 @@ def _cause(invocation: Invocation) -> Document:
     }
 
 
-def _verdict(status: int) -> Document:
+def _flags(status: int) -> Document:
     if status >= 500:
         return {"fault": True}
     if status == 429:

@@ -1,4 +1,4 @@
-"""The past of the traces: computed minute by minute when a read reaches it, the last minutes kept."""
+"""Past traces: computed minute by minute on read, with the latest minutes cached."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import end_s, start_s
-from prodwatch.demo.aws.xray.record import Record
+from prodwatch.demo.aws.xray.segment_document import end_s, start_s
+from prodwatch.demo.aws.xray.trace_record import Record
 from prodwatch.demo.workload import History, TracedCall
 
 CHUNK_S = 60
 _KEEP_DOCUMENTS = 60_000
 _REACH = 3
-"""A trace may go on for this many chunks after the one it starts in."""
+"""A trace may continue for this many chunks after the one in which it starts."""
 _DELAY_S = 5.0
-"""Segments became visible this long after they ended."""
+"""Delay between the end of a segment and its visibility."""
 _KEEP_PLACES = 200_000
 
 _Chunk = Mapping[str, list[Mapping[str, Any]]]
@@ -33,7 +33,7 @@ class PastTraces:
 
     @property
     def present(self) -> bool:
-        """Whether there is a past at all."""
+        """Whether a history exists."""
         return self._history is not None
 
     def starting(self, index: int) -> Mapping[str, Record]:
@@ -56,13 +56,13 @@ class PastTraces:
         return records
 
     def calls(self, begin_s: float, end_s: float, now_s: float) -> list[TracedCall] | None:
-        """Return the calls of the traces that start in begin ≤ t < end, None while not all of them can be seen."""
+        """Return the calls of the traces that start in begin ≤ t < end, None while not all of them are visible."""
         assert self._history is not None
         found = list(self._history.calls(begin_s, end_s))
         return found if all(each.end_s + _DELAY_S <= now_s for each in found) else None
 
     def find(self, trace_id: str) -> Record | None:
-        """Return one trace: where it was last seen, else near the time in its id."""
+        """Return one trace, searched at its last known minute, then near the time in its id; None when not found."""
         if self._history is None:
             return None
         for index in self._candidates(trace_id):
@@ -71,8 +71,8 @@ class PastTraces:
         return None
 
     def _candidates(self, trace_id: str) -> Iterator[int]:
-        if (known := self._place.get(trace_id)) is not None:
-            yield known
+        if (index := self._place.get(trace_id)) is not None:
+            yield index
         try:
             guess = int(trace_id.split("-")[1], 16) // CHUNK_S
         except (IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""FilterLogEvents and GetLogEvents, page by page as the real service cuts them."""
+"""FilterLogEvents and GetLogEvents, with the real service's page limits."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.demo.aws.api_call import ApiCall, AwsFault, Raw
+from prodwatch.demo.aws.api_call import ApiCall, Raw, ServiceError
 from prodwatch.demo.aws.expression_parser import ExpressionError
-from prodwatch.demo.aws.logs.events import StoredEvent
 from prodwatch.demo.aws.logs.filter_patterns import Predicate, compile_pattern
 from prodwatch.demo.aws.logs.identifiers import group_name, missing_group, missing_stream
 from prodwatch.demo.aws.logs.store import LogStore
+from prodwatch.demo.aws.logs.stored_event import StoredEvent
 from prodwatch.demo.aws.paging import digest, issue, redeem
 
 _MAX_EVENTS = 10_000
 _MAX_BYTES = 1_048_576
 _MAX_SCANNED = 100_000
-"""Events looked at for one page; a page of a sparse pattern may therefore be empty."""
+"""Events scanned for one page; a page of a rare pattern may therefore be empty."""
 _FOREVER_MS = 1 << 53
 _UNBOUND = frozenset({"nextToken", "limit"})
 _ENCODE = msgspec.json.Encoder().encode
@@ -32,18 +32,18 @@ class Reader:
         self._store = store
 
     def filter_log_events(self, call: ApiCall) -> Raw:
-        """FilterLogEvents: interleaved, ≤ 10,000 events and 1 MB a page, only a missing token ends it."""
+        """FilterLogEvents: interleaved, ≤ 10,000 events and 1 MB a page, only a missing token marks the end."""
         params = call.params
         query = digest(params, without=_UNBOUND)
         after = self._position(call, query)
-        wanted = self._selection(params)
+        is_selected = self._selection(params)
         events = self._window(call, after)
         limit = min(int(params.get("limit") or _MAX_EVENTS), _MAX_EVENTS)
         if call.effects.empty_page:
             return Raw(_ENCODE({"events": [], "searchedLogStreams": [], "nextToken": issue(after, query, call.now_s)}))
         if call.effects.short_page:
             limit = max(1, limit // 3)
-        page, position = _cut(events, wanted, limit)
+        page, position = _cut(events, is_selected, limit)
         output: dict[str, Any] = {"events": [_filtered(event) for event in page], "searchedLogStreams": []}
         if position is not None:
             output["nextToken"] = issue(position, query, call.now_s)
@@ -56,7 +56,7 @@ class Reader:
         try:
             position = redeem(token, query, call.now_s)
         except (ValueError, TypeError) as error:
-            raise AwsFault("InvalidParameterException", "The specified nextToken is invalid.") from error
+            raise ServiceError("InvalidParameterException", "The specified nextToken is invalid.") from error
         return tuple(position) if position is not None else None
 
     def _window(self, call: ApiCall, after: tuple[int, int, int] | None) -> Iterator[StoredEvent]:
@@ -66,7 +66,7 @@ class Reader:
             raise missing_group()
         start_ms, end_ms = int(params.get("startTime", 0)), int(params.get("endTime", _FOREVER_MS))
         if start_ms > end_ms:
-            raise AwsFault("InvalidParameterException", "startTime must not be after endTime")
+            raise ServiceError("InvalidParameterException", "startTime must not be after endTime")
         if params.get("startFromHead", True):
             return self._store.read(name, start_ms, end_ms, after=after)
         newest_first = reversed(list(self._store.read(name, start_ms, end_ms)))
@@ -75,12 +75,12 @@ class Reader:
     def _selection(self, params: dict[str, Any]) -> Callable[[StoredEvent], bool]:
         names, prefix = set(params.get("logStreamNames", [])), params.get("logStreamNamePrefix")
         if names and prefix:
-            raise AwsFault(
+            raise ServiceError(
                 "InvalidParameterException", "logStreamNames and logStreamNamePrefix cannot be used together."
             )
         name = _group_of(params)
-        known = names and self._store.group(name) is not None
-        if known and not any(self._store.has_stream(name, stream) for stream in names):
+        group_exists = names and self._store.group(name) is not None
+        if group_exists and not any(self._store.has_stream(name, stream) for stream in names):
             raise missing_stream()
         matches = _predicate(params.get("filterPattern", ""))
         return lambda event: (
@@ -90,7 +90,7 @@ class Reader:
         )
 
     def get_log_events(self, call: ApiCall) -> Raw:
-        """GetLogEvents: one stream, tokens never null, ended when the same forward token comes back."""
+        """GetLogEvents: one stream, tokens never null, at the end the same forward token is returned."""
         params = call.params
         name, stream = _group_of(params), params["logStreamName"]
         if self._store.group(name) is None:
@@ -121,7 +121,7 @@ class Reader:
 
 
 def _one_stream_token(call: ApiCall, query: int) -> tuple[str, tuple[int, int, int] | None]:
-    """Return direction (`f`, `b` or nothing) and position of a GetLogEvents token."""
+    """Return direction (`f`, `b` or empty) and position of a GetLogEvents token."""
     token = call.params.get("nextToken")
     if not token:
         return "", None
@@ -129,16 +129,16 @@ def _one_stream_token(call: ApiCall, query: int) -> tuple[str, tuple[int, int, i
         direction, _, rest = token.partition("/")
         timestamp_ms, ingested_ms, sequence = redeem(rest, query, 0.0)
     except (ValueError, TypeError) as error:
-        raise AwsFault("InvalidParameterException", "The specified nextToken is invalid.") from error
+        raise ServiceError("InvalidParameterException", "The specified nextToken is invalid.") from error
     return direction, (timestamp_ms, ingested_ms, sequence)
 
 
 def _group_of(params: dict[str, Any]) -> str:
     name, identifier = params.get("logGroupName"), params.get("logGroupIdentifier")
     if name and identifier:
-        raise AwsFault("InvalidParameterException", "logGroupName and logGroupIdentifier cannot be used together.")
+        raise ServiceError("InvalidParameterException", "logGroupName and logGroupIdentifier cannot be used together.")
     if not name and not identifier:
-        raise AwsFault("InvalidParameterException", "Either logGroupName or logGroupIdentifier is needed.")
+        raise ServiceError("InvalidParameterException", "Either logGroupName or logGroupIdentifier is needed.")
     return group_name(str(name or identifier))
 
 
@@ -146,19 +146,19 @@ def _predicate(pattern: str) -> Predicate | None:
     try:
         return compile_pattern(pattern)
     except ExpressionError as error:
-        raise AwsFault("InvalidParameterException", f"Invalid filter pattern: {error}.") from error
+        raise ServiceError("InvalidParameterException", f"Invalid filter pattern: {error}.") from error
 
 
 def _cut(
-    events: Iterable[StoredEvent], wanted: Callable[[StoredEvent], bool], limit: int
+    events: Iterable[StoredEvent], is_selected: Callable[[StoredEvent], bool], limit: int
 ) -> tuple[list[StoredEvent], tuple[int, int, int] | None]:
-    """Return one page and the position the next one starts behind, None at the end."""
+    """Return one page and the position after which the next one starts, None at the end."""
     page: list[StoredEvent] = []
     size = 0
     last: StoredEvent | None = None
     iterator = iter(events)
     for event in islice(iterator, _MAX_SCANNED):
-        if wanted(event):
+        if is_selected(event):
             size += _size(event.message) + 26
             if len(page) == limit or (page and size > _MAX_BYTES):
                 assert last is not None

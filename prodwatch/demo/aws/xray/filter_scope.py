@@ -1,4 +1,4 @@
-"""What a filter expression can see: of a whole trace, or of one service's segment in it."""
+"""Values that a filter expression can test: of a whole trace, or of one service's segment in it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import Segment, ServiceId, duration_s, end_s, exceptions, flag, http, walk
+from prodwatch.demo.aws.xray.segment_document import Segment, ServiceId, duration_s, end_s, exceptions, flag, http, walk
 from prodwatch.demo.aws.xray.trace import Trace
 
-_NOBODY = ServiceId("", "")
+_NO_SERVICE = ServiceId("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The facts one expression is judged on."""
+    """Values that one expression is evaluated on."""
 
-    service: ServiceId = _NOBODY
+    service: ServiceId = _NO_SERVICE
     flags: Mapping[str, bool]
     numbers: Mapping[str, Sequence[float]]
     texts: Mapping[str, Sequence[str]]
@@ -28,7 +28,7 @@ class Scope:
 
 
 def trace_scope(trace: Trace) -> Scope:
-    """Return what an expression sees of a trace: flags, times and HTTP of its root, annotations of everything."""
+    """Return the values of a trace: flags, times and HTTP of its root, annotations of all segments."""
     if not isinstance(trace.scope, Scope):
         trace.scope = _trace_scope(trace)
     return trace.scope
@@ -65,7 +65,7 @@ def _trace_scope(trace: Trace) -> Scope:
 
 
 def segment_scope(segment: Segment, service: ServiceId) -> Scope:
-    """Return what a `service(…) { … }` block sees of one segment."""
+    """Return the values of one segment, for a `service(…) { … }` block."""
     request, response = http(segment, "request"), http(segment, "response")
     flags = {name: flag(segment, name) for name in ("fault", "error", "throttle")}
     flags["ok"] = not any(flags.values())

@@ -1,4 +1,4 @@
-"""What state an alarm should be in: pure functions of the metrics and of the other alarms' states."""
+"""The state of an alarm: pure functions of the metrics and of the other alarms' states."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prodwatch.demo.aws.alarms.composite_rules import parse_rule
 from prodwatch.demo.aws.alarms.model import AlarmState, CompositeAlarm, MetricAlarm
-from prodwatch.demo.aws.alarms.rules import parse_rule
 from prodwatch.demo.aws.expression_parser import ExpressionError
 from prodwatch.demo.aws.metrics.model import SeriesKey
 from prodwatch.demo.aws.metrics.query import Query, evaluate
@@ -24,7 +24,7 @@ COMPARISONS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The state an evaluation finds."""
+    """Result of an evaluation."""
 
     state: AlarmState
     reason: str
@@ -51,7 +51,7 @@ def queries_of(alarm: MetricAlarm) -> tuple[list[Query], str]:
 
 
 def evaluate_metric(alarm: MetricAlarm, metrics: MetricStore, at_s: float, current: AlarmState) -> Evaluation | None:
-    """Return the alarm's state at `at_s`, None when the data leave it as it is.
+    """Return the alarm's state at `at_s`, None when the data do not change it.
 
     The last `evaluation_periods` complete periods count; points that were not visible at `at_s` are missing.
     """
@@ -80,7 +80,7 @@ def _judge(alarm: MetricAlarm, window: list[tuple[int, float | None]], current: 
     absent = len(window) - len(present)
     count = len(breaching) + (absent if alarm.missing == "breaching" else 0)
     if alarm.missing in {"missing", "ignore"} and absent:
-        # Points that are not there are left out: what is there has to be breaching throughout.
+        # Missing points are left out: all existing points have to breach.
         needed = min(needed, len(present))
     if count >= needed:
         shown = ", ".join(f"{value} ({iso8601(stamp)})" for stamp, value in breaching) or "missing"
@@ -106,7 +106,7 @@ def _data(alarm: MetricAlarm, present: list[tuple[int, float]]) -> dict[str, Any
 
 
 def evaluate_composite(alarm: CompositeAlarm, states: Mapping[str, AlarmState]) -> Evaluation | None:
-    """Return the state the rule gives; a rule that cannot be read leaves the alarm as it is."""
+    """Return the state that the rule gives, None for a rule that cannot be parsed."""
     try:
         fires = parse_rule(alarm.rule)(states)
     except ExpressionError:

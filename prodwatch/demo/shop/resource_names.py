@@ -1,4 +1,4 @@
-"""What the shop's resources are called, on every side of it."""
+"""Names, ARNs and URLs of the shop's resources."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from prodwatch.demo.shop.functions import ACCOUNT, REGION
 
 STACK = "shop-demo"
 MOUNT = "/_shop"
-"""The HTTP API lives below this path of the embedded AWS."""
+"""Path of the HTTP API on the embedded AWS."""
 
 INBOX, OUTBOX = "shop-inbox", "shop-outbox"
 INBOX_DLQ, OUTBOX_DLQ = "shop-inbox-dlq", "shop-outbox-dlq"
@@ -23,7 +23,7 @@ RELEASE_ALARM = "shop-release"
 
 
 def queue_url(name: str) -> str:
-    """Return the URL AWS gives a queue."""
+    """Return the URL of a queue."""
     return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
 
 

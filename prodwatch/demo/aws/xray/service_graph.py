@@ -1,6 +1,6 @@
-"""The service graph of some traces: nodes with their statistics, edges with who called whom.
+"""The service graph of traces: nodes and edges with their statistics.
 
-Tallies can be added up, so that a minute of the past need be counted only once.
+Tallies can be merged, so that a past minute is counted only once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from prodwatch.demo.aws.xray.document import Segment, ServiceId, called_service, end_s, flag, service_id, start_s, walk
+from prodwatch.demo.aws.xray.segment_document import (
+    Segment,
+    ServiceId,
+    called_service,
+    end_s,
+    flag,
+    service_id,
+    start_s,
+    walk,
+)
 from prodwatch.demo.aws.xray.trace import Trace
 from prodwatch.demo.workload import TracedCall
 
@@ -32,7 +41,7 @@ class _Counts:
 
     def add(self, entity: Segment) -> None:
         ended_s = end_s(entity)
-        name = next((each for each in ("fault", "throttle") if entity.get(each)), "")
+        name = next((key for key in ("fault", "throttle") if entity.get(key)), "")
         self.count(start_s(entity), ended_s, name or ("error" if flag(entity, "error") else ""))
 
     def count(self, began_s: float, ended_s: float | None, name: str) -> None:
@@ -80,7 +89,7 @@ class _Counts:
 
 
 class Tally:
-    """What a service graph says of any number of traces."""
+    """Counts of a service graph over any number of traces."""
 
     def __init__(self) -> None:
         self._nodes: dict[ServiceId, _Counts] = {}
@@ -109,7 +118,7 @@ class Tally:
             self._edge(ServiceId(entry.name, CLIENT), entry).add(root)
 
     def count(self, call: TracedCall) -> None:
-        """Count one call that is told without its documents."""
+        """Count one call that has no documents."""
         caller, called = ServiceId(*call.caller), ServiceId(*call.called)
         self._node(called).count(call.start_s, call.end_s, call.flag)
         self._edge(caller, called).count(call.start_s, call.end_s, call.flag)
@@ -117,7 +126,7 @@ class Tally:
             self._roots.add(called)
 
     def merge(self, other: Tally) -> None:
-        """Count everything another tally has counted."""
+        """Add the counts of another tally."""
         for service, counts in other._nodes.items():
             self._node(service).merge(counts)
         for (caller, called), counts in other._edges.items():
@@ -125,28 +134,28 @@ class Tally:
         self._roots |= other._roots
 
     def services(self, account: str) -> list[dict[str, Any]]:
-        """Return the API's list of services; the clients of each entry are a node of their own, named after it."""
+        """Return the API's list of services; the clients of each entry are a separate node with the entry's name."""
         edges: dict[ServiceId, dict[ServiceId, _Counts]] = {}
         for (caller, called), counts in self._edges.items():
             if caller != called:
                 edges.setdefault(caller, {})[called] = counts
-        everybody = sorted({*self._nodes, *edges})
-        numbers = {service: index for index, service in enumerate(everybody)}
-        return [self._service(each, edges.get(each, {}), numbers, account) for each in everybody]
+        services = sorted({*self._nodes, *edges})
+        numbers = {service: index for index, service in enumerate(services)}
+        return [self._service(service, edges.get(service, {}), numbers, account) for service in services]
 
     def _service(
         self, service: ServiceId, edges: dict[ServiceId, _Counts], numbers: dict[ServiceId, int], account: str
     ) -> dict[str, Any]:
         client = service.type == CLIENT
-        seen = list(edges.values()) if client else [self._nodes[service]]
+        counts = list(edges.values()) if client else [self._nodes[service]]
         document: dict[str, Any] = {
             "ReferenceId": numbers[service],
             "Name": service.name,
             "Names": [service.name],
             "Type": service.type,
             "State": "unknown" if client else "active",
-            "StartTime": min(each.start_s for each in seen),
-            "EndTime": max(each.end_s for each in seen),
+            "StartTime": min(count.start_s for count in counts),
+            "EndTime": max(count.end_s for count in counts),
             "Edges": [
                 {
                     "ReferenceId": numbers[target],
@@ -185,7 +194,7 @@ class Tally:
 
 
 def tally_of(traces: Iterable[Trace]) -> Tally:
-    """Count some traces."""
+    """Return the counts of traces."""
     tally = Tally()
     for trace in traces:
         tally.add(trace)
@@ -193,7 +202,7 @@ def tally_of(traces: Iterable[Trace]) -> Tally:
 
 
 def tally_of_calls(calls: Iterable[TracedCall]) -> Tally:
-    """Count the calls of some traces."""
+    """Return the counts of traced calls."""
     tally = Tally()
     for call in calls:
         tally.count(call)

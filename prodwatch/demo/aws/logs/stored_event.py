@@ -1,4 +1,4 @@
-"""One stored log event and the id CloudWatch would give it."""
+"""One stored log event with its event id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fills moto with the shop: its stack with queues, tables and outputs, its secrets, its first products and orders."""
+"""Creates the shop's resources in moto: stack with queues, tables and outputs, secrets, first products and orders."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from prodwatch.demo.aws.moto import Ask
+from prodwatch.demo.aws.moto_backend import MotoTransport
 from prodwatch.demo.aws.protocols.identify import HttpRequest
-from prodwatch.demo.shop import names
+from prodwatch.demo.shop import resource_names
 from prodwatch.demo.shop.functions import REGION
-from prodwatch.demo.shop.handler_clients import sealed_session
-from prodwatch.demo.shop.seeded_random import Draws
+from prodwatch.demo.shop.handler_clients import isolated_session
+from prodwatch.demo.shop.seeded_random import SeededRandom
 
 VISIBILITY_S = 3
-"""A message whose batch failed can be received again after so long."""
+"""Time after which a message of a failed batch can be received again."""
 PRODUCTS: tuple[dict[str, dict[str, str]], ...] = (
     {"sku": {"S": "MUG-1"}, "price": {"N": "12.50"}, "currency": {"S": "EUR"}},
     {"sku": {"S": "SHIRT-2"}, "price": {"N": "24.00"}, "currency": {"S": "EUR"}},
     {"sku": {"S": "BOOK-3"}, "price": {"N": "19.90"}},
 )
-"""The book dates from before prices had a currency."""
+"""The book was stored before prices had a currency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """Texts that only the shop and its checks know; drawn from the seed, worth nothing anywhere else."""
+    """Secrets of the shop and its checks; derived from the seed and of no value elsewhere."""
 
     partner_key: str
     health_token: str
@@ -35,28 +35,30 @@ class Secrets:
     @classmethod
     def of(cls, seed: int) -> Secrets:
         """Return the secrets of a seed."""
-        text = Draws(seed, "secrets").digest("all").hex()
+        text = SeededRandom(seed, "secrets").digest("all").hex()
         return cls(partner_key=f"partner-{text[:24]}", health_token=f"health-{text[24:48]}")
 
 
-def furnish(ask: Ask, *, api_url: str, secrets: Secrets) -> None:
-    """Create everything, through boto3 but without a network: each request is handed to `ask`."""
-    clients = _Clients(ask)
-    clients.make("cloudformation").create_stack(StackName=names.STACK, TemplateBody=json.dumps(template(api_url)))
+def create_resources(send: MotoTransport, *, api_url: str, secrets: Secrets) -> None:
+    """Create all resources through boto3, without a network: each request goes to `send`."""
+    clients = _Clients(send)
+    clients.make("cloudformation").create_stack(
+        StackName=resource_names.STACK, TemplateBody=json.dumps(template(api_url))
+    )
     dynamodb = clients.make("dynamodb")
     for product in PRODUCTS:
-        dynamodb.put_item(TableName=names.PRODUCTS_TABLE, Item=product)
+        dynamodb.put_item(TableName=resource_names.PRODUCTS_TABLE, Item=product)
     for number in range(1001, 1004):
-        dynamodb.put_item(TableName=names.ORDERS_TABLE, Item=_order(number))
-    clients.make("ssm").put_parameter(Name=names.HEALTH_TOKEN, Value=secrets.health_token, Type="SecureString")
+        dynamodb.put_item(TableName=resource_names.ORDERS_TABLE, Item=_order(number))
+    clients.make("ssm").put_parameter(Name=resource_names.HEALTH_TOKEN, Value=secrets.health_token, Type="SecureString")
     clients.make("secretsmanager").create_secret(
-        Name=names.PARTNER_SECRET,
+        Name=resource_names.PARTNER_SECRET,
         SecretString=json.dumps({"partner": "bookshop", "api_key": secrets.partner_key}),
     )
 
 
 def template(api_url: str) -> dict[str, Any]:
-    """Return the stack's template; `api_url` is where its HTTP API is served, without a stage."""
+    """Return the stack's template; `api_url` is the URL of its HTTP API, without a stage."""
     parts = urlsplit(api_url)
     outputs: Mapping[str, Any] = {
         "ApiUrl": f"{api_url}/Prod/",
@@ -75,13 +77,13 @@ def template(api_url: str) -> dict[str, Any]:
     return {
         "Description": "The shop of prodwatch's demo",
         "Resources": {
-            "InboxDeadLetters": _queue(names.INBOX_DLQ),
-            "OutboxDeadLetters": _queue(names.OUTBOX_DLQ),
-            "Inbox": _queue(names.INBOX, "InboxDeadLetters", receives=1),
-            "Outbox": _queue(names.OUTBOX, "OutboxDeadLetters", receives=3),
-            "Orders": _table(names.ORDERS_TABLE, "id", index="customer"),
-            "Products": _table(names.PRODUCTS_TABLE, "sku"),
-            "TestResults": _table(names.TEST_TABLE, "id"),
+            "InboxDeadLetters": _queue(resource_names.INBOX_DLQ),
+            "OutboxDeadLetters": _queue(resource_names.OUTBOX_DLQ),
+            "Inbox": _queue(resource_names.INBOX, "InboxDeadLetters", receives=1),
+            "Outbox": _queue(resource_names.OUTBOX, "OutboxDeadLetters", receives=3),
+            "Orders": _table(resource_names.ORDERS_TABLE, "id", index="customer"),
+            "Products": _table(resource_names.PRODUCTS_TABLE, "sku"),
+            "TestResults": _table(resource_names.TEST_TABLE, "id"),
         },
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
@@ -99,7 +101,7 @@ def _table(name: str, key: str, *, index: str | None = None) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": each, "AttributeType": "S"} for each in (key, index) if each],
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in (key, index) if name],
         "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
     }
     if index:
@@ -127,27 +129,27 @@ def _order(number: int) -> dict[str, dict[str, str]]:
 class _Clients:
     """boto3 clients whose requests never leave the process."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._session = sealed_session()
+    def __init__(self, send: MotoTransport) -> None:
+        self._send_to_moto = send
+        self._session = isolated_session()
 
     def make(self, service: str) -> Any:
         client = self._session.client(
             service,
             region_name=REGION,
             aws_access_key_id="shop",
-            aws_secret_access_key="shop",  # noqa: S106 -- moto looks at no secret
+            aws_secret_access_key="shop",  # noqa: S106 -- moto checks no secret
         )
-        client.meta.events.register("before-send.*.*", self._answer)
+        client.meta.events.register("before-send.*.*", self._respond)
         return client
 
-    def _answer(self, request: Any, **_: Any) -> Any:
+    def _respond(self, request: Any, **_: Any) -> Any:
         from botocore.awsrequest import AWSResponse
 
         parts = urlsplit(request.url)
         body = request.body or b""
         headers = {name: _text(value) for name, value in request.headers.items()} | {"Host": parts.netloc}
-        answer = self._ask(
+        response = self._send_to_moto(
             HttpRequest(
                 method=request.method,
                 path=parts.path or "/",
@@ -156,8 +158,8 @@ class _Clients:
                 body=body.encode() if isinstance(body, str) else body,
             )
         )
-        response: Any = AWSResponse  # its stubs know no other headers than the standard library's
-        return response(request.url, answer.status, answer.headers, _Body(answer.body))
+        response_type: Any = AWSResponse  # its stubs accept only the standard library's headers
+        return response_type(request.url, response.status, response.headers, _Body(response.body))
 
 
 class _Body:
