@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 
 class SourcePosition(msgspec.Struct, frozen=True, order=True):
@@ -131,3 +133,35 @@ class CheckDefinition(msgspec.Struct, frozen=True, kw_only=True):
     A plain check has exactly one, named after its type; composites and pass/fail/skip have one or none.
     """
     cleanup: tuple[StepDefinition, ...] = ()
+
+
+_NOWHERE = SourcePosition("")
+
+
+def without_positions(steps: Iterable[StepDefinition]) -> tuple[StepDefinition, ...]:
+    """Return the steps without their positions in the file."""
+    return tuple(replace(step, source=_NOWHERE) for step in steps)
+
+
+def measures_the_same(one: CheckDefinition, other: CheckDefinition) -> bool:
+    """Return whether two definitions send and judge the same; names, titles, pace and positions do not count."""
+    return one is other or _measured(one) == _measured(other)
+
+
+def _measured(check: CheckDefinition) -> CheckDefinition:
+    return replace(
+        check,
+        id="",
+        name="",
+        title="",
+        source=_NOWHERE,
+        tags=(),
+        owner=None,
+        critical=False,
+        advisory=False,
+        every_s=None,
+        diagnose=(),
+        links={},
+        steps=without_positions(check.steps),
+        cleanup=without_positions(check.cleanup),
+    )

@@ -33,6 +33,7 @@ from prodwatch.runner.early_end import EarlyEnd
 from prodwatch.runner.options import RunOptions, reads_signals
 from prodwatch.runner.result_document import RunRecord, assemble, summarize
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
+from prodwatch.runner.schedule.rounds import RoundPlan
 from prodwatch.runner.schedule.scheduler import Scheduler
 from prodwatch.runner.signal_reading import SignalReading
 from prodwatch.runner.step.compiled import CheckCompiler, Specs
@@ -142,11 +143,18 @@ class Runner:
         )
 
     async def _measured(
-        self, context: RunContext, selected: Sequence[CheckDefinition], options: RunOptions, end: EarlyEnd
+        self,
+        context: RunContext,
+        selected: Sequence[CheckDefinition],
+        options: RunOptions,
+        end: EarlyEnd,
+        plan: RoundPlan | None = None,
+        *,
+        requested: bool = False,
     ) -> tuple[CheckResult, ...]:
         """Run the checks and return the results of all of them, also after a stop."""
         self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
-        scheduler = self._scheduler(context, options, end.stop, self_check)
+        scheduler = self._scheduler(context, options, end.stop, self_check, plan, requested=requested)
         scheduler.start(selected)
         end.on_stop(scheduler.cancel)
         await scheduler.wait()
@@ -210,15 +218,19 @@ class Runner:
         )
         return assemble(context, results, signals, options, record)
 
-    async def run_round(self, ids: Collection[str], options: RunOptions) -> tuple[CheckResult, ...]:
+    async def run_round(
+        self, ids: Collection[str], options: RunOptions, plan: RoundPlan | None = None, *, requested: bool = False
+    ) -> tuple[CheckResult, ...]:
         """Run these checks once, in the order they were loaded; results also go to the listener as they come.
 
-        All rounds of a Runner share one run id and one journal. Cancelling cleans up first and then raises.
+        With a `plan`, a check that is not due is not run, and its latest result is used where another check refers to
+        it; `requested` runs these checks even so. All rounds of a Runner share one run id and one journal. Cancelling
+        cleans up first and then raises.
         """
         context = await self._session_context(options)
         selected = [check for check in self._definitions.values() if check.id in ids]
         end = EarlyEnd(self._clock, options.deadline_s)
-        results = await end.guard(self._measured(context, selected, options, end))
+        results = await end.guard(self._measured(context, selected, options, end, plan, requested=requested))
         if end.exit_code is not None:
             raise asyncio.CancelledError
         return results
@@ -268,7 +280,14 @@ class Runner:
         return Conclusion(Status.ERROR, error.reason, self._redactor.text(error.message))
 
     def _scheduler(
-        self, context: RunContext, options: RunOptions, stop: StopSignal, self_check: NetworkSelfCheck
+        self,
+        context: RunContext,
+        options: RunOptions,
+        stop: StopSignal,
+        self_check: NetworkSelfCheck,
+        plan: RoundPlan | None = None,
+        *,
+        requested: bool = False,
     ) -> Scheduler:
         return Scheduler(
             context,
@@ -279,6 +298,8 @@ class Runner:
             self_check=self_check,
             stop=stop,
             listener=self._listener,
+            plan=plan,
+            requested=requested,
         )
 
     async def _session_context(self, options: RunOptions) -> RunContext:

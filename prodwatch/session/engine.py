@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from prodwatch import __version__
 from prodwatch.clock import Clock, SystemClock
-from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import RunEvent
 from prodwatch.model.status import Reason
+from prodwatch.session.reload import followed
 from prodwatch.text.redact import Redactor
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     lag: LoopLag
     """Stalls of this machine, recorded while the engine is open."""
-    runner_for: Callable[[Sequence[CheckDefinition]], Runner]
-    """Builds another runner on the same connections, for checks edited since the start."""
+    runner_for: Callable[[Project, Callable[[RunEvent], None]], Runner]
+    """Builds another runner on the same connections, for a project edited since the start."""
 
 
 def host_name() -> str:
@@ -96,10 +96,10 @@ async def open_engine(
         lag.start()
         stack.callback(lag.stop)
 
-        def runner_for(definitions: Sequence[CheckDefinition]) -> Runner:
+        def runner_for(edited: Project, listener: Callable[[RunEvent], None]) -> Runner:
             return Runner(
-                environment,
-                definitions,
+                followed(environment, edited.environment),
+                (*edited.checks, *edited.referenced),
                 root=str(project.root),
                 clock=clock,
                 random=SystemRandom(),
@@ -113,7 +113,7 @@ async def open_engine(
                 lag=lag,
             )
 
-        runner = runner_for((*project.checks, *project.referenced))
+        runner = runner_for(project, listener)
         yield Engine(
             project=project,
             environment=environment,

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import ConfigurationError, ProdwatchError
 from prodwatch.judge.decide import not_worked_out
 from prodwatch.judge.decision import WAITING
+from prodwatch.model.check import CheckDefinition, measures_the_same
 from prodwatch.model.environment import DemoTarget
+from prodwatch.model.event import CheckFinished, RunEvent
 from prodwatch.model.result import Notice
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
 from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
-from prodwatch.session.reload import Reload
+from prodwatch.session.reload import Reload, not_followed
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import UnfilledSource, build_sources, log_targets
@@ -71,8 +75,10 @@ class LiveSession:
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
         self._tasks: set[asyncio.Task[object]] = set()
-        chosen = select(project.checks, Selection(), project.environment.name)
-        self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
+        self._present: dict[str, CheckDefinition] = {}
+        """The checks of the present edition of the project, whose results are filed."""
+        self._plan = RoundPlan((), every_s=project.environment.rounds.every_s)
+        self._follow(project)
         self._running: set[str] = set()
         self._stopping = False
         self._reload = reload
@@ -90,7 +96,7 @@ class LiveSession:
             self._store.notice(Notice(code="configuration", message=notice))
         try:
             engine = await self._stack.enter_async_context(
-                open_engine(self._project, listener=self._store.apply_event, demo=self._demo, clock=self._clock)
+                open_engine(self._project, listener=self._filing(self._project), demo=self._demo, clock=self._clock)
             )
         except ProdwatchError as caught:
             status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
@@ -159,7 +165,8 @@ class LiveSession:
     async def rerun(self, check_ids: Sequence[str]) -> None:
         """Run these checks now."""
         if self._engine is not None and not (self._window and self._window.is_past):
-            await self._round(self._engine, [each for each in check_ids if each not in self._running])
+            ids = [each for each in check_ids if each not in self._running]
+            await self._round(self._engine, ids, requested=True)
 
     async def rerun_failed(self) -> None:
         """Run every check now that is not green."""
@@ -203,7 +210,6 @@ class LiveSession:
             now_s = self._clock.monotonic_s()
             due = [each for each in self._plan.due(now_s) if each not in self._running]
             if due:
-                self._plan.started(due, now_s)
                 self._spawn(self._round(engine, due))
             self._store.set_usage(engine.aws.usage())
             self._store.set_slow(engine.lag.slow_ms())
@@ -246,22 +252,50 @@ class LiveSession:
                 self._adopt(engine, outcome)
 
     def _adopt(self, engine: Engine, project: Project) -> None:
-        chosen = select(project.checks, Selection(), project.environment.name)
-        self._plan = RoundPlan(chosen, every_s=project.environment.rounds.every_s)
+        unrun = self._follow(project)
         # Running rounds end on the runner they started on.
-        self._runner = engine.runner_for((*project.checks, *project.referenced))
+        self._runner = engine.runner_for(project, self._filing(project))
         self._stack.push_async_callback(self._runner.close)
         self._store.define(project.checks)
         message = f"checks reloaded: {len(project.checks)}"
-        if project.environment != self._project.environment:
-            message += "; AWS, signals and limits of config/ are read at the next start"
+        if unrun:
+            message += f"; not run again, because they change data (r runs them): {', '.join(unrun)}"
+        tables = not_followed(engine.project.environment, project.environment)
+        if tables:
+            message += f"; read at the next start: {', '.join(tables)}"
         self._project = project
         self._store.notice(Notice(code="configuration", message=message))
 
-    async def _round(self, engine: Engine, ids: Sequence[str]) -> None:
+    def _follow(self, project: Project) -> tuple[str, ...]:
+        """Adopt a project's checks; return the ids of mutating checks that do not run again by themselves."""
+        everything = (*project.checks, *project.referenced)
+        self._present = {check.id: check for check in everything}
+        chosen = select(project.checks, Selection(), project.environment.name)
+        return self._plan.follow(chosen, everything, every_s=project.environment.rounds.every_s)
+
+    def _filing(self, project: Project) -> Callable[[RunEvent], None]:
+        """Return a listener for the runs of one edition of the project: it files what is of the present edition."""
+        made = {check.id: check for check in (*project.checks, *project.referenced)}
+
+        def is_present(id_: str) -> bool:
+            present = self._present.get(id_)
+            return present is not None and id_ in made and measures_the_same(made[id_], present)
+
+        def file(event: RunEvent) -> None:
+            if isinstance(event, CheckFinished):
+                kept = tuple(each for each in event.result.diagnosed_by if is_present(each.id))
+                event = CheckFinished(result=replace(event.result, diagnosed_by=kept))
+            id_ = event.result.id if isinstance(event, CheckFinished) else getattr(event, "id", None)
+            if id_ is None or is_present(id_):
+                self._store.apply_event(event)
+
+        return file
+
+    async def _round(self, engine: Engine, ids: Sequence[str], *, requested: bool = False) -> None:
         self._running.update(ids)
         try:
-            await (self._runner or engine.runner).run_round(ids, self._options)
+            runner = self._runner or engine.runner
+            await runner.run_round(ids, self._options, self._plan, requested=requested)
         finally:
             self._running.difference_update(ids)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from prodwatch.model.check import CheckDefinition
+from prodwatch.model.check import CheckDefinition, measures_the_same
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Status
 
@@ -82,15 +82,10 @@ class CheckStore:
         """Checks of the current round; 0 when it was not announced."""
 
     def define(self, definitions: Iterable[CheckDefinition]) -> None:
-        """Replace the set of checks. Tracks of remaining checks are kept, the others dropped."""
+        """Replace the set of checks; the track of a check that measures the same is kept, the others are dropped."""
         self.defined = True
         previous = self._tracks
-        self._tracks = {
-            definition.id: msgspec.structs.replace(
-                previous.get(definition.id, CheckTrack(id=definition.id)), definition=definition
-            )
-            for definition in definitions
-        }
+        self._tracks = {each.id: _kept(previous.get(each.id), each) for each in definitions}
 
     def started(self, check_id: str, at: datetime) -> None:
         """Record the start of a check's round."""
@@ -103,8 +98,15 @@ class CheckStore:
         Results of diagnostics that ran as part of another check are also recorded under their own ids.
         """
         for diagnostic in result.diagnosed_by:
-            self._record(diagnostic, received_at)
+            if not self._has(diagnostic):
+                self._record(diagnostic, received_at)
         return self._record(result, received_at)
+
+    def _has(self, result: CheckResult) -> bool:
+        """Return whether this execution is the latest one on record."""
+        track = self._tracks.get(result.id)
+        latest = track.latest if track is not None else None
+        return latest is not None and result.started_at is not None and latest.started_at == result.started_at
 
     def _record(self, result: CheckResult, received_at: datetime) -> tuple[Status | None, Status]:
         track = self._tracks.get(result.id, CheckTrack(id=result.id))
@@ -131,3 +133,10 @@ class CheckStore:
     def get(self, check_id: str) -> CheckTrack | None:
         """Return the track of a check; None when unknown."""
         return self._tracks.get(check_id)
+
+
+def _kept(track: CheckTrack | None, definition: CheckDefinition) -> CheckTrack:
+    """Return the track to go on with: a result of another definition is no result of this one."""
+    if track is None or (track.definition is not None and not measures_the_same(track.definition, definition)):
+        track = CheckTrack(id=definition.id)
+    return msgspec.structs.replace(track, definition=definition)

@@ -12,11 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.model.check import Capture, CheckDefinition, SourcePosition
-from prodwatch.runner import RunOptions, find_journal, unfinished_journals
+from prodwatch.model.event import CheckFinished
+from prodwatch.runner import RoundPlan, RunOptions, find_journal, unfinished_journals
 from prodwatch.runner.step import journal as journal_module
 from prodwatch.runner.step.journal import ExecutionEntry, RunEntry, RunJournal
 from prodwatch.testing.check_runner import Bench
-from prodwatch.testing.definitions import flow, step
+from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import refused
 from tests.support.waiting import PATIENCE_S, turn
 
@@ -188,3 +189,112 @@ async def test_C12_a_cleanup_that_only_reads_or_deletes_is_repeated_for_its_whol
     assert [each.status for each in check.cleanup] == ["fail", "fail"]
     assert len(removing.requests) > 8
     assert sum(each.duration_ms for each in check.cleanup) > 25_000
+
+
+def pinging(id_: str, **check: Any) -> CheckDefinition:
+    """A check that reads once."""
+    return plain(id_, expect=["ok == true"], check=check)
+
+
+@pytest.mark.parametrize("reference", ["needs", "diagnose", "of"])
+async def test_N2_a_check_that_is_not_due_is_not_run_for_another_one(reference: str, shop: Bench) -> None:
+    writing = shop.script("writing", {"ok": False})
+    order = flow("order", step("write", "writing", mutates=True, expect=["ok == true"]), mutates=True)
+    other = {
+        "needs": pinging("other", needs=("order",)),
+        "diagnose": plain("other", expect=["ok == false"], check={"diagnose": ("order",)}),
+        "of": CheckDefinition(
+            id="other", name="other", title="other", type="all", of=("order",), source=SourcePosition("checks/a.toml")
+        ),
+    }[reference]
+    runner = shop.runner([order, other])
+    plan = RoundPlan([other], [order], every_s=30)
+    told = []
+    for _ in range(4):
+        (result, *_) = await runner.run_round(["other"], RunOptions(), plan)
+        told.append(" ".join([result.message or "", *(each.message or "" for each in result.diagnosed_by)]))
+        await shop.clock.sleep(30)
+    await runner.close()
+    assert len(writing.requests) == 1
+    assert ["measured" in each for each in told] == [False, True, True, True]
+    assert "measured 1m ago, not due again yet" in told[2]
+    filed = [each.result.id for each in shop.events if isinstance(each, CheckFinished)]
+    assert (filed.count("order"), filed.count("other")) == (1, 4)
+
+
+async def test_N2_a_check_runs_once_at_a_time_over_all_rounds(shop: Bench) -> None:
+    slow = shop.script("slow", {"ok": True}, takes_s=5)
+    needed = plain("needed", type="slow", expect=["ok == true"])
+    checks = [needed, pinging("one", needs=("needed",)), pinging("two", needs=("needed",))]
+    runner = shop.runner(checks)
+    plan = RoundPlan(checks, every_s=30)
+    rounds = [
+        asyncio.create_task(runner.run_round([id_], RunOptions(), plan, requested=requested))
+        for id_, requested in (("one", False), ("two", False), ("needed", True))
+    ]
+    results = [await each for each in rounds]
+    await runner.close()
+    assert (slow.most_at_once, len(slow.requests)) == (1, 1)
+    assert {each.status for result in results for each in result} == {"pass"}
+
+
+async def test_N2_a_mutating_check_that_has_sent_nothing_has_its_run_still_to_come(shop: Bench) -> None:
+    writing = shop.script("writing", {"ok": True})
+    shop.script("scripted", {"ok": False}, {"ok": True})
+    order = flow(
+        "order", step("write", "writing", mutates=True, expect=["ok == true"]), mutates=True, needs=("before",)
+    )
+    before = pinging("before")
+    runner = shop.runner([before, order])
+    plan = RoundPlan([before, order], every_s=30)
+    sent = []
+    for _ in range(4):
+        await runner.run_round(plan.due(shop.clock.monotonic_s()), RunOptions(), plan)
+        sent.append(len(writing.requests))
+        await shop.clock.sleep(30)
+    await runner.close()
+    assert sent == [0, 1, 1, 1]
+
+
+async def test_N2_a_request_by_hand_runs_it_and_not_what_it_needs(shop: Bench) -> None:
+    writing, reading = shop.script("writing", {"ok": True}), shop.script("scripted", {"ok": True})
+    order = flow("order", step("write", "writing", mutates=True, expect=["ok == true"]), mutates=True)
+    checks = [order, pinging("reading", needs=("order",))]
+    runner = shop.runner(checks)
+    plan = RoundPlan(checks, every_s=30)
+    for _ in range(3):
+        await runner.run_round(["reading"], RunOptions(), plan, requested=True)
+    await runner.run_round(["order"], RunOptions(), plan, requested=True)
+    await runner.close()
+    assert (len(writing.requests), len(reading.requests)) == (2, 3)
+
+
+CHANGES: list[tuple[str, dict[str, Any], bool]] = [
+    ("title", {"title": "another"}, False),
+    ("tags", {"tags": ("x",)}, False),
+    ("position", {"source": SourcePosition("checks/z.toml", 40)}, False),
+    ("links", {"links": {"a": "https://x"}}, False),
+    ("vars", {"vars": {"a": 1}}, True),
+    ("needs", {"needs": ("other",)}, True),
+    ("expect", {"steps": (step("scripted", expect=["ok == false"]),)}, True),
+    ("timeout", {"steps": (step("scripted", expect=["ok == true"], timeout_s=9.0),)}, True),
+]
+
+
+@pytest.mark.parametrize(("change", "again"), [each[1:] for each in CHANGES], ids=[each[0] for each in CHANGES])
+@pytest.mark.parametrize("mutates", [False, True], ids=["reads", "mutates"])
+def test_N3_only_a_changed_definition_is_due_again(mutates: bool, change: dict[str, Any], again: bool) -> None:
+    check = replace(pinging("a", mutates=mutates), steps=(step("scripted", expect=["ok == true"]),))
+    plan = RoundPlan([check], every_s=30)
+    plan.started(["a"], 0)
+    unrun = plan.follow([replace(check, **change)], every_s=30)
+    assert plan.due(1) == (("a",) if again and not mutates else ())
+    assert unrun == (("a",) if again and mutates else ())
+    assert plan.next_s() == (float("-inf") if again and not mutates else float("inf") if mutates else 30)
+
+
+def test_N3_a_new_pace_counts_from_the_last_start() -> None:
+    plan = RoundPlan([pinging("a", every_s=600.0), pinging("b", mutates=True)], every_s=30)
+    plan.started(["a", "b"], 100)
+    plan.follow([pinging("a", every_s=60.0), pinging("b", mutates=True, every_s=50.0)], every_s=30)
+    assert [plan.due(now) for now in (149, 150, 160)] == [(), ("b",), ("a", "b")]

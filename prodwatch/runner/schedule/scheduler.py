@@ -28,6 +28,7 @@ from prodwatch.runner.check.prerequisites import (
 from prodwatch.runner.check.run_check import internal_error, judge_whole, result_without_run, run_check
 from prodwatch.runner.options import RunOptions
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
+from prodwatch.runner.schedule.rounds import RoundPlan
 from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CheckCompiler
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.execution import Execution
@@ -54,7 +55,10 @@ class Scheduler:
         self_check: NetworkSelfCheck,
         stop: StopSignal,
         listener: Callable[[RunEvent], None],
+        plan: RoundPlan | None = None,
+        requested: bool = False,
     ) -> None:
+        """Prepare; `plan` is that of a session of rounds, and `requested` runs selected checks that are not due."""
         self._context = context
         self._definitions = definitions
         self._compiler = compiler
@@ -63,6 +67,10 @@ class Scheduler:
         self._self_check = self_check
         self._stop = stop
         self._listener = listener
+        self._plan = plan
+        self._requested = requested
+        self._allowed: set[str] = set()
+        """Checks whose execution the plan has allowed and that have no result yet."""
         self._measured: dict[str, CheckResult] = {}
         """Results before diagnostics are added."""
         self._final: dict[str, CheckResult] = {}
@@ -157,6 +165,10 @@ class Scheduler:
 
     async def _run(self, definition: CheckDefinition) -> None:
         try:
+            earlier = await self._instead(definition)
+            if earlier is not None:
+                self._take(earlier)
+                return
             result = await self._measure(definition)
         except asyncio.CancelledError:
             result = result_without_run(definition, self._stop.conclusion(begun=definition.id in self._begun))
@@ -171,9 +183,31 @@ class Scheduler:
                 result = await self._diagnosed(definition, result)
         self._finish(result)
 
+    async def _instead(self, definition: CheckDefinition) -> CheckResult | None:
+        """Return a result of the session to use instead of running the check; None when it is to run."""
+        if self._plan is None:
+            return None
+        now_s = self._context.clock.monotonic_s()
+        requested = self._requested and definition.id in self._selected
+        earlier = await self._plan.instead(definition, now_s, requested=requested)
+        if earlier is None:
+            self._allowed.add(definition.id)
+        return earlier
+
+    def _take(self, earlier: CheckResult) -> None:
+        """Use a result that is already filed: it is no event of this round."""
+        self._publish(earlier)
+        self._final[earlier.id] = earlier
+        if earlier.id in self._selected:
+            self._done += 1
+            self._listener(RunProgress(done=self._done, total=len(self._selected)))
+
     def _publish(self, result: CheckResult) -> None:
         """Make the result available to the checks that wait for it."""
         self._measured[result.id] = result
+        if self._plan is not None and result.id in self._allowed:
+            self._allowed.discard(result.id)
+            self._plan.finished(self._definitions[result.id], result, self._context.clock.monotonic_s())
         waiting = self._waiting.get(result.id)
         if waiting is not None and not waiting.done():
             waiting.set_result(result)

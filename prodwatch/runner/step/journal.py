@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError, ProdwatchError
-from prodwatch.model.check import CheckDefinition, SourcePosition
+from prodwatch.model.check import CheckDefinition, without_positions
 
 SUFFIX = ".journal"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -88,14 +87,13 @@ class ClosedEntry(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
 
 def digest_of(definition: CheckDefinition) -> str:
     """Return a digest of everything a check sends and cleans up; titles, tags and positions do not count."""
-    steps = [replace(step, source=_NOWHERE) for step in (*definition.steps, *definition.cleanup)]
+    steps = without_positions((*definition.steps, *definition.cleanup))
     sent = (definition.type, len(definition.steps), steps, definition.vars, definition.matrix)
     return hashlib.sha256(_DIGESTED.encode(sent)).hexdigest()[:32]
 
 
 Entry = RunEntry | ExecutionEntry | MutationEntry | ValuesEntry | CleanedEntry | ClosedEntry
 
-_NOWHERE = SourcePosition("")
 _DIGESTED = msgspec.json.Encoder(order="deterministic", enc_hook=str)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _KINDS: dict[str, type[Entry]] = {
