@@ -257,6 +257,11 @@ class LiveSession:
         self._runner = engine.runner_for(project, self._filing(project))
         self._stack.push_async_callback(self._runner.close)
         self._store.define(project.checks)
+        for check in project.checks:
+            kept = self._plan.latest(check.id)
+            if kept is not None and self._store.checks.tracks[check.id].latest is None:
+                # Its file was empty or missing for a moment while it was saved.
+                self._store.apply_event(CheckFinished(result=kept))
         message = f"checks reloaded: {len(project.checks)}"
         if unrun:
             message += f"; not run again, because they change data (r runs them): {', '.join(unrun)}"

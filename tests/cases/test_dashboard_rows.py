@@ -424,3 +424,20 @@ async def test_N14_what_is_not_followed_is_named(dashboard: Open, project: CaseP
     assert "[limits]" in told
     assert "[alarm]" in told
     assert web.seen
+
+
+async def test_N3_a_file_that_is_empty_while_it_is_saved_loses_no_result(
+    dashboard: Open, project: CaseProject, web: RawWeb
+) -> None:
+    opened = dashboard()
+    path = project.write("checks/order.toml", ORDER)
+    async with opened.open():
+        await until(lambda: web.seen.count("POST /order") == 1)
+        path.write_text("")
+        await until(lambda: "order/order" not in opened.store.checks.tracks)
+        path.write_text(ORDER)
+        await until(lambda: "order/order" in opened.store.checks.tracks)
+        assert opened.store.checks.tracks["order/order"].status == "pass"
+        before = web.seen.count("GET /ok")
+        await until(lambda: web.seen.count("GET /ok") >= before + 3)
+    assert web.seen.count("POST /order") == 1

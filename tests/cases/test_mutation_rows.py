@@ -298,3 +298,13 @@ def test_N3_a_new_pace_counts_from_the_last_start() -> None:
     plan.started(["a", "b"], 100)
     plan.follow([pinging("a", every_s=60.0), pinging("b", mutates=True, every_s=50.0)], every_s=30)
     assert [plan.due(now) for now in (149, 150, 160)] == [(), ("b",), ("a", "b")]
+
+
+def test_N3_a_mutating_check_that_was_gone_for_a_moment_is_not_new() -> None:
+    check = pinging("a", mutates=True)
+    plan = RoundPlan([check], every_s=30)
+    plan.started(["a"], 0)
+    plan.follow([], every_s=30)
+    plan.follow([], every_s=30)
+    assert plan.follow([check], every_s=30) == ()
+    assert plan.due(1000) == ()

@@ -52,6 +52,8 @@ class RoundPlan:
         """
         self._entries: dict[str, _Entry] = {}
         self._every_s = every_s
+        self._gone: dict[str, _Entry] = {}
+        """Mutating checks that ran in this session and are no longer defined."""
         self._running: dict[str, tuple[CheckDefinition, asyncio.Future[CheckResult]]] = {}
         """Running executions by check id, with their definition, which an edit may have replaced."""
         self.follow(definitions, others, every_s=every_s)
@@ -63,14 +65,16 @@ class RoundPlan:
 
         A check that is the same keeps its due time and its latest result; one that has changed is due now.
         """
-        previous, self._entries, self._every_s = self._entries, {}, every_s
+        previous, self._entries, self._every_s = {**self._gone, **self._entries}, {}, every_s
         ids = {check.id for check in (*definitions, *others)}
-        # A check whose file was renamed has another id and is still the same mutation.
-        moved = {
-            digest_of(entry.definition): entry
+        # A file that is saved may be empty for a moment, and a renamed one gives its checks other ids: neither makes a
+        # mutation a new one.
+        self._gone = {
+            id_: entry
             for id_, entry in previous.items()
             if id_ not in ids and entry.definition.mutates and entry.started_s is not None
         }
+        moved = {digest_of(entry.definition): entry for entry in self._gone.values()}
         unrun = []
         for in_rounds, check in [*((True, check) for check in definitions), *((False, check) for check in others)]:
             if check.id in self._entries:
@@ -98,6 +102,11 @@ class RoundPlan:
         if old.started_s is not None:
             entry.due_s = old.due_s if old.period_s == period_s else old.started_s + period_s
         return entry
+
+    def latest(self, id_: str) -> CheckResult | None:
+        """Return the latest result of a check's present definition; None without one."""
+        entry = self._entries.get(id_)
+        return None if entry is None else entry.latest
 
     def due(self, now_s: float) -> tuple[str, ...]:
         """Return the ids to run now, in the order they were loaded."""
