@@ -114,12 +114,12 @@ def check_options(scenario: str, at: str | None, speed: float) -> None:
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the child's environment: without variables of AWS and moto, and in UTC, which moto's times require."""
-    kept = {name: value for name, value in environ.items() if not name.startswith(("AWS_", "MOTO_", "BOTO_"))}
+    variables = {name: value for name, value in environ.items() if not name.startswith(("AWS_", "MOTO_", "BOTO_"))}
     root = Path(__file__).resolve().parents[2]
     if root.name not in {"site-packages", "dist-packages"}:
         # A checkout that is not installed is importable only from the working directory, which `-P` excludes.
-        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [kept.get("PYTHONPATH"), str(root)]))
-    return kept | {"TZ": "UTC"}
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, [variables.get("PYTHONPATH"), str(root)]))
+    return variables | {"TZ": "UTC"}
 
 
 def _abandon(process: subprocess.Popen[bytes]) -> None:

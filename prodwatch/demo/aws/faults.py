@@ -192,7 +192,11 @@ class FaultPlan:
         """
         name, action = f"{service}:{operation}", iam_action(service, operation)
         with self._lock:
-            rules = [one.fault for one in self._entries if one.fault.kind == "late" and one.fault.covers(name, action)]
+            rules = [
+                entry.fault
+                for entry in self._entries
+                if entry.fault.kind == "late" and entry.fault.covers(name, action)
+            ]
         if not rules:
             return None
         return lambda at_s, number: sum(rule.delay_s for rule in rules if rule.applies_to_record(at_s, number))

@@ -18,8 +18,8 @@ TOKEN_LIFE_S = 24 * 3600.0
 
 def digest(params: Mapping[str, Any], *, without: frozenset[str]) -> int:
     """Return a checksum of the query a token belongs to."""
-    kept = {key: value for key, value in params.items() if key not in without}
-    return zlib.crc32(json.dumps(kept, sort_keys=True, default=str).encode())
+    query = {key: value for key, value in params.items() if key not in without}
+    return zlib.crc32(json.dumps(query, sort_keys=True, default=str).encode())
 
 
 def issue(position: Any, query: int, now_s: float) -> str:

@@ -145,12 +145,12 @@ def isolated_session() -> Any:
     import boto3
     import botocore.session
 
-    nothing = {
+    unset = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nothing))
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=unset))
 
 
 def _body(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -72,8 +72,8 @@ class Traffic:
         if service.name != ORDERS:
             return [(self.serving(service.name, service.version), 1.0)]
         release, weight = self.timeline.scenario.release, self.timeline.weight(second)
-        old = release.previous if weight else self.timeline.version(second)
-        versions = [(self.serving(ORDERS, release.version), weight), (self.serving(ORDERS, old), 1 - weight)]
+        previous = release.previous if weight else self.timeline.version(second)
+        versions = [(self.serving(ORDERS, release.version), weight), (self.serving(ORDERS, previous), 1 - weight)]
         return [(serving, share) for serving, share in versions if share]
 
     def _requests(self, name: str, second: int) -> tuple[Request, ...]:

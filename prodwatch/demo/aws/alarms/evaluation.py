@@ -38,15 +38,15 @@ def queries_of(alarm: MetricAlarm) -> tuple[list[Query], str]:
         return [Query(id="m1", key=key, stat=alarm.stat, period_s=alarm.period_s)], "m1"
     queries = [
         Query(
-            id=one.id,
-            key=None if one.expression else SeriesKey.of(one.namespace or "", one.metric or "", one.dimensions),
-            expression=one.expression,
-            stat=one.stat,
-            period_s=one.period_s,
+            id=entry.id,
+            key=None if entry.expression else SeriesKey.of(entry.namespace or "", entry.metric or "", entry.dimensions),
+            expression=entry.expression,
+            stat=entry.stat,
+            period_s=entry.period_s,
         )
-        for one in alarm.queries
+        for entry in alarm.queries
     ]
-    chosen = next((one.id for one in alarm.queries if one.returns), alarm.queries[-1].id)
+    chosen = next((entry.id for entry in alarm.queries if entry.returns), alarm.queries[-1].id)
     return queries, chosen
 
 

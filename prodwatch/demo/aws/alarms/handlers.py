@@ -58,9 +58,9 @@ class AlarmHandlers:
                 period_s=params.get("Period", 60),
                 namespace=params.get("Namespace"),
                 metric=params.get("MetricName"),
-                dimensions={one["Name"]: one["Value"] for one in params.get("Dimensions", [])},
+                dimensions={entry["Name"]: entry["Value"] for entry in params.get("Dimensions", [])},
                 stat=params.get("Statistic") or params.get("ExtendedStatistic") or "Sum",
-                queries=tuple(_query(one) for one in params.get("Metrics", [])),
+                queries=tuple(_query(entry) for entry in params.get("Metrics", [])),
                 missing=params.get("TreatMissingData", "missing"),
                 unit=params.get("Unit"),
                 **_common(params),
@@ -118,7 +118,7 @@ class AlarmHandlers:
         if len(names) > MAX_NAMES:
             raise ServiceError("ValidationError", f"At most {MAX_NAMES} AlarmNames can be asked for.")
         kinds = set(params.get("AlarmTypes") or ["MetricAlarm"])
-        found = [
+        matching = [
             record
             for record in self._store.records()
             if record.kind in kinds
@@ -127,25 +127,25 @@ class AlarmHandlers:
             and params.get("StateValue") in {None, record.state}
             and _acts(record, params.get("ActionPrefix"))
         ]
-        page = _ALARMS.page(call, found, "records")
+        page = _ALARMS.page(call, matching, "records")
         records = page.pop("records")
         return page | {
-            "MetricAlarms": [self._document(one) for one in records if one.kind == "MetricAlarm"],
-            "CompositeAlarms": [self._document(one) for one in records if one.kind == "CompositeAlarm"],
+            "MetricAlarms": [self._document(record) for record in records if record.kind == "MetricAlarm"],
+            "CompositeAlarms": [self._document(record) for record in records if record.kind == "CompositeAlarm"],
         }
 
     def describe_alarms_for_metric(self, call: ApiCall) -> Document:
         """DescribeAlarmsForMetric."""
         params = call.params
-        dimensions = {one["Name"]: one["Value"] for one in params.get("Dimensions", [])}
-        found = [
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in params.get("Dimensions", [])}
+        alarms = [
             self._document(record)
             for record in self._store.records()
             if isinstance(record.definition, MetricAlarm)
             and (record.definition.namespace, record.definition.metric) == (params["Namespace"], params["MetricName"])
             and dict(record.definition.dimensions) == dimensions
         ]
-        return {"MetricAlarms": found}
+        return {"MetricAlarms": alarms}
 
     def describe_alarm_history(self, call: ApiCall) -> Document:
         """DescribeAlarmHistory, newest first by default."""
@@ -153,7 +153,7 @@ class AlarmHandlers:
         kinds = set(params.get("AlarmTypes") or ["MetricAlarm"])
         if "AlarmName" in params and "AlarmTypes" not in params:
             kinds = {"MetricAlarm", "CompositeAlarm"}
-        found = [
+        items = [
             {
                 "AlarmName": item.name,
                 "AlarmType": item.kind,
@@ -169,8 +169,8 @@ class AlarmHandlers:
             and params.get("StartDate", 0.0) <= item.at_s <= params.get("EndDate", call.now_s)
         ]
         if params.get("ScanBy") == "TimestampAscending":
-            found.reverse()
-        return _ALARMS.page(call, found, "AlarmHistoryItems")
+            items.reverse()
+        return _ALARMS.page(call, items, "AlarmHistoryItems")
 
     def _document(self, record: AlarmRecord) -> Document:
         definition = record.definition
@@ -204,7 +204,7 @@ def _metric_part(definition: MetricAlarm) -> Document:
         "Unit": definition.unit,
     }
     if definition.queries:
-        return document | {"Metrics": [_query_document(one) for one in definition.queries]}
+        return document | {"Metrics": [_query_document(query) for query in definition.queries]}
     key = "Statistic" if definition.stat in _PLAIN else "ExtendedStatistic"
     return document | {
         "Namespace": definition.namespace,
@@ -215,28 +215,28 @@ def _metric_part(definition: MetricAlarm) -> Document:
     }
 
 
-def _query(one: Document) -> MetricQuery:
-    stat: Document = one.get("MetricStat") or {}
+def _query(entry: Document) -> MetricQuery:
+    stat: Document = entry.get("MetricStat") or {}
     metric: Document = stat.get("Metric") or {}
     return MetricQuery(
-        id=one["Id"],
-        expression=one.get("Expression"),
+        id=entry["Id"],
+        expression=entry.get("Expression"),
         namespace=metric.get("Namespace"),
         metric=metric.get("MetricName"),
-        dimensions={each["Name"]: each["Value"] for each in metric.get("Dimensions", [])},
+        dimensions={dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])},
         stat=stat.get("Stat", "Sum"),
-        period_s=int(stat.get("Period") or one.get("Period") or 60),
-        returns=bool(one.get("ReturnData", True)),
+        period_s=int(stat.get("Period") or entry.get("Period") or 60),
+        returns=bool(entry.get("ReturnData", True)),
     )
 
 
-def _query_document(one: MetricQuery) -> Document:
-    document: Document = {"Id": one.id, "ReturnData": one.returns}
-    if one.expression is not None:
-        return document | {"Expression": one.expression, "Period": one.period_s}
-    dimensions = [{"Name": name, "Value": value} for name, value in one.dimensions.items()]
-    metric = {"Namespace": one.namespace, "MetricName": one.metric, "Dimensions": dimensions}
-    return document | {"MetricStat": {"Metric": metric, "Period": one.period_s, "Stat": one.stat}}
+def _query_document(query: MetricQuery) -> Document:
+    document: Document = {"Id": query.id, "ReturnData": query.returns}
+    if query.expression is not None:
+        return document | {"Expression": query.expression, "Period": query.period_s}
+    dimensions = [{"Name": name, "Value": value} for name, value in query.dimensions.items()]
+    metric = {"Namespace": query.namespace, "MetricName": query.metric, "Dimensions": dimensions}
+    return document | {"MetricStat": {"Metric": metric, "Period": query.period_s, "Stat": query.stat}}
 
 
 def _common(params: Document) -> dict[str, Any]:

@@ -43,18 +43,18 @@ class DeploymentHandlers:
 
     def get_deployment(self, call: ApiCall) -> Document | Forward:
         """GetDeployment."""
-        found = self._store.get(call.params["deploymentId"], call.now_s)
-        return Forward.TO_MOTO if found is None else {"deploymentInfo": self._info(found, call.now_s)}
+        deployment = self._store.get(call.params["deploymentId"], call.now_s)
+        return Forward.TO_MOTO if deployment is None else {"deploymentInfo": self._info(deployment, call.now_s)}
 
     def batch_get_deployments(self, call: ApiCall) -> Document | Forward:
         """BatchGetDeployments, of at most 25; unknown ids are left out."""
         ids = call.params["deploymentIds"]
         if len(ids) > _BATCH_MAX:
             raise ServiceError("BatchLimitExceededException", f"At most {_BATCH_MAX} deployments can be asked for.")
-        found = [one for key in ids if (one := self._store.get(key, call.now_s)) is not None]
-        if not found:
+        deployments = [deployment for key in ids if (deployment := self._store.get(key, call.now_s)) is not None]
+        if not deployments:
             return Forward.TO_MOTO
-        return {"deploymentsInfo": [self._info(one, call.now_s) for one in found]}
+        return {"deploymentsInfo": [self._info(deployment, call.now_s) for deployment in deployments]}
 
     def list_deployments(self, call: ApiCall) -> Document | Forward:
         """ListDeployments, newest first, by application, group, status and time of creation."""
@@ -63,33 +63,33 @@ class DeploymentHandlers:
             return Forward.TO_MOTO
         statuses = set(call.params.get("includeOnlyStatuses", []))
         window = call.params.get("createTimeRange", {})
-        found = [
-            one.id
-            for one in self._store.created(call.now_s)
-            if application in {None, one.application}
-            and group in {None, one.group}
-            and window.get("start", 0.0) <= one.created_s <= window.get("end", call.now_s)
-            and (not statuses or self._store.state(one, call.now_s).status in statuses)
+        deployment_ids = [
+            deployment.id
+            for deployment in self._store.created(call.now_s)
+            if application in {None, deployment.application}
+            and group in {None, deployment.group}
+            and window.get("start", 0.0) <= deployment.created_s <= window.get("end", call.now_s)
+            and (not statuses or self._store.state(deployment, call.now_s).status in statuses)
         ]
-        return _PAGE.page(call, found, "deployments")
+        return _PAGE.page(call, deployment_ids, "deployments")
 
     def list_deployment_targets(self, call: ApiCall) -> Document:
         """ListDeploymentTargets: the one Lambda target."""
-        found = self._deployment(call)
-        return {"targetIds": [_target_id(found)]}
+        deployment = self._deployment(call)
+        return {"targetIds": [_target_id(deployment)]}
 
     def get_deployment_target(self, call: ApiCall) -> Document:
         """GetDeploymentTarget with weight and lifecycle events."""
-        found = self._deployment(call)
-        self._check_target(found, call.params["targetId"])
-        return {"deploymentTarget": self._target(found, call)}
+        deployment = self._deployment(call)
+        self._check_target(deployment, call.params["targetId"])
+        return {"deploymentTarget": self._target(deployment, call)}
 
     def batch_get_deployment_targets(self, call: ApiCall) -> Document:
         """BatchGetDeploymentTargets."""
-        found = self._deployment(call)
+        deployment = self._deployment(call)
         for target in call.params["targetIds"]:
-            self._check_target(found, target)
-        return {"deploymentTargets": [self._target(found, call) for _ in call.params["targetIds"]]}
+            self._check_target(deployment, target)
+        return {"deploymentTargets": [self._target(deployment, call) for _ in call.params["targetIds"]]}
 
     def get_deployment_config(self, call: ApiCall) -> Document | Forward:
         """GetDeploymentConfig of the predefined Lambda configurations."""
@@ -117,14 +117,18 @@ class DeploymentHandlers:
     def get_deployment_group(self, call: ApiCall) -> Document | Forward:
         """GetDeploymentGroup with its alarms and the last deployments."""
         application, group = call.params["applicationName"], call.params["deploymentGroupName"]
-        scripts = [one for one in self._store.scripts() if (one.application, one.group) == (application, group)]
+        scripts = [
+            deployment
+            for deployment in self._store.scripts()
+            if (deployment.application, deployment.group) == (application, group)
+        ]
         if not scripts:
             if self._store.knows_application(application):
                 raise ServiceError(
                     "DeploymentGroupDoesNotExistException", f"No Deployment Group found for name: {group}"
                 )
             return Forward.TO_MOTO
-        created = [one for one in self._store.created(call.now_s) if one in scripts]
+        created = [deployment for deployment in self._store.created(call.now_s) if deployment in scripts]
         info: Document = {
             "applicationName": application,
             "deploymentGroupId": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{application}/{group}")),
@@ -145,7 +149,7 @@ class DeploymentHandlers:
         }
         if created:
             info["lastAttemptedDeployment"] = self._last(created[0], call.now_s)
-        good = [one for one in created if self._store.state(one, call.now_s).status == "Succeeded"]
+        good = [deployment for deployment in created if self._store.state(deployment, call.now_s).status == "Succeeded"]
         if good:
             info["lastSuccessfulDeployment"] = self._last(good[0], call.now_s)
         return {"deploymentGroupInfo": info}
@@ -153,60 +157,64 @@ class DeploymentHandlers:
     def list_deployment_groups(self, call: ApiCall) -> Document | Forward:
         """ListDeploymentGroups of an application."""
         application = call.params["applicationName"]
-        groups = sorted({one.group for one in self._store.scripts() if one.application == application})
+        groups = sorted(
+            {deployment.group for deployment in self._store.scripts() if deployment.application == application}
+        )
         if not groups:
             return Forward.TO_MOTO
         return {"applicationName": application, "deploymentGroups": groups}
 
     def complete_applications(self, _call: ApiCall, document: Document) -> Document:
         """Add the scripted applications to moto's."""
-        names = {*document.get("applications", []), *(one.application for one in self._store.scripts())}
+        names = {*document.get("applications", []), *(deployment.application for deployment in self._store.scripts())}
         return document | {"applications": sorted(names)}
 
     def stop_deployment(self, call: ApiCall) -> Document:
         """StopDeployment: the script does not continue."""
-        found = self._deployment(call)
-        if not self._store.stop(found, call.now_s):
+        deployment = self._deployment(call)
+        if not self._store.stop(deployment, call.now_s):
             raise ServiceError(
-                "DeploymentAlreadyCompletedException", f"The deployment {found.id} has already completed."
+                "DeploymentAlreadyCompletedException", f"The deployment {deployment.id} has already completed."
             )
         return {"status": "Succeeded", "statusMessage": "No more lifecycle events will be scheduled."}
 
     def _deployment(self, call: ApiCall) -> Deployment:
-        found = self._store.get(call.params["deploymentId"], call.now_s)
-        if found is None:
+        deployment = self._store.get(call.params["deploymentId"], call.now_s)
+        if deployment is None:
             raise ServiceError(
                 "DeploymentDoesNotExistException",
                 f"The deployment {call.params['deploymentId']} could not be found",
             )
-        return found
+        return deployment
 
     @staticmethod
-    def _check_target(found: Deployment, target: str) -> None:
-        if target != _target_id(found):
-            raise ServiceError("DeploymentTargetDoesNotExistException", f"No target {target} belongs to {found.id}.")
+    def _check_target(deployment: Deployment, target: str) -> None:
+        if target != _target_id(deployment):
+            raise ServiceError(
+                "DeploymentTargetDoesNotExistException", f"No target {target} belongs to {deployment.id}."
+            )
 
-    def _last(self, found: Deployment, now_s: float) -> Document:
-        state = self._store.state(found, now_s)
-        document: Document = {"deploymentId": found.id, "status": state.status, "createTime": found.created_s}
+    def _last(self, deployment: Deployment, now_s: float) -> Document:
+        state = self._store.state(deployment, now_s)
+        document: Document = {"deploymentId": deployment.id, "status": state.status, "createTime": deployment.created_s}
         return document | ({"endTime": state.completed_s} if state.completed_s is not None else {})
 
-    def _info(self, found: Deployment, now_s: float) -> Document:
-        state = self._store.state(found, now_s)
+    def _info(self, deployment: Deployment, now_s: float) -> Document:
+        state = self._store.state(deployment, now_s)
         document: Document = {
-            "applicationName": found.application,
-            "deploymentGroupName": found.group,
-            "deploymentConfigName": found.config_name,
-            "deploymentId": found.id,
+            "applicationName": deployment.application,
+            "deploymentGroupName": deployment.group,
+            "deploymentConfigName": deployment.config_name,
+            "deploymentId": deployment.id,
             "status": state.status,
-            "createTime": found.created_s,
+            "createTime": deployment.created_s,
             "startTime": state.started_s,
             "completeTime": state.completed_s,
             "deploymentOverview": _overview(state),
-            "description": found.description,
-            "creator": found.creator,
+            "description": deployment.description,
+            "creator": deployment.creator,
             "ignoreApplicationStopFailures": False,
-            "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": _app_spec(found)}},
+            "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": _app_spec(deployment)}},
             "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
             "computePlatform": "Lambda",
         }
@@ -215,34 +223,34 @@ class DeploymentHandlers:
         rollback: dict[str, Any] = {}
         if state.rollback_id:
             rollback["rollbackDeploymentId"] = state.rollback_id
-            rollback["rollbackMessage"] = f"{found.id} was rolled back by {state.rollback_id}."
-        if found.rolled_back_from:
-            rollback["rollbackTriggeringDeploymentId"] = found.rolled_back_from
+            rollback["rollbackMessage"] = f"{deployment.id} was rolled back by {state.rollback_id}."
+        if deployment.rolled_back_from:
+            rollback["rollbackTriggeringDeploymentId"] = deployment.rolled_back_from
         return document | ({"rollbackInfo": rollback} if rollback else {})
 
-    def _target(self, found: Deployment, call: ApiCall) -> Document:
-        state = self._store.state(found, call.now_s)
+    def _target(self, deployment: Deployment, call: ApiCall) -> Document:
+        state = self._store.state(deployment, call.now_s)
         info = {
-            "functionName": found.function,
-            "functionAlias": found.alias,
-            "currentVersion": found.current,
-            "targetVersion": found.target,
+            "functionName": deployment.function,
+            "functionAlias": deployment.alias,
+            "currentVersion": deployment.current,
+            "targetVersion": deployment.target,
             "targetVersionWeight": state.weight,
         }
         target = {
-            "deploymentId": found.id,
-            "targetId": _target_id(found),
-            "targetArn": f"arn:aws:lambda:{call.region}:{call.account}:function:{found.function}:{found.alias}",
+            "deploymentId": deployment.id,
+            "targetId": _target_id(deployment),
+            "targetArn": f"arn:aws:lambda:{call.region}:{call.account}:function:{_target_id(deployment)}",
             "status": _target_status(state),
             "lastUpdatedAt": state.updated_s,
-            "lifecycleEvents": [_event(one) for one in state.lifecycle.values()],
+            "lifecycleEvents": [_event(event) for event in state.lifecycle.values()],
             "lambdaFunctionInfo": info,
         }
         return {"deploymentTargetType": "LambdaTarget", "lambdaTarget": target}
 
 
-def _target_id(found: Deployment) -> str:
-    return f"{found.function}:{found.alias}"
+def _target_id(deployment: Deployment) -> str:
+    return f"{deployment.function}:{deployment.alias}"
 
 
 def _target_status(state: DeploymentState) -> str:
@@ -262,18 +270,18 @@ def _overview(state: DeploymentState) -> dict[str, int]:
     }
 
 
-def _event(one: Any) -> Document:
-    document: Document = {"lifecycleEventName": one.name, "status": one.status}
-    document |= {key: value for key, value in (("startTime", one.started_s), ("endTime", one.ended_s)) if value}
-    if one.message is not None:
-        code = "ScriptFailed" if one.status == "Failed" else "Success"
-        document["diagnostics"] = {"errorCode": code, "scriptName": one.name, "message": one.message, "logTail": ""}
+def _event(event: Any) -> Document:
+    document: Document = {"lifecycleEventName": event.name, "status": event.status}
+    document |= {key: value for key, value in (("startTime", event.started_s), ("endTime", event.ended_s)) if value}
+    if event.message is not None:
+        code = "ScriptFailed" if event.status == "Failed" else "Success"
+        document["diagnostics"] = {"errorCode": code, "scriptName": event.name, "message": event.message, "logTail": ""}
     return document
 
 
-def _app_spec(found: Deployment) -> str:
+def _app_spec(deployment: Deployment) -> str:
     return (
-        f'{{"version":0.0,"Resources":[{{"{found.function}":{{"Type":"AWS::Lambda::Function","Properties":'
-        f'{{"Name":"{found.function}","Alias":"{found.alias}","CurrentVersion":"{found.current}",'
-        f'"TargetVersion":"{found.target}"}}}}}}]}}'
+        f'{{"version":0.0,"Resources":[{{"{deployment.function}":{{"Type":"AWS::Lambda::Function","Properties":'
+        f'{{"Name":"{deployment.function}","Alias":"{deployment.alias}","CurrentVersion":"{deployment.current}",'
+        f'"TargetVersion":"{deployment.target}"}}}}}}]}}'
     )

@@ -23,24 +23,24 @@ class DeploymentStore:
     def get(self, deployment_id: str, now_s: float) -> Deployment | None:
         """Return a deployment that has been created by `now_s`."""
         with self._lock:
-            found = self._deployments.get(deployment_id)
-        return found if found is not None and found.created_s <= now_s else None
+            deployment = self._deployments.get(deployment_id)
+        return deployment if deployment is not None and deployment.created_s <= now_s else None
 
     def created(self, now_s: float) -> list[Deployment]:
         """Return the deployments created by `now_s`, newest first."""
         with self._lock:
-            found = [one for one in self._deployments.values() if one.created_s <= now_s]
-        return sorted(found, key=lambda one: (-one.created_s, one.id))
+            deployments = [deployment for deployment in self._deployments.values() if deployment.created_s <= now_s]
+        return sorted(deployments, key=lambda deployment: (-deployment.created_s, deployment.id))
 
     def knows_application(self, name: str) -> bool:
         """Return whether any script, past or future, belongs to an application."""
         with self._lock:
-            return any(one.application == name for one in self._deployments.values())
+            return any(deployment.application == name for deployment in self._deployments.values())
 
     def scripts(self) -> list[Deployment]:
         """Return every script, oldest first, future ones included."""
         with self._lock:
-            return sorted(self._deployments.values(), key=lambda one: (one.created_s, one.id))
+            return sorted(self._deployments.values(), key=lambda deployment: (deployment.created_s, deployment.id))
 
     def state(self, deployment: Deployment, now_s: float) -> DeploymentState:
         """Return the deployment's state at `now_s`."""
@@ -62,17 +62,17 @@ class DeploymentStore:
         A target weight of 1 makes it the alias's version; a deployment that ends with less keeps the current version,
         and one that has not shifted traffic yet changes nothing.
         """
-        found: tuple[str, dict[str, float]] | None = None
+        routing: tuple[str, dict[str, float]] | None = None
         for deployment in self.scripts():
             if (deployment.function, deployment.alias) != (function, alias) or deployment.created_s > now_s:
                 continue
             state = self.state(deployment, now_s)
             if state.weight >= 1.0:
-                found = (deployment.target, {})
+                routing = (deployment.target, {})
             elif not state.shifted:
                 continue
             elif state.weight <= 0.0 or state.status in ENDED:
-                found = (deployment.current, {})
+                routing = (deployment.current, {})
             else:
-                found = (deployment.current, {deployment.target: state.weight})
-        return found
+                routing = (deployment.current, {deployment.target: state.weight})
+        return routing

@@ -72,13 +72,13 @@ class FunctionHandlers:
         function = self._stored(call)
         if function is None:
             return Forward.TO_MOTO
-        wanted = call.params.get("FunctionVersion")
-        found = [
+        version = call.params.get("FunctionVersion")
+        aliases = [
             self._alias(function, name, state)
             for name, state in self._store.aliases(function.name).items()
-            if wanted in {None, state.version}
+            if version in {None, state.version}
         ]
-        return _PAGE.page(call, found, "Aliases")
+        return _PAGE.page(call, aliases, "Aliases")
 
     def update_alias(self, call: ApiCall) -> Document | Forward:
         """UpdateAlias: version and weights, guarded by the revision id."""
@@ -107,7 +107,7 @@ class FunctionHandlers:
         if function is None:
             return Forward.TO_MOTO
         versions = [self._configuration(function, None)]
-        versions += [self._configuration(function, one) for one in _published(function, call.now_s)]
+        versions += [self._configuration(function, version) for version in _published(function, call.now_s)]
         return _PAGE.page(call, versions, "Versions")
 
     def get_function_configuration(self, call: ApiCall) -> Document | Forward:
@@ -137,7 +137,7 @@ class FunctionHandlers:
     def complete_list(self, _call: ApiCall, document: Document) -> Document:
         """Add the stored functions to moto's list."""
         document["Functions"] = [
-            *(self._with_logging(one) for one in document.get("Functions", [])),
+            *(self._with_logging(listed) for listed in document.get("Functions", [])),
             *(self._configuration(function, None) for function in self._store.all()),
         ]
         return document
@@ -185,13 +185,15 @@ class FunctionHandlers:
         suffix = _name_and_qualifier(call.params["FunctionName"])[2]
         qualifier = call.params.get("Qualifier") or suffix or LATEST
         alias = self._store.alias(function.name, qualifier)
-        wanted = alias.version if alias is not None else qualifier
-        if wanted == LATEST:
+        number = alias.version if alias is not None else qualifier
+        if number == LATEST:
             return None
-        found = next((one for one in _published(function, call.now_s) if one.version == wanted), None)
-        if found is None:
+        version = next(
+            (candidate for candidate in _published(function, call.now_s) if candidate.version == number), None
+        )
+        if version is None:
             raise self._missing(f"{function.name}:{qualifier}")
-        return found
+        return version
 
     def _missing(self, name: str) -> ServiceError:
         arn = self._store.arn(*name.split(":", 1))
@@ -213,7 +215,7 @@ class FunctionHandlers:
 
     def _configuration(self, function: Function, version: FunctionVersion | None) -> Document:
         number = version.version if version is not None else LATEST
-        newest = max(function.versions, key=lambda one: one.published_s, default=None)
+        newest = max(function.versions, key=lambda published: published.published_s, default=None)
         source = version or newest
         modified_s = source.published_s if source is not None else 0.0
         return {
@@ -246,7 +248,7 @@ class FunctionHandlers:
 
 
 def _published(function: Function, now_s: float) -> list[FunctionVersion]:
-    return [one for one in function.versions if one.published_s <= now_s]
+    return [version for version in function.versions if version.published_s <= now_s]
 
 
 def _name_and_qualifier(identifier: str) -> tuple[str, str, str | None]:
@@ -266,8 +268,8 @@ def _is_json(payload: bytes) -> bool:
 
 
 def _uuid(text: str) -> str:
-    found = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    return f"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:]}"
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
 def _revision(function: str, alias: str, state: AliasState) -> str:

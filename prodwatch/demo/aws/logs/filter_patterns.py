@@ -65,5 +65,7 @@ def _terms(text: str) -> Predicate:
         {"?": optional, "-": refused, "": needed}[sign].append(predicate)
         at += len(text[at:]) - len(text[at:].lstrip())
     if needed or refused:
-        return lambda message: all(one(message) for one in needed) and not any(one(message) for one in refused)
-    return lambda message: any(one(message) for one in optional)
+        return lambda message: (
+            all(matches(message) for matches in needed) and not any(matches(message) for matches in refused)
+        )
+    return lambda message: any(matches(message) for matches in optional)

@@ -99,14 +99,14 @@ class LogHandlers:
                 "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
             )
         now_ms = int(call.now_s * 1000)
-        old = sum(1 for stamp in stamps if stamp < now_ms - 14 * _DAY_MS)
-        new_from = next((index for index, stamp in enumerate(stamps) if stamp > now_ms + 7_200_000), None)
-        self._store.put(name, stream, events[old:new_from])
+        too_old = sum(1 for stamp in stamps if stamp < now_ms - 14 * _DAY_MS)
+        too_new_from = next((index for index, stamp in enumerate(stamps) if stamp > now_ms + 7_200_000), None)
+        self._store.put(name, stream, events[too_old:too_new_from])
         rejected: Document = {}
-        if old:
-            rejected["tooOldLogEventEndIndex"] = old
-        if new_from is not None:
-            rejected["tooNewLogEventStartIndex"] = new_from
+        if too_old:
+            rejected["tooOldLogEventEndIndex"] = too_old
+        if too_new_from is not None:
+            rejected["tooNewLogEventStartIndex"] = too_new_from
         output: Document = {"nextSequenceToken": f"{self._group(name).stored_bytes:056d}"}
         if rejected:
             output["rejectedLogEventsInfo"] = rejected
@@ -119,15 +119,15 @@ class LogHandlers:
             raise ServiceError(
                 "InvalidParameterException", "LogGroup name prefix and LogGroup name pattern are mutually exclusive."
             )
-        wanted = {group_name(identifier) for identifier in call.params.get("logGroupIdentifiers", [])}
-        found = [
+        names = {group_name(identifier) for identifier in call.params.get("logGroupIdentifiers", [])}
+        groups = [
             self._group_document(call, state)
             for state in self._store.groups()
             if state.name.startswith(prefix or "")
             and (pattern or "").lower() in state.name.lower()
-            and (not wanted or state.name in wanted)
+            and (not names or state.name in names)
         ]
-        return _GROUPS.page(call, found, "logGroups")
+        return _GROUPS.page(call, groups, "logGroups")
 
     def describe_log_streams(self, call: ApiCall) -> Document:
         """DescribeLogStreams by name or by last event."""
@@ -138,7 +138,7 @@ class LogHandlers:
         if by_time and prefix:
             raise ServiceError("InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix.")
         arn = group_arn(call.region, call.account, name)
-        found = []
+        documents = []
         for stream, state in self._store.streams(name).items():
             if not stream.startswith(prefix):
                 continue
@@ -155,10 +155,10 @@ class LogHandlers:
                     "lastEventTimestamp": state.last_ms,
                     "lastIngestionTime": state.ingested_ms,
                 }
-            found.append(document)
-        key = (lambda one: (one.get("lastEventTimestamp", 0), one["logStreamName"])) if by_time else _stream_name
-        found.sort(key=key, reverse=bool(call.params.get("descending")))
-        return _STREAMS.page(call, found, "logStreams")
+            documents.append(document)
+        key = (lambda item: (item.get("lastEventTimestamp", 0), item["logStreamName"])) if by_time else _stream_name
+        documents.sort(key=key, reverse=bool(call.params.get("descending")))
+        return _STREAMS.page(call, documents, "logStreams")
 
     def _group(self, identifier: str) -> GroupState:
         state = self._store.group(group_name(identifier))

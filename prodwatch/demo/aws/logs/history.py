@@ -59,7 +59,7 @@ class PastEvents:
                 self._chunks.move_to_end(key)
                 return self._chunks[key]
         start_ms = index * _CHUNK_MS
-        found = self._history.log_events(group, start_ms, start_ms + _CHUNK_MS - 1)
+        log_events = self._history.log_events(group, start_ms, start_ms + _CHUNK_MS - 1)
         events = sorted(
             StoredEvent(
                 event.timestamp_ms,
@@ -69,7 +69,7 @@ class PastEvents:
                 event.stream,
                 event.message,
             )
-            for place, event in enumerate(found)
+            for place, event in enumerate(log_events)
         )
         with self._lock:
             if key not in self._chunks:

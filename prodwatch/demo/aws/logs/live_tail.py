@@ -169,14 +169,14 @@ class _Session:
     def take(self, now_ms: int, random: Random) -> tuple[list[tuple[str, StoredEvent]], bool]:
         """Return the visible events in order, at most one update's worth, and whether they are a sample."""
         with self._lock:
-            ready = [one for one in self._waiting if one[1].visible_ms <= now_ms]
-            later = [one for one in self._waiting if one[1].visible_ms > now_ms]
+            ready = [waiting for waiting in self._waiting if waiting[1].visible_ms <= now_ms]
+            later = [waiting for waiting in self._waiting if waiting[1].visible_ms > now_ms]
             self._waiting.clear()
             self._waiting.extend(later)
         sampled = len(ready) > MAX_PER_UPDATE
         if sampled:
             ready = random.sample(ready, MAX_PER_UPDATE)
-        return sorted(ready, key=lambda one: one[1][:3]), sampled
+        return sorted(ready, key=lambda waiting: waiting[1][:3]), sampled
 
 
 def _exception(name: str, message: str) -> bytes:

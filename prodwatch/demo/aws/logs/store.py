@@ -142,14 +142,14 @@ class LogStore:
     def streams(self, group: str) -> dict[str, StreamState]:
         """Return a group's streams and those of history's last three minutes. Raises KeyError without the group."""
         now_ms = self._now_ms()
-        found: dict[str, StreamState] = {}
+        streams: dict[str, StreamState] = {}
         for event in self._past.window(group, now_ms - _DESCRIBED_MS, now_ms):
-            state = found.setdefault(event.stream, StreamState(created_ms=event.timestamp_ms))
+            state = streams.setdefault(event.stream, StreamState(created_ms=event.timestamp_ms))
             state.first_ms = event.timestamp_ms if state.first_ms is None else state.first_ms
             state.last_ms, state.ingested_ms = event.timestamp_ms, event.ingested_ms
         with self._lock:
-            found.update(self._groups[group].streams)
-        return found
+            streams.update(self._groups[group].streams)
+        return streams
 
     def read(
         self, group: str, start_ms: int, end_ms: int, *, after: tuple[int, int, int] | None = None
@@ -184,17 +184,17 @@ class LogStore:
         newest_ms = min(end_ms, self._now_ms() + _AHEAD_MS)
         if before is not None:
             newest_ms = min(newest_ms, before[0])
-        found: list[StoredEvent] = []
+        events: list[StoredEvent] = []
         for back_ms in (*_LOOKS_BACK_MS, newest_ms):
             oldest_ms = max(start_ms, newest_ms - back_ms)
-            found = [
+            events = [
                 event
                 for event in self.read(group, oldest_ms, newest_ms)
                 if event.stream == stream and (before is None or event[:3] < before)
             ]
-            if len(found) >= limit or oldest_ms == start_ms:
+            if len(events) >= limit or oldest_ms == start_ms:
                 break
-        return found[-limit:]
+        return events[-limit:]
 
     def becoming_visible(self, group: str, after_ms: int, until_ms: int) -> list[StoredEvent]:
         """Return history's events that become visible in (after, until]; put events go to listeners.

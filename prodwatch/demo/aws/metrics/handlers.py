@@ -42,7 +42,7 @@ class MetricHandlers:
 
     def put_metric_data(self, call: ApiCall) -> Document:
         """PutMetricData; the AWS/ namespaces are allowed, so that a demo can write the services' metrics."""
-        entries = [(call.params["Namespace"], one) for one in call.params.get("MetricData", [])]
+        entries = [(call.params["Namespace"], datum) for datum in call.params.get("MetricData", [])]
         if len(entries) > MAX_PUT:
             raise ServiceError(
                 "InvalidParameterValue", f"The collection MetricData must not have a size greater than {MAX_PUT}."
@@ -66,17 +66,17 @@ class MetricHandlers:
     def list_metrics(self, call: ApiCall) -> Document:
         """ListMetrics, 500 a page."""
         namespace, metric = call.params.get("Namespace"), call.params.get("MetricName")
-        wanted = [(one["Name"], one.get("Value")) for one in call.params.get("Dimensions", [])]
+        dimensions = [(dimension["Name"], dimension.get("Value")) for dimension in call.params.get("Dimensions", [])]
         recent_s = call.now_s - 3 * 3600 if call.params.get("RecentlyActive") == "PT3H" else None
-        found = [
+        metrics = [
             {"Namespace": key.namespace, "MetricName": key.metric, "Dimensions": _dimension_list(key)}
             for key in self._store.names()
             if namespace in {None, key.namespace}
             and metric in {None, key.metric}
-            and all(_has(key, name, value) for name, value in wanted)
+            and all(_has(key, name, value) for name, value in dimensions)
             and (recent_s is None or self._active_since(key, recent_s, call.now_s))
         ]
-        return _LIST.page(call, found, "Metrics")
+        return _LIST.page(call, metrics, "Metrics")
 
     def _active_since(self, key: SeriesKey, since_s: float, now_s: float) -> bool:
         return self._store.updated_s(key) >= since_s or bool(self._store.samples(key, since_s, now_s, now_s))
@@ -108,7 +108,7 @@ class MetricHandlers:
 
     def get_metric_data(self, call: ApiCall) -> Document:
         """GetMetricData: newest first by default, paged by datapoints when no maths is used."""
-        queries = [_query(one) for one in call.params["MetricDataQueries"]]
+        queries = [_query(raw) for raw in call.params["MetricDataQueries"]]
         if len(queries) > MAX_QUERIES:
             raise ServiceError(
                 "ValidationError",
@@ -123,9 +123,9 @@ class MetricHandlers:
             raise ServiceError("ValidationError", f"Error in expression: {error}.") from error
         ascending = call.params.get("ScanBy") == "TimestampAscending"
         series = [
-            (one, query, sorted(results[query.id].items(), reverse=not ascending))
-            for one, query in zip(call.params["MetricDataQueries"], queries, strict=True)
-            if one.get("ReturnData", True)
+            (raw, query, sorted(results[query.id].items(), reverse=not ascending))
+            for raw, query in zip(call.params["MetricDataQueries"], queries, strict=True)
+            if raw.get("ReturnData", True)
         ]
         return _paged(call, series)
 
@@ -145,12 +145,12 @@ def _paged(call: ApiCall, series: list[tuple[Document, Query, list[tuple[int, fl
     if call.effects.empty_page:
         room = 0
     maths = any(query.key is None for _, query, _ in series)
-    results, taken, passed = [], 0, 0
+    results, sent, counted = [], 0, 0
     for raw, query, points in series:
-        offset = min(len(points), max(0, skip - passed))
-        passed += len(points)
-        chosen = points[offset:] if maths else points[offset : offset + room - taken]
-        taken += len(chosen)
+        offset = min(len(points), max(0, skip - counted))
+        counted += len(points)
+        chosen = points[offset:] if maths else points[offset : offset + room - sent]
+        sent += len(chosen)
         complete = offset + len(chosen) == len(points)
         results.append(
             {
@@ -162,22 +162,22 @@ def _paged(call: ApiCall, series: list[tuple[Document, Query, list[tuple[int, fl
             }
         )
     output: Document = {"MetricDataResults": results, "Messages": []}
-    if (not maths and skip + taken < passed) or (call.effects.empty_page and not maths):
-        output["NextToken"] = issue(skip + taken, token_key, call.now_s)
+    if (not maths and skip + sent < counted) or (call.effects.empty_page and not maths):
+        output["NextToken"] = issue(skip + sent, token_key, call.now_s)
     return output
 
 
-def _query(one: Document) -> Query:
-    stat = one.get("MetricStat")
-    if (stat is None) is (one.get("Expression") is None):
-        raise ServiceError("ValidationError", f"The query {one['Id']} needs either MetricStat or Expression.")
+def _query(document: Document) -> Query:
+    stat = document.get("MetricStat")
+    if (stat is None) is (document.get("Expression") is None):
+        raise ServiceError("ValidationError", f"The query {document['Id']} needs either MetricStat or Expression.")
     if stat is None:
-        return Query(id=one["Id"], expression=one["Expression"], period_s=int(one.get("Period") or 60))
+        return Query(id=document["Id"], expression=document["Expression"], period_s=int(document.get("Period") or 60))
     metric = stat["Metric"]
     key = SeriesKey.of(metric.get("Namespace", ""), metric.get("MetricName", ""), _dimensions(metric))
     period_s = int(stat["Period"])
     _check_period(period_s)
-    return Query(id=one["Id"], key=key, stat=_checked(stat["Stat"]), period_s=period_s)
+    return Query(id=document["Id"], key=key, stat=_checked(stat["Stat"]), period_s=period_s)
 
 
 def _check_period(period_s: int) -> None:
@@ -208,22 +208,22 @@ def _values(entry: Document) -> tuple[list[float], list[float] | None]:
     """Return the values and counts of one datum; a statistic set becomes values with the same statistics."""
     if "Values" in entry:
         return entry["Values"], entry.get("Counts")
-    if (one := entry.get("StatisticValues")) is None:
+    if (statistics := entry.get("StatisticValues")) is None:
         if "Value" not in entry:
             raise ServiceError(
                 "InvalidParameterCombination", "At least one of Value, Values or StatisticValues is needed."
             )
         return [entry["Value"]], None
-    count, low, high = one["SampleCount"], one["Minimum"], one["Maximum"]
+    count, low, high = statistics["SampleCount"], statistics["Minimum"], statistics["Maximum"]
     if count <= 1:
-        return [one["Sum"]], [count]
+        return [statistics["Sum"]], [count]
     if count == 2:
         return [low, high], None
-    return [low, high, (one["Sum"] - low - high) / (count - 2)], [1.0, 1.0, count - 2]
+    return [low, high, (statistics["Sum"] - low - high) / (count - 2)], [1.0, 1.0, count - 2]
 
 
 def _dimensions(holder: Document) -> dict[str, str]:
-    return {one["Name"]: one["Value"] for one in holder.get("Dimensions", [])}
+    return {dimension["Name"]: dimension["Value"] for dimension in holder.get("Dimensions", [])}
 
 
 def _dimension_list(key: SeriesKey) -> list[dict[str, Any]]:

@@ -135,11 +135,11 @@ def _fill(points: Points, how: ast.expr, scope: _Scope) -> Points:
 def _reduce(reducer: Callable[[Sequence[float]], float], arg: ast.expr, scope: _Scope) -> Value:
     match arg:
         case ast.Call(func=ast.Name(id="METRICS")):
-            series = [scope.results[one] for one in scope.plain]
+            series = [scope.results[name] for name in scope.plain]
         case ast.List(elts=elements):
-            series = [_series(_node(one, scope), scope) for one in elements]
+            series = [_series(_node(element, scope), scope) for element in elements]
         case _:
             points = _series(_node(arg, scope), scope)
             return reducer(list(points.values())) if points else {}
     stamps = sorted(set().union(*series))
-    return {stamp: reducer([one[stamp] for one in series if stamp in one]) for stamp in stamps}
+    return {stamp: reducer([points[stamp] for points in series if stamp in points]) for stamp in stamps}

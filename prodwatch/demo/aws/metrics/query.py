@@ -34,8 +34,8 @@ def aggregate(store: MetricStore, query: Query, start_s: float, end_s: float, *,
     assert query.key is not None
     start_s = max(start_s, seen_s - retention_s(query.period_s))
     groups: dict[int, list[Sample]] = {}
-    for one in store.samples(query.key, start_s, end_s, seen_s):
-        groups.setdefault(int(one.timestamp_s // query.period_s) * query.period_s, []).append(one)
+    for sample in store.samples(query.key, start_s, end_s, seen_s):
+        groups.setdefault(int(sample.timestamp_s // query.period_s) * query.period_s, []).append(sample)
     return {stamp: statistic(query.stat, pairs) for stamp in sorted(groups) if (pairs := weighted(groups[stamp]))}
 
 

@@ -16,7 +16,7 @@ _RANGE = re.compile(r"(PR|TM|TC|TS|WM)\((\d*(?:\.\d+)?)(%?):(\d*(?:\.\d+)?)(%?)\
 
 def weighted(samples: Iterable[Sample]) -> list[tuple[float, float]]:
     """Return the pairs of all samples in ascending order."""
-    return sorted(pair for one in samples for pair in zip(one.values, one.counts, strict=True))
+    return sorted(pair for sample in samples for pair in zip(sample.values, sample.counts, strict=True))
 
 
 def is_statistic(stat: str) -> bool:
@@ -66,13 +66,13 @@ def percentile(pairs: Weighted, share: float) -> float:
 def _between_ranks(pairs: Weighted, low: float, high: float) -> list[tuple[float, float]]:
     total = sum(weight for _, weight in pairs)
     start, end, reached = low * total, high * total, 0.0
-    kept = []
+    selected = []
     for value, weight in pairs:
         inside = min(reached + weight, end) - max(reached, start)
         if inside > 0:
-            kept.append((value, inside))
+            selected.append((value, inside))
         reached += weight
-    return kept
+    return selected
 
 
 def _mean(pairs: Weighted) -> float:
@@ -81,17 +81,17 @@ def _mean(pairs: Weighted) -> float:
 
 
 def _trimmed(kind: str, pairs: Weighted, low: float, high: float) -> float:
-    kept = _between_ranks(pairs, low, high)
+    selected = _between_ranks(pairs, low, high)
     match kind:
         case "TC":
-            return sum(weight for _, weight in kept)
+            return sum(weight for _, weight in selected)
         case "TS":
-            return sum(value * weight for value, weight in kept)
+            return sum(value * weight for value, weight in selected)
         case "WM":
             floor, ceiling = percentile(pairs, low), percentile(pairs, high)
             return _mean([(min(max(value, floor), ceiling), weight) for value, weight in pairs])
         case _:
-            return _mean(kept)
+            return _mean(selected)
 
 
 def _ranged(bounds: re.Match[str], pairs: Weighted) -> float:
@@ -102,16 +102,16 @@ def _ranged(bounds: re.Match[str], pairs: Weighted) -> float:
         return _trimmed(kind, pairs, low, high)
     lowest = float(bounds[2]) if bounds[2] else float("-inf")
     highest = float(bounds[4]) if bounds[4] else float("inf")
-    kept = [(value, weight) for value, weight in pairs if lowest < value <= highest]
+    selected = [(value, weight) for value, weight in pairs if lowest < value <= highest]
     total = sum(weight for _, weight in pairs)
     match kind:
         case "PR":
-            return 100.0 * sum(weight for _, weight in kept) / total if total else 0.0
+            return 100.0 * sum(weight for _, weight in selected) / total if total else 0.0
         case "TC":
-            return sum(weight for _, weight in kept)
+            return sum(weight for _, weight in selected)
         case "TS":
-            return sum(value * weight for value, weight in kept)
+            return sum(value * weight for value, weight in selected)
         case "WM":
             return _mean([(min(max(value, lowest), highest), weight) for value, weight in pairs])
         case _:
-            return _mean(kept)
+            return _mean(selected)

@@ -73,24 +73,24 @@ class MetricStore:
 
     def samples(self, key: SeriesKey, start_s: float, end_s: float, seen_s: float) -> list[Sample]:
         """Return samples with start ≤ timestamp < end visible at `seen_s`, history first, then put ones."""
-        found = self._history_samples(key, start_s, end_s, seen_s)
+        samples = self._history_samples(key, start_s, end_s, seen_s)
         with self._lock:
             if series := self._series.get(key):
-                found.extend(
-                    Sample(one.timestamp_s, one.visible_s, one.values[:], one.counts[:])
-                    for one in series.between(start_s, end_s, seen_s)
+                samples.extend(
+                    Sample(put_sample.timestamp_s, put_sample.visible_s, put_sample.values[:], put_sample.counts[:])
+                    for put_sample in series.between(start_s, end_s, seen_s)
                 )
-        return found
+        return samples
 
     def _history_samples(self, key: SeriesKey, start_s: float, end_s: float, seen_s: float) -> list[Sample]:
         if key not in self._past_keys:
             return []
         return [
-            one
+            past_sample
             # A history may be endless: samples in the future cannot be visible.
             for index in range(int(start_s // _CHUNK_S), int(min(end_s, seen_s) // _CHUNK_S) + 1)
-            for one in self._chunk(key, index)
-            if start_s <= one.timestamp_s < end_s and one.visible_s <= seen_s
+            for past_sample in self._chunk(key, index)
+            if start_s <= past_sample.timestamp_s < end_s and past_sample.visible_s <= seen_s
         ]
 
     def _chunk(self, key: SeriesKey, index: int) -> list[Sample]:
@@ -101,8 +101,8 @@ class MetricStore:
                 return cached
         start_s = index * _CHUNK_S
         chunk = [
-            sample(one.timestamp_s, one.visible_s, one.values, one.counts)
-            for one in self._history.metric_samples(
+            sample(past_sample.timestamp_s, past_sample.visible_s, past_sample.values, past_sample.counts)
+            for past_sample in self._history.metric_samples(
                 key.namespace, key.metric, dict(key.dimensions), start_s, start_s + _CHUNK_S
             )
         ]

@@ -130,12 +130,12 @@ def _rest(shape: Any, identity: Identity, request: HttpRequest) -> Document:
 def _query(shape: Any, form: Mapping[str, str], prefix: str = "") -> Any:
     match shape.type_name:
         case "structure":
-            found = {}
+            members = {}
             for name, member in shape.members.items():
                 key = f"{prefix}{member.serialization.get('name', name)}"
                 if any(other == key or other.startswith(f"{key}.") for other in form):
-                    found[name] = _query(member, form, f"{key}." if member.type_name == "structure" else key)
-            return found
+                    members[name] = _query(member, form, f"{key}." if member.type_name == "structure" else key)
+            return members
         case "list":
             return _query_list(shape, form, prefix)
         case "map":

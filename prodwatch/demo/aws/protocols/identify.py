@@ -88,8 +88,8 @@ class _RestRoute:
 def _required(shape: Any, location: str) -> frozenset[str]:
     members = {name: member.serialization for name, member in shape.members.items()} if shape is not None else {}
     required = shape.required_members if shape is not None else []
-    found = [members[name] for name in required if members[name].get("location") == location]
-    return frozenset(str(one["name"]) for one in found)
+    serializations = [members[name] for name in required if members[name].get("location") == location]
+    return frozenset(str(serialization["name"]) for serialization in serializations)
 
 
 @lru_cache(maxsize=32)
@@ -110,9 +110,9 @@ def _rest_table(service: str) -> dict[str, list[_RestRoute]]:
 
 
 def _rest_operation(service: str, request: HttpRequest) -> tuple[str, dict[str, str]] | None:
-    given = frozenset(parse_qs(request.query, keep_blank_values=True))
+    query_keys = frozenset(parse_qs(request.query, keep_blank_values=True))
     for route in _rest_table(service).get(request.method, []):
-        if not route.query_keys <= given or any(name not in request.headers for name in route.headers):
+        if not route.query_keys <= query_keys or any(name not in request.headers for name in route.headers):
             continue
         if match := route.pattern.fullmatch(request.path):
             return route.operation, {name: unquote(value) for name, value in match.groupdict().items()}
@@ -122,8 +122,8 @@ def _rest_operation(service: str, request: HttpRequest) -> tuple[str, dict[str, 
 def _query_action(request: HttpRequest) -> str | None:
     form = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
     text = request.body.decode("utf-8", "replace") if form else request.query
-    found = re.search(r"(?:^|&)Action=(\w+)", text)
-    return found[1] if found else None
+    match = re.search(r"(?:^|&)Action=(\w+)", text)
+    return match[1] if match else None
 
 
 def _protocol(model: Any) -> str:
@@ -144,9 +144,9 @@ def identify(request: HttpRequest) -> Identity:
     if action := _query_action(request):
         return _identity(service or "unknown", action, "query", scope)
     for candidate in [service] if model is not None else _UNSIGNED_REST if not service else []:
-        found = _rest_operation(candidate, request)
-        if found:
-            return _identity(candidate, found[0], _protocol(service_model(candidate)), scope, found[1])
+        rest = _rest_operation(candidate, request)
+        if rest:
+            return _identity(candidate, rest[0], _protocol(service_model(candidate)), scope, rest[1])
     return _identity(service or "unknown", "unknown", _protocol(model), scope)
 
 

@@ -96,7 +96,7 @@ def _keyword(cursor: Cursor, word: str) -> Filter:  # noqa: PLR0911 -- one retur
         return _comparison(cursor, lambda scope: scope.texts.get(lowered, ()), wants=str)
     if lowered == "id":
         name, kind = _id(cursor)
-        return lambda scope: any(_is(one.service.name, name) and _is(one.service.type, kind) for one in scope.parts)
+        return lambda scope: any(_is(part.service.name, name) and _is(part.service.type, kind) for part in scope.parts)
     raise ExpressionError(f"the embedded AWS does not know the keyword {word!r}")
 
 
@@ -121,7 +121,7 @@ def _comparison(cursor: Cursor, values: Callable[[Scope], Any], *, wants: type |
         raise ExpressionError(f"the operator {operator} needs text")
     compare = _COMPARE[operator]
     kind = bool if isinstance(operand, bool) else float if isinstance(operand, float) else str
-    return lambda scope: any(isinstance(one, kind) and compare(one, operand) for one in values(scope))
+    return lambda scope: any(isinstance(value, kind) and compare(value, operand) for value in values(scope))
 
 
 def _value(cursor: Cursor) -> str | float | bool:

@@ -82,8 +82,8 @@ class TraceHandlers:
                 page.append(trace)
         output["TracesProcessedCount"] = scanned
         output["TraceSummaries"] = [
-            summary(one, call.account) | ({"MatchedEventTime": one.updated_s} if kind == "Event" else {})
-            for one in page
+            summary(listed, call.account) | ({"MatchedEventTime": listed.updated_s} if kind == "Event" else {})
+            for listed in page
         ]
         return output
 
@@ -94,10 +94,12 @@ class TraceHandlers:
             raise ServiceError("InvalidRequestException", f"At most {MAX_IDS} trace ids can be asked for at once.")
         if self._store.destination[0] == "CloudWatchLogs" or call.effects.empty_page:
             return {"Traces": [], "UnprocessedTraceIds": ids}
-        found = {one: trace for one in ids if (trace := self._store.get(one)) is not None and trace.segments}
+        traces = {
+            trace_id: trace for trace_id in ids if (trace := self._store.get(trace_id)) is not None and trace.segments
+        }
         return {
-            "Traces": [_trace(trace) for trace in found.values()],
-            "UnprocessedTraceIds": [one for one in ids if one not in found],
+            "Traces": [_trace(trace) for trace in traces.values()],
+            "UnprocessedTraceIds": [trace_id for trace_id in ids if trace_id not in traces],
         }
 
     def get_service_graph(self, call: ApiCall) -> Document:
@@ -118,7 +120,7 @@ class TraceHandlers:
 
     def get_trace_graph(self, call: ApiCall) -> Document:
         """GetTraceGraph of the given traces."""
-        traces = [trace for one in call.params["TraceIds"] if (trace := self._store.get(one)) is not None]
+        traces = [trace for trace_id in call.params["TraceIds"] if (trace := self._store.get(trace_id)) is not None]
         return {"Services": tally_of(traces).services(call.account)}
 
     def get_trace_segment_destination(self, _call: ApiCall) -> Document:
@@ -146,8 +148,8 @@ def _window(call: ApiCall) -> tuple[float, float, TimeRange]:
 
 
 def _position(call: ApiCall, query: int) -> Position | None:
-    found = _redeemed(call, query)
-    return (float(found[0]), str(found[1])) if found is not None else None
+    content = _redeemed(call, query)
+    return (float(content[0]), str(content[1])) if content is not None else None
 
 
 def _redeemed(call: ApiCall, query: int) -> Any:
@@ -183,16 +185,16 @@ def _check_segment(document: Any) -> None:
 
 
 def _trace(trace: Trace) -> Document:
-    documents = [(str(one["id"]), json.dumps(one)) for one in (*trace.segments, *trace.inferred)]
-    kept, size = [], 0
+    documents = [(str(segment["id"]), json.dumps(segment)) for segment in (*trace.segments, *trace.inferred)]
+    segments, size = [], 0
     for key, text in documents:
         size += len(text)
         if size > MAX_TRACE_BYTES:
             break
-        kept.append({"Id": key, "Document": text})
+        segments.append({"Id": key, "Document": text})
     return {
         "Id": trace.id,
         "Duration": round(trace.duration_s, 3),
-        "LimitExceeded": len(kept) < len(documents),
-        "Segments": kept,
+        "LimitExceeded": len(segments) < len(documents),
+        "Segments": segments,
     }

@@ -38,9 +38,9 @@ class PastTraces:
 
     def starting(self, index: int) -> Mapping[str, Record]:
         """Return the traces that start in minute `index` of the epoch, complete."""
-        if (found := self._records.get(index)) is not None:
+        if (cached := self._records.get(index)) is not None:
             self._records.move_to_end(index)
-            return found
+            return cached
         before = [self._chunk(index - back) for back in range(1, _REACH + 1)]
         records: dict[str, Record] = {}
         for trace_id in self._chunk(index):
@@ -58,8 +58,8 @@ class PastTraces:
     def calls(self, begin_s: float, end_s: float, now_s: float) -> list[TracedCall] | None:
         """Return the calls of the traces that start in begin ≤ t < end, None while not all of them are visible."""
         assert self._history is not None
-        found = list(self._history.calls(begin_s, end_s))
-        return found if all(each.end_s + _DELAY_S <= now_s for each in found) else None
+        calls = list(self._history.calls(begin_s, end_s))
+        return calls if all(call.end_s + _DELAY_S <= now_s for call in calls) else None
 
     def find(self, trace_id: str) -> Record | None:
         """Return one trace, searched at its last known minute, then near the time in its id; None when not found."""
@@ -81,9 +81,9 @@ class PastTraces:
 
     def _chunk(self, index: int) -> _Chunk:
         assert self._history is not None
-        if (found := self._chunks.get(index)) is not None:
+        if (cached := self._chunks.get(index)) is not None:
             self._chunks.move_to_end(index)
-            return found
+            return cached
         chunk: dict[str, list[Mapping[str, Any]]] = {}
         for document in self._history.segments(index * CHUNK_S, (index + 1) * CHUNK_S):
             if index * CHUNK_S <= start_s(document) < (index + 1) * CHUNK_S:

@@ -20,8 +20,8 @@ _Hop = tuple[Segment, list[Segment]]
 
 def flagged_causes(trace: Trace, name: str, account: str) -> list[dict[str, Any]]:
     """Return the fault (or error) root cause, as a list of at most one, from the root down to the deepest entity."""
-    top = next((one for one in trace.segments if one is trace.root and flag(one, name)), None)
-    start = top or next((one for one in trace.segments if flag(one, name)), None)
+    top = next((candidate for candidate in trace.segments if candidate is trace.root and flag(candidate, name)), None)
+    start = top or next((candidate for candidate in trace.segments if flag(candidate, name)), None)
     if start is None:
         return []
     hops = _follow_flag(trace, start, name)
@@ -45,17 +45,19 @@ def flagged_causes(trace: Trace, name: str, account: str) -> list[dict[str, Any]
 
 def _follow_flag(trace: Trace, segment: Segment, name: str) -> list[_Hop]:
     hops: list[_Hop] = []
-    inferred = {str(one["parent_id"]): one for one in trace.inferred}
+    inferred = {str(candidate["parent_id"]): candidate for candidate in trace.inferred}
     current: Segment | None = segment
-    seen: set[int] = set()
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    visited: set[int] = set()
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
         path = [current]
         while deeper := next((child for child in children(path[-1]) if flag(child, name)), None):
             path.append(deeper)
         hops.append((current, path))
         key = str(path[-1].get("id"))
-        current = next((one for one in trace.downstream.get(key, ()) if flag(one, name)), inferred.get(key))
+        current = next(
+            (candidate for candidate in trace.downstream.get(key, ()) if flag(candidate, name)), inferred.get(key)
+        )
     return hops
 
 
@@ -66,9 +68,9 @@ def time_causes(trace: Trace, account: str) -> list[dict[str, Any]]:
         return []
     services = []
     current: Segment | None = root
-    seen: set[int] = set()
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    visited: set[int] = set()
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
         path = [current]
         while below := children(path[-1]):
             path.append(max(below, key=duration_s))
@@ -86,6 +88,6 @@ def time_causes(trace: Trace, account: str) -> list[dict[str, Any]]:
                 "Inferred": bool(current.get("inferred")),
             }
         )
-        called = [one for entity in path for one in trace.downstream.get(str(entity.get("id")), ())]
+        called = [candidate for entity in path for candidate in trace.downstream.get(str(entity.get("id")), ())]
         current = max(called, key=duration_s, default=None)
     return [{"Services": services, "ClientImpacting": True}]

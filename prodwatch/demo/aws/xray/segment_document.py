@@ -46,18 +46,22 @@ def flag(entity: Segment, name: str) -> bool:
 
 def children(entity: Segment) -> list[Segment]:
     """Return the embedded subsegments."""
-    found = entity.get("subsegments")
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    subsegments = entity.get("subsegments")
+    return (
+        [subsegment for subsegment in subsegments if isinstance(subsegment, Mapping)]
+        if isinstance(subsegments, list)
+        else []
+    )
 
 
 def walk(entity: Segment) -> Iterator[Segment]:
     """Yield an entity and everything embedded below it, in order."""
     waiting = [entity]
     while waiting:
-        one = waiting.pop()
-        yield one
-        if "subsegments" in one:
-            waiting.extend(reversed(children(one)))
+        current = waiting.pop()
+        yield current
+        if "subsegments" in current:
+            waiting.extend(reversed(children(current)))
 
 
 def service_id(segment: Segment) -> ServiceId:
@@ -78,9 +82,9 @@ def exceptions(entity: Segment) -> list[tuple[str, str]]:
     if not isinstance(cause, Mapping):
         return []
     return [
-        (str(one.get("type", "")), str(one.get("message", "")))
-        for one in cause.get("exceptions") or ()
-        if isinstance(one, Mapping)
+        (str(exception.get("type", "")), str(exception.get("message", "")))
+        for exception in cause.get("exceptions") or ()
+        if isinstance(exception, Mapping)
     ]
 
 

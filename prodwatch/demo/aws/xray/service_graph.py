@@ -181,16 +181,16 @@ class Tally:
         }
 
     def _node(self, service: ServiceId) -> _Counts:
-        found = self._nodes.get(service)
-        if found is None:
-            found = self._nodes[service] = _Counts()
-        return found
+        counts = self._nodes.get(service)
+        if counts is None:
+            counts = self._nodes[service] = _Counts()
+        return counts
 
     def _edge(self, caller: ServiceId, called: ServiceId) -> _Counts:
-        found = self._edges.get((caller, called))
-        if found is None:
-            found = self._edges[caller, called] = _Counts()
-        return found
+        counts = self._edges.get((caller, called))
+        if counts is None:
+            counts = self._edges[caller, called] = _Counts()
+        return counts
 
 
 def tally_of(traces: Iterable[Trace]) -> Tally:

@@ -99,16 +99,16 @@ class TraceStore:
     def tally(self, start_s: float, end_s: float) -> Tally:
         """Count the traces that start in a window; whole past minutes are counted once and cached."""
         now_s = self._wall()
-        found = tally_of(trace for trace in self._put_traces(now_s) if start_s <= trace.start_s <= end_s)
+        total = tally_of(trace for trace in self._put_traces(now_s) if start_s <= trace.start_s <= end_s)
         if not self._past.present:
-            return found
+            return total
         for index in range(int(start_s // CHUNK_S), int(min(end_s, now_s) // CHUNK_S) + 1):
             begin_s = index * CHUNK_S
             if start_s <= begin_s and begin_s + CHUNK_S <= end_s:
-                found.merge(self._minute(index, now_s))
+                total.merge(self._minute(index, now_s))
             else:
-                found.merge(self._part(index, max(start_s, begin_s), min(end_s, begin_s + CHUNK_S), now_s))
-        return found
+                total.merge(self._part(index, max(start_s, begin_s), min(end_s, begin_s + CHUNK_S), now_s))
+        return total
 
     def _minute(self, index: int, now_s: float) -> Tally:
         with self._lock:
@@ -130,17 +130,17 @@ class TraceStore:
         """Count the traces that start in a part of a minute; by their calls when the part includes the minute's end."""
         if end_s == (index + 1) * CHUNK_S and (calls := self._past.calls(start_s, end_s, now_s)) is not None:
             return tally_of_calls(calls)
-        return tally_of(each for each in self._past_minute(index, now_s) if start_s <= each.start_s <= end_s)
+        return tally_of(trace for trace in self._past_minute(index, now_s) if start_s <= trace.start_s <= end_s)
 
     def _past_minute(self, index: int, now_s: float) -> list[Trace]:
         with self._lock:
-            found = [record.at(trace_id, now_s) for trace_id, record in self._past.starting(index).items()]
-        return [trace for trace in found if trace is not None]
+            traces = [record.at(trace_id, now_s) for trace_id, record in self._past.starting(index).items()]
+        return [trace for trace in traces if trace is not None]
 
     def _put_traces(self, now_s: float) -> list[Trace]:
         with self._lock:
-            found = [record.at(trace_id, now_s) for trace_id, record in self._records.items()]
-        return sorted((trace for trace in found if trace is not None), key=position)
+            traces = [record.at(trace_id, now_s) for trace_id, record in self._records.items()]
+        return sorted((trace for trace in traces if trace is not None), key=position)
 
     def _past_traces(self, earliest_s: float, latest_s: float, now_s: float) -> Iterator[Trace]:
         if not self._past.present:
@@ -159,6 +159,6 @@ def _inside(trace: Trace, start: float, end: float, kind: TimeRange) -> bool:
         case "Event":
             return start <= trace.updated_s <= end
         case "Service":
-            return any(start <= (end_s(one) or 0.0) <= end for one in trace.segments)
+            return any(start <= (end_s(segment) or 0.0) <= end for segment in trace.segments)
         case _:
             return start <= trace.start_s <= end

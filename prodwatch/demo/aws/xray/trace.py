@@ -36,26 +36,26 @@ class Trace:
     @cached_property
     def by_id(self) -> dict[str, Segment]:
         """Every segment and subsegment by id."""
-        return {str(one.get("id")): one for segment in self.segments for one in walk(segment)}
+        return {str(entity.get("id")): entity for segment in self.segments for entity in walk(segment)}
 
     @cached_property
     def downstream(self) -> dict[str, list[Segment]]:
         """Sent segments by the id of the subsegment that called them."""
-        found: dict[str, list[Segment]] = {}
+        by_caller: dict[str, list[Segment]] = {}
         for segment in self.segments:
             if parent := segment.get("parent_id"):
-                found.setdefault(str(parent), []).append(segment)
-        return found
+                by_caller.setdefault(str(parent), []).append(segment)
+        return by_caller
 
     @cached_property
     def inferred(self) -> list[dict[str, Any]]:
         """Inferred segments of called services that send none."""
         return [
-            one
+            document
             for segment in self.segments
             for entity in walk(segment)
             if entity is not segment and str(entity.get("id")) not in self.downstream
-            if (one := inferred(entity, self.id)) is not None
+            if (document := inferred(entity, self.id)) is not None
         ]
 
     @cached_property
@@ -63,18 +63,18 @@ class Trace:
         """The earliest segment without a caller in the trace; None when only subsegments arrived."""
         if not self.segments or not self.segments[0].get("parent_id"):
             return self.segments[0] if self.segments else None
-        tops = (one for one in self.segments if str(one.get("parent_id") or "") not in self.by_id)
+        tops = (segment for segment in self.segments if str(segment.get("parent_id") or "") not in self.by_id)
         return next(tops, self.segments[0])
 
     @cached_property
     def start_s(self) -> float:
         """Start of the first segment, epoch seconds."""
-        return min((start_s(one) for one in self.segments), default=self.updated_s)
+        return min((start_s(segment) for segment in self.segments), default=self.updated_s)
 
     @cached_property
     def end_s(self) -> float:
         """End of the last finished segment, epoch seconds."""
-        return max((end_s(one) or start_s(one) for one in self.segments), default=self.start_s)
+        return max((end_s(segment) or start_s(segment) for segment in self.segments), default=self.start_s)
 
     @property
     def duration_s(self) -> float:
@@ -84,7 +84,7 @@ class Trace:
     @property
     def partial(self) -> bool:
         """Whether a segment is still in progress."""
-        return any(end_s(one) is None for one in self.segments)
+        return any(end_s(segment) is None for segment in self.segments)
 
     def services(self) -> Iterator[tuple[ServiceId, Segment]]:
         """Yield each segment, inferred ones included, with its service."""
@@ -93,7 +93,7 @@ class Trace:
 
     def calls(self) -> Iterator[tuple[Segment, Segment, Segment]]:
         """Yield (calling segment, calling entity, called segment)."""
-        inferred_by_parent = {str(one["parent_id"]): one for one in self.inferred}
+        inferred_by_parent = {str(document["parent_id"]): document for document in self.inferred}
         for segment in self.segments:
             for entity in walk(segment):
                 key = str(entity.get("id"))
@@ -111,15 +111,15 @@ def _merge(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
         key = str(document.get("id"))
         (loose if document.get("type") == "subsegment" else segments)[key] = dict(document)
     by_parent: dict[str, list[dict[str, Any]]] = {}
-    for one in loose.values():
-        by_parent.setdefault(str(one.get("parent_id")), []).append(one)
+    for subsegment in loose.values():
+        by_parent.setdefault(str(subsegment.get("parent_id")), []).append(subsegment)
     merged = [_adopt(segment, by_parent) for segment in segments.values()] if loose else list(segments.values())
     return sorted(merged, key=start_s)
 
 
 def _adopt(entity: Mapping[str, Any], by_parent: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
     own = by_parent.get(str(entity.get("id")), [])
-    replaced = {one.get("id") for one in own}
+    replaced = {subsegment.get("id") for subsegment in own}
     below = [*(child for child in children(entity) if child.get("id") not in replaced), *own]
     adopted = dict(entity)
     if below:

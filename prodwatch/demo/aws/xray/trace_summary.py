@@ -19,15 +19,15 @@ def summary(trace: Trace, account: str) -> dict[str, Any]:
         "Duration": round(trace.duration_s, 3),
         "HasFault": root is not None and flag(root, "fault"),
         "HasError": root is not None and flag(root, "error"),
-        "HasThrottle": any(flag(one, "throttle") for one in trace.segments),
+        "HasThrottle": any(flag(segment, "throttle") for segment in trace.segments),
         "IsPartial": trace.partial,
         "Http": _http(trace),
         "Annotations": _annotations(trace, account),
         "Users": _users(trace, account),
         "ServiceIds": _services((service for service, _ in trace.services()), account),
-        "ResourceARNs": [{"ARN": arn} for arn in _unique(one.get("resource_arn") for one in trace.segments)],
-        "InstanceIds": [{"Id": one} for one in _unique(_ec2(trace, "instance_id"))],
-        "AvailabilityZones": [{"Name": one} for one in _unique(_ec2(trace, "availability_zone"))],
+        "ResourceARNs": [{"ARN": arn} for arn in _unique(segment.get("resource_arn") for segment in trace.segments)],
+        "InstanceIds": [{"Id": segment} for segment in _unique(_ec2(trace, "instance_id"))],
+        "AvailabilityZones": [{"Name": segment} for segment in _unique(_ec2(trace, "availability_zone"))],
         "FaultRootCauses": flagged_causes(trace, "fault", account),
         "ErrorRootCauses": flagged_causes(trace, "error", account),
         "ResponseTimeRootCauses": time_causes(trace, account),
@@ -45,7 +45,7 @@ def _unique(values: Iterable[Any]) -> list[str]:
 
 
 def _ec2(trace: Trace, key: str) -> list[Any]:
-    blocks = [one.get("aws") for one in trace.segments]
+    blocks = [segment.get("aws") for segment in trace.segments]
     machines = [block.get("ec2") for block in blocks if isinstance(block, dict)]
     return [machine.get(key) for machine in machines if isinstance(machine, dict)]
 
@@ -54,18 +54,18 @@ def _http(trace: Trace) -> dict[str, Any]:
     if trace.root is None:
         return {}
     request, response = http(trace.root, "request"), http(trace.root, "response")
-    found = {
+    members = {
         "HttpURL": request.get("url"),
         "HttpMethod": request.get("method"),
         "UserAgent": request.get("user_agent"),
         "ClientIp": request.get("client_ip"),
         "HttpStatus": response.get("status"),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in members.items() if value is not None}
 
 
 def _services(services: Iterable[ServiceId], account: str) -> list[dict[str, Any]]:
-    return [one.document(account) for one in sorted(set(services))]
+    return [service.document(account) for service in sorted(set(services))]
 
 
 def _annotation_value(value: Any) -> dict[str, Any]:
@@ -77,24 +77,24 @@ def _annotation_value(value: Any) -> dict[str, Any]:
 
 
 def _annotations(trace: Trace, account: str) -> dict[str, Any]:
-    found: dict[str, dict[str, tuple[Any, set[ServiceId]]]] = {}
+    annotations: dict[str, dict[str, tuple[Any, set[ServiceId]]]] = {}
     for segment in trace.segments:
         for entity in walk(segment):
             for key, value in (entity.get("annotations") or {}).items():
-                kept = found.setdefault(str(key), {}).setdefault(repr(value), (value, set()))
-                kept[1].add(service_id(segment))
+                entry = annotations.setdefault(str(key), {}).setdefault(repr(value), (value, set()))
+                entry[1].add(service_id(segment))
     return {
         key: [
             {"AnnotationValue": _annotation_value(value), "ServiceIds": _services(services, account)}
             for value, services in values.values()
         ]
-        for key, values in found.items()
+        for key, values in annotations.items()
     }
 
 
 def _users(trace: Trace, account: str) -> list[dict[str, Any]]:
-    found: dict[str, set[ServiceId]] = {}
+    users: dict[str, set[ServiceId]] = {}
     for segment in trace.segments:
         if user := segment.get("user"):
-            found.setdefault(str(user), set()).add(service_id(segment))
-    return [{"UserName": name, "ServiceIds": _services(services, account)} for name, services in found.items()]
+            users.setdefault(str(user), set()).add(service_id(segment))
+    return [{"UserName": name, "ServiceIds": _services(services, account)} for name, services in users.items()]
