@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
+from prodwatch.aws.aws_clock import AwsClock
 from prodwatch.aws.call_time import CALL_TIME, clock_skew_s
 from prodwatch.aws.cost import Meter, request_units, response_units
 from prodwatch.aws.error_codes import is_throttle
@@ -24,7 +25,7 @@ _PARAMS = "prodwatch_params"
 WIRE_S = "ProdwatchWireSeconds"
 """Key in `ResponseMetadata`: seconds from sending to response, without queueing, client creation and retries."""
 SKEW_S = "ProdwatchSkewSeconds"
-"""Key in `ResponseMetadata`: local clock minus AWS's clock in seconds, None without a `Date` header."""
+"""Key in `ResponseMetadata`: the session's clock minus AWS's in seconds, None without a `Date` header."""
 
 
 _UNPARSED_OPERATION: ContextVar[str | None] = ContextVar("prodwatch_unparsed", default=None)
@@ -137,7 +138,9 @@ class _Handlers:
         error = parsed.get("Error") or {}
         metadata = parsed.setdefault("ResponseMetadata", {})
         metadata[WIRE_S] = self._hooks.clock.monotonic_s() - _SENT_S.get()
-        metadata[SKEW_S] = clock_skew_s(parsed, self._hooks.clock.now())
+        skew_s = metadata[SKEW_S] = clock_skew_s(parsed, self._hooks.clock.now())
+        if skew_s is not None and isinstance(self._hooks.clock, AwsClock):
+            self._hooks.clock.correct(skew_s)
         if status >= 300 and is_throttle(str(error.get("Code")), status):
             self._hooks.meter.throttled()
             self._bucket(model.name).throttled()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from prodwatch.aws import pagination
 from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
+from prodwatch.aws.aws_clock import ahead_s
 from prodwatch.aws.call_time import CALL_TIME, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
@@ -287,9 +288,13 @@ class Aws(AwsApi):
         # A task of its own, but with the context of the call that needs the answer, whose clock it must not start.
         CALL_TIME.set(None)
         call = self._call("sts", "GetCallerIdentity", {}, account, None)
+        corrected_s = ahead_s(self._clock)
         response = await self._send(call, account, None, attempts=MAX_ATTEMPTS)
+        skew_s = response["ResponseMetadata"][SKEW_S]
         identity = Identity(
-            account=response["Account"], arn=response["Arn"], clock_skew_s=response["ResponseMetadata"][SKEW_S]
+            account=response["Account"],
+            arn=response["Arn"],
+            clock_skew_s=None if skew_s is None else corrected_s + skew_s,
         )
         expected = self._clients.account_config(account).account
         if expected is not None and identity.account != expected:

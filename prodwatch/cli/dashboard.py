@@ -11,12 +11,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from prodwatch.aws.aws_clock import AwsClock
 from prodwatch.cli.event_loop import demo_target
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
 from prodwatch.cli.stderr import say
-from prodwatch.clock import Clock, SystemClock
+from prodwatch.clock import Clock
 from prodwatch.errors import ConfigurationError
 from prodwatch.judge.signals import is_judged
 from prodwatch.model.environment import DemoTarget
@@ -82,7 +83,7 @@ async def _run(
     from prodwatch.tui.preferences import load_preferences
     from prodwatch.views.window_comparison import directions
 
-    clock = SystemClock()
+    clock = AwsClock()
     shown = _fixed(window.end, clock) if window and window.end else clock
     store = Store(shown)
     reload = Reload(project, partial(load, common, quiet=True))

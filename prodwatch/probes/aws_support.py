@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.aws_clock import TOLERANCE_S, ahead_s
 from prodwatch.aws.call_time import STEP_TIME, StepTime
 from prodwatch.aws.cli_command import aws_command
 from prodwatch.aws.error_codes import is_malformed_request
@@ -35,8 +36,6 @@ READING_SERVICES = frozenset(("application-signals", "cloudwatch", "codedeploy",
 _ABSENT = frozenset(("ResourceNotFound", "ResourceNotFoundException"))
 SHOWN_ITEMS = 50
 """Elements of a list that are kept in the recorded exchange."""
-SKEW_TOLERANCE_S = 5.0
-"""Difference between this machine's clock and AWS's above which a window is read again."""
 FUTURE_S = 60.0
 """Tolerance in seconds for this machine's clock being behind that of the writer of a timestamp."""
 
@@ -79,7 +78,9 @@ class AwsCalls:
         """Why the reading is incomplete, its first reason; None while it is not."""
         self.skew_s = skew_s
         """Local clock minus AWS's clock in seconds that `now` corrects."""
-        self._measured_skew_s: float | None = None
+        self.measured_skew_s = 0.0
+        """Seconds by which the clock of the run was ahead of AWS's in the first response that differed from it."""
+        self._corrected_s = ahead_s(context.clock)
         self._told_time = False
         self._wire_s = 0.0
         self._shown: tuple[str, str, Mapping[str, Any]] | None = None
@@ -157,13 +158,14 @@ class AwsCalls:
 
     def misplaced(self) -> bool:
         """Return whether `now` was used and AWS's responses contradict it."""
-        measured_s = self._measured_skew_s
-        return self._told_time and measured_s is not None and abs(measured_s - self.skew_s) > SKEW_TOLERANCE_S
+        return self._told_time and abs(self.measured_skew_s - self.skew_s) > TOLERANCE_S
 
     def corrected(self) -> AwsCalls:
         """Return the calls of another reading, by AWS's clock and in the time that is left of this one."""
-        skew_s = self._measured_skew_s or 0.0
-        calls = AwsCalls(self.params, self.context, self.service, time=self.time, skew_s=skew_s)
+        skew_s = self.measured_skew_s
+        # The run's clock may follow AWS's by now.
+        left_s = skew_s - (ahead_s(self.context.clock) - self._corrected_s)
+        calls = AwsCalls(self.params, self.context, self.service, time=self.time, skew_s=left_s)
         side = "ahead of" if skew_s > 0 else "behind"
         calls.notice(
             f"this machine's clock is {abs(skew_s):.0f} s {side} AWS's: time windows count from AWS's; "
@@ -213,6 +215,7 @@ class AwsCalls:
             failure=failure,
             complete=observation.complete and self.complete,
             unread=observation.unread or self.unread,
+            skew_s=self.measured_skew_s,
             exchange=self._exchange(),
             correlation=Correlation(
                 trace_id=self.context.trace_id if self.traced else None, request_ids=tuple(self.request_ids[:20])
@@ -234,8 +237,8 @@ class AwsCalls:
     def _met(self, response: Mapping[str, Any], *, first: bool) -> None:
         metadata = response.get("ResponseMetadata", {})
         self._wire_s += metadata.get(WIRE_S, 0.0)
-        if metadata.get(SKEW_S) is not None:
-            self._measured_skew_s = metadata[SKEW_S]
+        if not self.measured_skew_s and abs(metadata.get(SKEW_S) or 0.0) > TOLERANCE_S:
+            self.measured_skew_s = metadata[SKEW_S]
         if metadata.get("RequestId"):
             self.request_ids.append(metadata["RequestId"])
         if first:
@@ -278,7 +281,9 @@ async def ask(
         observation = await _observed(calls, work, denial_is_answer=denial_is_answer)
         if calls.misplaced():
             # The window was placed by a clock that AWS contradicts: what was read in it proves nothing.
-            return await _observed(calls.corrected(), work, denial_is_answer=denial_is_answer)
+            observation = await _observed(calls.corrected(), work, denial_is_answer=denial_is_answer)
+            # The step began by the clock as it was.
+            return replace(observation, skew_s=calls.measured_skew_s)
         return observation
     finally:
         STEP_TIME.reset(token)

@@ -48,6 +48,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     not decide an assertion. None when the probe gives no reason."""
     doubt: str | None = None
     """Why absence proves nothing although all was read: no element has the requested field; None without doubt."""
+    skew_s: float = 0.0
+    """Seconds by which the clock of the run was ahead of the target's when the request was sent, as far as known."""
     exchange: Exchange | None = None
     correlation: Correlation = Correlation()
     version: str | None = None

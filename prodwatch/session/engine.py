@@ -14,7 +14,8 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch import __version__
-from prodwatch.clock import Clock, SystemClock
+from prodwatch.aws.aws_clock import AwsClock
+from prodwatch.clock import Clock
 from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import RunEvent
 from prodwatch.model.status import Reason
@@ -84,7 +85,7 @@ async def open_engine(
     from prodwatch.runner.bounds.loop_lag import LoopLag
     from prodwatch.settings.user_folders import state_dir
 
-    clock = clock or SystemClock()
+    clock = clock or AwsClock()
     environment = project.environment
     redactor = Redactor()
     async with AsyncExitStack() as stack:

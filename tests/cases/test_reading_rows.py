@@ -174,6 +174,28 @@ def test_N6_a_clock_that_is_wrong_hides_no_line(ahead_s: int, project: CaseProje
     assert found["status"] in ({"fail"} if ahead_s <= 0 else {"fail", "inconclusive"})
 
 
+AGED = """
+[[check]]
+name = "fresh"
+type = "logs"
+group = "{name}"
+since = "1h"
+expect = ["age(lines[-1].timestamp) < 2m"]
+"""
+
+
+@pytest.mark.parametrize("ahead_s", [0, 360, -360])
+@pytest.mark.parametrize("old_s", [20, 300])
+def test_N6_an_age_counts_from_the_clock_of_aws(
+    old_s: int, ahead_s: int, project: CaseProject, name: str, world: World
+) -> None:
+    now_s = time.time() - ahead_s
+    world.aws.ahead_s = -ahead_s
+    world.aws.logs.put(name, "s", [(int((now_s - old_s) * 1000), "an order")])
+    found = project.checked(AGED.format(name=name))["fresh"]
+    assert found["status"] == ("pass" if old_s == 20 else "fail"), found["message"]
+
+
 async def test_N7_a_cleanup_over_a_part_of_a_list_is_not_clean(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.script("making", {"made": 1})

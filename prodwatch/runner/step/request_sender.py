@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -132,7 +132,7 @@ class RequestSender:
         document = observation.document
         context = JudgingContext(
             values=self.values,
-            now=attempt.started_at,
+            now=attempt.started_at - timedelta(seconds=observation.skew_s),
             complete=observation.complete,
             doubt=observation.doubt,
             load_schema=self._execution.context.schemas.load,
