@@ -7,7 +7,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from prodwatch.access.required_calls import ANY, RequiredCall
-from prodwatch.aws.iam_actions import Permission, actions, arn, permissions_for, policy_document
+from prodwatch.aws.iam_actions import (
+    Permission,
+    actions,
+    arn,
+    is_known,
+    permissions_for,
+    policy_document,
+    reference,
+)
 from prodwatch.model.environment import AwsTarget, Environment
 
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
@@ -47,7 +55,7 @@ def _region(use: RequiredCall, target: AwsTarget, environment: Environment, regi
 
 def _needs(use: RequiredCall, account: str, region: str) -> Iterable[Permission]:
     for where in resources(use, account=account, region=region):
-        yield from permissions_for(use.service, use.operation, where)
+        yield from permissions_for(use.service, use.operation, where, use.request)
 
 
 def resources(use: RequiredCall, *, account: str, region: str) -> tuple[str, ...]:
@@ -61,8 +69,6 @@ def resources(use: RequiredCall, *, account: str, region: str) -> tuple[str, ...
         case "codedeploy", operation:
             form = _CODEDEPLOY.get(operation)
             return (start + form.format(application=use.resource),) if form else (ANY,)
-        case "logs", "DescribeLogGroups":
-            return (f"{start}log-group:*",)
         case "logs", "StartLiveTail":
             return (narrowest.removesuffix(":*"), narrowest)
         case "lambda", operation if operation not in {"Invoke", "InvokeFunctionUrl"} and use.resource != ANY:
@@ -89,4 +95,21 @@ def _without_covered(permissions: set[Permission]) -> set[Permission]:
 
 def granted_actions(uses: Iterable[RequiredCall]) -> frozenset[str]:
     """Return the IAM actions of `uses`, of all accounts."""
-    return frozenset(action for use in uses for action in actions(use.service, use.operation))
+    return frozenset(action for use in uses for action in actions(use.service, use.operation, use.request))
+
+
+def unlisted(uses: Iterable[RequiredCall]) -> list[str]:
+    """Return one sentence per call whose IAM action AWS's reference does not have, so that the policy lacks it."""
+    known = reference()
+    sentences: dict[str, None] = {}
+    for use in uses:
+        names = [each for each in actions(use.service, use.operation, use.request) if not is_known(each)]
+        if not names:
+            continue
+        call = f"{use.service} {use.operation} ({use.purpose})"
+        if use.service not in known.services:
+            why = f'"{use.service}" is not a service with IAM actions'
+        else:
+            why = f"AWS's reference of {known.read} has no action {' and '.join(names)}"
+        sentences[f"{call} is not in the policy: {why}; add the action by hand"] = None
+    return list(sentences)

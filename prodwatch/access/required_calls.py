@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from prodwatch.aws.iam_actions import TRANSACTED
 from prodwatch.model.environment import (
     AlarmTarget,
     Environment,
@@ -36,7 +37,6 @@ _SIGNED = {"execute-api": "Invoke", "lambda": "InvokeFunctionUrl"}
 """Signing name of an HTTP request → the operation that IAM checks."""
 _NAMED_BY = {
     "cloudformation": ("StackName",),
-    "dynamodb": ("TableName",),
     "lambda": ("FunctionName",),
     "logs": ("logGroupName",),
     "secretsmanager": ("SecretId",),
@@ -66,6 +66,8 @@ class RequiredCall:
     mutates: bool = False
     params: Mapping[str, Any] | None = None
     """Parameters of the call, for an `aws` check that only reads and whose parameters are all known; else None."""
+    request: Mapping[str, Any] | None = None
+    """Parameters of the call of an `aws` check, unknown values as `*`: some decide which IAM actions it needs."""
 
 
 def required_calls(
@@ -189,6 +191,7 @@ def _of_checks(
                     # Reads of a mutating flow are useless without its writes.
                     mutates=step.mutates or check.mutates,
                     params=_known_params(step, params),
+                    request=_request(params) if step.type == "aws" else None,
                 )
 
 
@@ -197,12 +200,12 @@ def _calls_of_step(step: CompiledStep, params: dict[str, Any], environment: Envi
         auth = params.get("auth")
         signed = auth.get("sigv4") if isinstance(auth, dict) else None
         name = signed.get("service") if isinstance(signed, dict) else None
-        return (ProbeCall(name, _SIGNED[name]),) if name in _SIGNED else ()
+        return (ProbeCall(name, _SIGNED.get(name, "signed request")),) if isinstance(name, str) and name else ()
     calls: list[ProbeCall] = []
     for each in _operations(step, params):
         calls += calls_of(step.type, each, codedeploy=environment.release.codedeploy)
     if step.type == "aws":
-        calls = [_narrowed(each, params) for each in calls]
+        calls = [ProbeCall(each.service, each.operation, name) for each in calls for name in _named(each, params)]
     return calls
 
 
@@ -215,19 +218,41 @@ def _operations(step: CompiledStep, params: dict[str, Any]) -> Sequence[dict[str
     return [{**params, "operation": each} for each in key.choices]
 
 
-def _narrowed(call: ProbeCall, params: Mapping[str, Any]) -> ProbeCall:
-    call_params = params.get("params")
-    if not isinstance(call_params, Mapping):
-        return call
-    if call.service == "s3" and isinstance(call_params.get("Bucket"), str):
-        resource = (
-            f"{call_params['Bucket']}/{call_params['Key']}" if call_params.get("Key") else str(call_params["Bucket"])
-        )
-        return ProbeCall(call.service, call.operation, resource, call.optional)
+def _named(call: ProbeCall, params: Mapping[str, Any]) -> Sequence[str]:
+    """Return the resources that the parameters of an `aws` check name; `*` alone where they name none."""
+    request = _request(params)
+    if call.service == "s3" and isinstance(request.get("Bucket"), str):
+        key = request.get("Key")
+        return (f"{request['Bucket']}/{key}" if isinstance(key, str) and key else request["Bucket"],)
+    if call.service == "dynamodb":
+        return sorted(_tables(request)) or (ANY,)
+    listed = request.get("SecretIdList") if call.service == "secretsmanager" else None
+    if isinstance(listed, list) and all(isinstance(each, str) for each in listed):
+        return listed or (ANY,)
     for name in _NAMED_BY.get(call.service, ()):
-        if isinstance(call_params.get(name), str):
-            return ProbeCall(call.service, call.operation, call_params[name], call.optional)
-    return call
+        if isinstance(request.get(name), str):
+            return (request[name],)
+    return (call.resource,)
+
+
+def _tables(value: Any) -> set[str]:
+    """Return the tables that a request to DynamoDB names, in batches and transactions too."""
+    if isinstance(value, list | tuple):
+        return {name for each in value for name in _tables(each)}
+    if not isinstance(value, Mapping):
+        return set()
+    found = {value["TableName"]} if isinstance(value.get("TableName"), str) else set()
+    if isinstance(value.get("TableName"), str) and isinstance(value.get("IndexName"), str):
+        found = {f"{value['TableName']}/index/{value['IndexName']}"}
+    batch = value.get("RequestItems")
+    found |= set(batch) if isinstance(batch, Mapping) else set()
+    nested = [each for key, each in value.items() if key in {"TransactItems", "Get", *TRANSACTED}]
+    return found | _tables(nested)
+
+
+def _request(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    request = params.get("params")
+    return request if isinstance(request, Mapping) else {}
 
 
 def _stack_name(call: ProbeCall, environment: Environment) -> str:
@@ -241,7 +266,7 @@ def _known_params(step: CompiledStep, params: Mapping[str, Any]) -> Mapping[str,
     # Regardless of the check's `mutates`: only operations that are reads by name are tried.
     if aws_mutation(str(params.get("service", "")), str(params.get("operation", ""))) is not None:
         return None
-    return params.get("params") or {}
+    return _request(params)
 
 
 def _texts(value: Any) -> str:

@@ -56,7 +56,7 @@ def _dynamodb(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     name = {
         "get": "GetItem",
         "query": "Query",
-        "scan": "Scan",
+        "scan": "Query" if params.get("key") else "Scan",
         "count": "Query" if params.get("key") else "Scan",
         "put": "PutItem",
         "update": "UpdateItem",
@@ -71,7 +71,9 @@ def _s3(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     if operation == "list":
         return (ProbeCall("s3", "ListObjectsV2", bucket),)
     name = {"get": "GetObject", "head": "HeadObject", "put": "PutObject", "delete": "DeleteObject"}[operation]
-    return (ProbeCall("s3", name, f"{bucket}/{params.get('key', '*')}"),)
+    # Tells an absent object from an absent bucket.
+    absent = (ProbeCall("s3", "HeadBucket", bucket, optional=True),) if operation == "head" else ()
+    return (ProbeCall("s3", name, f"{bucket}/{params.get('key', '*')}"), *absent)
 
 
 def _aws(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from prodwatch.access.iam_policy import granted_actions, policy_of, resources
+from prodwatch.access.iam_policy import granted_actions, policy_of, resources, unlisted
 from prodwatch.access.required_calls import RequiredCall, required_calls
 from prodwatch.aws.errors import Call
 from prodwatch.aws.iam_actions import actions
@@ -282,7 +283,6 @@ def test_writes_are_granted_only_when_they_will_be_made(project: Project, option
         ("codedeploy", "ListDeployments", "shop", "arn:aws:codedeploy:r:1:deploymentgroup:shop/*"),
         ("codedeploy", "GetDeploymentTarget", "shop", "*"),
         ("lambda", "Invoke", "f:live", "arn:aws:lambda:r:1:function:f:live"),
-        ("logs", "DescribeLogGroups", "/x*", "arn:aws:logs:r:1:log-group:*"),
         ("s3", "HeadObject", "b/k", "arn:aws:s3:::b/k"),
     ],
 )
@@ -291,6 +291,132 @@ def test_each_operation_has_the_resource_iam_looks_at(
 ) -> None:
     use = RequiredCall(service=service, operation=operation, resource=resource, purpose="x")
     assert resources(use, account="1", region="r") == (expected,)
+
+
+ASKED = """
+[[check]]
+name = "a"
+type = "aws"
+service = "{service}"
+operation = "{operation}"
+params = {params}
+mutates = false
+expect = ["x exists"]
+"""
+SECRETS = '{ SecretIdList = ["a", "b"], Filters = [] }'
+WRITES = '{ TransactItems = [{ Put = { TableName = "t" } }, { ConditionCheck = { TableName = "u" } }] }'
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "expected"),
+    [
+        (
+            "secretsmanager",
+            "BatchGetSecretValue",
+            SECRETS,
+            {
+                "secretsmanager:BatchGetSecretValue": {"*"},
+                "secretsmanager:GetSecretValue": {"secretsmanager:secret:a-*", "secretsmanager:secret:b-*"},
+                "secretsmanager:ListSecrets": {"*"},
+            },
+        ),
+        (
+            "dynamodb",
+            "TransactWriteItems",
+            WRITES,
+            {
+                "dynamodb:PutItem": {"dynamodb:table/t", "dynamodb:table/u"},
+                "dynamodb:ConditionCheckItem": {"dynamodb:table/t", "dynamodb:table/u"},
+            },
+        ),
+        (
+            "dynamodb",
+            "ExecuteStatement",
+            '{ Statement = "insert into t value {}" }',
+            {"dynamodb:PartiQLInsert": {"dynamodb:table/*"}},
+        ),
+        (
+            "dynamodb",
+            "BatchExecuteStatement",
+            '{ Statements = [{ Statement = "SELECT * FROM t" }, { Statement = " DELETE FROM t" }] }',
+            {"dynamodb:PartiQLSelect": {"dynamodb:table/*"}, "dynamodb:PartiQLDelete": {"dynamodb:table/*"}},
+        ),
+        (
+            "dynamodb",
+            "BatchGetItem",
+            "{ RequestItems = { t = {}, u = {} } }",
+            {"dynamodb:BatchGetItem": {"dynamodb:table/t", "dynamodb:table/u"}},
+        ),
+        (
+            "s3",
+            "ListParts",
+            '{ Bucket = "b", Key = "k" }',
+            {"s3:ListMultipartUploadParts": {"s3:b/k"}},
+        ),
+        ("s3", "GetBucketReplication", '{ Bucket = "b" }', {"s3:GetReplicationConfiguration": {"s3:b"}}),
+        ("s3", "HeadObject", '{ Bucket = "b", Key = "k" }', {"s3:GetObject": {"s3:b/k"}, "s3:ListBucket": {"s3:b"}}),
+        ("s3", "ListBuckets", "{}", {"s3:ListAllMyBuckets": {"*"}}),
+        ("lambda", "ListFunctions", "{}", {"lambda:ListFunctions": {"*"}}),
+        ("secretsmanager", "ListSecrets", "{}", {"secretsmanager:ListSecrets": {"*"}}),
+        ("ssm", "DescribeParameters", "{}", {"ssm:DescribeParameters": {"*"}}),
+        ("ssm", "GetDocument", '{ Name = "d" }', {"ssm:GetDocument": {"*"}}),
+        ("cloudformation", "ListStacks", "{}", {"cloudformation:ListStacks": {"*"}}),
+        ("sqs", "ListQueues", "{}", {"sqs:ListQueues": {"*"}}),
+        ("dynamodb", "ListTables", "{}", {"dynamodb:ListTables": {"*"}}),
+        ("kms", "ReEncrypt", "{}", {"kms:ReEncryptFrom": {"*"}, "kms:ReEncryptTo": {"*"}}),
+        ("sns", "PublishBatch", "{}", {"sns:Publish": {"*"}}),
+        ("stepfunctions", "DescribeExecution", "{}", {"states:DescribeExecution": {"*"}}),
+    ],
+)
+def test_W4_only_actions_of_the_reference_on_resources_that_aws_takes(
+    tmp_path: Path, service: str, operation: str, params: str, expected: dict[str, set[str]]
+) -> None:
+    project = asking(tmp_path, service, operation, params)
+    policy = policy_of(required_calls(project, {}), project.environment)
+    short = re.compile(r"arn:aws:(\w+):[^:]*:[^:]*:")
+    found = {action: {short.sub(r"\1:", each) for each in where} for action, where in granted(policy).items()}
+    assert found == expected
+    assert not unlisted(required_calls(project, {}))
+
+
+def asking(root: Path, service: str, operation: str, params: str) -> Project:
+    """Load a project with one `aws` check."""
+    (root / "config").mkdir()
+    (root / "checks").mkdir()
+    (root / "config" / "prod.toml").write_text('[aws]\nregion = "eu-west-1"\n')
+    page = ASKED.format(service=service, operation=operation, params=params)
+    (root / "checks" / "a.toml").write_text(page)
+    return load_project(root=root, env="prod", environ={})
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "sentence"),
+    [
+        ("sfn", "DescribeExecution", '"sfn" is not a service with IAM actions'),
+        ("sqs", "ListQueus", "has no action sqs:ListQueus"),
+    ],
+)
+def test_W4_a_call_that_the_reference_does_not_have_is_said(
+    tmp_path: Path, service: str, operation: str, sentence: str
+) -> None:
+    project = asking(tmp_path, service, operation, "{}")
+    options = ["--root", str(tmp_path), "--env", "prod"]
+    done = CliRunner().invoke(command, options, standalone_mode=False)
+    assert json.loads(done.stdout)["Statement"] == []
+    assert f"{service} {operation} (check a/a) is not in the policy" in " ".join(done.stderr.split())
+    assert sentence in " ".join(done.stderr.split())
+    assert len(unlisted(required_calls(project, {}))) == 1
+
+
+def test_N16_a_signed_request_to_another_service_is_said(tmp_path: Path) -> None:
+    asking(tmp_path, "sqs", "ListQueues", "{}")
+    (tmp_path / "checks" / "b.toml").write_text(
+        '[[check]]\nname = "b"\ntype = "http"\nurl = "https://x.example/"\nauth = { sigv4 = { service = "es" } }\n'
+        'expect = ["status == 200"]\n'
+    )
+    project = load_project(root=tmp_path, env="prod", environ={})
+    (sentence,) = unlisted(required_calls(project, {}))
+    assert sentence.startswith("es signed request (check b/b) is not in the policy")
 
 
 def test_other_partitions_have_arns_of_their_own() -> None:

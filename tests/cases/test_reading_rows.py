@@ -441,7 +441,6 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("action", NEEDED)
-@pytest.mark.xfail(strict=True, reason="the policy is written from another list than the calls")
 def test_N16_the_policy_holds_every_call_that_is_made(action: str, project: CaseProject) -> None:
     project.write("checks/c.toml", NEEDED[action])
     ended = project.run("iam-policy")

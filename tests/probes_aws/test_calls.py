@@ -12,12 +12,15 @@ import pytest
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Function, FunctionVersion
 from prodwatch.model.environment import ReleaseTarget
-from prodwatch.probes.required_calls import ProbeCall, calls_of
+from prodwatch.probes.registry import spec
+from prodwatch.probes.required_calls import _CALLS, ProbeCall, calls_of
 
+AWS_TYPES = sorted(_CALLS)
 KEY = {"id": "x", "sk": 1}
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("lambda", {"function": "NAME", "qualifier": "live"}),
     ("sqs", {"queue": "NAME"}),
+    ("sqs", {"queue": "NAME", "operation": "depth"}),
     ("sqs", {"queue": "http://x/1/NAME", "operation": "send", "body": "b"}),
     ("sqs", {"queue": "NAME", "operation": "send", "body": "b"}),
     ("sqs", {"queue": "NAME", "operation": "receive"}),
@@ -26,9 +29,15 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(("dynamodb", {"table": "NAME", "operation": each, "key": KEY, "item": {"a": 1}})
       for each in ("get", "query", "count", "put", "update", "delete")),
     ("dynamodb", {"table": "NAME", "operation": "scan"}),
+    ("dynamodb", {"table": "NAME", "operation": "scan", "key": KEY}),
+    ("dynamodb", {"table": "NAME", "operation": "scan", "condition": {"a": 1}}),
     ("dynamodb", {"table": "NAME", "operation": "count"}),
+    ("dynamodb", {"table": "NAME", "key": KEY}),
     *(("s3", {"bucket": "NAME", "key": "k", "operation": each, "body": "b"})
-      for each in ("put", "get", "head", "list")),
+      for each in ("put", "get", "head", "list", "delete")),
+    *(("s3", {"bucket": "NAME", "key": "absent", "operation": each}) for each in ("get", "head", "list", "delete")),
+    ("s3", {"bucket": "NAME", "key": "k"}),
+    ("s3", {"bucket": "absent-NAME", "key": "k", "operation": "head"}),
     ("aws", {"service": "sts", "operation": "get-caller-identity"}),
     ("logs", {"group": "/NAME"}),
     ("logs", {"group": "/NAME*"}),
@@ -37,6 +46,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("metric", {"namespace": "AWS/Lambda", "metric": "Errors"}),
     ("metric", {"namespace": "Shop", "metric": "Orders"}),
     ("alarm", {"prefix": "NAME"}),
+    ("alarm", {"names": ["NAME"]}),
+    ("lambda", {"function": "NAME", "copies": 3}),
+    ("lambda", {"function": "NAME", "invocation": "async"}),
+    ("lambda", {"function": "NAME", "invocation": "dry-run"}),
     ("stack", {"name": "NAME"}),
     ("release", {"function": "NAME", "alias": "live"}),
 ]  # fmt: skip
@@ -85,6 +98,16 @@ async def test_a_check_calls_what_it_is_said_to_call(bench: Any, type_: str, par
     told = calls_of(type_, params, codedeploy=bench.name)
     assert called <= {f"{each.service}:{each.operation}" for each in told}
     assert {f"{each.service}:{each.operation}" for each in told if not each.optional} <= called
+
+
+def test_N16_every_operation_of_every_type_is_among_the_cases() -> None:
+    tried = {(type_, params.get("operation")) for type_, params in CASES}
+    for each in AWS_TYPES:
+        known = spec(each)
+        assert known is not None
+        choices = next((key.choices for key in known.keys if key.name == "operation"), ())
+        assert {(each, choice) for choice in choices} <= tried, each
+        assert each in {type_ for type_, _ in CASES}
 
 
 @pytest.mark.parametrize(

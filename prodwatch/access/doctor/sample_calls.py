@@ -116,6 +116,7 @@ _SAMPLE_CALLS: dict[str, Callable[[str, datetime], Params]] = {
         "limit": 1,
     },
     "s3:GetObject": lambda name, now: {**_object(name, now), "Range": "bytes=0-0"},
+    "s3:HeadBucket": lambda name, _: {"Bucket": name},
     "s3:HeadObject": _object,
     "s3:ListObjectsV2": lambda name, _: {"Bucket": name, "MaxKeys": 1},
     "secretsmanager:GetSecretValue": lambda name, _: {"SecretId": name},

@@ -25,12 +25,13 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     """Print the IAM policy these files need, and nothing more.
 
     Covers checks, live signals, stacks and secrets. Without --online nothing is sent: resources that only stack
-    outputs name, and versions under release, are granted as *.
+    outputs name, and versions under release, are granted as *. A call whose IAM action AWS's published reference does
+    not have is left out and named.
     """
     import json
     import os
 
-    from prodwatch.access.iam_policy import policy_of
+    from prodwatch.access.iam_policy import policy_of, unlisted
     from prodwatch.access.required_calls import required_calls
     from prodwatch.cli import stdout
     from prodwatch.cli.project import load
@@ -49,6 +50,8 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     policy = policy_of(granted, environment, alias=account, account=number, region=region)
     stdout.text(json.dumps(policy, indent=2))
+    for sentence in unlisted(use for use in granted if use.account == account):
+        say(f"note: {sentence}")
     left_out = {use.purpose for use in uses if use.mutates} if not writes else set()
     if left_out:
         checks = f"{len(left_out)} mutating check{'' if len(left_out) == 1 else 's'}"
