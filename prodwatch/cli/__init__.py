@@ -16,6 +16,8 @@ def entry() -> None:
 
     from prodwatch.cli.main import run
     from prodwatch.cli.stderr import ensure_stderr
+    from prodwatch.cli.stdout import accept_any_text
 
     ensure_stderr()
+    accept_any_text()
     sys.exit(run(sys.argv[1:]))

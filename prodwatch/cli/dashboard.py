@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from contextlib import suppress
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from prodwatch.aws.aws_clock import AwsClock
-from prodwatch.cli.event_loop import demo_target
+from prodwatch.cli.event_loop import RunSignals, demo_target, exit_code_of
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
@@ -23,18 +22,18 @@ from prodwatch.judge.signals import is_judged
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.settings import Project
-from prodwatch.settings.user_folders import config_dir
+from prodwatch.settings.user_folders import config_dir, state_dir
 
 if TYPE_CHECKING:
+    from prodwatch.runner import UnfinishedJournal
     from prodwatch.session.live import LiveSession
     from prodwatch.session.protocol import LazySession
-    from prodwatch.tui.app import ProdwatchApp
     from prodwatch.views.time_window import Window
 
 MIN_COLUMNS = 40
 MIN_ROWS = 10
 QUIET_S = 0.5
-"""Cleanups that take longer than this are announced on stderr."""
+"""An end that takes longer than this is announced on stderr."""
 
 
 def open_dashboard(common: Common, *, window: Window | None = None) -> int:
@@ -68,13 +67,18 @@ def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None, 
     """
     if common.no_color:
         os.environ["NO_COLOR"] = "1"
-    with log_to_file() as path:
+    with log_to_file() as path, RunSignals() as signals:
         log_file = str(path) if path else None
-        return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file, window))
+        return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file, window, signals))
 
 
 async def _run(
-    project: Project, common: Common, demo: DemoTarget | None, log_file: str | None, window: Window | None
+    project: Project,
+    common: Common,
+    demo: DemoTarget | None,
+    log_file: str | None,
+    window: Window | None,
+    signals: RunSignals,
 ) -> int:
     from prodwatch.session.protocol import LazySession, SessionFacts
     from prodwatch.session.reload import Reload
@@ -84,6 +88,7 @@ async def _run(
     from prodwatch.views.window_comparison import directions
 
     clock = AwsClock()
+    left_before = _unfinished()
     shown = _fixed(window.end, clock) if window and window.end else clock
     store = Store(shown)
     reload = Reload(project, partial(load, common, quiet=True))
@@ -111,15 +116,24 @@ async def _run(
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")
     app = ProdwatchApp(store, session, environment=facts, clock=shown, preferences=preferences)
-    terminated = _exit_on_signal(app)
+    ended_by: list[int] = []
+
+    def leave(number: int) -> None:
+        ended_by.append(number)
+        app.exit()
+
+    signals.attach(leave)
     try:
         await app.run_async()
     finally:
-        await _stop_session(session)
+        await _stop_session(session, signals, interruptions=len(ended_by))
+        clean = _report_leftovers(left_before)
         _discard_output_of_closed_streams()
-    if terminated.is_set():
-        return ExitCode.TERMINATED
-    return 0 if app.return_code in {None, 0} else 70
+    if ended_by:
+        return exit_code_of(ended_by[0])
+    if app.return_code not in {None, 0}:
+        return ExitCode.BUG
+    return ExitCode.OK if clean else ExitCode.ERROR
 
 
 def _fixed(at: datetime, clock: Clock) -> Clock:
@@ -128,28 +142,46 @@ def _fixed(at: datetime, clock: Clock) -> Clock:
     return FixedClock(at, clock)
 
 
-def _exit_on_signal(app: ProdwatchApp) -> asyncio.Event:
-    """Leave on SIGTERM and SIGHUP as `q` does, with cleanups; the returned event is set when one was received."""
-    terminated = asyncio.Event()
-
-    def end() -> None:
-        terminated.set()
-        app.exit()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, end)
-    return terminated
-
-
-async def _stop_session(session: LazySession) -> None:
-    """Stop the session; report running cleanups when they take longer than `QUIET_S`."""
+async def _stop_session(session: LazySession, signals: RunSignals, *, interruptions: int) -> None:
+    """Stop the session and report the cleanups; the first interruption lets them finish, the second abandons them."""
     stopping = asyncio.create_task(session.stop())
+    received = interruptions
+
+    def interrupt(_number: int) -> None:
+        nonlocal received
+        received += 1
+        if received > 1:
+            stopping.cancel()
+        else:
+            say("the cleanup goes on; a second interruption abandons it and lists what is left")
+
+    signals.attach(interrupt)
     _, pending = await asyncio.wait({stopping}, timeout=QUIET_S)
     if pending:
-        with suppress(OSError):  # the terminal may be gone; the cleanups run all the same
-            say("cleaning up after the running checks; Ctrl-C abandons the cleanup")
-    await stopping
+        say("ending the running checks and cleaning up after them; Ctrl-C twice abandons the cleanup")
+    await asyncio.wait({stopping})
+    if not stopping.cancelled():
+        for result in stopping.result():
+            left = [leftover for step in result.cleanup for leftover in step.leftovers]
+            say(f"{result.id}: {'cleaned up' if not left else 'left behind: ' + '; '.join(left)}")
+    signals.detach()
+
+
+def _unfinished() -> dict[str, UnfinishedJournal]:
+    """Return the journals of this machine by run."""
+    from prodwatch.runner import unfinished_journals
+
+    return {each.run.run_id: each for each in unfinished_journals(state_dir())}
+
+
+def _report_leftovers(left_before: Collection[str]) -> bool:
+    """Name the command for every cleanup that this process leaves undone; return whether all are done."""
+    journals = _unfinished()
+    own = [journals[id_] for id_ in journals.keys() - left_before if journals[id_].run.pid == os.getpid()]
+    for journal in own:
+        checks = ", ".join(dict.fromkeys(each.entry.check for each in journal.unfinished))
+        say(f"not cleaned up: {checks}; `prodwatch cleanup {journal.run.run_id}` finishes it")
+    return not own
 
 
 def _discard_output_of_closed_streams() -> None:

@@ -1,4 +1,4 @@
-"""Runs checks in an event loop with signal handling: the first signal ends with cleanup, the second at once."""
+"""Runs checks in an event loop under signal handling: the first signal lets cleanups finish, the second ends them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
@@ -15,12 +16,80 @@ from prodwatch.cli.stderr import say
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import RunEvent
+from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import RunResult
 from prodwatch.session.engine import open_engine
 
 if TYPE_CHECKING:
     from prodwatch.runner import RunOptions
     from prodwatch.settings import Project
+
+KEYBOARD = frozenset((signal.SIGINT, signal.SIGQUIT))
+_INTERRUPTED = "interrupted: cleaning up; press Ctrl-C again to abandon the cleanup and list what is left"
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def exit_code_of(number: int) -> ExitCode:
+    """Return the exit code of a command that this signal has ended."""
+    return ExitCode.INTERRUPTED if number in KEYBOARD else ExitCode.TERMINATED
+
+
+class RunSignals:
+    """Context that handles the signals of one command, from before its run until its result is written.
+
+    Each signal goes to the attached work. While there is none, the first signal is kept for it and the second one ends
+    the command at once.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._kept: list[int] = []
+        self._cancel: Callable[[int], object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._words = ""
+        self._kept_words = "the run ends as soon as it has started"
+
+    def __enter__(self) -> Self:
+        for number in HANDLED:
+            # Ignored at the start: by `nohup`, or as a script's job in the background.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def attach(self, cancel: Callable[[int], object], *, words: str = "") -> None:
+        """Call `cancel` with the number of each signal from now on, in the running event loop.
+
+        `words` go to stderr with the first signal.
+        """
+        self._cancel, self._loop, self._words = cancel, asyncio.get_running_loop(), words
+        for number in self._kept:
+            # Not at once: a task that is cancelled before its first step never runs.
+            self._loop.call_soon(cancel, number)
+        self._kept = []
+
+    def detach(self) -> None:
+        """Keep signals again: the work is done, and its result is about to be written."""
+        self._cancel = None
+        self._kept_words = "the result is being written"
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._cancel is not None and self._loop is not None:
+            if self._words:
+                say(self._words)
+                self._words = ""
+            self._loop.call_soon_threadsafe(self._cancel, number)
+        elif not self._kept:
+            say(f"interrupted: {self._kept_words}; a second interruption ends prodwatch at once")
+            self._kept.append(number)
+        else:
+            # The start is stuck, or the reader of the result takes no more of it.
+            raise SystemExit(int(exit_code_of(number)))
 
 
 def run_to_end(
@@ -30,6 +99,7 @@ def run_to_end(
     common: Common,
     *,
     listener: Callable[[RunEvent], None],
+    signals: RunSignals,
 ) -> RunResult:
     """Run the checks and return the result, also after an interruption; raises ProdwatchError."""
     # A run creates little cyclic garbage and the process ends soon: frequent collections only cost time.
@@ -37,27 +107,28 @@ def run_to_end(
 
     async def main() -> RunResult:
         async with open_engine(project, listener=listener, demo=demo_target(project, common)) as engine:
-            task = asyncio.create_task(engine.runner.run(chosen, options))
-            with_signals(task)
-            return await task
+            return await under_signals(engine.runner.run(chosen, options), signals)
 
     return asyncio.run(main())
 
 
-def with_signals(task: asyncio.Task[RunResult]) -> None:
-    """Cancel the run on Ctrl-C, SIGTERM and SIGHUP: the first runs the cleanups, the second abandons them."""
+async def under_signals(work: Any, signals: RunSignals) -> RunResult:
+    """Return the result of a run, which each signal cancels."""
     from prodwatch.runner import TERMINATED
 
-    loop = asyncio.get_running_loop()
+    task: asyncio.Task[RunResult] = asyncio.create_task(work)
 
-    def interrupt() -> None:
-        say("interrupted: cleaning up; press Ctrl-C again to abandon the cleanup and list what is left")
-        task.cancel()
+    def cancel(number: int) -> None:
+        if exit_code_of(number) is ExitCode.TERMINATED:
+            task.cancel(TERMINATED)
+        else:
+            task.cancel()
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel, TERMINATED)
-    if hasattr(signal, "SIGHUP"):
-        loop.add_signal_handler(signal.SIGHUP, task.cancel, TERMINATED)
+    signals.attach(cancel, words=_INTERRUPTED)
+    try:
+        return await task
+    finally:
+        signals.detach()
 
 
 def demo_target(project: Project, common: Common) -> DemoTarget | None:

@@ -144,8 +144,8 @@ def run(arguments: Sequence[str]) -> int:
             _show_traceback()
         error(_os_error(caught))
         return ExitCode.ERROR
-    except Exception as caught:  # noqa: BLE001 -- the last resort: a bug must not look like a verdict
-        return _bug(caught, debug=debug)
+    except BaseException as caught:  # noqa: BLE001 -- the last resort: a bug must not look like a verdict
+        return _unexpected(caught, debug=debug)
 
 
 def _expected(caught: ProdwatchError | click.ClickException) -> int:
@@ -181,6 +181,16 @@ def _silence_stdout() -> None:
     # Python flushes stdout at exit; redirecting it keeps that flush from failing a second time.
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
+
+
+def _unexpected(caught: BaseException, *, debug: bool) -> int:
+    # By name: a command that has no event loop does not import asyncio.
+    if type(caught).__name__ == "CancelledError":
+        error("interrupted")
+        return ExitCode.INTERRUPTED
+    if not isinstance(caught, Exception):
+        raise caught
+    return _bug(caught, debug=debug)
 
 
 def _show_traceback() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -138,30 +139,35 @@ class Outputs(msgspec.Struct, kw_only=True):
             from prodwatch.report.nagios import exit_code
 
             code = exit_code(result)
-        try:
-            self._files(result)
-            if self.lost is not None:
-                raise self.lost
-            self._stdout(result)
-        except OSError as caught:
-            error(f"the result could not be written: {caught.filename or 'stdout'}: {caught.strerror or caught}")
-            return code or ExitCode.ERROR
+        for write in self._writers(result):
+            try:
+                write()
+            except OSError as caught:
+                error(f"the result could not be written: {caught.filename or 'stdout'}: {caught.strerror or caught}")
+                code = code or ExitCode.ERROR
         return code
 
-    def _files(self, result: RunResult) -> None:
+    def _writers(self, result: RunResult) -> Iterator[Callable[[], None]]:
+        """Yield the writer of each target; a target that cannot be written costs no other one."""
         for name, paths in self.files.items():
             document = _render(name, result)
             for path in paths:
-                stdout.write_file(path, document)
+                yield partial(stdout.write_file, path, document)
         if self.github_summary:
-            from prodwatch.report import github
+            yield partial(self._github, result)
+        yield partial(self._stdout, result)
 
-            with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("ab") as summary:
-                summary.write(github.summary(result))
-            for command in github.workflow_commands(result):
-                say(command)
+    def _github(self, result: RunResult) -> None:
+        from prodwatch.report import github
+
+        with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("ab") as summary:
+            summary.write(github.summary(result))
+        for command in github.workflow_commands(result):
+            say(command)
 
     def _stdout(self, result: RunResult) -> None:
+        if self.lost is not None:
+            raise self.lost
         match self.stdout_format:
             case None:
                 from prodwatch.report.console import write

@@ -15,8 +15,13 @@ def ensure_stderr() -> None:
 
 def say(message: str) -> None:
     """Write one line to stderr; a closed stderr is ignored."""
+    draw(f"{message}\n")
+
+
+def draw(text: str) -> None:
+    """Write text without a line's end to stderr; a closed stderr is ignored."""
     try:
-        sys.stderr.write(f"{message}\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
     except (OSError, ValueError):
         # The reader has gone; the exit code still reports the outcome.

@@ -35,6 +35,13 @@ def discard_rest() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def accept_any_text() -> None:
+    """Escape characters that stdout's encoding lacks, such as a check mark in ASCII, in place of raising."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
 def check_open() -> None:
     """Raise OSError when the process was started with stdout closed (`>&-`); `sys.stdout` is None then."""
     if sys.stdout is None:

@@ -18,7 +18,7 @@ from prodwatch.judge.decision import WAITING
 from prodwatch.model.check import CheckDefinition, measures_the_same
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import CheckFinished, RunEvent
-from prodwatch.model.result import Notice
+from prodwatch.model.result import CheckResult, Notice
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, Trace
 from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
@@ -81,6 +81,8 @@ class LiveSession:
         self._follow(project)
         self._running: set[str] = set()
         self._stopping = False
+        self._cleaned: list[CheckResult] = []
+        """Checks that were cleaned up while the session was stopped."""
         self._reload = reload
         self._window = window
         self._runner: Runner | None = None
@@ -153,20 +155,33 @@ class LiveSession:
             self._store.set_usage(engine.aws.usage())
             await self._clock.sleep(TICK_S)
 
-    async def stop(self) -> None:
-        """Cancel the rounds, which runs their cleanups, stop the sources, and end the embedded AWS."""
+    async def stop(self) -> tuple[CheckResult, ...]:
+        """Cancel the rounds, which runs their cleanups, stop the sources, and end the embedded AWS.
+
+        Returns the checks that were cleaned up meanwhile. Cancelling it abandons the cleanups.
+        """
         self._stopping = True
-        tasks = tuple(self._tasks)
-        for task in tasks:
+        running = tuple(self._tasks)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        current = asyncio.current_task()
+        while running := tuple(task for task in running if not task.done()):
+            try:
+                await asyncio.wait(running)
+            except asyncio.CancelledError:
+                if current is not None:
+                    current.uncancel()
+                for task in running:
+                    task.cancel()
         await self._stack.aclose()
+        return tuple(self._cleaned)
 
     async def rerun(self, check_ids: Sequence[str]) -> None:
         """Run these checks now."""
         if self._engine is not None and not (self._window and self._window.is_past):
             ids = [each for each in check_ids if each not in self._running]
-            await self._round(self._engine, ids, requested=True)
+            # A task of the session: the caller may end before the cleanups of this round.
+            await asyncio.shield(self._spawn(self._round(self._engine, ids, requested=True)))
 
     async def rerun_failed(self) -> None:
         """Run every check now that is not green."""
@@ -288,6 +303,8 @@ class LiveSession:
 
         def file(event: RunEvent) -> None:
             if isinstance(event, CheckFinished):
+                if self._stopping and event.result.cleanup:
+                    self._cleaned.append(event.result)
                 kept = tuple(each for each in event.result.diagnosed_by if is_present(each.id))
                 event = CheckFinished(result=replace(event.result, diagnosed_by=kept))
             id_ = event.result.id if isinstance(event, CheckFinished) else getattr(event, "id", None)
@@ -304,10 +321,11 @@ class LiveSession:
         finally:
             self._running.difference_update(ids)
 
-    def _spawn(self, work: Coroutine[object, object, object]) -> None:
+    def _spawn(self, work: Coroutine[object, object, object]) -> asyncio.Task[object]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)

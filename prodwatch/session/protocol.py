@@ -12,6 +12,7 @@ from prodwatch.model.signal import LogRecord, Trace
 from prodwatch.views.time_window import Window
 
 if TYPE_CHECKING:
+    from prodwatch.model.result import CheckResult
     from prodwatch.session.live import LiveSession
 
 
@@ -45,7 +46,7 @@ class Session(Protocol):
         """Start feeding the store; called once, after the first paint. Returns when the sources run."""
         ...
 
-    async def stop(self) -> None:
+    async def stop(self) -> object:
         """Stop feeding and clean up; called once, after the terminal is restored."""
         ...
 
@@ -94,13 +95,14 @@ class LazySession:
             if self._pinned:
                 session.pin_logs(self._pinned)
 
-    async def stop(self) -> None:
-        """Stop the session."""
+    async def stop(self) -> tuple[CheckResult, ...]:
+        """Stop the session; as LiveSession.stop."""
         self._stopped = True
         if self._session is not None:
-            await self._session.stop()
-        elif self._starting is not None:
+            return await self._session.stop()
+        if self._starting is not None:
             await self._starting
+        return ()
 
     async def rerun(self, check_ids: Sequence[str]) -> None:
         """Run these checks now."""

@@ -75,7 +75,6 @@ def journals(project: CaseProject) -> list[Path]:
     return list((project.home / "state").rglob("*.journal"))
 
 
-@pytest.mark.xfail(strict=True, reason="leaving the dashboard gives a running check's cleanup up")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
 def test_C1_leaving_the_dashboard_during_a_mutating_check_cleans_up(project: CaseProject, web: RawWeb) -> None:
     arrived, release = web.hold("/look")
@@ -145,7 +144,6 @@ async def test_C2_what_was_left_behind_is_never_exit_0(deadline_s: float | None,
     assert result.verdict.exit_code != 0
 
 
-@pytest.mark.xfail(strict=True, reason="SIGQUIT ends the command at once")
 def test_C2_a_quit_signal_cleans_up(project: CaseProject, web: RawWeb) -> None:
     arrived, _ = web.hold("/look")
     with running(project) as process:

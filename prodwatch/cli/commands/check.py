@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from prodwatch.cli import stderr
 from prodwatch.cli.options import Common, common_options
 from prodwatch.cli.result_outputs import Outputs, output_options
 from prodwatch.cli.selection_options import matcher, selection, selection_options
@@ -125,15 +126,15 @@ def _run(
     outputs: Outputs,
     common: Common,
 ) -> int:
-    from prodwatch.cli import stderr
-    from prodwatch.cli.event_loop import run_to_end
+    from prodwatch.cli.event_loop import RunSignals, run_to_end
     from prodwatch.session.failed_first import remember
 
     progress = Progress(len(chosen), outputs)
-    result: RunResult = run_to_end(project, chosen, options, common, listener=progress)
-    progress.clear()
-    remember(project, result, warn=stderr.say)
-    return outputs.deliver(result)
+    with RunSignals() as signals:
+        result: RunResult = run_to_end(project, chosen, options, common, listener=progress, signals=signals)
+        progress.clear()
+        remember(project, result, warn=stderr.say)
+        return outputs.deliver(result)
 
 
 class Progress:
@@ -165,8 +166,7 @@ class Progress:
     def clear(self) -> None:
         """Erase the line."""
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            stderr.draw("\r\x1b[K")
 
     def _show(self) -> None:
         if not self._shown:
@@ -174,5 +174,4 @@ class Progress:
         oldest = next(iter(self._running), "")
         red = f", {self._red} not green" if self._red else ""
         text = f"{self._done}/{self._total} checks{red}  {oldest}"
-        sys.stderr.write(f"\r{text[:78]}\x1b[K")
-        sys.stderr.flush()
+        stderr.draw(f"\r{text[:78]}\x1b[K")

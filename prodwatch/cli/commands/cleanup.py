@@ -29,7 +29,7 @@ def command(common: Common, *, run: str | None, forget: bool, outputs: Outputs) 
         return _forget(run)
     import asyncio
 
-    from prodwatch.cli.event_loop import demo_target, with_signals
+    from prodwatch.cli.event_loop import RunSignals, demo_target, under_signals
     from prodwatch.cli.project import load
     from prodwatch.runner import RunOptions
     from prodwatch.session.engine import host_name, open_engine
@@ -37,14 +37,13 @@ def command(common: Common, *, run: str | None, forget: bool, outputs: Outputs) 
     project = load(_where_it_ran(common, run))
     outputs.prepare()
 
-    async def main() -> RunResult:
+    async def main(signals: RunSignals) -> RunResult:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             options = RunOptions(host=host_name(), allow_writes=True)
-            task = asyncio.create_task(engine.runner.clean_up(run, options))
-            with_signals(task)
-            return await task
+            return await under_signals(engine.runner.clean_up(run, options), signals)
 
-    return outputs.deliver(asyncio.run(main()))
+    with RunSignals() as signals:
+        return outputs.deliver(asyncio.run(main(signals)))
 
 
 def _where_it_ran(common: Common, run: str) -> Common:
