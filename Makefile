@@ -1,11 +1,8 @@
-# Every target does its own set-up; a second run does none. PYTHON=… chooses the interpreter.
+# Every target sets itself up; a second run skips the set-up. PYTHON=… chooses the interpreter.
 SHELL := /bin/sh
 BIN := .venv/bin
-# Without compiled modules every start of the command would pay for compiling them.
+# Without compiled modules every start of the command would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
-
-# What the word list of .ci/prose is kept for; without paths it checks everything.
-PROSE := $(addprefix prodwatch/,access assertions aws cli formats judge model probes report runner session settings sources store testing text tui) docs/writers
 
 .PHONY: help demo test test-slow lint types contracts dependencies pytest wheel format docs site pictures bench lock mutants clean
 
@@ -22,7 +19,7 @@ lint:
 	@.ci/setup dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python .ci/prose $(PROSE)
+	$(BIN)/python .ci/prose
 
 types:
 	@.ci/setup dev
@@ -32,7 +29,7 @@ contracts:
 	@.ci/setup dev
 	$(BIN)/lint-imports
 
-dependencies:  ## Compare what is declared with what is imported
+dependencies:  ## Compare declared with imported dependencies
 	@.ci/setup dev
 	$(BIN)/deptry prodwatch
 	$(BIN)/deptry tests docs bench --ignore DEP002,DEP004
@@ -45,16 +42,16 @@ wheel:  ## Build the source archive and the wheel, and run the wheel in a clean 
 	@.ci/setup dev
 	@.ci/wheel
 
-test-slow:  ## What takes minutes: fault regimes, real terminals, long runs
+test-slow:  ## Run the slow tests: fault regimes, real terminals, long runs
 	@.ci/setup dev
 	$(BIN)/pytest -n 2 -q -m slow
 
-format:  ## Format and fix what can be fixed
+format:  ## Format, and fix what ruff can fix
 	@.ci/setup dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs:  ## Write the generated reference pages anew
+docs:  ## Write the generated reference pages
 	@.ci/setup dev
 	$(BIN)/python docs/generate.py
 

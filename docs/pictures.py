@@ -117,7 +117,7 @@ class Onlooker:
 
 def standalone(svg: str, sub: Callable[..., str] = re.sub) -> str:
     """Return the picture without fonts from elsewhere, its columns aligned: it shows in any viewer, offline."""
-    # Some viewers drop the blanks a text begins with unless told to keep them.
+    # Some viewers drop leading blanks of a text without this attribute.
     svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
     svg = sub(r"@font-face\s*\{[^}]*\}", "", svg)
     return sub(r"font-family:\s*Fira Code", "font-family: 'DejaVu Sans Mono', Menlo, Consolas", svg)

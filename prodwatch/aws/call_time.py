@@ -23,7 +23,7 @@ OWN_LIMIT_S = 30.0
 
 
 class StepTime:
-    """Time that the AWS calls of one step may take together; it stands still while any of them waits here."""
+    """Time that the AWS calls of one step may take together; it is paused while any of them waits in this process."""
 
     def __init__(self, clock: Clock, timeout_s: float) -> None:
         self._clock = clock

@@ -127,7 +127,7 @@ def _check_error(protocol: str, status: int, headers: Mapping[str, str], body: b
     else:
         known = _map_code(protocol, headers, body)
     if not known:
-        # What stands between here and AWS may be gone in a moment; a refusal of its own comes again.
+        # A problem between this machine and AWS may end soon; a refusal by a proxy repeats.
         raise ForeignResponseError(_foreign(status, headers, body), transient=status >= 500 or status == 429)
 
 

@@ -285,7 +285,7 @@ class Aws(AwsApi):
         return True
 
     async def _identify(self, account: str | None) -> Identity:
-        # A task of its own, but with the context of the call that needs the answer, whose clock it must not start.
+        # A separate task, but in the context of the call that waits for it, whose clock it must not start.
         CALL_TIME.set(None)
         call = self._call("sts", "GetCallerIdentity", {}, account, None)
         corrected_s = ahead_s(self._clock)

@@ -32,7 +32,7 @@ from prodwatch.text.units import parse_duration
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 READING_SERVICES = frozenset(("application-signals", "cloudwatch", "codedeploy", "logs", "xray"))
-"""Services that only report on a target: their own errors are no evidence against it."""
+"""Services that only report on a target: their own errors are not evidence against it."""
 _ABSENT = frozenset(("ResourceNotFound", "ResourceNotFoundException"))
 SHOWN_ITEMS = 50
 """Elements of a list that are kept in the recorded exchange."""

@@ -136,7 +136,7 @@ class CheckStore:
 
 
 def _kept(track: CheckTrack | None, definition: CheckDefinition) -> CheckTrack:
-    """Return the track to go on with: a result of another definition is no result of this one."""
+    """Return the track to go on with: a result of another definition does not count for this one."""
     if track is None or (track.definition is not None and not measures_the_same(track.definition, definition)):
         track = CheckTrack(id=definition.id)
     return msgspec.structs.replace(track, definition=definition)

@@ -1,4 +1,4 @@
-"""The reference page says what the code does: every operation, every kind of fault, and its example runs."""
+"""The reference page matches the code: every operation, every kind of fault, and its example runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_operation_is_in_its_row_and_no_other() -> None:
     implemented: dict[str, set[str]] = {}
     for service, operation in (*region.sync, *region.on_loop, *region.patches, ("logs", "StartLiveTail")):
         implemented.setdefault(service, set()).add(operation)
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section("What it answers itself"), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section("Embedded operations"), re.MULTILINE))
     documented = {service: set(re.findall(r"\b[A-Z]\w+", row)) for service, row in rows.items()}
     assert documented == implemented
 

@@ -195,7 +195,7 @@ class Scheduler:
         return earlier
 
     def _take(self, earlier: CheckResult) -> None:
-        """Use a result that is already filed: it is no event of this round."""
+        """Use a result that is already filed: it is not an event of this round."""
         self._publish(earlier)
         self._final[earlier.id] = earlier
         if earlier.id in self._selected:

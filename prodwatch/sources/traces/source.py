@@ -239,7 +239,7 @@ class TraceSource(PollingSource):
         try:
             response = await self._aws.call("xray", "GetTraceSegmentDestination")
         except AwsError as error:
-            # A role without the permission, or an endpoint without the operation, is no trouble of this reading.
+            # A role without the permission, or an endpoint without the operation, does not affect this reading.
             if error.reason not in {Reason.ACCESS_DENIED, Reason.API_ERROR}:
                 self._destination_problem = f"whether X-Ray has all traces is unknown: {error.message}"
                 self._destination_checked_s = None

@@ -20,7 +20,7 @@ _FIELD = re.compile(r'"([^"]*)"|\[([^\]]*)\]|(\S+)')
 
 
 def compile_space_delimited(text: str) -> Callable[[str], bool]:
-    """Return the predicate: as many fields as named (`...` stands for any number), every condition true."""
+    """Return the predicate: as many fields as named (`...` matches any number), every condition true."""
     cursor = Cursor(text, _LEXER, SUBJECT)
     cursor.expect("[")
     before: list[Test] = []
