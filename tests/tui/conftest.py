@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from textual._compositor import Compositor
+from textual._context import active_app
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.message import Message
@@ -42,6 +44,22 @@ def _no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("textual.pilot.wait_for_idle", give_way)
     monkeypatch.setattr("textual.app.wait_for_idle", give_way)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_paint_without_a_terminal() -> Iterator[None]:
+    """Skip the drawing that a headless app throws away; `Bench.painted` draws what a test looks at."""
+    render = Compositor.render_update
+
+    def render_for_a_terminal(compositor: Compositor, full: bool = False, **options: Any) -> Any:
+        if full or not active_app.get().is_headless:
+            return render(compositor, full, **options)
+        compositor._dirty_regions.clear()
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Compositor, "render_update", render_for_a_terminal)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -88,12 +106,12 @@ class Bench:
 
     async def frames(self, count: int = 6) -> None:
         """Let the frame clock tick and the screen settle."""
-        await self.settle(3)
+        await self.settle(1)
         for _ in range(count):
             self.app.frame()
         await self.settle()
 
-    async def settle(self, rounds: int = 5) -> None:
+    async def settle(self, rounds: int = 3) -> None:
         """Let messages, and the messages they cause, be handled."""
         for _ in range(rounds):
             await self.pilot.pause()
