@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from prodwatch.aws.aws_clock import AwsClock
 from prodwatch.aws.call_time import CALL_TIME, clock_skew_s
-from prodwatch.aws.cost import Meter, request_units, response_units
+from prodwatch.aws.cost import Meter, request_units
 from prodwatch.aws.error_codes import is_throttle
 from prodwatch.aws.operation_documents import always_present, missing_member
 from prodwatch.aws.rate_limiter import Bucket, RateLimiter
@@ -155,9 +155,7 @@ class _Handlers:
                 absent = missing_member(name, model.output_shape, context.get(_PARAMS) or {}, parsed)
                 if absent is not None:
                     raise ForeignResponseError(_incomplete(absent))
-            units = response_units(f"{self._service}:{model.name}", parsed)
-            if units:
-                self._hooks.meter.add(f"{self._service}:{model.name}", units)
+            self._hooks.meter.answered(f"{self._service}:{model.name}", context.get(_PARAMS) or {}, parsed)
 
     def _bucket(self, operation: str) -> Bucket:
         return self._hooks.limiter.bucket(self._account, self._region, self._service, operation)

@@ -236,6 +236,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, int] = {}
     throttles: int = 0
     cost_usd: float = 0.0
+    unpriced: tuple[str, ...] = ()
+    """Calls whose price is not known, so that `cost_usd` is the least that was spent."""
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,4 +138,5 @@ def _usage(results: Sequence[RunResult]) -> Usage:
         calls=dict(sorted(calls.items())),
         throttles=sum(result.usage.throttles for result in results),
         cost_usd=sum(result.usage.cost_usd for result in results),
+        unpriced=tuple(sorted({call for result in results for call in result.usage.unpriced})),
     )

@@ -78,6 +78,12 @@ def assemble(
         context.notice("advisory_only", "Only advisory checks were selected; they are shown and never gate")
     environment = context.environment
     usage = context.aws.usage()
+    if usage.unpriced and environment.limits.api_cost_usd is not None:
+        context.notice(
+            "unpriced",
+            f"[limits] api_cost_usd cannot count {', '.join(usage.unpriced)}: the price is not known; "
+            "set it in [limits.prices]",
+        )
     return RunResult(
         tool=Tool(version=record.version),
         run=RunInfo(

@@ -318,7 +318,7 @@ SECTIONS = (
             Key(
                 name="prices",
                 kind="table",
-                doc="`service:Operation` = US dollars per call, instead of the built-in price.",
+                doc="`service:Operation`, as botocore names it = US dollars per unit, instead of the built-in price.",
             ),
         ),
         filled="static",

@@ -42,7 +42,7 @@ class Header(StaticLines):
         left += self._place(width - width_of(left) - width_of(right) - 2)
         usage = self.context.store.usage
         optional: list[Piece] = [
-            (f"   cost ${usage.cost_usd:.3f}", Tone.DIM),
+            (f"   cost {'at least ' if usage.unpriced else ''}${usage.cost_usd:.3f}", Tone.DIM),
             (f"   {self._where()}", Tone.DIM),
         ]
         for piece in optional:
