@@ -110,9 +110,8 @@ class SourceStatusReporter:
         parts = [shown, *(f"{count:,} {word}" for word, count in counts.items() if count)]
         parts += [f"{name} {phase}" for name, phase in self.broken().items()]
         calls = sum(usage.calls.values())
-        parts.append(
-            f"{calls:,} {'call' if calls == 1 else 'calls'}, {'at least ' if usage.unpriced else ''}{usage.cost_usd:.4f} USD"
-        )
+        least = "at least " if usage.unpriced else ""
+        parts.append(f"{calls:,} {'call' if calls == 1 else 'calls'}, {least}{usage.cost_usd:.4f} USD")
         if usage.throttles:
             parts.append(f"{usage.throttles:,} throttled")
         return " · ".join(parts)
