@@ -24,7 +24,10 @@ class ArgumentsCommand(click.Command):
     def _with_values(self, args: Sequence[str]) -> list[str]:
         options = [each for each in self.params if isinstance(each, click.Option)]
         optional = {
-            name: each.flag_value for each in options if not each.is_flag and each.flag_value for name in each.opts
+            name: each.flag_value
+            for each in options
+            if not each.is_flag and isinstance(each.flag_value, str)
+            for name in each.opts
         }
         takes_next = {
             name
