@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,9 +152,44 @@ def new_session(config: AccountConfig, environ: Mapping[str, str], *, keyless: b
             store.set_config_variable(variable, environ[name])
     if config.region:
         store.set_config_variable("region", config.region)
-    if config.keys is not None and not keyless:
+    if keyless:
+        return session
+    if config.keys is not None:
         session.set_credentials(*config.keys)
+    else:
+        _never_prompt(session, environ)
     return session
+
+
+class MfaCodeNeededError(Exception):
+    """A profile needs a code of a hardware key or an app, and no session of it is in the AWS CLI's cache."""
+
+
+class _CachedRoles(dict[str, Any]):
+    """Sessions of roles: those in the AWS CLI's cache are read, and own ones are kept in memory only."""
+
+    def __init__(self, folder: Path) -> None:
+        from botocore.utils import JSONFileCache
+
+        super().__init__()
+        self._stored = JSONFileCache(folder)
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (isinstance(key, str) and key in self._stored)
+
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(key) if super().__contains__(key) else self._stored[key]
+
+
+def _never_prompt(session: Any, environ: Mapping[str, str]) -> None:
+    """Have a profile with `mfa_serial` use the AWS CLI's session: a prompt would stop event loop and screen."""
+
+    def refuse(prompt: str) -> str:
+        raise MfaCodeNeededError(prompt)
+
+    provider = session.get_component("credential_provider").get_provider("assume-role")
+    provider._prompter = refuse  # noqa: SLF001 -- the SDK has no other way
+    provider.cache = _CachedRoles(Path(environ.get("HOME") or Path.home(), ".aws", "cli", "cache"))
 
 
 async def resolve(session: Any, config: AccountConfig) -> Any | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prodwatch.aws.api import AwsError
+from prodwatch.aws.credentials import MfaCodeNeededError
 from prodwatch.aws.error_codes import (
     DENIED,
     EXPIRED,
@@ -223,6 +224,13 @@ def credential_error(exc: Exception, call: Call) -> AwsError:
     if error.reason is not Reason.INTERNAL:
         return error
     source = f'profile "{call.profile}"' if call.profile else "the default chain"
+    if isinstance(exc, MfaCodeNeededError):
+        of = f" --profile {call.profile}" if call.profile else ""
+        message = (
+            f"{source} needs an MFA code, which prodwatch never asks for: run `aws sts get-caller-identity{of}` first, "
+            "whose session prodwatch takes over, or export the keys of a session"
+        )
+        return _error(call, Reason.NO_CREDENTIALS, "MfaCodeNeeded", message)
     message = f"{source} provides no usable AWS credentials: {type(exc).__name__}: {_one_line(exc)}"
     return _error(call, Reason.NO_CREDENTIALS, type(exc).__name__, message)
 

@@ -207,7 +207,6 @@ mfa_serial = arn:aws:iam::123456789012:mfa/someone
 """
 
 
-@pytest.mark.xfail(strict=True, reason="the SDK asks for the code while the dashboard is open")
 async def test_C7_no_question_is_asked_over_the_dashboard(
     dashboard: Open, project: CaseProject, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import hashlib
 import json
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from prodwatch.aws.session import Aws
+from prodwatch.clock import SystemClock
+from prodwatch.model.check import SourcePosition
+from prodwatch.model.environment import AwsTarget, Environment
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World, replaced
 from tests.support.raw_web import RawWeb, response
@@ -219,7 +226,6 @@ def test_C5_names_of_checks_are_sanitised_in_every_output(
     assert clean(COLOURS.sub(b"", everything.encode()).decode())
 
 
-@pytest.mark.xfail(strict=True, reason="botocore's question for the code fails without a terminal")
 def test_C7_a_profile_that_needs_a_code_says_so(project: CaseProject) -> None:
     environ = {"AWS_PROFILE": "mfa", "AWS_CONFIG_FILE": str(project.write("aws", MFA))}
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -243,3 +249,30 @@ source_profile = base
 role_arn = arn:aws:iam::123456789012:role/ops
 mfa_serial = arn:aws:iam::123456789012:mfa/someone
 """
+
+
+def test_C7_a_session_that_the_aws_cli_has_cached_is_used(tmp_path: Path) -> None:
+    config = tmp_path / "aws"
+    config.write_text(MFA)
+    role = {"RoleArn": "arn:aws:iam::123456789012:role/ops", "SerialNumber": "arn:aws:iam::123456789012:mfa/someone"}
+    # The name of a file is the AWS CLI's: a digest of the role's arguments.
+    key = hashlib.sha1(json.dumps(role, sort_keys=True).encode()).hexdigest()
+    cache = tmp_path / ".aws" / "cli" / "cache"
+    cache.mkdir(parents=True)
+    keys = {
+        "AccessKeyId": "AKIACACHED",
+        "SecretAccessKey": "s",
+        "SessionToken": "t",
+        "Expiration": "2099-01-01T00:00:00Z",
+    }
+    (cache / f"{key}.json").write_text(json.dumps({"Credentials": keys}))
+    target = AwsTarget(region="eu-west-1", profile="mfa")
+    environment = Environment(name="e", title="e", source=SourcePosition("e.toml"), aws=target)
+    environ = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config)}
+
+    async def access_key() -> str:
+        async with Aws(environment, environ, SystemClock()) as aws:
+            return str((await aws.credentials()).access_key)
+
+    assert asyncio.run(access_key()) == "AKIACACHED"
+    assert [each.name for each in cache.iterdir()] == [f"{key}.json"]
