@@ -1,4 +1,4 @@
-"""An embedded AWS whose time the test owns, and one way to call it through either SDK."""
+"""An embedded AWS with a clock set by the test, and calls through either SDK."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AIO = get_session()
 
 
 class Wall:
-    """A wall clock that stands still until it is moved."""
+    """A wall clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now_s = NOW_S
@@ -51,7 +51,7 @@ async def aws(wall: Wall) -> AsyncIterator[EmbeddedAws]:
 
 
 class Sdk:
-    """Calls operations by their AWS names; ResponseMetadata is left out of the answers."""
+    """Calls operations by their AWS names; responses are without ResponseMetadata."""
 
     def __init__(self, kind: str, url: str) -> None:
         self.kind = kind

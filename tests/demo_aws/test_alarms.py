@@ -1,4 +1,4 @@
-"""Alarms through both SDKs: they evaluate themselves, compose, remember, and are refused as AWS does."""
+"""Alarms through both SDKs: evaluation, composites, history, and errors as by AWS."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ async def test_rules_of_evaluation(
     assert await state(call) == expected
 
 
-async def test_an_ignored_gap_keeps_the_state_and_a_missing_one_ends_it(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_missing_data_keeps_the_state_when_ignored_and_ends_it_otherwise(
+    call: Any, aws: EmbeddedAws, wall: Any
+) -> None:
     put(aws, wall, 9.0)
     aws.alarms.put(ERRORS)
     aws.alarms.put(MetricAlarm(**fields(ERRORS) | {"name": "patient", "missing": "ignore"}))
@@ -123,7 +125,7 @@ async def test_maths_and_percentiles(call: Any, aws: EmbeddedAws, wall: Any) -> 
     assert "10.0" in found["StateReason"]
 
 
-async def test_an_alarm_of_the_past_has_its_history_at_once(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_an_alarm_created_in_the_past_has_a_history(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     put(aws, wall, *[1.0] * 10, *[9.0] * 5, *[1.0] * 15)
     aws.alarms.put(ERRORS, created_s=wall.now_s - 1800)
     aws.alarms.put(ERRORS, created_s=wall.now_s - 1800)
@@ -131,16 +133,16 @@ async def test_an_alarm_of_the_past_has_its_history_at_once(call: Any, aws: Embe
         "cloudwatch", "DescribeAlarmHistory", AlarmName="errors", HistoryItemType="StateUpdate",
         ScanBy="TimestampAscending",
     )  # fmt: skip
-    told = [
+    changes = [
         (round(one["Timestamp"].timestamp() - wall.now_s), one["HistorySummary"].rpartition(" ")[2])
         for one in items["AlarmHistoryItems"]
     ]
-    assert told[0][1] == "OK"
+    assert changes[0][1] == "OK"
     assert await state(call) == "OK"
 
 
 class Past:
-    """A history of one metric that rises for five minutes, a while ago."""
+    """A history of one metric that rises for five minutes in the past."""
 
     def __init__(self, now_s: float) -> None:
         self._start_s = int(now_s) - 1800
@@ -170,23 +172,23 @@ class Past:
         ]
 
 
-async def test_history_makes_alarms_move_when_its_points_became_visible(wall: Any, sdk_at: Any) -> None:
+async def test_alarms_change_when_points_of_history_became_visible(wall: Any, sdk_at: Any) -> None:
     async with embedded_aws(wall=wall, history=Past(wall.now_s)) as (aws, url):
         aws.alarms.put(ERRORS, created_s=wall.now_s - 1800, state="OK")
         items = await sdk_at(url)(
             "cloudwatch", "DescribeAlarmHistory", AlarmName="errors", HistoryItemType="StateUpdate"
         )
-        told = [
+        changes = [
             (one["Timestamp"].timestamp() - wall.now_s + 1800, one["HistorySummary"])
             for one in items["AlarmHistoryItems"]
         ]
-    assert told[:2] == [
+    assert changes[:2] == [
         (960, "Alarm updated from ALARM to OK"),
         (660, "Alarm updated from OK to ALARM"),
     ]
 
 
-async def test_alarms_put_with_one_past_see_each_others_states_of_then(wall: Any, sdk_at: Any) -> None:
+async def test_alarms_created_at_one_past_time_use_each_others_past_states(wall: Any, sdk_at: Any) -> None:
     async with embedded_aws(wall=wall, history=Past(wall.now_s)) as (aws, url):
         past_s = wall.now_s - 1800
         aws.alarms.put(CompositeAlarm(name="any", rule="ALARM(errors)"), created_s=past_s, state="OK")
@@ -254,7 +256,7 @@ async def test_alarms_of_every_kind_over_the_api(call: Any, aws: EmbeddedAws, wa
     assert len((await call("cloudwatch", "DescribeAlarms"))["MetricAlarms"]) == 2
 
 
-async def test_a_forced_state_holds_until_the_next_evaluation(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_forced_state_lasts_until_the_next_evaluation(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     put(aws, wall, 1.0, 1.0)
     aws.alarms.put(ERRORS)
     await call(
@@ -286,7 +288,7 @@ async def test_pages(call: Any, aws: EmbeddedAws) -> None:
     assert caught.value.response["Error"]["Code"] == "InvalidNextToken"
 
 
-async def test_composites_of_composites_settle_in_one_look(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_composites_of_composites_are_resolved_in_one_evaluation(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     put(aws, wall, 9.0)
     aws.alarms.put(CompositeAlarm(name="a-top", rule="ALARM(middle) AND NOT OK(errors)"))
     aws.alarms.put(CompositeAlarm(name="middle", rule="ALARM(errors)"))
@@ -351,10 +353,10 @@ def test_rule_language(rule: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     "rule", ["", "ALARM", "ALARM(a", "ALARM(a) b", "MAYBE(a)", "AT_LEAST(x, ALARM, (a))", "AT_LEAST(1, BAD, (a))", "("]
 )
-def test_rules_that_cannot_be_read(rule: str) -> None:
+def test_unreadable_rules_are_refused(rule: str) -> None:
     with pytest.raises(ExpressionError):
         parse_rule(rule)
 
 
-def test_alarms_a_rule_mentions() -> None:
+def test_names_of_alarms_in_a_rule() -> None:
     assert alarms_in('ALARM("a") OR AT_LEAST(1, OK, (b, arn:aws:cloudwatch:e:1:alarm:c))') == ["a", "b", "c"]

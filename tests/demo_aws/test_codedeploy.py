@@ -1,4 +1,4 @@
-"""Scripted deployments through both SDKs: status, weight and lifecycle move with the wall time alone."""
+"""Scripted deployments through both SDKs: status, weight and lifecycle depend on the wall time alone."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_the_revision_of_an_alias_changes_with_its_weights(call: Any, scri
     assert await revision() != before
 
 
-async def test_lists_are_newest_first_and_know_only_what_was_created(
+async def test_lists_are_newest_first_and_contain_only_created_deployments(
     call: Any, scripted: EmbeddedAws, wall: Any
 ) -> None:
     async def ids(**params: Any) -> Any:
@@ -159,7 +159,7 @@ async def test_lists_are_newest_first_and_know_only_what_was_created(
     assert batch["deploymentTargets"][0]["deploymentTargetType"] == "LambdaTarget"
 
 
-async def test_the_group_knows_its_alarms_and_its_last_deployments(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
+async def test_the_group_has_its_alarms_and_its_last_deployments(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
     wall.now_s += 80
     answer = await call("codedeploy", "GetDeploymentGroup", applicationName="shop", deploymentGroupName="orders")
     group = answer["deploymentGroupInfo"]
@@ -193,7 +193,7 @@ async def test_predefined_configurations(call: Any, name: str, expected: Any) ->
     assert (found["trafficRoutingConfig"], found["computePlatform"]) == (expected, "Lambda")
 
 
-async def test_a_stopped_deployment_does_not_move_on(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
+async def test_a_stopped_deployment_does_not_continue(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
     wall.now_s += 12
     assert (await call("codedeploy", "StopDeployment", deploymentId="d-BAD42"))["status"] == "Succeeded"
     wall.now_s += 100
@@ -229,7 +229,7 @@ async def test_what_is_refused(call: Any, scripted: EmbeddedAws, operation: str,
 
 
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=10))
-def test_the_state_depends_on_the_moment_alone(moments: list[float]) -> None:
+def test_the_state_depends_on_the_time_alone(moments: list[float]) -> None:
     class At:
         now_s = 1000.0
 

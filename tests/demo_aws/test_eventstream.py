@@ -1,4 +1,4 @@
-"""Frames as botocore's own reader understands them."""
+"""Encoded frames, decoded by botocore's own reader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prodwatch.demo.aws import eventstream
 
 
 @given(st.binary(max_size=300), st.text(alphabet="abcXYZ-", min_size=1, max_size=20))
-def test_a_frame_reads_back(payload: bytes, name: str) -> None:
+def test_an_encoded_frame_is_decoded_by_botocore(payload: bytes, name: str) -> None:
     buffer = EventStreamBuffer()
     data = eventstream.event(name, payload) + eventstream.exception(name, payload)
     for start in range(0, len(data), 7):

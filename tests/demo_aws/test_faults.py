@@ -1,4 +1,4 @@
-"""The fault plan: drawn by seed, changed while it runs, struck through both SDKs."""
+"""The fault plan: seeded, changeable while it runs, applied through both SDKs."""
 
 from __future__ import annotations
 
@@ -40,12 +40,14 @@ def strikes(plan: FaultPlan, service: str, operation: str, times: int, now_s: fl
         ("web:GET /shop/*", "web", "GET /shop/orders", True),
     ],
 )
-def test_what_a_fault_covers(pattern: str, service: str, operation: str, expected: bool) -> None:
+def test_a_fault_applies_to_operations_and_iam_actions(
+    pattern: str, service: str, operation: str, expected: bool
+) -> None:
     plan = FaultPlan([Fault(operation=pattern, kind="throttle")])
     assert strikes(plan, service, operation, 1) == [expected]
 
 
-def test_count_and_window_bound_a_fault() -> None:
+def test_count_and_window_limit_a_fault() -> None:
     plan = FaultPlan([Fault(operation="*", kind="throttle", count=2)])
     assert strikes(plan, "logs", "X", 4) == [True, True, False, False]
     plan = FaultPlan([Fault(operation="*", kind="throttle", from_s=10, until_s=20)])
@@ -60,13 +62,13 @@ def test_probability_draws_alike_from_equal_seeds() -> None:
     assert 60 < sum(first) < 120
 
 
-def test_a_rate_lets_only_so_many_calls_through() -> None:
+def test_a_rate_throttles_calls_above_it() -> None:
     plan = FaultPlan([Fault(operation="*", kind="rate", per_s=5)])
     assert strikes(plan, "logs", "X", 8, now_s=0.0) == [False] * 5 + [True] * 3
     assert strikes(plan, "logs", "X", 3, now_s=0.4) == [False, False, True]
 
 
-def test_what_is_drawn_is_counted_and_described() -> None:
+def test_hits_are_counted_and_described() -> None:
     plan = FaultPlan([Fault(operation="logs:*", kind="throttle")])
     strikes(plan, "logs", "X", 3)
     strikes(plan, "xray", "X", 3)
@@ -125,7 +127,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     ],
 )
 @over_boto3
-async def test_each_service_words_its_own_refusal(
+async def test_each_service_has_its_own_errors(
     call: Any, aws: EmbeddedAws, kind: Any, service: str, code: str, status: int
 ) -> None:
     operation, params = CALLS[service]
@@ -138,13 +140,13 @@ async def test_each_service_words_its_own_refusal(
         assert f"is not authorized to perform: {service}:" in caught.value.response["Error"]["Message"]
 
 
-async def test_a_refusal_names_the_iam_action(call: Any, aws: EmbeddedAws) -> None:
+async def test_access_denied_names_the_iam_action(call: Any, aws: EmbeddedAws) -> None:
     aws.faults.add(Fault(operation="lambda:InvokeFunction", kind="access_denied"))
     with pytest.raises(ClientError, match="no identity-based policy allows the lambda:InvokeFunction action"):
         await call("lambda", "Invoke", FunctionName="f")
 
 
-async def test_empty_and_short_pages_come_with_a_token_that_goes_on(call: Any, aws: EmbeddedAws) -> None:
+async def test_empty_and_short_pages_have_a_token_that_continues(call: Any, aws: EmbeddedAws) -> None:
     aws.logs.put(GROUP, "s", [(stamp, "x") for stamp in range(9)])
     aws.faults.add(Fault(operation="logs:FilterLogEvents", kind="empty_page", count=1))
     empty = await call("logs", "FilterLogEvents", logGroupName=GROUP)
@@ -165,7 +167,7 @@ async def test_a_refused_token_in_the_middle_of_a_scan(call: Any, aws: EmbeddedA
 
 
 @pytest.mark.parametrize("kind", ["drop", "drop_after"])
-async def test_a_cut_connection(call: Any, aws: EmbeddedAws, kind: Any) -> None:
+async def test_a_closed_connection(call: Any, aws: EmbeddedAws, kind: Any) -> None:
     aws.faults.add(Fault(operation="logs:CreateLogGroup", kind=kind, count=1))
     with pytest.raises(Exception, match=r"(?i)connection|disconnected"):
         await call("logs", "CreateLogGroup", logGroupName=GROUP)
@@ -173,7 +175,7 @@ async def test_a_cut_connection(call: Any, aws: EmbeddedAws, kind: Any) -> None:
     assert "logGroups" in await call("logs", "DescribeLogGroups")
 
 
-async def test_a_delay_sleeps_before_the_answer(wall: Any, sdk_at: Any) -> None:
+async def test_a_delay_sleeps_before_the_response(wall: Any, sdk_at: Any) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -250,7 +252,7 @@ async def test_the_plan_is_changed_over_http_while_the_server_runs(aws: Embedded
         ("expired_token", 403, "The security token included in the request is expired"),
     ],
 )
-async def test_faults_strike_mounted_handlers_as_a_gateway_would(
+async def test_faults_apply_to_mounted_handlers_as_in_a_gateway(
     aws: EmbeddedAws, kind: Any, status: Any, message: Any
 ) -> None:
     async def shop(request: WebRequest) -> WebResponse:
@@ -264,8 +266,8 @@ async def test_faults_strike_mounted_handlers_as_a_gateway_would(
         assert (await response.json(content_type=None))["message"] == message
 
 
-@over_aiobotocore  # boto3 takes half an answer for an empty one
-async def test_a_truncated_answer(call: Any, aws: EmbeddedAws) -> None:
+@over_aiobotocore  # boto3 reads half a response as an empty one
+async def test_a_truncated_response(call: Any, aws: EmbeddedAws) -> None:
     aws.logs.put(GROUP, "s", [(stamp, "x") for stamp in range(50)])
     aws.faults.add(Fault(operation="logs:FilterLogEvents", kind="truncate", count=1))
     with pytest.raises(ConnectionClosedError):
@@ -282,7 +284,7 @@ async def test_a_whole_plan_can_be_assigned_while_it_runs(call: Any, aws: Embedd
     assert len((await call("logs", "FilterLogEvents", logGroupName=GROUP))["events"]) == 1
 
 
-def test_the_lateness_of_history_needs_no_dice() -> None:
+def test_the_lateness_of_history_is_not_random() -> None:
     plan = FaultPlan([Fault(operation="logs:PutLogEvents", kind="late", delay_s=30, probability=0.25, until_s=100)])
     late = plan.record_lateness("logs", "PutLogEvents")
     assert late is not None

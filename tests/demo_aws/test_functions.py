@@ -1,4 +1,4 @@
-"""Lambda through both SDKs: versions, weighted aliases, logging, and Invoke by whoever plays Lambda."""
+"""Lambda through both SDKs: versions, weighted aliases, logging, and Invoke through `on_invoke`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_versions_exist_once_published(call: Any, shop: EmbeddedAws, wall:
     ids=str,
 )
 @over_boto3
-async def test_the_configuration_tells_where_it_logs(call: Any, shop: EmbeddedAws, params: Any, version: str) -> None:
+async def test_the_configuration_names_the_log_group(call: Any, shop: EmbeddedAws, params: Any, version: str) -> None:
     found = await call("lambda", "GetFunctionConfiguration", **params)
     assert found["Version"] == version
     assert found["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "/aws/lambda/orders"}
@@ -101,7 +101,9 @@ async def test_the_configuration_tells_where_it_logs(call: Any, shop: EmbeddedAw
     ids=str,
 )
 @over_boto3
-async def test_what_is_not_found(call: Any, shop: EmbeddedAws, operation: str, params: Any) -> None:
+async def test_unknown_functions_versions_and_aliases_are_not_found(
+    call: Any, shop: EmbeddedAws, operation: str, params: Any
+) -> None:
     with pytest.raises(ClientError) as caught:
         await call("lambda", operation, FunctionName="orders", **params)
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
@@ -109,7 +111,7 @@ async def test_what_is_not_found(call: Any, shop: EmbeddedAws, operation: str, p
 
 
 class Runner:
-    """Plays Lambda and remembers what it was asked."""
+    """Emulates Lambda and records its invocations."""
 
     def __init__(self) -> None:
         self.seen: list[Invocation] = []
@@ -156,7 +158,9 @@ async def test_invoke_with_a_failing_function(call: Any, shop: EmbeddedAws) -> N
 
 
 @pytest.mark.parametrize(("kind", "status"), [("Event", 202), ("DryRun", 204)])
-async def test_invoke_without_an_answer(call: Any, shop: EmbeddedAws, kind: str, status: int) -> None:
+async def test_event_and_dry_run_invocations_return_no_payload(
+    call: Any, shop: EmbeddedAws, kind: str, status: int
+) -> None:
     runner = Runner()
     shop.on_invoke = runner
     answer = await call("lambda", "Invoke", FunctionName="orders", InvocationType=kind, Payload=b"{}")
@@ -175,14 +179,16 @@ async def test_invoke_without_an_answer(call: Any, shop: EmbeddedAws, kind: str,
     ids=str,
 )
 @over_aiobotocore
-async def test_what_invoke_refuses(call: Any, shop: EmbeddedAws, params: Any, code: str) -> None:
+async def test_invoke_refuses_invalid_requests(call: Any, shop: EmbeddedAws, params: Any, code: str) -> None:
     shop.on_invoke = Runner()
     with pytest.raises(ClientError) as caught:
         await call("lambda", "Invoke", **params)
     assert caught.value.response["Error"]["Code"] == code
 
 
-async def test_functions_made_through_the_api_live_in_moto_and_keep_their_logging(call: Any, shop: EmbeddedAws) -> None:
+async def test_functions_created_through_the_api_are_in_moto_and_keep_their_logging(
+    call: Any, shop: EmbeddedAws
+) -> None:
     await call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument="{}", region="us-east-1")
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:

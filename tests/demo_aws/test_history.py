@@ -1,4 +1,4 @@
-"""A history computed when asked for, merged with what was put, through both SDKs."""
+"""A computed history merged with put records, through both SDKs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPENED_S = 1_768_478_400
 
 
 class Story:
-    """One line a second, one trace each ten seconds, one metric: for an hour before the start, and on for ever."""
+    """One line a second, one trace each ten seconds, one metric: from an hour before the start, without end."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, float, float]] = []
@@ -93,7 +93,7 @@ async def scan(call: Any, **params: Any) -> list[dict[str, Any]]:
         params["nextToken"] = page["nextToken"]
 
 
-async def test_pages_of_the_past_merge_with_the_present(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_pages_merge_past_and_put_events(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.logs.put(GROUP, "live", [(wall.now_ms - 60_500, "put")])
     events = await scan(call, startTime=wall.now_ms - 120_000, endTime=wall.now_ms - 31_000, limit=17)
     stamps = [one["timestamp"] for one in events]
@@ -105,7 +105,7 @@ async def test_pages_of_the_past_merge_with_the_present(call: Any, aws: Embedded
     assert {one["eventId"] for one in again} < {one["eventId"] for one in events}
 
 
-async def test_the_past_has_late_events_too_and_no_future(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_past_events_can_be_late_and_never_in_the_future(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     seen = [one["timestamp"] // 1000 - OPENED_S for one in await scan(call, startTime=wall.now_ms - 25_000)]
     assert [second for second in seen if second % 10 == 0] == []
     assert max(seen) == -1
@@ -129,7 +129,7 @@ async def test_groups_and_streams_of_the_past_are_described(call: Any, aws: Embe
     assert len(tail["events"]) == 3
 
 
-async def test_traces_of_the_past_are_whole_across_minutes(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_past_traces_are_complete_across_minutes(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     found: list[Any] = []
     params: dict[str, Any] = {"StartTime": wall.now_s - 1800, "EndTime": wall.now_s - 60}
     while True:
@@ -149,7 +149,7 @@ async def test_traces_of_the_past_are_whole_across_minutes(call: Any, aws: Embed
     assert all(len(one["Segments"]) == 2 for one in batch["Traces"])
 
 
-async def test_traces_of_the_past_become_visible_piece_by_piece(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_past_traces_become_visible_segment_by_segment(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     async def newest(kind: str) -> tuple[float, int]:
         page = await call(
             "xray", "GetTraceSummaries", StartTime=wall.now_s - 30, EndTime=wall.now_s, TimeRangeType=kind
@@ -162,7 +162,7 @@ async def test_traces_of_the_past_become_visible_piece_by_piece(call: Any, aws: 
     assert await newest("Event") == (-10, 2)
 
 
-async def test_metrics_of_the_past_arrive_late(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_past_metrics_become_visible_late(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.metrics.put("N", "M", {"a": "b"}, wall.now_s - 600, [7.0])
     stat = {
         "Metric": {"Namespace": "N", "MetricName": "M", "Dimensions": [{"Name": "a", "Value": "b"}]},
@@ -182,7 +182,7 @@ async def test_metrics_of_the_past_arrive_late(call: Any, aws: EmbeddedAws, wall
     assert len((await call("cloudwatch", "ListMetrics", RecentlyActive="PT3H"))["Metrics"]) == 1
 
 
-def test_what_was_computed_is_kept_for_the_next_look(wall: Any) -> None:
+def test_computed_history_is_cached_for_the_next_read(wall: Any) -> None:
     story = Story()
     aws = EmbeddedAws(history=story, wall=wall)
     for _ in range(5):
@@ -203,7 +203,7 @@ async def test_a_late_fault_delays_history_too(call: Any, aws: EmbeddedAws, wall
     }
 
 
-async def test_a_stream_of_the_past_is_paged_backwards(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_past_stream_is_paged_backwards(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     names = {"logGroupName": GROUP, "logStreamName": "a", "limit": 250}
     tail = await call("logs", "GetLogEvents", **names)
     earlier = await call("logs", "GetLogEvents", **names, nextToken=tail["nextBackwardToken"])

@@ -1,4 +1,4 @@
-"""StartLiveTail: a stream that follows, samples, times out, breaks and refuses as the real one."""
+"""StartLiveTail: following, sampling, timeouts, faults and errors as in the real service."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def update_with_events(session: AsyncIterator[dict[str, Any]]) -> dict[str
     raise AssertionError("the session ended without events")
 
 
-async def test_a_session_starts_and_follows_what_is_put(call: Any, tail: EmbeddedAws, wall: Any) -> None:
+async def test_a_session_starts_and_follows_put_events(call: Any, tail: EmbeddedAws, wall: Any) -> None:
     session = frames(call, logEventFilterPattern="ERROR")
     start = (await anext(session))["sessionStart"]
     assert start["logGroupIdentifiers"] == [ARN]
@@ -71,7 +71,7 @@ async def test_a_session_starts_and_follows_what_is_put(call: Any, tail: Embedde
     await session.aclose()  # type: ignore[attr-defined]
 
 
-async def test_updates_come_empty_too_and_events_wait_for_their_visibility(
+async def test_updates_can_be_empty_and_events_wait_for_their_visibility(
     call: Any, tail: EmbeddedAws, wall: Any
 ) -> None:
     session = frames(call)
@@ -83,7 +83,7 @@ async def test_updates_come_empty_too_and_events_wait_for_their_visibility(
     await session.aclose()  # type: ignore[attr-defined]
 
 
-async def test_streams_choose_within_one_group(call: Any, tail: EmbeddedAws, wall: Any) -> None:
+async def test_streams_are_selected_within_one_group(call: Any, tail: EmbeddedAws, wall: Any) -> None:
     session = frames(call, logStreamNamePrefixes=["a/"])
     await anext(session)
     tail.logs.put(GROUP, "b/1", [(wall.now_ms, "no")])
@@ -92,7 +92,7 @@ async def test_streams_choose_within_one_group(call: Any, tail: EmbeddedAws, wal
     await session.aclose()  # type: ignore[attr-defined]
 
 
-async def test_too_much_is_sampled(call: Any, tail: EmbeddedAws, wall: Any) -> None:
+async def test_events_above_the_limit_are_sampled(call: Any, tail: EmbeddedAws, wall: Any) -> None:
     session = frames(call)
     await anext(session)
     tail.logs.put(GROUP, "s", [(wall.now_ms + number, "x") for number in range(MAX_PER_UPDATE + 1)])
@@ -110,7 +110,7 @@ def test_a_slow_reader_loses_the_oldest_events() -> None:
     assert session._waiting[0][1].timestamp_ms == 7
 
 
-async def test_a_session_ends_with_its_time(call: Any, tail: EmbeddedAws, wall: Any) -> None:
+async def test_a_session_times_out(call: Any, tail: EmbeddedAws, wall: Any) -> None:
     session = frames(call)
     await anext(session)
     wall.now_s += 3 * 3600
@@ -119,27 +119,27 @@ async def test_a_session_ends_with_its_time(call: Any, tail: EmbeddedAws, wall: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "error", "told"),
+    ("kind", "error", "expected"),
     [
         ("error_5xx", EventStreamError, "SessionStreamingException"),
         ("expired_token", EventStreamError, "SessionTimeoutException"),
         ("drop", Exception, None),
     ],
 )
-async def test_faults_strike_in_the_middle_of_a_session(
-    call: Any, tail: Any, wall: Any, kind: Any, error: Any, told: Any
+async def test_faults_apply_in_the_middle_of_a_session(
+    call: Any, tail: Any, wall: Any, kind: Any, error: Any, expected: Any
 ) -> None:
     session = frames(call)
     await anext(session)
     await anext(session)
     tail.faults.add(Fault(operation="logs:SessionUpdate", kind=kind))
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=expected) as caught:
         await update_with_events(session)
     if kind == "drop" and call.kind == "aiobotocore":
         assert isinstance(caught.value, aiohttp.ClientPayloadError)
 
 
-async def test_an_empty_page_hides_an_update_and_a_delay_stretches_it(wall: Any, sdk_at: Any) -> None:
+async def test_an_empty_page_hides_an_update_and_a_delay_postpones_it(wall: Any, sdk_at: Any) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -170,7 +170,7 @@ async def test_an_empty_page_hides_an_update_and_a_delay_stretches_it(wall: Any,
     ids=str,
 )
 @over_aiobotocore
-async def test_what_start_live_tail_refuses(call: Any, tail: EmbeddedAws, params: Any, code: str) -> None:
+async def test_start_live_tail_refuses_invalid_parameters(call: Any, tail: EmbeddedAws, params: Any, code: str) -> None:
     tail.logs.create_group(GROUP + "2")
     with pytest.raises(ClientError) as caught:
         await call("logs", "StartLiveTail", **{"logGroupIdentifiers": [ARN], **params})
@@ -207,9 +207,9 @@ class OneLine:
         return []
 
 
-async def test_what_history_makes_visible_is_followed_too(wall: Any, sdk_at: Any) -> None:
+async def test_a_session_follows_events_of_history(wall: Any, sdk_at: Any) -> None:
     event = LogEvent(
-        timestamp_ms=wall.now_ms + 1000, stream="s", message="told", ingested_ms=0, visible_ms=wall.now_ms + 3000
+        timestamp_ms=wall.now_ms + 1000, stream="s", message="expected", ingested_ms=0, visible_ms=wall.now_ms + 3000
     )
     async with embedded_aws(wall=wall, history=OneLine(event)) as (aws, url):
         aws.live_tail.interval_s = 0.01
@@ -218,5 +218,5 @@ async def test_what_history_makes_visible_is_followed_too(wall: Any, sdk_at: Any
         wall.now_s += 2
         assert (await anext(session))["sessionUpdate"]["sessionResults"] == []
         wall.now_s += 2
-        assert (await update_with_events(session))["sessionResults"][0]["message"] == "told"
+        assert (await update_with_events(session))["sessionResults"][0]["message"] == "expected"
         await session.aclose()  # type: ignore[attr-defined]

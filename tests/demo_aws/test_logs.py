@@ -1,4 +1,4 @@
-"""CloudWatch Logs through both SDKs: order, paging, visibility, limits, refusals."""
+"""CloudWatch Logs through both SDKs: order, paging, visibility, limits, errors."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ async def test_event_ids_have_56_digits_and_are_unique_for_identical_lines(
     ids=str,
 )
 @over_boto3
-async def test_what_filter_log_events_selects(call: Any, aws: EmbeddedAws, params: Any, expected: list[str]) -> None:
+async def test_filter_log_events_selects_by_window_stream_and_pattern(
+    call: Any, aws: EmbeddedAws, params: Any, expected: list[str]
+) -> None:
     for stamp, stream in ((1, "x/1"), (2, "x/2"), (3, "x/1"), (4, "y")):
         aws.logs.put(GROUP, stream, [(stamp * 1000, str(stamp))])
     assert [one["message"] for one in await everything(call, **params)] == expected
@@ -90,7 +92,9 @@ async def test_what_filter_log_events_selects(call: Any, aws: EmbeddedAws, param
     ids=str,
 )
 @over_aiobotocore
-async def test_what_filter_log_events_refuses(call: Any, aws: EmbeddedAws, params: Any, code: str) -> None:
+async def test_filter_log_events_refuses_invalid_parameters(
+    call: Any, aws: EmbeddedAws, params: Any, code: str
+) -> None:
     aws.logs.put(GROUP, "s", [(1, "x")])
     with pytest.raises(ClientError) as caught:
         await call("logs", "FilterLogEvents", **params)
@@ -116,7 +120,7 @@ async def test_a_page_ends_at_one_megabyte(call: Any, aws: EmbeddedAws) -> None:
     assert len(await everything(call, logGroupName=GROUP)) == 12
 
 
-async def test_late_events_appear_behind_newer_ones(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_late_events_appear_after_newer_ones(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.logs.put(GROUP, "s", [(wall.now_ms - 5000, "late")], visible_ms=wall.now_ms + 30_000)
     aws.logs.put(GROUP, "s", [(wall.now_ms, "now")])
     assert [one["message"] for one in await everything(call, logGroupName=GROUP)] == ["now"]
@@ -142,7 +146,7 @@ async def test_get_log_events_pages_both_ways_and_ends_by_repeating_its_token(ca
     assert [one["message"] for one in more["events"]] == ["10"]
 
 
-async def test_get_log_events_ends_before_its_end_time_and_refuses_made_up_tokens(call: Any, aws: EmbeddedAws) -> None:
+async def test_get_log_events_ends_before_its_end_time_and_refuses_invalid_tokens(call: Any, aws: EmbeddedAws) -> None:
     aws.logs.put(GROUP, "s", [(1, "1"), (2, "2")])
     page = await call("logs", "GetLogEvents", logGroupName=GROUP, logStreamName="s", startTime=1, endTime=2)
     assert [one["message"] for one in page["events"]] == ["1"]
@@ -216,7 +220,9 @@ async def test_a_missing_group_is_not_found(call: Any, operation: str, params: A
     ids=str,
 )
 @over_aiobotocore
-async def test_which_groups_are_described(call: Any, aws: EmbeddedAws, params: Any, expected: list[str]) -> None:
+async def test_groups_are_described_by_prefix_pattern_and_identifier(
+    call: Any, aws: EmbeddedAws, params: Any, expected: list[str]
+) -> None:
     for name in ("/other", "/aws/lambda/b", "/aws/lambda/a"):
         aws.logs.create_group(name)
     page = await call("logs", "DescribeLogGroups", **params)
@@ -277,7 +283,7 @@ async def test_put_log_events_enforces_the_limits_of_a_batch(call: Any, aws: Emb
     assert len(await everything(call, logGroupName=GROUP)) == 2
 
 
-async def test_another_region_has_logs_of_its_own(call: Any, aws: EmbeddedAws) -> None:
+async def test_each_region_has_its_own_logs(call: Any, aws: EmbeddedAws) -> None:
     aws.logs.put(GROUP, "s", [(1, "x")])
     assert (await call("logs", "DescribeLogGroups", region="us-east-1"))["logGroups"] == []
 
@@ -332,7 +338,7 @@ def test_pages_give_every_visible_event_of_the_window_once(events: Any, limit: i
     assert all(len(page["events"]) <= limit for page in pages)
 
 
-def test_a_full_group_gives_up_its_oldest_events_and_counts_them() -> None:
+def test_a_full_group_discards_its_oldest_events_and_counts_them() -> None:
     store = LogStore(wall=lambda: 1000.0, faults=FaultPlan(), max_events_per_group=100)
     store.put("g", "s", [(stamp, "x") for stamp in range(150)])
     kept = [event.timestamp_ms for event in store.read("g", 0, 200)]
@@ -340,7 +346,7 @@ def test_a_full_group_gives_up_its_oldest_events_and_counts_them() -> None:
     assert kept == list(range(150 - len(kept), 150))
 
 
-async def test_late_fault_delays_what_is_put(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_late_fault_delays_put_events(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.faults.add(Fault(operation="logs:PutLogEvents", kind="late", delay_s=45, count=1))
     aws.logs.put(GROUP, "s", [(wall.now_ms, "late")])
     aws.logs.put(GROUP, "s", [(wall.now_ms, "prompt")])

@@ -1,4 +1,4 @@
-"""Filter patterns: which messages they let through, and what is refused."""
+"""Filter patterns: which messages they match, and which patterns are refused."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_space_delimited(pattern: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "problem"),
     [
         ("{ $.level }", "no operator"),
         ("{ level = 1 }", "selector"),
@@ -153,13 +153,13 @@ def test_space_delimited(pattern: str, expected: bool) -> None:
         ("x" * 1025, "1024"),
     ],
 )
-def test_refused(pattern: str, told: str) -> None:
-    with pytest.raises(ExpressionError, match=told):
+def test_refused(pattern: str, problem: str) -> None:
+    with pytest.raises(ExpressionError, match=problem):
         compile_pattern(pattern)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.integers(-9, 9)), st.sampled_from("abc"), st.integers(-9, 9))
-def test_numbers_compare_as_python_does(document: dict[str, int], key: str, limit: int) -> None:
+def test_numbers_compare_as_in_python(document: dict[str, int], key: str, limit: int) -> None:
     text = json.dumps(document)
     present = key in document
     assert matches(f"{{ $.{key} >= {limit} }}", text) is (present and document[key] >= limit)

@@ -1,4 +1,4 @@
-"""CloudWatch metrics through both SDKs: statistics, periods, paging, maths, refusals."""
+"""CloudWatch metrics through both SDKs: statistics, periods, paging, maths, errors."""
 
 from __future__ import annotations
 
@@ -101,17 +101,19 @@ async def test_a_large_put_arrives_compressed(call: Any, aws: EmbeddedAws, wall:
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "problem"),
     [({"MetricName": "M"}, "At least one of Value"), ({"MetricName": "M", "Values": [1.0], "Counts": [1.0, 2.0]}, "")],
 )
-async def test_put_metric_data_refuses(call: Any, entry: Any, told: str) -> None:
+async def test_put_metric_data_refuses(call: Any, entry: Any, problem: str) -> None:
     with pytest.raises(ClientError) as caught:
         await call("cloudwatch", "PutMetricData", Namespace="N", MetricData=[entry])
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert caught.value.response["Error"]["Code"].startswith("InvalidParameter")
 
 
-async def test_newest_first_unless_asked_otherwise_and_end_is_exclusive(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_points_are_newest_first_by_default_and_the_end_is_exclusive(
+    call: Any, aws: EmbeddedAws, wall: Any
+) -> None:
     for minute in range(4):
         aws.metrics.put("N", "M", DIMENSIONS, wall.now_s - 240 + 60 * minute, [float(minute)])
     aws.metrics.put("N", "M", DIMENSIONS, wall.now_s, [99.0])
@@ -158,7 +160,7 @@ async def test_pages_by_datapoints_with_partial_data(call: Any, aws: EmbeddedAws
     assert codes == [["PartialData", "PartialData"], ["Complete", "PartialData"], ["Complete", "Complete"]]
 
 
-async def test_an_empty_page_is_partial_and_goes_on(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_an_empty_page_is_partial_and_continues(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.metrics.put("N", "M", DIMENSIONS, wall.now_s - 60, [1.0])
     aws.faults.add(Fault(operation="cloudwatch:GetMetricData", kind="empty_page", count=1))
     page = await data(call, wall, query())
@@ -200,7 +202,7 @@ async def test_metric_maths(call: Any, aws: EmbeddedAws, wall: Any, expression: 
 
 
 @pytest.mark.parametrize(
-    ("queries", "params", "told"),
+    ("queries", "params", "problem"),
     [
         ([query(name=f"m{number}") for number in range(501)], {}, "500"),
         ([query(), query()], {}, "not unique"),
@@ -219,8 +221,10 @@ async def test_metric_maths(call: Any, aws: EmbeddedAws, wall: Any, expression: 
     ids=lambda value: None,
 )
 @over_boto3
-async def test_what_get_metric_data_refuses(call: Any, wall: Any, queries: Any, params: Any, told: str) -> None:
-    with pytest.raises(ClientError, match=told):
+async def test_get_metric_data_refuses_invalid_queries(
+    call: Any, wall: Any, queries: Any, params: Any, problem: str
+) -> None:
+    with pytest.raises(ClientError, match=problem):
         await data(call, wall, *queries, **params)
 
 
@@ -237,7 +241,7 @@ async def test_what_get_metric_data_refuses(call: Any, wall: Any, queries: Any, 
     ],
 )
 @over_boto3
-async def test_fine_points_are_kept_for_less_long(
+async def test_finer_points_are_kept_for_a_shorter_time(
     call: Any, aws: EmbeddedAws, wall: Any, age_days: float, period: int, expected: bool
 ) -> None:
     at_s = wall.now_s - age_days * 86_400
@@ -312,7 +316,7 @@ def test_counts_must_fit_values() -> None:
         sample(0, 0, [1.0], [1.0, 2.0])
 
 
-def test_a_busy_minute_stays_a_handful_of_samples() -> None:
+def test_a_busy_minute_has_few_samples() -> None:
     now = [1_000_000.0]
     store = MetricStore(wall=lambda: now[0], faults=FaultPlan())
     for number in range(600):

@@ -1,4 +1,4 @@
-"""The wire: CBOR, which operation a request asks for, and every protocol CloudWatch speaks."""
+"""The protocols: CBOR, identification of operations, and every protocol of CloudWatch."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def signed(service: str, region: str = "eu-west-1") -> dict[str, str]:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_which_operation_a_request_asks_for(method: str, target: str, headers: Any, body: bytes, expected: Any) -> None:
+def test_operations_are_identified(method: str, target: str, headers: Any, body: bytes, expected: Any) -> None:
     path, _, query = target.partition("?")
     found = identify(HttpRequest(method=method, path=path, query=query, headers=CIMultiDict(headers), body=body))
     assert (found.service, found.operation, found.protocol) == expected
@@ -100,7 +100,7 @@ def test_path_parameters_are_unquoted_and_the_region_is_that_of_the_signature() 
 
 
 class OneProtocol(Loader):
-    """Models of services that speak one protocol only."""
+    """Models of services with one protocol."""
 
     def __init__(self, protocol: str) -> None:
         super().__init__()

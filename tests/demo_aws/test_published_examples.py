@@ -1,7 +1,7 @@
 """The embedded AWS against what AWS publishes: members of its documented responses, and botocore's paginators.
 
-The embedded AWS and prodwatch's client are written by one hand; these answers are not. The values are the members that
-the responses in AWS's CLI and SDK examples have, whatever else a response carries.
+The embedded AWS and prodwatch's client are written by one hand; these responses are not. The values are the members
+that the responses in AWS's CLI and SDK examples have, whatever else a response carries.
 """
 
 from __future__ import annotations

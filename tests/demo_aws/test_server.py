@@ -1,4 +1,4 @@
-"""The server itself: moto behind it, proper errors, its clock, its mounts, its start."""
+"""The server itself: moto, errors, clock, mounts, start and stop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.waiting import turn
 over_boto3 = pytest.mark.parametrize("call", ["boto3"], indirect=True)
 
 
-async def test_moto_answers_the_rest(call: Any, aws: EmbeddedAws) -> None:
+async def test_moto_handles_other_operations(call: Any, aws: EmbeddedAws) -> None:
     assert (await call("sts", "GetCallerIdentity"))["Account"] == "123456789012"
     url = (await call("sqs", "CreateQueue", QueueName="inbox"))["QueueUrl"]
     assert url == f"{aws.url}/123456789012/inbox"
@@ -84,7 +84,7 @@ async def test_s3_objects_with_odd_names_and_their_heads(call: Any, aws: Embedde
     ],
 )
 @over_boto3
-async def test_what_nobody_implements_is_a_client_error_that_says_so(
+async def test_an_operation_without_implementation_is_a_client_error(
     call: Any, service: str, operation: str, params: Any, code: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
@@ -95,14 +95,14 @@ async def test_what_nobody_implements_is_a_client_error_that_says_so(
     assert metadata["HTTPStatusCode"] == 400
 
 
-async def test_a_body_that_cannot_be_read(aws: EmbeddedAws) -> None:
+async def test_an_unreadable_body_is_a_serialization_error(aws: EmbeddedAws) -> None:
     headers = {"X-Amz-Target": "Logs_20140328.FilterLogEvents"}
     async with aiohttp.ClientSession() as session, session.post(aws.url, headers=headers, data=b"{broken") as response:
         assert response.status == 400
         assert (await response.json(content_type=None))["__type"] == "SerializationException"
 
 
-async def test_a_failure_of_our_own_is_an_aws_error_too(
+async def test_a_failure_of_the_embedded_aws_is_an_aws_error(
     call: Any, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
@@ -115,7 +115,7 @@ async def test_a_failure_of_our_own_is_an_aws_error_too(
     assert "the embedded AWS failed in logs:DescribeLogGroups" in caplog.text
 
 
-async def test_the_date_header_tells_the_servers_clock_and_connections_are_kept(aws: EmbeddedAws, wall: Any) -> None:
+async def test_the_date_header_has_the_servers_time_and_connections_are_kept(aws: EmbeddedAws, wall: Any) -> None:
     wall.now_s += 90
     async with aiohttp.ClientSession() as session:
         for _ in range(2):
@@ -124,7 +124,7 @@ async def test_the_date_header_tells_the_servers_clock_and_connections_are_kept(
                 assert response.headers.get("Connection", "keep-alive") == "keep-alive"
 
 
-async def test_mounted_handlers_beside_buckets_of_the_same_name(call: Any, aws: EmbeddedAws) -> None:
+async def test_mounted_handlers_next_to_buckets_of_the_same_name(call: Any, aws: EmbeddedAws) -> None:
     seen: list[WebRequest] = []
 
     async def shop(request: WebRequest) -> WebResponse:
@@ -152,7 +152,7 @@ async def test_mounted_handlers_beside_buckets_of_the_same_name(call: Any, aws: 
     assert len(seen) == 2
 
 
-async def test_a_mounted_handler_goes_on_when_the_client_hangs_up(aws: EmbeddedAws) -> None:
+async def test_a_mounted_handler_continues_when_the_client_disconnects(aws: EmbeddedAws) -> None:
     entered, finish, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(_request: WebRequest) -> WebResponse:
@@ -181,7 +181,7 @@ async def test_a_failing_handler_is_a_bad_gateway(aws: EmbeddedAws) -> None:
         assert (response.status, await response.json()) == (502, {"message": "Internal server error"})
 
 
-async def test_moto_starts_afresh_with_every_server(sdk_at: Any, wall: Any) -> None:
+async def test_moto_is_reset_for_every_server(sdk_at: Any, wall: Any) -> None:
     for _ in range(2):
         async with embedded_aws(wall=wall) as (_, url):
             sdk = sdk_at(url)
@@ -189,7 +189,7 @@ async def test_moto_starts_afresh_with_every_server(sdk_at: Any, wall: Any) -> N
             await sdk("sqs", "CreateQueue", QueueName="left")
 
 
-async def test_moto_starts_afresh_beside_a_server_that_still_runs(sdk_at: Any, wall: Any) -> None:
+async def test_moto_is_reset_next_to_a_running_server(sdk_at: Any, wall: Any) -> None:
     async with embedded_aws(wall=wall) as (_, first), embedded_aws(wall=wall, account="210987654321") as (_, other):
         for url in (first, other):
             await sdk_at(url)("sqs", "CreateQueue", QueueName="left")
@@ -247,7 +247,7 @@ async def test_calls_are_recorded_up_to_a_limit(call: Any, aws: EmbeddedAws, mon
     assert aws.call_counts["xray:GetTraceSegmentDestination"] == 6
 
 
-async def test_a_taken_port_is_an_os_error(aws: EmbeddedAws) -> None:
+async def test_a_port_in_use_is_an_os_error(aws: EmbeddedAws) -> None:
     port = int(aws.url.rpartition(":")[2])
     other = EmbeddedAws()
     with pytest.raises(OSError, match="address already in use"):
@@ -255,7 +255,7 @@ async def test_a_taken_port_is_an_os_error(aws: EmbeddedAws) -> None:
     await other.stop()
 
 
-def test_moto_errors_say_what_moto_raised() -> None:
+def test_moto_errors_name_the_exception() -> None:
     assert str(MotoError("ValueError: x")) == "ValueError: x"
 
 
@@ -276,7 +276,7 @@ START = """
 """
 
 
-def test_the_port_answers_before_moto_is_imported() -> None:
+def test_the_port_accepts_calls_before_moto_is_imported() -> None:
     found = subprocess.run([sys.executable, "-c", textwrap.dedent(START)], capture_output=True, check=True, text=True)
     assert json.loads(found.stdout) == {"status": 200, "loaded": []}
     assert found.stderr == ""
@@ -316,7 +316,7 @@ async def test_many_calls_at_once_while_moto_is_slow(call: Any, aws: EmbeddedAws
     assert len(answers) == 25
 
 
-async def test_operations_run_beside_the_event_loop(call: Any, aws: EmbeddedAws, monkeypatch: Any) -> None:
+async def test_operations_run_outside_of_the_event_loop(call: Any, aws: EmbeddedAws, monkeypatch: Any) -> None:
     threads: list[int] = []
 
     def groups() -> list[Any]:

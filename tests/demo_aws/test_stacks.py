@@ -1,4 +1,4 @@
-"""CloudFormation through both SDKs: moto's stacks with the script's events and status laid over them."""
+"""CloudFormation through both SDKs: moto's stacks with scripted events and status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def status(call: Any) -> Any:
     return stack["StackStatus"]
 
 
-async def test_a_stack_moves_with_its_script(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_stack_follows_its_script(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     made = await call("cloudformation", "CreateStack", StackName="shop", TemplateBody=TEMPLATE)
     (stack,) = (await call("cloudformation", "DescribeStacks", StackName="shop"))["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
@@ -63,7 +63,7 @@ async def test_a_stack_moves_with_its_script(call: Any, aws: EmbeddedAws, wall: 
     assert await status(call) == "UPDATE_COMPLETE"
 
 
-async def test_many_events_come_in_pages(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_many_events_are_paged(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     await call("cloudformation", "CreateStack", StackName="shop", TemplateBody=TEMPLATE)
     aws.stack_events.put(
         "shop",

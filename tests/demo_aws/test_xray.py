@@ -102,7 +102,7 @@ async def summaries(call: Any, wall: Any, **params: Any) -> list[dict[str, Any]]
         params["NextToken"] = page["NextToken"]
 
 
-async def test_a_summary_tells_everything_the_model_has(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_summary_has_every_member_of_the_model(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     start_s = wall.now_s - 10
     for one in a_request(start_s):
         aws.traces.put(one)
@@ -138,7 +138,7 @@ async def test_a_summary_tells_everything_the_model_has(call: Any, aws: Embedded
     assert found["Revision"] == 2
 
 
-async def test_root_causes_follow_the_fault_to_where_it_lies(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_root_causes_follow_the_fault_to_its_origin(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     for one in a_request(wall.now_s - 10):
         aws.traces.put(one)
     (found,) = await summaries(call, wall)
@@ -171,7 +171,7 @@ async def test_a_throttle_is_an_error_of_the_trace(call: Any, aws: EmbeddedAws, 
     assert len(found["ErrorRootCauses"]) == 1
 
 
-async def test_a_fault_flag_set_to_false_is_none(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_fault_flag_set_to_false_is_not_a_fault(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.traces.put(segment(wall.now_s - 5, fault=False, error=False))
     (found,) = await summaries(call, wall)
     assert (found["HasError"], found["HasFault"], found["FaultRootCauses"]) == (False, False, [])
@@ -204,7 +204,7 @@ async def test_pages_of_100_newest_first(call: Any, aws: EmbeddedAws, wall: Any)
     assert [one["Id"] for one in found] == [trace_id(number) for number in range(229, -1, -1)]
 
 
-async def test_an_empty_page_goes_on_with_its_token(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_an_empty_page_continues_with_its_token(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     for number in range(3):
         aws.traces.put(segment(wall.now_s - 9 + number, number))
     aws.faults.add(Fault(operation="xray:GetTraceSummaries", kind="empty_page", count=1))
@@ -242,7 +242,7 @@ async def test_a_rare_condition_gives_empty_pages(
     ],
 )
 @over_aiobotocore
-async def test_what_a_window_means(
+async def test_a_window_selects_by_start_update_or_end(
     call: Any, aws: EmbeddedAws, wall: Any, kind: Any, offset_s: Any, expected: int
 ) -> None:
     aws.traces.put(segment(wall.now_s - 100), visible_s=wall.now_s - 30)
@@ -265,7 +265,7 @@ async def test_what_a_window_means(
     ids=str,
 )
 @over_boto3
-async def test_what_get_trace_summaries_refuses(call: Any, wall: Any, params: Any) -> None:
+async def test_get_trace_summaries_refuses_invalid_parameters(call: Any, wall: Any, params: Any) -> None:
     with pytest.raises(ClientError) as caught:
         await summaries(call, wall, **params)
     assert caught.value.response["Error"]["Code"] == "InvalidRequestException"
@@ -308,7 +308,7 @@ async def test_a_big_trace_exceeds_the_limit(call: Any, aws: EmbeddedAws, wall: 
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "problem"),
     [
         ("{broken", "Invalid segment"),
         ("[]", "not an object"),
@@ -319,13 +319,13 @@ async def test_a_big_trace_exceeds_the_limit(call: Any, aws: EmbeddedAws, wall: 
     ],
 )
 @over_aiobotocore
-async def test_what_cannot_be_read_is_reported(call: Any, document: str, told: str) -> None:
+async def test_unreadable_segments_are_reported(call: Any, document: str, problem: str) -> None:
     (answer,) = (await call("xray", "PutTraceSegments", TraceSegmentDocuments=[document]))["UnprocessedTraceSegments"]
     assert answer["ErrorCode"] == "ParseError"
-    assert told in answer["Message"]
+    assert problem in answer["Message"]
 
 
-async def test_transaction_search_moves_traces_out_of_reach(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_with_transaction_search_xray_has_no_traces(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     assert await call("xray", "GetTraceSegmentDestination") == {"Destination": "XRay", "Status": "ACTIVE"}
     (rule,) = (await call("xray", "GetIndexingRules"))["IndexingRules"]
     assert rule["Rule"]["Probabilistic"]["DesiredSamplingPercentage"] == 1.0
@@ -370,7 +370,7 @@ async def test_the_service_graph_counts_nodes_and_edges(call: Any, aws: Embedded
     assert {one["Name"] for one in own["Services"]} == {"shop-api", "shop-orders", "orders-table"}
 
 
-async def test_a_large_service_graph_comes_in_pages(call: Any, aws: EmbeddedAws, wall: Any) -> None:
+async def test_a_large_service_graph_is_paged(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     for number in range(1, 61):
         aws.traces.put(segment(wall.now_s - 10, number, name=f"service-{number:02}"))
     window = {"StartTime": wall.now_s - 60, "EndTime": wall.now_s}
@@ -384,7 +384,7 @@ async def test_a_large_service_graph_comes_in_pages(call: Any, aws: EmbeddedAws,
         await call("xray", "GetServiceGraph", **{**window, "StartTime": wall.now_s - 90}, NextToken=first["NextToken"])
 
 
-def test_whole_minutes_of_the_past_are_counted_once_and_those_still_to_be_seen_each_time() -> None:
+def test_whole_past_minutes_are_counted_once_and_incomplete_ones_each_time() -> None:
     history = Told(
         [segment(start_s, start_s, name="late" if start_s > 290 else "early") for start_s in range(100, 300)]
     )
@@ -402,7 +402,7 @@ def test_whole_minutes_of_the_past_are_counted_once_and_those_still_to_be_seen_e
 
 
 class Told:
-    """A past that only X-Ray has."""
+    """A history of traces only."""
 
     def __init__(self, documents: list[dict[str, Any]]) -> None:
         self.documents = documents
@@ -419,7 +419,7 @@ class Told:
         ]
 
 
-def test_a_full_store_gives_up_its_oldest_traces_and_counts_them() -> None:
+def test_a_full_store_discards_its_oldest_traces_and_counts_them() -> None:
     store = TraceStore(wall=lambda: 100.0, faults=FaultPlan(), max_traces=3)
     for number in range(5):
         store.put(segment(50.0, number))

@@ -1,4 +1,4 @@
-"""X-Ray filter expressions: which traces they let through, and what is refused."""
+"""X-Ray filter expressions: which traces they match, and which expressions are refused."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_an_open_trace_is_partial_and_has_no_response_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "problem"),
     [
         ("fault AND", "ends too early"),
         ("fault fault", "after its end"),
@@ -136,6 +136,6 @@ def test_an_open_trace_is_partial_and_has_no_response_time() -> None:
         ("x" * 2001, "2000"),
     ],
 )
-def test_refused(expression: str, told: str) -> None:
-    with pytest.raises(ExpressionError, match=told):
+def test_refused(expression: str, problem: str) -> None:
+    with pytest.raises(ExpressionError, match=problem):
         parse_filter(expression)

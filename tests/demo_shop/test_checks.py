@@ -1,4 +1,4 @@
-"""The demo's own project files: they load, they name what the shop has, and they judge each moment rightly."""
+"""The demo's own project files: they load, name existing resources, and give each moment's verdict."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def project() -> Project:
     return load_project(root=ROOT, env="demo", environ={})
 
 
-def test_the_project_loads_and_shows_every_aws_type(project: Project) -> None:
+def test_the_project_loads_and_has_every_aws_type(project: Project) -> None:
     checks = [each for each in project.checks if each.source.file.startswith(("checks/shop/", "checks/release/"))]
     assert {each.type for each in checks} >= WANTED
     assert sum(each.kind == "smoke" for each in checks) == 16
@@ -59,13 +59,13 @@ def test_every_stack_output_exists(path: Path) -> None:
     assert set(re.findall(r"stack\.shop\.(\w+)", path.read_text("utf-8"))) <= outputs.keys()
 
 
-def test_what_the_environment_watches_is_there(project: Project) -> None:
+def test_everything_that_the_environment_watches_exists(project: Project) -> None:
     environment = project.environment
-    told = ShopHistory(Timeline(load("bad"), opened_s=1_795_183_432, at="during"), seed=42)
-    series = [(namespace, metric, dict(dimensions)) for namespace, metric, dimensions in told.metric_names()]
+    history = ShopHistory(Timeline(load("bad"), opened_s=1_795_183_432, at="during"), seed=42)
+    series = [(namespace, metric, dict(dimensions)) for namespace, metric, dimensions in history.metric_names()]
     for metric in environment.metrics:
         assert (metric.namespace, metric.metric, metric.dimensions) in series
-    groups = set(told.log_groups())
+    groups = set(history.log_groups())
     for function in environment.functions:
         assert f"/aws/lambda/{function.name}" in groups
     covered = {group for group in groups for each in environment.logs if group.startswith(each.group.removesuffix("*"))}

@@ -82,7 +82,7 @@ def body(answer: Mapping[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("sku", ["MUG-1", "BOOK-3"])
-def test_an_order_is_stored_and_announced(sku: str) -> None:
+def test_an_order_is_stored_and_sent_to_the_outbox(sku: str) -> None:
     aws = Tables()
     answer = place(aws, sku=sku, quantity=2, id="TEST-1")
     assert answer["statusCode"] == 201
@@ -103,7 +103,7 @@ def test_the_new_code_needs_a_currency() -> None:
         place(Tables(), Code(strict_currency=True), sku="BOOK-3")
 
 
-def test_an_unknown_product_is_no_order() -> None:
+def test_an_unknown_product_is_refused() -> None:
     aws = Tables()
     assert place(aws, sku="NONE")["statusCode"] == 422
     assert not aws.sent
@@ -114,7 +114,7 @@ def test_an_unknown_product_is_no_order() -> None:
     [("41", {"sku": "MUG-1", "card": orders.TIMEOUT_CARD}), ("42", {"sku": "BOOK-3"})],
     ids=["payment times out", "no currency"],
 )
-def test_history_tells_the_very_traceback_the_code_raises(version: str, wish: dict[str, str]) -> None:
+def test_the_history_has_the_same_traceback_as_the_code(version: str, wish: dict[str, str]) -> None:
     behaviour = load("bad").of(version)
     with pytest.raises((KeyError, orders.PaymentTimeout)) as raised:
         place(Tables(), Code(strict_currency=behaviour.strict_currency), **wish)
@@ -144,7 +144,7 @@ def test_a_customers_orders_are_listed(code: Code, way: str) -> None:
     assert aws.read[0] == way
 
 
-def test_a_bare_invocation_says_the_version() -> None:
+def test_a_bare_invocation_returns_the_version() -> None:
     answer = orders.build(Tables(), ENVIRONMENT, Code())({"path": "/health"}, context("42"))
     assert body(answer) == {"status": "ok", "version": "v42"}
 
@@ -192,14 +192,14 @@ def test_the_inbox_forwards_unchanged() -> None:
     assert aws.sent == ["a", "b"]
 
 
-def test_one_malformed_message_fails_its_batch_after_the_others_went_on() -> None:
+def test_one_malformed_message_fails_its_batch_after_earlier_ones_were_forwarded() -> None:
     aws = Tables()
     with pytest.raises(queues.MalformedMessageError):
         queues.build_inbox(aws, ENVIRONMENT, Code())(records("good", queues.MALFORMED, "never seen"), context())
     assert aws.sent == ["good"]
 
 
-def test_the_outbox_says_where_a_message_ended_and_the_last_delivery_wins() -> None:
+def test_the_outbox_records_the_queue_of_a_message_and_the_last_delivery_wins() -> None:
     aws = Tables()
     handle = queues.build_outbox(aws, ENVIRONMENT, Code())
     handle(records(message("hello")), context())
@@ -213,6 +213,6 @@ def test_the_outbox_says_where_a_message_ended_and_the_last_delivery_wins() -> N
 
 
 @pytest.mark.parametrize("text", ["not json", '{"data": {}}', "{}"])
-def test_what_the_outbox_cannot_read_raises(text: str) -> None:
+def test_an_unreadable_outbox_message_raises(text: str) -> None:
     with pytest.raises((ValueError, KeyError)):
         queues.build_outbox(Tables(), ENVIRONMENT, Code())(records(text), context())

@@ -39,16 +39,16 @@ def minute(bad: ShopHistory) -> int:
     return (bad.traffic.timeline.origin_s // 60 + 1) * 60
 
 
-def events(told: ShopHistory, group: str, start_s: float, end_s: float) -> list[LogEvent]:
-    return list(told.log_events(group, int(start_s * 1000), int(end_s * 1000) - 1))
+def events(past: ShopHistory, group: str, start_s: float, end_s: float) -> list[LogEvent]:
+    return list(past.log_events(group, int(start_s * 1000), int(end_s * 1000) - 1))
 
 
 def total(
-    told: ShopHistory, metric: str, dimensions: Mapping[str, str], minute: int, *, of: str = "AWS/Lambda"
+    past: ShopHistory, metric: str, dimensions: Mapping[str, str], minute: int, *, of: str = "AWS/Lambda"
 ) -> float:
     return sum(
         value * count
-        for sample in told.metric_samples(of, metric, dimensions, minute, minute + 60)
+        for sample in past.metric_samples(of, metric, dimensions, minute, minute + 60)
         for value, count in zip(sample.values, sample.counts, strict=True)
     )
 
@@ -57,55 +57,55 @@ def version_of(event: LogEvent) -> str:
     return event.stream.split("[")[1].split("]")[0]
 
 
-# One story
+# One consistent history
 
 
-def everything(told: ShopHistory, start_s: int, end_s: int) -> bytes:
-    logs = [str(each) for group in sorted(told.log_groups()) for each in events(told, group, start_s, end_s)]
-    segments = [json.dumps(each, sort_keys=True) for each in told.segments(start_s, end_s)]
+def everything(past: ShopHistory, start_s: int, end_s: int) -> bytes:
+    logs = [str(each) for group in sorted(past.log_groups()) for each in events(past, group, start_s, end_s)]
+    segments = [json.dumps(each, sort_keys=True) for each in past.segments(start_s, end_s)]
     metrics = [
         str(sample)
-        for namespace, metric, dimensions in told.metric_names()
-        for sample in told.metric_samples(namespace, metric, dimensions, start_s, end_s)
+        for namespace, metric, dimensions in past.metric_names()
+        for sample in past.metric_samples(namespace, metric, dimensions, start_s, end_s)
     ]
     return "\n".join([*logs, *segments, *metrics]).encode()
 
 
-def test_the_same_window_is_the_same_in_every_byte(minute: int) -> None:
+def test_the_same_window_is_identical_byte_by_byte(minute: int) -> None:
     assert everything(history(), minute, minute + 60) == everything(history(), minute, minute + 60)
 
 
-def test_the_order_of_questions_changes_nothing(minute: int) -> None:
+def test_the_order_of_reads_does_not_matter(minute: int) -> None:
     one, other = history(), history()
     list(other.segments(minute - 500, minute))
     events(other, ACCESS_GROUP, minute + 30, minute + 90)
     assert everything(one, minute, minute + 60) == everything(other, minute, minute + 60)
 
 
-def test_another_seed_is_another_story(minute: int) -> None:
+def test_another_seed_gives_other_numbers(minute: int) -> None:
     assert everything(history(), minute, minute + 60) != everything(history(seed=7), minute, minute + 60)
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 12_000), st.integers(0, 12_000), st.sampled_from([ORDERS_GROUP, ACCESS_GROUP, "/shop/worker"]))
 def test_log_windows_compose(first: int, second: int, group: str) -> None:
-    told = history()
+    past = history()
     start = NOW * 1000 - 40_000
     cuts = sorted([start, start + first, start + second, start + 12_000])
-    pieces = [each for a, b in pairwise(cuts) for each in told.log_events(group, a, b - 1)]
-    assert pieces == list(told.log_events(group, start, start + 11_999))
+    pieces = [each for a, b in pairwise(cuts) for each in past.log_events(group, a, b - 1)]
+    assert pieces == list(past.log_events(group, start, start + 11_999))
 
 
 @settings(max_examples=30)
 @given(st.floats(0, 10), st.floats(0, 10))
 def test_segment_windows_compose(first: float, second: float) -> None:
-    told = history()
+    past = history()
     cuts = sorted([NOW - 30, NOW - 30 + first, NOW - 30 + second, NOW - 20])
-    pieces = Counter(each["id"] for a, b in pairwise(cuts) for each in told.segments(a, b))
-    assert pieces == Counter(each["id"] for each in told.segments(NOW - 30, NOW - 20))
+    pieces = Counter(each["id"] for a, b in pairwise(cuts) for each in past.segments(a, b))
+    assert pieces == Counter(each["id"] for each in past.segments(NOW - 30, NOW - 20))
 
 
-def test_events_come_in_order_and_are_visible_after_they_happened(bad: ShopHistory) -> None:
+def test_events_are_in_order_and_visible_after_their_time(bad: ShopHistory) -> None:
     for group in bad.log_groups():
         found = events(bad, group, NOW - 60, NOW)
         assert found, group
@@ -115,16 +115,16 @@ def test_events_come_in_order_and_are_visible_after_they_happened(bad: ShopHisto
         assert max(each.visible_ms - each.timestamp_ms for each in found) < 25_000
 
 
-def test_some_lines_come_late(bad: ShopHistory) -> None:
+def test_some_lines_are_late(bad: ShopHistory) -> None:
     found = events(bad, ORDERS_GROUP, NOW - 60, NOW)
     late = sum(each.visible_ms - each.timestamp_ms > 4000 for each in found) / len(found)
     assert 0.005 < late < 0.04
 
 
-# What is there and what is not
+# Existing and missing signals
 
 
-def test_there_is_an_hour_and_last_weeks_and_nothing_else(bad: ShopHistory) -> None:
+def test_the_history_has_one_hour_and_last_weeks_and_no_more(bad: ShopHistory) -> None:
     def some(at_s: int) -> bool:
         return bool(events(bad, ORDERS_GROUP, at_s, at_s + 2))
 
@@ -137,22 +137,22 @@ def test_there_is_an_hour_and_last_weeks_and_nothing_else(bad: ShopHistory) -> N
     assert not list(bad.metric_samples("AWS/Lambda", "Errors", ALIAS, NOW - 3 * HISTORY_S, NOW - 2 * HISTORY_S))
 
 
-def test_last_week_the_version_before_served(bad: ShopHistory) -> None:
+def test_last_week_another_version_served(bad: ShopHistory) -> None:
     streams = {
         each.stream.split("[")[1].split("]")[0] for each in events(bad, ORDERS_GROUP, NOW - WEEK_S, NOW - WEEK_S + 3)
     }
     assert streams == {"40"}
 
 
-def test_before_the_release_nothing_is_new() -> None:
-    told = history("before")
-    text = "".join(each.message for each in events(told, ORDERS_GROUP, NOW - 60, NOW))
+def test_before_the_release_the_new_version_has_no_signals() -> None:
+    past = history("before")
+    text = "".join(each.message for each in events(past, ORDERS_GROUP, NOW - 60, NOW))
     assert "KeyError" not in text
     assert "slow query" not in text
     assert '"version":"42"' not in text
 
 
-def test_known_errors_happened_before_the_release_too(bad: ShopHistory) -> None:
+def test_known_errors_occur_before_the_release(bad: ShopHistory) -> None:
     origin = bad.traffic.timeline.origin_s
     text = "".join(each.message for each in events(bad, ORDERS_GROUP, origin - 120, origin))
     assert "PaymentTimeout" in text
@@ -168,11 +168,11 @@ def test_unknown_series_and_groups_are_empty(bad: ShopHistory) -> None:
 # The numbers of the bad release
 
 
-def durations(told: ShopHistory, version: str, start_s: int, end_s: int) -> list[float]:
+def durations(past: ShopHistory, version: str, start_s: int, end_s: int) -> list[float]:
     return sorted(
         each.duration_ms
         for second in range(start_s, end_s)
-        for each in told.traffic.requests(ORDERS, second)
+        for each in past.traffic.requests(ORDERS, second)
         if each.version == version
     )
 
@@ -221,7 +221,7 @@ def test_a_new_version_starts_cold(bad: ShopHistory) -> None:
     assert cold(origin, "41") <= 2
 
 
-# Logs, traces and metrics retell the same requests
+# Logs, traces and metrics agree on the requests
 
 
 def test_logs_metrics_and_traces_agree(bad: ShopHistory, minute: int) -> None:
@@ -241,16 +241,16 @@ def test_logs_metrics_and_traces_agree(bad: ShopHistory, minute: int) -> None:
     assert total(bad, "Invocations", ALIAS, minute) == len(every)
 
 
-def reports(told: ShopHistory, start_s: int, end_s: int) -> Iterator[dict[str, Any]]:
-    for event in events(told, ORDERS_GROUP, start_s, end_s):
+def reports(past: ShopHistory, start_s: int, end_s: int) -> Iterator[dict[str, Any]]:
+    for event in events(past, ORDERS_GROUP, start_s, end_s):
         line = json.loads(event.message)
         if line.get("type") == "platform.report":
             yield line["record"]
 
 
 def test_every_request_has_its_report_and_every_sampled_one_its_trace(bad: ShopHistory, minute: int) -> None:
-    # Reports are dated at the end of a request, so the window is wider than the requests'.
-    told = {each["requestId"]: each for each in reports(bad, minute, minute + 70)}
+    # Reports have the time of a request's end, so the window is wider than the requests'.
+    past = {each["requestId"]: each for each in reports(bad, minute, minute + 70)}
     segments = list(bad.segments(minute - 1, minute + 65))
     traced = {each["aws"]["request_id"]: each["trace_id"] for each in segments if each["origin"] == "AWS::Lambda"}
     seen = 0
@@ -259,7 +259,7 @@ def test_every_request_has_its_report_and_every_sampled_one_its_trace(bad: ShopH
             serving = bad.traffic.serving(ORDERS, request.version)
             text = serving.ids.hex(request.number)
             request_id = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
-            record = told[request_id]
+            record = past[request_id]
             assert record["metrics"]["durationMs"] == request.duration_ms
             assert (record["status"] == "error") is request.failed
             assert (request_id in traced) is request.traced is ("tracing" in record)
@@ -285,7 +285,7 @@ def test_version_series_exist_only_while_the_alias_is_weighted(bad: ShopHistory)
     assert list(bad.metric_samples("AWS/Lambda", "Invocations", view, origin, NOW))
 
 
-def test_metrics_come_late_but_within_the_next_minute(bad: ShopHistory) -> None:
+def test_metrics_are_late_but_visible_within_the_next_minute(bad: ShopHistory) -> None:
     for sample in bad.metric_samples("AWS/Lambda", "Invocations", ALIAS, NOW - 3600, NOW):
         assert 60 + 45 <= sample.visible_s - sample.timestamp_s <= 60 + 67
 
@@ -357,12 +357,12 @@ def test_a_faulty_trace_from_api_to_table(bad: ShopHistory) -> None:
     assert function["end_time"] <= service["end_time"] <= api["end_time"]
 
 
-def test_calls_count_exactly_what_the_segments_tell(bad: ShopHistory) -> None:
+def test_calls_count_exactly_the_calls_of_the_segments(bad: ShopHistory) -> None:
     start_s, end_s = NOW - 180, NOW - 60
     store = TraceStore(wall=lambda: NOW, faults=FaultPlan(), history=bad)
-    told = tally_of(store.newest_first(start_s, end_s - 1e-6)).services("1")
-    assert tally_of_calls(bad.calls(start_s, end_s)).services("1") == told
-    assert len(told) > 10
+    past = tally_of(store.newest_first(start_s, end_s - 1e-6)).services("1")
+    assert tally_of_calls(bad.calls(start_s, end_s)).services("1") == past
+    assert len(past) > 10
 
 
 def test_slow_listings_of_the_new_version_scan(bad: ShopHistory) -> None:

@@ -17,7 +17,7 @@ from prodwatch.errors import ConfigurationError, UnavailableFeatureError
 
 
 def gone(pid: int, within_s: float = 60.0) -> bool:
-    """Return whether a process ended in time; one that only waits to be buried has."""
+    """Return whether a process ended in time; a zombie has."""
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -34,7 +34,7 @@ def health(url: str) -> bytes:
         return found
 
 
-def test_a_child_answers_and_ends() -> None:
+def test_a_child_serves_and_ends() -> None:
     server = start_demo(at="before")
     assert health(server.url) == b'{"status":"ok"}'
     server.stop()
@@ -68,7 +68,7 @@ def test_ctrl_c_in_the_terminal_is_not_the_childs(during: DemoServer) -> None:
     assert os.getsid(during.process.pid) != os.getsid(0)
 
 
-def test_a_taken_port_is_said() -> None:
+def test_a_port_in_use_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -97,20 +97,20 @@ def test_without_moto_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         start_demo()
 
 
-def test_a_silent_child_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_child_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/sleep")
     monkeypatch.setattr(process, "_arguments", lambda **_: ["30"])
     with pytest.raises(DemoError, match="did not report its port in time"):
         start_demo(timeout_s=0.05)
 
 
-def test_a_child_that_dies_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_exits_is_reported_with_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_arguments", lambda **_: ["-c", "raise SystemExit(7)"])
     with pytest.raises(DemoError, match="ended with exit code 7"):
         start_demo()
 
 
-def test_the_child_knows_nothing_of_your_aws() -> None:
+def test_the_child_gets_no_aws_variables() -> None:
     environ = {"AWS_PROFILE": "prod", "AWS_ACCESS_KEY_ID": "AKIA", "MOTO_X": "1", "PATH": "/bin", "PYTHONPATH": "/x"}
     made = child_environment(environ)
     assert not [name for name in made if name.startswith(("AWS_", "MOTO_"))]
@@ -119,14 +119,16 @@ def test_the_child_knows_nothing_of_your_aws() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["--scenario=ugly"], "no staged release"), (["--at=x"], "moment")])
-def test_the_module_says_what_is_wrong(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_module_names_a_wrong_option(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
-    told = capsys.readouterr()
-    assert message in told.err
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.out == ""
 
 
-async def test_in_process_too() -> None:
+async def test_the_demo_runs_in_process() -> None:
     async with run_demo(scenario="good", at="after", latency_s={}) as shop:
         assert shop.url.startswith("http://127.0.0.1:")
         alias = shop.aws.functions.alias("shop-orders", "live")

@@ -43,7 +43,7 @@ class Stage:
         self.telemetry = RecordingTelemetry()
         self.gate = Signal()
         self.arrived = asyncio.Event()
-        """Set when a handler waits at the gate."""
+        """Set when a handler waits at `gate`."""
         self.loop = asyncio.get_running_loop()
         self.built: list[str] = []
         self.clock = count(1_000_000)
@@ -123,7 +123,9 @@ async def test_the_qualifier_decides_the_version(stage: Stage, qualifier: str | 
 
 
 @pytest.mark.parametrize(("function", "qualifier"), [("other", None), ("shop-payments", "99")])
-async def test_what_does_not_exist_is_a_key_error(stage: Stage, function: str, qualifier: str | None) -> None:
+async def test_an_unknown_function_or_qualifier_is_a_key_error(
+    stage: Stage, function: str, qualifier: str | None
+) -> None:
     with pytest.raises(KeyError):
         await stage.runtime.run(function, qualifier, {})
 
@@ -154,7 +156,7 @@ async def test_a_warmed_environment_is_not_cold(stage: Stage) -> None:
     assert stage.built == ["7"]
 
 
-async def test_what_a_handler_raises_is_lambdas_error_document(stage: Stage) -> None:
+async def test_an_exception_of_a_handler_is_lambdas_error_document(stage: Stage) -> None:
     result = await stage.ask(**{"raise": "no such coin"})
     document = json.loads(result.payload)
     assert result.function_error == "Unhandled"
@@ -165,7 +167,7 @@ async def test_what_a_handler_raises_is_lambdas_error_document(stage: Stage) -> 
     assert "Status: error\tError Type: ValueError" in result.log_tail
 
 
-async def test_lines_are_in_the_order_lambda_writes_them(stage: Stage) -> None:
+async def test_lines_are_in_lambdas_order(stage: Stage) -> None:
     result = await stage.ask(say="hello")
     assert result.log_tail is not None
     starts = [line.split()[0] for line in result.log_tail.splitlines()]
@@ -173,12 +175,12 @@ async def test_lines_are_in_the_order_lambda_writes_them(stage: Stage) -> None:
     assert result.request_id in result.log_tail
 
 
-async def test_the_callers_trace_goes_on(stage: Stage) -> None:
+async def test_the_callers_trace_continues(stage: Stage) -> None:
     result = await stage.ask()
-    told = stage.telemetry.finished[0].trace
-    assert told.trace_id == "1-6b00531c-01cbd904827b35567d64d4a5"
+    trace = stage.telemetry.finished[0].trace
+    assert trace.trace_id == "1-6b00531c-01cbd904827b35567d64d4a5"
     header = read(json.loads(result.payload)["trace"])
-    assert header == TraceHeader(root=told.trace_id, parent=told.function_segment, sampled=True)
+    assert header == TraceHeader(root=trace.trace_id, parent=trace.function_segment, sampled=True)
 
 
 async def test_without_a_header_sampling_decides(stage: Stage) -> None:
@@ -186,7 +188,7 @@ async def test_without_a_header_sampling_decides(stage: Stage) -> None:
     assert not stage.telemetry.finished[0].sampled
 
 
-async def test_an_event_runs_after_the_answer_and_a_dry_run_never(stage: Stage) -> None:
+async def test_an_event_runs_after_the_response_and_a_dry_run_never(stage: Stage) -> None:
     assert (await stage.ask(kind="DryRun")).payload == b""
     assert (await stage.ask(kind="Event", say="later")).payload == b""
     async with asyncio.timeout(60):

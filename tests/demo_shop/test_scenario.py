@@ -7,15 +7,15 @@ from prodwatch.demo.shop.scenario import SCENARIOS, load, names, parse
 from prodwatch.errors import ConfigurationError
 
 
-def test_two_releases_come_along() -> None:
+def test_two_scenarios_are_shipped() -> None:
     assert names() == ["bad", "good"]
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_scenario_loads(name: str) -> None:
-    story = load(name)
-    assert story.release.version == "42"
-    assert {"live", "before", "during", "after"} <= set(story.moments)
+    scenario = load(name)
+    assert scenario.release.version == "42"
+    assert {"live", "before", "during", "after"} <= set(scenario.moments)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def _changed(old: str, new: str) -> str:
         pytest.param("seed = 42", 'seed = "x"', "seed", id="wrong type"),
         pytest.param("seed = 42", "seed = 42\nsed = 1", "sed", id="unknown key"),
         pytest.param('during = "3m12s"', "", "lacks during", id="missing moment"),
-        pytest.param('during = "3m12s"', 'during = "soon"', "not a duration", id="moment that is no time"),
+        pytest.param('during = "3m12s"', 'during = "soon"', "not a duration", id="moment that is not a time"),
         pytest.param("[behaviour.default]", "[behaviour.41]", "behaviour.default", id="no default behaviour"),
         pytest.param("orders_per_s = 45.8", "orders_per_s = 90", "between 0 and 58", id="too busy"),
         pytest.param('at = "4m03s"', 'at = "1s"', "in the order of their time", id="script out of order"),
         pytest.param("[[0, 43]", "[[0.1, 43]", "must rise from share 0 to share 1", id="quantiles without a start"),
     ],
 )
-def test_what_is_wrong_with_a_scenario_is_said(old: str, new: str, message: str) -> None:
+def test_the_mistake_in_a_scenario_is_named(old: str, new: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         parse(_changed(old, new), "mine")
 

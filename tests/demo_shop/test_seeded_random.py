@@ -20,10 +20,10 @@ def numbers(draws: SeededRandom, first_s: int, count_s: int, slots: int, dimensi
 
 
 @given(SECONDS, st.sampled_from([5, 46]), st.integers(0, DIMENSIONS - 1), st.floats(0.05, 0.95))
-def test_every_minute_has_its_share(first_s: int, slots: int, dimension: int, share: float) -> None:
+def test_every_minute_has_the_same_share(first_s: int, slots: int, dimension: int, share: float) -> None:
     found = numbers(SeededRandom(1, "x"), first_s, 60, slots, dimension)
     below = sum(each < share * 2**32 for each in found) / len(found)
-    # Independent draws would stray by up to 3 × sqrt(p(1-p)/n), which is 0.08 at 300 draws.
+    # Independent random draws would deviate by up to 3 × sqrt(p(1-p)/n), which is 0.08 at 300 draws.
     assert abs(below - share) < (0.06 if slots == 5 else 0.025)
 
 
@@ -42,7 +42,7 @@ def test_waves_are_smooth(second: int, period_s: int) -> None:
     assert max(abs(after - before) for before, after in pairwise(levels)) <= 2 * 1.6 / period_s + 1e-9
 
 
-def test_ids_never_meet() -> None:
+def test_ids_are_unique() -> None:
     ids = Ids(SeededRandom(1, "ids"))
     seen = [ids.hex(number) for number in range(-50_000, 50_000)]
     assert len(set(seen)) == len(seen)

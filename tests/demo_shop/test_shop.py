@@ -1,4 +1,4 @@
-"""The whole shop through its own doors: HTTP, boto3, the queues."""
+"""The whole shop through its interfaces: HTTP, boto3, the queues."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ask(
 
 
 def eventually(server: DemoServer, look: Callable[[], Any]) -> Any:
-    """Look until something is there; a demo that ended in the meantime will never show it."""
+    """Read until a result exists; fail when the demo has ended in the meantime."""
     deadline = Deadline()
     while not (found := look()):
         assert not deadline.over, "it never appeared"
@@ -68,13 +68,13 @@ def result_of(server: DemoServer, aws: Aws, name: str) -> Any:
 
 @pytest.fixture
 def empty_inbox(during: DemoServer, aws: Aws) -> None:
-    """Wait until what other tests sent is dealt with: a bad message of theirs would fail the whole batch of both."""
+    """Wait until other tests' messages are handled: a malformed one would fail the batch of both."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-inbox"
 
     def empty() -> bool:
-        told = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
-        return {told[name] for name in names} == {"0"}
+        attributes = aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return {attributes[name] for name in names} == {"0"}
 
     eventually(during, empty)
 
@@ -113,18 +113,18 @@ def test_routes(during: DemoServer, path: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("version", ["41", "42"])
-def test_a_stage_of_its_own_serves_its_version(during: DemoServer, version: str) -> None:
+def test_the_stage_of_a_version_serves_it(during: DemoServer, version: str) -> None:
     assert ask(during, f"/v{version}/orders/ORD-1001").headers["x-version"] == f"v{version}"
 
 
-def test_keys_and_tokens_open_doors(during: DemoServer) -> None:
+def test_keys_and_tokens_give_access(during: DemoServer) -> None:
     secrets = Secrets.of(42)
     assert ask(during, "/Prod/partner/prices", headers={"X-Api-Key": secrets.partner_key}).status == 200
     bearer = {"Authorization": f"Bearer {secrets.health_token}"}
     assert ask(during, "/Prod/health/details", headers=bearer).json["parts"] == {"products": "active"}
 
 
-def test_the_secrets_are_where_checks_look(aws: Aws) -> None:
+def test_the_secrets_exist_under_the_names_in_the_checks(aws: Aws) -> None:
     secrets = Secrets.of(42)
     token = aws("ssm").get_parameter(Name="/shop/demo/health-token", WithDecryption=True)
     assert token["Parameter"]["Value"] == secrets.health_token
@@ -176,13 +176,13 @@ def test_a_request_is_found_by_its_own_trace_and_request_id(during: DemoServer, 
     assert function["cause"]["exceptions"][0]["type"] == "KeyError"
     request_id = answer.headers["x-amzn-requestid"]
 
-    def told() -> Any:
+    def attributes() -> Any:
         found = aws("logs").filter_log_events(
             logGroupName=ORDERS_LOG, startTime=int((time.time() - 60) * 1000), filterPattern=f'"{request_id}"'
         )
         return found["events"]
 
-    lines = eventually(during, told)
+    lines = eventually(during, attributes)
     assert any("KeyError: 'currency'" in line["message"] and root in str(lines) for line in lines)
     assert all("[42]" in line["logStreamName"] for line in lines)
 
@@ -199,7 +199,7 @@ def test_invoke_by_version_and_alias(aws: Aws) -> None:
     assert invoke(FunctionName="shop-orders", Qualifier="live", Payload=b"{}")["ExecutedVersion"] in {"41", "42"}
 
 
-def test_invoke_reports_what_the_handler_raised(aws: Aws) -> None:
+def test_invoke_reports_the_handlers_exception(aws: Aws) -> None:
     event = {"routeKey": "POST /orders", "body": json.dumps({"sku": "BOOK-3"})}
     answer = aws("lambda").invoke(FunctionName="shop-orders", Qualifier="42", Payload=json.dumps(event))
     assert answer["FunctionError"] == "Unhandled"
@@ -233,7 +233,7 @@ def test_one_trace_goes_through_the_queues(during: DemoServer, aws: Aws) -> None
 
 
 @pytest.mark.usefixtures("empty_inbox")
-def test_a_malformed_message_poisons_its_batch_and_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
+def test_a_malformed_message_fails_its_batch_and_ends_in_the_dead_letters(during: DemoServer, aws: Aws) -> None:
     good, bad, alone = unique(), unique(), unique()
     bodies = [json.dumps({"data": {"id": good, "message": "fine", "type": "TEST"}})]
     bodies += [json.dumps({"data": {"id": bad, "message": MALFORMED, "type": "TEST"}})]
@@ -253,18 +253,18 @@ def test_a_malformed_message_poisons_its_batch_and_ends_in_the_dead_letters(duri
 
 
 @pytest.mark.usefixtures("empty_inbox")
-def test_the_api_pastes_bodies_unencoded(during: DemoServer, aws: Aws) -> None:
+def test_the_api_inserts_bodies_unencoded(during: DemoServer, aws: Aws) -> None:
     name = unique()
     ask(during, "/Prod/inbox", json.dumps({"id": name, "message": "a+b", "type": "TEST"}))
     assert result_of(during, aws, name)["Message"]["S"] == "a b"
 
 
 @pytest.mark.parametrize("body", ["not json", '{"id": "x"}&cut', ""])
-def test_the_inbox_says_200_whatever_happens(during: DemoServer, body: str) -> None:
+def test_the_inbox_always_responds_with_200(during: DemoServer, body: str) -> None:
     assert ask(during, "/Prod/inbox", body).status == 200
 
 
-def test_what_the_filter_does_not_want_is_deleted_unseen(during: DemoServer, aws: Aws) -> None:
+def test_messages_that_the_filter_excludes_are_deleted(during: DemoServer, aws: Aws) -> None:
     name = unique()
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-outbox"
     body = json.dumps({"data": {"id": name, "message": "x", "type": "ORDER"}})
@@ -282,7 +282,7 @@ def test_what_the_filter_does_not_want_is_deleted_unseen(during: DemoServer, aws
 # The stack
 
 
-def test_the_stack_tells_where_everything_is(during: DemoServer, aws: Aws) -> None:
+def test_the_stack_outputs_name_every_resource(during: DemoServer, aws: Aws) -> None:
     stack = aws("cloudformation").describe_stacks(StackName="shop-demo")["Stacks"][0]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     assert outputs["ApiUrl"] == f"{during.url}/_shop/Prod/"

@@ -25,9 +25,9 @@ class Staged:
     def __init__(self, at: str | None, *, name: str = "bad", opened_s: float = NOW, speed: float = 1.0) -> None:
         self.wall = Wall(opened_s)
         self.timeline = Timeline(load(name), opened_s=opened_s, at=at, speed=speed)
-        told = ShopHistory(self.timeline, seed=42)
-        self.aws = EmbeddedAws(history=told, wall=self.wall)
-        self.staging = ReleaseStaging(self.timeline, tuple(told.traffic.services.values()), 42)
+        history = ShopHistory(self.timeline, seed=42)
+        self.aws = EmbeddedAws(history=history, wall=self.wall)
+        self.staging = ReleaseStaging(self.timeline, tuple(history.traffic.services.values()), 42)
         self.staging.write(self.aws)
 
     def alias(self) -> tuple[str, dict[str, float]]:
@@ -83,7 +83,7 @@ def test_each_moment_and_a_quarter_of_an_hour_later(
     assert staged.stack() == stack
 
 
-# Whether the first minute of the new version has errors enough depends on the second it began in.
+# Whether the new version's first minute has enough errors depends on the second in which it began.
 @pytest.mark.parametrize(
     ("name", "at", "firing", "phase_s"),
     [
@@ -97,7 +97,7 @@ def test_each_moment_and_a_quarter_of_an_hour_later(
         ("good", "after", set(), 30),
     ],
 )
-def test_alarms_whatever_second_the_demo_starts_in(name: str, at: str, firing: set[str], phase_s: int) -> None:
+def test_alarms_are_the_same_in_every_second_of_a_minute(name: str, at: str, firing: set[str], phase_s: int) -> None:
     staged = Staged(at, name=name, opened_s=NOW + phase_s)
     for later_s in (0, 45, 130):
         staged.wall.now_s = NOW + phase_s + later_s
@@ -124,16 +124,16 @@ def test_the_alarm_has_been_firing_since_the_release_went_bad() -> None:
     assert 240 <= after_s[1] <= 540
 
 
-def test_a_played_story_is_told_by_time_alone() -> None:
+def test_a_played_scenario_depends_on_the_time_alone() -> None:
     staged = Staged(None)
-    story: list[tuple[str, dict[str, float]]] = []
+    routing: list[tuple[str, dict[str, float]]] = []
     for at_s in (-30, 1, 200, 242, 250):
         staged.wall.now_s = staged.timeline.origin_s + at_s
-        story.append(staged.alias())
-    assert story == [("41", {}), ("41", {"42": 0.1}), ("41", {"42": 0.1}), ("41", {}), ("41", {})]
+        routing.append(staged.alias())
+    assert routing == [("41", {}), ("41", {"42": 0.1}), ("41", {"42": 0.1}), ("41", {}), ("41", {})]
 
 
-def test_the_rolled_back_deployment_and_its_rollback_know_each_other() -> None:
+def test_the_rolled_back_deployment_and_its_rollback_name_each_other() -> None:
     staged = Staged("after")
     rollback, stopped, _ = staged.aws.deployments.created(NOW)
     state = staged.aws.deployments.state(stopped, NOW)
@@ -142,7 +142,7 @@ def test_the_rolled_back_deployment_and_its_rollback_know_each_other() -> None:
     assert resource_names.ERROR_ALARM in (state.error_message or "")
 
 
-def test_the_new_version_is_published_when_the_script_says_so() -> None:
+def test_the_new_version_is_published_at_its_scripted_time() -> None:
     def versions(at: str) -> list[str]:
         function = Staged(at).aws.functions.get(ORDERS)
         assert function is not None
@@ -153,7 +153,7 @@ def test_the_new_version_is_published_when_the_script_says_so() -> None:
 
 
 @pytest.mark.parametrize(("speed", "scripted"), [(1.0, False), (1.5, False), (8.0, True)])
-def test_only_a_story_told_faster_than_cloudwatch_scripts_its_alarm(speed: float, scripted: bool) -> None:
+def test_only_a_scenario_faster_than_cloudwatch_scripts_its_alarm(speed: float, scripted: bool) -> None:
     assert Staged(None, speed=speed).staging.scripted_alarm is scripted
     assert not Staged("during", speed=speed).staging.scripted_alarm
 

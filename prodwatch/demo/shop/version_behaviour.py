@@ -74,7 +74,7 @@ class ServingVersion:
         return READ, 404 if kind > 0xFD00_0000 else 200, False
 
     def environments(self, second: int) -> Environments:
-        """Return the execution environments of a story second."""
+        """Return the execution environments of a scenario second."""
         age = second - self._born_s
         if age < OPENING_S:
             return Environments(self, 2 * age + 2, [2 * age, 2 * age + 1], age)
