@@ -228,7 +228,7 @@ def credential_error(exc: Exception, call: Call) -> AwsError:
         of = f" --profile {call.profile}" if call.profile else ""
         message = (
             f"{source} needs an MFA code, which prodwatch never asks for: run `aws sts get-caller-identity{of}` first, "
-            "whose session prodwatch takes over, or export the keys of a session"
+            "whose session prodwatch then uses, or export the keys of a session"
         )
         return _error(call, Reason.NO_CREDENTIALS, "MfaCodeNeeded", message)
     message = f"{source} provides no usable AWS credentials: {type(exc).__name__}: {_one_line(exc)}"

@@ -116,7 +116,8 @@ class _Filler:
 
     def _filled(self, target: _Target) -> _Target:
         values = {name: self._value(name, getattr(target, name)) for name in target.__struct_fields__}
-        if isinstance(target, FunctionTarget) and values["name"].startswith("arn:"):
+        table: object = target  # mypy checks each constraint of the type variable apart
+        if isinstance(table, FunctionTarget) and values["name"].startswith("arn:"):
             message = f"{values['name']} is an ARN, not a name; append | arn('id') to the reference"
             raise UnresolvedError(Reference("", ()), message)
         return replace(target, **values)
