@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from prodwatch.aws.account_scope import ScopedAws
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.aws_clock import TOLERANCE_S, ahead_s
-from prodwatch.aws.call_time import STEP_TIME, StepTime
+from prodwatch.aws.call_time import STEP_TIME, StepTime, shared_reading
 from prodwatch.aws.cli_command import aws_command
 from prodwatch.aws.error_codes import is_malformed_request
 from prodwatch.aws.pagination import unread_rest
@@ -34,6 +35,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 READING_SERVICES = frozenset(("application-signals", "cloudwatch", "codedeploy", "logs", "xray"))
 """Services that only report on a target: their own errors are not evidence against it."""
 _ABSENT = frozenset(("ResourceNotFound", "ResourceNotFoundException"))
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 SHOWN_ITEMS = 50
 """Elements of a list that are kept in the recorded exchange."""
 FUTURE_S = 60.0
@@ -184,6 +186,16 @@ class AwsCalls:
     def latency(self) -> Duration:
         """Return the time AWS took, without creating clients and waiting for call rates."""
         return Duration.from_s(self._wire_s or self.elapsed_s())
+
+    async def reaches_aws(self) -> bool:
+        """Return whether the calls go to AWS itself, not to an emulator at an endpoint of its own."""
+        try:
+            with shared_reading():
+                client = await self.aws.client(self.service)
+        except (AwsError, LookupError):
+            return False
+        host = urlsplit(client.meta.endpoint_url).hostname or ""
+        return host.endswith(AWS_DOMAINS)
 
     def notice(self, message: str) -> None:
         """Add a notice about the response, which does not fail the check."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -236,9 +238,22 @@ LINE = '{"level": "ERROR", "n": 5, "ok": true, "user": {"name": "ada"}}'
         ("{ ($.n = 1) || ($.n = 2) }", LINE, True),
         ('{ $.level = "ERROR" }', "plain text", False),
         ("{ $.level > 3 }", LINE, False),
+        pytest.param(r'"C:\\temp"', r"open C:\temp failed", True, id="escaped backslash"),
+        pytest.param(r'"say \"no\""', 'they say "no"', True, id="escaped quote"),
+        pytest.param(r'{ $.path = "C:\\temp" }', r'{"path": "C:\\temp"}', True, id="escaped backslash in JSON"),
+        pytest.param('{ $.level = "ERROR" }', ' {"level":"ERROR"}', True, id="space before JSON"),
+        pytest.param('{ $.level = "ERROR" }', '\n{"level":"ERROR"}', True, id="line break before JSON"),
+        pytest.param('{ $.level = "ERROR" }', '\ufeff{"level":"ERROR"}', True, id="mark before JSON"),
+        pytest.param('{ $.level = "ERROR" }', 'INFO {"level":"ERROR"}', True, id="prefix before JSON"),
+        ("{ $.latency > 1000 }", '{"latency": "2000"}', True),
+        ("{ $.n = 2000 }", '{"n": "2000"}', True),
+        ("{ $.n = 2000 }", '{"n": "2e3"}', True),
+        ("{ $.n = 2000 }", '{"n": "many"}', False),
+        ("{ $.n > 2000 }", '{"n": null}', True),
+        ("{ $.n > 2000 }", '{"n": true}', True),
     ],
 )
-def test_patterns_throw_out_only_what_certainly_does_not_match(pattern: str | None, message: str, kept: bool) -> None:
+def test_W7_only_what_certainly_does_not_match_is_thrown_out(pattern: str | None, message: str, kept: bool) -> None:
     parsed = json.loads(message, parse_float=Decimal) if message.startswith("{") else None
     assert keeper(pattern)(message, parsed) is kept
 
@@ -250,3 +265,36 @@ async def test_nothing_is_absent_since_an_instant_to_come(bench: Any, type_: str
     assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
     assert "is in the future" in found.failure.message
     assert "count" not in found.document
+
+
+class AtAws:
+    """AWS itself: its lines match the pattern, whatever they look like here."""
+
+    def __init__(self, aws: Any, endpoint_url: str) -> None:
+        self._aws = aws
+        self._endpoint_url = endpoint_url
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._aws, name)
+
+    async def client(self, *_: Any, **__: Any) -> Any:
+        return SimpleNamespace(meta=SimpleNamespace(endpoint_url=self._endpoint_url))
+
+    async def pages(self, *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
+        yield {"events": [{"eventId": "1", "timestamp": 1, "message": "a line that CloudWatch found"}]}
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "count"),
+    [
+        ("https://logs.eu-west-1.amazonaws.com", 1),
+        ("https://vpce-1-x.logs.eu-west-1.vpce.amazonaws.com", 1),
+        ("https://logs.cn-north-1.amazonaws.com.cn", 1),
+        ("http://localhost:4566", 0),
+        ("https://amazonaws.com.example.org", 0),
+    ],
+)
+async def test_W7_a_line_that_aws_itself_found_is_kept(bench: Any, endpoint_url: str, count: int) -> None:
+    asked = {"group": "/g", "filter": '"another text"'}
+    found = await bench.run("logs", asked, aws=AtAws(bench.aws, endpoint_url))
+    assert found.document["count"] == count

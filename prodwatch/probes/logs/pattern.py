@@ -1,7 +1,7 @@
-"""Applies CloudWatch filter patterns to the returned lines again, for endpoints that ignore parts of a pattern.
+"""Applies CloudWatch filter patterns to the returned lines again, for emulators that ignore parts of a pattern.
 
-It only ever throws out a line that certainly does not match; whatever it cannot read, it keeps: losing a line here
-would turn a found error into a clean log.
+Lines of AWS itself match by definition and do not pass here. Only a line that certainly does not match is thrown out;
+what cannot be read is kept: losing a line here would turn a found error into a clean log.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _terms(text: str) -> Keeps | None:
         match = _TERM.match(text, at)
         if match is None:
             return None
-        term = match[3] if match[2] is None else match[2].replace('\\"', '"')
+        term = match[3] if match[2] is None else _unescaped(match[2])
         if match[1] == "-":
             # An excluded term may be cut at other places than ours: such a pattern is left to CloudWatch.
             return None
@@ -74,8 +74,11 @@ def _json(text: str) -> Keeps | None:
     if not all(clauses):
         return None
 
-    def keeps(_message: str, json: Any) -> bool:
-        return isinstance(json, Mapping) and by(clause(json) for clause in clauses if clause)
+    def keeps(message: str, json: Any) -> bool:
+        if not isinstance(json, Mapping):
+            # CloudWatch may find JSON where this reader does not.
+            return "{" in message
+        return by(clause(json) for clause in clauses if clause)
 
     return keeps
 
@@ -85,7 +88,7 @@ def _clause(text: str) -> Callable[[Mapping[str, Any]], bool] | None:
     if match is None:
         return None
     path, operator = match[1].lstrip(".").split("."), match[2]
-    wanted = match[4] if match[3] is None else match[3].replace('\\"', '"')
+    wanted = match[4] if match[3] is None else _unescaped(match[3])
     number = None if match[4] is None else _number(wanted)
     if number is None and operator not in {"=", "!="}:
         return None
@@ -98,14 +101,18 @@ def _clause(text: str) -> Callable[[Mapping[str, Any]], bool] | None:
             value = value[name]
         if number is not None and isinstance(value, int | Decimal) and not isinstance(value, bool):
             return _COMPARE[operator](Decimal(value), number)
-        if number is not None and operator not in {"=", "!="}:
-            return False
-        if not isinstance(value, str):
-            # CloudWatch's comparison of texts with other types is its own: keep what it kept.
+        if not isinstance(value, str) or (number is not None and _number(value) is not None):
+            # CloudWatch's comparison of different types is its own: keep what it kept.
             return True
+        if operator not in {"=", "!="}:
+            return False
         return _like(value, wanted) is (operator == "=")
 
     return holds
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 def _like(value: str, wanted: str) -> bool:

@@ -21,6 +21,8 @@ MAX_LINES = 10_000
 """Largest number of lines read; with more, `complete` is false."""
 _PARSER = LineParser()
 _MISSING = object()
+_BEFORE_JSON = "\ufeff \t\r\n"
+"""Characters that may precede a JSON document in a line."""
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -68,7 +70,7 @@ async def _read(calls: AwsCalls) -> Observation:
     end = moment(params["until"], "until", calls) if params.get("until") is not None else None
     fields = _fields(params.get("fields"))
     unseen = {name for name, value in fields.items() if value is not _MISSING}
-    wanted = _Wanted(keeper(params.get("filter")), _version(params), fields, unseen)
+    wanted = _Wanted(await _keeper(calls), _version(params), fields, unseen)
     groups = await _groups(calls, str(params["group"]))
     found = _Found()
     missing = [group for group in groups if not await _group(calls, group, start, end, wanted, found)]
@@ -91,6 +93,12 @@ async def _read(calls: AwsCalls) -> Observation:
         what = f'log group "{params["group"]}" does not exist (yet): Lambda makes it at the first invocation'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=what)
     return calls.answer(document, failure=failure, complete=whole, doubt=_doubt(wanted))
+
+
+async def _keeper(calls: AwsCalls) -> Keeps:
+    pattern = calls.params.get("filter")
+    # Whatever AWS returned for a pattern matches it; an emulator may ignore parts of the pattern.
+    return keeper(None if pattern and await calls.reaches_aws() else pattern)
 
 
 def _doubt(wanted: _Wanted) -> str | None:
@@ -179,9 +187,10 @@ def _page(events: Any, group: str, wanted: _Wanted, found: _Found) -> bool:
 def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, Any] | None:
     message = event.get("message") or ""
     json = None
-    if message.startswith("{"):
+    text = message.lstrip(_BEFORE_JSON)
+    if text.startswith("{"):
         with contextlib.suppress(ValueError):
-            json = from_json(message)
+            json = from_json(text)
     if not wanted.keeps(message, json):
         return None
     wanted.read += 1
