@@ -65,6 +65,9 @@ def assemble(
     )
     for unfilled in context.environment.unfilled:
         context.notice("unresolved", context.redactor.text(unfilled.sentence))
+    for secret in context.inputs.unmasked_secrets():
+        if not secret.missing:
+            context.notice("secret", context.redactor.text(f"{secret.message}; it is not masked in this result"))
     problem = context.inputs.release_problem()
     if problem is not None:
         context.notice("release", context.redactor.text(f"the release under test is not known: {problem}"))

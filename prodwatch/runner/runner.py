@@ -41,6 +41,7 @@ from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, UnfinishedJournal
 from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopSignal
+from prodwatch.runner.values.redaction import masked_struct
 from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
 from prodwatch.text.redact import Redactor
 
@@ -114,6 +115,7 @@ class Runner:
         started_at, started_s = self._clock.now(), self._clock.monotonic_s()
         signals: tuple[SignalResult, ...] = ()
         async with self._opened(options, self._journal(options)) as context:
+            context.captured_secrets = set()
             refused = await self._refused(selected, options, end)
             if refused is not None:
                 results = tuple(result_without_run(check, refused) for check in selected)
@@ -207,6 +209,9 @@ class Runner:
         interrupted: int | None = None,
         refused: Blocking | None = None,
     ) -> RunResult:
+        if context.captured_secrets:
+            captured = Redactor(context.captured_secrets)
+            results = [masked_struct(result, captured) for result in results]
         record = RunRecord(
             run_id=context.run_id,
             version=self._version,

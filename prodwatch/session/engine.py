@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prodwatch.aws.lazy_session import LazyAws
     from prodwatch.runner import Runner
     from prodwatch.runner.bounds.loop_lag import LoopLag
+    from prodwatch.runner.values.remote_inputs import RemoteInputs
     from prodwatch.settings import Project
 
 
@@ -35,6 +36,8 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     project: Project
     environment: Environment
     """The project's environment with its watched tables filled, and with the endpoint of an embedded AWS."""
+    inputs: RemoteInputs
+    """Remote values of the environment, apart from those of the runner."""
     runner: Runner
     aws: LazyAws
     redactor: Redactor
@@ -83,6 +86,8 @@ async def open_engine(
     from prodwatch.probes.http_pool import Pool
     from prodwatch.runner import Runner
     from prodwatch.runner.bounds.loop_lag import LoopLag
+    from prodwatch.runner.values.remote_inputs import run_inputs
+    from prodwatch.runner.values.watched_targets import fill_watched
     from prodwatch.settings.user_folders import state_dir
 
     clock = clock or AwsClock()
@@ -91,7 +96,9 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         environment = await _with_demo(environment, demo, stack)
         aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))
-        environment = await _filled(environment, aws, redactor, clock)
+        inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None)
+        stack.push_async_callback(inputs.close)
+        environment = await fill_watched(environment, inputs, clock)
         pool = await stack.enter_async_context(Pool())
         lag = LoopLag(clock)
         lag.start()
@@ -118,6 +125,7 @@ async def open_engine(
         yield Engine(
             project=project,
             environment=environment,
+            inputs=inputs,
             runner=runner,
             aws=aws,
             redactor=redactor,
@@ -172,3 +180,18 @@ async def require_credentials(engine: Engine) -> None:
         # Other errors may be temporary; the sources report them and retry.
         if caught.reason is Reason.NO_CREDENTIALS:
             raise CannotVerifyError(caught.message, caught.reason) from caught
+
+
+async def require_secrets(engine: Engine) -> tuple[str, ...]:
+    """Read every secret, so that it is masked; return a sentence for each one that has no value here.
+
+    Raises CannotVerifyError for a secret that could not be read: it cannot be masked, so nothing may be shown.
+    """
+    from prodwatch.errors import CannotVerifyError
+
+    await engine.inputs.learn_secrets()
+    unmasked = engine.inputs.unmasked_secrets()
+    for each in unmasked:
+        if not each.missing:
+            raise CannotVerifyError(f"nothing is shown, because a secret cannot be masked: {each.message}", each.reason)
+    return tuple(f"a secret of the environment is not masked: {each.message}" for each in unmasked)

@@ -111,9 +111,11 @@ class LiveSession:
         if self._window is not None and past:
             from prodwatch.session.past import PastReader
 
+            await self._learn_secrets(engine)
             self._spawn(PastReader(engine, self._window, self._store, self._clock).run())
             self._spawn(self._counting(engine))
             return
+        await self._learn_secrets(engine)
         sources = self._sources(engine)
         for each in sources:
             if each.name in _NEEDED_FOR_HEALTHY or isinstance(each, UnfilledSource):
@@ -128,6 +130,12 @@ class LiveSession:
         self._spawn(self._rounds(engine))
         if self._reload is not None:
             self._spawn(self._reloading(engine, self._reload))
+
+    async def _learn_secrets(self, engine: Engine) -> None:
+        """Read the secrets before anything remote is shown; those that are not masked become notices."""
+        await engine.inputs.learn_secrets()
+        for each in engine.inputs.unmasked_secrets():
+            self._store.notice(Notice(code="secret", message=f"a secret is not masked: {each.message}"))
 
     def _sources(self, engine: Engine) -> list[Source]:
         """Return the sources that follow the present, starting as far back as the window."""

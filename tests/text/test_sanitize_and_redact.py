@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import struct
 import unicodedata
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -129,3 +132,65 @@ def test_a_secret_as_pages_and_services_echo_it(echoed: str) -> None:
     if echoed == "70267373":
         echoed = secret.encode().hex().upper()
     assert Redactor([secret]).text(f"<{echoed}>") == f"<{MASK}>"
+
+
+NOTATIONS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON, UTF-8": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "JSON, all escaped": lambda text: "".join(
+        f"\\u{unit:04x}" for unit in struct.unpack(f">{len(text.encode('utf-16-be')) // 2}H", text.encode("utf-16-be"))
+    ),
+    "JSON, capitals": lambda text: "".join(f"\\u{ord(each):04X}" if ord(each) < 0x80 else each for each in text),
+    "percent": lambda text: quote(text, safe=""),
+    "percent, all": lambda text: "".join(f"%{octet:02X}" for octet in text.encode()),
+    "percent, small letters": lambda text: "".join(f"%{octet:02x}" for octet in text.encode()),
+    "form": quote_plus,
+    "HTML": html.escape,
+    "HTML, by number": lambda text: "".join(f"&#{ord(each)};" for each in text),
+    "HTML, in hex": lambda text: "".join(f"&#x{ord(each):X};" for each in text),
+    "repr": lambda text: repr(text)[1:-1],
+    "slashes escaped": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+}
+
+
+SECRETS = st.text(st.characters(codec="utf-8", min_codepoint=32), min_size=6, max_size=200).filter(
+    lambda text: text.strip() == text
+)
+TWICE = [("JSON", "JSON"), ("JSON, UTF-8", "JSON"), ("percent", "percent"), ("JSON", "slashes escaped")]
+
+
+@given(SECRETS, st.sampled_from([*((name,) for name in sorted(NOTATIONS)), *TWICE]))
+def test_C4_every_notation_that_decodes_to_a_secret_is_masked(secret: str, names: tuple[str, ...]) -> None:
+    written = secret
+    for name in names:
+        written = NOTATIONS[name](written)
+    assert Redactor([secret]).text(f"<{written}>") == f"<{MASK}>"
+
+
+@given(st.text(st.characters(codec="utf-8", min_codepoint=32), min_size=6, max_size=30), st.data())
+def test_C4_a_secret_of_mixed_notations_is_masked(secret: str, data: st.DataObject) -> None:
+    notation = st.sampled_from([NOTATIONS[name] for name in ("percent, all", "HTML, by number", "JSON, all escaped")])
+    written = "".join(data.draw(notation)(each) for each in secret)
+    assert Redactor([secret]).text(written) == MASK
+
+
+def test_C4_a_part_of_a_long_secret_is_masked() -> None:
+    key = "".join(f"line{number:04d}of-the-key\n" for number in range(60))
+    assert Redactor([key]).text(json.dumps({"key": key})) == json.dumps({"key": "@"}).replace("@", MASK)
+    cut = json.dumps(key)[300:700]
+    assert MASK in Redactor([key]).text(cut)
+    assert "line0020" in cut
+    assert "line0020" not in Redactor([key]).text(cut)
+
+
+@pytest.mark.parametrize("hostile", ["\\" * 20_000, "%41" * 10_000, "&amp;" * 10_000, "&#65;" * 5_000])
+def test_C4_a_hostile_text_is_searched_in_linear_time(hostile: str) -> None:
+    """Backtracking would take hours."""
+    redactor = Redactor(['ab\\\\\\c"""def%25&&', "x&<>y/zz%%"])
+    assert redactor.text(hostile) == hostile
+
+
+@pytest.mark.parametrize("ordinary", ["100%", "a & b", "C:\\users", "50%25", "&lt;p&gt;", '{"a": "\\u00e9"}'])
+def test_ordinary_escapes_are_not_masked(ordinary: str) -> None:
+    assert Redactor(["secret-value", "a&b%/c\\d"]).text(ordinary) == ordinary

@@ -162,12 +162,14 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
     from prodwatch.cli.event_loop import demo_target
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
-    from prodwatch.session.engine import open_engine, require_credentials
+    from prodwatch.session.engine import open_engine, require_credentials, require_secrets
     from prodwatch.session.log_groups import LogGroup, list_groups
 
     async def read() -> list[LogGroup]:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             await require_credentials(engine)
+            for note in await require_secrets(engine):
+                error(note)
             try:
                 return await list_groups(engine, groups)
             except AwsError as caught:

@@ -139,7 +139,7 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     from prodwatch.errors import CannotVerifyError
     from prodwatch.formats.xray_documents import trace_id_of
     from prodwatch.model.signal import Trace
-    from prodwatch.session.engine import open_engine, require_credentials
+    from prodwatch.session.engine import open_engine, require_credentials, require_secrets
     from prodwatch.sources.redaction import SignalRedactor
     from prodwatch.sources.traces import fetch_traces
 
@@ -153,6 +153,8 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
 
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             await require_credentials(engine)
+            for note in await require_secrets(engine):
+                error(note)
             signal_redactor = SignalRedactor(engine.redactor)
             try:
                 traces = await fetch_traces(engine.aws, [xray_id], signal_redactor, clock=engine.clock, within_s=wait_s)

@@ -20,7 +20,7 @@ from prodwatch.cli.stderr import error
 from prodwatch.clock import Clock
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.signal import Batch, Record, SourcePhase
-from prodwatch.session.engine import Engine, open_engine, require_credentials
+from prodwatch.session.engine import Engine, open_engine, require_credentials, require_secrets
 from prodwatch.session.stream_completion import StreamCompletion
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
@@ -161,6 +161,8 @@ class _Run:
         demo = demo_target(self._project, self._common)
         async with open_engine(self._project, demo=demo, clock=clock) as engine:
             await require_credentials(engine)
+            for note in await require_secrets(engine):
+                error(note)
             live = await prepare(engine, self._sink)
             self._follows = live.completion.follows
             reporter = SourceStatusReporter(error, engine.clock)

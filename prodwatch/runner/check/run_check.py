@@ -57,7 +57,7 @@ async def run_check(execution: Execution, stop: StopSignal) -> CheckResult:
         execution.step_results.extend(not_reached(step, "the run ended") for step in missing)
     if execution.begun and (execution.compiled.cleanup or execution.mutated):
         conclusion = await _after_cleanup(execution, conclusion, stop)
-    return _result(execution, conclusion, own, duration_ms)
+    return execution.output.finished(_result(execution, conclusion, own, duration_ms))
 
 
 def _take_cancellation() -> None:

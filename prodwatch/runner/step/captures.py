@@ -56,7 +56,7 @@ def read_captures(
         secret = step.definition.capture[name].secret
         if secret or all_secret:
             texts = list(leaves(shown[name]))
-            output.learn(texts)
+            output.learn_captured(texts)
             if secret and any(0 < len(text) < MIN_LENGTH for text in texts):
                 unmaskable.append(
                     f"the secret captured as {name} has under {MIN_LENGTH} characters and could not be masked"

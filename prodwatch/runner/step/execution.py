@@ -86,7 +86,7 @@ class Execution:
                 clock=context.clock,
             )
         self.scope = scope
-        self.output = OutputRedactor(context.redactor)
+        self.output = OutputRedactor(context.redactor, context.captured_secrets)
         self.slot = slot
         self.deadline_s: float | None = None
         """End of the flow, or of the current cleanup step, on the monotonic clock.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from prodwatch.model.quantity import Duration, Headers
-from prodwatch.model.result import Correlation, Exchange
+from prodwatch.model.result import CheckResult, Correlation, Exchange
 from prodwatch.text.redact import MASK, MIN_LENGTH, SECRET_HEADERS, Redactor, redact_headers
 from prodwatch.text.sanitize import sanitize
 
@@ -27,11 +27,23 @@ _HARMLESS = frozenset({type(None), bool, int})
 class OutputRedactor:
     """Redacts the output of one execution; knows the run's secrets and those this execution met."""
 
-    __slots__ = ("_own", "_run")
+    __slots__ = ("_captured", "_own", "_run")
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, captured: set[str] | None = None) -> None:
+        """`captured` collects the secrets of all executions of a run."""
         self._run = redactor
         self._own: Redactor | None = None
+        self._captured = captured
+
+    def learn_captured(self, secrets: Sequence[str]) -> None:
+        """Mask these texts from now on, and in the results of other checks when the run's document is written."""
+        self.learn(secrets)
+        if self._captured is not None:
+            self._captured.update(secret for secret in secrets if len(secret) >= MIN_LENGTH)
+
+    def finished(self, result: CheckResult) -> CheckResult:
+        """Return a result with all that is known by now masked: a later step may capture what an earlier one showed."""
+        return result if self._own is None else masked_struct(result, self._own)
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these texts too from now on; texts too short to be masked safely are ignored."""
@@ -160,6 +172,40 @@ class OutputRedactor:
     def links(self, links: Mapping[str, str]) -> dict[str, str]:
         """Return titles and URLs, redacted."""
         return {self.text(title): self.text(url) for title, url in links.items()}
+
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+def masked_struct(value: _Struct, redactor: Redactor) -> _Struct:
+    """Return a struct with every text in it masked, at any depth; the same object when nothing was."""
+    changed = {}
+    for name in value.__struct_fields__:
+        before = getattr(value, name)
+        after = _masked(before, redactor)
+        if after is not before:
+            changed[name] = after
+    return msgspec.structs.replace(value, **changed) if changed else value
+
+
+def _masked(value: Any, redactor: Redactor) -> Any:
+    if type(value) is str:
+        masked = redactor.text(value)
+        return value if masked == value else masked
+    if isinstance(value, msgspec.Struct):
+        return masked_struct(value, redactor)
+    if isinstance(value, Mapping):
+        table = {_masked(key, redactor): _masked(item, redactor) for key, item in value.items()}
+        return table if any(old is not new for old, new in zip(_flat(value), _flat(table), strict=False)) else value
+    if isinstance(value, list | tuple):
+        items = [_masked(item, redactor) for item in value]
+        same = all(old is new for old, new in zip(value, items, strict=True))
+        return value if same else type(value)(items)
+    return value
+
+
+def _flat(table: Mapping[Any, Any]) -> Iterable[Any]:
+    return (part for item in table.items() for part in item)
 
 
 def _collect_texts(value: Any, texts: list[Any]) -> bool:

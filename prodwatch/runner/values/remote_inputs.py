@@ -87,6 +87,8 @@ class RemoteInputs:
         self._read_secret = read_secret
         self._read_release = read_release
         self._values: dict[tuple[str, str], Any] = {}
+        self._learned: set[str] = set()
+        """Names of the secrets that are masked."""
         self._tasks: dict[tuple[str, str], asyncio.Task[Any]] = {}
 
     @property
@@ -100,6 +102,16 @@ class RemoteInputs:
         waiting = [self._task(key) for key in keys if key not in self._values]
         if waiting:
             await asyncio.wait(waiting)
+
+    async def learn_secrets(self) -> None:
+        """Read every secret of the environment, so that all of them are masked from then on; never raises."""
+        if not self.environment.secrets.keys() <= self._learned:
+            await self.ensure(Reference("secret", (name,)) for name in self.environment.secrets)
+
+    def unmasked_secrets(self) -> tuple[Unavailable, ...]:
+        """Return why each secret that was requested and has no value is not masked."""
+        values = (self._values.get(("secret", name)) for name in self.environment.secrets)
+        return tuple(value for value in values if isinstance(value, Unavailable))
 
     def start(self, references: Iterable[Reference]) -> None:
         """Start fetching without waiting."""
@@ -194,6 +206,7 @@ class RemoteInputs:
         if len(value) < MIN_LENGTH:
             raise LookupError(f'secret "{name}" has under {MIN_LENGTH} characters and could not be masked safely')
         self._redactor.add(value)
+        self._learned.add(name)
         return value
 
     def lookup(self, reference: Reference) -> Any:
