@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from prodwatch.settings.user_folders import log_dir
+from prodwatch.text.sanitize import sanitize
+
+
+class _SanitisedFormatter(logging.Formatter):
+    """Makes control characters visible in every record, its traceback included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        text = super().format(record)
+        return sanitize(text, limit=len(text))
 
 
 def log_path() -> Path:
@@ -36,14 +47,12 @@ def log_to_file() -> Iterator[Path | None]:
 
     The logging configuration is restored afterwards: a process may open the dashboard more than once.
     """
-    import logging
-
     path: Path | None
     handler: logging.Handler
     try:
         path = log_path()
         handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_SanitisedFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     except OSError:
         path, handler = None, logging.NullHandler()
     logger = logging.getLogger("prodwatch")
@@ -62,10 +71,11 @@ def write_crash() -> Path | None:
     """Append the current exception to the log; return the log's path, None when no log can be written."""
     import traceback
 
+    crash = traceback.format_exc()
     try:
         path = log_path()
         with path.open("a", encoding="utf-8") as log:
-            log.write(f"\n--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{traceback.format_exc()}")
+            log.write(f"\n--- {datetime.now(UTC).isoformat(timespec='seconds')}\n{sanitize(crash, limit=len(crash))}")
     except OSError:
         return None
     return path

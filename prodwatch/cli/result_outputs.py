@@ -18,6 +18,7 @@ from prodwatch.cli import stdout
 from prodwatch.cli.stderr import error, say
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.text.sanitize import sanitize_document
 
 if TYPE_CHECKING:
     from prodwatch.model.result import CheckResult, RunResult
@@ -161,7 +162,7 @@ class Outputs(msgspec.Struct, kw_only=True):
         from prodwatch.report import github
 
         with Path(os.environ["GITHUB_STEP_SUMMARY"]).open("ab") as summary:
-            summary.write(github.summary(result))
+            summary.write(sanitize_document(github.summary(result)))
         for command in github.workflow_commands(result):
             say(command)
 

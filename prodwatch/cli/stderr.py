@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from prodwatch.text.sanitize import sanitize
+
 
 def ensure_stderr() -> None:
     """Open /dev/null as stderr when the process was started with stderr closed (`2>&-`)."""
@@ -14,8 +16,8 @@ def ensure_stderr() -> None:
 
 
 def say(message: str) -> None:
-    """Write one line to stderr; a closed stderr is ignored."""
-    draw(f"{message}\n")
+    """Write one line to stderr, sanitised; a closed stderr is ignored."""
+    draw(f"{sanitize(message, limit=len(message))}\n")
 
 
 def draw(text: str) -> None:

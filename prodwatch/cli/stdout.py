@@ -7,12 +7,18 @@ import os
 import sys
 from pathlib import Path
 
+from prodwatch.text.sanitize import sanitize_document
+
 
 def write(document: bytes) -> None:
-    """Write a whole document to stdout; a reader that has closed the pipe is not an error.
+    """Write a whole document to stdout, sanitised; a reader that has closed the pipe is not an error.
 
     Raises OSError, with "stdout" as its file name, when stdout cannot be written.
     """
+    _write(sanitize_document(document))
+
+
+def _write(document: bytes) -> None:
     check_open()
     try:
         sys.stdout.flush()
@@ -26,8 +32,13 @@ def write(document: bytes) -> None:
 
 
 def text(line: str) -> None:
-    """Write one line of text to stdout."""
-    write(f"{line}\n".encode())
+    """Write one line of text to stdout, sanitised."""
+    write(f"{line}\n".encode("utf-8", "surrogateescape"))
+
+
+def painted(line: str) -> None:
+    """Write text that holds colours; the caller has sanitised every part of it."""
+    _write(f"{line}\n".encode("utf-8", "surrogateescape"))
 
 
 def discard_rest() -> None:
@@ -66,7 +77,8 @@ def head(path: Path) -> bytes:
 
 
 def write_file(path: Path, document: bytes) -> None:
-    """Replace a file atomically, so that a reader never sees half a result. Raises OSError."""
+    """Replace a file atomically, sanitised, so that a reader never sees half a result. Raises OSError."""
+    document = sanitize_document(document)
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(document)
         return

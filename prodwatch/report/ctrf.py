@@ -17,6 +17,7 @@ from prodwatch.report.status_mapping import (
     signal_title,
     verdict_outcome,
 )
+from prodwatch.text.sanitize import escape_json
 
 _STATUS = {"passed": "passed", "failure": "failed", "error": "other", "skipped": "skipped"}
 _SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")
@@ -66,7 +67,7 @@ def render(result: RunResult) -> bytes:
             "environment": environment,
         },
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return msgspec.json.format(escape_json(msgspec.json.encode(document)), indent=2) + b"\n"
 
 
 def _test(check: CheckResult) -> dict[str, Any]:

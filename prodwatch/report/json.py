@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from prodwatch.model.result import SCHEMA, CheckResult, RunResult
+from prodwatch.text.sanitize import escape_json
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(result: RunResult) -> bytes:
     """Return the whole document, indented, with a final newline."""
-    return msgspec.json.format(_ENCODER.encode(result), indent=2) + b"\n"
+    return msgspec.json.format(escape_json(_ENCODER.encode(result)), indent=2) + b"\n"
 
 
 def decode(document: bytes) -> RunResult:
@@ -26,14 +27,14 @@ def decode(document: bytes) -> RunResult:
 
 def check_line(check: CheckResult) -> bytes:
     """Return one NDJSON line for a check that has just finished."""
-    return _ENCODER.encode({"event": "check", "check": check}) + b"\n"
+    return escape_json(_ENCODER.encode({"event": "check", "check": check})) + b"\n"
 
 
 def result_line(result: RunResult) -> bytes:
     """Return the last NDJSON line: everything but the checks; a stream without it is a run that never ended."""
     rest: dict[str, Any] = {"event": "result"}
     rest.update((name, getattr(result, name)) for name in RunResult.__struct_fields__ if name != "checks")
-    return _ENCODER.encode(rest) + b"\n"
+    return escape_json(_ENCODER.encode(rest)) + b"\n"
 
 
 def result_schema() -> dict[str, Any]:

@@ -21,6 +21,7 @@ from prodwatch.model.event import RunEvent
 from prodwatch.model.status import Reason
 from prodwatch.session.reload import followed
 from prodwatch.text.redact import Redactor
+from prodwatch.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from prodwatch.aws.lazy_session import LazyAws
@@ -46,6 +47,10 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """Stalls of this machine, recorded while the engine is open."""
     runner_for: Callable[[Project, Callable[[RunEvent], None]], Runner]
     """Builds another runner on the same connections, for a project edited since the start."""
+
+    def clean(self, text: str) -> str:
+        """Return a text of AWS as one line, sanitised and with every known secret masked."""
+        return sanitize_line(self.redactor.text(text))
 
 
 def host_name() -> str:

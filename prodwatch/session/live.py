@@ -122,7 +122,7 @@ class LiveSession:
                 # A source with a status and no data keeps the verdict from "healthy".
                 self._store.apply(Batch(source=each.name, status=SourceStatus(source=each.name)))
         self._logs = next((each for each in sources if isinstance(each, LogSource)), None)
-        supervisor = Supervisor(sources, self._store.apply, clock=self._clock)
+        supervisor = Supervisor(sources, self._store.apply, clock=self._clock, clean=engine.clean)
         supervisor.start()
         self._stack.push_async_callback(supervisor.stop)
         if self._window is not None:
@@ -135,7 +135,7 @@ class LiveSession:
         """Read the secrets before anything remote is shown; those that are not masked become notices."""
         await engine.inputs.learn_secrets()
         for each in engine.inputs.unmasked_secrets():
-            self._store.notice(Notice(code="secret", message=f"a secret is not masked: {each.message}"))
+            self._store.notice(Notice(code="secret", message=engine.clean(f"a secret is not masked: {each.message}")))
 
     def _sources(self, engine: Engine) -> list[Source]:
         """Return the sources that follow the present, starting as far back as the window."""
@@ -204,7 +204,7 @@ class LiveSession:
         try:
             return await fetch_trace(self._engine.aws, trace_id, SignalRedactor(self._engine.redactor))
         except AwsError as caught:
-            self._store.notice(Notice(code="traces", message=caught.message))
+            self._store.notice(Notice(code="traces", message=self._engine.clean(caught.message)))
             return None
 
     def pin_logs(self, groups: Sequence[str]) -> None:
@@ -224,7 +224,7 @@ class LiveSession:
             redactor=self._engine.redactor,
         )
         for problem in problems:
-            self._store.notice(Notice(code="logs", message=problem))
+            self._store.notice(Notice(code="logs", message=self._engine.clean(problem)))
         return lines
 
     async def _rounds(self, engine: Engine) -> None:

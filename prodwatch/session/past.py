@@ -135,7 +135,9 @@ class PastReader:
     async def _read(self, source: Source, responded: asyncio.Event) -> None:
         """Read one source to the window's end; a source that cannot be read is retried until the session stops."""
         done = asyncio.Event()
-        supervisor = Supervisor([source], partial(self._take, responded, done), clock=self._clock)
+        supervisor = Supervisor(
+            [source], partial(self._take, responded, done), clock=self._clock, clean=self._engine.clean
+        )
         supervisor.start()
         try:
             await done.wait()

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from prodwatch.clock import Clock
 from prodwatch.errors import ProdwatchError
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.base import Source
 from prodwatch.sources.error_status import DENIED_EVERY_S
+from prodwatch.text.sanitize import sanitize_line
 
 _LOG = logging.getLogger("prodwatch.sources")
 
@@ -27,13 +30,27 @@ class Supervisor:
         apply: Callable[[Batch], None],
         *,
         clock: Clock,
+        clean: Callable[[str], str] = sanitize_line,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        """Prepare; `clean` sanitises and masks every text of a status, which quotes AWS."""
         self._sources = tuple(sources)
-        self._apply = apply
+        self._pass_on = apply
         self._clock = clock
+        self._clean = clean
         self._backoff = backoff
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _apply(self, batch: Batch) -> None:
+        self._pass_on(batch if batch.status is None else replace(batch, status=self._cleaned(batch.status)))
+
+    def _cleaned(self, status: SourceStatus) -> SourceStatus:
+        return replace(
+            status,
+            message=None if status.message is None else self._clean(status.message),
+            notes=tuple(map(self._clean, status.notes)),
+            unread=tuple(map(self._clean, status.unread)),
+        )
 
     def start(self) -> None:
         """Start all sources; returns immediately."""

@@ -45,6 +45,23 @@ def sanitize_line(text: str, *, limit: int = MAX_CHARS) -> str:
     return clean.replace("\r\n", "⏎").replace("\n", "⏎").expandtabs(4)
 
 
+def sanitize_document(document: bytes) -> bytes:
+    """Return a whole UTF-8 document with control and bidi characters made visible; newlines and tabs remain."""
+    text = document.decode("utf-8", "surrogateescape")
+    return document if _UNSAFE.search(text) is None else _UNSAFE.sub(_visible, text).encode()
+
+
+def escape_json(document: bytes) -> bytes:
+    """Return a JSON document with control and bidi characters escaped, which readers decode to the same text."""
+    text = document.decode()
+    return document if _UNSAFE.search(text) is None else _UNSAFE.sub(_json_escape, text).encode()
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def sanitize_value(value: Any, *, limit: int = MAX_CHARS) -> Any:
     """Return a JSON-like value with all its texts sanitised, keys included."""
     if isinstance(value, str):

@@ -38,7 +38,7 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
         stdout.write(report(project.environment.name, findings))
     else:
         lines = as_text(findings, style(no_color=common.no_color), unicode=unicode_output())
-        stdout.text("\n".join(lines))
+        stdout.painted("\n".join(lines))
     return exit_code(findings)
 
 

@@ -173,5 +173,5 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
         return 0
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     width = shutil.get_terminal_size((120, 40)).columns
-    stdout.text("\n".join(waterfall_text(trace, style(no_color=common.no_color), width=width, unicode=unicode)))
+    stdout.painted("\n".join(waterfall_text(trace, style(no_color=common.no_color), width=width, unicode=unicode)))
     return 0

@@ -9,6 +9,7 @@ import msgspec
 from prodwatch.access.doctor.findings import Finding, Report, State
 from prodwatch.cli.live.colour import BOLD, DIM, GREEN, RED, YELLOW, Style
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.text.sanitize import sanitize_line
 
 _MARKS: dict[State, tuple[str, str, str]] = {
     "ok": ("✔", "+", GREEN),
@@ -40,9 +41,9 @@ def as_text(findings: Sequence[Finding], style: Style, *, unicode: bool = True) 
             area = each.area
             lines.append(style.paint(area, BOLD))
         glyph, plain, colour = _MARKS[each.state]
-        lines.append(f"  {style.paint(glyph if unicode else plain, colour)} {each.message}")
+        lines.append(f"  {style.paint(glyph if unicode else plain, colour)} {sanitize_line(each.message)}")
         if each.disables:
-            lines.append(f"    disables: {', '.join(each.disables)}")
+            lines.append(f"    disables: {sanitize_line(', '.join(each.disables))}")
     bad = sum(each.state in {"problem", "unknown"} for each in findings)
     warned = sum(each.state == "warn" for each in findings)
     summary = [f"{bad} {'problem' if bad == 1 else 'problems'}" if bad else "no problems"]

@@ -166,7 +166,9 @@ class _Run:
             live = await prepare(engine, self._sink)
             self._follows = live.completion.follows
             reporter = SourceStatusReporter(error, engine.clock)
-            supervisor = Supervisor(live.sources, lambda batch: _take(batch, live, reporter), clock=engine.clock)
+            supervisor = Supervisor(
+                live.sources, lambda batch: _take(batch, live, reporter), clock=engine.clock, clean=engine.clean
+            )
             supervisor.start()
             try:
                 while not live.completion.done():

@@ -262,8 +262,9 @@ class Scheduler:
         except (AssertionSyntaxError, TemplateSyntaxError) as error:
             message = f"{definition.source}: it cannot be read: {error}"
             return result_without_run(definition, Conclusion(Status.ERROR, Reason.INVALID, message))
-        # A response may hold a secret that no check uses.
-        await slot.released_while(self._context.inputs.learn_secrets())
+        if not self._context.inputs.knows_secrets:
+            # A response may hold a secret that no check uses.
+            await slot.released_while(self._context.inputs.learn_secrets())
         if compiled.remote:
             await slot.released_while(self._context.inputs.ensure(compiled.references))
         execution = Execution(self._context, compiled, slot, lambda at: self._begin(definition.id, at))

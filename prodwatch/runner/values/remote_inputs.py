@@ -103,9 +103,14 @@ class RemoteInputs:
         if waiting:
             await asyncio.wait(waiting)
 
+    @property
+    def knows_secrets(self) -> bool:
+        """Whether every secret of the environment is masked."""
+        return self.environment.secrets.keys() <= self._learned
+
     async def learn_secrets(self) -> None:
         """Read every secret of the environment, so that all of them are masked from then on; never raises."""
-        if not self.environment.secrets.keys() <= self._learned:
+        if not self.knows_secrets:
             await self.ensure(Reference("secret", (name,)) for name in self.environment.secrets)
 
     def unmasked_secrets(self) -> tuple[Unavailable, ...]:
