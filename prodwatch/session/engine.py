@@ -101,7 +101,7 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         environment = await _with_demo(environment, demo, stack)
         aws = await stack.enter_async_context(LazyAws(environment, os.environ, clock))
-        inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None)
+        inputs = run_inputs(environment, aws=aws, env=os.environ, redactor=redactor, override=None, clock=clock)
         stack.push_async_callback(inputs.close)
         environment = await fill_watched(environment, inputs, clock)
         pool = await stack.enter_async_context(Pool())

@@ -157,6 +157,9 @@ class FakeEngine:
     aws: Any
     redactor: Redactor
 
+    def clean(self, text: str) -> str:
+        return self.redactor.text(text)
+
 
 @pytest.fixture
 def engine() -> Any:
