@@ -168,10 +168,12 @@ def is_malformed_request(service: str, operation: str, code: str) -> bool:
         return True
     if _OF_A_RESOURCE.search(code):
         return False
+    if code.isdecimal():
+        # The response to HEAD has no body with a code: only these statuses say something of the object.
+        return code not in {"304", "404", "412"}
     return code.startswith(("Validation", "Invalid", "Malformed", "Missing", "Unknown", "Unsupported", "Param")) or (
         code
         in {
-            "400",  # a HEAD request, whose response has no body with a code
             "InvalidAction",
             "NotImplemented",
             "RequestEntityTooLargeException",

@@ -38,7 +38,10 @@ def check_envelope(operation: Any, status: int, headers: Mapping[str, str], body
     """
     protocol = operation.service_model.resolved_protocol
     if status >= 300:
-        _check_error(protocol, status, headers, bytes(body or b""))
+        if not isinstance(body, bytes):
+            # botocore verifies the checksum of an object while it is read; an error has neither.
+            raise ForeignResponseError(_foreign(status, headers, b"", "an object in place of an error"))
+        _check_error(protocol, status, headers, body)
         return None
     shape = operation.output_shape
     if operation.has_event_stream_output:
