@@ -97,9 +97,9 @@ class ScopedAws(AwsApi):
         """Return the shared client; see `AwsApi.client`."""
         return await self._aws.client(service, account=account or self._account, region=region or self._region)
 
-    async def credentials(self, account: str | None = None) -> Any:
+    async def credentials(self, account: str | None = None, *, renew: bool = False) -> Any:
         """Return frozen credentials; see `AwsApi.credentials`."""
-        return await self._aws.credentials(account or self._account)
+        return await self._aws.credentials(account or self._account, renew=renew)
 
     async def account_id(self, account: str | None = None) -> str:
         """Return the account number of the credentials."""

@@ -121,9 +121,10 @@ class AwsApi(Protocol):
         """Return the shared aiobotocore client, for requests that `call` does not support."""
         ...
 
-    async def credentials(self, account: str | None = None) -> Any:
+    async def credentials(self, account: str | None = None, *, renew: bool = False) -> Any:
         """Return botocore's frozen credentials (`access_key`, `secret_key`, `token`) for signing other requests.
 
+        With `renew`, look for new ones first, because the current ones were refused as expired.
         Raises `AwsError` when credentials are missing or expired.
         """
         ...

@@ -99,9 +99,9 @@ class LazyAws(AwsApi):
         """Return the shared client of a service; see `AwsApi.client`."""
         return await self.session().client(service, account=account, region=region)
 
-    async def credentials(self, account: str | None = None) -> Any:
+    async def credentials(self, account: str | None = None, *, renew: bool = False) -> Any:
         """Return frozen credentials; see `AwsApi.credentials`."""
-        return await self.session().credentials(account)
+        return await self.session().credentials(account, renew=renew)
 
     async def account_id(self, account: str | None = None) -> str:
         """Return the account number of the credentials; see `AwsApi.account_id`."""

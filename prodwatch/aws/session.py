@@ -208,8 +208,10 @@ class Aws(AwsApi):
             self._identities[account] = SingleFlight(lambda: self._identify(account))
         return await self._identities[account].get()
 
-    async def credentials(self, account: str | None = None) -> Any:
+    async def credentials(self, account: str | None = None, *, renew: bool = False) -> Any:
         """Return botocore's frozen credentials for signing other requests, after verifying the account."""
+        if renew:
+            await self._reload_credentials(account)
         await self._verify_account(account)
         return await self._clients.credentials(account)
 

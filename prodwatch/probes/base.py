@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prodwatch.aws.api import AwsApi
     from prodwatch.probes.connect import Timings
-    from prodwatch.probes.http_pool import HttpConnection
+    from prodwatch.probes.http_pool import HttpConnection, Means
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +54,10 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     correlation: Correlation = Correlation()
     version: str | None = None
     """The version that responded, where the probe itself knows it (Lambda's ExecutedVersion)."""
+    absences: Mapping[str, str] = {}
+    """Why fields are absent from the document, as the end of a sentence: `the body is text/html …`."""
+    unread: Mapping[str, Failure] = {}
+    """Fields that this machine could not read; the failure counts when an assertion mentions one of them."""
     notices: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     """Texts of the response that must never be shown, such as a value of GetSecretValue: the runner masks them."""
@@ -69,11 +73,12 @@ class HttpPool(Protocol):
         ...
 
     async def connection(
-        self, host: str, port: int, timings: Timings, *, tls: bool, verify_tls: bool = True, fresh: bool = False
+        self, host: str, port: int, timings: Timings, *, tls: bool, means: Means = ..., fresh: bool = False
     ) -> HttpConnection:
         """Return a connection: a kept-alive one where possible, unless it must be `fresh`.
 
-        `timings` is filled while connecting. OSError, socket.gaierror and ssl.SSLError as the network raises them.
+        `timings` is filled while connecting. OSError, socket.gaierror and ssl.SSLError as the network raises them, and
+        ProxyError.
         """
         ...
 

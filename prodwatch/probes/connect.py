@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import aiohappyeyeballs
 import msgspec
@@ -13,6 +14,9 @@ from prodwatch.probes.name_resolution import Address, is_address, resolve
 
 _NEXT_ADDRESS_AFTER_S = 0.25
 """Seconds before the next address is tried in parallel with one that has not responded (RFC 8305)."""
+
+
+FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
 class Timings(msgspec.Struct):
@@ -28,6 +32,8 @@ class Timings(msgspec.Struct):
     sent: float | None = None
     answered: float | None = None
     """The response's headers have arrived."""
+    tunnelling: bool = False
+    """A proxy was asked for a tunnel and has not opened it yet."""
 
     def spans(self, ended: float | None = None) -> list[tuple[str, float]]:
         """Return the seconds of each completed phase, in order; `ended` is the time of the complete response."""
@@ -53,12 +59,22 @@ class Timings(msgspec.Struct):
         return "answer"
 
 
+def family_of(params: Mapping[str, Any]) -> socket.AddressFamily:
+    """Return the address family that a check's `address_family` allows; AF_UNSPEC for any."""
+    return FAMILIES.get(params.get("address_family", ""), socket.AF_UNSPEC)
+
+
 async def open_socket(
-    host: str, port: int, timings: Timings, look_up: Callable[[str, int], Awaitable[list[Address]]] = resolve
+    host: str,
+    port: int,
+    timings: Timings,
+    look_up: Callable[[str, int], Awaitable[list[Address]]] = resolve,
+    *,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
 ) -> socket.socket:
     """Return a connected, non-blocking socket to `host`, which is a name or an IP address.
 
-    Addresses are tried as in RFC 8305. Raises socket.gaierror without an address, OSError when none responds.
+    Addresses of `family` are tried as in RFC 8305. Raises socket.gaierror without one, OSError when none responds.
     """
     if is_address(host):
         addresses = await resolve(host, port, flags=socket.AI_NUMERICHOST)
@@ -66,6 +82,11 @@ async def open_socket(
         timings.resolving = timings.now()
         addresses = await look_up(host, port)
         timings.resolved = timings.now()
+    if family != socket.AF_UNSPEC:
+        addresses = [address for address in addresses if address[0] == family]
+        if not addresses:
+            name = "IPv6" if family == socket.AF_INET6 else "IPv4"
+            raise socket.gaierror(socket.EAI_NONAME, f"it has no {name} address")
     timings.connecting = timings.now()
     found = await aiohappyeyeballs.start_connection(
         addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_S, interleave=1, loop=asyncio.get_running_loop()

@@ -1,43 +1,163 @@
-"""Decodes bytes as text and as JSON with exact decimals."""
+"""Decodes bytes as text and as JSON with exact decimals; says what came in place of JSON."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
+from prodwatch.assertions.errors import UndecidableError
+
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
-_FIRST_BYTES = frozenset(b'{["-0123456789tfn \t\r\n\xef')
-"""First bytes of a JSON text, including those of a byte order mark."""
+_BOM = b"\xef\xbb\xbf"
+_WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00[^\x00]|[^\x00]\x00")
+"""The beginning of JSON in UTF-16 or UTF-32."""
+_POSITION = re.compile(r"\(byte (\d+)\)")
+_SHOWN_CHARS = 40
 
 
-def json_fields(body: bytes) -> dict[str, Any]:
-    """Return `{"json": value}` with exact decimals, or `{}` when `body` is not JSON."""
-    if not body or body[0] not in _FIRST_BYTES:
-        return {}
-    if body.startswith(b"\xef\xbb\xbf"):
+class AmbiguousObject(dict[str, Any]):
+    """A JSON object with a repeated member, of which parsers keep different ones: reading it proves nothing.
+
+    Raises UndecidableError for the repeated members, and for everything that reads all members.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        self.repeated = {name for name, _ in pairs if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the member; UndecidableError for a repeated one."""
+        if name in self.repeated:
+            self._refuse()
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the member or `default`; UndecidableError for a repeated one."""
+        if name in self.repeated:
+            self._refuse()
+        return super().get(name, default)
+
+    def items(self) -> NoReturn:
+        """Raise UndecidableError."""
+        self._refuse()
+
+    def values(self) -> NoReturn:
+        """Raise UndecidableError."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        names = " and ".join(f'"{name}"' for name in sorted(self.repeated))
+        raise UndecidableError(f"an object of the JSON has the key {names} twice, so its value is not certain")
+
+
+class JsonText(msgspec.Struct, frozen=True):
+    """A text read as JSON."""
+
+    fields: Mapping[str, Any] = {}
+    """`{"json": value}`; empty when the text is not JSON, or could not be read."""
+    problem: str | None = None
+    """Why there is no value, as a clause after the name of the text: `is text/html and begins with "<html>"`."""
+    beyond_limits: bool = False
+    """Whether it is JSON that this machine does not read: nested too deeply, or with a number of too many digits."""
+
+
+def read_json(body: bytes, content_type: str | None = None) -> JsonText:
+    """Read `body` as JSON with exact decimals; UTF-16 and UTF-32 are read too."""
+    if body.startswith(_BOM):
         body = body[3:]
+    elif _WIDE.match(body):
+        try:
+            body = body.decode(json.detect_encoding(body)).encode()
+        except UnicodeError:
+            return JsonText(problem=_kind_of(body, content_type))
     try:
-        return {"json": _EXACT.decode(body)}
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _lenient(body)
-    except (ArithmeticError, RecursionError, ValueError):
-        return {}
+        return JsonText({"json": _value(body)})
+    except UnicodeDecodeError:
+        return JsonText(problem=f"is not UTF-8, as JSON must be; {_beginning(body)}")
+    except msgspec.ValidationError:
+        problem = "is JSON with a number of too many digits to be read"
+    except msgspec.DecodeError as error:
+        return JsonText(problem=_break(body, content_type, str(error)))
+    except RecursionError:
+        problem = "is JSON that is nested too deeply to be read"
+    except (ArithmeticError, ValueError):
+        problem = "is JSON with a number that cannot be read"
+    return JsonText(problem=problem, beyond_limits=True)
 
 
-def _lenient(body: bytes) -> dict[str, Any]:
-    # msgspec refuses escaped lone surrogates, which real services do send.
+def _value(body: bytes) -> Any:
     try:
-        text = body.decode()
-        return {"json": json.loads(text, parse_float=Decimal, parse_constant=_refuse)} if "\\ud" in text.lower() else {}
-    except (ArithmeticError, RecursionError, ValueError):
-        return {}
+        value = _EXACT.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        # msgspec refuses escaped lone surrogates, which real services do send.
+        if b"\\ud" not in body.lower():
+            raise
+        try:
+            return _parsed(body)
+        except json.JSONDecodeError:
+            raise error from None
+    return _parsed(body) if _repeats_a_member(body) else value
+
+
+def _parsed(body: bytes) -> Any:
+    def built(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        return members if len(members) == len(pairs) else AmbiguousObject(pairs)
+
+    return json.loads(body, object_pairs_hook=built, parse_float=Decimal, parse_constant=_refuse)
+
+
+def _repeats_a_member(body: bytes) -> bool:
+    if b"{" not in body:
+        return False
+    repeats = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeats
+        repeats = repeats or len({name for name, _ in pairs}) != len(pairs)
+
+    json.loads(body, object_pairs_hook=look, parse_float=len, parse_int=len)
+    return repeats
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _break(body: bytes, content_type: str | None, error: str) -> str:
+    """Return where JSON ends to be JSON, or what came instead of it."""
+    text = body.lstrip(b" \t\r\n")
+    if not text:
+        return "is empty"
+    if text[:1] not in b'{["-0123456789tfn':
+        return _kind_of(body, content_type)
+    if "truncated" in error:
+        return f"is JSON that breaks off at byte {len(body)}"
+    found = _POSITION.search(error)
+    at = int(found[1]) if found else 0
+    if at == len(body) - len(text):
+        return _kind_of(body, content_type)
+    after = decode_text(body[at : at + _SHOWN_CHARS])
+    return f"is not JSON from byte {at} on, where {json.dumps(after, ensure_ascii=False)} is"
+
+
+def _kind_of(body: bytes, content_type: str | None) -> str:
+    kind = (content_type or "").partition(";")[0].strip()
+    return f"is {kind or 'not JSON'} and {_beginning(body)}"
+
+
+def _beginning(body: bytes) -> str:
+    text = " ".join(decode_text(body[: _SHOWN_CHARS * 4]).split())
+    shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+    return f"begins with {json.dumps(shown, ensure_ascii=False)}"
 
 
 def decode_text(body: bytes, charset: str | None = None) -> str:

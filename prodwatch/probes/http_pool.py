@@ -3,30 +3,66 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import defaultdict
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+import msgspec
 from aiohttp.client_proto import ResponseHandler
 
 import prodwatch
 from prodwatch.probes.connect import Timings, open_socket
+from prodwatch.probes.failures import endpoint
 from prodwatch.probes.name_resolution import Lookups
-from prodwatch.probes.tls_contexts import client_context
+from prodwatch.probes.tls_contexts import ClientCertificate, client_context
 
 USER_AGENT = f"prodwatch/{prodwatch.__version__}"
 KEPT_S = 15.0
 """Seconds after which an idle connection is closed; servers close theirs after 5 to 60 s."""
 
-_Key = tuple[str, int, bool, bool]
-"""Host, port, TLS, TLS verified."""
+_MAX_PROXY_BYTES = 1 << 16
+"""Longest answer of a proxy to CONNECT."""
 
 
-def tls_context(*, verify: bool) -> ssl.SSLContext:
-    """Return the TLS context of HTTP connections."""
-    return client_context(verify=verify, alpn=("http/1.1",))
+class Proxy(msgspec.Struct, frozen=True):
+    """An HTTP proxy."""
+
+    host: str
+    port: int
+    authorization: str | None
+    """Value of `Proxy-Authorization`; None without credentials."""
+    source: str
+    """Key or environment variable that names it, for messages."""
+
+    @property
+    def shown(self) -> str:
+        """Name in messages, without credentials."""
+        return f"{endpoint(self.host, self.port)} ({self.source})"
+
+
+class ProxyError(Exception):
+    """A proxy did not open a tunnel; the text is one sentence."""
+
+
+class Means(msgspec.Struct, frozen=True):
+    """How a connection is made; connections made in different ways are never mixed up."""
+
+    verify_tls: bool = True
+    certificate: ClientCertificate | None = None
+    family: socket.AddressFamily = socket.AF_UNSPEC
+    proxy: Proxy | None = None
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the TLS context; UnusableError for a client certificate that cannot be used."""
+        return client_context(verify=self.verify_tls, alpn=("http/1.1",), certificate=self.certificate)
+
+
+DIRECT = Means()
+_Key = tuple[str, int, bool, Means]
+"""Host, port, TLS, means."""
 
 
 class HttpProtocol(ResponseHandler):
@@ -34,6 +70,14 @@ class HttpProtocol(ResponseHandler):
 
     lost: BaseException | None = None
     """Error that ended the connection; None while it is open and after an orderly end."""
+    first: bytes = b""
+    """The first bytes that arrived on this connection, for messages about what is not HTTP."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take data; called by the event loop."""
+        if not self.first:
+            self.first = data[:64]
+        super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Record the error; called by the event loop."""
@@ -78,6 +122,24 @@ class HttpConnection:
         self.protocol.end()
 
 
+async def _open_tunnel(connected: socket.socket, proxy: Proxy, target: str) -> None:
+    """Ask the proxy for a tunnel to `target`. Raises ProxyError and OSError."""
+    loop = asyncio.get_running_loop()
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", f"User-Agent: {USER_AGENT}"]
+    if proxy.authorization is not None:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    await loop.sock_sendall(connected, "\r\n".join([*lines, "", ""]).encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = await loop.sock_recv(connected, 4096)
+        answer += data
+        if not data or len(answer) > _MAX_PROXY_BYTES:
+            raise ProxyError(f"the proxy {proxy.shown} closed the connection without opening a tunnel to {target}")
+    status = answer.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 1)[-1].strip()
+    if not status.startswith("2"):
+        raise ProxyError(f"the proxy {proxy.shown} did not open a tunnel to {target}: {status}")
+
+
 class Pool:
     """Keeps idle connections per host; the runner bounds how many are in use, so this does not.
 
@@ -92,15 +154,16 @@ class Pool:
         self._pruning: asyncio.TimerHandle | None = None
 
     async def connection(
-        self, host: str, port: int, timings: Timings, *, tls: bool, verify_tls: bool = True, fresh: bool = False
+        self, host: str, port: int, timings: Timings, *, tls: bool, means: Means = DIRECT, fresh: bool = False
     ) -> HttpConnection:
         """Return a connection, a kept-alive one if there is any and it need not be `fresh`.
 
         A fresh one is for one request: it is not kept after it.
 
-        `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them.
+        `timings` is filled on the way. OSError, socket.gaierror and ssl.SSLError as the network raises them, and
+        ProxyError.
         """
-        key = (host, port, tls, verify_tls)
+        key = (host, port, tls, means)
         if not fresh and (kept := self._take(key)) is not None:
             return HttpConnection(self, key, kept, reused=True)
         return HttpConnection(self, key, await self._open(key, timings), single=fresh)
@@ -154,12 +217,18 @@ class Pool:
         return None
 
     async def _open(self, key: _Key, timings: Timings) -> HttpProtocol:
-        host, port, tls, verify = key
+        host, port, tls, means = key
         loop = asyncio.get_running_loop()
-        connected = await open_socket(host, port, timings, self._lookups.resolve)
+        proxy = means.proxy
+        at = (proxy.host, proxy.port) if proxy is not None else (host, port)
+        connected = await open_socket(*at, timings, self._lookups.resolve, family=means.family)
         try:
             if tls:
-                context = tls_context(verify=verify)
+                if proxy is not None:
+                    timings.tunnelling = True
+                    await _open_tunnel(connected, proxy, endpoint(host, port))
+                    timings.tunnelling = False
+                context = means.tls_context()
                 timings.handshaking = timings.now()
                 _, protocol = await loop.create_connection(
                     lambda: HttpProtocol(loop), sock=connected, ssl=context, server_hostname=host.rstrip(".")

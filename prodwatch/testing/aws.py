@@ -84,7 +84,7 @@ class ScriptedAws(AwsApi):
         """Return the region every script lives in."""
         return "eu-west-1"
 
-    async def credentials(self, account: str | None = None) -> Any:
+    async def credentials(self, account: str | None = None, *, renew: bool = False) -> Any:
         """Refuse: a script has nothing to sign with."""
         raise LookupError("a scripted AWS has no credentials")
 

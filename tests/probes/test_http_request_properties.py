@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prodwatch.probes.decode import json_fields
+from prodwatch.probes.decode import read_json
 from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.request import as_json, header_pair
 from prodwatch.probes.http.url import parse_url
@@ -71,7 +71,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_json_keeps_every_digit_there_and_back(value: Any) -> None:
     sent = as_json(value)
-    found = json_fields(sent)["json"]
+    found = read_json(sent).fields["json"]
     assert found == value
     assert json.loads(sent, parse_float=Decimal, parse_int=int) is not None or value is None
 
@@ -81,9 +81,9 @@ def test_json_keeps_every_digit_there_and_back(value: Any) -> None:
 @example(b"9" * 5000)
 @example(b'"\\ud800')
 def test_no_body_breaks_the_decoder(body: bytes) -> None:
-    assert set(json_fields(body)) <= {"json"}
+    assert set(read_json(body).fields) <= {"json"}
 
 
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity", b"[NaN]", b'{"\\ud800": NaN}'])
 def test_what_is_no_json(constant: bytes) -> None:
-    assert json_fields(constant) == {}
+    assert read_json(constant).fields == {}

@@ -13,9 +13,10 @@ from typing import Any
 
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
-from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.model.status import Reason, Status
+from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.decode import decode_text, json_fields
+from prodwatch.probes.decode import JsonText, decode_text, read_json
 from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
 from prodwatch.probes.project_files import inside
 from prodwatch.probes.scalar_text import text_value
@@ -98,10 +99,18 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         "stderr": decode_text(bytes(stderr.kept)),
         "duration": Duration.from_s(now() - started_s),
     }
-    if not stdout.dropped:
-        document |= json_fields(bytes(stdout.kept))
+    found = JsonText() if stdout.dropped else read_json(bytes(stdout.kept))
+    document |= found.fields
+    absences, unread = {}, {}
+    if found.beyond_limits:
+        message = f"the output of {argv[0]} {found.problem}"
+        unread["json"] = Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)
+    elif found.problem is not None:
+        absences["json"] = f"stdout {found.problem}"
     return Observation(
         document=document,
+        absences=absences,
+        unread=unread,
         complete=not stdout.dropped and not stderr.dropped,
         exchange=_with_output(exchange, exit_code, stdout, stderr),
         notices=tuple(

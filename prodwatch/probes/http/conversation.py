@@ -11,14 +11,19 @@ import msgspec
 from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from yarl import URL
 
-from prodwatch.probes.base import ProbeContext
-from prodwatch.probes.connect import Timings
+from prodwatch.model.status import Reason
+from prodwatch.probes.base import Failure, ProbeContext
+from prodwatch.probes.connect import Timings, family_of
 from prodwatch.probes.failures import UnusableError
-from prodwatch.probes.http.auth import authorization, basic
+from prodwatch.probes.http.auth import authorization, key_of, refused_signature
+from prodwatch.probes.http.content_coding import BodyDecoder, Plain, body_decoder, can_decode, codings_of
+from prodwatch.probes.http.proxy import proxy_for
 from prodwatch.probes.http.request import SAFE_METHODS, Request
-from prodwatch.probes.http.url import Url, parse_url
+from prodwatch.probes.http.stream import first_part
+from prodwatch.probes.http.url import Url, basic, parse_url
 from prodwatch.probes.http.wire import Answer, ask
-from prodwatch.probes.http_pool import HttpConnection
+from prodwatch.probes.http_pool import HttpConnection, Means
+from prodwatch.probes.tls_contexts import ClientCertificate
 from prodwatch.text.redact import SECRET_HEADERS
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ MAX_REDIRECTS = 10
 SKIPPED_BYTES = 1 << 14
 """Longest body of a redirect that is read to keep the connection; a new one costs about as much as a longer body."""
 
+_NO_BODY = frozenset({204, 304})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -45,23 +51,39 @@ class Conversation(msgspec.Struct):
     max_body: int
     timings: Timings
     """Of the current hop."""
+    certificate: ClientCertificate | None = None
     answer: Answer | None = None
     """The last one whose headers came."""
     chunks: list[bytes] = msgspec.field(default_factory=list)
+    """The body, decoded."""
     size: int = 0
     truncated: bool = False
+    foreign_coding: str | None = None
+    """The content coding of a body that cannot be decoded here; None when it could be."""
+    event: dict[str, Any] | None = None
+    """First event or line of a stream; None when none was asked for, or none came."""
+    stream_ended: bool = False
+    """The stream ended before its first event or line."""
+    refused: Failure | None = None
+    """AWS refused the signature."""
+    first_bytes: bytes = b""
+    """The first bytes of a response that is not HTTP."""
+    proxied: str | None = None
+    """Proxy of the current hop in words; None without one."""
     redirects: list[str] = msgspec.field(default_factory=list)
     signing_s: float = 0.0
     """Time the target has nothing to do with: finding credentials and signing."""
     _origin: tuple[str, str, int] | None = None
+    _key: tuple[str, str] = ("", "")
+    """Access key and token of the last signature."""
     _cookies: CookieJar | None = None
     """Made when a redirect sets a cookie; dies with this conversation."""
 
     async def run(self) -> Answer:
         """Return the last response, with its body read up to `max_body`.
 
-        Raises OSError, aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, RedirectError, UnusableError
-        and, from SigV4, AwsError.
+        Raises OSError, aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, CodingError, ProxyError,
+        RedirectError, UnusableError and, from SigV4, AwsError and CannotVerifyError.
         """
         self._origin = self.request.url.origin
         follow = self.params.get("follow_redirects", True)
@@ -70,6 +92,8 @@ class Conversation(msgspec.Struct):
             location = answer.headers.get("Location") if follow and answer.status in _REDIRECTS else None
             if location is None:
                 await self._read(answer)
+                if await self._signs_again(answer):
+                    continue
                 return answer
             await self._leave(answer)
             self._turn_to(location, answer)
@@ -77,7 +101,8 @@ class Conversation(msgspec.Struct):
     def undone(self) -> str:
         """Return the next phase as a clause that completes "it did not …"."""
         if self.timings.answered is not None:
-            return f"finish its response ({self.size} bytes received)"
+            received = f"{self.answer.status if self.answer else ''}, {self.size} bytes received".lstrip(", ")
+            return f"finish its response ({received}; `stream` judges one that never ends)"
         return self.timings.undone()
 
     async def _ask(self) -> Answer:
@@ -86,62 +111,133 @@ class Conversation(msgspec.Struct):
         auth = self.params.get("auth")
         if auth and request.url.origin == self._origin:
             begun_s = self.timings.now()
-            pairs = pairs + await authorization(auth, request, self.context)
+            signed = await authorization(auth, request, self.context)
+            self._key = key_of(signed)
+            pairs = pairs + signed
             self.signing_s += self.timings.now() - begun_s
         elif request.url.credentials is not None and request.header("authorization") is None:
-            pairs = [*pairs, basic(*request.url.credentials)]
+            pairs = [*pairs, ("Authorization", basic(*request.url.credentials))]
         if self._cookies is not None and (cookie := self._cookie_header()):
             pairs = [*pairs, ("Cookie", cookie)]
         # A kept-alive connection may be closing just now. What may change something cannot be sent a second time
         # to find out, so it gets a connection of its own.
         safe = request.method in SAFE_METHODS
-        connection = await self._connection(fresh=not safe)
+        means = self._means()
+        if means.proxy is not None and not request.url.tls and means.proxy.authorization is not None:
+            pairs = [*pairs, ("Proxy-Authorization", means.proxy.authorization)]
+        connection = await self._connection(means, fresh=not safe)
         try:
-            return await self._send(connection, pairs)
+            return await self._send(connection, pairs, means)
         except (ClientOSError, ServerDisconnectedError):
             if not safe or not connection.reused:
                 raise
             self.timings = Timings(self.timings.now)
-            return await self._send(await self._connection(fresh=True), pairs)
+            return await self._send(await self._connection(means, fresh=True), pairs, means)
 
-    async def _connection(self, *, fresh: bool) -> HttpConnection:
+    def _means(self) -> Means:
+        params, url = self.params, self.request.url
+        proxy = proxy_for(url, params)
+        self.proxied = None if proxy is None else proxy.shown
+        # A certificate of the client is for the host that the check names, as its other credentials are.
+        certificate = self.certificate if url.origin == self._origin else None
+        return Means(params.get("verify_tls", True), certificate, family_of(params), proxy)
+
+    async def _signs_again(self, answer: Answer) -> bool:
+        """Return whether the request is to be sent again, because AWS refused expired keys and there are new ones."""
+        if not self._key[0]:
+            return False
+        url, renewed = self.request.url, self.refused is not None
+        self.refused = refused_signature(
+            answer.status, answer.headers.get("x-amzn-ErrorType"), b"".join(self.chunks), url.endpoint
+        )
+        if self.refused is None or renewed or self.refused.reason is not Reason.EXPIRED_CREDENTIALS:
+            return False
+        begun_s = self.timings.now()
+        again = key_of(await authorization(self.params["auth"], self.request, self.context, renew=True))
+        self.signing_s += self.timings.now() - begun_s
+        if again == self._key or self.request.method not in SAFE_METHODS:
+            return False
+        self.chunks, self.size, self.truncated = [], 0, False
+        self.timings = Timings(self.timings.now)
+        return True
+
+    async def _connection(self, means: Means, *, fresh: bool) -> HttpConnection:
         url = self.request.url
         return await self.context.http.connection(
             url.host,
             url.port,
             self.timings,
             tls=url.tls,
-            verify_tls=self.params.get("verify_tls", True),
+            means=means,
             fresh=fresh,
         )
 
-    async def _send(self, connection: HttpConnection, pairs: list[tuple[str, str]]) -> Answer:
+    async def _send(self, connection: HttpConnection, pairs: list[tuple[str, str]], means: Means) -> Answer:
         try:
             return await ask(
-                connection, self.request, pairs, self.timings, version=self.params.get("http_version", "1.1")
+                connection,
+                self.request,
+                pairs,
+                self.timings,
+                version=self.params.get("http_version", "1.1"),
+                absolute=means.proxy is not None and not self.request.url.tls,
             )
         except BaseException:
+            self.first_bytes = connection.protocol.first
             connection.close()
             raise
 
     async def _read(self, answer: Answer) -> None:
-        content, connection = answer.content, answer.connection
+        connection, stream = answer.connection, self.params.get("stream")
         try:
-            while chunk := await content.readany():
-                self.chunks.append(chunk)
-                self.size += len(chunk)
-                if self.size > self.max_body:
-                    self.chunks[-1] = chunk[: len(chunk) - (self.size - self.max_body)]
-                    self.size = self.max_body
-                    self.truncated = True
-                    connection.close()
-                    return
+            if stream != "headers":
+                decoder = self._decoder(answer)
+                await self._read_body(answer, decoder, stream)
+                if self._is_whole(stream) and self._has_body(answer):
+                    decoder.finish()
         except BaseException:
             connection.close()
             raise
+        if stream is not None or self.truncated:
+            connection.close()
+            return
         if answer.until_close and connection.protocol.lost is not None:
             raise ClientPayloadError("the connection broke")
         connection.release()
+
+    async def _read_body(self, answer: Answer, decoder: BodyDecoder, stream: str | None) -> None:
+        """Read the body up to `max_body`, or up to the first event or line of a stream."""
+        while self.event is None and (chunk := await answer.content.readany()):
+            data = decoder.feed(chunk, self.max_body - self.size + 1)
+            self.chunks.append(data)
+            self.size += len(data)
+            if stream is not None:
+                self.event = first_part(stream, b"".join(self.chunks), ended=False)
+            if self.event is None and self.size > self.max_body:
+                self.chunks[-1] = data[: len(data) - 1]
+                self.size = self.max_body
+                self.truncated = True
+                return
+        if stream is not None and self.event is None:
+            self.event = first_part(stream, b"".join(self.chunks), ended=True)
+            self.stream_ended = self.event is None
+
+    def _decoder(self, answer: Answer) -> BodyDecoder:
+        header = ",".join(answer.headers.getall("Content-Encoding", []))
+        codings = codings_of(header)
+        if can_decode(codings):
+            return body_decoder(codings)
+        self.foreign_coding = header
+        return Plain()
+
+    def _is_whole(self, stream: str | None) -> bool:
+        """Return whether the body was to be read to its end, and was not cut by `max_body`."""
+        return not self.truncated and (stream is None or self.stream_ended)
+
+    def _has_body(self, answer: Answer) -> bool:
+        """Return whether the response has a body, so that its content coding has an end."""
+        bodiless = self.request.method == "HEAD" or answer.status in _NO_BODY
+        return not bodiless and answer.headers.get("Content-Length") != "0"
 
     @staticmethod
     async def _leave(answer: Answer) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from prodwatch.model.quantity import Duration, Headers
 from prodwatch.model.result import Correlation, Exchange
+from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
-from prodwatch.probes.decode import decode_text, json_fields
+from prodwatch.probes.decode import JsonText, decode_text, read_json
 from prodwatch.probes.http.conversation import Conversation
 from prodwatch.probes.http.exchange import SHOWN_CHARS, curl_command, shown_body, shown_headers
 from prodwatch.probes.http.request import Request, trace_root
@@ -32,19 +34,22 @@ def observe(
     phases = conversation.timings.spans(ended_s)
     answer = conversation.answer
     document: dict[str, Any] = {}
+    absences: Mapping[str, str] = {}
+    unread: Mapping[str, Failure] = {}
     text = ""
     if answer is not None:
-        body = b"".join(conversation.chunks)
+        body = b"" if conversation.foreign_coding is not None else b"".join(conversation.chunks)
         text = decode_text(body, _charset(answer))
         if failure is None:
             document = _document(conversation, answer, text)
             document["latency"] = Duration.from_s(ended_s - started_s)
             document["phases"] = {name: Duration.from_s(span) for name, span in phases}
-            if not conversation.truncated:
-                document |= json_fields(body)
+            absences, unread = _add_content(document, conversation, answer, body)
     return Observation(
         document=document,
         failure=failure,
+        absences=absences,
+        unread=unread,
         complete=not conversation.truncated,
         exchange=_exchange(conversation, request, text, phases),
         correlation=_correlation(request, answer),
@@ -62,9 +67,6 @@ def _document(conversation: Conversation, answer: Answer, text: str) -> dict[str
         "redirects": conversation.redirects,
         "http_version": answer.http_version,
     }
-    if conversation.request.method == "HEAD":
-        # Nothing was sent that could be looked into, so nothing can be absent from it.
-        del document["body"]
     if answer.connection.tls is not None:
         from prodwatch.probes.certificate import days_left, expiry
 
@@ -72,6 +74,51 @@ def _document(conversation: Conversation, answer: Answer, text: str) -> dict[str
         if not_after is not None:
             document["tls"] = {"days_left": days_left(not_after, conversation.context.clock.now())}
     return document
+
+
+def _add_content(
+    document: dict[str, Any], conversation: Conversation, answer: Answer, body: bytes
+) -> tuple[Mapping[str, str], Mapping[str, Failure]]:
+    """Add what the body says to `document`; return why fields are absent, and those that cannot be read here."""
+    stream, target = conversation.params.get("stream"), conversation.request.url.endpoint
+    if conversation.request.method == "HEAD":
+        # Nothing was sent that could be looked into, so nothing can be absent from it.
+        del document["body"]
+        return dict.fromkeys(("body", "json"), "a response to HEAD has no body"), {}
+    if conversation.foreign_coding is not None:
+        del document["body"], document["size"]
+        message = (
+            f"{target} sent a body with Content-Encoding {conversation.foreign_coding}, which was not asked for and"
+            " cannot be decoded here"
+        )
+        failure = Failure(status=Status.ERROR, reason=Reason.UNAVAILABLE, message=message)
+        return {}, dict.fromkeys(("body", "json", "size", "event"), failure)
+    if stream is None:
+        if conversation.truncated:
+            return {}, {}
+        return _add_json(document, read_json(body, answer.headers.get("Content-Type")), "the body", target)
+    del document["body"]
+    why = f"with `stream` the body is not read as a whole; `event` is its first {stream}"
+    if conversation.event is None:
+        why = 'with `stream = "headers"` the body is not read' if stream == "headers" else f"no {stream} came"
+        return dict.fromkeys(("body", "json", "event"), why), {}
+    document["event"] = conversation.event
+    absences, unread = _add_json(
+        document, read_json(conversation.event["data"].encode()), f"the first {stream}", target
+    )
+    return {"body": why, **absences}, unread
+
+
+def _add_json(
+    document: dict[str, Any], found: JsonText, name: str, target: str
+) -> tuple[Mapping[str, str], Mapping[str, Failure]]:
+    document |= found.fields
+    if found.problem is None:
+        return {}, {}
+    if found.beyond_limits:
+        message = f"{name} of {target} {found.problem}; nothing was measured"
+        return {}, {"json": Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)}
+    return {"json": f"{name} {found.problem}"}, {}
 
 
 def _charset(answer: Answer) -> str | None:
@@ -117,6 +164,7 @@ def _exchange(conversation: Conversation, request: Request, text: str, phases: l
             "url": request.url.shown,
             "headers": shown_headers(request.pairs, secret),
             "body": shown_body(request.body),
+            **({} if conversation.proxied is None else {"proxy": conversation.proxied}),
         },
         response=shown_answer,
         phases_ms={name: round(span * 1000, 3) for name, span in phases},

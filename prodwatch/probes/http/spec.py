@@ -49,7 +49,8 @@ SPECS = (
             "Unless an assertion mentions `status`, `status < 400` is expected too. A refused, reset or"
             " timed-out connection, a name that does not resolve, a failed TLS handshake and an incomplete"
             " response are a `fail`. Redirects to another host are sent without `auth` and without headers"
-            " that contain secrets. Proxies of the environment are not used."
+            " that contain secrets. Proxies of the environment are used as curl does; a proxy that"
+            " cannot be used is an `error`. A server that speaks only HTTP/2 is an `error` too."
         ),
         keys=(
             Key(name="url", kind="text", required=True, doc="URL of the request, with `http://` or `https://`."),
@@ -137,6 +138,42 @@ SPECS = (
                 doc="Version of the request; HTTP/2 is not supported. The response's version is in the document.",
             ),
             Key(
+                name="client_certificate",
+                kind="table",
+                doc=(
+                    "Certificate of the client for mutual TLS, sent only to the host of `url`. Each part is PEM, such"
+                    " as `${secret.key}`, or a file, absolute or relative to the project root; a key with a password"
+                    " is not supported."
+                ),
+                keys=(
+                    Key(name="cert", kind="text", required=True, doc="Certificate and its chain."),
+                    Key(name="key", kind="text", doc="Private key. Default: that in `cert`."),
+                ),
+            ),
+            Key(
+                name="proxy",
+                kind="text",
+                doc=(
+                    "Proxy as `http://user:password@host:port`, or `direct` for none. Default: that of HTTP_PROXY,"
+                    " HTTPS_PROXY or ALL_PROXY, unless NO_PROXY lists the host."
+                ),
+            ),
+            Key(
+                name="address_family",
+                kind="text",
+                choices=("ipv4", "ipv6"),
+                doc="Addresses to connect to. Default: both, as in RFC 8305.",
+            ),
+            Key(
+                name="stream",
+                kind="text",
+                choices=("headers", "event", "line"),
+                doc=(
+                    "For a response that does not end: judge it after its `headers`, its first server-sent `event` or"
+                    " its first `line`, and close the connection."
+                ),
+            ),
+            Key(
                 name="max_body",
                 kind="size",
                 default="1MiB",
@@ -167,8 +204,18 @@ SPECS = (
             Field(
                 name="json",
                 kind="any",
-                doc="Body as JSON with exact decimals; absent when it is not JSON or was cut.",
+                doc=(
+                    "Body as JSON with exact decimals; absent when it is not JSON or was cut. With `stream`, that of"
+                    " `event.data`. A claim on a key that an object has twice is inconclusive."
+                ),
             ),
+            Field(
+                name="event.data",
+                kind="text",
+                doc="First event or line with `stream`; absent without `stream`.",
+            ),
+            Field(name="event.name", kind="text", doc="Name of the first event: `message` unless the server sets one."),
+            Field(name="event.id", kind="text", doc="Id of the first event; absent when it has none."),
             Field(
                 name="latency",
                 kind="duration",

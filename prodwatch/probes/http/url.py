@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64encode
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
@@ -80,6 +81,11 @@ class Url(msgspec.Struct, frozen=True):
             return None
         user, _, password = self.userinfo.partition(":")
         return unquote(user), unquote(password)
+
+
+def basic(user: str, password: str) -> str:
+    """Return the value of an `Authorization` header for HTTP basic authentication."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 @lru_cache(maxsize=4096)

@@ -33,14 +33,20 @@ class Answer(msgspec.Struct):
     http_version: str
     headers: CIMultiDictProxy[str]
     content: StreamReader
-    """The body, decompressed; reading it raises aiohttp.ClientPayloadError when it is incomplete."""
+    """The body as sent; reading it raises aiohttp.ClientPayloadError when it is incomplete."""
     until_close: bool
     """Whether only the end of the connection ends the body."""
     connection: HttpConnection
 
 
 async def ask(
-    connection: HttpConnection, request: Request, pairs: list[tuple[str, str]], timings: Timings, *, version: str
+    connection: HttpConnection,
+    request: Request,
+    pairs: list[tuple[str, str]],
+    timings: Timings,
+    *,
+    version: str,
+    absolute: bool = False,
 ) -> Answer:
     """Send `request` with the headers `pairs` and wait for the response's headers.
 
@@ -54,8 +60,9 @@ async def ask(
         read_bufsize=_READ_BYTES,
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
+        auto_decompress=False,
     )
-    wire = serialize(request.method, request.url, pairs, request.body, version=version)
+    wire = serialize(request.method, request.url, pairs, request.body, version=version, absolute=absolute)
     timings.sent = timings.now()
     connection.transport.write(wire)
     while True:
@@ -75,10 +82,15 @@ async def ask(
     )
 
 
-def serialize(method: str, url: Url, pairs: list[tuple[str, str]], body: bytes | None, *, version: str) -> bytes:
-    """Return the request's bytes: the headers in the order given, after those that are missing from them."""
+def serialize(
+    method: str, url: Url, pairs: list[tuple[str, str]], body: bytes | None, *, version: str, absolute: bool = False
+) -> bytes:
+    """Return the request's bytes: the headers in the order given, after those that are missing from them.
+
+    `absolute`: with the whole URL, as a proxy needs it.
+    """
     given = {name.lower() for name, _ in pairs}
-    lines = [f"{method} {url.target} HTTP/{version}"]
+    lines = [f"{method} {url.bare if absolute else url.target} HTTP/{version}"]
     if "host" not in given:
         lines.append(f"Host: {url.host_header}")
     lines.extend(f"{name}: {value}" for name, value in _DEFAULTS if name.lower() not in given)

@@ -8,7 +8,7 @@ from typing import Any
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.probes.connect import Timings, open_socket
+from prodwatch.probes.connect import Timings, family_of, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
 
@@ -21,7 +21,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     exchange = Exchange(request={"host": host, "port": port})
     try:
         with Deadline(context.timeout_s) as deadline:
-            connected = await open_socket(host, port, timings)
+            connected = await open_socket(host, port, timings, family=family_of(params))
     except OSError as error:
         if deadline.expired:
             return Observation(failure=timed_out(target, timings.undone(), context.timeout_s), exchange=exchange)

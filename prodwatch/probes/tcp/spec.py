@@ -15,6 +15,12 @@ SPECS = (
         keys=(
             Key(name="host", kind="text", required=True, doc="Name or IP address."),
             Key(name="port", kind="integer", required=True, minimum=1, doc="Port, 1 to 65535."),
+            Key(
+                name="address_family",
+                kind="text",
+                choices=("ipv4", "ipv6"),
+                doc="Addresses to connect to. Default: both, as in RFC 8305.",
+            ),
         ),
         fields=(
             Field(name="connect", kind="duration", doc="Time for the TCP connect, without resolving the name."),

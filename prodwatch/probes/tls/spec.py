@@ -18,6 +18,12 @@ SPECS = (
             Key(name="host", kind="text", required=True, doc="Name or IP address to connect to."),
             Key(name="port", kind="integer", default=443, minimum=1, doc="Port, 1 to 65535."),
             Key(
+                name="address_family",
+                kind="text",
+                choices=("ipv4", "ipv6"),
+                doc="Addresses to connect to. Default: both, as in RFC 8305.",
+            ),
+            Key(
                 name="server_name",
                 kind="text",
                 doc="Server name (SNI) that is sent and must match the certificate. Default: `host`.",

@@ -75,6 +75,8 @@ class JudgingContext(msgspec.Struct, frozen=True):
     redact: Callable[[str], str]
     doubt: str | None = None
     """Why an assertion that holds still proves nothing; None when there is no such reason."""
+    absences: Mapping[str, str] = {}
+    """Why fields are absent from the document, as the end of a sentence."""
     partial: frozenset[str] = frozenset()
     """For a flow's own assertions: steps whose source could not be read to its end."""
 
@@ -133,6 +135,12 @@ def _judge(expectation: Expectation, document: Mapping[str, Any], context: Judgi
         load_schema=context.load_schema,
         redact=context.redact,
     )
+    if context.absences and not result.ok and result.message is not None:
+        reasons = [
+            why for field, why in context.absences.items() if field in assertion.fields and field not in document
+        ]
+        if reasons:
+            result = replace(result, message=f"{result.message}: {reasons[0]}")
     if context.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _NOT_CONTENT):
         return replace(result, ok=None, diff=None, message=context.doubt)
     return result

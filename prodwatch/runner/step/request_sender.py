@@ -84,14 +84,14 @@ class RequestSender:
             slot.leave(key)
         attempt = Attempt(
             observation=observation,
-            failure=observation.failure,
+            failure=self._failure(observation),
             stall=stall,
             spoiled=stall is not None and _is_timeout(observation.failure),
             started_at=started_at,
             started_s=started_s,
             ended_s=ended_s,
         )
-        return self._judged(attempt, met) if self._can_be_judged(observation) else attempt
+        return attempt if attempt.failure is not None else self._judged(attempt, met)
 
     async def _send(self, timeout_s: float) -> Observation:
         probe_context, context = self._probe_context, self._execution.context
@@ -115,12 +115,12 @@ class RequestSender:
             message = f"The {self._step.type} probe broke ({detail}); this is a bug in prodwatch or in the probe."
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
 
-    def _can_be_judged(self, observation: Observation) -> bool:
-        """Return whether there is a document that the step's assertions can be judged on."""
-        failure = observation.failure
-        if failure is None:
-            return True
-        return bool(observation.document and self._step.mentions.intersection(failure.answered_by))
+    def _failure(self, observation: Observation) -> Failure | None:
+        """Return why there is no document that the step's assertions can be judged on; None when there is one."""
+        failure, mentions = observation.failure, self._step.mentions
+        if failure is not None and not (observation.document and mentions.intersection(failure.answered_by)):
+            return failure
+        return next((each for field, each in observation.unread.items() if field in mentions), None)
 
     def _judged(self, attempt: Attempt, met: Judgement | None) -> Attempt:
         step, observation = self._step, attempt.observation
@@ -135,6 +135,7 @@ class RequestSender:
             now=attempt.started_at - timedelta(seconds=observation.skew_s),
             complete=observation.complete,
             doubt=observation.doubt,
+            absences=observation.absences,
             load_schema=self._execution.context.schemas.load,
             redact=self._execution.output.masked,
         )
