@@ -96,6 +96,16 @@ class Path(msgspec.Struct, frozen=True, eq=False):
         except _NO_VALUE:
             return False
 
+    def undecidable(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> str | None:
+        """Return why the value is not certain; None when it is, or when there is none."""
+        try:
+            self.resolve(document, Evaluation(holes, now))
+        except UndecidableError as problem:
+            return str(problem)
+        except _NO_VALUE:
+            return None
+        return None
+
     def unmatched_read(self, run: Evaluation, *, projections: bool = True, selected: bool = False) -> str | None:
         """Return one sentence about a field that was read and that no element has; None when every field was found."""
         if not run.reads:

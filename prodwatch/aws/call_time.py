@@ -112,6 +112,9 @@ class CallTime:
             self._step.proceed()
 
 
+SENT_ONCE: ContextVar[bool] = ContextVar("prodwatch_sent_once", default=False)
+"""Whether the current call must be sent at most once. A kept-alive connection may be closing just now: whether the
+request arrived on it is not known, so the call gets a connection that no other request has used."""
 CALL_TIME: ContextVar[CallTime | None] = ContextVar("prodwatch_call_time", default=None)
 """The call that the current task makes; None outside of `Aws.call`."""
 STEP_TIME: ContextVar[StepTime | None] = ContextVar("prodwatch_step_time", default=None)

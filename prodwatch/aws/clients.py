@@ -302,7 +302,10 @@ def _config(read_timeout_s: float, *, custom_endpoint: bool) -> Any:
     with without_httpx():
         from aiobotocore.config import AioConfig
 
+        from prodwatch.aws.http_session import HttpSession
+
     return AioConfig(
+        http_session_cls=HttpSession,
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,
         max_pool_connections=50,

@@ -14,7 +14,7 @@ from typing import Any, Self
 from prodwatch.aws import pagination
 from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
 from prodwatch.aws.aws_clock import ahead_s
-from prodwatch.aws.call_time import CALL_TIME, STEP_TIME, CallTime
+from prodwatch.aws.call_time import CALL_TIME, SENT_ONCE, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
@@ -110,6 +110,7 @@ class Aws(AwsApi):
         budget_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
         budget_s = budget_s if step is None else min(budget_s, step.left_s())
         time = CallTime(budget_s, step)
+        once = SENT_ONCE.set(not retries)
         try:
             async with time:
                 try:
@@ -129,6 +130,8 @@ class Aws(AwsApi):
             if time.refused is not None and time.refused.code == FOREIGN_RESPONSE:
                 raise time.refused from None
             raise timed_out(call, budget_s, throttled=time.throttled) from None
+        finally:
+            SENT_ONCE.reset(once)
 
     async def pages(
         self,

@@ -54,9 +54,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     correlation: Correlation = Correlation()
     version: str | None = None
     """The version that responded, where the probe itself knows it (Lambda's ExecutedVersion)."""
-    absences: Mapping[str, str] = {}
-    """Why fields are absent from the document, as the end of a sentence: `the body is text/html …`."""
-    unread: Mapping[str, Failure] = {}
+    remarks: Mapping[str, str] = {}
+    """What to add to an assertion about a field that does not hold, such as why the field is absent."""
+    unreadable: Mapping[str, Failure] = {}
     """Fields that this machine could not read; the failure counts when an assertion mentions one of them."""
     notices: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -109,6 +109,9 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     """datetime of the release's start, or None: `since = "release"`."""
 
 
+Preparation = Callable[[Mapping[str, Any], ProbeContext], Awaitable[Observation | None]]
+"""`prepare(params, context)` beside a probe: what a request needs on this machine, done before its clock starts. An
+observation when the request cannot be sent."""
 Probe = Callable[[Mapping[str, Any], ProbeContext], Awaitable[Observation]]
 """`probe(params, context)`: params are the type's keys, every `${…}` filled, types already checked.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 from prodwatch.model.spec import ProbeSpec
 
 if TYPE_CHECKING:
-    from prodwatch.probes.base import Probe
+    from prodwatch.probes.base import Preparation, Probe
 
 GROUP = "prodwatch.probes"
 
@@ -69,6 +71,22 @@ def probe(type_: str) -> Probe:
         raise KeyError(type_)
     loaded: Probe = import_module(f"{package}.probe").probe
     return loaded
+
+
+def preparation(probe: Probe) -> Preparation | None:
+    """Return the `prepare` of the module that defines `probe`; None when it has none."""
+    found: Preparation | None = getattr(sys.modules.get(getattr(probe, "__module__", "")), "prepare", None)
+    return found
+
+
+def warm(types: Iterable[str]) -> None:
+    """Import the built-in probes of these types now, so that no import delays a request that is measured."""
+    for type_ in types:
+        found = spec(type_) if type_ in BUILT_IN else None
+        if found is not None and found.needs_probe:
+            load = getattr(import_module(f"{BUILT_IN[type_]}.probe"), "warm", None)
+            if load is not None:
+                load()
 
 
 def _package(type_: str) -> str | None:

@@ -110,7 +110,9 @@ async def test_what_servers_do(send: Send, talk: Talk, reason: Reason, says: str
         pytest.param(saying(b"", hold=True), "did not answer within", id="no answer"),
         pytest.param(saying(b"HTTP/1.1 200 OK\r\n", hold=True), "did not answer within", id="half a head"),
         pytest.param(
-            saying(PARTIAL, hold=True), "did not finish its response (4 bytes received) within", id="half a body"
+            saying(PARTIAL, hold=True),
+            "did not finish its response (status 200, 4 bytes received) within",
+            id="half a body",
         ),
     ],
 )

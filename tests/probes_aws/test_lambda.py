@@ -71,6 +71,7 @@ async def test_everything_lambda_says(bench: Any, play: Any) -> None:
     document = dict(found.document)
     assert document.pop("latency") > Duration(0)
     assert document.pop("request_id")
+    assert document.pop("started_at").tzinfo is not None
     (result,) = document.pop("results")
     assert result["payload"] == {"total": Decimal("1.10")}
     assert document == {

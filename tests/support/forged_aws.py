@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -56,9 +57,15 @@ class ForgedAws(EmbeddedAws):
         return web.Response(body=body, headers={"Content-Type": response.headers["Content-Type"]})
 
 
-def replaced(body: bytes, *, status: int = 200, content_type: str = "application/json") -> Forgery:
+def replaced(
+    body: bytes,
+    *,
+    status: int = 200,
+    content_type: str = "application/json",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Forgery:
     """Return a forgery that always gives this response."""
-    return lambda _request: web.Response(body=body, status=status, headers={"Content-Type": content_type})
+    return lambda _request: web.Response(body=body, status=status, headers={"Content-Type": content_type, **headers})
 
 
 class World:

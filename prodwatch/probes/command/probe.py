@@ -101,16 +101,16 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     }
     found = JsonText() if stdout.dropped else read_json(bytes(stdout.kept))
     document |= found.fields
-    absences, unread = {}, {}
+    remarks, unreadable = {}, {}
     if found.beyond_limits:
         message = f"the output of {argv[0]} {found.problem}"
-        unread["json"] = Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)
+        unreadable["json"] = Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)
     elif found.problem is not None:
-        absences["json"] = f"stdout {found.problem}"
+        remarks["json"] = f"stdout {found.problem}"
     return Observation(
         document=document,
-        absences=absences,
-        unread=unread,
+        remarks=remarks,
+        unreadable=unreadable,
         complete=not stdout.dropped and not stderr.dropped,
         exchange=_with_output(exchange, exit_code, stdout, stderr),
         notices=tuple(

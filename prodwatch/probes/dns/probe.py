@@ -21,6 +21,10 @@ PORT = 53
 _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
 
 
+def warm() -> None:
+    """Import the resolver, which takes tens of milliseconds."""
+
+
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Send the query; the document is described on the type's reference page."""
     import dns.exception

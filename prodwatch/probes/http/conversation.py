@@ -101,8 +101,8 @@ class Conversation(msgspec.Struct):
     def undone(self) -> str:
         """Return the next phase as a clause that completes "it did not …"."""
         if self.timings.answered is not None:
-            received = f"{self.answer.status if self.answer else ''}, {self.size} bytes received".lstrip(", ")
-            return f"finish its response ({received}; `stream` judges one that never ends)"
+            status = f"status {self.answer.status}, " if self.answer is not None else ""
+            return f"finish its response ({status}{self.size} bytes received)"
         return self.timings.undone()
 
     async def _ask(self) -> Answer:

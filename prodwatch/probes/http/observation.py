@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -34,8 +36,8 @@ def observe(
     phases = conversation.timings.spans(ended_s)
     answer = conversation.answer
     document: dict[str, Any] = {}
-    absences: Mapping[str, str] = {}
-    unread: Mapping[str, Failure] = {}
+    remarks: Mapping[str, str] = {}
+    unreadable: Mapping[str, Failure] = {}
     text = ""
     if answer is not None:
         body = b"" if conversation.foreign_coding is not None else b"".join(conversation.chunks)
@@ -44,12 +46,15 @@ def observe(
             document = _document(conversation, answer, text)
             document["latency"] = Duration.from_s(ended_s - started_s)
             document["phases"] = {name: Duration.from_s(span) for name, span in phases}
-            absences, unread = _add_content(document, conversation, answer, body)
+            remarks, unreadable = _add_content(document, conversation, answer, body)
+            if answer.connection.tls is not None:
+                now = conversation.context.clock.now()
+                remarks = {**remarks, **_add_expiry(document, answer.connection.tls, now)}
     return Observation(
         document=document,
         failure=failure,
-        absences=absences,
-        unread=unread,
+        remarks=remarks,
+        unreadable=unreadable,
         complete=not conversation.truncated,
         exchange=_exchange(conversation, request, text, phases),
         correlation=_correlation(request, answer),
@@ -67,13 +72,21 @@ def _document(conversation: Conversation, answer: Answer, text: str) -> dict[str
         "redirects": conversation.redirects,
         "http_version": answer.http_version,
     }
-    if answer.connection.tls is not None:
-        from prodwatch.probes.certificate import days_left, expiry
-
-        not_after = expiry(answer.connection.tls)
-        if not_after is not None:
-            document["tls"] = {"days_left": days_left(not_after, conversation.context.clock.now())}
     return document
+
+
+def _add_expiry(document: dict[str, Any], tls: ssl.SSLObject, now: datetime) -> Mapping[str, str]:
+    """Add when the server's certificates expire to `document`; return what to add to claims on it."""
+    from prodwatch.probes.certificate import chain_of, expiry_fields, expiry_remarks
+
+    try:
+        chain = chain_of(tls)
+    except ValueError as error:
+        return {"tls": f"the server's certificate cannot be read: {error}"}
+    if not chain:
+        return {"tls": "the server sent no certificate"}
+    document["tls"] = expiry_fields(chain, now)
+    return expiry_remarks(chain, ("tls",))
 
 
 def _add_content(
@@ -103,10 +116,10 @@ def _add_content(
         why = 'with `stream = "headers"` the body is not read' if stream == "headers" else f"no {stream} came"
         return dict.fromkeys(("body", "json", "event"), why), {}
     document["event"] = conversation.event
-    absences, unread = _add_json(
+    remarks, unreadable = _add_json(
         document, read_json(conversation.event["data"].encode()), f"the first {stream}", target
     )
-    return {"body": why, **absences}, unread
+    return {"body": why, **remarks}, unreadable
 
 
 def _add_json(

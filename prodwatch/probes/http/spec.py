@@ -248,8 +248,10 @@ SPECS = (
             Field(
                 name="tls.days_left",
                 kind="number",
-                doc="Days until the server's certificate expires, to two decimals; absent without TLS.",
+                doc="Days until the first certificate of the chain expires, to two decimals; absent without TLS.",
             ),
+            Field(name="tls.expires", kind="time", doc="Time at which that certificate expires, UTC."),
+            Field(name="tls.expires_first", kind="text", doc="Subject of that certificate."),
             Field(name="http_version", kind="text", doc="Version of the response: `1.1` or `1.0`."),
             Field(
                 name="version",

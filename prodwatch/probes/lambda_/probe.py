@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prodwatch.aws.api import AwsError
@@ -47,30 +47,47 @@ async def _invoke(calls: AwsCalls) -> Observation:
     params = calls.params
     request = _request(params, calls.context)
     copies, stagger_s = int(params.get("copies") or 1), seconds(params.get("stagger"), 0)
+    clock = calls.context.clock
+    if copies > 1:
+        # The client is created once, before the first copy: the intervals are between requests.
+        await calls.aws.client("lambda")
+    sent = [asyncio.Event() for _ in range(copies)]
+    refused: list[AwsError] = []
 
-    async def one(number: int) -> dict[str, Any] | AwsError:
+    async def one(number: int) -> dict[str, Any]:
         if number and stagger_s:
-            await calls.context.clock.sleep(number * stagger_s)
+            await sent[number - 1].wait()
+            await clock.sleep(stagger_s)
+        started_at = clock.now()
+        sent[number].set()
         try:
-            return await _once(calls, request)
+            result = await _once(calls, request)
         except AwsError as error:
             calls.met(error)
-            return error
+            refused.append(error)
+            result = {"error": {"code": error.code, "message": error.message}}
+        return {"started_at": started_at, **result}
 
     calls.traced = True
-    answers = await asyncio.gather(*(one(number) for number in range(copies)))
-    refused = [each for each in answers if isinstance(each, AwsError)]
-    results = [_refused(each) if isinstance(each, AwsError) else each for each in answers]
+    results = await asyncio.gather(*(one(number) for number in range(copies)))
     document = {**results[0], "results": results}
     failed = next((each["function_error"] for each in results if "function_error" in each), None)
     if failed is not None:
         document["function_error"] = failed
-    versions = {each.get("executed_version") for each in results}
-    version = versions.pop() if len(versions) == 1 else None
+    version = _version_of(results, str(params.get("qualifier")))
     failures = [_failure(each, calls, alone=copies == 1) for each in refused]
     # One copy that the function itself refused proves more than another that AWS did not deliver.
     failure = next((each for each in failures if each.status is Status.FAIL), next(iter(failures), None))
     return calls.answer(document, failure=failure, version=version, complete=not refused)
+
+
+def _version_of(results: Sequence[Mapping[str, Any]], qualifier: str) -> str | None:
+    """Return the version that ran: that of all copies, or of one that did not run the version asked for."""
+    versions: set[str | None] = {each.get("executed_version") for each in results}
+    if len(versions) == 1:
+        return versions.pop()
+    others = sorted(each for each in versions if each not in {qualifier, None})
+    return others[0] if qualifier in versions and others else None
 
 
 def _request(params: Mapping[str, Any], context: ProbeContext) -> dict[str, Any]:
@@ -136,10 +153,6 @@ def _json_report(tail: str) -> LambdaReport | None:
         if line.startswith("{") and '"platform.report"' in line:
             return LineParser().parse(line, group="", timestamp_ms=0).report
     return None
-
-
-def _refused(error: AwsError) -> dict[str, Any]:
-    return {"error": {"code": error.code, "message": error.message}}
 
 
 def _failure(error: AwsError, calls: AwsCalls, *, alone: bool) -> Failure:

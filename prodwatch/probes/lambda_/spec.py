@@ -94,6 +94,7 @@ SPECS = (
             Field(
                 name="latency", kind="duration", doc="Time from the call to its response, as seen from this machine."
             ),
+            Field(name="started_at", kind="time", doc="Time at which the copy was sent, by this machine's clock."),
             Field(name="results", kind="list", doc="Documents like this one, one per copy, in the order sent."),
         ),
         example="""\

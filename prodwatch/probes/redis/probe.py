@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prodwatch.model.quantity import Duration
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 6379
 _RESP2 = 2
 """Protocol version with the documented reply types, which every server supports."""
+
+
+def warm() -> None:
+    """Import redis-py where it is installed, which takes tenths of a second."""
+    with suppress(ImportError):
+        pass
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:

@@ -6,6 +6,7 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,12 @@ _DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy", "mariadb": "asyncmy", "
 """Default asynchronous driver of each database."""
 _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"""
 _QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)", re.DOTALL)
+
+
+def warm() -> None:
+    """Import SQLAlchemy where it is installed, which takes a second on a slow machine."""
+    with suppress(ImportError):
+        pass
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.probes.certificate import days_left, read_certificate
-from prodwatch.probes.connect import Timings, open_socket
+from prodwatch.probes.certificate import CertificateFacts, chain_of, expiry_fields, expiry_remarks
+from prodwatch.probes.connect import Timings, family_of, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
 from prodwatch.probes.tls_contexts import client_context
@@ -25,8 +26,10 @@ DEFAULT_PORT = 443
 class _Handshake:
     """Outcome of one handshake."""
 
-    certificate: bytes
-    """Certificate in DER form; empty without one."""
+    chain: list[CertificateFacts]
+    """The server's certificate and those that vouch for it; empty when they cannot be read."""
+    unreadable: str | None
+    """Why the certificates cannot be read; None when they were."""
     protocol: str | None
     cipher: str | None
     timings: Timings
@@ -44,13 +47,14 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     client_context()  # made now, so that it is not measured
     try:
         with Deadline(context.timeout_s) as deadline:
+            family = family_of(params)
             try:
-                seen = await _shake(host, port, name, timings, verify=True)
+                seen = await _shake(host, port, name, timings, family, verify=True)
             except ssl.SSLCertVerificationError as refused:
                 # OpenSSL hands out a certificate it refused only to those who do not ask it to check.
                 error = refused
                 timings = Timings(now)
-                seen = await _shake(host, port, name, timings, verify=False)
+                seen = await _shake(host, port, name, timings, family, verify=False)
     except OSError as failed:
         if deadline.expired:
             failure = timed_out(target, timings.undone(), context.timeout_s)
@@ -60,8 +64,10 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     return _observation(seen, error, context, request, target=target)
 
 
-async def _shake(host: str, port: int, name: str, timings: Timings, *, verify: bool) -> _Handshake:
-    connected = await open_socket(host, port, timings)
+async def _shake(
+    host: str, port: int, name: str, timings: Timings, family: socket.AddressFamily, *, verify: bool
+) -> _Handshake:
+    connected = await open_socket(host, port, timings, family=family)
     try:
         timings.handshaking = timings.now()
         transport, _ = await asyncio.get_running_loop().create_connection(
@@ -74,8 +80,15 @@ async def _shake(host: str, port: int, name: str, timings: Timings, *, verify: b
     try:
         tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
         cipher = tls.cipher()
+        chain: list[CertificateFacts] = []
+        unreadable = None
+        try:
+            chain = chain_of(tls)
+        except ValueError as error:
+            unreadable = str(error)
         return _Handshake(
-            certificate=tls.getpeercert(binary_form=True) or b"",
+            chain=chain,
+            unreadable=unreadable,
             protocol=tls.version(),
             cipher=cipher[0] if cipher else None,
             timings=timings,
@@ -102,25 +115,22 @@ def _observation(
         failure = Failure(
             status=failure.status, reason=failure.reason, message=failure.message, answered_by=("verified", "error")
         )
-    try:
-        facts = read_certificate(seen.certificate)
-    except ValueError as unreadable:
-        message = f"{target} has a certificate that cannot be read: {unreadable}"
+    remarks: Mapping[str, str] = {}
+    if not seen.chain:
+        message = f"{target} has a certificate that cannot be read: {seen.unreadable or 'it sent none'}"
         failure = Failure(status=Status.FAIL, reason=Reason.TLS, message=message)
     else:
-        document |= {
-            "subject": facts.subject,
-            "issuer": facts.issuer,
-            "sans": list(facts.sans),
-            "expires": facts.not_after,
-            "days_left": days_left(facts.not_after, context.clock.now()),
-        }
+        facts = seen.chain[0]
+        document |= {"subject": facts.subject, "issuer": facts.issuer, "sans": list(facts.sans)}
+        document |= expiry_fields(seen.chain, context.clock.now())
+        remarks = expiry_remarks(seen.chain, ("days_left", "expires"))
     spans = timings.spans()
     durations = {name: Duration.from_s(span) for name, span in spans}
     document |= {"connect": durations["connect"], "handshake": durations["tls"]}
     return Observation(
         document=document,
         failure=failure,
+        remarks=remarks,
         exchange=Exchange(
             request=request,
             response={

@@ -35,9 +35,10 @@ SPECS = (
             Field(
                 name="days_left",
                 kind="number",
-                doc="Days until the certificate expires, to two decimals; negative when it has expired.",
+                doc="Days until the first certificate of the chain expires, to two decimals; negative after that.",
             ),
-            Field(name="expires", kind="time", doc="Time at which the certificate expires, UTC."),
+            Field(name="expires", kind="time", doc="Time at which the first certificate of the chain expires, UTC."),
+            Field(name="expires_first", kind="text", doc="Subject of the certificate of the chain that expires first."),
             Field(
                 name="issuer", kind="text", doc="Issuer's distinguished name, such as `CN=R11,O=Let's Encrypt,C=US`."
             ),

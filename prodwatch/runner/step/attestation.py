@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from prodwatch.model.quantity import Headers
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 
@@ -29,6 +31,18 @@ NOT_ATTESTED = Attestation()
 """No attestation was asked for."""
 
 
+def with_certain_headers(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `document` without the headers that are there with different values: they prove nothing."""
+    headers = document.get("headers")
+    if not isinstance(headers, Headers):
+        return document
+    values: dict[str, set[str]] = {}
+    for name, value in headers.pairs:
+        values.setdefault(name.lower(), set()).add(value.strip())
+    certain = tuple(pair for pair in headers.pairs if len(values[pair[0].lower()]) == 1)
+    return document if len(certain) == len(headers.pairs) else {**document, "headers": Headers(certain)}
+
+
 def attest(
     text: str | None, place: str, match: str, releases: Sequence[ReleaseState], *, problem: str | None = None
 ) -> Attestation:
@@ -40,7 +54,7 @@ def attest(
     responded. `problem` says why the release could not be read, None when it was.
     """
     if text is None:
-        message = f"nothing proves which version responded: {place} is not in the response"
+        message = f"nothing proves which version responded: {place} is not in the response, or is there twice"
         return Attestation(reason=Reason.UNATTESTED, message=message)
     version = _version_in(text, match)
     expected = [state.version for state in releases if state.version is not None]
@@ -63,6 +77,11 @@ def attest(
     return Attestation(version=version or text, reason=Reason.VERSION_MISMATCH, message=message)
 
 
+def is_version(qualifier: str | None) -> bool:
+    """Return whether a qualifier is a version itself, and not an alias of one."""
+    return qualifier is not None and (qualifier.isdecimal() or qualifier == "$LATEST")
+
+
 def attest_function(
     version: str, function: str, qualifier: str | None, releases: Sequence[ReleaseState]
 ) -> Attestation:
@@ -70,7 +89,11 @@ def attest_function(
 
     Only calls through the alias under release count: a check that names another qualifier wants exactly that one.
     """
-    name = function.rsplit(":function:", 1)[-1].split(":", 1)[0]
+    name, _, suffix = function.rsplit(":function:", 1)[-1].partition(":")
+    qualifier = qualifier or suffix or None
+    if is_version(qualifier) and version != qualifier:
+        message = f"another version responded: {name} ran version {version}, the check asks for {qualifier}"
+        return Attestation(version=version, reason=Reason.VERSION_MISMATCH, message=message)
     state = next((state for state in releases if state.function == name and state.alias == qualifier), None)
     if state is None or state.version is None:
         return Attestation(version=version)

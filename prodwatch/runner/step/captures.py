@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.assertions.errors import UndecidableError
 from prodwatch.assertions.value_format import to_json
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledStep
@@ -45,14 +46,23 @@ def read_captures(
     raw: dict[str, Any] = {}
     shown: dict[str, Any] = {}
     missing: list[str] = []
+    undecided: list[str] = []
     unmaskable: list[str] = []
     for name, path in step.captures.items():
         holes = [values[hole] for hole in path.holes]
+        if (why := path.undecidable(document, holes=holes, now=now)) is not None:
+            undecided.append(f"nothing certain to capture as {name}: {why}")
+            continue
         if not path.has_value(document, holes=holes, now=now):
             missing.append(f"nothing to capture as {name}: {path.explain(document, holes=holes, now=now)}")
             continue
-        raw[name] = value = path.read(document, holes=holes, now=now)
-        shown[name] = to_json(value)
+        value = path.read(document, holes=holes, now=now)
+        try:
+            shown[name] = to_json(value)
+        except UndecidableError as uncertain:
+            undecided.append(f"nothing certain to capture as {name}: {uncertain}")
+            continue
+        raw[name] = value
         secret = step.definition.capture[name].secret
         if secret or all_secret:
             texts = list(leaves(shown[name]))
@@ -65,6 +75,8 @@ def read_captures(
     problem = None
     if unmaskable:
         problem = Conclusion(Status.ERROR, Reason.INVALID, unmaskable[0])
+    elif undecided:
+        problem = Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, undecided[0])
     elif missing:
         problem = Conclusion(Status.FAIL, Reason.ASSERTION, missing[0])
     return Captures(raw=raw, shown={name: output.value(value) for name, value in shown.items()}, problem=problem)

@@ -75,8 +75,8 @@ class JudgingContext(msgspec.Struct, frozen=True):
     redact: Callable[[str], str]
     doubt: str | None = None
     """Why an assertion that holds still proves nothing; None when there is no such reason."""
-    absences: Mapping[str, str] = {}
-    """Why fields are absent from the document, as the end of a sentence."""
+    remarks: Mapping[str, str] = {}
+    """What to add to an assertion about a field that does not hold."""
     partial: frozenset[str] = frozenset()
     """For a flow's own assertions: steps whose source could not be read to its end."""
 
@@ -135,12 +135,10 @@ def _judge(expectation: Expectation, document: Mapping[str, Any], context: Judgi
         load_schema=context.load_schema,
         redact=context.redact,
     )
-    if context.absences and not result.ok and result.message is not None:
-        reasons = [
-            why for field, why in context.absences.items() if field in assertion.fields and field not in document
-        ]
-        if reasons:
-            result = replace(result, message=f"{result.message}: {reasons[0]}")
+    if context.remarks and not result.ok and result.message is not None:
+        remark = next((each for field, each in context.remarks.items() if field in assertion.fields), None)
+        if remark is not None:
+            result = replace(result, message=f"{result.message}: {remark}")
     if context.doubt is not None and result.ok and not (assertion.fields and assertion.fields <= _NOT_CONTENT):
         return replace(result, ok=None, diff=None, message=context.doubt)
     return result

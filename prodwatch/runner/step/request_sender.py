@@ -13,11 +13,12 @@ from prodwatch.aws.call_time import OWN_LIMIT_S
 from prodwatch.errors import CannotVerifyError, UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
+from prodwatch.probes import registry
 from prodwatch.probes.base import Failure, Observation, Probe, ProbeContext
 from prodwatch.runner.bounds.concurrency import limit_key
 from prodwatch.runner.bounds.time_limits import bounded
 from prodwatch.runner.step.attempts import Attempt
-from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation, attest, attest_function
+from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation, attest, attest_function, with_certain_headers
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.expectations import NOT_JUDGED, Judgement, JudgingContext, judge, judge_any, rest_on_time
@@ -68,6 +69,8 @@ class RequestSender:
         """Send once and judge the response; an `until` that is `met` is not judged again."""
         execution, key = self._execution, self._limit_key
         slot, clock = execution.slot, execution.context.clock
+        # Imports, certificates and credentials are this machine's business and take no time of the target.
+        unsendable = await self._prepared()
         if not slot.try_enter(key):
             await slot.enter(key, urgent=execution.begun)
         try:
@@ -76,7 +79,7 @@ class RequestSender:
                 execution.begin(started_at, started_s)
             if execution.deadline_s is not None:
                 timeout_s = min(timeout_s, execution.deadline_s - started_s)
-            observation = await self._send(timeout_s)
+            observation = unsendable or await self._send(timeout_s)
             ended_s = clock.monotonic_s()
             self.in_flight = None
             stall = execution.context.lag.stall(started_s, ended_s)
@@ -92,6 +95,21 @@ class RequestSender:
             ended_s=ended_s,
         )
         return attempt if attempt.failure is not None else self._judged(attempt, met)
+
+    async def _prepared(self) -> Observation | None:
+        """Let the probe do its part of the work before the clock starts; an observation when it cannot send."""
+        prepare = registry.preparation(self._probe)
+        if prepare is None:
+            return None
+        try:
+            return await prepare(self.params, self._probe_context)
+        except Exception as error:  # noqa: BLE001 -- a broken probe must cost one check, not the run
+            return self._broken(error)
+
+    def _broken(self, error: Exception) -> Observation:
+        detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        message = f"The {self._step.type} probe broke ({detail}); this is a bug in prodwatch or in the probe."
+        return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
 
     async def _send(self, timeout_s: float) -> Observation:
         probe_context, context = self._probe_context, self._execution.context
@@ -111,16 +129,14 @@ class RequestSender:
         except UnavailableFeatureError as error:
             return Observation(failure=Failure(status=Status.ERROR, reason=Reason.UNAVAILABLE, message=str(error)))
         except Exception as error:  # noqa: BLE001 -- a broken probe must cost one check, not the run
-            detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            message = f"The {self._step.type} probe broke ({detail}); this is a bug in prodwatch or in the probe."
-            return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INTERNAL, message=message))
+            return self._broken(error)
 
     def _failure(self, observation: Observation) -> Failure | None:
         """Return why there is no document that the step's assertions can be judged on; None when there is one."""
         failure, mentions = observation.failure, self._step.mentions
         if failure is not None and not (observation.document and mentions.intersection(failure.answered_by)):
             return failure
-        return next((each for field, each in observation.unread.items() if field in mentions), None)
+        return next((each for field, each in observation.unreadable.items() if field in mentions), None)
 
     def _judged(self, attempt: Attempt, met: Judgement | None) -> Attempt:
         step, observation = self._step, attempt.observation
@@ -135,7 +151,7 @@ class RequestSender:
             now=attempt.started_at - timedelta(seconds=observation.skew_s),
             complete=observation.complete,
             doubt=observation.doubt,
-            absences=observation.absences,
+            remarks=observation.remarks,
             load_schema=self._execution.context.schemas.load,
             redact=self._execution.output.masked,
         )
@@ -166,13 +182,14 @@ class RequestSender:
         step, release = self._step, self._probe_context.environment.release
         if step.attest is not None:
             holes = [self.values[hole] for hole in step.attest.holes]
-            value = step.attest.read(observation.document, holes=holes)
+            value = step.attest.read(with_certain_headers(observation.document), holes=holes)
             text = None if value is MISSING or value is None else str(value)
             place = step.definition.attest or release.attest or ""
             problem = self._execution.context.inputs.release_problem()
             return attest(text, place, release.match, self._releases, problem=problem)
         if observation.version is not None and step.type == "lambda":
             function, qualifier = str(self.params.get("function", "")), self.params.get("qualifier")
+            qualifier = None if qualifier is None else str(qualifier)
             return attest_function(observation.version, function, qualifier, self._releases)
         return NOT_ATTESTED
 
