@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from prodwatch.model.check import StepDefinition
+
 KeyKind = Literal["text", "integer", "number", "boolean", "duration", "size", "share", "list", "table", "any", "texts"]
 """Kinds of values in TOML.
 
@@ -71,8 +73,8 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Groups of mutually exclusive keys."""
     problems: Callable[[Mapping[str, Any]], tuple[str, ...]] = msgspec.field(default=lambda _params: ())
     """Called with the keys as written (`${…}` not filled); returns one sentence per invalid combination."""
-    doubt: Callable[[frozenset[str]], str | None] = msgspec.field(default=lambda _fields: None)
-    """Called with the leading fields that `expect` mentions; returns a sentence when they prove less than they seem."""
+    doubt: Callable[[StepDefinition, frozenset[str]], str | None] = msgspec.field(default=lambda _step, _fields: None)
+    """Called with a step and the leading fields of its `expect`; returns a sentence when they prove too little."""
     implicit_expect: tuple[str, ...] = ()
     """Assertions that apply unless an assertion of the step mentions the same leading field."""
     timeout_s: float = 5.0

@@ -63,6 +63,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Texts of the response that must never be shown, such as a value of GetSecretValue: the runner masks them."""
     leftovers: tuple[str, ...] = ()
     """Descriptions of data that this probe created and could not remove."""
+    pause_s: float = 0.0
+    """Shortest pause before the step's next request, where requests have an effect on their target."""
 
 
 class HttpPool(Protocol):
@@ -97,6 +99,10 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     root: str
     """Project root: relative paths in checks (`body_file`) start here, and never leave it."""
+    memory: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Shared by all requests of a run or session: each probe keeps what it has to remember under a key of its own."""
+    wait_left_s: float = 0.0
+    """How much longer the step may send requests, by its `poll` and `hold`."""
     account: str | None = None
     region: str | None = None
     mutates: bool = False

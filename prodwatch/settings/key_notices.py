@@ -39,7 +39,7 @@ def check_notices(checks: Iterable[CheckDefinition]) -> list[str]:
     for check in checks:
         for step in check.steps:
             spec = registry.spec(step.type)
-            doubt = spec.doubt(_fields_of(step.expect)) if spec is not None else None
+            doubt = spec.doubt(step, _fields_of(step.expect)) if spec is not None else None
             if doubt is not None:
                 notices.append(f'{step.source}: check "{check.name}": {doubt}')
     return list(dict.fromkeys(notices))

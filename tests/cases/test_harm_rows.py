@@ -524,7 +524,6 @@ QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
 
 
 @pytest.mark.parametrize("operation", ["peek", "receive", "delete"])
-@pytest.mark.xfail(strict=True, reason="the redrive limit is compared with one request and not with the whole wait")
 async def test_C13_a_wait_never_pushes_a_message_of_others_into_the_dead_letter_queue(
     operation: str, tmp_path: Path
 ) -> None:
@@ -538,7 +537,6 @@ async def test_C13_a_wait_never_pushes_a_message_of_others_into_the_dead_letter_
     assert found.status != "pass"
 
 
-@pytest.mark.xfail(strict=True, reason="the redrive limit is compared with one request and not with the whole wait")
 async def test_C13_a_cleanup_that_waits_never_pushes_a_message_of_others_into_the_dead_letter_queue(
     tmp_path: Path,
 ) -> None:

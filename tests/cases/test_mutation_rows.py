@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.model.check import Capture, CheckDefinition, SourcePosition
+from prodwatch.model.check import Capture, CheckDefinition, Poll, SourcePosition
 from prodwatch.model.event import CheckFinished
 from prodwatch.runner import RoundPlan, RunOptions, find_journal, unfinished_journals
 from prodwatch.runner.step import journal as journal_module
@@ -19,6 +20,7 @@ from prodwatch.runner.step.journal import ExecutionEntry, RunEntry, RunJournal
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import refused
+from tests.support.case_project import CaseProject
 from tests.support.waiting import PATIENCE_S, turn
 
 
@@ -308,3 +310,110 @@ def test_N3_a_mutating_check_that_was_gone_for_a_moment_is_not_new() -> None:
     plan.follow([], every_s=30)
     assert plan.follow([check], every_s=30) == ()
     assert plan.due(1000) == ()
+
+
+class Queue:
+    """One message of another sender in a queue with a redrive limit; counts its receives."""
+
+    def __init__(self, bench: Bench, limit: int, *, received: int = 0) -> None:
+        self.received = received
+        self.at_s: list[float] = []
+        self._clock = bench.clock
+        policy = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:1:dead", "maxReceiveCount": limit})
+        bench.aws.answers["sqs:GetQueueAttributes"] = lambda _: {"Attributes": {"RedrivePolicy": policy}}
+        bench.aws.answers["sqs:ReceiveMessage"] = self._receive
+
+    def _receive(self, _: Any) -> dict[str, Any]:
+        self.received += 1
+        self.at_s.append(self._clock.monotonic_s())
+        attributes = {"ApproximateReceiveCount": str(self.received)}
+        return {"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": "foreign", "Attributes": attributes}]}
+
+
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+
+
+def looking(poll: Poll | None = None, **keys: Any) -> CheckDefinition:
+    look = step("look", "sqs", queue=QUEUE, operation="peek", mutates=True, expect=["message exists"], **keys)
+    return flow("look", replace(look, poll=poll), mutates=True)
+
+
+@pytest.mark.parametrize("limit", [3, 4, 5, 10, 50])
+@pytest.mark.parametrize("received", [0, 1, 2])
+@pytest.mark.parametrize("within_s", [0.0, 10.0, 120.0])
+async def test_C13_no_wait_uses_up_a_messages_last_receive(
+    limit: int, received: int, within_s: float, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path)
+    queue = Queue(bench, limit, received=received)
+    found = await bench.one(looking(Poll(within_s=within_s) if within_s else None), allow_writes=True)
+    # One look cannot know what others have received; every later one leaves the message a receive.
+    assert queue.received <= max(received + 1, limit - 1)
+    assert found.status != "pass"
+
+
+async def test_C13_the_looks_that_are_left_are_spread_over_the_wait(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    queue = Queue(bench, 5)
+    await bench.one(looking(Poll(within_s=30.0)))
+    first = queue.at_s[0]
+    assert [at - first for at in queue.at_s] == [0.0, 10.0, 20.0, 30.0]
+
+
+async def test_C13_later_rounds_remember_what_earlier_ones_received(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    queue = Queue(bench, 4)
+    runner = bench.runner([looking()])
+    found = [(await runner.run_round(["look"], RunOptions()))[0] for _ in range(5)]
+    await runner.close()
+    assert queue.received == 3
+    assert [each.status for each in found] == ["fail", "fail", "fail", "error", "error"]
+    assert "one has been received 3 times" in (found[-1].message or "")
+
+
+async def test_C13_accepting_the_risk_looks_as_often_as_asked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    queue = Queue(bench, 3)
+    await bench.one(looking(Poll(within_s=10.0), accept_redrive=True))
+    assert queue.received == 11
+
+
+def counted(bench: Bench, depth: int, in_flight: int, delayed: int) -> None:
+    names = ("", "NotVisible", "Delayed")
+    counts = {
+        f"ApproximateNumberOfMessages{name}": str(count)
+        for name, count in zip(names, (depth, in_flight, delayed), strict=True)
+    }
+    bench.aws.answers["sqs:GetQueueAttributes"] = lambda _: {"Attributes": counts}
+    bench.aws.answers["cloudwatch:GetMetricData"] = lambda _: {"MetricDataResults": [{"Id": "age", "Values": []}]}
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 25), (0, 1, 0), (1, 0, 0), (0, 0, 0)])
+async def test_W3_a_queue_is_empty_only_without_delayed_messages(counts: tuple[int, int, int], tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    counted(bench, *counts)
+    claims = ["depth == 0", "in_flight == 0", "delayed == 0", "age == 0s"]
+    result = await bench.run(plain("queue", type="sqs", queue=QUEUE, expect=claims))
+    assert (result.checks[0].status == "pass") is (sum(counts) == 0)
+    told = " ".join(each.message for each in result.notices)
+    assert ("25 messages are delayed" in told) is (counts[2] == 25)
+    age = await bench.one(plain("queue", type="sqs", queue=QUEUE, expect=["age == 0s"]))
+    assert (age.status == "pass") is (sum(counts) == 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "noted"),
+    [
+        ('expect = ["depth == 0"]', True),
+        ('expect = ["in_flight <= 0"]', True),
+        ('expect = ["depth == 0"]\nhold = "15s"', True),
+        ('expect = ["depth == 0"]\nhold = "60s"', False),
+        ('expect = ["depth < 100"]', False),
+        ('expect = ["depth > 0"]', False),
+    ],
+)
+def test_W3_validate_says_what_proves_an_empty_queue(keys: str, noted: bool, project: CaseProject) -> None:
+    project.write("checks/c.toml", f'[[check]]\nname = "q"\ntype = "sqs"\nqueue = "orders"\n{keys}\n')
+    ended = project.run("validate")
+    assert ended.code == 0
+    assert ("take up to a minute to settle" in ended.said) is noted

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from prodwatch.model.check import StepDefinition
 from prodwatch.model.spec import Field, Key, ProbeSpec
 
 
-def _doubt(fields: frozenset[str]) -> str | None:
+def _doubt(_step: StepDefinition, fields: frozenset[str]) -> str | None:
     if fields and fields <= {"firing"}:
         return "an alarm with INSUFFICIENT_DATA does not fire: add \"all alarms[].state == 'OK'\" to be sure of all"
     return None

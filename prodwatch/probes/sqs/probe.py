@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from prodwatch.aws.api import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
@@ -20,6 +22,8 @@ from prodwatch.probes.base import Observation, ProbeContext
 MAX_PER_REQUEST = 10
 SAFE_RECEIVES = 3
 """Smallest redrive limit; with a lower one, our receive could move a message to the dead-letter queue."""
+MAX_REMEMBERED = 1000
+"""Messages of one queue whose receive count is remembered."""
 LONGEST_WAIT_S = 2
 """Seconds of long polling, which queries all SQS servers; short polling may miss messages."""
 HANDED_BACK_WITHIN_S = 5.0
@@ -51,12 +55,15 @@ async def _url(calls: AwsCalls) -> str:
 
 
 async def _depth(calls: AwsCalls, url: str) -> Observation:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
     request = {"QueueUrl": url, "AttributeNames": names}
     calls.show("GetQueueAttributes", request)
     found = (await calls.call("GetQueueAttributes", request))["Attributes"]
-    document: dict[str, Any] = {"depth": int(found[names[0]]), "in_flight": int(found[names[1]])}
-    age = Duration(0) if document["depth"] == document["in_flight"] == 0 else await _age(calls, url)
+    counts = [int(found[name]) for name in names]
+    document: dict[str, Any] = dict(zip(("depth", "in_flight", "delayed"), counts, strict=True))
+    if document["delayed"] and not document["depth"]:
+        calls.notice(f"{document['delayed']} messages are delayed, which `depth` does not count")
+    age = await _age(calls, url) if any(counts) else Duration(0)
     if age is not None:
         document["age"] = age
     return calls.answer(document | {"latency": calls.latency()})
@@ -118,28 +125,37 @@ def _attribute(name: str, value: Any) -> dict[str, str]:
 
 async def _receive(calls: AwsCalls, url: str) -> Observation:
     """Receive own messages; they stay hidden from their consumers for the queue's visibility time."""
-    own, foreign = await _taken(calls, url, keep_own=True)
-    return _messages(calls, own, foreign)
+    return _messages(calls, await _taken(calls, url, keep_own=True))
 
 
 async def _peek(calls: AwsCalls, url: str) -> Observation:
     """Receive messages and return all of them at once."""
-    own, foreign = await _taken(calls, url, keep_own=False)
-    return _messages(calls, own, foreign)
+    return _messages(calls, await _taken(calls, url, keep_own=False))
 
 
 async def _delete(calls: AwsCalls, url: str) -> Observation:
     """Delete own messages and return all others."""
-    own, foreign = await _taken(calls, url, keep_own=True)
-    for message in own:
+    received = await _taken(calls, url, keep_own=True)
+    for message in received.own:
         request = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
         await calls.call("DeleteMessage", request)
-    return _messages(calls, own, foreign)
+    return _messages(calls, received)
 
 
-async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> tuple[list[dict[str, Any]], int]:
+class _Received(msgspec.Struct, frozen=True, kw_only=True):
+    """The messages of one receive."""
+
+    own: list[dict[str, Any]]
+    foreign: int
+    pause_s: float
+    """Shortest pause before the next receive."""
+
+
+async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> _Received:
     """Receive once, and first return the messages that are not kept, even when the check is cancelled."""
-    await _refuse_low_redrive(calls, url)
+    limit = await _redrive_limit(calls, url)
+    counts: dict[str, int] = calls.context.memory.setdefault(f"sqs {url}", {})
+    _refuse_unsafe(url, limit, counts)
     most = min(MAX_PER_REQUEST, max(1, int(calls.params.get("max") or MAX_PER_REQUEST)))
     request: dict[str, Any] = {
         "QueueUrl": url,
@@ -152,27 +168,61 @@ async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> tuple[list[dic
         # If returning them fails, the messages are visible again after this time.
         request["VisibilityTimeout"] = int(calls.context.timeout_s) + 5
     calls.show("ReceiveMessage", request)
-    received = (await calls.call("ReceiveMessage", request, retries=False)).get("Messages") or []
+    try:
+        received = (await calls.call("ReceiveMessage", request, retries=False)).get("Messages") or []
+    except BaseException:
+        # Without a response any of the known messages may have been received once more.
+        counts.update({id_: count + 1 for id_, count in counts.items()})
+        raise
     marks = _marks(calls)
     own = [each for each in received if _is_own(each, marks)]
     foreign = [each for each in received if not _is_own(each, marks)]
-    await _hand_back(calls, url, foreign if keep_own else received)
-    return own, len(foreign)
+    returned = foreign if keep_own else received
+    for message in returned:
+        _count(counts, message)
+    await _hand_back(calls, url, returned)
+    pause_s = 0.0
+    if limit is not None and returned:
+        # What may still be received without risk is spread over the time that is left.
+        left = limit - 1 - max(counts[message["MessageId"]] for message in returned)
+        pause_s = calls.context.wait_left_s / left if left > 0 else 0.0
+    return _Received(own=own, foreign=len(foreign), pause_s=pause_s)
 
 
-async def _refuse_low_redrive(calls: AwsCalls, url: str) -> None:
+def _count(counts: dict[str, int], message: Mapping[str, Any]) -> None:
+    """Remember how often a message has been received."""
+    id_ = message["MessageId"]
+    told = (message.get("Attributes") or {}).get("ApproximateReceiveCount")
+    counts[id_] = int(told) if told else counts.get(id_, 0) + 1
+    while len(counts) > MAX_REMEMBERED:
+        # The one furthest from its limit.
+        counts.pop(min(counts, key=lambda known: counts[known]))
+
+
+async def _redrive_limit(calls: AwsCalls, url: str) -> int | None:
+    """Return after how many receives the queue gives a message up; None without a limit, or when it is accepted."""
     if calls.params.get("accept_redrive"):
-        return
+        return None
     request = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy"]}
     attributes = (await calls.call("GetQueueAttributes", request)).get("Attributes") or {}
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        limit = int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
-        if limit < SAFE_RECEIVES:
-            message = (
-                f'queue "{url.rsplit("/", 1)[-1]}" moves a message to its dead-letter queue after {limit} receives, '
-                "so looking at it could lose other people's messages; `accept_redrive = true` accepts that"
-            )
-            raise refuse(Status.ERROR, Reason.PROTECTED, message)
+        return int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
+    return None
+
+
+def _refuse_unsafe(url: str, limit: int | None, counts: Mapping[str, int]) -> None:
+    """Raise ProbeError when one more receive could move a message of others to the dead-letter queue."""
+    if limit is None:
+        return
+    most = max(counts.values(), default=0)
+    if limit >= SAFE_RECEIVES and most < limit - 1:
+        return
+    seen = f" and one has been received {most} times" if most else ""
+    message = (
+        f'queue "{url.rsplit("/", 1)[-1]}" moves a message to its dead-letter queue after {limit} receives{seen}, '
+        "so looking at it again could lose messages of others; `accept_redrive = true` accepts that"
+    )
+    raise refuse(Status.ERROR, Reason.PROTECTED, message)
 
 
 def _marks(calls: AwsCalls) -> tuple[str, ...]:
@@ -216,14 +266,14 @@ async def _hand_back(calls: AwsCalls, url: str, messages: list[dict[str, Any]]) 
         calls.notice(f"{stuck} messages stay hidden until their visibility timeout ends")
 
 
-def _messages(calls: AwsCalls, own: list[dict[str, Any]], foreign: int) -> Observation:
-    messages = [_message(each) for each in own]
+def _messages(calls: AwsCalls, received: _Received) -> Observation:
+    messages, foreign = [_message(each) for each in received.own], received.foreign
     document: dict[str, Any] = {"messages": messages, "foreign": foreign, "latency": calls.latency()}
     if messages:
         document["message"] = messages[0]
     if foreign:
         calls.notice(f"{foreign} messages that are not the check's own were met and handed back")
-    return calls.answer(document)
+    return calls.answer(document, pause_s=received.pause_s)
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:

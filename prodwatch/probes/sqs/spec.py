@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from prodwatch.model.check import StepDefinition
 from prodwatch.model.spec import Field, Key, ProbeSpec
 from prodwatch.probes.mutation_rules import is_delete, is_open, operation_mutation
 
+SETTLED_S = 60.0
+"""Time after which AWS's counts of a queue are consistent."""
+_EMPTY = re.compile(r"\s*(?:depth|in_flight|delayed|age)\s*(?:==|<=)\s*0(?!\.?[1-9])")
 _WRITES = {
     "send": "sending adds a message to the queue",
     "receive": "receiving hides messages from their consumers and raises their receive count",
@@ -18,6 +23,16 @@ _WRITES = {
 
 def _mutation(params: Mapping[str, Any]) -> str | None:
     return operation_mutation(params, _WRITES, default="depth")
+
+
+def _doubt(step: StepDefinition, _fields: frozenset[str]) -> str | None:
+    held = step.hold_s is not None and step.hold_s >= SETTLED_S
+    if held or step.params.get("operation", "depth") != "depth" or not any(map(_EMPTY.match, step.expect)):
+        return None
+    return (
+        "AWS's counts take up to a minute to settle, so an empty queue is certain only with "
+        f'hold = "{SETTLED_S:g}s", and with claims on in_flight and delayed too'
+    )
 
 
 def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -38,8 +53,10 @@ SPECS = (
         doc=(
             "Reads the depth of a queue, or sends, receives and deletes the check's own messages. `receive`,"
             " `peek` and `delete` return all other messages at once and count them in `foreign`. Because even"
-            " that raises their receive count, all three refuse a queue whose redrive limit is below 3 unless"
-            " `accept_redrive = true`. `delete` only deletes own messages. No queue is ever purged."
+            " that raises their receive count, all three refuse a queue whose redrive limit is below 3, look less"
+            " often while they wait, and refuse to look again once another receive could move a message to the"
+            " dead-letter queue, unless `accept_redrive = true`. `delete` only deletes own messages. No queue is ever"
+            " purged."
         ),
         keys=(
             Key(name="queue", kind="text", required=True, doc="URL, ARN or name of the queue."),
@@ -75,14 +92,28 @@ SPECS = (
             ),
         ),
         problems=_problems,
+        doubt=_doubt,
         fields=(
-            Field(name="depth", kind="integer", doc="Approximate number of waiting messages."),
+            Field(
+                name="depth",
+                kind="integer",
+                doc="Approximate number of waiting messages; AWS's counts take up to a minute to settle.",
+            ),
             Field(
                 name="in_flight",
                 kind="integer",
                 doc="Approximate number of messages that are received and not yet deleted.",
             ),
-            Field(name="age", kind="duration", doc="Age of the oldest message, from CloudWatch; absent without data."),
+            Field(
+                name="delayed",
+                kind="integer",
+                doc="Approximate number of delayed messages, not visible yet.",
+            ),
+            Field(
+                name="age",
+                kind="duration",
+                doc="Age of the oldest message, from CloudWatch; 0 when all three counts are 0; absent without data.",
+            ),
             Field(
                 name="messages",
                 kind="list",
@@ -97,7 +128,8 @@ SPECS = (
 name = "no order waits in the dead-letter queue"
 type = "sqs"
 queue = "shop-orders-dlq"
-expect = ["depth == 0"]
+hold = "60s"
+expect = ["depth == 0", "in_flight == 0", "delayed == 0"]
 """,
         mutation=_mutation,
         deletes=is_delete,

@@ -263,7 +263,8 @@ class Attempts:
                 if extra or not attempt.spoiled or self._step.mutates:
                     return self._gave_up(judged)
                 extra, left_s = True, self._step.retry_delay_s
-            await self._sleep(min(delay_s(poll, len(self._results), self._random), left_s))
+            pause_s = max(delay_s(poll, len(self._results), self._random), attempt.observation.pause_s)
+            await self._sleep(min(pause_s, left_s))
 
     def _gave_up(self, judged: Attempt | None) -> Ending:
         if self._last is not None and self._last.spoiled:
@@ -277,7 +278,8 @@ class Attempts:
         assert self._last is not None
         since_s, met = self._last.ended_s, self._last.until
         while (left_s := hold_s - (self._clock.monotonic_s() - since_s)) > _EPSILON_S:
-            if not await self._sleep(min(max(self._step.hold_every_s, MIN_DELAY_S), left_s)):
+            pause_s = max(self._step.hold_every_s, MIN_DELAY_S, self._last.observation.pause_s)
+            if not await self._sleep(min(pause_s, left_s)):
                 return Ending.OUT_OF_TIME
             ending = await self._request("hold", met)
             if ending is not Ending.ANSWERED:

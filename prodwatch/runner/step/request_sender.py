@@ -37,6 +37,7 @@ class RequestSender:
         "_probe_context",
         "_releases",
         "_step",
+        "_wait_ends_s",
         "in_flight",
         "params",
         "values",
@@ -61,6 +62,7 @@ class RequestSender:
         self._probe = probe
         self._probe_context = probe_context
         self._releases = releases
+        self._wait_ends_s: float | None = None
         self.in_flight: tuple[datetime, float] | None = None
         """When the request was sent that has no response yet, by the wall clock and the monotonic one."""
         self._limit_key = limit_key(step.service, params, probe_context.account, probe_context.region)
@@ -115,6 +117,12 @@ class RequestSender:
         probe_context, context = self._probe_context, self._execution.context
         if timeout_s < probe_context.timeout_s:
             probe_context = replace(probe_context, timeout_s=timeout_s)
+        poll, hold_s = self._step.definition.poll, self._step.definition.hold_s
+        if poll is not None or hold_s is not None:
+            now_s = context.clock.monotonic_s()
+            if self._wait_ends_s is None:
+                self._wait_ends_s = now_s + (poll.within_s if poll else 0.0) + (hold_s or 0.0)
+            probe_context = replace(probe_context, wait_left_s=max(0.0, self._wait_ends_s - now_s))
         # The probes of AWS types measure their own time: what a call waits in this process is not the target's.
         limit_s = timeout_s + GRACE_S + (OWN_LIMIT_S if self._step.service is not None else 0.0)
         try:

@@ -69,6 +69,8 @@ class RunContext(msgspec.Struct, kw_only=True):
     run_id: str
     captured_secrets: set[str] | None = None
     """Secrets that the checks of one run captured; None in a session of rounds, which would collect them for ever."""
+    memory: dict[str, Any] = msgspec.field(default_factory=dict)
+    """`ProbeContext.memory` of all requests."""
     notices: dict[tuple[str, str], Notice] = msgspec.field(default_factory=dict)
 
     def notice(self, code: str, message: str) -> None:

@@ -215,6 +215,7 @@ def _probe_context(execution: Execution, step: CompiledStep) -> ProbeContext:
         trace_id=execution.scope.trace_id,
         run_id=context.run_id,
         root=context.root,
+        memory=context.memory,
         account=step.definition.account,
         region=step.definition.region,
         own_marks=(execution.scope.uid,),
