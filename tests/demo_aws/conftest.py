@@ -77,9 +77,9 @@ class Sdk:
     async def __call__(self, service: str, operation: str, *, region: str = "eu-west-1", **params: Any) -> Any:
         client = await self.client(service, region)
         method = getattr(client, _snake(client, operation))
-        answer = await asyncio.to_thread(method, **params) if self.kind == "boto3" else await method(**params)
-        answer.pop("ResponseMetadata")
-        return answer
+        response = await asyncio.to_thread(method, **params) if self.kind == "boto3" else await method(**params)
+        response.pop("ResponseMetadata")
+        return response
 
     async def read(self, body: Any) -> bytes:
         data = await asyncio.to_thread(body.read) if self.kind == "boto3" else await body.read()

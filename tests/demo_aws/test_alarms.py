@@ -29,9 +29,9 @@ def put(aws: EmbeddedAws, wall: Any, *values: float, metric: str = "Errors") -> 
 
 
 async def state(call: Any, name: str = "errors", kind: str = "MetricAlarm") -> Any:
-    answer = await call("cloudwatch", "DescribeAlarms", AlarmNames=[name], AlarmTypes=[kind])
-    (found,) = answer["MetricAlarms"] + answer["CompositeAlarms"]
-    return found["StateValue"]
+    response = await call("cloudwatch", "DescribeAlarms", AlarmNames=[name], AlarmTypes=[kind])
+    (result,) = response["MetricAlarms"] + response["CompositeAlarms"]
+    return result["StateValue"]
 
 
 async def test_an_alarm_follows_its_metric(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -42,7 +42,7 @@ async def test_an_alarm_follows_its_metric(call: Any, aws: EmbeddedAws, wall: An
         put(aws, wall, value)
         assert await state(call) == expected
     history = await call("cloudwatch", "DescribeAlarmHistory", AlarmName="errors")
-    assert [one["HistorySummary"] for one in history["AlarmHistoryItems"]] == [
+    assert [item["HistorySummary"] for item in history["AlarmHistoryItems"]] == [
         "Alarm updated from ALARM to OK",
         "Alarm updated from OK to ALARM",
         "Alarm updated from INSUFFICIENT_DATA to OK",
@@ -119,10 +119,10 @@ async def test_maths_and_percentiles(call: Any, aws: EmbeddedAws, wall: Any) -> 
         MetricQuery(id="rate", expression="100 * e / i", returns=True),
     )
     aws.alarms.put(MetricAlarm(name="rate", queries=queries, threshold=5))
-    (found,) = (await call("cloudwatch", "DescribeAlarms", AlarmNames=["rate"]))["MetricAlarms"]
-    assert found["StateValue"] == "ALARM"
-    assert [one["Id"] for one in found["Metrics"]] == ["e", "i", "rate"]
-    assert "10.0" in found["StateReason"]
+    (results,) = (await call("cloudwatch", "DescribeAlarms", AlarmNames=["rate"]))["MetricAlarms"]
+    assert results["StateValue"] == "ALARM"
+    assert [item["Id"] for item in results["Metrics"]] == ["e", "i", "rate"]
+    assert "10.0" in results["StateReason"]
 
 
 async def test_an_alarm_created_in_the_past_has_a_history(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -134,8 +134,8 @@ async def test_an_alarm_created_in_the_past_has_a_history(call: Any, aws: Embedd
         ScanBy="TimestampAscending",
     )  # fmt: skip
     changes = [
-        (round(one["Timestamp"].timestamp() - wall.now_s), one["HistorySummary"].rpartition(" ")[2])
-        for one in items["AlarmHistoryItems"]
+        (round(item["Timestamp"].timestamp() - wall.now_s), item["HistorySummary"].rpartition(" ")[2])
+        for item in items["AlarmHistoryItems"]
     ]
     assert changes[0][1] == "OK"
     assert await state(call) == "OK"
@@ -179,8 +179,8 @@ async def test_alarms_change_when_points_of_history_became_visible(wall: Any, sd
             "cloudwatch", "DescribeAlarmHistory", AlarmName="errors", HistoryItemType="StateUpdate"
         )
         changes = [
-            (one["Timestamp"].timestamp() - wall.now_s + 1800, one["HistorySummary"])
-            for one in items["AlarmHistoryItems"]
+            (item["Timestamp"].timestamp() - wall.now_s + 1800, item["HistorySummary"])
+            for item in items["AlarmHistoryItems"]
         ]
     assert changes[:2] == [
         (960, "Alarm updated from ALARM to OK"),
@@ -196,7 +196,7 @@ async def test_alarms_created_at_one_past_time_use_each_others_past_states(wall:
         items = await sdk_at(url)(
             "cloudwatch", "DescribeAlarmHistory", AlarmTypes=["CompositeAlarm"], HistoryItemType="StateUpdate"
         )
-    assert [one["Timestamp"].timestamp() - past_s for one in items["AlarmHistoryItems"]] == [960, 660]
+    assert [item["Timestamp"].timestamp() - past_s for item in items["AlarmHistoryItems"]] == [960, 660]
 
 
 async def test_alarms_of_every_kind_over_the_api(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -218,7 +218,7 @@ async def test_alarms_of_every_kind_over_the_api(call: Any, aws: EmbeddedAws, wa
     )  # fmt: skip
     await call("cloudwatch", "PutCompositeAlarm", AlarmName="any", AlarmRule='ALARM("errors") OR ALARM(slow)')
     alone = await call("cloudwatch", "DescribeAlarms")
-    assert [one["AlarmName"] for one in alone["MetricAlarms"]] == ["errors", "maths", "slow"]
+    assert [item["AlarmName"] for item in alone["MetricAlarms"]] == ["errors", "maths", "slow"]
     assert alone["CompositeAlarms"] == []
     both = await call("cloudwatch", "DescribeAlarms", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     (composite,) = both["CompositeAlarms"]
@@ -238,16 +238,16 @@ async def test_alarms_of_every_kind_over_the_api(call: Any, aws: EmbeddedAws, wa
     firing = await call(
         "cloudwatch", "DescribeAlarms", StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
     )
-    assert [one["AlarmName"] for one in firing["MetricAlarms"] + firing["CompositeAlarms"]] == ["errors", "any"]
+    assert [item["AlarmName"] for item in firing["MetricAlarms"] + firing["CompositeAlarms"]] == ["errors", "any"]
     by_prefix = await call("cloudwatch", "DescribeAlarms", AlarmNamePrefix="sl")
-    assert [one["AlarmName"] for one in by_prefix["MetricAlarms"]] == ["slow"]
+    assert [item["AlarmName"] for item in by_prefix["MetricAlarms"]] == ["slow"]
     acting = await call("cloudwatch", "DescribeAlarms", ActionPrefix="arn:aws:sns")
-    assert [one["AlarmName"] for one in acting["MetricAlarms"]] == ["errors"]
+    assert [item["AlarmName"] for item in acting["MetricAlarms"]] == ["errors"]
     of_metric = await call(
         "cloudwatch", "DescribeAlarmsForMetric", Namespace="AWS/Lambda", MetricName="Errors",
         Dimensions=[{"Name": "FunctionName", "Value": "orders"}],
     )  # fmt: skip
-    assert [one["AlarmName"] for one in of_metric["MetricAlarms"]] == ["errors"]
+    assert [item["AlarmName"] for item in of_metric["MetricAlarms"]] == ["errors"]
     await call("cloudwatch", "DisableAlarmActions", AlarmNames=["errors", "unknown"])
     (quiet,) = (await call("cloudwatch", "DescribeAlarms", AlarmNames=["errors"]))["MetricAlarms"]
     assert (quiet["ActionsEnabled"], quiet["StateValue"]) == (False, "ALARM")
@@ -263,8 +263,8 @@ async def test_a_forced_state_lasts_until_the_next_evaluation(call: Any, aws: Em
         "cloudwatch", "SetAlarmState", AlarmName="errors", StateValue="ALARM", StateReason="drill",
         StateReasonData='{"why": "drill"}',
     )  # fmt: skip
-    (found,) = (await call("cloudwatch", "DescribeAlarms"))["MetricAlarms"]
-    assert (found["StateValue"], found["StateReason"], json.loads(found["StateReasonData"])) == (
+    (result,) = (await call("cloudwatch", "DescribeAlarms"))["MetricAlarms"]
+    assert (result["StateValue"], result["StateReason"], json.loads(result["StateReasonData"])) == (
         "ALARM",
         "drill",
         {"why": "drill"},
@@ -279,7 +279,7 @@ async def test_pages(call: Any, aws: EmbeddedAws) -> None:
         aws.alarms.put(MetricAlarm(**fields(ERRORS) | {"name": f"a{number}"}))
     first = await call("cloudwatch", "DescribeAlarms", MaxRecords=3)
     rest = await call("cloudwatch", "DescribeAlarms", MaxRecords=3, NextToken=first["NextToken"])
-    assert [one["AlarmName"] for one in first["MetricAlarms"] + rest["MetricAlarms"]] == [f"a{n}" for n in range(5)]
+    assert [item["AlarmName"] for item in first["MetricAlarms"] + rest["MetricAlarms"]] == [f"a{n}" for n in range(5)]
     assert "NextToken" not in rest
     history = await call("cloudwatch", "DescribeAlarmHistory", MaxRecords=2)
     assert len(history["AlarmHistoryItems"]) == 2

@@ -65,7 +65,7 @@ def scripted(aws: EmbeddedAws, wall: Any) -> EmbeddedAws:
             rolled_back_from="d-BAD42",
         )
     )
-    versions = [FunctionVersion(version=one, published_s=wall.now_s - 100) for one in ("41", "42")]
+    versions = [FunctionVersion(version=item, published_s=wall.now_s - 100) for item in ("41", "42")]
     aws.functions.put(Function(name="shop-orders", versions=versions))
     aws.functions.put_alias("shop-orders", "live", "41")
     return aws
@@ -76,13 +76,13 @@ async def info(call: Any, key: str = "d-BAD42") -> Any:
 
 
 async def target(call: Any, key: str = "d-BAD42") -> Any:
-    answer = await call("codedeploy", "GetDeploymentTarget", deploymentId=key, targetId="shop-orders:live")
-    return answer["deploymentTarget"]["lambdaTarget"]
+    response = await call("codedeploy", "GetDeploymentTarget", deploymentId=key, targetId="shop-orders:live")
+    return response["deploymentTarget"]["lambdaTarget"]
 
 
 async def alias(call: Any) -> Any:
-    found = await call("lambda", "GetAlias", FunctionName="shop-orders", Name="live")
-    return found["FunctionVersion"], found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+    result = await call("lambda", "GetAlias", FunctionName="shop-orders", Name="live")
+    return result["FunctionVersion"], result.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
 
 
 async def test_a_canary_that_is_rolled_back(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
@@ -91,21 +91,21 @@ async def test_a_canary_that_is_rolled_back(call: Any, scripted: EmbeddedAws, wa
     assert await alias(call) == ("41", {})
     wall.now_s += 12
     assert (await info(call))["status"] == "InProgress"
-    found = await target(call)
-    assert found["lambdaFunctionInfo"] == {
+    results = await target(call)
+    assert results["lambdaFunctionInfo"] == {
         "functionName": "shop-orders",
         "functionAlias": "live",
         "currentVersion": "41",
         "targetVersion": "42",
         "targetVersionWeight": 0.1,
     }
-    assert [(one["lifecycleEventName"], one["status"]) for one in found["lifecycleEvents"]] == [
+    assert [(item["lifecycleEventName"], item["status"]) for item in results["lifecycleEvents"]] == [
         ("BeforeAllowTraffic", "Succeeded"),
         ("AllowTraffic", "InProgress"),
         ("AfterAllowTraffic", "Pending"),
     ]
-    assert found["lifecycleEvents"][0]["endTime"].timestamp() == wall.now_s - 3
-    assert found["lastUpdatedAt"].timestamp() == wall.now_s - 2
+    assert results["lifecycleEvents"][0]["endTime"].timestamp() == wall.now_s - 3
+    assert results["lastUpdatedAt"].timestamp() == wall.now_s - 2
     assert await alias(call) == ("41", {"42": 0.1})
     wall.now_s += 60
     stopped = await info(call)
@@ -150,7 +150,7 @@ async def test_lists_are_newest_first_and_contain_only_created_deployments(
     assert await ids(createTimeRange={"start": wall.now_s - 20}) == ["d-ROLLBACK"]
     assert await ids(deploymentGroupName="none") == []
     both = await call("codedeploy", "BatchGetDeployments", deploymentIds=["d-BAD42", "d-ROLLBACK", "d-NONE"])
-    assert [one["deploymentId"] for one in both["deploymentsInfo"]] == ["d-BAD42", "d-ROLLBACK"]
+    assert [item["deploymentId"] for item in both["deploymentsInfo"]] == ["d-BAD42", "d-ROLLBACK"]
     targets = await call("codedeploy", "ListDeploymentTargets", deploymentId="d-BAD42")
     assert targets["targetIds"] == ["shop-orders:live"]
     batch = await call(
@@ -161,8 +161,8 @@ async def test_lists_are_newest_first_and_contain_only_created_deployments(
 
 async def test_the_group_has_its_alarms_and_its_last_deployments(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
     wall.now_s += 80
-    answer = await call("codedeploy", "GetDeploymentGroup", applicationName="shop", deploymentGroupName="orders")
-    group = answer["deploymentGroupInfo"]
+    response = await call("codedeploy", "GetDeploymentGroup", applicationName="shop", deploymentGroupName="orders")
+    group = response["deploymentGroupInfo"]
     assert group["alarmConfiguration"]["alarms"] == [{"name": "shop-orders-errors"}]
     assert group["autoRollbackConfiguration"]["enabled"] is True
     assert group["lastAttemptedDeployment"]["deploymentId"] == "d-ROLLBACK"
@@ -189,17 +189,17 @@ async def test_the_group_has_its_alarms_and_its_last_deployments(call: Any, scri
 )
 @over_boto3
 async def test_predefined_configurations(call: Any, name: str, expected: Any) -> None:
-    found = (await call("codedeploy", "GetDeploymentConfig", deploymentConfigName=name))["deploymentConfigInfo"]
-    assert (found["trafficRoutingConfig"], found["computePlatform"]) == (expected, "Lambda")
+    result = (await call("codedeploy", "GetDeploymentConfig", deploymentConfigName=name))["deploymentConfigInfo"]
+    assert (result["trafficRoutingConfig"], result["computePlatform"]) == (expected, "Lambda")
 
 
 async def test_a_stopped_deployment_does_not_continue(call: Any, scripted: EmbeddedAws, wall: Any) -> None:
     wall.now_s += 12
     assert (await call("codedeploy", "StopDeployment", deploymentId="d-BAD42"))["status"] == "Succeeded"
     wall.now_s += 100
-    found = await info(call)
-    assert (found["status"], found["errorInformation"]["code"]) == ("Stopped", "MANUAL_STOP")
-    assert found["completeTime"].timestamp() == wall.now_s - 100
+    result = await info(call)
+    assert (result["status"], result["errorInformation"]["code"]) == ("Stopped", "MANUAL_STOP")
+    assert result["completeTime"].timestamp() == wall.now_s - 100
     with pytest.raises(ClientError) as caught:
         await call("codedeploy", "StopDeployment", deploymentId="d-BAD42")
     assert caught.value.response["Error"]["Code"] == "DeploymentAlreadyCompletedException"

@@ -153,9 +153,9 @@ async def test_empty_and_short_pages_have_a_token_that_continues(call: Any, aws:
     assert empty["events"] == []
     aws.faults.add(Fault(operation="logs:FilterLogEvents", kind="short_page", count=1))
     short = await call("logs", "FilterLogEvents", logGroupName=GROUP, limit=6, nextToken=empty["nextToken"])
-    assert [one["timestamp"] for one in short["events"]] == [0, 1]
+    assert [item["timestamp"] for item in short["events"]] == [0, 1]
     rest = await call("logs", "FilterLogEvents", logGroupName=GROUP, nextToken=short["nextToken"])
-    assert [one["timestamp"] for one in rest["events"]] == [2, 3, 4, 5, 6, 7, 8]
+    assert [item["timestamp"] for item in rest["events"]] == [2, 3, 4, 5, 6, 7, 8]
 
 
 async def test_a_refused_token_in_the_middle_of_a_scan(call: Any, aws: EmbeddedAws) -> None:
@@ -225,7 +225,7 @@ async def test_the_plan_is_changed_over_http_while_the_server_runs(aws: Embedded
         assert (await send("POST", fault))[0] == 200
         assert (await send("POST", [{"operation": "*", "kind": "delay", "delay_s": 0.1}]))[0] == 200
         status, answer = await send("GET")
-        assert [(one["operation"], one["kind"], one["hits"]) for one in answer["faults"]] == [
+        assert [(item["operation"], item["kind"], item["hits"]) for item in answer["faults"]] == [
             ("logs:*", "throttle", 0),
             ("*", "delay", 0),
         ]
@@ -290,7 +290,7 @@ def test_the_lateness_of_history_is_not_random() -> None:
     assert late is not None
     first = [late(50.0, number) for number in range(1000)]
     assert first == [late(50.0, number) for number in range(1000)]
-    assert 200 < sum(one == 30 for one in first) < 300
+    assert 200 < sum(item == 30 for item in first) < 300
     assert [late(100.0, number) for number in range(100)] == [0.0] * 100
     assert plan.record_lateness("xray", "PutTraceSegments") is None
 
@@ -308,12 +308,12 @@ RESPONSES = {
 
 @pytest.mark.parametrize("protocol", RESPONSES)
 def test_a_member_is_left_out_of_every_element(protocol: str) -> None:
-    answer = RESPONSES[protocol]
+    response = RESPONSES[protocol]
     fault = Fault(operation="*", kind="missing_member", member="events.message")
-    body = distorted(answer, Active(faults=(fault,)), protocol).body
+    body = distorted(response, Active(faults=(fault,)), protocol).body
     assert b"message" not in body
     assert b"timestamp" in body
-    assert distorted(answer, Active(), protocol).body == answer.body
+    assert distorted(response, Active(), protocol).body == response.body
 
 
 def test_a_header_is_left_out() -> None:
@@ -324,7 +324,7 @@ def test_a_header_is_left_out() -> None:
 @pytest.mark.parametrize("protocol", RESPONSES)
 @pytest.mark.parametrize("body", get_args(ForeignBody))
 def test_a_foreign_body_keeps_the_envelope(protocol: str, body: Any) -> None:
-    answer = RESPONSES[protocol]
-    found = distorted(answer, Active(faults=(Fault(operation="*", kind="foreign_body", body=body),)), protocol)
-    assert (found.status, found.headers) == (answer.status, answer.headers)
-    assert found.body != answer.body
+    response = RESPONSES[protocol]
+    result = distorted(response, Active(faults=(Fault(operation="*", kind="foreign_body", body=body),)), protocol)
+    assert (result.status, result.headers) == (response.status, response.headers)
+    assert result.body != response.body

@@ -36,18 +36,18 @@ def shop(aws: EmbeddedAws, wall: Any) -> EmbeddedAws:
 @pytest.mark.parametrize("name", ["orders", ARN, "123456789012:function:orders"])
 @over_aiobotocore
 async def test_an_alias_with_weights(call: Any, shop: EmbeddedAws, name: str) -> None:
-    found = await call("lambda", "GetAlias", FunctionName=name, Name="live")
-    assert found["AliasArn"] == ARN + ":live"
-    assert (found["FunctionVersion"], found["Description"]) == ("41", "what customers get")
-    assert found["RoutingConfig"] == {"AdditionalVersionWeights": {"42": 0.1}}
+    result = await call("lambda", "GetAlias", FunctionName=name, Name="live")
+    assert result["AliasArn"] == ARN + ":live"
+    assert (result["FunctionVersion"], result["Description"]) == ("41", "what customers get")
+    assert result["RoutingConfig"] == {"AdditionalVersionWeights": {"42": 0.1}}
 
 
 async def test_aliases_are_listed_paged_and_updated(call: Any, shop: EmbeddedAws) -> None:
     first = await call("lambda", "ListAliases", FunctionName="orders", MaxItems=1)
     rest = await call("lambda", "ListAliases", FunctionName="orders", MaxItems=1, Marker=first["NextMarker"])
-    assert [one["Name"] for one in first["Aliases"] + rest["Aliases"]] == ["live", "test"]
+    assert [item["Name"] for item in first["Aliases"] + rest["Aliases"]] == ["live", "test"]
     of_one = await call("lambda", "ListAliases", FunctionName="orders", FunctionVersion="42")
-    assert [one["Name"] for one in of_one["Aliases"]] == ["test"]
+    assert [item["Name"] for item in of_one["Aliases"]] == ["test"]
     before = await call("lambda", "GetAlias", FunctionName="orders", Name="live")
     moved = await call(
         "lambda", "UpdateAlias", FunctionName="orders", Name="live", FunctionVersion="42",
@@ -62,8 +62,8 @@ async def test_aliases_are_listed_paged_and_updated(call: Any, shop: EmbeddedAws
 
 async def test_versions_exist_once_published(call: Any, shop: EmbeddedAws, wall: Any) -> None:
     async def versions() -> list[tuple[str, str]]:
-        found = await call("lambda", "ListVersionsByFunction", FunctionName="orders")
-        return [(one["Version"], one["CodeSha256"][0]) for one in found["Versions"]]
+        results = await call("lambda", "ListVersionsByFunction", FunctionName="orders")
+        return [(item["Version"], item["CodeSha256"][0]) for item in results["Versions"]]
 
     assert await versions() == [("$LATEST", "b"), ("41", "a")]
     wall.now_s += 60
@@ -82,12 +82,12 @@ async def test_versions_exist_once_published(call: Any, shop: EmbeddedAws, wall:
 )
 @over_boto3
 async def test_the_configuration_names_the_log_group(call: Any, shop: EmbeddedAws, params: Any, version: str) -> None:
-    found = await call("lambda", "GetFunctionConfiguration", **params)
-    assert found["Version"] == version
-    assert found["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "/aws/lambda/orders"}
-    assert (found["TracingConfig"]["Mode"], found["LastUpdateStatus"]) == ("Active", "Successful")
+    result = await call("lambda", "GetFunctionConfiguration", **params)
+    assert result["Version"] == version
+    assert result["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": "/aws/lambda/orders"}
+    assert (result["TracingConfig"]["Mode"], result["LastUpdateStatus"]) == ("Active", "Successful")
     whole = await call("lambda", "GetFunction", **params)
-    assert whole["Configuration"] == found
+    assert whole["Configuration"] == result
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ class Runner:
 async def test_invoke(call: Any, shop: EmbeddedAws) -> None:
     runner = Runner()
     shop.on_invoke = runner
-    answer = await call(
+    response = await call(
         "lambda", "Invoke", FunctionName="orders", Qualifier="live", Payload=b'{"id": 1}', LogType="Tail"
     )
-    assert json.loads(await call.read(answer["Payload"])) == {"ok": True}
-    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "42")
-    assert base64.b64decode(answer["LogResult"]).decode() == "START\nREPORT é\n"
-    assert "FunctionError" not in answer
+    assert json.loads(await call.read(response["Payload"])) == {"ok": True}
+    assert (response["StatusCode"], response["ExecutedVersion"]) == (200, "42")
+    assert base64.b64decode(response["LogResult"]).decode() == "START\nREPORT é\n"
+    assert "FunctionError" not in response
     (seen,) = runner.seen
     assert (seen.function, seen.qualifier, seen.payload, seen.kind, seen.log_tail) == (
         "orders",
@@ -152,9 +152,9 @@ async def test_invoke(call: Any, shop: EmbeddedAws) -> None:
 
 async def test_invoke_with_a_failing_function(call: Any, shop: EmbeddedAws) -> None:
     shop.on_invoke = Runner()
-    answer = await call("lambda", "Invoke", FunctionName=ARN + ":live", Payload=b'"fail"')
-    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
-    assert "LogResult" not in answer
+    response = await call("lambda", "Invoke", FunctionName=ARN + ":live", Payload=b'"fail"')
+    assert (response["StatusCode"], response["FunctionError"]) == (200, "Unhandled")
+    assert "LogResult" not in response
 
 
 @pytest.mark.parametrize(("kind", "status"), [("Event", 202), ("DryRun", 204)])
@@ -163,9 +163,9 @@ async def test_event_and_dry_run_invocations_return_no_payload(
 ) -> None:
     runner = Runner()
     shop.on_invoke = runner
-    answer = await call("lambda", "Invoke", FunctionName="orders", InvocationType=kind, Payload=b"{}")
-    assert answer["StatusCode"] == status
-    assert await call.read(answer["Payload"]) == b""
+    response = await call("lambda", "Invoke", FunctionName="orders", InvocationType=kind, Payload=b"{}")
+    assert response["StatusCode"] == status
+    assert await call.read(response["Payload"]) == b""
     assert runner.seen[0].kind == kind
 
 
@@ -200,7 +200,7 @@ async def test_functions_created_through_the_api_are_in_moto_and_keep_their_logg
     )  # fmt: skip
     assert made["LoggingConfig"] == logging
     listed = (await call("lambda", "ListFunctions"))["Functions"]
-    assert {one["FunctionName"]: one["LoggingConfig"]["LogGroup"] for one in listed} == {
+    assert {item["FunctionName"]: item["LoggingConfig"]["LogGroup"] for item in listed} == {
         "made": "/shop/all",
         "orders": "/aws/lambda/orders",
     }
@@ -211,8 +211,8 @@ async def test_functions_created_through_the_api_are_in_moto_and_keep_their_logg
         "lambda", "CreateAlias", FunctionName="made", Name="live", FunctionVersion="1",
         RoutingConfig={"AdditionalVersionWeights": {"2": 0.2}},
     )  # fmt: skip
-    found = await call("lambda", "GetAlias", FunctionName="made", Name="live")
-    assert found["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.2}}
+    result = await call("lambda", "GetAlias", FunctionName="made", Name="live")
+    assert result["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.2}}
     await call(
         "lambda",
         "UpdateAlias",
@@ -222,5 +222,5 @@ async def test_functions_created_through_the_api_are_in_moto_and_keep_their_logg
     )
     changed = await call("lambda", "GetAlias", FunctionName="made", Name="live")
     assert changed["RevisionId"] != first["RevisionId"]
-    answer = await call("lambda", "Invoke", FunctionName="made", Payload=b'{"a": 1}')
-    assert answer["StatusCode"] == 200
+    response = await call("lambda", "Invoke", FunctionName="made", Payload=b'{"a": 1}')
+    assert response["StatusCode"] == 200

@@ -96,21 +96,21 @@ async def scan(call: Any, **params: Any) -> list[dict[str, Any]]:
 async def test_pages_merge_past_and_put_events(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.logs.put(GROUP, "live", [(wall.now_ms - 60_500, "put")])
     events = await scan(call, startTime=wall.now_ms - 120_000, endTime=wall.now_ms - 31_000, limit=17)
-    stamps = [one["timestamp"] for one in events]
+    stamps = [item["timestamp"] for item in events]
     assert stamps == sorted(stamps)
     assert len(events) == 90 * 2 + 1
-    assert len({one["eventId"] for one in events}) == len(events)
-    assert {one["logStreamName"] for one in events} == {"a", "b", "live"}
+    assert len({item["eventId"] for item in events}) == len(events)
+    assert {item["logStreamName"] for item in events} == {"a", "b", "live"}
     again = await scan(call, startTime=wall.now_ms - 100_000, endTime=wall.now_ms - 31_000)
-    assert {one["eventId"] for one in again} < {one["eventId"] for one in events}
+    assert {item["eventId"] for item in again} < {item["eventId"] for item in events}
 
 
 async def test_past_events_can_be_late_and_never_in_the_future(call: Any, aws: EmbeddedAws, wall: Any) -> None:
-    seen = [one["timestamp"] // 1000 - OPENED_S for one in await scan(call, startTime=wall.now_ms - 25_000)]
+    seen = [item["timestamp"] // 1000 - OPENED_S for item in await scan(call, startTime=wall.now_ms - 25_000)]
     assert [second for second in seen if second % 10 == 0] == []
     assert max(seen) == -1
     wall.now_s += 30
-    later = {one["timestamp"] // 1000 - OPENED_S for one in await scan(call, startTime=wall.now_ms - 55_000)}
+    later = {item["timestamp"] // 1000 - OPENED_S for item in await scan(call, startTime=wall.now_ms - 55_000)}
     assert {-20, -10, 0} <= later
     assert max(later) == 29
 
@@ -124,29 +124,29 @@ async def test_groups_and_streams_of_the_past_are_described(call: Any, aws: Embe
     (group,) = (await call("logs", "DescribeLogGroups"))["logGroups"]
     assert (group["logGroupName"], group["creationTime"]) == (GROUP, (OPENED_S - 8 * 86_400) * 1000)
     streams = (await call("logs", "DescribeLogStreams", logGroupName=GROUP))["logStreams"]
-    assert [one["logStreamName"] for one in streams] == ["a", "b"]
+    assert [item["logStreamName"] for item in streams] == ["a", "b"]
     tail = await call("logs", "GetLogEvents", logGroupName=GROUP, logStreamName="a", limit=3)
     assert len(tail["events"]) == 3
 
 
 async def test_past_traces_are_complete_across_minutes(call: Any, aws: EmbeddedAws, wall: Any) -> None:
-    found: list[Any] = []
+    results: list[Any] = []
     params: dict[str, Any] = {"StartTime": wall.now_s - 1800, "EndTime": wall.now_s - 60}
     while True:
         page = await call("xray", "GetTraceSummaries", **params)
-        found += page["TraceSummaries"]
+        results += page["TraceSummaries"]
         if "NextToken" not in page:
             break
         params["NextToken"] = page["NextToken"]
-    starts = [one["StartTime"].timestamp() - OPENED_S for one in found]
+    starts = [item["StartTime"].timestamp() - OPENED_S for item in results]
     assert starts == list(range(-60, -1801, -10))
-    assert {one["Duration"] for one in found} == {7.0}
-    assert {one["Revision"] for one in found} == {2}
-    ids = [found[0]["Id"], found[99]["Id"], "1-00000001-000000000000000000000000", "odd"]
+    assert {item["Duration"] for item in results} == {7.0}
+    assert {item["Revision"] for item in results} == {2}
+    ids = [results[0]["Id"], results[99]["Id"], "1-00000001-000000000000000000000000", "odd"]
     batch = await call("xray", "BatchGetTraces", TraceIds=ids)
-    assert [one["Id"] for one in batch["Traces"]] == ids[:2]
+    assert [item["Id"] for item in batch["Traces"]] == ids[:2]
     assert batch["UnprocessedTraceIds"] == ids[2:]
-    assert all(len(one["Segments"]) == 2 for one in batch["Traces"])
+    assert all(len(item["Segments"]) == 2 for item in batch["Traces"])
 
 
 async def test_past_traces_become_visible_segment_by_segment(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -154,8 +154,8 @@ async def test_past_traces_become_visible_segment_by_segment(call: Any, aws: Emb
         page = await call(
             "xray", "GetTraceSummaries", StartTime=wall.now_s - 30, EndTime=wall.now_s, TimeRangeType=kind
         )
-        one = page["TraceSummaries"][0]
-        return one["StartTime"].timestamp() - OPENED_S, one["Revision"]
+        item = page["TraceSummaries"][0]
+        return item["StartTime"].timestamp() - OPENED_S, item["Revision"]
 
     assert await newest("Event") == (-10, 1)
     wall.now_s += 3
@@ -169,14 +169,14 @@ async def test_past_metrics_become_visible_late(call: Any, aws: EmbeddedAws, wal
         "Period": 60,
         "Stat": "Sum",
     }
-    answer = await call(
+    response = await call(
         "cloudwatch",
         "GetMetricData",
         MetricDataQueries=[{"Id": "m", "MetricStat": stat}],
         StartTime=wall.now_s - 660,
         EndTime=wall.now_s,
     )
-    (result,) = answer["MetricDataResults"]
+    (result,) = response["MetricDataResults"]
     assert result["Timestamps"][0].timestamp() == wall.now_s - 120
     assert result["Values"] == [7.0] * 8 + [14.0, 7.0]
     assert len((await call("cloudwatch", "ListMetrics", RecentlyActive="PT3H"))["Metrics"]) == 1
@@ -196,10 +196,10 @@ async def test_a_late_fault_delays_history_too(call: Any, aws: EmbeddedAws, wall
     during = await scan(call, startTime=wall.now_ms - 60_000)
     assert during == await scan(call, startTime=wall.now_ms - 60_000)
     assert len(during) < len(before) * 0.8
-    assert {one["eventId"] for one in during} < {one["eventId"] for one in before}
+    assert {item["eventId"] for item in during} < {item["eventId"] for item in before}
     wall.now_s += 45
-    assert {one["eventId"] for one in before} < {
-        one["eventId"] for one in await scan(call, startTime=wall.now_ms - 105_000)
+    assert {item["eventId"] for item in before} < {
+        item["eventId"] for item in await scan(call, startTime=wall.now_ms - 105_000)
     }
 
 
@@ -207,7 +207,7 @@ async def test_a_past_stream_is_paged_backwards(call: Any, aws: EmbeddedAws, wal
     names = {"logGroupName": GROUP, "logStreamName": "a", "limit": 250}
     tail = await call("logs", "GetLogEvents", **names)
     earlier = await call("logs", "GetLogEvents", **names, nextToken=tail["nextBackwardToken"])
-    stamps = [one["timestamp"] for one in earlier["events"] + tail["events"]]
+    stamps = [item["timestamp"] for item in earlier["events"] + tail["events"]]
     assert len(stamps) == 500
     assert stamps == sorted(set(stamps))
     nothing = await call("logs", "GetLogEvents", logGroupName=GROUP, logStreamName="unheard of", startTime=wall.now_ms)

@@ -32,8 +32,8 @@ def tail(aws: EmbeddedAws) -> EmbeddedAws:
 
 async def frames(call: Any, **params: Any) -> AsyncIterator[dict[str, Any]]:
     """Yield the frames of a session, over either SDK."""
-    answer = await call("logs", "StartLiveTail", **{"logGroupIdentifiers": [ARN], **params})
-    stream = answer["responseStream"]
+    response = await call("logs", "StartLiveTail", **{"logGroupIdentifiers": [ARN], **params})
+    stream = response["responseStream"]
     try:
         if call.kind == "aiobotocore":
             async for frame in stream:
@@ -63,7 +63,7 @@ async def test_a_session_starts_and_follows_put_events(call: Any, tail: Embedded
     for number in range(3):
         tail.logs.put(GROUP, "s", [(wall.now_ms + number, f"ERROR {number}"), (wall.now_ms, "quiet")])
         update = await update_with_events(session)
-        assert [one["message"] for one in update["sessionResults"]] == [f"ERROR {number}"]
+        assert [item["message"] for item in update["sessionResults"]] == [f"ERROR {number}"]
         assert update["sessionMetadata"] == {"sampled": False}
     (result,) = update["sessionResults"]
     assert result["logGroupIdentifier"] == f"123456789012:{GROUP}"
@@ -88,7 +88,7 @@ async def test_streams_are_selected_within_one_group(call: Any, tail: EmbeddedAw
     await anext(session)
     tail.logs.put(GROUP, "b/1", [(wall.now_ms, "no")])
     tail.logs.put(GROUP, "a/1", [(wall.now_ms, "yes")])
-    assert [one["message"] for one in (await update_with_events(session))["sessionResults"]] == ["yes"]
+    assert [item["message"] for item in (await update_with_events(session))["sessionResults"]] == ["yes"]
     await session.aclose()  # type: ignore[attr-defined]
 
 
@@ -99,7 +99,7 @@ async def test_events_above_the_limit_are_sampled(call: Any, tail: EmbeddedAws, 
     update = await update_with_events(session)
     assert update["sessionMetadata"] == {"sampled": True}
     assert len(update["sessionResults"]) == MAX_PER_UPDATE
-    stamps = [one["timestamp"] for one in update["sessionResults"]]
+    stamps = [item["timestamp"] for item in update["sessionResults"]]
     assert stamps == sorted(stamps)
     await session.aclose()  # type: ignore[attr-defined]
 

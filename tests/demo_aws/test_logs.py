@@ -37,19 +37,19 @@ async def test_events_interleave_by_timestamp_then_ingestion(call: Any, aws: Emb
     wall.now_s += 1
     aws.logs.put(GROUP, "a", [(wall.now_ms - 1090, "first"), (wall.now_ms - 1050, "third")])
     page = await call("logs", "FilterLogEvents", logGroupName=GROUP)
-    assert [one["message"] for one in page["events"]] == ["first", "second", "third", "fourth"]
+    assert [item["message"] for item in page["events"]] == ["first", "second", "third", "fourth"]
     assert page["searchedLogStreams"] == []
-    assert {one["logStreamName"] for one in page["events"]} == {"a", "b"}
+    assert {item["logStreamName"] for item in page["events"]} == {"a", "b"}
 
 
 async def test_event_ids_have_56_digits_and_are_unique_for_identical_lines(
     call: Any, aws: EmbeddedAws, wall: Any
 ) -> None:
     aws.logs.put(GROUP, "s", [(wall.now_ms, "same")] * 3)
-    ids = [one["eventId"] for one in await everything(call, logGroupName=GROUP)]
+    ids = [item["eventId"] for item in await everything(call, logGroupName=GROUP)]
     assert len(set(ids)) == 3
-    assert all(len(one) == 56 and one.isdigit() for one in ids)
-    assert ids == [one["eventId"] for one in await everything(call, logGroupIdentifier=ARN)]
+    assert all(len(item) == 56 and item.isdigit() for item in ids)
+    assert ids == [item["eventId"] for item in await everything(call, logGroupIdentifier=ARN)]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ async def test_filter_log_events_selects_by_window_stream_and_pattern(
 ) -> None:
     for stamp, stream in ((1, "x/1"), (2, "x/2"), (3, "x/1"), (4, "y")):
         aws.logs.put(GROUP, stream, [(stamp * 1000, str(stamp))])
-    assert [one["message"] for one in await everything(call, **params)] == expected
+    assert [item["message"] for item in await everything(call, **params)] == expected
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ async def test_a_token_belongs_to_its_query_and_expires(call: Any, aws: Embedded
     with pytest.raises(ClientError, match="nextToken is invalid"):
         await call("logs", "FilterLogEvents", logGroupName=GROUP, startTime=1, nextToken=token)
     page = await call("logs", "FilterLogEvents", logGroupName=GROUP, limit=2, nextToken=token)
-    assert [one["timestamp"] for one in page["events"]] == [2, 3]
+    assert [item["timestamp"] for item in page["events"]] == [2, 3]
     wall.now_s += 24 * 3600 + 1
     with pytest.raises(ClientError, match="nextToken is invalid"):
         await call("logs", "FilterLogEvents", logGroupName=GROUP, limit=2, nextToken=token)
@@ -123,9 +123,9 @@ async def test_a_page_ends_at_one_megabyte(call: Any, aws: EmbeddedAws) -> None:
 async def test_late_events_appear_after_newer_ones(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.logs.put(GROUP, "s", [(wall.now_ms - 5000, "late")], visible_ms=wall.now_ms + 30_000)
     aws.logs.put(GROUP, "s", [(wall.now_ms, "now")])
-    assert [one["message"] for one in await everything(call, logGroupName=GROUP)] == ["now"]
+    assert [item["message"] for item in await everything(call, logGroupName=GROUP)] == ["now"]
     wall.now_s += 30
-    assert [one["message"] for one in await everything(call, logGroupName=GROUP)] == ["late", "now"]
+    assert [item["message"] for item in await everything(call, logGroupName=GROUP)] == ["late", "now"]
 
 
 async def test_get_log_events_pages_both_ways_and_ends_by_repeating_its_token(call: Any, aws: EmbeddedAws) -> None:
@@ -133,23 +133,23 @@ async def test_get_log_events_pages_both_ways_and_ends_by_repeating_its_token(ca
     aws.logs.put(GROUP, "other", [(3, "no")])
     names = {"logGroupName": GROUP, "logStreamName": "s", "limit": 4}
     tail = await call("logs", "GetLogEvents", **names)
-    assert [one["message"] for one in tail["events"]] == ["6", "7", "8", "9"]
+    assert [item["message"] for item in tail["events"]] == ["6", "7", "8", "9"]
     earlier = await call("logs", "GetLogEvents", **names, nextToken=tail["nextBackwardToken"])
-    assert [one["message"] for one in earlier["events"]] == ["2", "3", "4", "5"]
+    assert [item["message"] for item in earlier["events"]] == ["2", "3", "4", "5"]
     head = await call("logs", "GetLogEvents", **names, startFromHead=True)
-    assert [one["message"] for one in head["events"]] == ["0", "1", "2", "3"]
+    assert [item["message"] for item in head["events"]] == ["0", "1", "2", "3"]
     end = await call("logs", "GetLogEvents", **names, nextToken=tail["nextForwardToken"])
     assert end["events"] == []
     assert end["nextForwardToken"] == tail["nextForwardToken"]
     aws.logs.put(GROUP, "s", [(10, "10")])
     more = await call("logs", "GetLogEvents", **names, nextToken=end["nextForwardToken"])
-    assert [one["message"] for one in more["events"]] == ["10"]
+    assert [item["message"] for item in more["events"]] == ["10"]
 
 
 async def test_get_log_events_ends_before_its_end_time_and_refuses_invalid_tokens(call: Any, aws: EmbeddedAws) -> None:
     aws.logs.put(GROUP, "s", [(1, "1"), (2, "2")])
     page = await call("logs", "GetLogEvents", logGroupName=GROUP, logStreamName="s", startTime=1, endTime=2)
-    assert [one["message"] for one in page["events"]] == ["1"]
+    assert [item["message"] for item in page["events"]] == ["1"]
     for params, code in (
         ({"logStreamName": "s", "nextToken": "f/x"}, "InvalidParameterException"),
         ({"logStreamName": "none"}, "ResourceNotFoundException"),
@@ -169,14 +169,14 @@ async def test_groups_and_streams_are_created_written_described_and_deleted(call
     await call("logs", "CreateLogStream", logGroupName=GROUP, logStreamName="s")
     with pytest.raises(ClientError, match="already exists"):
         await call("logs", "CreateLogStream", logGroupName=GROUP, logStreamName="s")
-    answer = await call(
+    response = await call(
         "logs",
         "PutLogEvents",
         logGroupName=GROUP,
         logStreamName="s",
         logEvents=[{"timestamp": wall.now_ms, "message": "hello"}],
     )
-    assert len(answer["nextSequenceToken"]) == 56
+    assert len(response["nextSequenceToken"]) == 56
     await call("logs", "PutRetentionPolicy", logGroupName=GROUP, retentionInDays=7)
     (group,) = (await call("logs", "DescribeLogGroups"))["logGroups"]
     assert group["arn"] == ARN + ":*"
@@ -226,7 +226,7 @@ async def test_groups_are_described_by_prefix_pattern_and_identifier(
     for name in ("/other", "/aws/lambda/b", "/aws/lambda/a"):
         aws.logs.create_group(name)
     page = await call("logs", "DescribeLogGroups", **params)
-    assert [one["logGroupName"] for one in page["logGroups"]] == expected
+    assert [item["logGroupName"] for item in page["logGroups"]] == expected
     assert ("nextToken" in page) is ("limit" in params)
 
 
@@ -234,9 +234,9 @@ async def test_streams_by_last_event(call: Any, aws: EmbeddedAws) -> None:
     for stream, stamp in (("a", 3), ("b", 9), ("c", 6)):
         aws.logs.put(GROUP, stream, [(stamp, "x")])
     newest = await call("logs", "DescribeLogStreams", logGroupName=GROUP, orderBy="LastEventTime", descending=True)
-    assert [one["logStreamName"] for one in newest["logStreams"]] == ["b", "c", "a"]
+    assert [item["logStreamName"] for item in newest["logStreams"]] == ["b", "c", "a"]
     named = await call("logs", "DescribeLogStreams", logGroupName=GROUP, logStreamNamePrefix="b")
-    assert [one["logStreamName"] for one in named["logStreams"]] == ["b"]
+    assert [item["logStreamName"] for item in named["logStreams"]] == ["b"]
     with pytest.raises(ClientError, match="LastEventTime"):
         await call("logs", "DescribeLogStreams", logGroupName=GROUP, orderBy="LastEventTime", logStreamNamePrefix="b")
     for stream in ("missing",):
@@ -251,11 +251,11 @@ async def test_put_log_events_enforces_the_limits_of_a_batch(call: Any, aws: Emb
     day = 86_400_000
 
     async def put(*stamps: int) -> dict[str, Any]:
-        answer = await call(
-            "logs", "PutLogEvents", **names, logEvents=[{"timestamp": one, "message": "m"} for one in stamps]
+        response = await call(
+            "logs", "PutLogEvents", **names, logEvents=[{"timestamp": item, "message": "m"} for item in stamps]
         )
-        assert isinstance(answer, dict)
-        return answer
+        assert isinstance(response, dict)
+        return response
 
     with pytest.raises(ClientError, match="chronological"):
         await put(wall.now_ms, wall.now_ms - 1)
@@ -333,8 +333,8 @@ def test_pages_give_every_visible_event_of_the_window_once(events: Any, limit: i
         if start <= stamp <= end and not late:
             expected.append((stamp, number))
     pages = list(pages_of(Reader(store), logGroupName="g", startTime=start, endTime=end, limit=limit))
-    found = [(one["timestamp"], int(one["message"])) for page in pages for one in page["events"]]
-    assert found == sorted(expected)
+    results = [(item["timestamp"], int(item["message"])) for page in pages for item in page["events"]]
+    assert results == sorted(expected)
     assert all(len(page["events"]) <= limit for page in pages)
 
 
@@ -350,6 +350,6 @@ async def test_a_late_fault_delays_put_events(call: Any, aws: EmbeddedAws, wall:
     aws.faults.add(Fault(operation="logs:PutLogEvents", kind="late", delay_s=45, count=1))
     aws.logs.put(GROUP, "s", [(wall.now_ms, "late")])
     aws.logs.put(GROUP, "s", [(wall.now_ms, "prompt")])
-    assert [one["message"] for one in await everything(call, logGroupName=GROUP)] == ["prompt"]
+    assert [item["message"] for item in await everything(call, logGroupName=GROUP)] == ["prompt"]
     wall.now_s += 45
     assert len(await everything(call, logGroupName=GROUP)) == 2

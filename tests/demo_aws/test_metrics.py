@@ -30,9 +30,9 @@ def query(stat: str = "Sum", *, name: str = "m", metric: str = "M", period: int 
 
 async def data(call: Any, wall: Any, *queries: dict[str, Any], **params: Any) -> dict[str, Any]:
     window = {"StartTime": wall.now_s - 600, "EndTime": wall.now_s, **params}
-    answer = await call("cloudwatch", "GetMetricData", MetricDataQueries=list(queries), **window)
-    assert isinstance(answer, dict)
-    return answer
+    response = await call("cloudwatch", "GetMetricData", MetricDataQueries=list(queries), **window)
+    assert isinstance(response, dict)
+    return response
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def data(call: Any, wall: Any, *queries: dict[str, Any], **params: Any) ->
 )
 @over_boto3
 async def test_statistics(call: Any, aws: EmbeddedAws, wall: Any, stat: str, expected: float) -> None:
-    aws.metrics.put("N", "M", DIMENSIONS, wall.now_s - 100, [float(one) for one in range(2, 21, 2)])
+    aws.metrics.put("N", "M", DIMENSIONS, wall.now_s - 100, [float(item) for item in range(2, 21, 2)])
     (result,) = (await data(call, wall, query(stat)))["MetricDataResults"]
     assert result["Values"] == [pytest.approx(expected)]
     assert (result["Id"], result["Label"], result["StatusCode"]) == ("m", "M", "Complete")
@@ -87,8 +87,8 @@ async def test_put_metric_data_in_every_form(call: Any, wall: Any) -> None:
     names = [entry["MetricName"] for entry in entries]
     queries = [query("Sum", name=str(name), metric=str(name)) for name in names]
     queries += [query("SampleCount", name=f"{name}_n", metric=str(name)) for name in names]
-    found = {one["Id"]: one["Values"] for one in (await data(call, wall, *queries))["MetricDataResults"]}
-    assert found == {
+    results = {item["Id"]: item["Values"] for item in (await data(call, wall, *queries))["MetricDataResults"]}
+    assert results == {
         "one": [3.0], "one_n": [1.0], "many": [5.0], "many_n": [4.0], "set": [20.0], "set_n": [4.0],
         "pair": [10.0], "pair_n": [2.0], "single": [7.0], "single_n": [1.0],
     }  # fmt: skip
@@ -198,7 +198,7 @@ async def test_metric_maths(call: Any, aws: EmbeddedAws, wall: Any, expression: 
         queries.append(query(name="sparse", metric="S", ReturnData=False))
     page = await data(call, wall, *queries, {"Id": "x", "Expression": expression}, ScanBy="TimestampAscending")
     (result,) = page["MetricDataResults"]
-    assert result["Values"] == [pytest.approx(one) for one in expected]
+    assert result["Values"] == [pytest.approx(item) for item in expected]
 
 
 @pytest.mark.parametrize(
@@ -266,10 +266,10 @@ async def test_high_resolution(call: Any, aws: EmbeddedAws, wall: Any) -> None:
 async def test_get_metric_statistics(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.metrics.put("N", "M", {}, wall.now_s - 60, [1.0, 2.0, 9.0], unit="Milliseconds")
     params = {"Namespace": "N", "MetricName": "M", "StartTime": wall.now_s - 600, "EndTime": wall.now_s, "Period": 60}
-    answer = await call(
+    response = await call(
         "cloudwatch", "GetMetricStatistics", **params, Statistics=["Sum", "Maximum"], ExtendedStatistics=["p50"]
     )
-    (point,) = answer["Datapoints"]
+    (point,) = response["Datapoints"]
     assert (point["Sum"], point["Maximum"], point["ExtendedStatistics"]) == (12.0, 9.0, {"p50": 2.0})
     assert (point["Unit"], point["Timestamp"].timestamp()) == ("Milliseconds", wall.now_s - 60)
     with pytest.raises(ClientError, match="Statistics"):
@@ -285,9 +285,9 @@ async def test_list_metrics(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     page = await call("cloudwatch", "ListMetrics", Namespace="Many")
     assert len(page["Metrics"]) == 500
     rest = await call("cloudwatch", "ListMetrics", Namespace="Many", NextToken=page["NextToken"])
-    assert [one["MetricName"] for one in rest["Metrics"]] == [f"m{number}" for number in range(500, 505)]
-    (one,) = (await call("cloudwatch", "ListMetrics", Dimensions=[{"Name": "d"}]))["Metrics"]
-    assert one["Dimensions"] == [{"Name": "a", "Value": "c"}, {"Name": "d", "Value": "e"}]
+    assert [item["MetricName"] for item in rest["Metrics"]] == [f"m{number}" for number in range(500, 505)]
+    (item,) = (await call("cloudwatch", "ListMetrics", Dimensions=[{"Name": "d"}]))["Metrics"]
+    assert item["Dimensions"] == [{"Name": "a", "Value": "c"}, {"Name": "d", "Value": "e"}]
     assert (await call("cloudwatch", "ListMetrics", Dimensions=[{"Name": "a", "Value": "x"}]))["Metrics"] == []
     wall.now_s += 4 * 3600
     assert (await call("cloudwatch", "ListMetrics", RecentlyActive="PT3H"))["Metrics"] == []
@@ -305,8 +305,8 @@ def test_weights_mean_repetition(pairs: Any, share: int) -> None:
 
 
 def test_names_of_statistics() -> None:
-    assert all(is_statistic(one) for one in ("Sum", "p1", "p99.99", "tm99", "TM(2%:98%)", "PR(0:5)", "IQM"))
-    assert not any(is_statistic(one) for one in ("sum", "p", "p101", "median", "TM()", ""))
+    assert all(is_statistic(item) for item in ("Sum", "p1", "p99.99", "tm99", "TM(2%:98%)", "PR(0:5)", "IQM"))
+    assert not any(is_statistic(item) for item in ("sum", "p", "p101", "median", "TM()", ""))
     with pytest.raises(ValueError, match="no statistic"):
         statistic("median", [(1.0, 1.0)])
 

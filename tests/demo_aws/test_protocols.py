@@ -83,8 +83,8 @@ def signed(service: str, region: str = "eu-west-1") -> dict[str, str]:
 )
 def test_operations_are_identified(method: str, target: str, headers: Any, body: bytes, expected: Any) -> None:
     path, _, query = target.partition("?")
-    found = identify(HttpRequest(method=method, path=path, query=query, headers=CIMultiDict(headers), body=body))
-    assert (found.service, found.operation, found.protocol) == expected
+    result = identify(HttpRequest(method=method, path=path, query=query, headers=CIMultiDict(headers), body=body))
+    assert (result.service, result.operation, result.protocol) == expected
 
 
 def test_path_parameters_are_unquoted_and_the_region_is_that_of_the_signature() -> None:
@@ -95,8 +95,8 @@ def test_path_parameters_are_unquoted_and_the_region_is_that_of_the_signature() 
         headers=CIMultiDict(signed("lambda", "us-east-2")),
         body=b"",
     )
-    found = identify(request)
-    assert (found.region, found.path_params) == ("us-east-2", {"FunctionName": "a:b", "Name": "live"})
+    result = identify(request)
+    assert (result.region, result.path_params) == ("us-east-2", {"FunctionName": "a:b", "Name": "live"})
 
 
 class OneProtocol(Loader):

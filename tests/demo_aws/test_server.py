@@ -45,8 +45,8 @@ async def test_moto_handles_other_operations(call: Any, aws: EmbeddedAws) -> Non
     await call("dynamodb", "PutItem", TableName="t", Item={"id": {"S": "ü 1"}})
     assert (await call("dynamodb", "GetItem", TableName="t", Key={"id": {"S": "ü 1"}}))["Item"] == {"id": {"S": "ü 1"}}
     await call("ssm", "PutParameter", Name="/shop/x", Value="v", Type="SecureString")
-    found = await call("ssm", "GetParameter", Name="/shop/x", WithDecryption=True)
-    assert found["Parameter"]["Value"] == "v"
+    result = await call("ssm", "GetParameter", Name="/shop/x", WithDecryption=True)
+    assert result["Parameter"]["Value"] == "v"
     await call("secretsmanager", "CreateSecret", Name="s", SecretString="hidden")
     assert (await call("secretsmanager", "GetSecretValue", SecretId="s"))["SecretString"] == "hidden"
     assert ("sts", "GetCallerIdentity") in aws.calls
@@ -60,10 +60,10 @@ async def test_s3_objects_with_odd_names_and_their_heads(call: Any, aws: Embedde
         await call("s3", "PutObject", Bucket="bucket", Key=key, Body=b"12345", ContentType="application/json")
         head = await call("s3", "HeadObject", Bucket="bucket", Key=key)
         assert (head["ContentLength"], head["ContentType"]) == (5, "application/json")
-        found = await call("s3", "GetObject", Bucket="bucket", Key=key)
-        assert await call.read(found["Body"]) == b"12345"
+        result = await call("s3", "GetObject", Bucket="bucket", Key=key)
+        assert await call.read(result["Body"]) == b"12345"
     listed = await call("s3", "ListObjectsV2", Bucket="bucket", Prefix="a/")
-    assert [one["Key"] for one in listed["Contents"]] == ["a/b c+d é.json"]
+    assert [item["Key"] for item in listed["Contents"]] == ["a/b c+d é.json"]
     with pytest.raises(ClientError) as caught:
         await call("s3", "GetObject", Bucket="bucket", Key="none")
     assert caught.value.response["Error"]["Code"] == "NoSuchKey"
@@ -226,7 +226,7 @@ async def test_moto_is_populated_before_it_handles_any_request(sdk_at: Any, wall
     async with embedded_aws(wall=wall) as (aws, url):
         aws.populate(populate)
         queues = await asyncio.gather(*(sdk_at(url)("sqs", "ListQueues") for _ in range(3)))
-        assert [len(one["QueueUrls"]) for one in queues] == [1, 1, 1]
+        assert [len(item["QueueUrls"]) for item in queues] == [1, 1, 1]
         await aws.warm()
 
 
@@ -277,9 +277,9 @@ START = """
 
 
 def test_the_port_accepts_calls_before_moto_is_imported() -> None:
-    found = subprocess.run([sys.executable, "-c", textwrap.dedent(START)], capture_output=True, check=True, text=True)
-    assert json.loads(found.stdout) == {"status": 200, "loaded": []}
-    assert found.stderr == ""
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(START)], capture_output=True, check=True, text=True)
+    assert json.loads(result.stdout) == {"status": 200, "loaded": []}
+    assert result.stderr == ""
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
@@ -292,9 +292,9 @@ async def test_the_time_zone_of_the_machine_does_not_matter(
         aws.traces.put(
             {"trace_id": "1-a-b", "id": "1", "name": "n", "start_time": wall.now_s - 5, "end_time": wall.now_s - 4}
         )
-        found = await call("xray", "GetTraceSummaries", StartTime=wall.now_s - 10, EndTime=wall.now_s)
-        assert found["TraceSummaries"][0]["StartTime"].timestamp() == wall.now_s - 5
-        assert found["ApproximateTime"].timestamp() == wall.now_s
+        result = await call("xray", "GetTraceSummaries", StartTime=wall.now_s - 10, EndTime=wall.now_s)
+        assert result["TraceSummaries"][0]["StartTime"].timestamp() == wall.now_s - 5
+        assert result["ApproximateTime"].timestamp() == wall.now_s
         aws.metrics.put("N", "M", {}, wall.now_s - 60, [1.0])
         points = await call(
             "cloudwatch", "GetMetricStatistics", Namespace="N", MetricName="M", Period=60, Statistics=["Sum"],
@@ -309,11 +309,11 @@ async def test_the_time_zone_of_the_machine_does_not_matter(
 
 async def test_many_calls_at_once_while_moto_is_slow(call: Any, aws: EmbeddedAws) -> None:
     aws.faults.add(Fault(operation="sqs:*", kind="delay", delay_s=0.05))
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(call("sqs", "ListQueues") for _ in range(5)),
         *(call("logs", "DescribeLogGroups") for _ in range(20)),
     )
-    assert len(answers) == 25
+    assert len(responses) == 25
 
 
 async def test_operations_run_outside_of_the_event_loop(call: Any, aws: EmbeddedAws, monkeypatch: Any) -> None:

@@ -49,7 +49,7 @@ async def test_a_stack_follows_its_script(call: Any, aws: EmbeddedAws, wall: Any
     wall.now_s += 10
     assert await status(call) == "UPDATE_IN_PROGRESS"
     events = (await call("cloudformation", "DescribeStackEvents", StackName="shop"))["StackEvents"]
-    assert [(one["LogicalResourceId"], one["ResourceStatus"]) for one in events] == [
+    assert [(item["LogicalResourceId"], item["ResourceStatus"]) for item in events] == [
         ("Alias", "UPDATE_IN_PROGRESS"),
         ("shop", "UPDATE_IN_PROGRESS"),
     ]
@@ -58,7 +58,7 @@ async def test_a_stack_follows_its_script(call: Any, aws: EmbeddedAws, wall: Any
     assert events[1]["ResourceStatusReason"] == "User Initiated"
     assert events[1]["Timestamp"].timestamp() == wall.now_s - 9
     again = (await call("cloudformation", "DescribeStackEvents", StackName=made["StackId"]))["StackEvents"]
-    assert [one["EventId"] for one in again] == [one["EventId"] for one in events]
+    assert [item["EventId"] for item in again] == [item["EventId"] for item in events]
     wall.now_s += 30
     assert await status(call) == "UPDATE_COMPLETE"
 
@@ -71,7 +71,7 @@ async def test_many_events_are_paged(call: Any, aws: EmbeddedAws, wall: Any) -> 
     )
     first = await call("cloudformation", "DescribeStackEvents", StackName="shop")
     rest = await call("cloudformation", "DescribeStackEvents", StackName="shop", NextToken=first["NextToken"])
-    names = [one["LogicalResourceId"] for one in first["StackEvents"] + rest["StackEvents"]]
+    names = [item["LogicalResourceId"] for item in first["StackEvents"] + rest["StackEvents"]]
     assert names == [f"r{n}" for n in range(150)]
     aws.faults.add(Fault(operation="cloudformation:DescribeStackEvents", kind="empty_page", count=1))
     empty = await call("cloudformation", "DescribeStackEvents", StackName="shop")

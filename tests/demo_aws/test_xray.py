@@ -92,59 +92,59 @@ def a_request(start_s: float) -> list[dict[str, Any]]:
 
 
 async def summaries(call: Any, wall: Any, **params: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     params = {"StartTime": wall.now_s - 300, "EndTime": wall.now_s, **params}
     while True:
         page = await call("xray", "GetTraceSummaries", **params)
-        found += page["TraceSummaries"]
+        results += page["TraceSummaries"]
         if "NextToken" not in page:
-            return found
+            return results
         params["NextToken"] = page["NextToken"]
 
 
 async def test_a_summary_has_every_member_of_the_model(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     start_s = wall.now_s - 10
-    for one in a_request(start_s):
-        aws.traces.put(one)
-    (found,) = await summaries(call, wall)
-    assert found["Id"] == trace_id()
-    assert (found["Duration"], found["ResponseTime"]) == (1.0, 1.0)
-    assert (found["HasFault"], found["HasError"], found["HasThrottle"], found["IsPartial"]) == (
+    for item in a_request(start_s):
+        aws.traces.put(item)
+    (results,) = await summaries(call, wall)
+    assert results["Id"] == trace_id()
+    assert (results["Duration"], results["ResponseTime"]) == (1.0, 1.0)
+    assert (results["HasFault"], results["HasError"], results["HasThrottle"], results["IsPartial"]) == (
         True,
         False,
         False,
         False,
     )
-    assert found["StartTime"].timestamp() == start_s
-    assert found["Http"] == {
+    assert results["StartTime"].timestamp() == start_s
+    assert results["Http"] == {
         "HttpURL": "https://api/orders",
         "HttpStatus": 502,
         "HttpMethod": "POST",
         "UserAgent": "curl",
         "ClientIp": "10.0.0.1",
     }
-    assert found["Annotations"]["tier"][0]["AnnotationValue"] == {"StringValue": "gold"}
-    assert found["Annotations"]["size"][0]["AnnotationValue"] == {"NumberValue": 3.0}
-    assert found["Annotations"]["retry"][0]["AnnotationValue"] == {"BooleanValue": True}
-    assert found["Annotations"]["tier"][0]["ServiceIds"][0]["Name"] == "shop-orders"
-    assert [(one["Name"], one["Type"]) for one in found["ServiceIds"]] == [
+    assert results["Annotations"]["tier"][0]["AnnotationValue"] == {"StringValue": "gold"}
+    assert results["Annotations"]["size"][0]["AnnotationValue"] == {"NumberValue": 3.0}
+    assert results["Annotations"]["retry"][0]["AnnotationValue"] == {"BooleanValue": True}
+    assert results["Annotations"]["tier"][0]["ServiceIds"][0]["Name"] == "shop-orders"
+    assert [(item["Name"], item["Type"]) for item in results["ServiceIds"]] == [
         ("orders-table", "AWS::DynamoDB::Table"),
         ("shop-api", "AWS::ApiGateway::Stage"),
         ("shop-orders", FN),
     ]
-    assert found["Users"][0]["UserName"] == "frank"
-    assert found["ResourceARNs"] == [{"ARN": "arn:aws:lambda:eu-west-1:123456789012:function:shop-orders:42"}]
-    assert found["EntryPoint"]["Name"] == "shop-api"
-    assert found["Revision"] == 2
+    assert results["Users"][0]["UserName"] == "frank"
+    assert results["ResourceARNs"] == [{"ARN": "arn:aws:lambda:eu-west-1:123456789012:function:shop-orders:42"}]
+    assert results["EntryPoint"]["Name"] == "shop-api"
+    assert results["Revision"] == 2
 
 
 async def test_root_causes_follow_the_fault_to_its_origin(call: Any, aws: EmbeddedAws, wall: Any) -> None:
-    for one in a_request(wall.now_s - 10):
-        aws.traces.put(one)
-    (found,) = await summaries(call, wall)
-    (cause,) = found["FaultRootCauses"]
+    for item in a_request(wall.now_s - 10):
+        aws.traces.put(item)
+    (result,) = await summaries(call, wall)
+    (cause,) = result["FaultRootCauses"]
     assert cause["ClientImpacting"] is True
-    paths = [(one["Name"], [entity["Name"] for entity in one["EntityPath"]]) for one in cause["Services"]]
+    paths = [(item["Name"], [entity["Name"] for entity in item["EntityPath"]]) for item in cause["Services"]]
     assert paths == [
         ("shop-api", ["shop-api", "Lambda"]),
         ("shop-orders", ["shop-orders", "handler", "DynamoDB"]),
@@ -154,10 +154,10 @@ async def test_root_causes_follow_the_fault_to_its_origin(call: Any, aws: Embedd
         {"Name": "ProvisionedThroughputExceededException", "Message": "too much"}
     ]
     assert cause["Services"][2]["Inferred"] is True
-    assert found["ErrorRootCauses"] == []
-    (slow,) = found["ResponseTimeRootCauses"]
+    assert result["ErrorRootCauses"] == []
+    (slow,) = result["ResponseTimeRootCauses"]
     function = slow["Services"][1]
-    assert [(one["Name"], one["Coverage"]) for one in function["EntityPath"]] == [
+    assert [(item["Name"], item["Coverage"]) for item in function["EntityPath"]] == [
         ("shop-orders", 0.87),
         ("handler", 0.8),
         ("DynamoDB", 0.6),
@@ -166,15 +166,15 @@ async def test_root_causes_follow_the_fault_to_its_origin(call: Any, aws: Embedd
 
 async def test_a_throttle_is_an_error_of_the_trace(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.traces.put(segment(wall.now_s - 5, throttle=True))
-    (found,) = await summaries(call, wall)
-    assert (found["HasError"], found["HasThrottle"], found["HasFault"]) == (True, True, False)
-    assert len(found["ErrorRootCauses"]) == 1
+    (result,) = await summaries(call, wall)
+    assert (result["HasError"], result["HasThrottle"], result["HasFault"]) == (True, True, False)
+    assert len(result["ErrorRootCauses"]) == 1
 
 
 async def test_a_fault_flag_set_to_false_is_not_a_fault(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     aws.traces.put(segment(wall.now_s - 5, fault=False, error=False))
-    (found,) = await summaries(call, wall)
-    assert (found["HasError"], found["HasFault"], found["FaultRootCauses"]) == (False, False, [])
+    (result,) = await summaries(call, wall)
+    assert (result["HasError"], result["HasFault"], result["FaultRootCauses"]) == (False, False, [])
 
 
 async def test_an_open_segment_makes_a_partial_trace_until_it_is_replaced(
@@ -200,8 +200,8 @@ async def test_pages_of_100_newest_first(call: Any, aws: EmbeddedAws, wall: Any)
     page = await call("xray", "GetTraceSummaries", StartTime=wall.now_s - 300, EndTime=wall.now_s)
     assert len(page["TraceSummaries"]) == 100
     assert page["TracesProcessedCount"] == 100
-    found = await summaries(call, wall)
-    assert [one["Id"] for one in found] == [trace_id(number) for number in range(229, -1, -1)]
+    results = await summaries(call, wall)
+    assert [item["Id"] for item in results] == [trace_id(number) for number in range(229, -1, -1)]
 
 
 async def test_an_empty_page_continues_with_its_token(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -226,8 +226,8 @@ async def test_a_rare_condition_gives_empty_pages(
         "xray", "GetTraceSummaries", StartTime=wall.now_s - 300, EndTime=wall.now_s, FilterExpression="fault"
     )
     assert (page["TraceSummaries"], page["TracesProcessedCount"]) == ([], 10)
-    found = await summaries(call, wall, FilterExpression="fault")
-    assert [one["Id"] for one in found] == [trace_id(2)]
+    results = await summaries(call, wall, FilterExpression="fault")
+    assert [item["Id"] for item in results] == [trace_id(2)]
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ async def test_a_window_selects_by_start_update_or_end(
 ) -> None:
     aws.traces.put(segment(wall.now_s - 100), visible_s=wall.now_s - 30)
     window = {"StartTime": wall.now_s + offset_s[0], "EndTime": wall.now_s + offset_s[1]}
-    found = await summaries(call, wall, TimeRangeType=kind, **window)
-    assert len(found) == expected
-    if kind == "Event" and found:
-        assert found[0]["MatchedEventTime"].timestamp() == wall.now_s - 30
+    results = await summaries(call, wall, TimeRangeType=kind, **window)
+    assert len(results) == expected
+    if kind == "Event" and results:
+        assert results[0]["MatchedEventTime"].timestamp() == wall.now_s - 30
 
 
 @pytest.mark.parametrize(
@@ -284,14 +284,14 @@ async def test_segments_put_through_the_api_and_read_back_in_batches(call: Any, 
         "end_time": start_s + 0.1,
     }
     documents = [segment(start_s), loose]
-    answer = await call("xray", "PutTraceSegments", TraceSegmentDocuments=[json.dumps(one) for one in documents])
-    assert answer == {"UnprocessedTraceSegments": []}
+    response = await call("xray", "PutTraceSegments", TraceSegmentDocuments=[json.dumps(item) for item in documents])
+    assert response == {"UnprocessedTraceSegments": []}
     batch = await call("xray", "BatchGetTraces", TraceIds=[trace_id(1), trace_id(2)])
     assert batch["UnprocessedTraceIds"] == [trace_id(2)]
-    (found,) = batch["Traces"]
-    assert (found["Id"], found["Duration"], found["LimitExceeded"]) == (trace_id(1), 0.5, False)
-    sent, inferred = (json.loads(one["Document"]) for one in found["Segments"])
-    assert [one["name"] for one in sent["subsegments"]] == ["S3"]
+    (results,) = batch["Traces"]
+    assert (results["Id"], results["Duration"], results["LimitExceeded"]) == (trace_id(1), 0.5, False)
+    sent, inferred = (json.loads(item["Document"]) for item in results["Segments"])
+    assert [item["name"] for item in sent["subsegments"]] == ["S3"]
     assert (inferred["origin"], inferred["inferred"], inferred["parent_id"]) == ("AWS::S3::Bucket", True, "9" * 16)
     with pytest.raises(ClientError, match="At most 5"):
         await call("xray", "BatchGetTraces", TraceIds=[trace_id(number) for number in range(6)])
@@ -300,11 +300,11 @@ async def test_segments_put_through_the_api_and_read_back_in_batches(call: Any, 
 
 async def test_a_big_trace_exceeds_the_limit(call: Any, aws: EmbeddedAws, wall: Any) -> None:
     for number in range(3):
-        one = segment(wall.now_s - 4, number, metadata={"x": "y" * 200_000})
-        aws.traces.put(one | {"trace_id": trace_id(9)})
-    (found,) = (await call("xray", "BatchGetTraces", TraceIds=[trace_id(9)]))["Traces"]
-    assert found["LimitExceeded"] is True
-    assert len(found["Segments"]) == 2
+        item = segment(wall.now_s - 4, number, metadata={"x": "y" * 200_000})
+        aws.traces.put(item | {"trace_id": trace_id(9)})
+    (result,) = (await call("xray", "BatchGetTraces", TraceIds=[trace_id(9)]))["Traces"]
+    assert result["LimitExceeded"] is True
+    assert len(result["Segments"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -320,9 +320,9 @@ async def test_a_big_trace_exceeds_the_limit(call: Any, aws: EmbeddedAws, wall: 
 )
 @over_aiobotocore
 async def test_unreadable_segments_are_reported(call: Any, document: str, problem: str) -> None:
-    (answer,) = (await call("xray", "PutTraceSegments", TraceSegmentDocuments=[document]))["UnprocessedTraceSegments"]
-    assert answer["ErrorCode"] == "ParseError"
-    assert problem in answer["Message"]
+    (response,) = (await call("xray", "PutTraceSegments", TraceSegmentDocuments=[document]))["UnprocessedTraceSegments"]
+    assert response["ErrorCode"] == "ParseError"
+    assert problem in response["Message"]
 
 
 async def test_with_transaction_search_xray_has_no_traces(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -336,20 +336,20 @@ async def test_with_transaction_search_xray_has_no_traces(call: Any, aws: Embedd
 
 
 async def test_the_service_graph_counts_nodes_and_edges(call: Any, aws: EmbeddedAws, wall: Any) -> None:
-    for one in a_request(wall.now_s - 10):
-        aws.traces.put(one)
+    for item in a_request(wall.now_s - 10):
+        aws.traces.put(item)
     aws.traces.put(segment(wall.now_s - 9, 7, name="shop-orders"))
     aws.traces.put(segment(wall.now_s - 8, 8, name="shop-orders", throttle=True))
     aws.traces.put(segment(wall.now_s - 8, 9, name="shop-orders", error=True))
     graph = await call("xray", "GetServiceGraph", StartTime=wall.now_s - 60, EndTime=wall.now_s)
-    nodes = {one["Name"]: one for one in graph["Services"] if one["Type"] != "client"}
-    names = {one["ReferenceId"]: one["Name"] for one in graph["Services"]}
+    nodes = {item["Name"]: item for item in graph["Services"] if item["Type"] != "client"}
+    names = {item["ReferenceId"]: item["Name"] for item in graph["Services"]}
     edges = {
-        ("a client" if one["Type"] == "client" else one["Name"], names[edge["ReferenceId"]]): edge["SummaryStatistics"][
-            "TotalCount"
-        ]
-        for one in graph["Services"]
-        for edge in one["Edges"]
+        ("a client" if item["Type"] == "client" else item["Name"], names[edge["ReferenceId"]]): edge[
+            "SummaryStatistics"
+        ]["TotalCount"]
+        for item in graph["Services"]
+        for edge in item["Edges"]
     }
     assert edges == {
         ("a client", "shop-api"): 1,
@@ -362,12 +362,12 @@ async def test_the_service_graph_counts_nodes_and_edges(call: Any, aws: Embedded
     assert orders["ErrorStatistics"] == {"ThrottleCount": 1, "OtherCount": 1, "TotalCount": 2}
     assert orders["FaultStatistics"] == {"OtherCount": 1, "TotalCount": 1}
     assert orders["TotalResponseTime"] == pytest.approx(0.87 + 3 * 0.5)
-    assert sum(one["Count"] for one in nodes["shop-orders"]["ResponseTimeHistogram"]) == 4
+    assert sum(item["Count"] for item in nodes["shop-orders"]["ResponseTimeHistogram"]) == 4
     assert nodes["shop-api"]["Root"] is True
-    clients = [one for one in graph["Services"] if one["Type"] == "client"]
-    assert [(one["Name"], one["State"]) for one in clients] == [("shop-api", "unknown"), ("shop-orders", "unknown")]
+    clients = [item for item in graph["Services"] if item["Type"] == "client"]
+    assert [(item["Name"], item["State"]) for item in clients] == [("shop-api", "unknown"), ("shop-orders", "unknown")]
     own = await call("xray", "GetTraceGraph", TraceIds=[trace_id()])
-    assert {one["Name"] for one in own["Services"]} == {"shop-api", "shop-orders", "orders-table"}
+    assert {item["Name"] for item in own["Services"]} == {"shop-api", "shop-orders", "orders-table"}
 
 
 async def test_a_large_service_graph_is_paged(call: Any, aws: EmbeddedAws, wall: Any) -> None:
@@ -379,7 +379,7 @@ async def test_a_large_service_graph_is_paged(call: Any, aws: EmbeddedAws, wall:
     while token := pages[-1].get("NextToken"):
         pages.append(await call("xray", "GetServiceGraph", **window, NextToken=token))
     assert [len(each["Services"]) for each in pages] == [50, 50, 20]
-    assert len({one["ReferenceId"] for each in pages for one in each["Services"]}) == 120
+    assert len({item["ReferenceId"] for each in pages for item in each["Services"]}) == 120
     with pytest.raises(ClientError, match="NextToken is invalid"):
         await call("xray", "GetServiceGraph", **{**window, "StartTime": wall.now_s - 90}, NextToken=first["NextToken"])
 
@@ -397,8 +397,8 @@ def test_whole_past_minutes_are_counted_once_and_incomplete_ones_each_time() -> 
     store.tally(60.0, 240.0)
     assert history.asked == asked
     now_s = 330.0
-    roots = [one for one in store.tally(0, 330).services("1") if "Root" in one]
-    assert sum(one["SummaryStatistics"]["TotalCount"] for one in roots) == 200
+    roots = [item for item in store.tally(0, 330).services("1") if "Root" in item]
+    assert sum(item["SummaryStatistics"]["TotalCount"] for item in roots) == 200
 
 
 class Told:
@@ -410,12 +410,12 @@ class Told:
 
     def segments(self, start_s: float, end_s: float) -> list[dict[str, Any]]:
         self.asked += 1
-        return [each for each in self.documents if start_s <= each["start_time"] < end_s]
+        return [item for item in self.documents if start_s <= item["start_time"] < end_s]
 
     def calls(self, start_s: float, end_s: float) -> list[TracedCall]:
         return [
-            TracedCall((each["name"], "client"), (each["name"], FN), each["start_time"], each["end_time"])
-            for each in self.segments(start_s, end_s)
+            TracedCall((item["name"], "client"), (item["name"], FN), item["start_time"], item["end_time"])
+            for item in self.segments(start_s, end_s)
         ]
 
 

@@ -42,10 +42,10 @@ def project() -> Project:
 
 
 def test_the_project_loads_and_has_every_aws_type(project: Project) -> None:
-    checks = [each for each in project.checks if each.source.file.startswith(("checks/shop/", "checks/release/"))]
-    assert {each.type for each in checks} >= WANTED
-    assert sum(each.kind == "smoke" for each in checks) == 16
-    assert all(each.owner and each.tags for each in checks)
+    checks = [item for item in project.checks if item.source.file.startswith(("checks/shop/", "checks/release/"))]
+    assert {item.type for item in checks} >= WANTED
+    assert sum(item.kind == "smoke" for item in checks) == 16
+    assert all(item.owner and item.tags for item in checks)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -68,7 +68,7 @@ def test_everything_that_the_environment_watches_exists(project: Project) -> Non
     groups = set(history.log_groups())
     for function in environment.functions:
         assert f"/aws/lambda/{function.name}" in groups
-    covered = {group for group in groups for each in environment.logs if group.startswith(each.group.removesuffix("*"))}
+    covered = {group for group in groups for item in environment.logs if group.startswith(item.group.removesuffix("*"))}
     assert covered == groups
     assert environment.stacks["shop"].name == resource_names.STACK
     assert environment.release.codedeploy == resource_names.APPLICATION
@@ -96,8 +96,8 @@ def test_the_verdict_of_each_moment(at: str, tmp_path: Path) -> None:
         check=False,
     )
     result = json.loads(done.stdout)
-    red = {each["id"]: each for each in result["checks"] if each["status"] not in {"pass", "degraded"}}
-    assert red.keys() == (RED.keys() if at == "during" else set()), [each["message"] for each in red.values()]
+    red = {item["id"]: item for item in result["checks"] if item["status"] not in {"pass", "degraded"}}
+    assert red.keys() == (RED.keys() if at == "during" else set()), [item["message"] for item in red.values()]
     assert done.returncode == (1 if at == "during" else 0)
     for name, check in red.items():
         assert check["status"] == "fail"

@@ -35,8 +35,8 @@ class Tables:
         return self
 
     def get_item(self, *, TableName: str, Key: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 -- boto3's names
-        found = self.tables[TableName].get(Key[KEYS[TableName]]["S"])
-        return {"Item": dict(found)} if found else {}
+        results = self.tables[TableName].get(Key[KEYS[TableName]]["S"])
+        return {"Item": dict(results)} if results else {}
 
     def put_item(self, *, TableName: str, Item: Mapping[str, Any]) -> None:  # noqa: N803 -- boto3's names
         self.tables[TableName][Item[KEYS[TableName]]["S"]] = dict(Item)
@@ -44,7 +44,7 @@ class Tables:
     def query(self, *, ExpressionAttributeValues: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
         self.read.append("query")
         wanted = ExpressionAttributeValues[":customer"]
-        return {"Items": [each for each in self.tables["orders"].values() if each["customer"] == wanted]}
+        return {"Items": [item for item in self.tables["orders"].values() if item["customer"] == wanted]}
 
     def scan(self, *, TableName: str, **filters: Any) -> dict[str, Any]:  # noqa: N803 -- boto3's names
         self.read.append("scan")
@@ -84,17 +84,17 @@ def body(answer: Mapping[str, Any]) -> Any:
 @pytest.mark.parametrize("sku", ["MUG-1", "BOOK-3"])
 def test_an_order_is_stored_and_sent_to_the_outbox(sku: str) -> None:
     aws = Tables()
-    answer = place(aws, sku=sku, quantity=2, id="TEST-1")
-    assert answer["statusCode"] == 201
-    assert body(answer)["currency"] == "EUR"
+    response = place(aws, sku=sku, quantity=2, id="TEST-1")
+    assert response["statusCode"] == 201
+    assert body(response)["currency"] == "EUR"
     assert aws.tables["orders"]["TEST-1"]["currency"] == {"S": "EUR"}
     assert json.loads(aws.sent[0])["data"]["type"] == "ORDER"
-    assert answer["headers"]["x-version"] == "v41"
+    assert response["headers"]["x-version"] == "v41"
 
 
 def test_numbers_stay_numbers() -> None:
-    answer = body(place(Tables(), sku="BOOK-3", quantity=2))
-    assert (answer["total"], answer["quantity"]) == (39.8, 2)
+    response = body(place(Tables(), sku="BOOK-3", quantity=2))
+    assert (response["total"], response["quantity"]) == (39.8, 2)
 
 
 def test_the_new_code_needs_a_currency() -> None:
@@ -127,8 +127,8 @@ def test_an_order_is_read() -> None:
     aws = Tables()
     place(aws, sku="MUG-1", id="TEST-1")
     handle = orders.build(aws, ENVIRONMENT, Code())
-    found = handle({"routeKey": "GET /orders/{id}", "pathParameters": {"id": "TEST-1"}}, context())
-    assert (found["statusCode"], body(found)["total"]) == (200, 12.5)
+    result = handle({"routeKey": "GET /orders/{id}", "pathParameters": {"id": "TEST-1"}}, context())
+    assert (result["statusCode"], body(result)["total"]) == (200, 12.5)
     missing = handle({"routeKey": "GET /orders/{id}", "pathParameters": {"id": "nope"}}, context())
     assert (missing["statusCode"], body(missing)["message"]) == (404, "no order nope")
 
@@ -139,14 +139,14 @@ def test_a_customers_orders_are_listed(code: Code, way: str) -> None:
     place(aws, sku="MUG-1", id="TEST-1", customer="C-1")
     place(aws, sku="MUG-1", id="TEST-2", customer="C-2")
     handle = orders.build(aws, ENVIRONMENT, code)
-    answer = handle({"routeKey": "GET /orders", "queryStringParameters": {"customer": "C-1"}}, context())
-    assert [each["id"] for each in body(answer)["orders"]] == ["TEST-1"]
+    response = handle({"routeKey": "GET /orders", "queryStringParameters": {"customer": "C-1"}}, context())
+    assert [item["id"] for item in body(response)["orders"]] == ["TEST-1"]
     assert aws.read[0] == way
 
 
 def test_a_bare_invocation_returns_the_version() -> None:
-    answer = orders.build(Tables(), ENVIRONMENT, Code())({"path": "/health"}, context("42"))
-    assert body(answer) == {"status": "ok", "version": "v42"}
+    response = orders.build(Tables(), ENVIRONMENT, Code())({"path": "/health"}, context("42"))
+    assert body(response) == {"status": "ok", "version": "v42"}
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_a_bare_invocation_returns_the_version() -> None:
     ids=lambda value: value.get("routeKey", "") if isinstance(value, dict) else "",
 )
 def test_the_catalog(event: dict[str, Any], status: int, fact: dict[str, Any]) -> None:
-    answer = catalog.build(Tables(), ENVIRONMENT, Code())(event, context())
-    assert (answer["statusCode"], body(answer)) == (status, fact)
+    response = catalog.build(Tables(), ENVIRONMENT, Code())(event, context())
+    assert (response["statusCode"], body(response)) == (status, fact)
 
 
 def records(*bodies: str, queue: str = "shop-outbox") -> dict[str, Any]:

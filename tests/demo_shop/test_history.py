@@ -61,8 +61,8 @@ def version_of(event: LogEvent) -> str:
 
 
 def everything(past: ShopHistory, start_s: int, end_s: int) -> bytes:
-    logs = [str(each) for group in sorted(past.log_groups()) for each in events(past, group, start_s, end_s)]
-    segments = [json.dumps(each, sort_keys=True) for each in past.segments(start_s, end_s)]
+    logs = [str(item) for group in sorted(past.log_groups()) for item in events(past, group, start_s, end_s)]
+    segments = [json.dumps(item, sort_keys=True) for item in past.segments(start_s, end_s)]
     metrics = [
         str(sample)
         for namespace, metric, dimensions in past.metric_names()
@@ -76,10 +76,10 @@ def test_the_same_window_is_identical_byte_by_byte(minute: int) -> None:
 
 
 def test_the_order_of_reads_does_not_matter(minute: int) -> None:
-    one, other = history(), history()
+    item, other = history(), history()
     list(other.segments(minute - 500, minute))
     events(other, ACCESS_GROUP, minute + 30, minute + 90)
-    assert everything(one, minute, minute + 60) == everything(other, minute, minute + 60)
+    assert everything(item, minute, minute + 60) == everything(other, minute, minute + 60)
 
 
 def test_another_seed_gives_other_numbers(minute: int) -> None:
@@ -92,7 +92,7 @@ def test_log_windows_compose(first: int, second: int, group: str) -> None:
     past = history()
     start = NOW * 1000 - 40_000
     cuts = sorted([start, start + first, start + second, start + 12_000])
-    pieces = [each for a, b in pairwise(cuts) for each in past.log_events(group, a, b - 1)]
+    pieces = [item for a, b in pairwise(cuts) for item in past.log_events(group, a, b - 1)]
     assert pieces == list(past.log_events(group, start, start + 11_999))
 
 
@@ -101,23 +101,23 @@ def test_log_windows_compose(first: int, second: int, group: str) -> None:
 def test_segment_windows_compose(first: float, second: float) -> None:
     past = history()
     cuts = sorted([NOW - 30, NOW - 30 + first, NOW - 30 + second, NOW - 20])
-    pieces = Counter(each["id"] for a, b in pairwise(cuts) for each in past.segments(a, b))
-    assert pieces == Counter(each["id"] for each in past.segments(NOW - 30, NOW - 20))
+    pieces = Counter(item["id"] for a, b in pairwise(cuts) for item in past.segments(a, b))
+    assert pieces == Counter(item["id"] for item in past.segments(NOW - 30, NOW - 20))
 
 
 def test_events_are_in_order_and_visible_after_their_time(bad: ShopHistory) -> None:
     for group in bad.log_groups():
-        found = events(bad, group, NOW - 60, NOW)
-        assert found, group
-        stamps = [each.timestamp_ms for each in found]
+        results = events(bad, group, NOW - 60, NOW)
+        assert results, group
+        stamps = [item.timestamp_ms for item in results]
         assert stamps == sorted(stamps)
-        assert all(each.timestamp_ms < each.ingested_ms < each.visible_ms for each in found)
-        assert max(each.visible_ms - each.timestamp_ms for each in found) < 25_000
+        assert all(item.timestamp_ms < item.ingested_ms < item.visible_ms for item in results)
+        assert max(item.visible_ms - item.timestamp_ms for item in results) < 25_000
 
 
 def test_some_lines_are_late(bad: ShopHistory) -> None:
-    found = events(bad, ORDERS_GROUP, NOW - 60, NOW)
-    late = sum(each.visible_ms - each.timestamp_ms > 4000 for each in found) / len(found)
+    results = events(bad, ORDERS_GROUP, NOW - 60, NOW)
+    late = sum(item.visible_ms - item.timestamp_ms > 4000 for item in results) / len(results)
     assert 0.005 < late < 0.04
 
 
@@ -139,14 +139,14 @@ def test_the_history_has_one_hour_and_last_weeks_and_no_more(bad: ShopHistory) -
 
 def test_last_week_another_version_served(bad: ShopHistory) -> None:
     streams = {
-        each.stream.split("[")[1].split("]")[0] for each in events(bad, ORDERS_GROUP, NOW - WEEK_S, NOW - WEEK_S + 3)
+        item.stream.split("[")[1].split("]")[0] for item in events(bad, ORDERS_GROUP, NOW - WEEK_S, NOW - WEEK_S + 3)
     }
     assert streams == {"40"}
 
 
 def test_before_the_release_the_new_version_has_no_signals() -> None:
     past = history("before")
-    text = "".join(each.message for each in events(past, ORDERS_GROUP, NOW - 60, NOW))
+    text = "".join(item.message for item in events(past, ORDERS_GROUP, NOW - 60, NOW))
     assert "KeyError" not in text
     assert "slow query" not in text
     assert '"version":"42"' not in text
@@ -154,7 +154,7 @@ def test_before_the_release_the_new_version_has_no_signals() -> None:
 
 def test_known_errors_occur_before_the_release(bad: ShopHistory) -> None:
     origin = bad.traffic.timeline.origin_s
-    text = "".join(each.message for each in events(bad, ORDERS_GROUP, origin - 120, origin))
+    text = "".join(item.message for item in events(bad, ORDERS_GROUP, origin - 120, origin))
     assert "PaymentTimeout" in text
     assert "KeyError" not in text
 
@@ -170,10 +170,10 @@ def test_unknown_series_and_groups_are_empty(bad: ShopHistory) -> None:
 
 def durations(past: ShopHistory, version: str, start_s: int, end_s: int) -> list[float]:
     return sorted(
-        each.duration_ms
+        item.duration_ms
         for second in range(start_s, end_s)
-        for each in past.traffic.requests(ORDERS, second)
-        if each.version == version
+        for item in past.traffic.requests(ORDERS, second)
+        if item.version == version
     )
 
 
@@ -184,10 +184,10 @@ def test_the_bad_release_shows_its_numbers(bad: ShopHistory) -> None:
     assert new[int(len(new) * 0.95)] == pytest.approx(620, rel=0.06)
     assert len(new) == pytest.approx(45.8 * 0.1 * 192, rel=0.07)
     failed = [
-        each.failed
+        item.failed
         for second in range(origin, NOW)
-        for each in bad.traffic.requests(ORDERS, second)
-        if each.version == "42"
+        for item in bad.traffic.requests(ORDERS, second)
+        if item.version == "42"
     ]
     assert sum(failed) / len(failed) == pytest.approx(0.061, abs=0.01)
 
@@ -202,7 +202,7 @@ def test_the_good_release_is_as_good_as_the_old(bad: ShopHistory) -> None:
     origin = good.traffic.timeline.origin_s
     new = durations(good, "42", origin, NOW)
     assert new[int(len(new) * 0.95)] < 440
-    assert "KeyError" not in "".join(each.message for each in events(good, ORDERS_GROUP, origin, origin + 60))
+    assert "KeyError" not in "".join(item.message for item in events(good, ORDERS_GROUP, origin, origin + 60))
 
 
 def test_a_new_version_starts_cold(bad: ShopHistory) -> None:
@@ -210,10 +210,10 @@ def test_a_new_version_starts_cold(bad: ShopHistory) -> None:
 
     def cold(start_s: int, version: str) -> int:
         return sum(
-            each.init_ms > 0
+            item.init_ms > 0
             for second in range(start_s, start_s + 60)
-            for each in bad.traffic.requests(ORDERS, second)
-            if each.version == version
+            for item in bad.traffic.requests(ORDERS, second)
+            if item.version == version
         )
 
     assert cold(origin, "42") == 14
@@ -227,16 +227,16 @@ def test_a_new_version_starts_cold(bad: ShopHistory) -> None:
 def test_logs_metrics_and_traces_agree(bad: ShopHistory, minute: int) -> None:
     for version in ("41", "42"):
         requests = [
-            each
+            item
             for second in range(minute, minute + 60)
-            for each in bad.traffic.requests(ORDERS, second)
-            if each.version == version
+            for item in bad.traffic.requests(ORDERS, second)
+            if item.version == version
         ]
         view = {**ALIAS, "ExecutedVersion": version}
         assert total(bad, "Invocations", view, minute) == len(requests)
-        assert total(bad, "Errors", view, minute) == sum(each.failed for each in requests)
-        assert total(bad, "Duration", view, minute) == pytest.approx(sum(each.duration_ms for each in requests))
-    every = [each for second in range(minute, minute + 60) for each in bad.traffic.requests(ORDERS, second)]
+        assert total(bad, "Errors", view, minute) == sum(item.failed for item in requests)
+        assert total(bad, "Duration", view, minute) == pytest.approx(sum(item.duration_ms for item in requests))
+    every = [item for second in range(minute, minute + 60) for item in bad.traffic.requests(ORDERS, second)]
     assert total(bad, "Invocations", ALIAS, minute) == total(bad, "Invocations", {"FunctionName": ORDERS}, minute)
     assert total(bad, "Invocations", ALIAS, minute) == len(every)
 
@@ -250,9 +250,9 @@ def reports(past: ShopHistory, start_s: int, end_s: int) -> Iterator[dict[str, A
 
 def test_every_request_has_its_report_and_every_sampled_one_its_trace(bad: ShopHistory, minute: int) -> None:
     # Reports have the time of a request's end, so the window is wider than the requests'.
-    past = {each["requestId"]: each for each in reports(bad, minute, minute + 70)}
+    past = {item["requestId"]: item for item in reports(bad, minute, minute + 70)}
     segments = list(bad.segments(minute - 1, minute + 65))
-    traced = {each["aws"]["request_id"]: each["trace_id"] for each in segments if each["origin"] == "AWS::Lambda"}
+    traced = {item["aws"]["request_id"]: item["trace_id"] for item in segments if item["origin"] == "AWS::Lambda"}
     seen = 0
     for second in range(minute, minute + 60):
         for request in bad.traffic.requests(ORDERS, second):
@@ -270,7 +270,7 @@ def test_every_request_has_its_report_and_every_sampled_one_its_trace(bad: ShopH
 
 
 def test_api_metrics_agree_with_the_access_log(bad: ShopHistory, minute: int) -> None:
-    lines = [json.loads(each.message) for each in events(bad, ACCESS_GROUP, minute, minute + 70)]
+    lines = [json.loads(item.message) for item in events(bad, ACCESS_GROUP, minute, minute + 70)]
     statuses = Counter(line["status"] for line in lines)
     api = {"ApiId": "shop0api42", "Stage": "Prod"}
     count = total(bad, "Count", api, minute, of="AWS/ApiGateway")
@@ -313,9 +313,9 @@ def test_json_functions_write_json_and_text_functions_text(bad: ShopHistory) -> 
 
 
 def test_an_invocation_in_text(bad: ShopHistory) -> None:
-    found = events(bad, "/aws/lambda/shop-payments", NOW - 60, NOW)
-    request_id = next(each.message.split()[2] for each in found if each.message.startswith("START"))
-    own = [each.message for each in found if request_id in each.message]
+    results = events(bad, "/aws/lambda/shop-payments", NOW - 60, NOW)
+    request_id = next(item.message.split()[2] for item in results if item.message.startswith("START"))
+    own = [item.message for item in results if request_id in item.message]
     assert own[0] == f"START RequestId: {request_id} Version: 7\n"
     assert own[2] == f"END RequestId: {request_id}\n"
     assert own[3].startswith(f"REPORT RequestId: {request_id}\tDuration: ")
@@ -323,10 +323,10 @@ def test_an_invocation_in_text(bad: ShopHistory) -> None:
 
 
 def test_the_new_signature(bad: ShopHistory) -> None:
-    found = [
-        json.loads(each.message) for each in events(bad, ORDERS_GROUP, NOW - 60, NOW) if "KeyError" in each.message
+    results = [
+        json.loads(item.message) for item in events(bad, ORDERS_GROUP, NOW - 60, NOW) if "KeyError" in item.message
     ]
-    error = next(each for each in found if each.get("level") == "ERROR")
+    error = next(item for item in results if item.get("level") == "ERROR")
     assert error["message"] == "KeyError: 'currency'"
     assert error["location"] == "/var/task/orders.py:place:88"
     assert (
@@ -337,21 +337,21 @@ def test_the_new_signature(bad: ShopHistory) -> None:
 
 def test_streams_carry_the_version(bad: ShopHistory) -> None:
     versions = Counter(
-        version_of(each) for each in events(bad, ORDERS_GROUP, NOW - 60, NOW) if each.stream.startswith("2026/11/20/")
+        version_of(item) for item in events(bad, ORDERS_GROUP, NOW - 60, NOW) if item.stream.startswith("2026/11/20/")
     )
     assert versions["42"] / (versions["41"] + versions["42"]) == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_faulty_trace_from_api_to_table(bad: ShopHistory) -> None:
     segments = list(bad.segments(NOW - 120, NOW - 5))
-    broken = next(each for each in segments if each["origin"] == "AWS::Lambda::Function" and each.get("fault"))
-    own = [each for each in segments if each["trace_id"] == broken["trace_id"]]
+    broken = next(item for item in segments if item["origin"] == "AWS::Lambda::Function" and item.get("fault"))
+    own = [item for item in segments if item["trace_id"] == broken["trace_id"]]
     api, service, function = own
     assert (api["name"], api["http"]["response"]["status"], api["fault"]) == ("shop-api", 500, True)
     assert service["parent_id"] == api["subsegments"][0]["id"]
     assert function["parent_id"] == service["id"]
     assert function["cause"]["exceptions"][0]["type"] in {"KeyError", "PaymentTimeout"}
-    work = next(each for each in function["subsegments"] if each["name"] == "Invocation")
+    work = next(item for item in function["subsegments"] if item["name"] == "Invocation")
     assert work["subsegments"][0]["name"] == "DynamoDB"
     assert api["start_time"] <= service["start_time"] <= function["start_time"]
     assert function["end_time"] <= service["end_time"] <= api["end_time"]
@@ -367,20 +367,20 @@ def test_calls_count_exactly_the_calls_of_the_segments(bad: ShopHistory) -> None
 
 def test_slow_listings_of_the_new_version_scan(bad: ShopHistory) -> None:
     documents = [
-        each
-        for each in bad.segments(bad.traffic.timeline.origin_s, NOW)
-        if each["origin"] == "AWS::Lambda::Function" and each["annotations"]["release"] == "42"
+        item
+        for item in bad.segments(bad.traffic.timeline.origin_s, NOW)
+        if item["origin"] == "AWS::Lambda::Function" and item["annotations"]["release"] == "42"
     ]
     operations = {
         call["aws"]["operation"]
-        for each in documents
-        for phase in each["subsegments"]
+        for item in documents
+        for phase in item["subsegments"]
         for call in phase.get("subsegments", ())
     }
     assert "Scan" in operations
     assert "Query" not in operations
     slow = [
-        each for each in events(bad, ORDERS_GROUP, bad.traffic.timeline.origin_s, NOW) if "slow query" in each.message
+        item for item in events(bad, ORDERS_GROUP, bad.traffic.timeline.origin_s, NOW) if "slow query" in item.message
     ]
     assert 6 <= len(slow) <= 20
     assert "table orders" in slow[0].message

@@ -30,8 +30,8 @@ def gone(pid: int, within_s: float = 60.0) -> bool:
 
 def health(url: str) -> bytes:
     with urllib.request.urlopen(f"{url}/_prodwatch/health", timeout=60) as response:
-        found: bytes = response.read()
-        return found
+        results: bytes = response.read()
+        return results
 
 
 def test_a_child_serves_and_ends() -> None:

@@ -146,7 +146,7 @@ async def test_a_busy_environment_is_not_shared(stage: Stage) -> None:
     await stage.ask()
     stage.gate.set()
     await waiting
-    assert len({each.stream for each in stage.telemetry.finished}) == 2
+    assert len({item.stream for item in stage.telemetry.finished}) == 2
 
 
 async def test_a_warmed_environment_is_not_cold(stage: Stage) -> None:

@@ -21,8 +21,8 @@ def numbers(draws: SeededRandom, first_s: int, count_s: int, slots: int, dimensi
 
 @given(SECONDS, st.sampled_from([5, 46]), st.integers(0, DIMENSIONS - 1), st.floats(0.05, 0.95))
 def test_every_minute_has_the_same_share(first_s: int, slots: int, dimension: int, share: float) -> None:
-    found = numbers(SeededRandom(1, "x"), first_s, 60, slots, dimension)
-    below = sum(each < share * 2**32 for each in found) / len(found)
+    results = numbers(SeededRandom(1, "x"), first_s, 60, slots, dimension)
+    below = sum(item < share * 2**32 for item in results) / len(results)
     # Independent random draws would deviate by up to 3 × sqrt(p(1-p)/n), which is 0.08 at 300 draws.
     assert abs(below - share) < (0.06 if slots == 5 else 0.025)
 
@@ -37,7 +37,7 @@ def test_same_seed_same_numbers(second: int) -> None:
 @given(SECONDS, st.sampled_from([20, 600]))
 def test_waves_are_smooth(second: int, period_s: int) -> None:
     draws = SeededRandom(3, "w")
-    levels = [draws.wave(each, period_s) for each in range(second, second + 40)]
+    levels = [draws.wave(item, period_s) for item in range(second, second + 40)]
     assert all(-1 <= level <= 1 for level in levels)
     assert max(abs(after - before) for before, after in pairwise(levels)) <= 2 * 1.6 / period_s + 1e-9
 
@@ -46,7 +46,7 @@ def test_ids_are_unique() -> None:
     ids = Ids(SeededRandom(1, "ids"))
     seen = [ids.hex(number) for number in range(-50_000, 50_000)]
     assert len(set(seen)) == len(seen)
-    assert len({each[:8] for each in seen}) > 99_000
+    assert len({item[:8] for item in seen}) > 99_000
 
 
 @pytest.mark.parametrize("number", [0, -1, 10**12])

@@ -52,11 +52,11 @@ def ask(
 def eventually(server: DemoServer, look: Callable[[], Any]) -> Any:
     """Read until a result exists; fail when the demo has ended in the meantime."""
     deadline = Deadline()
-    while not (found := look()):
+    while not (results := look()):
         assert not deadline.over, "it never appeared"
         with contextlib.suppress(subprocess.TimeoutExpired):
             raise AssertionError(f"the demo ended with {server.process.wait(0.05)}")
-    return found
+    return results
 
 
 def result_of(server: DemoServer, aws: Aws, name: str) -> Any:
@@ -106,10 +106,10 @@ def unique() -> str:
     ],
 )
 def test_routes(during: DemoServer, path: str, status: int) -> None:
-    answer = ask(during, path)
-    assert answer.status == status
-    assert answer.json
-    assert answer.headers["apigw-requestid"]
+    response = ask(during, path)
+    assert response.status == status
+    assert response.json
+    assert response.headers["apigw-requestid"]
 
 
 @pytest.mark.parametrize("version", ["41", "42"])
@@ -162,25 +162,25 @@ def test_the_new_version_scans_the_table_that_the_old_one_queries(during: DemoSe
 
 def test_a_request_is_found_by_its_own_trace_and_request_id(during: DemoServer, aws: Aws) -> None:
     root = f"1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
-    answer = ask(during, "/v42/orders", {"sku": "BOOK-3"}, {"X-Amzn-Trace-Id": f"Root={root};Sampled=1"})
-    assert f"Root={root}" in answer.headers["x-amzn-trace-id"]
+    response = ask(during, "/v42/orders", {"sku": "BOOK-3"}, {"X-Amzn-Trace-Id": f"Root={root};Sampled=1"})
+    assert f"Root={root}" in response.headers["x-amzn-trace-id"]
 
     def whole() -> Any:
         traces = aws("xray").batch_get_traces(TraceIds=[root])["Traces"]
-        documents = [json.loads(each["Document"]) for trace in traces for each in trace["Segments"]]
+        documents = [json.loads(item["Document"]) for trace in traces for item in trace["Segments"]]
         return documents if len(documents) >= 3 else None
 
     segments = eventually(during, whole)
-    function = next(each for each in segments if each.get("origin") == "AWS::Lambda::Function")
+    function = next(item for item in segments if item.get("origin") == "AWS::Lambda::Function")
     assert function["annotations"]["release"] == "42"
     assert function["cause"]["exceptions"][0]["type"] == "KeyError"
-    request_id = answer.headers["x-amzn-requestid"]
+    request_id = response.headers["x-amzn-requestid"]
 
     def attributes() -> Any:
-        found = aws("logs").filter_log_events(
+        result = aws("logs").filter_log_events(
             logGroupName=ORDERS_LOG, startTime=int((time.time() - 60) * 1000), filterPattern=f'"{request_id}"'
         )
-        return found["events"]
+        return result["events"]
 
     lines = eventually(during, attributes)
     assert any("KeyError: 'currency'" in line["message"] and root in str(lines) for line in lines)
@@ -201,9 +201,9 @@ def test_invoke_by_version_and_alias(aws: Aws) -> None:
 
 def test_invoke_reports_the_handlers_exception(aws: Aws) -> None:
     event = {"routeKey": "POST /orders", "body": json.dumps({"sku": "BOOK-3"})}
-    answer = aws("lambda").invoke(FunctionName="shop-orders", Qualifier="42", Payload=json.dumps(event))
-    assert answer["FunctionError"] == "Unhandled"
-    assert json.loads(answer["Payload"].read())["errorType"] == "KeyError"
+    response = aws("lambda").invoke(FunctionName="shop-orders", Qualifier="42", Payload=json.dumps(event))
+    assert response["FunctionError"] == "Unhandled"
+    assert json.loads(response["Payload"].read())["errorType"] == "KeyError"
 
 
 # The queues
@@ -225,9 +225,9 @@ def test_one_trace_goes_through_the_queues(during: DemoServer, aws: Aws) -> None
 
     def functions() -> Any:
         traces = aws("xray").batch_get_traces(TraceIds=[root])["Traces"]
-        documents = [json.loads(each["Document"]) for trace in traces for each in trace["Segments"]]
-        found = [each["name"] for each in documents if each.get("origin") == "AWS::Lambda::Function"]
-        return found if len(found) == 2 else None
+        documents = [json.loads(item["Document"]) for trace in traces for item in trace["Segments"]]
+        results = [item["name"] for item in documents if item.get("origin") == "AWS::Lambda::Function"]
+        return results if len(results) == 2 else None
 
     assert sorted(eventually(during, functions)) == ["shop-inbox", "shop-outbox"]
 
@@ -245,8 +245,8 @@ def test_a_malformed_message_fails_its_batch_and_ends_in_the_dead_letters(during
         assert result_of(during, aws, name)["Queue_Name"]["S"] == "shop-inbox-dlq"
 
     def died() -> Any:
-        found = result_of(during, aws, good)
-        return found if found["Queue_Name"]["S"] == "shop-inbox-dlq" else None
+        result = result_of(during, aws, good)
+        return result if result["Queue_Name"]["S"] == "shop-inbox-dlq" else None
 
     # The good one was forwarded before its batch failed, and failed with it: the last delivery wins.
     assert eventually(during, died)["Message"]["S"] == "fine"
@@ -284,7 +284,7 @@ def test_messages_that_the_filter_excludes_are_deleted(during: DemoServer, aws: 
 
 def test_the_stack_outputs_name_every_resource(during: DemoServer, aws: Aws) -> None:
     stack = aws("cloudformation").describe_stacks(StackName="shop-demo")["Stacks"][0]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
     assert outputs["ApiUrl"] == f"{during.url}/_shop/Prod/"
     assert outputs["OrderUrl"].endswith("/orders/{id}")
     assert outputs["OutputQueue"].endswith("/shop-outbox")

@@ -37,7 +37,7 @@ class Staged:
 
     def deployments(self) -> list[tuple[str, str, str]]:
         created = self.aws.deployments.created(self.wall())
-        return [(each.target, self.aws.deployments.state(each, self.wall()).status, each.creator) for each in created]
+        return [(item.target, self.aws.deployments.state(item, self.wall()).status, item.creator) for item in created]
 
     def stack(self) -> str:
         status = self.aws.stack_events.status(resource_names.STACK, self.wall())
@@ -45,7 +45,7 @@ class Staged:
         return status.status
 
     def alarms(self) -> dict[str, str]:
-        return {each.definition.name: each.state for each in self.aws.alarms.records()}
+        return {item.definition.name: item.state for item in self.aws.alarms.records()}
 
 
 FIRST = ("41", "Succeeded", "user")
@@ -114,11 +114,11 @@ def test_alarms_are_the_same_in_every_second_of_a_minute(name: str, at: str, fir
 def test_the_alarm_has_been_firing_since_the_release_went_bad() -> None:
     staged = Staged("after")
     moves = [
-        each
-        for each in staged.aws.alarms.history()
-        if each.item == "StateUpdate" and each.name == resource_names.ERROR_ALARM
+        item
+        for item in staged.aws.alarms.history()
+        if item.item == "StateUpdate" and item.name == resource_names.ERROR_ALARM
     ]
-    after_s = [each.at_s - staged.timeline.origin_s for each in reversed(moves)]
+    after_s = [item.at_s - staged.timeline.origin_s for item in reversed(moves)]
     assert len(after_s) == 2
     assert 60 <= after_s[0] <= 180
     assert 240 <= after_s[1] <= 540
@@ -146,7 +146,7 @@ def test_the_new_version_is_published_at_its_scripted_time() -> None:
     def versions(at: str) -> list[str]:
         function = Staged(at).aws.functions.get(ORDERS)
         assert function is not None
-        return [each.version for each in function.versions]
+        return [item.version for item in function.versions]
 
     assert versions("before") == ["40", "41"]
     assert versions("during") == ["40", "41", "42"]
