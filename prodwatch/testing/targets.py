@@ -80,6 +80,21 @@ def answering(*answers: bytes, keep_alive: bool = True) -> tuple[Talk, list[byte
     return talk, requests
 
 
+def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
+    """Return a talk that reads a request, says `data`, and then ends or keeps quiet."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(data)
+        await writer.drain()
+        if hold:
+            await reader.read()
+        if end is not None:
+            end(writer)
+
+    return talk
+
+
 async def read_request(reader: asyncio.StreamReader) -> bytes:
     """Return one HTTP request, its body by Content-Length included; IncompleteReadError when there is none."""
     head = await reader.readuntil(b"\r\n\r\n")

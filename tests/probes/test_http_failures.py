@@ -12,7 +12,7 @@ import pytest
 
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
-from prodwatch.testing.targets import Talk, answering, http_answer, read_request, serving
+from prodwatch.testing.targets import Talk, answering, http_answer, read_request, saying, serving
 
 Send = Callable[..., Awaitable[Observation]]
 
@@ -22,21 +22,6 @@ def reset(writer: asyncio.StreamWriter) -> None:
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
-    """Return a talk that reads a request, says `data`, and then ends or keeps quiet."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(data)
-        await writer.drain()
-        if hold:
-            await reader.read()
-        if end is not None:
-            end(writer)
-
-    return talk
 
 
 PARTIAL = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfour"

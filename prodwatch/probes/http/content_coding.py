@@ -57,6 +57,9 @@ class Compressed:
                     break
                 self._inflater = zlib.decompressobj(self._bits(data))
             elif self._inflater.eof:
+                if data == _GZIP_BEGINS[:1]:
+                    self._begin = data
+                    break
                 if self._coding != "gzip" or not data.startswith(_GZIP_BEGINS):
                     break  # padding after the end, which clients ignore
                 self._inflater = zlib.decompressobj(_GZIP_BITS)
