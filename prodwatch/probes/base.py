@@ -55,7 +55,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     """The version that responded, where the probe itself knows it (Lambda's ExecutedVersion)."""
     remarks: Mapping[str, str] = {}
-    """What to add to an assertion about a field that does not hold, such as why the field is absent."""
+    """Addition to the message of a failed assertion by field, such as the reason for the field's absence."""
     unreadable: Mapping[str, Failure] = {}
     """Fields that this machine could not read; the failure counts when an assertion mentions one of them."""
     notices: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     memory: dict[str, Any] = msgspec.field(default_factory=dict)
     """Shared by all requests of a run or session: each probe keeps what it has to remember under a key of its own."""
     wait_left_s: float = 0.0
-    """How much longer the step may send requests, by its `poll` and `hold`."""
+    """Time left in which the step may send requests, by its `poll` and `hold`."""
     account: str | None = None
     region: str | None = None
     mutates: bool = False
@@ -116,7 +116,7 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Preparation = Callable[[Mapping[str, Any], ProbeContext], Awaitable[Observation | None]]
-"""`prepare(params, context)` beside a probe: what a request needs on this machine, done before its clock starts. An
+"""`prepare(params, context)` of a probe: work on this machine that a request needs, done before its clock starts. An
 observation when the request cannot be sent."""
 Probe = Callable[[Mapping[str, Any], ProbeContext], Awaitable[Observation]]
 """`probe(params, context)`: params are the type's keys, every `${…}` filled, types already checked.

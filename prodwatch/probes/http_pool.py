@@ -48,7 +48,7 @@ class ProxyError(Exception):
 
 
 class Means(msgspec.Struct, frozen=True):
-    """How a connection is made; connections made in different ways are never mixed up."""
+    """Settings of a connection; connections with different settings are never shared."""
 
     verify_tls: bool = True
     certificate: ClientCertificate | None = None

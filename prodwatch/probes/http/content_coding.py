@@ -53,7 +53,7 @@ class Compressed:
         while data and len(decoded) < room:
             if self._inflater is None:
                 if len(data) < 2:
-                    self._begin = data  # what follows cannot be told from one byte
+                    self._begin = data  # one byte does not identify the format
                     break
                 self._inflater = zlib.decompressobj(self._bits(data))
             elif self._inflater.eof:

@@ -76,7 +76,7 @@ class JudgingContext(msgspec.Struct, frozen=True):
     doubt: str | None = None
     """Why an assertion that holds still proves nothing; None when there is no such reason."""
     remarks: Mapping[str, str] = {}
-    """What to add to an assertion about a field that does not hold."""
+    """Addition to the message of a failed assertion, by field."""
     partial: frozenset[str] = frozenset()
     """For a flow's own assertions: steps whose source could not be read to its end."""
 
