@@ -7,7 +7,7 @@ the wait that follows it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -19,7 +19,9 @@ from prodwatch.aws.api import AwsError
 from prodwatch.clock import Clock
 
 OWN_LIMIT_S = 30.0
-"""Longest uninterrupted wait of a call in this process, in seconds."""
+"""Longest wait of a call for credentials, its client and its signature, in seconds."""
+QUEUE_LIMIT_S = 120.0
+"""Longest wait of a call for its turn under a rate limit, in seconds."""
 
 
 class StepTime:
@@ -57,7 +59,7 @@ class StepTime:
 
 
 class CallTime:
-    """Limits of one call: `budget_s` seconds for AWS, `OWN_LIMIT_S` for each wait in this process."""
+    """Limits of one call: `budget_s` for AWS, `OWN_LIMIT_S` or `QUEUE_LIMIT_S` for each wait in this process."""
 
     def __init__(self, budget_s: float, step: StepTime | None) -> None:
         self.waits = True
@@ -67,12 +69,10 @@ class CallTime:
         self.throttled = False
         self.refused: AwsError | None = None
         """Error of the latest attempt; None before the first has ended."""
-        self.own_limit_s = OWN_LIMIT_S
-        """Longest wait in this process."""
         self._left_s = budget_s
         self._step = step
         self._sent_s = 0.0
-        self._limit = asyncio.timeout(self.own_limit_s)
+        self._limit = asyncio.timeout(OWN_LIMIT_S)
 
     async def __aenter__(self) -> Self:
         self._token = CALL_TIME.set(self)
@@ -96,9 +96,27 @@ class CallTime:
         loop = asyncio.get_running_loop()
         self._left_s -= loop.time() - self._sent_s
         self.waits = True
-        self._limit.reschedule(loop.time() + self.own_limit_s)
+        self._limit.reschedule(loop.time() + OWN_LIMIT_S)
         if self._step is not None:
             self._step.wait()
+
+    async def queue(self, turn: Awaitable[None]) -> None:
+        """Wait for the call's turn under a rate limit."""
+        self.wait()
+        if not self.waits:
+            await turn
+            return
+        loop = asyncio.get_running_loop()
+        self.queued = True
+        self._limit.reschedule(loop.time() + QUEUE_LIMIT_S)
+        await turn
+        self.queued = False
+        self._limit.reschedule(loop.time() + OWN_LIMIT_S)
+
+    @property
+    def wait_limit_s(self) -> float:
+        """Longest wait of the kind that the call is in."""
+        return QUEUE_LIMIT_S if self.queued else OWN_LIMIT_S
 
     def sent(self) -> None:
         """Start AWS's clock: the request leaves now."""

@@ -17,6 +17,8 @@ _TOKEN = re.compile(
 )
 """Members that hold the place, or the keys, of what a response leaves out."""
 _MORE = re.compile(r"(?i)(is)?truncated|(has)?more(results|items|data|.*)?")
+_OMITS_EMPTY_LISTS = frozenset(("s3", "s3control", "sqs"))
+"""Services whose responses leave empty lists out."""
 _ENDS_ON_SAME_TOKEN = frozenset(("GetLogEvents",))
 
 
@@ -30,6 +32,8 @@ class PageRules:
     outputs: tuple[Any, ...]
     """Compiled JMESPath expressions, one per input parameter."""
     more: Any | None
+    results: tuple[Any, ...] = ()
+    """Compiled JMESPath expressions of the lists that the pages hold."""
 
     def next_params(self, page: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the parameters of the page after `page`; None when it was the last.
@@ -75,11 +79,22 @@ def page_rules(loader: Any, service: str, operation: str) -> PageRules | None:
         inputs=inputs,
         outputs=tuple(jmespath.compile(expression) for expression in outputs),
         more=jmespath.compile(model["more_results"]) if "more_results" in model else None,
+        results=tuple(jmespath.compile(expression) for expression in _as_tuple(model.get("result_key", ()))),
     )
 
 
 def _as_tuple(value: str | list[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _without_results(rules: PageRules, page: Mapping[str, Any]) -> str | None:
+    """Return that `page` has none of its lists, which cannot be told from an empty one; None when it has one."""
+    if not rules.results or rules.service in _OMITS_EMPTY_LISTS:
+        return None
+    if any(result.search(page) is not None for result in rules.results):
+        return None
+    names = " or ".join(f"`{result.expression}`" for result in rules.results)
+    return f"the response to {rules.service} {rules.operation} has no {names}, which an empty result has, too"
 
 
 def unread_rest(
@@ -95,7 +110,9 @@ def unread_rest(
             more = not paginated and rules.next_params(page, params) is not None
         except AwsError:
             more = True
-        return f"{service} {operation} returned one page and has more: `paginate = true` reads all" if more else None
+        if more:
+            return f"{service} {operation} returned one page and has more: `paginate = true` reads all"
+        return _without_results(rules, page)
     for name, value in page.items():
         if name == "ResponseMetadata" or not value:
             continue

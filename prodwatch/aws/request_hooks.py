@@ -99,13 +99,8 @@ class _Handlers:
         if trace_id:
             params["headers"]["X-Amzn-Trace-Id"] = f"Root={trace_id};Sampled=1"
         call = CALL_TIME.get()
-        if call is None:
-            await self._bucket(model.name).acquire()
-            return
-        call.wait()
-        call.queued = True
-        await self._bucket(model.name).acquire()
-        call.queued = False
+        turn = self._bucket(model.name).acquire()
+        await (turn if call is None else call.queue(turn))
 
     def before_send(self, *, request: Any, **_: Any) -> None:
         """Start the clock: client, queue, credentials and signature are behind the request."""

@@ -126,7 +126,7 @@ class Aws(AwsApi):
                 return await self._send(call, account, region, attempts=attempts)
         except TimeoutError:
             if time.waits:
-                raise not_sent(call, time.own_limit_s, queued=time.queued) from None
+                raise not_sent(call, time.wait_limit_s, queued=time.queued) from None
             if time.refused is not None and time.refused.code == FOREIGN_RESPONSE:
                 raise time.refused from None
             raise timed_out(call, budget_s, throttled=time.throttled) from None

@@ -198,7 +198,7 @@ async def test_a_call_ends_with_its_time(world: EmbeddedAws, aws: Aws) -> None:
 
 async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     await aws.client("logs")
-    monkeypatch.setattr(call_time, "OWN_LIMIT_S", 0.1)
+    monkeypatch.setattr(call_time, "QUEUE_LIMIT_S", 0.1)
     bucket = aws.limiter.bucket("", "eu-west-1", "logs", "DescribeLogGroups")
     bucket.rate_per_s = 0.001
     bucket._tokens = 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.aws.pagination import unread_rest
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
@@ -103,3 +104,18 @@ async def test_an_operation_that_is_none_is_our_mistake_and_no_answer(bench: Any
     found = await bench.run("aws", {"service": "sqs", "operation": "GetNopes"})
     assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.INVALID)
     assert found.failure.answered_by == ()
+
+
+async def test_A3_a_response_without_its_list_is_no_empty_list(bench: Any) -> None:
+    """Lists of an operation without a table of members: botocore's pagination model names them."""
+    params = {"service": "cloudwatch", "operation": "ListDashboards"}
+    whole: dict[str, Any] = {"DashboardEntries": []}
+    assert unread_rest("cloudwatch", "ListDashboards", whole, {}, paginated=False) is None
+    assert "DashboardEntries" in str(unread_rest("cloudwatch", "ListDashboards", {}, {}, paginated=False))
+    assert "DashboardEntries" in str(unread_rest("cloudwatch", "ListDashboards", {}, {}, paginated=True))
+    assert unread_rest("sqs", "ListQueues", {}, {}, paginated=False) is None
+    bench.world.faults.add(
+        Fault(operation="cloudwatch:ListDashboards", kind="missing_member", member="DashboardEntries")
+    )
+    found = await bench.run("aws", params)
+    assert not found.complete or found.failure is not None

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from prodwatch.assertions import MISSING
-from prodwatch.aws.call_time import OWN_LIMIT_S
+from prodwatch.aws.call_time import OWN_LIMIT_S, QUEUE_LIMIT_S
 from prodwatch.errors import CannotVerifyError, UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
@@ -124,7 +124,7 @@ class RequestSender:
                 self._wait_ends_s = now_s + (poll.within_s if poll else 0.0) + (hold_s or 0.0)
             probe_context = replace(probe_context, wait_left_s=max(0.0, self._wait_ends_s - now_s))
         # The probes of AWS types measure their own time: what a call waits in this process is not the target's.
-        limit_s = timeout_s + GRACE_S + (OWN_LIMIT_S if self._step.service is not None else 0.0)
+        limit_s = timeout_s + GRACE_S + (OWN_LIMIT_S + QUEUE_LIMIT_S if self._step.service is not None else 0.0)
         try:
             if context.timeouts is None:
                 return await bounded(context.clock, limit_s, self._probe(self.params, probe_context))
@@ -221,7 +221,7 @@ def _rests_on_time(step: CompiledStep, attempt: Attempt, met: Judgement | None) 
 
 def _timed_out(step: CompiledStep, timeout_s: float) -> Failure:
     within = f"within {timeout_s:g} s"
-    if step.service is None or step.service == "lambda":
+    if step.service is None or step.type == "lambda":
         message = f"no response to the {step.type} request {within}"
         return Failure(status=Status.FAIL, reason=Reason.TIMEOUT, message=message, transient=True)
     message = f"AWS did not answer the {step.type} call {within}: nothing was measured; try again or raise `timeout`"
