@@ -125,5 +125,5 @@ async def test_denied_is_no_answer(bench: Any) -> None:
     found = await bench.run("s3", {"bucket": "b", "key": "k", "operation": "head"})
     assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.ACCESS_DENIED)
     assert found.failure.answered_by == ()
-    assert "permission s3:GetObject is missing" in found.failure.message
+    assert "permission s3:GetObject and s3:ListBucket is missing" in found.failure.message
     assert "exists" not in found.document
