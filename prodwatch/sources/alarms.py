@@ -159,12 +159,15 @@ class AlarmSource(PollingSource):
         return alarms
 
     def _state(self, alarm: dict[str, Any], kind: Kind, target: AlarmTarget) -> AlarmState:
+        state, reason = alarm.get("StateValue", "INSUFFICIENT_DATA"), alarm.get("StateReason")
+        if state == "OK" and alarm.get("EvaluationState"):
+            state, reason = "INSUFFICIENT_DATA", cannot_evaluate(alarm["EvaluationState"])
         return AlarmState(
             name=self._clean(alarm["AlarmName"]),
-            state=alarm.get("StateValue", "INSUFFICIENT_DATA"),
+            state=state,
             kind=kind,
             since=alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp"),
-            reason=self._clean(alarm["StateReason"]) if alarm.get("StateReason") else None,
+            reason=self._clean(reason) if reason else None,
             gate=target.gate,
             place=place_of(target),
         )
@@ -214,6 +217,11 @@ class AlarmSource(PollingSource):
             to=after,
             detail=self._clean(reason) if reason else None,
         )
+
+
+def cannot_evaluate(evaluation: str) -> str:
+    """Return why an alarm that is OK proves nothing, from the state of its evaluation."""
+    return f"CloudWatch cannot evaluate it as configured now ({evaluation}), so that OK is only its last state"
 
 
 def _queries(target: AlarmTarget) -> Iterable[dict[str, Any]]:

@@ -323,6 +323,71 @@ def test_B7_what_a_reading_service_says_of_itself_is_no_failure_of_the_release(
     assert code in found["logs"]["message"]
 
 
+ALARMS = """
+[[check]]
+name = "none fires"
+type = "alarm"
+prefix = "shop-"
+expect = ["length(firing) == 0"]
+
+[[check]]
+name = "all are ok"
+type = "alarm"
+prefix = "shop-"
+expect = ["all alarms[].state == 'OK'"]
+
+[[check]]
+name = "the first is ok"
+type = "alarm"
+prefix = "shop-"
+expect = ["alarms[0].state == 'OK'"]
+"""
+
+
+@pytest.mark.parametrize("evaluation", [None, "EVALUATION_ERROR", "EVALUATION_FAILURE", "PARTIAL_DATA", "IN_WARM_UP"])
+@pytest.mark.parametrize("state", ["OK", "ALARM"])
+def test_W2_an_alarm_that_cannot_be_evaluated_proves_nothing(
+    state: str, evaluation: str | None, project: CaseProject, world: World
+) -> None:
+    alarm = {"AlarmName": "shop-errors", "StateValue": state} | ({"EvaluationState": evaluation} if evaluation else {})
+    body = json.dumps({"MetricAlarms": [alarm], "CompositeAlarms": [], "LogAlarms": []}).encode()
+    world.aws.forgeries["cloudwatch:DescribeAlarms"] = replaced(body, content_type="application/x-amz-json-1.0")
+    found = project.checked(ALARMS)
+    expected = "fail" if state == "ALARM" else "inconclusive" if evaluation else "pass"
+    assert set(found.statuses.values()) == {expected}, found.statuses
+    if evaluation is not None and expected == "inconclusive":
+        assert all(evaluation in each["message"] for each in found.document["checks"])
+
+
+def test_W1_a_stack_that_went_back_is_no_stable_release(released: CaseProject, name: str, world: World) -> None:
+    now = time.time()
+    steps = (DeploymentStep(after_s=1, status="InProgress"), DeploymentStep(after_s=60, status="Succeeded"))
+    for id_, current, target, creator, age_s in (
+        ("UP", "41", "42", "CloudFormation", 900),
+        ("BACK", "42", "41", "CloudFormationRollback", 600),
+    ):
+        world.aws.deployments.put(
+            Deployment(
+                id=f"d-{name[:6].upper()}{id_}",
+                application=name,
+                group=name,
+                function=name,
+                alias="live",
+                current=current,
+                target=target,
+                created_s=now - age_s,
+                events=steps,
+                creator=creator,
+            )
+        )
+    check = RELEASE.format(name=name) + (
+        f'[[check]]\nname = "back"\ntype = "release"\nfunction = "{name}"\nalias = "live"\n'
+        "expect = [\"state == 'rolled_back'\", \"deployment.cause == 'CloudFormation rolled the stack back'\"]\n"
+    )
+    found = released.checked(check)
+    assert (found.statuses["stable"], found.statuses["back"]) == ("fail", "pass")
+
+
 PAGED = """
 [[check]]
 name = "query"

@@ -237,3 +237,19 @@ async def test_one_account_that_is_denied_hides_no_other(aws: Alarms) -> None:
     assert alarms.status(0.0).unread == ("denied",)
     with pytest.raises(AwsError):
         await source(aws, AlarmTarget(prefix="pay-")).poll()
+
+
+@pytest.mark.parametrize("evaluation", ["EVALUATION_ERROR", "EVALUATION_FAILURE", "PARTIAL_DATA", "IN_WARM_UP"])
+@pytest.mark.parametrize(
+    ("state", "shown"), [("OK", "INSUFFICIENT_DATA"), ("ALARM", "ALARM"), ("INSUFFICIENT_DATA", "INSUFFICIENT_DATA")]
+)
+async def test_W2_an_alarm_that_cannot_be_evaluated_is_not_ok(
+    aws: Alarms, state: str, shown: str, evaluation: str
+) -> None:
+    aws.metric = [alarm("shop-a", state) | {"EvaluationState": evaluation}]
+    records = await source(aws, AlarmTarget(prefix="shop-")).poll()
+    (found,) = [each for each in records if isinstance(each, AlarmState)]
+    assert found.state == shown
+    assert (evaluation in (found.reason or "")) is (state == "OK")
+    (signals,) = [each for each in records if isinstance(each, EvaluatedSignals)]
+    assert all(each.status != "pass" for each in signals.results)

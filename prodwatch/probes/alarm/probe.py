@@ -9,6 +9,7 @@ from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask
 from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.sources.alarms import cannot_evaluate
 
 KINDS = ("MetricAlarm", "CompositeAlarm", "LogAlarm")
 """Without this parameter AWS returns metric alarms only."""
@@ -31,15 +32,23 @@ async def _alarms(calls: AwsCalls) -> Observation:
     if prefix:
         async for alarm in _described(calls, {"AlarmNamePrefix": prefix}):
             found[alarm["name"]] = alarm
-    alarms = sorted(found.values(), key=lambda each: each["name"])
-    document = {"alarms": alarms, "firing": [each["name"] for each in alarms if each["state"] == "ALARM"]}
+    ordered = sorted(found.values(), key=lambda each: each["name"])
+    alarms = [each for each in ordered if "evaluation" not in each or each["state"] != "OK"]
+    unevaluated = [each for each in ordered if each not in alarms]
+    document = {
+        "alarms": alarms,
+        "firing": [each["name"] for each in alarms if each["state"] == "ALARM"],
+        "unevaluated": unevaluated,
+    }
+    for each in unevaluated:
+        calls.incomplete(f"alarm {each['name']}: {cannot_evaluate(each['evaluation'])}")
     missing = [name for name in names if name not in found]
     failure = None
     if missing:
         failure = Failure(
             status=Status.FAIL, reason=Reason.API_ERROR, message=f"there is no alarm named {', '.join(missing)}"
         )
-    elif not alarms:
+    elif not ordered:
         message = f'no alarm has the prefix "{prefix}", so no alarm was read'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=message)
     return calls.answer(document, failure=failure)
@@ -72,6 +81,8 @@ def _alarm(alarm: Mapping[str, Any], kind: str) -> dict[str, Any]:
         "kind": kind,
         "composite": kind == "composite",
     }
+    if alarm.get("EvaluationState"):
+        told["evaluation"] = alarm["EvaluationState"]
     if alarm.get("StateReason"):
         told["reason"] = alarm["StateReason"]
     since = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")

@@ -29,6 +29,11 @@ SPECS = (
                 kind="list",
                 doc="Alarms: `name`, `state` (`OK`, `ALARM`, `INSUFFICIENT_DATA`), `reason`, `since`, `composite`.",
             ),
+            Field(
+                name="unevaluated",
+                kind="list",
+                doc="Alarms whose `OK` proves nothing, because CloudWatch cannot evaluate them: `name`, `evaluation`.",
+            ),
             Field(name="firing", kind="list", doc="Names of the alarms in state ALARM."),
         ),
         example="""\

@@ -13,7 +13,7 @@ from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.call_time import shared_reading
 from prodwatch.clock import Clock
 from prodwatch.model.status import Reason
-from prodwatch.sources.release.release_state import OVER, Deployment, LifecycleEvent
+from prodwatch.sources.release.release_state import OVER, Deployment, LifecycleEvent, with_rollbacks
 
 RECENT_PER_GROUP = 4
 """Newest deployments read per group: the current one, its rollback, and those before."""
@@ -85,7 +85,7 @@ class DeploymentReader:
         if isinstance(outcome, AwsError):
             raise outcome
         deployments = [deployment_of(info, target, config, clean) for info, target, config in outcome]
-        return sorted(deployments, key=lambda deployment: deployment.created_at, reverse=True)
+        return with_rollbacks(deployments)
 
     async def _shared(self, arrived_s: float, per_group: int, listed_within_s: float) -> list[_Part] | AwsError:
         """Return the outcome of a look that began recently enough, in progress or made now."""

@@ -53,6 +53,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     rolled_back_by: str | None = None
     rollback_of: str | None = None
+    """Deployment that this one undoes, empty when it is not known which; None for a deployment that undoes nothing."""
     rollback_message: str | None = None
     lifecycle: tuple[LifecycleEvent, ...] = ()
     canary_s: float | None = None
@@ -74,6 +75,52 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return next((event for event in self.lifecycle if event.status == "Failed"), None)
 
 
+_UNDONE_BY = {
+    "CloudFormationRollback": "CloudFormation rolled the stack back",
+    "codeDeployRollback": "CodeDeploy rolled the deployment back",
+}
+"""Creator of a deployment that undoes another one → why. Every other creator deploys, unless it goes back by hand."""
+
+
+def with_rollbacks(deployments: Sequence[Deployment]) -> list[Deployment]:
+    """Return the deployments, newest first, with `rollback_of` set where CodeDeploy itself names no rollback.
+
+    A stack that goes back, and a person who deploys the old version again, create a deployment of their own.
+    """
+    known: list[Deployment] = []
+    for deployment in sorted(deployments, key=lambda each: each.created_at):
+        cause = None if deployment.rollback_of is not None else _undo_cause(deployment)
+        if cause is None:
+            known.append(deployment)
+            continue
+        place = (deployment.function, deployment.alias)
+        original = next(
+            (
+                each.id
+                for each in reversed(known)
+                if (each.function, each.alias) == place
+                and each.target == deployment.current
+                and each.rollback_of is None
+            ),
+            "",
+        )
+        message = deployment.rollback_message or cause
+        known.append(replace(deployment, rollback_of=original, rollback_message=message))
+    return known[::-1]
+
+
+def _undo_cause(deployment: Deployment) -> str | None:
+    """Return why a deployment is a way back; None when it is not."""
+    cause = _UNDONE_BY.get(deployment.creator)
+    if cause is not None:
+        return cause
+    versions = (deployment.current, deployment.target)
+    if all(map(str.isdecimal, versions)) and int(deployment.target) < int(deployment.current):
+        # Lambda numbers versions in order.
+        return f"version {deployment.target} was deployed again"
+    return None
+
+
 def release_state(
     function: str,
     alias: str | None,
@@ -90,7 +137,7 @@ def release_state(
     """
     deployment = next((candidate for candidate in deployments if candidate.rollback_of is None), None)
     if deployment is None:
-        return state_from_alias(function, alias, now, history)
+        return _state_of_undo(function, alias, now, deployments, history)
     rollback = _find_rollback(deployment, deployments)
     if now is not None and _outdated(deployment, rollback, now):
         return state_from_alias(function, alias, now, history)
@@ -110,6 +157,32 @@ def release_state(
         cause=cause if phase in WENT_WRONG else None,
         deployment=deployment.id,
         deployment_status=deployment.status,
+    )
+
+
+def _state_of_undo(
+    function: str,
+    alias: str | None,
+    now: AliasState | None,
+    deployments: Sequence[Deployment],
+    history: Sequence[AliasObservation],
+) -> ReleaseState:
+    """Return the state when only deployments that undo an unknown one are known."""
+    undo = deployments[0] if deployments else None
+    if undo is None or (now is not None and _outdated(undo, None, now)):
+        return state_from_alias(function, alias, now, history)
+    failed = undo.status in {"Failed", "Stopped"}
+    return ReleaseState(
+        function=function,
+        alias=alias,
+        phase=ReleasePhase.FAILED if failed else ReleasePhase.ROLLED_BACK,
+        version=undo.current,
+        previous=undo.target,
+        weights=traffic_shares(now) if now is not None else _reported_shares(undo, history),
+        started_at=_started(undo),
+        cause=(undo.error if failed else None) or undo.rollback_message,
+        deployment=undo.id,
+        deployment_status=undo.status,
     )
 
 
@@ -147,7 +220,7 @@ def _events(deployment: Deployment) -> list[ReleaseEvent]:
             at=deployment.created_at,
             source="codedeploy",
             subject=deployment.id,
-            what="rollback created" if deployment.rollback_of else "deployment created",
+            what="deployment created" if deployment.rollback_of is None else "rollback created",
             from_=deployment.current,
             to=deployment.target,
             detail=f"rolls back {deployment.rollback_of}" if deployment.rollback_of else None,
@@ -253,7 +326,7 @@ def _cause(deployment: Deployment, rollback: Deployment | None) -> str | None:
         reported.append(
             f"its rollback {rollback.id} {rollback.status.lower()}" + (f": {rollback.error}" if rollback.error else "")
         )
-    return "; ".join(reported) or deployment.rollback_message
+    return "; ".join(reported) or deployment.rollback_message or (rollback.rollback_message if rollback else None)
 
 
 def _started(deployment: Deployment) -> datetime:
