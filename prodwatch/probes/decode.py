@@ -17,6 +17,8 @@ _BOM = b"\xef\xbb\xbf"
 _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00[^\x00]|[^\x00]\x00")
 """The beginning of JSON in UTF-16 or UTF-32."""
 _POSITION = re.compile(r"\(byte (\d+)\)")
+_LITERAL = re.compile(rb"true|false|null|t(r(ue?)?)?$|f(a(l(se?)?)?)?$|n(u(ll?)?)?$")
+"""A literal of JSON, or the beginning of one that breaks off."""
 _SHOWN_CHARS = 40
 
 
@@ -137,7 +139,7 @@ def _break(body: bytes, content_type: str | None, error: str) -> str:
     text = body.lstrip(b" \t\r\n")
     if not text:
         return "is empty"
-    if text[:1] not in b'{["-0123456789tfn':
+    if text[:1] not in b'{["-0123456789tfn' or (text[:1] in b"tfn" and not _LITERAL.match(text)):
         return _kind_of(body, content_type)
     if "truncated" in error:
         return f"is JSON that breaks off at byte {len(body)}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import ClientError, ClientPayloadError, ServerDisconnectedError
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from msgspec.structs import replace
 
 from prodwatch.aws.api import AwsError
 from prodwatch.errors import CannotVerifyError
@@ -77,7 +79,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
     try:
         with Deadline(context.timeout_s) as deadline:
             await conversation.run()
-        failure = conversation.refused or _without_event(conversation)
+        failure = _refused_by_proxy(conversation) or conversation.refused or _without_event(conversation)
     except UnusableError as error:
         return unusable(error)
     except (AwsError, CannotVerifyError) as error:
@@ -105,6 +107,13 @@ def _not_sent(message: str) -> Failure:
     )
 
 
+def _refused_by_proxy(conversation: Conversation) -> Failure | None:
+    answer = conversation.answer
+    if conversation.proxied is None or answer is None or answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return None
+    return _not_sent(f"the proxy {conversation.proxied} refused the request: 407 {answer.reason}")
+
+
 def _without_event(conversation: Conversation) -> Failure | None:
     """Return the failure of a stream without the event that was asked for; a refusal is judged by its status."""
     kind, answer = conversation.params.get("stream"), conversation.answer
@@ -127,11 +136,21 @@ def _failure(error: Exception, conversation: Conversation, *, timed_out: bool) -
         why = f"it did not respond within {limit}" if timed_out else text_of(error)
         return _not_sent(f"the proxy {proxy} could not be used: {why}")
     if not timed_out:
-        return transport_failure(error, target, conversation)
+        return _with_certificate_hint(transport_failure(error, target, conversation), conversation)
     answer = conversation.answer
     if conversation.params.get("stream") is not None and answer is not None and answer.status >= 400:
         return None
     return time_out(target, conversation)
+
+
+def _with_certificate_hint(failure: Failure, conversation: Conversation) -> Failure:
+    """Say what else an end right after the TLS handshake may mean: the alert that names the reason is often lost."""
+    timings = conversation.timings
+    ended_early = failure.reason is Reason.CONNECT and timings.shaken is not None and timings.answered is None
+    if not ended_early or conversation.certificate is not None:
+        return failure
+    hint = "a server that wants a client certificate (`client_certificate`) does this too"
+    return replace(failure, message=f"{failure.message}; {hint}")
 
 
 def time_out(target: str, conversation: Conversation) -> Failure:
