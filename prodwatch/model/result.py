@@ -165,6 +165,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     ci: str | None = None
     shard: str | None = None
     """`i/n` for a shard, else None."""
+    digest: str | None = None
+    """Equal in all shards of one run: of files, selection, environment and options. None: not made by `check`."""
 
 
 class EnvironmentInfo(msgspec.Struct, frozen=True, kw_only=True):

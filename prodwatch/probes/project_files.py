@@ -23,9 +23,17 @@ def inside(root: str, path: str) -> Path:
     return found
 
 
+def file_inside(root: str, path: str) -> Path:
+    """Return the file `path` in `root`; reading a pipe or device could take for ever. Raises UnusableError."""
+    found = inside(root, path)
+    if found.exists() and not found.is_file():
+        raise UnusableError(f'"{path}" is not a file')
+    return found
+
+
 async def read_inside(root: str, path: str) -> bytes:
     """Return the bytes of the file `path` in `root`. Raises UnusableError."""
-    found = inside(root, path)
+    found = file_inside(root, path)
     try:
         return await asyncio.to_thread(found.read_bytes)
     except OSError as error:

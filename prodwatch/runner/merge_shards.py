@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -11,24 +13,32 @@ from prodwatch.errors import ConfigurationError
 from prodwatch.judge.decide import decide
 from prodwatch.judge.facts import SUPPORTING
 from prodwatch.judge.signals import merged
-from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, Usage
+from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, StepResult, Usage
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.runner.result_document import run_facts, summarize
 from prodwatch.runner.schedule.selection import parse_shard
+from prodwatch.text.units import format_ms
+
+APART = timedelta(hours=1)
+"""Longest time between the starts of two shards without a notice."""
 
 
 def merge_results(results: Sequence[RunResult], *, strict: bool = False, allow_empty: bool = False) -> RunResult:
     """Return one result of all shards of a run.
 
-    ConfigurationError when they belong to different environments or divisions, or when `results` is empty.
+    ConfigurationError when they belong to different runs, environments, releases or divisions, when one contradicts
+    itself, or when `results` is empty. A notice when they started far apart.
     A shard that is missing makes the verdict `inconclusive` at best; one that was aborted makes it `aborted`; one
     that was run with `--strict` makes the merged run strict too.
     """
     if not results:
         raise ConfigurationError("there is nothing to merge; name the result files of all shards")
     _refuse_unrelated(results)
+    for result in results:
+        _refuse_contradiction(result)
     ordered = sorted(results, key=lambda result: (_shard(result)[0], result.run.started_at))
     checks, notices = _checks(ordered)
+    notices = tuple(sorted((*notices, *_doubts(ordered)), key=lambda notice: (notice.code, notice.message)))
     # Every shard reads them all; the heaviest reading counts.
     signals = merged(signal for each in ordered for signal in each.signals)
     missing = _missing(ordered)
@@ -78,6 +88,19 @@ def _refuse_unrelated(results: Sequence[RunResult]) -> None:
     environments = sorted({result.environment.name for result in results})
     if len(environments) > 1:
         raise ConfigurationError(f"these are results of different environments ({', '.join(environments)})")
+    for noun, found in (
+        ("AWS accounts", {result.environment.account for result in results}),
+        ("regions", {result.environment.region for result in results}),
+        ("releases", {result.release.version for result in results if result.release is not None}),
+    ):
+        known = sorted(each for each in found if each is not None)
+        if len(known) > 1:
+            raise ConfigurationError(f"these are results of different {noun} ({', '.join(known)})")
+    if len({result.run.digest for result in results}) > 1:
+        raise ConfigurationError(
+            "these shards are not of one run: their check files, environment, selection or options differ; "
+            "run all shards from the same commit with the same options"
+        )
     if len({result.run.shard is None for result in results}) > 1:
         raise ConfigurationError("some of these are shards and some are whole runs; name the shards of one run only")
     divisions = sorted({_shard(result)[1] for result in results if result.run.shard is not None})
@@ -86,6 +109,47 @@ def _refuse_unrelated(results: Sequence[RunResult]) -> None:
     twice = [shard for shard, times in Counter(result.run.shard for result in results).items() if shard and times > 1]
     if twice:
         raise ConfigurationError(f"shard {twice[0]} was given twice; name each result once")
+
+
+def _refuse_contradiction(result: RunResult) -> None:
+    """Raise ConfigurationError for a document whose verdict or statuses are not those of its own parts."""
+    for check in result.checks:
+        green = check.status in {Status.PASS, Status.DEGRADED}
+        if green and (_denies(check) or any(map(_denies, check.steps))):
+            _contradicts(result, f"{check.id} is {check.status} although one of its assertions or steps is not true")
+    if summarize(result.checks) != result.summary:
+        _contradicts(result, "its summary does not count its checks")
+    if result.verdict.status == "aborted":
+        return
+    problem = next((each for each in result.verdict.blocking if each.kind == "run"), None)
+    shard = None if result.run.shard is None else _shard(result)
+    facts = run_facts(result.checks, result.signals, allow_empty=True, shard=shard, refused=problem)
+    status = decide(facts).verdict.status
+    if status != result.verdict.status:
+        _contradicts(result, f"its verdict is {result.verdict.status}, that of its checks and signals is {status}")
+
+
+def _denies(part: CheckResult | StepResult) -> bool:
+    return (isinstance(part, StepResult) and part.status in {Status.FAIL, Status.ERROR, Status.INCONCLUSIVE}) or any(
+        each.severity == "expect" and each.ok is not True for each in part.assertions
+    )
+
+
+def _contradicts(result: RunResult, why: str) -> NoReturn:
+    name = f"shard {result.run.shard}" if result.run.shard else f"run {result.run.id}"
+    raise ConfigurationError(f"the result of {name} contradicts itself: {why}; run it again")
+
+
+def _doubts(results: Sequence[RunResult]) -> Iterator[Notice]:
+    """Yield notices about results that may not belong together."""
+    starts = [result.run.started_at for result in results]
+    apart = max(starts) - min(starts)
+    if apart > APART:
+        text = format_ms(round(apart.total_seconds() * 1000))
+        first, last = (f"{at:%Y-%m-%d %H:%M} UTC" for at in (min(starts), max(starts)))
+        yield Notice(code="apart", message=f"the shards started {text} apart, from {first} to {last}")
+    if len(results) > 1 and any(result.run.digest is None for result in results):
+        yield Notice(code="digest", message="nothing proves that these shards are of the same files and options")
 
 
 def _missing(results: Sequence[RunResult]) -> Blocking | None:

@@ -42,6 +42,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """(i, n), i from 1: the part of the checks to run; an empty part exits 0 and `merge_results` decides."""
     ci: str | None = None
     host: str = ""
+    digest: str | None = None
+    """Digest of everything that the shards of one run have in common."""
     run_id: str | None = None
     """None for a new id."""
     release: ReleaseOverride | None = None

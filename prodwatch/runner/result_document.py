@@ -98,6 +98,7 @@ def assemble(
             host=options.host,
             ci=options.ci,
             shard=None if options.shard is None else f"{options.shard[0]}/{options.shard[1]}",
+            digest=options.digest,
         ),
         environment=EnvironmentInfo(
             name=environment.name,

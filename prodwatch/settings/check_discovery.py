@@ -24,7 +24,8 @@ def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".to
     """Return the check files of a project in a stable order.
 
     All files of `checks/`, or only those at or below the paths in `narrowed`. Hidden files and folders are left out.
-    `suffix` selects TOML or Python files. Raises ConfigurationError for a path that does not exist.
+    `suffix` selects TOML or Python files. Raises ConfigurationError for a path that does not exist or cannot be read:
+    a check that is passed over looks like one that passed.
     """
     base = root / "checks"
     found: dict[Path, CheckFile] = {}
@@ -37,7 +38,8 @@ def check_files(root: Path, narrowed: Sequence[Path] = (), *, suffix: str = ".to
                 found.setdefault(path.absolute(), CheckFile(path, _prefix(path, base, path.parent)))
             elif path.suffix not in {".toml", ".py"}:
                 raise ConfigurationError(f"--checks {path}: not a check file; check files end in .toml or .py")
-        elif narrowed:
+        elif narrowed or path.is_symlink():
+            _refuse_unreadable(path, suffix)
             raise ConfigurationError(f"--checks {path}: no such file or folder")
     return list(found.values())
 
@@ -61,8 +63,29 @@ def _below(folder: Path, suffix: str) -> list[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += (Path(where) / name for name in names if name.endswith(suffix) and not name.startswith("."))
+        for name in names:
+            if not name.startswith("."):
+                path = Path(where) / name
+                _refuse_unreadable(path, suffix)
+                if path.suffix == suffix:
+                    found.append(path)
     return sorted(found)
+
+
+def _refuse_unreadable(path: Path, suffix: str) -> None:
+    """Raise ConfigurationError for a link to nothing, and for a check file that is none in name or kind.
+
+    A link that is named like a check file is reported when that is read.
+    """
+    if path.is_symlink() and not path.exists() and path.suffix not in {".toml", ".py"}:
+        raise ConfigurationError(
+            f"{path}: it is a link to {path.readlink()}, which does not exist; restore the target or remove the link"
+        )
+    if path.suffix.lower() == suffix and path.exists():
+        if path.suffix != suffix:
+            raise ConfigurationError(f"{path}: only files that end in {suffix} are read; rename it")
+        if not path.is_file():
+            raise ConfigurationError(f"{path}: it is not a file, but a pipe, socket or device; remove it")
 
 
 def _refuse(error: OSError) -> None:

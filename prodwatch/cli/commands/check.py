@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +19,7 @@ from prodwatch.model.status import Status
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
     from prodwatch.model.result import RunResult
-    from prodwatch.runner import RunOptions
+    from prodwatch.runner import RunOptions, Selection
     from prodwatch.settings import Project
 
 
@@ -102,6 +103,7 @@ def command(
         # The whole selection is empty, not only this shard of it.
         chosen_by = replace(chosen_by, shard=None)
     options = RunOptions(
+        digest=_digest(project, replace(criteria, shard=None), flags),
         deadline_s=deadline,
         shard=chosen_by.shard,
         ci=ci_name(),
@@ -117,6 +119,29 @@ def command(
 
         return print_plan(project, chosen, options, as_json=outputs.stdout_format == "json")
     return _run(project, chosen, options, outputs, common)
+
+
+def _digest(project: Project, criteria: Selection, flags: Mapping[str, Any]) -> str:
+    """Return a digest of what the shards of one run have in common: files, environment, selection and options."""
+    import hashlib
+
+    import msgspec
+    from msgspec.structs import replace
+
+    from prodwatch import __version__
+    from prodwatch.runner import select
+
+    environment = project.environment
+    parts = (
+        __version__,
+        # Machines may use different credentials of the same account.
+        replace(environment, aws=replace(environment.aws, profile=None)),
+        [each.id for each in select(project.checks, criteria, environment.name)],
+        project.checks,
+        project.referenced,
+        {name: flags[name] for name in ("allow_writes", "no_signals")},
+    )
+    return hashlib.sha256(msgspec.json.encode(parts, enc_hook=str, order="sorted")).hexdigest()[:32]
 
 
 def _run(

@@ -16,7 +16,7 @@ from prodwatch.model.environment import Environment
 from prodwatch.model.result import Notice
 from prodwatch.probes.base import HttpPool, Probe
 from prodwatch.probes.failures import UnusableError
-from prodwatch.probes.project_files import inside
+from prodwatch.probes.project_files import file_inside
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
 from prodwatch.runner.bounds.loop_lag import LoopLag
 from prodwatch.runner.bounds.time_limits import TaskTimeouts
@@ -40,7 +40,7 @@ class JsonSchemas:
         """Return the parsed file `name`, a path from the project root; raises OSError or ValueError."""
         if name not in self._loaded:
             try:
-                path = inside(self._root, name)
+                path = file_inside(self._root, name)
             except UnusableError as error:
                 raise ValueError(str(error)) from error
             self._loaded[name] = json.loads(path.read_bytes(), parse_float=Decimal)
