@@ -15,6 +15,11 @@ from prodwatch.text.sanitize import sanitize_line
 
 SHOWN_CHARS = 60
 """Longest part of a foreign body that a message quotes."""
+CBOR_READ_TWICE_BYTES = 16 * 1024
+"""Largest CBOR body that is read to its end before botocore reads it."""
+_CBOR_MAP = 5
+_CBOR_LENGTH_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
+"""Length code of a CBOR item → bytes of the length that follow."""
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
 _ERROR_TYPES = ("x-amzn-errortype", "x-amzn-query-error")
 _CODE = re.compile(r"[A-Za-z][\w.:/#-]*")
@@ -93,15 +98,25 @@ def _members(protocol: str, body: bytes) -> frozenset[str] | None:
 
 
 def _cbor_members(body: bytes) -> frozenset[str] | None:
+    """Return the names of a CBOR map, of a large one only the first: botocore's slow parser reads the rest once more.
+
+    It reports a body that breaks off by itself.
+    """
     from botocore.parsers import RpcV2CBORParser
 
     parser = RpcV2CBORParser()
     stream = parser.get_peekable_stream_from_bytes(body)
     try:
-        document = parser.parse_data_item(stream)
+        if len(body) <= CBOR_READ_TWICE_BYTES:
+            document = parser.parse_data_item(stream)
+            return frozenset(map(str, document)) if isinstance(document, Mapping) and not stream.read(1) else None
+        major_type, length_code = divmod(stream.read(1)[0], 32)
+        if major_type != _CBOR_MAP:
+            return None
+        stream.read(_CBOR_LENGTH_BYTES.get(length_code, 0))
+        return frozenset({str(parser.parse_data_item(stream))})
     except Exception:  # noqa: BLE001 -- botocore's parser raises many types for a body that is not CBOR
         return None
-    return frozenset(map(str, document)) if isinstance(document, Mapping) and not stream.read(1) else None
 
 
 def _check_xml(

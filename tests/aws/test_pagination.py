@@ -66,7 +66,8 @@ def test_N4_a_page_with_a_token_is_never_the_whole(service: str) -> None:
     ],
 )
 def test_N4_a_response_that_names_a_rest_is_never_the_whole(operation: str, page: dict[str, Any]) -> None:
-    assert unread_rest(*operation.split(":"), page, {}, paginated=False) is not None
+    service, name = operation.split(":")
+    assert unread_rest(service, name, page, {}, paginated=False) is not None
 
 
 @pytest.mark.parametrize(
@@ -81,4 +82,5 @@ def test_N4_a_response_that_names_a_rest_is_never_the_whole(operation: str, page
     ],
 )
 def test_a_response_without_a_rest_is_whole(operation: str, page: dict[str, Any]) -> None:
-    assert unread_rest(*operation.split(":"), page, {}, paginated=False) is None
+    service, name = operation.split(":")
+    assert unread_rest(service, name, page, {}, paginated=False) is None
