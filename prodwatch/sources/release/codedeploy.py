@@ -91,7 +91,8 @@ class DeploymentReader:
         """Return the outcome of a look that began recently enough, in progress or made now."""
         async with self._lock:
             listed_since_s = arrived_s - max(listed_within_s, SHARED_S)
-            fresh = self._look_s >= arrived_s - SHARED_S and self._listed_s >= listed_since_s
+            refused = isinstance(self._outcome, AwsError)
+            fresh = self._look_s >= arrived_s - SHARED_S and (refused or self._listed_s >= listed_since_s)
             if not fresh or self._look_per_group < per_group:
                 self._look_s, self._look_per_group = self._clock.monotonic_s(), per_group
                 try:
