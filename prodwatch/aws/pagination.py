@@ -88,7 +88,7 @@ def _as_tuple(value: str | list[str]) -> tuple[str, ...]:
 
 
 def _without_results(rules: PageRules, page: Mapping[str, Any]) -> str | None:
-    """Return that `page` has none of its lists, which cannot be told from an empty one; None when it has one."""
+    """Return the message for a page without any of its lists, which is not an empty list; None when it has one."""
     if not rules.results or rules.service in _OMITS_EMPTY_LISTS:
         return None
     if any(result.search(page) is not None for result in rules.results):

@@ -30,6 +30,7 @@ from prodwatch.model.environment import (
 from prodwatch.model.signal import SourcePhase, SourceStatus
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import build_sources
+from prodwatch.sources.release import codedeploy
 from prodwatch.text.redact import Redactor
 from tests.probes_aws.conftest import HurriedClock
 from tests.probes_aws.test_distorted_responses import members
@@ -88,6 +89,8 @@ def _environment(world: EmbeddedAws) -> Environment:
 
 def _source(world: EmbeddedAws, aws: Aws, name: str) -> Source:
     now = SystemClock().now()
+    # A session shares its reading of CodeDeploy; each source here has to read for itself.
+    codedeploy._READERS.pop(aws, None)
     sources = build_sources(
         _environment(world),
         aws,
