@@ -30,6 +30,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence: what happened, to which resource, what to do."""
     transient: bool = False
     """True for transport failures and throttles: the only failures that a retry repeats."""
+    unsent: bool = False
+    """The request certainly did not reach its target, so it changed nothing."""
     answered_by: tuple[str, ...] = ()
     """Leading fields of the document that report this failure too (`error` for an AWS API error): when an
     assertion of the step mentions one of them, the document is judged, otherwise the failure counts."""

@@ -18,14 +18,17 @@ class UnusableError(Exception):
     """A value filled at run time is invalid; the text is one sentence for the user."""
 
 
-def unusable(error: UnusableError) -> Observation:
-    """Return the observation of a check that was not sent because of an invalid value."""
-    return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INVALID, message=str(error)))
+def unusable(error: UnusableError, *, unsent: bool = True) -> Observation:
+    """Return the observation of a check that was not sent because of an invalid value.
+
+    Without `unsent` an earlier request of it was.
+    """
+    return Observation(failure=Failure(status=Status.ERROR, reason=Reason.INVALID, message=str(error), unsent=unsent))
 
 
 def unavailable(message: str, *, status: Status = Status.ERROR) -> Observation:
     """Return the observation of a check that this machine cannot run."""
-    return Observation(failure=Failure(status=status, reason=Reason.UNAVAILABLE, message=message))
+    return Observation(failure=Failure(status=status, reason=Reason.UNAVAILABLE, message=message, unsent=True))
 
 
 def endpoint(host: str, port: int) -> str:
@@ -55,8 +58,15 @@ def connection_failure(error: OSError, target: str) -> Failure:
             reason=Reason.NETWORK,
             message=f"{target} was not tried, because of this machine: {text_of(error)}",
             transient=True,
+            unsent=True,
         )
-    return Failure(status=Status.FAIL, reason=Reason.CONNECT, message=_refusal(error, target), transient=True)
+    return Failure(
+        status=Status.FAIL,
+        reason=Reason.CONNECT,
+        message=_refusal(error, target),
+        transient=True,
+        unsent=isinstance(error, ConnectionRefusedError),
+    )
 
 
 def name_failure(error: OSError, host: str) -> Failure:
@@ -66,6 +76,7 @@ def name_failure(error: OSError, host: str) -> Failure:
         reason=Reason.DNS,
         message=f"{host} does not resolve: {text_of(error)}",
         transient=True,
+        unsent=True,
     )
 
 
@@ -77,7 +88,8 @@ def tls_failure(error: ssl.SSLError, target: str) -> Failure:
         message = f"{target} does not speak TLS: {text_of(error)}"
     else:
         message = f"{target} refused the TLS handshake: {text_of(error)}"
-    return Failure(status=Status.FAIL, reason=Reason.TLS, message=message)
+    untrusted = isinstance(error, ssl.SSLCertVerificationError)
+    return Failure(status=Status.FAIL, reason=Reason.TLS, message=message, unsent=untrusted)
 
 
 def text_of(error: BaseException) -> str:

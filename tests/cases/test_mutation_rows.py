@@ -21,6 +21,7 @@ from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, plain, step
 from prodwatch.testing.probes import refused
 from tests.support.case_project import CaseProject
+from tests.support.raw_web import RawWeb
 from tests.support.waiting import PATIENCE_S, turn
 
 
@@ -417,3 +418,57 @@ def test_W3_validate_says_what_proves_an_empty_queue(keys: str, noted: bool, pro
     ended = project.run("validate")
     assert ended.code == 0
     assert ("take up to a minute to settle" in ended.said) is noted
+
+
+UNREACHABLE = """
+[[check]]
+name = "order"
+type = "flow"
+mutates = true
+
+[[check.step]]
+name = "post"
+type = "http"
+method = "POST"
+url = "{url}"
+capture = {{ id = "json.id" }}
+
+[[check.cleanup]]
+type = "http"
+method = "DELETE"
+url = "${{vars.url}}/orders/${{captured.id}}"
+"""
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/orders", "http://nowhere.invalid/orders"], ids=["refused", "dns"])
+def test_C8_what_never_reached_its_target_made_nothing(url: str, project: CaseProject, web: RawWeb) -> None:
+    found = project.checked(UNREACHABLE.format(url=url))["order"]
+    assert (found["status"], found["cleanup"]) == ("fail", [])
+    assert web.seen == []
+    assert not list((project.project.parent).rglob("*.journal"))
+
+
+@pytest.mark.parametrize(
+    "reply", [None, b"HTTP/1.1 307 Away\r\nLocation: http://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n"]
+)
+def test_C8_what_may_have_reached_its_target_is_left_behind(
+    reply: bytes | None, project: CaseProject, web: RawWeb
+) -> None:
+    web.routes["/orders"] = reply if reply is not None else lambda _: None
+    found = project.checked(UNREACHABLE.format(url=f"{web.url}/orders"))["order"]
+    assert found["status"] == "fail"
+    assert "(captured.id unknown)" in found["cleanup"][0]["leftovers"][0]
+
+
+def test_C11_a_get_that_mutates_is_not_sent_again_on_a_connection_that_closes(
+    project: CaseProject, web: RawWeb
+) -> None:
+    kept = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    web.routes["/first"] = kept
+    web.routes["/reset"] = lambda _: None
+    project.checked(
+        '[[check]]\nname = "reset"\ntype = "flow"\nmutates = true\n'
+        '[[check.step]]\nname = "first"\ntype = "http"\nurl = "${vars.url}/first"\nmutates = false\n'
+        '[[check.step]]\nname = "reset"\ntype = "http"\nurl = "${vars.url}/reset"\n'
+    )
+    assert web.seen == ["GET /first", "GET /reset"]

@@ -121,7 +121,7 @@ class Conversation(msgspec.Struct):
             pairs = [*pairs, ("Cookie", cookie)]
         # A kept-alive connection may be closing just now. What may change something cannot be sent a second time
         # to find out, so it gets a connection of its own.
-        safe = request.method in SAFE_METHODS
+        safe = request.method in SAFE_METHODS and not self.context.mutates
         means = self._means()
         if means.proxy is not None and not request.url.tls and means.proxy.authorization is not None:
             pairs = [*pairs, ("Proxy-Authorization", means.proxy.authorization)]
@@ -155,7 +155,7 @@ class Conversation(msgspec.Struct):
         begun_s = self.timings.now()
         again = key_of(await authorization(self.params["auth"], self.request, self.context, renew=True))
         self.signing_s += self.timings.now() - begun_s
-        if again == self._key or self.request.method not in SAFE_METHODS:
+        if again == self._key or self.request.method not in SAFE_METHODS or self.context.mutates:
             return False
         self.chunks, self.size, self.truncated = [], 0, False
         self.timings = Timings(self.timings.now)

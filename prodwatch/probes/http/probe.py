@@ -81,7 +81,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
             await conversation.run()
         failure = _refused_by_proxy(conversation) or conversation.refused or _without_event(conversation)
     except UnusableError as error:
-        return unusable(error)
+        return unusable(error, unsent=not conversation.redirects)
     except (AwsError, CannotVerifyError) as error:
         failure = _no_credentials(error)
     except RedirectError as error:
@@ -93,6 +93,9 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
         failure = _not_sent(str(error))
     except (OSError, ClientError, HttpProcessingError) as error:
         failure = _failure(error, conversation, timed_out=deadline.expired)
+    if failure is not None:
+        unsent = not conversation.redirects and conversation.timings.sent is None
+        failure = replace(failure, unsent=unsent)
     return observe(conversation, request, failure, started_s=started_s + conversation.signing_s, ended_s=now())
 
 

@@ -79,7 +79,7 @@ def _execution(unfinished: UnfinishedExecution, compiled: CompiledCheck, context
         known=unfinished.values,
     )
     slot = ConcurrencySlot(context.concurrency)
-    sent = {mutation.step for mutation in unfinished.mutations}
+    sent = [mutation.step for mutation in unfinished.mutations]
     return Execution(context, compiled, slot, lambda _at: None, scope, number=entry.execution, sent=sent)
 
 

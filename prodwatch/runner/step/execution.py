@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -106,8 +107,8 @@ class Execution:
         """Steps whose last response was not read to its end, or is in doubt."""
         self.spoiled: dict[str, tuple[Stall, frozenset[str]]] = {}
         """Steps during whose last attempt this machine was stalled, with their fields that hold measured times."""
-        self.sent: set[str] = set(sent)
-        """Steps whose mutation was journalled, and so may have been sent."""
+        self.sent: Counter[str] = Counter(sent)
+        """How many mutations of each step were journalled, and so may have been sent."""
         self._on_begin = on_begin
         self._number = number
         self._written: dict[str, Any] = {}
@@ -184,8 +185,14 @@ class Execution:
                     await self.context.journal.append(ClosedEntry(execution=number))
             raise
         self._number = number
-        self.sent.add(step.name)
+        self.sent[step.name] += 1
         self._written.update(values)
+
+    def settle(self, step: CompiledStep, *, unsent: bool) -> None:
+        """Record whether the last journalled mutation of a step is known not to have reached its target."""
+        if unsent:
+            self.sent[step.name] -= 1
+            self.sent = +self.sent
 
     async def remember(self) -> None:
         """Journal the values that the cleanup needs and that became known since the last entry."""

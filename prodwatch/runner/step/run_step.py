@@ -193,6 +193,9 @@ async def _send(
         if outcome.attempts:
             execution.cut_off = _step_run(execution, step, outcome, sender).result
         raise
+    last = outcome.last
+    if step.mutates and len(outcome.attempts) == 1 and last is not None and last.failure is not None:
+        execution.settle(step, unsent=last.failure.unsent)
     return _step_run(execution, step, outcome, sender)
 
 
