@@ -47,6 +47,11 @@ def read_certificate(der: bytes) -> CertificateFacts:
     )
 
 
+def load_reader() -> None:
+    """Import what reads certificates."""
+    from cryptography import x509  # noqa: F401 -- only its import is wanted
+
+
 def chain_of(tls: ssl.SSLObject) -> list[CertificateFacts]:
     """Return the peer's certificate and those that vouch for it, in this order; empty when the peer sent none.
 

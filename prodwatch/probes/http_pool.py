@@ -23,6 +23,8 @@ USER_AGENT = f"prodwatch/{prodwatch.__version__}"
 KEPT_S = 15.0
 """Seconds after which an idle connection is closed; servers close theirs after 5 to 60 s."""
 
+HTTP1 = ("http/1.1",)
+"""Application protocols that a connection offers."""
 _MAX_PROXY_BYTES = 1 << 16
 """Longest answer of a proxy to CONNECT."""
 
@@ -57,7 +59,7 @@ class Means(msgspec.Struct, frozen=True):
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the TLS context; UnusableError for a client certificate that cannot be used."""
-        return client_context(verify=self.verify_tls, alpn=("http/1.1",), certificate=self.certificate)
+        return client_context(verify=self.verify_tls, alpn=HTTP1, certificate=self.certificate)
 
 
 DIRECT = Means()

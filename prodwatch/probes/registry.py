@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prodwatch.model.spec import ProbeSpec
 
@@ -79,14 +79,14 @@ def preparation(probe: Probe) -> Preparation | None:
     return found
 
 
-def warm(types: Iterable[str]) -> None:
-    """Import the built-in probes of these types now, so that no import delays a request that is measured."""
-    for type_ in types:
+def warm(steps: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Load what the built-in probes of these types and keys need, so that no import delays a measured request."""
+    for type_, params in steps:
         found = spec(type_) if type_ in BUILT_IN else None
         if found is not None and found.needs_probe:
             load = getattr(import_module(f"{BUILT_IN[type_]}.probe"), "warm", None)
             if load is not None:
-                load()
+                load(params)
 
 
 def _package(type_: str) -> str | None:

@@ -157,7 +157,7 @@ class Runner:
         """Run the checks and return the results of all of them, also after a stop."""
         self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
         scheduler = self._scheduler(context, options, end.stop, self_check, plan, requested=requested)
-        registry.warm(_types_of(selected))
+        registry.warm((step.type, step.params) for check in selected for step in (*check.steps, *check.cleanup))
         scheduler.start(selected)
         end.on_stop(scheduler.cancel)
         await scheduler.wait()
@@ -380,11 +380,6 @@ class Runner:
         """Return an id that sorts by time: `20261120-110302-k3f9x2`."""
         tail = "".join(self._random.choices(_ID_CHARACTERS, k=6))
         return f"{self._clock.now():%Y%m%d-%H%M%S}-{tail}"
-
-
-def _types_of(checks: Sequence[CheckDefinition]) -> set[str]:
-    """Return the check types of every step."""
-    return {step.type for check in checks for step in (*check.steps, *check.cleanup)}
 
 
 def _run_problem(refused: Conclusion) -> Blocking:

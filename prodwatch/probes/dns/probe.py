@@ -21,7 +21,7 @@ PORT = 53
 _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
 
 
-def warm() -> None:
+def warm(_params: Mapping[str, Any]) -> None:
     """Import the resolver, which takes tens of milliseconds."""
 
 

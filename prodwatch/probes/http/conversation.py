@@ -101,8 +101,12 @@ class Conversation(msgspec.Struct):
     def undone(self) -> str:
         """Return the next phase as a clause that completes "it did not …"."""
         if self.timings.answered is not None:
-            status = f"status {self.answer.status}, " if self.answer is not None else ""
-            return f"finish its response ({status}{self.size} bytes received)"
+            if self.answer is None:
+                return f"finish its response ({self.size} bytes received)"
+            received = f"status {self.answer.status}, {self.size} bytes received"
+            if "event-stream" in self.answer.headers.get("Content-Type", "") and "stream" not in self.params:
+                received += "; `stream` judges a response that does not end"
+            return f"finish its response ({received})"
         return self.timings.undone()
 
     async def _ask(self) -> Answer:

@@ -15,6 +15,7 @@ from prodwatch.aws.api import AwsError
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.certificate import load_reader
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import (
@@ -32,8 +33,8 @@ from prodwatch.probes.http.conversation import Conversation, RedirectError
 from prodwatch.probes.http.observation import observe
 from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_bytes
 from prodwatch.probes.http.wire import MAX_HEADER_BYTES
-from prodwatch.probes.http_pool import Means, ProxyError
-from prodwatch.probes.tls_contexts import client_certificate
+from prodwatch.probes.http_pool import HTTP1, Means, ProxyError
+from prodwatch.probes.tls_contexts import client_certificate, client_context
 from prodwatch.text.units import format_bytes, format_ms
 
 CREDENTIALS_S = 60.0
@@ -42,6 +43,15 @@ _HTTP2_SETTINGS = b"\x04\x00\x00\x00\x00\x00"
 """Type, flags and stream of the frame with which an HTTP/2 server begins, after three bytes of length."""
 _WANTS_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE"})
 _HTTP2_ONLY = frozenset({"NO_APPLICATION_PROTOCOL", "TLSV1_ALERT_NO_APPLICATION_PROTOCOL"})
+
+
+def warm(params: Mapping[str, Any]) -> None:
+    """Load what HTTPS and signatures need, which takes tens of milliseconds and more."""
+    if str(params.get("url", "")).lower().startswith(("https:", "${")):
+        client_context(alpn=HTTP1)
+        load_reader()
+    if "sigv4" in (params.get("auth") or {}):
+        load_signing()
 
 
 async def prepare(params: Mapping[str, Any], context: ProbeContext) -> Observation | None:
@@ -136,7 +146,10 @@ def _failure(error: Exception, conversation: Conversation, *, timed_out: bool) -
     target, timings, proxy = conversation.request.url.endpoint, conversation.timings, conversation.proxied
     if proxy is not None and (timings.connected is None or timings.tunnelling):
         limit = format_ms(conversation.context.timeout_s * 1000)
-        why = f"it did not respond within {limit}" if timed_out else text_of(error)
+        if timed_out or not isinstance(error, OSError):
+            why = f"it did not respond within {limit}" if timed_out else text_of(error)
+        else:
+            why = connection_failure(error.__cause__ if isinstance(error.__cause__, OSError) else error, "it").message
         return _not_sent(f"the proxy {proxy} could not be used: {why}")
     if not timed_out:
         return _with_certificate_hint(transport_failure(error, target, conversation), conversation)

@@ -32,7 +32,7 @@ _RESP2 = 2
 """Protocol version with the documented reply types, which every server supports."""
 
 
-def warm() -> None:
+def warm(_params: Mapping[str, Any]) -> None:
     """Import redis-py where it is installed, which takes tenths of a second."""
     with suppress(ImportError):
         pass

@@ -13,7 +13,7 @@ from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.probes.certificate import CertificateFacts, chain_of, expiry_fields, expiry_remarks
+from prodwatch.probes.certificate import CertificateFacts, chain_of, expiry_fields, expiry_remarks, load_reader
 from prodwatch.probes.connect import Timings, family_of, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, endpoint, timed_out
@@ -33,6 +33,13 @@ class _Handshake:
     protocol: str | None
     cipher: str | None
     timings: Timings
+
+
+def warm(_params: Mapping[str, Any]) -> None:
+    """Load the trusted certificates and the reader of certificates, which takes tens of milliseconds."""
+    client_context()
+    client_context(verify=False)
+    load_reader()
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
