@@ -271,3 +271,43 @@ async def test_a_member_left_out_never_turns_a_claim(make: Any, bench: Any) -> N
                 if status not in UNDECIDED | {"pass" if claim in case.true else "fail"}
             }
             assert turned == {}, f"{operation} without {member}"
+
+
+async def put_item(bench: Any) -> Case:
+    name = await table(bench)
+    params = {"table": name, "operation": "put", "item": {"id": "1", "sk": 1}}
+    return Case("dynamodb", params, ("count == 1",), ())
+
+
+async def delete_item(bench: Any) -> Case:
+    name = await table(bench)
+    params = {"table": name, "operation": "delete", "key": {"id": "1", "sk": 1}}
+    return Case("dynamodb", params, ("deleted == false",), ())
+
+
+async def update_item(bench: Any) -> Case:
+    name = await table(bench)
+    params = {"table": name, "operation": "update", "key": {"id": "1", "sk": 1}, "item": {"n": 5}}
+    return Case("dynamodb", params, ("item.n == 5",), ())
+
+
+async def send(bench: Any) -> Case:
+    url = await queue(bench)
+    return Case("sqs", {"queue": url, "operation": "send", "body": "x"}, ("message exists",), ())
+
+
+async def peek(bench: Any) -> Case:
+    url = await queue(bench, "theirs")
+    return Case("sqs", {"queue": url, "operation": "peek"}, ("foreign == 1",), ())
+
+
+@pytest.mark.parametrize("make", [put_item, delete_item, update_item, send, peek], ids=lambda make: make.__name__)
+async def test_what_aws_did_not_confirm_never_passes(make: Any, bench: Any) -> None:
+    case = await make(bench)
+    for service, operation in await operations(bench, case):
+        for body in BODIES:
+            if operation == "ChangeMessageVisibilityBatch":
+                continue  # handing back is not what the check claims
+            fault = Fault(operation=f"{service}:{operation}", kind="foreign_body", body=body)
+            found = await distorted(bench, case, fault)
+            assert set(found.values()) <= UNDECIDED, (operation, body, found)

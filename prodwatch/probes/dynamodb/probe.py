@@ -10,6 +10,9 @@ from prodwatch.probes.aws_support import AwsCalls, ask, refuse
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.dynamodb.values import from_item, to_attribute, to_item
 
+_PROOF = {"ReturnConsumedCapacity": "TOTAL"}
+"""Parameters by which even the response for an absent item has a member, without which it would be empty."""
+
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
     """Execute `params["operation"]`; `item` is absent without an item."""
@@ -84,7 +87,7 @@ def _conditional(calls: AwsCalls, request: dict[str, Any], expressions: _Express
 
 async def _get(calls: AwsCalls) -> Observation:
     expressions = _Expressions()
-    answer = await calls.call("GetItem", _base(calls, "key", "consistent") | {"ReturnConsumedCapacity": "TOTAL"})
+    answer = await calls.call("GetItem", _base(calls, "key", "consistent") | _PROOF)
     item = from_item(answer["Item"]) if answer.get("Item") else None
     wanted = _condition(calls, expressions)
     if item is not None and wanted is not None:
@@ -100,7 +103,7 @@ async def _get(calls: AwsCalls) -> Observation:
 def _reading(calls: AwsCalls) -> tuple[str, dict[str, Any]]:
     """Return the operation with its parameters: Query with a key, else Scan."""
     expressions = _Expressions()
-    request = _base(calls, "consistent") | {"ReturnConsumedCapacity": "TOTAL"}
+    request = _base(calls, "consistent") | _PROOF
     if calls.params.get("index"):
         request["IndexName"] = calls.params["index"]
     operation = "Scan"
@@ -129,7 +132,7 @@ async def _count(calls: AwsCalls) -> Observation:
 
 async def _put(calls: AwsCalls) -> Observation:
     item = _needed(calls, "item")
-    request = _conditional(calls, _base(calls) | {"Item": to_item(item)}, _Expressions())
+    request = _conditional(calls, _base(calls) | {"Item": to_item(item)} | _PROOF, _Expressions())
     await calls.call("PutItem", request, retries=False)
     return calls.answer({"item": from_item(to_item(item)), "count": 1, "latency": calls.latency()})
 
@@ -143,7 +146,7 @@ async def _update(calls: AwsCalls) -> Observation:
 
 
 async def _delete(calls: AwsCalls) -> Observation:
-    request = _conditional(calls, _base(calls, "key") | {"ReturnValues": "ALL_OLD"}, _Expressions())
+    request = _conditional(calls, _base(calls, "key") | {"ReturnValues": "ALL_OLD"} | _PROOF, _Expressions())
     answer = await calls.call("DeleteItem", request, retries=False)
     gone = [from_item(answer["Attributes"])] if answer.get("Attributes") else []
     document = {"deleted": bool(gone), "count": len(gone), "latency": calls.latency()}

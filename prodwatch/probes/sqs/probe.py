@@ -203,11 +203,17 @@ async def _redrive_limit(calls: AwsCalls, url: str) -> int | None:
     """Return after how many receives the queue gives a message up; None without a limit, or when it is accepted."""
     if calls.params.get("accept_redrive"):
         return None
-    request = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy"]}
+    # Every queue has an ARN: a response without it is none, where one without a policy could be any.
+    request = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy", "QueueArn"]}
     attributes = (await calls.call("GetQueueAttributes", request)).get("Attributes") or {}
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        return int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"])
-    return None
+    policy = attributes.get("RedrivePolicy")
+    if policy is None:
+        return None
+    try:
+        return int(json.loads(policy)["maxReceiveCount"])
+    except (ValueError, KeyError, TypeError):
+        message = f'the redrive policy of queue "{url.rsplit("/", 1)[-1]}" cannot be read, so looking at it is not safe'
+        raise refuse(Status.ERROR, Reason.PROTECTED, message) from None
 
 
 def _refuse_unsafe(url: str, limit: int | None, counts: Mapping[str, int]) -> None:
