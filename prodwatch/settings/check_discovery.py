@@ -73,7 +73,7 @@ def _below(folder: Path, suffix: str) -> list[Path]:
 
 
 def _refuse_unreadable(path: Path, suffix: str) -> None:
-    """Raise ConfigurationError for a link to nothing, and for a check file that is none in name or kind.
+    """Raise ConfigurationError for a link to nothing, and for an invalid check file (name or kind).
 
     A link that is named like a check file is reported when that is read.
     """

@@ -108,7 +108,7 @@ class Execution:
         self.spoiled: dict[str, tuple[Stall, frozenset[str]]] = {}
         """Steps during whose last attempt this machine was stalled, with their fields that hold measured times."""
         self.sent: Counter[str] = Counter(sent)
-        """How many mutations of each step were journalled, and so may have been sent."""
+        """Number of journalled mutations of each step, which may have been sent."""
         self._on_begin = on_begin
         self._number = number
         self._written: dict[str, Any] = {}
