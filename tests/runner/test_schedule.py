@@ -313,6 +313,15 @@ class TestFailFast:
         assert (result.checks[0].reason_code, result.checks[0].diagnosed_by) == ("deadline", ())
         assert len(probe.requests) == 1
 
+    async def test_nothing_starts_while_the_first_red_is_diagnosed(self, both: Bench) -> None:
+        db = both.script("db", {"ok": True}, takes_s=5)
+        queued = both.script("scripted", {"ok": True}, takes_s=1)
+        why = plain("why", type="db", expect=["ok == true"], check={"kind": "diagnostic"})
+        checks = (red("a", diagnose=("why",)), *(ok(f"c{n}") for n in range(10)))
+        result = await both.run(*checks, others=[why], fail_fast=True, jobs=2)
+        assert (len(db.requests), len(queued.requests)) == (0, 1)
+        assert result.summary.skipped == 9
+
     async def test_advisory_checks_stop_nothing(self, both: Any) -> None:
         result = await both.run(red("a", advisory=True), *(ok(f"c{n}") for n in range(5)), fail_fast=True, jobs=1)
         assert result.summary.passed == 5

@@ -203,8 +203,10 @@ class Scheduler:
             self._listener(RunProgress(done=self._done, total=len(self._selected)))
 
     def _publish(self, result: CheckResult) -> None:
-        """Make the result available to the checks that wait for it."""
+        """Make the result available to the checks that wait for it; nothing starts after a red one of `--fail-fast`."""
         self._measured[result.id] = result
+        if result.id in self._selected:
+            self._stop_if_failed_fast(result)
         if self._plan is not None and result.id in self._allowed:
             self._allowed.discard(result.id)
             self._plan.finished(self._definitions[result.id], result, self._context.clock.monotonic_s())
@@ -220,7 +222,6 @@ class Scheduler:
         if result.id in self._selected:
             self._done += 1
             self._listener(RunProgress(done=self._done, total=len(self._selected)))
-            self._stop_if_failed_fast(result)
 
     def _stop_if_failed_fast(self, result: CheckResult) -> None:
         if self._options.fail_fast and result.status in _STOPPING and ADVISORY not in result.flags:
