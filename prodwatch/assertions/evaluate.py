@@ -11,7 +11,7 @@ import msgspec
 from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
-from prodwatch.assertions.incomplete_data import survives_more_data
+from prodwatch.assertions.incomplete_data import OF_THE_REQUEST, survives_more_data
 from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern
@@ -76,6 +76,9 @@ def evaluate(
         finding.ok, finding.message = None, str(problem)
     except PathError as problem:
         finding.ok, finding.message = False, str(problem)
+        if not complete and not (assertion.fields and assertion.fields <= OF_THE_REQUEST):
+            finding.ok = None
+            finding.message = f"{problem}; the source could not be read to its end, and the rest may have it"
     except RecursionError:
         finding.ok, finding.message = None, "the value is nested too deeply to be judged"
     except Exception as problem:  # noqa: BLE001 -- one broken assertion must not take the run with it

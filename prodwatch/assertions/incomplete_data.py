@@ -21,8 +21,12 @@ COUNTS = frozenset({"count"})
 """Fields that can only grow with more data."""
 CUT_TEXTS = frozenset({"body", "stdout", "stderr"})
 """Texts of which only the beginning was kept; their last word may be cut off."""
+OF_THE_READING = frozenset({"complete"})
+"""Fields that tell whether everything was read: another reading may change them."""
 _READS = frozenset({"field", "subexpression", "index_expression", "index"})
 """Nodes that only read a value; all others compute one, which more data could change."""
+_SELECTS = _READS | {"identity", "current", "projection", "value_projection", "filter_projection", "flatten"}
+"""Nodes that only select values: more data adds to them and takes none away."""
 _LOOKS_AHEAD = re.compile(r"\$|\\[bBmMzZG]|\(\?")
 """Parts of a pattern that may depend on the end of the text, or on the text that follows."""
 _ONCE_TRUE = frozenset({"exists", "contains", "includes"})
@@ -37,12 +41,12 @@ def survives_more_data(assertion: Assertion, actual: Any, expected: Any, *, ok: 
         return True
     if assertion.fields & CUT_TEXTS:
         return _prefix_survives(assertion, ok=ok)
-    if assertion.quantifier:
-        return ok is (assertion.quantifier == "any") and actual is not MISSING
-    if assertion.operator in _ONCE_TRUE | _ONCE_FALSE:
-        return ok is (assertion.operator in _ONCE_TRUE)
-    if actual is MISSING:
+    if actual is MISSING or assertion.fields & OF_THE_READING:
         return False
+    if assertion.quantifier:
+        return ok is (assertion.quantifier == "any") and _only_selects(assertion.path.tree)
+    if assertion.operator in _ONCE_TRUE | _ONCE_FALSE:
+        return ok is (assertion.operator in _ONCE_TRUE) and _only_selects(assertion.path.tree)
     return _value_survives(assertion, actual, expected, ok=ok)
 
 
@@ -65,14 +69,14 @@ def _text_of(assertion: Assertion) -> str:
 def _value_survives(assertion: Assertion, actual: Any, expected: Any, *, ok: bool) -> bool:
     name = kind(actual)
     if assertion.operator == "is":
-        return True
+        return _only_reads(assertion.path.tree) or _grows(assertion)
     if name in {"number", "duration"}:
         return _grows(assertion) and _growth_survives(assertion.operator, actual, expected, ok=ok)
     if not _only_reads(assertion.path.tree):
         return False
     if name == "string":
         return ok
-    return name in {"boolean", "object", "time"}
+    return name in {"boolean", "time"}
 
 
 def _growth_survives(operator: str, actual: Any, expected: Any, *, ok: bool) -> bool:
@@ -83,11 +87,23 @@ def _growth_survives(operator: str, actual: Any, expected: Any, *, ok: bool) -> 
 
 
 def _only_reads(node: Mapping[str, Any]) -> bool:
-    return node["type"] in _READS and all(map(_only_reads, node["children"]))
+    return node["type"] in _READS and not _counts_from_the_end(node) and all(map(_only_reads, node["children"]))
+
+
+def _only_selects(node: Mapping[str, Any]) -> bool:
+    if node["type"] not in _SELECTS or _counts_from_the_end(node):
+        return False
+    # The condition of a filter is about one element, which more data does not change.
+    parts = node["children"][:2] if node["type"] == "filter_projection" else node["children"]
+    return all(map(_only_selects, parts))
+
+
+def _counts_from_the_end(node: Mapping[str, Any]) -> bool:
+    return node["type"] == "index" and isinstance(node["value"], int) and node["value"] < 0
 
 
 def _grows(assertion: Assertion) -> bool:
     node = assertion.path.tree
     if node["type"] == "function_expression":
-        return bool(node["value"] == "length")
+        return node["value"] == "length" and all(map(_only_selects, node["children"]))
     return node["type"] == "field" and assertion.fields <= COUNTS
