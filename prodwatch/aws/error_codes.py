@@ -23,6 +23,8 @@ THROTTLES = frozenset(
         "TransactionInProgressException",
     )
 )
+CALLER_RATE = "CallerRateLimitExceeded"
+"""The only `Reason` of a 429 of Lambda that is about the caller."""
 EXPIRED = frozenset(
     (
         "ExpiredToken",
@@ -141,9 +143,12 @@ def is_target_fault(service: str, operation: str, code: str) -> bool:
     return code in _TARGET_FAULTS.get(f"{service}:{operation}", ())
 
 
-def is_throttle(code: str, status: int | None) -> bool:
-    """Return whether a response means that calls are too frequent."""
-    return code in THROTTLES or status == 429
+def is_throttle(code: str, status: int | None, *, reason: str | None = None) -> bool:
+    """Return whether a response means that calls are too frequent.
+
+    `reason` is Lambda's own for a 429: with most of them it is the function that has no capacity left.
+    """
+    return (code in THROTTLES or status == 429) and reason in {None, CALLER_RATE}
 
 
 def is_clock_skew(code: str, text: str) -> bool:

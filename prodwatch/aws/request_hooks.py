@@ -136,7 +136,8 @@ class _Handlers:
         skew_s = metadata[SKEW_S] = clock_skew_s(parsed, self._hooks.clock.now())
         if skew_s is not None and isinstance(self._hooks.clock, AwsClock):
             self._hooks.clock.correct(skew_s)
-        if status >= 300 and is_throttle(str(error.get("Code")), status):
+        reason = parsed.get("Reason") if self._service == "lambda" else None
+        if status >= 300 and is_throttle(str(error.get("Code")), status, reason=reason):
             self._hooks.meter.throttled()
             self._bucket(model.name).throttled()
             call = CALL_TIME.get()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prodwatch.aws.credentials import shared_loader
+from prodwatch.aws.error_codes import CALLER_RATE, is_throttle
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.probes.alarm.probe import KINDS, _alarm
 from prodwatch.probes.lambda_.probe import OWN_LIMITS
@@ -140,7 +141,12 @@ def test_every_status_of_a_series_has_a_meaning() -> None:
 
 
 def test_every_reason_of_a_throttled_invocation_has_a_meaning() -> None:
-    assert members("lambda", "ThrottleReason") == {*OWN_LIMITS, "CallerRateLimitExceeded"}
+    assert members("lambda", "ThrottleReason") == {*OWN_LIMITS, CALLER_RATE}
+
+
+@pytest.mark.parametrize("reason", [None, *sorted(OWN_LIMITS), CALLER_RATE])
+def test_W6_only_the_callers_rate_slows_the_caller_down(reason: str | None) -> None:
+    assert is_throttle("TooManyRequestsException", 429, reason=reason) is (reason in {None, CALLER_RATE})
 
 
 def test_every_state_of_an_update_has_a_meaning() -> None:

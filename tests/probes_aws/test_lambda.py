@@ -255,7 +255,15 @@ async def test_a_copy_that_was_refused_fails_the_whole(bench: Any, play: Any, in
     assert found.document["results"][0]["error"]["code"]
 
 
-async def test_the_functions_own_limit_is_evidence(bench: Any) -> None:
+@pytest.mark.parametrize(
+    ("why", "sentence"),
+    [
+        ("ReservedFunctionConcurrentInvocationLimitExceeded", "at its concurrency limit"),
+        ("FunctionInvocationRateLimitExceeded", "at its limit of invocations per second"),
+        ("ConcurrentSnapshotCreateLimitExceeded", "too many snapshots are being created"),
+    ],
+)
+async def test_the_functions_own_limit_is_evidence(bench: Any, why: str, sentence: str) -> None:
     class Busy:
         async def call(self, *_: Any, **__: Any) -> Any:
             from botocore.exceptions import ClientError
@@ -264,7 +272,7 @@ async def test_the_functions_own_limit_is_evidence(bench: Any) -> None:
 
             response: Any = {
                 "Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."},
-                "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+                "Reason": why,
                 "ResponseMetadata": {"HTTPStatusCode": 429},
             }
             cause = ClientError(response, "Invoke")
@@ -275,4 +283,4 @@ async def test_the_functions_own_limit_is_evidence(bench: Any) -> None:
 
     found = await bench.run("lambda", {"function": "f"}, aws=Busy())
     assert (found.failure.status, found.failure.reason) == (Status.FAIL, Reason.THROTTLED)
-    assert "at its concurrency limit" in found.failure.message
+    assert sentence in found.failure.message
