@@ -15,6 +15,7 @@ from prodwatch.demo.aws import Fault, Function, FunctionVersion
 from prodwatch.demo.workload import Invocation, InvocationResult
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
+from prodwatch.probes.lambda_.probe import version_of
 
 TAIL = (
     "START RequestId: 8f5d9e2a-1111-4222-8333-123456789abc Version: 7\nhello\n"
@@ -52,8 +53,13 @@ def in_turn(bench: Any) -> SystemClock:
     """A clock by which the second copy starts when the first has arrived, and so on, however busy the machine is."""
 
     class Clock(SystemClock):
+        turns = 0
+
         async def sleep(self, seconds: float) -> None:
-            while bench.world.call_counts["lambda:Invoke"] < round(seconds / STAGGER_S):
+            assert seconds == STAGGER_S, "the interval is from one copy to the next"
+            self.turns += 1
+            turn = self.turns
+            while bench.world.call_counts["lambda:Invoke"] < turn:
                 await super().sleep(0.001)
 
     return Clock()
@@ -231,6 +237,38 @@ async def test_copies_are_each_invoked_once_in_order(bench: Any, play: Any, in_t
     assert len(met) == 3
     assert [each["payload"] for each in found.document["results"]] == [1, 2, 3]
     assert found.version == "7"
+    sent = [each["started_at"] for each in found.document["results"]]
+    assert sent == sorted(sent)
+
+
+async def test_B4_the_intervals_of_copies_are_between_sends(bench: Any, play: Any) -> None:
+    play(plain)
+    slept: list[tuple[float, int]] = []
+
+    class Clock(SystemClock):
+        async def sleep(self, seconds: float) -> None:
+            slept.append((seconds, len(slept)))
+
+    found = await bench.run("lambda", {"function": bench.name, "copies": 3, "stagger": "500ms"}, clock=Clock())
+    # Each copy waits its interval after the copy before it was sent, not after the start of the check.
+    assert slept == [(0.5, 0), (0.5, 1)]
+    assert all("started_at" in each for each in found.document["results"])
+
+
+@pytest.mark.parametrize(
+    ("ran", "qualifier", "version"),
+    [
+        (["42", "42"], "42", "42"),
+        (["42", "41"], "42", "41"),
+        (["41", "42"], "42", "41"),
+        (["41", "42"], "live", None),
+        (["42", None], "42", None),
+    ],
+)
+def test_A11_a_copy_that_ran_another_version_is_the_one_reported(
+    ran: list[str | None], qualifier: str, version: str | None
+) -> None:
+    assert version_of([{"executed_version": each} for each in ran], qualifier) == version
 
 
 async def test_one_failed_copy_does_not_hide_behind_the_first(bench: Any, play: Any, in_turn: SystemClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from prodwatch.model.quantity import Duration
@@ -23,6 +24,8 @@ _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
 
 def warm(_params: Mapping[str, Any]) -> None:
     """Import the resolver, which takes tens of milliseconds."""
+    for name in ("dns.asyncquery", "dns.message", "dns.resolver"):
+        import_module(name)
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:

@@ -74,14 +74,14 @@ async def _invoke(calls: AwsCalls) -> Observation:
     failed = next((each["function_error"] for each in results if "function_error" in each), None)
     if failed is not None:
         document["function_error"] = failed
-    version = _version_of(results, str(params.get("qualifier")))
+    version = version_of(results, str(params.get("qualifier")))
     failures = [_failure(each, calls, alone=copies == 1) for each in refused]
     # One copy that the function itself refused proves more than another that AWS did not deliver.
     failure = next((each for each in failures if each.status is Status.FAIL), next(iter(failures), None))
     return calls.answer(document, failure=failure, version=version, complete=not refused)
 
 
-def _version_of(results: Sequence[Mapping[str, Any]], qualifier: str) -> str | None:
+def version_of(results: Sequence[Mapping[str, Any]], qualifier: str) -> str | None:
     """Return the version that ran: that of all copies, or of one that did not run the version asked for."""
     versions: set[str | None] = {each.get("executed_version") for each in results}
     if len(versions) == 1:

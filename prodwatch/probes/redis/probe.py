@@ -6,6 +6,7 @@ import shlex
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from prodwatch.model.quantity import Duration
@@ -35,7 +36,7 @@ _RESP2 = 2
 def warm(_params: Mapping[str, Any]) -> None:
     """Import redis-py where it is installed, which takes tenths of a second."""
     with suppress(ImportError):
-        pass
+        import_module("redis.asyncio")
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:

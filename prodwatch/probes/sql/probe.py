@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from prodwatch.errors import UnavailableFeatureError
@@ -39,7 +40,7 @@ _QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)",
 def warm(_params: Mapping[str, Any]) -> None:
     """Import SQLAlchemy where it is installed, which takes a second on a slow machine."""
     with suppress(ImportError):
-        pass
+        import_module("sqlalchemy.ext.asyncio")
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
