@@ -66,7 +66,7 @@ async def serving(talk: Talk, **options: Any) -> AsyncIterator[Target]:
 
 
 def answering(*answers: bytes, keep_alive: bool = True) -> tuple[Talk, list[bytes]]:
-    """Return a talk that gives these answers in turn, the last one for ever, and the list of requests it saw."""
+    """Return a talk that writes these responses in turn, the last one repeatedly, and the list of its requests."""
     requests: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,7 +81,7 @@ def answering(*answers: bytes, keep_alive: bool = True) -> tuple[Talk, list[byte
 
 
 def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
-    """Return a talk that reads a request, says `data`, and then ends or keeps quiet."""
+    """Return a talk that reads a request, writes `data`, and then ends or keeps the connection open."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)

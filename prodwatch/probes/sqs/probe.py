@@ -203,7 +203,7 @@ async def _redrive_limit(calls: AwsCalls, url: str) -> int | None:
     """Return after how many receives the queue gives a message up; None without a limit, or when it is accepted."""
     if calls.params.get("accept_redrive"):
         return None
-    # Every queue has an ARN: a response without it is none, where one without a policy could be any.
+    # Every queue has an ARN: a response without it is not the queue's, while one without a policy may be.
     request = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy", "QueueArn"]}
     attributes = (await calls.call("GetQueueAttributes", request)).get("Attributes") or {}
     policy = attributes.get("RedrivePolicy")
