@@ -50,7 +50,8 @@ def check_envelope(operation: Any, status: int, headers: Mapping[str, str], body
         return None
     shape = operation.output_shape
     if operation.has_event_stream_output:
-        if not headers.get("content-type", "").startswith(_EVENT_STREAM):
+        kind = headers.get("content-type", "")
+        if kind.startswith("text/") or not (kind.startswith(_EVENT_STREAM) or _is_numbered(headers)):
             raise ForeignResponseError(_foreign(status, headers, b"", f"no event stream but {_content_type(headers)}"))
         return None
     document = None if shape is None else _document_shape(shape)
@@ -72,9 +73,14 @@ def _document_shape(shape: Any) -> Any | None:
     return shape if located else None
 
 
+def _is_numbered(headers: Mapping[str, str]) -> bool:
+    """Return whether a response has the request id that AWS gives to every response."""
+    return any(name in headers for name in _REQUEST_IDS)
+
+
 def _check_request_id(status: int, headers: Mapping[str, str], body: Any) -> None:
     # Nothing in such a response proves its operation, but AWS numbers every response and other servers do not.
-    if not any(name in headers for name in _REQUEST_IDS):
+    if not _is_numbered(headers):
         content = bytes(body) if isinstance(body, bytes | bytearray) else b""
         raise ForeignResponseError(_foreign(status, headers, content, "a response without AWS's request id"))
 
@@ -155,7 +161,7 @@ def _map_code(protocol: str, headers: Mapping[str, str], body: bytes) -> bool:
         return False
     if "__type" in names or any(name in headers for name in _ERROR_TYPES):
         return True
-    if not any(name in headers for name in _REQUEST_IDS) or "cbor" in protocol:
+    if not _is_numbered(headers) or "cbor" in protocol:
         return False
     document = msgspec.json.decode(body)
     return any(isinstance(text := document.get(key), str) and bool(_CODE.fullmatch(text)) for key in ("code", "Code"))
