@@ -15,11 +15,12 @@ from prodwatch.clock import SystemClock
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import UnusableError
+from prodwatch.probes.http.probe import probe
 from prodwatch.probes.http.request import max_body_bytes
 from prodwatch.probes.http_pool import Pool
 from prodwatch.probes.name_resolution import Lookups, is_address, resolve
 from prodwatch.probes.project_files import inside, read_inside
-from prodwatch.testing.targets import answering, http_answer, serving
+from prodwatch.testing.targets import answering, http_answer, probe_context, read_request, serving
 from tests.support.waiting import turn
 
 
@@ -185,6 +186,28 @@ class TestPool:
             timings = Timings(SystemClock().monotonic_s)
             (await pool.connection("127.0.0.1", server.port, timings, tls=False)).release()
             assert not (await pool.connection("127.0.0.1", server.port, timings, tls=False)).reused
+
+    async def test_N11_one_that_nobody_uses_again_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("prodwatch.probes.http_pool.KEPT_S", 0.0)
+        left = asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(http_answer())
+            assert await reader.read() == b""
+            left.set()
+
+        async with serving(talk) as server, probe_context() as context:
+            await probe({"url": server.url}, context)
+            await left.wait()  # the pool itself is still open
+
+    async def test_N11_one_for_a_single_request_is_closed_after_it(self) -> None:
+        talk, _ = answering(http_answer())
+        async with serving(talk) as server, Pool() as pool:
+            timings = Timings(SystemClock().monotonic_s)
+            connection = await pool.connection("127.0.0.1", server.port, timings, tls=False, fresh=True)
+            connection.release()
+            assert not connection.protocol.is_connected()
 
     async def test_released_after_closing_it_is_closed(self) -> None:
         talk, _ = answering(http_answer())

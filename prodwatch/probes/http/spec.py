@@ -48,8 +48,9 @@ SPECS = (
             "\n"
             "Unless an assertion mentions `status`, `status < 400` is expected too. A refused, reset or"
             " timed-out connection, a name that does not resolve, a failed TLS handshake and an incomplete"
-            " response are a `fail`. Redirects to another host are sent without `auth` and without headers"
-            " that contain secrets. Proxies of the environment are used as curl does; a proxy that"
+            " response are a `fail`. Certificates are verified with those that this machine trusts, or with those of"
+            " SSL_CERT_FILE or SSL_CERT_DIR, as in OpenSSL. Redirects to another host are sent without `auth` and"
+            " without headers that contain secrets. Proxies of the environment are used as curl does; a proxy that"
             " cannot be used is an `error`. A server that speaks only HTTP/2 is an `error` too."
         ),
         keys=(

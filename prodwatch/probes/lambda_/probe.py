@@ -13,8 +13,9 @@ from prodwatch.formats.lambda_record import LineParser, parse_report
 from prodwatch.model.quantity import Duration
 from prodwatch.model.signal import LambdaReport
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import AwsCalls, ask, failure_of, from_json, project_file, seconds, to_json, wire_time
+from prodwatch.probes.aws_support import AwsCalls, ask, failure_of, project_file, refuse, seconds, to_json, wire_time
 from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.decode import read_json
 
 _KINDS = {"sync": "RequestResponse", "async": "Event", "dry-run": "DryRun"}
 _TOLD = {
@@ -130,10 +131,10 @@ async def _once(calls: AwsCalls, request: Mapping[str, Any]) -> dict[str, Any]:
 def _payload(body: bytes) -> Any:
     if not body:
         return None
-    try:
-        return from_json(body)
-    except ValueError:
-        return body.decode(errors="replace")
+    found = read_json(body)
+    if found.beyond_limits:
+        raise refuse(Status.ERROR, Reason.LIMIT, f"the function's payload {found.problem}")
+    return found.fields["json"] if found.problem is None else body.decode(errors="replace")
 
 
 def _log(tail: str) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from prodwatch.aws.api import AwsError
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import AwsCalls, ask, from_json, refuse, to_json
+from prodwatch.probes.aws_support import AwsCalls, ask, refuse, to_json
 from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.decode import read_json
 
 READ_BYTES = 1024 * 1024
 """Largest part of an object that is read; a longer one is cut, with a notice."""
@@ -46,12 +46,17 @@ async def _get(calls: AwsCalls) -> Observation:
     body: bytes = answer["Body"]
     size = _whole_size(answer, body)
     document = _facts(answer) | {"exists": True, "size": size, "body": body.decode(errors="replace")}
+    document["latency"] = calls.latency()
     if size > len(body):
         calls.notice(f"only the first {READ_BYTES // 1024} KiB of {size} bytes were read")
-    else:
-        with contextlib.suppress(ValueError):
-            document["json"] = from_json(body)
-    return calls.answer(document | {"latency": calls.latency()}, complete=size <= len(body))
+        return calls.answer(document, complete=False)
+    found = read_json(body, answer.get("ContentType"))
+    if found.beyond_limits:
+        message = f"the object {where['Bucket']}/{where['Key']} {found.problem}"
+        unreadable = {"json": Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)}
+        return calls.answer(document, unreadable=unreadable)
+    remarks = {} if found.problem is None else {"json": f"the object {found.problem}"}
+    return calls.answer({**document, **found.fields}, remarks=remarks)
 
 
 async def _head(calls: AwsCalls) -> Observation:

@@ -16,8 +16,9 @@ import msgspec
 from prodwatch.aws.api import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import AwsCalls, ask, from_json, refuse, to_json
+from prodwatch.probes.aws_support import AwsCalls, ask, refuse, to_json
 from prodwatch.probes.base import Observation, ProbeContext
+from prodwatch.probes.decode import read_json
 
 MAX_PER_REQUEST = 10
 SAFE_RECEIVES = 3
@@ -305,9 +306,7 @@ def _attribute_value(attribute: Mapping[str, Any]) -> Any:
 
 
 def _as_json(text: str) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        return {"json": from_json(text)}
-    return {}
+    return dict(read_json(text.encode(errors="surrogatepass")).fields)
 
 
 _OPERATIONS: dict[str, Callable[[AwsCalls, str], Awaitable[Observation]]] = {
