@@ -45,9 +45,9 @@ def main(definition: str, source: str) -> None:
         model = loader.load_service_model(name, "service-2")
         operations = list(model["operations"])
         prefix = _prefix(name, model["metadata"], operations, services)
-        if prefix is not None:
-            written[name] = {"prefix": prefix, **_renamed(operations, services[prefix]["privileges"])}
-    used = sorted({each["prefix"] for each in written.values()})
+        renamed = {} if prefix is None else _renamed(operations, services[prefix]["privileges"])
+        written[name] = {"prefix": prefix or name, **renamed}
+    used = sorted({each["prefix"] for each in written.values()} & set(services))
     actions = {prefix: _actions(services[prefix]["privileges"]) for prefix in used}
     head = {"source": source, "read": datetime.now(UTC).date().isoformat()}
     lines = [

@@ -23,6 +23,7 @@ from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.session import Aws
 from prodwatch.aws.stacks import Stacks
 from prodwatch.cli.commands.iam_policy import command
+from prodwatch.cli.commands.validate import command as validate
 from prodwatch.demo.process import run_demo
 from prodwatch.model.signal import Batch, SourcePhase
 from prodwatch.runner import RunOptions
@@ -406,6 +407,21 @@ def test_W4_a_call_that_the_reference_does_not_have_is_said(
     assert f"{service} {operation} (check a/a) is not in the policy" in " ".join(done.stderr.split())
     assert sentence in " ".join(done.stderr.split())
     assert len(unlisted(required_calls(project, {}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("service", "sentence"),
+    [("sfn", 'has no service "sfn"'), ("dynamo", "did you mean dynamodb?"), ("stepfunctions", ""), ("sso", "")],
+)
+def test_W4_validate_names_a_service_that_does_not_exist(tmp_path: Path, service: str, sentence: str) -> None:
+    asking(tmp_path, service, "ListThings", "{}")
+    options = ["--root", str(tmp_path), "--env", "prod"]
+    done = CliRunner().invoke(validate, options, standalone_mode=False)
+    assert done.return_value == 0
+    notes = [line for line in done.stderr.splitlines() if "no service" in line]
+    assert bool(notes) is bool(sentence)
+    assert sentence in " ".join(done.stderr.split())
+    assert not notes or "checks/a.toml:2:1" in done.stderr
 
 
 def test_N16_a_signed_request_to_another_service_is_said(tmp_path: Path) -> None:

@@ -22,13 +22,41 @@ def command(common: Common, *, online: bool) -> int:
 
     Prints every problem as file:line:column and exits 2; without problems, prints a summary and exits 0.
     """
+    from prodwatch.cli.stderr import say
+
     project = load(common)
+    for sentence in _unknown_services(project):
+        say(f"note: {sentence}")
     files = len({check.source.file for check in project.checks})
     checks = len(project.checks)
     stdout.text(f"{project.environment.name}: {_count(checks, 'check')} in {_count(files, 'file')}, no problems found")
     if online:
         return _resolve(project, common)
     return 0
+
+
+def _unknown_services(project: Project) -> list[str]:
+    """Return one sentence per step of type `aws` whose service AWS's SDK does not have."""
+    asked = {
+        (str(step.source), str(step.params["service"]))
+        for check in project.checks
+        for step in (*check.steps, *check.cleanup)
+        if step.type == "aws" and "${" not in str(step.params.get("service", "${"))
+    }
+    if not asked:
+        return []
+    from difflib import get_close_matches
+
+    from prodwatch.aws.iam_actions import reference
+
+    known = reference()
+    sentences = []
+    for place, service in sorted(asked):
+        if service not in known.services:
+            near = get_close_matches(service, known.services, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            sentences.append(f'{place}: botocore of {known.read} has no service "{service}"{hint}')
+    return sentences
 
 
 def _resolve(project: Project, common: Common) -> int:
