@@ -472,3 +472,57 @@ def test_C11_a_get_that_mutates_is_not_sent_again_on_a_connection_that_closes(
         '[[check.step]]\nname = "reset"\ntype = "http"\nurl = "${vars.url}/reset"\n'
     )
     assert web.seen == ["GET /first", "GET /reset"]
+
+
+LATER = """
+[[check]]
+name = "order"
+type = "flow"
+mutates = true
+
+[[check.step]]
+name = "post"
+type = "http"
+method = "POST"
+url = "${{vars.url}}/orders"
+capture = {{ id = "json.id" }}
+
+[[check.step]]
+name = "put"
+type = "http"
+method = "PUT"
+url = "${{vars.url}}/orders/${{captured.id}}"
+{keys}
+
+[[check.cleanup]]
+type = "http"
+method = "DELETE"
+url = "${{vars.url}}/orders/${{captured.id}}"
+"""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'body_file = "missing.json"',
+        'body_file = "../outside.json"',
+        'body = "${captured.id} ${stack.shop.Nowhere}"',
+        'json = { a = "${vars.url | parse_json}" }',
+        "expect = [\"body contains '${stack.shop.Nowhere}'\"]",
+    ],
+)
+def test_C10_nothing_is_sent_when_what_is_known_cannot_be_sent(keys: str, project: CaseProject, web: RawWeb) -> None:
+    web.routes["/orders"] = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"id":7}'
+    project.configure('[stacks]\nshop = "shop"\n')
+    found = project.checked(LATER.format(keys=keys))
+    assert web.seen == []
+    assert (found["order"]["status"], found.code) == ("error", 3)
+    assert "nothing was sent, because of step put" in found["order"]["message"]
+
+
+def test_C10_a_default_stands_in_for_what_is_missing(project: CaseProject, web: RawWeb) -> None:
+    web.routes["/orders"] = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"id":7}'
+    project.write("body.json", "{}")
+    keys = 'body_file = "body.json"\nheaders = { x = "${env.NOT_SET | default(\'x\')}" }'
+    assert project.checked(LATER.format(keys=keys))["order"]["status"] == "pass"
+    assert web.seen == ["POST /orders", "PUT /orders/7", "DELETE /orders/7"]

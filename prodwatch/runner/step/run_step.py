@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,8 @@ from prodwatch.model.result import AssertionResult, StepResult
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, Probe, ProbeContext
+from prodwatch.probes.failures import UnusableError
+from prodwatch.probes.project_files import inside
 from prodwatch.runner.step.attempts import Attempts, Ending, Outcome
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
 from prodwatch.runner.step.captures import NO_CAPTURES, read_captures
@@ -30,6 +33,10 @@ FLAKY = "flaky"
 UNATTESTED = "unattested"
 STALLED = "stalled"
 GREEN = frozenset({Status.PASS, Status.DEGRADED})
+
+
+_FILES = frozenset({"body_file", "payload_file"})
+"""Keys that name a file of the project, whose content is sent."""
 
 
 class UnsendableError(Exception):
@@ -123,10 +130,26 @@ def check_known_values(execution: Execution, step: CompiledStep) -> None:
         scope.check_known((definition.params, step.holes, definition.for_each))
         if not any(map(scope.is_later, step.references)):
             _fill(execution, step)
+        for name in _FILES & definition.params.keys():
+            _check_file(execution, name, definition.params[name])
     except UnresolvedError as error:
         raise UnsendableError(error.reason, error.message) from error
     except ValueError as error:
         raise UnsendableError(Reason.INVALID, str(error)) from error
+
+
+def _check_file(execution: Execution, key: str, name: Any) -> None:
+    """Raise UnsendableError when the file that a key names is known by now and cannot be read."""
+    try:
+        path = str(execution.scope.fill(name))
+    except UnresolvedError:
+        return  # a step provides its name
+    try:
+        found = inside(execution.context.root, path)
+    except UnusableError as error:
+        raise UnsendableError(Reason.INVALID, str(error)) from error
+    if not os.access(found, os.R_OK) or not found.is_file():
+        raise UnsendableError(Reason.INVALID, f'`{key}` names "{path}", which is not a readable file of the project')
 
 
 async def _journal(execution: Execution, step: CompiledStep, params: Mapping[str, Any]) -> None:
