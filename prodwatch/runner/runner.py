@@ -41,7 +41,7 @@ from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, UnfinishedJournal
 from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopSignal
-from prodwatch.runner.values.redaction import masked_struct
+from prodwatch.runner.values.redaction import WithheldResults, masked_struct
 from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
 from prodwatch.text.redact import Redactor
 
@@ -156,11 +156,17 @@ class Runner:
     ) -> tuple[CheckResult, ...]:
         """Run the checks and return the results of all of them, also after a stop."""
         self_check = NetworkSelfCheck(context, self._environment.limits.self_check)
-        scheduler = self._scheduler(context, options, end.stop, self_check, plan, requested=requested)
+        withheld = None
+        if context.captured_secrets is not None:
+            withheld = WithheldResults(self._listener, selected, context.captured_secrets)
+        listener = withheld or self._listener
+        scheduler = self._scheduler(context, options, end.stop, self_check, plan, listener, requested=requested)
         registry.warm((step.type, step.params) for check in selected for step in (*check.steps, *check.cleanup))
         scheduler.start(selected)
         end.on_stop(scheduler.cancel)
         await scheduler.wait()
+        if withheld is not None:
+            withheld.release()
         await self_check.close()
         return scheduler.results()
 
@@ -291,9 +297,10 @@ class Runner:
         options: RunOptions,
         stop: StopSignal,
         self_check: NetworkSelfCheck,
-        plan: RoundPlan | None = None,
+        plan: RoundPlan | None,
+        listener: Callable[[RunEvent], None],
         *,
-        requested: bool = False,
+        requested: bool,
     ) -> Scheduler:
         return Scheduler(
             context,
@@ -303,7 +310,7 @@ class Runner:
             serial=self._serial,
             self_check=self_check,
             stop=stop,
-            listener=self._listener,
+            listener=listener,
             plan=plan,
             requested=requested,
         )

@@ -154,6 +154,28 @@ def test_C4_a_secret_captured_later_is_masked_in_earlier_answers(
     assert token not in ended.said
 
 
+OTHER = """
+[[check]]
+name = "other"
+type = "http"
+url = "${vars.url}/early"
+expect = ["status == 201"]
+"""
+
+
+@pytest.mark.parametrize("output", ["--json", "--ndjson"])
+def test_C4_a_captured_secret_is_masked_in_the_results_of_other_checks(
+    output: str, project: CaseProject, web: RawWeb
+) -> None:
+    token = "captured-token-4711"
+    web.routes["/early"] = response(json.dumps({"session": token, "user": "u"}).encode())
+    web.routes["/login"] = response(json.dumps({"token": token}).encode())
+    project.write("checks/c.toml", OTHER + LATER)
+    ended = project.run("check", output)
+    assert ended.code == 1
+    assert token not in ended.said
+
+
 ESC, BIDI = "\x1b", "\u202e"
 HOSTILE = f"{ESC}[31mred{ESC}]0;title\x07 {BIDI}txt.exe \x9b2J"
 

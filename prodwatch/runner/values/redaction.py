@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
+from prodwatch.model.check import CheckDefinition
+from prodwatch.model.event import CheckFinished, RunEvent
 from prodwatch.model.quantity import Duration, Headers
 from prodwatch.model.result import CheckResult, Correlation, Exchange
 from prodwatch.text.redact import MASK, MIN_LENGTH, SECRET_HEADERS, Redactor, redact_headers
@@ -172,6 +174,40 @@ class OutputRedactor:
     def links(self, links: Mapping[str, str]) -> dict[str, str]:
         """Return titles and URLs, redacted."""
         return {self.text(title): self.text(url) for title, url in links.items()}
+
+
+class WithheldResults:
+    """Listener that withholds finished checks while a check runs that captures a secret: they may hold it already."""
+
+    def __init__(
+        self, listener: Callable[[RunEvent], None], selected: Iterable[CheckDefinition], captured: set[str]
+    ) -> None:
+        """Prepare; `captured` are the secrets that were captured so far."""
+        self._listener = listener
+        self._captured = captured
+        self._capturing = {check.id for check in selected if _captures_secret(check)}
+        self._withheld: list[CheckFinished] = []
+
+    def __call__(self, event: RunEvent) -> None:
+        """Pass the event on, now or when no secret can be captured any more."""
+        if not isinstance(event, CheckFinished):
+            self._listener(event)
+            return
+        self._capturing.discard(event.result.id)
+        self._withheld.append(event)
+        if not self._capturing:
+            self.release()
+
+    def release(self) -> None:
+        """Pass all withheld checks on, with every captured secret masked."""
+        redactor = Redactor(self._captured)
+        for event in self._withheld:
+            self._listener(CheckFinished(result=masked_struct(event.result, redactor)))
+        self._withheld.clear()
+
+
+def _captures_secret(check: CheckDefinition) -> bool:
+    return any(each.secret for step in (*check.steps, *check.cleanup) for each in step.capture.values())
 
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
