@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -74,12 +75,14 @@ class Runner:
         listener: Callable[[RunEvent], None] = lambda _event: None,
         probes: Probes = registry.probe,
         specs: Specs = registry.spec,
+        memory: dict[str, Any] | None = None,
         lag: LoopLag | None = None,
     ) -> None:
         """Prepare; `definitions` are all loaded checks, so that diagnostics and members can be found.
 
         `journal_dir` is the machine's, not the project's: journals and the locks of serial groups live in it. `lag` is
-        started and stopped by the caller; None for a run that takes no account of stalls of this machine.
+        started and stopped by the caller; None for a run that takes no account of stalls of this machine. `memory` is
+        what the probes of an earlier runner of the same session remember.
         """
         self._environment = environment
         self._definitions = {check.id: check for check in definitions}
@@ -95,6 +98,7 @@ class Runner:
         self._listener = listener
         self._probes = probes
         self._specs = specs
+        self._memory = {} if memory is None else memory
         self._lag = lag or LoopLag(clock)
         self._compiler = CheckCompiler(environment, specs)
         self._serial = SerialGroups(journal_dir / "locks", environment.name, clock)
@@ -371,6 +375,7 @@ class Runner:
             lag=self._lag,
             root=self._root,
             run_id=journal.run_id,
+            memory=self._memory,
         )
 
     def _inputs(self, options: RunOptions) -> RemoteInputs:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -109,6 +109,9 @@ async def open_engine(
         lag.start()
         stack.callback(lag.stop)
 
+        # It outlives a runner: an edit must not make a check forget how often it has received a message.
+        memory: dict[str, Any] = {}
+
         def runner_for(edited: Project, listener: Callable[[RunEvent], None]) -> Runner:
             return Runner(
                 followed(environment, edited.environment),
@@ -124,6 +127,7 @@ async def open_engine(
                 environ=os.environ,
                 listener=listener,
                 lag=lag,
+                memory=memory,
             )
 
         runner = runner_for(project, listener)

@@ -51,8 +51,8 @@ class Bench:
             self._specs[type_] = spec(type_, **keys)
         return probe
 
-    def runner(self, definitions: Sequence[CheckDefinition]) -> Runner:
-        """Return a runner that knows these checks."""
+    def runner(self, definitions: Sequence[CheckDefinition], *, memory: dict[str, Any] | None = None) -> Runner:
+        """Return a runner that knows these checks; `memory` is that of an earlier runner."""
         return Runner(
             self.environment,
             definitions,
@@ -68,6 +68,7 @@ class Bench:
             listener=self.events.append,
             probes=self._probe,
             specs=self._spec,
+            memory=memory,
             lag=self.lag,
         )
 

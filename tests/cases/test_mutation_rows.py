@@ -372,6 +372,17 @@ async def test_C13_later_rounds_remember_what_earlier_ones_received(tmp_path: Pa
     assert "one has been received 3 times" in (found[-1].message or "")
 
 
+async def test_C13_an_edit_does_not_make_a_session_forget(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    queue = Queue(bench, 4)
+    memory: dict[str, Any] = {}
+    for _ in range(5):
+        runner = bench.runner([looking()], memory=memory)
+        await runner.run_round(["look"], RunOptions())
+        await runner.close()
+    assert queue.received == 3
+
+
 async def test_C13_accepting_the_risk_looks_as_often_as_asked(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     queue = Queue(bench, 3)
