@@ -53,6 +53,11 @@ CASES: dict[str, tuple[list[AliasObservation], list[Deployment], list[str | None
         [],
         ["41", None, None, "41", "41", "41"],
     ),
+    "a way back from a release that is not known": (
+        [],
+        [deployment("42", "41", 65, 175, rollback_of="")],
+        ["42", None, None, "41", "41", "41"],
+    ),
     "met after CodeDeploy shifted": (
         seen((300, "42", {})),
         [deployment("41", "42", 65, 175)],

@@ -63,7 +63,7 @@ def _shifts_of_deployments(deployments: Sequence[Deployment]) -> list[Shift]:
     shifts: list[Shift] = []
     for deployment in reversed(deployments):
         if not shifts:
-            shifts.append(Shift(ALWAYS_S, deployment.current if deployment.rollback_of is None else deployment.target))
+            shifts.append(Shift(ALWAYS_S, deployment.target if deployment.rollback_of else deployment.current))
         allow = deployment.stage("AllowTraffic")
         if allow is None or allow.started_at is None:
             continue
