@@ -20,8 +20,8 @@ SPECS = (
             Field(
                 name="state",
                 kind="text",
-                doc="`stable`, `shifting`, `failed` or `rolled_back` (by CodeDeploy, CloudFormation, or a deployment of "
-                "the old version); absent when CodeDeploy could not be read.",
+                doc="`stable`, `shifting`, `failed` or `rolled_back` (by CodeDeploy, CloudFormation, or a deployment "
+                "of the old version); absent when CodeDeploy could not be read.",
             ),
             Field(name="deployment.status", kind="text", doc="CodeDeploy's status; absent without a deployment."),
             Field(name="deployment.id", kind="text", doc="CodeDeploy's id of the deployment."),
