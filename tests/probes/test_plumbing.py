@@ -263,7 +263,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("path", ["missing", "sub"])
     async def test_unreadable(self, root: Path, path: str) -> None:
-        with pytest.raises(UnusableError, match="cannot be read"):
+        with pytest.raises(UnusableError, match=r"cannot be read|is not a file"):
             await read_inside(str(root), path)
 
     def test_the_root_itself(self, root: Path) -> None:

@@ -118,6 +118,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "url": ("https://a", "https://b"),
     "method": ("GET", "HEAD"),
     "auth": ({"bearer": "${secret.a}"}, {"bearer": "${secret.b}"}),
+    "client_certificate": ({"cert": "a.pem"}, {"cert": "b.pem"}),
     "poll": ({"within": "5s"}, {"within": "6s"}),
     "repeat": ({"when": "status == 409", "after": "first"}, {"when": "status == 410", "after": "first"}),
     "for_each": ("${steps.first.json.a}", "${steps.first.json.b}"),
