@@ -99,6 +99,8 @@ def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Fin
     run = context.run
     expected = assertion.expected(run.holes)
     finding.expected = to_json(expected.shown if isinstance(expected, Pattern) else expected)
+    if assertion.operator in _PRESENCE:
+        finding.expected = "a value" if assertion.operator == "exists" else "no value"
     try:
         actual = assertion.path.resolve(document, run, keep_missing=bool(assertion.quantifier))
     except PathError as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -138,7 +139,10 @@ def _to_array(value: Any) -> Any:
 
 
 def _to_string(value: Any) -> Any:
-    return value if value is MISSING else text_of(value)
+    if value is MISSING or isinstance(value, str):
+        return value
+    # JMESPath writes JSON in ASCII.
+    return re.sub("[^\0-\x7f]", lambda found: json.dumps(found[0])[1:-1], text_of(value))
 
 
 def _to_number(value: Any) -> Any:

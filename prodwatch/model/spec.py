@@ -73,10 +73,14 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Groups of mutually exclusive keys."""
     problems: Callable[[Mapping[str, Any]], tuple[str, ...]] = msgspec.field(default=lambda _params: ())
     """Called with the keys as written (`${…}` not filled); returns one sentence per invalid combination."""
+    blind_hold: Callable[[Mapping[str, Any]], str | None] = msgspec.field(default=lambda _params: None)
+    """Called with the keys as written; returns why no look of a `hold` sees what happens during it, or None."""
     doubt: Callable[[StepDefinition, frozenset[str]], str | None] = msgspec.field(default=lambda _step, _fields: None)
     """Called with a step and the leading fields of its `expect`; returns a sentence when they prove too little."""
     implicit_expect: tuple[str, ...] = ()
     """Assertions that apply unless an assertion of the step mentions the same leading field."""
+    replaces_implicit: tuple[str, ...] = ()
+    """Further mentions that replace `implicit_expect`: `error`; `results.function_error` is one below `results`."""
     timeout_s: float = 5.0
     smoke_timeout_s: float | None = None
     """Default timeout of a smoke check if it differs."""

@@ -158,6 +158,11 @@ class AwsCalls:
         self._told_time = True
         return self.context.clock.now() - timedelta(seconds=self.skew_s)
 
+    def first_now(self) -> datetime:
+        """Return `now` of the step's first request: a relative window stays there, or what is late would leave it."""
+        self._told_time = True
+        return (self.context.first_request_at or self.context.clock.now()) - timedelta(seconds=self.skew_s)
+
     def misplaced(self) -> bool:
         """Return whether `now` was used and AWS's responses contradict it."""
         return self._told_time and abs(self.measured_skew_s - self.skew_s) > TOLERANCE_S
@@ -373,7 +378,7 @@ def too_young(since: Any, start: datetime, calls: AwsCalls, *, lag_s: float) -> 
 
 
 def _moment(value: Any, key: str, calls: AwsCalls) -> datetime:
-    now = calls.now()
+    now = calls.first_now()
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, Duration):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -113,6 +114,8 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     """Texts unique to this execution (its uid): data carrying one is ours."""
     holds_secret: Callable[[str], bool] = lambda _text: False
     """Whether a text contains a secret of this run: such a text is sent only to the host it was meant for."""
+    first_request_at: datetime | None = None
+    """When the step's first request was sent, by `clock`: relative windows of later looks count from it. None: now."""
     release_started_at: Any = None
     """datetime of the release's start, or None: `since = "release"`."""
 

@@ -131,6 +131,9 @@ def read_request(
     """Build the step from its validated shared keys and its params; mistakes in nested tables are reported."""
     fields = fields_of(spec)
     hold_s, hold_every_s = _hold(cursor, right)
+    blind = None if hold_s is None else spec.blind_hold(params)
+    if blind is not None:
+        cursor.at("hold").report(blind)
     poll = _poll(cursor.at("poll"), right.get("poll"), spec, fields)
     return StepDefinition(
         name=name,

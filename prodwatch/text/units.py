@@ -30,6 +30,8 @@ _SIZE_BYTES = {
 }
 _UNIT_SUFFIXES = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}
 """CloudWatch unit → suffix of a value."""
+LONGEST_DAYS = 36_500
+"""Longest duration, a hundred years: dates beyond the calendar cannot be computed."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
 _DURATION = re.compile(rf"-?(?:{_PART.pattern})+")
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
@@ -37,10 +39,12 @@ _SIZE = re.compile(r"(-?\d+(?:\.\d+)?)(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 
 
 def parse_duration(text: str) -> Duration:
-    """Parse `300ms`, `5s`, `2m`, `1h30m`, `-5m` or `3d`; ValueError otherwise."""
+    """Parse `300ms`, `5s`, `2m`, `1h30m`, `-5m` or `3d`; ValueError otherwise, and beyond `LONGEST_DAYS`."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f'"{text}" is not a duration; write one like 300ms, 5s, 2m or 1h30m')
     total = sum((Decimal(number) * _DURATION_NS[unit] for number, unit in _PART.findall(text)), Decimal(0))
+    if total > LONGEST_DAYS * _DURATION_NS["d"]:
+        raise ValueError(f'"{text}" is longer than {LONGEST_DAYS} days')
     return Duration(int(-total if text.startswith("-") else total))
 
 

@@ -108,6 +108,7 @@ payload = { path = "/health" }
 expect = ["payload.statusCode == 200", "duration < 500ms"]
 """,
         implicit_expect=("function_error absent",),
+        replaces_implicit=("error", "results.function_error"),
         mutation=_mutation,
         service="lambda",
     ),

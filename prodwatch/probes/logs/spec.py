@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
+from prodwatch.probes.window_keys import blind_hold, window_problems
 
 _VERSION = re.compile(r"[0-9]+|\$LATEST")
 
@@ -17,10 +18,14 @@ def is_version(text: str) -> bool:
 
 
 def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
+    problems = window_problems(params)
     version = params.get("version")
     if version is None or "${" in str(version) or is_version(str(version)):
-        return ()
-    return (f'"version" must be a version\'s number or $LATEST, not "{version}": log lines do not name an alias',)
+        return problems
+    return (
+        *problems,
+        f'"version" must be a version\'s number or $LATEST, not "{version}": log lines do not name an alias',
+    )
 
 
 SPECS = (
@@ -97,6 +102,7 @@ expect = ["count == 0"]
 """,
         within_s=75.0,
         problems=_problems,
+        blind_hold=blind_hold,
         service="logs",
     ),
 )

@@ -54,10 +54,12 @@ def _period_s(params: Mapping[str, Any]) -> int:
 
 
 def _window(calls: AwsCalls, period_s: int, window_s: float) -> tuple[datetime, datetime]:
-    """Return start and end: CloudWatch leaves the end out and cuts the start down to a whole period."""
-    now = calls.now()
-    start_s = (now - timedelta(seconds=window_s)).timestamp()
-    return datetime.fromtimestamp(start_s - start_s % period_s, UTC), now
+    """Return start and end: CloudWatch leaves the end out and cuts the start down to a whole period.
+
+    The start stays while the step looks again, so that the window grows.
+    """
+    start_s = (calls.first_now() - timedelta(seconds=window_s)).timestamp()
+    return datetime.fromtimestamp(start_s - start_s % period_s, UTC), calls.now()
 
 
 def _dimensions(params: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
+from prodwatch.probes.window_keys import window_problems
 
 SPECS = (
     ProbeSpec(
@@ -32,6 +33,7 @@ SPECS = (
         ),
         one_of=(("id", "filter"),),
         at_most_one=(("id", "filter"),),
+        problems=window_problems,
         fields=(
             Field(name="count", kind="integer", doc="Number of traces."),
             Field(name="fault_ratio", kind="number", doc="Share of traces with a fault (5xx), from 0 to 1."),

@@ -228,7 +228,8 @@ class Attempts:
             elif repeat == retries or not self._worth_repeating(attempt.failure):
                 return Ending.FAILED
             else:
-                unanswered = True
+                # What our own limits or AWS's throttling kept from being asked says nothing about the target.
+                unanswered = unanswered or attempt.failure.status is Status.FAIL
             await self._sleep(self._step.retry_delay_s)
         raise AssertionError("unreachable: the last repeat returns")
 
@@ -242,7 +243,7 @@ class Attempts:
         while True:
             timeout_s = self._request_timeout_s()
             if timeout_s is None:
-                return Ending.OUT_OF_TIME if self._last is None else self._gave_up(judged)
+                return Ending.OUT_OF_TIME
             self._kind = "poll"
             attempt = await self._send(timeout_s, None)
             self._record(attempt, "poll")
@@ -335,7 +336,8 @@ def _result(n: int, attempt: Attempt, kind: AttemptKind) -> AttemptResult:
     if attempt.failure is not None:
         status, message = attempt.failure.status, attempt.failure.message
     else:
-        bad = (attempt.expect if attempt.until is None or kind == "hold" else attempt.until).first_bad
+        reached = attempt.until is None or attempt.until.ok is True or kind == "hold"
+        bad = attempt.expect.first_bad if reached or attempt.until is None else attempt.until.first_bad
         status = Status.PASS if bad is None else Status.FAIL if bad.ok is False else Status.INCONCLUSIVE
         message = None if bad is None else bad.message
     return AttemptResult(

@@ -181,7 +181,7 @@ class CheckCompiler:
     ) -> CompiledStep:
         spec = self._specs(step.type)
         poll = step.poll
-        expect = _with_implied(step.expect, poll.until if poll else (), spec.implicit_expect if spec else ())
+        expect = _with_implied(step.expect, poll.until if poll else (), spec)
         warn = compile_assertions(step.warn, "warn")
         until = compile_assertions(poll.until, "until") if poll else ()
         stop_when = compile_assertions(poll.stop_when, "until") if poll else ()
@@ -241,14 +241,23 @@ def _timeout_s(step: StepDefinition, check: CheckDefinition, spec: ProbeSpec | N
 
 
 @lru_cache(maxsize=4096)
-def _with_implied(expect: tuple[str, ...], until: tuple[str, ...], implied: tuple[str, ...]) -> tuple[Expectation, ...]:
+def _with_implied(expect: tuple[str, ...], until: tuple[str, ...], spec: ProbeSpec | None) -> tuple[Expectation, ...]:
     """Return `expect`, and those implied expectations whose fields neither it nor `until` mentions."""
     explicit = compile_assertions(expect, "expect")
-    mentions = frozenset().union(
-        *(expectation.fields for expectation in (*explicit, *compile_assertions(until, "until")))
-    )
-    implicit = compile_assertions(implied, "implicit")
+    if spec is None:
+        return explicit
+    written = (*explicit, *compile_assertions(until, "until"))
+    if any(_mentions(expectation, name) for expectation in written for name in spec.replaces_implicit):
+        return explicit
+    mentions = frozenset().union(*(expectation.fields for expectation in written))
+    implicit = compile_assertions(spec.implicit_expect, "implicit")
     return (*explicit, *(expectation for expectation in implicit if not expectation.fields & mentions))
+
+
+def _mentions(expectation: Expectation, name: str) -> bool:
+    """Return whether it reads a leading field, or for `results.function_error` a name below one."""
+    leading, _, below = name.partition(".")
+    return leading in expectation.fields and below in expectation.assertion.source
 
 
 def _holes(assertions: Iterable[Expectation], captures: Iterable[Path], attest: Path | None) -> tuple[str, ...]:

@@ -121,8 +121,15 @@ def _out_of_time(outcome: Outcome) -> Conclusion:
         return Conclusion(Status.FAIL, Reason.TIMEOUT, "the flow's time was over before this step could be sent")
     if last.failure is not None and last.failure.status is not Status.FAIL:
         return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(outcome)})")
-    why = last.failure.message if last.failure is not None else "the expected state could not be shown to last"
-    return Conclusion(Status.FAIL, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(outcome)})")
+    status = Status.FAIL
+    why = "the expected state could not be shown to last"
+    unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
+    if last.failure is not None:
+        why = last.failure.message
+    elif (bad := unmet.first_bad) is not None:
+        why = _sentence(bad)
+        status = Status.FAIL if unmet.ok is False else Status.INCONCLUSIVE
+    return Conclusion(status, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(outcome)})")
 
 
 def _last_value(outcome: Outcome) -> str | None:

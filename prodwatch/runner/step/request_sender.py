@@ -84,6 +84,8 @@ class RequestSender:
             observation = unsendable or await self._send(timeout_s)
             ended_s = clock.monotonic_s()
             self.in_flight = None
+            if self._probe_context.first_request_at is None:
+                self._probe_context = replace(self._probe_context, first_request_at=started_at)
             stall = execution.context.lag.stall(started_s, ended_s)
         finally:
             slot.leave(key)

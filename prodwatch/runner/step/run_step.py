@@ -288,7 +288,7 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
         flags=_flags(execution, outcome, attestation, conclusion),
         reason_code=conclusion.reason,
         message=redactor.message(conclusion.message),
-        started_at=last.started_at if last is not None else None,
+        started_at=outcome.attempts[0].started_at if outcome.attempts else None,
         duration_ms=round(outcome.elapsed_s * 1000),
         attempts=redactor.attempts(outcome.attempts),
         assertions=redactor.assertions(),
