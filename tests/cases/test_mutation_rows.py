@@ -537,3 +537,45 @@ def test_C10_a_default_stands_in_for_what_is_missing(project: CaseProject, web: 
     keys = 'body_file = "body.json"\nheaders = { x = "${env.NOT_SET | default(\'x\')}" }'
     assert project.checked(LATER.format(keys=keys))["order"]["status"] == "pass"
     assert web.seen == ["POST /orders", "PUT /orders/7", "DELETE /orders/7"]
+
+
+PASSING = '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n'
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("merge", "--json=1.json", "1.json", "2.json"),
+        ("merge", "1.json", "2.json", "--json=./sub/../2.json"),
+        ("check", "--junit", "1.json"),
+        ("check", "--ctrf", "1.json"),
+        ("check", "--json", "report.xml"),
+        ("check", "--json", "new.json", "--junit", "new.json"),
+        ("check", "--json", "checks/c.toml"),
+        ("cleanup", "--json=1.json"),
+        ("cleanup", "--forget"),
+    ],
+)
+def test_C6_no_output_replaces_what_it_should_not(arguments: tuple[str, ...], project: CaseProject) -> None:
+    project.write("checks/c.toml", PASSING)
+    (project.project / "sub").mkdir()
+    for index in (1, 2):
+        assert project.run("check", "--shard", f"{index}/2", "--json", f"{index}.json").code == 0
+    assert project.run("check", "--junit", "report.xml").code == 0
+    files = [project.project / name for name in ("1.json", "2.json", "report.xml", "checks/c.toml")]
+    before = [path.read_bytes() for path in files]
+    ended = project.run(*arguments)
+    assert ended.code == 2, ended.said
+    assert [path.read_bytes() for path in files] == before
+    assert not (project.project / "new.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--ctrf"])
+def test_C6_a_result_replaces_an_earlier_one_of_its_kind_and_an_empty_file(option: str, project: CaseProject) -> None:
+    project.write("checks/c.toml", PASSING)
+    target = project.write("out", "")
+    sizes = []
+    for _ in range(2):
+        assert project.run("check", option, "out").code == 0
+        sizes.append(target.stat().st_size)
+    assert all(sizes)
