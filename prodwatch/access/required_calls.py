@@ -23,6 +23,8 @@ from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.probes.registry import spec
 from prodwatch.probes.required_calls import ProbeCall, calls_of
 from prodwatch.runner.step.compiled import CheckCompiler, CompiledStep
+from prodwatch.runner.values.template_scope import ReferenceFinder
+from prodwatch.runner.values.watched_targets import watched_texts
 from prodwatch.settings import Project
 from prodwatch.settings.template import Reference, TemplateSyntaxError, UnresolvedError, parse_template, value_of
 from prodwatch.settings.template_filters import follow_path
@@ -79,7 +81,25 @@ def required_calls(
     """
     environment = project.environment
     filler = _Filler(environ, environment.vars, {}, outputs or {})
-    return [*_of_environment(_filled(environment, filler)), *_of_checks(project, environ, outputs or {})]
+    return [
+        *_of_environment(_filled(environment, filler)),
+        *_of_resources(project),
+        *_of_checks(project, environ, outputs or {}),
+    ]
+
+
+def _of_resources(project: Project) -> Iterable[RequiredCall]:
+    """Yield the reading of the resources of every stack that a `${resource.…}` names."""
+    environment = project.environment
+    compiler = CheckCompiler(environment, spec)
+    references = set(ReferenceFinder(environment.vars).references_in(watched_texts(environment)))
+    for check in (*project.checks, *project.referenced):
+        if check.enabled:
+            references |= compiler.compile(check).references
+    used = {reference.path[0] for reference in references if reference.scope == "resource" and reference.path}
+    for alias, stack in environment.stacks.items():
+        if alias in used:
+            yield _use("cloudformation", "ListStackResources", stack.name, f"stack {alias}", stack)
 
 
 def _filled(environment: Environment, filler: _Filler) -> Environment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.secrets import Secrets
@@ -42,6 +42,10 @@ async def resolve_online(
         _resolution(f"stack {alias} ({stack.name})", _outputs(aws, stacks, stack, stack_needs(project, alias)))
         for alias, stack in environment.stacks.items()
     ]
+    for alias, stack in environment.stacks.items():
+        needs = stack_needs(project, alias, "resource")
+        if needs.needed or needs.optional:
+            work.append(_resolution(f"resources of {stack.name}", _resources(aws, stacks, stack, needs)))
     work += [
         _resolution(f"secret {name}", _secret(secrets, reference)) for name, reference in environment.secrets.items()
     ]
@@ -72,6 +76,16 @@ async def _outputs(aws: AwsApi, stacks: Stacks, stack: StackReference, needs: St
     return "; ".join([found, *misspelt])
 
 
+async def _resources(aws: AwsApi, stacks: Stacks, stack: StackReference, needs: StackNeeds) -> str:
+    resources = await stacks.resources(stack)
+    absent = [
+        missing_output(aws, stack, key, resources, "resource") for key in sorted(needs.needed) if key not in resources
+    ]
+    if absent:
+        raise LookupError("; ".join(absent))
+    return f"{len(resources)} resources, including the {len(needs.needed)} that the files need"
+
+
 async def _secret(secrets: Secrets, reference: SecretReference) -> str:
     return f"{len(await secrets.value(reference))} characters"
 
@@ -84,8 +98,8 @@ class StackNeeds(NamedTuple):
     """Outputs that have a default, or that checks only require: without them those checks are skipped."""
 
 
-def stack_needs(project: Project, alias: str) -> StackNeeds:
-    """Return the outputs of a stack that checks and watched tables refer to."""
+def stack_needs(project: Project, alias: str, scope: Literal["stack", "resource"] = "stack") -> StackNeeds:
+    """Return the outputs or resources of a stack that checks and watched tables refer to."""
     environment = project.environment
     compiler = CheckCompiler(environment, spec)
     needed, optional = set[str](), set[str]()
@@ -97,7 +111,7 @@ def stack_needs(project: Project, alias: str) -> StackNeeds:
             referred.append((compiled.references, frozenset(each.path for each in compiled.requires)))
     for references, required in referred:
         for reference in references:
-            if reference.scope == "stack" and reference.path[:1] == (alias,) and len(reference.path) > 1:
+            if reference.scope == scope and reference.path[:1] == (alias,) and len(reference.path) > 1:
                 excused = reference.has_default or reference.path in required
                 (optional if excused else needed).add(".".join(reference.path[1:]))
     return StackNeeds(frozenset(needed), frozenset(optional - needed))

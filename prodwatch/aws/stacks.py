@@ -20,6 +20,7 @@ class Stacks:
 
     def __init__(self, aws: AwsApi) -> None:
         self._aws = aws
+        self._resources: dict[StackReference, SingleFlight[Mapping[str, str]]] = {}
         self._outputs: dict[StackReference, SingleFlight[Mapping[str, str]]] = {}
 
     async def outputs(self, stack: StackReference) -> Mapping[str, str]:
@@ -27,6 +28,12 @@ class Stacks:
         if stack not in self._outputs:
             self._outputs[stack] = SingleFlight(lambda: self._read(stack))
         return await self._outputs[stack].get()
+
+    async def resources(self, stack: StackReference) -> Mapping[str, str]:
+        """Return logical id → physical id of every resource; raises as `outputs` does."""
+        if stack not in self._resources:
+            self._resources[stack] = SingleFlight(lambda: self._read_resources(stack))
+        return await self._resources[stack].get()
 
     async def output(self, stack: StackReference, key: str) -> str:
         """Return one output; LookupError, listing the outputs there are, when the stack or the key does not exist."""
@@ -38,10 +45,32 @@ class Stacks:
     async def _read(self, stack: StackReference) -> Mapping[str, str]:
         return outputs_of(await describe(self._aws, stack))
 
+    async def _read_resources(self, stack: StackReference) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        params = {"StackName": stack.name}
+        pages = self._aws.pages(
+            "cloudformation", "ListStackResources", params, account=stack.account, region=stack.region
+        )
+        try:
+            async for page in pages:
+                for resource in page["StackResourceSummaries"]:
+                    # A resource that is being created has no physical id yet.
+                    if resource.get("PhysicalResourceId"):
+                        found[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+        except AwsError as error:
+            if error.code == "ValidationError" and "does not exist" in error.message:
+                raise _missing_stack(self._aws, stack) from error
+            raise
+        return found
+
+
+def _missing_stack(aws: AwsApi, stack: StackReference) -> MissingStackError:
+    return MissingStackError(f'stack "{stack.name}" does not exist in {region_of(aws, stack)}')
+
 
 async def describe(aws: AwsApi, stack: StackReference, *, timeout_s: float | None = None) -> dict[str, Any]:
     """Return one stack as DescribeStacks reports it, uncached; MissingStackError when it does not exist."""
-    missing = MissingStackError(f'stack "{stack.name}" does not exist in {region_of(aws, stack)}')
+    missing = _missing_stack(aws, stack)
     try:
         response = await aws.call(
             "cloudformation",
@@ -62,10 +91,12 @@ async def describe(aws: AwsApi, stack: StackReference, *, timeout_s: float | Non
     return description
 
 
-def missing_output(aws: AwsApi, stack: StackReference, key: str, outputs: Mapping[str, str]) -> str:
-    """Return the sentence for an output that a stack does not have, with a similar one or all."""
+def missing_output(
+    aws: AwsApi, stack: StackReference, key: str, outputs: Mapping[str, str], noun: str = "output"
+) -> str:
+    """Return the sentence for an output or resource that a stack does not have, with a similar one or all."""
     hint = did_you_mean(key, outputs)
-    return f"stack {stack.name} in {region_of(aws, stack)} has no output {key}{hint}; it has {listing(sorted(outputs))}"
+    return f"stack {stack.name} in {region_of(aws, stack)} has no {noun} {key}{hint}; it has {listing(sorted(outputs))}"
 
 
 def outputs_of(stack: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ SCOPES = (
     "vars",
     "secret",
     "stack",
+    "resource",
     "captured",
     "steps",
     "matrix",

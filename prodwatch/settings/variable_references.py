@@ -23,7 +23,7 @@ _FIXED = {"uid": (), "now": (), "account": (), "region": (), "trace_id": (), "ru
 
 FILE_SCOPES = frozenset(SCOPES) - {"captured", "steps", "matrix", "each"}
 """Scopes that the variables of an environment file may use."""
-WATCHED_SCOPES = frozenset(("env", "vars", "stack", "account", "region"))
+WATCHED_SCOPES = frozenset(("env", "vars", "stack", "resource", "account", "region"))
 """Scopes that the watched tables of an environment file may use, which are filled once per run."""
 
 
@@ -73,12 +73,13 @@ class DefinedNames(msgspec.Struct, frozen=True):
             if name in self.environ:
                 return None
             return f"environment variable {name} is not set; set it or write ${{env.{name} | default('…')}}"
-        if scope == "stack" and len(reference.path) != 2:
-            return f"{reference.source} must name a stack and an output: ${{stack.alias.Output}}"
+        if scope in _OF_STACK and len(reference.path) != 2:
+            return f"{reference.source} must name a stack and {_OF_STACK[scope]}"
         known: Collection[str] = {
             "vars": self.vars,
             "secret": self.secrets,
             "stack": self.stacks,
+            "resource": self.stacks,
             "matrix": self.matrix,
             "captured": self.captured,
             "steps": self.steps,
@@ -90,10 +91,12 @@ class DefinedNames(msgspec.Struct, frozen=True):
         return undefined(_NOUNS[scope], name, sorted(known))
 
 
+_OF_STACK = {"stack": "an output: ${stack.alias.Output}", "resource": "a resource: ${resource.alias.LogicalId}"}
 _NOUNS = {
     "vars": "variable",
     "secret": "secret",
     "stack": "stack",
+    "resource": "stack",
     "matrix": "matrix value",
     "captured": "captured value",
     "steps": "step",

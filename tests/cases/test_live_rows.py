@@ -258,3 +258,41 @@ def test_A16_a_value_that_is_missing_is_named(
     ended = project.run(*command)
     assert ended.code in ({2, 3} if command[0] == "validate" else {3}), ended.said
     assert {"output": "Nothing", "stack": f"{name}-gone", "secret": f"/{name}/token"}[missing] in ended.said
+
+
+QUEUE = """
+[[check]]
+name = "the queue"
+type = "sqs"
+queue = "${resource.shop.Inbox}"
+expect = ["depth == 0"]
+"""
+
+
+def resources(world: World, name: str) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-inbox"}}
+    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Inbox": queue}}
+    world.call("cloudformation", "CreateStack", {"StackName": name, "TemplateBody": json.dumps(template)})
+
+
+def test_a_resource_of_a_stack_is_named_by_its_logical_id(project: CaseProject, name: str, world: World) -> None:
+    resources(world, name)
+    project.configure(f'[stacks]\nshop = "{name}"\n')
+    found = project.checked(QUEUE)
+    assert (found["the queue"]["status"], found["the queue"]["message"]) == ("pass", None)
+    project.configure(f'[stacks]\nshop = "{name}"\n[[logs]]\ngroup = "/shop/${{resource.shop.Inbox | last_segment}}"\n')
+    write_line(world, f"/shop/{name}-inbox")
+    ended = project.run("logs", "--since", "5m", "--no-follow", "--json")
+    assert [json.loads(line)["group"] for line in ended.out.splitlines()] == [f"/shop/{name}-inbox"], ended.said
+
+
+def test_a_resource_that_a_stack_does_not_have_is_named(project: CaseProject, name: str, world: World) -> None:
+    resources(world, name)
+    project.configure(f'[stacks]\nshop = "{name}"\n')
+    found = project.checked(QUEUE.replace("Inbox", "Inbix"))
+    assert (found["the queue"]["status"], found["the queue"]["reason_code"]) == ("error", "unresolved")
+    assert "has no resource Inbix (did you mean" in found["the queue"]["message"]
+    ended = project.run("validate", "--online")
+    assert ended.code == 3
+    assert "Inbix" in ended.out
+    assert "cloudformation:ListStackResources" in project.run("iam-policy").out

@@ -84,6 +84,7 @@ def inputs(environment: Environment, outputs: Mapping[str, str] | Exception) -> 
         env={"X": "555"},
         redactor=Redactor(),
         read_stack=read_stack,
+        read_resources=read_stack,
         read_secret=nothing,
         read_release=nothing,
     )
@@ -101,10 +102,10 @@ def written(environment: Environment) -> str:
     return msgspec.json.encode(parts).decode()
 
 
-@pytest.mark.parametrize("reference", ["${vars.x}", "${env.X}", "${stack.shop.X}"])
+@pytest.mark.parametrize("reference", ["${vars.x}", "${env.X}", "${stack.shop.X}", "${resource.shop.X}"])
 @pytest.mark.parametrize(("section", "key"), KEYS)
 async def test_A1_every_text_is_filled(section: Section, key: Key, reference: str, tmp_path: Path) -> None:
-    if reference.startswith("${stack") and (key.name == "account" or (section.name, key.name) in EARLY):
+    if reference.startswith(("${stack", "${resource")) and (key.name == "account" or (section.name, key.name) in EARLY):
         with pytest.raises(ConfigurationError, match="known only at run time"):
             loaded(tmp_path, table(section, key, reference))
         return

@@ -92,6 +92,7 @@ def _object(name: str, _now: datetime) -> Params:
 
 _SAMPLE_CALLS: dict[str, Callable[[str, datetime], Params]] = {
     "cloudformation:DescribeStacks": lambda name, _: {"StackName": name},
+    "cloudformation:ListStackResources": lambda name, _: {"StackName": name},
     "cloudformation:DescribeStackEvents": lambda name, _: {"StackName": name},
     "cloudwatch:DescribeAlarms": lambda _name, _: {"MaxRecords": 1},
     "cloudwatch:DescribeAlarmHistory": lambda _name, _: {"MaxRecords": 1},

@@ -27,7 +27,7 @@ from prodwatch.settings.template import Reference, UnresolvedError
 from prodwatch.text.redact import MIN_LENGTH, Redactor
 
 StackReader = Callable[[StackReference], Awaitable[Mapping[str, str]]]
-"""Outputs of one stack; raises AwsError, or LookupError when the stack does not exist."""
+"""Outputs or resources of one stack; raises AwsError, or LookupError when the stack does not exist."""
 SecretReader = Callable[[SecretReference], Awaitable[str]]
 """Value of one secret; raises AwsError, or LookupError when the secret does not exist."""
 ReleaseReader = Callable[[], Awaitable[Sequence[ReleaseState]]]
@@ -37,7 +37,7 @@ VANTAGE = "PRODWATCH_VANTAGE"
 """Environment variable that names the place prodwatch runs at."""
 _LOG = logging.getLogger("prodwatch.runner")
 
-REMOTE = frozenset({"stack", "secret", "release", "account"})
+REMOTE = frozenset({"stack", "resource", "secret", "release", "account"})
 """Scopes whose values have to be fetched."""
 
 
@@ -76,6 +76,7 @@ class RemoteInputs:
         env: Mapping[str, str],
         redactor: Redactor,
         read_stack: StackReader,
+        read_resources: StackReader,
         read_secret: SecretReader,
         read_release: ReleaseReader,
     ) -> None:
@@ -84,6 +85,7 @@ class RemoteInputs:
         self._env = env
         self._redactor = redactor
         self._read_stack = read_stack
+        self._read_resources = read_resources
         self._read_secret = read_secret
         self._read_release = read_release
         self._values: dict[tuple[str, str], Any] = {}
@@ -192,11 +194,11 @@ class RemoteInputs:
             self._tasks.pop(key, None)
 
     async def _read(self, scope: str, name: str) -> Any:
-        if scope == "stack":
+        if scope in {"stack", "resource"}:
             stack = self.environment.stacks.get(name)
             if stack is None:
                 raise LookupError(f'there is no stack "{name}" in [stacks] of environment {self.environment.name}')
-            return await self._read_stack(stack)
+            return await (self._read_stack if scope == "stack" else self._read_resources)(stack)
         if scope == "secret":
             return await self._secret(name)
         if scope == "account":
@@ -229,7 +231,7 @@ class RemoteInputs:
             value = _unread(f"{reference.source or reference.dotted} was not read")
         if isinstance(value, Unavailable):
             raise MissingInputError(reference, value)
-        if scope == "stack":
+        if scope in {"stack", "resource"}:
             return self._output(reference, value, path)
         if scope == "release":
             return self._release_value(reference, value, path)
@@ -248,7 +250,8 @@ class RemoteInputs:
         name = ".".join(path[1:])
         if name not in outputs:
             stack = self.environment.stacks[path[0]]
-            why = missing_output(self._aws, stack, name, outputs)
+            noun = "output" if reference.scope == "stack" else "resource"
+            why = missing_output(self._aws, stack, name, outputs, noun)
             near = closest(name, outputs)
             raise MissingInputError(reference, Unavailable(why, Reason.UNRESOLVED, missing=True, near=near))
         return outputs[name]
@@ -275,12 +278,14 @@ def run_inputs(
     clock: Clock,
 ) -> RemoteInputs:
     """Return inputs that read AWS and this process's environment variables; `override` replaces the release."""
+    stacks = Stacks(aws)
     return RemoteInputs(
         environment,
         aws=aws,
         env=env,
         redactor=redactor,
-        read_stack=Stacks(aws).outputs,
+        read_stack=stacks.outputs,
+        read_resources=stacks.resources,
         read_secret=Secrets(aws, env).value,
         read_release=lambda: read_releases(environment, aws, override, clock),
     )
