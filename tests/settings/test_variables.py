@@ -258,8 +258,8 @@ class TestEnvironmentVariables:
                 '[vars]\na = "${nix.a}"\n[[function]]\nname = "${vars.a}"',
                 [
                     (
-                        '2:6: [vars]: unknown scope "nix" in ${nix.a}; scopes: env, vars, secret, stack, resource, captured, '
-                        "steps, matrix, each, run, uid, now, account, region, trace_id, release"
+                        '2:6: [vars]: unknown scope "nix" in ${nix.a}; scopes: env, vars, secret, stack, resource, '
+                        "captured, steps, matrix, each, run, uid, now, account, region, trace_id, release"
                     )
                 ],
             ),
