@@ -60,7 +60,8 @@ def test_a_run_without_aws_creates_no_session(project: Path) -> None:
     assert code == 1  # nothing listens there
     assert "prodwatch.aws.lazy_session" in loaded
     assert not {"prodwatch.aws.session", "prodwatch.aws.clients", "prodwatch.aws.cost"} & set(loaded)
-    assert json.loads((project / "result.json").read_text())["usage"] == {"calls": {}, "throttles": 0, "cost_usd": 0}
+    usage = json.loads((project / "result.json").read_text())["usage"]
+    assert usage == {"calls": {}, "throttles": 0, "cost_usd": 0, "unpriced": []}
 
 
 def test_importing_the_package_loads_nothing_of_it() -> None:
