@@ -228,7 +228,7 @@ class Attempts:
             elif repeat == retries or not self._worth_repeating(attempt.failure):
                 return Ending.FAILED
             else:
-                # What our own limits or AWS's throttling kept from being asked says nothing about the target.
+                # A request that our own limits or AWS's throttling kept back is not evidence about the target.
                 unanswered = unanswered or attempt.failure.status is Status.FAIL
             await self._sleep(self._step.retry_delay_s)
         raise AssertionError("unreachable: the last repeat returns")
