@@ -17,6 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|\x00[^\x00]|[^\x00]\x00")
 """The beginning of JSON in UTF-16 or UTF-32."""
 _POSITION = re.compile(r"\(byte (\d+)\)")
+_MEMBER = re.compile(rb'"\s*:')
 _LITERAL = re.compile(rb"true|false|null|t(r(ue?)?)?$|f(a(l(se?)?)?)?$|n(u(ll?)?)?$")
 """A literal of JSON, or the beginning of one that breaks off."""
 _SHOWN_CHARS = 40
@@ -106,7 +107,8 @@ def _value(body: bytes) -> Any:
             return _parsed(body)
         except json.JSONDecodeError:
             raise error from None
-    return _parsed(body) if _repeats_a_member(body) else value
+    # Every member has a quote and a colon: when there are no more of these than members, none is repeated.
+    return value if len(_MEMBER.findall(body)) == _count_members(value) else _parsed(body)
 
 
 def _parsed(body: bytes) -> Any:
@@ -117,17 +119,17 @@ def _parsed(body: bytes) -> Any:
     return json.loads(body, object_pairs_hook=built, parse_float=Decimal, parse_constant=_refuse)
 
 
-def _repeats_a_member(body: bytes) -> bool:
-    if b"{" not in body:
-        return False
-    repeats = False
-
-    def look(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal repeats
-        repeats = repeats or len({name for name, _ in pairs}) != len(pairs)
-
-    json.loads(body, object_pairs_hook=look, parse_float=len, parse_int=len)
-    return repeats
+def _count_members(value: Any) -> int:
+    """Return the number of members of every object in `value`."""
+    count, pending = 0, [value]
+    while pending:
+        each = pending.pop()
+        if type(each) is dict:
+            count += len(each)
+            pending.extend(each.values())
+        elif type(each) is list:
+            pending.extend(each)
+    return count
 
 
 def _refuse(constant: str) -> None:

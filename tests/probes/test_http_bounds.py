@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from collections.abc import Awaitable, Callable
 
@@ -245,3 +246,40 @@ async def test_a_refused_stream_is_judged_by_its_status(send: Send, hold: bool) 
         seen = await send("http", url=server.url, stream="event", timeout_s=0.5)
     assert seen.failure is None
     assert seen.document["status"] == 500
+
+
+names = st.sampled_from(["a", "b", 'c":', "\\u0061", "d: "])
+texts = st.recursive(
+    st.sampled_from(["1", "null", '"x"', '"y\\":"', '": "', '"\\u0022:"']),
+    lambda inner: (
+        st.lists(st.tuples(names, inner), max_size=4).map(
+            lambda pairs: (
+                "{" + ", ".join(f'"{name.replace(chr(34), chr(92) + chr(34))}" : {each}' for name, each in pairs) + "}"
+            )
+        )
+        | st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+    ),
+    max_leaves=12,
+)
+
+
+@given(texts)
+def test_A11_every_repeated_member_is_found(text: str) -> None:
+    repeated = False
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len(dict(pairs)) != len(pairs)
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except ValueError:
+        assert read_json(text.encode()).fields == {}
+        return
+    found: list[object] = [read_json(text.encode()).fields["json"]]
+    ambiguous = False
+    while found:
+        each = found.pop()
+        ambiguous = ambiguous or isinstance(each, AmbiguousObject)
+        found.extend(dict.values(each) if isinstance(each, dict) else each if isinstance(each, list) else ())
+    assert ambiguous is repeated

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 from urllib.request import (  # type: ignore[attr-defined]  # undocumented, and present in every Python
@@ -17,6 +19,9 @@ from prodwatch.probes.http_pool import Proxy
 
 DIRECT = "direct"
 """Value of `proxy` for no proxy."""
+_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_VARIABLES = (*_NAMES, *map(str.upper, _NAMES), "REQUEST_METHOD")
+"""Environment variables that the choice depends on."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
@@ -27,13 +32,18 @@ def proxy_for(url: Url, params: Mapping[str, Any]) -> Proxy | None:
         return None
     if written is not None:
         return _proxy(written, "`proxy`")
+    variables = tuple(map(os.environ.get, _VARIABLES))
+    return _of_environment(url.scheme, url.host, url.port, variables) if any(variables) else None
+
+
+@lru_cache(maxsize=1024)
+def _of_environment(scheme: str, host: str, port: int, _variables: tuple[str | None, ...]) -> Proxy | None:
+    """Return the proxy that the environment sets, whose variables are those of the cache's key."""
     proxies = getproxies_environment()
-    if not proxies:
+    text = proxies.get(scheme) or proxies.get("all")
+    if not text or proxy_bypass_environment(f"{host}:{port}", proxies):
         return None
-    text = proxies.get(url.scheme) or proxies.get("all")
-    if not text or proxy_bypass_environment(f"{url.host}:{url.port}", proxies):
-        return None
-    return _proxy(text, f"{url.scheme.upper()}_PROXY" if proxies.get(url.scheme) else "ALL_PROXY")
+    return _proxy(text, f"{scheme.upper()}_PROXY" if proxies.get(scheme) else "ALL_PROXY")
 
 
 def _proxy(text: str, source: str) -> Proxy:
