@@ -102,7 +102,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retried: bool
     """A request had to be repeated before a response arrived."""
     stalled: bool
-    """This machine was stalled during an attempt."""
+    """An attempt was spoiled."""
     elapsed_s: float
     waited: bool
     """The step polls or holds."""
@@ -205,7 +205,7 @@ class Attempts:
         if self._last is None:
             self._began_s = attempt.started_s
         self._last = attempt
-        self._stalled = self._stalled or attempt.stall is not None
+        self._stalled = self._stalled or attempt.spoiled
         self._results.append(_result(len(self._results) + 1, attempt, kind))
 
     async def _request(self, kind: AttemptKind, met: Judgement | None = None) -> Ending:
