@@ -23,6 +23,8 @@ THROTTLES = frozenset(
         "TransactionInProgressException",
     )
 )
+SQS_PREFIX = "AWS.SimpleQueueService."
+"""Prefix of error codes of SQS in the names of its query protocol, which its JSON responses repeat."""
 CALLER_RATE = "CallerRateLimitExceeded"
 """The only `Reason` of a 429 of Lambda that is about the caller."""
 EXPIRED = frozenset(

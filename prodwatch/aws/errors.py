@@ -18,6 +18,7 @@ from prodwatch.aws.error_codes import (
     EXPIRED,
     FOREIGN_RESPONSE,
     REJECTED,
+    SQS_PREFIX,
     UNKNOWN_OPERATION,
     is_clock_skew,
     is_target_fault,
@@ -264,7 +265,9 @@ def _from_response(response: Mapping[str, Any], operation: str, call: Call) -> A
     metadata = response.get("ResponseMetadata", {})
     code = str(error.get("Code") or "Unknown")
     status = metadata.get("HTTPStatusCode")
-    reason, message = _meaning(code, _one_line(error.get("Message") or ""), status, operation or call.operation, call)
+    reason, message = _meaning(
+        code.removeprefix(SQS_PREFIX), _one_line(error.get("Message") or ""), status, operation or call.operation, call
+    )
     return AwsError(
         message,
         code=code,

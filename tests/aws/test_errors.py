@@ -53,6 +53,7 @@ RESPONSES = [
      Reason.NO_CREDENTIALS, "this machine's clock is wrong"),
     ("RequestTimeTooSkewed", "", 403, Reason.NO_CREDENTIALS, "this machine's clock is wrong"),
     ("ThrottlingException", "Rate exceeded", 400, Reason.THROTTLED, "was throttled (ThrottlingException)"),
+    ("AWS.SimpleQueueService.ThrottlingException", "", 400, Reason.THROTTLED, "was throttled (ThrottlingException)"),
     ("ThrottledException", "", 429, Reason.THROTTLED, "was throttled"),
     ("Throttling", "", 400, Reason.THROTTLED, "was throttled"),
     ("ServiceUnavailable", "", 503, Reason.SERVICE, "AWS returned 503 ServiceUnavailable"),

@@ -1,0 +1,68 @@
+"""Behind a fault proxy that speaks each service's protocol, no check passes on a fault or blames the target for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.witnesses.conftest import Proxy, write
+from tests.support.command_line import CommandLine
+
+pytestmark = pytest.mark.slow
+
+NEVER_MEASURED = frozenset({"error", "inconclusive"})
+RELAYED = "object"
+"""The proxy relays GetObject without a Content-Length.
+
+AWS documents the header for each GetObject response and the model names it, so that such a body may be cut: prodwatch
+reports an `error`. The proxy is right by HTTP, AWS's documentation decides.
+"""
+THROTTLED = {"code": "ThrottlingException", "status": 400}
+BROKEN = {"code": "InternalFailure", "status": 500}
+DENIED = {"code": "AccessDeniedException", "status": 400}
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "every call is throttled": {"error": THROTTLED},
+    "every call fails": {"error": BROKEN},
+    "every call is denied": {"error": DENIED},
+    "every connection is reset": {"reset": True},
+    "every response is cut": {"response": {"truncate_frac": 0.5}},
+    "every response ends with the connection": {"response": {"abort_frac": 0.3}},
+    "every response hangs": {"latency": 60_000},
+}
+OF_THE_FUNCTION = {"every response is cut", "every response hangs"}
+"""Faults in which an invocation is the function's own failure.
+
+The payload of Invoke has no form of its own: half of it under a matching Content-Length is what the function returned.
+A function that does not respond in time is the target.
+"""
+
+
+def statuses(commands: CommandLine, *options: str) -> dict[str, tuple[str, str | None, str | None]]:
+    """Run the checks; return status, reason and message by name."""
+    ended = commands.run("check", "--env", "t", "--json", *options)
+    checks = json.loads(ended.out)["checks"]
+    return {each["name"]: (each["status"], each["reason_code"], each["message"]) for each in checks}
+
+
+def test_without_a_fault_everything_passes(commands: CommandLine, proxy: Proxy) -> None:
+    proxy.rules()
+    write(commands, proxy.url)
+    found = statuses(commands)
+    assert found.pop(RELAYED)[:2] == ("error", "service")
+    assert {name: each for name, each in found.items() if each[0] != "pass"} == {}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_never_a_pass_and_never_the_targets(commands: CommandLine, proxy: Proxy, name: str) -> None:
+    proxy.rules({"service": "*", **FAULTS[name]})
+    write(commands, proxy.url)
+    commands.write("checks/c.toml", '[defaults]\ntimeout = "2s"\n' + (commands.project / "checks/c.toml").read_text())
+    found = statuses(commands)
+    assert len(found) == 11
+    assert "pass" not in {status for status, _, _ in found.values()}
+    if name in OF_THE_FUNCTION:
+        found = {check: each for check, each in found.items() if check not in {"invoke", "raises"}}
+    assert {check: each for check, each in found.items() if each[0] not in NEVER_MEASURED} == {}
