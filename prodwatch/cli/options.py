@@ -15,34 +15,39 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ArgumentsCommand(click.Command):
-    """A command with arguments: an option with an optional value takes it only as `--name=VALUE`."""
+    """A command with arguments: where one may follow, an option takes an optional value only as `--name=VALUE`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an option without `=` gets its default value, so that it never takes an argument."""
+        """Parse; an option that could take an argument for its optional value gets its default value."""
         return super().parse_args(ctx, self._with_values(args))
 
     def _with_values(self, args: Sequence[str]) -> list[str]:
-        options = [each for each in self.params if isinstance(each, click.Option)]
-        optional = {
-            name: each.flag_value
-            for each in options
-            if not each.is_flag and isinstance(each.flag_value, str)
-            for name in each.opts
-        }
-        takes_next = {
-            name
-            for each in options
-            if not each.is_flag and not each.count
-            for name in each.opts
-            if name not in optional
-        }
+        options = [each for each in self.params if isinstance(each, click.Option) and not each.is_flag]
+        flagged = [each for each in options if isinstance(each.flag_value, str)]
+        optional = {name: each.flag_value for each in flagged for name in each.opts}
+        takes_next = {name for each in options if not each.count for name in each.opts}
+        places = [each.nargs for each in self.params if isinstance(each, click.Argument)]
+        open_places = float("inf") if min(places, default=0) < 0 else sum(places)
         written: list[str] = []
+        is_value = False
         for position, argument in enumerate(args):
             if argument == "--":
                 return [*written, *args[position:]]
-            is_value = position > 0 and args[position - 1] in takes_next
-            written.append(f"{argument}={optional[argument]}" if argument in optional and not is_value else argument)
+            if is_value or not argument.startswith("-") or argument == "-":
+                open_places -= not is_value
+                is_value = False
+            elif argument in optional and open_places > 0:
+                written.append(f"{argument}={optional[argument]}")
+                continue
+            else:
+                is_value = argument in takes_next and not (argument in optional and _is_option(args, position + 1))
+            written.append(argument)
         return written
+
+
+def _is_option(args: Sequence[str], position: int) -> bool:
+    """Return whether there is no value at this position, but another option or nothing."""
+    return position >= len(args) or (args[position].startswith("-") and len(args[position]) > 1)
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True):

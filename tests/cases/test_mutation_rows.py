@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from msgspec.structs import replace
 
+from prodwatch.cli.options import ArgumentsCommand
 from prodwatch.model.check import Capture, CheckDefinition, Poll, SourcePosition
 from prodwatch.model.event import CheckFinished
 from prodwatch.runner import RoundPlan, RunOptions, find_journal, unfinished_journals
@@ -579,3 +581,47 @@ def test_C6_a_result_replaces_an_earlier_one_of_its_kind_and_an_empty_file(optio
         assert project.run("check", option, "out").code == 0
         sizes.append(target.stat().st_size)
     assert all(sizes)
+
+
+@pytest.mark.parametrize(
+    ("written", "parsed"),
+    [
+        (["--json", "a", "b"], (("a", "b"), "-")),
+        (["a", "--json", "b"], (("a", "b"), "-")),
+        (["--json=c", "a", "b"], (("a", "b"), "c")),
+        (["-k", "--json", "a"], (("a",), None)),
+        (["--json", "--", "a"], (("a",), "-")),
+    ],
+)
+def test_C6_an_optional_value_never_takes_one_of_many_arguments(
+    written: list[str], parsed: tuple[tuple[str, ...], str | None]
+) -> None:
+    assert arguments_of(written, nargs=-1) == parsed
+
+
+@pytest.mark.parametrize(
+    ("written", "parsed"),
+    [
+        (["--json", "a"], ("a", "-")),
+        (["a", "--json"], ("a", "-")),
+        (["a", "--json", "-k", "x"], ("a", "-")),
+        (["a", "--json", "c"], ("a", "c")),
+        (["-k", "x", "--json", "a"], ("a", "-")),
+    ],
+)
+def test_C6_an_optional_value_may_follow_the_last_argument(written: list[str], parsed: tuple[str, str | None]) -> None:
+    assert arguments_of(written, nargs=1) == parsed
+
+
+def arguments_of(written: list[str], *, nargs: int) -> tuple[Any, str | None]:
+    seen: list[tuple[Any, str | None]] = []
+
+    @click.command(cls=ArgumentsCommand)
+    @click.argument("names", nargs=nargs)
+    @click.option("--json", "json_", is_flag=False, flag_value="-")
+    @click.option("-k")
+    def command(names: Any, json_: str | None, k: str | None) -> None:
+        seen.append((names, json_))
+
+    command.main(written, standalone_mode=False)
+    return seen[0]

@@ -203,7 +203,7 @@ def prodwatch(
         return await clean_up(*arguments)
 
     monkeypatch.setattr("prodwatch.runner.check.run_check.clean_up", clean_up_noticed)
-    monkeypatch.setattr("prodwatch.session.engine.SystemClock", PacedClock)
+    monkeypatch.setattr("prodwatch.session.engine.AwsClock", PacedClock)
     monkeypatch.setenv("PRODWATCH_STATE_DIR", str(project / "state"))
     return CommandLine(project)
 
