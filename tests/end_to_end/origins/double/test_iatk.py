@@ -163,7 +163,7 @@ def sample(double: Any, monkeypatch: pytest.MonkeyPatch) -> Sample:
         "events:DeleteRule": made.delete_rule,
         "sqs:CreateQueue": made.create_queue,
         "sqs:DeleteQueue": made.delete_queue,
-        "sqs:GetQueueAttributes": lambda _params: {"Attributes": {}},
+        "sqs:GetQueueAttributes": lambda _params: {"Attributes": {"QueueArn": "arn:aws:sqs:eu-west-1:123456789012:q"}},
         "sqs:ReceiveMessage": made.receive,
         "stepfunctions:StartExecution": made.start_execution,
         "xray:BatchGetTraces": made.traces,
