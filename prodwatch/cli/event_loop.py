@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec.structs import replace
 
 from prodwatch.cli.options import Common
-from prodwatch.cli.stderr import say
+from prodwatch.cli.stderr import say_in_handler
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import DemoTarget
 from prodwatch.model.event import RunEvent
@@ -80,13 +80,13 @@ class RunSignals:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._cancel is not None and self._loop is not None:
-            if self._words:
-                say(self._words)
-                self._words = ""
+            words, self._words = self._words, ""
+            if words:
+                say_in_handler(words)
             self._loop.call_soon_threadsafe(self._cancel, number)
         elif not self._kept:
-            say(f"interrupted: {self._kept_words}; a second interruption ends prodwatch at once")
             self._kept.append(number)
+            say_in_handler(f"interrupted: {self._kept_words}; a second interruption ends prodwatch at once")
         else:
             # The start is stuck, or the reader of the result takes no more of it.
             raise SystemExit(int(exit_code_of(number)))

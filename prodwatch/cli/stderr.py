@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -18,6 +19,12 @@ def ensure_stderr() -> None:
 def say(message: str) -> None:
     """Write one line to stderr, sanitised; a closed stderr is ignored."""
     draw(f"{sanitize(message, limit=len(message))}\n")
+
+
+def say_in_handler(message: str) -> None:
+    """Write one line from a signal handler, which may have interrupted another write: past the buffer of stderr."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{message}\n".encode())
 
 
 def draw(text: str) -> None:

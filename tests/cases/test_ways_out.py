@@ -1,0 +1,329 @@
+"""Every way out of a run by cause and phase, as docs/guide/ways-out.md lists them: exit code, journal, words."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support.case_project import CaseProject
+from tests.support.command_line import PATIENCE_S, Ended, finished
+from tests.support.raw_web import RawWeb
+from tests.support.terminal import Terminal, terminal
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="needs signals and a terminal")]
+
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "ways-out.md"
+LEFT = b"\x1b[?1049l"
+FLOW = """
+[[check]]
+name = "travels"
+type = "flow"
+mutates = true
+
+[[check.step]]
+name = "put"
+type = "http"
+method = "PUT"
+url = "${vars.url}/row"
+PAUSE
+[[check.step]]
+name = "look"
+type = "http"
+url = "${vars.url}/look"
+timeout = "50s"
+
+[[check.cleanup]]
+type = "http"
+method = "DELETE"
+url = "${vars.url}/gone"
+timeout = "50s"
+"""
+PAUSE = '\n[[check.step]]\nname = "rest"\ntype = "wait"\nfor = "50s"\n'
+QUICK = '[[check]]\nname = "ok"\ntype = "http"\nurl = "${vars.url}/ok"\nexpect = ["status == 200"]\n'
+AWS = """
+[[check]]
+name = "who"
+type = "aws"
+service = "sts"
+operation = "get_caller_identity"
+expect = ["Account exists"]
+"""
+MANY = "".join(f'[[check]]\nname = "c{n}"\ntype = "pass"\nreason = "{"x" * 300}"\n' for n in range(300))
+
+
+class Row(NamedTuple):
+    """One row of the page."""
+
+    cause: str
+    phase: str
+    exit: int
+    journal: str
+
+
+def rows(title: str) -> list[Row]:
+    section = PAGE.read_text(encoding="utf-8").split(f"## {title}\n")[1].split("\n## ")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return [Row(cause, phase, int(code), journal) for cause, phase, code, journal in cells[2:]]
+
+
+def named(title: str) -> list[Any]:
+    return [pytest.param(row, id=f"{row.cause} - {row.phase}") for row in rows(title)]
+
+
+class Run:
+    """A running `check` in some phase."""
+
+    def __init__(self, process: subprocess.Popen[bytes], release: Callable[[], object]) -> None:
+        self.process = process
+        self.release = release
+        """Lets what the phase waits for go on."""
+
+
+def held(web: RawWeb, path: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    arrived, let_go = web.hold(path)
+
+    def wait() -> None:
+        assert arrived.acquire(timeout=PATIENCE_S), f"{path} was never asked for"
+
+    return wait, let_go.set
+
+
+@contextmanager
+def started(project: CaseProject, *options: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    with project.start("check", "--json", *options, **more) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def before_the_first_check(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+    wait, release = held(web, "/")
+    project.write("checks/c.toml", QUICK + AWS)
+    text = (project.project / "config" / "t.toml").read_text()
+    project.write("config/t.toml", text.replace("[vars]", 'account = "123456789012"\n[vars]'))
+    with started(project, *options, environ={"AWS_ENDPOINT_URL": web.url}) as process:
+        wait()
+        yield Run(process, release)
+
+
+@contextmanager
+def request_in_flight(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+    wait, release = held(web, "/look")
+    project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    with started(project, *options) as process:
+        wait()
+        yield Run(process, release)
+
+
+@contextmanager
+def between_steps(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+    wait, release = held(web, "/row")
+    project.write("checks/c.toml", FLOW.replace("PAUSE", PAUSE))
+    with started(project, *options) as process:
+        wait()
+        release()
+        yield Run(process, release)
+
+
+@contextmanager
+def cleanup(project: CaseProject, web: RawWeb, *options: str) -> Iterator[Run]:
+    wait, release = held(web, "/gone")
+    project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    with started(project, *options) as process:
+        wait()
+        yield Run(process, release)
+
+
+@contextmanager
+def writing_results(project: CaseProject, _web: RawWeb, *options: str) -> Iterator[Run]:
+    project.write("checks/c.toml", MANY)
+    with started(project, *options) as process:
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE_S)
+        assert ready, "no result was written"
+        yield Run(process, lambda: None)
+
+
+PHASES = {
+    "before the first check": before_the_first_check,
+    "request in flight": request_in_flight,
+    "between steps": between_steps,
+    "cleanup": cleanup,
+    "writing results": writing_results,
+}
+
+
+def journals(project: CaseProject) -> list[Path]:
+    return list((project.home / "state").rglob("*.journal"))
+
+
+def heard(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the command has written about a signal, or has ended."""
+    assert process.stderr is not None
+    select.select([process.stderr], [], [], 2.0)
+
+
+def interrupt(run: Run, row: Row) -> Ended:
+    if row.cause != "deadline":
+        number = signal.Signals[row.cause.split()[0]]
+        run.process.send_signal(number)
+        if row.phase in {"cleanup", "writing results"} or row.cause.endswith("twice"):
+            heard(run.process)
+        if row.cause.endswith("twice"):
+            run.process.send_signal(number)
+            return finished(run.process)
+    if row.phase == "cleanup":
+        run.release()
+    return finished(run.process)
+
+
+SIGNALS = [
+    each
+    for each in named("`prodwatch check`")
+    if each.values[0].cause.split()[0] in {"deadline", *signal.Signals.__members__}
+    # After the last check: test_early_end.py, on a virtual clock.
+    and each.values[0].phase in PHASES
+]
+
+
+@pytest.mark.parametrize("row", SIGNALS)
+def test_the_end_of_a_check(row: Row, project: CaseProject, web: RawWeb) -> None:
+    options = ("--deadline", "2s") if row.cause == "deadline" else ()
+    with PHASES[row.phase](project, web, *options) as run:
+        ended = interrupt(run, row)
+    assert ended.code == row.exit, ended.said
+    assert bool(journals(project)) == (row.journal == "kept")
+    assert "Traceback" not in ended.said
+    if row.cause == "SIGKILL" or (row.cause.endswith("twice") and row.phase == "writing results"):
+        return
+    document = json.loads(ended.out)
+    interrupted = row.cause.startswith("SIG") and row.phase != "writing results"
+    assert (document["verdict"]["status"] == "aborted") == interrupted
+    if row.phase in {"request in flight", "between steps", "cleanup"}:
+        assert "DELETE /gone" in web.seen
+    if row.journal == "kept":
+        assert "prodwatch cleanup" in json.dumps(document["notices"])
+
+
+def test_a_killed_check_leaves_no_lock(project: CaseProject, web: RawWeb) -> None:
+    with cleanup(project, web) as run:
+        run.process.kill()
+        finished(run.process)
+        run.release()
+    (journal,) = journals(project)
+    assert project.run("cleanup", journal.stem).code == 0
+    assert web.seen[-1] == "DELETE /gone"
+    assert not journals(project)
+
+
+def test_a_closed_pipe_keeps_the_verdict(project: CaseProject) -> None:
+    project.write("checks/c.toml", MANY)
+    with started(project) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        assert finished(process).code == 0
+
+
+def test_a_full_disk_is_3_and_costs_no_other_format(project: CaseProject) -> None:
+    project.write("checks/c.toml", QUICK)
+    with Path("/dev/full").open("wb") as full:
+        ended = project.run("check", "--tap", "--json=r.json", stdout=full)
+    assert ended.code == 3
+    assert "could not be written" in ended.err
+    assert json.loads((project.project / "r.json").read_text())["verdict"]["status"] == "pass"
+
+
+def test_without_a_journal_nothing_is_sent(project: CaseProject, web: RawWeb) -> None:
+    project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    in_the_way = project.write("file", "")
+    ended = project.run("check", "--json", environ={"PRODWATCH_STATE_DIR": str(in_the_way / "state")})
+    assert (ended.code, web.seen) == (3, [])
+    assert json.loads(ended.out)["checks"][0]["reason_code"] == "journal"
+
+
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(project: CaseProject, web: RawWeb) -> None:
+    wait, release = held(web, "/look")
+    project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with started(project) as process:
+            signal.signal(signal.SIGHUP, before)
+            wait()
+            process.send_signal(signal.SIGHUP)
+            release()
+            ended = finished(process)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert ended.code == 0, ended.said
+
+
+@contextmanager
+def dashboard(project: CaseProject) -> Iterator[Terminal]:
+    project.write("checks/c.toml", FLOW.replace("PAUSE", ""))
+    environ = project.environ | {"TERM": "xterm-256color"}
+    with terminal([sys.executable, "-m", "prodwatch"], cwd=project.project, environ=environ) as here:
+        yield here
+
+
+@pytest.mark.parametrize(
+    "row", [each for each in named("The dashboard") if each.values[0].phase == "request in flight"]
+)
+def test_the_end_of_the_dashboard(row: Row, project: CaseProject, web: RawWeb) -> None:
+    wait, _ = held(web, "/look")
+    with dashboard(project) as here:
+        wait()
+        here.wait_for("travels", within_s=PATIENCE_S)
+        if row.cause == "q":
+            here.type("q")
+        else:
+            name = "SIGHUP" if row.cause == "closed terminal" else row.cause
+            os.kill(here.process.pid, signal.Signals[name])
+        code = here.wait(PATIENCE_S)
+    assert code == row.exit
+    assert web.seen[-1] == "DELETE /gone"
+    assert "Traceback" not in here.text
+    assert "travels: cleaned up" in bytes(here.written).rpartition(LEFT)[2].decode(errors="replace")
+    assert not journals(project)
+
+
+@pytest.mark.parametrize("row", [each for each in named("The dashboard") if each.values[0].phase == "cleanup"])
+def test_an_interruption_while_the_dashboard_cleans_up(row: Row, project: CaseProject, web: RawWeb) -> None:
+    wait, _ = held(web, "/look")
+    wait_for_cleanup, release = held(web, "/gone")
+    with dashboard(project) as here:
+        wait()
+        here.wait_for("travels", within_s=PATIENCE_S)
+        here.type("q")
+        wait_for_cleanup()
+        here.wait_for("cleaning up after them", within_s=PATIENCE_S)
+        here.type("\x03")
+        here.wait_for("the cleanup goes on", within_s=PATIENCE_S)
+        if row.cause.endswith("twice"):
+            here.type("\x03")
+        else:
+            release()
+        code = here.wait(PATIENCE_S)
+    assert code == row.exit
+    assert bool(journals(project)) == (row.journal == "kept")
+    assert ("prodwatch cleanup" in here.text) == (row.journal == "kept")
+
+
+def test_every_row_of_the_page_is_a_test() -> None:
+    others = {"closed pipe", "full disk", "journal cannot be written"}
+    tried = {each.values[0] for each in SIGNALS}
+    rest = [row for row in rows("`prodwatch check`") if row not in tried]
+    assert {row.cause for row in rest if row.phase != "after the last check"} == others
+    assert {row.phase for row in rows("The dashboard")} == {"request in flight", "cleanup"}
