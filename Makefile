@@ -42,7 +42,7 @@ wheel:  ## Build the source archive and the wheel, and run the wheel in a clean 
 	@.ci/setup dev
 	@.ci/wheel
 
-test-slow:  ## Run the slow tests: fault regimes, real terminals, long runs
+test-slow:  ## Run the slow tests: fault regimes, real terminals, outside witnesses, long runs
 	@.ci/setup dev
 	$(BIN)/pytest -n 2 -q -m slow
 

@@ -179,8 +179,8 @@ def _running(command: Sequence[str | Path], health: str, environ: Mapping[str, s
             assert process.poll() is None, Path(log.name).read_text()
             yield
         finally:
-            process.terminate()
-            process.wait(30)
+            process.kill()  # the proxy would wait for responses that it holds back
+            process.wait()
 
 
 def _responds(url: str) -> bool:
