@@ -107,7 +107,7 @@ def test_a_signal_restores_the_terminal(number: signal.Signals, demo: Open) -> N
 @pytest.mark.slow
 def test_a_small_terminal_gets_one_clear_sentence(demo: Open) -> None:
     with demo(columns=40, rows=10) as here:
-        here.wait_for("This terminal has 40×10 characters;", "or press q to leave.", within_s=PAINTED_S)
+        here.wait_for("This terminal has 40×10 characters;", "or press q to quit.", within_s=PAINTED_S)
         assert "Checks" not in here.text
         here.type("q")
         assert here.wait(ENDED_S) == 0
