@@ -200,9 +200,9 @@ class WithheldResults:
 
     def release(self) -> None:
         """Pass all withheld checks on, with every captured secret masked."""
-        redactor = Redactor(self._captured)
+        redactor = Redactor(self._captured) if self._captured else None
         for event in self._withheld:
-            self._listener(CheckFinished(result=masked_struct(event.result, redactor)))
+            self._listener(CheckFinished(result=masked_struct(event.result, redactor)) if redactor else event)
         self._withheld.clear()
 
 
