@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prodwatch.assertions.comparison import MISSING, equal, freeze, kind
+from prodwatch.assertions.value_equality_and_order import MISSING, equal, freeze, kind
 from prodwatch.assertions.value_format import double_quoted, json_text
 
 MAX_ENTRIES = 40
@@ -125,7 +125,7 @@ def _walk(expected: Any, actual: Any, path: str, entries: list[str], *, partial:
             _walk(one, two, f"{path}[{n}]", entries, partial=False)
         return
     if both_arrays:
-        from prodwatch.assertions.subset import unmatched
+        from prodwatch.assertions.operator_includes import unmatched
 
         entries.extend(f"- {path}[]: {json_text(element)}" for element in unmatched(expected, actual))
         return

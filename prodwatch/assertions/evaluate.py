@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.incomplete_data import OF_THE_REQUEST, survives_more_data
@@ -17,6 +16,7 @@ from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern
 from prodwatch.assertions.quantifiers import judge_each
 from prodwatch.assertions.syntax import Assertion
+from prodwatch.assertions.value_equality_and_order import MISSING
 from prodwatch.assertions.value_format import to_json
 from prodwatch.model.result import AssertionResult
 

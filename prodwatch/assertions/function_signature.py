@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 
 
 class EvaluationLike(Protocol):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from prodwatch.assertions.comparison import MISSING, kind
 from prodwatch.assertions.syntax import Assertion
+from prodwatch.assertions.value_equality_and_order import MISSING, kind
 
 OF_THE_REQUEST = frozenset(
     {

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from prodwatch.assertions.comparison import MISSING, equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.function_signature import Function
-from prodwatch.assertions.functions import TABLE, suggestion
-from prodwatch.assertions.literals import Literal
+from prodwatch.assertions.jmespath_functions import TABLE, suggestion
+from prodwatch.assertions.literal_values import Literal
 from prodwatch.assertions.unmatched_fields import (
     FieldRead,
     FieldReads,
@@ -25,6 +24,7 @@ from prodwatch.assertions.unmatched_fields import (
     recording,
     recording_contains,
 )
+from prodwatch.assertions.value_equality_and_order import MISSING, equal, exact, is_nan, kind
 
 
 class Evaluation:

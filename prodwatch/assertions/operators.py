@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.comparison import MISSING, a_kind, equal, exact, freeze, is_nan, kind
+from prodwatch.assertions.operator_includes import includes
+from prodwatch.assertions.operator_satisfies import LoadSchema, violation
 from prodwatch.assertions.patterns import LIMIT_S, Pattern, search
-from prodwatch.assertions.schema import LoadSchema, violation
-from prodwatch.assertions.subset import includes
+from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, equal, exact, freeze, is_nan, kind
 from prodwatch.assertions.value_format import short
 
 JSON_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")

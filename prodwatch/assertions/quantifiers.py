@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.errors import UndecidableError
 from prodwatch.assertions.operators import OperatorContext, judge
 from prodwatch.assertions.patterns import Pattern, share_s
+from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 from prodwatch.assertions.value_format import short
 
 _ABOUT_PRESENCE = frozenset({"exists", "absent"})

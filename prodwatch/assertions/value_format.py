@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from prodwatch.assertions.comparison import kind
+from prodwatch.assertions.value_equality_and_order import kind
 
 MAX_NODES = 500
 """Most values in a result; the rest is counted."""

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from prodwatch.assertions.errors import AssertionSyntaxError
-from prodwatch.assertions.literals import (
+from prodwatch.assertions.literal_values import (
     Constant,
     Hole,
     ListTemplate,

@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import (
     AccountConfig,
     StaticCredentialProvider,
@@ -27,8 +26,9 @@ from prodwatch.aws.credentials import (
     shared_loader,
     without_httpx,
 )
-from prodwatch.aws.errors import Call, credential_error, explain, no_credentials, overdue_credentials
+from prodwatch.aws.interface import AwsError
 from prodwatch.aws.request_hooks import RequestHooks
+from prodwatch.aws.sdk_errors import Call, credential_error, explain, no_credentials, overdue_credentials
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import tomli
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import Limits
 from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 
-from prodwatch.aws.call_time import SENT_ONCE
+from prodwatch.aws.call_time_limits import SENT_ONCE
 
 
 class HttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types

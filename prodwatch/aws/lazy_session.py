@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from prodwatch.aws.api import AwsApi, RawAnswer
+from prodwatch.aws.interface import AwsApi, RawAnswer
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.result import Usage

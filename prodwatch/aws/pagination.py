@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import shared_loader
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason
 
 _TOKEN = re.compile(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.model.environment import SecretReference
 from prodwatch.text.redact import MIN_LENGTH

@@ -12,16 +12,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from prodwatch.aws import pagination
-from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
 from prodwatch.aws.aws_clock import ahead_s
-from prodwatch.aws.call_time import CALL_TIME, SENT_ONCE, STEP_TIME, CallTime
+from prodwatch.aws.call_time_limits import CALL_TIME, SENT_ONCE, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.error_codes import FOREIGN_RESPONSE
-from prodwatch.aws.errors import Call, explain, not_sent, timed_out, unknown_operation
+from prodwatch.aws.interface import AwsApi, AwsError, RawAnswer
 from prodwatch.aws.rate_limiter import RateLimiter
 from prodwatch.aws.request_hooks import RAW_BODY, SKEW_S, RequestHooks, unparsed
+from prodwatch.aws.sdk_errors import Call, explain, not_sent, timed_out, unknown_operation
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.single_flight import SingleFlight
 from prodwatch.model.environment import StackReference
 from prodwatch.settings.suggestions import did_you_mean, listing

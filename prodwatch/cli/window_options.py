@@ -69,7 +69,7 @@ def window_of(since: str | None, from_: str | None, to: str | None, now: datetim
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime:
-    from prodwatch.text.timestamps import RELEASE, parse_moment
+    from prodwatch.text.parse_user_times import RELEASE, parse_moment
 
     try:
         moment = parse_moment(text, now)

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.aws.account_scope import ScopedAws
-from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.aws_clock import TOLERANCE_S, ahead_s
-from prodwatch.aws.call_time import STEP_TIME, StepTime, shared_reading
+from prodwatch.aws.call_time_limits import STEP_TIME, StepTime, shared_reading
 from prodwatch.aws.cli_command import aws_command
 from prodwatch.aws.error_codes import is_malformed_request
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.pagination import unread_rest
 from prodwatch.aws.request_hooks import SKEW_S, WIRE_S
+from prodwatch.aws.scoped_session import ScopedAws
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Correlation, Exchange

@@ -16,7 +16,7 @@ from prodwatch.model.status import Reason, Status
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-    from prodwatch.aws.api import AwsApi
+    from prodwatch.aws.interface import AwsApi
     from prodwatch.probes.connect import Timings
     from prodwatch.probes.http_pool import HttpConnection, Means
 

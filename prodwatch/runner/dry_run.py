@@ -14,9 +14,9 @@ from prodwatch.model.environment import Environment
 from prodwatch.runner.check.prerequisites import reason_not_to_run
 from prodwatch.runner.options import RunOptions, reads_signals
 from prodwatch.runner.step.compiled import COMPOSITES, FIXED, CheckCompiler, CompiledStep
+from prodwatch.runner.values.fill_known_values import StaticValues
 from prodwatch.runner.values.redaction import OutputRedactor
 from prodwatch.runner.values.remote_inputs import VANTAGE
-from prodwatch.runner.values.static_values import StaticValues
 from prodwatch.text.redact import Redactor
 
 

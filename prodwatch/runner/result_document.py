@@ -26,7 +26,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.runner.options import RunOptions, left_out
 from prodwatch.runner.step.run_context import RunContext
 from prodwatch.runner.step.run_step import STALLED, UNATTESTED
-from prodwatch.runner.values.release import release_info
+from prodwatch.runner.values.read_releases import release_info
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

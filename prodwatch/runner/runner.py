@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock, SystemClock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment

@@ -173,7 +173,7 @@ async def _with_demo(environment: Environment, override: DemoTarget | None, stac
 
 async def require_credentials(engine: Engine) -> None:
     """Raise CannotVerifyError for a missing region, missing credentials, or another account than the file's."""
-    from prodwatch.aws.api import AwsError
+    from prodwatch.aws.interface import AwsError
     from prodwatch.errors import CannotVerifyError
 
     target = engine.environment.aws

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import ConfigurationError, ProdwatchError
 from prodwatch.judge.decide import not_worked_out

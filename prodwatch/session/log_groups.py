@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.model.environment import Environment, LogTarget
 from prodwatch.session.engine import Engine

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import (

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
-from prodwatch.runner.values.release import read_releases
+from prodwatch.runner.values.read_releases import read_releases
 from prodwatch.session.engine import Engine
 from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
-from prodwatch.text.timestamps import Moment
+from prodwatch.text.parse_user_times import Moment
 
 HISTORY = timedelta(days=7)
 """Age of the oldest release that is found."""

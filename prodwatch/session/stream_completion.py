@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
-from prodwatch.sources.logs.scan_window import PROMISED_S
+from prodwatch.sources.logs.scan_plan import PROMISED_S
 
 SETTLE_S = 10.0
 """Seconds after the end of a window up to which it is read, because lines become visible late."""

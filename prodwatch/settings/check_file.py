@@ -13,7 +13,7 @@ from prodwatch.model.check import CheckDefinition
 from prodwatch.settings.check_builder import read_check
 from prodwatch.settings.check_keys import ATTESTED, CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
 from prodwatch.settings.problems import Problems, TomlCursor
-from prodwatch.settings.shared_keys import CheckContext
+from prodwatch.settings.read_shared_keys import CheckContext
 from prodwatch.settings.slugs import matrix_cases
 from prodwatch.settings.suggestions import did_you_mean
 from prodwatch.settings.table_reader import read_table

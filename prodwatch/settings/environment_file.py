@@ -41,8 +41,8 @@ from prodwatch.settings.environment_keys import (
     Section,
 )
 from prodwatch.settings.expressions import read_assertions, read_path
+from prodwatch.settings.load_time_values import Statics, settle_table
 from prodwatch.settings.problems import TomlCursor
-from prodwatch.settings.static_values import Statics, settle_table
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.table_reader import read_table
 from prodwatch.settings.template import literal

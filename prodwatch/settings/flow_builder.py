@@ -8,7 +8,7 @@ from typing import Any
 from prodwatch.model.check import StepDefinition
 from prodwatch.settings.check_keys import ATTESTED, RESPONSE_KEYS, STEP
 from prodwatch.settings.problems import TomlCursor
-from prodwatch.settings.shared_keys import CheckContext, read_common
+from prodwatch.settings.read_shared_keys import CheckContext, read_common
 from prodwatch.settings.step_builder import (
     Role,
     check_mutation,

@@ -18,10 +18,10 @@ from prodwatch.settings.check_references import reachable, resolve_references, u
 from prodwatch.settings.environment_file import read_environment
 from prodwatch.settings.environment_references import follow_environment, names_of, report_circle
 from prodwatch.settings.key_notices import check_notices, key_notices
+from prodwatch.settings.load_time_values import Statics
 from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.project_lookup import environments
-from prodwatch.settings.shared_keys import CheckContext
-from prodwatch.settings.static_values import Statics
+from prodwatch.settings.read_shared_keys import CheckContext
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.toml_document import Document, read_document
 from prodwatch.settings.variable_references import follow_check

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from prodwatch.settings.check_keys import CHECK, RUNTIME_KEYS
 from prodwatch.settings.flow_builder import step_cursor, step_names
+from prodwatch.settings.load_time_values import undefined
 from prodwatch.settings.problems import IN_KEY, TomlCursor
-from prodwatch.settings.static_values import undefined
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.template import SCOPES, Reference, TemplateSyntaxError, parse_template
 from prodwatch.settings.template_filters import follow_path

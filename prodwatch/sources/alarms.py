@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.judge.signals import alarm_signals, merged, unread_alarms
 from prodwatch.model.environment import AlarmTarget, place_of

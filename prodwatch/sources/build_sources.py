@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from functools import partial
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import Environment, LogTarget, UnfilledTarget

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from prodwatch.aws.api import AwsError
 from prodwatch.aws.iam_actions import actions
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.signal import SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff

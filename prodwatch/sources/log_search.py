@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import LogRecord

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Batch, Record, SourcePhase, SourceStatus
 from prodwatch.sources.backoff import Backoff

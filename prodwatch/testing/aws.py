@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsApi, AwsError, RawAnswer
+from prodwatch.aws.interface import AwsApi, AwsError, RawAnswer
 from prodwatch.model.result import Usage
 from prodwatch.model.status import Reason
 

@@ -18,11 +18,11 @@ from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
+from prodwatch.views.events_in_window import Changes, changes
 from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, requests_on
 from prodwatch.views.release import version_label
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict_facts import session_facts
-from prodwatch.views.window_changes import Changes, changes
 
 _READ_ONLY_TYPES = frozenset(("alarm", "metric", "logs", "traces", "release", "stack"))
 """Checks of these types repeat what other panels show; a check that made a request of its own says more."""

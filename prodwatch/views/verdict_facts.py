@@ -13,8 +13,8 @@ from prodwatch.model.status import Status
 from prodwatch.store.check_results import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.views.checks import interval_s, message_of
+from prodwatch.views.events_in_window import Changes
 from prodwatch.views.time_window import Window
-from prodwatch.views.window_changes import Changes
 
 LAST_ROUNDS = 10
 """Rounds over which the share of failed ones is counted."""

@@ -12,9 +12,9 @@ from prodwatch.access.doctor.findings import Finding
 from prodwatch.access.doctor.permissions import try_permissions
 from prodwatch.access.doctor.sample_calls import _SAMPLE_CALLS, sample_call
 from prodwatch.access.required_calls import RequiredCall
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.cli.commands.doctor import command
-from prodwatch.cli.doctor.machine import machine
+from prodwatch.cli.doctor.local_machine_findings import machine
 from prodwatch.cli.doctor.output import as_json, as_text, exit_code
 from prodwatch.cli.live.colour import Style
 from prodwatch.cli.project import empty_project

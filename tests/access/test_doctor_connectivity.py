@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from prodwatch.access.doctor.connectivity import endpoints, identities
+from prodwatch.access.doctor.identity_and_endpoints import endpoints, identities
 from prodwatch.access.required_calls import RequiredCall
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.aws.session import Identity
 from prodwatch.cli.doctor.output import exit_code
 from prodwatch.errors import CannotVerifyError

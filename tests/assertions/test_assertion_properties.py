@@ -10,8 +10,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from prodwatch.assertions import MISSING, AssertionSyntaxError, evaluate, parse, parse_path
-from prodwatch.assertions.comparison import equal, freeze
 from prodwatch.assertions.jmespath_interpreter import Evaluation
+from prodwatch.assertions.value_equality_and_order import equal, freeze
 from prodwatch.assertions.value_format import literal_text, to_json
 from prodwatch.model.quantity import Duration, Headers
 

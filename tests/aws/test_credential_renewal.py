@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from prodwatch.aws import clients
-from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import account_config, renewal_hint
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment
 from prodwatch.model.status import Reason

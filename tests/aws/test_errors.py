@@ -9,10 +9,10 @@ import pytest
 from botocore import exceptions as known
 from botocore.parsers import ResponseParserError
 
-from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.error_codes import FUNCTION_FAULTS, INVOCATION_FAULTS, is_malformed_request
-from prodwatch.aws.errors import Call, credential_error, explain, not_sent, subject_of, timed_out
+from prodwatch.aws.interface import AwsError
+from prodwatch.aws.sdk_errors import Call, credential_error, explain, not_sent, subject_of, timed_out
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import failure_of
 

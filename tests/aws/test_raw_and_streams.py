@@ -9,8 +9,8 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from prodwatch.aws.account_scope import ScopedAws
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
+from prodwatch.aws.scoped_session import ScopedAws
 from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws

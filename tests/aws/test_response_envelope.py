@@ -10,7 +10,7 @@ import pytest
 from botocore.model import ServiceModel
 
 from prodwatch.aws.credentials import shared_loader
-from prodwatch.aws.response_envelope import CBOR_READ_TWICE_BYTES, ForeignResponseError, check_envelope
+from prodwatch.aws.foreign_responses import CBOR_READ_TWICE_BYTES, ForeignResponseError, check_envelope
 
 IDS = {"x-amzn-requestid": "r"}
 IDENTITY = b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws import call_time
-from prodwatch.aws.api import AwsError
-from prodwatch.aws.call_time import CALL_TIME, CallTime, StepTime
+from prodwatch.aws import call_time_limits
+from prodwatch.aws.call_time_limits import CALL_TIME, CallTime, StepTime
+from prodwatch.aws.interface import AwsError
 from prodwatch.aws.rate_limiter import Bucket
 from prodwatch.aws.request_hooks import WIRE_S, traced
 from prodwatch.aws.session import Aws
@@ -198,7 +198,7 @@ async def test_a_call_ends_with_its_time(world: EmbeddedAws, aws: Aws) -> None:
 
 async def test_time_spent_waiting_for_a_turn_is_not_blamed_on_aws(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     await aws.client("logs")
-    monkeypatch.setattr(call_time, "QUEUE_LIMIT_S", 0.1)
+    monkeypatch.setattr(call_time_limits, "QUEUE_LIMIT_S", 0.1)
     bucket = aws.limiter.bucket("", "eu-west-1", "logs", "DescribeLogGroups")
     bucket.rate_per_s = 0.001
     bucket._tokens = 0

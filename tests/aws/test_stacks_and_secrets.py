@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.aws.secrets import Secrets
 from prodwatch.aws.session import Aws
 from prodwatch.aws.stacks import Stacks

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.demo.aws import Fault
 from prodwatch.model.check import Poll
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
 from prodwatch.model.environment import Environment, StackReference
 from prodwatch.model.spec import Key

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.http.probe import probe

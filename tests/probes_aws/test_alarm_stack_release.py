@@ -60,7 +60,7 @@ async def test_a_prefix_that_finds_nothing_is_inconclusive(bench: Any) -> None:
 
 
 async def test_an_endpoint_that_knows_no_log_alarms_is_asked_without(bench: Any) -> None:
-    from prodwatch.aws.api import AwsError
+    from prodwatch.aws.interface import AwsError
 
     class Old:
         async def pages(self, _service: str, operation: str, params: Any, **_: Any) -> Any:

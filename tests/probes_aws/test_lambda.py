@@ -306,7 +306,7 @@ async def test_the_functions_own_limit_is_evidence(bench: Any, why: str, sentenc
         async def call(self, *_: Any, **__: Any) -> Any:
             from botocore.exceptions import ClientError
 
-            from prodwatch.aws.errors import Call, explain
+            from prodwatch.aws.sdk_errors import Call, explain
 
             response: Any = {
                 "Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.demo.aws.faults import Fault
 from prodwatch.model.status import Reason, Status
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws.faults import Fault
 from prodwatch.model.quantity import Duration

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.clock import SystemClock
 from prodwatch.model.environment import AwsTarget, StackReference
 from prodwatch.model.status import Reason

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import FunctionTarget, SecretReference, StackReference
 from prodwatch.model.spec import Key
 from prodwatch.model.status import Reason

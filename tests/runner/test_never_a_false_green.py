@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.check import Capture, CheckDefinition, Poll
 from prodwatch.model.environment import AwsTarget, FunctionTarget, Limits, ReleaseTarget, StackReference
 from prodwatch.model.quantity import Headers

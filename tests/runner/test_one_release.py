@@ -9,7 +9,7 @@ import pytest
 from prodwatch.model.environment import FunctionTarget, ReleaseTarget
 from prodwatch.model.signal import Batch, MetricKey, MetricPoint, MetricSeries, ReleaseEvent, ReleasePhase, ReleaseState
 from prodwatch.probes.base import Observation
-from prodwatch.runner.values.release import release_info
+from prodwatch.runner.values.read_releases import release_info
 from prodwatch.sources.traces.service_graph import release_began
 from prodwatch.store import Store
 from prodwatch.testing.check_runner import Bench

@@ -14,7 +14,7 @@ from prodwatch.model.status import Reason
 from prodwatch.probes.base import Observation
 from prodwatch.runner import ReleaseOverride
 from prodwatch.runner.step.attestation import Attestation, attest, attest_function
-from prodwatch.runner.values.release import versions
+from prodwatch.runner.values.read_releases import versions
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused

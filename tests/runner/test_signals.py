@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import AlarmTarget, AwsTarget, MetricTarget
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import RunResult

@@ -19,7 +19,7 @@ from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus
 from prodwatch.session.stream_completion import SETTLE_S, SWEEP_S, StreamCompletion
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.logs.scan_window import PROMISED_S
+from prodwatch.sources.logs.scan_plan import PROMISED_S
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.clock import START, FakeClock
 from tests.support.fake_log_api import LogDoor

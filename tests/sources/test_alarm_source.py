@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import AlarmTarget
 from prodwatch.model.signal import AlarmState, EvaluatedSignals, ReleaseEvent, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from prodwatch.sources.logs.deduplication import BUCKET_IDS, MAX_IDS, SeenIds
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.live_tail_merge import REMEMBER_S, LiveTailMerge
-from prodwatch.sources.logs.scan_window import PROMISED, PROMISED_S, TIERS
+from prodwatch.sources.logs.merge_live_tail_and_polling import REMEMBER_S, LiveTailMerge
+from prodwatch.sources.logs.scan_plan import PROMISED, PROMISED_S, TIERS
 
 BASE_MS = 1_768_478_400_000
 EVENTS = st.builds(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
-from prodwatch.aws.call_time import STEP_TIME, StepTime
+from prodwatch.aws.call_time_limits import STEP_TIME, StepTime
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason
 from prodwatch.sources.release.codedeploy import (
     CHANGES_FOR,

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, LogRecord
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs import live_tail
 from prodwatch.sources.logs.events import RawEvent
-from prodwatch.sources.logs.live_tail_merge import LiveTailMerge
+from prodwatch.sources.logs.merge_live_tail_and_polling import LiveTailMerge
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock

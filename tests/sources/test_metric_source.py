@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.environment import FunctionTarget, MetricTarget
 from prodwatch.model.signal import MetricSeries
 from prodwatch.model.status import Reason

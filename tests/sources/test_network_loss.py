@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget
 from prodwatch.model.signal import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget, UnfilledTarget

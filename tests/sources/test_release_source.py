@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import Environment, FunctionTarget, ReleaseTarget, StackReference
 from prodwatch.model.signal import Batch, ReleaseEvent, ReleasePhase, ReleaseState, SourcePhase

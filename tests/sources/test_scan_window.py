@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prodwatch.sources.logs.scan_window import (
+from prodwatch.sources.logs.scan_plan import (
     DEEP,
     FAST_LATENESS_MIN_S,
     PROMISED,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason
 from prodwatch.sources.logs.deduplication import MAX_IDS
 from prodwatch.sources.logs.events import Page, RawEvent

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus, Span, Trace, TraceSummary
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsError, RawAnswer
+from prodwatch.aws.interface import AwsError, RawAnswer
 from prodwatch.demo.aws.api_call import ApiCall, Effects, Raw, ServiceError
 from prodwatch.demo.aws.faults import Active, FaultPlan
 from prodwatch.demo.aws.logs.live_tail import DroppedError

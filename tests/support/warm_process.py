@@ -34,7 +34,7 @@ WITH_AWS = (
 PARTS = (
     "prodwatch.aws.session",
     "prodwatch.cli.commands.check",
-    "prodwatch.cli.event_loop",
+    "prodwatch.cli.run_with_signals",
     "prodwatch.probes.http.probe",
 )
 LONGEST = 65_536

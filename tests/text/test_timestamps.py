@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from prodwatch.text.timestamps import parse_moment
+from prodwatch.text.parse_user_times import parse_moment
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 CET = timezone(timedelta(hours=1))

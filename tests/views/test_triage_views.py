@@ -24,9 +24,9 @@ from prodwatch.model.signal import (
 )
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
+from prodwatch.views.events_in_window import Change, changes
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import verdict_line
-from prodwatch.views.window_changes import Change, changes
 from prodwatch.views.window_comparison import compare_windows, signals_with_previous_window
 
 HOUR = Window(start=START - timedelta(hours=1))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from prodwatch.access.doctor.findings import Finding, State
 from prodwatch.access.doctor.sample_calls import sample_call
 from prodwatch.access.required_calls import ANY, RequiredCall
-from prodwatch.aws.api import AwsApi, AwsError
 from prodwatch.aws.iam_actions import actions
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import LogTarget

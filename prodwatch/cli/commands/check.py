@@ -151,7 +151,7 @@ def _run(
     outputs: Outputs,
     common: Common,
 ) -> int:
-    from prodwatch.cli.event_loop import RunSignals, run_to_end
+    from prodwatch.cli.run_with_signals import RunSignals, run_to_end
     from prodwatch.session.failed_first import remember
 
     progress = Progress(len(chosen), outputs)

@@ -29,8 +29,8 @@ def command(common: Common, *, run: str | None, forget: bool, outputs: Outputs) 
         return _forget(run)
     import asyncio
 
-    from prodwatch.cli.event_loop import RunSignals, demo_target, under_signals
     from prodwatch.cli.project import load
+    from prodwatch.cli.run_with_signals import RunSignals, demo_target, under_signals
     from prodwatch.runner import RunOptions
     from prodwatch.session.engine import host_name, open_engine
 

@@ -26,7 +26,7 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
     import asyncio
 
     from prodwatch.cli import stdout
-    from prodwatch.cli.doctor.machine import unicode_output
+    from prodwatch.cli.doctor.local_machine_findings import unicode_output
     from prodwatch.cli.doctor.output import as_json as report
     from prodwatch.cli.doctor.output import as_text, exit_code
     from prodwatch.cli.live.colour import style
@@ -45,10 +45,10 @@ def command(common: Common, *, as_json: bool, allow_writes: bool) -> int:
 async def _examine(project: Project, common: Common, *, allow_writes: bool) -> list[Finding]:
     import os
 
-    from prodwatch.access.doctor.examine import examine_aws
+    from prodwatch.access.doctor.aws_findings import examine_aws
     from prodwatch.access.doctor.findings import Finding
-    from prodwatch.cli.doctor.machine import machine
-    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.cli.doctor.local_machine_findings import machine
+    from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.errors import ProdwatchError
     from prodwatch.session.engine import open_engine
 

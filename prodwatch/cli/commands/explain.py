@@ -15,7 +15,7 @@ from prodwatch.errors import ConfigurationError
 if TYPE_CHECKING:
     from prodwatch.model.check import CheckDefinition
     from prodwatch.runner.step.compiled import CompiledCheck, CompiledStep
-    from prodwatch.runner.values.static_values import StaticValues
+    from prodwatch.runner.values.fill_known_values import StaticValues
     from prodwatch.settings import Project
 
 
@@ -28,7 +28,7 @@ def command(common: Common, *, check_id: str) -> None:
 
     from prodwatch.probes.registry import spec
     from prodwatch.runner.step.compiled import CheckCompiler
-    from prodwatch.runner.values.static_values import StaticValues
+    from prodwatch.runner.values.fill_known_values import StaticValues
 
     project = load(common)
     definition = _find(project, check_id)

@@ -73,9 +73,9 @@ def _read_online(
     """Return the outputs of every stack and the account's number. Raises CannotVerifyError."""
     import asyncio
 
-    from prodwatch.aws.api import AwsError
+    from prodwatch.aws.interface import AwsError
     from prodwatch.aws.stacks import Stacks
-    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.errors import CannotVerifyError
     from prodwatch.model.status import Reason
     from prodwatch.session.engine import open_engine

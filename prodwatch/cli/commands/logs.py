@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prodwatch.settings import Project
-    from prodwatch.text.timestamps import Moment
+    from prodwatch.text.parse_user_times import Moment
     from prodwatch.views.log_filter import LogFilter
 
 
@@ -110,7 +110,7 @@ def command(
     if listed:
         return _list(project, common, groups, as_json=form == "json")
 
-    from prodwatch.cli.live.log_stream import LogRequest
+    from prodwatch.cli.live.log_request import LogRequest
     from prodwatch.cli.live.stream_runner import run_live
 
     request = LogRequest(
@@ -157,9 +157,9 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
 
     import msgspec
 
-    from prodwatch.aws.api import AwsError
+    from prodwatch.aws.interface import AwsError
     from prodwatch.cli import stdout
-    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
     from prodwatch.session.engine import open_engine, require_credentials, require_secrets

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prodwatch.cli.live.stream_runner import Live, Stream
     from prodwatch.model.environment import MetricTarget
     from prodwatch.session.engine import Engine
-    from prodwatch.text.timestamps import Moment
+    from prodwatch.text.parse_user_times import Moment
 
 
 EXAMPLES = """\b

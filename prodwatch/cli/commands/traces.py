@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prodwatch.cli.live.stream_runner import Live
     from prodwatch.session.engine import Engine
     from prodwatch.settings import Project
-    from prodwatch.text.timestamps import Moment
+    from prodwatch.text.parse_user_times import Moment
 
 
 EXAMPLES = """\b
@@ -132,9 +132,9 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
     import msgspec
 
     from prodwatch.cli import stdout
-    from prodwatch.cli.event_loop import demo_target
     from prodwatch.cli.live.colour import style
     from prodwatch.cli.live.trace_output import waterfall_text
+    from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
     from prodwatch.formats.xray_documents import trace_id_of
@@ -149,7 +149,7 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
         raise click.BadParameter(message, param_hint="--id")
 
     async def fetch() -> Trace | None:
-        from prodwatch.aws.api import AwsError
+        from prodwatch.aws.interface import AwsError
 
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             await require_credentials(engine)

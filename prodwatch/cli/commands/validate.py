@@ -64,8 +64,8 @@ def _resolve(project: Project, common: Common) -> int:
     import asyncio
     import os
 
-    from prodwatch.access.resolve_online import Resolution, resolve_online
-    from prodwatch.cli.event_loop import demo_target
+    from prodwatch.access.resolve_online_values import Resolution, resolve_online
+    from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.model.exit_code import ExitCode
     from prodwatch.session.engine import open_engine
     from prodwatch.text.sanitize import sanitize_line

@@ -14,7 +14,7 @@ from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Level, LogRecord, Record
 from prodwatch.store.logs import lines_lost
-from prodwatch.text.timestamps import from_epoch, stamp
+from prodwatch.text.parse_user_times import from_epoch, stamp
 from prodwatch.text.units import format_age
 from prodwatch.views.log_filter import LogFilter
 

@@ -11,7 +11,7 @@ from prodwatch.cli.live.colour import BOLD, DIM, Style
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
-from prodwatch.text.timestamps import stamp
+from prodwatch.text.parse_user_times import stamp
 from prodwatch.text.units import format_bytes, format_ms
 from prodwatch.views.sparkline import heights, squeeze
 

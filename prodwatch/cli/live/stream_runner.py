@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Protocol
 
-from prodwatch.cli.event_loop import demo_target
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
+from prodwatch.cli.run_with_signals import demo_target
 from prodwatch.cli.stderr import error
 from prodwatch.clock import Clock
 from prodwatch.model.exit_code import ExitCode

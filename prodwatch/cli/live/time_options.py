@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from prodwatch.text.timestamps import RELEASE, parse_moment
+from prodwatch.text.parse_user_times import RELEASE, parse_moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
 from prodwatch.model.signal import Record, Trace, TraceSummary
 from prodwatch.text.cell_width import fitted
-from prodwatch.text.timestamps import from_epoch, stamp
+from prodwatch.text.parse_user_times import from_epoch, stamp
 from prodwatch.text.units import format_ms
 from prodwatch.views.traces import SLOW_S, cause_text
 from prodwatch.views.waterfall import EIGHTHS, Bar, waterfall

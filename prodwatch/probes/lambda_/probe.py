@@ -7,7 +7,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.aws.request_hooks import traced
 from prodwatch.formats.lambda_record import LineParser, parse_report
 from prodwatch.model.quantity import Duration

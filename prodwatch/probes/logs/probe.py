@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse, to_json

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.formats.xray_documents import parse_summary, parse_trace, trace_id_of
 from prodwatch.model.signal import Trace, TraceSummary
 from prodwatch.model.status import Reason, Status

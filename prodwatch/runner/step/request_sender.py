@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from prodwatch.assertions import MISSING
-from prodwatch.aws.call_time import OWN_LIMIT_S, QUEUE_LIMIT_S
+from prodwatch.aws.call_time_limits import OWN_LIMIT_S, QUEUE_LIMIT_S
 from prodwatch.errors import CannotVerifyError, UnavailableFeatureError
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status

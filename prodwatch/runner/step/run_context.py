@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.model.result import Notice

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.secrets import Secrets
 from prodwatch.aws.stacks import MissingStackError, Stacks, missing_output
 from prodwatch.clock import Clock
@@ -21,7 +21,7 @@ from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
 from prodwatch.runner.options import ReleaseOverride
-from prodwatch.runner.values.release import read_releases
+from prodwatch.runner.values.read_releases import read_releases
 from prodwatch.settings.suggestions import closest
 from prodwatch.settings.template import Reference, UnresolvedError
 from prodwatch.text.redact import MIN_LENGTH, Redactor

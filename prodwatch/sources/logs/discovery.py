@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.interface import AwsApi
 from prodwatch.model.environment import LogTarget
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.status import Reason
 

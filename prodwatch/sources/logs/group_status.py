@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.signal import SourcePhase, SourceStatus
 from prodwatch.sources.error_status import error_status
 from prodwatch.sources.logs.live_tail import LiveTail
-from prodwatch.sources.logs.scan_window import PROMISED_S
+from prodwatch.sources.logs.scan_plan import PROMISED_S
 from prodwatch.sources.logs.tailer import GroupTailer
 
 BEHIND_S = 30.0

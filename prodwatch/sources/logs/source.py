@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
@@ -20,7 +20,7 @@ from prodwatch.sources.logs.discovery import discover_groups
 from prodwatch.sources.logs.events import RawEvent, fetcher
 from prodwatch.sources.logs.group_status import group_error_status, group_status
 from prodwatch.sources.logs.live_tail import LiveTail
-from prodwatch.sources.logs.live_tail_merge import LiveTailMerge
+from prodwatch.sources.logs.merge_live_tail_and_polling import LiveTailMerge
 from prodwatch.sources.logs.poll_schedule import BUSY_EVERY_S, PollSchedule
 from prodwatch.sources.logs.record_parser import ParseLine, ParseLines, RecordParser
 from prodwatch.sources.logs.tailer import GroupTailer, NewEvents

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from prodwatch.sources.logs.deduplication import MAX_IDS, SeenIds
 from prodwatch.sources.logs.events import FetchPage, Page, RawEvent
-from prodwatch.sources.logs.live_tail_merge import LiveTailMerge
-from prodwatch.sources.logs.scan_window import DEEP_S, WHOLE_IDS, ScanPlan
+from prodwatch.sources.logs.merge_live_tail_and_polling import LiveTailMerge
+from prodwatch.sources.logs.scan_plan import DEEP_S, WHOLE_IDS, ScanPlan
 
 __all__ = ["GroupTailer", "NewEvents", "Page", "RawEvent"]
 

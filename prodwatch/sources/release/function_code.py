@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason

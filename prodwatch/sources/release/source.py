@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment, FunctionTarget, place_of
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.interface import AwsApi
 from prodwatch.model.environment import StackReference
 from prodwatch.model.signal import ReleaseEvent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.formats.xray_documents import parse_trace, trace_id_of
 from prodwatch.model.signal import Trace

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from prodwatch.aws.api import AwsApi
+from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.formats.xray_service_graph import parse_edges
 from prodwatch.model.release import current_release

@@ -22,7 +22,7 @@ from prodwatch.tui.widgets.timeline_panel import TimelineLanes
 from prodwatch.tui.widgets.trace_list_panel import TraceListPanel
 from prodwatch.tui.widgets.verdict_box import VerdictBox
 from prodwatch.views.aws_console_links import alarm_page, log_page, trace_page
-from prodwatch.views.window_changes import Change
+from prodwatch.views.events_in_window import Change
 
 NO_CHECKS_THEN = "checks test the present only: omit --to to run them"
 

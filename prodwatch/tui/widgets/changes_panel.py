@@ -8,8 +8,8 @@ from prodwatch.store.store import Topic
 from prodwatch.tui.styled_line import Column, Line, fit, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.panel import Panel
+from prodwatch.views.events_in_window import Change, Changes, changes
 from prodwatch.views.status_style import Tone
-from prodwatch.views.window_changes import Change, Changes, changes
 
 _COLUMNS = (Column("mark", "", 1), Column("at", "", 8), Column("text", "what", 20, grow=1))
 _MARKS = {"bad": ("▲", "^"), "quiet": ("·", ".")}

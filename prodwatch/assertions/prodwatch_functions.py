@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from prodwatch.assertions.comparison import MISSING
 from prodwatch.assertions.errors import PathError, UndecidableError
 from prodwatch.assertions.function_signature import Function
+from prodwatch.assertions.value_equality_and_order import MISSING
 from prodwatch.model.quantity import Duration, Headers
 
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:?\d\d)")

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.comparison import ARITHMETIC
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
+from prodwatch.assertions.value_equality_and_order import ARITHMETIC
 from prodwatch.assertions.value_format import canonical_text, double_quoted, is_raw_safe, literal_text, text_of
 from prodwatch.model.quantity import Duration
 

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError
-from prodwatch.assertions.literals import Constant, Holes, Literal, TextTemplate, read_text
+from prodwatch.assertions.literal_values import Constant, Holes, Literal, TextTemplate, read_text
 from prodwatch.assertions.value_parser import ValueReader, backtick_content, read_bare_hole
 
 COMPARATORS = ("==", "!=", "<=", ">=", "<", ">")

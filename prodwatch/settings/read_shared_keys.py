@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from prodwatch.settings.check_keys import RUNTIME_KEYS
+from prodwatch.settings.load_time_values import Statics, settle_table
 from prodwatch.settings.problems import TomlCursor
-from prodwatch.settings.static_values import Statics, settle_table
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.table_reader import read_table
 

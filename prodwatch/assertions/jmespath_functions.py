@@ -8,10 +8,19 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
-from prodwatch.assertions.comparison import ARITHMETIC, MISSING, Number, a_kind, equal, exact, is_nan, kind
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.extra_functions import OWN
 from prodwatch.assertions.function_signature import EXPRESSION, Function
+from prodwatch.assertions.prodwatch_functions import OWN
+from prodwatch.assertions.value_equality_and_order import (
+    ARITHMETIC,
+    MISSING,
+    Number,
+    a_kind,
+    equal,
+    exact,
+    is_nan,
+    kind,
+)
 from prodwatch.assertions.value_format import text_of
 from prodwatch.model.quantity import Duration
 

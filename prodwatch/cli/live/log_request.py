@@ -20,7 +20,7 @@ from prodwatch.session.log_groups import LOG_TABLES, expand, source_key, targets
 from prodwatch.session.resolve_window import release_of, window_of
 from prodwatch.session.stream_completion import StreamCompletion
 from prodwatch.sources.build_sources import unfilled_sources
-from prodwatch.text.timestamps import Moment
+from prodwatch.text.parse_user_times import Moment
 from prodwatch.views.log_filter import LogFilter
 
 

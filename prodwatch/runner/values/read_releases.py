@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, FunctionTarget

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
-from prodwatch.aws.api import AwsApi, RawAnswer
+from prodwatch.aws.interface import AwsApi, RawAnswer
 from prodwatch.model.result import Usage
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prodwatch.assertions.comparison import equal, freeze, kind
 from prodwatch.assertions.errors import UndecidableError
+from prodwatch.assertions.value_equality_and_order import equal, freeze, kind
 
 MAX_PAIRS = 200_000
 """Pairs of elements compared before giving up: two lists of some 450 objects each."""

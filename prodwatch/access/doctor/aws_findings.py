@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 
 from msgspec.structs import replace
 
-from prodwatch.access.doctor.connectivity import endpoints, identities
 from prodwatch.access.doctor.findings import Finding
+from prodwatch.access.doctor.identity_and_endpoints import endpoints, identities
 from prodwatch.access.doctor.permissions import try_permissions
 from prodwatch.access.required_calls import required_calls
-from prodwatch.access.resolve_online import known_outputs, resolve_online
+from prodwatch.access.resolve_online_values import known_outputs, resolve_online
 from prodwatch.aws.lazy_session import LazyAws
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.comparison import MISSING, a_kind, kind
 from prodwatch.assertions.jmespath_interpreter import Evaluation, step
-from prodwatch.assertions.literals import Literal
+from prodwatch.assertions.literal_values import Literal
+from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 from prodwatch.assertions.value_format import double_quoted
 
 Node = Mapping[str, Any]

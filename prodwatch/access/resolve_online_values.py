@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Collection, Mapping
 from typing import Literal, NamedTuple
 
-from prodwatch.aws.api import AwsApi, AwsError
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.secrets import Secrets
 from prodwatch.aws.stacks import Stacks, missing_output
 from prodwatch.errors import ProdwatchError

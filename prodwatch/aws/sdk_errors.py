@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from prodwatch.aws.api import AwsError
 from prodwatch.aws.credentials import MfaCodeNeededError
 from prodwatch.aws.error_codes import (
     DENIED,
@@ -24,8 +23,9 @@ from prodwatch.aws.error_codes import (
     is_target_fault,
     is_throttle,
 )
+from prodwatch.aws.foreign_responses import ForeignResponseError
 from prodwatch.aws.iam_actions import actions
-from prodwatch.aws.response_envelope import ForeignResponseError
+from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason
 
 _ACTION = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
