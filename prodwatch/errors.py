@@ -54,3 +54,7 @@ class CannotVerifyError(ProdwatchError):
 
 class UnavailableFeatureError(ProdwatchError):
     """An optional feature is not installed; the text names the command that installs it."""
+
+
+class UnusableError(Exception):
+    """A value filled at run time is invalid; the text is one sentence for the user."""

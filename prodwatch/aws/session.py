@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from prodwatch.aws import pagination
-from prodwatch.aws.aws_clock import ahead_s
 from prodwatch.aws.call_time_limits import CALL_TIME, SENT_ONCE, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.cost import Meter
@@ -23,7 +22,7 @@ from prodwatch.aws.rate_limiter import RateLimiter
 from prodwatch.aws.request_hooks import RAW_BODY, SKEW_S, RequestHooks, unparsed
 from prodwatch.aws.sdk_errors import Call, explain, not_sent, timed_out, unknown_operation
 from prodwatch.aws.single_flight import SingleFlight
-from prodwatch.clock import Clock
+from prodwatch.clock import Clock, ahead_s
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, Limits
 from prodwatch.model.result import Usage

@@ -10,13 +10,12 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from prodwatch.aws.aws_clock import AwsClock
 from prodwatch.cli.log_file import log_to_file
 from prodwatch.cli.options import Common
 from prodwatch.cli.project import load
 from prodwatch.cli.run_with_signals import RunSignals, demo_target, exit_code_of
 from prodwatch.cli.stderr import say
-from prodwatch.clock import Clock
+from prodwatch.clock import AwsClock, Clock
 from prodwatch.errors import ConfigurationError
 from prodwatch.judge.signals import is_judged
 from prodwatch.model.environment import DemoTarget

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from prodwatch.aws.aws_clock import TOLERANCE_S, ahead_s
 from prodwatch.aws.call_time_limits import STEP_TIME, StepTime, shared_reading
 from prodwatch.aws.cli_command import aws_command
 from prodwatch.aws.error_codes import is_malformed_request
@@ -22,6 +21,7 @@ from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.pagination import unread_rest
 from prodwatch.aws.request_hooks import SKEW_S, WIRE_S
 from prodwatch.aws.scoped_session import ScopedAws
+from prodwatch.clock import AWS_CLOCK_TOLERANCE_S, ahead_s
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Correlation, Exchange
@@ -165,7 +165,7 @@ class AwsCalls:
 
     def misplaced(self) -> bool:
         """Return whether `now` was used and AWS's responses contradict it."""
-        return self._told_time and abs(self.measured_skew_s - self.skew_s) > TOLERANCE_S
+        return self._told_time and abs(self.measured_skew_s - self.skew_s) > AWS_CLOCK_TOLERANCE_S
 
     def corrected(self) -> AwsCalls:
         """Return the calls of another reading, by AWS's clock and in the time that is left of this one."""
@@ -254,7 +254,7 @@ class AwsCalls:
     def _met(self, response: Mapping[str, Any], *, first: bool) -> None:
         metadata = response.get("ResponseMetadata", {})
         self._wire_s += metadata.get(WIRE_S, 0.0)
-        if not self.measured_skew_s and abs(metadata.get(SKEW_S) or 0.0) > TOLERANCE_S:
+        if not self.measured_skew_s and abs(metadata.get(SKEW_S) or 0.0) > AWS_CLOCK_TOLERANCE_S:
             self.measured_skew_s = metadata[SKEW_S]
         if metadata.get("RequestId"):
             self.request_ids.append(metadata["RequestId"])

@@ -6,16 +6,13 @@ import errno
 import socket
 import ssl
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
 from prodwatch.text.units import format_ms
 
 _OURS = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
 """Errors caused by this machine's network or limits, not by the target."""
-
-
-class UnusableError(Exception):
-    """A value filled at run time is invalid; the text is one sentence for the user."""
 
 
 def unusable(error: UnusableError, *, unsent: bool = True) -> Observation:
@@ -29,11 +26,6 @@ def unusable(error: UnusableError, *, unsent: bool = True) -> Observation:
 def unavailable(message: str, *, status: Status = Status.ERROR) -> Observation:
     """Return the observation of a check that this machine cannot run."""
     return Observation(failure=Failure(status=status, reason=Reason.UNAVAILABLE, message=message, unsent=True))
-
-
-def endpoint(host: str, port: int) -> str:
-    """Return the name of a target in messages: `host:port`."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def timed_out(target: str, undone: str, timeout_s: float) -> Failure:

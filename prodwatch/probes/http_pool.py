@@ -15,8 +15,7 @@ from aiohttp.client_proto import ResponseHandler
 
 import prodwatch
 from prodwatch.probes.connect import Timings, open_socket
-from prodwatch.probes.failures import endpoint
-from prodwatch.probes.name_resolution import Lookups
+from prodwatch.probes.name_resolution import Lookups, endpoint
 from prodwatch.probes.tls_contexts import ClientCertificate, client_context
 
 USER_AGENT = f"prodwatch/{prodwatch.__version__}"

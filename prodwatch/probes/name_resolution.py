@@ -91,3 +91,8 @@ def _look_up(host: str, port: int, flags: int) -> list[Address]:
         (int(family), int(kind), proto, name, (str(at[0]), int(at[1]), *at[2:]))
         for family, kind, proto, name, at in found
     ]
+
+
+def endpoint(host: str, port: int) -> str:
+    """Return the name of a target in messages: `host:port`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

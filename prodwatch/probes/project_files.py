@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from prodwatch.probes.failures import UnusableError
+from prodwatch.errors import UnusableError
 
 
 def inside(root: str, path: str) -> Path:

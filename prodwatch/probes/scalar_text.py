@@ -7,8 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.quantity import Duration
-from prodwatch.probes.failures import UnusableError
 
 
 def text_value(value: Any, what: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.probes.failures import UnusableError
+from prodwatch.errors import UnusableError
 
 _PEM_BEGINS = "-----BEGIN"
 

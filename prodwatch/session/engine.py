@@ -14,8 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch import __version__
-from prodwatch.aws.aws_clock import AwsClock
-from prodwatch.clock import Clock
+from prodwatch.clock import AwsClock, Clock
 from prodwatch.model.environment import DemoTarget, Environment
 from prodwatch.model.event import RunEvent
 from prodwatch.model.status import Reason

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.environment import Environment
-from prodwatch.runner.values.template_scope import open_texts
 from prodwatch.settings import Project, check_files
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -43,6 +42,8 @@ def followed(opened: Environment, edited: Environment) -> Environment:
 
 def not_followed(opened: Environment, edited: Environment) -> tuple[str, ...]:
     """Return the tables of the environment file whose edits are read at the next start only."""
+    from prodwatch.runner.values.template_scope import open_texts
+
     now = followed(opened, edited)
     # A watched table was filled at the start, so an edited variable does not reach it either.
     refilled = {name for name in _WATCHED if now != opened and open_texts(msgspec.to_builtins(getattr(edited, name)))}

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from prodwatch.aws.aws_clock import AwsClock, ahead_s
 from prodwatch.aws.session import Aws
-from prodwatch.clock import SystemClock
+from prodwatch.clock import AwsClock, SystemClock, ahead_s
 from prodwatch.demo.aws import EmbeddedAws
 from tests.aws.conftest import Connect
 

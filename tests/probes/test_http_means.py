@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.proxy import proxy_for
 from prodwatch.probes.http.url import parse_url
 from prodwatch.testing.targets import Talk, answering, http_answer, read_request, saying, serving

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from prodwatch.errors import UnusableError
 from prodwatch.probes.decode import read_json
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.request import as_json, header_pair
 from prodwatch.probes.http.url import parse_url
 from prodwatch.probes.http.wire import serialize

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from prodwatch.clock import SystemClock
+from prodwatch.errors import UnusableError
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.probe import probe
 from prodwatch.probes.http.request import max_body_bytes
 from prodwatch.probes.http_pool import Pool

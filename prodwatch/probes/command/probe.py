@@ -11,13 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.decode import JsonText, decode_text, read_json
-from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
+from prodwatch.probes.failures import timed_out, unavailable, unusable
 from prodwatch.probes.project_files import inside
 from prodwatch.probes.scalar_text import text_value
 from prodwatch.text.units import format_bytes

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import UnusableError, connection_failure, endpoint, text_of, timed_out, unusable
-from prodwatch.probes.name_resolution import is_address, resolve
+from prodwatch.probes.failures import connection_failure, text_of, timed_out, unusable
+from prodwatch.probes.name_resolution import endpoint, is_address, resolve
 
 if TYPE_CHECKING:
     from dns.message import Message

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from prodwatch.aws.error_codes import EXPIRED, REJECTED, is_clock_skew
+from prodwatch.errors import UnusableError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, ProbeContext
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.request import Request, header_pair
 from prodwatch.probes.http.url import basic
 from prodwatch.probes.scalar_text import text_value

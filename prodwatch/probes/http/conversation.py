@@ -11,10 +11,10 @@ import msgspec
 from aiohttp import ClientOSError, ClientPayloadError, ServerDisconnectedError
 from yarl import URL
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.status import Reason
 from prodwatch.probes.base import Failure, ProbeContext
 from prodwatch.probes.connect import Timings, family_of
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.auth import authorization, key_of, refused_signature
 from prodwatch.probes.http.content_coding import BodyDecoder, Plain, body_decoder, can_decode, codings_of
 from prodwatch.probes.http.proxy import proxy_for

@@ -12,21 +12,13 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from msgspec.structs import replace
 
 from prodwatch.aws.interface import AwsError
-from prodwatch.errors import CannotVerifyError
+from prodwatch.errors import CannotVerifyError, UnusableError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.certificate import load_reader
 from prodwatch.probes.connect import Timings
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import (
-    UnusableError,
-    connection_failure,
-    first_line,
-    text_of,
-    timed_out,
-    unavailable,
-    unusable,
-)
+from prodwatch.probes.failures import connection_failure, first_line, text_of, timed_out, unavailable, unusable
 from prodwatch.probes.http.auth import load_signing
 from prodwatch.probes.http.content_coding import CodingError
 from prodwatch.probes.http.conversation import Conversation, RedirectError

@@ -13,7 +13,7 @@ from urllib.request import (  # type: ignore[attr-defined]  # undocumented, and 
     proxy_bypass_environment,
 )
 
-from prodwatch.probes.failures import UnusableError
+from prodwatch.errors import UnusableError
 from prodwatch.probes.http.url import Url, basic, parse_url
 from prodwatch.probes.http_pool import Proxy
 

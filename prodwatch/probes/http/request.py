@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.quantity import Duration, Headers
 from prodwatch.probes.base import ProbeContext
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.http.url import Url, parse_url
 from prodwatch.probes.project_files import read_inside
 from prodwatch.probes.scalar_text import text_value

@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from prodwatch.probes.failures import UnusableError, endpoint
+from prodwatch.errors import UnusableError
+from prodwatch.probes.name_resolution import endpoint
 from prodwatch.text.redact import MASK
 
 _URL = re.compile(

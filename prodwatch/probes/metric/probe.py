@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from prodwatch.aws.interface import AwsError
+from prodwatch.errors import UnusableError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse, seconds
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.metric.known_metrics import SECONDS_PER, known_unit, traffic_of
 from prodwatch.probes.scalar_text import text_value
 

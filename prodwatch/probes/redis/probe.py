@@ -9,19 +9,14 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import (
-    UnusableError,
-    connection_failure,
-    endpoint,
-    timed_out,
-    unavailable,
-    unusable,
-)
+from prodwatch.probes.failures import connection_failure, timed_out, unavailable, unusable
+from prodwatch.probes.name_resolution import endpoint
 from prodwatch.probes.scalar_text import text_value
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.connect import Timings, open_socket
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+from prodwatch.probes.failures import connection_failure, timed_out
+from prodwatch.probes.name_resolution import endpoint
 from prodwatch.probes.tls_contexts import client_context
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from prodwatch.errors import UnavailableFeatureError
+from prodwatch.errors import UnavailableFeatureError, UnusableError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import UnusableError, timed_out, unavailable, unusable
+from prodwatch.probes.failures import timed_out, unavailable, unusable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, CursorResult

@@ -10,7 +10,8 @@ from prodwatch.model.result import Exchange
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.connect import Timings, family_of, open_socket
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+from prodwatch.probes.failures import connection_failure, timed_out
+from prodwatch.probes.name_resolution import endpoint
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:

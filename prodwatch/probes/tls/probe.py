@@ -16,7 +16,8 @@ from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.certificate import CertificateFacts, chain_of, expiry_fields, expiry_remarks, load_reader
 from prodwatch.probes.connect import Timings, family_of, open_socket
 from prodwatch.probes.deadline import Deadline
-from prodwatch.probes.failures import connection_failure, endpoint, timed_out
+from prodwatch.probes.failures import connection_failure, timed_out
+from prodwatch.probes.name_resolution import endpoint
 from prodwatch.probes.tls_contexts import client_context
 
 DEFAULT_PORT = 443

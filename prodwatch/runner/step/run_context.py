@@ -12,10 +12,10 @@ import msgspec
 
 from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
+from prodwatch.errors import UnusableError
 from prodwatch.model.environment import Environment
 from prodwatch.model.result import Notice
 from prodwatch.probes.base import HttpPool, Probe
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.project_files import file_inside
 from prodwatch.runner.bounds.concurrency import ConcurrencyLimits
 from prodwatch.runner.bounds.loop_lag import LoopLag

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.errors import UnusableError
 from prodwatch.model.result import AssertionResult, StepResult
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation, Probe, ProbeContext
-from prodwatch.probes.failures import UnusableError
 from prodwatch.probes.project_files import inside
 from prodwatch.runner.step.attempts import Attempts, Ending, Outcome
 from prodwatch.runner.step.attestation import NOT_ATTESTED, Attestation
