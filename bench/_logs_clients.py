@@ -20,7 +20,7 @@ SINCE_S = 3600
 
 def ours(url: str, group: str) -> tuple[Any, Any]:
     """Return the door and the source, wired as the dashboard does it."""
-    from prodwatch.aws.session import Aws
+    from prodwatch.aws.aws_calls import Aws
     from prodwatch.clock import SystemClock
     from prodwatch.model.check import SourcePosition
     from prodwatch.model.environment import AwsTarget, Environment, LogTarget

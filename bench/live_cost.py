@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from prodwatch.aws.cost import Meter, request_units, response_units, shipped_prices
 from prodwatch.aws.rate_limiter import Bucket, family
+from prodwatch.aws.usage_meter import Meter, request_units, response_units, shipped_prices
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AlarmTarget, Environment, FunctionTarget, Limits, ReleaseTarget

@@ -12,10 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from prodwatch.assertions.errors import PathError
-from prodwatch.assertions.function_signature import Function
-from prodwatch.assertions.jmespath_functions import TABLE, suggestion
-from prodwatch.assertions.literal_values import Literal
-from prodwatch.assertions.unmatched_fields import (
+from prodwatch.assertions.fields_no_element_has import (
     FieldRead,
     FieldReads,
     comparable,
@@ -24,6 +21,9 @@ from prodwatch.assertions.unmatched_fields import (
     recording,
     recording_contains,
 )
+from prodwatch.assertions.function_signature import Function
+from prodwatch.assertions.jmespath_functions import TABLE, suggestion
+from prodwatch.assertions.literals_and_templates import Literal
 from prodwatch.assertions.value_equality_and_order import MISSING, equal, exact, is_nan, kind
 
 

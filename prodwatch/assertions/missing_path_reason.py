@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.jmespath_interpreter import Evaluation, step
-from prodwatch.assertions.literal_values import Literal
+from prodwatch.assertions.literals_and_templates import Literal
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 from prodwatch.assertions.value_format import double_quoted
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.operator_includes import includes
-from prodwatch.assertions.operator_satisfies import LoadSchema, violation
+from prodwatch.assertions.operator_satisfies_json_schema import LoadSchema, violation
 from prodwatch.assertions.patterns import LIMIT_S, Pattern, search
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, equal, exact, freeze, is_nan, kind
 from prodwatch.assertions.value_format import short

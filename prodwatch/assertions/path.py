@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError, UndecidableError
+from prodwatch.assertions.fields_no_element_has import QueryPrinter, unmatched_read
 from prodwatch.assertions.jmespath_interpreter import Evaluation, Evaluator, PathCompiler
-from prodwatch.assertions.literal_values import Holes
+from prodwatch.assertions.literals_and_templates import Holes
 from prodwatch.assertions.missing_path_reason import MissingPath, leading_fields, why_missing
 from prodwatch.assertions.split_path_and_operator import Scan, Scanner, Token, render
-from prodwatch.assertions.unmatched_fields import QueryPrinter, unmatched_read
 from prodwatch.assertions.value_equality_and_order import MISSING
 
 Node = Mapping[str, Any]

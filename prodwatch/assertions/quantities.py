@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from prodwatch.assertions.literal_values import UNIT_NS, UNITS, Constant, in_unit
+from prodwatch.assertions.literals_and_templates import UNIT_NS, UNITS, Constant, in_unit
 from prodwatch.model.quantity import Duration
 
 MAX_QUANTITY_DIGITS = 20

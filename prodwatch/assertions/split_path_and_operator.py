@@ -7,8 +7,8 @@ import re
 import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError
-from prodwatch.assertions.literal_values import Constant, Holes, Literal, TextTemplate, read_text
-from prodwatch.assertions.value_parser import ValueReader, backtick_content, read_bare_hole
+from prodwatch.assertions.expected_value_parser import ValueReader, backtick_content, read_bare_hole
+from prodwatch.assertions.literals_and_templates import Constant, Holes, Literal, TextTemplate, read_text
 
 COMPARATORS = ("==", "!=", "<=", ">=", "<", ">")
 NO_PATH = "an assertion begins with a path, such as `status` or `json.items[0].id`"

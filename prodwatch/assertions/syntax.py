@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError, PathError
-from prodwatch.assertions.literal_values import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
+from prodwatch.assertions.expected_value_parser import ValueReader
+from prodwatch.assertions.literals_and_templates import Constant, Hole, Holes, ListTemplate, Literal, TextTemplate
 from prodwatch.assertions.operators import JSON_TYPES, OPERATORS, ORDERED
 from prodwatch.assertions.path import Path, build
 from prodwatch.assertions.patterns import Pattern, compile_pattern
 from prodwatch.assertions.split_path_and_operator import COMPARATORS, NO_PATH, Scanner
 from prodwatch.assertions.value_equality_and_order import a_kind, kind
 from prodwatch.assertions.value_format import text_of
-from prodwatch.assertions.value_parser import ValueReader
 
 QUANTIFIERS = ("all", "any", "none")
 WITHOUT_VALUE = frozenset({"exists", "absent"})

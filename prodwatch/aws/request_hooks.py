@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from prodwatch.aws.always_present_members import always_present, missing_member
 from prodwatch.aws.call_time_limits import CALL_TIME, clock_skew_s
-from prodwatch.aws.cost import Meter, request_units
 from prodwatch.aws.error_codes import is_throttle
 from prodwatch.aws.foreign_responses import ForeignResponseError, check_envelope
 from prodwatch.aws.rate_limiter import Bucket, RateLimiter
+from prodwatch.aws.usage_meter import Meter, request_units
 from prodwatch.clock import AwsClock, Clock
 
 _UNITS = "prodwatch_units"

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from prodwatch.aws.call_time_limits import STEP_TIME, StepTime, shared_reading
 from prodwatch.aws.cli_command import aws_command
+from prodwatch.aws.default_account_and_region import ScopedAws
 from prodwatch.aws.error_codes import is_malformed_request
 from prodwatch.aws.interface import AwsApi, AwsError
-from prodwatch.aws.pagination import unread_rest
+from prodwatch.aws.page_rules import unread_rest
 from prodwatch.aws.request_hooks import SKEW_S, WIRE_S
-from prodwatch.aws.scoped_session import ScopedAws
 from prodwatch.clock import AWS_CLOCK_TOLERANCE_S, ahead_s
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration

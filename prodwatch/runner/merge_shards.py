@@ -15,7 +15,7 @@ from prodwatch.judge.facts import SUPPORTING
 from prodwatch.judge.signals import merged
 from prodwatch.model.result import Blocking, CheckResult, Notice, ReleaseInfo, RunResult, StepResult, Usage
 from prodwatch.model.status import WORST_FIRST, Status
-from prodwatch.runner.result_document import run_facts, summarize
+from prodwatch.runner.run_result_document import run_facts, summarize
 from prodwatch.runner.schedule.selection import parse_shard
 from prodwatch.text.units import format_ms
 

@@ -32,7 +32,7 @@ from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.early_end import EarlyEnd
 from prodwatch.runner.options import RunOptions, reads_signals
-from prodwatch.runner.result_document import RunRecord, assemble, summarize
+from prodwatch.runner.run_result_document import RunRecord, assemble, summarize
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
 from prodwatch.runner.schedule.rounds import RoundPlan
 from prodwatch.runner.schedule.scheduler import Scheduler

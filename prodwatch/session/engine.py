@@ -23,7 +23,7 @@ from prodwatch.text.redact import Redactor
 from prodwatch.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from prodwatch.aws.lazy_session import LazyAws
+    from prodwatch.aws.lazy_aws_calls import LazyAws
     from prodwatch.runner import Runner
     from prodwatch.runner.bounds.loop_lag import LoopLag
     from prodwatch.runner.values.remote_inputs import RemoteInputs
@@ -86,7 +86,7 @@ async def open_engine(
     The watched tables of the environment are filled, which reads the stacks they refer to. `demo` overrides the
     file's `[demo]` table. Raises ProdwatchError when a part cannot be started.
     """
-    from prodwatch.aws.lazy_session import LazyAws
+    from prodwatch.aws.lazy_aws_calls import LazyAws
     from prodwatch.probes.http_pool import Pool
     from prodwatch.runner import Runner
     from prodwatch.runner.bounds.loop_lag import LoopLag

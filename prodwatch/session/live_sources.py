@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from prodwatch.aws.default_account_and_region import ScopedAws
 from prodwatch.aws.interface import AwsApi, AwsError, RawAnswer
-from prodwatch.aws.scoped_session import ScopedAws
 from prodwatch.errors import ConfigurationError
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.model.environment import LogTarget, MetricTarget

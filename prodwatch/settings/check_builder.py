@@ -8,13 +8,13 @@ from typing import Any
 
 from prodwatch.model.check import CheckDefinition, StepDefinition
 from prodwatch.model.spec import ProbeSpec
+from prodwatch.settings.check_ids import case_label, case_suffix, is_id, slug
 from prodwatch.settings.check_keys import CHECK, FLOW_ONLY_IN_STEPS, RESPONSE_KEYS, STEP
 from prodwatch.settings.expressions import fields_of, read_assertions
 from prodwatch.settings.flow_builder import read_flow
 from prodwatch.settings.load_time_values import fill_known
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.read_shared_keys import CheckContext, read_common
-from prodwatch.settings.slugs import case_label, case_suffix, is_id, slug
 from prodwatch.settings.step_builder import (
     check_mutation,
     duration,

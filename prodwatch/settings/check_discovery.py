@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from prodwatch.errors import ConfigurationError
-from prodwatch.settings.slugs import file_prefix
+from prodwatch.settings.check_ids import file_prefix
 
 
 class CheckFile(msgspec.Struct, frozen=True):

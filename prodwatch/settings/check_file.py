@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.settings.check_builder import read_check
+from prodwatch.settings.check_ids import matrix_cases
 from prodwatch.settings.check_keys import ATTESTED, CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
 from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.read_shared_keys import CheckContext
-from prodwatch.settings.slugs import matrix_cases
 from prodwatch.settings.suggestions import did_you_mean
 from prodwatch.settings.table_reader import read_table
 from prodwatch.settings.value_types import describe

@@ -26,7 +26,7 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.model.status import Status
-from prodwatch.store.check_results import CheckStore
+from prodwatch.store.check_history import CheckStore
 from prodwatch.store.emf_metrics import EmbeddedMetrics
 from prodwatch.store.error_signatures import Fingerprint, SignatureStore, shape_of
 from prodwatch.store.logs import LogStore

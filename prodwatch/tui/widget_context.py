@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 
 from prodwatch.clock import Clock
 from prodwatch.session.protocol import SessionFacts
-from prodwatch.store.check_results import CheckTrack
+from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Store, Topic
 from prodwatch.tui.preferences import Preferences
 from prodwatch.views.status_style import State

@@ -11,7 +11,7 @@ import msgspec
 
 from prodwatch.model.result import AssertionResult, AttemptResult, CheckResult, Exchange, StepResult
 from prodwatch.model.status import Status
-from prodwatch.store.check_results import CheckTrack, RoundOutcome
+from prodwatch.store.check_history import CheckTrack, RoundOutcome
 from prodwatch.store.store import Store
 
 _SERVICE_NAMES = {

@@ -10,7 +10,7 @@ import msgspec
 
 from prodwatch.judge.freshness import is_stale
 from prodwatch.model.status import WORST_FIRST, Status
-from prodwatch.store.check_results import CheckTrack
+from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Store
 
 OUTCOMES = 12

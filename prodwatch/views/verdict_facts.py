@@ -10,7 +10,7 @@ from prodwatch.judge.facts import CheckFact, Facts, SignalFact, SourceFact, Wind
 from prodwatch.judge.signals import alarm_signal
 from prodwatch.model.signal import SourceStatus
 from prodwatch.model.status import Status
-from prodwatch.store.check_results import CheckTrack
+from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Store
 from prodwatch.views.checks import interval_s, message_of
 from prodwatch.views.events_in_window import Changes

@@ -10,8 +10,8 @@ import pytest
 
 from prodwatch.access.doctor.identity_and_endpoints import endpoints, identities
 from prodwatch.access.required_calls import RequiredCall
+from prodwatch.aws.aws_calls import Identity
 from prodwatch.aws.interface import AwsError
-from prodwatch.aws.session import Identity
 from prodwatch.cli.doctor.output import exit_code
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.check import SourcePosition

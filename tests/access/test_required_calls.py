@@ -18,9 +18,9 @@ from msgspec.structs import replace
 
 from prodwatch.access.iam_policy import granted_actions, policy_of, resources, unlisted
 from prodwatch.access.required_calls import RequiredCall, required_calls
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.sdk_errors import Call
-from prodwatch.aws.session import Aws
 from prodwatch.aws.stacks import Stacks
 from prodwatch.cli.commands.iam_policy import command
 from prodwatch.cli.commands.validate import command as validate

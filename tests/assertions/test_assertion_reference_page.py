@@ -15,7 +15,7 @@ import tomli
 from prodwatch.assertions import AssertionSyntaxError, evaluate, parse
 from prodwatch.assertions.incomplete_data import OF_THE_REQUEST
 from prodwatch.assertions.jmespath_functions import TABLE
-from prodwatch.assertions.literal_values import UNITS
+from prodwatch.assertions.literals_and_templates import UNITS
 from prodwatch.assertions.operators import JSON_TYPES, OPERATORS
 from prodwatch.model.quantity import Headers
 from prodwatch.text.units import parse_duration

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from prodwatch.aws.session import Aws
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.clock import AwsClock, SystemClock, ahead_s
 from prodwatch.demo.aws import EmbeddedAws
 from tests.aws.conftest import Connect

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from prodwatch.aws.cost import Meter, free_calls, request_units, response_units, shipped_prices, without_limits
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.interface import AwsError
+from prodwatch.aws.usage_meter import Meter, free_calls, request_units, response_units, shipped_prices, without_limits
 from prodwatch.model.environment import Limits
 from prodwatch.model.status import Reason
 from prodwatch.probes.required_calls import _CALLS as CALLS

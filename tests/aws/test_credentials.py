@@ -146,7 +146,7 @@ assert not {"httpx", "httpx2"} & set(sys.modules)
 def test_the_room_imports_no_sdk_by_itself() -> None:
     script = """
 import sys
-import prodwatch.aws.session, prodwatch.aws.stacks, prodwatch.aws.secrets
+import prodwatch.aws.aws_calls, prodwatch.aws.stacks, prodwatch.aws.secrets
 import prodwatch.aws.iam_actions, prodwatch.aws.cli_command
 assert not {"aiobotocore", "botocore", "boto3", "aiohttp"} & set(sys.modules)
 """

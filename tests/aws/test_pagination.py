@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prodwatch.aws.credentials import shared_loader
-from prodwatch.aws.pagination import page_rules, unread_rest
+from prodwatch.aws.page_rules import page_rules, unread_rest
 
 SERVICES = (
     *("athena", "cloudformation", "cloudwatch", "codedeploy", "dynamodb", "ec2", "ecs", "events", "iam", "kinesis"),

@@ -9,9 +9,9 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
+from prodwatch.aws.aws_calls import Aws
+from prodwatch.aws.default_account_and_region import ScopedAws
 from prodwatch.aws.interface import AwsError
-from prodwatch.aws.scoped_session import ScopedAws
-from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.faults import Fault

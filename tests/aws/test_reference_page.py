@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from prodwatch.aws.cost import shipped_prices
 from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.rate_limiter import family
+from prodwatch.aws.usage_meter import shipped_prices
 from prodwatch.model.status import Reason
 from prodwatch.probes.required_calls import calls_of
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from prodwatch.aws import call_time_limits
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.aws.call_time_limits import CALL_TIME, CallTime, StepTime
 from prodwatch.aws.interface import AwsError
 from prodwatch.aws.rate_limiter import Bucket
 from prodwatch.aws.request_hooks import WIRE_S, traced
-from prodwatch.aws.session import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.faults import Fault, Kind

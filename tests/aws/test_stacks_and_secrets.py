@@ -10,9 +10,9 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.aws.interface import AwsError
 from prodwatch.aws.secrets import Secrets
-from prodwatch.aws.session import Aws
 from prodwatch.aws.stacks import Stacks
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.faults import Fault

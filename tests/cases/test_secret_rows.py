@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from prodwatch.aws.session import Aws
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment

@@ -58,8 +58,8 @@ def test_a_run_without_aws_creates_no_session(project: Path) -> None:
     )
     code, loaded = json.loads(done.stderr.rpartition("\n")[2])
     assert code == 1  # nothing listens there
-    assert "prodwatch.aws.lazy_session" in loaded
-    assert not {"prodwatch.aws.session", "prodwatch.aws.clients", "prodwatch.aws.cost"} & set(loaded)
+    assert "prodwatch.aws.lazy_aws_calls" in loaded
+    assert not {"prodwatch.aws.aws_calls", "prodwatch.aws.clients", "prodwatch.aws.usage_meter"} & set(loaded)
     usage = json.loads((project / "result.json").read_text())["usage"]
     assert usage == {"calls": {}, "throttles": 0, "cost_usd": 0, "unpriced": []}
 

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from prodwatch.aws.session import Aws
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.distorted_response import LOGIN_PAGE, distorted
 from prodwatch.demo.aws.faults import Active, Fault

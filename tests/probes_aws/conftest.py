@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from prodwatch.aws.session import Aws
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.model.check import SourcePosition

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.pagination import unread_rest
+from prodwatch.aws.page_rules import unread_rest
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from prodwatch.aws.cost import Meter
+from prodwatch.aws.usage_meter import Meter
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import Capture, CheckDefinition, Poll
 from prodwatch.model.environment import Limits, SecretReference

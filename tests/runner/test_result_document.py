@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Status
-from prodwatch.runner.result_document import summarize
+from prodwatch.runner.run_result_document import summarize
 from prodwatch.testing.definitions import HERE
 
 

@@ -18,7 +18,7 @@ from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import CheckResult, SignalResult
 from prodwatch.model.signal import AlarmState, Batch, EvaluatedSignals, SourcePhase, SourceStatus
 from prodwatch.model.status import WORST_FIRST, Status
-from prodwatch.runner.result_document import run_facts
+from prodwatch.runner.run_result_document import run_facts
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.testing.definitions import HERE

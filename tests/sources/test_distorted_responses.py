@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 import pytest_asyncio
 
-from prodwatch.aws.session import Aws
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Deployment, DeploymentStep, EmbeddedAws, Fault, Function, FunctionVersion, MetricAlarm
 from prodwatch.demo.aws.faults import ForeignBody

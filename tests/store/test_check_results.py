@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from prodwatch.model.check import CheckDefinition, SourcePosition
 from prodwatch.model.result import CheckResult
 from prodwatch.model.status import Status
-from prodwatch.store.check_results import MAX_ROUNDS, CheckStore
+from prodwatch.store.check_history import MAX_ROUNDS, CheckStore
 from prodwatch.testing.clock import START
 
 HERE = SourcePosition("checks/a.toml", 1, 1)

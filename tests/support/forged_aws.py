@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from prodwatch.aws.session import Aws
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import EmbeddedAws
 from prodwatch.demo.aws.protocols.identify import HttpRequest, identify

@@ -32,7 +32,7 @@ WITH_AWS = (
 )
 """Packages of which every module is imported too, where AWS is called."""
 PARTS = (
-    "prodwatch.aws.session",
+    "prodwatch.aws.aws_calls",
     "prodwatch.cli.commands.check",
     "prodwatch.cli.run_with_signals",
     "prodwatch.probes.http.probe",
@@ -70,7 +70,7 @@ def read_models(services: list[str]) -> None:
     """Build a client of each service, so that a forked process finds its model parsed."""
     import asyncio
 
-    from prodwatch.aws.session import Aws
+    from prodwatch.aws.aws_calls import Aws
     from prodwatch.clock import SystemClock
     from prodwatch.model.check import SourcePosition
     from prodwatch.model.environment import AwsTarget, Environment

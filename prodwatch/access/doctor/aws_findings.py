@@ -11,7 +11,7 @@ from prodwatch.access.doctor.identity_and_endpoints import endpoints, identities
 from prodwatch.access.doctor.permissions import try_permissions
 from prodwatch.access.required_calls import required_calls
 from prodwatch.access.resolve_online_values import known_outputs, resolve_online
-from prodwatch.aws.lazy_session import LazyAws
+from prodwatch.aws.lazy_aws_calls import LazyAws
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment
 from prodwatch.settings import Project

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from prodwatch.access.doctor.findings import Finding
 from prodwatch.access.required_calls import RequiredCall
+from prodwatch.aws.aws_calls import Aws
 from prodwatch.aws.interface import AwsError
-from prodwatch.aws.session import Aws
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prodwatch.aws.default_account_and_region import ScopedAws
 from prodwatch.aws.interface import AwsError
-from prodwatch.aws.scoped_session import ScopedAws
 from prodwatch.aws.stacks import outputs_of
 from prodwatch.model.environment import StackReference
 from prodwatch.model.status import Reason, Status

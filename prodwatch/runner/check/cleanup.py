@@ -55,7 +55,7 @@ async def _clean_up(execution: Execution, done_before: Collection[int]) -> bool:
         execution.deadline_s = execution.context.clock.monotonic_s() + step.budget_s
         try:
             # The run's own data must go, even when the run has spent its budget of calls.
-            from prodwatch.aws.cost import without_limits  # most runs have nothing to clean up
+            from prodwatch.aws.usage_meter import without_limits  # most runs have nothing to clean up
 
             with without_limits():
                 await _clean(execution, step, results)

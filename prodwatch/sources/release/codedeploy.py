@@ -9,8 +9,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from prodwatch.aws.call_time_limits import shared_reading
+from prodwatch.aws.default_account_and_region import ScopedAws
 from prodwatch.aws.interface import AwsApi, AwsError
-from prodwatch.aws.scoped_session import ScopedAws
 from prodwatch.clock import Clock
 from prodwatch.model.status import Reason
 from prodwatch.sources.release.release_state import OVER, Deployment, LifecycleEvent, with_rollbacks

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from prodwatch.model.result import Exchange
 from prodwatch.model.signal import Trace
-from prodwatch.store.check_results import CheckTrack
+from prodwatch.store.check_history import CheckTrack
 from prodwatch.store.store import Topic
 from prodwatch.tui.check_telemetry import CheckRound, CheckTelemetry
 from prodwatch.tui.keymap import CHECK_BINDINGS

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from prodwatch.assertions.errors import AssertionSyntaxError
-from prodwatch.assertions.literal_values import (
+from prodwatch.assertions.literals_and_templates import (
     Constant,
     Hole,
     ListTemplate,

@@ -12,7 +12,7 @@ from prodwatch.model.environment import Environment
 from prodwatch.model.result import Usage
 
 if TYPE_CHECKING:
-    from prodwatch.aws.session import Aws
+    from prodwatch.aws.aws_calls import Aws
 
 
 class LazyAws(AwsApi):
@@ -36,7 +36,7 @@ class LazyAws(AwsApi):
     def session(self) -> Aws:
         """Return the session, created now if no call has needed it yet."""
         if self._session is None:
-            from prodwatch.aws.session import Aws
+            from prodwatch.aws.aws_calls import Aws
 
             self._session = Aws(self._environment, self._environ, self._clock)
         return self._session

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from prodwatch.assertions.literal_values import Literal
+from prodwatch.assertions.literals_and_templates import Literal
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 from prodwatch.assertions.value_format import double_quoted
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from prodwatch.assertions.errors import PathError, UndecidableError
-from prodwatch.assertions.pattern_properties import PatternProperties
+from prodwatch.assertions.json_schema_pattern_properties import PatternProperties
 from prodwatch.assertions.patterns import search
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind
 from prodwatch.assertions.value_format import short, text_of

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from prodwatch.aws import pagination
+from prodwatch.aws import page_rules
 from prodwatch.aws.call_time_limits import CALL_TIME, SENT_ONCE, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
-from prodwatch.aws.cost import Meter
 from prodwatch.aws.credentials import shared_loader
 from prodwatch.aws.error_codes import FOREIGN_RESPONSE
 from prodwatch.aws.interface import AwsApi, AwsError, RawAnswer
@@ -22,6 +21,7 @@ from prodwatch.aws.rate_limiter import RateLimiter
 from prodwatch.aws.request_hooks import RAW_BODY, SKEW_S, RequestHooks, unparsed
 from prodwatch.aws.sdk_errors import Call, explain, not_sent, timed_out, unknown_operation
 from prodwatch.aws.single_flight import SingleFlight
+from prodwatch.aws.usage_meter import Meter
 from prodwatch.clock import Clock, ahead_s
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, Limits
@@ -150,8 +150,8 @@ class Aws(AwsApi):
             )
             yield page
             # After the first page, so that the service's models are in memory: reading them blocks.
-            page_rules = pagination.page_rules(shared_loader(), service, operation)
-            next_params = page_rules.next_params(page, request_params) if page_rules else None
+            rules = page_rules.page_rules(shared_loader(), service, operation)
+            next_params = rules.next_params(page, request_params) if rules else None
             if next_params is None:
                 return
             request_params = next_params
