@@ -125,7 +125,7 @@ def test_a_stream_of_logs_waits_for_new_keys_and_goes_on(server: EmbeddedAws, tm
     assert out.lines == [f"line {number}" for number in range(5)]
     told = "\n".join(err.lines)
     assert told.count("have expired") == 1
-    assert "write new keys for profile shop, by `aws configure --profile shop`" in told
+    assert "store new keys in profile shop with `aws configure --profile shop`" in told
     assert "the credentials are valid again; reading continues where it stopped" in told
     assert "Traceback" not in told
     assert re.search(r"5 lines · ", told)

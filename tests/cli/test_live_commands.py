@@ -87,7 +87,7 @@ def test_until_idle_ends_when_nothing_more_comes(run: Run) -> None:
     done = run(*WORKER, "--since", "1m", "--filter", "no such text", "--until-idle", "0s")
     assert (done.returncode, done.stdout) == (0, "")
     assert "0 lines of " in done.stderr
-    assert "; what CloudWatch shows after that is not in it" in done.stderr
+    assert "; lines that become visible later are not included" in done.stderr
 
 
 PROJECT = """\
@@ -127,15 +127,15 @@ def test_a_group_somebody_named_that_is_not_there_exits_3(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["logs", "--group", "g", "--since", "soon"], '"soon" is not a moment'),
+        (["logs", "--group", "g", "--since", "soon"], '"soon" is not a time'),
         (["logs", "--group", "g", "--region", "r", "--since", "1m", "--until", "2m"], "is not after --since"),
         (["logs", "--group", "g", "--until", "now", "--until-idle"], "exclude each other"),
         (["logs", "--group", "g", "--filter", "/(/"], "is not a regular expression"),
-        (["logs", "--group", "g", "--region", "r", "--since", "release"], "release means nothing"),
+        (["logs", "--group", "g", "--region", "r", "--since", "release"], "has no release"),
         (["logs"], "no config/*.toml"),
-        (["metrics", "--namespace", "x"], "--namespace and --metric go together"),
+        (["metrics", "--namespace", "x"], "--namespace and --metric need each other"),
         (["traces", "--id", "x"], "is not a trace id"),
-        (["traces", "--region", "r", "--wait"], "--wait is for one trace"),
+        (["traces", "--region", "r", "--wait"], "--wait needs --id"),
     ],
     ids=" ".join,
 )

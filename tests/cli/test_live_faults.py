@@ -253,7 +253,7 @@ def test_what_somebody_named_and_is_not_there_is_no_success(prodwatch: Call) -> 
     assert "not read completely: /nope/*" in prefix.err
     bare = prodwatch("logs", "shop-faults", "--no-follow")
     assert bare.code == 3
-    assert "not read completely: shop-faults (the group of a function is /aws/lambda/shop-faults)" in bare.err
+    assert "not read completely: shop-faults (the group of a Lambda function is /aws/lambda/shop-faults)" in bare.err
     arn = prodwatch("logs", "arn:aws:logs:eu-west-1:123456789012:log-group:/shop/gone:*", "--no-follow")
     assert arn.code == 3
     assert arn.err.rstrip().endswith("/shop/gone")
