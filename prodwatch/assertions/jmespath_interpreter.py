@@ -120,14 +120,14 @@ class PathCompiler:
             keys.append(name)
         return tuple(keys)
 
-    def _field(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002 -- one shape for all nodes
+    def _field(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002 -- one shape for all nodes
         keys = self._keys([node])
         if keys is not None:
             return _chain(keys)
         literal = self._literals[int(node["value"])]
         return lambda value, run: step(value, str(literal.fill(run.holes)))
 
-    def _index(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _index(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         return _chain((node["value"],))
 
     def _sequence(self, node: Node, *, keep_missing: bool) -> Evaluator:
@@ -147,36 +147,36 @@ class PathCompiler:
 
         return follow
 
-    def _subexpression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _subexpression(self, node: Node, *, keep_missing: bool) -> Evaluator:
         return self._sequence(node, keep_missing=keep_missing)
 
-    def _index_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _index_expression(self, node: Node, *, keep_missing: bool) -> Evaluator:
         return self._sequence(node, keep_missing=keep_missing)
 
-    def _pipe(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _pipe(self, node: Node, *, keep_missing: bool) -> Evaluator:
         left, right = node["children"]
         first, second = self.compile(left), self.compile(right, keep_missing=keep_missing)
         return lambda value, run: second(first(value, run), run)
 
-    def _current(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _current(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         return lambda value, run: value  # noqa: ARG005
 
     _identity = _current
 
-    def _literal(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _literal(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         literal = self._literals[int(node["value"])]
         fixed = getattr(literal, "value", MISSING)
         if fixed is not MISSING:
             return lambda value, run: fixed  # noqa: ARG005
         return lambda value, run: literal.fill(run.holes)  # noqa: ARG005
 
-    def _slice(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _slice(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         if node["children"][2] == 0:
             raise PathError("a slice cannot step by 0")
         part = slice(*node["children"])
         return lambda value, run: value[part] if isinstance(value, list | tuple) else MISSING  # noqa: ARG005
 
-    def _projection(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _projection(self, node: Node, *, keep_missing: bool) -> Evaluator:
         base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"])
         if node["children"][1]["type"] == "identity" and keep_missing:
             return lambda value, run: _list(base(value, run))
@@ -190,7 +190,7 @@ class PathCompiler:
 
         return project
 
-    def _value_projection(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _value_projection(self, node: Node, *, keep_missing: bool) -> Evaluator:
         base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"])
         keep = keep_all if keep_missing else keep_present(node)
 
@@ -202,7 +202,7 @@ class PathCompiler:
 
         return project
 
-    def _filter_projection(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _filter_projection(self, node: Node, *, keep_missing: bool) -> Evaluator:
         base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"][:2])
         condition = self._inner(node["children"][0]).condition(node["children"][2])
         keep = keep_all if keep_missing else keep_present(node)
@@ -229,7 +229,7 @@ class PathCompiler:
             return read
         return recording(read, FieldRead(self._base, node))
 
-    def _flatten(self, node: Node, *, keep_missing: bool = False) -> Evaluator:
+    def _flatten(self, node: Node, *, keep_missing: bool) -> Evaluator:
         base = self.compile(node["children"][0], keep_missing=keep_missing)
 
         def flatten(value: Any, run: Evaluation) -> Any:
@@ -246,11 +246,11 @@ class PathCompiler:
 
         return flatten
 
-    def _multi_select_list(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _multi_select_list(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         parts = [self._selected(child) for child in node["children"]]
         return lambda value, run: MISSING if value is None or value is MISSING else [part(value, run) for part in parts]
 
-    def _multi_select_dict(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _multi_select_dict(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         parts = [(self._name(child["value"]), self._selected(child["children"][0])) for child in node["children"]]
 
         def select(value: Any, run: Evaluation) -> Any:
@@ -268,15 +268,15 @@ class PathCompiler:
         field_read = FieldRead(self._base, node) if self._inside else FieldRead(None, node, selected=True)
         return recording(self.compile(node), field_read)
 
-    def _or_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _or_expression(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         return _either(left, right)
 
-    def _and_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _and_expression(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         return _both(left, right)
 
-    def _not_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _not_expression(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         inner, inside = self.compile(node["children"][0]), self._inside
 
         def negate(value: Any, run: Evaluation) -> Any:
@@ -285,7 +285,7 @@ class PathCompiler:
 
         return negate
 
-    def _comparator(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _comparator(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         left, right = (self.compile(child) for child in node["children"])
         name: str = node["value"]
         field_read = FieldRead(self._base, *node["children"])
@@ -314,10 +314,10 @@ class PathCompiler:
     def _is_null(self, node: Node) -> bool:
         return node["type"] == "literal" and getattr(self._literals[int(node["value"])], "value", MISSING) is None
 
-    def _expref(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _expref(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         raise PathError("`&` is allowed only in functions that take an expression, such as sort_by(items, &price)")
 
-    def _function_expression(self, node: Node, *, keep_missing: bool = False) -> Evaluator:  # noqa: ARG002
+    def _function_expression(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         name: str = node["value"]
         function = TABLE.get(name)
         if function is None:

@@ -25,9 +25,10 @@ from prodwatch.model.environment import Limits, SecretReference
 from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.runner import TERMINATED, RunOptions, find_journal, unfinished_journals
+from prodwatch.runner.step.compiled import CLEANUP_BUDGET_S, CheckCompiler
 from prodwatch.runner.step.journal import ExecutionEntry, JournalError, RunEntry, RunJournal
 from prodwatch.testing.check_runner import Bench
-from prodwatch.testing.definitions import environment, flow, step
+from prodwatch.testing.definitions import environment, flow, spec, step
 from prodwatch.testing.probes import refused
 from tests.support.waiting import turn
 
@@ -383,3 +384,18 @@ async def test_a_line_is_synchronised_with_the_disk_before_the_mutation_is_sent(
     await journal.append(ExecutionEntry(execution=1, check="c", uid="u", trace_id="t", started_at=now))
     assert synchronised == [inode(tmp_path), inode(journal.path)]
     await journal.finish()
+
+
+@pytest.mark.parametrize(
+    ("keys", "budget_s"),
+    [
+        ({"timeout_s": 4.0}, CLEANUP_BUDGET_S),
+        ({"timeout_s": 20.0}, 20.0),
+        ({"timeout_s": 10.0, "poll": Poll(within_s=8.0)}, 18.0),
+        ({"timeout_s": 10.0, "poll": Poll(within_s=8.0), "hold_s": 5.0}, 23.0),
+    ],
+)
+def test_the_budget_of_a_cleanup_step_is_its_timeout_and_its_waits(keys: dict[str, Any], budget_s: float) -> None:
+    check = flow("order", step("make"), cleanup=(step("remove", **keys),))
+    compiled = CheckCompiler(environment(), lambda _type: spec()).compile(check)
+    assert compiled.cleanup[0].budget_s == budget_s
