@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prodwatch.model.check import Poll, Retry
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.base import Failure, Observation
+from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.runner.step.attempts import delay_s
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import flow, plain, step
@@ -279,3 +279,16 @@ class TestHold:
         bench.script("scripted", {"items": [{"ok": True}]}, {"items": []})
         check = await bench.one(plain(expect=["all items[].ok == true"], hold_s=5.0))
         assert (check.status, check.reason_code) == ("inconclusive", "no_data")
+
+
+async def test_a_probe_knows_how_much_of_its_wait_is_left(bench: Bench) -> None:
+    left_s: list[float] = []
+
+    async def looking(_params: Any, context: ProbeContext) -> Observation:
+        left_s.append(context.wait_left_s)
+        return Observation(document={"ok": False})
+
+    bench.script("scripted")
+    bench._probes["scripted"] = looking
+    await bench.one(plain(expect=["ok == true"], poll=Poll(within_s=2, every_s=1)))
+    assert left_s == [2, 1, 0]
