@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from prodwatch.assertions import evaluate, parse
 from prodwatch.model.environment import AlarmTarget, Environment, MetricTarget, UnfilledTarget, place_of
+from prodwatch.model.identity import unique_name
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import AssertionResult, SignalResult
 from prodwatch.model.signal import SETTLED_AFTER_S, AlarmState, MetricPoint, MetricSeries
@@ -86,7 +87,7 @@ def metric_signal(target: MetricTarget, series: MetricSeries | None, now: dateti
     status, reason, bad = _judged(assertions)
     return SignalResult(
         kind="metric",
-        id=_id(target.name, place_of(target)),
+        id=unique_name(target.name, place_of(target)),
         name=target.name,
         status=status,
         reason_code=reason,
@@ -103,7 +104,7 @@ def unread_metric(target: MetricTarget, message: str, reason: Reason) -> SignalR
     """Return the inconclusive result of a metric of which nothing can be judged."""
     return SignalResult(
         kind="metric",
-        id=_id(target.name, place_of(target)),
+        id=unique_name(target.name, place_of(target)),
         name=target.name,
         status=Status.INCONCLUSIVE,
         reason_code=reason,
@@ -233,7 +234,7 @@ def alarm_signal(state: AlarmState, *, gate: bool, without_data: Status) -> Sign
     }.get(state.state, (without_data, Reason.NO_DATA, "the alarm has INSUFFICIENT_DATA"))
     return SignalResult(
         kind="alarm",
-        id=_id(state.name, state.place),
+        id=unique_name(state.name, state.place),
         name=state.name,
         status=status,
         reason_code=reason,
@@ -247,14 +248,10 @@ def alarm_signal(state: AlarmState, *, gate: bool, without_data: Status) -> Sign
 def _absent_alarm(target: AlarmTarget, name: str, message: str, reason: Reason = Reason.NO_DATA) -> SignalResult:
     return SignalResult(
         kind="alarm",
-        id=_id(name, place_of(target)),
+        id=unique_name(name, place_of(target)),
         name=name,
         status=Status.INCONCLUSIVE,
         reason_code=reason,
         message=message,
         gate=target.gate,
     )
-
-
-def _id(name: str, place: str | None) -> str:
-    return f"{name} in {place}" if place else name

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from prodwatch.model.check import SourcePosition
+from prodwatch.model.identity import HOME, FunctionId, Place
 from prodwatch.model.status import Reason
 
 
@@ -20,9 +21,9 @@ class _Located(Protocol):
     def region(self) -> str | None: ...
 
 
-def place_of(target: _Located) -> str | None:
-    """Return `account/region` of a target, leaving out defaults; None when both are the environment's own."""
-    return "/".join(filter(None, (target.account, target.region))) or None
+def place_of(target: _Located) -> Place:
+    """Return the account and region of a target."""
+    return Place(target.account or "", target.region or "") if target.account or target.region else HOME
 
 
 class AwsTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,11 @@ class FunctionTarget(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     log_group: str | None = None
     """Log group; None means `/aws/lambda/<name>`."""
+
+    @property
+    def id(self) -> FunctionId:
+        """Identity of the function and its alias."""
+        return FunctionId(self.name, self.alias or "", place_of(self))
 
 
 class LogTarget(msgspec.Struct, frozen=True, kw_only=True):

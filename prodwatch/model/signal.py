@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from prodwatch.model.identity import HOME, AlarmId, FunctionId, GroupId, Place
 from prodwatch.model.result import SignalResult
 
 
@@ -46,6 +47,13 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     report: LambdaReport | None = None
     late_ms: int = 0
     """Lateness against the freshness of its group; 0 when in time."""
+    place: Place = HOME
+    """Account and region of the group."""
+
+    @property
+    def group_id(self) -> GroupId:
+        """Identity of the group: its name may exist in several accounts and regions."""
+        return GroupId(self.group, self.place)
 
 
 class LambdaReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -179,6 +187,10 @@ class MetricKey(msgspec.Struct, frozen=True, order=True):
     version: str | None = None
     """Version that the series is about, if any."""
     label: str = ""
+    place: Place = HOME
+    """Account and region of the series."""
+    function: str = ""
+    """Function that `version` belongs to; empty for a series without one."""
 
 
 class MetricPoint(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -207,8 +219,12 @@ class AlarmState(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     reason: str | None = None
     gate: bool = True
-    place: str | None = None
-    """Account and region, where they are not the environment's own: names may be the same in both."""
+    place: Place = HOME
+
+    @property
+    def id(self) -> AlarmId:
+        """Identity of the alarm."""
+        return AlarmId(self.name, self.place)
 
 
 class EvaluatedSignals(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +248,14 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
     weight: float | None = None
     """Share of traffic on `to`, 0 to 1."""
     detail: str | None = None
+    place: Place = HOME
+    """Account and region of the subject."""
+
+    @property
+    def owner(self) -> str:
+        """Name of the function or stack that the subject belongs to; for other events the subject."""
+        separator = {"lambda": ":", "cloudformation": "/"}.get(self.source)
+        return self.subject.partition(separator)[0] if separator else self.subject
 
 
 class ReleasePhase(StrEnum):
@@ -266,8 +290,12 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     deployment_status: str | None = None
     code: dict[str, str] = {}
     """Version → SHA-256 of its code or image in hex, for versions that could be read."""
-    place: str | None = None
-    """Account and region, where they are not the environment's own: names may be the same in both."""
+    place: Place = HOME
+
+    @property
+    def id(self) -> FunctionId:
+        """Identity of the function and its alias."""
+        return FunctionId(self.function, self.alias or "", self.place)
 
 
 class SourcePhase(StrEnum):

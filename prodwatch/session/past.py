@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.identity import AlarmId
 from prodwatch.model.signal import (
     UNREADABLE,
     AlarmState,
@@ -228,23 +229,23 @@ class PastAlarms:
 
     def __init__(self, end: datetime) -> None:
         self._end = end
-        self._now: dict[str, AlarmState] = {}
-        self._changes: dict[str, list[ReleaseEvent]] = {}
+        self._now: dict[AlarmId, AlarmState] = {}
+        self._changes: dict[AlarmId, list[ReleaseEvent]] = {}
 
     def add(self, alarm: AlarmState) -> None:
         """Add an alarm's present state."""
-        self._now[alarm.name] = alarm
+        self._now[alarm.id] = alarm
 
     def add_change(self, event: ReleaseEvent) -> None:
         """Add a change of state, before or after the window's end."""
-        self._changes.setdefault(event.subject, []).append(event)
+        self._changes.setdefault(AlarmId(event.subject, event.place), []).append(event)
 
     def states(self) -> tuple[AlarmState, ...]:
         """Return every alarm's state at the window's end; INSUFFICIENT_DATA when its history does not reach there."""
         return tuple(self._then(each) for each in self._now.values())
 
     def _then(self, alarm: AlarmState) -> AlarmState:
-        changes = sorted(self._changes.get(alarm.name, ()), key=lambda change: change.at)
+        changes = sorted(self._changes.get(alarm.id, ()), key=lambda change: change.at)
         before = [change for change in changes if change.at <= self._end]
         after = [change for change in changes if change.at > self._end]
         if not after and alarm.since is not None and alarm.since <= self._end:
@@ -256,14 +257,7 @@ class PastAlarms:
 
 def _as(alarm: AlarmState, state: str | None, since: datetime | None, reason: str | None) -> AlarmState:
     known = state if state in {"OK", "ALARM", "INSUFFICIENT_DATA"} else "INSUFFICIENT_DATA"
-    return AlarmState(
-        name=alarm.name,
-        state=known,  # type: ignore[arg-type] # one of the three, by the test above
-        kind=alarm.kind,
-        since=since,
-        reason=reason,
-        gate=alarm.gate,
-    )
+    return replace(alarm, state=known, since=since, reason=reason)
 
 
 def _ended(status: SourceStatus) -> SourceStatus:

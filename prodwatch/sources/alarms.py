@@ -13,6 +13,7 @@ from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.judge.signals import alarm_signals, merged, unread_alarms
 from prodwatch.model.environment import AlarmTarget, place_of
+from prodwatch.model.identity import AlarmId
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import NO_HISTORY, AlarmState, EvaluatedSignals, Record, ReleaseEvent, SourceStatus
 from prodwatch.sources.backoff import Backoff
@@ -38,8 +39,8 @@ class _Alarm(msgspec.Struct, frozen=True):
     state: AlarmState
 
     @property
-    def key(self) -> tuple[str | None, str | None, str]:
-        return (self.target.account, self.target.region, self.name)
+    def id(self) -> AlarmId:
+        return AlarmId(self.name, self.state.place)
 
 
 class AlarmSource(PollingSource):
@@ -62,11 +63,11 @@ class AlarmSource(PollingSource):
         self._targets = tuple(targets)
         self._since = since
         self._clean = clean
-        self._alarms: dict[tuple[str | None, str | None, str], _Alarm] = {}
-        self._history_due: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        self._alarms: dict[AlarmId, _Alarm] = {}
+        self._history_due: dict[AlarmId, _Alarm] = {}
         """Alarms whose history is still to be read."""
         self._history_due_s = float("-inf")
-        self._reported: set[tuple[str, datetime]] = set()
+        self._reported: set[tuple[AlarmId, datetime]] = set()
         self._notes: list[str] = []
         self._history_note: str | None = None
         self._unread: tuple[str, ...] = ()
@@ -94,7 +95,7 @@ class AlarmSource(PollingSource):
         signals: list[SignalResult] = []
         reads = (self._describe(target) for target in self._targets)
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
-        alarms: dict[tuple[str | None, str | None, str], _Alarm] = {}
+        alarms: dict[AlarmId, _Alarm] = {}
         failed: list[AwsError] = []
         unread: list[str] = []
         for target, outcome in zip(self._targets, outcomes, strict=True):
@@ -109,8 +110,8 @@ class AlarmSource(PollingSource):
             signals += alarm_signals(target, [alarm.state for alarm in outcome])
             for alarm in outcome:
                 # An alarm matched by several targets gates if any of them gates.
-                gates = alarm.state.gate or (alarm.key in alarms and alarms[alarm.key].state.gate)
-                alarms[alarm.key] = msgspec.structs.replace(
+                gates = alarm.state.gate or (alarm.id in alarms and alarms[alarm.id].state.gate)
+                alarms[alarm.id] = msgspec.structs.replace(
                     alarm, state=msgspec.structs.replace(alarm.state, gate=gates)
                 )
         if failed and len(failed) == len(self._targets):
@@ -123,7 +124,7 @@ class AlarmSource(PollingSource):
         states: list[Record] = [*(alarm.state for alarm in alarms.values()), *deleted, evaluated]
         return [*states, *await self._histories()]
 
-    def _queue_histories(self, alarms: Mapping[tuple[str | None, str | None, str], _Alarm]) -> None:
+    def _queue_histories(self, alarms: Mapping[AlarmId, _Alarm]) -> None:
         for key, alarm in alarms.items():
             before = self._alarms.get(key)
             changed = before is None or (before.state.state, before.state.since) != (
@@ -135,12 +136,12 @@ class AlarmSource(PollingSource):
                 self._history_due[key] = alarm
         self._alarms.update(alarms)
 
-    def _deleted(self, alarms: Mapping[tuple[str | None, str | None, str], _Alarm]) -> list[AlarmState]:
+    def _deleted(self, alarms: Mapping[AlarmId, _Alarm]) -> list[AlarmState]:
         """Return alarms deleted since the last poll, once, with unknown state: their last state no longer applies."""
         deleted = [alarm for key, alarm in self._alarms.items() if key not in alarms]
         for alarm in deleted:
-            del self._alarms[alarm.key]
-            self._history_due.pop(alarm.key, None)
+            del self._alarms[alarm.id]
+            self._history_due.pop(alarm.id, None)
         at, why = self._clock.now(), "the alarm was deleted"
         return [
             msgspec.structs.replace(alarm.state, state="INSUFFICIENT_DATA", since=at, reason=why) for alarm in deleted
@@ -201,8 +202,8 @@ class AlarmSource(PollingSource):
         )
         async for page in pages:
             events += [self._event(alarm, item) for item in page.get("AlarmHistoryItems") or ()]
-        fresh = [event for event in events if (event.subject, event.at) not in self._reported]
-        self._reported.update((event.subject, event.at) for event in fresh)
+        fresh = [event for event in events if (alarm.id, event.at) not in self._reported]
+        self._reported.update((alarm.id, event.at) for event in fresh)
         return [*sorted(fresh, key=lambda event: event.at)]
 
     def _event(self, alarm: _Alarm, item: dict[str, Any]) -> ReleaseEvent:
@@ -216,6 +217,7 @@ class AlarmSource(PollingSource):
             from_=before,
             to=after,
             detail=self._clean(reason) if reason else None,
+            place=alarm.state.place,
         )
 
 

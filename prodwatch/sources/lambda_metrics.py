@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.environment import FunctionTarget, place_of
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries
 from prodwatch.sources.release.version_history import Shift, sole_version
 
@@ -55,7 +55,7 @@ def raw_keys(function: FunctionTarget, function_versions: FunctionVersions) -> I
     """Yield the keys of a function's raw series: the alias (or function) as a whole, then each version."""
     for version in (None, *(function_versions.versions if function.alias else ())):
         for metric, stat in RAW_METRICS:
-            yield MetricKey(NAMESPACE, metric, dimensions_of(function, version), stat, version)
+            yield series_key(function, metric, stat, version)
 
 
 def derived_series(
@@ -98,7 +98,7 @@ def derived_series(
         for label, metric, stat, unit, points in _figures(figures, period_s):
             if points:
                 key_label = f"{label} {label_suffix}" if label_suffix else label
-                key = MetricKey(NAMESPACE, metric, dimensions_of(function, version), stat, version, key_label)
+                key = series_key(function, metric, stat, version, key_label)
                 settled = tuple(
                     MetricPoint(at, value, at + period_s <= settled_before_s) for at, value in sorted(points.items())
                 )
@@ -117,11 +117,23 @@ def _only(values: Mapping[int, float], periods: set[int]) -> dict[int, float]:
 
 
 def _scope(function: FunctionTarget, version: str | None, raw: RawPoints) -> dict[str, Mapping[int, float]]:
-    dimensions = dimensions_of(function, version)
     return {
-        f"{metric} {stat}": raw.get(MetricKey(NAMESPACE, metric, dimensions, stat, version), {})
-        for metric, stat in RAW_METRICS
+        f"{metric} {stat}": raw.get(series_key(function, metric, stat, version), {}) for metric, stat in RAW_METRICS
     }
+
+
+def series_key(function: FunctionTarget, metric: str, stat: str, version: str | None, label: str = "") -> MetricKey:
+    """Return the key of one series of Lambda."""
+    return MetricKey(
+        NAMESPACE,
+        metric,
+        dimensions_of(function, version),
+        stat,
+        version,
+        label,
+        place=place_of(function),
+        function=function.name,
+    )
 
 
 def _figures(

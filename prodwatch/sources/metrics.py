@@ -11,7 +11,7 @@ from typing import Any
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.judge.signals import is_judged, metric_signal, unread_metric
-from prodwatch.model.environment import FunctionTarget, MetricTarget
+from prodwatch.model.environment import FunctionTarget, MetricTarget, place_of
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import (
     SETTLED_AFTER_S,
@@ -302,7 +302,9 @@ def _settles_after_s(versions: FunctionVersions) -> float:
 
 def _configured_key(target: MetricTarget) -> MetricKey:
     dimensions = tuple(sorted(target.dimensions.items()))
-    return MetricKey(target.namespace, target.metric, dimensions, target.stat, None, target.name)
+    return MetricKey(
+        target.namespace, target.metric, dimensions, target.stat, None, target.name, place=place_of(target)
+    )
 
 
 def _api_query(number: int, query: _SeriesQuery) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.formats.lambda_json import objects_in
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import LogRecord, MetricKey, MetricPoint, MetricSeries
 
 PERIOD_S = 60
@@ -30,6 +32,7 @@ MAX_DIRECTIVES = 100
 """Directives read per line."""
 DIMENSION_CHARS = 100
 """Characters kept of a dimension's value."""
+OWN_REGION = "the environment's own region"
 MAX_METRICS = 100
 """CloudWatch's limit of metrics per directive."""
 
@@ -69,8 +72,8 @@ class EmbeddedMetrics:
     def __init__(self, capacity: int) -> None:
         """Keep up to `capacity` series: dimensions with many values must not displace CloudWatch's own series."""
         self._capacity = capacity
-        self._series: dict[tuple[str, str, tuple[tuple[str, str], ...], str | None, str | None], _Series] = {}
-        self._labels: dict[tuple[str, str | None], tuple[str, tuple[tuple[str, str], ...]]] = {}
+        self._series: dict[tuple[MetricKey, str | None], _Series] = {}
+        self._labels: dict[tuple[str, str | None], tuple[str, Place, tuple[tuple[str, str], ...]]] = {}
         self.refused = 0
         """Values left out: of series beyond the capacity, or of minutes too long ago."""
 
@@ -91,14 +94,24 @@ class EmbeddedMetrics:
         return [self._report(series, now_s) for series in self._series.values() if _due(series, now_s)]
 
     def _add(self, metric: _EmfMetric, record: LogRecord) -> None:
-        identity = (metric.namespace, metric.name, metric.dimensions, metric.unit, record.version)
+        stat = "Sum" if metric.unit == "Count" else "Average"
+        key = MetricKey(
+            metric.namespace,
+            metric.name,
+            metric.dimensions,
+            stat,
+            record.version,
+            place=record.place,
+            # A version number means something for its own function only.
+            function=record.group.removeprefix("/aws/lambda/") if record.version else "",
+        )
+        identity = (key, metric.unit)
         series = self._series.get(identity)
         if series is None:
             if len(self._series) >= self._capacity:
                 self.refused += len(metric.values)
                 return
-            stat = "Sum" if metric.unit == "Count" else "Average"
-            key = MetricKey(metric.namespace, metric.name, metric.dimensions, stat, record.version, self._label(metric))
+            key = replace(key, label=self._label(metric, record.place))
             series = self._series[identity] = _Series(key, metric.unit, {}, set())
         minute = _time_s(record) // PERIOD_S * PERIOD_S
         total = series.minutes.get(minute)
@@ -116,13 +129,18 @@ class EmbeddedMetrics:
         series.open.add(minute)
         series.changed = True
 
-    def _label(self, metric: _EmfMetric) -> str:
-        """Return a unique label: `Orders · checkout`, followed by the namespace if that is taken."""
+    def _label(self, metric: _EmfMetric, place: Place) -> str:
+        """Return a unique label: `Orders · checkout`, followed by the place or the namespace if that is taken."""
         label = f"{metric.name} · {' '.join(value for _, value in metric.dimensions) or metric.namespace}"
-        owner = (metric.namespace, metric.dimensions)
-        if self._labels.setdefault((label, metric.unit), owner) != owner:
-            label = f"{label} · {metric.namespace}"
-        return label
+        owner = (metric.namespace, place, metric.dimensions)
+        other = self._labels.setdefault((label, metric.unit), owner)
+        if other == owner:
+            return label
+        if other[1] != place:
+            label = f"{label} in {place or OWN_REGION}"
+        return (
+            label if self._labels.setdefault((label, metric.unit), owner) == owner else f"{label} · {metric.namespace}"
+        )
 
     @staticmethod
     def _report(series: _Series, now_s: float) -> MetricSeries:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import Level, LogRecord
 
+SignatureKey = tuple[GroupId, str]
+"""Log group and shape: an error that another group always logged is new in this one."""
 Fingerprint = Callable[[str], str]
 """Message → shape; messages of equal shape form one signature."""
 
@@ -32,7 +35,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     shape: str
     sample: str
     """The latest message in full."""
-    group: str
+    group: GroupId
     count: int
     by_version: dict[str, int]
     """Version → lines; lines without a version are left out."""
@@ -42,14 +45,19 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """Request id of the latest line."""
     trace_id: str | None = None
 
+    @property
+    def key(self) -> SignatureKey:
+        """Identity of the signature."""
+        return (self.group, self.shape)
+
 
 class SignatureStore:
-    """Signatures by shape; new shapes beyond `capacity` are only counted."""
+    """Signatures by log group and shape; new ones beyond `capacity` are only counted."""
 
     def __init__(self, capacity: int, fingerprint: Fingerprint = shape_of) -> None:
         self.capacity = capacity
         self._fingerprint = fingerprint
-        self._signatures: dict[str, Signature] = {}
+        self._signatures: dict[SignatureKey, Signature] = {}
         self.refused = 0
         """Lines whose shape was not stored because the capacity was reached."""
 
@@ -61,30 +69,31 @@ class SignatureStore:
             if record.level not in _SEVERE or record.kind in {"report", "end"}:
                 continue
             changed = True
-            shape = self._fingerprint(record.message)
-            previous = self._signatures.get(shape)
+            key = (record.group_id, self._fingerprint(record.message))
+            previous = self._signatures.get(key)
             if previous is None and len(self._signatures) >= self.capacity:
                 self.refused += 1
                 continue
-            self._signatures[shape] = _merged(shape, previous, record)
+            self._signatures[key] = _merged(key, previous, record)
         return changed
 
     @property
-    def signatures(self) -> Mapping[str, Signature]:
-        """All signatures by shape, in order of first occurrence."""
+    def signatures(self) -> Mapping[SignatureKey, Signature]:
+        """All signatures, in order of first occurrence."""
         return self._signatures
 
 
-def _merged(shape: str, previous: Signature | None, record: LogRecord) -> Signature:
+def _merged(key: SignatureKey, previous: Signature | None, record: LogRecord) -> Signature:
     by_version = dict(previous.by_version) if previous else {}
     if record.version:
         by_version[record.version] = by_version.get(record.version, 0) + 1
+    group, shape = key
     newest = previous is None or record.timestamp_ms >= previous.last_ms
     latest = record if newest else None
     return Signature(
         shape=shape,
+        group=group,
         sample=latest.message if latest else (previous.sample if previous else record.message),
-        group=record.group if latest or previous is None else previous.group,
         count=(previous.count if previous else 0) + 1,
         by_version=by_version,
         first_ms=min(record.timestamp_ms, previous.first_ms) if previous else record.timestamp_ms,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from prodwatch.model.identity import GroupId, PlaceNames
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.store.ring import Ring
 
@@ -40,8 +41,10 @@ class LogStore:
         self.ring: Ring[LogRecord] = Ring(capacity)
         self._by_request: dict[str, list[int]] = {}
         self._by_trace: dict[str, list[int]] = {}
-        self.groups: dict[str, GroupTally] = {}
-        self.invocations: dict[tuple[str, str], InvocationTally] = {}
+        self.groups: dict[GroupId, GroupTally] = {}
+        self.names = PlaceNames()
+        """Names of the groups, to show where one name exists in several accounts or regions."""
+        self.invocations: dict[tuple[GroupId, str], InvocationTally] = {}
         """(log group, version) → invocation counts."""
         self.lost = 0
         """Lines that Lambda reports as dropped before CloudWatch received them."""
@@ -79,16 +82,18 @@ class LogStore:
         return sorted((record for record in lines if record is not None), key=lambda record: record.timestamp_ms)
 
     def _count(self, record: LogRecord) -> None:
-        tally = self.groups.get(record.group)
+        group = record.group_id
+        tally = self.groups.get(group)
         if tally is None:
-            tally = self.groups[record.group] = GroupTally()
+            tally = self.groups[group] = GroupTally()
+            self.names.add(group.name, group.place)
         tally.lines += 1
         tally.errors += record.level in _SEVERE
         tally.late += record.late_ms > 0
         self.lost += lines_lost(record)
         tally.newest_ms = max(tally.newest_ms, record.timestamp_ms)
         if record.report and record.version:
-            key = (record.group, record.version)
+            key = (group, record.version)
             report = self.invocations.setdefault(key, InvocationTally())
             report.count += 1
             report.cold_starts += record.report.init_ms is not None

@@ -54,6 +54,7 @@ def service_map_page(region: str) -> str:
 
 def log_page(region: str, record: LogRecord) -> str:
     """Return the page of a log line's stream, at the line's time; of its group when the stream is not known."""
+    region = record.place.region or region
     place = f"{_home(region, 'cloudwatch')}#logsV2:log-groups/log-group/{_dollars(record.group)}"
     if not record.stream:
         return place

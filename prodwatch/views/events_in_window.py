@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from prodwatch.model.identity import HOME, AlarmId, GroupId, Place
 from prodwatch.model.signal import NO_HISTORY, UNREADABLE, AlarmState, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_value
@@ -40,6 +43,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     subject: str
     """Subject of the change: a deployment, an alarm, an error signature, a metric's label."""
+    place: Place = HOME
+    """Account and region of the subject."""
+    group: GroupId | None = None
+    """Log group of a new error."""
     at: datetime | None
     """When it was last seen; None for a metric."""
     text: str
@@ -74,8 +81,8 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
     events = sorted((event for event in store.release.events if window.has(event.at, now)), key=lambda event: event.at)
     rows = [
         *_deployments(event for event in events if event.source == "codedeploy"),
-        *_stacks(event for event in events if event.source == "cloudformation"),
-        *_traffic(event for event in events if event.source == "lambda"),
+        *_stacks(store, (event for event in events if event.source == "cloudformation")),
+        *_traffic(store, (event for event in events if event.source == "lambda")),
         *_alarms(store, [event for event in events if event.source == "alarm"], window),
         *_checks(event for event in events if event.source == "check"),
         *_errors(store, window, now),
@@ -91,7 +98,7 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
 
 
 def _deployments(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for subject, own_events in _by_subject(events).items():
+    for (subject, place), own_events in _by_subject(events).items():
         last = own_events[-1]
         pair = next(
             ((event.from_, event.to) for event in own_events if _is_version(event.from_) and _is_version(event.to)),
@@ -108,6 +115,7 @@ def _deployments(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
             text=f"{'rollback' if back else 'deployment'}{versions}: {outcome}"
             + (f": {detail}" if detail else "")
             + f" ({subject})",
+            place=place,
             bad=back or any(word in outcome.casefold() for word in _WRONG),
         )
 
@@ -123,11 +131,11 @@ def _is_version(text: str | None) -> bool:
     return text is not None and text.isdigit()
 
 
-def _stacks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    by_stack: dict[str, list[ReleaseEvent]] = {}
+def _stacks(store: Store, events: Iterable[ReleaseEvent]) -> Iterable[Change]:
+    by_stack: dict[tuple[str, Place], list[ReleaseEvent]] = {}
     for event in events:
-        by_stack.setdefault(event.subject.partition("/")[0], []).append(event)
-    for stack, stack_events in by_stack.items():
+        by_stack.setdefault((event.owner, event.place), []).append(event)
+    for (stack, place), stack_events in by_stack.items():
         own = [event for event in stack_events if event.subject in {stack, f"{stack}/{stack}"}]
         resources = {event.subject for event in stack_events} - {stack, f"{stack}/{stack}"}
         status = (
@@ -135,34 +143,41 @@ def _stacks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
             if (own or stack_events)[-1].what != "status"
             else str((own or stack_events)[-1].to)
         )
+        name = store.release.subject_of(replace(stack_events[-1], subject=stack))
         moved = f", {len(resources)} {'resource' if len(resources) == 1 else 'resources'}" if resources else ""
         failed = next((event.detail for event in stack_events if "FAILED" in event.what and event.detail), None)
         yield Change(
             kind="stack",
             subject=stack_events[-1].subject,
             at=stack_events[-1].at,
-            text=f"stack {stack}: {status}{moved}" + (f": {failed}" if failed else ""),
+            text=f"stack {name}: {status}{moved}" + (f": {failed}" if failed else ""),
+            place=place,
             bad=any(word in status.casefold() for word in _WRONG),
         )
 
 
-def _traffic(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for subject, own_events in _by_subject(events).items():
+def _traffic(store: Store, events: Iterable[ReleaseEvent]) -> Iterable[Change]:
+    for (subject, place), own_events in _by_subject(events).items():
         yield Change(
             kind="traffic",
             subject=subject,
+            place=place,
             at=own_events[-1].at,
-            text=f"{subject}: {describe(own_events[-1])}",
+            text=f"{store.release.subject_of(own_events[-1])}: {describe(own_events[-1])}",
             bad=False,
         )
 
 
 def _alarms(store: Store, events: Sequence[ReleaseEvent], window: Window) -> Iterable[Change]:
-    fired = _by_subject(event for event in events if event.to == "ALARM")
-    firing = {name: alarm for name, alarm in store.release.alarms.items() if alarm.state == "ALARM"}
-    for name in dict.fromkeys([*fired, *firing]):
-        fired_events, state = fired.get(name, []), firing.get(name)
-        alarm = store.release.alarms.get(name)
+    fired: dict[AlarmId, list[ReleaseEvent]] = {}
+    for event in events:
+        if event.to == "ALARM":
+            fired.setdefault(AlarmId(event.subject, event.place), []).append(event)
+    alarms = store.release.alarms
+    firing = {id_: alarm for id_, alarm in alarms.items() if alarm.state == "ALARM"}
+    for id_ in dict.fromkeys([*fired, *firing]):
+        fired_events, state = fired.get(id_, []), firing.get(id_)
+        alarm, name = alarms.get(id_), store.release.alarm_name(id_)
         if not fired_events and state and state.since and state.since < window.start:
             text = f"alarm {name} has been firing since before the window"
         else:
@@ -170,7 +185,8 @@ def _alarms(store: Store, events: Sequence[ReleaseEvent], window: Window) -> Ite
             text = f"alarm {name} {times}, {_alarm_outcome(alarm, window)}"
         yield Change(
             kind="alarm",
-            subject=name,
+            subject=id_.name,
+            place=id_.place,
             at=fired_events[-1].at if fired_events else (state.since if state else None),
             text=text + (f": {state.reason}" if state and state.reason else ""),
             bad=alarm is None or alarm.gate,
@@ -186,7 +202,7 @@ def _alarm_outcome(alarm: AlarmState | None, window: Window) -> str:
 
 
 def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for subject, own_events in _by_subject(events).items():
+    for (subject, _), own_events in _by_subject(events).items():
         last = own_events[-1]
         if last.to in {"fail", "error"} or len(own_events) > 1:
             yield Change(
@@ -202,13 +218,19 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
     start_ms, end_ms = window.start.timestamp() * 1000, window.until(now).timestamp() * 1000
     new = [signature for signature in store.signatures.signatures.values() if start_ms <= signature.first_ms <= end_ms]
     new.sort(key=lambda signature: -signature.count)
+    groups_of_shape = Counter(signature.shape for signature in new)
     for signature in new[:MAX_ERRORS]:
+        group = signature.group
+        where = f" in {group.short_name}" if groups_of_shape[signature.shape] > 1 else ""
+        where += store.logs.names.suffix(group.name, group.place)
         first = datetime.fromtimestamp(signature.first_ms / 1000, UTC)
         yield Change(
             kind="errors",
             subject=signature.shape,
+            place=group.place,
+            group=group,
             at=first,
-            text=f"new error, {signature.count:,}×: {signature.sample}",
+            text=f"new error{where}, {signature.count:,}×: {signature.sample}",
             bad=True,
             sample=signature.sample,
         )
@@ -275,10 +297,10 @@ def _reading(store: Store) -> tuple[str, ...]:
     )
 
 
-def _by_subject(events: Iterable[ReleaseEvent]) -> dict[str, list[ReleaseEvent]]:
-    by_subject: dict[str, list[ReleaseEvent]] = {}
+def _by_subject(events: Iterable[ReleaseEvent]) -> dict[tuple[str, Place], list[ReleaseEvent]]:
+    by_subject: dict[tuple[str, Place], list[ReleaseEvent]] = {}
     for event in events:
-        by_subject.setdefault(event.subject, []).append(event)
+        by_subject.setdefault((event.subject, event.place), []).append(event)
     return by_subject
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from prodwatch.model.identity import Place
 from prodwatch.model.release import current_release
 from prodwatch.model.signal import ReleaseEvent
 from prodwatch.store.store import Store
@@ -40,6 +41,9 @@ class TimelineRow(msgspec.Struct, frozen=True, kw_only=True):
     since_release_s: float | None
     lane: str
     subject: str
+    name: str
+    """The subject as shown: with account and region where several have its name."""
+    place: Place
     text: str
     tone: Tone
     detail: str | None
@@ -61,24 +65,26 @@ def timeline(store: Store, now: datetime, *, needle: str = "") -> Timeline:
     started = release.started_at if release else None
     ring = store.release.events
     numbered = [(ring.head + index, event) for index, event in enumerate(ring)]
-    rows = [_row(number, event, started) for number, event in numbered]
+    rows = [_row(number, event, started, store.release.subject_of(event)) for number, event in numbered]
     needle_folded = needle.casefold()
     if needle_folded:
         rows = [
-            row for row in rows if needle_folded in f"{row.lane} {row.subject} {row.text} {row.detail or ''}".casefold()
+            row for row in rows if needle_folded in f"{row.lane} {row.name} {row.text} {row.detail or ''}".casefold()
         ]
     rows.sort(key=lambda row: (row.at, row.number), reverse=True)
     first = rows[-1].at if rows else now - timedelta(minutes=10)
     return Timeline(rows=tuple(rows), first=min(first, now - timedelta(minutes=1)), last=now, started=started)
 
 
-def _row(number: int, event: ReleaseEvent, started: datetime | None) -> TimelineRow:
+def _row(number: int, event: ReleaseEvent, started: datetime | None, name: str) -> TimelineRow:
     return TimelineRow(
         number=number,
         at=event.at,
         since_release_s=(event.at - started).total_seconds() if started else None,
         lane=event.source,
         subject=event.subject,
+        name=name,
+        place=event.place,
         text=describe(event),
         tone=_tone(event),
         detail=event.detail,

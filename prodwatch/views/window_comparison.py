@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from prodwatch.model.environment import MetricTarget
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import MetricKey, MetricSeries
 from prodwatch.store.store import Store
 from prodwatch.views.signals import SLOTS, SignalRow, Signals, label_of, on_axis, settled_until
@@ -26,6 +27,8 @@ _LOWER_IS_BETTER = frozenset(("Errors", "Duration", "Throttles"))
 _UNWEIGHED = frozenset(("Invocations", "Throttles"))
 
 Minutes = dict[int, float]
+_Scope = tuple[Place, tuple[tuple[str, str], ...]]
+"""Place and dimensions of a series: they name function and version."""
 
 
 class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,10 +168,10 @@ def _ceased(series: MetricSeries, minutes: Mapping[int, object], bounds: tuple[f
     return 2 * sum(from_s <= at < start_s for at in minutes) * series.period_s > start_s - from_s
 
 
-def _rates(all_series: Iterable[MetricSeries]) -> dict[tuple[tuple[str, str], ...], Minutes]:
-    """Return requests per second by dimensions, which name function and version."""
+def _rates(all_series: Iterable[MetricSeries]) -> dict[_Scope, Minutes]:
+    """Return requests per second by function and version."""
     return {
-        series.key.dimensions: {point.timestamp_s: point.value for point in series.points}
+        (series.key.place, series.key.dimensions): {point.timestamp_s: point.value for point in series.points}
         for series in all_series
         if series.key.metric == "Invocations" and series.key.stat == "rate"
     }
@@ -185,13 +188,11 @@ def _once(group: Sequence[MetricSeries]) -> list[MetricSeries]:
     ]
 
 
-def _merged(
-    group: Iterable[MetricSeries], rates: Mapping[tuple[tuple[str, str], ...], Minutes]
-) -> dict[int, tuple[float, float]]:
+def _merged(group: Iterable[MetricSeries], rates: Mapping[_Scope, Minutes]) -> dict[int, tuple[float, float]]:
     """Return minute → (value, weight) over all versions: rates are added, other metrics weighted by requests."""
     sums: dict[int, tuple[float, float]] = {}
     for series in group:
-        own = rates.get(series.key.dimensions, {})
+        own = rates.get((series.key.place, series.key.dimensions), {})
         adds = series.key.metric in _UNWEIGHED
         for point in series.points:
             weight = 1.0 if adds else own.get(point.timestamp_s, 1.0)

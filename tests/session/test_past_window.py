@@ -12,6 +12,7 @@ import pytest
 
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import AwsTarget, Environment, LogTarget
+from prodwatch.model.identity import AlarmId
 from prodwatch.model.signal import (
     AlarmState,
     Batch,
@@ -189,7 +190,7 @@ async def test_nothing_of_after_the_window_is_shown(engine: Any, monkeypatch: py
     assert [each.message for each in store.logs.ring] == ["in"]
     assert [each.subject for each in store.release.events if each.source == "codedeploy"] == ["d"]
     assert not store.release.states
-    assert store.release.alarms["x"].state == "OK"
+    assert store.release.alarms[AlarmId("x")].state == "OK"
     assert list(store.traces.summaries) == ["1-a"]
     assert [point.timestamp_s - END_MS // 1000 for point in store.metrics.series[KEY].points] == [-120, -60]
 

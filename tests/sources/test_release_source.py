@@ -15,6 +15,7 @@ import pytest
 from prodwatch.aws.interface import AwsError
 from prodwatch.model.check import SourcePosition
 from prodwatch.model.environment import Environment, FunctionTarget, ReleaseTarget, StackReference
+from prodwatch.model.identity import HOME, Place
 from prodwatch.model.signal import Batch, ReleaseEvent, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -533,5 +534,5 @@ async def test_the_same_name_in_two_regions_is_two_functions(account: Account) -
     assert watched.source.versions_of(ORDERS).versions == ("41", "42")
     assert watched.source.versions_of(there).versions == ("41", "42")
     assert len(watched.events("lambda")) == 2
-    assert {each.place for each in watched.records(ReleaseState)} == {None, "us-east-1"}
+    assert {each.place for each in watched.records(ReleaseState)} == {HOME, Place(region="us-east-1")}
     assert watched.source.versions_of(PRICES) == FunctionVersions()

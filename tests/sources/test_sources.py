@@ -18,7 +18,6 @@ from prodwatch.model.signal import (
     AlarmState,
     Batch,
     LogRecord,
-    MetricKey,
     MetricSeries,
     ReleaseEvent,
     ReleaseState,
@@ -30,7 +29,7 @@ from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.error_status import DENIED_EVERY_S
-from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, dimensions_of
+from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, series_key
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
@@ -248,7 +247,7 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
 
 
 def raw(function: FunctionTarget, version: str | None, metric: str, stat: str, **minutes: float) -> Any:
-    key = MetricKey("AWS/Lambda", metric, dimensions_of(function, version), stat, version)
+    key = series_key(function, metric, stat, version)
     return key, {int(minute[1:]) * 60: value for minute, value in minutes.items()}
 
 

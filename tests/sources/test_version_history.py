@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodwatch.model.environment import FunctionTarget
-from prodwatch.model.signal import MetricKey
-from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, dimensions_of
+from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, series_key
 from prodwatch.sources.release.alias_weights import AliasObservation, AliasState
 from prodwatch.sources.release.release_state import Deployment, LifecycleEvent
 from prodwatch.sources.release.version_history import ALWAYS_S, Shift, sole_version, traffic_shifts
@@ -109,7 +108,7 @@ def _half_seconds(start_s: int, length_s: int) -> list[float]:
 
 
 def raw(version: str | None, metric: str, stat: str, *minutes: tuple[int, float]) -> Any:
-    key = MetricKey("AWS/Lambda", metric, dimensions_of(ORDERS, version), stat, version)
+    key = series_key(ORDERS, metric, stat, version)
     return key, {int(T0_S) + minute * 60: value for minute, value in minutes}
 
 

@@ -5,10 +5,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import LambdaReport, Level, LogRecord
 from prodwatch.store.logs import LogStore
 
 IDS = st.one_of(st.none(), st.sampled_from(["r1", "r2", "r3"]))
+
+
+GROUP = GroupId("/aws/lambda/a")
 
 
 def line(number: int, request_id: str | None = None, trace_id: str | None = None, **more: object) -> LogRecord:
@@ -44,7 +48,7 @@ def test_the_rate_looks_back_ten_seconds() -> None:
 def test_groups_count_lines_errors_and_late_ones() -> None:
     book = LogStore(10)
     book.add([line(1), line(2, level=Level.ERROR, late_ms=900), line(3, level=Level.FATAL)], 0.0)
-    tally = book.groups["/aws/lambda/a"]
+    tally = book.groups[GROUP]
     assert (tally.lines, tally.errors, tally.late, tally.newest_ms) == (3, 2, 1, 3)
 
 
@@ -53,9 +57,9 @@ def test_report_lines_count_invocations_per_version() -> None:
     cold = LambdaReport(duration_ms=5, used_mb=80, init_ms=300.0)
     late = LambdaReport(duration_ms=5, used_mb=90, status="timeout")
     book.add([line(1, version="42", report=cold), line(2, version="42", report=late), line(3, version="41")], 0.0)
-    tally = book.invocations["/aws/lambda/a", "42"]
+    tally = book.invocations[GROUP, "42"]
     assert (tally.count, tally.cold_starts, tally.timeouts, tally.max_memory_mb) == (2, 1, 1, 90)
-    assert list(book.invocations) == [("/aws/lambda/a", "42")]
+    assert list(book.invocations) == [(GROUP, "42")]
 
 
 def test_an_empty_batch_changes_nothing() -> None:

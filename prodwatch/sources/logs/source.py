@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.model.environment import LogTarget
+from prodwatch.model.environment import LogTarget, place_of
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -43,6 +46,7 @@ CLOCK_STEP_S = 0.5
 @dataclass(slots=True)
 class _Group:
     tailer: GroupTailer
+    place: Place
     backoff: Backoff
     status: SourceStatus
     live: LiveTail | None = None
@@ -181,7 +185,7 @@ class LogSource:
             return False
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms, cap=self._id_cap)
         tailer.plan.sweep_s = self._sweep_s
-        self._groups[key] = _Group(tailer, self._backoff(), SourceStatus(source=f"logs:{key}"))
+        self._groups[key] = _Group(tailer, place_of(target), self._backoff(), SourceStatus(source=f"logs:{key}"))
         if target.live_tail:
             tailer.live = LiveTailMerge()
             tail = self._groups[key].live = self._tail_for(target)
@@ -308,6 +312,8 @@ class LogSource:
             first = False
             chunk = rest[:RECORDS_PER_BATCH]
             records = self._record_parser.parse_events(chunk, name, late_before_ms=late_before_ms, now_ms=now_ms)
+            if group.place:
+                records = [replace(record, place=group.place) for record in records]
             await self._queue.put(Batch(source=f"logs:{key}", records=tuple(records)))
             del rest[: len(chunk)]
 

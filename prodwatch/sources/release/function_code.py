@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.aws.interface import AwsApi, AwsError
-from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.environment import FunctionTarget, place_of
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason
 
@@ -117,6 +117,7 @@ def published_event(function: FunctionTarget, code: FunctionCode, previous: Func
         what="version published",
         to=code.version,
         detail=detail,
+        place=place_of(function),
     )
 
 
@@ -141,6 +142,7 @@ def unaliased_state(
         started_at=None if phase is ReleasePhase.NONE else (code.published_at or at),
         cause=cause,
         code={LATEST: code.sha256} if code.sha256 else {},
+        place=place_of(function),
     )
 
 
@@ -156,6 +158,7 @@ def code_changed_event(
         from_=before.sha256[:SHORT] if before.sha256 else None,
         to=after.sha256[:SHORT] if after.sha256 else None,
         weight=1.0,
+        place=place_of(function),
     )
 
 

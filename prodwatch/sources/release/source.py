@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import Environment, FunctionTarget, place_of
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import Record, ReleaseEvent, ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -73,7 +74,7 @@ class ReleaseSource(PollingSource):
         self._latest_code: dict[FunctionTarget, FunctionCode] = {}
         self._previous_code: dict[FunctionTarget, FunctionCode] = {}
         self._unaliased_due_s: dict[FunctionTarget, float] = {}
-        self._reported: set[tuple[datetime, str, str, str | None]] = set()
+        self._reported: set[tuple[datetime, str, Place, str, str | None]] = set()
         self._versions: dict[FunctionTarget, FunctionVersions] = {}
         self.states: dict[FunctionTarget, ReleaseState] = {}
         """Function → state of its release; the service graph source reads its start."""
@@ -190,9 +191,7 @@ class ReleaseSource(PollingSource):
             self._previous_code[function] = before
             self._outbox.append(code_changed_event(function, before, code, at))
         self._versions[function] = FunctionVersions(timeout_s=code.timeout_s)
-        return [
-            replace(unaliased_state(function, code, self._previous_code.get(function), at), place=place_of(function))
-        ]
+        return [unaliased_state(function, code, self._previous_code.get(function), at)]
 
     async def _state(
         self, function: FunctionTarget, deployments: Sequence[Deployment], *, readable: bool
@@ -250,12 +249,13 @@ class ReleaseSource(PollingSource):
             from_=from_,
             to=to,
             weight=now.weights.get(to, 1.0),
+            place=place_of(function),
         )
 
     def _report(self, events: Iterable[ReleaseEvent]) -> None:
         """Queue events that have not been reported."""
         for event in events:
-            mark = (event.at, event.subject, event.what, event.to)
+            mark = (event.at, event.subject, event.place, event.what, event.to)
             if event.at >= self._since and mark not in self._reported:
                 self._reported.add(mark)
                 self._outbox.append(event)

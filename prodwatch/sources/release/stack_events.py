@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from prodwatch.aws.interface import AwsApi
-from prodwatch.model.environment import StackReference
+from prodwatch.model.environment import StackReference, place_of
 from prodwatch.model.signal import ReleaseEvent
 
 QUIET_EVERY_S = 60.0
@@ -102,6 +102,7 @@ class StackEventReader:
             subject=self._clean(f"{self.stack.name}/{item.get('LogicalResourceId', '')}"),
             what=self._clean(str(item.get("ResourceStatus", "changed"))),
             detail=self._clean(reason) if reason else None,
+            place=place_of(self.stack),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
+from prodwatch.model.identity import PlaceNames, unique_name
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.text.units import format_age
 from prodwatch.tui.styled_line import Line, Piece, pad
@@ -27,6 +28,8 @@ MILLIS_FROM, GROUP_FROM, VERSION_FROM, WIDE_GROUP_FROM = 90, 70, 100, 140
 """Line widths from which each column is shown."""
 LEAD_CELLS, MESSAGE_CELLS = 28, 20
 """Approximate cells before the field columns, and fewest cells of the message."""
+ALONE = PlaceNames()
+"""Names of groups of which none has a namesake."""
 _SHORT = {Level.PLATFORM: "AWS", Level.UNKNOWN: "-"}
 
 
@@ -36,16 +39,11 @@ def time_text(timestamp_ms: int, zone: tzinfo | None = UTC) -> str:
     return f"{at:%H:%M:%S}.{timestamp_ms % 1000:03}"
 
 
-def group_name(group: str) -> str:
-    """Return the last part of a log group's name: `/aws/lambda/x` is `x`."""
-    return group.rsplit("/", 1)[-1]
-
-
 def plain_line(record: LogRecord) -> str:
     """Return the line as text for the clipboard: time in UTC, level, group, message."""
     at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     time = f"{at:%Y-%m-%dT%H:%M:%S}.{record.timestamp_ms % 1000:03}Z"
-    return f"{time} {record.level} {record.group} {record.message}"
+    return f"{time} {record.level} {unique_name(record.group, record.place)} {record.message}"
 
 
 def log_line(
@@ -54,10 +52,12 @@ def log_line(
     zone: tzinfo | None = UTC,
     *,
     groups: bool = True,
+    names: PlaceNames = ALONE,
     columns: Sequence[FieldColumn] = (),
 ) -> Line:
     """Return the line; narrow screens lose milliseconds, then version, then the group.
 
+    `names` are those of all groups.
     `columns` come before the message; the message of a line without any of these fields starts in their place.
     """
     tone = LEVEL_TONES[record.level]
@@ -67,7 +67,9 @@ def log_line(
         (f" {pad(_SHORT.get(record.level, record.level), 5)} ", tone),
     ]
     if groups and width >= GROUP_FROM:
-        pieces.append((pad(group_name(record.group), _group_width(width)) + " ", Tone.DIM))
+        group = record.group_id
+        name = group.short_name + names.suffix(group.name, group.place)
+        pieces.append((pad(name, _group_width(width) + names.longest) + " ", Tone.DIM))
     if width >= VERSION_FROM:
         pieces.append((pad(version_label(record.version) if record.version else "", 5), Tone.OLD))
     body = tone if tone in {Tone.BAD, Tone.WARN, Tone.DIM} else Tone.PLAIN
@@ -83,12 +85,12 @@ def log_line(
     return pieces
 
 
-def log_head(width: int, columns: Sequence[FieldColumn]) -> Line:
+def log_head(width: int, columns: Sequence[FieldColumn], names: PlaceNames = ALONE) -> Line:
     """Return the column titles."""
     lead = 13 if width >= MILLIS_FROM else 9
     titles = pad("time", lead) + pad("level", 6)
     if width >= GROUP_FROM:
-        titles += pad("group", _group_width(width) + 1)
+        titles += pad("group", _group_width(width) + names.longest + 1)
     if width >= VERSION_FROM:
         titles += pad("vers", 5)
     titles += "".join(pad(column.name, column.width, right=column.right) + "  " for column in _fitting(columns, width))

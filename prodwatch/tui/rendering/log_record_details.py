@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from textwrap import wrap
 
+from prodwatch.model.identity import unique_name
 from prodwatch.model.signal import LogRecord
 from prodwatch.text.units import format_age
 from prodwatch.tui.rendering.log_line import LEVEL_TONES, time_text
@@ -30,7 +31,7 @@ def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence
         lines.append(((more, Tone.DIM),))
     lines += [
         (),
-        *_labelled("group", record.group),
+        *_labelled("group", unique_name(record.group, record.place)),
         *_labelled("stream", record.stream),
         *_labelled("version", version_label(record.version) if record.version else ""),
         *_labelled("request", record.request_id or ""),

@@ -192,7 +192,10 @@ class CheckScreen(DashboardScreen):
             if earlier is not None:
                 lines.append(self._earlier(earlier))
                 records = self.signals.lines(earlier)
-        return [*lines, *(log_line(record, width, self.context.zone) for record in records)]
+        return [
+            *lines,
+            *(log_line(record, width, self.context.zone, names=self.context.store.logs.names) for record in records),
+        ]
 
     def _name_facets(self) -> None:
         panel = self.query_one("#facet", TextPanel)

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from prodwatch.tui.rendering.log_line import group_name, plain_line
+from prodwatch.tui.rendering.log_line import plain_line
 from prodwatch.tui.rendering.log_record_details import record_lines
 from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.styled_line import Line
@@ -162,7 +162,7 @@ class LogsScreen(DashboardScreen):
         record = self.panel.record
         if record is None:
             return
-        term = f"group:{quoted(f'={group_name(record.group)}')}"
+        term = f"group:{quoted(f'={record.group_id.short_name}')}"
         self._toggle_term(term)
         self.dashboard.session.pin_logs([record.group] if term in self.panel.filter_text else [])
 

@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
+from prodwatch.model.identity import AlarmId, unique_name
 from prodwatch.tui.keymap import CHECK_LIST_BINDINGS
 from prodwatch.tui.screens.base import DashboardScreen
 from prodwatch.tui.widgets.alarm_and_error_panels import AlarmsPanel, SignaturesPanel
@@ -82,8 +83,8 @@ class OverviewScreen(DashboardScreen):
             self._open_change(view.change(key))
         elif isinstance(view, LogPanel):
             self.dashboard.open_logs("", number=int(str(key)))
-        elif isinstance(view, AlarmsPanel):
-            self.dashboard.open_timeline(str(key))
+        elif isinstance(view, AlarmsPanel) and isinstance(key, AlarmId):
+            self.dashboard.open_timeline(key.name)
 
     def _open_change(self, change: Change | None) -> None:
         if change is None:
@@ -130,7 +131,10 @@ class OverviewScreen(DashboardScreen):
         if isinstance(self.focused, SignaturesPanel):
             row = self.focused.signature(self.focused.cursor_key)
             return row.signature.sample if row else None
-        return str(self.focused.cursor_key) if isinstance(self.focused, RowList) and self.focused.cursor_key else None
+        if not isinstance(self.focused, RowList) or not self.focused.cursor_key:
+            return None
+        key = self.focused.cursor_key
+        return unique_name(key.name, key.place) if isinstance(key, AlarmId) else str(key)
 
     def console_url(self) -> str | None:
         """Return the page of the focused trace, alarm or line."""
@@ -143,7 +147,9 @@ class OverviewScreen(DashboardScreen):
             return None
         if isinstance(panel, TraceListPanel):
             return trace_page(region, str(panel.cursor_key))
-        return alarm_page(region, str(panel.cursor_key)) if isinstance(panel, AlarmsPanel) else None
+        if isinstance(panel, AlarmsPanel) and isinstance(panel.cursor_key, AlarmId):
+            return alarm_page(panel.cursor_key.place.region or region, panel.cursor_key.name)
+        return None
 
 
 def _searchable(sample: str) -> str:

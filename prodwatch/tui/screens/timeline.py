@@ -72,7 +72,7 @@ class TimelineScreen(DashboardScreen):
         lines: list[Line] = [
             (
                 (f"{self.context.time(event.at, millis=True)}  {LANE_NAMES[event.lane]}  ", Tone.DIM),
-                (f"{event.subject}  ", Tone.STRONG),
+                (f"{event.name}  ", Tone.STRONG),
                 (event.text, event.tone),
             )
         ]
@@ -137,12 +137,14 @@ class TimelineScreen(DashboardScreen):
             return None
         if form == "json":
             return json.dumps(msgspec.to_builtins(event), ensure_ascii=False)
-        parts = (event.at.isoformat(), LANE_NAMES[event.lane], event.subject, event.text, event.detail)
+        parts = (event.at.isoformat(), LANE_NAMES[event.lane], event.name, event.text, event.detail)
         return "  ".join(part for part in parts if part)
 
     def console_url(self) -> str | None:
         """Return the page of the alarm, deployment, function or stack the event is about."""
         event, region = self.event, self.context.facts.region
+        if event is not None:
+            region = event.place.region or region
         if event is None or region is None:
             return None
         pages = {

@@ -138,7 +138,7 @@ class TraceScreen(DashboardScreen):
         # An uncaught exception is logged with its request id only; another line of that request has the trace id.
         records = kept.find({record.request_id for record in records if record.request_id}, self.trace_id)
         ordered = sorted(records, key=lambda record: record.timestamp_ms)
-        return [log_line(record, width, self.context.zone) for record in ordered]
+        return [log_line(record, width, self.context.zone, names=self.context.store.logs.names) for record in ordered]
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         """Show the span under the cursor."""

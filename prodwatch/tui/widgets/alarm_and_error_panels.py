@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from prodwatch.model.signal import AlarmState, SourcePhase
 from prodwatch.store.store import Topic
 from prodwatch.text.units import format_age
-from prodwatch.tui.rendering.log_line import group_name
 from prodwatch.tui.styled_line import Column, Line, fit, row
 from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_panel import empty_source
@@ -67,8 +66,8 @@ class AlarmsPanel(Panel):
         return len(self._rows)
 
     def row_key(self, index: int) -> Hashable:
-        """Return the alarm's name."""
-        return self._rows[index].name
+        """Return the alarm's identity."""
+        return self._rows[index].id
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one alarm."""
@@ -80,7 +79,7 @@ class AlarmsPanel(Panel):
             fit(_ALARM_COLUMNS, width),
             {
                 "state": (f"{self.context.glyph(state)} {state.word}", state.tone if alarm.gate else Tone.DIM),
-                "name": (alarm.name, tone),
+                "name": (self.context.store.release.alarm_name(alarm.id), tone),
                 "kind": ("" if alarm.gate else "no gate", Tone.DIM),
                 "reason": (alarm.reason or "", Tone.PLAIN),
                 "age": (age, Tone.DIM),
@@ -132,17 +131,17 @@ class SignaturesPanel(Panel):
         return len(self._table.rows)
 
     def row_key(self, index: int) -> Hashable:
-        """Return the shape."""
-        return self._table.rows[index].signature.shape
+        """Return the signature's identity."""
+        return self._table.rows[index].signature.key
 
-    def signature(self, shape: Hashable) -> SignatureRow | None:
-        """Return the row of a shape."""
-        return next((entry for entry in self._table.rows if entry.signature.shape == shape), None)
+    def signature(self, key: Hashable) -> SignatureRow | None:
+        """Return the row of a signature's identity."""
+        return next((entry for entry in self._table.rows if entry.signature.key == key), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one signature."""
         entry = self._table.rows[index]
-        signature = entry.signature
+        signature, group = entry.signature, entry.signature.group
         versions = sorted(signature.by_version, key=lambda version: -signature.by_version[version])
         last = datetime.fromtimestamp(signature.last_ms / 1000, UTC)
         return row(
@@ -152,7 +151,7 @@ class SignaturesPanel(Panel):
                 "new": ("NEW" if entry.new else "", Tone.BAD),
                 "version": (version_label(versions[0]) if versions else "", Tone.OLD),
                 "sample": (signature.sample, Tone.STRONG if entry.new else Tone.PLAIN),
-                "group": (group_name(signature.group), Tone.DIM),
+                "group": (group.short_name + self.context.store.logs.names.suffix(group.name, group.place), Tone.DIM),
                 "last": (self.context.time(last), Tone.DIM),
             },
         )

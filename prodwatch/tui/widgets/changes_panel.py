@@ -50,11 +50,11 @@ class ChangesPanel(Panel):
     def row_key(self, index: int) -> Hashable:
         """Return the change's kind and subject."""
         change = self._changes.rows[index]
-        return (change.kind, change.subject)
+        return _key(change)
 
     def change(self, key: Hashable) -> Change | None:
         """Return the change of a row."""
-        return next((change for change in self._changes.rows if (change.kind, change.subject) == key), None)
+        return next((change for change in self._changes.rows if _key(change) == key), None)
 
     def row_line(self, index: int, width: int) -> Line:
         """Draw one change."""
@@ -77,3 +77,7 @@ class ChangesPanel(Panel):
         if self._changes.unseen:
             return ((("No change in what could be read; the lower edge lists the rest.", Tone.PLAIN),),)
         return ((("No deployment, stack update, alarm, new error or changed metric.", Tone.PLAIN),),)
+
+
+def _key(change: Change) -> Hashable:
+    return (change.kind, change.subject, change.place, change.group)

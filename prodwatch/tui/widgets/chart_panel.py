@@ -148,10 +148,11 @@ class ChartPanel(Panel):
     def _alarms(self, table: Signals) -> dict[int, str]:
         """Return slot → name of the alarm that fired in it."""
         alarms: dict[int, str] = {}
-        for event in self.context.store.release.events:
+        release = self.context.store.release
+        for event in release.events:
             slot = (int(event.at.timestamp()) - table.start_s) // table.slot_s
             if event.source == "alarm" and event.to == "ALARM" and 0 <= slot < table.slots:
-                alarms.setdefault(slot, event.subject)
+                alarms.setdefault(slot, release.subject_of(event))
         return alarms
 
     def _marks(self, table: Signals, width: int, alarms: dict[int, str]) -> dict[int, Piece]:

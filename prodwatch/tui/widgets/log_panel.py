@@ -114,14 +114,17 @@ class LogPanel(Panel):
         record = self.record_at(index)
         if record is None:
             return ()
-        line = log_line(record, width, self.context.zone, columns=self.columns)
+        names = self.context.store.logs.names
+        line = log_line(record, width, self.context.zone, names=names, columns=self.columns)
         if record.fields and (self.field_display == "fields" or (self.field_display == "lines" and width >= WIDE)):
             line = [*line, *_field_pieces(record)]
         return _with_hits(line, self._find) if self._find else line
 
     def head_lines(self, width: int) -> Sequence[Line]:
         """Name the columns where there are any."""
-        return (log_head(width, self.columns),) if self.columns and self.row_count() else ()
+        return (
+            (log_head(width, self.columns, self.context.store.logs.names),) if self.columns and self.row_count() else ()
+        )
 
     @property
     def room(self) -> int:

@@ -81,7 +81,7 @@ class TimelinePanel(FilteredPanel):
                 "time": (self.context.time(event.at), Tone.DIM),
                 "since": (f"{sign}{clock_text(abs(since))}" if since is not None else "", Tone.DIM),
                 "lane": (LANE_NAMES[event.lane], Tone.HEAD),
-                "subject": (event.subject, Tone.PLAIN),
+                "subject": (event.name, Tone.PLAIN),
                 "text": (event.text, event.tone),
                 "detail": (event.detail or "", Tone.DIM),
             },

@@ -1,0 +1,95 @@
+"""Identities of what is watched: one name may exist in several accounts, one version number in many functions.
+
+Every key of logs, signatures, metrics, alarms, deployments, events and releases consists of these values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Place(msgspec.Struct, frozen=True, order=True, gc=False):
+    """An account and a region; each is empty where it is the environment's own."""
+
+    account: str = ""
+    """Name of an `[accounts.NAME]` table."""
+    region: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether it differs from the environment's own account and region."""
+        return bool(self.account or self.region)
+
+    def __str__(self) -> str:
+        """Return `account/region` without empty parts."""
+        return "/".join(filter(None, (self.account, self.region)))
+
+
+HOME = Place()
+"""The environment's own account and region."""
+
+
+class GroupId(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A log group."""
+
+    name: str
+    place: Place = HOME
+
+    @property
+    def short_name(self) -> str:
+        """Return the last part of the name: `/aws/lambda/x` is `x`."""
+        return self.name.rsplit("/", 1)[-1] or self.name
+
+
+class AlarmId(msgspec.Struct, frozen=True, order=True, gc=False):
+    """An alarm."""
+
+    name: str
+    place: Place = HOME
+
+
+class FunctionId(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A function, or one of its aliases."""
+
+    name: str
+    alias: str = ""
+    """Empty for the function as a whole."""
+    place: Place = HOME
+
+    @property
+    def subject(self) -> str:
+        """Return `function:alias`, or the function's name without an alias."""
+        return f"{self.name}:{self.alias}" if self.alias else self.name
+
+
+class PlaceNames:
+    """Names as shown: followed by the account and region where one name exists in several, and only there."""
+
+    def __init__(self, known: Iterable[tuple[str, Place]] = ()) -> None:
+        """`known` are the names and places of everything that is shown together."""
+        self._places: dict[str, set[Place]] = {}
+        self.longest = 0
+        """Cells of the longest suffix."""
+        for name, place in known:
+            self.add(name, place)
+
+    def add(self, name: str, place: Place) -> None:
+        """Add one name and place."""
+        places = self._places.setdefault(name, set())
+        places.add(place)
+        if len(places) > 1:
+            self.longest = max(self.longest, *(len(self.suffix(name, each)) for each in places))
+
+    def suffix(self, name: str, place: Place) -> str:
+        """Return ` in account/region`; empty where the name alone is unique, and in the environment's own place."""
+        return f" in {place}" if place and len(self._places.get(name, ())) > 1 else ""
+
+    def of(self, name: str, place: Place) -> str:
+        """Return the name with its suffix."""
+        return name + self.suffix(name, place)
+
+
+def unique_name(name: str, place: Place) -> str:
+    """Return a text that is unique among all places, for ids in documents: the name, and the place if it differs."""
+    return f"{name} in {place}" if place else name
