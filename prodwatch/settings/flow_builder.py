@@ -7,6 +7,7 @@ from typing import Any
 
 from prodwatch.model.check import StepDefinition
 from prodwatch.settings.check_keys import ATTESTED, RESPONSE_KEYS, STEP
+from prodwatch.settings.load_time_values import settle
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.read_shared_keys import CheckContext, read_common
 from prodwatch.settings.step_builder import (
@@ -19,10 +20,12 @@ from prodwatch.settings.step_builder import (
     spec_of,
 )
 from prodwatch.settings.suggestions import did_you_mean, listing
-from prodwatch.settings.value_types import describe
+from prodwatch.settings.table_reader import convert_filled
+from prodwatch.settings.template import TemplateSyntaxError, parse_template
+from prodwatch.settings.value_types import describe, problem_with
 
 _NAMES = frozenset(key.name for key in STEP)
-_FOR_ALL_STEPS = ("retry", "attest", "idempotent", "account", "region")
+_FOR_ALL_STEPS = ("retry", "attest", "idempotent", "account", "region", "timeout")
 """Keys of a flow that are defaults for its steps."""
 
 
@@ -30,12 +33,61 @@ def read_flow(
     cursor: TomlCursor, table: Mapping[str, Any], right: Mapping[str, Any], context: CheckContext
 ) -> tuple[tuple[StepDefinition, ...], tuple[StepDefinition, ...], bool]:
     """Return steps, cleanup, and whether any of them changes something; `right` are the flow's own validated keys."""
-    steps = _steps(cursor, table.get("step"), "step", right, context)
-    cleanup = _steps(cursor, table.get("cleanup"), "cleanup", right, context)
+    for_steps = {**right, **_step_timeout(cursor, table, context)}
+    steps = _steps(cursor, table, "step", for_steps, context)
+    cleanup = _steps(cursor, table, "cleanup", for_steps, context)
     if "step" not in table:
         cursor.report("a flow needs at least one step; write it as [[check.step]]")
     mutates = right.get("mutates", False) or any(step.mutates for step in (*steps, *cleanup))
     return steps, cleanup, mutates
+
+
+def _step_timeout(cursor: TomlCursor, flow: Mapping[str, Any], context: CheckContext) -> dict[str, Any]:
+    """Return the steps' `timeout` that the flow has for them; the flow's own `timeout` is not theirs."""
+    known, filled = settle(cursor.at("step_timeout"), flow.get("step_timeout"), context.statics)
+    if not known or filled is None:
+        return {"timeout": None}
+    (key,) = (key for key in STEP if key.name == "timeout")
+    value = convert_filled(key, filled)
+    # A text that is not a duration is reported with the flow's other keys.
+    return {"timeout": None if problem_with(key, value, references=False) else value}
+
+
+def with_flow_keys(flow: Mapping[str, Any], step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a step's table as written, completed by the keys that the flow has for its `http` steps.
+
+    A flow with `base_url` sends its `auth` there only: an absolute `url` may be that of another host.
+    """
+    table = dict(step)
+    if step.get("type") != "http":
+        return table
+    base_url, url = flow.get("base_url"), step.get("url")
+    is_below = isinstance(url, str) and url.startswith("/")
+    if isinstance(base_url, str) and isinstance(url, str) and is_below:
+        table["url"] = joined_url(base_url, url)
+    own = "auth" in step or _has_authorization(step.get("headers"))
+    if "auth" in flow and not own and (is_below or base_url is None):
+        table["auth"] = flow["auth"]
+    if table.get("auth") is False:
+        del table["auth"]
+    return table
+
+
+def _has_authorization(headers: Any) -> bool:
+    return isinstance(headers, Mapping) and any(name.lower() == "authorization" for name in headers)
+
+
+def joined_url(base_url: str, path: str) -> str:
+    """Return the template of a URL: both templates with exactly one slash in between."""
+    rest = path.lstrip("/")
+    try:
+        last = parse_template(base_url).parts[-1:]
+    except TemplateSyntaxError:
+        return base_url  # reported where the flow's own references are followed
+    if not last or isinstance(last[0], str):
+        return f"{base_url.rstrip('/')}/{rest}"
+    whole = last[0].source
+    return f"{base_url.removesuffix(whole)}{whole.removesuffix('}')} | join('')}}{rest}"
 
 
 def step_names(tables: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -55,7 +107,8 @@ def step_cursor(cursor: TomlCursor, role: Role, number: int, table: Any) -> Toml
     """Return the cursor of one step of the check at `cursor`."""
     name = table.get("name", table.get("type")) if isinstance(table, Mapping) else None
     label = f'{role} "{name}"' if isinstance(name, str) else f"{role} {number + 1}"
-    return cursor.at(role, number).named(f"{cursor.label}, {label}")
+    from_flow = ("auth",) if isinstance(table, Mapping) and "auth" not in table else ()
+    return cursor.at(role, number).named(f"{cursor.label}, {label}").inheriting(from_flow, cursor)
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -68,8 +121,13 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _steps(
-    cursor: TomlCursor, tables: Any, role: Role, of_check: Mapping[str, Any], context: CheckContext
+    cursor: TomlCursor,
+    flow: Mapping[str, Any],
+    role: Role,
+    of_check: Mapping[str, Any],
+    context: CheckContext,
 ) -> tuple[StepDefinition, ...]:
+    tables = flow.get(role)
     if tables is None:
         return ()
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
@@ -85,7 +143,7 @@ def _steps(
         if role == "cleanup" and "repeat" in table:
             here.at("repeat").report('"repeat" is not allowed in a cleanup; use "poll" to wait for something')
         _check_repeat(here.at("repeat", "after"), table.get("repeat"), [each for each in seen if each != name])
-        step = _step(here, table, name, role, of_check, context)
+        step = _step(here, with_flow_keys(flow, table), name, role, of_check, context)
         if step is not None:
             steps.append(step)
     return tuple(steps)
@@ -121,7 +179,7 @@ def _step(
     params = read_params(cursor, table, spec, role)
     written = right.get("mutates", of_check.get("mutates"))
     changes = check_mutation(cursor, params, spec, written)
-    inherited = {key: of_check[key] for key in _FOR_ALL_STEPS if key in of_check}
+    inherited = {key: of_check[key] for key in _FOR_ALL_STEPS if of_check.get(key) is not None}
     if spec.type != ATTESTED:
         inherited.pop("attest", None)
     right = {**inherited, **right}

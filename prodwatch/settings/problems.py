@@ -57,12 +57,16 @@ class TomlCursor(msgspec.Struct, frozen=True):
     """Beginning of its messages, such as `check "orders api"`; may be empty."""
     problems: Problems
     inherited: frozenset[str] = frozenset()
-    """Keys whose values come from `[defaults]`."""
+    """Keys whose values come from another table: `[defaults]`, or the flow of a step."""
+    source: Path = ("defaults",)
+    """Path of that table."""
+    source_label: str = "[defaults]"
+    """Label of messages about these keys."""
 
     def at(self, *more: str | int) -> TomlCursor:
         """Return the cursor of a value below this one."""
         if more and more[0] in self.inherited:
-            return TomlCursor(self.document, ("defaults", *more), "[defaults]", self.problems)
+            return TomlCursor(self.document, (*self.source, *more), self.source_label, self.problems)
         return TomlCursor(self.document, (*self.path, *more), self.label, self.problems)
 
     def named(self, label: str) -> TomlCursor:
@@ -73,9 +77,11 @@ class TomlCursor(msgspec.Struct, frozen=True):
         """Return this cursor with another collection of problems."""
         return replace(self, problems=problems)
 
-    def inheriting(self, names: Iterable[str]) -> TomlCursor:
-        """Return this cursor with `names` as the keys that come from `[defaults]`."""
-        return replace(self, inherited=frozenset(names))
+    def inheriting(self, names: Iterable[str], source: TomlCursor | None = None) -> TomlCursor:
+        """Return this cursor with `names` as the keys that come from the table at `source`, or from `[defaults]`."""
+        if source is None:
+            return replace(self, inherited=frozenset(names))
+        return replace(self, inherited=frozenset(names), source=source.path, source_label=source.label)
 
     @property
     def position(self) -> SourcePosition:

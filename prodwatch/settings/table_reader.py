@@ -42,7 +42,8 @@ def read_table(
             cursor.at(name).report(problem)
             continue
         nested = bool(key.keys) and isinstance(value, dict)
-        inside = cursor.at(name).named(f"{cursor.label}, {name}" if cursor.label else name)
+        here = cursor.at(name)
+        inside = here.named(f"{here.label}, {name}" if here.label else name)
         right[name] = read_table(inside, value, key.keys, references=references) if nested else value
     for key in keys:
         if key.required and key.name not in data:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.settings.check_keys import CHECK, RUNTIME_KEYS
-from prodwatch.settings.flow_builder import step_cursor, step_names
+from prodwatch.settings.flow_builder import step_cursor, step_names, with_flow_keys
 from prodwatch.settings.load_time_values import undefined
 from prodwatch.settings.problems import IN_KEY, TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
@@ -179,10 +179,10 @@ def follow_check(cursor: TomlCursor, table: Mapping[str, Any], names: DefinedNam
         matrix=tuple(_table(table.get("matrix"))),
         excused=_required(cursor.at("requires"), table.get("requires", ()), names),
     )
-    steps, cleanup = _tables(table.get("step")), _tables(table.get("cleanup"))
+    steps, cleanup = (_steps_of(table, role) for role in ("step", "cleanup"))
     before = replace(names, scopes=FILE_SCOPES | {"matrix"})
     needed = follow(cursor.at("vars"), vars_, before)
-    for key in ("links", "serial"):
+    for key in ("links", "serial", *(("base_url",) if steps else ())):
         needed |= follow(cursor.at(key), table.get(key), before)
     called = step_names(steps)
     after = replace(names, captured=_captured(steps), steps=called)
@@ -191,24 +191,34 @@ def follow_check(cursor: TomlCursor, table: Mapping[str, Any], names: DefinedNam
         now = replace(
             names, captured=_captured(earlier), steps=called[:number], later=_later(steps[number:], called[number:])
         )
-        needed |= _follow_step(step_cursor(cursor, "step", number, step), step, now)
+        needed |= _follow_step(step_cursor(cursor, "step", number, _tables(table["step"])[number]), step, now)
     cleaners = step_names(cleanup)
     for number, step in enumerate(cleanup):
         # Cleanup runs from the last step to the first, so the steps below have already run.
         below = [name for name in cleaners[number + 1 :] if name not in called]
         above = [name for name in cleaners[: number + 1] if name not in called]
         now = replace(after, steps=[*called, *below], later={name: name for name in above})
-        needed |= _follow_step(step_cursor(cursor, "cleanup", number, step), step, now)
+        needed |= _follow_step(step_cursor(cursor, "cleanup", number, _tables(table["cleanup"])[number]), step, now)
     for key, value in table.items():
-        if key not in _ELSEWHERE:
+        if key not in _ELSEWHERE and not (steps and key in _WITH_STEPS):
             needed |= follow(cursor.at(key), value, after)
     return {name for name in needed if name not in vars_}
 
 
+_WITH_STEPS = frozenset(("auth", "base_url"))
+"""Keys of a flow that are followed with its steps."""
 _ELSEWHERE = frozenset(("step", "cleanup", "vars", "links", "serial", "requires", "matrix")) | (
     {key.name for key in CHECK} - RUNTIME_KEYS - {"poll"}
 )
 """Keys of a check that `follow_check` handles separately, or that were filled at load time."""
+
+
+def _steps_of(table: Mapping[str, Any], role: str) -> list[Mapping[str, Any]]:
+    """Return the steps with the authentication that the flow has for them; their URLs as written."""
+    return [
+        {**with_flow_keys(table, step), **({"url": step["url"]} if "url" in step else {})}
+        for step in _tables(table.get(role))
+    ]
 
 
 def _follow_step(cursor: TomlCursor, step: Mapping[str, Any], names: DefinedNames) -> set[str]:

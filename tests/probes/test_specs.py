@@ -16,6 +16,7 @@ from prodwatch.model.spec import Field, Key, ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.probes.mutation_rules import WRITING_READS, aws_mutation, pascal
 from prodwatch.settings import load_project
+from prodwatch.settings.flow_builder import with_flow_keys
 
 TYPES = sorted(registry.BUILT_IN)
 PAGES = Path(__file__).parents[2] / "docs/reference/check-types"
@@ -282,7 +283,8 @@ def test_combinations_that_cannot_run(type_: str, params: dict[str, Any], says: 
 @pytest.mark.parametrize("type_", TYPES)
 def test_a_usable_combination_has_no_problem(type_: str) -> None:
     for check in tomli.loads(spec_of(type_).example)["check"]:
-        for step in check.get("step", [check]):
+        for written in check.get("step", [check]):
+            step = with_flow_keys(check, written)
             spec = registry.spec(step["type"])
             assert spec is not None
             assert spec.problems(step) == ()

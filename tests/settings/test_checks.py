@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from prodwatch.model.check import Capture, Poll, Repeat, Retry, SourcePosition
+from prodwatch.settings.flow_builder import joined_url
 
 CONFIG = """\
 [aws.accounts.payments]
@@ -453,3 +454,101 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(shop: Any) -> No
     shop.write("checks/shop.toml", "")
     (shop.root / "checks/shop.toml").write_bytes(b"\xef\xbb\xbf" + http().replace("\n", "\r\n").encode())
     assert [check.id for check in shop.load({}).checks] == ["shop/c"]
+
+
+FLOW_FOR_STEPS = """
+[[check]]
+name = "a flow"
+type = "flow"
+timeout = "60s"
+step_timeout = "7s"
+base_url = "https://shop.example/Prod/"
+auth = { bearer = "${captured.token}" }
+[[check.step]]
+name = "login"
+type = "http"
+url = "/login"
+auth = false
+capture = { token = { path = "json.token", secret = true } }
+[[check.step]]
+name = "orders"
+type = "http"
+url = "/orders?x=1"
+timeout = "1s"
+[[check.step]]
+name = "elsewhere"
+type = "http"
+url = "https://other.example/orders"
+[[check.step]]
+name = "port"
+type = "tcp"
+host = "shop.example"
+port = 443
+expect = ["connect < 1s"]
+[[check.cleanup]]
+type = "http"
+url = "/orders"
+headers = { authorization = "mine" }
+"""
+
+
+def test_D_steps_inherit_timeout_base_url_and_auth_unless_they_say_otherwise(shop: Any) -> None:
+    check = shop.check(FLOW_FOR_STEPS)
+    login, orders, elsewhere, port = check.steps
+    assert check.timeout_s == 60
+    assert [step.timeout_s for step in check.steps] == [7, 1, 7, 7]
+    assert login.params == {"url": "https://shop.example/Prod/login"}
+    bearer = {"bearer": "${captured.token}"}
+    assert orders.params == {"url": "https://shop.example/Prod/orders?x=1", "auth": bearer}
+    # An absolute URL may be that of another host, which must not receive the token.
+    assert elsewhere.params == {"url": "https://other.example/orders"}
+    assert "auth" not in port.params
+    assert "auth" not in check.cleanup[0].params
+    assert check.cleanup[0].timeout_s == 7
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://x", "https://x/orders/${vars.id}"),
+        ("https://x/v1///", "https://x/v1/orders/${vars.id}"),
+        ("${vars.api}", "${vars.api | join('')}orders/${vars.id}"),
+        (
+            "https://${vars.host}/${vars.path | lower}",
+            "https://${vars.host}/${vars.path | lower | join('')}orders/${vars.id}",
+        ),
+    ],
+)
+def test_a_base_url_and_a_url_are_joined_by_one_slash(base_url: str, url: str) -> None:
+    assert joined_url(base_url, "/orders/${vars.id}") == url
+
+
+def test_without_base_url_the_auth_of_a_flow_is_that_of_all_its_http_steps(shop: Any) -> None:
+    text = FLOW_FOR_STEPS.replace('base_url = "https://shop.example/Prod/"\n', "").replace(
+        '"/', '"https://shop.example/'
+    )
+    steps = shop.check(text).steps
+    assert ["auth" in step.params for step in steps] == [False, True, True, False]
+
+
+def test_an_inherited_auth_is_known_where_a_step_uses_it(shop: Any) -> None:
+    line = shop.mistake(FLOW_FOR_STEPS.replace("auth = false\n", ""))
+    assert line.startswith("checks/shop.toml:8:")
+    assert '${captured.token} is known only after step "login"' in line
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ('step_timeout = "soon"', '"step_timeout" must be a duration'),
+        ('base_url = "shop.example"', "`base_url` must begin with http:// or https://"),
+        ('base_url = "https://x/?a=1"', "`base_url` has neither `?` nor `#`"),
+        ('base_url = "${vars.nope}"', "variable nope is not defined"),
+        ("auth = { bearer = 'x', header = { name = 'a', value = 'b' } }", "`auth` needs exactly one of"),
+    ],
+)
+def test_a_mistake_in_a_key_for_all_steps_is_reported_once(shop: Any, written: str, sentence: str) -> None:
+    text = (
+        f'[[check]]\nname = "f"\ntype = "flow"\n{written}\n[[check.step]]\ntype = "http"\nurl = "https://x.example/"\n'
+    )
+    assert sentence in shop.mistake(text)

@@ -116,6 +116,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "environments": ("prod", ["prod", "staging"]),
     "requires": ("stack.shop.A", "stack.shop.B"),
     "url": ("https://a", "https://b"),
+    "base_url": ("https://a", "https://b"),
     "method": ("GET", "HEAD"),
     "auth": ({"bearer": "${secret.a}"}, {"bearer": "${secret.b}"}),
     "client_certificate": ({"cert": "a.pem"}, {"cert": "b.pem"}),

@@ -21,16 +21,69 @@ def _mutation(params: Mapping[str, Any]) -> str | None:
     return f"HTTP {method.upper()} may change something on the server"
 
 
-def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
-    problems = []
+def auth_problems(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sentence for an `auth` that is not exactly one kind of authentication."""
     auth = params.get("auth")
     if isinstance(auth, Mapping) and len(auth) != 1:
-        problems.append(f"`auth` needs exactly one of {', '.join(AUTH_KINDS)}, not {len(auth)}")
+        return (f"`auth` needs exactly one of {', '.join(AUTH_KINDS)}, not {len(auth)}",)
+    return ()
+
+
+def _problems(params: Mapping[str, Any]) -> tuple[str, ...]:
+    problems = list(auth_problems(params))
     url = params.get("url")
     if isinstance(url, str) and not url.startswith(("http://", "https://", "${")):
-        problems.append(f'`url` must begin with http:// or https://, not "{url}"')
+        hint = "; a flow's `base_url` goes before it" if url.startswith("/") else ""
+        problems.append(f'`url` must begin with http:// or https://, not "{url}"{hint}')
     return tuple(problems)
 
+
+AUTH = Key(
+    name="auth",
+    kind="table",
+    can_be_off=True,
+    doc=(
+        "Exactly one of `{ bearer = … }`, `{ basic = { user, password } }`, `{ header = { name, value } }`,"
+        " `{ sigv4 = { service, region } }`. SigV4 signs with the environment's AWS credentials; `region`"
+        " defaults to the environment's. `false` sends none, in a flow with `auth` of its own."
+    ),
+    keys=(
+        Key(name="bearer", kind="text", doc="Token sent as `Authorization: Bearer …`."),
+        Key(
+            name="basic",
+            kind="table",
+            doc="User and password sent as `Authorization: Basic …`.",
+            keys=(
+                Key(name="user", kind="text", required=True, doc="User name."),
+                Key(name="password", kind="text", required=True, doc="Password."),
+            ),
+        ),
+        Key(
+            name="header",
+            kind="table",
+            doc="Any header, whose value is never shown.",
+            keys=(
+                Key(name="name", kind="text", required=True, doc="Header name, such as `x-api-key`."),
+                Key(name="value", kind="text", required=True, doc="Header value, always masked."),
+            ),
+        ),
+        Key(
+            name="sigv4",
+            kind="table",
+            doc="Signs the request with AWS Signature Version 4.",
+            keys=(
+                Key(
+                    name="service",
+                    kind="text",
+                    required=True,
+                    doc="Signing name: `execute-api` for API Gateway, `lambda` for function URLs.",
+                ),
+                Key(name="region", kind="text", doc="Signing region. Default: that of the check."),
+            ),
+        ),
+    ),
+)
+"""Keys of an authentication, which a flow has for its steps too."""
 
 SPECS = (
     ProbeSpec(
@@ -75,50 +128,7 @@ SPECS = (
                 kind="text",
                 doc="Body from a file, sent unchanged; the path is relative to the project root and inside it.",
             ),
-            Key(
-                name="auth",
-                kind="table",
-                doc=(
-                    "Exactly one of `{ bearer = … }`, `{ basic = { user, password } }`, `{ header = { name, value } }`,"
-                    " `{ sigv4 = { service, region } }`. SigV4 signs with the environment's AWS credentials; `region`"
-                    " defaults to the environment's."
-                ),
-                keys=(
-                    Key(name="bearer", kind="text", doc="Token sent as `Authorization: Bearer …`."),
-                    Key(
-                        name="basic",
-                        kind="table",
-                        doc="User and password sent as `Authorization: Basic …`.",
-                        keys=(
-                            Key(name="user", kind="text", required=True, doc="User name."),
-                            Key(name="password", kind="text", required=True, doc="Password."),
-                        ),
-                    ),
-                    Key(
-                        name="header",
-                        kind="table",
-                        doc="Any header, whose value is never shown.",
-                        keys=(
-                            Key(name="name", kind="text", required=True, doc="Header name, such as `x-api-key`."),
-                            Key(name="value", kind="text", required=True, doc="Header value, always masked."),
-                        ),
-                    ),
-                    Key(
-                        name="sigv4",
-                        kind="table",
-                        doc="Signs the request with AWS Signature Version 4.",
-                        keys=(
-                            Key(
-                                name="service",
-                                kind="text",
-                                required=True,
-                                doc="Signing name: `execute-api` for API Gateway, `lambda` for function URLs.",
-                            ),
-                            Key(name="region", kind="text", doc="Signing region. Default: that of the check."),
-                        ),
-                    ),
-                ),
-            ),
+            AUTH,
             Key(
                 name="follow_redirects",
                 kind="boolean",
