@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -51,7 +52,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """
 
 
-class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """A check type: everything that settings, docs and the schema need, without importing an SDK."""
 
     type: str
@@ -98,9 +99,15 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def timed(self) -> frozenset[str]:
         """Leading names of the fields that this machine's clock measured."""
-        return frozenset(field.name.partition(".")[0] for field in self.fields if self._is_timed(field))
+        return _timed(self)
 
-    def _is_timed(self, field: Field) -> bool:
-        if field.timed is not None:
-            return field.timed
-        return field.kind == "duration" and (self.service is None or field.name == "latency")
+
+@cache
+def _timed(spec: ProbeSpec) -> frozenset[str]:
+    return frozenset(field.name.partition(".")[0] for field in spec.fields if _is_timed(field, spec.service))
+
+
+def _is_timed(field: Field, service: str | None) -> bool:
+    if field.timed is not None:
+        return field.timed
+    return field.kind == "duration" and (service is None or field.name == "latency")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -79,14 +79,24 @@ def preparation(probe: Probe) -> Preparation | None:
     return found
 
 
-def warm(steps: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Load what the built-in probes of these types and keys need, so that no import delays a measured request."""
+def warm(steps: Iterable[tuple[str, Mapping[str, Any]]], fill: Callable[[str], Any]) -> None:
+    """Load what the built-in probes of these types and keys need, so that no import delays a measured request.
+
+    `fill` returns a text with those of its references filled whose values are known before the run.
+    """
     for type_, params in steps:
-        found = spec(type_) if type_ in BUILT_IN else None
-        if found is not None and found.needs_probe:
-            load = getattr(import_module(f"{BUILT_IN[type_]}.probe"), "warm", None)
-            if load is not None:
-                load(params)
+        load = _warm(type_)
+        if load is not None:
+            load(params, fill)
+
+
+@cache
+def _warm(type_: str) -> Callable[[Mapping[str, Any], Callable[[str], Any]], None] | None:
+    """Return the `warm` of a built-in probe; None without one."""
+    found = spec(type_) if type_ in BUILT_IN else None
+    if found is None or not found.needs_probe:
+        return None
+    return getattr(import_module(f"{BUILT_IN[type_]}.probe"), "warm", None)
 
 
 def _package(type_: str) -> str | None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,8 +43,10 @@ from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.journal import ReopenedJournal, RunEntry, RunJournal, UnfinishedJournal
 from prodwatch.runner.step.run_context import JsonSchemas, Probes, RunContext
 from prodwatch.runner.step.stop_reason import StopSignal
+from prodwatch.runner.values.fill_known_values import StaticValues
 from prodwatch.runner.values.redaction import WithheldResults, masked_struct
 from prodwatch.runner.values.remote_inputs import RemoteInputs, run_inputs
+from prodwatch.settings.template import TemplateSyntaxError
 from prodwatch.text.redact import Redactor
 
 _ID_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -165,7 +168,7 @@ class Runner:
             withheld = WithheldResults(self._listener, selected, context.captured_secrets)
         listener = withheld or self._listener
         scheduler = self._scheduler(context, options, end.stop, self_check, plan, listener, requested=requested)
-        registry.warm((step.type, step.params) for check in selected for step in (*check.steps, *check.cleanup))
+        self._warm(selected)
         scheduler.start(selected)
         end.on_stop(scheduler.cancel)
         await scheduler.wait()
@@ -173,6 +176,21 @@ class Runner:
             withheld.release()
         await self_check.close()
         return scheduler.results()
+
+    def _warm(self, selected: Sequence[CheckDefinition]) -> None:
+        """Load what the checks need, so that no import delays a measured request."""
+        shared: Callable[[str], Any] | None = None
+        for check in selected:
+            own = bool(check.vars or check.matrix)
+            fill = None if own else shared
+            if fill is None:
+                fill = cache(StaticValues(check, self._environment, self._environ).fill)
+            if not own:
+                shared = fill
+            try:
+                registry.warm(((step.type, step.params) for step in (*check.steps, *check.cleanup)), fill)
+            except TemplateSyntaxError:
+                continue  # it will never send anything
 
     async def clean_up(self, run_id: str, options: RunOptions) -> RunResult:
         """Finish the cleanups that a killed run left in its journal; one result per check with a cleanup.

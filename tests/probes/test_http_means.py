@@ -56,14 +56,14 @@ def test_the_proxy_is_that_of_the_check_else_of_the_environment(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = proxy_for(parse_url(url), {} if written is None else {"proxy": written})
+    found = proxy_for(parse_url(url), {} if written is None else {"proxy": written}, {})
     assert (None if found is None else (found.host, found.port, found.source)) == expected
 
 
 @pytest.mark.parametrize("text", ["socks5://p:1", "https://p:1", "http://"])
 def test_a_proxy_that_is_not_supported_is_refused(text: str) -> None:
     with pytest.raises(UnusableError, match="`proxy`"):
-        proxy_for(parse_url("http://shop.example/"), {"proxy": text})
+        proxy_for(parse_url("http://shop.example/"), {"proxy": text}, {})
 
 
 async def test_B6_a_request_goes_through_the_proxy_of_the_environment(

@@ -62,9 +62,28 @@ def test_B4_probes_are_loaded_before_the_first_request_is_measured() -> None:
     code = (
         "import sys; from prodwatch.probes import registry\n"
         "registry.warm([('tcp', {}), ('dns', {}), ('flow', {}), ('no such type', {}),"
-        " ('http', {'url': 'https://shop.example', 'auth': {'sigv4': {}}})])\n"
+        " ('http', {'url': 'https://shop.example', 'auth': {'sigv4': {}}})], str)\n"
         "wanted = 'prodwatch.probes.tcp.probe dns.resolver dns.asyncquery aiohttp botocore.auth cryptography.x509'\n"
         "print(sorted(set(wanted.split()) - set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("url", "filled", "loaded"),
+    [
+        ("${vars.api}/item", "http://shop.example", False),
+        ("${vars.api}/item", "https://shop.example", True),
+        ("${stack.shop.ApiUrl}/item", "${stack.shop.ApiUrl}", True),
+        ("http://${vars.host}/item", "shop.example", False),
+    ],
+)
+def test_only_urls_that_may_be_https_load_what_https_needs(url: str, filled: str, loaded: bool) -> None:
+    code = (
+        "import sys; from prodwatch.probes import registry\n"
+        f"registry.warm([('http', {{'url': {url!r}}})], lambda _text: {filled!r})\n"
+        "print('cryptography.x509' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(loaded)

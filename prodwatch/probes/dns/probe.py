@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ PORT = 53
 _ENDS_IN_A_NAME = frozenset({"CNAME", "MX", "NS", "SRV"})
 
 
-def warm(_params: Mapping[str, Any]) -> None:
+def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
     """Import the resolver, which takes tens of milliseconds."""
     for name in ("dns.asyncquery", "dns.message", "dns.resolver"):
         import_module(name)

@@ -140,7 +140,7 @@ class Conversation(msgspec.Struct):
 
     def _means(self) -> Means:
         params, url = self.params, self.request.url
-        proxy = proxy_for(url, params)
+        proxy = proxy_for(url, params, self.context.memory)
         self.proxied = None if proxy is None else proxy.shown
         # A certificate of the client is for the host that the check names, as its other credentials are.
         certificate = self.certificate if url.origin == self._origin else None

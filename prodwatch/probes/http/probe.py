@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +27,7 @@ from prodwatch.probes.http.request import DEFAULT_MAX_BODY, build, max_body_byte
 from prodwatch.probes.http.wire import MAX_HEADER_BYTES
 from prodwatch.probes.http_pool import HTTP1, Means, ProxyError
 from prodwatch.probes.tls_contexts import client_certificate, client_context
+from prodwatch.settings.template import Reference, parse_template
 from prodwatch.text.units import format_bytes, format_ms
 
 CREDENTIALS_S = 60.0
@@ -37,9 +38,15 @@ _WANTS_CERTIFICATE = frozenset({"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALER
 _HTTP2_ONLY = frozenset({"NO_APPLICATION_PROTOCOL", "TLSV1_ALERT_NO_APPLICATION_PROTOCOL"})
 
 
-def warm(params: Mapping[str, Any]) -> None:
-    """Load what HTTPS and signatures need, which takes tens of milliseconds and more."""
-    if str(params.get("url", "")).lower().startswith(("https:", "${")):
+def warm(params: Mapping[str, Any], fill: Callable[[str], Any]) -> None:
+    """Load what HTTPS and signatures need, which takes tens of milliseconds and more.
+
+    A URL whose scheme is not known before the run may turn out to be HTTPS.
+    """
+    url = str(params.get("url", ""))
+    if url.startswith("${") and isinstance(first := parse_template(url).parts[0], Reference):
+        url = str(fill(first.source))  # the rest of the text has no say, and is different in every check
+    if url.lower().startswith(("https:", "${")):
         client_context(alpn=HTTP1)
         load_reader()
     if "sigv4" in (params.get("auth") or {}):

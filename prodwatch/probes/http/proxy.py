@@ -22,17 +22,25 @@ DIRECT = "direct"
 _NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _VARIABLES = (*_NAMES, *map(str.upper, _NAMES), "REQUEST_METHOD")
 """Environment variables that the choice depends on."""
+_MEMORY = "http.proxy"
+"""Key of the variables in `ProbeContext.memory`."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
-def proxy_for(url: Url, params: Mapping[str, Any]) -> Proxy | None:
-    """Return the proxy for `url`; None without one. Raises UnusableError for a proxy that is not `http://host:port`."""
+def proxy_for(url: Url, params: Mapping[str, Any], memory: dict[str, Any]) -> Proxy | None:
+    """Return the proxy for `url`; None without one. Raises UnusableError for a proxy that is not `http://host:port`.
+
+    `memory` is `ProbeContext.memory`: a run reads the environment once, because each of nine variables costs a
+    microsecond.
+    """
     written = params.get("proxy")
     if written == DIRECT:
         return None
     if written is not None:
         return _proxy(written, "`proxy`")
-    variables = tuple(map(os.environ.get, _VARIABLES))
+    variables = memory.get(_MEMORY)
+    if variables is None:
+        variables = memory[_MEMORY] = tuple(map(os.environ.get, _VARIABLES))
     return _of_environment(url.scheme, url.host, url.port, variables) if any(variables) else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ _RESP2 = 2
 """Protocol version with the documented reply types, which every server supports."""
 
 
-def warm(_params: Mapping[str, Any]) -> None:
+def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
     """Import redis-py where it is installed, which takes tenths of a second."""
     with suppress(ImportError):
         import_module("redis.asyncio")

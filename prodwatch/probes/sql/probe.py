@@ -37,7 +37,7 @@ _QUOTED = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|\$(?P<tag
 _QUOTED_OR_PARAMETER = re.compile(rf"{_QUOTED}|(?<![:\w\\]):(?P<name>\w+)(?!:)", re.DOTALL)
 
 
-def warm(_params: Mapping[str, Any]) -> None:
+def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
     """Import SQLAlchemy where it is installed, which takes a second on a slow machine."""
     with suppress(ImportError):
         import_module("sqlalchemy.ext.asyncio")

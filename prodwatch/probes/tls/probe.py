@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class _Handshake:
     timings: Timings
 
 
-def warm(_params: Mapping[str, Any]) -> None:
+def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
     """Load the trusted certificates and the reader of certificates, which takes tens of milliseconds."""
     client_context()
     client_context(verify=False)
