@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.release import UNDER_WAY, WENT_WRONG, is_withdrawn
 from prodwatch.model.result import Verdict, VerdictStatus
+from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason, Status, worst
 
 MANY_CHECKS = 5
@@ -82,8 +83,17 @@ def _went_wrong(evidence: Evidence) -> Finding | None:
     release = evidence.release
     if release is None or release.phase not in WENT_WRONG:
         return None
-    status = Status.DEGRADED if is_withdrawn(release) else Status.INCONCLUSIVE
-    return Finding(rule=Rule.WENT_WRONG, status=status, releases=(release,))
+    wrong = (release, *(each for each in _wrong_releases(evidence) if each is not release))
+    return Finding(rule=Rule.WENT_WRONG, status=_status_of_wrong(wrong), releases=wrong)
+
+
+def _wrong_releases(evidence: Evidence) -> tuple[ReleaseState, ...]:
+    return tuple(each for each in evidence.facts.releases if each.phase in WENT_WRONG)
+
+
+def _status_of_wrong(wrong: Sequence[ReleaseState]) -> Status:
+    """Return the status of releases that went wrong: not known while one of their versions may still serve."""
+    return Status.DEGRADED if all(map(is_withdrawn, wrong)) else Status.INCONCLUSIVE
 
 
 def _refused(evidence: Evidence) -> Finding | None:
@@ -149,8 +159,8 @@ def _half_undone(evidence: Evidence) -> Finding | None:
     main = evidence.release
     if main is None or main.phase not in UNDER_WAY:
         return None
-    wrong = tuple(each for each in evidence.facts.releases if each.phase in WENT_WRONG)
-    return Finding(rule=Rule.HALF_UNDONE, status=Status.DEGRADED, releases=wrong) if wrong else None
+    wrong = _wrong_releases(evidence)
+    return Finding(rule=Rule.HALF_UNDONE, status=_status_of_wrong(wrong), releases=wrong) if wrong else None
 
 
 def _degraded(evidence: Evidence) -> Finding | None:

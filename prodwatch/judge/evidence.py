@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
 from prodwatch.judge.freshness import is_stale_check
-from prodwatch.model.release import current_release
-from prodwatch.model.signal import ReleaseState
+from prodwatch.model.release import first_release
+from prodwatch.model.signal import ReleasePhase
 from prodwatch.model.status import Status
 
 
@@ -21,7 +21,8 @@ class Evidence:
         session = facts.mode == "session"
         self.stale = tuple(each for each in self.counted if session and is_stale_check(each))
         self.fresh = tuple(each for each in self.counted if not (session and is_stale_check(each)))
-        self.release: ReleaseState | None = current_release(facts.releases) if facts.window is None else None
+        main = first_release(facts.releases) if facts.window is None else None
+        self.release = main if main is not None and main.phase is not ReleasePhase.NONE else None
 
     def gating_with(self, *statuses: Status) -> tuple[CheckFact, ...]:
         """Return the fresh checks that gate and have one of these statuses."""

@@ -116,7 +116,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[SignalFact, ...] = ()
     sources: tuple[SourceFact, ...] = ()
     releases: tuple[ReleaseState, ...] = ()
-    """Of every function under release; empty in a run, which asks about production as it is."""
+    """Of every function under release, none of them history; empty in a run, which asks about production as it is."""
     window: WindowFact | None = None
     """Triage: production is asked about, not a release. None when a release is watched."""
     refused: Blocking | None = None

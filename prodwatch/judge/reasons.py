@@ -8,6 +8,7 @@ from prodwatch.judge.decision import Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, SignalFact, SourceFact, WindowFact
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.release import is_withdrawn
 from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import WORST_FIRST, Reason, Status
@@ -116,9 +117,17 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
         ]
     elif text is not None:
         found += [Blocking(kind="check", id=each.id, status=finding.status, message=text) for each in finding.checks]
-    if finding.rule is Rule.WENT_WRONG and finding.status in _RED:
-        text = f"{_outcome(finding.releases[0])}, and may still get traffic"
-        found.append(Blocking(kind="release", id=finding.releases[0].function, status=finding.status, message=text))
+    if finding.status in _RED:
+        found += [
+            Blocking(
+                kind="release",
+                id=each.function,
+                status=finding.status,
+                message=f"{_outcome(each)}, and may still get traffic",
+            )
+            for each in finding.releases
+            if not is_withdrawn(each)
+        ]
     return found
 
 

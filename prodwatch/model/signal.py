@@ -283,6 +283,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     previous: str | None = None
     weights: dict[str, float] = {}
     started_at: datetime | None = None
+    ended_at: datetime | None = None
+    """When it was over; None before, and when that is not known."""
     next_shift_at: datetime | None = None
     cause: str | None = None
     """Reason of a stop, failure or rollback."""

@@ -42,10 +42,13 @@ async def release_of(engine: Engine) -> ReleaseState:
     )
     try:
         states = [each for each in await source.poll() if isinstance(each, ReleaseState)]
-        release = main_release(states)
+        release = main_release(states, engine.clock.now())
         if release is None or release.started_at is None:
             # Without a deployment the version's creation time is the best estimate.
-            release = main_release(await read_releases(environment, engine.aws, None, engine.clock)) or release
+            release = (
+                main_release(await read_releases(environment, engine.aws, None, engine.clock), engine.clock.now())
+                or release
+            )
     except AwsError as caught:
         raise CannotVerifyError(f"the release could not be read: {caught.message}", caught.reason) from caught
     except LookupError as caught:

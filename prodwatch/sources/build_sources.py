@@ -130,7 +130,7 @@ def build_sources(
                 aws,
                 clock=clock,
                 signal_redactor=signal_redactor,
-                released_at=lambda: release_began(release.states.values()),
+                released_at=lambda: release_began(release.states.values(), clock.now()),
             )
         )
     if environment.functions or environment.metrics:

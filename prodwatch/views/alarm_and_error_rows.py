@@ -47,12 +47,12 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
 
 
-def signature_rows(store: Store, *, since: datetime | None = None) -> Signatures:
+def signature_rows(store: Store, now: datetime, *, since: datetime | None = None) -> Signatures:
     """Return error signatures: new, then those of the version under release, then by how recent.
 
     New is what was first seen after `since`, which is the beginning of the release unless it is given.
     """
-    release = current_release(store.release.states.values()) if since is None else None
+    release = current_release(store.release.states.values(), now) if since is None else None
     if release:
         since = release.started_at
     since_ms = since.timestamp() * 1000 if since else None

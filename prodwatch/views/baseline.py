@@ -33,7 +33,7 @@ def usual_range(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual
 
     The version under release never counts; None when no such hour has five minutes.
     """
-    release = current_release(store.release.states.values())
+    release = current_release(store.release.states.values(), now)
     started = release.started_at if release else None
     old = [key for key in keys if release is None or key.version != release.version]
     whose = f"{version_label(release.previous)} in " if release and release.previous else ""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.release import current_release
+from prodwatch.model.release import current_release, present_releases
 from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
 
@@ -43,7 +43,7 @@ class ReleaseHeader(msgspec.Struct, frozen=True, kw_only=True):
 def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
     """Return the line for the main release; None in triage, when nothing is released."""
     states = store.release.states.values()
-    state = current_release(states)
+    state = current_release(states, now)
     if state is None:
         return None
     return ReleaseHeader(
@@ -56,7 +56,7 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
         next_shift_s=(state.next_shift_at - now).total_seconds() if state.next_shift_at else None,
         cause=state.cause,
         deployment=state.deployment,
-        others=sum(each.phase is not ReleasePhase.NONE for each in states) - 1,
+        others=sum(each.phase is not ReleasePhase.NONE for each in present_releases(states, now)) - 1,
     )
 
 

@@ -54,7 +54,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
 
 def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60) -> Signals:
     """Return the table for the last `slots` periods of `slot_s` seconds."""
-    release = current_release(store.release.states.values())
+    release = current_release(store.release.states.values(), now)
     newest = int(now.timestamp()) // slot_s * slot_s
     start = newest - slot_s * (slots - 1)
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}

@@ -61,7 +61,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 def timeline(store: Store, now: datetime, *, needle: str = "") -> Timeline:
     """Return every event kept that matches `needle`."""
-    release = current_release(store.release.states.values())
+    release = current_release(store.release.states.values(), now)
     started = release.started_at if release else None
     ring = store.release.events
     numbered = [(ring.head + index, event) for index, event in enumerate(ring)]

@@ -119,6 +119,8 @@ class _Wording:
         headline = self.decision.headline
         words = WORDS[headline.rule](self, headline)
         reasons = words.reasons
+        if self.release is not None and self.release.phase in UNDER_WAY and self.release.cause:
+            reasons = (*reasons, f"{version_label(self.release.version)}: {self.release.cause}")
         if self.changed is not None:
             reasons = (reasons[0], f"what changed: {self.changed.summary}", *reasons[1:])
         caveat = (
@@ -209,9 +211,32 @@ def _went_wrong(wording: _Wording, headline: Finding) -> _Words:
     also = tuple(reason for reason in said if reason != wording.passing())
     return _Words(
         f"{str(release.phase).upper()} · {_withdrawn(release)}",
-        (f"{new} {release.phase}{_cause(release)}", f"{checks}{f', {serving}' if serving else ''}", *also),
+        (
+            f"{new} {release.phase}{_cause(release)}",
+            f"{checks}{f', {serving}' if serving else ''}",
+            *_still_served(headline.releases),
+            *also,
+        ),
         outlook=wording.then(),
     )
+
+
+def _still_served(releases: Sequence[ReleaseState]) -> tuple[str, ...]:
+    """Return what to do about each version that went wrong and still serves, as its alias shows."""
+    sentences = []
+    for each in releases:
+        share = serving_share(each)
+        if not share:
+            continue
+        if each.phase is ReleasePhase.ROLLED_BACK:
+            step = "its rollback is not over"
+        elif share < 1:
+            step = "remove the weight"
+        else:
+            step = f"move the alias back to {version_label(each.previous)}" if each.previous else "move the alias back"
+        name, new = f"{each.function}:{each.alias}" if each.alias else each.function, version_label(each.version)
+        sentences.append(f"{new} {each.phase} and still gets {share * 100:.0f} % of {name}: {step}")
+    return tuple(sentences)
 
 
 _ALSO_SAID = frozenset(
@@ -317,9 +342,10 @@ def _half_undone(wording: _Wording, headline: Finding) -> _Words:
     causes = (
         f"{each.function}: {version_label(each.version)} {each.phase}{_cause(each)}" for each in headline.releases
     )
-    title = f"WARN · {first.function} {version_label(first.version)} {first.phase}"
+    heading = "WARN" if headline.status is Status.DEGRADED else "UNSURE"
+    title = f"{heading} · {first.function} {version_label(first.version)} {first.phase}"
     checks = f"{wording.passing()} while the release of other functions goes on"
-    return _Words(title, (*causes, checks), outlook=wording.outlook())
+    return _Words(title, (*causes, *_still_served(headline.releases), checks), outlook=wording.outlook())
 
 
 def _degraded(wording: _Wording, headline: Finding) -> _Words:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact, SourceFact, WindowFact, check_fact, signal_fact
 from prodwatch.judge.signals import alarm_signal
+from prodwatch.model.release import present_releases
 from prodwatch.model.signal import SourceStatus
 from prodwatch.model.status import Status
 from prodwatch.store.check_history import CheckTrack
@@ -35,7 +36,7 @@ def session_facts(
         defined=store.checks.defined or bool(store.checks.tracks),
         signals=_signals(store),
         sources=tuple(_source(each, now) for each in store.sources.values()),
-        releases=tuple(store.release.states.values()),
+        releases=present_releases(store.release.states.values(), now),
         window=None if window is None or changed is None else _window(window, changed),
     )
 

@@ -217,6 +217,20 @@ RULES = [
         facts(A, releases=(replace(BACK, phase=ReleasePhase.SUCCEEDED),)),
     ),
     (
+        "another function's rollback whose version still serves",
+        facts(A, releases=(MOVING, replace(BACK, function="g", weights={"41": 0.5, "42": 0.5}))),
+        "inconclusive",
+        Rule.HALF_UNDONE,
+        None,
+    ),
+    (
+        "a rollback, and another function's version that still serves",
+        facts(A, releases=(BACK, replace(BACK, function="g", weights={"41": 0.5, "42": 0.5}))),
+        "inconclusive",
+        Rule.WENT_WRONG,
+        None,
+    ),
+    (
         "another function rolled back",
         facts(A, releases=(MOVING, replace(BACK, function="g"))),
         "degraded",

@@ -38,7 +38,7 @@ UNTOUCHED = ReleaseState(
 
 
 @pytest.mark.parametrize("states", [(ROLLED_BACK, UNTOUCHED), (UNTOUCHED, ROLLED_BACK)], ids=["first", "second"])
-def test_k11_every_view_and_the_result_name_the_same_release(states: tuple[ReleaseState, ...]) -> None:
+def test_K11_every_view_and_the_result_name_the_same_release(states: tuple[ReleaseState, ...]) -> None:
     store = Store(FakeClock())
     points = tuple(MetricPoint(int((START - timedelta(minutes=each)).timestamp()), 1.0) for each in range(60, 5, -1))
     key = MetricKey("AWS/Lambda", "Errors", (), "Sum", "41")
@@ -46,7 +46,7 @@ def test_k11_every_view_and_the_result_name_the_same_release(states: tuple[Relea
     series = MetricSeries(key=key, points=points)
     store.apply(Batch(source="release", records=(*states, event, series)))
     info, header = release_info(states, attested=None), release_header(store, START)
-    table, errors = signals(store, START), signature_rows(store)
+    table, errors = signals(store, START), signature_rows(store, START)
     range_ = usual_range(store, (key,), START)
     assert info is not None
     assert header is not None
@@ -55,7 +55,7 @@ def test_k11_every_view_and_the_result_name_the_same_release(states: tuple[Relea
     assert (header.function, header.version) == ("pay", "42")
     assert (table.old_version, table.new_version) == ("41", "42")
     assert (errors.version, errors.since) == ("42", ROLLED_BACK.started_at)
-    assert release_began(states) == timeline(store, START).started == ROLLED_BACK.started_at
+    assert release_began(states, START) == timeline(store, START).started == ROLLED_BACK.started_at
     assert range_.over == "v41 in the hour before the release"
     assert "v42" in verdict_line(store, START).title
 
@@ -89,7 +89,7 @@ def aws_of(shop: Bench) -> None:
 
 
 @pytest.mark.parametrize("names", [("pay", "orders"), ("orders", "pay")], ids=["first", "second"])
-async def test_k11_a_check_and_its_result_name_the_same_release(bench: Bench, names: tuple[str, str]) -> None:
+async def test_K24_K11_a_check_and_its_result_name_the_same_release(bench: Bench, names: tuple[str, str]) -> None:
     aws_of(bench)
     bench.environment = environment(
         functions=tuple(FunctionTarget(name=each, alias="live") for each in names),
@@ -100,5 +100,6 @@ async def test_k11_a_check_and_its_result_name_the_same_release(bench: Bench, na
         plain(type="http", url="https://x/${release.version}/${release.state}", expect=["status == 200"], attest="")
     )
     assert result.release is not None
-    assert (result.release.version, result.release.state) == ("41", "rolled back")  # 41 serves again
-    assert probe.requests[0].params["url"] == "https://x/41/rolled back"
+    assert (result.release.version, result.release.previous, result.release.state) == ("42", "41", "rolled back")
+    assert result.release.weights == {"41": 1.0}
+    assert probe.requests[0].params["url"] == "https://x/42/rolled back"

@@ -14,27 +14,9 @@ from prodwatch.model.status import Reason
 from prodwatch.probes.base import Observation
 from prodwatch.runner import ReleaseOverride
 from prodwatch.runner.step.attestation import Attestation, attest, attest_function
-from prodwatch.runner.values.read_releases import versions
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import environment, flow, plain, step
 from prodwatch.testing.probes import refused
-
-
-@pytest.mark.parametrize(
-    ("primary", "extra", "version", "previous"),
-    [
-        ("42", {}, "42", None),
-        ("41", {"42": 0.1}, "42", "41"),
-        ("42", {"41": 0.1}, "42", "41"),
-        ("9", {"10": 0.5}, "10", "9"),
-        ("$LATEST", {}, "$LATEST", None),
-    ],
-)
-def test_the_newest_version_with_traffic_is_under_test(primary: Any, extra: Any, version: Any, previous: Any) -> None:
-    found = versions(primary, extra)
-    assert found[:2] == (version, previous)
-    assert not found[2] or sum(found[2].values()) == pytest.approx(1)
-
 
 STATES = (ReleaseState(function="orders", alias="live", version="42", previous="41"),)
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from prodwatch.model.signal import ReleasePhase
-from prodwatch.sources.release.alias_weights import AliasState
+from prodwatch.sources.release.alias_weights import AliasState, state_from_alias
 from prodwatch.sources.release.release_state import Deployment, LifecycleEvent, events_of, release_state, share_of
 
 T0 = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
@@ -66,6 +66,53 @@ CASES: dict[str, tuple[AliasState | None, list[Deployment], ReleasePhase]] = {
 def test_every_situation_has_its_name(case: str) -> None:
     alias, deployments, phase = CASES[case]
     assert release_state("shop-orders", "live", alias, deployments, at=at(60)).phase is phase
+
+
+@pytest.mark.parametrize(
+    ("primary", "extra", "version", "previous"),
+    [
+        ("42", {}, "42", None),
+        ("41", {"42": 0.1}, "42", "41"),
+        ("42", {"41": 0.9}, "42", "41"),
+        ("9", {"10": 0.5}, "10", "9"),
+        ("$LATEST", {}, "$LATEST", None),
+    ],
+)
+def test_K27_the_newest_version_with_traffic_is_under_release(
+    primary: str, extra: dict[str, float], version: str, previous: str | None
+) -> None:
+    found = state_from_alias("shop-orders", "live", AliasState(primary, extra))
+    assert (found.version, found.previous) == (version, previous)
+    assert sum(found.weights.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("alias", "phase"),
+    [
+        (AliasState("40", {}), ReleasePhase.ROLLED_BACK),
+        (AliasState("40", {"41": 0.5}), ReleasePhase.ROLLED_BACK),
+        (AliasState("40", {"42": 0.1}), ReleasePhase.SHIFTING),
+        (AliasState("43", {}), ReleasePhase.ROLLED_BACK),
+    ],
+)
+def test_K29_an_alias_moved_by_hand_while_a_deployment_runs_is_named(alias: AliasState, phase: ReleasePhase) -> None:
+    running = deployment("InProgress", HOOK_DONE, SHIFTING)
+    found = release_state("shop-orders", "live", alias, [running], at=at(60))
+    assert (found.phase, found.version, found.previous) == (phase, "42", "41")
+    assert found.cause == f"the alias was moved to version {alias.primary} by hand while the deployment runs"
+
+
+@pytest.mark.parametrize("alias", [OLD, SPLIT, NEW, None, AliasState("41", {"40": 0.0})])
+def test_K29_a_deployment_that_moves_its_own_versions_has_no_cause(alias: AliasState | None) -> None:
+    running = deployment("InProgress", HOOK_DONE, SHIFTING)
+    found = release_state("shop-orders", "live", alias, [running], at=at(60))
+    assert (found.phase, found.cause) == (ReleasePhase.SHIFTING, None)
+
+
+@pytest.mark.parametrize(("status", "ended"), [("Succeeded", True), ("InProgress", False)])
+def test_K11_a_release_that_is_over_has_an_end(status: str, ended: bool) -> None:
+    moved = deployment(status, HOOK_DONE, SHIFTED, ended_at=at(320) if ended else None)
+    assert release_state("shop-orders", "live", NEW, [moved], at=at(400)).ended_at == (at(320) if ended else None)
 
 
 def test_while_traffic_shifts_the_next_step_is_known() -> None:

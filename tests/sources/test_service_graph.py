@@ -140,4 +140,4 @@ async def test_names_are_cleaned_on_the_way_in(aws: ScriptedAws) -> None:
     ids=["none", "no release", "shifting"],
 )
 def test_the_release_that_matters_most_parts_the_two(states: list[ReleaseState], began: datetime | None) -> None:
-    assert release_began(states) == began
+    assert release_began(states, START) == began

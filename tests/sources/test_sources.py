@@ -320,6 +320,42 @@ async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedA
     assert last.message == "CodeDeploy: codedeploy:ListDeploymentGroups failed"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "what", "change"),
+    [
+        (("41", {}), ("42", {"41": 0.9}), "weights changed", ("41", "42", 0.1)),
+        (("41", {}), ("41", {"42": 0.1}), "weights changed", ("41", "42", 0.1)),
+        (("42", {"41": 0.9}), ("42", {"41": 0.5}), "weights changed", ("41", "42", 0.5)),
+        (("42", {"41": 0.9}), ("41", {}), "alias moved", ("42", "41", 1.0)),
+        (("41", {"42": 0.1}), ("41", {}), "weights changed", ("42", "41", 1.0)),
+        (("41", {"42": 0.1}), ("42", {}), "alias moved", ("41", "42", 1.0)),
+        (("41", {}), ("42", {}), "alias moved", ("41", "42", 1.0)),
+        (("42", {}), ("41", {}), "alias moved", ("42", "41", 1.0)),
+        (("41", {"42": 0.1}), ("40", {}), "alias moved", ("42", "40", 1.0)),
+    ],
+)
+async def test_K27_a_change_of_the_alias_is_told_as_the_state_shows_it(
+    aws: ScriptedAws, before: Any, after: Any, what: str, change: tuple[str, str, float]
+) -> None:
+    clock = FakeClock()
+
+    def alias(_params: Any) -> dict[str, Any]:
+        primary, weights = after if clock.monotonic_s() > 7 else before
+        return {"FunctionVersion": primary, "RoutingConfig": {"AdditionalVersionWeights": weights}}
+
+    aws.answers["lambda:GetAlias"] = alias
+    source = ReleaseSource(
+        aws,
+        environment(functions=(FunctionTarget(name="f", alias="live"),)),
+        clock=clock,
+        since=SINCE,
+        clean=lambda text: text,
+        backoff=calm,
+    )
+    (event,) = records(await collect(source, clock, 20), ReleaseEvent)
+    assert (event.what, event.from_, event.to, event.weight) == (what, *change[:2], pytest.approx(change[2]))
+
+
 class Broken:
     name = "broken"
 

@@ -241,8 +241,8 @@ def test_alarms_that_fire_come_first(play: Any) -> None:
     assert [state for _, state, _ in rows] == ["ALARM", "ALARM", "INSUFFICIENT_DATA", "OK", "OK"]
 
 
-def test_signatures_new_since_the_release_come_first(play: Any) -> None:
-    table = signature_rows(play("during"))
+def test_signatures_new_since_the_release_come_first(play: Any, now: datetime) -> None:
+    table = signature_rows(play("during"), now)
     assert (table.rows[0].new, table.new, table.version) == (True, 1, "42")
     assert table.rows[0].signature.sample.startswith("KeyError: 'currency'")
     assert table.rows[0].on_new == table.rows[0].signature.count

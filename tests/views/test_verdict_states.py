@@ -559,7 +559,7 @@ def test_nobody_has_asked_and_nobody_has_answered() -> None:
     ],
     ids=["back", "back, weights unknown", "half back", "stopped", "failed, weights unknown"],
 )
-def test_k29_a_release_that_went_wrong_says_what_serves_as_measured(
+def test_K29_a_release_that_went_wrong_says_what_serves_as_measured(
     checks: Any, now: datetime, state: ReleaseState, status: str, title: str, serving: str | None
 ) -> None:
     green(checks)
@@ -567,6 +567,51 @@ def test_k29_a_release_that_went_wrong_says_what_serves_as_measured(
     line = verdict_line(checks.store, now)
     assert (line.status, line.title) == (status, title)
     assert line.reasons[1] == "all 2 checks pass again" + (f", {serving}" if serving else "")
+
+
+@pytest.mark.parametrize(
+    ("phase", "weights", "step"),
+    [
+        (
+            ReleasePhase.STOPPED,
+            {"41": 0.9, "42": 0.1},
+            "v42 stopped and still gets 10 % of shop-orders: remove the weight",
+        ),
+        (
+            ReleasePhase.FAILED,
+            {"42": 1.0},
+            "v42 failed and still gets 100 % of shop-orders: move the alias back to v41",
+        ),
+        (
+            ReleasePhase.ROLLED_BACK,
+            {"41": 0.5, "42": 0.5},
+            "v42 rolled back and still gets 50 % of shop-orders: its rollback is not over",
+        ),
+        (ReleasePhase.STOPPED, {"41": 1.0}, None),
+        (ReleasePhase.ROLLED_BACK, {"41": 1.0, "42": 0.0}, None),
+    ],
+)
+def test_K29_what_still_serves_is_named_with_what_to_do(
+    checks: Any, now: datetime, phase: ReleasePhase, weights: dict[str, float], step: str | None
+) -> None:
+    green(checks)
+    told(checks.store, replace(WRONG, phase=phase, weights=weights))
+    reasons = verdict_line(checks.store, now).reasons
+    assert [each for each in reasons if "still gets" in each] == ([step] if step else [])
+
+
+def test_K29_an_alias_moved_by_hand_is_named_while_the_deployment_runs(checks: Any, now: datetime) -> None:
+    green(checks)
+    moved = "the alias was moved to version 40 by hand while the deployment runs"
+    told(checks.store, replace(UNDER_WAY, weights={"40": 0.9, "42": 0.1}, cause=moved))
+    assert f"v42: {moved}" in verdict_line(checks.store, now).reasons
+
+
+def test_K11_a_rollback_of_weeks_ago_is_not_the_state_of_production(checks: Any, now: datetime) -> None:
+    green(checks)
+    told(checks.store, replace(WRONG, weights={"41": 1.0}, started_at=START - timedelta(days=21)))
+    line = verdict_line(checks.store, now)
+    assert (line.status, line.title) == ("pass", "PASS · production is healthy")
 
 
 @pytest.mark.parametrize(

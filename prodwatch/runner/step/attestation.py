@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from prodwatch.model.quantity import Headers
+from prodwatch.model.release import responding_versions
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 
@@ -57,14 +58,14 @@ def attest(
         message = f"nothing proves which version responded: {place} is not in the response, or is there twice"
         return Attestation(reason=Reason.UNATTESTED, message=message)
     version = _version_in(text, match)
-    expected = [state.version for state in releases if state.version is not None]
+    expected = [version for state in releases for version in responding_versions(state)]
     if not expected and problem is not None:
         message = f'{place} is "{text}", but the version under test could not be determined: {problem}'
         return Attestation(version=version or text, reason=Reason.UNATTESTED, message=message)
     if not expected:
         return Attestation(version=version or text)
     if version in expected:
-        old = next((state for state in releases if state.previous == version and state.weights.get(version)), None)
+        old = next((state for state in releases if _is_old(version, state)), None)
         if old is None:
             return Attestation(version=version, proven=True)
         message = (
@@ -75,6 +76,12 @@ def attest(
     under_test = " or ".join(dict.fromkeys(match.replace(_VERSION, number) for number in expected))
     message = f'another version responded: {place} is "{text}", the release under test is "{under_test}"'
     return Attestation(version=version or text, reason=Reason.VERSION_MISMATCH, message=message)
+
+
+def _is_old(version: str, state: ReleaseState) -> bool:
+    """Return whether `version` is the one that a function's release replaces, and still receives traffic."""
+    replaced = state.previous == version and version not in responding_versions(state)
+    return replaced and bool(state.weights.get(version))
 
 
 def is_version(qualifier: str | None) -> bool:
@@ -95,11 +102,13 @@ def attest_function(
         message = f"another version responded: {name} ran version {version}, the check asks for {qualifier}"
         return Attestation(version=version, reason=Reason.VERSION_MISMATCH, message=message)
     state = next((state for state in releases if state.function == name and state.alias == qualifier), None)
-    if state is None or state.version is None:
+    expected = responding_versions(state) if state is not None else ()
+    if not expected:
         return Attestation(version=version)
-    if state.version == version:
+    if version in expected:
         return Attestation(version=version, proven=True)
-    message = f"another version responded: {name} ran version {version}, the release under test is {state.version}"
+    under_test = " or ".join(expected)
+    message = f"another version responded: {name} ran version {version}, the release under test is {under_test}"
     return Attestation(version=version, reason=Reason.VERSION_MISMATCH, message=message)
 
 

@@ -16,7 +16,7 @@ from prodwatch.aws.stacks import MissingStackError, Stacks, missing_output
 from prodwatch.clock import Clock
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.environment import Environment, SecretReference, StackReference
-from prodwatch.model.release import main_release
+from prodwatch.model.release import first_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
 from prodwatch.runner.bounds.time_limits import bounded
@@ -259,7 +259,7 @@ class RemoteInputs:
     @staticmethod
     def _release_value(reference: Reference, releases: Sequence[ReleaseState], path: tuple[str, ...]) -> Any:
         name = path[0] if path else ""
-        release = main_release(releases)
+        release = first_release(releases)
         field = {"version": "version", "previous": "previous", "started_at": "started_at", "state": "phase"}.get(name)
         value = None if release is None or field is None else getattr(release, field)
         if value is None:

@@ -49,7 +49,7 @@ def state_from_alias(
         return ReleaseState(function=function, alias=alias)
     weights = traffic_shares(now)
     if now.sole_version is None:
-        version, previous = _split_versions(now)
+        version, previous = split_versions(now)
         return ReleaseState(
             function=function,
             alias=alias,
@@ -63,7 +63,7 @@ def state_from_alias(
     if before is None:
         return ReleaseState(function=function, alias=alias, version=now.primary, weights=weights)
     version, previous = (
-        _split_versions(before.state)
+        split_versions(before.state)
         if before.state.sole_version is None
         else _move_versions(before.state.primary, now.primary)
     )
@@ -79,11 +79,12 @@ def state_from_alias(
         previous=previous,
         weights=weights,
         started_at=moved,
+        ended_at=history[-1].at,
         cause=f"the alias was moved back to version {now.primary}" if is_rollback else None,
     )
 
 
-def _split_versions(now: AliasState) -> tuple[str, str]:
+def split_versions(now: AliasState) -> tuple[str, str]:
     """Return the new version of a split and the version it replaces."""
     additional = [version for version, share in now.weights.items() if share]
     version = newest_version((*additional, now.primary))

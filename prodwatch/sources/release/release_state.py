@@ -10,7 +10,13 @@ from msgspec.structs import replace
 
 from prodwatch.model.release import WENT_WRONG
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
-from prodwatch.sources.release.alias_weights import AliasObservation, AliasState, state_from_alias, traffic_shares
+from prodwatch.sources.release.alias_weights import (
+    AliasObservation,
+    AliasState,
+    newest_version,
+    state_from_alias,
+    traffic_shares,
+)
 
 _FINAL_PHASES = {
     "Succeeded": ReleasePhase.SUCCEEDED,
@@ -21,6 +27,7 @@ _FINAL_PHASES = {
     "Queued": ReleasePhase.NOT_STARTED,
     "Ready": ReleasePhase.NOT_STARTED,
 }
+_OVER_PHASES = WENT_WRONG | {ReleasePhase.SUCCEEDED}
 OVER = frozenset(("Succeeded", "Failed", "Stopped"))
 """Statuses of a deployment that no longer moves traffic."""
 
@@ -142,6 +149,12 @@ def release_state(
     if now is not None and _outdated(deployment, rollback, now):
         return state_from_alias(function, alias, now, history)
     phase, cause = _phase(deployment, rollback), _cause(deployment, rollback)
+    moved = _moved_meanwhile(deployment, rollback, now)
+    if moved is not None and now is not None:
+        # CodeDeploy goes on as if nothing had happened, so only the alias shows it.
+        cause = "; ".join(filter(None, (moved, cause)))
+        if deployment.target not in traffic_shares(now):
+            phase = ReleasePhase.ROLLED_BACK
     if phase is ReleasePhase.SUCCEEDED and now is not None and now.primary == deployment.current != deployment.target:
         # Traffic is back on the old version although the deployment succeeded: the alias was moved by hand.
         phase, cause = ReleasePhase.ROLLED_BACK, f"the alias was moved back to version {now.primary} by hand"
@@ -154,7 +167,8 @@ def release_state(
         weights=traffic_shares(now) if now is not None else _reported_shares(rollback or deployment, history),
         started_at=_started(deployment),
         next_shift_at=_next_shift(deployment, at) if phase is ReleasePhase.SHIFTING else None,
-        cause=cause if phase in WENT_WRONG else None,
+        ended_at=(rollback or deployment).ended_at if phase in _OVER_PHASES else None,
+        cause=cause if phase in WENT_WRONG or moved else None,
         deployment=deployment.id,
         deployment_status=deployment.status,
     )
@@ -180,6 +194,7 @@ def _state_of_undo(
         previous=undo.target,
         weights=traffic_shares(now) if now is not None else _reported_shares(undo, history),
         started_at=_started(undo),
+        ended_at=undo.ended_at,
         cause=(undo.error if failed else None) or undo.rollback_message,
         deployment=undo.id,
         deployment_status=undo.status,
@@ -272,6 +287,20 @@ def _find_rollback(deployment: Deployment, deployments: Sequence[Deployment]) ->
             undone_ids.add(candidate.id)
             newest_rollback = candidate
     return newest_rollback
+
+
+def _moved_meanwhile(deployment: Deployment, rollback: Deployment | None, now: AliasState | None) -> str | None:
+    """Return that the alias sends traffic to a version that the deployment under way does not know; None otherwise."""
+    if now is None or (rollback or deployment).status in OVER:
+        return None
+    foreign = [
+        version
+        for version, share in traffic_shares(now).items()
+        if share > 0 and version not in {deployment.current, deployment.target}
+    ]
+    if not foreign:
+        return None
+    return f"the alias was moved to version {newest_version(foreign)} by hand while the deployment runs"
 
 
 def _outdated(deployment: Deployment, rollback: Deployment | None, now: AliasState) -> bool:

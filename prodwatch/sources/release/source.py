@@ -18,7 +18,13 @@ from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.lambda_metrics import FunctionVersions
 from prodwatch.sources.poll_loop import PollingSource
-from prodwatch.sources.release.alias_weights import AliasObservation, AliasState, newest_version, traffic_shares
+from prodwatch.sources.release.alias_weights import (
+    AliasObservation,
+    AliasState,
+    newest_version,
+    split_versions,
+    traffic_shares,
+)
 from prodwatch.sources.release.codedeploy import deployment_reader
 from prodwatch.sources.release.function_code import (
     LATEST,
@@ -165,7 +171,9 @@ class ReleaseSource(PollingSource):
             region=function.region,
         )
         routing = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        now = AliasState(response["FunctionVersion"], {version: float(share) for version, share in routing.items()})
+        now = AliasState(
+            response["FunctionVersion"], {version: float(share) for version, share in routing.items() if share}
+        )
         history = self._alias_history.setdefault(function, [])
         before = history[-1].state if history else None
         if before == now:
@@ -237,18 +245,21 @@ class ReleaseSource(PollingSource):
         self._report([event] if event else [])
 
     def _alias_event(self, function: FunctionTarget, before: AliasState, now: AliasState) -> ReleaseEvent:
-        to = next(iter(now.weights), now.primary)
-        from_ = now.primary if now.weights else before.primary
-        if from_ == to:
-            from_ = next(iter(before.weights), before.primary)  # the split was reverted
+        to = now.sole_version
+        if to is None:
+            to, from_ = split_versions(now)
+        else:
+            # A split that ended leaves from the version that lost its traffic.
+            versions = (before.primary,) if before.sole_version is not None else split_versions(before)
+            from_ = next(version for version in versions if version != to)
         return ReleaseEvent(
             at=self._clock.now(),
             source="lambda",
             subject=f"{function.name}:{function.alias}",
-            what="alias moved" if before.primary != now.primary else "weights changed",
+            what="alias moved" if now.sole_version is not None and before.primary != to else "weights changed",
             from_=from_,
             to=to,
-            weight=now.weights.get(to, 1.0),
+            weight=traffic_shares(now)[to],
             place=place_of(function),
         )
 

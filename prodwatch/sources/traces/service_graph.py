@@ -105,9 +105,9 @@ class ServiceGraphSource(PollingSource):
         )
 
 
-def release_began(states: Iterable[ReleaseState]) -> datetime | None:
+def release_began(states: Iterable[ReleaseState], now: datetime) -> datetime | None:
     """Return the start of the main release, None without one."""
-    state = current_release(states)
+    state = current_release(states, now)
     return state.started_at if state is not None else None
 
 

@@ -110,7 +110,7 @@ class SignaturesPanel(Panel):
     def sync(self) -> None:
         """Take the signatures from the store."""
         window = self.context.facts.window
-        self._table = signature_rows(self.context.store, since=window.start if window else None)
+        self._table = signature_rows(self.context.store, self.context.now(), since=window.start if window else None)
         name = "Errors"
         if window is not None and self._table.rows:
             name += f"  {self._table.new} new in the window"
