@@ -32,7 +32,7 @@ def released(
     old: str,
     new: str,
     age_s: float,
-    status: str,
+    status: DeploymentStatus,
     weight: float | None = None,
 ) -> None:
     """Give a function with an alias one deployment that began `age_s` ago."""
