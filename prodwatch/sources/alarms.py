@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from prodwatch.model.environment import AlarmTarget, place_of
 from prodwatch.model.identity import AlarmId
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import NO_HISTORY, AlarmState, EvaluatedSignals, Record, ReleaseEvent, SourceStatus
+from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import DENIED_EVERY_S
 from prodwatch.sources.poll_loop import PollingSource
@@ -28,6 +29,10 @@ NAMES_PER_CALL = 100
 Kind = Literal["metric", "composite", "log"]
 _KINDS: dict[str, Kind] = {"MetricAlarms": "metric", "CompositeAlarms": "composite", "LogAlarms": "log"}
 _TYPES: dict[Kind, str] = {"metric": "MetricAlarm", "composite": "CompositeAlarm", "log": "LogAlarm"}
+_INVALID = frozenset(("ValidationError", "InvalidParameterValue", "ValidationException"))
+"""Error codes of a request with a parameter that the endpoint does not know."""
+AlarmPages = Callable[[dict[str, Any]], AsyncIterator[dict[str, Any]]]
+"""`pages(params)` yields the pages of DescribeAlarms."""
 
 
 class _Alarm(msgspec.Struct, frozen=True):
@@ -41,6 +46,17 @@ class _Alarm(msgspec.Struct, frozen=True):
     @property
     def id(self) -> AlarmId:
         return AlarmId(self.name, self.state.place)
+
+
+class _HistoryError(msgspec.Struct, frozen=True):
+    """Why the history of an alarm could not be read."""
+
+    retry_s: float
+    """Epoch second of the next attempt."""
+    message: str = ""
+
+
+_NO_ERROR = _HistoryError(float("-inf"))
 
 
 class AlarmSource(PollingSource):
@@ -66,10 +82,9 @@ class AlarmSource(PollingSource):
         self._alarms: dict[AlarmId, _Alarm] = {}
         self._history_due: dict[AlarmId, _Alarm] = {}
         """Alarms whose history is still to be read."""
-        self._history_due_s = float("-inf")
+        self._history_errors: dict[AlarmId, _HistoryError] = {}
         self._reported: set[tuple[AlarmId, datetime]] = set()
         self._notes: list[str] = []
-        self._history_note: str | None = None
         self._unread: tuple[str, ...] = ()
 
     def pause_s(self) -> float:
@@ -78,7 +93,10 @@ class AlarmSource(PollingSource):
 
     def note(self) -> str | None:
         """Return which configured alarms do not exist and which data could not be read; None without any."""
-        return "; ".join(filter(None, (*self._notes, self._history_note))) or None
+        return (
+            "; ".join(dict.fromkeys((*self._notes, *(error.message for error in self._history_errors.values()))))
+            or None
+        )
 
     def unread(self) -> tuple[str, ...]:
         """Return why gating alarms could not be read."""
@@ -86,7 +104,7 @@ class AlarmSource(PollingSource):
 
     def status(self, began_s: float) -> SourceStatus:
         """Return the status, with a note while the history of alarms cannot be read."""
-        notes = (NO_HISTORY,) if self._history_note else ()
+        notes = (NO_HISTORY,) if self._history_errors else ()
         return msgspec.structs.replace(super().status(began_s), notes=notes)
 
     async def poll(self) -> list[Record]:
@@ -118,7 +136,12 @@ class AlarmSource(PollingSource):
             raise failed[0]
         self._notes += dict.fromkeys(error.message for error in failed)
         self._unread = tuple(dict.fromkeys(unread))
-        deleted = [] if failed else self._deleted(alarms)
+        unread_targets = [
+            target
+            for target, outcome in zip(self._targets, outcomes, strict=True)
+            if isinstance(outcome, BaseException)
+        ]
+        deleted = self._deleted(alarms, unread_targets)
         self._queue_histories(alarms)
         evaluated = EvaluatedSignals(kind="alarm", results=merged(signals))
         states: list[Record] = [*(alarm.state for alarm in alarms.values()), *deleted, evaluated]
@@ -136,28 +159,34 @@ class AlarmSource(PollingSource):
                 self._history_due[key] = alarm
         self._alarms.update(alarms)
 
-    def _deleted(self, alarms: Mapping[AlarmId, _Alarm]) -> list[AlarmState]:
-        """Return alarms deleted since the last poll, once, with unknown state: their last state no longer applies."""
-        deleted = [alarm for key, alarm in self._alarms.items() if key not in alarms]
+    def _deleted(self, alarms: Mapping[AlarmId, _Alarm], unread: Sequence[AlarmTarget]) -> list[AlarmState]:
+        """Return alarms deleted since the last poll, once, with unknown state: their last state no longer applies.
+
+        An alarm that one of the `unread` targets covers may still exist.
+        """
+        deleted = [
+            alarm
+            for key, alarm in self._alarms.items()
+            if key not in alarms and not any(_covers(target, alarm) for target in unread)
+        ]
         for alarm in deleted:
             del self._alarms[alarm.id]
             self._history_due.pop(alarm.id, None)
+            self._history_errors.pop(alarm.id, None)
         at, why = self._clock.now(), "the alarm was deleted"
         return [
             msgspec.structs.replace(alarm.state, state="INSUFFICIENT_DATA", since=at, reason=why) for alarm in deleted
         ]
 
     async def _describe(self, target: AlarmTarget) -> list[_Alarm]:
-        alarms: list[_Alarm] = []
-        for query in _queries(target):
-            pages = self._aws.pages("cloudwatch", "DescribeAlarms", query, account=target.account, region=target.region)
-            async for page in pages:
-                for key, kind in _KINDS.items():
-                    alarms += [
-                        _Alarm(alarm["AlarmName"], target, self._state(alarm, kind, target))
-                        for alarm in page.get(key) or ()
-                    ]
-        return alarms
+        def pages(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+            return self._aws.pages("cloudwatch", "DescribeAlarms", params, account=target.account, region=target.region)
+
+        return [
+            _Alarm(alarm["AlarmName"], target, self._state(alarm, kind, target))
+            for selection in selections(target.names, target.prefix)
+            for alarm, kind in await describe_alarms(pages, selection)
+        ]
 
     def _state(self, alarm: dict[str, Any], kind: Kind, target: AlarmTarget) -> AlarmState:
         state, reason = alarm.get("StateValue", "INSUFFICIENT_DATA"), alarm.get("StateReason")
@@ -174,19 +203,25 @@ class AlarmSource(PollingSource):
         )
 
     async def _histories(self) -> list[Record]:
-        """Return the history of changed alarms. When it cannot be read, their states still count."""
-        if self._now_s() < self._history_due_s:
-            return []
+        """Return the history of changed alarms. When it cannot be read, their states still count.
+
+        What could not be read is read again later; meanwhile all other alarms are read.
+        """
         events: list[Record] = []
-        for key, alarm in list(self._history_due.items()):
+        for id_, alarm in list(self._history_due.items()):
+            if self._now_s() < self._history_errors.get(id_, _NO_ERROR).retry_s:
+                continue
             try:
                 events += await self._history(alarm)
             except AwsError as error:
-                self._history_note = f"alarm history: {error.message}"
-                self._history_due_s = self._now_s() + DENIED_EVERY_S
-                return events
-            del self._history_due[key]
-        self._history_note = None
+                failure = _HistoryError(self._now_s() + DENIED_EVERY_S, f"alarm history: {error.message}")
+                of_place = error.reason is not Reason.API_ERROR
+                for other in self._history_due if of_place else (id_,):
+                    if other.place == id_.place:
+                        self._history_errors[other] = failure
+            else:
+                del self._history_due[id_]
+                self._history_errors.pop(id_, None)
         return events
 
     async def _history(self, alarm: _Alarm) -> list[Record]:
@@ -196,15 +231,23 @@ class AlarmSource(PollingSource):
             "StartDate": self._since,
             "AlarmTypes": [_TYPES[alarm.state.kind]],
         }
-        events: list[ReleaseEvent] = []
-        pages = self._aws.pages(
-            "cloudwatch", "DescribeAlarmHistory", query, account=alarm.target.account, region=alarm.target.region
-        )
-        async for page in pages:
-            events += [self._event(alarm, item) for item in page.get("AlarmHistoryItems") or ()]
+        try:
+            events = await self._history_events(alarm, query)
+        except AwsError as error:
+            if error.code not in _INVALID or alarm.state.kind != "metric":
+                raise
+            # An endpoint that does not know the types returns the history of metric alarms without them.
+            del query["AlarmTypes"]
+            events = await self._history_events(alarm, query)
         fresh = [event for event in events if (alarm.id, event.at) not in self._reported]
         self._reported.update((alarm.id, event.at) for event in fresh)
         return [*sorted(fresh, key=lambda event: event.at)]
+
+    async def _history_events(self, alarm: _Alarm, query: dict[str, Any]) -> list[ReleaseEvent]:
+        pages = self._aws.pages(
+            "cloudwatch", "DescribeAlarmHistory", query, account=alarm.target.account, region=alarm.target.region
+        )
+        return [self._event(alarm, item) async for page in pages for item in page.get("AlarmHistoryItems") or ()]
 
     def _event(self, alarm: _Alarm, item: dict[str, Any]) -> ReleaseEvent:
         before, after = _transition(item.get("HistorySummary", ""))
@@ -226,13 +269,35 @@ def cannot_evaluate(evaluation: str) -> str:
     return f"CloudWatch cannot evaluate it as configured now ({evaluation}), so that OK is only its last state"
 
 
-def _queries(target: AlarmTarget) -> Iterable[dict[str, Any]]:
+def selections(names: Sequence[str], prefix: str | None) -> Iterable[dict[str, Any]]:
+    """Return the parameters of DescribeAlarms that select alarms by prefix (empty: all) and by name."""
+    if prefix is not None:
+        yield {"AlarmNamePrefix": prefix} if prefix else {}
+    for start in range(0, len(names), NAMES_PER_CALL):
+        yield {"AlarmNames": list(names[start : start + NAMES_PER_CALL])}
+
+
+async def describe_alarms(pages: AlarmPages, selection: dict[str, Any]) -> list[tuple[dict[str, Any], Kind]]:
+    """Return the selected alarms of every kind; raises AwsError.
+
+    `pages` calls DescribeAlarms. A region or an endpoint that does not know log alarms yet refuses the whole request,
+    which is then repeated without them.
+    """
     # By default DescribeAlarms returns metric alarms only.
-    kinds = {"AlarmTypes": list(_TYPES.values())}
-    if target.prefix is not None:
-        yield {"AlarmNamePrefix": target.prefix, **kinds} if target.prefix else kinds
-    for start in range(0, len(target.names), NAMES_PER_CALL):
-        yield {"AlarmNames": list(target.names[start : start + NAMES_PER_CALL]), **kinds}
+    kinds = list(_TYPES.values())
+    try:
+        read = [page async for page in pages({**selection, "AlarmTypes": kinds})]
+    except AwsError as error:
+        if error.code not in _INVALID:
+            raise
+        kinds.remove(_TYPES["log"])
+        read = [page async for page in pages({**selection, "AlarmTypes": kinds})]
+    return [(alarm, kind) for page in read for key, kind in _KINDS.items() for alarm in page.get(key) or ()]
+
+
+def _covers(target: AlarmTarget, alarm: _Alarm) -> bool:
+    named = alarm.name in target.names or (target.prefix is not None and alarm.name.startswith(target.prefix))
+    return named and place_of(target) == alarm.state.place
 
 
 def _missing_alarms(target: AlarmTarget, alarms: set[str]) -> list[str]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.sources.alarms import cannot_evaluate
-
-KINDS = ("MetricAlarm", "CompositeAlarm", "LogAlarm")
-"""Without this parameter AWS returns metric alarms only."""
-_LISTS = {"MetricAlarms": "metric", "CompositeAlarms": "composite", "LogAlarms": "log"}
-NAMES_PER_CALL = 100
+from prodwatch.sources.alarms import cannot_evaluate, describe_alarms, selections
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
@@ -24,14 +19,11 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 
 async def _alarms(calls: AwsCalls) -> Observation:
     names = _names(calls.params)
-    prefix = calls.params.get("prefix")
+    prefix = calls.params.get("prefix") or None
     found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(names), NAMES_PER_CALL):
-        async for alarm in _described(calls, {"AlarmNames": names[start : start + NAMES_PER_CALL]}):
-            found[alarm["name"]] = alarm
-    if prefix:
-        async for alarm in _described(calls, {"AlarmNamePrefix": prefix}):
-            found[alarm["name"]] = alarm
+    for selection in selections(names, prefix):
+        for alarm, kind in await describe_alarms(partial(calls.pages, "DescribeAlarms"), selection):
+            found[alarm["AlarmName"]] = _alarm(alarm, kind)
     ordered = sorted(found.values(), key=lambda each: each["name"])
     alarms = [each for each in ordered if "evaluation" not in each or each["state"] != "OK"]
     unevaluated = [each for each in ordered if each not in alarms]
@@ -57,21 +49,6 @@ async def _alarms(calls: AwsCalls) -> Observation:
 def _names(params: Mapping[str, Any]) -> list[str]:
     names = params.get("names") or []
     return [names] if isinstance(names, str) else [str(name) for name in names]
-
-
-async def _described(calls: AwsCalls, selection: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    kinds = KINDS
-    try:
-        pages = [page async for page in calls.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds)})]
-    except AwsError as error:
-        if error.code not in {"ValidationError", "InvalidParameterValue", "ValidationException"}:
-            raise
-        # A region or an endpoint that does not know log alarms yet refuses the whole question.
-        pages = [page async for page in calls.pages("DescribeAlarms", {**selection, "AlarmTypes": list(kinds[:2])})]
-    for page in pages:
-        for key, kind in _LISTS.items():
-            for alarm in page.get(key) or ():
-                yield _alarm(alarm, kind)
 
 
 def _alarm(alarm: Mapping[str, Any], kind: str) -> dict[str, Any]:
