@@ -15,7 +15,7 @@ from prodwatch.aws import page_rules
 from prodwatch.aws.call_time_limits import CALL_TIME, SENT_ONCE, STEP_TIME, CallTime
 from prodwatch.aws.clients import ClientPool
 from prodwatch.aws.credentials import shared_loader
-from prodwatch.aws.error_codes import FOREIGN_RESPONSE
+from prodwatch.aws.error_codes import FOREIGN_RESPONSE, RESPONSE_LIMIT
 from prodwatch.aws.interface import AwsApi, AwsError, RawAnswer
 from prodwatch.aws.rate_limiter import RateLimiter
 from prodwatch.aws.request_hooks import RAW_BODY, SKEW_S, RequestHooks, unparsed
@@ -38,6 +38,8 @@ MAX_BACKOFF_S = 8.0
 """Longest pause between two requests of a call."""
 READ_BYTES = 256 * 1024
 """Bytes requested per read of a streaming body."""
+MAX_PAGES = 10_000
+"""Pages that are read of one operation: a service whose tokens never end would be read for ever."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Largest streaming body that is kept in memory."""
 
@@ -144,7 +146,7 @@ class Aws(AwsApi):
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield each page, including empty pages; a throttled page is retried. See `AwsApi.pages`."""
         request_params = dict(params or {})
-        while True:
+        for _ in range(MAX_PAGES):
             page = await self.call(
                 service, operation, request_params, account=account, region=region, timeout_s=timeout_s
             )
@@ -155,6 +157,8 @@ class Aws(AwsApi):
             if next_params is None:
                 return
             request_params = next_params
+        message = f"{self._call(service, operation, params or {}, account, region)} has more than {MAX_PAGES} pages"
+        raise _beyond_limit(f"{message}; narrow what is asked for", service, operation)
 
     async def raw(
         self,
@@ -334,15 +338,14 @@ async def _read_bodies(response: dict[str, Any], call: Call) -> dict[str, Any]:
                 body += chunk
             value.close()
             if len(body) > MAX_BODY_BYTES:
-                raise AwsError(
-                    f"{call}: the response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB; read it in parts",
-                    code="BodyTooLarge",
-                    reason=Reason.LIMIT,
-                    service=call.service,
-                    operation=call.operation,
-                )
+                message = f"{call}: the response is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB; read it in parts"
+                raise _beyond_limit(message, call.service, call.operation)
             response[key] = bytes(body)
     return response
+
+
+def _beyond_limit(message: str, service: str, operation: str) -> AwsError:
+    return AwsError(message, code=RESPONSE_LIMIT, reason=Reason.LIMIT, service=service, operation=operation)
 
 
 async def _open_stream(client: Any, call: Call) -> Any:

@@ -45,6 +45,10 @@ class StepTime:
         """Return the remaining seconds, always more than zero."""
         return max(0.05, self._timeout_s - self.elapsed_s())
 
+    def over(self) -> bool:
+        """Return whether no time is left: every further call would take the least that a call needs."""
+        return self.elapsed_s() >= self._timeout_s
+
     def wait(self) -> None:
         """Record that a call waits in this process."""
         if not self._waiting:

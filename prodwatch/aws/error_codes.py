@@ -163,6 +163,8 @@ UNKNOWN_OPERATION = "UnknownOperation"
 """prodwatch's own code for an operation that the service does not have; nothing was sent."""
 
 
+RESPONSE_LIMIT = "ResponseLimit"
+"""prodwatch's own code for a response that is larger, deeper or longer than prodwatch reads."""
 FOREIGN_RESPONSE = "ForeignResponse"
 """prodwatch's own code for a response that is not AWS's document of the operation."""
 

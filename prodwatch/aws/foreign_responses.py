@@ -5,6 +5,7 @@ botocore reads a login page, a cut body or an empty one as a document without me
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from prodwatch.text.sanitize import sanitize_line
 
 SHOWN_CHARS = 60
 """Longest part of a foreign body that a message quotes."""
+TOO_DEEP = "it is nested more deeply than prodwatch reads"
 CBOR_READ_TWICE_BYTES = 16 * 1024
 """Largest CBOR body that is read to its end before botocore reads it."""
 _CBOR_MAP = 5
@@ -36,10 +38,15 @@ class ForeignResponseError(Exception):
         """Whether the same request may be answered properly next time."""
 
 
+class ResponseLimitError(Exception):
+    """A response beyond a limit of prodwatch; the text says which response came, and which limit."""
+
+
 def check_envelope(operation: Any, status: int, headers: Mapping[str, str], body: Any) -> frozenset[str] | None:
     """Return the serialized names of the top-level members of a successful response; None when its body has none.
 
-    `operation` is botocore's model; `body` is bytes, except for streams. Raises ForeignResponseError.
+    `operation` is botocore's model; `body` is bytes, except for streams. Raises ForeignResponseError, and
+    ResponseLimitError for a document that is nested too deeply.
     """
     protocol = operation.service_model.resolved_protocol
     if status >= 300:
@@ -99,8 +106,35 @@ def _members(protocol: str, body: bytes) -> frozenset[str] | None:
         if "cbor" in protocol:
             return _cbor_members(body)
         return frozenset(_OBJECT.decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError as error:
+        raise ResponseLimitError(TOO_DEEP) from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def check_readable(operation: Any, status: int, headers: Mapping[str, str], body: Any) -> None:
+    """Raise unless botocore can read a JSON body to its end.
+
+    Of a number with thousands of digits botocore makes a document without members, which would prove absence. Raises
+    ForeignResponseError and ResponseLimitError.
+    """
+    protocol = operation.service_model.resolved_protocol
+    if not isinstance(body, bytes) or not body or "json" not in protocol:
+        return
+    shape = operation.output_shape
+    if status < 300 and (shape is None or _document_shape(shape) is None):
+        return
+    try:
+        json.loads(body.decode())
+    except RecursionError as error:
+        raise ResponseLimitError(TOO_DEEP) from error
+    except UnicodeDecodeError as error:
+        content = f"JSON that is not UTF-8 at byte {error.start}"
+        raise ForeignResponseError(_foreign(status, headers, body, content)) from error
+    except json.JSONDecodeError as error:
+        raise ForeignResponseError(_foreign(status, headers, body)) from error
+    except ValueError as error:
+        raise ResponseLimitError("it holds a number with more digits than prodwatch reads") from error
 
 
 def _cbor_members(body: bytes) -> frozenset[str] | None:
@@ -121,6 +155,8 @@ def _cbor_members(body: bytes) -> frozenset[str] | None:
             return None
         stream.read(_CBOR_LENGTH_BYTES.get(length_code, 0))
         return frozenset({str(parser.parse_data_item(stream))})
+    except RecursionError:
+        raise
     except Exception:  # noqa: BLE001 -- botocore's parser raises many types for a body that is not CBOR
         return None
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from prodwatch.aws.always_present_members import always_present, missing_member
 from prodwatch.aws.call_time_limits import CALL_TIME, clock_skew_s
 from prodwatch.aws.error_codes import is_throttle
-from prodwatch.aws.foreign_responses import ForeignResponseError, check_envelope
+from prodwatch.aws.foreign_responses import ForeignResponseError, check_envelope, check_readable
 from prodwatch.aws.rate_limiter import Bucket, RateLimiter
 from prodwatch.aws.usage_meter import Meter, request_units
 from prodwatch.clock import AwsClock, Clock
@@ -23,6 +23,8 @@ _UNITS = "prodwatch_units"
 _PARAMS = "prodwatch_params"
 WIRE_S = "ProdwatchWireSeconds"
 """Key in `ResponseMetadata`: seconds from sending to response, without queueing, client creation and retries."""
+BODY_BYTES = "ProdwatchBodyBytes"
+"""Key in `ResponseMetadata`: size of the response's body, 0 for a stream."""
 SKEW_S = "ProdwatchSkewSeconds"
 """Key in `ResponseMetadata`: the session's clock minus AWS's in seconds, None without a `Date` header."""
 
@@ -32,6 +34,8 @@ RAW_BODY = "ProdwatchRawBody"
 """Key under which an `unparsed` call returns its body."""
 _SENT_S: ContextVar[float] = ContextVar("prodwatch_sent_s")
 """When the current task's request left, on the monotonic clock."""
+_BODY_BYTES: ContextVar[int] = ContextVar("prodwatch_body_bytes", default=0)
+"""Size of the body that the current task's request was answered with."""
 _SENT_TO: ContextVar[str] = ContextVar("prodwatch_sent_to", default="")
 """Host and port that the current task's request went to."""
 _TRACE: ContextVar[str | None] = ContextVar("prodwatch_trace", default=None)
@@ -114,13 +118,17 @@ class _Handlers:
     ) -> None:
         """Prove the response; store the body of an `unparsed` call and give the parser an empty document instead."""
         status, body = response_dict["status_code"], response_dict["body"]
+        raw = _UNPARSED_OPERATION.get() == operation_model.name and status < 300
         try:
             names = check_envelope(operation_model, status, response_dict["headers"], body)
+            if not raw:
+                check_readable(operation_model, status, response_dict["headers"], body)
         except ForeignResponseError as error:
             if not isinstance(body, bytes):
                 body.close()  # nothing will read this stream
             raise ForeignResponseError(f"{error}; it came from {_SENT_TO.get()}", transient=error.transient) from error
-        if _UNPARSED_OPERATION.get() == operation_model.name and status < 300:
+        _BODY_BYTES.set(len(body) if isinstance(body, bytes) else 0)
+        if raw:
             absent = always_present(f"{self._service}:{operation_model.name}") - (names or frozenset())
             if absent:
                 raise ForeignResponseError(_incomplete(f"it has no `{min(absent)}`"))
@@ -131,6 +139,7 @@ class _Handlers:
         status = http_response.status_code
         error = parsed.get("Error") or {}
         metadata = parsed.setdefault("ResponseMetadata", {})
+        metadata[BODY_BYTES] = _BODY_BYTES.get()
         metadata[WIRE_S] = self._hooks.clock.monotonic_s() - _SENT_S.get()
         skew_s = metadata[SKEW_S] = clock_skew_s(parsed, self._hooks.clock.now())
         if skew_s is not None and isinstance(self._hooks.clock, AwsClock):

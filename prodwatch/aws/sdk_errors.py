@@ -17,13 +17,14 @@ from prodwatch.aws.error_codes import (
     EXPIRED,
     FOREIGN_RESPONSE,
     REJECTED,
+    RESPONSE_LIMIT,
     SQS_PREFIX,
     UNKNOWN_OPERATION,
     is_clock_skew,
     is_target_fault,
     is_throttle,
 )
-from prodwatch.aws.foreign_responses import ForeignResponseError
+from prodwatch.aws.foreign_responses import TOO_DEEP, ForeignResponseError, ResponseLimitError
 from prodwatch.aws.iam_actions import actions
 from prodwatch.aws.interface import AwsError
 from prodwatch.model.status import Reason
@@ -178,9 +179,8 @@ def explain(exc: BaseException, call: Call) -> AwsError:
     """Return the `AwsError` for an exception of the SDK or its transport; an `AwsError` is returned as it is."""
     if isinstance(exc, AwsError):
         return exc
-    if isinstance(exc, ForeignResponseError):
-        message = f"{call}{call.where}: {exc}"
-        return _error(call, Reason.SERVICE, FOREIGN_RESPONSE, message, transient=exc.transient)
+    if isinstance(exc, ForeignResponseError | ResponseLimitError | RecursionError):
+        return _unusable_response(exc, call)
     response, operation = getattr(exc, "response", None), getattr(exc, "operation_name", None)
     if isinstance(response, Mapping) and isinstance(operation, str) and type(exc).__name__ != "EventStreamError":
         return _from_response(response, operation, call)
@@ -199,6 +199,14 @@ def explain(exc: BaseException, call: Call) -> AwsError:
             )
             return _error(call, rule.reason, type(exc).__name__, message, transient=rule.transient)
     return _error(call, Reason.INTERNAL, type(exc).__name__, f"{call}: unexpected {type(exc).__name__}: {exc}")
+
+
+def _unusable_response(exc: ForeignResponseError | ResponseLimitError | RecursionError, call: Call) -> AwsError:
+    if isinstance(exc, ForeignResponseError):
+        message = f"{call}{call.where}: {exc}"
+        return _error(call, Reason.SERVICE, FOREIGN_RESPONSE, message, transient=exc.transient)
+    limit = TOO_DEEP if isinstance(exc, RecursionError) else str(exc)
+    return _error(call, Reason.LIMIT, RESPONSE_LIMIT, f"{call}{call.where}: the response was not read: {limit}")
 
 
 def timed_out(call: Call, timeout_s: float, *, throttled: bool) -> AwsError:

@@ -20,7 +20,7 @@ from prodwatch.aws.default_account_and_region import ScopedAws
 from prodwatch.aws.error_codes import is_malformed_request
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.aws.page_rules import unread_rest
-from prodwatch.aws.request_hooks import SKEW_S, WIRE_S
+from prodwatch.aws.request_hooks import BODY_BYTES, SKEW_S, WIRE_S
 from prodwatch.clock import AWS_CLOCK_TOLERANCE_S, ahead_s
 from prodwatch.errors import CannotVerifyError
 from prodwatch.model.quantity import Duration
@@ -28,7 +28,7 @@ from prodwatch.model.result import Correlation, Exchange
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.text.redact import MASK, SECRET_OPERATIONS
-from prodwatch.text.units import parse_duration
+from prodwatch.text.units import format_bytes, parse_duration
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -36,6 +36,8 @@ READING_SERVICES = frozenset(("application-signals", "cloudwatch", "codedeploy",
 """Services that only report on a target: their own errors are not evidence against it."""
 _ABSENT = frozenset(("ResourceNotFound", "ResourceNotFoundException"))
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+MAX_READ_BYTES = 256 * 1024 * 1024
+"""Size of all pages of one reading together, which are kept in memory until they are judged."""
 SHOWN_ITEMS = 50
 """Elements of a list that are kept in the recorded exchange."""
 FUTURE_S = 60.0
@@ -110,27 +112,40 @@ class AwsCalls:
         service = service or self.service
         first = self._show(service, operation, params)
         page: dict[str, Any] | None = None
-        read = 0
+        read = read_bytes = 0
+        late = False
         try:
             async for page in self.aws.pages(service, operation, params, timeout_s=self.left_s()):
                 read += 1
+                read_bytes += page.get("ResponseMetadata", {}).get(BODY_BYTES, 0)
                 self._met(page, first=first)
                 first = False
                 yield page
+                if read_bytes > MAX_READ_BYTES:
+                    limit = f"{_pages(read)} of more than {format_bytes(MAX_READ_BYTES)} together"
+                    message = f"{service} {operation} was not read to its end: {limit}; narrow what is asked for"
+                    self.incomplete(message, reason=Reason.LIMIT, status=Status.ERROR)
+                    return
+                if late:
+                    self._out_of_time(service, operation, read)
+                    return
+                late = self.time.over()
         except AwsError as error:
             if not read:
                 raise
             self.met(error)
-            pages = f"{read} page{'' if read == 1 else 's'}"
             if error.reason is Reason.TIMEOUT:
-                within = f"{pages} in {self.context.timeout_s:g} s; raise `timeout`"
-                self.incomplete(f"{service} {operation} was not read to its end: {within}")
+                self._out_of_time(service, operation, read)
             else:
-                message = f"{service} {operation} was not read to its end: after {pages}, {error.message}"
+                message = f"{service} {operation} was not read to its end: after {_pages(read)}, {error.message}"
                 self.incomplete(message, reason=failure_of(error).reason, status=Status.ERROR)
             return
         if page is not None:
             self._look_for_more(service, operation, page, params, paginated=True)
+
+    def _out_of_time(self, service: str, operation: str, read: int) -> None:
+        within = f"{_pages(read)} in {self.context.timeout_s:g} s; raise `timeout`"
+        self.incomplete(f"{service} {operation} was not read to its end: {within}")
 
     def _look_for_more(
         self,
@@ -281,6 +296,10 @@ class AwsCalls:
             ),
             truncated=cut,
         )
+
+
+def _pages(read: int) -> str:
+    return f"{read} page{'' if read == 1 else 's'}"
 
 
 async def ask(
