@@ -1,0 +1,72 @@
+"""Comparison of durations at four quantiles: how often the new version exceeds what the old one took before."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+
+from prodwatch.judge.comparison.e_process import RestartedProcess, log_sum
+from prodwatch.judge.comparison.strata import ALTERNATIVES, Stratum, log_odds_factors
+
+QUANTILES = (0.5, 0.9, 0.95, 0.99)
+FEWEST_TO_CALIBRATE = 500
+"""Durations of the old version from which its quantiles are used; batches before that only calibrate."""
+_REMEMBERED = 5000
+"""Latest durations of the old version that its quantiles are taken from."""
+_MARGIN_OF_SMALL = 0.5
+"""Largest `shift`, as a part of the quantile: 20 ms are nothing on 200 ms, and ten times a duration of 2 ms."""
+
+
+class LatencyProcess:
+    """Evidence that the new version is slower than `ratio` times and `shift_ms` more, at any of the quantiles.
+
+    The quantiles come from batches before the one that is judged, so that they are fixed when it comes; the tolerance
+    is part of the null, so that no further floor is needed. The average of the four processes is one, too.
+    """
+
+    def __init__(self, ratio: float, shift_ms: float) -> None:
+        self._ratio = ratio
+        self._shift_ms = shift_ms
+        self._earlier: deque[float] = deque(maxlen=_REMEMBERED)
+        self._processes = tuple(RestartedProcess() for _ in QUANTILES)
+        self.highest = 0.0
+        """ln of the highest evidence after any batch."""
+
+    def calibrate(self, baseline_ms: Sequence[float]) -> None:
+        """Learn from durations of the old version that are not compared with anything, such as those before a shift."""
+        self._earlier.extend(baseline_ms)
+
+    def restart(self) -> None:
+        """Begin further products with the next batch."""
+        for each in self._processes:
+            each.restart()
+
+    def add(self, canary_ms: Sequence[float], baseline_ms: Sequence[float]) -> bool:
+        """Judge one batch of warm durations, then learn from it; return whether it was judged."""
+        judged = len(self._earlier) >= FEWEST_TO_CALIBRATE
+        if judged:
+            earlier, canary, baseline = sorted(self._earlier), sorted(canary_ms), sorted(baseline_ms)
+            for quantile, process in zip(QUANTILES, self._processes, strict=True):
+                at = earlier[min(len(earlier) - 1, math.ceil(quantile * len(earlier)) - 1)]
+                above = len(canary) - bisect_right(canary, self._limit(at))
+                usual = len(baseline) - bisect_right(baseline, at)
+                stratum = Stratum(len(canary), above, len(baseline), usual)
+                process.add(log_odds_factors(stratum, 1.0, ALTERNATIVES))
+            self.highest = max(self.highest, self.log_evidence())
+        self._earlier.extend(baseline_ms)
+        return judged
+
+    def add_exceedances(self, strata: Sequence[Stratum]) -> None:
+        """Judge one batch of counts above limits that were fixed before, one stratum per quantile."""
+        for process, stratum in zip(self._processes, strata, strict=True):
+            process.add(log_odds_factors(stratum, 1.0, ALTERNATIVES))
+        self.highest = max(self.highest, self.log_evidence())
+
+    def log_evidence(self) -> float:
+        """Return ln of the evidence."""
+        return log_sum([each.log_evidence() for each in self._processes]) - math.log(len(self._processes))
+
+    def _limit(self, at_ms: float) -> float:
+        return max(self._ratio * at_ms, at_ms + min(self._shift_ms, at_ms * _MARGIN_OF_SMALL))

@@ -1,0 +1,132 @@
+"""Which error signatures are bound to the new version of a function."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from prodwatch.judge.comparison.e_process import RestartedProcess
+from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
+from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
+from prodwatch.model.comparison import SignatureBatch, SignatureResult
+from prodwatch.model.environment import SignatureComparison as Limits
+from prodwatch.model.status import Status
+
+SIGNATURES_PER_COMPARISON = 10
+"""Distinct signatures, on either side, that count as one comparison: most of them have too few events to alarm."""
+FEWEST_WITHOUT_BASELINE = 3
+"""Requests with a signature from which it counts when no other version serves at the same time."""
+
+
+class SeenSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about one signature that the comparison does not compute."""
+
+    id: str
+    signature: str
+    example: str
+    first_ms: int
+    before: bool | None
+    """Whether it, or its group, was logged before the release; None where that time was not read."""
+    request_id: str | None = None
+    trace_id: str | None = None
+    accepted: str | None = None
+    """Reason and end of an acceptance that is in force; None without one."""
+
+
+class SignatureComparison:
+    """Split test of each signature between the versions, for one function.
+
+    A signature that was absent before the release is only listed as new: rare errors are always new somewhere. It
+    counts when more of its requests fall on the new version than its share of the traffic explains.
+    """
+
+    def __init__(self, function: str, limits: Limits, *, requests_before: int | None = None) -> None:
+        self.function = function
+        self._limits = limits
+        self._requests_before = requests_before
+        """Requests of the old version in the windows before the release; None where they were not read."""
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._processes: dict[str, RestartedProcess] = {}
+        self._worse: set[str] = set()
+        self._requests = 0
+        self._alone_requests = 0
+        self._alone: dict[str, int] = {}
+        self._next_restart_ms: int | None = None
+
+    def shift(self) -> None:
+        """Note a change of the weights."""
+        self._next_restart_ms = None
+
+    def add(self, batch: SignatureBatch) -> None:
+        """Judge one closed batch."""
+        if self._next_restart_ms is None or batch.start_ms >= self._next_restart_ms:
+            self._next_restart_ms = batch.start_ms + RESTART_MS
+            for each in self._processes.values():
+                each.restart()
+        total = batch.canary_requests + batch.baseline_requests
+        self._requests += batch.canary_requests
+        together = batch.canary_requests > 0 and batch.baseline_requests > 0
+        if not together:
+            self._alone_requests += batch.canary_requests
+        for key, (canary, baseline) in batch.with_signature.items():
+            before = self._counts.get(key, (0, 0))
+            self._counts[key] = (before[0] + canary, before[1] + baseline)
+            if together:
+                process = self._processes.setdefault(key, RestartedProcess())
+                process.add(log_rate_factors(canary, baseline, batch.canary_requests / total, ALTERNATIVES))
+            else:
+                self._alone[key] = self._alone.get(key, 0) + canary
+        needed = math.log(self.needed)
+        self._worse |= {key for key in batch.with_signature if self._log_evidence(key) >= needed}
+
+    @property
+    def needed(self) -> float:
+        """Evidence that binds a signature to the new version."""
+        return max(1.0, len(self._counts) / SIGNATURES_PER_COMPARISON) / self._limits.false_alarms
+
+    def result(self, seen: SeenSignature) -> SignatureResult:
+        """Return what is known about one signature as of now."""
+        canary, baseline = self._counts.get(seen.id, (0, 0))
+        bound = seen.id in self._worse or self._is_bound_without_baseline(seen)
+        share = canary / self._requests if self._requests else None
+        status = Status.FAIL if bound else Status.INCONCLUSIVE
+        if seen.accepted is not None:
+            status = Status.SKIPPED
+        return SignatureResult(
+            id=seen.id,
+            function=self.function,
+            signature=seen.signature,
+            example=seen.example,
+            status=status,
+            gate=self._limits.gate,
+            new=None if seen.before is None else not seen.before,
+            canary=canary,
+            baseline=baseline,
+            share=share,
+            first_ms=seen.first_ms,
+            evidence=math.exp(min(690.0, self._log_evidence(seen.id))),
+            needed=self.needed,
+            request_id=seen.request_id,
+            trace_id=seen.trace_id,
+            accepted=seen.accepted,
+            message=_sentence(seen, canary, baseline, share),
+        )
+
+    def _log_evidence(self, key: str) -> float:
+        process = self._processes.get(key)
+        return process.log_evidence() if process is not None else 0.0
+
+    def _is_bound_without_baseline(self, seen: SeenSignature) -> bool:
+        """Judge a signature of batches without the old version: the chance that all of its requests came only now."""
+        count = self._alone.get(seen.id, 0)
+        if seen.before is not False or not self._requests_before or count < FEWEST_WITHOUT_BASELINE:
+            return False
+        chance = self._alone_requests / (self._alone_requests + self._requests_before)
+        return chance**count < 1.0 / self.needed
+
+
+def _sentence(seen: SeenSignature, canary: int, baseline: int, share: float | None) -> str:
+    known = {True: "logged before the release, too", False: "new since the release", None: "the time before was not read"}
+    part = f"{canary} requests" if share is None else f"{canary} requests, {format_percent(share)} of the new version"
+    return f"{seen.signature}: {part}, {baseline} of the old one, {known[seen.before]}"

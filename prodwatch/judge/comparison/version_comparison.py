@@ -1,0 +1,387 @@
+"""Comparison of the new version of one function with the old one, batch by batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from prodwatch.judge.comparison.bad_shares import BadShareProcess
+from prodwatch.judge.comparison.before_after import fisher_exact
+from prodwatch.judge.comparison.dispersion import NOT_RANDOM
+from prodwatch.judge.comparison.duration_histogram import DurationHistogram
+from prodwatch.judge.comparison.effect import rates
+from prodwatch.judge.comparison.latency import LatencyProcess
+from prodwatch.judge.comparison.strata import Stratum
+from prodwatch.model.comparison import (
+    Basis,
+    ComparedVersion,
+    ComparisonKind,
+    ComparisonResult,
+    RequestBatch,
+    VersionCounts,
+)
+from prodwatch.model.environment import Compare, ErrorComparison, LatencyComparison
+from prodwatch.model.status import Reason, Status
+from prodwatch.text.units import format_ms
+
+RESTART_MS = 300_000
+"""Interval at which a further product begins, so that earlier batches do not outweigh harm with a late onset."""
+FEWEST_WARM = 1000
+"""Warm durations of the new version without which latency never passes."""
+_COUNTS_NEED = 10.0
+"""Factor on the evidence needed where CloudWatch's counts, which hold retries, are all there is."""
+_BEFORE_AFTER_P = 0.001
+_BOTH = 2
+"""Windows that a comparison with earlier time needs to fail: before the release, and the same time a week ago."""
+_QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_SHOWN = "p95"
+
+
+class _Window(NamedTuple):
+    """Requests of the old version while no other version served."""
+
+    requests: int
+    bad: int
+
+
+class _Judgement(NamedTuple):
+    """Outcome of one comparison."""
+
+    status: Status
+    reason: Reason | None = None
+    advisory: str | None = None
+    """One sentence: why the comparison does not count."""
+    note: str | None = None
+    """The end of the sentence with the figures."""
+
+
+def _undecided(note: str, reason: Reason = Reason.MIN_SAMPLES, *, advisory: str | None = None) -> _Judgement:
+    return _Judgement(Status.INCONCLUSIVE, reason, advisory, note)
+
+
+class _ErrorKind(NamedTuple):
+    """One kind of bad requests."""
+
+    name: ComparisonKind
+    words: str
+    bad: Callable[[VersionCounts], int]
+    worst: Status
+    """Status when the new version is worse."""
+
+
+_ERROR_KINDS = (
+    _ErrorKind("errors", "errors", lambda counts: counts.failed, Status.FAIL),
+    _ErrorKind("error_lines", "requests with error lines", lambda counts: counts.error_lines, Status.DEGRADED),
+    _ErrorKind("client_errors", "4xx answers", lambda counts: counts.client_errors, Status.DEGRADED),
+)
+
+
+class VersionComparison:
+    """All comparisons of one function's release; fed in the order of time, read at any time.
+
+    `comparisons` is the number of functions that are compared: each needs that many times the evidence, so that the
+    share of false alarms holds for all of them together.
+    """
+
+    def __init__(
+        self, function: str, version: str, baseline: str | None, limits: Compare, *, comparisons: int = 1
+    ) -> None:
+        self.function = function
+        self.version = version
+        self.baseline = baseline
+        self._limits = limits
+        self._comparisons = comparisons
+        self._errors: dict[ComparisonKind, _ErrorComparison] = {}
+        if limits.errors is not None:
+            self._errors = {kind.name: _ErrorComparison(kind, limits.errors, comparisons) for kind in _ERROR_KINDS}
+        self._latency = _LatencyComparison(limits.latency, comparisons) if limits.latency is not None else None
+        self._next_restart_ms: int | None = None
+        self._last_end_ms: int | None = None
+
+    def add_before(self, batch: RequestBatch) -> None:
+        """Learn from a batch that ended before the release: only its baseline counts are read."""
+        for each in self._errors.values():
+            each.add_before(batch.baseline)
+        if self._latency is not None:
+            self._latency.process.calibrate(batch.baseline.warm_ms)
+
+    def add_last_week(self, batch: RequestBatch) -> None:
+        """Learn from the same time a week ago, which before/after comparisons need as their second window."""
+        for each in self._errors.values():
+            each.add_last_week(batch.baseline)
+
+    def shift(self) -> None:
+        """Note a change of the weights."""
+        self._next_restart_ms = None
+
+    def add(self, batch: RequestBatch) -> None:
+        """Judge one closed batch since the release."""
+        if self._next_restart_ms is None or (not batch.late and batch.start_ms >= self._next_restart_ms):
+            self._next_restart_ms = batch.start_ms + RESTART_MS
+            for process in self._processes():
+                process.restart()
+        if batch.canary.requests and batch.baseline.requests and not batch.late:
+            self._last_end_ms = batch.end_ms
+        for errors in self._errors.values():
+            errors.add(batch)
+        if self._latency is not None:
+            self._latency.add(batch)
+
+    def results(self) -> tuple[ComparisonResult, ...]:
+        """Return every comparison as of now.
+
+        `pass` is valid as the one look at the end of a bake; while a bake runs it says only that nothing speaks
+        against the new version so far.
+        """
+        made = [each.result(self) for each in self._errors.values()]
+        if self._latency is not None:
+            made.append(self._latency.result(self))
+        return tuple(made)
+
+    @property
+    def last_end_ms(self) -> int | None:
+        """End of the last batch in which both versions served."""
+        return self._last_end_ms
+
+    def _processes(self) -> Iterator[BadShareProcess | LatencyProcess]:
+        yield from (each.process for each in self._errors.values())
+        if self._latency is not None:
+            yield self._latency.process
+
+
+class _ErrorComparison:
+    """One kind of bad requests, while both versions serve and after the old one serves no more."""
+
+    def __init__(self, kind: _ErrorKind, limits: ErrorComparison, comparisons: int) -> None:
+        self._kind = kind
+        self._limits = limits
+        self._needed = comparisons / limits.false_alarms
+        self.process = BadShareProcess(limits, self._needed, with_interval=kind.name == "errors")
+        self._before = _Window(0, 0)
+        self._last_week = _Window(0, 0)
+        self._alone = _Window(0, 0)
+        """Requests of the new version in batches without the old one."""
+        self._by_count = False
+
+    def add_before(self, counts: VersionCounts) -> None:
+        bad = self._kind.bad(counts)
+        self.process.learn_before(bad)
+        self._before = _sum(self._before, counts.requests, bad)
+
+    def add_last_week(self, counts: VersionCounts) -> None:
+        self._last_week = _sum(self._last_week, counts.requests, self._kind.bad(counts))
+
+    def add(self, batch: RequestBatch) -> None:
+        canary, baseline = batch.canary, batch.baseline
+        bad = self._kind.bad(canary)
+        if batch.basis == "counts" and not self._by_count:
+            self._by_count = True
+            self._needed *= _COUNTS_NEED
+            self.process.log_threshold = math.log(self._needed)
+        if canary.requests and not baseline.requests and not batch.late:
+            self._alone = _sum(self._alone, canary.requests, bad)
+            return
+        environments = canary.environments if self._kind.name == "errors" else {}
+        self.process.add(Stratum(canary.requests, bad, baseline.requests, self._kind.bad(baseline)), environments)
+
+    def result(self, compared: VersionComparison) -> ComparisonResult:
+        judged = self._judge()
+        together = self.process.rates()
+        total = self.process.total
+        alone = self._alone
+        canary_share, baseline_share = (together.canary, together.baseline) if together else (None, None)
+        baseline = _Window(total.baseline, total.baseline_bad)
+        if together is None and alone.requests:
+            canary_share = alone.bad / alone.requests
+            baseline = self._before
+            baseline_share = baseline.bad / baseline.requests if baseline.requests else None
+        difference = None if canary_share is None or baseline_share is None else canary_share - baseline_share
+        at_least = self.process.least_difference()
+        requests = total.canary + alone.requests
+        return ComparisonResult(
+            kind=self._kind.name,
+            id=f"{compared.function} {self._kind.name}",
+            basis=self._basis,
+            status=judged.status,
+            gate=self._limits.gate and self._kind.name == "errors",
+            advisory=judged.advisory,
+            reason_code=judged.reason,
+            message=_sentence(self._kind.words, canary_share, baseline_share, at_least, requests, judged.note),
+            canary=ComparedVersion(
+                version=compared.version, requests=requests, bad=total.canary_bad + alone.bad, share=canary_share
+            ),
+            baseline=ComparedVersion(
+                version=compared.baseline, requests=baseline.requests, bad=baseline.bad, share=baseline_share
+            ),
+            difference=difference,
+            at_least=at_least,
+            at_most=together.upper if together else None,
+            evidence=_exp(self.process.log_evidence()),
+            needed=self._needed,
+            requests_needed=self.process.requests_needed() if together else None,
+            last_end_ms=compared.last_end_ms,
+        )
+
+    @property
+    def _basis(self) -> Basis:
+        if self._alone.requests and not self.process.total.canary:
+            return "before/after"
+        return "counts" if self._by_count else "requests"
+
+    def _judge(self) -> _Judgement:
+        return self._not_random() or self._worse() or self._alone_worse() or self._harm_excluded()
+
+    def _not_random(self) -> _Judgement | None:
+        dispersion = self.process.split_dispersion()
+        if dispersion is None or dispersion <= NOT_RANDOM:
+            return None
+        return _undecided(
+            "requests are not split at random",
+            advisory=f"The split of requests between the versions is not random (dispersion {dispersion:.1f}).",
+        )
+
+    def _worse(self) -> _Judgement | None:
+        if not self.process.is_worse:
+            return None
+        clustered = self.process.clustered()
+        if clustered is not None:
+            return _undecided(f"all of the evidence is from one environment, {clustered}")
+        return _Judgement(self._kind.worst, Reason.ASSERTION)
+
+    def _alone_worse(self) -> _Judgement | None:
+        """Compare the batches without the old version with both windows before: weaker evidence."""
+        alone = self._alone
+        if not alone.requests or alone.bad < self._limits.min_bad:
+            return None
+        windows = self._windows()
+        share = alone.bad / alone.requests
+        least = (
+            min(
+                share - each.bad / each.requests
+                if fisher_exact(alone.bad, alone.requests, each.bad, each.requests) < _BEFORE_AFTER_P
+                else 0.0
+                for each in windows
+            )
+            if windows
+            else share
+        )
+        if least >= self._limits.always and len(windows) == _BOTH:
+            return _Judgement(self._kind.worst, Reason.ASSERTION, note="compared with two windows before the release")
+        if least >= self._limits.difference:
+            return _undecided("more than before the release, with no other version at the same time")
+        return None
+
+    def _harm_excluded(self) -> _Judgement:
+        if self.process.total.canary:
+            if self.process.shows_no_harm():
+                return _Judgement(Status.PASS)
+            needed = self.process.requests_needed()
+            if needed is None:
+                return _undecided("no number of requests would exclude harm at these shares")
+            return _undecided(f"{needed:,} more requests are needed to exclude harm")
+        windows = self._windows()
+        if not self._alone.requests:
+            return _undecided("the new version has not served at the same time as the old one", Reason.NO_DATA)
+        if windows and all(self._excludes_harm_since(each) for each in windows):
+            return _Judgement(Status.PASS, note="compared with the time before the release")
+        return _undecided("harm is not excluded against the time before the release")
+
+    def _windows(self) -> list[_Window]:
+        return [each for each in (self._before, self._last_week) if each.requests]
+
+    def _excludes_harm_since(self, window: _Window) -> bool:
+        found = rates([Stratum(self._alone.requests, self._alone.bad, window.requests, window.bad)])
+        return found is not None and found.upper < self.process.harm_floor(found.baseline)
+
+
+class _LatencyComparison:
+    """Durations of warm requests."""
+
+    def __init__(self, limits: LatencyComparison, comparisons: int) -> None:
+        self._limits = limits
+        self._needed = comparisons / limits.false_alarms
+        self.process = LatencyProcess(limits.ratio, limits.shift_s * 1000)
+        self._canary = DurationHistogram()
+        self._baseline = DurationHistogram()
+
+    def add(self, batch: RequestBatch) -> None:
+        if batch.canary.warm_ms and not batch.baseline.warm_ms:
+            return
+        if self.process.add(batch.canary.warm_ms, batch.baseline.warm_ms):
+            self._canary.add(batch.canary.warm_ms)
+            self._baseline.add(batch.baseline.warm_ms)
+
+    def result(self, compared: VersionComparison) -> ComparisonResult:
+        evidence = self.process.log_evidence()
+        canary, baseline = self._canary.quantiles(_QUANTILES), self._baseline.quantiles(_QUANTILES)
+        warm = self._canary.count
+        missing = max(0, FEWEST_WARM - warm)
+        status, reason, note = Status.PASS, None, None
+        if self.process.highest >= math.log(self._needed):
+            status, reason = Status.FAIL, Reason.ASSERTION
+        elif not warm:
+            status, reason, note = Status.INCONCLUSIVE, Reason.NO_DATA, None
+        elif missing:
+            status, reason = Status.INCONCLUSIVE, Reason.MIN_SAMPLES
+            note = f"{missing:,} more warm requests are needed"
+        message = "latency: no warm requests of both versions at the same time"
+        difference = None
+        if canary and baseline:
+            difference = canary[_SHOWN] / baseline[_SHOWN] - 1
+            figures = f"{_SHOWN} {format_ms(canary[_SHOWN])} against {format_ms(baseline[_SHOWN])}"
+            message = ", ".join(filter(None, (figures, f"{warm:,} warm requests", note)))
+        return ComparisonResult(
+            kind="latency",
+            id=f"{compared.function} latency",
+            basis="requests",
+            status=status,
+            gate=self._limits.gate,
+            reason_code=reason,
+            message=message,
+            canary=ComparedVersion(version=compared.version, requests=warm, quantiles_ms=canary),
+            baseline=ComparedVersion(version=compared.baseline, requests=self._baseline.count, quantiles_ms=baseline),
+            difference=difference,
+            evidence=_exp(evidence),
+            needed=self._needed,
+            requests_needed=missing,
+            last_end_ms=compared.last_end_ms,
+        )
+
+
+def _sum(window: _Window, requests: int, bad: int) -> _Window:
+    return _Window(window.requests + requests, window.bad + bad)
+
+
+def _sentence(
+    words: str,
+    canary: float | None,
+    baseline: float | None,
+    at_least: float | None,
+    requests: int,
+    note: str | None,
+) -> str:
+    if canary is None:
+        return f"{words}: {note}" if note else f"{words}: not compared"
+    parts = [f"{words} {format_percent(canary)}"]
+    if baseline is not None:
+        parts[0] += f" against {format_percent(baseline)}"
+        points = (canary - baseline) * 100
+        parts.append(f"{points:+.1f} points")
+    if at_least is not None:
+        parts.append(f"at least {at_least * 100:.1f} at 99 %")
+    parts.append(f"{requests:,} requests")
+    if note:
+        parts.append(note)
+    return ", ".join(parts)
+
+
+def format_percent(share: float) -> str:
+    """Return a share as a percentage with one digit, or with two significant ones below 0.1 %."""
+    percent = share * 100
+    return f"{percent:.1f} %" if percent >= 0.1 or percent == 0 else f"{percent:.2g} %"
+
+
+def _exp(log: float) -> float:
+    """Return eˣ, at most 1e300."""
+    return math.exp(min(log, 690.0))

@@ -1,0 +1,147 @@
+"""Evidence about two versions of a function, and the result of comparing them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from prodwatch.model.status import Reason, Status
+
+BATCH_MS = 30_000
+"""Length of a batch of requests, and the time after its end at which it is closed."""
+
+ComparisonKind = Literal["errors", "latency", "error_lines", "client_errors", "metric"]
+Basis = Literal["requests", "counts", "before/after"]
+"""`requests`: each request once, from its log lines. `counts`: per minute, from CloudWatch, with retries in them.
+`before/after`: no other version served at the same time."""
+
+
+class VersionCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Finished requests of one version in one batch; each request id counts once, by its first attempt."""
+
+    requests: int = 0
+    failed: int = 0
+    """Invocations that failed, timed out or answered 5xx."""
+    error_lines: int = 0
+    """Requests that succeeded and logged ERROR or worse."""
+    client_errors: int = 0
+    """Requests that answered 4xx."""
+    cold_starts: int = 0
+    warm_ms: tuple[float, ...] = ()
+    """Durations without cold starts and without the first requests of each environment."""
+    environments: Mapping[str, tuple[int, int]] = {}
+    """Log stream → (requests, failed requests)."""
+
+
+class RequestBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that ended within one batch, as known when it was closed; it is never revised."""
+
+    function: str
+    """Identity of the function: its name, with account and region where they are not the environment's own."""
+    start_ms: int
+    end_ms: int
+    canary: VersionCounts = VersionCounts()
+    baseline: VersionCounts = VersionCounts()
+    late: bool = False
+    """Records of an earlier batch that became visible after it was closed: a stratum of their own."""
+    basis: Literal["requests", "counts"] = "requests"
+
+
+class TrafficShift(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the share of traffic on the new version."""
+
+    function: str
+    at_ms: int
+    weight: float
+    """Share on the new version from now on, 0 to 1."""
+
+
+class ComparedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a comparison, over the whole bake."""
+
+    version: str | None
+    requests: int = 0
+    bad: int = 0
+    share: float | None = None
+    """Share of bad requests, 0 to 1, weighted by time; None without requests that can be compared."""
+    quantiles_ms: Mapping[str, float] = {}
+    """`p50`, `p90`, `p95`, `p99` of warm durations."""
+
+
+class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison of two versions, as of one moment."""
+
+    kind: ComparisonKind
+    id: str
+    """Unique among the comparisons: function and kind, or the name of the metric."""
+    basis: Basis
+    status: Status
+    """`fail`: worse, with the certainty asked for. `degraded`: worse, of a kind that never fails a release.
+    `pass`: harm is excluded. `inconclusive`: neither."""
+    gate: bool = True
+    advisory: str | None = None
+    """Why the comparison does not count although it was made; one sentence."""
+    reason_code: Reason | None = None
+    message: str
+    """One sentence with the figures."""
+    canary: ComparedVersion
+    baseline: ComparedVersion
+    difference: float | None = None
+    """Share of the canary minus that of the baseline, -1 to 1; for latency, the ratio of the p95 minus 1."""
+    at_least: float | None = None
+    """The difference that is shown at 99 %, whenever it is read; None when none is."""
+    at_most: float | None = None
+    """The difference that is not exceeded at 99 %, by one look at the end."""
+    evidence: float = 1.0
+    """Ratio of the likelihood of the counts under harm to that under none."""
+    needed: float = 1000.0
+    """Evidence that a failure takes: the number of comparisons of the kind, divided by its share of false alarms."""
+    requests_needed: int | None = None
+    """Further requests of the new version until harm could be excluded at the present shares; None: unknown."""
+    last_end_ms: int | None = None
+    """End of the last batch in which both versions served, epoch milliseconds."""
+
+
+class SignatureBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests with each error signature in one closed batch."""
+
+    function: str
+    start_ms: int
+    end_ms: int
+    canary_requests: int
+    baseline_requests: int
+    with_signature: Mapping[str, tuple[int, int]] = {}
+    """Signature id → requests of (canary, baseline) that logged it; each request counts once."""
+
+
+class SignatureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One error signature since the release, as of one moment."""
+
+    id: str
+    """Hash of the function and of the signature; equal in every run."""
+    function: str
+    signature: str
+    """The message with its variable parts as `<*>`."""
+    example: str
+    status: Status
+    """`fail`: bound to the new version. `skipped`: accepted by `[compare] known`. `inconclusive`: listed only."""
+    gate: bool = True
+    new: bool | None = None
+    """Whether it was absent before the release; None where the time before was not read."""
+    canary: int = 0
+    """Requests of the new version that logged it."""
+    baseline: int = 0
+    share: float | None = None
+    """Share of the new version's requests, 0 to 1."""
+    first_ms: int = 0
+    """When it was first seen since the release, epoch milliseconds."""
+    evidence: float = 1.0
+    needed: float = 1000.0
+    request_id: str | None = None
+    trace_id: str | None = None
+    accepted: str | None = None
+    """Reason and end of the acceptance."""
+    message: str
+    """One sentence with the figures."""

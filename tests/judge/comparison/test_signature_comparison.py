@@ -1,0 +1,92 @@
+"""Error signatures bound to the new version, and those that are only listed as new."""
+
+from __future__ import annotations
+
+import pytest
+
+from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
+from prodwatch.model.comparison import BATCH_MS, SignatureBatch
+from prodwatch.model.environment import SignatureComparison as Limits
+from prodwatch.model.status import Status
+
+
+def seen(*, before: bool | None = False, accepted: str | None = None) -> SeenSignature:
+    return SeenSignature(
+        id="a1",
+        signature="KeyError: 'tenant'",
+        example="KeyError: 'tenant'",
+        first_ms=0,
+        before=before,
+        accepted=accepted,
+    )
+
+
+def compared(
+    *events: tuple[int, int], canary: int = 138, baseline: int = 1242, others: int = 0, before: int | None = None
+) -> SignatureComparison:
+    comparison = SignatureComparison("pay", Limits(), requests_before=before)
+    for number, each in enumerate(events):
+        rare = {f"rare-{other}": (0, 1) for other in range(others)}
+        comparison.add(
+            SignatureBatch(
+                function="pay",
+                start_ms=number * BATCH_MS,
+                end_ms=(number + 1) * BATCH_MS,
+                canary_requests=canary,
+                baseline_requests=baseline,
+                with_signature={"a1": each, **rare},
+            )
+        )
+    return comparison
+
+
+def test_five_requests_of_the_new_version_alone_bind_a_signature_to_it() -> None:
+    found = compared((2, 0), (3, 0)).result(seen())
+    assert (found.status, found.new, found.canary, found.baseline) == (Status.FAIL, True, 5, 0)
+    assert "new since the release" in found.message
+
+
+def test_a_signature_of_both_versions_in_the_share_of_their_traffic_is_not_bound() -> None:
+    assert compared((2, 18), (3, 20)).result(seen()).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_absence_before_the_release_alone_only_lists_a_signature(count: int) -> None:
+    found = compared((count, 0)).result(seen())
+    assert (found.status, found.new) == (Status.INCONCLUSIVE, True)
+
+
+def test_what_was_not_read_before_is_not_called_new() -> None:
+    found = compared((5, 0)).result(seen(before=None))
+    assert found.new is None
+    assert "not read" in found.message
+
+
+def test_a_signature_known_before_counts_too_when_it_falls_on_the_new_version() -> None:
+    assert compared((5, 0)).result(seen(before=True)).status is Status.FAIL
+
+
+def test_many_signatures_at_once_need_more_evidence_each() -> None:
+    assert compared((1, 0)).needed == 1000
+    assert compared((1, 0), others=40).needed == 4100
+
+
+def test_an_accepted_signature_is_shown_and_never_fails() -> None:
+    found = compared((5, 0)).result(seen(accepted="payment sandbox, until 2027-01-15"))
+    assert found.status is Status.SKIPPED
+
+
+def test_without_the_old_version_absence_before_counts_from_three_requests_on() -> None:
+    def found(count: int, *, before: int | None = 20_000, known: bool | None = False) -> Status:
+        return compared((count, 0), baseline=0, before=before).result(seen(before=known)).status
+
+    assert found(3) is Status.FAIL
+    assert found(2) is Status.INCONCLUSIVE
+    assert found(3, before=100) is Status.INCONCLUSIVE
+    assert found(3, before=None) is Status.INCONCLUSIVE
+    assert found(3, known=None) is Status.INCONCLUSIVE
+    assert found(3, known=True) is Status.INCONCLUSIVE
+
+
+def test_a_signature_stays_bound_when_the_old_version_logs_it_later() -> None:
+    assert compared((5, 0), (0, 40), (0, 40)).result(seen()).status is Status.FAIL

@@ -1,0 +1,219 @@
+"""Two versions of a function, batch by batch: worse, harmless, or not decided."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from prodwatch.judge.comparison.version_comparison import VersionComparison, format_percent
+from prodwatch.model.comparison import BATCH_MS, ComparisonResult, RequestBatch, VersionCounts
+from prodwatch.model.environment import Compare, ErrorComparison
+from prodwatch.model.status import Reason, Status
+
+
+def counts(
+    rng: random.Random,
+    requests: int,
+    rate: float,
+    *,
+    slower: float = 1.0,
+    environments: Mapping[str, tuple[int, int]] | None = None,
+) -> VersionCounts:
+    return VersionCounts(
+        requests=requests,
+        failed=sum(rng.random() < rate for _ in range(requests)),
+        warm_ms=tuple(rng.lognormvariate(5.3, 0.5) * slower for _ in range(requests)),
+        environments=environments or {},
+    )
+
+
+def batch(number: int, canary: VersionCounts, baseline: VersionCounts, **changes: Any) -> RequestBatch:
+    start = number * BATCH_MS
+    return RequestBatch(
+        function="pay", start_ms=start, end_ms=start + BATCH_MS, canary=canary, baseline=baseline, **changes
+    )
+
+
+def watched(
+    canary_rate: float,
+    baseline_rate: float = 0.001,
+    *,
+    batches: int = 30,
+    slower: float = 1.0,
+    seed: int = 1,
+    limits: Compare | None = None,
+    functions: int = 1,
+) -> VersionComparison:
+    rng = random.Random(seed)
+    comparison = VersionComparison("pay", "42", "41", limits or Compare(), comparisons=functions)
+    for number in range(10):
+        comparison.add_before(batch(number - 10, VersionCounts(), counts(rng, 1380, baseline_rate)))
+    for number in range(batches):
+        canary = counts(rng, 138, canary_rate, slower=slower)
+        comparison.add(batch(number, canary, counts(rng, 1242, baseline_rate)))
+    return comparison
+
+
+def result(comparison: VersionComparison, kind: str) -> ComparisonResult:
+    return next(each for each in comparison.results() if each.kind == kind)
+
+
+def test_five_percent_of_errors_fail_within_three_batches_with_their_size() -> None:
+    errors = result(watched(0.05, batches=3), "errors")
+    assert errors.status is Status.FAIL
+    assert errors.gate
+    assert errors.evidence >= errors.needed == 1000
+    assert errors.at_least is not None
+    assert 0.005 < errors.at_least < 0.05
+    assert "points" in errors.message
+    assert "at 99 %" in errors.message
+
+
+def test_equal_versions_pass_after_a_bake_and_are_undecided_before() -> None:
+    early, late = watched(0.001, batches=2), watched(0.001)
+    assert result(early, "errors").status is Status.INCONCLUSIVE
+    assert result(early, "errors").requests_needed
+    assert result(early, "latency").reason_code is Reason.MIN_SAMPLES
+    for kind in ("errors", "latency", "error_lines", "client_errors"):
+        assert result(late, kind).status is Status.PASS, kind
+
+
+def test_harm_that_was_seen_once_is_not_outweighed_by_what_follows() -> None:
+    comparison = watched(0.05, batches=3)
+    rng = random.Random(9)
+    for number in range(3, 40):
+        comparison.add(batch(number, counts(rng, 138, 0.0), counts(rng, 1242, 0.001)))
+    assert result(comparison, "errors").status is Status.FAIL
+
+
+def test_slower_by_half_fails_and_slower_by_five_percent_does_not() -> None:
+    assert result(watched(0.001, slower=1.5, batches=4), "latency").status is Status.FAIL
+    assert result(watched(0.001, slower=1.05), "latency").status is Status.PASS
+
+
+def test_more_functions_need_more_evidence_each() -> None:
+    assert result(watched(0.001, functions=4, batches=1), "errors").needed == 4000
+
+
+def test_a_kind_that_is_turned_off_is_not_compared() -> None:
+    kinds = {each.kind for each in watched(0.05, batches=2, limits=Compare(errors=None)).results()}
+    assert kinds == {"latency"}
+
+
+def test_error_lines_and_client_errors_never_fail_a_release() -> None:
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    for number in range(6):
+        canary = VersionCounts(requests=138, error_lines=60, client_errors=60)
+        comparison.add(batch(number, canary, VersionCounts(requests=1242, error_lines=5, client_errors=5)))
+    for kind in ("error_lines", "client_errors"):
+        found = result(comparison, kind)
+        assert (found.status, found.gate) == (Status.DEGRADED, False)
+
+
+def test_counts_of_cloudwatch_need_ten_times_the_evidence() -> None:
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    comparison.add(batch(0, VersionCounts(requests=100), VersionCounts(requests=900), basis="counts"))
+    found = result(comparison, "errors")
+    assert (found.needed, found.basis) == (10_000, "counts")
+
+
+def test_bad_requests_of_one_environment_out_of_many_decide_nothing() -> None:
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    for number in range(4):
+        environments = {f"env-{each}": (14, 0) for each in range(9)} | {"env-9": (12, 6)}
+        canary = VersionCounts(requests=138, failed=6, environments=environments)
+        comparison.add(batch(number, canary, VersionCounts(requests=1242, failed=1)))
+    found = result(comparison, "errors")
+    assert found.status is Status.INCONCLUSIVE
+    assert "env-9" in found.message
+
+
+def test_bad_requests_of_a_version_with_two_environments_fail_it() -> None:
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    for number in range(4):
+        canary = VersionCounts(requests=138, failed=6, environments={"a": (69, 6), "b": (69, 0)})
+        comparison.add(batch(number, canary, VersionCounts(requests=1242, failed=1)))
+    assert result(comparison, "errors").status is Status.FAIL
+
+
+def test_a_split_that_is_not_random_decides_nothing_either_way() -> None:
+    rng = random.Random(2)
+    for rate in (0.05, 0.001):
+        comparison = VersionComparison("pay", "42", "41", Compare())
+        for number in range(10):
+            canary = 600 if number % 3 == 0 else 5
+            comparison.add(batch(number, counts(rng, canary, rate), counts(rng, 1242, 0.001)))
+        found = result(comparison, "errors")
+        assert found.status is Status.INCONCLUSIVE
+        assert found.advisory is not None
+
+
+def test_without_traffic_nothing_passes() -> None:
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    for number in range(30):
+        comparison.add(batch(number, VersionCounts(), VersionCounts(requests=1242)))
+    for each in comparison.results():
+        assert (each.status, each.reason_code) == (Status.INCONCLUSIVE, Reason.NO_DATA), each.kind
+
+
+def alone(rate: float, *, last_week: bool = True, before: bool = True) -> ComparisonResult:
+    rng = random.Random(3)
+    comparison = VersionComparison("pay", "42", "41", Compare())
+    for number in range(20):
+        if before:
+            comparison.add_before(batch(number - 20, VersionCounts(), counts(rng, 1380, 0.001)))
+        if last_week:
+            comparison.add_last_week(batch(number - 20, VersionCounts(), counts(rng, 1380, 0.001)))
+    for number in range(20):
+        comparison.add(batch(number, counts(rng, 1380, rate), VersionCounts()))
+    return result(comparison, "errors")
+
+
+def test_a_release_at_once_is_compared_with_both_windows_before_it() -> None:
+    assert alone(0.001).status is Status.PASS
+    assert alone(0.04).status is Status.FAIL
+    assert alone(0.001).basis == alone(0.04).basis == "before/after"
+
+
+@pytest.mark.parametrize(
+    ("rate", "windows"),
+    [(0.012, {}), (0.04, {"last_week": False}), (0.001, {"last_week": False, "before": False})],
+    ids=["a smaller difference", "one window", "no window"],
+)
+def test_weaker_evidence_before_and_after_is_inconclusive(rate: float, windows: dict[str, bool]) -> None:
+    assert alone(rate, **windows).status is Status.INCONCLUSIVE
+
+
+def test_a_result_of_both_versions_is_kept_when_all_traffic_has_moved() -> None:
+    comparison = watched(0.001)
+    rng = random.Random(4)
+    end = result(comparison, "errors").last_end_ms
+    for number in range(30, 40):
+        comparison.add(batch(number, counts(rng, 1380, 0.001), VersionCounts()))
+    errors = result(comparison, "errors")
+    assert (errors.status, errors.basis, errors.last_end_ms) == (Status.PASS, "requests", end)
+
+
+def test_harm_that_begins_after_all_traffic_has_moved_never_passes() -> None:
+    comparison = watched(0.001)
+    rng = random.Random(4)
+    for number in range(30, 40):
+        comparison.add(batch(number, counts(rng, 1380, 0.04), VersionCounts()))
+    assert result(comparison, "errors").status is Status.INCONCLUSIVE
+
+
+def test_the_floor_of_harm_grows_with_the_rate_of_the_old_version_up_to_two_points() -> None:
+    for rate, floor in ((0.001, 0.005), (0.01, 0.01), (0.3, 0.02)):
+        comparison = VersionComparison("pay", "42", "41", Compare(errors=ErrorComparison()))
+        process = comparison._errors["errors"].process
+        assert process.harm_floor(rate) == pytest.approx(floor)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0.0 %"), (0.051, "5.1 %"), (0.00043, "0.043 %"), (1.0, "100.0 %"), (0.001, "0.1 %")]
+)
+def test_percentages_keep_their_meaning(share: float, text: str) -> None:
+    assert format_percent(share) == text
