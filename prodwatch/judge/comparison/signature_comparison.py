@@ -127,6 +127,6 @@ class SignatureComparison:
 
 
 def _sentence(seen: SeenSignature, canary: int, baseline: int, share: float | None) -> str:
-    known = {True: "logged before the release, too", False: "new since the release", None: "the time before was not read"}
+    known = {True: "logged before the release, too", False: "new since the release", None: "the time before is unread"}
     part = f"{canary} requests" if share is None else f"{canary} requests, {format_percent(share)} of the new version"
     return f"{seen.signature}: {part}, {baseline} of the old one, {known[seen.before]}"

@@ -11,7 +11,6 @@ from scipy import stats
 
 from prodwatch.judge.comparison.before_after import fisher_exact, hodges_lehmann, mann_whitney
 
-
 SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 60))]
 
 

@@ -59,7 +59,7 @@ def test_absence_before_the_release_alone_only_lists_a_signature(count: int) -> 
 def test_what_was_not_read_before_is_not_called_new() -> None:
     found = compared((5, 0)).result(seen(before=None))
     assert found.new is None
-    assert "not read" in found.message
+    assert "unread" in found.message
 
 
 def test_a_signature_known_before_counts_too_when_it_falls_on_the_new_version() -> None:

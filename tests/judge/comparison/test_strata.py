@@ -10,7 +10,6 @@ from scipy.stats import nchypergeom_fisher
 
 from prodwatch.judge.comparison.strata import ALTERNATIVES, Stratum, log_odds_factors, log_rate_factors
 
-
 SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 60))]
 
 
