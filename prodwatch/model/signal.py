@@ -290,6 +290,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     """Reason of a stop, failure or rollback."""
     deployment: str | None = None
     deployment_status: str | None = None
+    log_group: str | None = None
+    """Name of the function's log group; None means `/aws/lambda/<function>`."""
     code: dict[str, str] = {}
     """Version → SHA-256 of its code or image in hex, for versions that could be read."""
     place: Place = HOME

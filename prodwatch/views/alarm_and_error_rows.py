@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.release import current_release
 from prodwatch.model.signal import AlarmState
 from prodwatch.store.error_signatures import Signature
 from prodwatch.store.store import Store
+from prodwatch.views.release import FunctionReleases
 from prodwatch.views.status_style import State, Tone
 
 ALARM_STATES = {
@@ -34,7 +34,7 @@ class SignatureRow(msgspec.Struct, frozen=True, kw_only=True):
     new: bool
     """First seen after the release began."""
     on_new: int
-    """Lines written by the version under release."""
+    """Lines written by the version under release of the same function."""
 
 
 class Signatures(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,20 +50,26 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
 def signature_rows(store: Store, now: datetime, *, since: datetime | None = None) -> Signatures:
     """Return error signatures: new, then those of the version under release, then by how recent.
 
-    New is what was first seen after `since`, which is the beginning of the release unless it is given.
+    New is what was first seen after `since`; unless it is given, after the release of the function that writes the log
+    group began, or the main release where that function has none.
     """
-    release = current_release(store.release.states.values(), now) if since is None else None
-    if release:
-        since = release.started_at
-    since_ms = since.timestamp() * 1000 if since else None
-    version = release.version if release else None
-    rows = [
-        SignatureRow(
-            signature=signature,
-            new=since_ms is not None and signature.first_ms >= since_ms,
-            on_new=signature.by_version.get(version, 0) if version else 0,
+    releases = FunctionReleases(store, now)
+    main = releases.main if since is None else None
+    rows = []
+    for signature in store.signatures.signatures.values():
+        own = releases.of_group(signature.group) if since is None else None
+        began = since or (own.started_at if own else None) or (main.started_at if main else None)
+        rows.append(
+            SignatureRow(
+                signature=signature,
+                new=began is not None and signature.first_ms >= began.timestamp() * 1000,
+                on_new=signature.by_version.get(own.version, 0) if own and own.version else 0,
+            )
         )
-        for signature in store.signatures.signatures.values()
-    ]
     rows.sort(key=lambda row: (not row.new, not row.on_new, -row.signature.last_ms))
-    return Signatures(rows=tuple(rows), new=sum(row.new for row in rows), since=since, version=version)
+    return Signatures(
+        rows=tuple(rows),
+        new=sum(row.new for row in rows),
+        since=since or (main.started_at if main else None),
+        version=main.version if main else None,
+    )

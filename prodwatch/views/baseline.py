@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from prodwatch.model.release import current_release
+from prodwatch.model.release import first_release
 from prodwatch.model.signal import MetricKey
 from prodwatch.store.store import Store
 from prodwatch.views.chart import band
-from prodwatch.views.release import version_label
+from prodwatch.views.release import FunctionReleases, version_label
 
 HOUR = timedelta(hours=1)
 WEEK = timedelta(weeks=1)
@@ -31,11 +31,14 @@ class UsualRange(msgspec.Struct, frozen=True, kw_only=True):
 def usual_range(store: Store, keys: Sequence[MetricKey], now: datetime) -> UsualRange | None:
     """Return the range of the hour before the release, else of last week's same hour, else of the hour before.
 
-    The version under release never counts; None when no such hour has five minutes.
+    The version under release of the series' function never counts; None when no such hour has five minutes.
     """
-    release = current_release(store.release.states.values(), now)
-    started = release.started_at if release else None
-    old = [key for key in keys if release is None or key.version != release.version]
+    releases = FunctionReleases(store, now)
+    own = [(key, releases.of_series(key)) for key in keys]
+    release = first_release(each for _, each in own if each is not None)
+    main = release or releases.main
+    started = main.started_at if main else None
+    old = [key for key, each in own if each is None or key.version != each.version]
     whose = f"{version_label(release.previous)} in " if release and release.previous else ""
     hours: tuple[tuple[datetime, str], ...]
     if started is not None:

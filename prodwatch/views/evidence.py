@@ -36,6 +36,7 @@ def requests_on(store: Store, release: ReleaseState | None) -> str | None:
         for series in store.metrics.series.values()
         if (series.key.namespace, series.key.metric) == ("AWS/Lambda", "Invocations")
         and (series.unit, series.key.version) == ("Count/Second", release.version)
+        and series.key.place == release.place
         and own.issubset(series.key.dimensions)
         for point in series.points
         if point.timestamp_s >= start_s

@@ -6,9 +6,13 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.release import current_release, present_releases
-from prodwatch.model.signal import UNREADABLE, ReleasePhase, ReleaseState, SourcePhase
+from prodwatch.model.identity import GroupId
+from prodwatch.model.release import current_release, first_release, present_releases
+from prodwatch.model.signal import UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
+
+LAMBDA_GROUPS = "/aws/lambda/"
+"""Beginning of the names of log groups that Lambda creates; the function's name follows."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -58,6 +62,48 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
         deployment=state.deployment,
         others=sum(each.phase is not ReleasePhase.NONE for each in present_releases(states, now)) - 1,
     )
+
+
+class FunctionReleases:
+    """The releases of all functions: a version number means something only together with its function."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        present = present_releases(store.release.states.values(), now)
+        self.main = current_release(present, now)
+        self._released = tuple(each for each in present if each.phase is not ReleasePhase.NONE)
+
+    @property
+    def share_versions(self) -> bool:
+        """Return whether all releases are from the same version to the same version."""
+        return len({(each.previous, each.version) for each in self._released}) <= 1
+
+    def of_series(self, key: MetricKey) -> ReleaseState | None:
+        """Return the release of the function that a series is about; None when it has none, or is not known."""
+        dimensions = dict(key.dimensions)
+        function = key.function or dimensions.get("FunctionName", "")
+        if not function:
+            return self._only if key.version is not None else None
+        own = [each for each in self._released if (each.function, each.place) == (function, key.place)]
+        resource = dimensions.get("Resource")
+        if resource is not None:
+            own = [each for each in own if resource in {f"{function}:{each.alias}", function}]
+        return first_release(own)
+
+    def of_group(self, group: GroupId) -> ReleaseState | None:
+        """Return the release of the function that writes a log group; None when it has none, or is not known."""
+        own = [
+            each
+            for each in self._released
+            if each.place == group.place and group.name == (each.log_group or f"{LAMBDA_GROUPS}{each.function}")
+        ]
+        if own:
+            return first_release(own)
+        return None if group.name.startswith(LAMBDA_GROUPS) else self._only
+
+    @property
+    def _only(self) -> ReleaseState | None:
+        """Return the release of what names no function: with several, it may belong to any of them."""
+        return self._released[0] if len({(each.function, each.place) for each in self._released}) == 1 else None
 
 
 def without_release(store: Store) -> str:

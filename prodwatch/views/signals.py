@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from prodwatch.model.release import current_release
+from prodwatch.model.release import first_release
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, ReleaseState
 from prodwatch.model.status import Status
 from prodwatch.store.store import Store
+from prodwatch.views.release import FunctionReleases
 
 SLOTS = 60
 """Minutes on the axis."""
@@ -32,6 +33,11 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     """One per slot, oldest first; None without a value."""
     new_points: tuple[float | None, ...]
     keys: tuple[MetricKey, ...]
+    old_version: str | None = None
+    """Version of `old`: that of its own function's release; None without one."""
+    new_version: str | None = None
+    mark: int | None = None
+    """Slot of the start of that release; None without one, and outside the axis."""
     status: Status | None = None
     """Of its assertions as last judged; None without any."""
 
@@ -47,14 +53,23 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     mark: int | None
     """Slot of the release's start; None outside the axis."""
     old_version: str | None
+    """Of the main release; in triage the name of the first window."""
     new_version: str | None
+    share_versions: bool = True
+    """Whether every row compares these two versions."""
     settled_s: int | None
     """End of the newest settled period, epoch seconds."""
+
+    def of_row(self, row: SignalRow) -> Signals:
+        """Return the table with the versions and the mark of one row's own release, for its chart."""
+        mark = self.mark if row.new_version is None else row.mark
+        return msgspec.structs.replace(self, old_version=row.old_version, new_version=row.new_version, mark=mark)
 
 
 def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60) -> Signals:
     """Return the table for the last `slots` periods of `slot_s` seconds."""
-    release = current_release(store.release.states.values(), now)
+    releases = FunctionReleases(store, now)
+    release = releases.main
     newest = int(now.timestamp()) // slot_s * slot_s
     start = newest - slot_s * (slots - 1)
     grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
@@ -64,7 +79,7 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
     axis = _Axis(start, slots, slot_s)
     statuses = {result.name: result.status for result in store.signals.get("metric", ())}
     rows = tuple(
-        msgspec.structs.replace(_row(label, unit, group, release, axis), status=statuses.get(label))
+        msgspec.structs.replace(_row(label, unit, group, releases, axis), status=statuses.get(label))
         for (label, unit), group in grouped.items()
     )
     return Signals(
@@ -75,6 +90,7 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
         mark=_mark(release, start, slots, slot_s),
         old_version=release.previous if release else None,
         new_version=new_version,
+        share_versions=releases.share_versions,
         settled_s=settled_until(store.metrics.series.values()),
     )
 
@@ -91,15 +107,12 @@ class _Axis(NamedTuple):
 
 
 def _row(
-    label: str, unit: str | None, group: Sequence[MetricSeries], release: ReleaseState | None, axis: _Axis
+    label: str, unit: str | None, group: Sequence[MetricSeries], releases: FunctionReleases, axis: _Axis
 ) -> SignalRow:
-    new_version = release.version if release else None
-    fresh = [series for series in group if new_version is not None and series.key.version == new_version]
-    # Versions older than the previous one are not compared.
-    previous = {None, release.previous} if release and release.previous else None
-    old_series = [
-        series for series in group if series not in fresh and (previous is None or series.key.version in previous)
-    ]
+    own = [(series, releases.of_series(series.key)) for series in group]
+    fresh = [series for series, release in own if _is_new(series.key, release)]
+    old_series = [series for series, release in own if _is_old(series.key, release)]
+    release = first_release(release for _, release in own if release is not None)
     old, new = latest(old_series), latest(fresh)
     return SignalRow(
         label=label,
@@ -110,7 +123,21 @@ def _row(
         old_points=on_axis(old_series, *axis),
         new_points=on_axis(fresh, *axis),
         keys=tuple(series.key for series in group),
+        old_version=release.previous if release else None,
+        new_version=release.version if release else None,
+        mark=_mark(release, *axis),
     )
+
+
+def _is_new(key: MetricKey, release: ReleaseState | None) -> bool:
+    return release is not None and key.version is not None and key.version == release.version
+
+
+def _is_old(key: MetricKey, release: ReleaseState | None) -> bool:
+    if release is None:
+        return True
+    # Versions older than the previous one are not compared.
+    return key.version in {None, release.previous} if release.previous else key.version != release.version
 
 
 def latest(group: Iterable[MetricSeries]) -> float | None:

@@ -126,6 +126,7 @@ def signals_with_previous_window(
     for series in store.metrics.series.values():
         grouped.setdefault((label_of(series.key), series.unit), []).append(series)
     rows = []
+    old_version, new_version = "before", "window" if window.is_past else "since"
     for (label, unit), group in grouped.items():
         comparison = means[(label, unit)]
         points = on_axis(group, start_s, slots, slot_s)
@@ -139,6 +140,9 @@ def signals_with_previous_window(
                 old_points=points,
                 new_points=points,
                 keys=tuple(series.key for series in group),
+                old_version=old_version,
+                new_version=new_version,
+                mark=mark,
             )
         )
     return Signals(
@@ -147,8 +151,8 @@ def signals_with_previous_window(
         slot_s=slot_s,
         slots=slots,
         mark=mark,
-        old_version="before",
-        new_version="window" if window.is_past else "since",
+        old_version=old_version,
+        new_version=new_version,
         settled_s=settled_until(store.metrics.series.values()),
     )
 

@@ -99,7 +99,7 @@ TIMED_OUT = "Task timed out after 3.00 seconds"
 )
 def test_K20_an_error_that_another_group_always_logged_is_new_in_this_one(group: str, place: Place) -> None:
     store = store_of(*line(place, 300, TIMED_OUT, group=group), *line(HOME, 5, TIMED_OUT, n=200))
-    table = signature_rows(store, since=START - timedelta(minutes=30))
+    table = signature_rows(store, START, since=START - timedelta(minutes=30))
     assert {(each.signature.group, each.new, each.signature.count) for each in table.rows} == {
         (GroupId("/aws/lambda/pay"), True, 200),
         (GroupId(group, place), False, 1),

@@ -231,7 +231,7 @@ class ReleaseSource(PollingSource):
         )
         self._report_published(function, codes)
         hashes = {code.version: code.sha256 for code in codes if code.sha256}
-        state = replace(state, code=hashes, place=place_of(function))
+        state = replace(state, code=hashes, place=place_of(function), log_group=function.log_group)
         self.states[function] = state
         return [state]
 

@@ -60,6 +60,8 @@ class ChartPanel(Panel):
         if signal is None and table.rows:
             signal = table.rows[0]
             self.label = signal.label
+        if signal is not None:
+            table = table.of_row(signal)
         self.set_title(self._title(signal, table))
         self._rows = self._picture(signal, table) if signal else []
         self.set_subtitle(self._reading(signal, table) if signal else "")

@@ -78,6 +78,8 @@ class SignalsPanel(Panel):
         table = self._table
         old = version_label(table.old_version) if table and table.old_version else "now"
         new = version_label(table.new_version) if table and table.new_version else ""
+        if table and new and not table.share_versions:
+            old, new = "old", "new"
         columns = [
             Column("label", "signal", 13),
             Column("old", old, 7, right=True, drop=4 if new else 0),
@@ -132,7 +134,8 @@ class SignalsPanel(Panel):
         return f"{self.context.glyph(state)} {text}", tone
 
     def _spark(self, signal: SignalRow, table: Signals, room: int) -> Line:
-        mark, ascii_only = table.mark, self.context.preferences.ascii
+        mark = table.of_row(signal).mark
+        ascii_only = self.context.preferences.ascii
         if self.context.facts.window is not None and room > 1 and mark is not None:
             # Both windows are shown completely, on narrow screens too.
             points = tuple(squeeze(signal.old_points, room - 1))
