@@ -10,6 +10,7 @@ import msgspec
 
 from prodwatch.assertions.diff import Redact, difference, subset_difference, unordered_difference
 from prodwatch.assertions.errors import PathError, UndecidableError
+from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.assertions.incomplete_data import OF_THE_REQUEST, survives_more_data
 from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.assertions.operators import OperatorContext, judge
@@ -105,6 +106,8 @@ def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Fin
         actual = assertion.path.resolve(document, run, keep_missing=bool(assertion.quantifier))
     except PathError as problem:
         raise PathError(assertion.path.function_error(problem, document, run)) from None
+    if _judge_presence_in_several(assertion, actual, run, finding):
+        return
     finding.actual = to_json(actual)
     if actual is MISSING:
         _judge_missing(assertion, document, run, finding)
@@ -128,6 +131,18 @@ def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Fin
         opposite = "false" if finding.ok else "true"
         finding.ok, finding.diff = None, None
         finding.message = f"the source could not be read to its end: the unread part could still make this {opposite}"
+
+
+def _judge_presence_in_several(assertion: Assertion, actual: Any, run: Evaluation, finding: _Finding) -> bool:
+    """Judge whether a value is there that is one of several; return whether the assertion is such a claim."""
+    if not isinstance(actual, FirstOfSeveral) or assertion.operator not in _PRESENCE or assertion.quantifier:
+        return False
+    if assertion.operator == "exists" and any(element is MISSING for element in actual.elements):
+        actual.refuse()
+    finding.actual = actual.what
+    finding.ok = assertion.operator == "exists"
+    finding.message = f"`{assertion.path.render(run.holes)}` is there: {actual.what}"
+    return True
 
 
 def _discount_unmatched_fields(assertion: Assertion, run: Evaluation, finding: _Finding) -> None:

@@ -21,6 +21,7 @@ from prodwatch.assertions.fields_no_element_has import (
     recording,
     recording_contains,
 )
+from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.assertions.function_signature import Function
 from prodwatch.assertions.jmespath_functions import TABLE, suggestion
 from prodwatch.assertions.literals_and_templates import Literal
@@ -53,13 +54,30 @@ def step(value: Any, key: str | int) -> Any:
     """Return one field or element, MISSING when it is not there."""
     if type(key) is int:
         if not isinstance(value, list | tuple):
-            return MISSING
+            return _part_of_each(value, key)
         try:
             return value[key]
         except IndexError:
             return MISSING
     if isinstance(value, Mapping):
         return value.get(key, MISSING)
+    return _part_of_each(value, key)
+
+
+def _part_of_each(value: Any, key: str | int) -> Any:
+    """Return MISSING, or for one of several elements the part that all of them share."""
+    if not isinstance(value, FirstOfSeveral):
+        return MISSING
+    parts = [step(each, key) for each in value.elements]
+    if parts and all(part is MISSING for part in parts):
+        return MISSING
+    return parts[0] if parts and all(equal(parts[0], part) for part in parts) else value.part(parts)
+
+
+def _missing_in(value: Any) -> Any:
+    """Return MISSING for the part of a value that has no such parts; UndecidableError for one of several."""
+    if isinstance(value, FirstOfSeveral):
+        value.refuse()
     return MISSING
 
 
@@ -174,7 +192,7 @@ class PathCompiler:
         if node["children"][2] == 0:
             raise PathError("a slice cannot step by 0")
         part = slice(*node["children"])
-        return lambda value, run: value[part] if isinstance(value, list | tuple) else MISSING  # noqa: ARG005
+        return lambda value, run: value[part] if isinstance(value, list | tuple) else _missing_in(value)  # noqa: ARG005
 
     def _projection(self, node: Node, *, keep_missing: bool) -> Evaluator:
         base, right = (self.compile(child, keep_missing=keep_missing) for child in node["children"])
@@ -185,7 +203,7 @@ class PathCompiler:
         def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
-                return MISSING
+                return _missing_in(items)
             return keep([right(item, run) for item in items], run)
 
         return project
@@ -197,7 +215,7 @@ class PathCompiler:
         def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, Mapping):
-                return MISSING
+                return _missing_in(items)
             return keep([right(item, run) for item in items.values()], run)
 
         return project
@@ -210,7 +228,7 @@ class PathCompiler:
         def project(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
-                return MISSING
+                return _missing_in(items)
             return keep([right(item, run) for item in items if not is_false(condition(item, run))], run)
 
         return project
@@ -235,7 +253,7 @@ class PathCompiler:
         def flatten(value: Any, run: Evaluation) -> Any:
             items = base(value, run)
             if not isinstance(items, list | tuple):
-                return MISSING
+                return _missing_in(items)
             merged: list[Any] = []
             for item in items:
                 if isinstance(item, list | tuple):
@@ -390,7 +408,7 @@ def _equality(
 
 
 def _list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else MISSING
+    return value if isinstance(value, list | tuple) else _missing_in(value)
 
 
 def _null(value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 from enum import Enum
 from math import isnan
 from typing import Any, Final, Literal
 
+from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.model.quantity import Duration
 
 Number = int | Decimal
@@ -53,7 +54,10 @@ _ARTICLES = {"array": "an array", "object": "an object", "null": "null", "binary
 
 
 def kind(value: Any) -> str:
-    """Return the kind of a value: the JSON types, duration, time, binary, missing, or `unknown`."""
+    """Return the kind of a value: the JSON types, duration, time, binary, missing, or `unknown`.
+
+    UndecidableError for the value of one of several elements.
+    """
     name = _KINDS.get(type(value))
     if name is not None:
         return name
@@ -62,6 +66,8 @@ def kind(value: Any) -> str:
     for type_, name in _KINDS.items():
         if isinstance(value, type_):
             return name
+    if isinstance(value, FirstOfSeveral):
+        value.refuse()
     return "unknown"
 
 
@@ -115,6 +121,17 @@ _EQUAL: dict[str, Callable[[Any, Any], bool]] = {
     "unknown": lambda _left, _right: False,
 }
 """Comparisons for the kinds whose values Python's `==` compares differently."""
+
+
+def one_for_all(elements: Sequence[Any], field: str, what: str, every: str) -> Any:
+    """Return the value that all elements share, or a stand-in that decides nothing where they differ.
+
+    `field`, `what` and `every` as for FirstOfSeveral; at least one element.
+    """
+    first = elements[0]
+    if all(equal(first, each) for each in elements[1:]):
+        return first
+    return FirstOfSeveral(field, what, every, elements)
 
 
 def freeze(value: Any) -> Any:

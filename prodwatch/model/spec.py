@@ -52,6 +52,17 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """
 
 
+class OneOfSeveral(msgspec.Struct, frozen=True, kw_only=True):
+    """A field that holds the value of one element only, so that no claim on it is about all of them."""
+
+    what: str
+    """Completes `the field is …`: `that of the first copy`."""
+    every: str
+    """Path to the values of all elements: `results[].payload`."""
+    allowed: frozenset[str] = frozenset()
+    """Operators whose claim about the whole field is about every element."""
+
+
 class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """A check type: everything that settings, docs and the schema need, without importing an SDK."""
 
@@ -76,6 +87,10 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Called with the keys as written (`${…}` not filled); returns one sentence per invalid combination."""
     blind_hold: Callable[[Mapping[str, Any]], str | None] = msgspec.field(default=lambda _params: None)
     """Called with the keys as written; returns why no look of a `hold` sees what happens during it, or None."""
+    one_of_several: Callable[[Mapping[str, Any]], Mapping[str, OneOfSeveral]] = msgspec.field(
+        default=lambda _params: {}
+    )
+    """Called with the keys as written; returns the fields that no assertion or capture may read with these keys."""
     doubt: Callable[[StepDefinition, frozenset[str]], str | None] = msgspec.field(default=lambda _step, _fields: None)
     """Called with a step and the leading fields of its `expect`; returns a sentence when they prove too little."""
     implicit_expect: tuple[str, ...] = ()

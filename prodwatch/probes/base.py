@@ -34,8 +34,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     unsent: bool = False
     """The request certainly did not reach its target, so it changed nothing."""
     answered_by: tuple[str, ...] = ()
-    """Leading fields of the document that report this failure too (`error` for an AWS API error): when an
-    assertion of the step mentions one of them, the document is judged, otherwise the failure counts."""
+    """Fields of the document that report this failure too (`error` for an AWS API error, `results.error` for one below
+    a leading field): when an assertion of the step mentions one of them, the document is judged, otherwise the failure
+    counts."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):

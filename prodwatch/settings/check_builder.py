@@ -10,7 +10,7 @@ from prodwatch.model.check import CheckDefinition, StepDefinition
 from prodwatch.model.spec import ProbeSpec
 from prodwatch.settings.check_ids import case_label, case_suffix, is_id, slug
 from prodwatch.settings.check_keys import CHECK, FLOW_ONLY_IN_STEPS, RESPONSE_KEYS, STEP
-from prodwatch.settings.expressions import fields_of, read_assertions
+from prodwatch.settings.expressions import Fields, fields_of, read_assertions
 from prodwatch.settings.flow_builder import read_flow
 from prodwatch.settings.load_time_values import fill_known
 from prodwatch.settings.problems import TomlCursor
@@ -57,7 +57,7 @@ def read_check(
     )
     if named is None:
         return None
-    own_words = is_flow or spec.type in COMPOSITES
+    own_words, fields = is_flow or spec.type in COMPOSITES, Fields(fields_of(spec))
     return CheckDefinition(
         id=named[0],
         name=named[1],
@@ -84,8 +84,8 @@ def read_check(
         muted_until=_muted_until(cursor.at("muted_until"), right.get("muted_until")),
         matrix=case,
         vars=plain(right.get("vars", {})),
-        expect=read_assertions(cursor.at("expect"), right.get("expect", ()), fields_of(spec)) if own_words else (),
-        warn=read_assertions(cursor.at("warn"), right.get("warn", ()), fields_of(spec)) if own_words else (),
+        expect=read_assertions(cursor.at("expect"), right.get("expect", ()), fields) if own_words else (),
+        warn=read_assertions(cursor.at("warn"), right.get("warn", ()), fields) if own_words else (),
         steps=steps,
         cleanup=cleanup,
     )

@@ -40,7 +40,7 @@ from prodwatch.settings.environment_keys import (
     TOP,
     Section,
 )
-from prodwatch.settings.expressions import read_assertions, read_path
+from prodwatch.settings.expressions import Fields, read_assertions, read_path
 from prodwatch.settings.load_time_values import Statics, settle_table
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
@@ -164,7 +164,7 @@ class _Reader:
                 if key in right:
                     if key == "expect" and not right[key]:
                         cursor.at(key).report('"expect" is empty; leave it out for a metric that is only watched')
-                    right[key] = read_assertions(cursor.at(key), right[key], METRIC_FIELDS)
+                    right[key] = read_assertions(cursor.at(key), right[key], Fields(METRIC_FIELDS))
             if all(key.name in right for key in section.keys if key.required):
                 built.append(_build(target, right))
                 if _repeats(built):

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
 
 from prodwatch.assertions import AssertionSyntaxError, parse, parse_path
-from prodwatch.model.spec import ProbeSpec
+from prodwatch.model.spec import OneOfSeveral, ProbeSpec
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.value_types import texts
 
-Fields = Collection[str] | None
-"""First path elements that a document can have; None: any."""
+
+class Fields(msgspec.Struct, frozen=True):
+    """First path elements that an assertion or a capture may read."""
+
+    names: Collection[str] | None = None
+    """All that a document can have; None: any."""
+    one_of_several: Mapping[str, OneOfSeveral] = {}
+    """Those among them that decide nothing for the other elements."""
 
 
-def fields_of(spec: ProbeSpec) -> Fields:
+ANY = Fields()
+
+
+def fields_of(spec: ProbeSpec) -> Collection[str] | None:
     """Return the fields that a response of this type can have; None: any.
 
     Another field is reported as a mistake, because a misspelt one would make `absent` always true.
@@ -25,7 +37,7 @@ def fields_of(spec: ProbeSpec) -> Fields:
     return named | {"error"} if spec.service else named
 
 
-def read_assertions(cursor: TomlCursor, value: str | Sequence[str], fields: Fields = None) -> tuple[str, ...]:
+def read_assertions(cursor: TomlCursor, value: str | Sequence[str], fields: Fields = ANY) -> tuple[str, ...]:
     """Return one or several assertions as a tuple; syntax errors and unknown fields are reported."""
     if not value:
         return ()  # callers report an empty value where it is not allowed
@@ -37,14 +49,19 @@ def read_assertions(cursor: TomlCursor, value: str | Sequence[str], fields: Fiel
     return texts(value)
 
 
-def read_path(cursor: TomlCursor, source: str, fields: Fields = None) -> str:
+def read_path(cursor: TomlCursor, source: str, fields: Fields = ANY) -> str:
     """Return the path; a syntax error or an unknown field is reported."""
     try:
         path = parse_path(source)
     except AssertionSyntaxError as error:
         _report(cursor, source, error)
     else:
-        _report_fields(cursor, source, path.fields, fields)
+        _report_fields(cursor, source, path.fields, fields.names)
+        for name in path.fields & fields.one_of_several.keys():
+            one = fields.one_of_several[name]
+            first = one.every.replace("[]", "[0]", 1)
+            way_out = f"write `{_renamed(source, name, first)}` for the first"
+            cursor.report_inside(f"`{source}`: `{name}` is only {one.what}; {way_out}", source.find(name) + 1)
     return source
 
 
@@ -54,14 +71,29 @@ def _report_assertion(cursor: TomlCursor, source: str, fields: Fields) -> None:
     except AssertionSyntaxError as error:
         _report(cursor, source, error)
     else:
-        _report_fields(cursor, source, assertion.fields, fields)
+        _report_fields(cursor, source, assertion.fields, fields.names)
+        for name in assertion.fields & fields.one_of_several.keys():
+            one = fields.one_of_several[name]
+            if str(assertion.path) == name and assertion.operator in one.allowed and not assertion.quantifier:
+                continue
+            way_out = f"use `{one.every}` in its place"
+            if str(assertion.path).startswith(name):
+                claim = source.strip() if assertion.quantifier else f"all {source.strip()}"
+                way_out = f"write `{_renamed(claim, name, one.every)}`"
+            message = f"`{source}`: `{name}` is only {one.what}, which decides nothing for the others; {way_out}"
+            cursor.report_inside(message, source.find(name) + 1)
+
+
+def _renamed(source: str, name: str, path: str) -> str:
+    """Return an expression with `path` for the field `name`."""
+    return re.sub(rf"(?<![\w.]){re.escape(name)}\b", lambda _match: path, source, count=1)
 
 
 def _report(cursor: TomlCursor, source: str, error: AssertionSyntaxError) -> None:
     cursor.report_inside(f"cannot read `{source}`: {error.message}", error.column)
 
 
-def _report_fields(cursor: TomlCursor, source: str, named: Collection[str], known: Fields) -> None:
+def _report_fields(cursor: TomlCursor, source: str, named: Collection[str], known: Collection[str] | None) -> None:
     if known is None:
         return
     for name in named:

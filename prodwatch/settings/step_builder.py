@@ -129,7 +129,7 @@ def read_request(
     cursor: TomlCursor, right: Mapping[str, Any], params: dict[str, Any], spec: ProbeSpec, *, name: str, type_: str
 ) -> StepDefinition:
     """Build the step from its validated shared keys and its params; mistakes in nested tables are reported."""
-    fields = fields_of(spec)
+    fields = Fields(fields_of(spec), spec.one_of_several(params))
     hold_s, hold_every_s = _hold(cursor, right)
     blind = None if hold_s is None else spec.blind_hold(params)
     if blind is not None:

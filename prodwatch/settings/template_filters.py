@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.text.units import parse_duration
 
 
@@ -155,15 +156,20 @@ _INDEX = re.compile(r"-?[0-9]{1,18}")
 def follow_path(value: Any, names: tuple[str, ...]) -> Any:
     """Return the value at a path of names in a document. Raises LookupError with the first name that does not exist.
 
-    A number is an index of a list, counting from 0; a negative one counts from its end.
+    A number is an index of a list, counting from 0; a negative one counts from its end. UndecidableError for the value
+    of one of several elements.
     """
     for name in names:
         if isinstance(value, Mapping) and name in value:
             value = value[name]
         elif isinstance(value, list | tuple) and _INDEX.fullmatch(name) and -len(value) <= int(name) < len(value):
             value = value[int(name)]
+        elif isinstance(value, FirstOfSeveral):
+            break
         else:
             raise LookupError(name)
+    if isinstance(value, FirstOfSeveral):
+        value.refuse()
     return value
 
 

@@ -95,7 +95,6 @@ expect = ["payload.ok == true"]
 """
 
 
-@pytest.mark.xfail(strict=True, reason="`payload` of several copies is the first copy's")
 @pytest.mark.parametrize("right", [1, 2])
 def test_A4_a_wrong_copy_is_not_hidden_behind_the_first(
     right: int, name: str, project: CaseProject, world: World
@@ -151,13 +150,135 @@ def table(world: World, name: str) -> str:
     return name
 
 
-@pytest.mark.xfail(strict=True, reason="`item` of a query is the first of its items")
 def test_A4_the_first_item_of_a_query_does_not_speak_for_all(name: str, project: CaseProject, world: World) -> None:
     found = project.attempt(QUERY.format(table=table(world, name)))
     if found.code == 2:
         assert "item" in found.err
     else:
         assert found["the items are open"]["status"] in {"fail", "inconclusive"}
+
+
+SEVERAL = """
+[[check]]
+name = "several"
+type = "flow"
+[[check.step]]
+name = "call"
+type = "lambda"
+mutates = false
+function = "f"
+copies = {copies}
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "way_out"),
+    [
+        ("expect = ['payload.ok == true']", "all results[].payload.ok == true"),
+        ("expect = ['all payload.items[].ok == true']", "all results[].payload.items[].ok == true"),
+        ("expect = ['status_code == 200']", "all results[].status_code == 200"),
+        ("expect = ['length(payload.items) == 2']", "use `results[].payload` in its place"),
+        ("expect = [\"function_error == 'Unhandled'\"]", "all results[].function_error == 'Unhandled'"),
+        ("expect = [\"error.code == 'X'\"]", "all results[].error.code == 'X'"),
+        ("warn = ['duration < 1s']", "all results[].duration < 1s"),
+        ("poll = { within = '2s', until = ['payload.ok == true'] }", "all results[].payload.ok == true"),
+        ("poll = { within = '2s', stop_when = ['payload.ok == false'] }", "all results[].payload.ok == false"),
+        ("repeat = { after = 'before', when = ['payload.ok == false'] }", "all results[].payload.ok == false"),
+        ("capture = { id = 'payload.id' }", "results[0].payload.id"),
+        ("capture = { id = { path = 'request_id', secret = true } }", "results[0].request_id"),
+    ],
+)
+@pytest.mark.parametrize("copies", ["3", '"${vars.copies}"'])
+def test_A4_a_claim_on_the_first_copy_is_refused_with_the_way_out(
+    copies: str, more: str, way_out: str, project: CaseProject
+) -> None:
+    before = '[[check.step]]\nname = "before"\ntype = "wait"\nfor = "1s"\n[[check.step]]\nname = "call"'
+    checks = SEVERAL.format(copies=copies, more=more).replace('[[check.step]]\nname = "call"', before)
+    project.configure("", variables="copies = 3")
+    project.write("checks/c.toml", checks)
+    ended = project.run("validate")
+    assert ended.code == 2, ended.said
+    assert way_out in ended.err
+    assert "copy" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("copies", "claim"),
+    [("1", "payload.ok == true"), ("3", "all results[].payload.ok == true"), ("3", "function_error absent")],
+)
+def test_A4_a_claim_on_the_only_copy_or_on_every_copy_is_taken(copies: str, claim: str, project: CaseProject) -> None:
+    project.write("checks/c.toml", SEVERAL.format(copies=copies, more=f"expect = ['{claim}']"))
+    assert project.run("validate").code == 0
+
+
+OPEN_ITEMS = """
+[[check]]
+name = "{name}"
+type = "flow"
+[[check.step]]
+name = "find"
+type = "dynamodb"
+operation = "{operation}"
+table = "{table}"
+{more}
+"""
+
+
+@pytest.mark.parametrize("operation", ["query", "scan"])
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        pytest.param("expect = [\"item.state == 'open'\"]", "inconclusive", id="differs"),
+        pytest.param("expect = [\"item.state != 'broken'\"]", "inconclusive", id="not equal"),
+        pytest.param("expect = ['item.customer == \"7\"']", "pass", id="equal in all"),
+        pytest.param("expect = ['item exists']", "pass", id="exists"),
+        pytest.param("expect = ['item absent']", "fail", id="absent"),
+        pytest.param("expect = [\"all items[].state == 'open'\"]", "fail", id="every item"),
+        pytest.param("expect = [\"items[0].state == 'open'\"]", "pass", id="the first, by its index"),
+        pytest.param("capture = { id = 'item.id' }", "inconclusive", id="capture"),
+        pytest.param("capture = { customer = 'item.customer' }", "pass", id="capture of an equal part"),
+        pytest.param("capture = { item = 'item' }", "inconclusive", id="capture of the whole"),
+        pytest.param("poll = { within = '1s', until = [\"item.state == 'open'\"] }", "inconclusive", id="until"),
+        pytest.param("expect = ['length(item) == 3']", "inconclusive", id="function"),
+        pytest.param("expect = ['keys(item) contains \"id\"']", "inconclusive", id="keys"),
+    ],
+)
+def test_A4_what_differs_between_the_items_is_undecided(
+    operation: str, more: str, status: str, name: str, project: CaseProject, world: World
+) -> None:
+    key = 'key = { customer = "7" }\n' if operation == "query" else ""
+    checks = OPEN_ITEMS.format(name="a", operation=operation, table=table(world, name), more=key + more)
+    found = project.checked(checks)["a"]
+    assert found["status"] == status, found
+    if status == "inconclusive":
+        assert "items[" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("later", "status"),
+    [
+        ("body = '${steps.find.item.id}'", "error"),
+        ("body = '${steps.find.item}'", "error"),
+        ("body = '${steps.find.items.0.id}'", "pass"),
+    ],
+)
+def test_A4_a_later_step_is_not_given_the_first_of_several(
+    later: str, status: str, name: str, project: CaseProject, world: World
+) -> None:
+    more = f"[[check.step]]\nname = 'send'\ntype = 'http'\nmethod = 'POST'\nmutates = true\nurl = '{project.url}/a'"
+    checks = OPEN_ITEMS.format(name="a", operation="scan", table=table(world, name), more=f"{more}\n{later}")
+    found = project.checked(checks)["a"]
+    assert found["status"] == status, found
+
+
+def test_A4_a_flows_own_claim_on_the_first_of_several_is_undecided(
+    name: str, project: CaseProject, world: World
+) -> None:
+    checks = OPEN_ITEMS.format(name="a", operation="scan", table=table(world, name), more="").replace(
+        'type = "flow"', 'type = "flow"\nexpect = ["steps.find.item.state == \'open\'"]'
+    )
+    assert project.checked(checks)["a"]["status"] == "inconclusive"
 
 
 TWO = http("one", "/a", "status == 200") + http("two", "/b", "status == 200") + http("three", "/c", "status == 200")

@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from prodwatch.assertions import evaluate, parse
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
@@ -41,7 +42,8 @@ def database(tmp_path: Path) -> str:
 async def test_rows(send: Send, database: str) -> None:
     seen = await send("sql", url=database, statement="select id, name, price, photo from orders order by id")
     assert seen.failure is None
-    assert seen.document["row"] == {"id": 1, "name": "tea", "price": Decimal("1.1"), "photo": "AP8="}
+    assert seen.document["rows"][0] == {"id": 1, "name": "tea", "price": Decimal("1.1"), "photo": "AP8="}
+    assert evaluate(parse("row.id == 1"), seen.document).ok is None, "the rows differ"
     assert seen.document["rows"][1] == {"id": 2, "name": None, "price": Decimal("2.5"), "photo": None}
     assert seen.document["count"] == 3
     assert isinstance(seen.document["latency"], Duration)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from prodwatch.assertions import evaluate, parse
 from prodwatch.clock import SystemClock
 from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
@@ -56,6 +57,8 @@ async def test_one_trace_by_its_id(bench: Any, form: str) -> None:
     assert document["metadata"] == {"orders": {"response": [{"ok": Decimal("1.5")}]}}
     assert document["slowest"]["name"] == "DynamoDB"
     assert round(document["slowest"]["own"].ms) == 150
+    assert document["slowest"]["trace_id"] == id_
+    assert document["traces"][0]["path"] == document["path"]
     assert round(document["traces"][0]["response_time"].ms) == 500
     assert (document["fault_ratio"], document["error_ratio"]) == (0, 0)
     assert found.exchange.aws_cli.startswith("aws xray batch-get-traces --trace-ids ")
@@ -131,6 +134,24 @@ async def test_traces_by_filter(bench: Any) -> None:
     assert document["complete"] is True
 
 
+async def test_A4_what_differs_between_the_traces_is_undecided(bench: Any) -> None:
+    put(bench, 0)
+    put(bench, 1, function={"name": "shop-payments", "subsegments": []})
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")', "min": 2})
+
+    def judged(claim: str) -> bool | None:
+        return evaluate(parse(claim), found.document).ok
+
+    assert judged("path[0] exists") is True
+    assert judged(f"path[0] == '{bench.name}'") is True, "equal in all"
+    for claim in ("path contains 'shop-orders'", "path == ['x']", "length(path) == 3", "path[1] == 'shop-orders'"):
+        assert judged(claim) is None
+    assert judged("any traces[].path contains 'shop-payments'") is True
+    assert judged("all traces[].path contains 'shop-orders'") is False
+    assert judged("all annotations.ColdStart == true") is True, "of those that have it"
+    assert judged("all traces[].annotations.ColdStart[0] == true") is False, "one trace has none"
+
+
 async def test_a_crowd_is_read_by_summaries_only(bench: Any) -> None:
     for number in range(25):
         put(bench, number)
@@ -139,6 +160,8 @@ async def test_a_crowd_is_read_by_summaries_only(bench: Any) -> None:
     assert found.document["complete"] is True
     assert "subsegments" not in found.document
     assert "path" not in found.document
+    assert found.unreadable["path"].status is Status.INCONCLUSIVE, "its absence proves nothing"
+    assert found.document["traces"][0]["annotations"]["ColdStart"] == [True]
     assert "only summaries are read" in found.notices[0]
     assert bench.world.call_counts["xray:BatchGetTraces"] == 0
 

@@ -146,6 +146,7 @@ WITH: dict[str, dict[str, Any]] = {
     "aws.operation": {"expect": "error absent", "mutates": False},
     "traces.id": {"filter": None, "since": None, "min": None},
     "lambda.payload_file": {"payload": None},
+    "lambda.copies": {"expect": "all results[].status_code == 200"},
 }
 """Other keys that a value of this one needs; None: leave out the example's."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from prodwatch.assertions.first_of_several import FirstOfSeveral
+from prodwatch.assertions.value_equality_and_order import one_for_all
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse
 from prodwatch.probes.base import Observation, ProbeContext
@@ -155,8 +157,11 @@ async def _delete(calls: AwsCalls) -> Observation:
 
 def _found(calls: AwsCalls, items: list[dict[str, Any]]) -> Observation:
     document: dict[str, Any] = {"items": items, "count": len(items), "latency": calls.latency()}
-    if items:
-        document["item"] = items[0]
+    if items and calls.complete:
+        document["item"] = one_for_all(items, "item", f"the first of {len(items)} items", "items[]")
+    elif items:
+        what = f"the first of {len(items)} items that were read"
+        document["item"] = FirstOfSeveral("item", what, "items[]")
     return calls.answer(document)
 
 

@@ -68,7 +68,14 @@ SPECS = (
         ),
         problems=_problems,
         fields=(
-            Field(name="item", kind="table", doc="The item, or the first of several; absent without an item."),
+            Field(
+                name="item",
+                kind="table",
+                doc=(
+                    "The item; absent without an item. Of several items, a part that differs between them is"
+                    " inconclusive: use `items`."
+                ),
+            ),
             Field(name="items", kind="list", doc="All items of a query or scan, from all pages."),
             Field(name="count", kind="integer", doc="Number of items."),
             Field(name="deleted", kind="boolean", doc="Whether a `delete` removed an item."),

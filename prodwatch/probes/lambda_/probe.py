@@ -7,6 +7,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from prodwatch.assertions import MISSING
+from prodwatch.assertions.value_equality_and_order import one_for_all
 from prodwatch.aws.interface import AwsError
 from prodwatch.aws.request_hooks import traced
 from prodwatch.formats.lambda_record import LineParser, parse_report
@@ -37,10 +41,7 @@ OWN_LIMITS = {
 
 
 async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation:
-    """Invoke `params["function"]`; the document is that of the first copy, `results` has one per copy.
-
-    `function_error` is that of any copy: one failed copy must not hide behind a first that succeeded.
-    """
+    """Invoke `params["function"]`; `results` has one document per copy."""
     return await ask(params, context, "lambda", _invoke)
 
 
@@ -71,15 +72,23 @@ async def _invoke(calls: AwsCalls) -> Observation:
 
     calls.traced = True
     results = await asyncio.gather(*(one(number) for number in range(copies)))
-    document = {**results[0], "results": results}
-    failed = next((each["function_error"] for each in results if "function_error" in each), None)
-    if failed is not None:
-        document["function_error"] = failed
+    document = _document(results)
     version = version_of(results, str(params.get("qualifier")))
     failures = [_failure(each, calls, alone=copies == 1) for each in refused]
     # One copy that the function itself refused proves more than another that AWS did not deliver.
     failure = next((each for each in failures if each.status is Status.FAIL), next(iter(failures), None))
+    if failure is not None and failure.answered_by and copies > 1:
+        failure = replace(failure, answered_by=(*failure.answered_by, "results.error"))
     return calls.answer(document, failure=failure, version=version, complete=not refused)
+
+
+def _document(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return each field's value that all copies share, else one that decides nothing."""
+    fields: dict[str, Any] = {"results": results}
+    for name in dict.fromkeys(name for each in results for name in each):
+        what = f"that of one of {len(results)} copies"
+        fields[name] = one_for_all([each.get(name, MISSING) for each in results], name, what, f"results[].{name}")
+    return fields
 
 
 def version_of(results: Sequence[Mapping[str, Any]], qualifier: str) -> str | None:

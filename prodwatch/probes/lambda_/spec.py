@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prodwatch.model.spec import Field, Key, ProbeSpec
+from prodwatch.model.spec import Field, Key, OneOfSeveral, ProbeSpec
 from prodwatch.probes.mutation_rules import operation_mutation
 
 _WRITES = {
@@ -16,6 +16,21 @@ _WRITES = {
 
 def _mutation(params: Mapping[str, Any]) -> str | None:
     return operation_mutation(params, _WRITES, default="sync", key="invocation")
+
+
+def _one_of_several(params: Mapping[str, Any]) -> Mapping[str, OneOfSeveral]:
+    """Return every field but `results` for a check that may invoke several copies."""
+    if params.get("copies", 1) == 1:
+        return {}
+    names = {field.name for spec in SPECS for field in spec.fields} | {"error"}
+    return {
+        name: OneOfSeveral(
+            what="that of a failed copy" if name == "function_error" else "that of the first copy",
+            every=f"results[].{name}",
+            allowed=frozenset({"absent"} if name == "function_error" else ()),
+        )
+        for name in names - {"results"}
+    }
 
 
 SPECS = (
@@ -53,11 +68,12 @@ SPECS = (
                 kind="integer",
                 default=1,
                 minimum=1,
-                doc="Number of invocations; all responses are in `results`.",
+                doc="Number of invocations. With several, only `results` and `function_error absent` can be claimed.",
             ),
             Key(name="stagger", kind="duration", default="0s", doc="Pause between the starts of the copies."),
         ),
         at_most_one=(("payload", "payload_file"),),
+        one_of_several=_one_of_several,
         fields=(
             Field(
                 name="payload", kind="any", doc="Return value of the function as JSON, or as text if it is not JSON."
@@ -70,7 +86,7 @@ SPECS = (
             Field(
                 name="function_error",
                 kind="text",
-                doc="`Unhandled` or `Handled`; absent when the function returned normally.",
+                doc="`Unhandled` or `Handled`; absent when the function, with `copies` every copy, returned normally.",
             ),
             Field(name="executed_version", kind="text", doc="Version that ran; absent for async and dry-run."),
             Field(name="log_tail", kind="text", doc="Last 4 kB of the invocation's log; only for sync."),
@@ -95,7 +111,11 @@ SPECS = (
                 name="latency", kind="duration", doc="Time from the call to its response, as seen from this machine."
             ),
             Field(name="started_at", kind="time", doc="Time at which the copy was sent, by this machine's clock."),
-            Field(name="results", kind="list", doc="Documents like this one, one per copy, in the order sent."),
+            Field(
+                name="results",
+                kind="list",
+                doc="Documents like this one, one per copy, in the order sent: `all results[].payload.ok == true`.",
+            ),
         ),
         example="""\
 [[check]]

@@ -12,6 +12,8 @@ from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from prodwatch.assertions.first_of_several import FirstOfSeveral
+from prodwatch.assertions.value_equality_and_order import one_for_all
 from prodwatch.errors import UnavailableFeatureError, UnusableError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.result import Exchange
@@ -137,8 +139,10 @@ async def _run(
         return document
     document["rows"] = rows[:limit]
     document["count"] = len(document["rows"])
-    if rows:
-        document["row"] = rows[0]
+    if rows and document["more"]:
+        document["row"] = FirstOfSeveral("row", f"the first of more than {limit} rows", "rows[]")
+    elif rows:
+        document["row"] = one_for_all(rows, "row", f"the first of {len(rows)} rows", "rows[]")
     return document
 
 

@@ -50,7 +50,14 @@ SPECS = (
                 kind="list",
                 doc="Rows as tables, column = value; numbers are exact, dates and bytes are text (ISO 8601, base64).",
             ),
-            Field(name="row", kind="table", doc="The first row; absent without rows."),
+            Field(
+                name="row",
+                kind="table",
+                doc=(
+                    "The row; absent without rows. Of several rows, a column that differs between them is inconclusive:"
+                    " use `rows`."
+                ),
+            ),
             Field(
                 name="count",
                 kind="integer",

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from prodwatch.assertions.value_equality_and_order import one_for_all
 from prodwatch.aws.interface import AwsError
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
@@ -277,7 +278,8 @@ def _messages(calls: AwsCalls, received: _Received) -> Observation:
     messages, foreign = [_message(each) for each in received.own], received.foreign
     document: dict[str, Any] = {"messages": messages, "foreign": foreign, "latency": calls.latency()}
     if messages:
-        document["message"] = messages[0]
+        what = f"the first of {len(messages)} own messages"
+        document["message"] = one_for_all(messages, "message", what, "messages[]")
     if foreign:
         calls.notice(f"{foreign} messages that are not the check's own were met and handed back")
     return calls.answer(document, pause_s=received.pause_s)

@@ -119,7 +119,14 @@ SPECS = (
                 kind="list",
                 doc="Own messages: `id`, `body`, `json` if it is JSON, `attributes`, `sent`, `receive_count`.",
             ),
-            Field(name="message", kind="table", doc="The first own message, or the sent message; absent without one."),
+            Field(
+                name="message",
+                kind="table",
+                doc=(
+                    "The own message, or the sent one; absent without one. Of several messages, a part that differs"
+                    " between them is inconclusive: use `messages`."
+                ),
+            ),
             Field(name="foreign", kind="integer", doc="Number of received messages that are not the check's own."),
             Field(name="latency", kind="duration", doc="Duration of the call."),
         ),

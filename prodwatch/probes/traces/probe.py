@@ -12,13 +12,15 @@ from prodwatch.model.signal import Trace, TraceSummary
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, exact, moment, refuse, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
-from prodwatch.probes.traces.trace_statistics import contents, figures, summary_of
+from prodwatch.probes.traces.trace_statistics import contents, figures, of_each, summary_of
 
 IDS_PER_CALL = 5
 LONGEST_WINDOW = timedelta(hours=6)
 """Longest time window of one call; longer windows are read in parts."""
 DETAILED = 20
 """Number of traces above which only summaries are read, to limit the number of calls."""
+_OF_WHOLE_TRACES = ("metadata", "segments", "subsegments", "slowest", "path")
+"""Fields that no summary has."""
 VISIBLE_AFTER_S = 30.0
 """Usual delay in seconds before X-Ray shows a trace."""
 ROUND_S = 0.5
@@ -65,11 +67,20 @@ def _observed(
 ) -> Observation:
     whole = read_all and not any(each.partial for each in summaries)
     document = figures(summaries)
+    unread: dict[str, Failure] = {}
     if traces is None:
         document["annotations"] = _summary_annotations(summaries)
+        details = {each.id: {"annotations": _summary_annotations([each])} for each in summaries}
+        message = f"of more than {DETAILED} traces only summaries are read, which do not have it"
+        unread = {
+            name: Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=f"`{name}` is unknown: {message}")
+            for name in _OF_WHOLE_TRACES
+        }
     else:
         whole = whole and all(trace.complete for trace in traces)
         document |= exact_contents(traces)
+        details = exact(of_each(traces))
+    document["traces"] = [each | details.get(each["id"], {}) for each in document["traces"]]
     document["complete"] = whole
     least = int(calls.params.get("min", 1))
     failure = None
@@ -82,7 +93,7 @@ def _observed(
             message=what,
             answered_by=("count",) if read_all else (),
         )
-    return calls.answer(document, failure=failure, complete=whole)
+    return calls.answer(document, failure=failure, complete=whole, unreadable=unread)
 
 
 def exact_contents(traces: Sequence[Trace]) -> dict[str, Any]:

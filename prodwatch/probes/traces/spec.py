@@ -44,10 +44,15 @@ SPECS = (
             Field(
                 name="traces",
                 kind="list",
-                doc="Traces: `id`, `duration`, `response_time`, `fault`, `error`, `throttle`, `complete`.",
+                doc=(
+                    "Traces: `id`, `duration`, `response_time`, `fault`, `error`, `throttle`, `complete`, `annotations`"
+                    " (key = list of values) and, up to 20 traces, `path`."
+                ),
             ),
-            Field(name="annotations", kind="table", doc="Annotation key = list of values, over all traces."),
-            Field(name="metadata", kind="table", doc="Namespace = key = list of values, over all traces."),
+            Field(
+                name="annotations", kind="table", doc="Annotation key = list of values, over all traces that have it."
+            ),
+            Field(name="metadata", kind="table", doc="Namespace = key = list of values, over all traces that have it."),
             Field(
                 name="segments",
                 kind="list",
@@ -62,10 +67,15 @@ SPECS = (
             Field(
                 name="slowest",
                 kind="table",
-                doc="The subsegment with the longest time of its own, as in `subsegments`.",
+                doc="The subsegment with the longest time of its own, as in `subsegments`, with `own` and `trace_id`.",
             ),
             Field(
-                name="path", kind="list", doc="Names of the services on the path of the first trace, in order of start."
+                name="path",
+                kind="list",
+                doc=(
+                    "Names of the services on the way of a request, in order of start, without consecutive repetitions."
+                    " A claim is inconclusive when the traces have different paths: use `traces[].path`."
+                ),
             ),
             Field(name="complete", kind="boolean", doc="Whether all traces were read and every segment has ended."),
         ),

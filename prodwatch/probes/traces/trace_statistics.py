@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from prodwatch.assertions.value_equality_and_order import one_for_all
 from prodwatch.formats.xray_documents import self_times_s
 from prodwatch.model.quantity import Duration
 from prodwatch.model.signal import Span, Trace, TraceSummary
@@ -49,22 +50,39 @@ def figures(summaries: Sequence[TraceSummary]) -> dict[str, Any]:
 
 
 def contents(traces: Sequence[Trace]) -> dict[str, Any]:
-    """Return annotations, metadata, segments, subsegments, the slowest of them and the path of the first trace."""
+    """Return annotations, metadata, segments, subsegments, the slowest of them and the path that the traces share."""
     spans = [span for trace in traces for span in trace.spans]
     own_s = {(trace.id, id_): taken for trace in traces for id_, taken in self_times_s(_told(trace)).items()}
     inner = [(trace, span) for trace in traces for span in trace.spans if not is_service(span)]
-    timed = [(own_s[trace.id, span.id], span) for trace, span in inner if (trace.id, span.id) in own_s]
+    timed = [(own_s[trace.id, span.id], trace, span) for trace, span in inner if (trace.id, span.id) in own_s]
     told: dict[str, Any] = {
         "annotations": _gathered(span.annotations for span in spans),
         "metadata": _gathered_by_namespace(spans),
         "segments": [_segment(span) for span in sorted(filter(is_service, spans), key=lambda each: each.start_s)],
         "subsegments": [_subsegment(span) for _, span in inner],
-        "path": path_of(traces[0]) if traces else [],
+        "path": _common_path(traces),
     }
     if timed:
-        taken_s, span = max(timed, key=lambda each: each[0])
-        told["slowest"] = _subsegment(span) | {"own": Duration.from_s(taken_s)}
+        taken_s, trace, span = max(timed, key=lambda each: each[0])
+        told["slowest"] = _subsegment(span) | {"own": Duration.from_s(taken_s), "trace_id": trace.id}
     return told
+
+
+def of_each(traces: Sequence[Trace]) -> dict[str, dict[str, Any]]:
+    """Return the contents of each trace by its id: `annotations` and `path`."""
+    return {
+        trace.id: {"annotations": _gathered(span.annotations for span in trace.spans), "path": path_of(trace)}
+        for trace in traces
+    }
+
+
+def _common_path(traces: Sequence[Trace]) -> Any:
+    """Return the path that all traces share; where they differ, a value that decides nothing."""
+    if not traces:
+        return []
+    return one_for_all(
+        list(map(path_of, traces)), "path", f"that of the first of {len(traces)} traces", "traces[].path"
+    )
 
 
 def _told(trace: Trace) -> list[Span]:

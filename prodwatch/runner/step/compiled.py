@@ -12,7 +12,7 @@ from prodwatch.assertions import AssertionSyntaxError, Path, parse_path
 from prodwatch.model.check import CheckDefinition, StepDefinition
 from prodwatch.model.environment import Environment
 from prodwatch.model.spec import ProbeSpec
-from prodwatch.runner.step.expectations import Expectation, compile_assertions
+from prodwatch.runner.step.expectations import Expectation, compile_assertions, mentions
 from prodwatch.runner.values.remote_inputs import any_remote
 from prodwatch.runner.values.template_scope import ReferenceFinder, dotted_reference, open_texts
 from prodwatch.settings.template import Reference, TemplateSyntaxError
@@ -71,10 +71,9 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     budget_s: float
     """As a cleanup step: longest time it may take in all."""
 
-    @property
-    def mentions(self) -> frozenset[str]:
-        """Return the leading fields that `expect` and `until` mention."""
-        return frozenset().union(*(expectation.fields for expectation in (*self.expect, *self.until)))
+    def mentions(self, name: str) -> bool:
+        """Return whether `expect` or `until` reads a field; `name` as for `mentions` of one assertion."""
+        return any(mentions(expectation, name) for expectation in (*self.expect, *self.until))
 
     @property
     def service(self) -> str | None:
@@ -247,17 +246,11 @@ def _with_implied(expect: tuple[str, ...], until: tuple[str, ...], spec: ProbeSp
     if spec is None:
         return explicit
     written = (*explicit, *compile_assertions(until, "until"))
-    if any(_mentions(expectation, name) for expectation in written for name in spec.replaces_implicit):
+    if any(mentions(expectation, name) for expectation in written for name in spec.replaces_implicit):
         return explicit
-    mentions = frozenset().union(*(expectation.fields for expectation in written))
+    named = frozenset().union(*(expectation.fields for expectation in written))
     implicit = compile_assertions(spec.implicit_expect, "implicit")
-    return (*explicit, *(expectation for expectation in implicit if not expectation.fields & mentions))
-
-
-def _mentions(expectation: Expectation, name: str) -> bool:
-    """Return whether it reads a leading field, or for `results.function_error` a name below one."""
-    leading, _, below = name.partition(".")
-    return leading in expectation.fields and below in expectation.assertion.source
+    return (*explicit, *(expectation for expectation in implicit if not expectation.fields & named))
 
 
 def _holes(assertions: Iterable[Expectation], captures: Iterable[Path], attest: Path | None) -> tuple[str, ...]:

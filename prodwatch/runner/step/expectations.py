@@ -43,6 +43,14 @@ class Expectation(msgspec.Struct, frozen=True):
         return self.assertion.holes
 
 
+def mentions(expectation: Expectation, name: str) -> bool:
+    """Return whether it reads a leading field, or for `results.error` a field of that name below one."""
+    leading, _, below = name.partition(".")
+    if leading not in expectation.fields:
+        return False
+    return not below or re.search(rf"\b{re.escape(below)}\b", expectation.assertion.source) is not None
+
+
 class Judgement(msgspec.Struct, frozen=True):
     """Assertions judged on one document; nothing in it is redacted yet."""
 

@@ -144,9 +144,9 @@ class RequestSender:
     def _failure(self, observation: Observation) -> Failure | None:
         """Return why there is no document that the step's assertions can be judged on; None when there is one."""
         failure, mentions = observation.failure, self._step.mentions
-        if failure is not None and not (observation.document and mentions.intersection(failure.answered_by)):
+        if failure is not None and not (observation.document and any(map(mentions, failure.answered_by))):
             return failure
-        return next((each for field, each in observation.unreadable.items() if field in mentions), None)
+        return next((each for field, each in observation.unreadable.items() if mentions(field)), None)
 
     def _judged(self, attempt: Attempt, met: Judgement | None) -> Attempt:
         step, observation = self._step, attempt.observation

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from prodwatch.assertions.errors import UndecidableError
 from prodwatch.clock import Clock
 from prodwatch.runner.values.remote_inputs import REMOTE, RemoteInputs
 from prodwatch.settings.template import (
@@ -191,6 +192,8 @@ class Scope:
             return follow_path(value, path)
         except LookupError as error:
             raise UnresolvedError(reference, f"{reference.source}: {where} has no {error.args[0]}") from error
+        except UndecidableError as error:
+            raise UnresolvedError(reference, f"{reference.source}: {error}") from error
 
 
 _OF_THE_EXECUTION: dict[str, Callable[[Scope], Any]] = {
