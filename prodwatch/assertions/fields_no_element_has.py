@@ -184,6 +184,9 @@ class QueryPrinter:
             return f"{self.of(base)}{sign}{self._joined(rest) if rest != '@' else ''}"
         if shape == "field":
             return self._field(node["value"])
+        if shape == "index_hole":
+            hole = self._literals[node["value"]]
+            return f"[{hole.render(self._holes)}]"
         if shape == "literal":
             return self._literals[int(node["value"])].render(self._holes)
         plain = {"index": f"[{value}]", "function_expression": f"{value}({ELLIPSIS})", "current": "@", "identity": "@"}

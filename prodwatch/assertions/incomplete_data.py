@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from prodwatch.assertions.patterns import LOOKS_AHEAD
 from prodwatch.assertions.syntax import Assertion
 from prodwatch.assertions.value_equality_and_order import MISSING, kind
 
@@ -27,8 +27,6 @@ _READS = frozenset({"field", "subexpression", "index_expression", "index"})
 """Nodes that only read a value; all others compute one, which more data could change."""
 _SELECTS = _READS | {"identity", "current", "projection", "value_projection", "filter_projection", "flatten"}
 """Nodes that only select values: more data adds to them and takes none away."""
-_LOOKS_AHEAD = re.compile(r"\$|\\[bBmMzZG]|\(\?")
-"""Parts of a pattern that may depend on the end of the text, or on the text that follows."""
 _ONCE_TRUE = frozenset({"exists", "contains", "includes"})
 """Operators that stay true when data is added."""
 _ONCE_FALSE = frozenset({"absent", "not contains"})
@@ -57,7 +55,7 @@ def _prefix_survives(assertion: Assertion, *, ok: bool) -> bool:
     if assertion.operator in {"exists", "absent", "is"}:
         return True
     if assertion.operator == "matches":
-        return ok and _LOOKS_AHEAD.search(_text_of(assertion)) is None
+        return ok and LOOKS_AHEAD.search(_text_of(assertion)) is None
     return ok if assertion.operator in {"contains", "starts with"} else assertion.operator == "not contains" and not ok
 
 

@@ -25,7 +25,8 @@ from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.assertions.function_signature import Function
 from prodwatch.assertions.jmespath_functions import TABLE, suggestion
 from prodwatch.assertions.literals_and_templates import Literal
-from prodwatch.assertions.value_equality_and_order import MISSING, equal, exact, is_nan, kind
+from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, equal, exact, is_nan, kind
+from prodwatch.assertions.value_format import literal_text
 
 
 class Evaluation:
@@ -79,6 +80,17 @@ def _missing_in(value: Any) -> Any:
     if isinstance(value, FirstOfSeveral):
         value.refuse()
     return MISSING
+
+
+def whole_number(literal: Literal, holes: Sequence[Any]) -> int:
+    """Return the index that a `${…}` brings; PathError when it is not a whole number."""
+    value: Any = literal.fill(holes)
+    number = exact(value) if kind(value) == "number" else None
+    if isinstance(number, int) or (number is not None and number.is_finite() and number == number.to_integral_value()):
+        return int(number)
+    hint = "; convert text with to_number()" if isinstance(value, str) else ""
+    shown = f"{literal.render()} is {a_kind(value)}, {literal_text(value)}"
+    raise PathError(f"an index must be a whole number, and {shown}{hint}")
 
 
 def is_false(value: Any) -> bool:
@@ -147,6 +159,10 @@ class PathCompiler:
 
     def _index(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
         return _chain((node["value"],))
+
+    def _index_hole(self, node: Node, *, keep_missing: bool) -> Evaluator:  # noqa: ARG002
+        literal = self._literals[node["value"]]
+        return lambda value, run: step(value, whole_number(literal, run.holes))
 
     def _sequence(self, node: Node, *, keep_missing: bool) -> Evaluator:
         children: list[Node] = node["children"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.jmespath_interpreter import Evaluation, step
+from prodwatch.assertions.jmespath_interpreter import Evaluation, step, whole_number
 from prodwatch.assertions.literals_and_templates import Literal
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 from prodwatch.assertions.value_format import double_quoted
@@ -53,7 +53,7 @@ def _collect(node: Node, literals: Sequence[Literal], fields: set[str]) -> None:
         if first["type"] in {"current", "identity"} and shape in {"subexpression", "pipe"}:
             _collect(children[1], literals, fields)
         return
-    if shape in {"expref", "slice", "index", "literal"}:
+    if shape in {"expref", "slice", "index", "index_hole", "literal"}:
         return
     for child in children:
         _collect(child, literals, fields)
@@ -135,6 +135,9 @@ def _steps(node: Node, literals: Sequence[Literal], run: Evaluation, steps: list
         return True
     if shape == "index":
         steps.append(node["value"])
+        return True
+    if shape == "index_hole":
+        steps.append(whole_number(literals[node["value"]], run.holes))
         return True
     if shape in {"subexpression", "index_expression", "pipe"}:
         return all(_steps(child, literals, run, steps) for child in node["children"])

@@ -20,6 +20,8 @@ from prodwatch.assertions.value_equality_and_order import MISSING
 
 Node = Mapping[str, Any]
 _PROJECTING = frozenset({"*", "[]", "[?", ":"})
+_INDEX_BASE = 10**30
+"""Number that jmespath reads in place of an index that is a `${…}`, plus the index of its literal."""
 _SELECTING = frozenset({"projection", "value_projection", "filter_projection"})
 _NO_VALUE = (PathError, UndecidableError, RecursionError, IndexError)
 """Too few values for the holes is the IndexError."""
@@ -176,6 +178,10 @@ def _plain(tokens: Sequence[Token]) -> Node | None:
             step = {"type": "index", "value": int(tokens[position + 1].text), "children": []}
             position += 3
             shape = "index_expression"
+        elif text == "[" and position + 2 < length and tokens[position + 1].kind == "index":
+            step = {"type": "index_hole", "value": tokens[position + 1].literal, "children": []}
+            position += 3
+            shape = "index_expression"
         else:
             return None
         if node["type"] == shape:
@@ -199,7 +205,9 @@ def _jmespath(source: str, scan: Scan) -> Node:
     length = 0
     for token in scan.tokens:
         piece = token.text
-        if token.literal >= 0:
+        if token.kind == "index":
+            piece = str(_INDEX_BASE + token.literal)
+        elif token.literal >= 0:
             # Every literal and quoted name is replaced by its quoted index, which cannot be confused with a plain name.
             piece = f'"{token.literal}"' if token.kind == "quoted" else f"'{token.literal}'"
         offsets.append(length)
@@ -215,7 +223,16 @@ def _jmespath(source: str, scan: Scan) -> Node:
         raise AssertionSyntaxError(f"`{shown}` is not expected here in a path", token.start + 1) from None
     except ValueError as problem:  # a number of thousands of digits
         raise AssertionSyntaxError(f"this path cannot be read: {problem}", scan.tokens[0].start + 1) from None
-    return tree
+    holes = frozenset(token.literal for token in scan.tokens if token.kind == "index")
+    return _with_index_holes(tree, holes) if holes else tree
+
+
+def _with_index_holes(node: Node, holes: frozenset[int]) -> Node:
+    """Return the tree with a node of its own for each index that is a `${…}`."""
+    if node["type"] == "index" and node["value"] - _INDEX_BASE in holes:
+        return {"type": "index_hole", "value": node["value"] - _INDEX_BASE, "children": []}
+    children = [_with_index_holes(child, holes) if isinstance(child, dict) else child for child in node["children"]]
+    return {**node, "children": children}
 
 
 def _null_for_missing(value: Any) -> Any:

@@ -22,6 +22,10 @@ MAX_REPEATS = 100_000
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?#[^)]*\))?|\)|\{(\d*),?(\d*)\}|.", re.DOTALL)
 
 
+LOOKS_AHEAD = re.compile(r"\$|\\[bBmMzZG]|\(\?")
+"""Parts of a pattern that may depend on the end of the text, or on the text that follows."""
+
+
 class Pattern(msgspec.Struct, frozen=True):
     """A pattern from a text with `${…}` in it, whose values match themselves."""
 
@@ -52,9 +56,14 @@ def compile_pattern(pattern: str) -> Any:
 
 def search(pattern: str, text: str, limit_s: float = LIMIT_S) -> bool:
     """Return whether `pattern` matches anywhere in `text`; UndecidableError after `limit_s` seconds."""
+    return first_match(pattern, text, limit_s) is not None
+
+
+def first_match(pattern: str, text: str, limit_s: float = LIMIT_S) -> Any:
+    """Return the first match of `pattern` in `text`, None without one; UndecidableError after `limit_s` seconds."""
     compiled = compile_pattern(pattern)
     try:
-        return compiled.search(text, timeout=limit_s) is not None
+        return compiled.search(text, timeout=limit_s)
     except TimeoutError:
         raise UndecidableError(
             f"the pattern was still searching {len(text):,} characters after {limit_s * 1000:g} ms and was stopped;"

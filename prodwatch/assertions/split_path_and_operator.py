@@ -8,7 +8,7 @@ import msgspec
 
 from prodwatch.assertions.errors import AssertionSyntaxError
 from prodwatch.assertions.expected_value_parser import ValueReader, backtick_content, read_bare_hole
-from prodwatch.assertions.literals_and_templates import Constant, Holes, Literal, TextTemplate, read_text
+from prodwatch.assertions.literals_and_templates import Constant, Hole, Holes, Literal, TextTemplate, read_text
 
 COMPARATORS = ("==", "!=", "<=", ">=", "<", ">")
 NO_PATH = "an assertion begins with a path, such as `status` or `json.items[0].id`"
@@ -25,7 +25,7 @@ class Token(msgspec.Struct, frozen=True):
     """One token of a path: a name, a number, a symbol, or a literal."""
 
     kind: str
-    """`name`, `number`, `symbol`, `literal` or `quoted` (a quoted identifier)."""
+    """`name`, `number`, `symbol`, `literal`, `quoted` (a quoted identifier) or `index` (a `${…}` as an index)."""
     text: str
     start: int
     literal: int = -1
@@ -51,6 +51,8 @@ class Scanner:
         self.brackets: list[tuple[str, int]] = []
         self.complete = False
         """The tokens so far could be a whole path: an operator may follow."""
+        self.picks = False
+        """The last `[` picks an element of what precedes it; otherwise it begins a list."""
 
     def scan(self, position: int) -> Scan:
         """Read from `position` to the operator or the end."""
@@ -87,6 +89,7 @@ class Scanner:
     def _add(self, kind: str, text: str, start: int) -> None:
         if kind == "symbol":
             if text in _OPEN:
+                self.picks = self.complete or (bool(self.result.tokens) and self.result.tokens[-1].text == "|")
                 self.brackets.append((text, start))
             elif text in ")]}":
                 self._close(text, start)
@@ -115,13 +118,18 @@ class Scanner:
             kind = "literal"
         elif self.source.startswith("${", start):
             literal, end = read_bare_hole(self.source, start, self.holes)
-            kind = "literal"
+            kind = "index" if self._is_index(literal, end) else "literal"
         else:
             raise AssertionSyntaxError(_stray(self.source, start), start + 1)
         self.result.tokens.append(Token(kind, "", start, len(self.result.literals)))
         self.result.literals.append(literal)
         self.complete = True
         return end
+
+    def _is_index(self, hole: Hole, end: int) -> bool:
+        """Return whether a `${…}` that ends at `end` is an index: alone between the brackets of a list's element."""
+        opened = bool(self.result.tokens) and self.result.tokens[-1].text == "["
+        return opened and self.picks and not hole.unit and self.source[end:].lstrip().startswith("]")
 
 
 def read_backticks(source: str, start: int, holes: list[str]) -> tuple[Literal, int]:
@@ -186,6 +194,8 @@ def _token_text(token: Token, scan: Scan, filled: Holes) -> str:
         assert isinstance(literal, Constant | TextTemplate)
         return literal.render_double(filled)
     text = literal.render(filled)
+    if token.kind == "index":
+        return text
     if text.startswith("'") or (filled is None and text.startswith("${")):
         return text
     # A filled text is for display: unescaped, so that a secret in it is recognised and masked.

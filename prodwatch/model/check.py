@@ -30,6 +30,8 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     stop_when: tuple[str, ...] = ()
     """Condition that ends the wait immediately, because the state cannot improve."""
     backoff: Literal["fixed", "exponential", "fibonacci"] = "fixed"
+    max_every_s: float | None = None
+    """Longest pause of a growing `backoff`; None: no limit."""
     jitter: bool = False
 
 
@@ -53,6 +55,8 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     secret: bool = False
+    pattern: str | None = None
+    """Regular expression whose first group, or whole match without a group, is the value; None: the value itself."""
 
 
 class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,8 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[str, ...] = ()
     warn: tuple[str, ...] = ()
     capture: dict[str, Capture] = {}
+    precondition: bool = False
+    """A false `expect` skips the check instead of failing it."""
     attest: str | None = None
     """Overrides `[release] attest`; an empty text turns attestation off for this step."""
     timeout_s: float | None = None

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.settings.check_builder import read_check
-from prodwatch.settings.check_ids import matrix_cases
+from prodwatch.settings.check_ids import matrix_cases, row_name
 from prodwatch.settings.check_keys import ATTESTED, CHECK, DEFAULTS, FLOW_ONLY_IN_STEPS
 from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.read_shared_keys import CheckContext
@@ -112,6 +112,17 @@ def _read_check(
     return drafts
 
 
+def _values_problem(values: list[Any]) -> str | None:
+    """Return why the values of one name of a matrix cannot name cases; None when they can."""
+    tables = [value for value in values if isinstance(value, dict)]
+    if any(isinstance(value, list) for value in values) or 0 < len(tables) < len(values):
+        return "must hold plain values (texts, numbers, true or false), or tables only"
+    number = next((n for n, row in enumerate(tables, 1) if row_name(row) is None), None)
+    if number is not None:
+        return f'needs a "name" or another plain value in table {number}, from which the id of its case is made'
+    return None
+
+
 def _matrix(cursor: TomlCursor, written: Any) -> dict[str, list[Any]]:
     if not isinstance(written, dict):
         return {}  # reported with the other keys
@@ -119,8 +130,8 @@ def _matrix(cursor: TomlCursor, written: Any) -> dict[str, list[Any]]:
     for name, values in written.items():
         if not isinstance(values, list) or not values:
             cursor.at(name).report(f'matrix "{name}" must be a list of one value or more, not {describe(values)}')
-        elif any(isinstance(value, dict | list) for value in values):
-            cursor.at(name).report(f'matrix "{name}" must hold plain values: texts, numbers, true or false')
+        elif problem := _values_problem(values):
+            cursor.at(name).report(f'matrix "{name}" {problem}')
         else:
             matrix[name] = values
     count = prod(map(len, matrix.values()))

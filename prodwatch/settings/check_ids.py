@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from itertools import product
+from types import NoneType
 from typing import Any
 
 from prodwatch.settings.template_filters import as_text
@@ -38,10 +39,20 @@ def matrix_cases(matrix: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 def case_suffix(case: Mapping[str, Any]) -> str:
     """Return the suffix of a case's id, such as `.a-x`; empty without a matrix."""
-    slugs = [slug(as_text(value)) for value in case.values()]
+    slugs = [slug(_shown(value)) for value in case.values()]
     return "." + "-".join(filter(None, slugs)) if any(slugs) else ""
 
 
 def case_label(case: Mapping[str, Any]) -> str:
     """Return the suffix of a case's name, such as ` [a, /x]`; empty without a matrix."""
-    return f" [{', '.join(as_text(value) for value in case.values())}]" if case else ""
+    return f" [{', '.join(map(_shown, case.values()))}]" if case else ""
+
+
+def row_name(row: Mapping[str, Any]) -> Any:
+    """Return the value that names the case of a table: its `name`, else its first plain value; None without one."""
+    plain = [value for value in (row.get("name"), *row.values()) if not isinstance(value, dict | list | NoneType)]
+    return plain[0] if plain else None
+
+
+def _shown(value: Any) -> str:
+    return as_text(row_name(value) if isinstance(value, dict) else value)

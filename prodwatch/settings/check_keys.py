@@ -24,6 +24,12 @@ POLL = (
         default="fixed",
         doc="Growth of the pauses, starting at `every`.",
     ),
+    Key(
+        name="max_every",
+        kind="duration",
+        minimum=SHORTEST_S,
+        doc="Longest pause of a growing `backoff`. Default: no limit but `within`.",
+    ),
     Key(name="jitter", kind="boolean", default=False, doc="Draw each pause at random between zero and its length."),
 )
 RETRY = (
@@ -46,6 +52,11 @@ REPEAT = (
 )
 CAPTURE = (
     Key(name="path", kind="text", required=True, doc="Path into the response."),
+    Key(
+        name="pattern",
+        kind="text",
+        doc="Regular expression searched in the text at `path`; its first group, or the whole match, is the value.",
+    ),
     Key(name="secret", kind="boolean", default=False, doc="Mask the value in all output."),
 )
 
@@ -80,6 +91,12 @@ STEP = (
     Key(name="name", kind="text", doc="Name, unique in its flow. Default: the type."),
     Key(name="type", kind="text", required=True, doc="Check type of this step."),
     *REQUEST,
+    Key(
+        name="precondition",
+        kind="boolean",
+        default=False,
+        doc="`true`: when `expect` is false, the check is skipped instead of failed. Before all other steps.",
+    ),
     Key(name="repeat", kind="table", doc="Runs an earlier step again, then this one.", keys=REPEAT),
     Key(name="for_each", kind="text", doc="Reference to a list; the step runs once per element, which is `${each…}`."),
 )
@@ -115,7 +132,7 @@ OWN = (
     Key(name="name", kind="text", required=True, doc="Name of the check, for people."),
     Key(name="title", kind="text", doc="Longer name, for the screen."),
     Key(name="type", kind="text", required=True, doc="Check type."),
-    Key(name="matrix", kind="table", doc="Name = list of values; one case per combination."),
+    Key(name="matrix", kind="table", doc="Name = list of values or of tables; one case per combination."),
 )
 """Keys of a check that are not allowed in `[defaults]`."""
 

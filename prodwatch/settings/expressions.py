@@ -8,9 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from prodwatch.assertions import AssertionSyntaxError, parse, parse_path
+from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.patterns import compile_pattern
 from prodwatch.model.spec import OneOfSeveral, ProbeSpec
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
+from prodwatch.settings.template import TemplateSyntaxError, parse_template
 from prodwatch.settings.value_types import texts
 
 
@@ -63,6 +66,18 @@ def read_path(cursor: TomlCursor, source: str, fields: Fields = ANY) -> str:
             way_out = f"write `{_renamed(source, name, first)}` for the first"
             cursor.report_inside(f"`{source}`: `{name}` is only {one.what}; {way_out}", source.find(name) + 1)
     return source
+
+
+def check_pattern(cursor: TomlCursor, source: str) -> None:
+    """Report a text that is not a regular expression; each `${…}` in it stands for a word."""
+    try:
+        parts = parse_template(source).parts
+    except TemplateSyntaxError:
+        return  # reported with the other references
+    try:
+        compile_pattern("".join(part if isinstance(part, str) else "x" for part in parts))
+    except PathError as error:
+        cursor.report(str(error))
 
 
 def _report_assertion(cursor: TomlCursor, source: str, fields: Fields) -> None:

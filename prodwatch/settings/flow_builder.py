@@ -142,11 +142,27 @@ def _steps(
         seen[name] = None
         if role == "cleanup" and "repeat" in table:
             here.at("repeat").report('"repeat" is not allowed in a cleanup; use "poll" to wait for something')
+        _check_precondition(here.at("precondition"), table, role, tables[:number])
         _check_repeat(here.at("repeat", "after"), table.get("repeat"), [each for each in seen if each != name])
         step = _step(here, with_flow_keys(flow, table), name, role, of_check, context)
         if step is not None:
             steps.append(step)
     return tuple(steps)
+
+
+def _check_precondition(cursor: TomlCursor, table: Any, role: Role, earlier: Sequence[Mapping[str, Any]]) -> None:
+    if table.get("precondition") is not True:
+        return
+    if role == "cleanup":
+        cursor.report('"precondition" is not allowed in a cleanup, which always runs')
+    elif table.get("type") == "wait":
+        cursor.report('"precondition" is not allowed here: type "wait" has no response')
+    elif table.get("mutates") is True:
+        cursor.report('"precondition" is not allowed on a step that changes something: it decides whether to begin')
+    elif any(step.get("precondition") is not True for step in earlier):
+        cursor.report('"precondition" must be on the first steps: a check that has begun is not skipped')
+    elif "expect" not in table:
+        cursor.report('"precondition" needs an "expect", which decides whether the check runs')
 
 
 def _check_repeat(cursor: TomlCursor, repeat: Any, earlier: Collection[str]) -> None:
@@ -177,7 +193,9 @@ def _step(
             if key in table:
                 cursor.at(key).report(f'"{key}" is not allowed here: type "wait" has no response')
     params = read_params(cursor, table, spec, role)
-    written = right.get("mutates", of_check.get("mutates"))
+    # A precondition changes nothing, whatever the flow does after it.
+    of_flow = None if right.get("precondition") else of_check.get("mutates")
+    written = right.get("mutates", of_flow)
     changes = check_mutation(cursor, params, spec, written)
     inherited = {key: of_check[key] for key in _FOR_ALL_STEPS if of_check.get(key) is not None}
     if spec.type != ATTESTED:

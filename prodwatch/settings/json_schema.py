@@ -92,12 +92,15 @@ def _of_check(spec: ProbeSpec) -> Schema:
     if spec.type == "flow":
         steps = {"$ref": "#/$defs/steps"}
         schema["properties"]["step"] = steps
-        schema["properties"]["cleanup"] = {**steps, "items": {"not": {"required": ["repeat"]}}}
+        schema["properties"]["cleanup"] = {
+            **steps,
+            "items": {"not": {"anyOf": [{"required": ["repeat"]}, {"required": ["precondition"]}]}},
+        }
     return schema
 
 
 def _of_step(spec: ProbeSpec) -> Schema:
-    refused = {*RESPONSE_KEYS, "repeat"} if spec.type == "wait" else set()
+    refused = {*RESPONSE_KEYS, "repeat", "precondition"} if spec.type == "wait" else set()
     return _of_type(spec, tuple(key for key in STEP if key.name not in refused), {"type"}, ["type"])
 
 
@@ -187,7 +190,7 @@ _SPECIAL: dict[str, Callable[[], Schema]] = {
     "exclude": lambda: {"anyOf": [_EXCLUDED, {"type": "array", "items": _EXCLUDED}]},
     "known": lambda: {"type": "array", "items": _object(KNOWN_SIGNATURE)},
     "matrix": lambda: _named_values(
-        {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
+        {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean", "object"]}}
     ),
 }
 """Keys whose schema is narrower than that of their kind."""

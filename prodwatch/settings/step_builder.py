@@ -10,7 +10,7 @@ from prodwatch.model.check import Capture, Poll, Repeat, Retry, StepDefinition
 from prodwatch.model.spec import Key, ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.settings.check_keys import CAPTURE, CHECK, SHARED, STEP
-from prodwatch.settings.expressions import Fields, fields_of, read_assertions, read_path
+from prodwatch.settings.expressions import Fields, check_pattern, fields_of, read_assertions, read_path
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean
 from prodwatch.settings.table_reader import check_groups, convert_filled, read_table
@@ -118,7 +118,7 @@ def check_key_hint(name: str) -> str | None:
 
 def step_key_hint(name: str) -> str | None:
     """Return the message for a key of steps that is written in a plain check; None for any other key."""
-    if name in {"repeat", "for_each"}:
+    if name in {"repeat", "for_each", "precondition"}:
         return f'"{name}" is only allowed in the steps of a flow'
     if name in {"step", "cleanup"}:
         return f'[[check.{name}]] is only allowed in a check of type "flow"'
@@ -149,6 +149,7 @@ def read_request(
         poll=poll,
         hold_s=hold_s,
         hold_every_s=poll.every_s if hold_s is not None and hold_every_s is None and poll is not None else hold_every_s,
+        precondition=right.get("precondition", False),
         repeat=_repeat(cursor.at("repeat"), right.get("repeat"), fields),
         for_each=right.get("for_each"),
         mutates=right.get("mutates"),
@@ -194,7 +195,10 @@ def _captures(cursor: TomlCursor, written: Mapping[str, Any], fields: Fields) ->
             right = read_table(here, value, CAPTURE)
             if "path" in right:
                 path = read_path(here.at("path"), right["path"], fields)
-                captures[name] = Capture(path=path, secret=right.get("secret", False))
+                pattern = right.get("pattern")
+                if pattern is not None:
+                    check_pattern(here.at("pattern"), pattern)
+                captures[name] = Capture(path=path, secret=right.get("secret", False), pattern=pattern)
         else:
             here.report(f'"{name}" must be a path in quotes, or a table with path and secret, not {describe(value)}')
     return captures
@@ -211,8 +215,20 @@ def _poll(cursor: TomlCursor, right: Mapping[str, Any] | None, spec: ProbeSpec, 
         until=read_assertions(cursor.at("until"), right.get("until", ()), fields),
         stop_when=read_assertions(cursor.at("stop_when"), right.get("stop_when", ()), fields),
         backoff=right.get("backoff", "fixed"),
+        max_every_s=_max_every(cursor.at("max_every"), right),
         jitter=right.get("jitter", False),
     )
+
+
+def _max_every(cursor: TomlCursor, right: Mapping[str, Any]) -> float | None:
+    max_every_s = duration(right, "max_every")
+    if max_every_s is None:
+        return None
+    if right.get("backoff", "fixed") == "fixed":
+        cursor.report('"max_every" has no effect with the fixed pauses of this poll; add backoff = "exponential"')
+    elif max_every_s < (1.0 if "every" not in right else seconds(right["every"])):
+        cursor.report('"max_every" must not be shorter than "every", with which the pauses begin')
+    return max_every_s
 
 
 def _retry(cursor: TomlCursor, right: Any) -> Retry | None:

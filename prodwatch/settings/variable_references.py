@@ -35,7 +35,8 @@ class DefinedNames(msgspec.Struct, frozen=True):
     secrets: Collection[str]
     stacks: Collection[str]
     scopes: Collection[str] = frozenset(SCOPES)
-    matrix: Collection[str] = ()
+    matrix: Mapping[str, Any] = {}
+    """Values of the matrix by name, as written."""
     captured: Collection[str] = ()
     steps: Collection[str] = ()
     each: bool = False
@@ -85,7 +86,7 @@ class DefinedNames(msgspec.Struct, frozen=True):
             "steps": self.steps,
         }[scope]
         if name in known:
-            return _part_problem(reference, self.vars[name]) if scope == "vars" else None
+            return _missing_part(reference, scope, known)
         if scope in {"captured", "steps"} and name in self.later:
             return f'{reference.source} is known only after step "{self.later[name]}"'
         return undefined(_NOUNS[scope], name, sorted(known))
@@ -103,6 +104,18 @@ _NOUNS = {
 }
 
 
+def _missing_part(reference: Reference, scope: str, known: Collection[str]) -> str | None:
+    """Return why a defined name lacks the reference's path; None when it has it, or when only a run knows."""
+    if not isinstance(known, Mapping):
+        return None
+    value = known[reference.path[0]]
+    return {"matrix": _row_problem, "vars": _part_problem}[scope](reference, value) if scope in _READABLE else None
+
+
+_READABLE = frozenset(("matrix", "vars"))
+"""Scopes whose values are written in the files."""
+
+
 def _part_problem(reference: Reference, value: Any) -> str | None:
     """Return why a variable has no part at the reference's path; None when it has, or when only a run knows."""
     for number, part in enumerate(reference.path[1:], 1):
@@ -114,6 +127,16 @@ def _part_problem(reference: Reference, value: Any) -> str | None:
             whole = ".".join(reference.path[:number])
             content = f"a list of {len(value)}" if isinstance(value, list) else describe(value)
             return f'{reference.source}: variable {whole} is {content} and has no "{part}"'
+    return None
+
+
+def _row_problem(reference: Reference, rows: Any) -> str | None:
+    """Return which value of a matrix has no part at the reference's path; None when each has."""
+    for number, row in enumerate(rows if isinstance(rows, list) else (), 1):
+        try:
+            follow_path(row, reference.path[1:])
+        except LookupError as error:
+            return f"{reference.source}: value {number} of matrix {reference.path[0]} has no {error.args[0]}"
     return None
 
 
@@ -176,7 +199,7 @@ def follow_check(cursor: TomlCursor, table: Mapping[str, Any], names: DefinedNam
     names = replace(
         names,
         vars={**names.vars, **vars_},
-        matrix=tuple(_table(table.get("matrix"))),
+        matrix=_table(table.get("matrix")),
         excused=_required(cursor.at("requires"), table.get("requires", ()), names),
     )
     steps, cleanup = (_steps_of(table, role) for role in ("step", "cleanup"))

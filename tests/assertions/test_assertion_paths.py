@@ -12,7 +12,7 @@ from typing import Any
 import jmespath
 import pytest
 
-from prodwatch.assertions import MISSING, AssertionSyntaxError, parse_path
+from prodwatch.assertions import MISSING, AssertionSyntaxError, evaluate, parse, parse_path
 from prodwatch.assertions.errors import PathError
 from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.model.quantity import Duration, Headers
@@ -466,3 +466,42 @@ def test_a_time_without_a_zone_has_no_age() -> None:
 )
 def test_a_path_has_a_value_only_when_it_leads_somewhere_by_fields_that_exist(path: str, has_value: bool) -> None:
     assert parse_path(path).has_value({"items": [{"id": 7}], "nothing": None}) is has_value
+
+
+INDEXED = {"items": [{"id": 1, "tags": ["a", "b"]}, {"id": 2, "tags": ["c"]}]}
+
+
+@pytest.mark.parametrize(
+    ("claim", "index", "ok"),
+    [
+        ("items[${captured.i}].id == 2", 1, True),
+        ("items[${captured.i}].id == 2", -1, True),
+        ("items[${captured.i}].id == 2", Decimal("1.0"), True),
+        ("items[${captured.i}].id == 1", 1, False),
+        ("items[*].tags[${captured.i}] == ['a', 'c']", 0, True),
+        ("items | [${captured.i}].id == 2", 1, True),
+        ("items[?id == `2`] | [${captured.i}].id == 2", 0, True),
+        ("length(items[${captured.i}].tags) == 2", 0, True),
+        ("items[ ${captured.i} ].id exists", 0, True),
+        ("items[${captured.i}].id exists", 7, False),
+        ("[${captured.i}] == [1]", 1, True),
+        ("items.[${captured.i}] == [1]", 1, True),
+    ],
+)
+def test_D_a_reference_between_brackets_is_an_index(claim: str, index: object, ok: bool) -> None:
+    assertion = parse(claim)
+    assert evaluate(assertion, INDEXED, holes=[index]).ok is ok
+    assert parse(str(assertion)) == assertion
+
+
+@pytest.mark.parametrize("index", ["1", 1.5, True, None, [1], float("nan"), float("inf"), Decimal("NaN")])
+def test_D_an_index_that_is_not_a_whole_number_holds_for_nothing(index: object) -> None:
+    for claim in ("items[${captured.i}].id == 2", "items[${captured.i}].id absent", "items[${captured.i}] != 3"):
+        result = evaluate(parse(claim), INDEXED, holes=[index])
+        assert result.ok is False
+        assert "an index must be a whole number, and ${captured.i} is" in (result.message or "")
+
+
+def test_D_an_index_from_a_reference_decides_nothing_of_what_was_read_in_part() -> None:
+    for claim in ("items[${captured.i}].id == 1", "items[${captured.i}].id != 1", "items[${captured.i}].x absent"):
+        assert evaluate(parse(claim), INDEXED, holes=[-1], complete=False).ok is None

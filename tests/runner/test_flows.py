@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from itertools import pairwise
 
-from prodwatch.model.check import Capture, Poll, Repeat
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from prodwatch.model.check import Capture, Poll, Repeat, Retry
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure, Observation
 from prodwatch.testing.check_runner import Bench
@@ -269,3 +273,131 @@ async def test_implicit_expectations_hold_unless_mentioned(bench: Bench) -> None
     spoken = await bench.one(plain(type="kind", expect=["status == 500"]))
     assert spoken.status == "pass"
     assert len(spoken.assertions) == 1
+
+
+# Parts of a text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "document", "captured"),
+    [
+        (r"order-(\d+)", {"body": "see order-4711, thanks"}, "4711"),
+        (r"order-\d+", {"body": "see order-4711, thanks"}, "order-4711"),
+        (r"(?P<kind>[a-z]+)-(\d+)", {"body": "see order-4711"}, "order"),
+        (r"${vars.kind}-(\d+)", {"body": "axb-1 a.b-2"}, "2"),
+    ],
+    ids=["group", "whole match", "first group", "a value matches itself"],
+)
+async def test_D_a_pattern_captures_a_part_of_a_text(
+    bench: Bench, pattern: str, document: dict[str, str], captured: str
+) -> None:
+    probe = bench.script("scripted", document, {"ok": True})
+    capture = {"order": Capture(path="body", pattern=pattern)}
+    read = step("read", id="${captured.order}", expect=["ok == true"])
+    check = await bench.one(flow("f", step("post", capture=capture), read, vars={"kind": "a.b"}))
+    assert (check.status, check.captured) == ("pass", {"order": captured})
+    assert probe.requests[1].params == {"id": captured}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer", "status", "message"),
+    [
+        (r"order-(\d+)", {"body": "none"}, "fail", r"`body` does not match 'order-(\d+)'"),
+        (r"(a)|b", {"body": "b"}, "fail", "`body` matches without the group of '(a)|b'"),
+        (r"a", {"body": 7}, "fail", "`body` is a number, and a pattern needs a string"),
+        (r"a", {}, "fail", "`body` is missing"),
+        (r"order-(\d+)", Observation(document={"body": "no"}, complete=False), "inconclusive", "the rest may have it"),
+        (r"order-(\d+)", Observation(document={"body": "order-47"}, complete=False), "inconclusive", "may go on"),
+        (r"order-\d+(?!\d)", Observation(document={"body": "order-4 "}, complete=False), "inconclusive", "may go on"),
+        (r"(x+x+)+y", {"body": "x" * 5_000}, "inconclusive", "was stopped"),
+    ],
+    ids=["no match", "no group", "no text", "missing", "cut, no match", "cut in the match", "looks ahead", "explosive"],
+)
+async def test_D_a_pattern_without_a_certain_match_captures_nothing(
+    bench: Bench, pattern: str, answer: object, status: str, message: str
+) -> None:
+    bench.script("scripted", answer)
+    check = await bench.one(flow("f", step("a", capture={"order": Capture(path="body", pattern=pattern)})))
+    assert (check.status, check.captured) == (status, {})
+    assert (check.message or "").startswith(("step a: nothing to capture as order", "step a: nothing certain"))
+    assert message in (check.message or "")
+
+
+async def test_D_what_a_pattern_captures_as_a_secret_is_masked_from_then_on(bench: Bench) -> None:
+    probe = bench.script("scripted", {"body": "token=S3CR3T-9f8e; x"}, {"echo": "S3CR3T-9f8e"})
+    capture = {"token": Capture(path="body", pattern=r"token=([^;]+)", secret=True)}
+    read = step("read", token="${captured.token}", expect=["echo == 'wrong'"])
+    check = await bench.one(flow("f", step("login", capture=capture), read))
+    assert probe.requests[1].params == {"token": "S3CR3T-9f8e"}
+    assert "S3CR3T" not in msgspec.json.encode(check).decode()
+
+
+async def test_D_a_captured_number_is_an_index_in_a_path(bench: Bench) -> None:
+    bench.script("scripted", {"place": 1}, {"items": ["a", "b"]}, {"items": ["a"]})
+    find = step("find", capture={"i": Capture(path="place")})
+    claim = "items[${captured.i}] == 'b'"
+    assert (await bench.one(flow("f", find, step("read", expect=[claim])))).status == "pass"
+
+
+# Preconditions
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "reason"),
+    [
+        ({"depth": 0}, "pass", None),
+        ({"depth": 3}, "skipped", "prerequisite"),
+        (Observation(document={"depth": 0}, complete=False), "inconclusive", "no_data"),
+        (refused(), "fail", "connect"),
+        (
+            Observation(failure=Failure(status=Status.ERROR, reason=Reason.ACCESS_DENIED, message="denied")),
+            "error",
+            "access_denied",
+        ),
+    ],
+    ids=["holds", "does not hold", "not read to its end", "refused", "not readable"],
+)
+async def test_D_a_precondition_that_is_false_skips_the_check_and_nothing_else_does(
+    bench: Bench, answer: object, status: str, reason: str | None
+) -> None:
+    probe = bench.script("scripted", answer, {"ok": True})
+    first = replace(step("empty", expect=["depth == 0"]), precondition=True, retry=Retry(times=0))
+    check = await bench.one(flow("f", first, step("send", mutates=True, expect=["ok == true"]), mutates=True))
+    assert (check.status, check.reason_code) == (status, reason)
+    assert len(probe.requests) == (2 if status == "pass" else 1)
+    if status == "skipped":
+        assert check.message == "step empty: not run, its precondition does not hold: `depth` is 3, not 0"
+        assert [each.status for each in check.steps] == ["skipped", "skipped"]
+
+
+async def test_a_capture_that_is_missing_is_no_precondition(bench: Bench) -> None:
+    bench.script("scripted", {"depth": 0})
+    first = replace(step("empty", expect=["depth == 0"], capture={"id": Capture(path="id")}), precondition=True)
+    assert (await bench.one(flow("f", first))).status == "fail"
+
+
+async def test_D_growing_pauses_have_a_limit(bench: Bench) -> None:
+    probe = bench.script("scripted", {"ok": False})
+    poll = Poll(within_s=20, every_s=1, until=("ok == true",), backoff="exponential", max_every_s=4)
+    await bench.one(flow("f", step("a", poll=poll)))
+    sent = [request.at_s for request in probe.requests]
+    assert [round(after - before) for before, after in pairwise(sent)] == [1, 2, 4, 4, 4, 4, 1]
+
+
+async def test_D_the_documents_and_captures_of_a_step_per_element_are_lists(bench: Bench) -> None:
+    answers = ({"ids": [7, 8]}, {"status": 200, "id": "a"}, {"status": 200, "id": "b"}, {"ok": True})
+    probe = bench.script("scripted", *answers)
+    each = step("read", for_each="${steps.list.ids}", id="${each}", capture={"id": Capture(path="id")})
+    last = step("last", first="${captured.id.0}", second="${steps.read.1.id}", expect=["ok == true"])
+    claims = ("length(steps.read) == 2", "all steps.read[*].status == 200", "steps.read[1].id == 'b'")
+    check = await bench.one(flow("f", step("list"), each, last, expect=claims))
+    assert (check.status, check.message) == ("pass", None)
+    assert probe.requests[-1].params == {"first": "a", "second": "b"}
+
+
+async def test_a_reference_in_a_value_of_a_matrix_is_not_filled(bench: Bench) -> None:
+    probe = bench.script("scripted", {"ok": True})
+    await bench.one(
+        plain(url="${matrix.shop.url}", expect=["ok == true"], check={"matrix": {"shop": {"url": "${uid}"}}})
+    )
+    assert probe.requests[0].params == {"url": "${uid}"}

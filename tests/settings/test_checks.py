@@ -552,3 +552,49 @@ def test_a_mistake_in_a_key_for_all_steps_is_reported_once(shop: Any, written: s
         f'[[check]]\nname = "f"\ntype = "flow"\n{written}\n[[check.step]]\ntype = "http"\nurl = "https://x.example/"\n'
     )
     assert sentence in shop.mistake(text)
+
+
+def test_D_each_table_of_a_matrix_is_one_case(shop: Any) -> None:
+    text = """
+[[check]]
+name = "orders are allowed from"
+type = "http"
+url = "https://${matrix.shop.host}/${matrix.version}"
+expect = ["status == ${matrix.shop.code}"]
+matrix.version = [1, 2]
+[[check.matrix.shop]]
+host = "a.example"
+name = "Graz Süd"
+code = 200
+[[check.matrix.shop]]
+host = "b.example"
+code = 404
+"""
+    checks = shop.load(text).checks
+    assert [check.id for check in checks] == [
+        f"shop/orders-are-allowed-from.{suffix}"
+        for suffix in ("1-graz-süd", "1-b-example", "2-graz-süd", "2-b-example")
+    ]
+    assert checks[0].name == "orders are allowed from [1, Graz Süd]"
+    assert checks[3].matrix == {"version": 2, "shop": {"host": "b.example", "code": 404}}
+
+
+def test_D_an_id_takes_a_value_of_a_matrix_table(shop: Any) -> None:
+    text = """
+[[check]]
+id = "shop-${matrix.shop.code}"
+name = "shop"
+type = "pass"
+matrix = { shop = [{ name = "a", code = 7 }, { name = "b", code = 8 }] }
+"""
+    assert [check.id for check in shop.load(text).checks] == ["shop-7", "shop-8"]
+
+
+def test_D_tables_of_one_name_are_two_checks_of_one_id(shop: Any) -> None:
+    text = """
+[[check]]
+name = "shop"
+type = "pass"
+matrix = { shop = [{ name = "a", code = 7 }, { name = "A", code = 8 }] }
+"""
+    assert "shop/shop.a" in shop.mistake(text)

@@ -319,7 +319,8 @@ def check_with(kind: str, type_: str, name: str, value: Any) -> str:
         others = [each for each in example if each is not found]
         return "".join(map(_check, [*HELPERS, *others, table]))
     first = {"name": "first", "type": "http", "url": "https://x"}
-    flow = {"name": "f", "type": "flow", "step": [first, table]}
+    steps = [table, first] if name == "precondition" else [first, table]
+    flow = {"name": "f", "type": "flow", "step": steps}
     return _check(flow)
 
 

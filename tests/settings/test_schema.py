@@ -72,7 +72,9 @@ def check_text(line: str, base: str = BASE) -> str:
 def step_text(line: str) -> str:
     flow = '[[check]]\nname = "f"\ntype = "flow"\n'
     first = '[[check.step]]\nname = "s"\ntype = "tcp"\nhost = "h"\nport = 1\n'
-    return flow + first + check_text(line).replace("[[check]]", "[[check.step]]")
+    step = check_text(line).replace("[[check]]", "[[check.step]]")
+    # A precondition is before all other steps.
+    return flow + (step if line.startswith("precondition") else first + step)
 
 
 def fitting(key: Key, value: str) -> str:

@@ -54,11 +54,29 @@ async def run_steps(execution: Execution) -> None:
             execution.step_results.extend(results)
         execution.reached = position + 1
         bad = next((result for result in results if result.status not in GREEN), None)
+        if bad is not None and step.definition.precondition and _is_not_met(bad):
+            position_of_bad = execution.step_results.index(bad)
+            bad = execution.step_results[position_of_bad] = _not_met(bad)
         if bad is not None:
             why = f"the flow ended at step {bad.name}"
             execution.step_results.extend(not_reached(later, why) for later in steps[position + 1 :])
             execution.reached = len(steps)
             return
+
+
+def _is_not_met(result: StepResult) -> bool:
+    """Return whether only assertions of `expect` are why a precondition is not green.
+
+    A target that refuses, or responds with an error that the type itself does not expect, is a failure as ever.
+    """
+    false = [each.severity for each in result.assertions if each.ok is False and each.severity != "warn"]
+    return result.reason_code is Reason.ASSERTION and bool(false) and set(false) <= {"expect", "until"}
+
+
+def _not_met(result: StepResult) -> StepResult:
+    """Return the result of a precondition whose `expect` is false: no evidence against the target."""
+    message = f"not run, its precondition does not hold: {result.message}"
+    return replace(result, status=Status.SKIPPED, reason_code=Reason.PREREQUISITE, message=message)
 
 
 def not_reached(step: CompiledStep, why: str) -> StepResult:

@@ -313,6 +313,8 @@ def delay_s(poll: Poll, attempts: int, random: Random) -> float:
         for _ in range(min(attempts - 1, 80)):
             before, factor = factor, before + factor
     longest_s = poll.every_s * factor
+    if poll.max_every_s is not None:
+        longest_s = min(longest_s, poll.max_every_s)
     return max(MIN_DELAY_S, random.uniform(0.0, longest_s) if poll.jitter else longest_s)
 
 

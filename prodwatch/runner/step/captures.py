@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from prodwatch.assertions.errors import UndecidableError
+from prodwatch.assertions.errors import PathError, UndecidableError
+from prodwatch.assertions.patterns import LOOKS_AHEAD, first_match
+from prodwatch.assertions.value_equality_and_order import a_kind
 from prodwatch.assertions.value_format import to_json
 from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.values.redaction import OutputRedactor, leaves
+from prodwatch.settings.template import Template
+from prodwatch.settings.template_filters import as_text
 from prodwatch.text.redact import MASK, MIN_LENGTH
 
 
@@ -38,29 +43,26 @@ def read_captures(
     values: Mapping[str, Any],
     now: datetime,
     all_secret: bool,
+    complete: bool,
 ) -> Captures:
     """Read every capture of `step` from `document`; `output` learns secrets before anything is shown.
 
-    `values` holds the values of `${…}` by their text.
+    `values` holds the values of `${…}` by their text. Without `complete`, what is missing may be in the unread part.
     """
     raw: dict[str, Any] = {}
     shown: dict[str, Any] = {}
     missing: list[str] = []
     undecided: list[str] = []
     unmaskable: list[str] = []
-    for name, path in step.captures.items():
-        holes = [values[hole] for hole in path.holes]
-        if (why := path.undecidable(document, holes=holes, now=now)) is not None:
-            undecided.append(f"nothing certain to capture as {name}: {why}")
-            continue
-        if not path.has_value(document, holes=holes, now=now):
-            missing.append(f"nothing to capture as {name}: {path.explain(document, holes=holes, now=now)}")
-            continue
-        value = path.read(document, holes=holes, now=now)
+    for name in step.captures:
         try:
+            value = _value(step, name, document, values=values, now=now, complete=complete)
             shown[name] = to_json(value)
         except UndecidableError as uncertain:
             undecided.append(f"nothing certain to capture as {name}: {uncertain}")
+            continue
+        except PathError as absent:
+            missing.append(f"nothing to capture as {name}: {absent}")
             continue
         raw[name] = value
         secret = step.definition.capture[name].secret
@@ -77,6 +79,50 @@ def read_captures(
         problem = Conclusion(Status.ERROR, Reason.INVALID, unmaskable[0])
     elif undecided:
         problem = Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, undecided[0])
+    elif missing and not complete:
+        message = f"{missing[0]}; the source could not be read to its end, and the rest may have it"
+        problem = Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     elif missing:
         problem = Conclusion(Status.FAIL, Reason.ASSERTION, missing[0])
     return Captures(raw=raw, shown={name: output.value(value) for name, value in shown.items()}, problem=problem)
+
+
+def _value(
+    step: CompiledStep,
+    name: str,
+    document: Mapping[str, Any],
+    *,
+    values: Mapping[str, Any],
+    now: datetime,
+    complete: bool,
+) -> Any:
+    """Return what one capture takes; PathError when there is nothing, UndecidableError when it is not certain."""
+    path, pattern = step.captures[name], step.capture_patterns.get(name)
+    holes = [values[hole] for hole in path.holes]
+    if (why := path.undecidable(document, holes=holes, now=now)) is not None:
+        raise UndecidableError(why)
+    if not path.has_value(document, holes=holes, now=now):
+        raise PathError(path.explain(document, holes=holes, now=now))
+    value = path.read(document, holes=holes, now=now)
+    return value if pattern is None else _part(value, pattern, path.render(holes), values, complete=complete)
+
+
+def _part(text: Any, pattern: Template, shown: str, values: Mapping[str, Any], *, complete: bool) -> str:
+    """Return the part of `text` that the first group of a pattern matches, or the whole match without a group.
+
+    PathError when there is none, UndecidableError when the part may be another in the text that was not read.
+    """
+    if not isinstance(text, str):
+        raise PathError(f"`{shown}` is {a_kind(text)}, and a pattern needs a string")
+    written = "".join(part if isinstance(part, str) else part.source for part in pattern.parts)
+    # The value of a `${…}` matches itself, as in `matches`.
+    parts = (part if isinstance(part, str) else re.escape(as_text(values[part.source])) for part in pattern.parts)
+    expression = "".join(parts)
+    match = first_match(expression, text)
+    found = None if match is None else match[1 if match.re.groups else 0]
+    if found is None:
+        how = "does not match" if match is None else "matches without the group of"
+        raise PathError(f"`{shown}` {how} '{written}'")
+    if not complete and (match.end() == len(text) or LOOKS_AHEAD.search(expression)):
+        raise UndecidableError("the text was not read to its end, where the match may go on")
+    return str(found)

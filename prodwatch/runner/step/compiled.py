@@ -15,7 +15,7 @@ from prodwatch.model.spec import ProbeSpec
 from prodwatch.runner.step.expectations import Expectation, compile_assertions, mentions
 from prodwatch.runner.values.remote_inputs import any_remote
 from prodwatch.runner.values.template_scope import ReferenceFinder, dotted_reference, open_texts
-from prodwatch.settings.template import Reference, TemplateSyntaxError
+from prodwatch.settings.template import Reference, Template, TemplateSyntaxError, parse_template
 
 COMPOSITES = frozenset({"all", "any", "none"})
 FIXED = frozenset({"pass", "fail", "skip"})
@@ -54,6 +54,8 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
     repeat_when: tuple[Expectation, ...]
     captures: Mapping[str, Path]
     """Paths to capture, by name."""
+    capture_patterns: Mapping[str, Template]
+    """Regular expressions that take a part of what was captured, by name."""
     attest: Path | None
     timeout_s: float
     """Of one request."""
@@ -187,8 +189,9 @@ class CheckCompiler:
         repeat_when = compile_assertions(step.repeat.when, "until") if step.repeat else ()
         texts = open_texts(step.params)
         captures = {name: parse_path(capture.path) for name, capture in step.capture.items()}
+        patterns = {name: parse_template(each.pattern) for name, each in step.capture.items() if each.pattern}
         attest = None if cleanup else self._attestation(step)
-        holes = _holes((*expect, *warn, *until, *stop_when, *repeat_when), captures.values(), attest)
+        holes = _holes((*expect, *warn, *until, *stop_when, *repeat_when), captures.values(), attest, patterns.values())
         references = _NO_REFERENCES
         if texts or holes or step.for_each is not None:
             references = finder.references_in((*texts, *holes, step.for_each or ""))
@@ -210,6 +213,7 @@ class CheckCompiler:
             stop_when=stop_when,
             repeat_when=repeat_when,
             captures=captures,
+            capture_patterns=patterns,
             attest=attest,
             timeout_s=timeout_s,
             # A mutating step is sent at most once, unless its author declares it idempotent.
@@ -253,8 +257,11 @@ def _with_implied(expect: tuple[str, ...], until: tuple[str, ...], spec: ProbeSp
     return (*explicit, *(expectation for expectation in implicit if not expectation.fields & named))
 
 
-def _holes(assertions: Iterable[Expectation], captures: Iterable[Path], attest: Path | None) -> tuple[str, ...]:
+def _holes(
+    assertions: Iterable[Expectation], captures: Iterable[Path], attest: Path | None, patterns: Iterable[Template]
+) -> tuple[str, ...]:
     holes = [hole for expectation in assertions for hole in expectation.holes]
+    holes += [reference.source for pattern in patterns for reference in pattern.references]
     holes += [hole for path in captures for hole in path.holes]
     if attest is not None:
         holes += attest.holes

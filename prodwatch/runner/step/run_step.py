@@ -272,6 +272,7 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
             values=sender.values,
             now=last.started_at,
             all_secret=secret,
+            complete=observation.complete,
         )
     conclusion = PASSED if _is_gone(step, outcome) else conclude(outcome)
     if outcome.ending is Ending.OUT_OF_TIME:
