@@ -69,7 +69,7 @@ def read_path(cursor: TomlCursor, source: str, fields: Fields = ANY) -> str:
 
 
 def check_pattern(cursor: TomlCursor, source: str) -> None:
-    """Report a text that is not a regular expression; each `${…}` in it stands for a word."""
+    """Report a text that is not a regular expression; each `${…}` in it counts as a word."""
     try:
         parts = parse_template(source).parts
     except TemplateSyntaxError:
