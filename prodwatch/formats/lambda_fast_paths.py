@@ -9,23 +9,12 @@ import re
 from collections.abc import Callable
 
 from prodwatch.formats.lambda_json import Line
+from prodwatch.formats.level_values import LEVELS
+from prodwatch.formats.line_recogniser import is_suspect
 from prodwatch.model.signal import LambdaReport, Level
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-LEVEL_NAME = r"CRITICAL|FATAL|ERROR|WARNING|WARN|NOTICE|INFO|DEBUG|TRACE"
-LEVELS = {
-    "CRITICAL": Level.FATAL,
-    "FATAL": Level.FATAL,
-    "ERROR": Level.ERROR,
-    "WARNING": Level.WARN,
-    "WARN": Level.WARN,
-    "NOTICE": Level.INFO,
-    "INFO": Level.INFO,
-    "DEBUG": Level.DEBUG,
-    "TRACE": Level.TRACE,
-}
-
 _DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}Z"
 _MS = r"([0-9]{1,12}\.[0-9]{1,6}) ms"
 _WHOLE = r"([0-9]{1,9})"
@@ -38,10 +27,12 @@ _report = re.compile(
     r"(?:XRAY TraceId: (1-[0-9a-f]{8}-[0-9a-f]{24})\tSegmentId: [0-9a-f]{1,32}\tSampled: [a-z]{1,9}\t*)?\Z"
 ).match
 _python = re.compile(rf"\[([A-Z]{{4,8}})\]\t{_DATED}\t(.{{36}})\t\s*").match
-_node = re.compile(rf"{_DATED}\t(.{{36}})\t([A-Z]{{4,8}})\s+").match
+_node = re.compile(rf"{_DATED}\t(.{{36}})\t([A-Za-z]{{4,8}})(?:\t|(?<=[A-Z])\s)\s*").match
 
 _PLATFORM = Level.PLATFORM
 """A shortcut: access to an enumeration's members is slow in Python 3.11."""
+_OBJECT_ENDS = frozenset("}] \t")
+"""Ends of lines that may contain a JSON object."""
 _IDS: dict[str, str] = {}
 _MAX_IDS = 8192
 
@@ -111,6 +102,9 @@ def _application_line(text: str, end: int, level_name: str, id_: str) -> Line | 
     body = text[end:] or text
     # Leave lines that may contain a trace id to the general parser; all trace ids contain these characters.
     if level is None or request_id is None or "1-" in body:
+        return None
+    # Also those with a level, or an object, of their own.
+    if is_suspect(body) or body[-1:] in _OBJECT_ENDS:
         return None
     if len(body) > MAX_CHARS or not body.isprintable():
         body = sanitize(body)

@@ -2,66 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
+from prodwatch.formats.level_values import level_of_value
+from prodwatch.formats.line_recogniser import (
+    is_suspect,
+    normalise_key,
+    recognise,
+    roles_of,
+)
 from prodwatch.formats.xray_documents import trace_id_of
 from prodwatch.model.signal import LambdaReport, Level
 
 Kind = Literal["app", "start", "end", "report", "init", "emf", "dropped", "platform"]
-
-_LEVELS = {
-    "critical": Level.FATAL,
-    "fatal": Level.FATAL,
-    "panic": Level.FATAL,
-    "emergency": Level.FATAL,
-    "alert": Level.FATAL,
-    "error": Level.ERROR,
-    "err": Level.ERROR,
-    "severe": Level.ERROR,
-    "warning": Level.WARN,
-    "warn": Level.WARN,
-    "notice": Level.INFO,
-    "information": Level.INFO,
-    "info": Level.INFO,
-    "debug": Level.DEBUG,
-    "verbose": Level.DEBUG,
-    "trace": Level.TRACE,
-    "silly": Level.TRACE,
-}
-_LEVELS_AS_WRITTEN = {
-    name: level for values, level in _LEVELS.items() for name in (values, values.upper(), values.capitalize())
-}
-_UNKNOWN = Level.UNKNOWN
-"""A shortcut: access to an enumeration's members is slow in Python 3.11."""
-_NUMBERED = ((60, Level.FATAL), (50, Level.ERROR), (40, Level.WARN), (30, Level.INFO), (20, Level.DEBUG))
-"""Numeric levels of pino and bunyan: (lowest number, level)."""
-
-_ROLE_OF_KEY = {
-    "level": "level",
-    "loglevel": "level",
-    "severity": "level",
-    "lvl": "level",
-    "message": "message",
-    "msg": "message",
-    "errormessage": "error_message",
-    "errortype": "error_type",
-    "exceptionname": "error_type",
-    "exception": "stack",
-    "stacktrace": "stack",
-    "stack": "stack",
-    "requestid": "request_id",
-    "awsrequestid": "request_id",
-    "functionrequestid": "request_id",
-    "lambdarequestid": "request_id",
-    "xraytraceid": "trace_id",
-    "traceid": "trace_id",
-    "functionversion": "version",
-    "lambdaversion": "version",
-}
-"""Key in lower case without underscores, hyphens and dots → role."""
-_ERRORS = frozenset(("error_message", "error_type", "stack"))
 
 _PLATFORM_KINDS: dict[str, Kind] = {
     "platform.start": "start",
@@ -76,6 +33,14 @@ _PLATFORM_KINDS: dict[str, Kind] = {
     "platform.logsDropped": "dropped",
 }
 """Platform event type → kind; unlisted types become `platform`, because Lambda adds new ones."""
+
+_UNKNOWN = Level.UNKNOWN
+"""A shortcut: access to an enumeration's members is slow in Python 3.11."""
+_NOT_PLAIN = frozenset(("error_message", "error_type", "stack", "error", "nested", "weak_level"))
+"""Roles that need the general way."""
+_SAID_NEXT_TO_METRICS = frozenset(("level", "message", "stack", "error_message", "error_type"))
+_FAILED = frozenset(("timeout", "error", "failure", "failed"))
+"""Statuses and states of platform events that are failures, in lower case."""
 
 _SHAPES: dict[tuple[str, ...], Shape] = {}
 """Keys of an object in order → shape; the lines of one program have few shapes."""
@@ -104,11 +69,13 @@ class Shape(msgspec.Struct, frozen=True):
     """Roles of an object's keys."""
 
     roles: tuple[tuple[str, str], ...]
-    """(key, role) of each key with a role."""
+    """(key, role) of each key with a role; of several keys with one role the preferred one first."""
     plain: bool
-    """Whether no role has two keys and none is an error role."""
+    """Whether no role has two keys and level and message need no closer look."""
     platform: bool
     emf: bool
+    scale: str = ""
+    """Normalised key of the level in a plain object."""
     level: str = ""
     message: str = ""
     request_id: str = ""
@@ -117,16 +84,28 @@ class Shape(msgspec.Struct, frozen=True):
     """Key of each role in a plain object; for a role without a key, a key that no object of this shape has."""
 
 
-def parse_json_line(text: str) -> Line | None:
-    """Parse a line that begins with `{`; None when it is not a JSON object."""
+def decode_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in `text`, None when it is none.
+
+    What strict decoders refuse and loggers write is accepted: NaN and infinities, as texts, and halves of surrogate
+    pairs.
+    """
     try:
         fields = _decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        try:
+            fields = json.loads(text.lstrip("\ufeff"), parse_constant=str)
+        except (ValueError, RecursionError):
+            return None
+    return fields if isinstance(fields, dict) else None
+
+
+def parse_json_line(text: str) -> Line | None:
+    """Parse a line that is a JSON object; None when it is not."""
+    fields = decode_object(text)
+    if fields is None:
         return None
-    if not isinstance(fields, dict):
-        return None
-    keys = tuple(fields)
-    shape = _SHAPES.get(keys) or _shape(keys)
+    shape = _shape_of(fields)
     if shape.platform:
         type_, record = fields["type"], fields["record"]
         if isinstance(type_, str) and type_.startswith("platform.") and isinstance(record, dict):
@@ -136,17 +115,29 @@ def parse_json_line(text: str) -> Line | None:
     return (_plain(fields, shape) if shape.plain else None) or _application(fields, shape, text)
 
 
+def parse_inner_object(fields: dict[str, Any]) -> Line:
+    """Parse an object behind the prefix of a runtime or a logger; its message is empty when the object has none."""
+    shape = _shape_of(fields)
+    return (_plain(fields, shape) if shape.plain else None) or _application(fields, shape, "")
+
+
+def _shape_of(fields: dict[str, Any]) -> Shape:
+    keys = tuple(fields)
+    return _SHAPES.get(keys) or _shape(keys)
+
+
 def _shape(keys: tuple[str, ...]) -> Shape:
-    roles = tuple((key, role) for key in keys if (role := _ROLE_OF_KEY.get(_normalise_key(key))) is not None)
+    roles = roles_of(dict.fromkeys(keys))
     key_of = {role: key for key, role in roles}
-    plain = len(key_of) == len(roles) and "message" in key_of and _ERRORS.isdisjoint(key_of)
+    plain = len(key_of) == len(roles) and "message" in key_of and _NOT_PLAIN.isdisjoint(key_of) and "@mt" not in keys
     # Longer than the longest key, so it cannot be a key of the object.
     absent = "-" * (max(map(len, keys), default=0) + 1)
     shape = Shape(
-        roles,
+        tuple(roles),
         plain,
         "type" in keys and "record" in keys,
         "_aws" in keys,
+        normalise_key(key_of.get("level", "level")),
         *(key_of.get(role, absent) for role in ("level", "message", "request_id", "trace_id", "version")),
     )
     # Bounded, because free-form objects must not fill the memory.
@@ -157,21 +148,20 @@ def _shape(keys: tuple[str, ...]) -> Shape:
     return shape
 
 
-def _normalise_key(key: str) -> str:
-    return key.lower().replace("_", "").replace("-", "").replace(".", "")
-
-
 def _plain(fields: dict[str, Any], shape: Shape) -> Line | None:
     """Parse an object with a text as its message; None when it needs the general way."""
     get = fields.get
     message = get(shape.message)
-    if not message or not isinstance(message, str):
+    if not message or not isinstance(message, str) or is_suspect(message):
         return None
     level, request_id, trace_id = get(shape.level), get(shape.request_id), get(shape.trace_id)
+    level = level_of_value(level, shape.scale)
+    if level is _UNKNOWN:
+        return None
     return Line(
         fields,
         message,
-        _UNKNOWN if level is None else _level(level),
+        level,
         "app",
         request_id if request_id and isinstance(request_id, str) else None,
         trace_id_of(trace_id) if trace_id else None,
@@ -180,15 +170,13 @@ def _plain(fields: dict[str, Any], shape: Shape) -> Line | None:
 
 
 def _application(fields: dict[str, Any], shape: Shape, text: str) -> Line:
-    by_role = _roles(fields, shape)
-    message = _message(by_role)
-    level = _level(by_role.get("level"))
-    if level is Level.UNKNOWN and ("error_type" in by_role or "error_message" in by_role):
-        level = Level.ERROR
+    found = recognise(fields, shape.roles)
+    inner = {} if found.fields is None else _by_role(found.fields, roles_of(found.fields))
+    by_role = inner | _by_role(fields, shape.roles)
     return Line(
-        fields,
-        message or text.rstrip("\n"),
-        level,
+        fields if found.fields is None else {**found.fields, **fields},
+        found.message or text.rstrip("\n"),
+        found.level,
         "app",
         _text(by_role.get("request_id")),
         trace_id_of(by_role.get("trace_id")),
@@ -196,45 +184,21 @@ def _application(fields: dict[str, Any], shape: Shape, text: str) -> Line:
     )
 
 
-def _roles(fields: dict[str, Any], shape: Shape) -> dict[str, Any]:
+def _by_role(fields: dict[str, Any], roles: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the first value of each role."""
     by_role: dict[str, Any] = {}
-    for key, role in shape.roles:
+    for key, role in roles:
         value = fields[key]
         if value is not None and role not in by_role:
             by_role[role] = value
     return by_role
 
 
-def _message(by_role: dict[str, Any]) -> str:
-    message = by_role.get("message")
-    if message is not None and not isinstance(message, str):
-        message = msgspec.json.encode(message).decode()
-    error = by_role.get("error_message")
-    if message is None and error is not None:
-        kind = by_role.get("error_type")
-        message = f"{kind}: {error}" if kind else str(error)
-    if "stack" not in by_role:
-        return message or ""
-    stack = by_role["stack"]
-    lines = "\n".join(str(item).rstrip("\n") for item in stack) if isinstance(stack, list) else str(stack)
-    # A logger may already include the traceback in the message.
-    return "\n".join(part for part in (message, lines if lines not in (message or "") else "") if part)
-
-
-def _level(value: Any) -> Level:
-    if isinstance(value, str):
-        return _LEVELS_AS_WRITTEN.get(value) or _LEVELS.get(value.lower(), _UNKNOWN)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return next((level for lowest, level in _NUMBERED if value >= lowest), Level.TRACE)
-    return Level.UNKNOWN
-
-
 def _platform(fields: dict[str, Any], type_: str, record: dict[str, Any]) -> Line:
     kind = _PLATFORM_KINDS.get(type_, "platform")
     level = Level.PLATFORM
     report = _report(record) if kind == "report" else None
-    status = record.get("status")
-    if kind == "dropped" or (kind in {"report", "init"} and status in {"timeout", "error", "failure"}):
+    if kind == "dropped" or type_ == "platform.fault" or _has_failed(record):
         # In this format no other line reports that the function timed out or crashed.
         level = Level.ERROR
     request_id = _text(record.get("requestId"))
@@ -249,6 +213,12 @@ def _platform(fields: dict[str, Any], type_: str, record: dict[str, Any]) -> Lin
         _text(record.get("version") or record.get("functionVersion")),
         report,
     )
+
+
+def _has_failed(record: dict[str, Any]) -> bool:
+    """Return whether a platform event reports a failure of the function, its start, or an extension."""
+    states = (str(record.get("status")).casefold(), str(record.get("state")).casefold())
+    return not _FAILED.isdisjoint(states) or bool(record.get("errorType"))
 
 
 def _report(record: dict[str, Any]) -> LambdaReport | None:
@@ -290,16 +260,23 @@ def _record_text(type_: str, record: dict[str, Any]) -> str:
 
 
 def _emf(fields: dict[str, Any], shape: Shape) -> Line:
-    by_role = _roles(fields, shape)
-    parts = []
+    by_role = _by_role(fields, shape.roles)
+    parts, metrics = [], set[str]()
     for directive in objects_in(fields["_aws"]["CloudWatchMetrics"]):
         names = [str(metric["Name"]) for metric in objects_in(directive.get("Metrics")) if "Name" in metric]
         values = " ".join(f"{name}={fields.get(name)}" for name in names)
         parts.append(f"{directive.get('Namespace', '')}: {values}")
+        metrics.update(names)
+    # A metric may be called "error"; only what the logger wrote next to the metrics describes the line.
+    said = recognise(
+        fields, [each for each in shape.roles if each[0] not in metrics and each[1] in _SAID_NEXT_TO_METRICS]
+    )
+    severe = said.level in {Level.ERROR, Level.FATAL}
+    message = "metrics " + "; ".join(parts)
     return Line(
         fields,
-        "metrics " + "; ".join(parts),
-        Level.INFO,
+        f"{said.message}\n{message}" if said.message and (severe or "level" in by_role) else message,
+        Level.INFO if said.level is _UNKNOWN else said.level,
         "emf",
         _text(by_role.get("request_id")),
         trace_id_of(by_role.get("trace_id")),

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from prodwatch.formats.lambda_json import Line, parse_json_line
 from prodwatch.formats.lambda_text import normalise_newlines, parse_report, parse_text_line
+from prodwatch.formats.level_values import without_colours
 from prodwatch.model.signal import LogRecord
 from prodwatch.text.redact import Redactor
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
@@ -22,6 +23,8 @@ from prodwatch.text.sanitize import MAX_CHARS, sanitize
 __all__ = ["Event", "LineParser", "parse_report", "version_of_stream"]
 
 _VERSION_IN_STREAM = re.compile(r"\[(\$LATEST|\d+)\]")
+_BLANKS = "\ufeff \t\r\n"
+"""Characters that may precede a JSON document in a line."""
 _MAX_STREAMS = 4096
 """Cached stream names."""
 
@@ -77,6 +80,7 @@ class LineParser:
         late_ms: int = 0,
     ) -> LogRecord:
         """Return the record of one event, given as separate values."""
+        message = without_colours(message)
         text = self._redactor.text(message) if self._redactor else message
         stream, version = self._stream(stream)
         return self._record(text, group, timestamp_ms, stream, version, event_id, ingested_ms, late_ms)
@@ -92,7 +96,8 @@ class LineParser:
 
         Events dated before `late_before_ms` are late by their age at `now_ms`.
         """
-        texts = [event.message for event in events]
+        # Before secrets are masked: a sequence within a secret would hide it.
+        texts = [event.message if "\x1b" not in event.message else without_colours(event.message) for event in events]
         if self._redactor:
             texts = self._redactor.texts(texts)
         record, streams = self._record, self._streams
@@ -124,8 +129,15 @@ class LineParser:
         late_ms: int,
     ) -> LogRecord:
         """Return the record of a line in which unescaped secrets are already masked."""
-        line = parse_json_line(text) if text[:1] == "{" else None
-        line = parse_text_line(text) if line is None else self._safe(line, text)
+        first = text[:1]
+        is_object = first == "{" or (first in _BLANKS and text.lstrip(_BLANKS)[:1] == "{")
+        line = parse_json_line(text) if is_object else None
+        if line is not None:
+            line = self._safe(line, text)
+        else:
+            line = parse_text_line(text)
+            if line.fields is not None and ("\\" in text or not text.expandtabs(1).isprintable()):
+                line = self._checked(line, text)
         return LogRecord(
             timestamp_ms,
             line.message,
@@ -153,13 +165,17 @@ class LineParser:
                     return line if line.message.isprintable() else _shown(line, text)
             elif text.isprintable():
                 return line
-        message = self._masked(line.message, text)
+        return self._checked(line, text)
+
+    def _checked(self, line: Line, text: str) -> Line:
+        """Return a line with each of its decoded texts masked and sanitised."""
+        message = self._masked(without_colours(line.message), text)
         return replace(line, fields=self._clean(line.fields, text), message=sanitize(normalise_newlines(message)))
 
     def _clean(self, value: Any, raw: str) -> Any:
         """Return a value of a JSON line with all its texts masked and sanitised, keys included."""
         if isinstance(value, str):
-            return sanitize(self._masked(value, raw))
+            return sanitize(self._masked(without_colours(value), raw))
         if isinstance(value, dict):
             return {self._clean(key, raw): self._clean(item, raw) for key, item in value.items()}
         if isinstance(value, list):

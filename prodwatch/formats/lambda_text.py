@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any, NamedTuple
 
-from prodwatch.formats.lambda_fast_paths import LEVEL_NAME, LEVELS, UUID, parse_fast
-from prodwatch.formats.lambda_json import Kind, Line
+from prodwatch.formats.embedded_object import find_object
+from prodwatch.formats.lambda_fast_paths import UUID, parse_fast
+from prodwatch.formats.lambda_json import Kind, Line, parse_inner_object
+from prodwatch.formats.level_values import LEVELS, UPPER_CASE, most_severe
+from prodwatch.formats.line_recogniser import inner_level, level_of_text
 from prodwatch.model.signal import LambdaReport, Level
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
 
@@ -14,27 +18,20 @@ _TRACE_ID = re.compile(r"\b1-[0-9a-f]{8}-[0-9a-f]{24}\b")
 _TRACE_DIGITS = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
 """Necessary part of a trace id; much faster to search, because it begins with literal characters."""
 _STARTED_VERSION = re.compile(r"Version: (\$LATEST|\d+)")
-_PYTHON = re.compile(rf"\[({LEVEL_NAME})\](?:\s+\d{{4}}-\d\d-\d\dT[\d:.,]+Z?\s+({UUID})\t)?\s*")
-_NODE = re.compile(rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z\s+(?:({UUID})|undefined)\s+(?:({LEVEL_NAME})\s+)?")
-_LEVEL_LETTERS = re.compile(LEVEL_NAME)
-_ANY_LEVEL = re.compile(rf"(?<![\w.])({LEVEL_NAME})(?![\w.])")
-_LEVEL_WITHIN = 80
-"""Characters searched for a level in a line of unknown format."""
+_UPPER = "|".join(sorted(UPPER_CASE, key=len, reverse=True))
+_ANY_CASE = "|".join(sorted(LEVELS, key=len, reverse=True))
+_PYTHON = re.compile(rf"\[({_ANY_CASE})\](?:\s+\d{{4}}-\d\d-\d\dT[\d:.,]+Z?\s+({UUID})\t)?\s*")
+_NODE = re.compile(
+    rf"\d{{4}}-\d\d-\d\dT[\d:.]+Z\s+(?:({UUID})|undefined)\s+(?:(?:(?<=\t)({_ANY_CASE})\t|({_UPPER})\s)\s*)?"
+)
 _NUMBER = re.compile(
     r"(Billed Duration|Restore Duration|Billed Restore Duration|Init Duration|Duration): (\d+\.?\d*|\.\d+) ms"
 )
 _MEMORY = re.compile(r"(Max Memory Used|Memory Size): (\d+) MB")
 _STATUS = re.compile(r"Status: (\w+)")
 _ERROR_TYPE = re.compile(r"Error Type: (\S+)")
-_FRAME = re.compile(r"^[ \t]+(?:at \S|File \")", re.MULTILINE)
-"""A traceback line of Java, Node, .NET or Python."""
-_CRASH_TEXTS = (
-    "Task timed out after",
-    "Runtime exited",
-    "Process exited before",
-    "Runtime.ExitError",
-    "OutOfMemoryError",
-)
+_FAILED = re.compile(r"\b(?:Status: (?!success\b)\w|State: (?:Failed|Error)\b|Error Type: )")
+"""A report of Lambda of a failed invocation, start, or extension."""
 
 _PLATFORM_KINDS: dict[str, Kind] = {
     "START RequestId: ": "start",
@@ -63,8 +60,21 @@ def parse_general(text: str) -> Line:
     kind = _platform_kind(text) if text[:1] in _PLATFORM_FIRST else None
     version: str | None = None
     report = None
+    fields: dict[str, Any] | None = None
     if kind is None:
         level, request_id, body = _application(text)
+        found = find_object(body)
+        if found is None:
+            level = level_of_text(body) if level is Level.UNKNOWN else most_severe((level, inner_level(body)))
+        else:
+            inner = parse_inner_object(found.fields)
+            fields, request_id, version = inner.fields, request_id or inner.request_id, inner.version
+            if found.label or inner.level is Level.UNKNOWN:
+                outer = level_of_text(body) if level is Level.UNKNOWN else inner_level(body)
+                level = most_severe((level, outer))
+            level = most_severe((level, inner.level))
+            if inner.message:
+                body = f"{found.label} {inner.message}".strip()
     else:
         level, body = Level.PLATFORM, text.replace("\t", " ").rstrip()
         id_match = _NAMED_ID.search(text)
@@ -73,12 +83,12 @@ def parse_general(text: str) -> Line:
         if kind == "start":
             version_match = _STARTED_VERSION.search(text)
             version = version_match[1] if version_match else None
-        if kind == "init" and (ended := _STATUS.search(text)) and ended[1] != "success":
-            # As in the JSON format: no other line reports that the start failed.
+        if _FAILED.search(text):
+            # As in the JSON format: often no other line reports it.
             level = Level.ERROR
     if len(body) > MAX_CHARS or not body.isprintable():
         body = sanitize(body)
-    return Line(None, body, level, kind or "app", request_id, trace_id[0] if trace_id else None, version, report)
+    return Line(fields, body, level, kind or "app", request_id, trace_id[0] if trace_id else None, version, report)
 
 
 def parse_report(text: str) -> LambdaReport | None:
@@ -119,30 +129,23 @@ def _platform_kind(text: str) -> Kind | None:
     return None
 
 
-def _application(text: str) -> tuple[Level, str | None, str]:
-    """Return level, request id and readable text of an application's line."""
+class _Application(NamedTuple):
+    level: Level
+    """Level in the prefix of its runtime, UNKNOWN without one."""
+    request_id: str | None
+    body: str
+    """The text behind that prefix."""
+
+
+def _application(text: str) -> _Application:
     if text[:1] == "[":
         python = _PYTHON.match(text)
         if python:
-            return LEVELS[python[1]], python[2], text[python.end() :] or text
+            return _Application(LEVELS[python[1]], python[2], text[python.end() :] or text)
     elif text[:1].isdigit():
         node = _NODE.match(text)
         if node:
-            body = text[node.end() :] or text
-            level = LEVELS[node[2]] if node[2] else _guess_level(body)
-            return level, node[1], body
+            name = node[2] or node[3]
+            return _Application(LEVELS[name] if name else Level.UNKNOWN, node[1], text[node.end() :] or text)
     id_match = _NAMED_ID.search(text) if "RequestId: " in text else None
-    return _guess_level(text), id_match[1] if id_match else None, text
-
-
-def _guess_level(text: str) -> Level:
-    head = text[:_LEVEL_WITHIN]
-    # Most lines of unknown format contain no letters of a level, which is faster to check.
-    match = _ANY_LEVEL.search(head) if _LEVEL_LETTERS.search(head) else None
-    if match:
-        return LEVELS[match[1]]
-    if text.startswith("Traceback (most recent call last)") or any(crash in text for crash in _CRASH_TEXTS):
-        return Level.ERROR
-    if "\n" in text and _FRAME.search(text):
-        return Level.ERROR
-    return Level.UNKNOWN
+    return _Application(Level.UNKNOWN, id_match[1] if id_match else None, text)

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prodwatch.aws.interface import AwsError
+from prodwatch.formats.embedded_object import find_object
 from prodwatch.formats.lambda_record import LineParser
+from prodwatch.formats.lambda_text import normalise_newlines
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refuse, too_young
@@ -186,13 +188,11 @@ def _page(events: Any, group: str, wanted: _Wanted, found: _Found) -> bool:
 
 def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, Any] | None:
     message = event.get("message") or ""
-    json = None
-    text = message.lstrip(_BEFORE_JSON)
-    if text.startswith("{"):
-        with contextlib.suppress(ValueError):
-            json = from_json(text)
+    json = _object(message.lstrip(_BEFORE_JSON))
     if not wanted.keeps(message, json):
         return None
+    if json is None and (found := find_object(normalise_newlines(message))) is not None:
+        json = _object(message[found.start : found.end]) or found.fields
     wanted.read += 1
     if wanted.unseen:
         wanted.unseen -= {name for name in wanted.unseen if _field(json, name) is not _MISSING}
@@ -219,6 +219,14 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     if json is not None:
         told["json"] = json
     return told
+
+
+def _object(text: str) -> Any:
+    """Return a JSON object with exact decimals, None when the text is none."""
+    if text.startswith("{"):
+        with contextlib.suppress(ValueError):
+            return from_json(text)
+    return None
 
 
 def _field(json: Any, name: str) -> Any:

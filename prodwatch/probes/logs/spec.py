@@ -68,7 +68,10 @@ SPECS = (
             Key(
                 name="fields",
                 kind="any",
-                doc="Only JSON lines that have these fields: a list of names, or a table of name = value.",
+                doc=(
+                    "Only lines with a JSON object, also behind the prefix of a runtime, that has these fields: a list"
+                    " of names, or a table of name = value."
+                ),
             ),
         ),
         fields=(
@@ -78,7 +81,12 @@ SPECS = (
                 name="lines[].level", kind="text", doc="`ERROR`, `WARN`, `INFO` …; absent when the line has no level."
             ),
             Field(
-                name="lines[].json", kind="any", doc="The line as JSON with exact decimals; absent when it is not JSON."
+                name="lines[].json",
+                kind="any",
+                doc=(
+                    "The JSON object of the line, with exact decimals, also behind the prefix of a runtime; absent when"
+                    " the line has none."
+                ),
             ),
             Field(name="lines[].stream", kind="text", doc="Log stream."),
             Field(
