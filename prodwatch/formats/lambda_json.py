@@ -85,7 +85,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 def decode_object(text: str) -> dict[str, Any] | None:
-    """Return the JSON object in `text`, None when it is none.
+    """Return the JSON object that `text` is, None for anything else.
 
     What strict decoders refuse and loggers write is accepted: NaN and infinities, as texts, and halves of surrogate
     pairs.

@@ -1,7 +1,7 @@
 """Recognises level and message of a log line, as text and as JSON: the only place that decides them.
 
 In text a level is a word in a level position: in brackets, between bars, tabs or dashes, after a key such as `level=`,
-before a colon at the start of the line, or in upper case. A word within a sentence is no level.
+before a colon at the start of the line, or in upper case. Other words within a sentence do not count.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ _KEY_CHARS = 32
 _LEAD = r"(?:[\s\d\-:.,/+|]++|(?<=\d)[tz](?=[\d\s\]|])|\[[^\[\]]{0,80}\]|\([^()]{0,80}\)|(?:am|pm|utc|gmt)\b|php )*+"
 _lead = re.compile(_LEAD).fullmatch
 _first = re.compile(rf"{_LEAD}(?=[{_INITIALS}])({_ALTERNATIVES})(?![a-z0-9_])").match
-"""What may precede the level at the start of a line: times, and names in brackets."""
+"""Prefix of a level at the start of a line: times, and names in brackets."""
 _dated = re.compile(r"\d[:\-/]\d|\]").search
 _logfmt = re.compile(r"(?:[\w.@]+=(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)\s+)*").fullmatch
 _of_nothing = re.compile(
     r"[\"']?\s*[:=]\s*[\"'\[{]?(?:0+(?:[.,]0+)?\s*%?|none|null|nil|no|false|off|undefined)[\"'\]}]?\s*(?:[.,;|)}\]]|$|\s[\w.]+[=:])",
     re.IGNORECASE,
 ).match
-"""What follows a word in `error: 0` and `error=none`."""
+"""The rest of `error: 0` and `error=none`."""
 _none_before = re.compile(r"(?:^|[\s(,=])(?:0|no|zero|without)\s+$", re.IGNORECASE).search
 _about_errors = re.compile(
     r"\s+(?:rate|count|counter|ratio|budget|percentage|level|log|handler|handling|free|page)s?\b", re.IGNORECASE
 ).match
-"""What follows `error` when a text is about errors and does not report one."""
+"""The rest of a text that is about errors and does not report one."""
 _AROUND = frozenset(" []|\t")
 _PAIRS = {"[": "]", "|": "|", "\t": "\t", "(": ")", "<": ">", "": "\t|"}
 
@@ -264,7 +264,7 @@ _DEPTH = 3
 
 
 class Recognised(NamedTuple):
-    """What an object says of itself."""
+    """Level and message of an object."""
 
     level: Level
     message: str

@@ -222,7 +222,7 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
 
 
 def _object(text: str) -> Any:
-    """Return a JSON object with exact decimals, None when the text is none."""
+    """Return the JSON object that `text` is, with exact decimals; None for anything else."""
     if text.startswith("{"):
         with contextlib.suppress(ValueError):
             return from_json(text)
