@@ -19,6 +19,7 @@ from prodwatch.model.environment import (
     SecretReference,
     StackReference,
 )
+from prodwatch.model.identity import Place
 from prodwatch.probes.mutation_rules import aws_mutation
 from prodwatch.probes.registry import spec
 from prodwatch.probes.required_calls import ProbeCall, calls_of
@@ -48,7 +49,7 @@ _NAMED_BY = {
 """Parameters of an `aws` check that name the one resource its call is about."""
 
 
-_Place = StackReference | SecretReference | FunctionTarget | LogTarget | MetricTarget | AlarmTarget | None
+_Place = StackReference | SecretReference | FunctionTarget | LogTarget | MetricTarget | AlarmTarget | Place | None
 """A part of an environment file that can have its own account and region."""
 
 
@@ -126,8 +127,8 @@ def _use(
         operation=operation,
         resource=resource,
         purpose=purpose,
-        account=place.account if place else None,
-        region=place.region if place else None,
+        account=(place.account or None) if place else None,
+        region=(place.region or None) if place else None,
         optional=optional,
     )
 
@@ -154,8 +155,10 @@ def _of_release(environment: Environment) -> Iterable[RequiredCall]:
         yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
     application = environment.release.codedeploy
     if application:
-        for operation in _DEPLOYMENT_READS:
-            yield _use("codedeploy", operation, application, "release", optional=operation not in _RELEASE_READS)
+        for place in environment.deployment_places:
+            for operation in _DEPLOYMENT_READS:
+                optional = operation not in _RELEASE_READS
+                yield _use("codedeploy", operation, application, "release", place, optional=optional)
 
 
 def _of_logs(environment: Environment) -> Iterable[RequiredCall]:

@@ -254,6 +254,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     unfilled: tuple[UnfilledTarget, ...] = ()
     """Watched tables left out of the others, because a `${…}` in them has no value."""
 
+    @property
+    def deployment_places(self) -> tuple[Place, ...]:
+        """Accounts and regions whose deployments are read: those of functions with an alias, else the own one."""
+        return tuple(dict.fromkeys(place_of(each) for each in self.functions if each.alias)) or (HOME,)
+
     def unfilled_of(self, *kinds: str) -> tuple[UnfilledTarget, ...]:
         """Return the unfilled tables of these kinds."""
         return tuple(each for each in self.unfilled if each.kind in kinds)

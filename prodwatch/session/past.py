@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -91,9 +91,16 @@ class BoundedReads(BoundedLogReads):
         self, service: str, operation: str, params: Mapping[str, Any] | None = None, **options: Any
     ) -> dict[str, Any]:
         """Call an operation; see `AwsApi.call`."""
-        if operation == "ListDeployments":
-            params = {**(params or {}), "createTimeRange": self._range}
-        return await super().call(service, operation, params, **options)
+        return await super().call(service, operation, self._around(operation, params), **options)
+
+    def pages(
+        self, service: str, operation: str, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield each page; see `AwsApi.pages`."""
+        return super().pages(service, operation, self._around(operation, params), **options)
+
+    def _around(self, operation: str, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        return {**(params or {}), "createTimeRange": self._range} if operation == "ListDeployments" else params
 
 
 class PastReader:

@@ -14,7 +14,7 @@ from prodwatch.probes.alarm.probe import _alarm
 from prodwatch.probes.lambda_.probe import OWN_LIMITS
 from prodwatch.sources.alarms import _TYPES
 from prodwatch.sources.release.alias_weights import AliasState
-from prodwatch.sources.release.codedeploy import deployment_of
+from prodwatch.sources.release.deployment_documents import deployment_of
 from prodwatch.sources.release.release_state import Deployment, LifecycleEvent, release_state, with_rollbacks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,6 +22,7 @@ from prodwatch.sources.release.codedeploy import (
 )
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import START, FakeClock
+from tests.support.placed_aws import EAST, PAY
 
 ALL = {
     "ListDeploymentGroups": 1,
@@ -81,10 +82,10 @@ async def test_B1_readers_at_one_time_share_one_look() -> None:
     aws, clock = CodeDeploy(), FakeClock()
     results = await asyncio.gather(*(read(aws, clock) for _ in range(20)))
     assert aws.made() == ALL
-    assert {tuple(each.id for each in deployments) for deployments in results} == {
-        tuple(each.id for each in results[0])
+    assert {tuple(each.id for each in reading.deployments) for reading in results} == {
+        tuple(each.id for each in results[0].deployments)
     }
-    assert len(results[0]) == 4
+    assert len(results[0].deployments) == 4
 
 
 async def test_B1_a_later_look_reads_only_what_may_have_changed() -> None:
@@ -113,17 +114,17 @@ async def test_B7_a_refusal_is_shared_and_asked_again_later() -> None:
     aws.fail("codedeploy:ListDeployments", Reason.ACCESS_DENIED)
     outcomes = await asyncio.gather(*(read(aws, clock) for _ in range(5)), return_exceptions=True)
     assert all(isinstance(each, AwsError) and each.reason is Reason.ACCESS_DENIED for each in outcomes)
-    assert aws.made()["ListDeployments"] == 1
+    assert aws.made()["ListDeployments"] == 2
     aws.failing.clear()
     await clock.advance(SHARED_S + 1)
-    assert len(await read(aws, clock)) == 4
+    assert len((await read(aws, clock)).deployments) == 4
 
 
 async def test_accounts_and_regions_are_read_apart() -> None:
     aws, clock = CodeDeploy(), FakeClock()
     assert deployment_reader(aws, "shop", clock) is deployment_reader(aws, "shop", clock)
-    assert deployment_reader(aws, "shop", clock) is not deployment_reader(aws, "shop", clock, account="pay")
-    assert deployment_reader(aws, "shop", clock) is not deployment_reader(aws, "shop", clock, region="us-east-1")
+    assert deployment_reader(aws, "shop", clock) is not deployment_reader(aws, "shop", clock, PAY)
+    assert deployment_reader(aws, "shop", clock) is not deployment_reader(aws, "shop", clock, EAST)
     assert deployment_reader(aws, "shop", clock) is not deployment_reader(CodeDeploy(), "shop", clock)
 
 
@@ -158,4 +159,4 @@ async def test_every_page_of_groups_is_read(pages: int) -> None:
             yield {"deploymentGroups": [f"{chr(97 + number)}"]}
 
     aws.pages = groups  # type: ignore[method-assign]
-    assert len(await read(aws, clock)) == 2 * pages
+    assert len((await read(aws, clock)).deployments) == 2 * pages

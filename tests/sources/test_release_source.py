@@ -380,7 +380,8 @@ async def test_an_event_is_not_lost_when_another_part_of_its_poll_fails(account:
         account.aws.fail("cloudformation:DescribeStackEvents", Reason.THROTTLED)
 
     await run(watched, 130, (57, both), (80, account.aws.failing.clear))
-    assert SourcePhase.THROTTLED in {batch.status.phase for batch in watched.told if batch.status}
+    notes = {batch.status.message for batch in watched.told if batch.status}
+    assert "stack shop: cloudformation:DescribeStackEvents failed" in notes
     assert [each.what for each in watched.events("lambda")] == ["alias moved"]
 
 

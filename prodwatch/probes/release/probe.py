@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from prodwatch.aws.interface import AwsError
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import ReleasePhase
 from prodwatch.probes.aws_support import AwsCalls, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
-from prodwatch.sources.release.alias_weights import AliasState
+from prodwatch.sources.release.alias_weights import alias_state_of
 from prodwatch.sources.release.codedeploy import PER_GROUP, deployment_reader
 from prodwatch.sources.release.release_state import Deployment, release_state
 
@@ -34,8 +35,7 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 async def _look(calls: AwsCalls) -> Observation:
     function, alias = str(calls.params["function"]), str(calls.params["alias"])
     answer = await calls.call("GetAlias", {"FunctionName": function, "Name": alias})
-    routing = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-    now = AliasState(answer["FunctionVersion"], {version: float(share) for version, share in routing.items()})
+    now = alias_state_of(answer)
     deployments = await _deployments(calls, function.rsplit(":", 1)[-1], alias)
     known = release_state(function, alias, now, deployments or (), at=calls.context.clock.now())
     document: dict[str, Any] = {
@@ -65,15 +65,18 @@ async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deplo
     application = context.environment.release.codedeploy
     if not application:
         return []
-    reader = deployment_reader(context.aws, application, context.clock, account=context.account, region=context.region)
+    place = Place(context.account or "", context.region or "")
+    reader = deployment_reader(context.aws, application, context.clock, place)
     try:
-        found = await reader.read(clean=str, per_group=PER_GROUP, listed_within_s=0)
+        reading = await reader.read(clean=str, per_group=PER_GROUP, listed_within_s=0)
+        for error in reading.errors:
+            raise error
     except AwsError as error:
         calls.met(error)
         message = f"how the release ended is unknown, because CodeDeploy could not be read: {error.message}"
         calls.incomplete(message, reason=error.reason)
         return None
-    return [each for each in found if (each.function, each.alias) == (function, alias)]
+    return [each for each in reading.deployments if (each.function, each.alias) == (function, alias)]
 
 
 def _age_order(version: str) -> tuple[int, str]:

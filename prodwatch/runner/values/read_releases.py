@@ -17,8 +17,8 @@ from prodwatch.model.release import first_release, present_releases
 from prodwatch.model.result import ReleaseInfo
 from prodwatch.model.signal import ReleaseState
 from prodwatch.runner.options import ReleaseOverride
-from prodwatch.sources.release.alias_weights import AliasState
-from prodwatch.sources.release.codedeploy import PER_GROUP, deployment_reader
+from prodwatch.sources.release.alias_weights import AliasState, alias_state_of
+from prodwatch.sources.release.codedeploy import PER_GROUP, deployment_reader, read_places
 from prodwatch.sources.release.release_state import Deployment, release_state
 from prodwatch.text.sanitize import sanitize_line
 
@@ -42,14 +42,29 @@ async def read_releases(
         )
     targets = [function for function in environment.functions if function.alias is not None]
     aliases = await asyncio.gather(*(_alias(aws, target) for target in targets))
-    application = environment.release.codedeploy
-    deployments: Sequence[Deployment] = ()
-    if application is not None and targets:
-        reader = deployment_reader(aws, application, clock)
-        deployments = await reader.read(clean=sanitize_line, per_group=PER_GROUP, listed_within_s=0)
+    deployments = await _deployments(aws, environment, clock) if targets else []
     now = clock.now()
     states = [_state(target, alias, deployments, now) for target, alias in zip(targets, aliases, strict=True)]
     return await asyncio.gather(*(_dated(aws, target, state) for target, state in zip(targets, states, strict=True)))
+
+
+async def _deployments(aws: AwsApi, environment: Environment, clock: Clock) -> list[Deployment]:
+    """Return the newest deployments in every account and region of the functions; raises AwsError."""
+    application = environment.release.codedeploy
+    if application is None:
+        return []
+    readers = {place: deployment_reader(aws, application, clock, place) for place in environment.deployment_places}
+    outcomes = await read_places(
+        readers, lambda reader: reader.read(clean=sanitize_line, per_group=PER_GROUP, listed_within_s=0)
+    )
+    deployments: list[Deployment] = []
+    for outcome in outcomes.values():
+        if isinstance(outcome, AwsError):
+            raise outcome
+        for error in outcome.errors:
+            raise error
+        deployments += outcome.deployments
+    return deployments
 
 
 async def _alias(aws: AwsApi, target: FunctionTarget) -> AliasState:
@@ -65,12 +80,11 @@ async def _alias(aws: AwsApi, target: FunctionTarget) -> AliasState:
         if error.code == "ResourceNotFoundException":
             raise LookupError(f"function {target.name} has no alias {target.alias}") from error
         raise
-    extra = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-    return AliasState(str(alias["FunctionVersion"]), {str(name): float(share) for name, share in extra.items()})
+    return alias_state_of(alias)
 
 
 def _state(target: FunctionTarget, alias: AliasState, deployments: Sequence[Deployment], now: datetime) -> ReleaseState:
-    own = [each for each in deployments if (each.function, each.alias) == (target.name, target.alias)]
+    own = [each for each in deployments if each.owner == target.id]
     state = release_state(target.name, target.alias, alias, own, at=now)
     return replace(present_releases((state,), now)[0], place=place_of(target))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,13 @@ class AliasState(msgspec.Struct, frozen=True):
     def sole_version(self) -> str | None:
         """Return the version with all the traffic, None while it is split."""
         return None if any(self.weights.values()) else self.primary
+
+
+def alias_state_of(response: Mapping[str, Any]) -> AliasState:
+    """Return the state in a response of GetAlias; a version with a weight of 0 gets no traffic and is left out."""
+    extra = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    shares = {str(version): float(share) for version, share in extra.items()}
+    return AliasState(str(response["FunctionVersion"]), {version: share for version, share in shares.items() if share})
 
 
 class AliasObservation(msgspec.Struct, frozen=True):

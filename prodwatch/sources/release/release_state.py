@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
+from prodwatch.model.identity import HOME, FunctionId, Place
 from prodwatch.model.release import WENT_WRONG
 from prodwatch.model.signal import ReleaseEvent, ReleasePhase, ReleaseState
 from prodwatch.sources.release.alias_weights import (
@@ -71,6 +72,12 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Share of traffic moved by the first shift, 0 to 1; None when the configuration is unknown."""
     reported_weight: float | None = None
     """`targetVersionWeight` as reported by CodeDeploy; see `share_of`."""
+    place: Place = HOME
+
+    @property
+    def owner(self) -> FunctionId:
+        """Identity of the function and alias that is deployed."""
+        return FunctionId(self.function, self.alias, self.place)
 
     def stage(self, name: str) -> LifecycleEvent | None:
         """Return the lifecycle event of this name, None without one."""
@@ -226,7 +233,7 @@ def events_of(deployment: Deployment, *, named: bool = False) -> list[ReleaseEve
     if named:
         alias = f"{deployment.function}:{deployment.alias}"
         events = [replace(event, what=f"{alias} {event.what}") for event in events]
-    return sorted(events, key=lambda event: event.at)
+    return sorted((replace(event, place=deployment.place) for event in events), key=lambda event: event.at)
 
 
 def _events(deployment: Deployment) -> list[ReleaseEvent]:

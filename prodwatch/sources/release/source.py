@@ -21,11 +21,12 @@ from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.release.alias_weights import (
     AliasObservation,
     AliasState,
+    alias_state_of,
     newest_version,
     split_versions,
     traffic_shares,
 )
-from prodwatch.sources.release.codedeploy import deployment_reader
+from prodwatch.sources.release.codedeploy import Reading, deployment_reader, read_places
 from prodwatch.sources.release.function_code import (
     LATEST,
     FunctionCode,
@@ -44,8 +45,8 @@ UNALIASED_EVERY_S = 15.0
 """Pause between reads of a function without an alias."""
 MAX_SEEN = 50
 """Changes remembered per alias."""
-_SHARED_CAUSES = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS, Reason.LIMIT))
-"""Causes of errors that affect all parts alike."""
+_SHARED_CAUSES = frozenset((Reason.THROTTLED, Reason.EXPIRED_CREDENTIALS))
+"""Causes of errors that affect all parts of an account and region alike."""
 
 
 class ReleaseSource(PollingSource):
@@ -69,11 +70,13 @@ class ReleaseSource(PollingSource):
         self._since = since
         self._clean = clean
         application = environment.release.codedeploy
-        self._deployments = deployment_reader(aws, application, clock) if application else None
-        self._last_deployments: list[Deployment] = []
+        places = environment.deployment_places if application else ()
+        self._deployments = {place: deployment_reader(aws, application or "", clock, place) for place in places}
+        self._readings: dict[Place, Reading] = {}
         """As last read; they remain valid while CodeDeploy cannot be read."""
-        self._deployments_due_s = float("-inf")
-        self._deployments_note: str | None = None
+        self._deployments_due_s: dict[Place, float] = {}
+        self._deployment_errors: dict[Place, str] = {}
+        """Place → why its deployments could not be read."""
         self._stacks = [StackEventReader(aws, stack, since=since, clean=clean) for stack in environment.stacks.values()]
         self._code = FunctionCodeCache(aws, clean)
         self._alias_history: dict[FunctionTarget, list[AliasObservation]] = {}
@@ -85,8 +88,6 @@ class ReleaseSource(PollingSource):
         self.states: dict[FunctionTarget, ReleaseState] = {}
         """Function → state of its release; the service graph source reads its start."""
         self._notes: list[str] = []
-        self._unread: str | None = None
-        """Why CodeDeploy could not be read, None if it could."""
         self._outbox: list[ReleaseEvent] = []
         """Unsent events: when one part of a poll fails, the next poll still sends them."""
 
@@ -96,12 +97,15 @@ class ReleaseSource(PollingSource):
 
     def note(self) -> str | None:
         """Return what is missing and why, and the progress of stack updates; None without any."""
-        notes = [*self._notes, self._deployments_note, *(stack.note() for stack in self._stacks)]
+        parts = [note for reading in self._readings.values() for note in (*reading.notes, *reading.unread)]
+        errors = self._deployment_errors.values()
+        notes = [*self._notes, *dict.fromkeys((*errors, *parts)), *(stack.note() for stack in self._stacks)]
         return "; ".join(filter(None, notes)) or None
 
     def unread(self) -> tuple[str, ...]:
         """Return the errors of functions that could not be read, and of CodeDeploy."""
-        return (*self._notes, *filter(None, (self._unread,)))
+        parts = [part for reading in self._readings.values() for part in reading.unread]
+        return (*self._notes, *dict.fromkeys((*self._deployment_errors.values(), *parts)))
 
     def versions_of(self, function: FunctionTarget) -> FunctionVersions:
         """Return the known versions of a function and its traffic shifts, for the metric source."""
@@ -126,8 +130,8 @@ class ReleaseSource(PollingSource):
                 records += outcome
             if function.alias is not None:
                 records += await self._state(function, deployments, readable=not isinstance(outcome, AwsError))
-        for id_ in dict.fromkeys(deployment.id for deployment in deployments):
-            parts = [part for part in deployments if part.id == id_]
+        for id_ in dict.fromkeys((deployment.place, deployment.id) for deployment in deployments):
+            parts = [part for part in deployments if (part.place, part.id) == id_]
             for deployment in parts:
                 self._report(events_of(deployment, named=len(parts) > 1))
         self._raise_or_note(failed, everything=len(failed) == len(outcomes) and not records)
@@ -137,27 +141,36 @@ class ReleaseSource(PollingSource):
         return [*records, *events]
 
     def _raise_or_note(self, failed: Sequence[AwsError], *, everything: bool) -> None:
-        """Raise an error when nothing could be read or its cause affects everything; otherwise note it."""
+        """Raise an error when nothing could be read or the user's limit is exhausted; otherwise note it."""
         for error in failed:
-            if everything or error.reason in _SHARED_CAUSES:
+            if everything or error.reason is Reason.LIMIT:
                 raise error
         self._notes += dict.fromkeys(error.message for error in failed)
 
     async def _read_deployments(self) -> list[Deployment]:
-        if self._deployments is None or self._now_s() < self._deployments_due_s:
-            return self._last_deployments
-        try:
-            self._last_deployments = await self._deployments.read(clean=self._clean)
-        except AwsError as error:
-            if error.reason in _SHARED_CAUSES:
-                raise
+        """Return the deployments of all accounts and regions; those of one that cannot be read as last known."""
+        now_s = self._now_s()
+        due = {
+            place: reader
+            for place, reader in self._deployments.items()
+            if now_s >= self._deployments_due_s.get(place, float("-inf"))
+        }
+        outcomes = await read_places(due, lambda reader: reader.read(clean=self._clean, since=self._since))
+        failed = [outcome for outcome in outcomes.values() if isinstance(outcome, AwsError)]
+        for error in failed:
+            alone = len(failed) == len(self._deployments)
+            if error.reason is Reason.LIMIT or (alone and error.reason in _SHARED_CAUSES):
+                raise error
+        for place, outcome in outcomes.items():
+            if isinstance(outcome, Reading):
+                self._readings[place] = outcome
+                self._deployment_errors.pop(place, None)
+                continue
             # Alias weights still show most of the release; the note reports the missing part.
-            self._deployments_note = self._unread = f"CodeDeploy: {error.message}"
-            denied = error.reason is Reason.ACCESS_DENIED
-            self._deployments_due_s = self._now_s() + (DENIED_EVERY_S if denied else 0.0)
-        else:
-            self._deployments_note, self._unread = self._deployments.note, None
-        return self._last_deployments
+            self._deployment_errors[place] = f"CodeDeploy{f' in {place}' if place else ''}: {outcome.message}"
+            denied = outcome.reason is Reason.ACCESS_DENIED
+            self._deployments_due_s[place] = now_s + (DENIED_EVERY_S if denied else 0.0)
+        return [deployment for reading in self._readings.values() for deployment in reading.deployments]
 
     async def _read_function(self, function: FunctionTarget) -> list[Record]:
         """Read a function's alias or code, and return its state if it has no alias; raises AwsError."""
@@ -170,18 +183,15 @@ class ReleaseSource(PollingSource):
             account=function.account,
             region=function.region,
         )
-        routing = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        now = AliasState(
-            response["FunctionVersion"], {version: float(share) for version, share in routing.items() if share}
-        )
+        now = alias_state_of(response)
         history = self._alias_history.setdefault(function, [])
         before = history[-1].state if history else None
         if before == now:
             return []
         history.append(AliasObservation(self._clock.now(), now))
         del history[:-MAX_SEEN]
-        if self._deployments is not None:
-            self._deployments.request_listing()
+        if reader := self._deployments.get(place_of(function)):
+            reader.request_listing()
         if before is not None:
             self._outbox.append(self._alias_event(function, before, now))
         return []
@@ -204,11 +214,7 @@ class ReleaseSource(PollingSource):
     async def _state(
         self, function: FunctionTarget, deployments: Sequence[Deployment], *, readable: bool
     ) -> list[Record]:
-        own_deployments = [
-            deployment
-            for deployment in deployments
-            if (deployment.function, deployment.alias) == (function.name, function.alias)
-        ]
+        own_deployments = [deployment for deployment in deployments if deployment.owner == function.id]
         history = self._alias_history.get(function, [])
         now = history[-1].state if history and readable else None
         if now is None and not own_deployments:
@@ -277,6 +283,6 @@ class ReleaseSource(PollingSource):
         try:
             self._report(await stack.read(self._now_s()))
         except AwsError as error:
-            if error.reason in _SHARED_CAUSES:
+            if error.reason is Reason.LIMIT:
                 raise
             stack.error = error.message
