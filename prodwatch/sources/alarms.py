@@ -52,7 +52,7 @@ class _HistoryError(msgspec.Struct, frozen=True):
     """Why the history of an alarm could not be read."""
 
     retry_s: float
-    """Epoch second of the next attempt."""
+    """Monotonic second of the next attempt."""
     message: str = ""
 
 
@@ -209,12 +209,12 @@ class AlarmSource(PollingSource):
         """
         events: list[Record] = []
         for id_, alarm in list(self._history_due.items()):
-            if self._now_s() < self._history_errors.get(id_, _NO_ERROR).retry_s:
+            if self._clock.monotonic_s() < self._history_errors.get(id_, _NO_ERROR).retry_s:
                 continue
             try:
                 events += await self._history(alarm)
             except AwsError as error:
-                failure = _HistoryError(self._now_s() + DENIED_EVERY_S, f"alarm history: {error.message}")
+                failure = _HistoryError(self._clock.monotonic_s() + DENIED_EVERY_S, f"alarm history: {error.message}")
                 of_place = error.reason is not Reason.API_ERROR
                 for other in self._history_due if of_place else (id_,):
                     if other.place == id_.place:

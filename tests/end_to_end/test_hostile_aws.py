@@ -139,6 +139,8 @@ class HostileAws(EmbeddedAws):
 
     hostility: Hostility | None = None
     calls_of_it = 0
+    changed = False
+    """Whether a response was hostile: ASCII in UTF-7, for one, is the same text."""
 
     async def _serve_aws(self, request: web.Request, incoming: HttpRequest) -> web.StreamResponse:
         hostility, identity = self.hostility, identify(incoming)
@@ -158,6 +160,7 @@ class HostileAws(EmbeddedAws):
             plain = distorted(plain, Active(faults=(fault,)), identity.protocol)
         else:
             plain = hostility.distort(plain, identity.protocol, Random(hostility.seed))
+        self.changed = self.changed or (plain.status, plain.body) != (response.status, response.body)
         return web.Response(status=plain.status, headers=plain.headers, body=plain.body)
 
 

@@ -43,38 +43,49 @@ OPTIONAL = frozenset({"xray:GetIndexingRules", "codedeploy:GetDeploymentConfig",
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[EmbeddedAws]:
     async with embedded_aws() as (server, _):
-        now_s = SystemClock().now().timestamp()
-        server.functions.put(
-            Function(name="shop", versions=[FunctionVersion(version=each, published_s=0) for each in ("7", "8")])
-        )
-        server.functions.put_alias("shop", "live", "7", {})
-        server.deployments.put(
-            Deployment(
-                id="d-ABCDEFGHI",
-                application="shop",
-                group="shop",
-                function="shop",
-                alias="live",
-                current="7",
-                target="8",
-                created_s=now_s - 600,
-                events=(DeploymentStep(after_s=1, status="InProgress"), DeploymentStep(after_s=60, status="Failed")),
-            )
-        )
-        server.alarms.put(MetricAlarm(name="shop-errors", namespace="Shop", metric="Errors", missing="ignore"))
-        server.alarms.set_state("shop-errors", "ALARM", "too many errors")
-        server.metrics.put("Shop", "Errors", {}, now_s - 120, [3.0])
-        server.logs.put("/aws/lambda/shop", "2026/11/20/[7]ab", [(int((now_s - 30) * 1000), "ERROR no stock")])
+        lay_out(server)
         yield server
+
+
+def lay_out(server: EmbeddedAws, *, healthy: bool = False) -> None:
+    """Make something for every source to read; unless `healthy`, an alarm fires and a deployment has failed."""
+    now_s = SystemClock().now().timestamp()
+    server.functions.put(
+        Function(name="shop", versions=[FunctionVersion(version=each, published_s=0) for each in ("7", "8")])
+    )
+    server.functions.put_alias("shop", "live", "8" if healthy else "7", {})
+    server.deployments.put(
+        Deployment(
+            id="d-ABCDEFGHI",
+            application="shop",
+            group="shop",
+            function="shop",
+            alias="live",
+            current="7",
+            target="8",
+            created_s=now_s - 600,
+            events=(
+                DeploymentStep(after_s=1, status="InProgress"),
+                DeploymentStep(after_s=60, status="Succeeded" if healthy else "Failed"),
+            ),
+        )
+    )
+    server.alarms.put(MetricAlarm(name="shop-errors", namespace="Shop", metric="Errors", missing="ignore"))
+    if healthy:
+        server.alarms.set_state("shop-errors", "OK", "no errors")
+    else:
+        server.alarms.set_state("shop-errors", "ALARM", "too many errors")
+    server.metrics.put("Shop", "Errors", {}, now_s - 120, [3.0])
+    server.logs.put("/aws/lambda/shop", "2026/11/20/[7]ab", [(int((now_s - 30) * 1000), "ERROR no stock")])
 
 
 @pytest_asyncio.fixture
 async def aws(world: EmbeddedAws) -> AsyncIterator[Aws]:
-    async with Aws(_environment(world), {}, HurriedClock(), jitter=lambda: 0.0) as session:
+    async with Aws(environment_of(world), {}, HurriedClock(), jitter=lambda: 0.0) as session:
         yield session
 
 
-def _environment(world: EmbeddedAws) -> Environment:
+def environment_of(world: EmbeddedAws) -> Environment:
     return Environment(
         name="test",
         title="Test",
@@ -87,12 +98,12 @@ def _environment(world: EmbeddedAws) -> Environment:
     )
 
 
-def _source(world: EmbeddedAws, aws: Aws, name: str) -> Source:
+def source_of(world: EmbeddedAws, aws: Aws, name: str) -> Source:
     now = SystemClock().now()
     # A session shares its reading of CodeDeploy; each source here has to read for itself.
     codedeploy._READERS.pop(aws, None)
     sources = build_sources(
-        _environment(world),
+        environment_of(world),
         aws,
         clock=HurriedClock(),
         redactor=Redactor(()),
@@ -121,14 +132,14 @@ def in_trouble(status: SourceStatus) -> bool:
 async def operations(world: EmbeddedAws, aws: Aws, name: str) -> list[tuple[str, str]]:
     """Return the operations that a source calls for its first status, which is live."""
     world.calls.clear()
-    assert not in_trouble(status := await first_status(_source(world, aws, name))), status
+    assert not in_trouble(status := await first_status(source_of(world, aws, name))), status
     return list(dict.fromkeys(world.calls))
 
 
 async def distorted(world: EmbeddedAws, aws: Aws, name: str, fault: Fault) -> SourceStatus:
     world.faults.replace([fault])
     aws.limiter.reset()
-    status = await first_status(_source(world, aws, name))
+    status = await first_status(source_of(world, aws, name))
     world.faults.clear()
     return status
 
@@ -142,7 +153,7 @@ async def test_a_body_that_is_not_the_operations_document_is_never_live(
             fault = Fault(operation=f"{service}:{operation}", kind="foreign_body", body=body)
             status = await distorted(world, aws, name, fault)
             assert in_trouble(status) or f"{service}:{operation}" in OPTIONAL, (operation, body, status)
-    assert not in_trouble(await first_status(_source(world, aws, name)))
+    assert not in_trouble(await first_status(source_of(world, aws, name)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -151,4 +162,4 @@ async def test_a_member_left_out_never_ends_a_source(name: str, world: EmbeddedA
         for member in members(service, operation):
             fault = Fault(operation=f"{service}:{operation}", kind="missing_member", member=member)
             await distorted(world, aws, name, fault)
-    assert not in_trouble(await first_status(_source(world, aws, name)))
+    assert not in_trouble(await first_status(source_of(world, aws, name)))
