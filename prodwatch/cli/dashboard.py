@@ -81,7 +81,7 @@ async def _run(
 ) -> int:
     from prodwatch.session.protocol import LazySession, SessionFacts
     from prodwatch.session.reload import Reload
-    from prodwatch.store.store import Store
+    from prodwatch.store.store import DEFAULT_LIMITS, TRIAGE_LIMITS, Store
     from prodwatch.tui.app import ProdwatchApp
     from prodwatch.tui.preferences import load_preferences
     from prodwatch.views.window_comparison import directions
@@ -89,7 +89,7 @@ async def _run(
     clock = AwsClock()
     left_before = _unfinished()
     shown = _fixed(window.end, clock) if window and window.end else clock
-    store = Store(shown)
+    store = Store(shown, limits=TRIAGE_LIMITS if window else DEFAULT_LIMITS)
     reload = Reload(project, partial(load, common, quiet=True))
 
     def make() -> LiveSession:

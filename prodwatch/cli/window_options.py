@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_LENGTH = timedelta(hours=12)
-"""Half of the day of one-minute points that the dashboard keeps; the other half is what the window is compared with."""
+"""A third of the one-minute points kept in triage, with as much to spare: the window, the one before, a week ago."""
 MAX_AGE = timedelta(days=15)
 """Retention of one-minute metrics in CloudWatch."""
 TOLERANCE = timedelta(minutes=1)

@@ -199,6 +199,8 @@ class MetricPoint(msgspec.Struct, frozen=True, order=True, gc=False):
     timestamp_s: int
     value: float
     settled: bool = True
+    samples: float = 0.0
+    """Number of values that it is the mean of; 0 when not known."""
 
 
 class MetricSeries(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +210,10 @@ class MetricSeries(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[MetricPoint, ...]
     unit: str | None = None
     period_s: int = 60
+    read: tuple[tuple[int, int], ...] = ()
+    """Spans (start, end in epoch seconds) whose periods were read after they had settled: in them a period without a
+    point has no data. Empty when not known.
+    """
 
 
 class AlarmState(msgspec.Struct, frozen=True, kw_only=True):

@@ -216,7 +216,8 @@ class PastReader:
                 inside = record.start_ms <= end_s * 1000
             case MetricSeries():
                 points = tuple(each for each in record.points if each.timestamp_s < end_s)
-                return (replace(record, points=points),) if points else ()
+                read = tuple((start_s, min(to_s, int(end_s))) for start_s, to_s in record.read if start_s < end_s)
+                return (replace(record, points=points, read=read),) if points or read else ()
             case AlarmState():
                 self._alarms.add(record)
                 return ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +24,14 @@ from prodwatch.model.signal import (
 )
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
-from prodwatch.sources.lambda_metrics import MINUTE_S, FunctionVersions, derived_series, raw_keys
+from prodwatch.sources.lambda_metrics import (
+    MINUTE_S,
+    FunctionVersions,
+    RawSeries,
+    derived_series,
+    raw_keys,
+    settled_span,
+)
 from prodwatch.sources.poll_loop import PollingSource
 
 SERIES_PER_CALL = 500
@@ -43,8 +51,10 @@ VERSIONS_KNOWN_S = 5.0
 
 DECISIVE = frozenset({("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p95")})
 """Metrics and statistics read by the second poll of a minute too."""
+_COMPLETE = "Complete"
 _LEFT_OUT = "the response leaves it out"
-_UNREAD = frozenset(("InternalError", "Forbidden", _LEFT_OUT))
+_NAMED_UNREAD = 5
+"""Unread series of one account and region that are named; the rest is counted."""
 
 _RETENTION = (
     (60, timedelta(hours=3)),
@@ -71,13 +81,9 @@ class _SeriesQuery:
 class _PlaceData:
     """Data read from one account and region."""
 
-    points: dict[MetricKey, dict[int, float]] = field(default_factory=dict)
-    at_s: dict[MetricKey, float] = field(default_factory=dict)
-    """Epoch second at which each series was last read without an error."""
+    series: dict[MetricKey, RawSeries] = field(default_factory=dict)
     whole_s: float | None = None
-    """Epoch second at which all series were last read."""
-    failed_status: dict[MetricKey, str] = field(default_factory=dict)
-    """Series that CloudWatch did not read at the last request, each with its status."""
+    """Epoch second of the last poll of all series."""
 
 
 class MetricSource(PollingSource):
@@ -106,8 +112,7 @@ class MetricSource(PollingSource):
         self._minute_s = retained_period_s(MINUTE_S, self._age)
         self._data: dict[Place, _PlaceData] = {}
         self._polls = 0
-        self._partial = False
-        self._notes: list[str] = []
+        self._unread: list[str] = []
         self._failed: dict[Place, AwsError] = {}
 
     def pause_s(self) -> float:
@@ -124,17 +129,15 @@ class MetricSource(PollingSource):
         return due - second
 
     def note(self) -> str | None:
-        """Return what could not be read, was partial, or is coarser than requested; None without any."""
-        notes = list(self._notes)
-        if self._partial:
-            notes.append("CloudWatch returned partial data; the next poll reads it again")
+        """Return what could not be read or is coarser than requested; None without any."""
+        notes = list(self.unread())
         if self._minute_s > MINUTE_S:
             notes.append(f"points of {self._minute_s // 60} minutes: CloudWatch keeps finer points for a shorter time")
         return "; ".join(notes) or None
 
     def unread(self) -> tuple[str, ...]:
-        """Return the errors of accounts and regions that could not be read."""
-        return tuple(dict.fromkeys(self._notes))
+        """Return the errors of accounts and regions that could not be read, and the series that were not or in part."""
+        return tuple(dict.fromkeys(self._unread))
 
     async def poll(self) -> list[Record]:
         """Return Lambda's derived series and the configured ones; a new series includes its whole history."""
@@ -163,14 +166,11 @@ class MetricSource(PollingSource):
         return [*records, *self._configured_series(unplaced)]
 
     def _derived(self, function: FunctionTarget, versions: FunctionVersions) -> list[MetricSeries]:
-        data = self._data[(function.account, function.region)]
-        keys = [key for key in raw_keys(function, versions) if key in data.at_s]
         return derived_series(
             function,
             versions,
-            data.points,
-            # A point is settled only if it was read after it could no longer change.
-            settled_before_s=min((data.at_s[key] for key in keys), default=0.0) - _settles_after_s(versions),
+            self._data[(function.account, function.region)].series,
+            settles_after_s=_settles_after_s(versions),
             label_suffix=self._name(function),
             period_s=self._minute_s,
         )
@@ -189,20 +189,21 @@ class MetricSource(PollingSource):
         return [series for target in targets if (series := self._series(target)) is not None]
 
     def _series(self, target: MetricTarget) -> MetricSeries | None:
-        data, key = self._data[(target.account, target.region)], _configured_key(target)
-        points = data.points.get(key)
-        if not points:
+        key = _configured_key(target)
+        raw = self._data[(target.account, target.region)].series.get(key)
+        if raw is None or not raw.points:
             return None
         period_s = retained_period_s(target.period_s, self._age)
-        settled_before_s = data.at_s.get(key, 0.0) - SETTLED_AFTER_S
+        settled_before_s = raw.to_s - SETTLED_AFTER_S
         return MetricSeries(
             key=key,
             unit=target.unit,
             period_s=period_s,
             points=tuple(
                 MetricPoint(second, value, second + period_s <= settled_before_s)
-                for second, value in sorted(points.items())
+                for second, value in sorted(raw.points.items())
             ),
+            read=settled_span((raw,), settled_before_s, period_s),
         )
 
     def _evaluated(self, now: datetime) -> tuple[SignalResult, ...]:
@@ -211,17 +212,16 @@ class MetricSource(PollingSource):
 
     def _signal(self, target: MetricTarget, now: datetime) -> SignalResult:
         place = (target.account, target.region)
-        failure, failed_status = self._failed.get(place), self._data[place].failed_status.get(_configured_key(target))
+        failure, raw = self._failed.get(place), self._data[place].series.get(_configured_key(target))
         if failure is not None:
             return unread_metric(target, failure.message, failure.reason)
-        if failed_status is not None:
-            reason = Reason.ACCESS_DENIED if failed_status == "Forbidden" else Reason.SERVICE
-            return unread_metric(target, f"CloudWatch could not read {target.metric}: {failed_status}", reason)
+        if raw is not None and raw.failure is not None:
+            reason = Reason.ACCESS_DENIED if raw.failure == "Forbidden" else Reason.SERVICE
+            return unread_metric(target, f"CloudWatch could not read {target.metric}: {raw.failure}", reason)
         return metric_signal(target, self._series(target), now)
 
     async def _read_places(self, queries: dict[Place, list[_SeriesQuery]], now: datetime) -> None:
         """Read all accounts and regions concurrently; raises AwsError when all of them fail."""
-        self._partial = False
         reads = (self._read_place(place, series, now) for place, series in queries.items())
         outcomes = await asyncio.gather(*reads, return_exceptions=True)
         self._failed = {}
@@ -232,68 +232,101 @@ class MetricSource(PollingSource):
                 raise outcome
         if self._failed and len(self._failed) == len(outcomes):
             raise next(iter(self._failed.values()))
-        self._notes = [error.message for error in self._failed.values()]
+        self._unread = [error.message for error in self._failed.values()]
+        for place, asked in queries.items():
+            if place not in self._failed:
+                self._unread += _unread_sentences(self._data[place].series, {query.key: query for query in asked})
 
     async def _read_place(self, place: Place, queries: list[_SeriesQuery], now: datetime) -> None:
         data = self._data.setdefault(place, _PlaceData())
         now_s = now.timestamp()
-        new_series = [query for query in queries if query.key not in data.at_s]
-        known_series = [query for query in queries if query.key in data.at_s]
         catching_up = now_s % MINUTE_S >= CATCH_UP_AT_S and data.whole_s is not None
-        if catching_up and now_s - (data.whole_s or 0.0) < MINUTE_S:
-            # Every series read costs money, so the second poll of a minute reads only the decisive ones.
-            known_series = [
-                query for query in known_series if (query.key.metric, query.key.stat) in DECISIVE or query.key.label
-            ]
-        else:
-            catching_up = False
+        catching_up = catching_up and now_s - (data.whole_s or 0.0) < MINUTE_S
         slowest_s = max((query.settles_after_s for query in queries), default=0.0)
         longest_s = max((query.period_s for query in queries), default=MINUTE_S)
-        # Measured from the last complete poll, not from now, so that an outage leaves no gap.
-        recent_s = (data.whole_s or now_s) - max(RECENT_S, slowest_s, 3.0 * longest_s)
-        for group, start_s in (
-            (new_series, self._since.timestamp()),
-            (known_series, max(recent_s, self._since.timestamp())),
-        ):
+        overlap_s = max(RECENT_S, slowest_s, 3.0 * longest_s)
+        by_start: dict[float, list[_SeriesQuery]] = {}
+        for query in queries:
+            raw = data.series.setdefault(query.key, RawSeries())
+            is_new = not math.isfinite(raw.to_s)
+            if catching_up and not (is_new or raw.failure or _is_decisive(query.key)):
+                # Every series read costs money, so the second poll of a minute reads only the decisive ones.
+                continue
+            # Measured from the last complete reading of each series, not from now, so that an outage leaves no gap.
+            since_s = self._since.timestamp()
+            start_s = since_s if is_new else max(min(raw.to_s, data.whole_s or raw.to_s) - overlap_s, since_s)
+            by_start.setdefault(start_s - start_s % MINUTE_S, []).append(query)
+        for start_s, group in sorted(by_start.items()):
             for start in range(0, len(group), SERIES_PER_CALL):
                 await self._fetch(place, data, group[start : start + SERIES_PER_CALL], start_s, now)
         if not catching_up:
             data.whole_s = now_s
         oldest_s = now_s - max(KEPT, self._age).total_seconds()
-        for key, points in data.points.items():
-            if points and min(points) < oldest_s:
-                data.points[key] = {second: value for second, value in points.items() if second >= oldest_s}
+        for raw in data.series.values():
+            raw.from_s = max(raw.from_s, oldest_s)
+            if raw.points and min(raw.points) < oldest_s:
+                raw.points = {second: value for second, value in raw.points.items() if second >= oldest_s}
 
     async def _fetch(
         self, place: Place, data: _PlaceData, chunk: Sequence[_SeriesQuery], start_s: float, now: datetime
     ) -> None:
         finest_s = min(query.period_s for query in chunk)
         start_s = max(start_s, now.timestamp() - retention_of(finest_s).total_seconds() + finest_s)
+        start_s -= start_s % max(MINUTE_S, finest_s)
         query = {
             "MetricDataQueries": [_api_query(number, query) for number, query in enumerate(chunk)],
-            "StartTime": datetime.fromtimestamp(start_s - start_s % max(MINUTE_S, finest_s), UTC),
+            "StartTime": datetime.fromtimestamp(start_s, UTC),
             "EndTime": now,
             "ScanBy": "TimestampAscending",
         }
-        points_by_key: dict[MetricKey, dict[int, float]] = {query.key: {} for query in chunk}
+        keys = {f"m{number}": each.key for number, each in enumerate(chunk)}
         statuses: dict[MetricKey, str] = {}
         account, region = place
         async for page in self._aws.pages("cloudwatch", "GetMetricData", query, account=account, region=region):
-            for result in page.get("MetricDataResults", ()):
-                key = chunk[int(result["Id"][1:])].key
-                statuses[key] = result.get("StatusCode") or "Complete"
-                for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True):
-                    points_by_key[key][int(moment.timestamp())] = float(value)
-        for key, points in points_by_key.items():
-            data.points[key] = data.points.get(key, {}) | points
+            for result in page.get("MetricDataResults") or ():
+                key = keys.get(result.get("Id"))
+                if key is None:
+                    continue
+                statuses[key] = result.get("StatusCode") or _COMPLETE
+                points = zip(result.get("Timestamps") or (), result.get("Values") or (), strict=True)
+                raw = data.series[key]
+                raw.points.update((int(moment.timestamp()), float(value)) for moment, value in points)
+                raw.touched_s = now.timestamp()
+        for each in chunk:
+            raw = data.series[each.key]
             # A series that the response leaves out was not read, however complete the rest looks.
-            status = statuses.get(key, _LEFT_OUT)
-            if status in _UNREAD:
-                self._partial = True
-                data.failed_status[key] = status
-            else:
-                data.failed_status.pop(key, None)
-                data.at_s[key] = now.timestamp()
+            status = statuses.get(each.key, _LEFT_OUT)
+            raw.failure = None if status == _COMPLETE else status
+            if raw.failure is None:
+                # An outage may last longer than CloudWatch keeps such points: the gap is not a time without data.
+                raw.from_s = start_s if start_s > raw.to_s else min(raw.from_s, start_s)
+                raw.to_s = now.timestamp()
+
+
+def _unread_sentences(series: Mapping[MetricKey, RawSeries], asked: Iterable[MetricKey]) -> list[str]:
+    """Return one sentence per status that the last request for a series ended with, naming some of the series."""
+    by_status: dict[str, list[str]] = {}
+    for key in asked:
+        raw = series.get(key)
+        if raw is not None and raw.failure is not None:
+            by_status.setdefault(raw.failure, []).append(_series_name(key))
+    sentences = []
+    for status, names in by_status.items():
+        more = f" and {len(names) - _NAMED_UNREAD} more" if len(names) > _NAMED_UNREAD else ""
+        sentences.append(f"CloudWatch did not return all of {', '.join(names[:_NAMED_UNREAD])}{more} ({status})")
+    return sentences
+
+
+def _series_name(key: MetricKey) -> str:
+    if key.label:
+        return key.label
+    name = dict(key.dimensions)
+    whose = f"{name.get('Resource') or name.get('FunctionName')}{f' v{key.version}' if key.version else ''}"
+    return f"{key.metric} {key.stat} of {whose}"
+
+
+def _is_decisive(key: MetricKey) -> bool:
+    return (key.metric, key.stat) in DECISIVE or bool(key.label)
 
 
 def _settles_after_s(versions: FunctionVersions) -> float:

@@ -40,8 +40,25 @@ class MetricStore:
 
     def _merge(self, into: dict[MetricKey, MetricSeries], arrival: MetricSeries) -> None:
         stored = into.get(arrival.key)
-        points = merge_points(stored.points if stored else (), arrival.points)[-self.points_per_series :]
-        into[arrival.key] = msgspec.structs.replace(arrival, points=points)
+        points = merge_points(stored.points if stored else (), arrival.points)
+        read = merge_spans((*(stored.read if stored else ()), *arrival.read))
+        if len(points) > self.points_per_series:
+            points = points[-self.points_per_series :]
+            # A period whose point was dropped must not read as one without data.
+            kept_s = points[0].timestamp_s
+            read = tuple((max(start_s, kept_s), end_s) for start_s, end_s in read if end_s > kept_s)
+        into[arrival.key] = msgspec.structs.replace(arrival, points=points, read=read)
+
+
+def merge_spans(spans: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Return the union of spans, oldest first."""
+    merged: list[tuple[int, int]] = []
+    for start_s, end_s in sorted(spans):
+        if merged and start_s <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end_s, merged[-1][1]))
+        else:
+            merged.append((start_s, end_s))
+    return tuple(merged)
 
 
 def merge_points(

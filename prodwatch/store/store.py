@@ -76,6 +76,8 @@ class GivenVerdict(msgspec.Struct, frozen=True):
 _NOT_AN_EVENT = frozenset((Status.PASS, Status.SKIPPED))
 """First statuses of a check that are not an event."""
 DEFAULT_LIMITS = StoreLimits()
+TRIAGE_LIMITS = StoreLimits(points_per_series=3 * 1_440)
+"""For a window of up to 12 hours that stays open as long: itself, the window before, and the same hours a week ago."""
 
 
 class Store:

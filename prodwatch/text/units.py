@@ -30,6 +30,8 @@ _SIZE_BYTES = {
 }
 _UNIT_SUFFIXES = {"Percent": " %", "Milliseconds": " ms", "Seconds": " s", "Bytes": " B", "Microseconds": " µs"}
 """CloudWatch unit → suffix of a value."""
+_FINER_UNITS = {"Seconds": "Milliseconds", "Milliseconds": "Microseconds"}
+"""Unit → the one a thousand times smaller, for values below 1."""
 LONGEST_DAYS = 36_500
 """Longest duration, a hundred years: dates beyond the calendar cannot be computed."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
@@ -99,16 +101,22 @@ def format_age(seconds: float) -> str:
 
 
 def format_value(value: float | None, unit: str | None) -> str:
-    """Return a metric's value for a narrow column, with its CloudWatch unit: `1.8 s`, `12k`, `–` for None."""
+    """Return a metric's value for a narrow column, with its CloudWatch unit: `1.8 s`, `12 ms`, `12k`, `–` for None."""
     if value is None:
         return "–"
+    finer = _FINER_UNITS.get(unit or "")
+    if finer is not None and 0 < abs(value) < 1:
+        return format_value(value * 1000, finer)
     suffix = _UNIT_SUFFIXES.get(unit or "", "")
     size = abs(value)
     if size >= 1e6:
         return f"{value / 1e6:.1f}M{suffix}"
     if size >= 1e4:
         return f"{value / 1e3:.0f}k{suffix}"
-    return f"{value:.0f}{suffix}" if size >= 100 or value == int(value) else f"{value:.1f}{suffix}"
+    if size >= 100 or abs(value - round(value)) <= 1e-9 * size:
+        # Adding 0 makes a negative zero positive.
+        return f"{value + 0.0:.0f}{suffix}"
+    return f"{value:.1f}{suffix}" if size >= 1 else f"{value:.2g}{suffix}"
 
 
 def format_change(change: float | None) -> str:

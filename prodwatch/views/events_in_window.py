@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from prodwatch.model.identity import HOME, AlarmId, GroupId, Place
 from prodwatch.model.signal import NO_HISTORY, UNREADABLE, AlarmState, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
-from prodwatch.text.units import format_value
+from prodwatch.text.units import format_age, format_value
 from prodwatch.views.release import version_label
-from prodwatch.views.time_window import Window
+from prodwatch.views.time_window import Window, named_length
 from prodwatch.views.timeline import describe
 from prodwatch.views.window_comparison import MetricComparison, compare_windows
 
@@ -33,6 +33,8 @@ _WEIGHT: dict[Kind, int] = {
     "stack": 5,
     "traffic": 6,
 }
+_NAMED_UNCOMPARED = 6
+"""Metrics without a comparison that are named; the rest is counted."""
 MAX_ERRORS = 20
 """New error signatures listed one by one; the rest is only counted."""
 
@@ -65,6 +67,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """Sources that could not be read: `alarms (needs cloudwatch:DescribeAlarms)`."""
     reading: tuple[str, ...]
     """Sources that are not read completely yet."""
+    uncompared: tuple[str, ...] = ()
+    """Metrics without a value on one of the two sides, by reason: `errors, p95 (nothing in the hour before)`."""
 
     @property
     def summary(self) -> str:
@@ -73,12 +77,14 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         text = ", ".join(parts) if parts else "no change that can be seen"
         more = [f"not read: {'; '.join(self.unseen)}"] if self.unseen else []
         more += [f"still reading {', '.join(self.reading)}"] if self.reading else []
+        more += [f"not compared: {'; '.join(self.uncompared)}"] if self.uncompared else []
         return " · ".join([text, *more])
 
 
 def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None) -> Changes:
     """Return the changes in `window` that the store knows at `now`."""
     events = sorted((event for event in store.release.events if window.has(event.at, now)), key=lambda event: event.at)
+    comparisons = compare_windows(store, window, now, better=better)
     rows = [
         *_deployments(event for event in events if event.source == "codedeploy"),
         *_stacks(store, (event for event in events if event.source == "cloudformation")),
@@ -86,15 +92,16 @@ def changes(store: Store, window: Window, now: datetime, *, better: Mapping[str,
         *_alarms(store, [event for event in events if event.source == "alarm"], window),
         *_checks(event for event in events if event.source == "check"),
         *_errors(store, window, now),
-        *(
-            _figure(comparison, window, now)
-            for comparison in compare_windows(store, window, now, better=better)
-            if _is_visible(comparison)
-        ),
+        *(_figure(comparison, window, now) for comparison in comparisons if _is_visible(comparison)),
     ]
     earliest = datetime.fromtimestamp(0, UTC)
     rows.sort(key=lambda row: (not row.bad, _WEIGHT[row.kind], -(row.at or earliest).timestamp()))
-    return Changes(rows=tuple(rows), unseen=_unseen(store), reading=_reading(store))
+    return Changes(
+        rows=tuple(rows),
+        unseen=_unseen(store),
+        reading=_reading(store),
+        uncompared=_uncompared(comparisons, window.named(now)),
+    )
 
 
 def _deployments(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
@@ -240,17 +247,19 @@ def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
 
 
 def _is_visible(comparison: MetricComparison) -> bool:
-    """Return whether a metric changed enough that its formatted values differ."""
-    return comparison.ceased or (
-        comparison.notable
-        and format_value(comparison.before, comparison.unit) != format_value(comparison.within, comparison.unit)
-    )
+    """Return whether a metric changed enough to be a change."""
+    return comparison.ceased_s is not None or comparison.notable
 
 
 def _figure(comparison: MetricComparison, window: Window, now: datetime) -> Change:
     before, within = format_value(comparison.before, comparison.unit), format_value(comparison.within, comparison.unit)
-    if comparison.ceased:
-        text = f"{comparison.label}: no values any more; {before} in the {window.named(now)} before"
+    named = named_length(comparison.before_s) if comparison.before is not None else window.named(now)
+    if comparison.ceased_s is not None:
+        what = "no requests" if comparison.traffic else "no values"
+        text = (
+            f"{comparison.label}: {what} for {format_age(comparison.ceased_s)}, "
+            f"{format_value(comparison.usual, comparison.unit)} before that"
+        )
         return Change(kind="figure", subject=comparison.label, at=None, text=text, bad=comparison.worse)
     change = comparison.change
     moved = "" if change is None or comparison.unit == "Percent" else f" ({change * 100:+.0f} %)"
@@ -261,9 +270,32 @@ def _figure(comparison: MetricComparison, window: Window, now: datetime) -> Chan
         kind="figure",
         subject=comparison.label,
         at=None,
-        text=f"{comparison.label} {within} against {before} in the {window.named(now)} before{moved}{week}",
+        text=f"{comparison.label} {within} against {before} in the {named} before{moved}{week}",
         bad=comparison.worse,
     )
+
+
+def _uncompared(comparisons: Iterable[MetricComparison], named: str) -> tuple[str, ...]:
+    """Return the metrics that nothing is said of because one side has too few values, by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for comparison in comparisons:
+        if comparison.ceased_s is not None:
+            continue
+        if comparison.within is None:
+            reason = f"too few values in the {named}"
+        elif comparison.before is None:
+            reason = f"too few values in the {named} before"
+        elif comparison.traffic and not comparison.within and not comparison.before:
+            reason = f"no requests in the {named}, nor in the {named_length(comparison.before_s)} before"
+        else:
+            continue
+        by_reason.setdefault(reason, []).append(comparison.label)
+    return tuple(f"{_some(labels)} ({reason})" for reason, labels in by_reason.items())
+
+
+def _some(labels: Sequence[str]) -> str:
+    more = len(labels) - _NAMED_UNCOMPARED
+    return ", ".join(labels[:_NAMED_UNCOMPARED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _unseen(store: Store) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from prodwatch.model.release import first_release
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, ReleaseState
 from prodwatch.model.status import Status
 from prodwatch.store.store import Store
+from prodwatch.views.metric_rows import Requests, RowKey, Share, by_version, combined, is_count, mean, rows_of
 from prodwatch.views.release import FunctionReleases
 
 SLOTS = 60
@@ -72,15 +73,12 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
     release = releases.main
     newest = int(now.timestamp()) // slot_s * slot_s
     start = newest - slot_s * (slots - 1)
-    grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
-    for series in store.metrics.series.values():
-        grouped.setdefault((label_of(series.key), series.unit), []).append(series)
     new_version = release.version if release else None
     axis = _Axis(start, slots, slot_s)
     statuses = {result.name: result.status for result in store.signals.get("metric", ())}
     rows = tuple(
-        msgspec.structs.replace(_row(label, unit, group, releases, axis), status=statuses.get(label))
-        for (label, unit), group in grouped.items()
+        msgspec.structs.replace(_row(key, by_version(group), releases, axis), status=statuses.get(key.label))
+        for key, group in rows_of(store.metrics.series.values()).items()
     )
     return Signals(
         rows=rows,
@@ -95,28 +93,21 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
     )
 
 
-def label_of(key: MetricKey) -> str:
-    """Return the label of a series."""
-    return key.label or f"{key.metric} {key.stat}"
-
-
 class _Axis(NamedTuple):
     start_s: int
     slots: int
     slot_s: int
 
 
-def _row(
-    label: str, unit: str | None, group: Sequence[MetricSeries], releases: FunctionReleases, axis: _Axis
-) -> SignalRow:
+def _row(key: RowKey, group: Sequence[MetricSeries], releases: FunctionReleases, axis: _Axis) -> SignalRow:
     own = [(series, releases.of_series(series.key)) for series in group]
     fresh = [series for series, release in own if _is_new(series.key, release)]
     old_series = [series for series, release in own if _is_old(series.key, release)]
     release = first_release(release for _, release in own if release is not None)
     old, new = latest(old_series), latest(fresh)
     return SignalRow(
-        label=label,
-        unit=unit,
+        label=key.label,
+        unit=key.unit,
         old=old,
         new=new,
         change=new / old - 1 if old and new is not None else None,
@@ -142,22 +133,27 @@ def _is_old(key: MetricKey, release: ReleaseState | None) -> bool:
 
 def latest(group: Iterable[MetricSeries]) -> float | None:
     """Return the latest final value of all series, else the latest value; None without values."""
-    points = [point for series in group for point in series.points[-4:]]
+    points = [point for series in group for point in (*series.points[-4:], *_ceased(series))]
     settled = [point for point in points if point.settled]
     return max(settled or points, key=_when).value if points else None
 
 
-def on_axis(group: Iterable[MetricSeries], start: int, slots: int, slot_s: int) -> tuple[float | None, ...]:
-    """Return one value per slot; several points in a slot give their mean."""
-    sums = [0.0] * slots
-    counts = [0] * slots
-    for series in group:
-        for point in series.points:
-            slot = (point.timestamp_s - start) // slot_s
-            if 0 <= slot < slots:
-                sums[slot] += point.value
-                counts[slot] += 1
-    return tuple(total / count if count else None for total, count in zip(sums, counts, strict=True))
+def _ceased(series: MetricSeries) -> Iterable[MetricPoint]:
+    """Return a point of 0 for a count whose newest settled period was read without data."""
+    if is_count(series.key) and series.read:
+        newest_s = series.read[-1][1] - series.period_s
+        if not series.points or series.points[-1].timestamp_s < newest_s:
+            yield MetricPoint(newest_s, 0.0)
+
+
+def on_axis(
+    group: Sequence[MetricSeries], start: int, slots: int, slot_s: int, requests: Requests | None = None
+) -> tuple[float | None, ...]:
+    """Return one value per slot: the mean of the periods in it, each over all series."""
+    shares: list[list[Share]] = [[] for _ in range(slots)]
+    for at, share in combined(group, requests or {}, start, start + slots * slot_s).items():
+        shares[(at - start) // slot_s].append(share)
+    return tuple(map(mean, shares))
 
 
 def _when(point: MetricPoint) -> int:

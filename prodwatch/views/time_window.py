@@ -43,8 +43,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
     def named(self, now: datetime) -> str:
         """Return its length in words: `hour`, `30m`, `1h 30m`."""
-        minutes = round(self.span(now).total_seconds() / 60)
-        hours, rest = divmod(minutes, 60)
-        if (hours, rest) == (1, 0):
-            return "hour"
-        return " ".join(part for part in (f"{hours}h" if hours else "", f"{rest}m" if rest else "") if part)
+        return named_length(self.span(now).total_seconds())
+
+
+def named_length(seconds: float) -> str:
+    """Return a length in words: `hour`, `30m`, `1h 30m`."""
+    minutes = max(1, round(seconds / 60))
+    hours, rest = divmod(minutes, 60)
+    if (hours, rest) == (1, 0):
+        return "hour"
+    return " ".join(part for part in (f"{hours}h" if hours else "", f"{rest}m" if rest else "") if part)

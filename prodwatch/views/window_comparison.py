@@ -1,17 +1,28 @@
-"""Metrics of a window compared with the equally long window before it: means of the minutes, weighted by requests."""
+"""Metrics of a window compared with the equally long window before it, over all versions of a function."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from prodwatch.model.environment import MetricTarget
-from prodwatch.model.identity import Place
 from prodwatch.model.signal import MetricKey, MetricSeries
 from prodwatch.store.store import Store
-from prodwatch.views.signals import SLOTS, SignalRow, Signals, label_of, on_axis, settled_until
+from prodwatch.views.metric_rows import (
+    Periods,
+    RowKey,
+    as_whole,
+    combined,
+    is_count,
+    mean,
+    read_span,
+    requests_of,
+    rows_of,
+)
+from prodwatch.views.signals import SLOTS, SignalRow, Signals, on_axis, settled_until
 from prodwatch.views.time_window import Window
 
 MIN_POINTS = 3
@@ -22,13 +33,12 @@ NOTABLE_SHARE = 0.5
 """Percentage points from which a metric in percent is reported."""
 CEASED_AFTER_S = 600.0
 """Time without values from which a metric is reported as gone; the latest points arrive minutes late."""
+CEASED_CHANCE = 0.001
+"""Chance of as many periods without values, from how many had values before, below which a metric is gone."""
 WEEK_S = 7 * 86400.0
+WHOLE = 0.9
+"""Share of the same hours a week ago that must have been read for a comparison with them."""
 _LOWER_IS_BETTER = frozenset(("Errors", "Duration", "Throttles"))
-_UNWEIGHED = frozenset(("Invocations", "Throttles"))
-
-Minutes = dict[int, float]
-_Scope = tuple[Place, tuple[tuple[str, str], ...]]
-"""Place and dimensions of a series: they name function and version."""
 
 
 class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +56,12 @@ class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
     """None: not known whether lower or higher is better."""
     traffic: bool = False
     """Whether it counts requests: no requests at all are bad news, although fewer or more are not."""
-    ceased: bool = False
-    """Whether it had values in most minutes before and none in the window."""
+    before_s: float = 0.0
+    """Length of the part of the window before that was read, in seconds; it ends where the window starts."""
+    ceased_s: float | None = None
+    """Time from its last value to the end of what was read, in seconds, when that is too long to be chance."""
+    usual: float | None = None
+    """Mean while it had values, for one that has ceased."""
 
     @property
     def change(self) -> float | None:
@@ -67,7 +81,7 @@ class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def worse(self) -> bool:
         """Whether it changed enough, and for the worse."""
-        if self.ceased:
+        if self.ceased_s is not None:
             return self.lower_is_better is False or self.traffic
         up = (self.within or 0.0) > (self.before or 0.0)
         return self.notable and self.lower_is_better is not None and up is self.lower_is_better
@@ -77,31 +91,89 @@ def compare_windows(
     store: Store, window: Window, now: datetime, *, better: Mapping[str, str] | None = None
 ) -> tuple[MetricComparison, ...]:
     """Return every metric with values; `better` maps labels to `lower` or `higher`, as the file says."""
-    grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
-    for series in store.metrics.series.values():
-        grouped.setdefault((label_of(series.key), series.unit), []).append(series)
-    rates = _rates(store.metrics.series.values())
-    start_s, end_s = window.start.timestamp(), window.until(now).timestamp()
-    from_s = window.compared_from(now).timestamp()
-    comparisons = []
-    for (label, unit), group in grouped.items():
-        minutes = _merged(_once(group), rates)
-        before = _mean(minutes, from_s, start_s)
-        within = _mean(minutes, start_s, end_s)
-        comparisons.append(
-            MetricComparison(
-                label=label,
-                unit=unit,
-                before=before,
-                within=within,
-                week_ago=_mean(minutes, start_s - WEEK_S, end_s - WEEK_S),
-                points=sum(start_s <= at < end_s for at in minutes),
-                lower_is_better=_direction(group[0].key, (better or {}).get(label)),
-                traffic=group[0].key.namespace == "AWS/Lambda" and group[0].key.metric == "Invocations",
-                ceased=_ceased(group[0], minutes, (from_s, start_s, end_s)),
-            )
+    return tuple(comparison for _, comparison in _compared(store, window, now, better or {}).values())
+
+
+class _Bounds(NamedTuple):
+    """Start of the window before, start and end of the window, in epoch seconds."""
+
+    from_s: float
+    start_s: float
+    end_s: float
+
+
+def _compared(
+    store: Store, window: Window, now: datetime, better: Mapping[str, str]
+) -> dict[RowKey, tuple[list[MetricSeries], MetricComparison]]:
+    """Return each row's series and comparison: an alias as a whole, since versions are only a cut through it."""
+    all_series = store.metrics.series.values()
+    requests = requests_of(all_series)
+    bounds = _Bounds(window.compared_from(now).timestamp(), window.start.timestamp(), window.until(now).timestamp())
+    logs_s = _logs_read_to(store, bounds.end_s)
+    compared = {}
+    for key, series in rows_of(all_series).items():
+        group = as_whole(series)
+        periods = combined(group, requests, bounds.from_s, bounds.end_s)
+        week = combined(group, requests, bounds.start_s - WEEK_S, bounds.end_s - WEEK_S)
+        before_span = read_span(group, bounds.from_s, bounds.start_s)
+        within = _between(periods, bounds.start_s, bounds.end_s)
+        before = _between(periods, before_span[0] if before_span else bounds.start_s, bounds.start_s)
+        traffic = key.namespace == "AWS/Lambda" and key.metric == "Invocations"
+        week_is_read = _week_is_read(group, bounds)
+        ceased_s, usual = (
+            (None, None)
+            if key.namespace == "AWS/Lambda" and not traffic
+            else _ceased(group, periods, week if week_is_read else {}, bounds, logs_s)
         )
-    return tuple(comparisons)
+        compared[key] = (
+            group,
+            MetricComparison(
+                label=key.label,
+                unit=key.unit,
+                before=_mean(before),
+                within=_mean(within),
+                week_ago=_mean(week) if week_is_read else None,
+                points=len(within),
+                lower_is_better=_direction(group[0].key, better.get(key.label)),
+                traffic=traffic,
+                before_s=_length(before_span, bounds, group[0].period_s),
+                ceased_s=ceased_s,
+                usual=usual,
+            ),
+        )
+    return compared
+
+
+def _logs_read_to(store: Store, end_s: float) -> float:
+    """Return up to when the log lines, which metrics may come from, are read; at most the window's end."""
+    read = [
+        status.fresh_at.timestamp()
+        for name, status in store.sources.items()
+        if name.partition(":")[0] == "logs" and status.fresh_at is not None
+    ]
+    return min([*read, end_s])
+
+
+def _between(periods: Periods, start_s: float, end_s: float) -> Periods:
+    return {at: share for at, share in periods.items() if start_s <= at < end_s}
+
+
+def _mean(periods: Periods) -> float | None:
+    return mean(periods.values()) if len(periods) >= MIN_POINTS else None
+
+
+def _length(span: tuple[float, float] | None, bounds: _Bounds, period_s: int) -> float:
+    """Return how much of the window before was read; all of it when it begins within the first two periods."""
+    if span is None:
+        return 0.0
+    whole_s = bounds.start_s - bounds.from_s
+    return whole_s if span[0] - bounds.from_s <= 2 * period_s else bounds.start_s - span[0]
+
+
+def _week_is_read(group: Sequence[MetricSeries], bounds: _Bounds) -> bool:
+    start_s, end_s = bounds.start_s - WEEK_S, bounds.end_s - WEEK_S
+    span = read_span(group, start_s, end_s)
+    return span is not None and span[1] - span[0] >= WHOLE * (end_s - start_s)
 
 
 def directions(metrics: Iterable[MetricTarget]) -> dict[str, str]:
@@ -118,22 +190,15 @@ def signals_with_previous_window(
     slot_s = max(60, -(-int(2 * span_s) // (slots * 60)) * 60)
     start_s = (end_s // slot_s + 1) * slot_s - slots * slot_s
     mark = min(slots - 1, max(0, (int(window.start.timestamp()) - start_s) // slot_s))
-    means = {
-        (comparison.label, comparison.unit): comparison
-        for comparison in compare_windows(store, window, now, better=better)
-    }
-    grouped: dict[tuple[str, str | None], list[MetricSeries]] = {}
-    for series in store.metrics.series.values():
-        grouped.setdefault((label_of(series.key), series.unit), []).append(series)
+    requests = requests_of(store.metrics.series.values())
     rows = []
     old_version, new_version = "before", "window" if window.is_past else "since"
-    for (label, unit), group in grouped.items():
-        comparison = means[(label, unit)]
-        points = on_axis(group, start_s, slots, slot_s)
+    for key, (group, comparison) in _compared(store, window, now, better or {}).items():
+        points = on_axis(group, start_s, slots, slot_s, requests)
         rows.append(
             SignalRow(
-                label=label,
-                unit=unit,
+                label=key.label,
+                unit=key.unit,
                 old=comparison.before,
                 new=comparison.within,
                 change=comparison.change,
@@ -163,49 +228,32 @@ def _direction(key: MetricKey, better: str | None) -> bool | None:
     return True if key.namespace == "AWS/Lambda" and key.metric in _LOWER_IS_BETTER else None
 
 
-def _ceased(series: MetricSeries, minutes: Mapping[int, object], bounds: tuple[float, float, float]) -> bool:
-    """Return whether a metric stopped; of Lambda's metrics only Invocations, since the others stop with it."""
-    from_s, start_s, end_s = bounds
-    derived = series.key.namespace == "AWS/Lambda" and series.key.metric != "Invocations"
-    if derived or end_s - start_s < CEASED_AFTER_S or any(start_s <= at < end_s for at in minutes):
-        return False
-    return 2 * sum(from_s <= at < start_s for at in minutes) * series.period_s > start_s - from_s
+def _ceased(
+    group: Sequence[MetricSeries], periods: Periods, week: Periods, bounds: _Bounds, logs_s: float
+) -> tuple[float | None, float | None]:
+    """Return the seconds since a metric's last value and its mean until then; None twice unless it has ceased.
 
-
-def _rates(all_series: Iterable[MetricSeries]) -> dict[_Scope, Minutes]:
-    """Return requests per second by function and version."""
-    return {
-        (series.key.place, series.key.dimensions): {point.timestamp_s: point.value for point in series.points}
-        for series in all_series
-        if series.key.metric == "Invocations" and series.key.stat == "rate"
-    }
-
-
-def _once(group: Sequence[MetricSeries]) -> list[MetricSeries]:
-    """Return the series without those of an alias whose versions have their own: calls would count twice."""
-    split = [series.key.dimensions for series in group if series.key.version is not None]
-    return [
-        series
-        for series in group
-        if series.key.version is not None
-        or not any(dimensions[: len(series.key.dimensions)] == series.key.dimensions for dimensions in split)
-    ]
-
-
-def _merged(group: Iterable[MetricSeries], rates: Mapping[_Scope, Minutes]) -> dict[int, tuple[float, float]]:
-    """Return minute → (value, weight) over all versions: rates are added, other metrics weighted by requests."""
-    sums: dict[int, tuple[float, float]] = {}
-    for series in group:
-        own = rates.get((series.key.place, series.key.dimensions), {})
-        adds = series.key.metric in _UNWEIGHED
-        for point in series.points:
-            weight = 1.0 if adds else own.get(point.timestamp_s, 1.0)
-            value, total = sums.get(point.timestamp_s, (0.0, 0.0))
-            sums[point.timestamp_s] = (value + weight * point.value, 1.0 if adds else total + weight)
-    return sums
-
-
-def _mean(minutes: Mapping[int, tuple[float, float]], start_s: float, end_s: float) -> float | None:
-    within = [pair for at, pair in minutes.items() if start_s <= at < end_s]
-    weight = sum(weight_ for _, weight_ in within)
-    return sum(value for value, _ in within) / weight if len(within) >= MIN_POINTS and weight else None
+    It has ceased when the end of the window has no values for longer than chance explains, from the share of the
+    periods before that had values, or else from that of a week ago.
+    """
+    period_s = group[0].period_s
+    counts = is_count(group[0].key)
+    ends = [series.read[-1][1] for series in group if series.read]
+    end_s = min([bounds.end_s, *ends] if ends else [bounds.end_s, logs_s])
+    valued = {at: share for at, share in periods.items() if at < end_s and (share.total or not counts)}
+    last_s = max(valued, default=None)
+    if last_s is None:
+        # It ended before everything that is compared, or was never there.
+        valued = {at: share for at, share in week.items() if share.total or not counts}
+        began_s, ended_s, quiet_from_s = bounds.start_s - WEEK_S, bounds.end_s - WEEK_S, bounds.from_s
+    else:
+        span = read_span(group, bounds.from_s, bounds.start_s)
+        began_s = span[0] if span else min(valued)
+        ended_s = quiet_from_s = last_s + period_s
+    quiet_s = end_s - max(quiet_from_s, bounds.from_s)
+    if not valued or min(quiet_s, bounds.end_s - bounds.start_s) < CEASED_AFTER_S:
+        return None, None
+    share = min(1.0, len(valued) * period_s / max(period_s, ended_s - began_s))
+    if (1 - share) ** (quiet_s / period_s) >= CEASED_CHANCE:
+        return None, None
+    return quiet_s, mean(valued.values())

@@ -418,6 +418,9 @@ def test_the_table_shows_the_latest_value_and_is_written_anew_when_it_changed() 
     [
         (1840.0, "Milliseconds", "1.84 s"),
         (1.5, "Seconds", "1.50 s"),
+        (0.012, "Seconds", "12 ms"),
+        (0.00004, "Seconds", "40 µs"),
+        (40.0, "Microseconds", "40 µs"),
         (2048, "Bytes", "2.0 kB"),
         (0.5, "Percent", "0.5 %"),
         (1234567.0, "Count", "1,234,567"),

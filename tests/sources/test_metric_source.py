@@ -197,7 +197,8 @@ async def test_partial_data_is_reported_and_stays_unsettled(aws: CloudWatch) -> 
     aws.status = "InternalError"
     await wait(metrics, 600)
     results = await poll(metrics)
-    assert "partial data" in (metrics.note() or "")
+    assert "did not return all of Invocations Sum of orders:live" in (metrics.note() or "")
+    assert metrics.unread()
     assert not results["p95", "41"].points[-1].settled
 
 

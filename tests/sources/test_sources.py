@@ -29,7 +29,7 @@ from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.build_sources import build_sources
 from prodwatch.sources.error_status import DENIED_EVERY_S
-from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, series_key
+from prodwatch.sources.lambda_metrics import FunctionVersions, RawSeries, derived_series, raw_keys, series_key
 from prodwatch.sources.logs.events import RawEvent
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.sources.metrics import MetricSource
@@ -234,7 +234,7 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
         aws, functions, [], clock=clock, since=SINCE, versions_of=lambda _: FunctionVersions(("41", "42")), backoff=calm
     )
     results = records(await collect(source, clock, 5), MetricSeries)
-    assert {series.key.version for series in results} == {"41", "42"}
+    assert {series.key.version for series in results} == {None, "41", "42"}
     assert {series.key.label for series in results} == {"errors", "p95", "p50", "p99", "requests/s", "throttles"}
     requested = {
         tuple((each["Name"], each["Value"]) for each in query["MetricStat"]["Metric"]["Dimensions"])
@@ -248,7 +248,7 @@ async def test_metric_series_follow_the_versions_and_old_minutes_are_settled(aws
 
 def raw(function: FunctionTarget, version: str | None, metric: str, stat: str, **minutes: float) -> Any:
     key = series_key(function, metric, stat, version)
-    return key, {int(minute[1:]) * 60: value for minute, value in minutes.items()}
+    return key, RawSeries({int(minute[1:]) * 60: value for minute, value in minutes.items()}, 0.0, 360.0)
 
 
 def test_no_data_is_no_zero_and_minutes_before_the_split_belong_to_the_old_version() -> None:
@@ -262,7 +262,10 @@ def test_no_data_is_no_zero_and_minutes_before_the_split_belong_to_the_old_versi
             raw(function, "42", "Errors", "Sum", m3=5.0),
         ]
     )
-    series = derived_series(function, FunctionVersions(("41", "42")), known, settled_before_s=180, label_suffix=None)
+    versions = FunctionVersions(("41", "42"))
+    for key in raw_keys(function, versions):
+        known.setdefault(key, RawSeries({}, 0.0, 360.0))
+    series = derived_series(function, versions, known, settles_after_s=180, label_suffix=None)
     errors = {each.key.version: each.points for each in series if each.key.label == "errors"}
     assert [(point.timestamp_s, point.value) for point in errors["41"]] == [(60, 2.0), (120, 0.0), (180, 0.0)]
     assert [(point.timestamp_s, point.value) for point in errors["42"]] == [(180, 50.0)]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodwatch.model.environment import FunctionTarget
-from prodwatch.sources.lambda_metrics import FunctionVersions, derived_series, series_key
+from prodwatch.sources.lambda_metrics import FunctionVersions, RawSeries, derived_series, raw_keys, series_key
 from prodwatch.sources.release.alias_weights import AliasObservation, AliasState
 from prodwatch.sources.release.release_state import Deployment, LifecycleEvent
 from prodwatch.sources.release.version_history import ALWAYS_S, Shift, sole_version, traffic_shifts
@@ -109,7 +109,7 @@ def _half_seconds(start_s: int, length_s: int) -> list[float]:
 
 def raw(version: str | None, metric: str, stat: str, *minutes: tuple[int, float]) -> Any:
     key = series_key(ORDERS, metric, stat, version)
-    return key, {int(T0_S) + minute * 60: value for minute, value in minutes}
+    return key, RawSeries({int(T0_S) + minute * 60: value for minute, value in minutes}, T0_S - 3600, T0_S + 999)
 
 
 def test_after_the_shift_old_minutes_stay_with_the_old_version() -> None:
@@ -121,13 +121,19 @@ def test_after_the_shift_old_minutes_stay_with_the_old_version() -> None:
             raw("42", "Invocations", "Sum", (2, 10.0)),
         ]
     )
-    shifts = traffic_shifts(None, seen((300, "42", {})), [deployment("41", "42", 65, 175)])
-    series = derived_series(
-        ORDERS, FunctionVersions(("42", "41"), shifts), known, settled_before_s=T0_S + 999, label_suffix=None
+    versions = FunctionVersions(
+        ("42", "41"), traffic_shifts(None, seen((300, "42", {})), [deployment("41", "42", 65, 175)])
     )
+    for key in raw_keys(ORDERS, versions):
+        known.setdefault(key, RawSeries({}, T0_S - 3600, T0_S + 999))
+    series = derived_series(ORDERS, versions, known, settles_after_s=0, label_suffix=None)
     errors = {
         each.key.version: {point.timestamp_s - int(T0_S): point.value for point in each.points}
         for each in series
         if each.key.label == "errors"
     }
-    assert errors == {"41": {0: 10.0, 120: 0.0}, "42": {120: 0.0, 180: 0.0, 240: 5.0, 300: 0.0}}
+    assert errors == {
+        None: {0: 10.0, 60: 0.0, 120: 0.0, 180: 0.0, 240: 5.0, 300: 0.0},
+        "41": {0: 10.0, 120: 0.0},
+        "42": {120: 0.0, 180: 0.0, 240: 5.0, 300: 0.0},
+    }

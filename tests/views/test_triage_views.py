@@ -248,11 +248,11 @@ def cut(series: MetricSeries, last: int, every: int = 1) -> MetricSeries:
 def test_a_figure_that_ceases_is_bad_news_and_no_silence() -> None:
     rate = minutes("Invocations", "rate", "Count/Second", "requests/s", 5.0, 5.0)
     told = rows(cut(rate, 60))
-    assert {text: each.bad for text, each in told.items()} == {
-        "requests/s: no values any more; 5 in the hour before": True
-    }
-    assert rows(cut(rate, 64)) == {}, "a few minutes are measured"
-    assert rows(cut(rate, 60, 10)) == {}, "it was never there in most minutes"
+    assert {text: each.bad for text, each in told.items()} == {"requests/s: no requests for 1h, 5 before that": True}
+    assert list(rows(cut(rate, 64))) == ["requests/s: no requests for 56m, 5 before that"]
+    assert rows(cut(rate, 112)) == {}, "points come late"
+    assert list(rows(cut(rate, 60, 10))) == ["requests/s: no requests for 1h, 5 before that"], "every ten minutes"
+    assert rows(cut(rate, 60, 30)) == {}, "too rarely to be sure"
     assert rows(cut(rate, 60), window=Window(start=START - timedelta(minutes=5))) == {}, "points come late"
 
 

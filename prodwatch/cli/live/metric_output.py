@@ -12,7 +12,7 @@ from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
 from prodwatch.text.parse_user_times import stamp
-from prodwatch.text.units import format_bytes, format_ms
+from prodwatch.text.units import format_bytes, format_ms, format_value
 from prodwatch.views.sparkline import heights, squeeze
 
 SPARK_SLOTS = 20
@@ -231,7 +231,8 @@ def _spark(points: dict[int, MetricPoint], period_s: int) -> str:
 def value_text(value: float, unit: str | None) -> str:
     """Return a value with its unit, rounded for display."""
     if unit in _MS_PER:
-        return format_ms(value * _MS_PER[unit])
+        milliseconds = value * _MS_PER[unit]
+        return format_ms(milliseconds) if abs(milliseconds) >= 1 else format_value(milliseconds, "Milliseconds")
     if unit == "Bytes":
         return format_bytes(value)
     if unit in {"Percent", "%"}:

@@ -14,7 +14,7 @@ from prodwatch.tui.widgets.chart_panel import ChartPanel
 from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.signals_panel import SignalsPanel
 from prodwatch.views.aws_console_links import metric_page
-from prodwatch.views.signals import label_of
+from prodwatch.views.metric_rows import label_of
 
 
 class MetricsScreen(DashboardScreen):

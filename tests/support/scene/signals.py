@@ -111,7 +111,7 @@ def metrics(timing: Timing, dice: random.Random) -> Batch:
     starts = [newest - 60 * index for index in reversed(range(MINUTES))]
     records: list[MetricSeries] = []
     for label, metric, stat, unit, old, new in (
-        ("errors", "Errors", "Sum", "Percent", 0.1, 6.1),
+        ("errors", "Errors", "share", "Percent", 0.1, 6.1),
         ("p95", "Duration", "p95", "Milliseconds", 419.0, 620.0),
         ("requests/s", "Invocations", "Sum", "Count/Second", 41.2, 4.6),
         ("throttles", "Throttles", "Sum", "Count", 0.0, 0.0),
