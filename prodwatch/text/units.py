@@ -116,7 +116,8 @@ def format_value(value: float | None, unit: str | None) -> str:
     if size >= 100 or abs(value - round(value)) <= 1e-9 * size:
         # Adding 0 makes a negative zero positive.
         return f"{value + 0.0:.0f}{suffix}"
-    return f"{value:.1f}{suffix}" if size >= 1 else f"{value:.2g}{suffix}"
+    # A tenth of a percent is as fine as an error share is of use.
+    return f"{value:.1f}{suffix}" if size >= (0.05 if unit == "Percent" else 1) else f"{value:.2g}{suffix}"
 
 
 def format_change(change: float | None) -> str:

@@ -276,7 +276,7 @@ def _figure(comparison: MetricComparison, window: Window, now: datetime) -> Chan
 
 
 def _uncompared(comparisons: Iterable[MetricComparison], named: str) -> tuple[str, ...]:
-    """Return the metrics that nothing is said of because one side has too few values, by reason."""
+    """Return the metrics without a comparison, because one side has too few values, by reason."""
     by_reason: dict[str, list[str]] = {}
     for comparison in comparisons:
         if comparison.ceased_s is not None:
