@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -18,14 +19,21 @@ from prodwatch.probes.deadline import Deadline
 from prodwatch.probes.failures import connection_failure, timed_out, unavailable, unusable
 from prodwatch.probes.name_resolution import endpoint
 from prodwatch.probes.scalar_text import text_value
+from prodwatch.text.units import format_bytes
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
     from redis.exceptions import RedisError
 
 DEFAULT_PORT = 6379
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+"""Size of all replies of one connection, the one to the command included."""
 _RESP2 = 2
 """Protocol version with the documented reply types, which every server supports."""
+
+
+class ReplyTooLargeError(Exception):
+    """A reply is larger than prodwatch reads; the text is a clause about it."""
 
 
 def warm(_params: Mapping[str, Any], _fill: Callable[[str], Any]) -> None:
@@ -55,11 +63,13 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
             connected_s = now()
             await connection.send_command(*words)
             reply = _plain(await connection.read_response())
-    except (OSError, RedisError) as error:
+    except (OSError, RedisError, ValueError, RecursionError, ReplyTooLargeError) as error:
         if deadline.expired:
             failure = timed_out(target, "accept the connection" if connected_s is None else "answer", context.timeout_s)
-        else:
+        elif isinstance(error, OSError | RedisError):
             failure = _failure(error, target)
+        else:
+            failure = _unreadable(error, target)
         return Observation(failure=failure, exchange=exchange)
     finally:
         await connection.disconnect(nowait=True)
@@ -111,7 +121,51 @@ def _connection(url: str) -> tuple[AbstractConnection, str]:
         raise UnusableError("`url` is not a Redis URL; write one like redis://user:password@host:6379/0") from error
     known = pool.connection_kwargs
     target = known.get("path") or endpoint(known.get("host", "localhost"), known.get("port", DEFAULT_PORT))
-    return pool.make_connection(), str(target)  # type: ignore[no-untyped-call]
+    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+    _bound(connection)
+    return connection, str(target)
+
+
+def _bound(connection: Any) -> None:
+    """Let the reading of `connection` end with ReplyTooLargeError after `MAX_REPLY_BYTES`; redis-py has no limit."""
+    connect = connection._connect  # noqa: SLF001 -- the only place between the socket and the first reply
+
+    async def connect_bounded() -> None:
+        await connect()
+        reader = connection._reader  # noqa: SLF001 -- as above
+        reader.feed_data = _Bounded(reader)
+
+    connection._connect = connect_bounded  # noqa: SLF001 -- as above
+
+
+class _Bounded:
+    """`feed_data` of a stream reader, up to `MAX_REPLY_BYTES`."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._feed = reader.feed_data
+        self._received = 0
+
+    def __call__(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received <= MAX_REPLY_BYTES:
+            self._feed(data)
+        elif self._reader.exception() is None:
+            self._reader.set_exception(ReplyTooLargeError(f"it is larger than {format_bytes(MAX_REPLY_BYTES)}"))
+
+
+def _unreadable(error: ValueError | RecursionError | ReplyTooLargeError, target: str) -> Failure:
+    """Return the failure of a reply that redis-py does not read: beyond a limit of ours, or not Redis."""
+    beyond = str(error) if isinstance(error, ReplyTooLargeError) else None
+    if isinstance(error, RecursionError):
+        beyond = "it is nested too deeply"
+    elif isinstance(error.__context__, asyncio.LimitOverrunError):
+        beyond = "it has a line that is longer than 64 kB"
+    if beyond is not None:
+        message = f"the reply of {target} was not read: {beyond}; nothing was measured"
+        return Failure(status=Status.ERROR, reason=Reason.LIMIT, message=message)
+    message = f"{target} sent a reply that is not Redis: {error}"
+    return Failure(status=Status.FAIL, reason=Reason.PROTOCOL, message=message)
 
 
 def _plain(reply: Any) -> Any:
