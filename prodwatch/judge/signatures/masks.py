@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MASK = "\x00"
-"""Stands for a variable part; a control character, so that no sanitised line holds one."""
+"""Placeholder of a variable part; a control character, so that no sanitised line holds one."""
 
 _WEEKDAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"

@@ -44,7 +44,7 @@ _WORD = re.compile(r"\w")
 _OUTCOME = re.compile(r".*(?:Error|Exception|Warning|Fault|Failure|Timeout)")
 """Names of kinds of errors: they never vary within one signature."""
 _ABSENT = frozenset(["null", "nil", "none", "None", "undefined", "true", "false", "True", "False"])
-"""Values that are no name; only among many names they are taken for one."""
+"""Values without a name; only among many names they are treated as one."""
 
 
 def merged(signatures: Iterable[Tokens], thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Mapping[Tokens, Tokens]:

@@ -60,7 +60,7 @@ _PARTS = re.compile(r"⏎|\r?\n")
 def parse_stack_trace(message: str) -> StackTrace | None:
     """Return the error in a message of several lines, None when it holds none that is recognised.
 
-    Lines are separated by newlines or by `⏎`, which stands for one in sanitised text.
+    Lines are separated by newlines or by `⏎`, their form in sanitised text.
     """
     lines = _PARTS.split(message)
     errors = [found for index in range(len(lines)) if (found := _error(lines, index)) is not None]
