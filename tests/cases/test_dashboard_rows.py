@@ -123,6 +123,13 @@ async def test_A1_alarms_whose_prefix_cannot_be_filled_are_not_read(
         assert any("alarms" in each for each in opened.verdict.reasons)
 
 
+async def test_A8_a_log_group_that_is_not_there_is_not_quiet(dashboard: Open, project: CaseProject, name: str) -> None:
+    project.configure(f'[[logs]]\ngroup = "/shop/{name}"\n')
+    async with dashboard().open() as opened:
+        assert opened.verdict.status == "inconclusive", opened.verdict
+        assert any("does not exist" in each for each in opened.verdict.reasons)
+
+
 METRIC = """
 [[metric]]
 name = "latency"

@@ -261,7 +261,7 @@ RULES += [
         Rule.SOURCE_UNREADABLE,
         facts(A, sources=(source("traces", phase),)),
     )
-    for phase in (SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED)
+    for phase in (SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.FAILED, SourcePhase.STOPPED, SourcePhase.WAITING)
     for name in ("alarms", "release", "metrics", "logs:/aws/lambda/o")
 ]
 for name in ("alarms", "release", "metrics", "logs:/aws/lambda/o"):
