@@ -14,6 +14,8 @@ class CheckStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     id: str
     at: datetime
+    trace_id: str | None = None
+    """Trace id that its requests carry; None for a check that sends none."""
 
 
 class CheckFinished(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -278,6 +278,10 @@ class ReleasePhase(StrEnum):
     ROLLED_BACK = "rolled back"
 
 
+LAMBDA_GROUPS = "/aws/lambda/"
+"""Beginning of the names of log groups that Lambda creates; the function's name follows."""
+
+
 class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     """State of a function's release, derived from API responses."""
 
@@ -301,6 +305,11 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, str] = {}
     """Version → SHA-256 of its code or image in hex, for versions that could be read."""
     place: Place = HOME
+
+    @property
+    def group_id(self) -> GroupId:
+        """Identity of the function's log group."""
+        return GroupId(self.log_group or f"{LAMBDA_GROUPS}{self.function}", self.place)
 
     @property
     def id(self) -> FunctionId:
@@ -341,6 +350,8 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The denied IAM action."""
     fresh_at: datetime | None = None
     """Time up to which everything visible has been read."""
+    read_from: datetime | None = None
+    """Start of the time that is read; None for a source that does not say."""
     swept_at: datetime | None = None
     """Time up to which everything visible, at a lateness of up to L, has been read; None for sources without late data.
     """

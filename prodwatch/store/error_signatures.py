@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import Level, LogRecord
+from prodwatch.store.own_traffic import OwnTraffic
 
 SignatureKey = tuple[GroupId, str]
 """Log group and shape: an error that another group always logged is new in this one."""
@@ -17,6 +21,10 @@ Fingerprint = Callable[[str], str]
 
 SHAPE_CHARS = 200
 """Characters of a message that form its shape."""
+IDS_KEPT = 10_000
+"""Request and trace ids of error lines that are remembered: an id may turn out later to be that of an own request."""
+EARLIEST_KEPT = 20
+"""Times of the earliest lines remembered per signature."""
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
 _VARIABLE = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27,}|\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{16,}\b|\b\d[\d.,:]*(?![A-Za-z_])"
@@ -37,9 +45,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """The latest message in full."""
     group: GroupId
     count: int
+    """Lines; those of prodwatch's own requests are left out."""
+    own: int = 0
+    """Lines of prodwatch's own requests."""
     by_version: dict[str, int]
-    """Version → lines; lines without a version are left out."""
+    """Version → lines of `count`; lines without a version are left out."""
     first_ms: int
+    """Of the counted lines, or where there are none of the own ones."""
     last_ms: int
     request_id: str | None = None
     """Request id of the latest line."""
@@ -51,6 +63,15 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         return (self.group, self.shape)
 
 
+class _Counted(NamedTuple):
+    """One counted line."""
+
+    key: SignatureKey
+    version: str | None
+    at_ms: int
+    event_id: str
+
+
 class SignatureStore:
     """Signatures by log group and shape; new ones beyond `capacity` are only counted."""
 
@@ -60,9 +81,15 @@ class SignatureStore:
         self._signatures: dict[SignatureKey, Signature] = {}
         self.refused = 0
         """Lines whose shape was not stored because the capacity was reached."""
+        self.own = 0
+        """Lines of prodwatch's own requests, which are counted apart."""
+        self._earliest: dict[SignatureKey, list[int]] = {}
+        """Times of the earliest counted lines, in ms, to know which is first once some turn out to be own ones."""
+        self._by_id: dict[str, list[_Counted]] = {}
+        """Request or trace id → its latest counted lines."""
 
-    def add(self, records: Iterable[LogRecord]) -> bool:
-        """Add the error lines among `records`; return whether there were any."""
+    def add(self, records: Iterable[LogRecord], own: OwnTraffic | None = None) -> bool:
+        """Add the error lines among `records`, those of `own` requests apart; return whether there were any."""
         changed = False
         for record in records:
             # Lambda's own closing lines repeat an error that an application line has already reported.
@@ -74,8 +101,48 @@ class SignatureStore:
             if previous is None and len(self._signatures) >= self.capacity:
                 self.refused += 1
                 continue
+            if own is not None and own.owns(record):
+                self.own += 1
+                self._signatures[key] = _with_own(key, previous, record)
+                continue
             self._signatures[key] = _merged(key, previous, record)
+            self._note(key, record)
         return changed
+
+    def _note(self, key: SignatureKey, record: LogRecord) -> None:
+        earliest = self._earliest.setdefault(key, [])
+        if len(earliest) < EARLIEST_KEPT or record.timestamp_ms < earliest[-1]:
+            insort(earliest, record.timestamp_ms)
+            del earliest[EARLIEST_KEPT:]
+        for id_ in {record.request_id, record.trace_id}:
+            if id_:
+                line = _Counted(key, record.version, record.timestamp_ms, record.event_id)
+                self._by_id.setdefault(id_, []).append(line)
+        while len(self._by_id) > IDS_KEPT:
+            del self._by_id[next(iter(self._by_id))]
+
+    def set_aside(self, ids: Iterable[str]) -> bool:
+        """Count the lines with these ids of own requests apart from now on; return whether there were any."""
+        lines = dict.fromkeys(line for id_ in ids for line in self._by_id.pop(id_, ()))
+        for line in lines:
+            signature = self._signatures.get(line.key)
+            if signature is None or not signature.count:
+                continue
+            self.own += 1
+            earliest = self._earliest.get(line.key, [])
+            if line.at_ms in earliest:
+                earliest.remove(line.at_ms)
+            by_version = dict(signature.by_version)
+            if line.version:
+                by_version[line.version] -= 1
+            self._signatures[line.key] = replace(
+                signature,
+                count=signature.count - 1,
+                own=signature.own + 1,
+                by_version={version: count for version, count in by_version.items() if count > 0},
+                first_ms=earliest[0] if earliest else signature.last_ms if signature.count > 1 else signature.first_ms,
+            )
+        return bool(lines)
 
     @property
     def signatures(self) -> Mapping[SignatureKey, Signature]:
@@ -83,7 +150,18 @@ class SignatureStore:
         return self._signatures
 
 
+def _with_own(key: SignatureKey, previous: Signature | None, record: LogRecord) -> Signature:
+    """Return the signature with one more line of an own request, which is its example only where it has no other."""
+    if previous is not None and previous.count:
+        return replace(previous, own=previous.own + 1)
+    merged = _merged(key, previous, record)
+    return replace(merged, count=0, own=(previous.own if previous else 0) + 1, by_version={})
+
+
 def _merged(key: SignatureKey, previous: Signature | None, record: LogRecord) -> Signature:
+    own = previous.own if previous else 0
+    if previous is not None and not previous.count:
+        previous = None
     by_version = dict(previous.by_version) if previous else {}
     if record.version:
         by_version[record.version] = by_version.get(record.version, 0) + 1
@@ -95,6 +173,7 @@ def _merged(key: SignatureKey, previous: Signature | None, record: LogRecord) ->
         group=group,
         sample=latest.message if latest else (previous.sample if previous else record.message),
         count=(previous.count if previous else 0) + 1,
+        own=own,
         by_version=by_version,
         first_ms=min(record.timestamp_ms, previous.first_ms) if previous else record.timestamp_ms,
         last_ms=max(record.timestamp_ms, previous.last_ms) if previous else record.timestamp_ms,

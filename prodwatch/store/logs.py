@@ -9,6 +9,7 @@ import msgspec
 
 from prodwatch.model.identity import GroupId, PlaceNames
 from prodwatch.model.signal import Level, LogRecord
+from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.ring import Ring
 
 RATE_WINDOW_S = 10.0
@@ -29,6 +30,8 @@ class InvocationTally(msgspec.Struct):
     """Invocations of one version of a function, counted from its REPORT lines."""
 
     count: int = 0
+    own: int = 0
+    """Of them for requests of prodwatch's own."""
     cold_starts: int = 0
     timeouts: int = 0
     max_memory_mb: int = 0
@@ -50,8 +53,8 @@ class LogStore:
         """Lines that Lambda reports as dropped before CloudWatch received them."""
         self._arrivals: deque[tuple[float, int]] = deque()
 
-    def add(self, records: Sequence[LogRecord], monotonic_s: float) -> None:
-        """Add lines in the order given."""
+    def add(self, records: Sequence[LogRecord], monotonic_s: float, own: OwnTraffic | None = None) -> None:
+        """Add lines in the order given; invocations for `own` requests are counted apart, too."""
         if not records:
             return
         number = self.ring.tail
@@ -60,7 +63,7 @@ class LogStore:
                 self._by_request.setdefault(record.request_id, []).append(number)
             if record.trace_id:
                 self._by_trace.setdefault(record.trace_id, []).append(number)
-            self._count(record)
+            self._count(record, own)
             number += 1
         for dropped in self.ring.extend(records):
             _forget(self._by_request, dropped.request_id)
@@ -81,7 +84,7 @@ class LogStore:
         lines = (self.ring.get(number) for number in sorted(numbers))
         return sorted((record for record in lines if record is not None), key=lambda record: record.timestamp_ms)
 
-    def _count(self, record: LogRecord) -> None:
+    def _count(self, record: LogRecord, own: OwnTraffic | None) -> None:
         group = record.group_id
         tally = self.groups.get(group)
         if tally is None:
@@ -96,6 +99,7 @@ class LogStore:
             key = (group, record.version)
             report = self.invocations.setdefault(key, InvocationTally())
             report.count += 1
+            report.own += own is not None and own.owns(record)
             report.cold_starts += record.report.init_ms is not None
             report.timeouts += record.report.status == "timeout"
             report.max_memory_mb = max(report.max_memory_mb, record.report.used_mb)

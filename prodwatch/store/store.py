@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,6 +31,7 @@ from prodwatch.store.emf_metrics import EmbeddedMetrics
 from prodwatch.store.error_signatures import Fingerprint, SignatureStore, shape_of
 from prodwatch.store.logs import LogStore
 from prodwatch.store.metrics import MetricStore
+from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.release import ReleaseStore, mark_event
 from prodwatch.store.traces import TraceStore
 
@@ -89,6 +90,8 @@ class Store:
         self._clock = clock
         self._revisions = dict.fromkeys(Topic, 0)
         self.checks = CheckStore()
+        self.own = OwnTraffic()
+        """Ids of the requests of the checks."""
         self.logs = LogStore(limits.log_lines)
         self.signatures = SignatureStore(limits.signatures, fingerprint)
         self.traces = TraceStore(limits.traces)
@@ -148,10 +151,11 @@ class Store:
                 case AlarmState() | ReleaseEvent() | ReleaseState():
                     self._add_release_record(record)
         if logs:
-            self.logs.add(logs, self._clock.monotonic_s())
+            self._set_aside(self.own.learn_lines(logs))
+            self.logs.add(logs, self._clock.monotonic_s(), self.own)
             self._touch(Topic.LOGS)
             self._add_embedded(logs)
-            if self.signatures.add(logs):
+            if self.signatures.add(logs, self.own):
                 self._touch(Topic.SIGNATURES)
 
     def _add_series(self, series: MetricSeries) -> None:
@@ -184,8 +188,10 @@ class Store:
     def apply_event(self, event: RunEvent) -> None:
         """Apply an event of a run; a change of a check's status becomes an event on the time line."""
         if isinstance(event, CheckStarted):
+            self._set_aside(self.own.learn((event.trace_id,)))
             self.checks.started(event.id, event.at)
         elif isinstance(event, CheckFinished):
+            self._set_aside(self.own.learn_result(event.result))
             before, after = self.checks.finished(event.result, self._clock.now())
             if before != after and (before is not None or after not in _NOT_AN_EVENT):
                 track = self.checks.get(event.result.id)
@@ -204,6 +210,16 @@ class Store:
         else:
             self.checks.done, self.checks.total = event.done, event.total
         self._touch(Topic.CHECKS)
+
+    def _set_aside(self, own_ids: Sequence[str]) -> None:
+        """Take what these ids of own requests have written out of the counts."""
+        # The ids of a trace may have become known before those of its requests, and so the other way round.
+        lines = [record for id_ in own_ids for record in self.logs.find((id_,), id_)]
+        linked = self.own.learn_lines(lines)
+        if self.signatures.set_aside((*own_ids, *linked)):
+            self._touch(Topic.SIGNATURES)
+        if any(id_ in self.traces.summaries for id_ in own_ids):
+            self._touch(Topic.TRACES)
 
     def add_trace(self, trace: Trace) -> None:
         """Add a fetched trace."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -17,6 +17,8 @@ ALARM_STATES = {
     "INSUFFICIENT_DATA": State("?", "?", "NO DATA", Tone.UNKNOWN),
     "OK": State("✔", "+", "OK", Tone.GOOD),
 }
+BEFORE_AT_LEAST = timedelta(minutes=1)
+"""Time read before a release that is needed to know which errors are new since."""
 _ORDER = ("ALARM", "INSUFFICIENT_DATA", "OK")
 
 
@@ -32,7 +34,7 @@ class SignatureRow(msgspec.Struct, frozen=True, kw_only=True):
 
     signature: Signature
     new: bool
-    """First seen after the release began."""
+    """First seen after the release began, in lines that were read from before it on."""
     on_new: int
     """Lines written by the version under release of the same function."""
 
@@ -45,6 +47,17 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None
     """Start of the release; None: no signature is marked as new."""
     version: str | None
+
+
+def is_new(store: Store, signature: Signature, since: datetime) -> bool:
+    """Return whether an error was first seen after `since`; False where its group was not read from before on."""
+    group = signature.group
+    source = ":".join(filter(None, ("logs", group.place.account, group.place.region, group.name)))
+    status = store.sources.get(source)
+    read_from = status.read_from if status is not None else None
+    if read_from is not None and since - read_from < BEFORE_AT_LEAST:
+        return False
+    return signature.count > 0 and signature.first_ms >= since.timestamp() * 1000
 
 
 def signature_rows(store: Store, now: datetime, *, since: datetime | None = None) -> Signatures:
@@ -62,11 +75,11 @@ def signature_rows(store: Store, now: datetime, *, since: datetime | None = None
         rows.append(
             SignatureRow(
                 signature=signature,
-                new=began is not None and signature.first_ms >= began.timestamp() * 1000,
+                new=began is not None and is_new(store, signature, began),
                 on_new=signature.by_version.get(own.version, 0) if own and own.version else 0,
             )
         )
-    rows.sort(key=lambda row: (not row.new, not row.on_new, -row.signature.last_ms))
+    rows.sort(key=lambda row: (not row.new, not row.on_new, not row.signature.count, -row.signature.last_ms))
     return Signatures(
         rows=tuple(rows),
         new=sum(row.new for row in rows),

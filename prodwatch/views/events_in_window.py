@@ -14,6 +14,7 @@ from prodwatch.model.identity import HOME, AlarmId, GroupId, Place
 from prodwatch.model.signal import NO_HISTORY, UNREADABLE, AlarmState, ReleaseEvent, SourcePhase
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age, format_value
+from prodwatch.views.alarm_and_error_rows import is_new
 from prodwatch.views.release import version_label
 from prodwatch.views.time_window import Window, named_length
 from prodwatch.views.timeline import describe
@@ -209,7 +210,7 @@ def _alarm_outcome(alarm: AlarmState | None, window: Window) -> str:
 
 
 def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
-    for (subject, _), own_events in _by_subject(events).items():
+    for (subject, _), own_events in _by_subject(event for event in events if event.from_ is not None).items():
         last = own_events[-1]
         if last.to in {"fail", "error"} or len(own_events) > 1:
             yield Change(
@@ -222,8 +223,12 @@ def _checks(events: Iterable[ReleaseEvent]) -> Iterable[Change]:
 
 
 def _errors(store: Store, window: Window, now: datetime) -> Iterable[Change]:
-    start_ms, end_ms = window.start.timestamp() * 1000, window.until(now).timestamp() * 1000
-    new = [signature for signature in store.signatures.signatures.values() if start_ms <= signature.first_ms <= end_ms]
+    end_ms = window.until(now).timestamp() * 1000
+    new = [
+        signature
+        for signature in store.signatures.signatures.values()
+        if signature.first_ms <= end_ms and is_new(store, signature, window.start)
+    ]
     new.sort(key=lambda signature: -signature.count)
     groups_of_shape = Counter(signature.shape for signature in new)
     for signature in new[:MAX_ERRORS]:

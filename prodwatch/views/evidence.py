@@ -41,7 +41,15 @@ def requests_on(store: Store, release: ReleaseState | None) -> str | None:
         for point in series.points
         if point.timestamp_s >= start_s
     ]
-    return f"{round(sum(counted)):,} requests on {version_label(release.version)}" if counted else None
+    if not counted:
+        return None
+    own_reports = sum(
+        tally.own
+        for (group, version), tally in store.logs.invocations.items()
+        if group == release.group_id and version == release.version
+    )
+    text = f"{round(sum(counted)):,} requests on {version_label(release.version)}"
+    return f"{text}, at least {own_reports:,} of them prodwatch's own" if own_reports else text
 
 
 def clock_text(seconds: float) -> str:

@@ -8,11 +8,8 @@ import msgspec
 
 from prodwatch.model.identity import GroupId
 from prodwatch.model.release import current_release, first_release, present_releases
-from prodwatch.model.signal import UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
+from prodwatch.model.signal import LAMBDA_GROUPS, UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
-
-LAMBDA_GROUPS = "/aws/lambda/"
-"""Beginning of the names of log groups that Lambda creates; the function's name follows."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -91,11 +88,7 @@ class FunctionReleases:
 
     def of_group(self, group: GroupId) -> ReleaseState | None:
         """Return the release of the function that writes a log group; None when it has none, or is not known."""
-        own = [
-            each
-            for each in self._released
-            if each.place == group.place and group.name == (each.log_group or f"{LAMBDA_GROUPS}{each.function}")
-        ]
+        own = [each for each in self._released if each.group_id == group]
         if own:
             return first_release(own)
         return None if group.name.startswith(LAMBDA_GROUPS) else self._only

@@ -100,6 +100,8 @@ class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
     """The edge that added most time since the release, in words; None when unknown or too little."""
     origin: str | None
     """The service in which the faults begin, in words; None without faults."""
+    own: int = 0
+    """Traced requests of prodwatch's own in the window that ends now: X-Ray's graph includes them."""
 
 
 def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
@@ -123,6 +125,11 @@ def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
         bottleneck=_bottleneck(now, before),
         added=_added(now, before),
         origin=_origin(now.edges),
+        own=sum(
+            now.start_ms <= summary.start_ms <= now.end_ms
+            for summary in store.traces.summaries.values()
+            if summary.id in store.own
+        ),
     )
 
 

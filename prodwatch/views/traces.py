@@ -39,6 +39,8 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     """Cause of a failure, or the slowest node of a slow trace."""
     slowest: str
     """The slowest node, for every trace."""
+    own: bool = False
+    """It is of a request of prodwatch's own."""
 
 
 class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +53,9 @@ class TraceTable(msgspec.Struct, frozen=True, kw_only=True):
     throttles: int
     slow: int
     total: int
-    """All traces, including those filtered out."""
+    """All traces of others, including those filtered out."""
+    own: int = 0
+    """Traces of prodwatch's own requests, which no other count includes."""
     shown_of: int
     """Traces that match the filter."""
 
@@ -65,24 +69,27 @@ def trace_table(
     only_problems: bool = False,
     through: Edge | None = None,
 ) -> TraceTable:
-    """Return the table; `only_problems` keeps failed and slow traces, `through` those that pass an edge."""
+    """Return the table; `only_problems` keeps failed and slow traces of others, `through` those that pass an edge."""
     everything = [
-        _row(summary)
+        _row(summary, own=summary.id in store.own)
         for summary in store.traces.summaries.values()
         if through is None or goes_through(summary, through)
     ]
     rows = [
-        row for row in everything if _matches(row, needle) and (not only_problems or row.verdict not in ("ok", "open"))
+        row
+        for row in everything
+        if _matches(row, needle) and (not only_problems or (row.verdict not in ("ok", "open") and not row.own))
     ]
     ordered = _sorted(rows, sort)
-    counts = Counter(row.verdict for row in everything)
+    counts = Counter(row.verdict for row in everything if not row.own)
     return TraceTable(
         rows=tuple(ordered[:limit] if limit is not None else ordered),
         faults=counts["fault"],
         errors=counts["error"],
         throttles=counts["throttle"],
         slow=counts["slow"],
-        total=len(everything),
+        total=counts.total(),
+        own=len(everything) - counts.total(),
         shown_of=len(rows),
     )
 
@@ -103,7 +110,7 @@ def trace_of_lines(trace_id: str, lines: Iterable[LogRecord]) -> Trace | None:
     return trace_of_spans(trace_id, (line.fields for line in lines if line.group == SPANS_GROUP and line.fields))
 
 
-def _row(summary: TraceSummary) -> TraceRow:
+def _row(summary: TraceSummary, *, own: bool) -> TraceRow:
     if summary.fault:
         verdict: Literal["fault", "error", "throttle", "slow", "open", "ok"] = "fault"
     elif summary.throttle:
@@ -127,6 +134,7 @@ def _row(summary: TraceSummary) -> TraceRow:
         verdict=verdict,
         cause=cause_text(summary, slow=verdict == "slow"),
         slowest=summary.slowest or "",
+        own=own,
     )
 
 
@@ -156,7 +164,7 @@ def _term(row: TraceRow, term: str) -> bool:
         return not _term(row, term[1:])
     name, colon, value = term.partition(":")
     if colon and value and name in {"status", "version", "service", "method", "is"}:
-        field_value = row.verdict if name == "is" else getattr(row, name)
+        field_value = ("own" if row.own and value == "own" else row.verdict) if name == "is" else getattr(row, name)
         return str(field_value if field_value is not None else "").casefold().startswith(value)
     text = f"{row.id} {row.method} {row.path} {row.service} {row.cause} {row.verdict}".casefold()
     return term in text
@@ -174,5 +182,5 @@ def _sorted(rows: Iterable[TraceRow], sort: TraceSort) -> list[TraceRow]:
     if sort == "slowest":
         return sorted(rows, key=lambda row: -row.duration_s)
     if sort == "worst":
-        return sorted(rows, key=lambda row: (_WORST.index(_rank(row)), -row.start_ms))
+        return sorted(rows, key=lambda row: (row.own, _WORST.index(_rank(row)), -row.start_ms))
     return sorted(rows, key=lambda row: -row.start_ms)

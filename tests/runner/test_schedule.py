@@ -476,6 +476,19 @@ class TestListener:
         assert sorted(begun) == sorted(ended) == ["a", "b", "d"]
         assert progress == [(1, 2), (2, 2)]
 
+    async def test_B12_it_hears_the_trace_id_before_the_requests_that_carry_it(self, bench: Bench) -> None:
+        known: list[set[str | None]] = []
+
+        def respond(_params: Any) -> dict[str, Any]:
+            known.append({each.trace_id for each in bench.events if isinstance(each, CheckStarted)})
+            return {"ok": True}
+
+        probe = bench.script("scripted", respond)
+        await bench.run(ok("a"), ok("b"))
+        sent = [each.context.trace_id for each in probe.requests]
+        assert len(set(sent)) == 2
+        assert all(trace_id in told for trace_id, told in zip(sent, known, strict=True))
+
     async def test_a_red_check_is_reported_with_its_diagnostics(self, both: Any) -> None:
         await both.run(red("b", diagnose=("d",)), others=[ok("d", kind="diagnostic")])
         last = [each.result for each in both.events if isinstance(each, CheckFinished)][-1]

@@ -268,7 +268,9 @@ class Scheduler:
             await slot.released_while(self._context.inputs.learn_secrets())
         if compiled.remote:
             await slot.released_while(self._context.inputs.ensure(compiled.references))
-        execution = Execution(self._context, compiled, slot, lambda at: self._begin(definition.id, at))
+        execution = Execution(
+            self._context, compiled, slot, lambda at: self._begin(definition.id, at, execution.scope.trace_id)
+        )
         if compiled.requires:
             missing = await missing_requirement(compiled, execution.scope, self._context.notice)
             if missing is not None:
@@ -293,9 +295,9 @@ class Scheduler:
             refusal = dependency_cycle(definition, self._definitions)
         return refusal
 
-    def _begin(self, id_: str, at: datetime) -> None:
+    def _begin(self, id_: str, at: datetime, trace_id: str | None = None) -> None:
         self._begun.add(id_)
-        self._listener(CheckStarted(id=id_, at=at))
+        self._listener(CheckStarted(id=id_, at=at, trace_id=trace_id))
 
     async def _in_turn(self, execution: Execution, serial: str) -> CheckResult:
         """Run a check of a serial group while no other check of the group runs."""

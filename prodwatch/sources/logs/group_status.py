@@ -35,6 +35,7 @@ def group_status(source: str, tailer: GroupTailer, live: LiveTail | None, now_s:
         message="; ".join(sentences) or None,
         notes=tuple(note for note, _ in notes),
         fresh_at=_datetime(fresh_s),
+        read_from=_datetime(tailer.plan.since_ms / 1000),
         swept_at=_datetime(swept_s),
         late=tailer.late,
         dropped=tailer.unsure,
@@ -92,5 +93,5 @@ def group_error_status(source: str, error: AwsError, retry_s: float, before: Sou
         if before.fresh_at is not None:
             waiting = "has been deleted; reading resumes once it exists again"
         status = SourceStatus(source=source, phase=SourcePhase.WAITING, message=waiting, retry_at=status.retry_at)
-    kept = {name: getattr(before, name) for name in ("fresh_at", "swept_at", "late", "dropped", "sampled")}
+    kept = {name: getattr(before, name) for name in ("fresh_at", "read_from", "swept_at", "late", "dropped", "sampled")}
     return replace(status, **kept)

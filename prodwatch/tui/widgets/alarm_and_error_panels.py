@@ -100,7 +100,8 @@ class SignaturesPanel(Panel):
     TITLE = "Errors"
     HELP = (
         "Error lines grouped by signature, which ignores numbers and ids. NEW: first seen after the release began; in "
-        "triage, first seen within the window. Enter shows the lines."
+        "triage, first seen within the window; only where lines from before were read. Errors of prodwatch's own "
+        "requests are counted apart. Enter shows the lines."
     )
 
     def __init__(self, context: WidgetContext, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 -- Textual's own name
@@ -118,8 +119,11 @@ class SignaturesPanel(Panel):
             name += f"  {self._table.new} new since {version_label(self._table.version)}"
         self.set_title(name)
         refused = self.context.store.signatures.refused
-        different = f"{len(self._table.rows)} different {'error' if len(self._table.rows) == 1 else 'errors'}"
+        shapes = sum(each.signature.count > 0 for each in self._table.rows)
+        different = f"{shapes} different {'error' if shapes == 1 else 'errors'}"
         counts = f"{different}, {refused:,} lines of others not grouped" if refused else different
+        if own := self.context.store.signatures.own:
+            counts += f", {own:,} of own requests set aside"
         fresh = freshness(self.context.store, "logs", self.context.now())
         # Few errors are good news only while lines are being read.
         self.set_subtitle(f"{counts} · {fresh.text}" if fresh.stale or fresh.phase not in _READING else counts)
@@ -147,8 +151,8 @@ class SignaturesPanel(Panel):
         return row(
             fit(_SIGNATURE_COLUMNS, width),
             {
-                "count": (f"{signature.count:,}×", Tone.STRONG if entry.new else Tone.PLAIN),
-                "new": ("NEW" if entry.new else "", Tone.BAD),
+                "count": (f"{signature.count or signature.own:,}×", Tone.STRONG if entry.new else Tone.PLAIN),
+                "new": ("NEW", Tone.BAD) if entry.new else ("" if signature.count else "own", Tone.DIM),
                 "version": (version_label(versions[0]) if versions else "", Tone.OLD),
                 "sample": (signature.sample, Tone.STRONG if entry.new else Tone.PLAIN),
                 "group": (group.short_name + self.context.store.logs.names.suffix(group.name, group.place), Tone.DIM),

@@ -49,7 +49,8 @@ class ServiceMapPanel(FilteredPanel):
         odd = sum(edge.state != "ok" for edge in rows)
         self.set_title(f"{name}  {odd} of {len(rows)} edges need attention" if odd else f"{name}  {len(rows)} edges")
         fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
-        self.set_subtitle(fresh.text)
+        own = self._map.own if self._map else 0
+        self.set_subtitle(f"{fresh.text} · includes {own:,} own requests" if own else fresh.text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 

@@ -86,7 +86,7 @@ class TraceListPanel(FilteredPanel):
         counts = _counted(table)
         shown = f" · {table.shown_of:,} shown" if self.needle else ""
         name = f"Traces  {self.needle}" if self.needle else "Traces"
-        self.set_title(f"{name}  {counts}{shown}" if table.total else name)
+        self.set_title(f"{name}  {counts}{shown}" if table.total or table.own else name)
         fresh = freshness(self.context.store, "traces", now, stale_after_s=STALE_AFTER_S)
         dropped = self.context.store.traces.dropped
         order = "" if self.only_problems else f"{self.sort} first"
@@ -138,7 +138,7 @@ class TraceListPanel(FilteredPanel):
             fit(_columns(width), width),
             {
                 "time": (time_text(trace.start_ms, self.context.zone)[:8], Tone.DIM),
-                "state": (f"{self.context.glyph(state)} {state.word}", state.tone),
+                "state": (f"{self.context.glyph(state)} {state.word}", Tone.DIM if trace.own else state.tone),
                 "method": (trace.method, Tone.DIM),
                 "path": (trace.path or trace.service, tone),
                 "status": (str(trace.status or ""), Tone.BAD if bad_code else tone),
@@ -169,6 +169,8 @@ class TraceListPanel(FilteredPanel):
 
 
 def _why(trace: TraceRow, state: State, width: int) -> Piece:
+    if trace.own:
+        return " ".join(filter(None, ("own request", trace.cause))), Tone.DIM
     if trace.cause:
         return trace.cause, state.tone if trace.verdict in {"fault", "error"} else Tone.PLAIN
     return (trace.slowest, Tone.DIM) if width >= WIDE else ("", Tone.DIM)
@@ -178,7 +180,9 @@ def _counted(table: TraceTable) -> str:
     """Return the counts: faults and slow traces always, other kinds if there are any."""
     kinds = [(table.faults, "fault"), (table.throttles, "throttle"), (table.errors, "error")]
     parts = [f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in kinds if count or word == "fault"]
-    return f"{' · '.join(parts)} · {table.slow:,} slow of {table.total:,}"
+    return f"{' · '.join(parts)} · {table.slow:,} slow of {table.total:,}" + (
+        f" · {table.own:,} own" if table.own else ""
+    )
 
 
 def _columns(width: int) -> tuple[Column, ...]:
