@@ -46,7 +46,7 @@ def is_evidence(source: SourceFact) -> bool:
 def source_state(source: SourceFact) -> SourceState:
     """Return what a source is worth. Log groups are never stale: a busy group lags, and its panel says so."""
     if source.phase in UNREADABLE or source.phase is SourcePhase.WAITING:
-        # What does not exist may be misspelt: its silence is no good news.
+        # What does not exist may be misspelt: its silence is not good news.
         return SourceState.UNREADABLE
     if source.unread:
         return SourceState.PARTIAL
