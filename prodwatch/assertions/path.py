@@ -67,6 +67,14 @@ class Path(msgspec.Struct, frozen=True, eq=False):
         """Return the value or MISSING; PathError when a function met a type it does not take."""
         return (self._evaluate_all if keep_missing else self._evaluate)(document, run)
 
+    def elements(self, document: Any, run: Evaluation) -> list[Any] | None:
+        """Return the elements that the path reads from or counts; None when it is not about elements of a list."""
+        node = self.tree
+        if node["type"] == "function_expression" and node["value"] == "length":
+            node = node["children"][0]
+        value = PathCompiler(self._scan.literals).compile(_up_to_the_elements(node), keep_missing=True)(document, run)
+        return list(value) if isinstance(value, list | tuple) else None
+
     def read(self, document: Any, *, holes: Sequence[Any] = (), now: datetime | None = None) -> Any:
         """Return the value, or MISSING when the path has none; never raises."""
         try:
@@ -188,6 +196,17 @@ def _plain(tokens: Sequence[Token]) -> Node | None:
             node["children"].append(step)
         else:
             node = {"type": shape, "children": [node, step]}
+    return node
+
+
+def _up_to_the_elements(node: Node) -> Node:
+    """Return the node without the part of it that is read from each element of a list."""
+    kind, children = node["type"], node["children"]
+    if kind in _SELECTING:
+        base, _, *condition = children
+        return {**node, "children": [base, {"type": "identity", "children": []}, *condition]}
+    if kind in {"subexpression", "index_expression", "pipe"}:
+        return {**node, "children": [*children[:-1], _up_to_the_elements(children[-1])]}
     return node
 
 

@@ -27,6 +27,8 @@ class AssertionResult(msgspec.Struct, frozen=True, kw_only=True):
     diff: str | None = None
     message: str | None = None
     """One sentence when not ok."""
+    facts: tuple[str, ...] = ()
+    """The things behind a value that does not hold, one line each: log lines, alarms, items, a body's beginning."""
 
 
 class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,16 @@ from rich.text import Text
 
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
 from prodwatch.model.status import Status
-from prodwatch.report.status_mapping import GLYPHS, actual, failures_first, headline, signal_title, signal_value, text
+from prodwatch.report.status_mapping import (
+    GLYPHS,
+    actual,
+    facts,
+    failures_first,
+    headline,
+    signal_title,
+    signal_value,
+    text,
+)
 from prodwatch.text.sanitize import sanitize, sanitize_line
 from prodwatch.text.units import format_ms
 
@@ -162,9 +171,11 @@ def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> 
         for line in sanitize(assertion.diff).splitlines():
             mark = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
             console.print(Text(f"{pad}  {line}", style=mark))
-        return
-    console.print(Text(f"{pad}  expected  {sanitize_line(text(assertion.expected))}"))
-    console.print(Text(f"{pad}  actual    {sanitize_line(actual(assertion))}"))
+    else:
+        console.print(Text(f"{pad}  expected  {sanitize_line(text(assertion.expected))}"))
+        console.print(Text(f"{pad}  actual    {sanitize_line(actual(assertion))}"))
+    for fact in facts(assertion):
+        console.print(Text(f"{pad}  {fact}"))
 
 
 def _verdict(console: Console, result: RunResult) -> None:

@@ -8,6 +8,7 @@ from prodwatch.report.status_mapping import (
     GLYPHS,
     details,
     failures_first,
+    first_facts,
     headline,
     signal_title,
     signal_value,
@@ -64,8 +65,9 @@ def workflow_commands(result: RunResult) -> list[str]:
             continue
         red = check.status is not Status.DEGRADED and "advisory" not in check.flags
         title = _property(f"{check.status.value}: {check.title}")
+        message = "\n".join([headline(check), *first_facts(check)])
         place = f"file={_property(check.source.file)},line={check.source.line},title={title}"
-        commands.append(f"::{'error' if red else 'warning'} {place}::{_data(headline(check))}")
+        commands.append(f"::{'error' if red else 'warning'} {place}::{_data(message)}")
     for signal in failures_first(result.signals):
         if signal.status not in {Status.PASS, Status.SKIPPED}:
             red = signal.status is not Status.DEGRADED and signal.gate

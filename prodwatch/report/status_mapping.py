@@ -85,6 +85,12 @@ def signal_details(signal: SignalResult) -> list[str]:
     return [sanitize_line(line) for line in lines]
 
 
+def first_facts(check: CheckResult) -> list[str]:
+    """Return the facts of the assertion that made a check red: its first one that does not hold."""
+    judged = (*check.assertions, *(assertion for step in check.steps for assertion in step.assertions))
+    return next((facts(assertion) for assertion in judged if assertion.ok is not True and assertion.facts), [])
+
+
 def details(check: CheckResult) -> list[str]:
     """Return the lines that explain a red check: false assertions, failed steps, leftovers, then its position."""
     lines = _assertions(check.assertions)
@@ -118,7 +124,13 @@ def _assertions(judged: Iterable[AssertionResult]) -> list[str]:
         else:
             lines.append(f"  expected {text(assertion.expected)}")
             lines.append(f"  actual   {actual(assertion)}")
+        lines.extend(f"  {line}" for line in facts(assertion))
     return lines
+
+
+def facts(assertion: AssertionResult) -> list[str]:
+    """Return the lines that show the things behind a value: log lines, alarms, items, a body's beginning."""
+    return [f"| {sanitize_line(fact)}" for fact in assertion.facts]
 
 
 def _step(what: str, step: StepResult) -> str:

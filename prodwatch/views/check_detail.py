@@ -38,6 +38,8 @@ class AssertionRow(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     message: str | None
     diff: tuple[str, ...]
+    facts: tuple[str, ...]
+    """The things behind a value that does not hold, one line each."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +128,7 @@ def _assertion(step: str | None, assertion: AssertionResult) -> AssertionRow:
         expected=compact(assertion.expected),
         message=assertion.message,
         diff=tuple(assertion.diff.splitlines()) if assertion.diff else (),
+        facts=assertion.facts,
     )
 
 

@@ -34,7 +34,9 @@ SPECS = (
                 kind="list",
                 doc="Alarms whose `OK` proves nothing, because CloudWatch cannot evaluate them: `name`, `evaluation`.",
             ),
-            Field(name="firing", kind="list", doc="Names of the alarms in state ALARM."),
+            Field(
+                name="firing", kind="list", behind="alarms[?state=='ALARM']", doc="Names of the alarms in state ALARM."
+            ),
         ),
         example="""\
 [[check]]

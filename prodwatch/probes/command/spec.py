@@ -42,11 +42,19 @@ SPECS = (
         ),
         problems=_problems,
         fields=(
-            Field(name="exit_code", kind="integer", doc="Exit code; negative when a signal ended the program."),
+            Field(
+                name="exit_code",
+                kind="integer",
+                behind="stderr",
+                doc="Exit code; negative when a signal ended the program.",
+            ),
             Field(name="stdout", kind="text", doc="Standard output as UTF-8, the first 1 MiB."),
             Field(name="stderr", kind="text", doc="Standard error as UTF-8, the first 1 MiB."),
             Field(
-                name="json", kind="any", doc="Standard output as JSON with exact decimals; absent when it is not JSON."
+                name="json",
+                kind="any",
+                behind="stdout",
+                doc="Standard output as JSON with exact decimals; absent when it is not JSON.",
             ),
             Field(name="duration", kind="duration", doc="Time from start to exit."),
         ),

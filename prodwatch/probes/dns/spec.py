@@ -41,7 +41,10 @@ SPECS = (
                 ),
             ),
             Field(
-                name="rcode", kind="text", doc="Response code: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED` and others."
+                name="rcode",
+                kind="text",
+                behind="answers",
+                doc="Response code: `NOERROR`, `NXDOMAIN`, `SERVFAIL`, `REFUSED` and others.",
             ),
             Field(
                 name="ttl",

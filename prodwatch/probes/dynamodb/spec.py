@@ -77,7 +77,7 @@ SPECS = (
                 ),
             ),
             Field(name="items", kind="list", doc="All items of a query or scan, from all pages."),
-            Field(name="count", kind="integer", doc="Number of items."),
+            Field(name="count", kind="integer", behind="items", doc="Number of items."),
             Field(name="deleted", kind="boolean", doc="Whether a `delete` removed an item."),
             Field(name="latency", kind="duration", doc="Duration of the call, including all pages."),
         ),

@@ -200,10 +200,11 @@ SPECS = (
         at_most_one=(("json", "form", "body", "body_file"),),
         problems=_problems,
         fields=(
-            Field(name="status", kind="integer", doc="Status code of the last response."),
+            Field(name="status", kind="integer", behind="body", doc="Status code of the last response."),
             Field(
                 name="headers",
                 kind="table",
+                behind="body",
                 doc="Headers of the last response, names in lower case, first values; `header('Name')` ignores case, "
                 "`headers('Name')` returns all values.",
             ),
@@ -215,6 +216,7 @@ SPECS = (
             Field(
                 name="json",
                 kind="any",
+                behind="body",
                 doc=(
                     "Body as JSON with exact decimals; absent when it is not JSON or was cut. With `stream`, that of"
                     " `event.data`. A claim on a key that an object has twice is inconclusive."
@@ -249,7 +251,7 @@ SPECS = (
             ),
             Field(name="phases.ttfb", kind="duration", doc="Time from the open connection to the response's headers."),
             Field(name="phases.download", kind="duration", doc="Time from the response's headers to its last byte."),
-            Field(name="size", kind="size", doc="Size of the body that was read, decompressed."),
+            Field(name="size", kind="size", behind="body", doc="Size of the body that was read, decompressed."),
             Field(name="url", kind="text", doc="URL of the last response, after redirects."),
             Field(
                 name="redirects",

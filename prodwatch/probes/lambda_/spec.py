@@ -81,11 +81,13 @@ SPECS = (
             Field(
                 name="status_code",
                 kind="integer",
+                behind="payload",
                 doc="Status of the call: 200 for sync, 202 for async, 204 for dry-run.",
             ),
             Field(
                 name="function_error",
                 kind="text",
+                behind="payload",
                 doc="`Unhandled` or `Handled`; absent when the function, with `copies` every copy, returned normally.",
             ),
             Field(name="executed_version", kind="text", doc="Version that ran; absent for async and dry-run."),

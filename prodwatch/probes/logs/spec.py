@@ -75,7 +75,7 @@ SPECS = (
             ),
         ),
         fields=(
-            Field(name="count", kind="integer", doc="Number of lines."),
+            Field(name="count", kind="integer", behind="lines", doc="Number of lines."),
             Field(name="lines[].message", kind="text", doc="The line as written."),
             Field(
                 name="lines[].level", kind="text", doc="`ERROR`, `WARN`, `INFO` …; absent when the line has no level."

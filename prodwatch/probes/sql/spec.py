@@ -61,6 +61,7 @@ SPECS = (
             Field(
                 name="count",
                 kind="integer",
+                behind="rows",
                 doc=(
                     "Number of rows read, or changed by a statement without rows; absent when the database does not"
                     " report it."

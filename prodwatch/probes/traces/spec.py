@@ -35,12 +35,37 @@ SPECS = (
         at_most_one=(("id", "filter"),),
         problems=window_problems,
         fields=(
-            Field(name="count", kind="integer", doc="Number of traces."),
-            Field(name="fault_ratio", kind="number", doc="Share of traces with a fault (5xx), from 0 to 1."),
-            Field(name="error_ratio", kind="number", doc="Share of traces with an error (4xx), from 0 to 1."),
-            Field(name="p50", kind="duration", doc="Median response time."),
-            Field(name="p95", kind="duration", doc="95th percentile of the response time."),
-            Field(name="p99", kind="duration", doc="99th percentile of the response time."),
+            Field(name="count", kind="integer", behind="traces", doc="Number of traces."),
+            Field(
+                name="fault_ratio",
+                kind="number",
+                behind="traces[?fault]",
+                doc="Share of traces with a fault (5xx), from 0 to 1.",
+            ),
+            Field(
+                name="error_ratio",
+                kind="number",
+                behind="traces[?error]",
+                doc="Share of traces with an error (4xx), from 0 to 1.",
+            ),
+            Field(
+                name="p50",
+                kind="duration",
+                behind="reverse(sort_by(traces[?response_time], &response_time))",
+                doc="Median response time.",
+            ),
+            Field(
+                name="p95",
+                kind="duration",
+                behind="reverse(sort_by(traces[?response_time], &response_time))",
+                doc="95th percentile of the response time.",
+            ),
+            Field(
+                name="p99",
+                kind="duration",
+                behind="reverse(sort_by(traces[?response_time], &response_time))",
+                doc="99th percentile of the response time.",
+            ),
             Field(
                 name="traces",
                 kind="list",

@@ -17,6 +17,7 @@ from prodwatch.runner.check.flow import not_reached, refusal, run_steps
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude_judged, stalled_claims
 from prodwatch.runner.step.execution import Execution
 from prodwatch.runner.step.expectations import JudgingContext, judge, reads_time, rest_on_time
+from prodwatch.runner.step.facts import with_facts
 from prodwatch.runner.step.result_redaction import StepRedactor
 from prodwatch.runner.step.run_step import GREEN, STALLED, UNATTESTED, run_step
 from prodwatch.runner.step.stop_reason import StopSignal
@@ -155,7 +156,15 @@ async def judge_whole(
         if rest_on_time(judged, lambda claim: reads_time(str(claim.assertion.path), timed)):
             stall = max((stall for stall, _ in execution.spoiled.values()), key=lambda stall: stall.stalled_s)
             conclusion = stalled_claims(stall, conclusion)
-    own = StepRedactor(output, assertions=(*expect.results, *warn.results)).assertions()
+    results = with_facts(
+        zip((*compiled.expect, *compiled.warn), (*expect.results, *warn.results), strict=True),
+        document,
+        None,
+        values=values,
+        now=judging.now,
+        mask=output.masked,
+    )
+    own = StepRedactor(output, assertions=results).assertions()
     return Conclusion(conclusion.status, conclusion.reason, output.maybe(conclusion.message)), own
 
 

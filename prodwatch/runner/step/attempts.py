@@ -106,6 +106,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_s: float
     waited: bool
     """The step polls or holds."""
+    held: tuple[datetime, datetime] | None = None
+    """When the first and the last attempt of `hold` were sent that found the expected state; None without one."""
 
 
 class Attempts:
@@ -135,6 +137,7 @@ class Attempts:
         self._retried = False
         self._kind: AttemptKind = "request"
         self._stalled = False
+        self._held: tuple[datetime, datetime] | None = None
 
     async def run(self) -> Outcome:
         """Send, retry, poll and hold as the step asks for."""
@@ -180,6 +183,7 @@ class Attempts:
             stalled=self._stalled,
             elapsed_s=0.0 if last is None or self._began_s is None else last.ended_s - self._began_s,
             waited=self._poll is not None or hold_s is not None,
+            held=self._held,
         )
 
     async def _first(self) -> Ending:
@@ -278,6 +282,8 @@ class Attempts:
         """Sample until `expect` has stayed true for `hold_s` since it was first seen true."""
         assert self._last is not None
         since_s, met = self._last.ended_s, self._last.until
+        right_at = self._last.started_at
+        self._held = right_at, right_at
         while (left_s := hold_s - (self._clock.monotonic_s() - since_s)) > _EPSILON_S:
             pause_s = max(self._step.hold_every_s, MIN_DELAY_S, self._last.observation.pause_s)
             if not await self._sleep(min(pause_s, left_s)):
@@ -287,6 +293,7 @@ class Attempts:
                 return ending
             if not self._last.holds:
                 return Ending.ANSWERED if self._last.expect.ok is None else Ending.LOST
+            self._held = right_at, self._last.started_at
         return Ending.ANSWERED
 
     def _left_s(self) -> float | None:

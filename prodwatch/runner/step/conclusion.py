@@ -109,10 +109,18 @@ def _with_aside(conclusion: Conclusion, aside: str | None) -> Conclusion:
 def _never_held(outcome: Outcome, unmet: Judgement) -> Conclusion:
     bad = unmet.first_bad
     sentence = "it never held" if bad is None else _sentence(bad)
-    message = f"{outcome.ending}: {sentence} ({_effort(outcome)})"
+    message = f"{outcome.ending}: {sentence} ({_right(outcome)}{_effort(outcome)})"
     if unmet.ok is None:
         return Conclusion(Status.INCONCLUSIVE, Reason.NO_DATA, message)
     return Conclusion(Status.FAIL, Reason.ASSERTION, message)
+
+
+def _right(outcome: Outcome) -> str:
+    """Return when a state was right that did not last; empty for any other ending."""
+    if outcome.ending is not Ending.LOST or outcome.held is None:
+        return ""
+    first, last = (f"{moment:%H:%M:%S}" for moment in outcome.held)
+    return f"right at {first} UTC, " if first == last else f"right from {first} to {last} UTC, "
 
 
 def _out_of_time(outcome: Outcome) -> Conclusion:

@@ -82,6 +82,7 @@ class StepRedactor:
             expected=output.value(result.expected),
             diff=None if self._secret else output.maybe(result.diff),
             message=_HIDDEN if self._secret and result.message else output.maybe(result.message),
+            facts=() if self._secret else tuple(map(output.text, result.facts)),
         )
 
     def exchange(self) -> Exchange | None:
@@ -97,5 +98,5 @@ def _parts(exchange: Exchange | None, assertions: tuple[AssertionResult, ...]) -
     if exchange is not None:
         parts += (exchange.request, exchange.response, exchange.curl, exchange.aws_cli)
     for result in assertions:
-        parts += (result.expression, result.actual, result.expected, result.message, result.diff)
+        parts += (result.expression, result.actual, result.expected, result.message, result.diff, list(result.facts))
     return parts

@@ -22,6 +22,7 @@ from prodwatch.runner.step.captures import NO_CAPTURES, read_captures
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude, stalled
 from prodwatch.runner.step.execution import Execution
+from prodwatch.runner.step.facts import with_facts
 from prodwatch.runner.step.journal import JournalError
 from prodwatch.runner.step.request_sender import RequestSender
 from prodwatch.runner.step.result_redaction import StepRedactor, hides_response, learn_from
@@ -281,7 +282,9 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
         conclusion = captures.problem
     for notice in observation.notices:
         execution.context.notice("probe", output.text(f"{execution.compiled.definition.id}: {notice}"))
-    redactor = StepRedactor(output, secret=secret, exchange=observation.exchange, assertions=_assertions(outcome))
+    redactor = StepRedactor(
+        output, secret=secret, exchange=observation.exchange, assertions=_assertions(execution, step, outcome, sender)
+    )
     result = StepResult(
         name=step.name,
         type=step.type,
@@ -317,19 +320,33 @@ def _is_gone(step: CompiledStep, outcome: Outcome) -> bool:
     return deletes and last.observation.document.get("status") in {404, 410}
 
 
-def _assertions(outcome: Outcome) -> tuple[AssertionResult, ...]:
-    """Return the results of the last attempt that explain how the attempts ended."""
+def _assertions(
+    execution: Execution, step: CompiledStep, outcome: Outcome, sender: RequestSender
+) -> tuple[AssertionResult, ...]:
+    """Return the results of the last attempt that explain how the attempts ended, with the facts behind them."""
     last = outcome.last
     if last is None or last.failure is not None:
         return ()
-    results = last.expect.results
+    judged = [(step.expect, last.expect)]
     if outcome.ending is Ending.ANSWERED:
-        results += last.warn.results
+        judged.append((step.warn, last.warn))
     if last.until is not None:
-        results = last.until.results + results
+        judged.insert(0, (step.until, last.until))
     if last.stop is not None and outcome.ending is Ending.STOPPED:
-        results = last.stop.results + results
-    return results
+        judged.insert(0, (step.stop_when, last.stop))
+    results = tuple(result for _, judgement in judged for result in judgement.results)
+    if all(result.ok is True for result in results):
+        return results
+    # Assertions that were not judged have no results.
+    pairs = (pair for expectations, judgement in judged for pair in zip(expectations, judgement.results, strict=False))
+    return with_facts(
+        pairs,
+        last.observation.document,
+        step.spec,
+        values=sender.values,
+        now=last.started_at,
+        mask=execution.output.masked,
+    )
 
 
 def _flags(execution: Execution, outcome: Outcome, attestation: Attestation, conclusion: Conclusion) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ def _assertion(assertion: AssertionRow, width: int, context: WidgetContext) -> l
     lines.append((("    expected  ", Tone.DIM), (assertion.expected or "–", Tone.PLAIN)))
     lines.append((("    actual    ", Tone.DIM), (assertion.actual or "–", Tone.PLAIN)))
     lines += [((f"    {part}", _diff_tone(part)),) for part in assertion.diff]
+    for fact in assertion.facts:
+        lines += [((f"    | {part}", Tone.PLAIN),) for part in wrap(safe(fact), max(20, width - 6))]
     return lines
 
 

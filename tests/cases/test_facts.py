@@ -1,0 +1,161 @@
+"""A red check shows the things behind a number, the same in every format and on the dashboard's screen of the check."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Literal
+
+import pytest
+
+from prodwatch.demo.aws import MetricAlarm
+from prodwatch.testing.check_runner import Bench
+from prodwatch.testing.definitions import plain
+from tests.support.case_project import CaseProject
+from tests.support.forged_aws import World
+from tests.support.raw_web import RawWeb, response
+
+PAGE = b"<html>\n<title>503</title>\n<p>upstream orders-7 is \x1b[31mgone</p>\n</html>"
+CHECKS = """
+[[check]]
+name = "page"
+type = "http"
+url = "${vars.url}/page"
+retry = 0
+expect = ["status == 200"]
+
+[[check]]
+name = "list"
+type = "http"
+url = "${vars.url}/list"
+expect = ["all json.items[*].state == 'open'"]
+
+[[check]]
+name = "none"
+type = "http"
+url = "${vars.url}/list"
+expect = ["none json.items[*].state == 'broken'"]
+
+[[check]]
+name = "filtered"
+type = "http"
+url = "${vars.url}/list"
+expect = ["length(json.items[?state == 'broken']) == 0"]
+"""
+ITEMS = {"items": [{"state": "open", "id": "a-1"}, {"state": "broken", "id": "b-2", "time": "2026-11-30T09:12:03Z"}]}
+
+
+def outputs(project: CaseProject, checks: str) -> dict[str, str]:
+    """Run the checks and return every format's text."""
+    project.write("checks/c.toml", checks)
+    files = {"json": "o.json", "junit": "o.xml", "ctrf": "o.ctrf"}
+    options = [part for name, file in files.items() for part in (f"--{name}", file)]
+    summary = project.project / "summary.md"
+    environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+    console = project.run("check", *options, "--github-summary", environ=environ)
+    tap = project.run("check", "--tap")
+    texts = {name: (project.project / file).read_text() for name, file in files.items()}
+    return {**texts, "console": console.out, "tap": tap.out, "github": summary.read_text()}
+
+
+def test_D_the_facts_are_the_same_in_every_format(project: CaseProject, web: RawWeb) -> None:
+    web.routes["/page"] = response(PAGE, status="503 Service Unavailable", Content_Type="text/html")
+    web.routes["/list"] = response(json.dumps(ITEMS).encode())
+    found = outputs(project, CHECKS)
+    for name, text in found.items():
+        assert "upstream orders-7 is" in text, name
+        assert "[1] time 2026-11-30T09:12:03Z, id b-2, state broken" in text, name
+        assert "\x1b[31m" not in text, name
+    facts = {each["name"]: each["assertions"][0]["facts"] for each in json.loads(found["json"])["checks"]}
+    assert facts["page"][:2] == ["<html>", "<title>503</title>"]
+    assert facts["list"] == facts["none"] == ["[1] time 2026-11-30T09:12:03Z, id b-2, state broken"]
+    assert facts["filtered"] == ["time 2026-11-30T09:12:03Z, id b-2, state broken"]
+
+
+LOGS = """
+[[check]]
+name = "logs"
+type = "logs"
+group = "{name}"
+filter = "ERROR"
+expect = ["count == 0"]
+"""
+
+
+def test_D_a_red_logs_check_shows_its_lines(name: str, project: CaseProject, world: World) -> None:
+    at_ms = round(time.time() * 1000) - 60_000
+    world.aws.logs.put(name, "s", [(at_ms + n, f"ERROR order {n} lost token=hunter2hunter2") for n in range(12)])
+    project.configure('[secrets]\ntoken = { env = "T" }')
+    found = project.checked(LOGS.format(name=name), environ={"T": "hunter2hunter2"})["logs"]
+    facts = found["assertions"][0]["facts"]
+    assert "ERROR order 0 lost token=" in facts[0]
+    assert facts[0].startswith("20"), "the line's time comes first"
+    assert facts[5:] == ["… and 7 more"]
+    assert "hunter2" not in json.dumps(found)
+
+
+ALARMS = """
+[[check]]
+name = "alarms"
+type = "alarm"
+prefix = "{name}"
+expect = ["length(firing) == 0"]
+
+[[check]]
+name = "each"
+type = "alarm"
+prefix = "{name}"
+expect = ["all alarms[].state == 'OK'"]
+"""
+
+
+def test_D_a_red_alarm_check_shows_its_alarms(name: str, project: CaseProject, world: World) -> None:
+    states: dict[str, Literal["OK", "ALARM"]] = {"a": "OK", "b": "ALARM"}
+    for letter, state in states.items():
+        world.aws.alarms.put(MetricAlarm(name=f"{name}-{letter}", namespace="S", metric="M", missing="ignore"))
+        world.aws.alarms.set_state(f"{name}-{letter}", state, "12 errors in 1 minute")
+    found = project.checked(ALARMS.format(name=name))
+    for check, place in (("alarms", ""), ("each", "[1] ")):
+        (fact,) = found[check]["assertions"][0]["facts"]
+        assert fact.startswith(f"{place}since 20"), check
+        assert f"name {name}-b, state ALARM, reason 12 errors in 1 minute" in fact
+
+
+@pytest.mark.parametrize(
+    ("claim", "facts"),
+    [
+        pytest.param("json.items[0].n == 7", ['{"items"'], id="the beginning of the body"),
+        pytest.param("json.missing exists", ['{"items"'], id="a missing field"),
+        pytest.param("latency > 1h", [], id="a duration has nothing behind it"),
+        pytest.param("any json.items[*].n == 99", ["[0] name é", "[1] name é", "[2] name é"], id="any"),
+        pytest.param("all json.items[*].n >= 2", ["[0] name é", "[1] name é"], id="only those that break the claim"),
+        pytest.param("all json.tags[*] == 'x'", ["[1] y"], id="plain values"),
+        pytest.param("json.items[?n > `0`].n absent", ["name é", "name é"], id="a filter's elements"),
+    ],
+)
+def test_D_what_is_behind_a_claim(claim: str, facts: list[str], project: CaseProject, web: RawWeb) -> None:
+    items = [{"n": n, "name": "é" * 400} for n in range(8)]
+    web.routes["/list"] = response(json.dumps({"items": items, "tags": ["x", "y"]}).encode())
+    check = f'[[check]]\nname = "a"\ntype = "http"\nurl = "${{vars.url}}/list"\nexpect = [{json.dumps(claim)}]\n'
+    shown = project.checked(check)["a"]["assertions"][0]["facts"]
+    assert len(shown) <= 6
+    for fact, beginning in zip(shown, facts, strict=False):
+        assert beginning in fact
+        assert len(fact) < 350, "bounded"
+        assert "name" not in fact or " n " in fact.replace(",", " "), "a long value hides no other"
+    assert bool(shown) is bool(facts)
+
+
+async def test_D_right_then_wrong_says_since_when_it_was_right(bench: Bench) -> None:
+    bench.script("scripted", *({"ok": True},) * 4, {"ok": False})
+    check = await bench.one(plain(expect=["ok == true"], hold_s=8))
+    first, last = (check.attempts[n].started_at for n in (0, 3))
+    assert first is not None
+    assert last is not None
+    assert f"right from {first:%H:%M:%S} to {last:%H:%M:%S} UTC" in (check.message or "")
+
+
+async def test_D_wrong_at_the_second_look_says_when_it_was_right(bench: Bench) -> None:
+    bench.script("scripted", {"ok": True}, {"ok": False})
+    check = await bench.one(plain(expect=["ok == true"], hold_s=8))
+    assert f"right at {check.started_at:%H:%M:%S} UTC" in (check.message or "")
