@@ -14,7 +14,7 @@ from prodwatch.assertions.first_of_several import FirstOfSeveral
 from prodwatch.assertions.incomplete_data import OF_THE_REQUEST, survives_more_data
 from prodwatch.assertions.jmespath_interpreter import Evaluation
 from prodwatch.assertions.operators import OperatorContext, judge
-from prodwatch.assertions.patterns import Pattern
+from prodwatch.assertions.patterns import as_shown
 from prodwatch.assertions.quantifiers import judge_each
 from prodwatch.assertions.syntax import Assertion
 from prodwatch.assertions.value_equality_and_order import MISSING
@@ -99,7 +99,7 @@ def evaluate(
 def _judge(assertion: Assertion, document: Any, context: _Context, finding: _Finding) -> None:
     run = context.run
     expected = assertion.expected(run.holes)
-    finding.expected = to_json(expected.shown if isinstance(expected, Pattern) else expected)
+    finding.expected = to_json(as_shown(expected))
     if assertion.operator in _PRESENCE:
         finding.expected = "a value" if assertion.operator == "exists" else "no value"
     try:

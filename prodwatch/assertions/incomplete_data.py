@@ -27,7 +27,7 @@ _READS = frozenset({"field", "subexpression", "index_expression", "index"})
 """Nodes that only read a value; all others compute one, which more data could change."""
 _SELECTS = _READS | {"identity", "current", "projection", "value_projection", "filter_projection", "flatten"}
 """Nodes that only select values: more data adds to them and takes none away."""
-_ONCE_TRUE = frozenset({"exists", "contains", "includes"})
+_ONCE_TRUE = frozenset({"exists", "contains", "includes", "matches in order"})
 """Operators that stay true when data is added."""
 _ONCE_FALSE = frozenset({"absent", "not contains"})
 """Operators that stay false when data is added."""

@@ -11,7 +11,7 @@ import msgspec
 
 from prodwatch.assertions.operator_includes import includes
 from prodwatch.assertions.operator_satisfies_json_schema import LoadSchema, violation
-from prodwatch.assertions.patterns import LIMIT_S, Pattern, search
+from prodwatch.assertions.patterns import LIMIT_S, Pattern, as_shown, search, share_s
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, equal, exact, freeze, is_nan, kind
 from prodwatch.assertions.value_format import short
 
@@ -198,6 +198,33 @@ def _matches(actual: Any, expected: Any, context: OperatorContext) -> OperatorRe
     return _false(f"is {short(actual)}, which does not match {short(shown)}")
 
 
+def _matches_in_order(actual: Any, expected: Any, context: OperatorContext) -> OperatorResult:
+    """Find each pattern in an element behind the one in which the pattern before it was found."""
+    if kind(actual) != "array":
+        return _mismatch(f"is {a_kind(actual)}, and `matches in order` needs an array of strings")
+    if kind(expected) != "array" or not expected:
+        return _mismatch("is compared with no list of patterns, which proves nothing")
+    wrong = next((each for each in (*actual, *map(_pattern_text, expected)) if kind(each) != "string"), MISSING)
+    if wrong is not MISSING:
+        return _mismatch(f"has {a_kind(wrong)}, {short(wrong)}, and `matches in order` needs strings")
+    limit_s = min(context.search_limit_s, share_s(len(actual) + len(expected)))
+    position = 0
+    for number, pattern in enumerate(expected, 1):
+        text = _pattern_text(pattern)
+        found = next((n for n in range(position, len(actual)) if search(text, actual[n], limit_s)), None)
+        if found is None:
+            before = short(as_shown(expected[number - 2]))
+            behind = f" behind element {position - 1}, which matches {before}" if position else ""
+            which = f"pattern {number} of {len(expected)}"
+            return _false(f"has no element that matches {short(as_shown(pattern))}{behind} ({which})")
+        position = found + 1
+    return TRUE
+
+
+def _pattern_text(pattern: Any) -> Any:
+    return pattern.text if isinstance(pattern, Pattern) else pattern
+
+
 def is_integral(value: Any) -> bool:
     """Return whether a number is whole: `5.0` is."""
     number = exact(value)
@@ -262,6 +289,7 @@ OPERATORS: dict[str, Operator] = {
     "starts with": _placed("starts with"),
     "ends with": _placed("ends with"),
     "matches": _matches,
+    "matches in order": _matches_in_order,
     "is": _is,
     "exists": _exists,
     "absent": _absent,

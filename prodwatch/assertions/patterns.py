@@ -35,6 +35,13 @@ class Pattern(msgspec.Struct, frozen=True):
     """The same for display, with the values as they are: an escaped secret would not be recognised and masked."""
 
 
+def as_shown(expected: Any) -> Any:
+    """Return an expected value for display: patterns, and those in a list, with their values as they are."""
+    if isinstance(expected, list):
+        return [as_shown(each) for each in expected]
+    return expected.shown if isinstance(expected, Pattern) else expected
+
+
 def share_s(searches: int) -> float:
     """Return the time limit of each of several searches of one claim; their sum is about the limit of one."""
     return max(SHORTEST_S, LIMIT_S / max(1, searches))

@@ -6,7 +6,7 @@ from typing import Any
 
 from prodwatch.assertions.errors import UndecidableError
 from prodwatch.assertions.operators import OperatorContext, judge
-from prodwatch.assertions.patterns import Pattern, share_s
+from prodwatch.assertions.patterns import as_shown, share_s
 from prodwatch.assertions.value_equality_and_order import MISSING, a_kind, kind
 from prodwatch.assertions.value_format import short
 
@@ -71,4 +71,4 @@ def _claim(operator: str, expected: Any) -> str:
         return f"`between {short(expected[0])} and {short(expected[1])}`"
     if operator == "is":
         return f"`is {expected}`"
-    return f"`{operator} {short(expected.shown if isinstance(expected, Pattern) else expected)}`"
+    return f"`{operator} {short(as_shown(expected))}`"

@@ -24,7 +24,7 @@ WITHOUT_VALUE = frozenset({"exists", "absent"})
 _QUANTIFIER = re.compile(r"[ \t\r\n]*(all|any|none)[ \t\r\n]+(?=[A-Za-z_\"'`\[({@$*])")
 _WORDS = re.compile(
     r"not[ \t\r\n]+in|not[ \t\r\n]+contains|starts[ \t\r\n]+with|ends[ \t\r\n]+with|equals[ \t\r\n]+unordered"
-    r"|includes|in|between|contains|matches|is|exists|absent|satisfies"
+    r"|matches[ \t\r\n]+in[ \t\r\n]+order|includes|in|between|contains|matches|is|exists|absent|satisfies"
 )
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _HINTS = {
@@ -46,11 +46,12 @@ _OPERAND_KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     **dict.fromkeys(("<", "<=", ">", ">="), (ORDERED, "compares numbers, durations and times")),
     **dict.fromkeys(("in", "not in"), (("array",), "needs a list, such as [200, 201]")),
     **dict.fromkeys(_TEXTUAL, (("string",), "needs a text in quotes")),
+    "matches in order": (("array",), "needs a list of patterns, such as ['received', 'stored']"),
     "includes": (("array", "object"), "needs an object or a list"),
     "equals unordered": (("array",), "needs a list"),
 }
 """Operator → kinds of its value, and the phrase that names them."""
-_NOT_EMPTY = _TEXTUAL | {"in", "not in", "includes", "contains", "not contains"}
+_NOT_EMPTY = _TEXTUAL | {"matches in order", "in", "not in", "includes", "contains", "not contains"}
 """Operators for which an empty text, list or object would make the claim always true or always false."""
 
 
@@ -94,10 +95,16 @@ class Assertion(msgspec.Struct, frozen=True, eq=False):
         """Return the value to compare with; PathError when a `${…}` has a value that is not valid there."""
         if self.operand is None:
             return None
-        if self.operator == "matches" and isinstance(self.operand, TextTemplate):
-            pattern = "".join(_literally(part, holes) for part in self.operand.parts)
-            return Pattern(pattern, self.operand.fill(holes))
-        return self.operand.fill(holes)
+        if self.operator == "matches in order" and isinstance(self.operand, ListTemplate):
+            return [_pattern(item, holes) for item in self.operand.items]
+        return _pattern(self.operand, holes) if self.operator == "matches" else self.operand.fill(holes)
+
+
+def _pattern(operand: Literal, holes: Sequence[Any]) -> Any:
+    """Return a regular expression; the value of a `${…}` inside it matches itself."""
+    if not isinstance(operand, TextTemplate):
+        return operand.fill(holes)
+    return Pattern("".join(_literally(part, holes) for part in operand.parts), operand.fill(holes))
 
 
 def _literally(part: str | Hole, holes: Sequence[Any]) -> str:
@@ -181,18 +188,25 @@ def _operand(source: str, position: int, operator: str, holes: list[str]) -> Lit
     value = reader.read()
     if operator == "between":
         value = _upper_bound(reader, value, start)
-    elif isinstance(value, Constant):
-        unfit = _unfit_operand(operator, value.value)
-        if unfit:
-            raise AssertionSyntaxError(unfit, start + 1)
-        if operator == "matches":
-            _check_pattern(value.value, start)
-    elif operator == "matches" and isinstance(value, TextTemplate):
-        _check_pattern("".join(part if isinstance(part, str) else "x" for part in value.parts), start)
-    elif not isinstance(value, Hole) and (unfit := _unfit_operand(operator, _shape(value))):
-        raise AssertionSyntaxError(unfit, start + 1)
+    else:
+        _check_operand(operator, value, start)
     reader.finish()
     return value
+
+
+def _check_operand(operator: str, value: Literal, start: int) -> None:
+    """Raise AssertionSyntaxError for a literal that can never be a valid value of `operator`."""
+    if isinstance(value, Hole):
+        return
+    unfit = _unfit_operand(operator, value.value if isinstance(value, Constant) else _shape(value))
+    if unfit:
+        raise AssertionSyntaxError(unfit, start + 1)
+    if operator == "matches":
+        _check_patterns([value], start)
+    elif operator == "matches in order" and isinstance(value, Constant):
+        _check_patterns([Constant(each, "") for each in value.value], start)
+    elif operator == "matches in order" and isinstance(value, ListTemplate):
+        _check_patterns(value.items, start)
 
 
 def _unfit_operand(operator: str, expected: Any) -> str | None:
@@ -220,6 +234,16 @@ def _unfit_bounds(low: Any, high: Any) -> str | None:
 def _shape(value: Literal) -> Any:
     """Return a stand-in of the same kind as a literal with holes in it."""
     return {"TextTemplate": "x", "ListTemplate": ["x"], "ObjectTemplate": {"x": "x"}}.get(type(value).__name__)
+
+
+def _check_patterns(patterns: Sequence[Literal], start: int) -> None:
+    for each in patterns:
+        if isinstance(each, TextTemplate):
+            _check_pattern("".join(part if isinstance(part, str) else "x" for part in each.parts), start)
+        elif isinstance(each, Constant) and isinstance(each.value, str) and each.value:
+            _check_pattern(each.value, start)
+        elif not isinstance(each, Hole):
+            raise AssertionSyntaxError("`matches in order` needs patterns in quotes, none of them empty", start + 1)
 
 
 def _check_pattern(pattern: str, start: int) -> None:

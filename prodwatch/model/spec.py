@@ -97,6 +97,8 @@ class ProbeSpec(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """Called with a step and the leading fields of its `expect`; returns a sentence when they prove too little."""
     implicit_expect: tuple[str, ...] = ()
     """Assertions that apply unless an assertion of the step mentions the same leading field."""
+    quiet_expect: tuple[str, ...] = ()
+    """Assertions that a key `quiet_for` claims, and holds for its duration; empty: the type has no such key."""
     replaces_implicit: tuple[str, ...] = ()
     """Further mentions that replace `implicit_expect`: `error`; `results.function_error` is one below `results`."""
     timeout_s: float = 5.0

@@ -375,7 +375,7 @@ def seconds(value: Any, default: str | float) -> float:
 
 
 def moment(value: Any, key: str, calls: AwsCalls) -> datetime:
-    """Return the instant of `since` or `until`: `"5m"` ago, an RFC 3339 time, or `"release"`.
+    """Return the instant of `since` or `until`: `"5m"` ago, an RFC 3339 time, `"release"` or `"start"`.
 
     A start in the future is refused, because an empty result would be no evidence.
     """
@@ -393,6 +393,9 @@ def too_young(since: Any, start: datetime, calls: AwsCalls, *, lag_s: float) -> 
     """
     if isinstance(since, datetime) or not re.fullmatch(r"[-\d.a-zµ]+", str(since)) or str(since) == "release":
         return False
+    if str(since) == "start":
+        # This window grows, too, but a check that has just begun has looked too early.
+        lag_s += AWS_CLOCK_TOLERANCE_S
     return (calls.now() - start).total_seconds() < lag_s
 
 
@@ -403,6 +406,11 @@ def _moment(value: Any, key: str, calls: AwsCalls) -> datetime:
     if isinstance(value, Duration):
         return now - timedelta(seconds=abs(value.s))
     text = str(value).strip()
+    if text == "start":
+        began = calls.context.started_at
+        # A line of the first moment must not be missed because its writer's clock is behind.
+        margin = timedelta(seconds=calls.skew_s + AWS_CLOCK_TOLERANCE_S)
+        return now - timedelta(seconds=AWS_CLOCK_TOLERANCE_S) if began is None else began - margin
     if text == "release":
         started = calls.context.release_started_at
         if started is None:
@@ -417,7 +425,7 @@ def _moment(value: Any, key: str, calls: AwsCalls) -> datetime:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        message = f'`{key} = "{text}"` is neither a duration such as "5m", an RFC 3339 time, nor "release"'
+        message = f'`{key} = "{text}"` is neither a duration such as "5m", an RFC 3339 time, "release" nor "start"'
         raise refuse(Status.ERROR, Reason.INVALID, message) from None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 

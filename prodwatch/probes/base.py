@@ -117,6 +117,8 @@ class ProbeContext(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a text contains a secret of this run: such a text is sent only to the host it was meant for."""
     first_request_at: datetime | None = None
     """When the step's first request was sent, by `clock`: relative windows of later looks count from it. None: now."""
+    started_at: datetime | None = None
+    """When the first request of the check was sent, by `clock`: `since = "start"`. None: this is the first."""
     release_started_at: Any = None
     """datetime of the release's start, or None: `since = "release"`."""
 

@@ -18,6 +18,7 @@ from prodwatch.settings.read_shared_keys import CheckContext, read_common
 from prodwatch.settings.step_builder import (
     check_mutation,
     duration,
+    fill_quiet_for,
     read_params,
     read_request,
     read_untyped,
@@ -49,7 +50,7 @@ def read_check(
             if named
             else None
         )
-    params = read_params(cursor, table, spec, "check")
+    params = fill_quiet_for(cursor, read_params(cursor, table, spec, "check"), spec, context.statics)
     _check_expectations(cursor, table, spec)
     is_flow = spec.type == "flow"
     steps, cleanup, mutates = (
@@ -139,7 +140,8 @@ def _check_expectations(cursor: TomlCursor, table: Mapping[str, Any], spec: Prob
     for name in refused:
         if name in table:
             cursor.at(name).report(f'"{name}" is not allowed here: type "{spec.type}" {why}')
-    if spec.needs_probe and "expect" not in table:
+    quiet = bool(spec.quiet_expect) and "quiet_for" in table
+    if spec.needs_probe and "expect" not in table and not quiet:
         hint = (
             swallowed_key_hint(cursor, table, "expect")
             or f"; add at least one assertion, such as {_an_expectation(spec)}"

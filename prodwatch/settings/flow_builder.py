@@ -13,6 +13,7 @@ from prodwatch.settings.read_shared_keys import CheckContext, read_common
 from prodwatch.settings.step_builder import (
     Role,
     check_mutation,
+    fill_quiet_for,
     may_write,
     read_params,
     read_request,
@@ -192,7 +193,7 @@ def _step(
         for key in (*RESPONSE_KEYS, "repeat"):
             if key in table:
                 cursor.at(key).report(f'"{key}" is not allowed here: type "wait" has no response')
-    params = read_params(cursor, table, spec, role)
+    params = fill_quiet_for(cursor, read_params(cursor, table, spec, role), spec, context.statics)
     # A precondition changes nothing, whatever the flow does after it.
     of_flow = None if right.get("precondition") else of_check.get("mutates")
     written = right.get("mutates", of_flow)

@@ -85,7 +85,7 @@ def _of_check(spec: ProbeSpec) -> Schema:
     elif spec.type == "flow":
         refused = set(FLOW_ONLY_IN_STEPS)
         required.append("step")
-    else:
+    elif not spec.quiet_expect:
         required.append("expect")
     common = tuple(key for key in CHECK if key.name not in refused)
     schema = _of_type(spec, common, {key.name for key in OWN}, required)
@@ -96,6 +96,8 @@ def _of_check(spec: ProbeSpec) -> Schema:
             **steps,
             "items": {"not": {"anyOf": [{"required": ["repeat"]}, {"required": ["precondition"]}]}},
         }
+    if spec.quiet_expect:
+        schema["anyOf"] = [{"required": ["expect"]}, {"required": ["quiet_for"]}]
     return schema
 
 

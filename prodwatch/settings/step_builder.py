@@ -11,6 +11,7 @@ from prodwatch.model.spec import Key, ProbeSpec
 from prodwatch.probes import registry
 from prodwatch.settings.check_keys import CAPTURE, CHECK, SHARED, STEP
 from prodwatch.settings.expressions import Fields, check_pattern, fields_of, read_assertions, read_path
+from prodwatch.settings.load_time_values import Statics, settle
 from prodwatch.settings.problems import TomlCursor
 from prodwatch.settings.suggestions import did_you_mean
 from prodwatch.settings.table_reader import check_groups, convert_filled, read_table
@@ -131,16 +132,22 @@ def read_request(
     """Build the step from its validated shared keys and its params; mistakes in nested tables are reported."""
     fields = Fields(fields_of(spec), spec.one_of_several(params))
     hold_s, hold_every_s = _hold(cursor, right)
+    expect = right.get("expect", ())
+    if spec.quiet_expect and "quiet_for" in params:
+        _check_quiet(cursor, right)
+        right = {name: value for name, value in right.items() if name != "poll"}
+        expect = spec.quiet_expect
+        hold_s, hold_every_s = _quiet_hold(params["quiet_for"])
     blind = None if hold_s is None else spec.blind_hold(params)
     if blind is not None:
-        cursor.at("hold").report(blind)
+        cursor.at("quiet_for" if "quiet_for" in params else "hold").report(blind)
     poll = _poll(cursor.at("poll"), right.get("poll"), spec, fields)
     return StepDefinition(
         name=name,
         type=type_,
         source=cursor.position,
         params=params,
-        expect=read_assertions(cursor.at("expect"), right.get("expect", ()), fields),
+        expect=read_assertions(cursor.at("expect"), expect, fields),
         warn=read_assertions(cursor.at("warn"), right.get("warn", ()), fields),
         capture=_captures(cursor.at("capture"), right.get("capture", {}), fields),
         attest=_attest(cursor, right, fields),
@@ -157,6 +164,42 @@ def read_request(
         account=right.get("account"),
         region=right.get("region"),
     )
+
+
+LOOKS_WHILE_QUIET_S = 5.0
+"""Pause between the looks of `quiet_for`."""
+
+
+def _check_quiet(cursor: TomlCursor, right: Mapping[str, Any]) -> None:
+    for name in ("expect", "poll", "hold"):
+        if name in right and name not in cursor.inherited:
+            cursor.at(name).report(f'"{name}" is not allowed with "quiet_for", which is the claim and its wait')
+
+
+def _quiet_hold(written: str) -> tuple[float, float]:
+    """Return length and pause of the `hold` that `quiet_for` means; a text that is not a duration was reported."""
+    try:
+        quiet_s = seconds(written)
+    except ValueError:
+        return LOOKS_WHILE_QUIET_S, LOOKS_WHILE_QUIET_S
+    return quiet_s, min(LOOKS_WHILE_QUIET_S, quiet_s / 2)
+
+
+def fill_quiet_for(cursor: TomlCursor, params: dict[str, Any], spec: ProbeSpec, statics: Statics) -> dict[str, Any]:
+    """Return the params with the references in `quiet_for` filled: the runner has to know its length."""
+    written = params.get("quiet_for")
+    if not spec.quiet_expect or not isinstance(written, str) or "${" not in written:
+        return params
+    here = cursor.at("quiet_for")
+    known, filled = settle(here, written, statics)
+    if not known:
+        return params
+    (key,) = (key for key in spec.keys if key.name == "quiet_for")
+    value = convert_filled(key, filled)
+    if problem := problem_with(key, value, references=False):
+        here.report(problem)
+        return params
+    return {**params, "quiet_for": value}
 
 
 def duration(right: Mapping[str, Any], name: str) -> float | None:

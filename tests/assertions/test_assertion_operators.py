@@ -187,6 +187,7 @@ def test_a_missing_path_fails_every_operator_but_absent(name: str) -> None:
         "in": "[null]",
         "not in": "['x']",
         "includes": "[1]",
+        "matches in order": "['x']",
         "equals unordered": "[]",
         "<": "1",
         "<=": "1",

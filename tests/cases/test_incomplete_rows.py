@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from prodwatch.assertions import evaluate, parse
+from prodwatch.aws.interface import AwsError
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import Poll
-from prodwatch.model.status import Status
+from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
 from prodwatch.settings import load_project
 from prodwatch.testing.check_runner import Bench
@@ -234,3 +235,88 @@ def test_A14_transaction_search_is_named_where_a_trace_is_not_there(
         world.aws.traces.destination = ("XRay", "ACTIVE")
     assert found["status"] == "inconclusive"
     assert "Transaction Search" in found["message"]
+
+
+QUIET = """
+[[check]]
+name = "no error"
+type = "logs"
+group = "/shop/web"
+filter = "ERROR"
+quiet_for = "30s"
+"""
+
+
+def refused_call(code: str, reason: Reason) -> AwsError:
+    transient = reason is Reason.THROTTLED
+    return AwsError(code, code=code, reason=reason, service="logs", operation="FilterLogEvents", transient=transient)
+
+
+def error_line(bench: Bench, *, written_s: float, visible_s: float) -> None:
+    """Have the group show one ERROR from `visible_s` on, written `written_s` after the start."""
+
+    def lines(request: Mapping[str, Any]) -> dict[str, Any]:
+        at_ms = int((START + timedelta(seconds=written_s)).timestamp() * 1000)
+        shown = bench.clock.monotonic_s() >= visible_s and request["startTime"] <= at_ms
+        event = {"eventId": "1", "timestamp": at_ms, "message": "ERROR no stock", "logStreamName": "s"}
+        return {"events": [event] if shown else []}
+
+    bench.aws.answers["logs:FilterLogEvents"] = lines
+
+
+@pytest.mark.parametrize(
+    ("written_s", "visible_s", "status"),
+    [(0, 0, "fail"), (-3, 0, "fail"), (0, 29, "fail"), (12, 20, "fail"), (-60, 0, "pass"), (0, 31, "pass")],
+    ids=["at once", "the writer's clock is behind", "late", "during the wait", "before the start", "later than asked"],
+)
+async def test_D_quiet_for_finds_a_line_since_the_start_that_becomes_visible_within_it(
+    bench: Bench, written_s: float, visible_s: float, status: str
+) -> None:
+    error_line(bench, written_s=written_s, visible_s=visible_s)
+    assert await outcome(bench, QUIET) == status
+
+
+async def test_D_quiet_for_waits_for_its_whole_length(bench: Bench) -> None:
+    bench.aws.answers["logs:FilterLogEvents"] = lambda _request: {"events": []}
+    began_s = bench.clock.monotonic_s()
+    assert await outcome(bench, QUIET) == "pass"
+    assert bench.clock.monotonic_s() - began_s >= 30
+
+
+@pytest.mark.parametrize("cut_s", [0, 12, 30], ids=["first look", "a look between", "last look"])
+async def test_D_quiet_for_is_never_a_pass_when_a_look_was_not_read_to_its_end(bench: Bench, cut_s: float) -> None:
+    def lines(_request: Mapping[str, Any]) -> dict[str, Any]:
+        if bench.clock.monotonic_s() >= cut_s:
+            raise refused_call("ThrottlingException", Reason.THROTTLED)
+        return {"events": []}
+
+    bench.aws.answers["logs:FilterLogEvents"] = lines
+    assert await outcome(bench, QUIET) == "error"
+
+
+async def test_D_quiet_for_of_a_group_that_does_not_exist_proves_nothing(bench: Bench) -> None:
+    bench.aws.failing["logs:FilterLogEvents"] = refused_call("ResourceNotFoundException", Reason.API_ERROR)
+    assert await outcome(bench, QUIET) == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [
+        ('quiet_for = "5s"', "refused"),
+        ('quiet_for = "${vars.none}"', "refused"),
+        ('quiet_for = "${uid}"', "refused"),
+        ('quiet_for = "30s"\nhold = "9s"', "refused"),
+        ('quiet_for = "30s"\nexpect = ["count == 0"]', "refused"),
+        ('quiet_for = "30s"\nuntil = "1m"', "refused"),
+        ('quiet_for = "${vars.wait}"\nvars.wait = "20s"', "pass"),
+    ],
+)
+async def test_D_quiet_for_has_no_second_wait_or_claim_beside_it(bench: Bench, written: str, status: str) -> None:
+    bench.aws.answers["logs:FilterLogEvents"] = lambda _request: {"events": []}
+    assert await outcome(bench, QUIET.replace('quiet_for = "30s"', written)) == status
+
+
+async def test_D_since_the_start_is_undecided_while_what_was_written_cannot_be_visible(bench: Bench) -> None:
+    bench.aws.answers["logs:FilterLogEvents"] = lambda _request: {"events": []}
+    now = QUIET.replace('quiet_for = "30s"', 'since = "start"\nexpect = ["count == 0"]')
+    assert await outcome(bench, now) == "inconclusive"

@@ -116,6 +116,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "environments": ("prod", ["prod", "staging"]),
     "requires": ("stack.shop.A", "stack.shop.B"),
     "url": ("https://a", "https://b"),
+    "quiet_for": ("30s", "40s"),
     "base_url": ("https://a", "https://b"),
     "method": ("GET", "HEAD"),
     "auth": ({"bearer": "${secret.a}"}, {"bearer": "${secret.b}"}),
@@ -145,6 +146,7 @@ WITH: dict[str, dict[str, Any]] = {
     "s3.operation": {"expect": "size > 1"},
     "aws.operation": {"expect": "error absent", "mutates": False},
     "traces.id": {"filter": None, "since": None, "min": None},
+    "logs.quiet_for": {"expect": None},
     "lambda.payload_file": {"payload": None},
     "lambda.copies": {"expect": "all results[].status_code == 200"},
 }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prodwatch.aws.interface import AwsError
+from prodwatch.clock import AWS_CLOCK_TOLERANCE_S
 from prodwatch.formats.embedded_object import find_object
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.formats.lambda_text import normalise_newlines
 from prodwatch.model.signal import Level
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refuse, too_young
+from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refuse, seconds, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.logs.pattern import Keeps, keeper
 from prodwatch.probes.logs.spec import is_version
@@ -68,7 +69,9 @@ class _Found:
 
 async def _read(calls: AwsCalls) -> Observation:
     params = calls.params
-    start = moment(params.get("since") or "5m", "since", calls)
+    quiet_for = params.get("quiet_for")
+    since = params.get("since") or ("5m" if quiet_for is None else "start")
+    start = moment(since, "since", calls)
     end = moment(params["until"], "until", calls) if params.get("until") is not None else None
     fields = _fields(params.get("fields"))
     unseen = {name for name, value in fields.items() if value is not _MISSING}
@@ -77,7 +80,9 @@ async def _read(calls: AwsCalls) -> Observation:
     found = _Found()
     missing = [group for group in groups if not await _group(calls, group, start, end, wanted, found)]
     found.lines.sort(key=lambda line: line["timestamp"])
-    if end is None and too_young(params.get("since") or "5m", start, calls, lag_s=INGESTION_LAG_S):
+    if quiet_for is not None:
+        _demand_the_end(calls, seconds(quiet_for, 0.0))
+    elif end is None and too_young(since, start, calls, lag_s=INGESTION_LAG_S):
         calls.incomplete(
             f"a window shorter than {INGESTION_LAG_S:.0f} s ends before CloudWatch shows what was written in it"
         )
@@ -95,6 +100,13 @@ async def _read(calls: AwsCalls) -> Observation:
         what = f'log group "{params["group"]}" does not exist (yet): Lambda makes it at the first invocation'
         failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=what)
     return calls.answer(document, failure=failure, complete=whole, doubt=_doubt(wanted))
+
+
+def _demand_the_end(calls: AwsCalls, quiet_s: float) -> None:
+    """Mark the last look of `quiet_for` as incomplete while AWS's clock has not reached its end."""
+    end = calls.first_now() + timedelta(seconds=quiet_s - AWS_CLOCK_TOLERANCE_S)
+    if not calls.context.wait_left_s and calls.now() < end:
+        calls.incomplete(f"by AWS's clock, `quiet_for` is not over before {end.isoformat(timespec='seconds')}")
 
 
 async def _keeper(calls: AwsCalls) -> Keeps:

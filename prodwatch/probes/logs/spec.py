@@ -37,7 +37,9 @@ SPECS = (
             " after they were written: use `poll` to wait for them. A group that does not exist yet has no"
             " lines. `complete` is true when the window was read to its end; otherwise an absence of lines is"
             " `inconclusive`. So is an absence of lines with a value in `fields` when no line that was read has"
-            " such a field. CloudWatch does not report a `filter` with a misspelt field: use the same filter in"
+            " such a field. `quiet_for` is a claim of absence with its wait: the group is read again and again for"
+            " that long, a matching line is a `fail` at once, and a reading that was not complete is"
+            " `inconclusive`. CloudWatch does not report a `filter` with a misspelt field: use the same filter in"
             " a check for lines that must exist."
         ),
         keys=(
@@ -54,7 +56,19 @@ SPECS = (
                 name="since",
                 kind="text",
                 default="5m",
-                doc="Start of the window: `5m` ago, an RFC 3339 time, or `release` for the start of the release.",
+                doc=(
+                    "Start of the window: `5m` ago, an RFC 3339 time, `release` for the start of the release, or"
+                    " `start` for that of this check, 5 s earlier because clocks differ."
+                ),
+            ),
+            Key(
+                name="quiet_for",
+                kind="duration",
+                minimum=10,
+                doc=(
+                    "No line may match: every line from `since` (default here: `start`) to the first look has this long"
+                    " to become visible. In place of `expect`, `poll` and `hold`."
+                ),
             ),
             Key(name="until", kind="text", doc="End of the window, in the same form as `since`. Default: now."),
             Key(
@@ -109,6 +123,7 @@ since = "5m"
 expect = ["count == 0"]
 """,
         within_s=75.0,
+        quiet_expect=("count == 0",),
         problems=_problems,
         blind_hold=blind_hold,
         service="logs",

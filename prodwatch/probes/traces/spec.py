@@ -21,7 +21,10 @@ SPECS = (
                 name="since",
                 kind="text",
                 default="5m",
-                doc="Start of the window: `5m` ago, an RFC 3339 time, or `release` for the start of the release.",
+                doc=(
+                    "Start of the window: `5m` ago, an RFC 3339 time, `release` for the start of the release, or"
+                    " `start` for that of this check, 5 s earlier because clocks differ."
+                ),
             ),
             Key(
                 name="min",

@@ -85,7 +85,8 @@ class RequestSender:
             ended_s = clock.monotonic_s()
             self.in_flight = None
             if self._probe_context.first_request_at is None:
-                self._probe_context = replace(self._probe_context, first_request_at=started_at)
+                began_at = execution.started_at
+                self._probe_context = replace(self._probe_context, first_request_at=started_at, started_at=began_at)
             stall = execution.context.lag.stall(started_s, ended_s)
         finally:
             slot.leave(key)

@@ -248,6 +248,7 @@ def _probe_context(execution: Execution, step: CompiledStep) -> ProbeContext:
         own_marks=(execution.scope.uid,),
         mutates=step.mutates,
         holds_secret=execution.output.holds_secret,
+        started_at=execution.started_at,
         release_started_at=next((state.started_at for state in releases if state.started_at is not None), None),
     )
 
