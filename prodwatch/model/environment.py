@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from prodwatch.model.check import SourcePosition
-from prodwatch.model.identity import HOME, FunctionId, Place
+from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place
 from prodwatch.model.status import Reason
 
 
@@ -73,6 +73,11 @@ class FunctionTarget(msgspec.Struct, frozen=True, kw_only=True):
         """Identity of the function and its alias."""
         return FunctionId(self.name, self.alias or "", place_of(self))
 
+    @property
+    def group_id(self) -> GroupId:
+        """Identity of its log group, as far as known."""
+        return GroupId(self.log_group or f"{LAMBDA_GROUPS}{self.name}", place_of(self))
+
 
 class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
     """A log group, or all groups with a prefix if the name ends in `*`."""
@@ -83,6 +88,11 @@ class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
     """CloudWatch filter pattern; other lines are not fetched."""
     account: str | None = None
     region: str | None = None
+
+    @property
+    def id(self) -> GroupId:
+        """Identity of the group."""
+        return GroupId(self.group, place_of(self))
 
 
 class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,6 +263,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     demo: DemoTarget | None = None
     unfilled: tuple[UnfilledTarget, ...] = ()
     """Watched tables left out of the others, because a `${…}` in them has no value."""
+
+    def region_of(self, target: _Located) -> str | None:
+        """Return a target's region: its own, else that of its account; None when neither file nor table names one."""
+        return target.region or self.accounts.get(target.account or "", self.aws).region
 
     @property
     def deployment_places(self) -> tuple[Place, ...]:

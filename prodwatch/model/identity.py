@@ -30,11 +30,20 @@ HOME = Place()
 """The environment's own account and region."""
 
 
+LAMBDA_GROUPS = "/aws/lambda/"
+"""Prefix of the log groups that Lambda creates for functions without one of their own."""
+
+
 class GroupId(msgspec.Struct, frozen=True, order=True, gc=False):
     """A log group."""
 
     name: str
     place: Place = HOME
+
+    @property
+    def key(self) -> str:
+        """Return a text that is unique among the groups of all accounts and regions."""
+        return ":".join(filter(None, (self.place.account, self.place.region, self.name)))
 
     @property
     def short_name(self) -> str:
@@ -81,9 +90,13 @@ class PlaceNames:
         if len(places) > 1:
             self.longest = max(self.longest, *(len(self.suffix(name, each)) for each in places))
 
+    def shared(self, name: str) -> bool:
+        """Return whether the name exists in several places."""
+        return len(self._places.get(name, ())) > 1
+
     def suffix(self, name: str, place: Place) -> str:
         """Return ` in account/region`; empty where the name alone is unique, and in the environment's own place."""
-        return f" in {place}" if place and len(self._places.get(name, ())) > 1 else ""
+        return f" in {place}" if place and self.shared(name) else ""
 
     def of(self, name: str, place: Place) -> str:
         """Return the name with its suffix."""

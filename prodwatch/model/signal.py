@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from prodwatch.model.identity import HOME, AlarmId, FunctionId, GroupId, Place
+from prodwatch.model.identity import HOME, LAMBDA_GROUPS, AlarmId, FunctionId, GroupId, Place
 from prodwatch.model.result import SignalResult
 
 
@@ -315,6 +315,11 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> FunctionId:
         """Identity of the function and its alias."""
         return FunctionId(self.function, self.alias or "", self.place)
+
+    @property
+    def group_id(self) -> GroupId:
+        """Identity of the function's log group, as far as known."""
+        return GroupId(self.log_group or f"{LAMBDA_GROUPS}{self.function}", self.place)
 
 
 class SourcePhase(StrEnum):

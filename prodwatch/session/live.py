@@ -23,6 +23,7 @@ from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, 
 from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
+from prodwatch.session.function_log_groups import START_S, with_function_groups
 from prodwatch.session.reload import Reload, not_followed
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
@@ -104,6 +105,7 @@ class LiveSession:
             status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
             self._store.apply(Batch(source="session", status=status))
             return
+        engine = await with_function_groups(engine, warn=self._warn_of_logs, within_s=START_S)
         if self._stopping:
             return
         self._engine = engine
@@ -130,6 +132,9 @@ class LiveSession:
         self._spawn(self._rounds(engine))
         if self._reload is not None:
             self._spawn(self._reloading(engine, self._reload))
+
+    def _warn_of_logs(self, message: str) -> None:
+        self._store.notice(Notice(code="logs", message=message))
 
     async def _learn_secrets(self, engine: Engine) -> None:
         """Read the secrets before anything remote is shown; those that are not masked become notices."""

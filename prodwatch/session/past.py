@@ -198,7 +198,7 @@ class PastReader:
         return status.phase is SourcePhase.LIVE
 
     def _logs_read(self) -> bool:
-        named = sum(not each.group.endswith("*") for each in log_targets(self._engine.environment))
+        named = len({each.id for each in log_targets(self._engine.environment) if not each.group.endswith("*")})
         return len(self._groups) >= named and all(
             each.phase is SourcePhase.WAITING
             or each.phase in UNREADABLE

@@ -27,7 +27,7 @@ def log_targets(environment: Environment) -> list[LogTarget]:
     """Return the log groups to follow: those of functions first, then those named in the file."""
     function_groups = [
         LogTarget(
-            group=function.log_group or f"/aws/lambda/{function.name}",
+            group=function.group_id.name,
             account=function.account,
             region=function.region,
         )
@@ -44,8 +44,7 @@ def _is_same_group(one: LogTarget, other: LogTarget, environment: Environment) -
     """Return whether two targets are the same log group; a missing region means the account's own."""
     if (one.group, one.account) != (other.group, other.account):
         return False
-    default_region = environment.accounts.get(one.account or "", environment.aws).region
-    first, second = one.region or default_region, other.region or default_region
+    first, second = environment.region_of(one), environment.region_of(other)
     return first == second or None in {first, second}
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.formats.lambda_json import objects_in
-from prodwatch.model.identity import Place
+from prodwatch.model.identity import LAMBDA_GROUPS, Place
 from prodwatch.model.signal import LogRecord, MetricKey, MetricPoint, MetricSeries
 
 PERIOD_S = 60
@@ -103,7 +103,7 @@ class EmbeddedMetrics:
             record.version,
             place=record.place,
             # A version number means something for its own function only.
-            function=record.group.removeprefix("/aws/lambda/") if record.version else "",
+            function=record.group.removeprefix(LAMBDA_GROUPS) if record.version else "",
         )
         identity = (key, metric.unit)
         series = self._series.get(identity)

@@ -21,7 +21,9 @@ _FIELD = re.compile(r'([A-Za-z_][\w.@-]*):(?!//)"?([^"]+)"?')
 _SEVERITY = (Level.TRACE, Level.DEBUG, Level.INFO, Level.WARN, Level.ERROR, Level.FATAL)
 _LEVEL_NAMES = {"warning": Level.WARN, "critical": Level.FATAL, "err": Level.ERROR, "information": Level.INFO}
 _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
-    "group": lambda record: (record.group, record.group.rsplit("/", 1)[-1]),
+    "group": lambda record: (record.group_id.key, record.group, record.group.rsplit("/", 1)[-1]),
+    "region": lambda record: (record.place.region, _field_text(record, "region")),
+    "account": lambda record: (record.place.account, _field_text(record, "account")),
     "stream": lambda record: (record.stream,),
     "version": lambda record: (record.version,),
     "request": lambda record: (record.request_id,),
@@ -29,7 +31,15 @@ _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
     "id": lambda record: (record.request_id, record.trace_id, record.message),
     "kind": lambda record: (record.kind,),
 }
-"""Name → texts of a record, one of which must match; for a group its full name and its last part."""
+"""Name → texts of a record, one of which must match.
+
+For a group: `account:region:name` without what is the environment's own, its full name, and its last part.
+"""
+
+
+def _field_text(record: LogRecord, name: str) -> str | None:
+    value = lookup(record.fields, name)
+    return None if value is None else str(value)
 
 
 class FilterError(ValueError):

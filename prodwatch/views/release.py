@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.identity import GroupId
+from prodwatch.model.identity import LAMBDA_GROUPS, GroupId
 from prodwatch.model.release import current_release, first_release, present_releases
 from prodwatch.model.signal import LAMBDA_GROUPS, UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store

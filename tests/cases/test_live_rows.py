@@ -137,7 +137,6 @@ def test_A1_what_can_never_be_filled_there_is_a_mistake(table: str, project: Cas
     assert "config/t.toml:" in ended.err
 
 
-@pytest.mark.xfail(strict=True, reason="the log group of a function's own settings is not read")
 def test_A8_a_functions_own_log_group_is_read(project: CaseProject, name: str, world: World) -> None:
     versions = (FunctionVersion(version="1", published_s=0),)
     world.aws.functions.put(Function(name=name, versions=versions, log_group=f"/shop/{name}"))
@@ -154,7 +153,6 @@ def test_A8_a_group_given_as_an_argument_that_is_not_there_is_an_error(project: 
     assert f"/shop/{name}" in ended.err
 
 
-@pytest.mark.xfail(strict=True, reason="a group of the environment that is not there is passed over")
 def test_A8_a_group_of_the_environment_that_is_not_there_is_an_error(project: CaseProject, name: str) -> None:
     project.configure(f'[[logs]]\ngroup = "/shop/{name}"\n')
     ended = project.run("logs", "--since", "5m", "--no-follow")

@@ -17,6 +17,7 @@ from prodwatch.cli.live.metric_output import MetricTable, PointLines, value_text
 from prodwatch.cli.live.source_status import SourceStatusReporter
 from prodwatch.cli.live.trace_output import OPEN_FOR_S, TraceStream, text, verdict, waterfall_text
 from prodwatch.cli.live.trace_output import ndjson as trace_json
+from prodwatch.model.identity import GroupId
 from prodwatch.model.result import Usage
 from prodwatch.model.signal import (
     Batch,
@@ -145,7 +146,9 @@ async def test_a_source_that_is_throttled_for_minutes_is_given_up() -> None:
 
 
 def test_text_has_aligned_columns_and_keeps_tracebacks_below_their_message() -> None:
-    render = TextLines(PLAIN, today=START, groups=["/aws/lambda/shop-orders", "/shop/worker"], zone=UTC)
+    render = TextLines(
+        PLAIN, today=START, groups=[GroupId("/aws/lambda/shop-orders"), GroupId("/shop/worker")], zone=UTC
+    )
     assert render(line(7, "a\nb", version="42", level=Level.ERROR)).splitlines() == [
         "12:00:00.007 ERROR shop-orders:42 a",
         "                                  b",
@@ -156,7 +159,7 @@ def test_text_has_aligned_columns_and_keeps_tracebacks_below_their_message() -> 
 
 
 def test_one_group_needs_no_name_and_colour_is_never_alone() -> None:
-    plain = TextLines(PLAIN, today=START, groups=["/shop/worker"], zone=UTC)
+    plain = TextLines(PLAIN, today=START, groups=[GroupId("/shop/worker")], zone=UTC)
     assert plain(line(0, group="/shop/worker")).split() == ["12:00:00.000", "INFO", "hello"]
     painted = TextLines(Style(color=True), today=START, zone=UTC)(line(0, level=Level.ERROR))
     assert "\x1b[31mERROR" in painted

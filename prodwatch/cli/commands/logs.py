@@ -162,24 +162,31 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
     from prodwatch.cli.run_with_signals import demo_target
     from prodwatch.cli.stderr import error
     from prodwatch.errors import CannotVerifyError
+    from prodwatch.model.exit_code import ExitCode
+    from prodwatch.model.identity import PlaceNames
     from prodwatch.session.engine import open_engine, require_credentials, require_secrets
-    from prodwatch.session.log_groups import LogGroup, list_groups
+    from prodwatch.session.function_log_groups import with_function_groups
+    from prodwatch.session.log_groups import LogGroup, functions_named, list_groups
 
-    async def read() -> list[LogGroup]:
+    async def read() -> tuple[list[LogGroup], list[AwsError]]:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             await require_credentials(engine)
             for note in await require_secrets(engine):
                 error(note)
             try:
-                return await list_groups(engine, groups)
+                known = await with_function_groups(engine, warn=error, only=functions_named(groups))
+                return await list_groups(known, groups)
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught
 
-    log_groups = asyncio.run(read())
+    log_groups, errors = asyncio.run(read())
+    for each in errors:
+        error(each.message)
     if as_json:
         stdout.write(b"".join(msgspec.json.encode(log_group) + b"\n" for log_group in log_groups))
     elif not log_groups:
         error("no such log group" if groups else "this account and region have no log groups")
     else:
-        stdout.text("\n".join(dict.fromkeys(log_group.group for log_group in log_groups)))
-    return 0
+        names = PlaceNames((each.group, each.id.place) for each in log_groups)
+        stdout.text("\n".join(names.of(each.group, each.id.place) for each in log_groups))
+    return ExitCode.ERROR if errors else ExitCode.OK

@@ -12,6 +12,7 @@ import msgspec
 from prodwatch.cli.live.colour import BOLD, CYAN, DIM, RED, YELLOW, Style
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
+from prodwatch.model.identity import GroupId, PlaceNames
 from prodwatch.model.signal import Level, LogRecord, Record
 from prodwatch.store.logs import lines_lost
 from prodwatch.text.parse_user_times import from_epoch, stamp
@@ -50,6 +51,9 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: Level
     message: str
     group: str
+    account: str | None = None
+    """Account and region are left out where they are the environment's own."""
+    region: str | None = None
     stream: str = ""
     version: str | None = None
     request_id: str | None = None
@@ -72,6 +76,8 @@ def ndjson(record: LogRecord) -> str:
         level=record.level,
         message=record.message,
         group=record.group,
+        account=record.place.account or None,
+        region=record.place.region or None,
         stream=record.stream,
         version=record.version,
         request_id=record.request_id,
@@ -126,14 +132,15 @@ class TextLines:
     """Renders columns: time, level, origin (function and version), message; further lines of a message are indented."""
 
     def __init__(
-        self, style: Style, *, today: datetime, groups: Sequence[str] = (), zone: tzinfo | None = None
+        self, style: Style, *, today: datetime, groups: Sequence[GroupId] = (), zone: tzinfo | None = None
     ) -> None:
-        """`groups` are the names known at the start; a single one is left out of the lines."""
+        """`groups` are those known at the start; a single one is left out of the lines."""
         self._style = style
         self._zone = zone
         self._today = today.astimezone(zone).date()
-        self._alone = len(groups) == 1 and not groups[0].endswith("*")
-        self._width = max((min(MAX_ORIGIN, len(group_name(group))) for group in groups), default=0)
+        self._alone = len(groups) == 1 and not groups[0].name.endswith("*")
+        self._names = PlaceNames((group.name, group.place) for group in groups)
+        self._width = max((min(MAX_ORIGIN, len(self._name(group))) for group in groups), default=0)
 
     def __call__(self, record: LogRecord) -> str:
         """Return one record as text, with several lines when its message has several."""
@@ -151,15 +158,18 @@ class TextLines:
 
     def _origin(self, record: LogRecord) -> str:
         version = "" if record.version is None else f":{record.version}"
-        origin = version.removeprefix(":") if self._alone else group_name(record.group) + version
+        if self._alone:
+            origin = version.removeprefix(":")
+        else:
+            group = record.group_id
+            self._names.add(group.name, group.place)
+            origin = f"{group.short_name}{version}{self._names.suffix(group.name, group.place)}"
         # The column only grows, so that it rarely moves.
         self._width = max(self._width, min(MAX_ORIGIN, len(origin)))
         return f"{origin:<{self._width}}"
 
-
-def group_name(group: str) -> str:
-    """Return the last part of a log group's name."""
-    return group.rsplit("/", 1)[-1] or group
+    def _name(self, group: GroupId) -> str:
+        return group.short_name + self._names.suffix(group.name, group.place)
 
 
 class LogStream:
@@ -191,7 +201,7 @@ class LogStream:
         self._held_since_s = 0.0
         self._arrived: deque[tuple[float, int]] = deque()
         """Arrival (monotonic seconds) and newest timestamp (ms) of each held batch."""
-        self._groups: set[str] = set()
+        self._groups: set[GroupId] = set()
         self._caught_up = False
         self._shown = 0
         self._read = 0
@@ -204,7 +214,7 @@ class LogStream:
         self._read += len(lines)
         self._lost += sum(map(lines_lost, lines))
         selected = [line for line in lines if self._selects(line)]
-        self._groups.update(line.group for line in lines)
+        self._groups.update(line.group_id for line in lines)
         if self._caught_up:
             self._reorder(selected)
             return len(selected)

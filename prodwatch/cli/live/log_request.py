@@ -13,10 +13,12 @@ from prodwatch.cli.live.log_output import HOLD_S, HOLD_TO_END_S, LogStream, Rend
 from prodwatch.cli.live.stream_runner import Live
 from prodwatch.cli.live.time_options import zone_of
 from prodwatch.cli.stderr import error
-from prodwatch.model.environment import LogTarget
+from prodwatch.model.environment import Environment, LogTarget
+from prodwatch.model.identity import GroupId, unique_name
 from prodwatch.session.engine import Engine
+from prodwatch.session.function_log_groups import with_function_groups
 from prodwatch.session.live_sources import log_source
-from prodwatch.session.log_groups import LOG_TABLES, expand, source_key, targets_of
+from prodwatch.session.log_groups import LOG_TABLES, expand, functions_named, source_key, targets_of
 from prodwatch.session.resolve_window import release_of, window_of
 from prodwatch.session.stream_completion import StreamCompletion
 from prodwatch.sources.build_sources import unfilled_sources
@@ -48,19 +50,19 @@ class LogRequest:
 
     async def stream(self, engine: Engine, sink: LineWriter) -> Live:
         """Build the stream. Raises ConfigurationError, and CannotVerifyError when AWS cannot be read."""
+        engine = await with_function_groups(engine, warn=error, only=functions_named(self.groups))
         start, end = await window_of(self.since, self.until, engine)
         version = (await release_of(engine)).version if self.version == "release" else self.version
         requested = self._targets(engine)
-        functions = {function.name for function in engine.environment.functions}
-        named = {target.group for name, target in zip(self.groups, requested, strict=False) if name not in functions}
+        named = self._named(engine.environment)
         targets, unknown, empty = await expand(engine, requested)
         for prefix in empty:
-            error(f"no log group begins with {prefix.rstrip('*')} yet")
+            error(f"no log group begins with {unique_name(prefix.name.rstrip('*'), prefix.place)} yet")
         follows = self.idle_s is None and end is None
         if not follows:
             # Live Tail is billed per minute and only speeds up following.
             targets = [replace(target, live_tail=False) for target in targets]
-        keys = {source_key(target): target.group for target in targets if not target.group.endswith("*")}
+        keys = {source_key(target): target.id for target in targets if not target.group.endswith("*")}
         source = log_source(engine, targets, start, end)
         unfilled = [] if self.groups else unfilled_sources(engine.environment, engine.redactor, *LOG_TABLES)
         unread = frozenset(each.name for each in unfilled)
@@ -87,14 +89,25 @@ class LogRequest:
                 sweep=source.sweep,
             ),
             must_exist=frozenset(key for key, group in keys.items() if group in named) | unknown | unread,
-            absent=tuple(prefix for prefix in empty if prefix in named),
+            absent=tuple(prefix.key for prefix in empty if self.groups and prefix in named),
         )
+
+    def _named(self, environment: Environment) -> frozenset[GroupId]:
+        """Return the groups that were named, on the command line or in the file.
+
+        That of a function may be absent until its first invocation.
+        """
+        functions = {function.name for function in environment.functions}
+        if not self.groups:
+            return frozenset(target.id for target in environment.logs)
+        texts = [text for text in self.groups if text not in functions]
+        return frozenset(target.id for target in targets_of(environment, texts)) if texts else frozenset()
 
     def _targets(self, engine: Engine) -> list[LogTarget]:
         targets = targets_of(engine.environment, self.groups)
         return targets if self.pattern is None else [replace(target, filter=self.pattern) for target in targets]
 
-    def _render(self, engine: Engine, groups: Sequence[str]) -> Render:
+    def _render(self, engine: Engine, groups: Sequence[GroupId]) -> Render:
         paint, now, zone = style(no_color=self.no_color), engine.clock.now(), zone_of({"utc": self.utc})
         renders: dict[str, Render] = {
             "json": ndjson,

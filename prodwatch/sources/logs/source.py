@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.environment import LogTarget, place_of
-from prodwatch.model.identity import Place
+from prodwatch.model.identity import GroupId, Place
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -96,8 +96,8 @@ class LogSource:
         self._live_running: set[asyncio.Task[None]] = set()
 
     def pin(self, groups: set[str]) -> None:
-        """Poll these groups every second (by name, or by account and name), new lines or not, and no others."""
-        self._pinned = groups | {key for key, item in self._groups.items() if item.tailer.group in groups}
+        """Poll these groups (by `GroupId.key`) every second, new lines or not, and no others."""
+        self._pinned = set(groups)
         self._schedule.pin(self._pinned, self._clock.monotonic_s())
 
     def sweep(self) -> None:
@@ -364,7 +364,7 @@ class ClockStepDetector:
 
 def group_key(group: str, target: LogTarget) -> str:
     """Return a name that is unique among the groups of all accounts and regions."""
-    return ":".join(part for part in (target.account, target.region, group) if part)
+    return GroupId(group, place_of(target)).key
 
 
 async def _cancel_all(tasks: set[asyncio.Task[None]]) -> None:

@@ -162,9 +162,14 @@ class LogsScreen(DashboardScreen):
         record = self.panel.record
         if record is None:
             return
-        term = f"group:{quoted(f'={record.group_id.short_name}')}"
+        group = record.group_id
+        term = (
+            f"group:{quoted(f'={group.key}')}"
+            if self.context.store.logs.names.shared(group.name)
+            else (f"group:{quoted(f'={group.short_name}')}")
+        )
         self._toggle_term(term)
-        self.dashboard.session.pin_logs([record.group] if term in self.panel.filter_text else [])
+        self.dashboard.session.pin_logs([group.key] if term in self.panel.filter_text else [])
 
     def action_same_request(self) -> None:
         """Show only lines of the same request; again shows all."""
