@@ -278,10 +278,6 @@ class ReleasePhase(StrEnum):
     ROLLED_BACK = "rolled back"
 
 
-LAMBDA_GROUPS = "/aws/lambda/"
-"""Beginning of the names of log groups that Lambda creates; the function's name follows."""
-
-
 class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     """State of a function's release, derived from API responses."""
 
@@ -315,11 +311,6 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> FunctionId:
         """Identity of the function and its alias."""
         return FunctionId(self.function, self.alias or "", self.place)
-
-    @property
-    def group_id(self) -> GroupId:
-        """Identity of the function's log group, as far as known."""
-        return GroupId(self.log_group or f"{LAMBDA_GROUPS}{self.function}", self.place)
 
 
 class SourcePhase(StrEnum):

@@ -8,21 +8,21 @@ from collections.abc import Callable, Collection
 from msgspec.structs import replace
 
 from prodwatch.aws.interface import AwsError
-from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.environment import Environment, FunctionTarget
 from prodwatch.session.engine import Engine
 
 START_S = 3.0
 """Longest time for which a dashboard's sources wait for the settings of functions."""
 
 
-async def with_function_groups(
+async def find_function_groups(
     engine: Engine,
     *,
     warn: Callable[[str], None],
     only: Collection[str] | None = None,
     within_s: float | None = None,
-) -> Engine:
-    """Return the engine with the log group of every function (`only`: of these names) whose file names none.
+) -> Environment:
+    """Return the environment with the log group of every function (`only`: of these names) whose file names none.
 
     A function whose settings cannot be read, or not within `within_s`, keeps the usual name, and `warn` receives one
     sentence about it.
@@ -36,7 +36,7 @@ async def with_function_groups(
     read = await asyncio.gather(*(_with_group(engine, function, warn, within_s) for function in unknown))
     found = dict(zip(unknown, read, strict=True))
     functions = tuple(found.get(function, function) for function in environment.functions)
-    return replace(engine, environment=replace(environment, functions=functions))
+    return replace(environment, functions=functions)
 
 
 async def _with_group(

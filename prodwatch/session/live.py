@@ -23,7 +23,7 @@ from prodwatch.model.signal import Batch, LogRecord, SourcePhase, SourceStatus, 
 from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
-from prodwatch.session.function_log_groups import START_S, with_function_groups
+from prodwatch.session.function_log_groups import START_S, find_function_groups
 from prodwatch.session.reload import Reload, not_followed
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
@@ -105,7 +105,8 @@ class LiveSession:
             status = SourceStatus(source="session", phase=SourcePhase.FAILED, message=str(caught))
             self._store.apply(Batch(source="session", status=status))
             return
-        engine = await with_function_groups(engine, warn=self._warn_of_logs, within_s=START_S)
+        environment = await find_function_groups(engine, warn=self._warn_of_logs, within_s=START_S)
+        engine = replace(engine, environment=environment)
         if self._stopping:
             return
         self._engine = engine

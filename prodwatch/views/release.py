@@ -8,7 +8,7 @@ import msgspec
 
 from prodwatch.model.identity import LAMBDA_GROUPS, GroupId
 from prodwatch.model.release import current_release, first_release, present_releases
-from prodwatch.model.signal import LAMBDA_GROUPS, UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
+from prodwatch.model.signal import UNREADABLE, MetricKey, ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.store.store import Store
 
 

@@ -156,6 +156,7 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
     import asyncio
 
     import msgspec
+    from msgspec.structs import replace
 
     from prodwatch.aws.interface import AwsError
     from prodwatch.cli import stdout
@@ -165,7 +166,7 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
     from prodwatch.model.exit_code import ExitCode
     from prodwatch.model.identity import PlaceNames
     from prodwatch.session.engine import open_engine, require_credentials, require_secrets
-    from prodwatch.session.function_log_groups import with_function_groups
+    from prodwatch.session.function_log_groups import find_function_groups
     from prodwatch.session.log_groups import LogGroup, functions_named, list_groups
 
     async def read() -> tuple[list[LogGroup], list[AwsError]]:
@@ -174,8 +175,8 @@ def _list(project: Project, common: Common, groups: Sequence[str], *, as_json: b
             for note in await require_secrets(engine):
                 error(note)
             try:
-                known = await with_function_groups(engine, warn=error, only=functions_named(groups))
-                return await list_groups(known, groups)
+                environment = await find_function_groups(engine, warn=error, only=functions_named(groups))
+                return await list_groups(replace(engine, environment=environment), groups)
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught
 

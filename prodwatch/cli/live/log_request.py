@@ -16,7 +16,7 @@ from prodwatch.cli.stderr import error
 from prodwatch.model.environment import Environment, LogTarget
 from prodwatch.model.identity import GroupId, unique_name
 from prodwatch.session.engine import Engine
-from prodwatch.session.function_log_groups import with_function_groups
+from prodwatch.session.function_log_groups import find_function_groups
 from prodwatch.session.live_sources import log_source
 from prodwatch.session.log_groups import LOG_TABLES, expand, functions_named, source_key, targets_of
 from prodwatch.session.resolve_window import release_of, window_of
@@ -50,7 +50,8 @@ class LogRequest:
 
     async def stream(self, engine: Engine, sink: LineWriter) -> Live:
         """Build the stream. Raises ConfigurationError, and CannotVerifyError when AWS cannot be read."""
-        engine = await with_function_groups(engine, warn=error, only=functions_named(self.groups))
+        environment = await find_function_groups(engine, warn=error, only=functions_named(self.groups))
+        engine = replace(engine, environment=environment)
         start, end = await window_of(self.since, self.until, engine)
         version = (await release_of(engine)).version if self.version == "release" else self.version
         requested = self._targets(engine)
