@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 from prodwatch.aws.credentials import (
@@ -242,6 +243,18 @@ class ClientPool:
             profile=config.profile,
             renewal_hint=lambda: self.renewal_hint(account),
         )
+
+
+def load_modules() -> None:
+    """Import what a session and its clients need. Blocking: a second on a slow machine."""
+    with without_httpx():
+        for name in (
+            "aiobotocore.session",
+            "aiobotocore.config",
+            "prodwatch.aws.aws_calls",
+            "prodwatch.aws.http_session",
+        ):
+            import_module(name)
 
 
 def read_models(services: tuple[str, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +52,13 @@ class RawAnswer:
 
 class AwsApi(Protocol):
     """Rate-limited, counted and cancellable AWS calls. Every failure raises `AwsError`."""
+
+    async def load(self, services: Iterable[str]) -> None:
+        """Load the modules and models that calls of `services` need, so that nothing is measured meanwhile.
+
+        Sessions that need none, such as scripted ones, do nothing.
+        """
+        del services
 
     async def call(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +25,8 @@ class LazyAws(AwsApi):
         self._environ = environ
         self._clock = clock
         self._session: Aws | None = None
+        self._loaded: frozenset[str] = frozenset()
+        """Services whose models are in memory."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,6 +44,13 @@ class LazyAws(AwsApi):
 
             self._session = Aws(self._environment, self._environ, self._clock)
         return self._session
+
+    async def load(self, services: Iterable[str]) -> None:
+        """Load modules and models in a thread; see `AwsApi.load`."""
+        missing = frozenset(services) - self._loaded
+        if missing:
+            await asyncio.to_thread(_load, missing)
+            self._loaded |= missing
 
     async def call(
         self,
@@ -118,3 +129,15 @@ class LazyAws(AwsApi):
     def usage(self) -> Usage:
         """Return calls, throttles and cost so far; zeros before the first call, without creating the session."""
         return Usage() if self._session is None else self._session.usage()
+
+
+def _load(services: Iterable[str]) -> None:
+    from botocore.exceptions import BotoCoreError
+
+    from prodwatch.aws.clients import load_modules, read_models
+
+    load_modules()
+    for service in services:
+        # What is wrong with the name of a service is for the call to say.
+        with suppress(BotoCoreError):
+            read_models((service,))

@@ -169,6 +169,8 @@ class Runner:
         listener = withheld or self._listener
         scheduler = self._scheduler(context, options, end.stop, self_check, plan, listener, requested=requested)
         self._warm(selected)
+        if services := self._compiler.services(selected):
+            await self._aws.load(services)
         scheduler.start(selected)
         end.on_stop(scheduler.cancel)
         await scheduler.wait()

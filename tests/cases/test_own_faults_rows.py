@@ -143,3 +143,21 @@ async def test_B14_a_claim_of_presence_expects_no_null(claim: str, document: dic
     (judged,) = (await bench.one(plain(expect=[claim]))).assertions
     assert judged.ok is False
     assert "null" not in (judged.message or "")
+
+
+@pytest.mark.parametrize("number", [30, pytest.param(45, marks=pytest.mark.slow)])
+def test_B2_many_healthy_log_checks_are_neither_flaky_nor_cut_off(
+    number: int, project: CaseProject, name: str, world: World
+) -> None:
+    now_ms = int(time.time() * 1000)
+    world.aws.logs.put(name, "s", [(now_ms - 20_000 - each, f"INFO order {each} done") for each in range(5)])
+    checks = "".join(
+        f'[[check]]\nname = "n{each}"\ntype = "logs"\ngroup = "{name}"\n'
+        f'filter = "ERROR -n{each}"\nexpect = ["count == 0"]\n'
+        for each in range(number)
+    )
+    found = project.checked(checks)
+    assert found.code == 0, found.err
+    assert set(found.statuses.values()) == {"pass"}
+    assert not [each["name"] for each in found.document["checks"] if "flaky" in each["flags"]]
+    assert "not read to its end" not in json.dumps(found.document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -87,3 +88,66 @@ def test_only_urls_that_may_be_https_load_what_https_needs(url: str, filled: str
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == str(loaded)
+
+
+COMPANY = """
+[[check]]
+name = "tcp"
+type = "tcp"
+host = "127.0.0.1"
+port = 9
+expect = ["connect < 50ms"]
+
+[[check]]
+name = "https"
+type = "http"
+url = "${vars.url}/"
+expect = ["status == 200"]
+
+[[check]]
+name = "table"
+type = "aws"
+service = "dynamodb"
+operation = "ListTables"
+retry = 0
+expect = ["TableNames exists"]
+"""
+IN_COMPANY = """
+import sys
+from prodwatch.runner.step.execution import Execution
+
+begin, before = Execution.begin, set()
+
+def first(self, *arguments):
+    before.update(sys.modules if not before else ())
+    return begin(self, *arguments)
+
+Execution.begin = first
+sys.argv = ["prodwatch", "check", "--env", "t", "--json"]
+from prodwatch.cli import entry
+try:
+    entry()
+finally:
+    later = [name for name in sys.modules if name not in before]
+    print(sorted(name for name in later if name.split(".")[0] in WATCHED), file=sys.stderr)
+"""
+
+
+def test_B4_a_first_tcp_check_is_not_measured_while_others_load_their_modules(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "checks").mkdir()
+    target = '[aws]\nregion = "eu-west-1"\nendpoint_url = "http://127.0.0.1:9"\n[vars]\nurl = "https://127.0.0.1:9"\n'
+    (tmp_path / "config" / "t.toml").write_text(target)
+    (tmp_path / "checks" / "c.toml").write_text(COMPANY)
+    watched = {"aiobotocore", "botocore", "aiohttp", "cryptography", "ssl", "jmespath", "urllib3", "dateutil"}
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_MAX_ATTEMPTS": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", f"WATCHED = {watched!r}\n{IN_COMPANY}"],
+        cwd=tmp_path,
+        env=os.environ | keys | {"XDG_STATE_HOME": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert '"tcp"' in found.stdout
+    assert found.stderr.strip().splitlines()[-1] == "[]", found.stderr

@@ -143,6 +143,13 @@ class CheckCompiler:
                 return True
         return False
 
+    def services(self, definitions: Iterable[CheckDefinition]) -> frozenset[str]:
+        """Return the AWS services that these checks call, as far as they are known before the run."""
+        steps = (step for definition in definitions for step in (*definition.steps, *definition.cleanup))
+        named = ((spec.service, step.params) for step in steps if (spec := self._specs(step.type)) is not None)
+        services = (str(params.get("service", "")) if service == "*" else service for service, params in named)
+        return frozenset(service for service in services if service and "${" not in service)
+
     def _compile(self, definition: CheckDefinition) -> CompiledCheck:
         finder = self._finder
         if definition.vars:
