@@ -7,7 +7,7 @@ minute can arrive in time; a later line still corrects it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from prodwatch.formats.lambda_json import objects_in
 from prodwatch.model.identity import LAMBDA_GROUPS, Place
 from prodwatch.model.signal import LogRecord, MetricKey, MetricPoint, MetricSeries
+from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
 PERIOD_S = 60
 """Period of the series."""
@@ -22,6 +23,10 @@ LARGEST = 2.0**360
 """CloudWatch's limit of a value."""
 SETTLED_AFTER_S = 180
 """Longest time after which a line counts as arriving in time."""
+IDLE_S = 600
+"""Time without values after which a series gives its place to another one."""
+INCOMPLETE = 4
+"""Series without a place that are remembered, as a multiple of the capacity."""
 KEPT_PERIODS = 120
 """Minutes of a series that a late line can still correct."""
 PAST_MS = 14 * 24 * 3600 * 1000
@@ -66,14 +71,34 @@ class _EmfMetric(msgspec.Struct, frozen=True):
     values: tuple[float, ...]
 
 
+class _Owner(NamedTuple):
+    """What a label is about."""
+
+    namespace: str
+    place: Place
+    dimensions: tuple[tuple[str, str], ...]
+    unit: str | None
+
+
+_Identity = tuple[MetricKey, str | None]
+"""Key without a label, and unit, of a series."""
+
+
 class EmbeddedMetrics:
     """Accumulates the EMF metrics in log lines."""
 
     def __init__(self, capacity: int) -> None:
         """Keep up to `capacity` series: dimensions with many values must not displace CloudWatch's own series."""
         self._capacity = capacity
-        self._series: dict[tuple[MetricKey, str | None], _Series] = {}
-        self._labels: dict[tuple[str, str | None], tuple[str, Place, tuple[tuple[str, str], ...]]] = {}
+        self._series: dict[_Identity, _Series] = {}
+        self._labels: dict[str, _Owner] = {}
+        self._dropped: list[MetricKey] = []
+        self._incomplete: dict[_Identity, int] = {}
+        """Series that were dropped → the last minute of which values are lost."""
+        self._full_in: tuple[int, UnderRelease] | None = None
+        """Minute and releases in which no place was found for a series that is not under release."""
+        self.dropped = 0
+        """Series dropped to make room for others."""
         self.refused = 0
         """Values left out: of series beyond the capacity, or of minutes too long ago."""
 
@@ -81,19 +106,27 @@ class EmbeddedMetrics:
     def refusal_message(self) -> str:
         """Return the message that says which metrics are left out."""
         return (
-            f"log lines contain more than {self._capacity} metric series, or values dated long before the others; "
-            "some are not shown: add the important ones as [[metric]] to read them from CloudWatch"
+            f"log lines contain more than {self._capacity} metric series at a time, each version counted, or values "
+            "dated long before the others; some are not shown: add the important ones as [[metric]] to read them from "
+            "CloudWatch"
         )
 
-    def read(self, records: Iterable[LogRecord], now_s: float) -> list[MetricSeries]:
+    def read(
+        self, records: Iterable[LogRecord], now_s: float, under_release: UnderRelease = NOTHING_RELEASED
+    ) -> list[MetricSeries]:
         """Return the series changed by these lines or by the time that has passed."""
         for record in records:
             if record.kind == "emf" and record.fields is not None:
                 for metric in _metrics(record.fields):
-                    self._add(metric, record)
+                    self._add(metric, record, under_release)
         return [self._report(series, now_s) for series in self._series.values() if _due(series, now_s)]
 
-    def _add(self, metric: _EmfMetric, record: LogRecord) -> None:
+    def take_dropped(self) -> list[MetricKey]:
+        """Return the series dropped since the last call."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def _add(self, metric: _EmfMetric, record: LogRecord, under_release: UnderRelease) -> None:
         stat = "Sum" if metric.unit == "Count" else "Average"
         key = MetricKey(
             metric.namespace,
@@ -106,14 +139,15 @@ class EmbeddedMetrics:
             function=record.group.removeprefix(LAMBDA_GROUPS) if record.version else "",
         )
         identity = (key, metric.unit)
+        minute = _time_s(record) // PERIOD_S * PERIOD_S
         series = self._series.get(identity)
         if series is None:
-            if len(self._series) >= self._capacity:
-                self.refused += len(metric.values)
+            # Values of a minute in which the series was dropped would be a part of that minute.
+            if minute <= self._incomplete.get(identity, -1) or not self._has_place(key, minute, under_release):
+                self._lose(identity, minute, len(metric.values))
                 return
             key = replace(key, label=self._label(metric, record.place))
             series = self._series[identity] = _Series(key, metric.unit, {}, set())
-        minute = _time_s(record) // PERIOD_S * PERIOD_S
         total = series.minutes.get(minute)
         if total is None:
             if len(series.minutes) >= KEPT_PERIODS:
@@ -129,26 +163,67 @@ class EmbeddedMetrics:
         series.open.add(minute)
         series.changed = True
 
+    def _has_place(self, key: MetricKey, minute: int, under_release: UnderRelease) -> bool:
+        """Return whether there is a place for a new series.
+
+        It takes that of a series without values for `IDLE_S`, or one under release takes that of any other.
+        """
+        if len(self._series) < self._capacity:
+            return True
+        released = under_release.has_series(key)
+        if not released and self._full_in == (minute, under_release):
+            return False
+
+        def value(identity: _Identity) -> tuple[bool, int]:
+            series = self._series[identity]
+            return (under_release.has_series(series.key), max(series.minutes, default=0))
+
+        least = min(self._series, key=value, default=None)
+        if least is None:
+            return False
+        least_released, last_minute = value(least)
+        if last_minute >= minute - IDLE_S and (least_released or not released):
+            if not released:
+                self._full_in = (minute, under_release)
+            return False
+        key_of_least = self._series.pop(least).key
+        self._lose(least, last_minute, 0)
+        self._dropped.append(key_of_least)
+        self.dropped += 1
+        if not any(each.key.label == key_of_least.label for each in self._series.values()):
+            self._labels.pop(key_of_least.label, None)
+        return True
+
+    def _lose(self, identity: _Identity, minute: int, values: int) -> None:
+        self.refused += values
+        self._incomplete[identity] = max(minute, self._incomplete.pop(identity, minute))
+        while len(self._incomplete) > INCOMPLETE * max(1, self._capacity):
+            del self._incomplete[next(iter(self._incomplete))]
+
     def _label(self, metric: _EmfMetric, place: Place) -> str:
-        """Return a unique label: `Orders · checkout`, followed by the place or the namespace if that is taken."""
+        """Return a unique label: `Orders · checkout`, followed by what distinguishes it if that is taken."""
         label = f"{metric.name} · {' '.join(value for _, value in metric.dimensions) or metric.namespace}"
-        owner = (metric.namespace, place, metric.dimensions)
-        other = self._labels.setdefault((label, metric.unit), owner)
-        if other == owner:
-            return label
-        if other[1] != place:
-            label = f"{label} in {place or OWN_REGION}"
-        return (
-            label if self._labels.setdefault((label, metric.unit), owner) == owner else f"{label} · {metric.namespace}"
-        )
+        owner = _Owner(metric.namespace, place, metric.dimensions, metric.unit)
+        while (other := self._labels.setdefault(label, owner)) != owner:
+            if other.place != place:
+                label = f"{label} in {place or OWN_REGION}"
+            elif other.namespace != metric.namespace:
+                label = f"{label} · {metric.namespace}"
+            elif other.unit != metric.unit:
+                label = f"{label} · {metric.unit or 'no unit'}"
+            else:
+                label = f"{label} · {' '.join(name for name, _ in metric.dimensions)}"
+        return label
 
     @staticmethod
     def _report(series: _Series, now_s: float) -> MetricSeries:
         points = []
         for minute in sorted(series.open):
             total, settled = series.minutes[minute], _is_settled(minute, now_s)
-            value = total.sum if series.key.stat == "Sum" else total.sum / total.count
-            points.append(MetricPoint(minute, value, settled))
+            if series.key.stat == "Sum":
+                points.append(MetricPoint(minute, total.sum, settled))
+            else:
+                points.append(MetricPoint(minute, total.sum / total.count, settled, float(total.count)))
         series.changed = False
         series.open = {point.timestamp_s for point in points if not point.settled}
         return MetricSeries(key=series.key, unit=series.unit, points=tuple(points), period_s=PERIOD_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
@@ -13,12 +14,15 @@ from msgspec.structs import replace
 from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.store.own_traffic import OwnTraffic
+from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
 SignatureKey = tuple[GroupId, str]
 """Log group and shape: an error that another group always logged is new in this one."""
 Fingerprint = Callable[[str], str]
 """Message → shape; messages of equal shape form one signature."""
 
+REMEMBERED = 40
+"""Dropped signatures whose first line is remembered, as a multiple of the capacity."""
 SHAPE_CHARS = 200
 """Characters of a message that form its shape."""
 IDS_KEPT = 10_000
@@ -70,25 +74,38 @@ class _Counted(NamedTuple):
     version: str | None
     at_ms: int
     event_id: str
+    kept_since: int
 
 
 class SignatureStore:
-    """Signatures by log group and shape; new ones beyond `capacity` are only counted."""
+    """Signatures by log group and shape; beyond `capacity` the least valuable are dropped.
+
+    Of least value is what was seen once and longest ago; the release's errors and the latest line are kept longest.
+    """
 
     def __init__(self, capacity: int, fingerprint: Fingerprint = shape_of) -> None:
         self.capacity = capacity
         self._fingerprint = fingerprint
         self._signatures: dict[SignatureKey, Signature] = {}
-        self.refused = 0
-        """Lines whose shape was not stored because the capacity was reached."""
+        self._first_ms: dict[int, int] = {}
+        """Hash of a dropped signature → its first line, so that it is not new when it returns."""
+        self.dropped = 0
+        """Signatures dropped because the capacity was reached."""
         self.own = 0
         """Lines of prodwatch's own requests, which are counted apart."""
         self._earliest: dict[SignatureKey, list[int]] = {}
         """Times of the earliest counted lines, in ms, to know which is first once some turn out to be own ones."""
+        self._kept_since: dict[SignatureKey, int] = {}
+        """Value of `dropped` when the signature was added: lines counted before it was dropped are not in its count."""
         self._by_id: dict[str, list[_Counted]] = {}
         """Request or trace id → its latest counted lines."""
 
-    def add(self, records: Iterable[LogRecord], own: OwnTraffic | None = None) -> bool:
+    def add(
+        self,
+        records: Iterable[LogRecord],
+        own: OwnTraffic | None = None,
+        under_release: UnderRelease = NOTHING_RELEASED,
+    ) -> bool:
         """Add the error lines among `records`, those of `own` requests apart; return whether there were any."""
         changed = False
         for record in records:
@@ -99,15 +116,37 @@ class SignatureStore:
             key = (record.group_id, self._fingerprint(record.message))
             previous = self._signatures.get(key)
             if previous is None and len(self._signatures) >= self.capacity:
-                self.refused += 1
-                continue
+                self._drop(under_release)
+            if previous is None:
+                self._kept_since[key] = self.dropped
             if own is not None and own.owns(record):
                 self.own += 1
                 self._signatures[key] = _with_own(key, previous, record)
                 continue
-            self._signatures[key] = _merged(key, previous, record)
+            signature = _merged(key, previous, record)
+            if (first_ms := self._first_ms.pop(hash(key), None)) is not None:
+                signature = replace(signature, first_ms=min(first_ms, signature.first_ms))
+                self._earliest[key] = [first_ms]
+            self._signatures[key] = signature
             self._note(key, record)
         return changed
+
+    def _drop(self, under_release: UnderRelease) -> None:
+        """Drop the least valuable signatures, several at once, because finding them looks at all."""
+
+        def value(signature: Signature) -> tuple[bool, int, int]:
+            released = under_release.has_error(signature.group, signature.by_version, signature.first_ms)
+            return (released and signature.count > 0, min(signature.count, 2), signature.last_ms)
+
+        for signature in heapq.nsmallest(max(1, self.capacity // 20), self._signatures.values(), key=value):
+            key = signature.key
+            del self._signatures[key], self._kept_since[key]
+            self._earliest.pop(key, None)
+            self.dropped += 1
+            if signature.count:
+                self._first_ms[hash(key)] = signature.first_ms
+        while len(self._first_ms) > REMEMBERED * self.capacity:
+            del self._first_ms[next(iter(self._first_ms))]
 
     def _note(self, key: SignatureKey, record: LogRecord) -> None:
         earliest = self._earliest.setdefault(key, [])
@@ -116,7 +155,7 @@ class SignatureStore:
             del earliest[EARLIEST_KEPT:]
         for id_ in {record.request_id, record.trace_id}:
             if id_:
-                line = _Counted(key, record.version, record.timestamp_ms, record.event_id)
+                line = _Counted(key, record.version, record.timestamp_ms, record.event_id, self._kept_since[key])
                 self._by_id.setdefault(id_, []).append(line)
         while len(self._by_id) > IDS_KEPT:
             del self._by_id[next(iter(self._by_id))]
@@ -126,7 +165,7 @@ class SignatureStore:
         lines = dict.fromkeys(line for id_ in ids for line in self._by_id.pop(id_, ()))
         for line in lines:
             signature = self._signatures.get(line.key)
-            if signature is None or not signature.count:
+            if signature is None or not signature.count or self._kept_since[line.key] != line.kept_since:
                 continue
             self.own += 1
             earliest = self._earliest.get(line.key, [])

@@ -34,6 +34,7 @@ from prodwatch.store.metrics import MetricStore
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.release import ReleaseStore, mark_event
 from prodwatch.store.traces import TraceStore
+from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
 
 class Topic(StrEnum):
@@ -113,6 +114,7 @@ class Store:
         self.notice_count = 0
         """Notices in all, including dropped ones."""
         self._notice_limit = limits.notices
+        self._under_release = NOTHING_RELEASED
 
     def revision(self, topic: Topic) -> int:
         """Return a number that grows with every change of the topic."""
@@ -155,20 +157,21 @@ class Store:
             self.logs.add(logs, self._clock.monotonic_s(), self.own)
             self._touch(Topic.LOGS)
             self._add_embedded(logs)
-            if self.signatures.add(logs, self.own):
+            if self.signatures.add(logs, self.own, self._under_release):
                 self._touch(Topic.SIGNATURES)
 
     def _add_series(self, series: MetricSeries) -> None:
-        refused = self.metrics.refused
-        self.metrics.add((series,))
+        left_out = self.metrics.left_out
+        self.metrics.add((series,), self._under_release)
         self._touch(Topic.METRICS)
-        if self.metrics.refused and not refused:
+        if self.metrics.left_out and not left_out:
             message = f"the environment has more than {self.metrics.capacity} metric series; some are not shown"
             self.notice(Notice(code="metrics", message=message))
 
     def _add_embedded(self, logs: Iterable[LogRecord]) -> None:
         refused = self.embedded.refused
-        if series := self.embedded.read(logs, self._clock.now().timestamp()):
+        if series := self.embedded.read(logs, self._clock.now().timestamp(), self._under_release):
+            self.metrics.drop_embedded(self.embedded.take_dropped())
             self.metrics.add_embedded(series)
             self._touch(Topic.METRICS)
         if self.embedded.refused and not refused:
@@ -183,6 +186,9 @@ class Store:
                 self.release.add_event(record)
             case ReleaseState():
                 self.release.set_state(record)
+                under_release = UnderRelease.of(self.release.states.values(), self._clock.now())
+                if under_release != self._under_release:
+                    self._under_release = under_release
         self._touch(Topic.RELEASE)
 
     def apply_event(self, event: RunEvent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 
 from prodwatch.model.signal import Trace, TraceSummary
@@ -11,12 +12,14 @@ MAX_DETAILS = 100
 
 
 class TraceStore:
-    """Summaries in order of first arrival; beyond `capacity` the oldest are dropped."""
+    """Summaries in order of first arrival; beyond `capacity` those that began first are dropped."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._summaries: dict[str, TraceSummary] = {}
         self._details: dict[str, Trace] = {}
+        self._earliest: list[tuple[int, str]] = []
+        """Start and id of the traces to drop next, the first of them last."""
         self.dropped = 0
 
     def add(self, summaries: Iterable[TraceSummary]) -> None:
@@ -25,11 +28,22 @@ class TraceStore:
             stored = self._summaries.get(summary.id)
             if stored is None or summary.revision >= stored.revision:
                 self._summaries[summary.id] = summary
-        while len(self._summaries) > self.capacity:
-            oldest = next(iter(self._summaries))
-            del self._summaries[oldest]
-            self._details.pop(oldest, None)
-            self.dropped += 1
+            if len(self._summaries) > self.capacity:
+                self._drop(summary)
+
+    def _drop(self, newest: TraceSummary) -> None:
+        """Drop the trace that began first, however late it arrived."""
+        if not self._earliest:
+            # Finding the earliest looks at all, so several are found at once.
+            count = max(1, self.capacity // 20)
+            starts = ((summary.start_ms, summary.id) for summary in self._summaries.values())
+            self._earliest = heapq.nsmallest(count, starts)[::-1]
+        dropped = min(self._earliest[-1], (newest.start_ms, newest.id))
+        if dropped == self._earliest[-1]:
+            self._earliest.pop()
+        del self._summaries[dropped[1]]
+        self._details.pop(dropped[1], None)
+        self.dropped += 1
 
     def add_detail(self, trace: Trace) -> None:
         """Add a fetched trace."""

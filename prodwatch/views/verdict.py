@@ -18,6 +18,7 @@ from prodwatch.model.signal import ReleasePhase, ReleaseState
 from prodwatch.model.status import Reason, Status
 from prodwatch.store.store import Store
 from prodwatch.text.units import format_age
+from prodwatch.views.dropped_evidence import dropped_evidence
 from prodwatch.views.events_in_window import Changes, changes
 from prodwatch.views.evidence import UNCOMPARED, certainty, clock_text, requests_on
 from prodwatch.views.release import version_label
@@ -113,6 +114,7 @@ class _Wording:
         self.evidence = Evidence(judged.facts)
         self.release = self.evidence.release
         self.requests = requests_on(store, self.release)
+        self.dropped = dropped_evidence(store)
 
     def line(self) -> VerdictLine:
         """Return the whole."""
@@ -131,7 +133,7 @@ class _Wording:
             title=words.title,
             since=self._since(headline),
             reasons=reasons,
-            evidence="; ".join(filter(None, (caveat, words.evidence))) or None,
+            evidence="; ".join(filter(None, (caveat, words.evidence, self.not_kept()))) or None,
             outlook=words.outlook,
         )
 
@@ -142,6 +144,10 @@ class _Wording:
         since += [each.since for each in headline.signals if each.since]
         # Green since the last check turned green, red since the first turned red.
         return (max if headline.rule is Rule.PASSED else min)(since, default=None)
+
+    def not_kept(self) -> str | None:
+        """Return which evidence is not kept because there is too much of it; None when all is."""
+        return f"not kept: {', '.join(self.dropped)}" if self.dropped else None
 
     def passing(self) -> str:
         """Return how many required checks pass now."""

@@ -43,7 +43,7 @@ def test_counts_add_up_and_all_else_is_a_mean() -> None:
     assert (orders.key.version, orders.key.label, orders.unit) == ("7", "Orders · orders", "Count")
     assert orders.points == (MetricPoint(MINUTE_S, 4.0, False), MetricPoint(MINUTE_S + 60, 5.0, False))
     assert (took.key.stat, took.unit) == ("Average", "Milliseconds")
-    assert took.points == (MetricPoint(MINUTE_S, 15.0, False),)
+    assert took.points == (MetricPoint(MINUTE_S, 15.0, False, samples=2.0),)
 
 
 def test_a_minute_settles_when_no_line_of_it_can_come_in_time_and_a_late_one_still_corrects_it() -> None:

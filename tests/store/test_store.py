@@ -157,7 +157,7 @@ def test_series_beyond_the_capacity_are_reported_once() -> None:
     store = Store(FakeClock(), limits=StoreLimits(series=1))
     for name in ("a", "b", "c"):
         store.apply(Batch(source="metrics", records=(MetricSeries(key=MetricKey("N", name), points=()),)))
-    assert (len(store.metrics.series), store.metrics.refused) == (1, 2)
+    assert (len(store.metrics.series), store.metrics.left_out) == (1, 2)
     assert [(notice.code, notice.message) for notice in store.notices] == [
         ("metrics", "the environment has more than 1 metric series; some are not shown")
     ]

@@ -75,7 +75,7 @@ def test_series_are_bounded_in_points_and_in_number() -> None:
     points = tuple(MetricPoint(60 * n, float(n)) for n in range(8))
     book.add([MetricSeries(key=KEY, points=points), MetricSeries(key=MetricKey("X", "Y"), points=points)])
     assert [point.value for point in book.series[KEY].points] == [3.0, 4.0, 5.0, 6.0, 7.0]
-    assert (len(book.series), book.refused) == (1, 1)
+    assert (len(book.series), book.left_out) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_lines_without_an_error_are_no_signature() -> None:
 def test_signatures_beyond_the_limit_are_counted() -> None:
     book = SignatureStore(1)
     book.add([error("a", 1), error("b", 2), error("a", 3)])
-    assert (len(book.signatures), book.refused) == (1, 1)
+    assert (len(book.signatures), book.dropped) == (1, 2)
 
 
 def event(second: int, to: str = "InProgress") -> ReleaseEvent:

@@ -118,10 +118,10 @@ class SignaturesPanel(Panel):
         elif self._table.version:
             name += f"  {self._table.new} new since {version_label(self._table.version)}"
         self.set_title(name)
-        refused = self.context.store.signatures.refused
+        dropped = self.context.store.signatures.dropped
         shapes = sum(each.signature.count > 0 for each in self._table.rows)
         different = f"{shapes} different {'error' if shapes == 1 else 'errors'}"
-        counts = f"{different}, {refused:,} lines of others not grouped" if refused else different
+        counts = f"{different}, {dropped:,} rarer ones dropped from memory" if dropped else different
         if own := self.context.store.signatures.own:
             counts += f", {own:,} of own requests set aside"
         fresh = freshness(self.context.store, "logs", self.context.now())

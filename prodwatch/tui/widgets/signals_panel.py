@@ -62,7 +62,8 @@ class SignalsPanel(Panel):
             if self.size.width < NARROW:
                 settled = settled.removeprefix("CloudWatch ")
             text = settled if fresh.phase is SourcePhase.LIVE else f"{settled} · {fresh.text}"
-        self.set_subtitle(text)
+        left_out = self.context.store.metrics.left_out + self.context.store.embedded.dropped
+        self.set_subtitle(f"{text} · {left_out:,} series not kept" if left_out else text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
