@@ -72,7 +72,7 @@ class _EmfMetric(msgspec.Struct, frozen=True):
 
 
 class _Owner(NamedTuple):
-    """What a label is about."""
+    """Subject of a label."""
 
     namespace: str
     place: Place

@@ -21,7 +21,7 @@ class ReleasedGroup(msgspec.Struct, frozen=True):
 
 
 class UnderRelease(msgspec.Struct, frozen=True):
-    """What the releases of one moment are about."""
+    """Functions, versions and log groups that releases of one moment are about."""
 
     versions: frozenset[tuple[str, Place, str | None]] = frozenset()
     """Function, place and version: the new one, the previous one, and None for the alias as a whole."""
