@@ -45,6 +45,7 @@ MINUTE_S = int(START.timestamp()) // 60 * 60
 RUNNING = (ReleasePhase.NOT_STARTED, ReleasePhase.HOOK, ReleasePhase.SHIFTING, ReleasePhase.BAKING)
 WRONG = (ReleasePhase.FAILED, ReleasePhase.STOPPED, ReleasePhase.ROLLED_BACK)
 READ = frozenset((SourcePhase.LIVE, SourcePhase.IDLE, SourcePhase.BEHIND, SourcePhase.THROTTLED))
+SOURCES = ("alarms", "release", "metrics", "logs:/aws/lambda/x")
 OWN_TRACE = "1-6566b2a5-0123456789abcdef01234567"
 
 
@@ -148,16 +149,14 @@ def worlds(draw: st.DrawFn) -> World:
     found = draw(st.lists(functions(), min_size=1, max_size=4, unique_by=lambda each: (each.name, each.place)))
     # Of equal starts the one that is told first is meant, which the order of telling decides.
     found = [each for n, each in enumerate(found) if each.began not in {other.began for other in found[:n]}]
-    names = ("alarms", "release", "metrics", "logs:/aws/lambda/x")
-    live = st.just((SourcePhase.LIVE, False))
-    states = st.one_of(live, live, live, st.tuples(st.sampled_from(SourcePhase), st.booleans()))
+    healthy = draw(st.booleans())  # apart from the releases, which are then what decides
+    states = st.tuples(st.sampled_from(SourcePhase), st.booleans())
+    statuses = st.sampled_from([*Status, None])
     return World(
         functions=tuple(found),
-        checks=tuple(
-            draw(st.lists(st.one_of(st.just(Status.PASS), st.sampled_from([*Status, None])), min_size=1, max_size=3))
-        ),
-        sources=tuple((name, *draw(states)) for name in names),
-        firing=draw(st.sampled_from((False, False, True))),
+        checks=(Status.PASS,) if healthy else tuple(draw(st.lists(statuses, min_size=1, max_size=3))),
+        sources=tuple((name, *((SourcePhase.LIVE, False) if healthy else draw(states))) for name in SOURCES),
+        firing=not healthy and draw(st.booleans()),
         order=tuple(draw(st.permutations(range(len(found))))),
     )
 
@@ -184,8 +183,8 @@ def told(world: World) -> Store:
     store.apply(Batch(source="alarms", records=(alarm,)))
     for name, phase, part in world.sources:
         unread = ("one account",) if part else ()
-        status = SourceStatus(source=name, phase=phase, fresh_at=START, unread=unread, message="why")
-        store.apply(Batch(source=name, status=status))
+        read = SourceStatus(source=name, phase=phase, fresh_at=START, unread=unread, message="why")
+        store.apply(Batch(source=name, status=read))
     return store
 
 
