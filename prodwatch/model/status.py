@@ -70,7 +70,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = "access_denied"
     """The identity lacks a permission; the message names the action."""
     EXPIRED_CREDENTIALS = "expired_credentials"
-    """The credentials have expired; the message says how to renew them."""
+    """The credentials have expired; a notice of the run says how to renew them."""
     NO_CREDENTIALS = "no_credentials"
     """No credentials were found."""
     WRONG_ACCOUNT = "wrong_account"

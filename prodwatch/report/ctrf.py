@@ -17,7 +17,7 @@ from prodwatch.report.status_mapping import (
     signal_title,
     verdict_outcome,
 )
-from prodwatch.text.sanitize import escape_json
+from prodwatch.text.sanitize import escape_json, sanitize_line
 
 _STATUS = {"passed": "passed", "failure": "failed", "error": "other", "skipped": "skipped"}
 _SPACE = uuid.UUID("6f3f2f0e-5d0c-5b7e-9f39-7c2f6a3c9d51")
@@ -41,7 +41,13 @@ def render(result: RunResult) -> bytes:
     environment: dict[str, Any] = {
         "testEnvironment": result.environment.name,
         "healthy": result.verdict.exit_code == 0,
-        "extra": {"prodwatch": {"verdict": result.verdict, "account": result.environment.account}},
+        "extra": {
+            "prodwatch": {
+                "verdict": result.verdict,
+                "account": result.environment.account,
+                "notices": [sanitize_line(notice.message) for notice in result.notices],
+            }
+        },
     }
     if result.release and result.release.version:
         environment["appVersion"] = result.release.version

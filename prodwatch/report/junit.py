@@ -13,6 +13,7 @@ from prodwatch.report.status_mapping import (
     signal_title,
     verdict_outcome,
 )
+from prodwatch.text.sanitize import sanitize_line
 
 # XML 1.0 has no way to write these, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,6 +32,7 @@ def render(result: RunResult) -> bytes:
         ("reason", result.verdict.reason),
         ("run", result.run.id),
         ("version", result.release.version if result.release and result.release.version else ""),
+        *(("notice", sanitize_line(notice.message)) for notice in result.notices),
     ):
         ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
     counts = dict.fromkeys(("passed", "failure", "error", "skipped"), 0)

@@ -13,6 +13,7 @@ from prodwatch.report.status_mapping import (
     signal_title,
     verdict_outcome,
 )
+from prodwatch.text.sanitize import sanitize_line
 
 
 def render(result: RunResult) -> bytes:
@@ -26,6 +27,7 @@ def render(result: RunResult) -> bytes:
         lines += _point(number, signal_title(signal), signal, signal_details(signal))
     if own:
         lines.append(f"not ok {points + 1} - verdict {_description(result.verdict.reason)}")
+    lines += [f"# note {_one_line(sanitize_line(notice.message))}" for notice in result.notices]
     lines.append(f"# verdict {result.verdict.status}: {_one_line(result.verdict.reason)}")
     if result.verdict.status == "aborted":
         lines.append(f"Bail out! {_one_line(result.verdict.reason)}")

@@ -32,6 +32,7 @@ from prodwatch.runner.check.crash_cleanup import finish_cleanup
 from prodwatch.runner.check.run_check import result_without_run
 from prodwatch.runner.dry_run import PlannedCall, plan
 from prodwatch.runner.early_end import EarlyEnd
+from prodwatch.runner.expired_credentials import RenewalAdvice
 from prodwatch.runner.options import RunOptions, reads_signals
 from prodwatch.runner.run_result_document import RunRecord, assemble, summarize
 from prodwatch.runner.schedule.network_self_check import NetworkSelfCheck
@@ -167,6 +168,8 @@ class Runner:
         if context.captured_secrets is not None:
             withheld = WithheldResults(self._listener, selected, context.captured_secrets)
         listener = withheld or self._listener
+        if context.captured_secrets is not None:
+            listener = RenewalAdvice(context.notice).listener(listener)
         scheduler = self._scheduler(context, options, end.stop, self_check, plan, listener, requested=requested)
         self._warm(selected)
         if services := self._compiler.services(selected):
@@ -243,6 +246,9 @@ class Runner:
         if context.captured_secrets:
             captured = Redactor(context.captured_secrets)
             results = [masked_struct(result, captured) for result in results]
+        advice = RenewalAdvice(context.notice)
+        results = list(map(advice.check, results))
+        signals = tuple(map(advice.signal, signals))
         record = RunRecord(
             run_id=context.run_id,
             version=self._version,
@@ -250,9 +256,10 @@ class Runner:
             ended_at=self._clock.now(),
             duration_s=self._clock.monotonic_s() - started_s,
             interrupted=interrupted,
-            refused=refused,
+            refused=None if refused is None else replace(refused, message=advice.short(refused.message)),
         )
-        return assemble(context, results, signals, options, record)
+        result = assemble(context, results, signals, options, record)
+        return replace(result, notices=advice.notices(result.notices))
 
     async def run_round(
         self, ids: Collection[str], options: RunOptions, plan: RoundPlan | None = None, *, requested: bool = False

@@ -12,7 +12,7 @@ from prodwatch.demo.aws import MetricAlarm
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import plain
 from tests.support.case_project import CaseProject
-from tests.support.forged_aws import World
+from tests.support.forged_aws import World, replaced
 from tests.support.raw_web import RawWeb, response
 
 PAGE = b"<html>\n<title>503</title>\n<p>upstream orders-7 is \x1b[31mgone</p>\n</html>"
@@ -160,3 +160,64 @@ async def test_D_wrong_at_the_second_look_says_when_it_was_right(bench: Bench) -
     bench.script("scripted", {"ok": True}, {"ok": False})
     check = await bench.one(plain(expect=["ok == true"], hold_s=8))
     assert f"right at {check.started_at:%H:%M:%S} UTC" in (check.message or "")
+
+
+EXPIRED = b"""<ErrorResponse><Error><Code>ExpiredToken</Code><Message>expired</Message></Error>
+<RequestId>r</RequestId></ErrorResponse>"""
+NEEDS_AWS = """
+[[check]]
+name = "queue"
+type = "sqs"
+queue = "q"
+expect = ["depth == 0"]
+
+[[check]]
+name = "object"
+type = "dynamodb"
+operation = "get"
+table = "t"
+key = { id = "1" }
+expect = ["item exists"]
+
+[[check]]
+name = "flow"
+type = "flow"
+[[check.step]]
+name = "read"
+type = "sqs"
+queue = "q"
+poll = { within = "2s", until = ["depth == 0"] }
+
+[[check]]
+name = "blocked"
+type = "http"
+url = "${vars.url}/a"
+needs = ["queue"]
+expect = ["status == 200"]
+
+[[check]]
+name = "filled"
+type = "http"
+url = "${stack.shop.Url}/a"
+expect = ["status == 200"]
+"""
+
+
+def test_D_expired_credentials_are_said_once_per_run(project: CaseProject, world: World) -> None:
+    expired = replaced(json.dumps({"__type": "ExpiredTokenException", "Message": "expired"}).encode(), status=400)
+    for operation in ("sqs:GetQueueUrl", "dynamodb:GetItem"):
+        world.aws.forgeries[operation] = expired
+    for operation in ("sts:GetCallerIdentity", "cloudformation:DescribeStacks"):
+        world.aws.forgeries[operation] = replaced(EXPIRED, status=403, content_type="text/xml")
+    project.configure('[stacks]\nshop = "shop"')
+    found = outputs(project, NEEDS_AWS)
+    document = json.loads(found["json"])
+    by_name = {each["name"]: each for each in document["checks"]}
+    for name in ("queue", "object", "flow", "filled"):
+        assert (by_name[name]["status"], by_name[name]["reason_code"]) == ("error", "expired_credentials"), name
+        assert "have expired" in by_name[name]["message"], name
+    advice = "export new ones"
+    for name, text in found.items():
+        assert text.count(advice) == 1, name
+    (notice,) = [each for each in document["notices"] if each["code"] == "expired_credentials"]
+    assert advice in notice["message"]
