@@ -1,4 +1,4 @@
-"""Says once per run how expired credentials are renewed, in place of once per check."""
+"""Moves the advice on how to renew expired credentials from each check into one notice of the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RenewalAdvice:
     def __init__(self, notice: Callable[[str, str], None]) -> None:
         self._notice = notice
         self._known: set[str] = set()
-        """What was moved so far, with the semicolon before it."""
+        """Advice moved so far, with the semicolon before it."""
 
     def listener(self, listener: Callable[[RunEvent], None]) -> Callable[[RunEvent], None]:
         """Return a listener that passes every event on, finished checks without the advice."""
