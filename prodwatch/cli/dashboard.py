@@ -35,13 +35,14 @@ QUIET_S = 0.5
 """An end that takes longer than this is announced on stderr."""
 
 
-def open_dashboard(common: Common, *, window: Window | None = None) -> int:
+def open_dashboard(common: Common, *, window: Window | None = None, allow_writes: bool = False) -> int:
     """Run the dashboard until the user leaves it and return the exit code.
 
     Raises ConfigurationError without a terminal, before anything is loaded.
     """
     refuse_without_terminal()
-    return run_dashboard(load(common, quiet=True), common, demo=None, window=window)
+    project = load(common, quiet=True)
+    return run_dashboard(project, common, demo=None, window=window, allow_writes=allow_writes)
 
 
 def refuse_without_terminal() -> None:
@@ -59,16 +60,25 @@ def refuse_without_terminal() -> None:
         )
 
 
-def run_dashboard(project: Project, common: Common, *, demo: DemoTarget | None, window: Window | None = None) -> int:
+def run_dashboard(
+    project: Project,
+    common: Common,
+    *,
+    demo: DemoTarget | None,
+    window: Window | None = None,
+    allow_writes: bool = False,
+) -> int:
     """Run the dashboard until the user leaves it and return the exit code.
 
-    With `window` it covers that time window instead of a release.
+    With `window` it covers that time window instead of a release. `allow_writes` lets mutating checks run in a protected
+    environment.
     """
     if common.no_color:
         os.environ["NO_COLOR"] = "1"
     with log_to_file() as path, RunSignals() as signals:
         log_file = str(path) if path else None
-        return asyncio.run(_run(project, common, demo or demo_target(project, common), log_file, window, signals))
+        demo = demo or demo_target(project, common)
+        return asyncio.run(_run(project, common, demo, log_file, window, signals, allow_writes=allow_writes))
 
 
 async def _run(
@@ -78,6 +88,8 @@ async def _run(
     log_file: str | None,
     window: Window | None,
     signals: RunSignals,
+    *,
+    allow_writes: bool,
 ) -> int:
     from prodwatch.session.protocol import LazySession, SessionFacts
     from prodwatch.session.reload import Reload
@@ -95,7 +107,7 @@ async def _run(
     def make() -> LiveSession:
         from prodwatch.session.live import LiveSession
 
-        return LiveSession(project, store, clock, demo=demo, reload=reload, window=window)
+        return LiveSession(project, store, clock, demo=demo, allow_writes=allow_writes, reload=reload, window=window)
 
     session = LazySession(make)
     environment = project.environment
@@ -105,7 +117,7 @@ async def _run(
         account=environment.aws.account,
         region=common.region or environment.aws.region,
         protected=environment.protected,
-        allow_writes=not environment.protected,
+        allow_writes=allow_writes or not environment.protected,
         mode="demo" if demo else "live",
         every_s=environment.rounds.every_s,
         window=window,

@@ -86,9 +86,12 @@ class LazyGroup(click.Group):
     metavar="[HOST:PORT]",
     help="Serve the dashboard to a browser.",
 )
+@click.option("--allow-writes", is_flag=True, help="Run mutating checks even in a protected environment.")
 @window_options
 @common_options
-def main(common: Common, *, web: str | None, since: str | None, from_: str | None, to: str | None) -> None:
+def main(
+    common: Common, *, web: str | None, allow_writes: bool, since: str | None, from_: str | None, to: str | None
+) -> None:
     """Is the release good? Why? How sure is that?
 
     Without a command: open the dashboard on ENV. With --since, or --from and --to, the dashboard covers a time window
@@ -96,7 +99,8 @@ def main(common: Common, *, web: str | None, since: str | None, from_: str | Non
     """
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
-        _refuse_dashboard_options(context, web=web, since=since, from_=from_, to=to)
+        writes = "" if allow_writes else None
+        _refuse_dashboard_options(context, web=web, allow_writes=writes, since=since, from_=from_, to=to)
         return
     window = window_of(since, from_, to)
     if web is not None:
@@ -104,18 +108,19 @@ def main(common: Common, *, web: str | None, since: str | None, from_: str | Non
         from prodwatch.cli.project import load
 
         load(common)
-        context.exit(serve(web, [*common.arguments(), *arguments(since, from_, to)]))
+        writing = ["--allow-writes"] if allow_writes else []
+        context.exit(serve(web, [*common.arguments(), *writing, *arguments(since, from_, to)]))
     else:
         from prodwatch.cli.dashboard import open_dashboard
 
-        context.exit(open_dashboard(common, window=window))
+        context.exit(open_dashboard(common, window=window, allow_writes=allow_writes))
 
 
 def _refuse_dashboard_options(context: click.Context, **values: str | None) -> None:
     """Raise UsageError for a dashboard option in front of a command."""
     for name, value in values.items():
         if value is not None:
-            option = f"--{name.rstrip('_')}"
+            option = f"--{name.rstrip('_').replace('_', '-')}"
             command = context.invoked_subcommand
             hint = f", or put it after {command} if you mean the option of {command}" if name != "web" else ""
             raise click.UsageError(f"{option} is an option of the dashboard: leave {command} out{hint}")

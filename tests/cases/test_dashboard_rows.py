@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -35,14 +36,15 @@ def dashboard(project: CaseProject, monkeypatch: pytest.MonkeyPatch) -> Callable
     monkeypatch.setattr("prodwatch.session.live.TICK_S", 0.02)
     project.write("checks/c.toml", GREEN)
     monkeypatch.setattr("prodwatch.session.live.RELOAD_EVERY_S", 0.02)
-    return lambda: Dashboard(project)
+    return partial(Dashboard, project)
 
 
 class Dashboard:
     """A session with its store, for as long as the block lasts."""
 
-    def __init__(self, project: CaseProject) -> None:
+    def __init__(self, project: CaseProject, *, allow_writes: bool = False) -> None:
         self._project = project
+        self._allow_writes = allow_writes
         self.loads = 0
         """How often the project was loaded again after an edit."""
         self._clock = SystemClock()
@@ -55,7 +57,13 @@ class Dashboard:
         Without `answered` it begins at once.
         """
         project = self._load()
-        session = self.session = LiveSession(project, self.store, self._clock, reload=Reload(project, self._load_again))
+        session = self.session = LiveSession(
+            project,
+            self.store,
+            self._clock,
+            allow_writes=self._allow_writes,
+            reload=Reload(project, self._load_again),
+        )
         await session.start()
         try:
             if answered:
@@ -447,3 +455,24 @@ async def test_N3_a_file_that_is_empty_while_it_is_saved_loses_no_result(
         before = web.seen.count("GET /ok")
         await until(lambda: web.seen.count("GET /ok") >= before + 3)
     assert web.seen.count("POST /order") == 1
+
+
+@pytest.mark.parametrize(("allow_writes", "status"), [(True, "pass"), (False, "skipped")])
+async def test_D_the_dashboard_changes_a_protected_environment_only_where_writes_are_allowed(
+    allow_writes: bool, status: str, dashboard: Open, project: CaseProject, web: RawWeb
+) -> None:
+    project.write("config/t.toml", f'protected = true\n[vars]\nurl = "{project.url}"\n')
+    project.write(
+        "checks/c.toml",
+        f"""
+[[check]]
+name = "post"
+type = "http"
+method = "POST"
+mutates = true
+url = "{web.url}/orders"
+expect = ["status == 200"]
+""",
+    )
+    async with dashboard(allow_writes=allow_writes).open() as opened:
+        assert [str(track.status) for track in opened.store.checks.tracks.values()] == [status]

@@ -74,6 +74,21 @@ def test_before_a_command_the_options_are_refused(option: str) -> None:
     assert f"{option} is an option of the dashboard" in answer.output
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_D_the_dashboard_allows_writes_where_it_is_told_to(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr("prodwatch.cli.dashboard.open_dashboard", lambda _common, **keys: calls.append(keys) or 0)
+    option = ["--allow-writes"] if given else []
+    assert CliRunner().invoke(main, [*option, "--env", "prod"]).exit_code == 0
+    assert calls == [{"window": None, "allow_writes": given}]
+
+
+def test_before_a_command_allow_writes_is_refused() -> None:
+    answer = CliRunner().invoke(main, ["--allow-writes", "check", "--env", "prod"])
+    assert answer.exit_code == 2
+    assert "--allow-writes is an option of the dashboard" in answer.output
+
+
 def test_help_says_what_they_do() -> None:
     answer = CliRunner().invoke(main, ["--help"])
     for word in ("--since", "--from", "--to", "what changed"):
