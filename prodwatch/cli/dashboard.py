@@ -70,8 +70,8 @@ def run_dashboard(
 ) -> int:
     """Run the dashboard until the user leaves it and return the exit code.
 
-    With `window` it covers that time window instead of a release. `allow_writes` lets mutating checks run in a protected
-    environment.
+    With `window` it covers that time window instead of a release. `allow_writes` lets mutating checks run in a
+    protected environment.
     """
     if common.no_color:
         os.environ["NO_COLOR"] = "1"

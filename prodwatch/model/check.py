@@ -70,6 +70,8 @@ class StepDefinition(msgspec.Struct, frozen=True, kw_only=True):
     expect: tuple[str, ...] = ()
     warn: tuple[str, ...] = ()
     capture: dict[str, Capture] = {}
+    undoes: str | None = None
+    """As a cleanup step: the only step whose changes it removes; None: those of all steps."""
     precondition: bool = False
     """A false `expect` skips the check instead of failing it."""
     attest: str | None = None

@@ -92,6 +92,11 @@ STEP = (
     Key(name="type", kind="text", required=True, doc="Check type of this step."),
     *REQUEST,
     Key(
+        name="undo",
+        kind="table",
+        doc="A cleanup step that runs once this step was sent; type, target and account default to those of the step.",
+    ),
+    Key(
         name="precondition",
         kind="boolean",
         default=False,
@@ -151,6 +156,7 @@ RUNTIME_KEYS = frozenset(
         "requires",
         "for_each",
         "repeat",
+        "undo",
         "step",
         "cleanup",
     )

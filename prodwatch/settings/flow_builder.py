@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from prodwatch.model.check import StepDefinition
 from prodwatch.settings.check_keys import ATTESTED, RESPONSE_KEYS, STEP
@@ -36,7 +38,8 @@ def read_flow(
     """Return steps, cleanup, and whether any of them changes something; `right` are the flow's own validated keys."""
     for_steps = {**right, **_step_timeout(cursor, table, context)}
     steps = _steps(cursor, table, "step", for_steps, context)
-    cleanup = _steps(cursor, table, "cleanup", for_steps, context)
+    # The last one is run first: what the steps caused is removed before what they wrote.
+    cleanup = (*_undos(cursor, table, for_steps, context), *_steps(cursor, table, "cleanup", for_steps, context))
     if "step" not in table:
         cursor.report("a flow needs at least one step; write it as [[check.step]]")
     mutates = right.get("mutates", False) or any(step.mutates for step in (*steps, *cleanup))
@@ -141,6 +144,8 @@ def _steps(
         if name in seen:
             here.at("name").report(f'another {role} of this flow is also named "{name}"; names must be unique')
         seen[name] = None
+        if role == "cleanup" and "undo" in table:
+            here.at("undo").report('"undo" is not allowed in a cleanup')
         if role == "cleanup" and "repeat" in table:
             here.at("repeat").report('"repeat" is not allowed in a cleanup; use "poll" to wait for something')
         _check_precondition(here.at("precondition"), table, role, tables[:number])
@@ -149,6 +154,51 @@ def _steps(
         if step is not None:
             steps.append(step)
     return tuple(steps)
+
+
+def undo_table(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of a step's `undo`, completed by the keys of the step that name its target."""
+    undo: Mapping[str, Any] = step["undo"]
+    same = undo.get("type", step.get("type")) == step.get("type")
+    names = ("type", "account", "region", "for_each", *(_TARGET.get(str(step.get("type")), ()) if same else ()))
+    return {**{name: step[name] for name in names if name in step}, **undo}
+
+
+_TARGET = {
+    "aws": ("service",),
+    "dynamodb": ("table",),
+    "http": ("url", "auth", "verify_tls", "proxy", "client_certificate", "address_family"),
+    "lambda": ("function", "qualifier"),
+    "redis": ("url",),
+    "s3": ("bucket", "key"),
+    "sql": ("url",),
+    "sqs": ("queue",),
+}
+"""Type → keys that name what a request changes."""
+
+
+def undo_cursor(cursor: TomlCursor, number: int, table: Any) -> TomlCursor:
+    """Return the cursor of the `undo` of one step of the check at `cursor`."""
+    step = step_cursor(cursor, "step", number, table)
+    return step.at("undo").named(f"{step.label}, undo")
+
+
+def _undos(
+    cursor: TomlCursor, flow: Mapping[str, Any], of_check: Mapping[str, Any], context: CheckContext
+) -> Iterator[StepDefinition]:
+    tables = flow.get("step")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        return
+    for number, (table, name) in enumerate(zip(tables, step_names(tables), strict=True)):
+        if not isinstance(table.get("undo"), dict):
+            continue
+        here = undo_cursor(cursor, number, table)
+        for key in ("name", "repeat", "precondition", "undo"):
+            if key in table["undo"]:
+                here.at(key).report(f'"{key}" is not allowed in an undo')
+        undo = _step(here, with_flow_keys(flow, undo_table(table)), f"undo {name}", "cleanup", of_check, context)
+        if undo is not None:
+            yield replace(undo, undoes=name)
 
 
 def _check_precondition(cursor: TomlCursor, table: Any, role: Role, earlier: Sequence[Mapping[str, Any]]) -> None:

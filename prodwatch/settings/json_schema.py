@@ -94,7 +94,7 @@ def _of_check(spec: ProbeSpec) -> Schema:
         schema["properties"]["step"] = steps
         schema["properties"]["cleanup"] = {
             **steps,
-            "items": {"not": {"anyOf": [{"required": ["repeat"]}, {"required": ["precondition"]}]}},
+            "items": {"not": {"anyOf": [{"required": [name]} for name in ("repeat", "precondition", "undo")]}},
         }
     if spec.quiet_expect:
         schema["anyOf"] = [{"required": ["expect"]}, {"required": ["quiet_for"]}]
@@ -102,7 +102,7 @@ def _of_check(spec: ProbeSpec) -> Schema:
 
 
 def _of_step(spec: ProbeSpec) -> Schema:
-    refused = {*RESPONSE_KEYS, "repeat", "precondition"} if spec.type == "wait" else set()
+    refused = {*RESPONSE_KEYS, "repeat", "precondition", "undo"} if spec.type == "wait" else set()
     return _of_type(spec, tuple(key for key in STEP if key.name not in refused), {"type"}, ["type"])
 
 

@@ -119,7 +119,7 @@ def check_key_hint(name: str) -> str | None:
 
 def step_key_hint(name: str) -> str | None:
     """Return the message for a key of steps that is written in a plain check; None for any other key."""
-    if name in {"repeat", "for_each", "precondition"}:
+    if name in {"repeat", "for_each", "precondition", "undo"}:
         return f'"{name}" is only allowed in the steps of a flow'
     if name in {"step", "cleanup"}:
         return f'[[check.{name}]] is only allowed in a check of type "flow"'

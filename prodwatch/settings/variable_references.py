@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.settings.check_keys import CHECK, RUNTIME_KEYS
-from prodwatch.settings.flow_builder import step_cursor, step_names, with_flow_keys
+from prodwatch.settings.flow_builder import step_cursor, step_names, undo_cursor, undo_table, with_flow_keys
 from prodwatch.settings.load_time_values import undefined
 from prodwatch.settings.problems import IN_KEY, TomlCursor
 from prodwatch.settings.suggestions import did_you_mean, listing
@@ -222,6 +222,9 @@ def follow_check(cursor: TomlCursor, table: Mapping[str, Any], names: DefinedNam
         above = [name for name in cleaners[: number + 1] if name not in called]
         now = replace(after, steps=[*called, *below], later={name: name for name in above})
         needed |= _follow_step(step_cursor(cursor, "cleanup", number, _tables(table["cleanup"])[number]), step, now)
+    for number, (step, name) in enumerate(zip(steps, called, strict=True)):
+        if isinstance(step.get("undo"), dict):
+            needed |= _follow_undo(undo_cursor(cursor, number, step), step, name, after)
     for key, value in table.items():
         if key not in _ELSEWHERE and not (steps and key in _WITH_STEPS):
             needed |= follow(cursor.at(key), value, after)
@@ -251,9 +254,49 @@ def _follow_step(cursor: TomlCursor, step: Mapping[str, Any], names: DefinedName
         cursor.at("for_each").report('"for_each" must be one reference to a list, such as "${steps.find.items}"')
     inside = replace(names, each=for_each is not None)
     for key, value in step.items():
-        if key != "for_each":
+        if key not in {"for_each", "undo"}:
             needed |= follow(cursor.at(key), value, inside)
     return needed
+
+
+def _follow_undo(cursor: TomlCursor, step: Mapping[str, Any], name: str, names: DefinedNames) -> set[str]:
+    undo = undo_table(step)
+    if names.selected and not _names_own(undo, step, name, names.vars, set()):
+        cursor.report(
+            "it must name what this step created: a value with ${uid}, or one that this step captured; "
+            "other data is never deleted"
+        )
+    return _follow_step(cursor, undo, names)
+
+
+def _names_own(value: Any, step: Mapping[str, Any], name: str, vars_: Mapping[str, Any], seen: set[str]) -> bool:
+    """Return whether a value is unique to this execution, or comes from the response of the step."""
+    own = {"uid": (), "steps": (name,), "captured": tuple(_table(step.get("capture")))}
+    for text in _templates(value):
+        for reference in parse_template(text).references:
+            first = reference.path[0] if reference.path else ""
+            if reference.scope == "uid" or first in own.get(reference.scope, ()):
+                return True
+            unseen = reference.scope == "vars" and first not in seen
+            if unseen and _names_own(vars_.get(first), step, name, vars_, seen | {first}):
+                return True
+    return False
+
+
+def _templates(value: Any) -> Iterator[str]:
+    """Yield every text in a value that is a valid template."""
+    if isinstance(value, str):
+        try:
+            parse_template(value)
+        except TemplateSyntaxError:
+            return  # reported where the references are followed
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _templates(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _templates(each)
 
 
 def _required(cursor: TomlCursor, written: Any, names: DefinedNames) -> frozenset[str]:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.aws.usage_meter import Meter
 from prodwatch.errors import ConfigurationError
-from prodwatch.model.check import Capture, CheckDefinition, Poll
+from prodwatch.model.check import Capture, CheckDefinition, Poll, Retry, StepDefinition
 from prodwatch.model.environment import Limits, SecretReference
 from prodwatch.model.result import RunResult
 from prodwatch.probes.base import Observation, ProbeContext
@@ -399,3 +400,52 @@ def test_the_budget_of_a_cleanup_step_is_its_timeout_and_its_waits(keys: dict[st
     check = flow("order", step("make"), cleanup=(step("remove", **keys),))
     compiled = CheckCompiler(environment(), lambda _type: spec()).compile(check)
     assert compiled.cleanup[0].budget_s == budget_s
+
+
+# Undo
+
+
+def undo_of(step_name: str, **keys: object) -> StepDefinition:
+    return replace(step(f"undo {step_name}", type="remover", mutates=True, **keys), undoes=step_name)
+
+
+@pytest.mark.parametrize(
+    ("answers", "undone"),
+    [
+        (({"id": "a"}, {"id": "b"}), ["b", "a"]),
+        (({"id": "a"}, refused()), ["a"]),
+        ((Observation(failure=replace(refused(), unsent=True)), {"id": "b"}), []),
+        (
+            (
+                Observation(document={"id": "a"}, failure=replace(refused(), unsent=True, answered_by=("id",))),
+                {"id": "b"},
+            ),
+            ["b"],
+        ),
+    ],
+    ids=["all sent, the last first", "the second fails", "nothing was sent", "a failure that was expected"],
+)
+async def test_D_an_undo_runs_only_when_its_step_was_sent(
+    bench: Bench, answers: tuple[object, ...], undone: list[str]
+) -> None:
+    bench.script("scripted", *answers)
+    remover = bench.script("remover", {})
+    steps = [
+        step(name, mutates=True, expect=["id exists"], capture={name: Capture(path="id")}, retry=Retry(times=0))
+        for name in ("one", "two")
+    ]
+    cleanup = (undo_of("one", id="${steps.one.id}"), undo_of("two", id="${steps.two.id}"))
+    check = await bench.one(flow("f", *steps, mutates=True, cleanup=cleanup))
+    assert [request.params["id"] for request in remover.requests] == undone
+    # What may have been sent and cannot be named is left behind, and said so.
+    left = [each.name for each in check.cleanup if each.leftovers]
+    assert left == (["undo two"] if check.status == "fail" and undone else [])
+
+
+async def test_D_a_check_that_its_precondition_skips_has_nothing_to_undo(bench: Bench) -> None:
+    bench.script("scripted", {"depth": 3})
+    remover = bench.script("remover", {})
+    first = replace(step("empty", expect=["depth == 0"]), precondition=True)
+    put = step("put", mutates=True)
+    check = await bench.one(flow("f", first, put, mutates=True, cleanup=(undo_of("put"),)))
+    assert (check.status, remover.requests) == ("skipped", [])

@@ -598,3 +598,52 @@ type = "pass"
 matrix = { shop = [{ name = "a", code = 7 }, { name = "A", code = 8 }] }
 """
     assert "shop/shop.a" in shop.mistake(text)
+
+
+UNDO = """
+[[check]]
+name = "f"
+type = "flow"
+mutates = true
+vars.id = "TEST-${uid}"
+base_url = "https://shop.example"
+[[check.step]]
+name = "put"
+type = "dynamodb"
+operation = "put"
+table = "orders"
+region = "eu-west-1"
+item = { id = "${vars.id}" }
+undo = { operation = "delete", key = { id = "${vars.id}" } }
+[[check.step]]
+name = "post"
+type = "http"
+method = "POST"
+url = "/orders"
+headers = { x = "y" }
+capture = { id = "json.id" }
+undo = { method = "DELETE", url = "/orders/${captured.id}" }
+[[check.step]]
+name = "object"
+type = "s3"
+operation = "put"
+bucket = "b"
+key = "${vars.id}"
+body = "x"
+undo = { operation = "delete" }
+[[check.cleanup]]
+name = "last"
+type = "sqs"
+queue = "q"
+operation = "delete"
+own = "${vars.id}"
+"""
+
+
+def test_D_an_undo_is_a_cleanup_of_its_step_with_the_same_target(shop: Any) -> None:
+    put, post, stored, written = shop.check(UNDO).cleanup
+    assert put.params == {"table": "orders", "operation": "delete", "key": {"id": "${vars.id}"}}
+    assert (put.type, put.undoes, put.region, put.mutates) == ("dynamodb", "put", "eu-west-1", True)
+    assert post.params == {"url": "https://shop.example/orders/${captured.id}", "method": "DELETE"}
+    assert stored.params == {"bucket": "b", "key": "${vars.id}", "operation": "delete"}
+    assert (written.name, written.undoes) == ("last", None)

@@ -116,6 +116,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "environments": ("prod", ["prod", "staging"]),
     "requires": ("stack.shop.A", "stack.shop.B"),
     "url": ("https://a", "https://b"),
+    "undo": ({"url": "https://a/${uid}"}, {"url": "https://b/${uid}"}),
     "quiet_for": ("30s", "40s"),
     "base_url": ("https://a", "https://b"),
     "method": ("GET", "HEAD"),

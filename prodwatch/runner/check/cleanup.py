@@ -101,6 +101,9 @@ async def _clean(execution: Execution, step: CompiledStep, results: list[StepRes
 
 def _never_made_by(execution: Execution, step: CompiledStep) -> str | None:
     """Return the mutating step that provides a value of this cleanup step and was never sent; None without one."""
+    undoes = step.definition.undoes
+    if undoes is not None and undoes not in execution.sent:
+        return undoes
     needed = {reference.path[0] for reference in step.references if reference.scope == "captured" and reference.path}
     needed -= execution.scope.captured.keys()
     read = {reference.path[0] for reference in step.references if reference.scope == "steps" and reference.path}

@@ -218,8 +218,9 @@ async def _send(
             execution.cut_off = _step_run(execution, step, outcome, sender).result
         raise
     last = outcome.last
-    if step.mutates and len(outcome.attempts) == 1 and last is not None and last.failure is not None:
-        execution.settle(step, unsent=last.failure.unsent)
+    failure = None if last is None else last.observation.failure
+    if step.mutates and len(outcome.attempts) == 1 and failure is not None:
+        execution.settle(step, unsent=failure.unsent)
     return _step_run(execution, step, outcome, sender)
 
 
