@@ -20,8 +20,11 @@ _TERM = re.compile(r'!?(?:/(?:[^/\\]|\\.)*/|[A-Za-z_][\w.@-]*:"[^"]*"|"[^"]*"|\S
 _FIELD = re.compile(r'([A-Za-z_][\w.@-]*):(?!//)"?([^"]+)"?')
 _SEVERITY = (Level.TRACE, Level.DEBUG, Level.INFO, Level.WARN, Level.ERROR, Level.FATAL)
 _LEVEL_NAMES = {"warning": Level.WARN, "critical": Level.FATAL, "err": Level.ERROR, "information": Level.INFO}
+OWN_PLACE = "home"
+"""Value of `place` for lines from the environment's own account and region."""
 _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
-    "group": lambda record: (record.group_id.key, record.group, record.group.rsplit("/", 1)[-1]),
+    "group": lambda record: (record.group, record.group.rsplit("/", 1)[-1]),
+    "place": lambda record: (str(record.place) or OWN_PLACE,),
     "region": lambda record: (record.place.region, _field_text(record, "region")),
     "account": lambda record: (record.place.account, _field_text(record, "account")),
     "stream": lambda record: (record.stream,),
@@ -33,7 +36,7 @@ _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
 }
 """Name → texts of a record, one of which must match.
 
-For a group: `account:region:name` without what is the environment's own, its full name, and its last part.
+For a group: its full name and its last part.
 """
 
 

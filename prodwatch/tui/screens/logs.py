@@ -20,7 +20,7 @@ from prodwatch.tui.widgets.log_panel import FieldDisplay, LogPanel
 from prodwatch.tui.widgets.row_list import RowList
 from prodwatch.tui.widgets.text_panel import TextPanel
 from prodwatch.views.aws_console_links import log_page
-from prodwatch.views.log_filter import quoted, toggled
+from prodwatch.views.log_filter import OWN_PLACE, quoted, toggled
 from prodwatch.views.status_style import Tone
 
 WINDOWS: tuple[tuple[str, int], ...] = (("all", 0), ("1m", 60), ("5m", 300), ("15m", 900), ("1h", 3600))
@@ -163,12 +163,12 @@ class LogsScreen(DashboardScreen):
         if record is None:
             return
         group = record.group_id
-        term = (
-            f"group:{quoted(f'={group.key}')}"
-            if self.context.store.logs.names.shared(group.name)
-            else (f"group:{quoted(f'={group.short_name}')}")
-        )
+        term = f"group:{quoted(f'={group.short_name}')}"
         self._toggle_term(term)
+        place = f"place:={group.place or OWN_PLACE}"
+        shown = self.panel.filter_text.split()
+        if (self.context.store.logs.names.shared(group.name) or place in shown) and (term in shown) != (place in shown):
+            self._toggle_term(place)
         self.dashboard.session.pin_logs([group.key] if term in self.panel.filter_text else [])
 
     def action_same_request(self) -> None:

@@ -1,0 +1,111 @@
+"""A log group, function or alarm of one name in two regions, in every command; one of the regions may fail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.case_project import CaseProject
+from tests.support.forged_aws import REGION, World
+from tests.support.regions import Regions
+
+EAST = "us-east-1"
+READ = ("--since", "5m", "--no-follow")
+
+
+@pytest.fixture
+def regions(world: World, project: CaseProject, name: str) -> Regions:
+    project.configure(f'[[function]]\nname = "{name}"\n[[function]]\nname = "{name}"\nregion = "{EAST}"\n')
+    return Regions(world, f"/aws/lambda/{name}")
+
+
+@pytest.fixture(params=["watched", "function", "group", "prefix"])
+def named(request: pytest.FixtureRequest, name: str) -> tuple[str, ...]:
+    """The ways to name the group as arguments of `logs`."""
+    ways = {"watched": (), "function": (name,), "group": (f"/aws/lambda/{name}",), "prefix": (f"/aws/lambda/{name}*",)}
+    return ways[request.param]
+
+
+def test_K5_logs_reads_the_group_in_both_regions(
+    project: CaseProject, regions: Regions, named: tuple[str, ...], name: str
+) -> None:
+    if named == (f"/aws/lambda/{name}*",):
+        project.configure(f'[[logs]]\ngroup = "{named[0]}"\n[[logs]]\ngroup = "{named[0]}"\nregion = "{EAST}"\n')
+    ended = project.run("logs", *named, *READ, "--errors")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 1), ended.said
+    assert "KeyError: boom" in ended.out
+    lines = [json.loads(line) for line in project.run("logs", *named, *READ, "--json").out.splitlines()]
+    assert [(line["group"], line.get("region"), line["message"]) for line in lines] == [
+        (regions.group, None, "fine at home"),
+        (regions.group, EAST, "KeyError: boom"),
+    ]
+
+
+def test_K19_lines_of_both_regions_say_which(project: CaseProject, regions: Regions, name: str) -> None:
+    ended = project.run("logs", *READ)
+    home, east = ended.out.splitlines()
+    assert f"{name}:42 " in home
+    assert EAST not in home
+    assert f"{name}:42 in {EAST}" in east
+
+
+def test_K19_a_name_in_one_region_only_is_not_followed_by_it(project: CaseProject, regions: Regions, name: str) -> None:
+    project.configure(f'[[function]]\nname = "{name}"\nregion = "{EAST}"\n[[logs]]\ngroup = "/shop/{name}"\n')
+    ended = project.run("logs", *READ)
+    assert "KeyError: boom" in ended.out
+    assert EAST not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        (f"region:{EAST}", ["KeyError: boom"]),
+        (f"!region:{EAST}", ["fine at home"]),
+        ("place:home", ["fine at home"]),
+        (f"place:={EAST}", ["KeyError: boom"]),
+        ("account:pay", []),
+    ],
+)
+def test_K19_lines_are_filtered_by_region(
+    project: CaseProject, regions: Regions, text: str, messages: list[str]
+) -> None:
+    ended = project.run("logs", *READ, "--json", "--filter", text)
+    assert [json.loads(line)["message"] for line in ended.out.splitlines()] == messages, ended.said
+
+
+@pytest.mark.parametrize("broken", [REGION, EAST])
+@pytest.mark.parametrize("named", ["watched", "function", "group"], indirect=True)
+def test_K5_a_region_that_fails_hides_nothing_of_the_other_and_is_named(
+    project: CaseProject, regions: Regions, named: tuple[str, ...], broken: str
+) -> None:
+    regions.failing = {("FilterLogEvents", broken)}
+    ended = project.run("logs", *named, *READ, "--json")
+    shown = [json.loads(line)["message"] for line in ended.out.splitlines()]
+    assert shown == ["KeyError: boom" if broken == REGION else "fine at home"], ended.said
+    assert ended.code == 3
+    key = regions.group if broken == REGION else f"{EAST}:{regions.group}"
+    assert f"not read completely: {key}" in ended.err
+
+
+def test_K5_the_list_names_the_group_in_both_regions(project: CaseProject, regions: Regions, name: str) -> None:
+    for named in ((), (name,), (regions.group,)):
+        ended = project.run("logs", "--list", *named)
+        assert ended.out.splitlines() == [regions.group, f"{regions.group} in {EAST}"], ended.said
+        listed = project.run("logs", "--list", "--json", *named).out.splitlines()
+        assert [json.loads(line).get("region") for line in listed] == [None, EAST]
+    regions.failing = {("DescribeLogGroups", EAST)}
+    ended = project.run("logs", "--list")
+    assert (ended.out.splitlines(), ended.code) == ([regions.group], 3)
+    assert "DescribeLogGroups" in ended.err
+
+
+def test_K5_a_group_that_one_region_lacks_is_read_in_the_other(
+    project: CaseProject, regions: Regions, name: str
+) -> None:
+    del regions.lines[REGION]
+    ended = project.run("logs", name, *READ, "--json")
+    assert [json.loads(line)["region"] for line in ended.out.splitlines()] == [EAST]
+    assert ended.code == 0, ended.said
+    ended = project.run("logs", regions.group, *READ, "--json")
+    assert ended.code == 3, "named as a group, not as a function"
