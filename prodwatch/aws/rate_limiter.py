@@ -1,6 +1,7 @@
 """Keeps calls under AWS's quotas with one token bucket per account, region and operation family.
 
-A throttle halves a bucket's rate; every ten seconds without a throttle raise it one step, up to a ceiling.
+A throttle halves a rate; every ten seconds without a throttle raise it one step, up to a ceiling: AWS's quota, or
+a rate below the one that AWS last throttled.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ FLOOR_PER_S = 0.2
 """Lowest rate that throttles can lead to."""
 CLEAN_S = 10.0
 """Seconds without a throttle after which the rate rises one step."""
+LEARNT_FOR_S = 600.0
+"""Seconds without a throttle after which the learnt ceiling rises one step: AWS may have allowed more meanwhile."""
 SAME_THROTTLE_S = 1.0
 """Throttles within this many seconds count as one, because their calls were in flight together."""
 
@@ -34,7 +37,8 @@ class Family:
         return max(0.2, self.ceiling_per_s / 50)
 
 
-_FILTER = Family(name="logs:FilterLogEvents", rate_per_s=3, ceiling_per_s=10, burst=3)
+# AWS allows five calls a second per account and region and does not raise that.
+_FILTER = Family(name="logs:FilterLogEvents", rate_per_s=5, ceiling_per_s=5, burst=3)
 _LOGS = Family(name="logs", rate_per_s=5, ceiling_per_s=10, burst=5)
 _ALARMS = Family(name="cloudwatch:alarms", rate_per_s=3, ceiling_per_s=9, burst=3)
 _METRICS = Family(name="cloudwatch", rate_per_s=10, ceiling_per_s=50, burst=10)
@@ -83,12 +87,14 @@ class Bucket:
     def __init__(self, family: Family, clock: Clock) -> None:
         self.family = family
         self.rate_per_s = family.rate_per_s
+        self.ceiling_per_s = family.ceiling_per_s
         self.throttles = 0
         self._clock = clock
         self._tokens = family.burst
         self._filled_at_s = clock.monotonic_s()
         self._clean_since_s = self._filled_at_s
         self._halved_at_s = float("-inf")
+        self._learnt_at_s = self._filled_at_s
         self._lock = asyncio.Lock()
 
     async def acquire(self) -> None:
@@ -106,11 +112,15 @@ class Bucket:
         """Record that AWS throttled a call: halve the rate."""
         self.throttles += 1
         now_s = self._clock.monotonic_s()
+        is_first = now_s - self._halved_at_s >= CLEAN_S
         self._clean_since_s = now_s
         if now_s - self._halved_at_s < SAME_THROTTLE_S:
             return
         self._fill()
-        self._halved_at_s = now_s
+        self._halved_at_s = self._learnt_at_s = now_s
+        if is_first:
+            # Throttles in a row do not show the rate that AWS allows in normal times.
+            self.ceiling_per_s = max(FLOOR_PER_S, self.rate_per_s - self.family.step_per_s)
         self.rate_per_s = max(FLOOR_PER_S, self.rate_per_s / 2)
         self._tokens = min(self._tokens, 0.0)
 
@@ -120,7 +130,10 @@ class Bucket:
         if now_s - self._clean_since_s >= CLEAN_S:
             self._fill()
             self._clean_since_s = now_s
-            self.rate_per_s = min(self.family.ceiling_per_s, self.rate_per_s + self.family.step_per_s)
+            if now_s - self._learnt_at_s >= LEARNT_FOR_S:
+                self._learnt_at_s = now_s
+                self.ceiling_per_s = min(self.family.ceiling_per_s, self.ceiling_per_s + self.family.step_per_s)
+            self.rate_per_s = max(self.rate_per_s, min(self.ceiling_per_s, self.rate_per_s + self.family.step_per_s))
 
     def _fill(self) -> None:
         now_s = self._clock.monotonic_s()

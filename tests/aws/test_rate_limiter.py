@@ -82,7 +82,43 @@ async def test_clean_seconds_bring_the_rate_back_up_to_the_ceiling() -> None:
         rates.append(bucket.rate_per_s)
     assert rates[0] == pytest.approx(2.2)
     assert rates == sorted(rates)
-    assert rates[-1] == 10
+    assert rates[-2] == pytest.approx(3.8)
+    assert rates[-1] == pytest.approx(4.0)
+
+
+async def test_W12_the_rate_that_was_throttled_is_not_tried_again_for_ten_minutes() -> None:
+    clock = FakeClock()
+    bucket = Bucket(family("logs", "FilterLogEvents"), clock)
+    assert bucket.rate_per_s == 5
+    for _ in range(3):
+        bucket.throttled()
+        await clock.advance(2)
+    for _ in range(59):
+        await clock.advance(10)
+        bucket.accepted()
+        assert bucket.rate_per_s < 5
+    for _ in range(100):
+        await clock.advance(10)
+        bucket.accepted()
+    assert bucket.rate_per_s == 5
+
+
+async def test_W12_calls_stay_within_the_quota_of_FilterLogEvents() -> None:
+    clock = FakeClock()
+    bucket = Bucket(family("logs", "FilterLogEvents"), clock)
+    calls = 0
+
+    async def call() -> None:
+        nonlocal calls
+        while True:
+            await bucket.acquire()
+            bucket.accepted()
+            calls += 1
+
+    task = asyncio.create_task(call())
+    await clock.advance(200)
+    task.cancel()
+    assert 990 <= calls <= 1000 + bucket.family.burst
 
 
 async def test_successes_close_together_raise_the_rate_once() -> None:

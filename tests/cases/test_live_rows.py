@@ -170,10 +170,8 @@ def test_A8_a_group_of_the_environment_that_is_not_there_is_an_error(project: Ca
     ],
 )
 def test_A18_lines_without_optional_members_are_all_shown(
-    members: tuple[str, ...], project: CaseProject, name: str, world: World, request: pytest.FixtureRequest
+    members: tuple[str, ...], project: CaseProject, name: str, world: World
 ) -> None:
-    if "eventId" in members:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="lines without an event id count as repeated"))
     at_ms = int(time.time() * 1000) - 60_000
     for number in range(40):
         world.aws.logs.put(name, f"s{number % 4}", [(at_ms + number // 4, f"order {number} placed")])

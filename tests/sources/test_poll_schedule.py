@@ -22,7 +22,7 @@ def run(agenda: PollSchedule, busy: set[str], *, seconds: float, calls_per_s: fl
             continue
         group = agenda.pop(now_s)
         reads.setdefault(group, []).append(now_s)
-        agenda.reschedule(group, now_s, new_events=int(group in busy), scan_done=True)
+        agenda.reschedule(group, now_s, busy=group in busy, scan_done=True)
     return reads
 
 
@@ -36,7 +36,18 @@ def test_a_busy_group_is_read_each_second_and_a_quiet_one_ever_more_rarely() -> 
         agenda.add(group, 0.0)
     reads = run(agenda, {"busy"}, seconds=60, calls_per_s=20)
     assert max(gaps(reads["busy"])) <= BUSY_EVERY_S + 0.05
-    assert [round(gap) for gap in gaps(reads["quiet"])][:4] == [*QUIET_EVERY_S, QUIET_EVERY_S[-1]]
+    assert [round(gap) for gap in gaps(reads["quiet"])][:7] == [*QUIET_EVERY_S, QUIET_EVERY_S[-1]]
+
+
+def test_B15_a_scan_is_judged_over_all_its_pages_and_timed_from_its_start() -> None:
+    agenda = PollSchedule()
+    agenda.add("busy", 0.0)
+    agenda.pop(0.0)
+    agenda.reschedule("busy", 0.4, busy=True, scan_done=False, began_s=0.0)
+    assert agenda.next_due_s() == 0.4
+    agenda.pop(0.4)
+    agenda.reschedule("busy", 0.8, busy=True, scan_done=True, began_s=0.0)
+    assert agenda.next_due_s() == BUSY_EVERY_S
 
 
 def test_a_pinned_group_is_read_each_second_whatever_it_brings() -> None:
@@ -67,13 +78,13 @@ def test_when_too_much_is_due_urgent_groups_get_three_calls_of_four(urgent: int,
     for number in range(calm):
         agenda.add(f"calm {number}", 0.0)
     for number in range(urgent):
-        agenda.reschedule(f"urgent {number}", 0.0, new_events=1, scan_done=False)
+        agenda.reschedule(f"urgent {number}", 0.0, busy=True, scan_done=False)
     turns = Counter[str]()
     for _ in range(40 * (URGENT_TURNS + 1)):
         group = agenda.pop(1.0)
         turns[group] += 1
         if group.startswith("urgent"):
-            agenda.reschedule(group, 1.0, new_events=1, scan_done=False)
+            agenda.reschedule(group, 1.0, busy=True, scan_done=False)
         else:
             agenda.postpone(group, 1.0)
     assert sum(count for group, count in turns.items() if group.startswith("calm")) == 40

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from prodwatch.sources.logs.scan_plan import (
@@ -55,9 +57,42 @@ def test_windows_begin_before_the_last_complete_scan_of_their_kind_began() -> No
         starts[scan.tier] = scan.start_ms / 1000
         plan.complete()
     assert starts[0] == T0_S + 1798 - TIERS[0].lateness_s - SKEW_S
-    assert starts[PROMISED] == T0_S + 1680 - PROMISED_S - SKEW_S
+    # Each scan takes no page here, so the middle tier is read at its shortest interval.
+    assert starts[PROMISED] == T0_S + 1780 - PROMISED_S - SKEW_S
     assert starts[DEEP] == T0_S + 1200 - TIERS[DEEP].lateness_s - SKEW_S
     assert starts[WHOLE] == T0_S - TIERS[WHOLE].lateness_s - SKEW_S
+
+
+@pytest.mark.parametrize(
+    ("pages", "groups", "interval_s"), [(1, 1, 10), (4, 1, 10), (8, 1, 20), (40, 1, 60), (1, 50, 20), (2, 50, 40)]
+)
+def test_B15_the_middle_window_is_read_as_often_as_the_calls_allow(pages: int, groups: int, interval_s: int) -> None:
+    plan = caught_up()
+    plan.watched = range(groups)
+    began = []
+    for after_s in range(1, 200):
+        scan = plan.begin(T0_S + after_s)
+        scan.pages = pages
+        if scan.tier == PROMISED:
+            began.append(after_s)
+        plan.complete()
+    assert {later - earlier for earlier, later in pairwise(began)} == {interval_s}
+
+
+def test_B15_a_fast_scan_is_read_to_its_end_before_a_page_of_a_wide_one() -> None:
+    plan = caught_up()
+    wide = plan.begin(T0_S + 60)
+    wide.token = "w"
+    order = []
+    for turn in range(3):
+        for page in range(3):
+            scan = plan.begin(T0_S + 62 + turn * 2)
+            order.append(scan.tier)
+            scan.token = f"{page}"
+        plan.complete()
+        scan = plan.begin(T0_S + 64 + turn * 2)
+        order.append(scan.tier)
+    assert order == [0, 0, 0, PROMISED] * 3
 
 
 def test_the_fast_window_narrows_as_lines_grow_and_no_further_than_three_seconds() -> None:

@@ -9,9 +9,7 @@ A line that polling and the session delivered equally often is remembered only b
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
-from prodwatch.sources.logs.events import RawEvent
+from prodwatch.sources.logs.events import RawEvent, digest
 
 BUCKET_MS = 1000
 """Event time covered by one bucket."""
@@ -109,9 +107,3 @@ class LiveTailMerge:
         if counts is None:
             counts = bucket[key] = _Counts()
         return counts
-
-
-def digest(event: RawEvent) -> bytes:
-    """Return a key that identifies a line of a group, the same for both ways."""
-    text = f"{event.timestamp}\0{event.stream}\0{event.message}"
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -11,9 +11,12 @@ import itertools
 from dataclasses import dataclass, field
 
 BUSY_EVERY_S = 1.0
-"""Pause between scans of a busy group."""
-QUIET_EVERY_S = (2.0, 5.0, 15.0)
-"""Pause after the first, the second, and every further scan without new events."""
+"""Time between the starts of scans of a busy group."""
+QUIET_EVERY_S = (1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
+"""Pause after the first scan without new events, after the second, and so on; the last one for all further scans.
+
+CloudWatch shows lines in batches: a second without a line does not make a busy group quiet.
+"""
 URGENT_TURNS = 3
 """Polls of urgent groups per poll of a quiet one while both are due."""
 
@@ -69,15 +72,27 @@ class PollSchedule:
         return heapq.heappop(self._normal)[2]
 
     def reschedule(
-        self, group: str, now_s: float, *, new_events: int, scan_done: bool, busy_every_s: float = BUSY_EVERY_S
+        self,
+        group: str,
+        now_s: float,
+        *,
+        busy: bool,
+        scan_done: bool,
+        began_s: float | None = None,
+        busy_every_s: float = BUSY_EVERY_S,
     ) -> None:
-        """Put a group back after a page; a scan in progress continues at once, behind groups already due."""
+        """Put a group back after a page; a scan in progress continues at once, behind groups already due.
+
+        A group is busy if any page of its scan, which began at `began_s`, had a new event.
+        """
         if not scan_done:
             self._push(self._urgent, group, now_s)
             return
-        if new_events or group in self._pinned:
+        if busy or group in self._pinned:
             self._quiet_scans[group] = 0
-            self._push(self._urgent, group, now_s + busy_every_s)
+            # From the start of the scan: its pages must not delay the next one.
+            began_s = now_s if began_s is None else began_s
+            self._push(self._urgent, group, max(now_s, began_s + busy_every_s))
             return
         quiet_scans = self._quiet_scans[group]
         self._quiet_scans[group] = quiet_scans + 1

@@ -10,7 +10,10 @@ A wide scan of a busy group takes many pages, so fast scans run between its page
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
+
+from prodwatch.sources.logs.events import Occurrences
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,17 @@ class Tier:
 TIERS = (Tier(15.0, 1.0), Tier(180.0, 60.0), Tier(900.0, 300.0), Tier(86_400.0, 1800.0))
 """Fast: every poll, at most once a second. Middle: covers three minutes, the promised lateness. Deep: 15 minutes.
 
+The middle tier's interval is the longest; a window of few pages is read more often, see `PAGE_COSTS_S`.
+
 Whole: as far back as `WHOLE_IDS` ids of memory reach, but at least as far as deep: a day for a line a minute, an hour
 for one a second.
 """
+MIDDLE_MIN_S = 10.0
+"""Shortest interval of the middle tier."""
+PAGE_COSTS_S = 2.5
+"""Interval of the middle tier per page that its last scan took: four pages, two of them empty, fit into ten seconds."""
+PAGE_OF_MANY_COSTS_S = 0.4
+"""The same per page and watched group: all middle scans together take half of AWS's five calls a second."""
 WHOLE_IDS = 100_000
 """Memory, in ids, that the whole tier covers."""
 
@@ -55,6 +66,14 @@ class Scan:
     token_since_s: float = 0.0
     read_to_ms: int = 0
     """Timestamp of the last event read, ms."""
+    pages: int = 0
+    """Pages read, empty ones included."""
+    occurrences: Occurrences = field(default_factory=Occurrences)
+
+    def restart(self, start_ms: int) -> None:
+        """Continue without a token from `start_ms`."""
+        self.token, self.start_ms = None, start_ms
+        self.occurrences.forget(from_ms=start_ms)
 
 
 @dataclass(slots=True)
@@ -74,9 +93,13 @@ class ScanPlan:
     """Events per second; limits the fast tier's overlap."""
     sweep_s: float | None = None
     """Wall time (epoch seconds) of a request for an immediate scan of the promised tier."""
+    watched: Sized = ()
+    """All groups that share the call budget."""
     current: Scan | None = None
     """The scan whose page was requested last; None once it is complete."""
-    _fast_had_turn: bool = False
+    _middle_pages: int = 0
+    """Pages of the last complete scan of the middle tier, 0 before the first."""
+    _wide_is_next: bool = False
     _fast: Scan | None = None
     _wide: Scan | None = None
     _began_s: list[float | None] = field(default_factory=list)
@@ -118,7 +141,8 @@ class ScanPlan:
         if self.caught_up or scan is None or self.since_ms <= (scan.began_s - ahead_s) * 1000:
             return False
         self.since_ms -= int(ahead_s * 1000)
-        scan.start_ms, scan.token, scan.read_to_ms = self.since_ms, None, 0
+        scan.restart(self.since_ms)
+        scan.read_to_ms = 0
         return True
 
     def shift_clock_back(self, by_s: float) -> None:
@@ -132,15 +156,16 @@ class ScanPlan:
         if self._wide is None and (tier := self._wide_due(now_s)) is not None:
             # Its first page may be its last, which then also covers the fast tier.
             self.current = self._wide = Scan(tier, now_s, self._start_ms(tier))
-            self._fast_had_turn = False
+            self._wide_is_next = False
             return self.current
         if self._fast is None and self.caught_up and (self._wide is None or self._fast_due(now_s)):
             self._fast = Scan(0, now_s, self._start_ms(0))
-        # Alternate even when a fast scan takes one page and the next is due at once: a wide scan must finish.
-        first, second = (self._wide, self._fast) if self._fast_had_turn else (self._fast, self._wide)
+        # A fast scan is read to its end, however many of its pages are empty. A page of the wide scan follows, even if
+        # the next fast scan is due at once: a wide scan must finish.
+        first, second = (self._wide, self._fast) if self._wide_is_next else (self._fast, self._wide)
         self.current = first or second
         assert self.current is not None
-        self._fast_had_turn = self.current is self._fast
+        self._wide_is_next = False
         return self.current
 
     def complete(self) -> None:
@@ -151,8 +176,11 @@ class ScanPlan:
             self._began_s[tier] = max(scan.began_s, self._began_s[tier] or 0.0)
         if scan is self._fast:
             self._fast = None
+            self._wide_is_next = True
         else:
             self._wide = None
+        if scan.tier == PROMISED:
+            self._middle_pages = scan.pages
         self.current = None
 
     def late_after_ms(self, now_s: float) -> int:
@@ -174,9 +202,16 @@ class ScanPlan:
     def _wide_due(self, now_s: float) -> int | None:
         for tier in range(len(self.tiers) - 1, 0, -1):
             began = self._began_s[tier]
-            if began is None or now_s - began >= self.tiers[tier].every_s:
+            if began is None or now_s - began >= self._interval_s(tier):
                 return tier
         return PROMISED if self._sweep_due() else None
+
+    def _interval_s(self, tier: int) -> float:
+        longest_s = self.tiers[tier].every_s
+        if tier != PROMISED:
+            return longest_s
+        page_s = max(PAGE_COSTS_S, len(self.watched) * PAGE_OF_MANY_COSTS_S)
+        return min(longest_s, max(MIDDLE_MIN_S, self._middle_pages * page_s))
 
     def _sweep_due(self) -> bool:
         swept_s = self.swept_s()

@@ -51,6 +51,8 @@ class _Group:
     status: SourceStatus
     live: LiveTail | None = None
     reported_s: float = 0.0
+    began_s: float | None = None
+    """Monotonic time at which the scans in progress began; None while it is idle."""
     delivery_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a page is passed on, so that the next one, read meanwhile, comes after it."""
     unsent: list[tuple[list[RawEvent], int]] = field(default_factory=list)
@@ -185,6 +187,7 @@ class LogSource:
             return False
         tailer = GroupTailer(group, fetcher(self._aws, target), since_ms=self._since_ms, cap=self._id_cap)
         tailer.plan.sweep_s = self._sweep_s
+        tailer.plan.watched = self._groups
         self._groups[key] = _Group(tailer, place_of(target), self._backoff(), SourceStatus(source=f"logs:{key}"))
         if target.live_tail:
             tailer.live = LiveTailMerge()
@@ -253,6 +256,8 @@ class LogSource:
         if by_s := self._clock_steps.take_s():
             for other in self._groups.values():
                 other.tailer.plan.shift_clock_back(by_s)
+        if group.began_s is None:
+            group.began_s = self._clock.monotonic_s()
         try:
             result = await group.tailer.read_page(self._now_s())
         except AwsError as error:
@@ -264,10 +269,13 @@ class LogSource:
             self._schedule.reschedule(
                 key,
                 self._clock.monotonic_s(),
-                new_events=len(result.events),
+                busy=result.busy,
                 scan_done=result.scan_done,
+                began_s=group.began_s,
                 busy_every_s=LIVE_EVERY_S if self._is_covered_live(group) else BUSY_EVERY_S,
             )
+            if result.scan_done:
+                group.began_s = None
             self._changed.set()
             await self._emit(key, group, result)
 

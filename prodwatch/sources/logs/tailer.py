@@ -24,6 +24,8 @@ class NewEvents:
     """Timestamp (ms) before which events are late: earlier scans should have shown them and could not."""
     scan_done: bool
     """Whether nothing more is to be read before the next scan is due."""
+    busy: bool = True
+    """Whether the group had a new event since it was idle, on this page or an earlier one."""
 
 
 class GroupTailer:
@@ -40,6 +42,7 @@ class GroupTailer:
         self.unsure = 0
         """Events dated before the floor of the memory cap: not shown, but counted."""
         self._fetch = fetch
+        self._is_busy = False
 
     @property
     def has_token(self) -> bool:
@@ -57,14 +60,18 @@ class GroupTailer:
             self.resume_without_token()
         page = await self._fetch(self.group, scan.start_ms, scan.token)
         late_before_ms = self.plan.late_after_ms(scan.began_s) if self.plan.caught_up else 0
-        new, unsure = self.seen.add_new(page.events)
+        scan.pages += 1
+        new, unsure = self.seen.add_new(scan.occurrences.identified(page.events))
         self.unsure += unsure
         new = self._not_shown_live(new, now_s)
         self._count(new, late_before_ms)
         self._advance(page, now_s)
         if self.seen.enforce_cap():
             self._forget_below_floor()
-        return NewEvents(new, late_before_ms, self.plan.idle)
+        self._is_busy = self._is_busy or bool(new)
+        result = NewEvents(new, late_before_ms, self.plan.idle, self._is_busy)
+        self._is_busy = self._is_busy and not result.scan_done
+        return result
 
     def window_s(self, now_s: float) -> float | None:
         """Return the lateness covered (seconds) while the memory cap shortens the deep window, else None."""
@@ -129,7 +136,7 @@ class GroupTailer:
             self.live.forget_before(floor_ms)
         for scan in self.plan.scans:
             if scan.read_to_ms < floor_ms and scan.start_ms < floor_ms:
-                scan.token, scan.start_ms = None, floor_ms
+                scan.restart(floor_ms)
 
     def resume_without_token(self) -> None:
         """Continue from the last timestamp read, after the token was rejected.
@@ -139,5 +146,4 @@ class GroupTailer:
         """
         scan = self.plan.current
         if scan is not None:
-            scan.token = None
-            scan.start_ms = max(scan.start_ms, scan.read_to_ms, self.seen.floor_ms)
+            scan.restart(max(scan.start_ms, scan.read_to_ms, self.seen.floor_ms))
