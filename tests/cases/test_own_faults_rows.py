@@ -137,6 +137,51 @@ async def test_B14_a_polled_step_starts_with_its_first_attempt(bench: Bench) -> 
     assert found.started_at == START
 
 
+@pytest.mark.parametrize(
+    ("poll", "timeout_s", "reason", "bound"),
+    [
+        (Poll(within_s=10.0, every_s=1.0, until=("item exists",)), 3.0, "timeout", "the flow's timeout of 3 s"),
+        (Poll(within_s=3.0, every_s=1.0, until=("item exists",)), 3.0, "timeout", "the flow's timeout of 3 s"),
+        (Poll(within_s=10.0, every_s=5.0, until=("item exists",)), 3.0, "timeout", "the flow's timeout of 3 s"),
+        (Poll(within_s=2.0, every_s=1.0, until=("item exists",)), 3.0, "assertion", "never appeared"),
+    ],
+)
+async def test_B14_the_bound_that_ended_a_wait_is_named(
+    poll: Poll, timeout_s: float, reason: str, bound: str, bench: Bench
+) -> None:
+    bench.script("scripted", {"n": 0})
+    found = await bench.one(flow("f", step("ask", poll=poll), timeout_s=timeout_s))
+    (asked,) = found.steps
+    assert (asked.status, asked.reason_code, found.reason_code) == ("fail", reason, reason)
+    assert bound in (asked.message or "")
+    assert "`item` is missing" in (asked.message or "")
+    assert asked.started_at == START
+    assert {each.status for each in asked.attempts} == {"fail"}
+
+
+@pytest.mark.parametrize("document", [{"item": 0}, {"item": {"x": 1}}, {}])
+async def test_B14_no_attempt_of_a_failed_wait_ends_in_pass(document: dict[str, object], bench: Bench) -> None:
+    bench.script("scripted", document)
+    poll = Poll(within_s=3.0, until=("n absent",))
+    check = await bench.one(plain(poll=poll, expect=["item == 1"]))
+    assert check.status == "fail"
+    assert check.attempts[-1].status == "fail"
+
+
+async def test_B14_a_held_step_starts_with_its_first_attempt(bench: Bench) -> None:
+    bench.script("scripted", {"ok": True})
+    (held,) = (await bench.one(flow("f", step("ask", hold_s=4.0, expect=["ok == true"])))).steps
+    assert (held.status, held.started_at) == ("pass", START)
+    assert len(held.attempts) > 1
+
+
+@pytest.mark.parametrize(("claim", "expected"), [("item exists", "a value"), ("n absent", "no value")])
+async def test_B14_a_claim_of_presence_says_that_it_expected_a_value(claim: str, expected: str, bench: Bench) -> None:
+    bench.script("scripted", {"n": 1})
+    (judged,) = (await bench.one(plain(expect=[claim]))).assertions
+    assert (judged.ok, judged.expected) == (False, expected)
+
+
 @pytest.mark.parametrize(("claim", "document"), [("item exists", {}), ("item absent", {"item": 1})])
 async def test_B14_a_claim_of_presence_expects_no_null(claim: str, document: dict[str, object], bench: Bench) -> None:
     bench.script("scripted", document)

@@ -52,7 +52,7 @@ async def _clean_up(execution: Execution, done_before: Collection[int]) -> bool:
     while remaining:
         index, step = remaining[0]
         results: list[StepResult] = []
-        execution.deadline_s = execution.context.clock.monotonic_s() + step.budget_s
+        execution.limit_to(step.budget_s, "the cleanup step's time")
         try:
             # The run's own data must go, even when the run has spent its budget of calls.
             from prodwatch.aws.usage_meter import without_limits  # most runs have nothing to clean up

@@ -25,13 +25,13 @@ class Conclusion(msgspec.Struct, frozen=True):
 PASSED = Conclusion(Status.PASS)
 
 
-def conclude(outcome: Outcome) -> Conclusion:
-    """Return the conclusion of all attempts of a step."""
+def conclude(outcome: Outcome, limit: str) -> Conclusion:
+    """Return the conclusion of all attempts of a step; `limit` is what ended those that ran out of time."""
     last, ending = outcome.last, outcome.ending
     if ending is Ending.CUT_OFF:
         return Conclusion(Status.INCONCLUSIVE, Reason.INTERRUPTED, _last_value(outcome))
     if last is None or ending is Ending.OUT_OF_TIME:
-        return _out_of_time(outcome)
+        return _out_of_time(outcome, limit)
     if ending is Ending.STALLED:
         return _with_attestation(_spoiled(outcome, last), last.attestation)
     if ending is Ending.FAILED:
@@ -123,10 +123,10 @@ def _right(outcome: Outcome) -> str:
     return f"right at {first} UTC, " if first == last else f"right from {first} to {last} UTC, "
 
 
-def _out_of_time(outcome: Outcome) -> Conclusion:
+def _out_of_time(outcome: Outcome, limit: str) -> Conclusion:
     last = outcome.last
     if last is None:
-        return Conclusion(Status.FAIL, Reason.TIMEOUT, "the flow's time was over before this step could be sent")
+        return Conclusion(Status.FAIL, Reason.TIMEOUT, f"{limit} was over before this step could be sent")
     if last.failure is not None and last.failure.status is not Status.FAIL:
         return Conclusion(last.failure.status, last.failure.reason, f"{last.failure.message} ({_effort(outcome)})")
     status = Status.FAIL
@@ -137,7 +137,7 @@ def _out_of_time(outcome: Outcome) -> Conclusion:
     elif (bad := unmet.first_bad) is not None:
         why = _sentence(bad)
         status = Status.FAIL if unmet.ok is False else Status.INCONCLUSIVE
-    return Conclusion(status, Reason.TIMEOUT, f"the flow's time was over first: {why} ({_effort(outcome)})")
+    return Conclusion(status, Reason.TIMEOUT, f"{limit} was over first: {why} ({_effort(outcome)})")
 
 
 def _last_value(outcome: Outcome) -> str | None:

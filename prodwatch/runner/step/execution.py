@@ -45,6 +45,7 @@ class Execution:
         "context",
         "cut_off",
         "deadline_s",
+        "limit",
         "output",
         "partial",
         "reached",
@@ -94,6 +95,8 @@ class Execution:
 
         None before the first request, and for plain checks, which their own timeouts limit.
         """
+        self.limit = "the flow's timeout"
+        """What sets that end, for a sentence: `the flow's timeout of 30 s`."""
         self.begun = False
         self.started_at: datetime | None = None
         self.started_s = 0.0
@@ -122,8 +125,13 @@ class Execution:
         self.started_at = at = at or clock.now()
         self.started_s = clock.monotonic_s() if at_s is None else at_s
         if self.compiled.is_flow and self.compiled.timeout_s is not None:
-            self.deadline_s = self.started_s + self.compiled.timeout_s
+            self.limit_to(self.compiled.timeout_s, "the flow's timeout", from_s=self.started_s)
         self._on_begin(at)
+
+    def limit_to(self, seconds: float, name: str, *, from_s: float | None = None) -> None:
+        """Set the end of what runs now, counted from `from_s` on the monotonic clock or from now."""
+        self.deadline_s = (self.context.clock.monotonic_s() if from_s is None else from_s) + seconds
+        self.limit = f"{name} of {seconds:g} s"
 
     def learn_derived(self, references: Iterable[Reference]) -> None:
         """Mask values that a filter derived from a secret: its lower case, a part of it, a field of its JSON."""

@@ -166,7 +166,7 @@ async def _pause(execution: Execution, params: Mapping[str, Any]) -> Conclusion:
     left_s = execution.left_s()
     await execution.sleep(max(0.0, min(requested_s, left_s)))
     if left_s < requested_s:
-        message = f"the flow's time was over before {params['for']} had passed"
+        message = f"{execution.limit} was over before {params['for']} had passed"
         return _unless_stalled(execution, Conclusion(Status.FAIL, Reason.TIMEOUT, message))
     return PASSED
 
@@ -277,7 +277,7 @@ def _step_run(execution: Execution, step: CompiledStep, outcome: Outcome, sender
             all_secret=secret,
             complete=observation.complete,
         )
-    conclusion = PASSED if _is_gone(step, outcome) else conclude(outcome)
+    conclusion = PASSED if _is_gone(step, outcome) else conclude(outcome, execution.limit)
     if outcome.ending is Ending.OUT_OF_TIME:
         conclusion = _unless_stalled(execution, conclusion)
     if captures.problem is not None and conclusion.status in GREEN:
