@@ -96,7 +96,7 @@ class Execution:
         None before the first request, and for plain checks, which their own timeouts limit.
         """
         self.limit = "the flow's timeout"
-        """What sets that end, for a sentence: `the flow's timeout of 30 s`."""
+        """Name of that end, for a sentence: `the flow's timeout of 30 s`."""
         self.begun = False
         self.started_at: datetime | None = None
         self.started_s = 0.0
