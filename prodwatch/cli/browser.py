@@ -22,20 +22,31 @@ def serve(where: str, arguments: Sequence[str]) -> int:
     server = make_server(host, port, arguments, token := secrets.token_urlsafe(24))
     from prodwatch.cli.stderr import say
 
-    say(f"the dashboard is at http://{host}:{port}/?token={token}")
+    say(f"the dashboard is at {base_url(host, port)}/?token={token}")
     say("anyone with this address can use the dashboard; Ctrl-C stops it")
     server.serve()
     return 0
 
 
 def address(where: str) -> tuple[str, int]:
-    """Parse `HOST:PORT` or `PORT`. Raises ConfigurationError."""
+    """Parse `HOST:PORT`, `[IPV6]:PORT` or `PORT`. Raises ConfigurationError."""
     host, colon, port = where.rpartition(":")
     if not colon:
         host = "127.0.0.1"
-    if not port.isdecimal() or not 0 < int(port) < 65536 or not host:
-        raise ConfigurationError(f'--web takes HOST:PORT or PORT, for example {DEFAULT}; "{where}" is neither')
+    if bracketed := host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    # Without brackets the end of an IPv6 address looks like a port.
+    valid = bool(host) and not any(bracket in host for bracket in "[]") and bracketed == (":" in host)
+    if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536 or not valid:
+        raise ConfigurationError(
+            f'--web takes HOST:PORT, [IPV6]:PORT or PORT, for example {DEFAULT}; "{where}" is none of them'
+        )
     return host, int(port)
+
+
+def base_url(host: str, port: int) -> str:
+    """Return the address of the server, without a path."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_server(host: str, port: int, arguments: Sequence[str], token: str) -> Server:
@@ -47,4 +58,4 @@ def make_server(host: str, port: int, arguments: Sequence[str], token: str) -> S
         raise UnavailableFeatureError(
             "--web needs textual-serve, which is not installed; run: pip install 'prodwatch[web]'"
         ) from None
-    return Server(command, host=host, port=port, token=token)
+    return Server(command, host=host, port=port, token=token, public_url=base_url(host, port))
