@@ -39,7 +39,7 @@ def address(where: str) -> tuple[str, int]:
     valid = bool(host) and not any(bracket in host for bracket in "[]") and bracketed == (":" in host)
     if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536 or not valid:
         raise ConfigurationError(
-            f'--web takes HOST:PORT, [IPV6]:PORT or PORT, for example {DEFAULT}; "{where}" is none of them'
+            f'--web takes HOST:PORT, [IPV6]:PORT or PORT, for example {DEFAULT}; "{where}" is not one of these'
         )
     return host, int(port)
 
