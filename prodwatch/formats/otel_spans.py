@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prodwatch.formats.xray_documents import newest_spans, parents_first, trace_id_of
+from prodwatch.formats.xray_documents import lacks_parents, newest_spans, parents_first, trace_id_of
 from prodwatch.model.signal import Span, Trace
 
 SPANS_GROUP = "aws/spans"
@@ -25,19 +25,17 @@ _RESOURCE = ("cloud.resource_id", "aws.lambda.invoked_arn", "faas.id")
 def trace_of_spans(trace_id: str, documents: Iterable[Mapping[str, Any]]) -> Trace | None:
     """Return the trace made of the spans with this id; None without spans.
 
-    It is complete when no span's parent is missing, except that of the first, whose caller may not be traced.
+    It is complete when no span's parent is missing, as `lacks_parents` defines it.
     """
     spans = [span for item in documents if trace_id_of(item.get("traceId")) == trace_id and (span := span_of(item))]
     if not spans:
         return None
     ordered = parents_first(newest_spans(spans))
-    ids = {span.id for span in ordered}
-    entry = min(ordered, key=lambda span: span.start_s)
     return Trace(
         id=trace_id,
         spans=ordered,
-        duration_s=max(span.end_s or span.start_s for span in ordered) - entry.start_s,
-        complete=all(span is entry or span.parent_id is None or span.parent_id in ids for span in ordered),
+        duration_s=max(span.end_s or span.start_s for span in ordered) - min(span.start_s for span in ordered),
+        complete=not lacks_parents(ordered),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,21 +41,18 @@ def trace_id_of(text: Any) -> str | None:
 def parse_trace(document: Mapping[str, Any]) -> Trace:
     """Convert one element of BatchGetTraces' `Traces`.
 
-    A trace is complete when every span has ended, no parent is missing (except that of the entry, whose caller may not
-    be traced), every segment was valid, and X-Ray omitted nothing because of its size.
+    A trace is complete when every span has ended, no parent is missing (see `lacks_parents`), every segment was valid,
+    and X-Ray omitted nothing because of its size.
     """
     pieces = list(_pieces(document.get("Segments") or ()))
     spans = parents_first(newest_spans(span for span in pieces if span is not None))
     unread = sum(span is None for span in pieces)
-    ids = {span.id for span in spans}
-    orphans = [span for span in spans if span.parent_id is not None and span.parent_id not in ids]
-    entry = min(spans, key=lambda span: span.start_s, default=None)
     complete = (
         bool(spans)
         and not unread
         and not document.get("LimitExceeded")
         and all(span.end_s is not None for span in spans)
-        and all(span is entry for span in orphans)
+        and not lacks_parents(spans)
     )
     duration_s = document.get("Duration")
     if not duration_s and complete:
@@ -68,6 +65,16 @@ def parse_trace(document: Mapping[str, Any]) -> Trace:
         cut=bool(document.get("LimitExceeded")),
         unread=unread,
     )
+
+
+def lacks_parents(spans: Sequence[Span]) -> bool:
+    """Return whether a parent is missing; that of the only root may be, since its caller may not be traced.
+
+    Which span is the root does not depend on times: the clocks of a caller and its callee differ.
+    """
+    ids = {span.id for span in spans}
+    roots = [span for span in spans if span.parent_id not in ids]
+    return not roots or (len(roots) > 1 and any(root.parent_id is not None for root in roots))
 
 
 def parse_summary(document: Mapping[str, Any]) -> TraceSummary:

@@ -35,6 +35,14 @@ def test_spans_of_one_trace_become_a_trace() -> None:
     assert parsed.duration_s == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("skew_s", [-0.05, 0.0, 0.05])
+def test_K21_the_clock_of_a_child_does_not_decide_whether_a_trace_is_whole(skew_s: float) -> None:
+    parsed = trace_of_spans(ID, [span("a", "untraced caller"), span("b", "a", 100.0 + skew_s, 100.9)])
+    assert parsed is not None
+    assert parsed.complete
+    assert parsed.duration_s == pytest.approx(max(1.0, 1.0 - skew_s))
+
+
 def test_a_missing_parent_leaves_the_trace_incomplete() -> None:
     parsed = trace_of_spans(ID, [span("a", "untraced caller"), span("b", "lost", 100.5)])
     assert parsed is not None

@@ -55,6 +55,20 @@ def test_a_trace_knows_whether_it_is_whole(documents: list[Any], more: dict[str,
     assert trace(*documents, **more).complete is complete
 
 
+@pytest.mark.parametrize("skew_s", [-600.0, -0.05, 0.0, 0.05, 600.0])
+@pytest.mark.parametrize("parent", [None, "untraced caller"])
+def test_K21_the_clock_of_a_child_does_not_decide_whether_a_trace_is_whole(skew_s: float, parent: str | None) -> None:
+    entry = segment("a", parent=parent, start=1000.0, end=1001.0)
+    child = segment("b", parent="a", start=1000.1 + skew_s, end=1000.5 + skew_s)
+    assert trace(entry, child).complete
+    assert trace(child, entry).complete
+    assert not trace(entry, child, segment("c", parent="lost", start=1000.2 + skew_s)).complete
+
+
+def test_K21_spans_without_a_root_are_no_whole_trace() -> None:
+    assert not trace(segment("a", parent="b"), segment("b", parent="a")).complete
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_segment_sent_again_replaces_its_open_form(order: int) -> None:
     sent = [segment("a", end=None), segment("a", end=2.0, fault=True)]

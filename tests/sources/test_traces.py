@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -42,13 +43,14 @@ class Growth:
 
 @dataclass
 class FakeXRay(ScriptedAws):
-    """Traces by id as lists of revisions; pages newest first; `outages` are the calls that throttle."""
+    """Traces by id as lists of revisions, in pages; `outages` are the calls that throttle."""
 
     clock: FakeClock
     traces: dict[str, list[Growth]] = field(default_factory=dict)
     page_size: int = 100
     outages: set[int] = field(default_factory=set)
     knows_event: bool = True
+    order: str = "newest first"
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -60,6 +62,10 @@ class FakeXRay(ScriptedAws):
     ) -> AsyncIterator[dict[str, Any]]:
         asked = dict(params or {})
         results = self._matching(asked)
+        if self.order == "oldest first":
+            results.reverse()
+        elif self.order == "no order":
+            random.Random(len(results)).shuffle(results)
         for start in range(0, max(1, len(results)), self.page_size):
             self.asked += 1
             await self.call(service, operation, asked)
@@ -239,6 +245,33 @@ async def test_what_is_looked_at_stays_within_bounds_and_what_is_left_out_is_cou
     assert len({each.id for each in reported(batches)}) + last.sampled == pytest.approx(per_s * 360, rel=0.1, abs=40)
     assert ("sampled: about" in str(last.message)) is (per_s == 40)
     assert (last.message is None) is (per_s == 0.5)
+
+
+@pytest.mark.parametrize("order", ["newest first", "oldest first", "no order"])
+@pytest.mark.parametrize(("per_s", "before_s"), [(67, 300), (40, 60), (200, 120)])
+async def test_K38_traces_are_shown_or_counted_in_whatever_order_they_come(
+    order: str, per_s: float, before_s: float
+) -> None:
+    clock = FakeClock()
+    aws = FakeXRay(clock, steady(per_s, 300, before_s=before_s), order=order)
+    batches = await watched(source_of(aws, clock, since=START - timedelta(seconds=before_s)), clock, 300, 5.0)
+    assert aws.looked <= BURST + SCANNED_PER_S * 300 + aws.page_size * 31
+    told, last = {each.id: each for each in reported(batches)}, statuses(batches)[-1]
+    total = per_s * (300 + before_s)
+    assert len(told) + last.sampled == pytest.approx(total, rel=0.15)
+    newest_s = max(each.start_ms for each in told.values()) / 1000
+    assert newest_s > clock.now().timestamp() - 25, "the newest traces are read"
+    assert "sampled: about" in str(last.message)
+
+
+async def test_K38_time_that_was_not_read_is_not_fresh() -> None:
+    clock = FakeClock()
+    aws = FakeXRay(clock, steady(67, 0, before_s=300), order="oldest first")
+    first, *_ = statuses(await watched(source_of(aws, clock, since=START - timedelta(seconds=300)), clock, 1))
+    assert first.phase is SourcePhase.BEHIND
+    assert first.fresh_at is not None
+    assert first.fresh_at < START - timedelta(seconds=200)
+    assert "sampled: about" in str(first.message)
 
 
 async def test_without_sampling_all_traces_are_read_at_any_traffic() -> None:

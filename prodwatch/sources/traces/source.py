@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,6 +22,12 @@ MAX_WINDOW_S = 6 * 3600
 """Longest window of one query."""
 PART_S = 600.0
 """A long history is read in parts of this length, oldest first."""
+ORDER_TOLERANCE_S = 1.0
+"""Overlap of two pages that counts as ordered."""
+UNORDERED = 0.8
+"""Share of the window that one page of many may span before it counts as unordered."""
+SHORTEST_S = 1.0
+"""Shortest window of a query that follows one that could not be read whole."""
 REMEMBERED_S = 1800.0
 """A trace not returned for this long is forgotten; if it grows again, it is reported again."""
 DESTINATION_EVERY_S = 600.0
@@ -33,6 +40,25 @@ class _Window(NamedTuple):
     last: bool
     """Whether the window ends now."""
     deep: bool
+    skipped_s: float = 0.0
+    """Unread seconds before its start that are left out."""
+
+
+class _Reach(NamedTuple):
+    """The part of a window that was read, in epoch seconds; its end is before its start when that is not known."""
+
+    from_s: float
+    to_s: float
+
+    @property
+    def length_s(self) -> float:
+        """Return its length, not 0."""
+        return max(0.05, self.to_s - self.from_s)
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether it is known which part was read."""
+        return self.from_s <= self.to_s
 
 
 class _Reported(NamedTuple):
@@ -74,6 +100,14 @@ class TraceSource(PollingSource):
         self._time_range_type = "Event"
         self._pace: Pace = PACES[0]
         self._scan_budget = ScanBudget(clock.now().timestamp())
+        self._newest_first = True
+        """Whether a query that was given up had returned the newest traces first; X-Ray promises no order."""
+        self._rate_per_s: float | None = None
+        """Traces scanned per second of a window; None while unknown."""
+        self._limit_s: float | None = None
+        """Longest window of the next query, after one of which it is not known which part was read."""
+        self._uncounted_s, self._uncounted_read = 0.0, 0
+        """Seconds left out whose traces are counted once the rate is known, and traces that were read in them."""
         self._read_to: datetime | None = None
         self._deep_began: datetime | None = None
         self._behind = False
@@ -90,7 +124,7 @@ class TraceSource(PollingSource):
 
     def status(self, began_s: float) -> SourceStatus:
         """Return the status: up to which time traces are read, and how many were left out."""
-        behind = self._behind and self._read_to is not None
+        behind = self._read_to is not None and (self._behind or self._read_to.timestamp() < began_s)
         return SourceStatus(
             source=self.name,
             phase=SourcePhase.BEHIND if behind else SourcePhase.LIVE,
@@ -112,7 +146,7 @@ class TraceSource(PollingSource):
             notes.append(self._destination_problem)
         if self._share < 1:
             notes.append(
-                f"sampled: about {self._share * 100:.0f} % of the traces are read, newest first, every "
+                f"sampled: about {self._share * 100:.0f} % of the traces are read, every "
                 f"{self._pace.every_s:.0f} s, to limit the cost; the service map counts all"
             )
         elif self._pace is not PACES[0]:
@@ -134,9 +168,8 @@ class TraceSource(PollingSource):
         began = self._clock.now()
         await self._check_destination(began.timestamp())
         window = self._window(began)
-        await self._read(window)
+        self._read_to = await self._read(window)
         self._behind = not window.last
-        self._read_to = window.end
         if window.deep:
             self._deep_began = began
         self._prune(window.end.timestamp())
@@ -158,15 +191,26 @@ class TraceSource(PollingSource):
             earliest = began - timedelta(seconds=MAX_WINDOW_S)
             if start < earliest:
                 self._clamped = earliest
-            return _Window(max(start, earliest), began, True, deep_due)
+            start = max(start, earliest)
+            latest = max(start, self._affordable_from(began))
+            fresh = max(start, self._read_to or start)
+            return _Window(latest, began, True, deep_due, max(0.0, (latest - fresh).total_seconds()))
         if (began - start).total_seconds() <= 1.5 * PART_S:
             return _Window(start, began, True, deep_due)
         return _Window(start, start + timedelta(seconds=PART_S), False, deep_due)
 
-    async def _read(self, window: _Window) -> None:
-        """Read a window, newest first, within the scan budget; pages read before an error are kept."""
+    def _affordable_from(self, now: datetime) -> datetime:
+        """Return the start of a window that can be read whole, where X-Ray does not return the newest traces first."""
+        if self._newest_first or self._rate_per_s is None:
+            return self._since
+        affordable_s = max(0.0, self._scan_budget.available(now.timestamp())) / max(self._rate_per_s, 0.001)
+        return now - timedelta(seconds=max(SHORTEST_S, min(affordable_s, self._limit_s or affordable_s)))
+
+    async def _read(self, window: _Window) -> datetime:
+        """Read a window within the scan budget and return up to where; pages read before an error are kept."""
         now_s = window.end.timestamp()
-        scanned, oldest_s = 0, now_s
+        scanned = 0
+        spans: list[tuple[float, float]] = []
         complete = True
         async for page in self._pages(window):
             items = page.get("TraceSummaries") or ()
@@ -174,11 +218,20 @@ class TraceSource(PollingSource):
             scanned += count
             self._scan_budget.spend(count)
             self._add_summaries(items, now_s)
-            oldest_s = min((oldest_s, *(_moment_s(item, oldest_s) for item in items)))
+            moments = [_moment_s(item, now_s) for item in items]
+            if moments:
+                spans.append((min(moments), max(moments)))
             if self._sample and page.get("NextToken") and self._scan_budget.available(now_s) <= 0:
                 complete = False
                 break
-        self._update_pace(window, scanned, None if complete else oldest_s)
+        whole = _Reach(window.start.timestamp(), now_s)
+        reach = whole if complete else _reach_of(spans, whole)
+        self._newest_first = self._newest_first if complete else reach.to_s == whole.to_s
+        self._update_pace(window, scanned, reach)
+        if reach.to_s == whole.to_s:
+            return window.end
+        # Moves only over what was read; what comes after it is read or counted by the next poll.
+        return max(self._read_to or window.start, datetime.fromtimestamp(reach.to_s, UTC))
 
     async def _pages(self, window: _Window) -> Any:
         query: dict[str, Any] = {"StartTime": window.start, "EndTime": window.end, "Sampling": False}
@@ -199,20 +252,28 @@ class TraceSource(PollingSource):
         ):
             yield page
 
-    def _update_pace(self, window: _Window, scanned: int, stopped_s: float | None) -> None:
-        """Adapt the pace to the traffic and count the traces left out before `stopped_s`; None when all were read."""
+    def _update_pace(self, window: _Window, scanned: int, reach: _Reach) -> None:
+        """Adapt the pace to the traffic and count the traces left out before what was read."""
         start_s, end_s = window.start.timestamp(), window.end.timestamp()
-        read_s = max(1.0, end_s - (start_s if stopped_s is None else stopped_s))
-        rate_per_s = scanned / read_s
-        self._pace = pace_for(rate_per_s)
-        self._share = 1.0
-        if stopped_s is None:
-            return
+        length_s = max(SHORTEST_S, end_s - start_s)
         # The overlap was read by an earlier poll.
         fresh_from_s = max(start_s, self._read_to.timestamp()) if self._read_to else start_s
-        left_out_s = max(0.0, stopped_s - fresh_from_s)
-        self._sampled += left_out_s * rate_per_s
-        self._share = 1.0 - left_out_s / max(1.0, end_s - fresh_from_s)
+        left_out_s = window.skipped_s
+        if reach.is_known:
+            rate_per_s, self._limit_s = scanned / reach.length_s, None
+            left_out_s += max(0.0, reach.from_s - fresh_from_s)
+        else:
+            # The window may hold any number more: a shorter one is read next, until one can be read whole.
+            rate_per_s, self._limit_s = max(scanned / length_s, self._rate_per_s or 0.0), length_s / 4
+            self._uncounted_read += scanned
+        self._rate_per_s = rate_per_s
+        self._pace = pace_for(rate_per_s)
+        self._uncounted_s += left_out_s
+        if reach.is_known or length_s <= SHORTEST_S:
+            self._sampled += max(0.0, self._uncounted_s * rate_per_s - self._uncounted_read)
+            self._uncounted_s, self._uncounted_read = 0.0, 0
+        unread_s = left_out_s + (end_s - reach.to_s if reach.is_known else end_s - fresh_from_s)
+        self._share = max(0.0, 1.0 - unread_s / max(1.0, end_s - fresh_from_s + window.skipped_s))
 
     def _add_summaries(self, items: Iterable[Mapping[str, Any]], now_s: float) -> None:
         for item in items:
@@ -260,6 +321,29 @@ class TraceSource(PollingSource):
         rules = (((item.get("Rule") or {}).get("Probabilistic") or {}) for item in response.get("IndexingRules") or ())
         shares = [rule.get("ActualSamplingPercentage", rule.get("DesiredSamplingPercentage")) for rule in rules]
         return next((float(share) for share in shares if isinstance(share, int | float)), None)
+
+
+def _reach_of(spans: Sequence[tuple[float, float]], window: _Reach) -> _Reach:
+    """Return the part of the window that the pages of a query that was given up had covered.
+
+    Each page is given as the earliest and latest moment in it. Pages in no order cover no part for sure.
+    """
+    nothing = _Reach(window.to_s, window.from_s)
+    if not spans:
+        return nothing
+    from_s, to_s = min(first for first, _ in spans), max(last for _, last in spans)
+    pairs = list(itertools.pairwise(spans))
+    falling = all(later[1] <= earlier[0] + ORDER_TOLERANCE_S for earlier, later in pairs)
+    rising = all(later[0] >= earlier[1] - ORDER_TOLERANCE_S for earlier, later in pairs)
+    if falling and rising:
+        # A single page, or traces of one moment: the order shows in the end of the window that it is near to.
+        falling = window.to_s - to_s <= from_s - window.from_s
+        rising = not falling
+        if to_s - from_s > UNORDERED * (window.to_s - window.from_s):
+            return nothing
+    if falling:
+        return _Reach(from_s, window.to_s)
+    return _Reach(window.from_s, to_s) if rising else nothing
 
 
 def _moment_s(item: Mapping[str, Any], otherwise_s: float) -> float:
