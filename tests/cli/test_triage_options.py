@@ -77,7 +77,12 @@ def test_before_a_command_the_options_are_refused(option: str) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_D_the_dashboard_allows_writes_where_it_is_told_to(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr("prodwatch.cli.dashboard.open_dashboard", lambda _common, **keys: calls.append(keys) or 0)
+
+    def open_dashboard(_common: object, **keys: object) -> int:
+        calls.append(keys)
+        return 0
+
+    monkeypatch.setattr("prodwatch.cli.dashboard.open_dashboard", open_dashboard)
     option = ["--allow-writes"] if given else []
     assert CliRunner().invoke(main, [*option, "--env", "prod"]).exit_code == 0
     assert calls == [{"window": None, "allow_writes": given}]

@@ -119,3 +119,16 @@ async def test_A3_a_response_without_its_list_is_no_empty_list(bench: Any) -> No
     )
     found = await bench.run("aws", params)
     assert not found.complete or found.failure is not None
+
+
+async def test_E_a_text_for_a_blob_is_its_bytes_and_a_blob_of_the_response_is_text(bench: Any) -> None:
+    made = {"service": "kinesis", "operation": "CreateStream", "params": {"StreamName": bench.name, "ShardCount": 1}}
+    await bench.run("aws", made, mutates=True)
+    put = {"StreamName": bench.name, "PartitionKey": "a", "Data": "aMOp"}
+    found = await bench.run("aws", {"service": "kinesis", "operation": "PutRecord", "params": put}, mutates=True)
+    assert found.failure is None
+    where = {"StreamName": bench.name, "ShardId": found.document["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = await bench.run("aws", {"service": "kinesis", "operation": "GetShardIterator", "params": where})
+    read = {"ShardIterator": iterator.document["ShardIterator"]}
+    records = await bench.run("aws", {"service": "kinesis", "operation": "GetRecords", "params": read})
+    assert [each["Data"] for each in records.document["Records"]] == ["aMOp"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prodwatch.aws.interface import AwsError
+from prodwatch.model.check import Poll
 from prodwatch.model.environment import FunctionTarget, SecretReference, StackReference
 from prodwatch.model.spec import Key
 from prodwatch.model.status import Reason
@@ -187,3 +188,22 @@ async def test_a_default_is_for_what_is_missing_not_for_what_nobody_could_read(s
     found = await shop.one(optional)
     assert found.status == "error"
     assert "denied" in found.message
+
+
+async def test_E_now_is_the_time_at_which_a_step_begins_and_stays_so_in_its_attempts(bench: Bench) -> None:
+    probe = bench.script("scripted", {"ok": False}, {"ok": False}, {"ok": True}, {"ok": True})
+    poll = Poll(within_s=10, every_s=2)
+    first = step("a", at="${now}", began="${vars.began}", poll=poll, expect=["ok == true"])
+    second = step("b", at="${now}", began="${vars.began}", expect=["ok == true"])
+    await bench.one(flow("f", first, second, vars={"began": "${now}"}))
+    at = [request.params["at"] for request in probe.requests]
+    assert at[0] == at[1] == at[2] < at[3]
+    assert {request.params["began"] for request in probe.requests} == {at[0]}
+
+
+async def test_E_all_steps_of_a_flow_share_one_trace(bench: Bench) -> None:
+    probe = bench.script("scripted", {"ok": True})
+    steps = [step(name, id="${trace_id}", expect=["ok == true"]) for name in ("a", "b")]
+    await bench.one(flow("f", *steps))
+    ids = {request.params["id"] for request in probe.requests} | {each.context.trace_id for each in probe.requests}
+    assert len(ids) == 1

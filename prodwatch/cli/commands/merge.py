@@ -18,8 +18,8 @@ def command(results: tuple[Path, ...], *, outputs: Outputs) -> int:
     """Merge the results of several shards into one and exit by its verdict.
 
     RESULTS are the files that `check --shard I/N --json FILE` wrote; a missing or repeated shard never passes.
-    Shards of different files, environments, selections, options or releases, and a result that contradicts itself, are
-    refused.
+    Run all shards from one commit: shards of different files, environments, selections, options or releases, and a
+    result that contradicts itself, are refused. Before RESULTS write --json=FILE, with the equals sign.
     """
     import msgspec
 

@@ -34,7 +34,10 @@ SPECS = (
     ProbeSpec(
         type="dynamodb",
         title="DynamoDB item",
-        doc=("Reads or writes items. Values are written as plain TOML and returned as plain JSON with exact decimals."),
+        doc=(
+            "Reads or writes items. Values are written as plain TOML and returned as plain JSON with exact decimals."
+            ' Binary is written as `{ B = "<base64>" }` and returned as base64 text.'
+        ),
         keys=(
             Key(name="table", kind="text", required=True, doc="Name or ARN of the table."),
             Key(

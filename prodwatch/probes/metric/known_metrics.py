@@ -48,6 +48,12 @@ SECONDS_PER = {"Seconds": 1.0, "Milliseconds": 1e-3, "Microseconds": 1e-6}
 """Units of time → seconds."""
 
 
+DURATIONS = ", ".join(
+    f"`{name}` of `{namespace}`" for (namespace, name), unit in sorted(_UNITS.items()) if unit in SECONDS_PER
+)
+"""AWS's own metrics in a unit of time, as one text."""
+
+
 def traffic_of(namespace: str, metric: str) -> str | None:
     """Return the metric whose points show that a missing point of `metric` means zero; None without such a metric."""
     traffic, counted = _COUNTED_AGAINST.get(namespace, (None, frozenset[str]()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prodwatch.model.spec import Field, Key, ProbeSpec
+from prodwatch.probes.metric.known_metrics import DURATIONS
 
 SPECS = (
     ProbeSpec(
@@ -10,7 +11,12 @@ SPECS = (
         title="CloudWatch metric",
         doc=(
             "Reads one metric over a time window. Missing data points do not count as zero: without data the check"
-            " is `inconclusive`, unless `missing` is set."
+            " is `inconclusive`, unless `missing` is set. The window counts from the first look: with `poll` or `hold`"
+            " it grows and does not slide.\n"
+            "\n"
+            "The values of a metric in a unit of time are durations (`value < 800ms`), except with `SampleCount`; all"
+            f" others are numbers. Of AWS's own these are in a unit of time: {DURATIONS}. Of any other namespace the"
+            " unit is read from CloudWatch."
         ),
         keys=(
             Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),

@@ -13,6 +13,7 @@ SPECS = (
             "Reads one trace by its id, or all traces of a time window that a filter selects. Traces arrive late"
             " and in parts: use `poll` to wait for them; `complete` is true when every segment has ended. In a"
             ' flow, `id = "${trace_id}"` reads the trace of the flow\'s own requests.'
+            " A relative `since` counts from the first look: with `poll` or `hold` the window grows and does not slide."
         ),
         keys=(
             Key(name="id", kind="text", doc="Trace id in X-Ray or W3C form; only in a step of a flow."),
