@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from prodwatch.model.check import Poll
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import START
 from prodwatch.testing.definitions import flow, plain, step
+from prodwatch.text.units import parse_duration
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World, replaced
 from tests.support.raw_web import RawWeb, response
@@ -64,6 +68,77 @@ def test_B9_a_mention_of_the_error_replaces_the_implicit_claim(
 
     world.aws.on_invoke = invoke
     assert project.checked(LAMBDA.format(name=name, claim=claim, copies=copies)).statuses == {"a": "pass"}
+
+
+PAGES = Path(__file__).parents[2] / "docs/guide"
+
+
+def pattern(page: str, name: str, *, check: str) -> dict[str, Any]:
+    """Return how a step of a guide's page waits and what it expects; a `${…}` in it is `x`."""
+    text = re.sub(r"\$\{[^}]*\}", "x", (PAGES / page).read_text("utf-8"))
+    blocks = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    checks = [each for block in blocks for each in block.get("check", []) if each["name"] == check]
+    (found,) = [each for each in checks[0]["step"] if each.get("name") == name]
+    poll = found["poll"]
+    return {
+        "poll": Poll(
+            within_s=parse_duration(poll.get("within", "75s")).s,
+            every_s=parse_duration(poll.get("every", "1s")).s,
+            until=tuple(poll.get("until", ())),
+        ),
+        "hold_s": parse_duration(found["hold"]).s if "hold" in found else None,
+        "expect": found["expect"],
+    }
+
+
+def points(*values: int) -> dict[str, Any]:
+    return {"points": len(values), **({"value": sum(values)} if values else {})}
+
+
+def spans(*names: str) -> dict[str, Any]:
+    metadata = {"x": {f"{name.removeprefix('## ')} response": [1] for name in names}}
+    return {"complete": True, "subsegments": [{"name": name} for name in names], "metadata": metadata}
+
+
+TODOS, COMMENTS = "## same_function_name.Todos.get_all", "## same_function_name.Comments.get_all"
+USERS = "## async_capture.async_get_users"
+LINE: dict[str, Any] = dict.fromkeys(
+    ("function_name", "function_memory_size", "function_arn", "function_request_id"), "x"
+) | {"xray_trace_id": "x", "message": "logs should be visible with default settings"}
+COLD, WARM = LINE | {"cold_start": True}, LINE | {"cold_start": False}
+
+
+def lines(*documents: dict[str, Any]) -> dict[str, Any]:
+    return {"count": len(documents), "lines": [{"json": each} for each in documents]}
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "looks", "status"),
+    [
+        ("three values of one metric add up", "sum", [points(), points(1), points(1, 1), points(1, 1, 1)], "pass"),
+        ("three values of one metric add up", "sum", [points(2), points(2, 1)], "pass"),
+        ("three values of one metric add up", "sum", [points(3)], "pass"),
+        ("three values of one metric add up", "sum", [points(), points(2)], "fail"),
+        ("three values of one metric add up", "sum", [points(2), points(2, 2)], "fail"),
+        ("three values of one metric add up", "sum", [points(3), points(3), points(3, 1)], "fail"),
+        ("a cold start is counted once", "cold starts", [points(), points(), points(1)], "pass"),
+        ("a cold start is counted once", "cold starts", [points(1), points(1, 1)], "fail"),
+        ("two invocations write two lines", "lines", [lines(), lines(WARM), lines(WARM, COLD)], "pass"),
+        ("two invocations write two lines", "lines", [lines(COLD)], "fail"),
+        ("two invocations write two lines", "lines", [lines(COLD, WARM), lines(COLD, WARM, WARM)], "fail"),
+        ("methods of one name are kept apart", "trace", [spans(), spans("a", "b"), spans(TODOS, COMMENTS)], "pass"),
+        ("methods of one name are kept apart", "trace", [spans(TODOS), spans(TODOS, COMMENTS, "c")], "pass"),
+        ("methods of one name are kept apart", "trace", [spans(TODOS, "a")], "fail"),
+        ("an async function is captured", "trace", [spans(), spans("a"), spans("a", USERS)], "pass"),
+        ("an async function is captured", "trace", [spans("a", "b")], "fail"),
+    ],
+)
+async def test_B9_the_guides_patterns_hold_under_late_and_split_data(
+    check: str, name: str, looks: list[dict[str, Any]], status: str, bench: Bench
+) -> None:
+    bench.script("scripted", *looks)
+    found = await bench.one(plain(**pattern("origins/powertools.md", name, check=check)))
+    assert found.status == status, found.message
 
 
 def test_B17_a_refusal_that_is_asked_for_is_green(project: CaseProject, name: str, world: World) -> None:
