@@ -18,7 +18,7 @@ from prodwatch.cli.stderr import say
 from prodwatch.clock import AwsClock, Clock
 from prodwatch.errors import ConfigurationError
 from prodwatch.judge.signals import is_judged
-from prodwatch.model.environment import DemoTarget
+from prodwatch.model.environment import DemoTarget, metric_labels
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.settings import Project
 from prodwatch.settings.user_folders import config_dir, state_dir
@@ -122,7 +122,11 @@ async def _run(
         every_s=environment.rounds.every_s,
         window=window,
         better=directions(environment.metrics),
-        expectations={each.name: (*each.expect, *each.warn) for each in environment.metrics if is_judged(each)},
+        expectations={
+            label: (*each.expect, *each.warn)
+            for label, each in zip(metric_labels(environment.metrics), environment.metrics, strict=True)
+            if is_judged(each)
+        },
         log_file=log_file,
     )
     preferences = load_preferences(config_dir() / "dashboard.toml")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from prodwatch.model.check import SourcePosition
-from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place
+from prodwatch.model.identity import HOME, LAMBDA_GROUPS, FunctionId, GroupId, Place, PlaceNames
 from prodwatch.model.status import Reason
 
 
@@ -111,6 +112,13 @@ class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
     period_s: int = 60
     account: str | None = None
     region: str | None = None
+
+
+def metric_labels(metrics: Iterable[MetricTarget]) -> list[str]:
+    """Return the name of each metric as shown: with account and region where several have it."""
+    metrics = tuple(metrics)
+    names = PlaceNames((each.name, place_of(each)) for each in metrics)
+    return [names.of(each.name, place_of(each)) for each in metrics]
 
 
 class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):

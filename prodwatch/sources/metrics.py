@@ -12,7 +12,7 @@ from typing import Any
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.judge.signals import is_judged, metric_signal, unread_metric
-from prodwatch.model.environment import FunctionTarget, MetricTarget, place_of
+from prodwatch.model.environment import FunctionTarget, MetricTarget, metric_labels, place_of
 from prodwatch.model.result import SignalResult
 from prodwatch.model.signal import (
     SETTLED_AFTER_S,
@@ -105,7 +105,7 @@ class MetricSource(PollingSource):
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
         self._functions = tuple(functions)
-        self._targets = tuple(targets)
+        self._targets = tuple(zip(targets, configured_keys(targets), strict=True))
         self._since = since
         self._versions_of = versions_of
         self._age = clock.now() - since
@@ -150,11 +150,9 @@ class MetricSource(PollingSource):
             queries.setdefault((function.account, function.region), []).extend(
                 _SeriesQuery(key, self._minute_s, settles_after_s) for key in raw_keys(function, versions[function])
             )
-        for target in self._targets:
+        for target, key in self._targets:
             period_s = retained_period_s(target.period_s, self._age)
-            queries.setdefault((target.account, target.region), []).append(
-                _SeriesQuery(_configured_key(target), period_s, SETTLED_AFTER_S)
-            )
+            queries.setdefault((target.account, target.region), []).append(_SeriesQuery(key, period_s, SETTLED_AFTER_S))
         await self._read_places(queries, now)
         records: list[Record] = [EvaluatedSignals(kind="metric", results=self._evaluated(now))]
         unplaced = list(self._targets)
@@ -185,11 +183,10 @@ class MetricSource(PollingSource):
             return function.name
         return " ".join(filter(None, (function.name, function.alias, function.account, function.region)))
 
-    def _configured_series(self, targets: Iterable[MetricTarget]) -> list[Record]:
-        return [series for target in targets if (series := self._series(target)) is not None]
+    def _configured_series(self, targets: Iterable[tuple[MetricTarget, MetricKey]]) -> list[Record]:
+        return [series for target, key in targets if (series := self._series(target, key)) is not None]
 
-    def _series(self, target: MetricTarget) -> MetricSeries | None:
-        key = _configured_key(target)
+    def _series(self, target: MetricTarget, key: MetricKey) -> MetricSeries | None:
         raw = self._data[(target.account, target.region)].series.get(key)
         if raw is None or not raw.points:
             return None
@@ -208,17 +205,17 @@ class MetricSource(PollingSource):
 
     def _evaluated(self, now: datetime) -> tuple[SignalResult, ...]:
         """Return the evaluation of the configured metrics that have assertions, from the points read so far."""
-        return tuple(self._signal(target, now) for target in self._targets if is_judged(target))
+        return tuple(self._signal(target, key, now) for target, key in self._targets if is_judged(target))
 
-    def _signal(self, target: MetricTarget, now: datetime) -> SignalResult:
+    def _signal(self, target: MetricTarget, key: MetricKey, now: datetime) -> SignalResult:
         place = (target.account, target.region)
-        failure, raw = self._failed.get(place), self._data[place].series.get(_configured_key(target))
+        failure, raw = self._failed.get(place), self._data[place].series.get(key)
         if failure is not None:
             return unread_metric(target, failure.message, failure.reason)
         if raw is not None and raw.failure is not None:
             reason = Reason.ACCESS_DENIED if raw.failure == "Forbidden" else Reason.SERVICE
             return unread_metric(target, f"CloudWatch could not read {target.metric}: {raw.failure}", reason)
-        return metric_signal(target, self._series(target), now)
+        return metric_signal(target, self._series(target, key), now)
 
     async def _read_places(self, queries: dict[Place, list[_SeriesQuery]], now: datetime) -> None:
         """Read all accounts and regions concurrently; raises AwsError when all of them fail."""
@@ -333,11 +330,20 @@ def _settles_after_s(versions: FunctionVersions) -> float:
     return max(SETTLED_AFTER_S, (versions.timeout_s or 0.0) + TIMEOUT_MARGIN_S)
 
 
-def _configured_key(target: MetricTarget) -> MetricKey:
-    dimensions = tuple(sorted(target.dimensions.items()))
-    return MetricKey(
-        target.namespace, target.metric, dimensions, target.stat, None, target.name, place=place_of(target)
-    )
+def configured_keys(targets: Sequence[MetricTarget]) -> list[MetricKey]:
+    """Return the key of each configured metric; labels differ in account and region where names do not."""
+    return [
+        MetricKey(
+            target.namespace,
+            target.metric,
+            tuple(sorted(target.dimensions.items())),
+            target.stat,
+            None,
+            label,
+            place=place_of(target),
+        )
+        for target, label in zip(targets, metric_labels(targets), strict=True)
+    ]
 
 
 def _api_query(number: int, query: _SeriesQuery) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60
     start = newest - slot_s * (slots - 1)
     new_version = release.version if release else None
     axis = _Axis(start, slots, slot_s)
-    statuses = {result.name: result.status for result in store.signals.get("metric", ())}
+    results = store.signals.get("metric", ())
+    # A metric with namesakes has its account and region in its label, as in its id.
+    statuses = {result.name: result.status for result in results} | {result.id: result.status for result in results}
     rows = tuple(
         msgspec.structs.replace(_row(key, by_version(group), releases, axis), status=statuses.get(key.label))
         for key, group in rows_of(store.metrics.series.values()).items()

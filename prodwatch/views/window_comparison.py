@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from prodwatch.model.environment import MetricTarget
+from prodwatch.model.environment import MetricTarget, metric_labels
 from prodwatch.model.signal import MetricKey, MetricSeries
 from prodwatch.store.store import Store
 from prodwatch.views.metric_rows import (
@@ -179,7 +179,9 @@ def _week_is_read(group: Sequence[MetricSeries], bounds: _Bounds) -> bool:
 def directions(metrics: Iterable[MetricTarget]) -> dict[str, str]:
     """Return a metric's label → `lower` or `higher`, where its file says which is better."""
     # "lower" is also the default, so it only counts for metrics with expectations.
-    return {each.name: each.better for each in metrics if each.expect or each.better == "higher"}
+    targets = tuple(metrics)
+    labelled = zip(metric_labels(targets), targets, strict=True)
+    return {label: each.better for label, each in labelled if each.expect or each.better == "higher"}
 
 
 def signals_with_previous_window(

@@ -11,6 +11,7 @@ from prodwatch.cli.live.colour import BOLD, DIM, Style
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.model.environment import MetricTarget
 from prodwatch.model.signal import MetricKey, MetricPoint, MetricSeries, Record
+from prodwatch.sources.metrics import configured_keys
 from prodwatch.text.parse_user_times import stamp
 from prodwatch.text.units import format_bytes, format_ms, format_value
 from prodwatch.views.sparkline import heights, squeeze
@@ -29,6 +30,9 @@ class MetricLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: str
     metric: str
     stat: str
+    account: str | None = None
+    """Account and region are left out where they are the environment's own."""
+    region: str | None = None
     timestamp: str | None = None
     """Start of the period, RFC 3339; absent when the series has no data."""
     value: float | None = None
@@ -44,21 +48,19 @@ def empty_series(targets: Sequence[MetricTarget]) -> Sequence[MetricSeries]:
     """Return each target as a series without points."""
     return tuple(
         MetricSeries(
-            key=MetricKey(
-                each.namespace, each.metric, tuple(sorted(each.dimensions.items())), each.stat, None, each.name
-            ),
+            key=key,
             unit=each.unit,
             period_s=each.period_s,
             points=(),
         )
-        for each in targets
+        for each, key in zip(targets, configured_keys(targets), strict=True)
     )
 
 
 def absent(expected: Sequence[MetricSeries], known: Iterable[MetricKey]) -> Sequence[MetricSeries]:
     """Return the expected series without a known key."""
-    labels = {key.label for key in known}
-    return [series for series in expected if series.key.label not in labels]
+    present = set(known)
+    return [series for series in expected if series.key not in present]
 
 
 class PointLines:
@@ -124,6 +126,8 @@ def _line(series: MetricSeries, point: MetricPoint | None) -> MetricLine:
         namespace=key.namespace,
         metric=key.metric,
         stat=key.stat,
+        account=key.place.account or None,
+        region=key.place.region or None,
         timestamp=None if point is None else stamp(point.timestamp_s * 1000),
         value=None if point is None else point.value,
         unit=series.unit,
