@@ -6,15 +6,24 @@ A value can have alternatives, `level:warn|error`; `=` before it requires an exa
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from prodwatch.assertions.errors import PathError
+from prodwatch.assertions.patterns import compile_pattern
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.views.log_fields import lookup
 
+LIMIT_S = 0.02
+"""Time limit of a regular expression on one line, in seconds."""
+SHOWN = 60
+"""Characters of an expression in an error."""
+
 Test = Callable[[LogRecord], bool]
+Found = TypeVar("Found")
 
 _TERM = re.compile(r'!?(?:/(?:[^/\\]|\\.)*/|[A-Za-z_][\w.@-]*:"[^"]*"|"[^"]*"|\S+)')
 _FIELD = re.compile(r'([A-Za-z_][\w.@-]*):(?!//)"?([^"]+)"?')
@@ -49,14 +58,53 @@ class FilterError(ValueError):
     """Invalid filter; the message gives the reason in one sentence."""
 
 
+class Expression:
+    """A user's regular expression, case ignored; every search has a time limit, because some never end."""
+
+    def __init__(self, source: str) -> None:
+        """Compile `source`; FilterError when it is not a regular expression."""
+        try:
+            self._pattern = compile_pattern(f"(?i){source}")
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                # Refuses sets that mean something else in other versions: Python only warns of them.
+                re.compile(source)
+        except (PathError, re.error, OverflowError, RecursionError, Warning) as error:
+            raise FilterError(f"/{source[:SHOWN]}/ is not a regular expression: {error}") from None
+        self._source = source
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return start and end of each match that is not empty; FilterError after `LIMIT_S` seconds."""
+        return self._limited(
+            lambda: [
+                match.span() for match in self._pattern.finditer(text, timeout=LIMIT_S) if match.end() > match.start()
+            ]
+        )
+
+    def search(self, text: str) -> bool:
+        """Return whether the expression matches anywhere in `text`; FilterError after `LIMIT_S` seconds."""
+        return self._limited(lambda: self._pattern.search(text, timeout=LIMIT_S) is not None)
+
+    def _limited(self, search: Callable[[], Found]) -> Found:
+        try:
+            return search()
+        except (TimeoutError, MemoryError, RecursionError):
+            raise FilterError(
+                f"/{self._source[:SHOWN]}/ was stopped after {LIMIT_S * 1000:.0f} ms on one line;"
+                " write it without nested repetition"
+            ) from None
+
+
 class LogFilter(msgspec.Struct, frozen=True):
     """A filter and its text; an empty one matches every line."""
 
     text: str
     tests: tuple[Test, ...] = ()
+    is_timed: bool = False
+    """Whether a term is a regular expression, which may take long on some lines."""
 
     def matches(self, record: LogRecord) -> bool:
-        """Return whether every term matches."""
+        """Return whether every term matches; FilterError when an expression takes too long."""
         return all(test(record) for test in self.tests)
 
 
@@ -66,15 +114,23 @@ EVERYTHING = LogFilter("")
 def parse_filter(text: str) -> LogFilter:
     """Return the filter for `text`; FilterError for an invalid regex or an unknown level."""
     terms = _TERM.findall(text)
-    return LogFilter(text.strip(), tuple(_term(term) for term in terms)) if terms else EVERYTHING
+    if not terms:
+        return EVERYTHING
+    return LogFilter(text.strip(), tuple(map(_term, terms)), any(map(_is_expression, terms)))
+
+
+def _is_expression(term: str) -> bool:
+    term = term.removeprefix("!")
+    return len(term) > 2 and term.startswith("/") and term.endswith("/")
 
 
 def _term(term: str) -> Test:
     if len(term) > 1 and term.startswith("!"):
         inner = _term(term[1:])
         return lambda record: not inner(record)
-    if len(term) > 2 and term.startswith("/") and term.endswith("/"):
-        return _regex(term[1:-1])
+    if _is_expression(term):
+        expression = Expression(term[1:-1])
+        return lambda record: expression.search(record.message)
     field = _FIELD.fullmatch(term)
     if field:
         return _field(field[1], field[2], term)
@@ -92,14 +148,6 @@ def _word(word: str) -> Test:
         )
 
     return test
-
-
-def _regex(source: str) -> Test:
-    try:
-        pattern = re.compile(source, re.IGNORECASE)
-    except re.error as error:
-        raise FilterError(f"/{source}/ is not a regular expression: {error}") from None
-    return lambda record: pattern.search(record.message) is not None
 
 
 def _field(name: str, value: str, term: str) -> Test:
@@ -155,15 +203,15 @@ class Find(NamedTuple):
     """A search within lines."""
 
     text: str
-    pattern: re.Pattern[str]
+    expression: Expression
     word: str | None
     """The words in lower case; None for a regular expression. Searching for words is ten times as fast."""
 
     def hits(self, message: str) -> bool:
-        """Return whether `message` matches."""
+        """Return whether `message` matches; FilterError when the expression takes too long."""
         if self.word is not None:
             return self.word in message.lower()
-        return self.pattern.search(message) is not None
+        return self.expression.search(message)
 
 
 def parse_find(text: str) -> Find | None:
@@ -171,8 +219,5 @@ def parse_find(text: str) -> Find | None:
     if not text:
         return None
     if len(text) > 2 and text.startswith("/") and text.endswith("/"):
-        try:
-            return Find(text, re.compile(text[1:-1], re.IGNORECASE), None)
-        except re.error as error:
-            raise FilterError(f"{text} is not a regular expression: {error}") from None
-    return Find(text, re.compile(re.escape(text), re.IGNORECASE), text.lower())
+        return Find(text, Expression(text[1:-1]), None)
+    return Find(text, Expression(re.escape(text)), text.lower())

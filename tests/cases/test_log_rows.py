@@ -194,3 +194,21 @@ expect = ["all lines[*].level == 'ERROR'"]
 
 def test_A9_a_check_reads_fields_behind_a_prefix(corpus: Corpus) -> None:
     assert corpus.project.checked(FIELDS).statuses == {"fields": "pass", "levels": "pass"}
+
+
+@pytest.mark.parametrize("source", ["a{99999999999}", "(" * 2000, "[[a]x"], ids=["count", "depth", "warning"])
+def test_K33_an_expression_that_is_refused_is_a_usage_error(source: str, corpus: Corpus) -> None:
+    ended = corpus.project.run("logs", corpus.group, "--since", "5m", "--no-follow", "--filter", f"/{source}/")
+    assert ended.code == 2, ended.said
+    assert "is not a regular expression" in ended.err
+
+
+def test_K26_a_filter_that_does_not_end_is_given_up_and_hides_no_line(corpus: Corpus, served_world: World) -> None:
+    group = "/aws/lambda/slow-filter"
+    base_ms = int(time.time() * 1000) - 60_000
+    for number, text in enumerate(["first", "a" * 60 + "!", "last"]):
+        served_world.aws.logs.put(group, "2026/11/30/[7]ab", [(base_ms + number, text)])
+    ended = corpus.project.run("logs", group, "--since", "5m", "--no-follow", "--filter", "/(a|a)*$/", "--json")
+    assert ended.code == 3, ended.said
+    assert "was stopped after 20 ms" in ended.err
+    assert len(ended.out.splitlines()) == 3

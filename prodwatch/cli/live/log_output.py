@@ -17,7 +17,7 @@ from prodwatch.model.signal import Level, LogRecord, Record
 from prodwatch.store.logs import lines_lost
 from prodwatch.text.parse_user_times import from_epoch, stamp
 from prodwatch.text.units import format_age
-from prodwatch.views.log_filter import LogFilter
+from prodwatch.views.log_filter import FilterError, LogFilter
 
 HOLD_LINES = 20_000
 """Largest number of held lines; more are written at once."""
@@ -197,6 +197,7 @@ class LogStream:
         self._only_errors = only_errors
         self._version = version
         self._filter = chosen_by
+        self.problem: str | None = None
         self._held: list[LogRecord] = []
         self._held_since_s = 0.0
         self._arrived: deque[tuple[float, int]] = deque()
@@ -272,12 +273,23 @@ class LogStream:
             return False
         if self._only_errors and not is_error(record):
             return False
-        if self._filter is not None and not self._filter.matches(record):
+        if not self._matches(record):
             return False
         if self._version is None or record.version == self._version:
             return True
         self._without_version += record.version is None
         return False
+
+    def _matches(self, record: LogRecord) -> bool:
+        """Return whether the filter selects a line; every line once the filter was given up."""
+        if self._filter is None:
+            return True
+        try:
+            return self._filter.matches(record)
+        except FilterError as error:
+            # A line must not be hidden because of a search that did not end.
+            self.problem, self._filter = f"{error}; from there on all lines were shown", None
+            return True
 
     def _show(self, records: Sequence[LogRecord]) -> None:
         ordered = sorted(records, key=lambda each: each.timestamp_ms)

@@ -66,6 +66,8 @@ def absent(expected: Sequence[MetricSeries], known: Iterable[MetricKey]) -> Sequ
 class PointLines:
     """NDJSON: every point once, and again when its value has changed or settled."""
 
+    problem: str | None = None
+
     def __init__(
         self, sink: LineWriter, *, until: datetime | None = None, expected: Sequence[MetricTarget] = ()
     ) -> None:
@@ -140,6 +142,8 @@ def _line(series: MetricSeries, point: MetricPoint | None) -> MetricLine:
 
 class MetricTable:
     """Text: a table of the latest values, written after each reading that changed one."""
+
+    problem: str | None = None
 
     def __init__(
         self,

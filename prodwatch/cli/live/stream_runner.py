@@ -34,6 +34,9 @@ STUCK_S = 1.0
 class Stream(Protocol):
     """Writes records as lines to stdout."""
 
+    problem: str | None
+    """Reason for which the output is not the one that was asked for, None without one."""
+
     def take(self, records: Sequence[Record]) -> int:
         """Write or hold the selected records of a batch; return their number."""
         ...
@@ -194,6 +197,9 @@ class _Run:
             read_to, late_to = (f"{at.astimezone(UTC):%H:%M:%S}" for at in reach)
             late = "" if read_to == late_to else f", late lines up to {late_to}"
             error(f"read up to {read_to} UTC{late}; lines that become visible later are not included")
+        if live.stream.problem:
+            error(live.stream.problem)
+            self._failed = [*self._failed, live.stream.problem]
         if unread:
             error(f"not read completely: {_names(unread)}{_hint(unread)}")
         if late_unread:

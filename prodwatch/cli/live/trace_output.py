@@ -120,6 +120,8 @@ def _path(url: str | None) -> str:
 class TraceStream:
     """Selects and writes traces; one in progress is held for `OPEN_FOR_S`, to be written when complete."""
 
+    problem: str | None = None
+
     def __init__(
         self,
         sink: LineWriter,

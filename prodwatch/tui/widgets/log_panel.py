@@ -19,7 +19,7 @@ from prodwatch.tui.widget_context import WidgetContext
 from prodwatch.tui.widgets.log_rows import SLICE, LogRows
 from prodwatch.tui.widgets.panel import EDGE_CELLS, Panel
 from prodwatch.views.log_fields import FieldColumn, columns_of, field_names
-from prodwatch.views.log_filter import Find, LogFilter, parse_filter, parse_find
+from prodwatch.views.log_filter import FilterError, Find, LogFilter, parse_filter, parse_find
 from prodwatch.views.panel_freshness import Freshness, freshness
 from prodwatch.views.status_style import Tone
 
@@ -31,6 +31,9 @@ SAMPLE = 400
 """Number of newest lines from which columns are chosen and measured."""
 FieldDisplay = Literal["lines", "fields", "columns"]
 FIELD_DISPLAYS: tuple[FieldDisplay, ...] = ("lines", "fields", "columns")
+
+FIND_S = 0.1
+"""Longest time for which hits are counted while a search is typed, in seconds."""
 
 
 class LogPanel(Panel):
@@ -69,12 +72,14 @@ class LogPanel(Panel):
         id: str | None = None,  # noqa: A002 -- Textual's own name
         classes: str | None = None,
     ) -> None:
-        self.rows = LogRows(context.store.logs.ring)
+        self.rows = LogRows(context.store.logs.ring, context.clock.monotonic_s)
         if filter_text:
             self.rows.set_filter(parse_filter(filter_text), 0)
         self._seen_number = -1
         self._window_name = ""
         self._find: Find | None = None
+        self._is_trying = False
+        """Whether a filter that is being typed is applied; its errors are shown where it is typed."""
         self.following = True
         self.field_display: FieldDisplay = "lines"
         self.columns: tuple[FieldColumn, ...] = ()
@@ -118,7 +123,12 @@ class LogPanel(Panel):
         line = log_line(record, width, self.context.zone, names=names, columns=self.columns)
         if record.fields and (self.field_display == "fields" or (self.field_display == "lines" and width >= WIDE)):
             line = [*line, *_field_pieces(record)]
-        return _with_hits(line, self._find) if self._find else line
+        try:
+            return _with_hits(line, self._find) if self._find else line
+        except FilterError:
+            # The next search of a line reports it; painting must not wait once more.
+            self._find = None
+            return line
 
     def head_lines(self, width: int) -> Sequence[Line]:
         """Name the columns where there are any."""
@@ -151,6 +161,9 @@ class LogPanel(Panel):
         y = self.scroll_offset.y
         first, last = self.rows.rank_at(y), self.rows.rank_at(y + self.room - 1)
         self.rows.update(int(self.context.now().timestamp() * 1000))
+        if self.rows.problem and not self._is_trying:
+            self.app.notify(f"{self.rows.problem}; all lines are shown", markup=False, severity="warning")
+            self.rows.problem = None
         if self.rows.unfinished:
             self._seen = None  # more lines to filter: continue in the next frame
         if self.field_display == "columns" and not self.columns:
@@ -241,7 +254,15 @@ class LogPanel(Panel):
 
     def try_filter(self, text: str) -> None:
         """Show only lines that match `text`; on FilterError the previous filter stays."""
-        self._apply(parse_filter(text), self.rows.window_s)
+        before = self.rows.filter
+        self._is_trying = True
+        try:
+            self._apply(parse_filter(text), self.rows.window_s)
+        finally:
+            self._is_trying = False
+        if problem := self.rows.problem:
+            self._apply(before, self.rows.window_s)
+            raise FilterError(problem)
 
     def match_note(self) -> str:
         """Return the number of matching lines so far."""
@@ -250,14 +271,20 @@ class LogPanel(Panel):
 
     def apply_find(self, text: str) -> str:
         """Highlight `text`, nothing if empty; return how many lines match. FilterError keeps the previous search."""
-        self._find = parse_find(text)
+        find = parse_find(text)
+        count = looked = 0
+        until_s = self.context.clock.monotonic_s() + FIND_S
+        for record in reversed(self.rows.newest(SLICE)) if find else ():
+            looked += 1
+            count += find.hits(record.message) if find else 0
+            if self.context.clock.monotonic_s() > until_s:
+                break
+        self._find = find
         self.generation += 1
         self.refresh()
-        if self._find is None:
+        if find is None:
             return ""
-        looked = self.rows.newest(SLICE)
-        count = sum(self._find.hits(record.message) for record in looked)
-        within = f" in the newest {SLICE:,}" if self.row_count() > SLICE else ""
+        within = f" in the newest {looked:,}" if self.row_count() > looked else ""
         return f"{count:,} {'line' if count == 1 else 'lines'}{within}"
 
     @property
@@ -277,7 +304,7 @@ class LogPanel(Panel):
         order = range(start + 1, len(numbers)) if step > 0 else range(start - 1, -1, -1)
         for looked, index in enumerate(order, 1):
             record = self.rows.ring.get(numbers[index])
-            if record is not None and find.hits(record.message):
+            if record is not None and self._hits(find, record.message):
                 # Other tasks ran in between: the row may have moved, its number has not.
                 now_at = self.rows.index_of(numbers[index])
                 if now_at is not None:
@@ -285,8 +312,21 @@ class LogPanel(Panel):
                     return True
             if looked % SLICE == 0:
                 await asyncio.sleep(0)
-        self.app.notify("no more hits", markup=False, timeout=2)
+        if self._find is not None:
+            self.app.notify("no more hits", markup=False, timeout=2)
         return False
+
+    def _hits(self, find: Find, message: str) -> bool:
+        """Return whether a line matches; a search that takes too long ends the highlighting."""
+        if self._find is None:
+            return False
+        try:
+            return find.hits(message)
+        except FilterError as error:
+            self._find = None
+            self.generation += 1
+            self.app.notify(str(error), markup=False, severity="warning")
+            return False
 
     def action_follow(self) -> None:
         """Follow the tail again."""
@@ -395,10 +435,8 @@ def _with_hits(line: Line, find: Find) -> Line:
     out: list[Piece] = []
     for text, tone in line:
         end = 0
-        for match in find.pattern.finditer(text):
-            if match.end() == match.start():
-                continue
-            out += [(text[end : match.start()], tone), (match[0], Tone.HIT)]
-            end = match.end()
+        for start, stop in find.expression.spans(text):
+            out += [(text[end:start], tone), (text[start:stop], Tone.HIT)]
+            end = stop
         out.append((text[end:], tone))
     return out

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prodwatch.model.signal import LogRecord
 from prodwatch.store.ring import Ring
-from prodwatch.views.log_filter import EVERYTHING, LogFilter
+from prodwatch.views.log_filter import EVERYTHING, FilterError, LogFilter
 
 SLICE = 10_000
 """Lines filtered per call: a few milliseconds."""
+TIMED_S = 0.01
+"""Time after which a call filters no more lines when the filter has a regular expression, in seconds."""
 _BITS = 40
 _NUMBER = (1 << _BITS) - 1
 
@@ -21,8 +23,11 @@ class LogRows:
     A line's rank never changes; new lines are inserted among those of other groups.
     """
 
-    def __init__(self, ring: Ring[LogRecord]) -> None:
+    def __init__(self, ring: Ring[LogRecord], monotonic_s: Callable[[], float]) -> None:
         self.ring = ring
+        self.problem: str | None = None
+        """Reason for which the last filter was given up and all lines are shown, None while it is applied."""
+        self._monotonic_s = monotonic_s
         self.filter: LogFilter = EVERYTHING
         self.window_s = 0
         """Show only lines of this many last seconds; 0: all."""
@@ -39,7 +44,7 @@ class LogRows:
 
     def set_filter(self, log_filter: LogFilter, window_s: int) -> None:
         """Start over with another filter or window."""
-        self.filter, self.window_s = log_filter, window_s
+        self.filter, self.window_s, self.problem = log_filter, window_s, None
         self._matching, self._arrived = [], []
         self._scanned = 0
 
@@ -114,15 +119,28 @@ class LogRows:
         since_ms = now_ms - self.window_s * 1000 if self.window_s else 0
         del self._matching[: self._too_old(since_ms)]
         begin = max(self._scanned, self._base)
-        self._scanned = stop = min(self._tail, begin + SLICE)
-        matches = self.filter.matches
-        matching = [
-            (number, record)
-            for number, record in enumerate(self.ring.window(begin, stop), begin)
-            if record.timestamp_ms >= since_ms and matches(record)
-        ]
+        stop = min(self._tail, begin + SLICE)
+        try:
+            matching, self._scanned = self._matches_within(begin, stop, since_ms)
+        except FilterError as error:
+            # All lines are shown: a line must not be hidden because of a search that did not end.
+            self.set_filter(EVERYTHING, self.window_s)
+            self.problem = str(error)
+            return
         self._arrived += [number for number, _ in matching]
         _merge(self._matching, matching)
+
+    def _matches_within(self, begin: int, stop: int, since_ms: int) -> tuple[list[tuple[int, LogRecord]], int]:
+        """Return the matching lines, by number, and the number up to which lines were filtered; raises FilterError."""
+        matches = self.filter.matches
+        until_s = self._monotonic_s() + TIMED_S if self.filter.is_timed else float("inf")
+        matching = []
+        for number, record in enumerate(self.ring.window(begin, stop), begin):
+            if record.timestamp_ms >= since_ms and matches(record):
+                matching.append((number, record))
+            if self.filter.is_timed and self._monotonic_s() > until_s:
+                return matching, number + 1
+        return matching, stop
 
     def _too_old(self, since_ms: int) -> int:
         """Return how many rows at the front have left the window."""
