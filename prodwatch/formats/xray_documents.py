@@ -179,6 +179,7 @@ def _span(document: Mapping[str, Any], parent_id: str | None) -> Span | None:
         annotations=_table(document.get("annotations")),
         metadata=_table(document.get("metadata")),
         exceptions=_exceptions(document.get("cause")),
+        links=_links(document.get("links")),
     )
 
 
@@ -217,6 +218,12 @@ def _exceptions(cause: Any) -> tuple[str, ...]:
             kind, message = item.get("type"), item.get("message")
             texts.append(": ".join(str(part) for part in (kind, message) if part))
     return tuple(text for text in texts if text)
+
+
+def _links(links: Any) -> tuple[str, ...]:
+    entries = links if isinstance(links, list) else []
+    ids = [trace_id_of(link.get("trace_id")) for link in entries if isinstance(link, dict)]
+    return tuple(dict.fromkeys(id_ for id_ in ids if id_ is not None))
 
 
 def _annotations(annotations: Mapping[str, Any]) -> dict[str, Any]:

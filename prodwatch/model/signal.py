@@ -91,6 +91,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     exceptions: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """Ids of other traces that this one continues or is continued by, such as that of a queue's producer."""
 
 
 class ServiceNode(msgspec.Struct, frozen=True, order=True, gc=False):

@@ -248,3 +248,20 @@ def test_order_of_arrival_never_matters_and_no_span_is_lost(
     assert sorted(one.spans, key=lambda span: span.id) == sorted(other.spans, key=lambda span: span.id)
     assert one.complete == other.complete
     self_times_s(one.spans)
+
+
+LINKED = "1-5f84c7a6-aa52b1d2e1c4a3b2c1d0e9f8"
+
+
+@pytest.mark.parametrize(
+    ("links", "ids"),
+    [
+        ([{"trace_id": LINKED, "id": "2974158e19d0f339"}], (LINKED,)),
+        ([{"trace_id": LINKED.replace("-", "")[1:]}, {"trace_id": LINKED}], (LINKED,)),
+        ([{"trace_id": "7"}, {"id": "2974158e19d0f339"}, None, "x"], ()),
+        ({"trace_id": LINKED}, ()),
+        (None, ()),
+    ],
+)
+def test_D_the_links_of_a_segment_are_ids_of_traces(links: Any, ids: tuple[str, ...]) -> None:
+    assert trace(segment("a", links=links)).spans[0].links == ids

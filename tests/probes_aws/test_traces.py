@@ -14,6 +14,7 @@ from prodwatch.demo.aws import Fault
 from prodwatch.model.quantity import Duration
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.traces.trace_statistics import percentile
+from prodwatch.runner.step.expectations import compile_assertions, mentions
 
 
 def put(bench: Any, number: int = 0, *, age_s: float = 20, visible_s: float | None = None, **more: Any) -> str:
@@ -229,3 +230,31 @@ def test_percentiles_are_values_that_occurred(share: float, value: int) -> None:
 
 def test_a_duration_is_exact() -> None:
     assert Duration.from_s(0.15) == Duration(150_000_000)
+
+
+async def test_D_a_claim_over_every_trace_and_its_links(bench: Any) -> None:
+    producer = "1-5f84c7a6-aa52b1d2e1c4a3b2c1d0e9f8"
+    put(bench, 0, entry={"links": [{"trace_id": producer, "id": "2974158e19d0f339"}]})
+    put(bench, 1)
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")'})
+    claims = {
+        f"traces[*].links == [['{producer}'], []]": True,
+        "all traces[*].path matches in order ['^shop-orders$']": True,
+        "all traces[*].fault == false": True,
+        "all traces[*].links includes ['x']": False,
+    }
+    assert {claim: evaluate(parse(claim), found.document).ok for claim in claims} == claims
+
+
+@pytest.mark.parametrize("field", ["path", "links"])
+async def test_D_what_summaries_lack_is_unknown_for_every_trace(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    monkeypatch.setattr("prodwatch.probes.traces.probe.DETAILED", 1)
+    put(bench, 0)
+    put(bench, 1)
+    found = await bench.run("traces", {"filter": f'service("{bench.name}")'})
+    assert field not in found.document["traces"][0]
+    assert found.unreadable[f"traces.{field}"].status is Status.INCONCLUSIVE
+    (claim,) = compile_assertions((f"all traces[*].{field} contains 'x'",), "expect")
+    assert mentions(claim, f"traces.{field}")

@@ -222,6 +222,7 @@ def waterfall_text(trace: Trace, style: Style, *, width: int, unicode: bool = Tr
             lines.append(f"{'':<{NAME_WIDTH}} {'':>9}  {style.paint(remark, colour or DIM)}")
     if bottleneck := picture.bottleneck_text():
         lines.append(f"bottleneck: {bottleneck}")
+    lines += [f"linked trace: {id_} (by {span.name})" for span in trace.spans for id_ in span.links]
     return lines
 
 

@@ -19,7 +19,7 @@ LONGEST_WINDOW = timedelta(hours=6)
 """Longest time window of one call; longer windows are read in parts."""
 DETAILED = 20
 """Number of traces above which only summaries are read, to limit the number of calls."""
-_OF_WHOLE_TRACES = ("metadata", "segments", "subsegments", "slowest", "path")
+_OF_WHOLE_TRACES = ("metadata", "segments", "subsegments", "slowest", "path", "traces.path", "traces.links")
 """Fields that no summary has."""
 VISIBLE_AFTER_S = 30.0
 """Usual delay in seconds before X-Ray shows a trace."""

@@ -75,7 +75,8 @@ SPECS = (
                 kind="list",
                 doc=(
                     "Traces: `id`, `duration`, `response_time`, `fault`, `error`, `throttle`, `complete`, `annotations`"
-                    " (key = list of values) and, up to 20 traces, `path`."
+                    " (key = list of values) and, up to 20 traces, `path` and `links` (ids of linked traces, such as"
+                    " that of a queue's producer)."
                 ),
             ),
             Field(

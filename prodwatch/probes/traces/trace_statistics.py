@@ -69,11 +69,20 @@ def contents(traces: Sequence[Trace]) -> dict[str, Any]:
 
 
 def of_each(traces: Sequence[Trace]) -> dict[str, dict[str, Any]]:
-    """Return the contents of each trace by its id: `annotations` and `path`."""
+    """Return the contents of each trace by its id: `annotations`, `path` and `links`."""
     return {
-        trace.id: {"annotations": _gathered(span.annotations for span in trace.spans), "path": path_of(trace)}
+        trace.id: {
+            "annotations": _gathered(span.annotations for span in trace.spans),
+            "path": path_of(trace),
+            "links": linked_traces(trace),
+        }
         for trace in traces
     }
+
+
+def linked_traces(trace: Trace) -> list[str]:
+    """Return the ids of the traces that a trace is linked with, each once."""
+    return list(dict.fromkeys(id_ for span in trace.spans for id_ in span.links if id_ != trace.id))
 
 
 def _common_path(traces: Sequence[Trace]) -> Any:

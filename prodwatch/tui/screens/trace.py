@@ -181,6 +181,7 @@ def span_lines(span: Span, own_s: float | None = None) -> list[Line]:
         *_labelled("flags", ", ".join(name for name in ("fault", "error", "throttle") if getattr(span, name))),
     ]
     lines += [((pad("exception", LABEL), Tone.DIM), (text, Tone.BAD)) for text in span.exceptions]
+    lines += [line for id_ in span.links for line in _labelled("linked", id_)]
     for title, values in (
         ("sql", span.sql),
         ("annotation", span.annotations),
