@@ -33,29 +33,30 @@ class VersionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Durations without cold starts and without the first requests of each environment."""
     environments: Mapping[str, tuple[int, int]] = {}
     """Log stream → (requests, failed requests)."""
+    signatures: Mapping[str, int] = {}
+    """Id of an error signature → requests that logged it."""
+    routes: Mapping[str, int] = {}
+    """Route, operation or event source → requests."""
 
 
 class RequestBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests that ended within one batch, as known when it was closed; it is never revised."""
+    """Requests of one function that ended within one batch, as known when it was closed; it is never revised."""
 
     function: str
     """Identity of the function: its name, with account and region where they are not the environment's own."""
     start_ms: int
     end_ms: int
-    canary: VersionCounts = VersionCounts()
-    baseline: VersionCounts = VersionCounts()
+    versions: Mapping[str, VersionCounts]
     late: bool = False
     """Records of an earlier batch that became visible after it was closed: a stratum of their own."""
     basis: Literal["requests", "counts"] = "requests"
 
+    def of(self, version: str | None) -> VersionCounts:
+        """Return the counts of a version, empty when it served nothing."""
+        return self.versions.get(version, _NOTHING) if version is not None else _NOTHING
 
-class TrafficShift(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of the share of traffic on the new version."""
 
-    function: str
-    at_ms: int
-    weight: float
-    """Share on the new version from now on, 0 to 1."""
+_NOTHING = VersionCounts()
 
 
 class ComparedVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,18 +103,6 @@ class ComparisonResult(msgspec.Struct, frozen=True, kw_only=True):
     """Further requests of the new version until harm could be excluded at the present shares; None: unknown."""
     last_end_ms: int | None = None
     """End of the last batch in which both versions served, epoch milliseconds."""
-
-
-class SignatureBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests with each error signature in one closed batch."""
-
-    function: str
-    start_ms: int
-    end_ms: int
-    canary_requests: int
-    baseline_requests: int
-    with_signature: Mapping[str, tuple[int, int]] = {}
-    """Signature id → requests of (canary, baseline) that logged it; each request counts once."""
 
 
 class SignatureResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
 from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
-from prodwatch.model.comparison import SignatureBatch, SignatureResult
+from prodwatch.model.comparison import RequestBatch, SignatureResult
 from prodwatch.model.environment import SignatureComparison as Limits
 from prodwatch.model.status import Status
 
@@ -41,8 +41,12 @@ class SignatureComparison:
     counts when more of its requests fall on the new version than its share of the traffic explains.
     """
 
-    def __init__(self, function: str, limits: Limits, *, requests_before: int | None = None) -> None:
+    def __init__(
+        self, function: str, version: str, baseline: str | None, limits: Limits, *, requests_before: int | None = None
+    ) -> None:
         self.function = function
+        self.version = version
+        self.baseline = baseline
         self._limits = limits
         self._requests_before = requests_before
         """Requests of the old version in the windows before the release; None where they were not read."""
@@ -58,27 +62,30 @@ class SignatureComparison:
         """Note a change of the weights."""
         self._next_restart_ms = None
 
-    def add(self, batch: SignatureBatch) -> None:
+    def add(self, batch: RequestBatch) -> None:
         """Judge one closed batch."""
         if self._next_restart_ms is None or batch.start_ms >= self._next_restart_ms:
             self._next_restart_ms = batch.start_ms + RESTART_MS
             for each in self._processes.values():
                 each.restart()
-        total = batch.canary_requests + batch.baseline_requests
-        self._requests += batch.canary_requests
-        together = batch.canary_requests > 0 and batch.baseline_requests > 0
+        canary, baseline = batch.of(self.version), batch.of(self.baseline)
+        together = canary.requests > 0 and baseline.requests > 0
+        share = canary.requests / (canary.requests + baseline.requests) if together else 1.0
+        self._requests += canary.requests
         if not together:
-            self._alone_requests += batch.canary_requests
-        for key, (canary, baseline) in batch.with_signature.items():
+            self._alone_requests += canary.requests
+        logged = sorted({*canary.signatures, *baseline.signatures})
+        for key in logged:
+            new, old = canary.signatures.get(key, 0), baseline.signatures.get(key, 0)
             before = self._counts.get(key, (0, 0))
-            self._counts[key] = (before[0] + canary, before[1] + baseline)
+            self._counts[key] = (before[0] + new, before[1] + old)
             if together:
                 process = self._processes.setdefault(key, RestartedProcess())
-                process.add(log_rate_factors(canary, baseline, batch.canary_requests / total, ALTERNATIVES))
+                process.add(log_rate_factors(new, old, share, ALTERNATIVES))
             else:
-                self._alone[key] = self._alone.get(key, 0) + canary
+                self._alone[key] = self._alone.get(key, 0) + new
         needed = math.log(self.needed)
-        self._worse |= {key for key in batch.with_signature if self._log_evidence(key) >= needed}
+        self._worse |= {key for key in logged if self._log_evidence(key) >= needed}
 
     @property
     def needed(self) -> float:

@@ -100,16 +100,18 @@ class VersionComparison:
         self._last_end_ms: int | None = None
 
     def add_before(self, batch: RequestBatch) -> None:
-        """Learn from a batch that ended before the release: only its baseline counts are read."""
+        """Learn from a batch that ended before the release: only the old version's counts are read."""
+        counts = batch.of(self.baseline)
         for each in self._errors.values():
-            each.add_before(batch.baseline)
+            each.add_before(counts)
         if self._latency is not None:
-            self._latency.process.calibrate(batch.baseline.warm_ms)
+            self._latency.process.calibrate(counts.warm_ms)
 
     def add_last_week(self, batch: RequestBatch) -> None:
-        """Learn from the same time a week ago, which before/after comparisons need as their second window."""
+        """Learn from the same time a week ago, whichever versions served then: the second window of before/after."""
         for each in self._errors.values():
-            each.add_last_week(batch.baseline)
+            for counts in batch.versions.values():
+                each.add_last_week(counts)
 
     def shift(self) -> None:
         """Note a change of the weights."""
@@ -121,12 +123,13 @@ class VersionComparison:
             self._next_restart_ms = batch.start_ms + RESTART_MS
             for process in self._processes():
                 process.restart()
-        if batch.canary.requests and batch.baseline.requests and not batch.late:
+        canary, baseline = batch.of(self.version), batch.of(self.baseline)
+        if canary.requests and baseline.requests and not batch.late:
             self._last_end_ms = batch.end_ms
         for errors in self._errors.values():
-            errors.add(batch)
+            errors.add(batch, canary, baseline)
         if self._latency is not None:
-            self._latency.add(batch)
+            self._latency.add(canary, baseline)
 
     def results(self) -> tuple[ComparisonResult, ...]:
         """Return every comparison as of now.
@@ -172,8 +175,7 @@ class _ErrorComparison:
     def add_last_week(self, counts: VersionCounts) -> None:
         self._last_week = _sum(self._last_week, counts.requests, self._kind.bad(counts))
 
-    def add(self, batch: RequestBatch) -> None:
-        canary, baseline = batch.canary, batch.baseline
+    def add(self, batch: RequestBatch, canary: VersionCounts, baseline: VersionCounts) -> None:
         bad = self._kind.bad(canary)
         if batch.basis == "counts" and not self._by_count:
             self._by_count = True
@@ -305,12 +307,12 @@ class _LatencyComparison:
         self._canary = DurationHistogram()
         self._baseline = DurationHistogram()
 
-    def add(self, batch: RequestBatch) -> None:
-        if batch.canary.warm_ms and not batch.baseline.warm_ms:
+    def add(self, canary: VersionCounts, baseline: VersionCounts) -> None:
+        if canary.warm_ms and not baseline.warm_ms:
             return
-        if self.process.add(batch.canary.warm_ms, batch.baseline.warm_ms):
-            self._canary.add(batch.canary.warm_ms)
-            self._baseline.add(batch.baseline.warm_ms)
+        if self.process.add(canary.warm_ms, baseline.warm_ms):
+            self._canary.add(canary.warm_ms)
+            self._baseline.add(baseline.warm_ms)
 
     def result(self, compared: VersionComparison) -> ComparisonResult:
         evidence = self.process.log_evidence()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
-from prodwatch.model.comparison import BATCH_MS, SignatureBatch
+from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
 from prodwatch.model.environment import SignatureComparison as Limits
 from prodwatch.model.status import Status
 
@@ -24,19 +24,15 @@ def seen(*, before: bool | None = False, accepted: str | None = None) -> SeenSig
 def compared(
     *events: tuple[int, int], canary: int = 138, baseline: int = 1242, others: int = 0, before: int | None = None
 ) -> SignatureComparison:
-    comparison = SignatureComparison("pay", Limits(), requests_before=before)
+    comparison = SignatureComparison("pay", "42", "41", Limits(), requests_before=before)
     for number, each in enumerate(events):
-        rare = {f"rare-{other}": (0, 1) for other in range(others)}
-        comparison.add(
-            SignatureBatch(
-                function="pay",
-                start_ms=number * BATCH_MS,
-                end_ms=(number + 1) * BATCH_MS,
-                canary_requests=canary,
-                baseline_requests=baseline,
-                with_signature={"a1": each, **rare},
-            )
-        )
+        rare = {f"rare-{other}": 1 for other in range(others)}
+        versions = {
+            "42": VersionCounts(requests=canary, signatures={"a1": each[0]}),
+            "41": VersionCounts(requests=baseline, signatures={"a1": each[1], **rare}),
+        }
+        start = number * BATCH_MS
+        comparison.add(RequestBatch(function="pay", start_ms=start, end_ms=start + BATCH_MS, versions=versions))
     return comparison
 
 

@@ -32,9 +32,8 @@ def counts(
 
 def batch(number: int, canary: VersionCounts, baseline: VersionCounts, **changes: Any) -> RequestBatch:
     start = number * BATCH_MS
-    return RequestBatch(
-        function="pay", start_ms=start, end_ms=start + BATCH_MS, canary=canary, baseline=baseline, **changes
-    )
+    versions = {"42": canary, "41": baseline}
+    return RequestBatch(function="pay", start_ms=start, end_ms=start + BATCH_MS, versions=versions, **changes)
 
 
 def watched(
