@@ -40,6 +40,7 @@ class _Request:
         "stream",
         "trace_id",
         "version",
+        "warming_up",
     )
 
     def __init__(self, stream: str) -> None:
@@ -47,7 +48,7 @@ class _Request:
         self.version: str | None = None
         self.trace_id: str | None = None
         self.route: str | None = None
-        self.error = self.failed = self.client_error = self.cold = False
+        self.error = self.failed = self.client_error = self.cold = self.warming_up = False
         self.duration_ms = 0.0
         self.signatures: set[str] = set()
 
@@ -68,6 +69,8 @@ class RequestLedger:
         self._finished: defaultdict[int, dict[str, _Request]] = defaultdict(dict)
         """Start of a batch → its requests by id, until it is closed."""
         self._late: defaultdict[int, dict[str, _Request]] = defaultdict(dict)
+        self._ended: dict[str, _Request] = {}
+        """Finished requests by id, until their batch is closed."""
         self._done: OrderedDict[str, None] = OrderedDict()
         self._served: OrderedDict[str, int] = OrderedDict()
         """Stream → requests that it has finished."""
@@ -113,17 +116,13 @@ class RequestLedger:
         if self._closed_up_to_ms is not None and end <= self._closed_up_to_ms:
             return ()
         closed = [self._batch(function, start, self._late.pop(start), late=True) for start in sorted(self._late)]
-        for start in sorted(each for each in self._finished if each + BATCH_MS <= end):
-            closed.append(self._batch(function, start, self._finished.pop(start), late=False))
+        ready = sorted(each for each in self._finished if each + BATCH_MS <= end)
+        closed.extend(self._batch(function, start, self._finished.pop(start), late=False) for start in ready)
         self._closed_up_to_ms = end
         return tuple(closed)
 
     def _request(self, request_id: str, record: LogRecord) -> _Request:
-        start = record.timestamp_ms // BATCH_MS * BATCH_MS
-        for requests in (self._finished.get(start), self._finished.get(start + BATCH_MS)):
-            if requests is not None and request_id in requests:
-                return requests[request_id]
-        request = self._open.get(request_id)
+        request = self._ended.get(request_id) or self._open.get(request_id)
         if request is None:
             request = self._open[request_id] = _Request(record.stream)
             while len(self._open) > _OPEN:
@@ -142,22 +141,25 @@ class RequestLedger:
         self._served[record.stream] = self._served.pop(record.stream, 0) + 1
         while len(self._served) > _STREAMS:
             self._served.popitem(last=False)
-        if self._is_excluded(request_id, request.trace_id, record.stream):
-            self.excluded += 1
-            self._remember(request_id)
-            return
         request.stream = record.stream
         request.duration_ms = report.duration_ms
-        request.cold = report.init_ms is not None or self._served[record.stream] <= WARM_UP
+        request.cold = report.init_ms is not None
+        request.warming_up = self._served[record.stream] <= WARM_UP
         request.failed = request.failed or report.status is not None
         start = record.timestamp_ms // BATCH_MS * BATCH_MS
         closed = self._closed_up_to_ms is not None and start < self._closed_up_to_ms
         (self._late if closed else self._finished)[start][request_id] = request
+        self._ended[request_id] = request
 
     def _batch(self, function: str, start_ms: int, requests: dict[str, _Request], *, late: bool) -> RequestBatch:
         by_version: defaultdict[str, list[_Request]] = defaultdict(list)
         for request_id, request in requests.items():
+            del self._ended[request_id]
             self._remember(request_id)
+            # An own request may be known as such only once its check has ended.
+            if self._is_excluded(request_id, request.trace_id, request.stream):
+                self.excluded += 1
+                continue
             status, route = self._statuses.pop(request.trace_id, (None, None)) if request.trace_id else (None, None)
             request.failed = request.failed or (status is not None and status >= 500)
             request.client_error = status is not None and 400 <= status < 500
@@ -188,7 +190,7 @@ def _counts(requests: list[_Request]) -> VersionCounts:
         error_lines=sum(each.error and not each.failed for each in requests),
         client_errors=sum(each.client_error for each in requests),
         cold_starts=sum(each.cold for each in requests),
-        warm_ms=tuple(each.duration_ms for each in requests if not each.cold),
+        warm_ms=tuple(each.duration_ms for each in requests if not (each.cold or each.warming_up)),
         environments={name: (own, failed) for name, (own, failed) in environments.items()},
         signatures=Counter(key for each in requests for key in each.signatures),
         routes=Counter(each.route for each in requests if each.route is not None),
