@@ -9,7 +9,7 @@ import msgspec
 
 from prodwatch.judge.decision import Decision, Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
-from prodwatch.judge.facts import Facts, WindowFact
+from prodwatch.judge.facts import CheckFact, Facts, WindowFact
 from prodwatch.judge.freshness import SourceState, is_evidence, source_state
 from prodwatch.judge.reasons import blocking_of, reason_code_of, reason_of
 from prodwatch.model.exit_code import ExitCode
@@ -77,6 +77,84 @@ def _measured_with(rule: Rule, status: Status) -> Callable[[Evidence], Finding |
         return Finding(rule=rule, status=status, checks=checks, signals=signals)
 
     return found
+
+
+def _failing(evidence: Evidence) -> Finding | None:
+    """Find what failed; in a gate, a check counts once it was red in enough rounds."""
+    found = _measured_with(Rule.FAILING, Status.FAIL)(evidence)
+    if found is None or evidence.facts.mode != "gate":
+        return found
+    checks = tuple(each for each in found.checks if is_confirmed(each, evidence))
+    return msgspec.structs.replace(found, checks=checks) if checks or found.signals else None
+
+
+def _unconfirmed(evidence: Evidence) -> Finding | None:
+    if evidence.facts.mode != "gate":
+        return None
+    checks = tuple(each for each in evidence.gating_with(Status.FAIL) if not is_confirmed(each, evidence))
+    return Finding(rule=Rule.UNCONFIRMED, status=Status.INCONCLUSIVE, checks=checks) if checks else None
+
+
+def _worse(evidence: Evidence) -> Finding | None:
+    comparisons = tuple(each for each in evidence.comparisons if each.status is Status.FAIL)
+    signatures = tuple(each for each in evidence.signatures if each.status is Status.FAIL)
+    if not comparisons and not signatures:
+        return None
+    return Finding(rule=Rule.WORSE, status=Status.FAIL, comparisons=comparisons, signatures=signatures)
+
+
+def _too_few_rounds(evidence: Evidence) -> Finding | None:
+    """Find checks of which half of the planned rounds or fewer measured something: errors must not thin out a bake."""
+    if not evidence.facts.final:
+        return None
+    checks = tuple(
+        each
+        for each in evidence.gating
+        if status_of(each) is not Status.SKIPPED
+        and each.planned is not None
+        and each.planned > 1
+        and (each.rounds or 0) * 2 <= each.planned
+    )
+    return Finding(rule=Rule.TOO_FEW_ROUNDS, status=Status.INCONCLUSIVE, checks=checks) if checks else None
+
+
+def _unproven(evidence: Evidence) -> Finding | None:
+    facts = evidence.facts
+    if facts.mode != "gate" or not facts.final or facts.require == "none":
+        return None
+    open_ones = tuple(each for each in evidence.comparisons if each.status is Status.INCONCLUSIVE)
+    if not open_ones and any(each.kind == "errors" and each.status is Status.PASS for each in facts.comparisons):
+        return None
+    return Finding(rule=Rule.UNPROVEN, status=Status.INCONCLUSIVE, comparisons=open_ones)
+
+
+def _uncovered(evidence: Evidence) -> Finding | None:
+    coverage = evidence.facts.coverage
+    if coverage is None or not evidence.facts.final or not coverage.needed:
+        return None
+    if coverage.routes and coverage.served >= coverage.needed * coverage.routes:
+        return None
+    return Finding(rule=Rule.UNCOVERED, status=Status.INCONCLUSIVE)
+
+
+def _unattested(evidence: Evidence) -> Finding | None:
+    measured = tuple(each for each in evidence.gating_with(Status.PASS, Status.DEGRADED))
+    served = any(each.canary.requests for each in evidence.facts.comparisons)
+    if evidence.facts.mode != "gate" or served or not measured or not all(each.unattested for each in measured):
+        return None
+    return Finding(rule=Rule.UNATTESTED, status=Status.INCONCLUSIVE, checks=measured)
+
+
+def is_confirmed(check: CheckFact, evidence: Evidence) -> bool:
+    """Return whether a red check was red in enough rounds to count against a release."""
+    if check.streak >= (RED_ROUNDS_CRITICAL if check.critical else rounds_needed(evidence)):
+        return True
+    return check.failed_share is not None and check.failed_share >= RED_SHARE
+
+
+def rounds_needed(evidence: Evidence) -> int:
+    """Return the red rounds in a row from which an ordinary check counts against a release."""
+    return RED_ROUNDS_OF_MANY if len(evidence.gating) > MANY_CHECKS else RED_ROUNDS
 
 
 def _went_wrong(evidence: Evidence) -> Finding | None:
@@ -166,13 +244,16 @@ def _half_undone(evidence: Evidence) -> Finding | None:
 def _degraded(evidence: Evidence) -> Finding | None:
     """Find what is degraded; data that a run left behind weighs, whichever check made it."""
     found = _measured_with(Rule.DEGRADED, Status.DEGRADED)(evidence)
-    left = tuple(each for each in evidence.facts.checks if each.left_behind and evidence.facts.mode == "run")
-    if not left:
+    left = tuple(each for each in evidence.facts.checks if each.left_behind and evidence.facts.mode != "session")
+    comparisons = tuple(
+        each for each in evidence.facts.comparisons if each.kind == "error_lines" and each.status is Status.DEGRADED
+    )
+    if not left and not comparisons:
         return found
     checks = found.checks if found is not None else ()
     signals = found.signals if found is not None else ()
     checks = (*checks, *(each for each in left if each not in checks))
-    return Finding(rule=Rule.DEGRADED, status=Status.DEGRADED, checks=checks, signals=signals)
+    return Finding(rule=Rule.DEGRADED, status=Status.DEGRADED, checks=checks, signals=signals, comparisons=comparisons)
 
 
 def _worse_figures(evidence: Evidence) -> Finding | None:
@@ -192,7 +273,8 @@ def _green(evidence: Evidence) -> Finding | None:
 
 
 _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
-    _measured_with(Rule.FAILING, Status.FAIL),
+    _failing,
+    _worse,
     _went_wrong,
     _refused,
     _measured_with(Rule.ERRORS, Status.ERROR),
@@ -205,6 +287,11 @@ _RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _sources_in(Rule.SOURCE_UNREAD, SourceState.UNREAD),
     _sources_in(Rule.SOURCE_STALE, SourceState.STALE),
     _all_skipped,
+    _unconfirmed,
+    _too_few_rounds,
+    _unproven,
+    _uncovered,
+    _unattested,
     _half_undone,
     _degraded,
     _worse_figures,
@@ -243,7 +330,7 @@ def exit_code(status: VerdictStatus, facts: Facts) -> int:
         return facts.interrupted
     if status == "degraded" and facts.strict:
         return int(ExitCode.FAIL)
-    if status == "degraded" and facts.mode == "run" and any(each.left_behind for each in facts.checks):
+    if status == "degraded" and facts.mode != "session" and any(each.left_behind for each in facts.checks):
         return int(ExitCode.ERROR)
     if status == "empty" and (facts.allow_empty or facts.shard is not None):
         return int(ExitCode.OK)
@@ -253,22 +340,20 @@ def exit_code(status: VerdictStatus, facts: Facts) -> int:
 def _advice(evidence: Evidence, headline: Finding) -> tuple[Literal["roll back", "confirm"] | None, int]:
     """Advise on a release under way with evidence against it; return the red rounds that takes, too."""
     release = evidence.release
-    if headline.rule is not Rule.FAILING or evidence.facts.mode != "session":
+    if headline.rule not in {Rule.FAILING, Rule.WORSE} or evidence.facts.mode == "run":
         return None, 0
     if release is None or release.phase not in UNDER_WAY or release.version is None:
         return None, 0
-    ordinary = RED_ROUNDS_OF_MANY if len(evidence.gating) > MANY_CHECKS else RED_ROUNDS
-    for each in headline.checks:
-        if each.streak >= (RED_ROUNDS_CRITICAL if each.critical else ordinary):
-            return "roll back", ordinary
-        if each.failed_share is not None and each.failed_share >= RED_SHARE:
-            return "roll back", ordinary
-    return ("roll back" if headline.signals else "confirm"), ordinary
+    sure = bool(headline.signals) or headline.rule is Rule.WORSE
+    sure = sure or any(is_confirmed(each, evidence) for each in headline.checks)
+    return ("roll back" if sure else "confirm"), rounds_needed(evidence)
 
 
 def _is_uncompared(evidence: Evidence) -> bool:
     """Return whether a release is under way with a previous version, which nothing compares the new one with."""
-    return evidence.facts.window is None and any(
+    if evidence.facts.window is not None or evidence.facts.comparisons:
+        return False
+    return any(
         each.phase in UNDER_WAY and (each.previous is not None or len(each.weights) > 1)
         for each in evidence.facts.releases
     )

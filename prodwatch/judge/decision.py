@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from prodwatch.judge.facts import CheckFact, SignalFact, SourceFact
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.result import Verdict
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Status
@@ -19,6 +20,8 @@ class Rule(StrEnum):
     INTERRUPTED = "interrupted"
     FAILING = "failing"
     """A check failed, or a signal that gates did."""
+    WORSE = "worse"
+    """The new version is worse than the old one, or an error signature is bound to it."""
     WENT_WRONG = "went wrong"
     """The main release failed, was stopped or was rolled back."""
     REFUSED = "refused"
@@ -44,6 +47,16 @@ class Rule(StrEnum):
     ALL_SKIPPED = "all skipped"
     HALF_UNDONE = "half undone"
     """The release of another function went wrong while the main one goes on."""
+    UNCONFIRMED = "unconfirmed"
+    """A check was red in too few rounds of a bake to fail a gate."""
+    TOO_FEW_ROUNDS = "too few rounds"
+    """Half or fewer of the planned rounds of a check measured something."""
+    UNPROVEN = "unproven"
+    """The bake is over and harm is not excluded."""
+    UNCOVERED = "uncovered"
+    """The new version has not served enough of the old one's routes."""
+    UNATTESTED = "unattested"
+    """Nothing proves that the new version answered any check of a gate."""
     DEGRADED = "degraded"
     """A `warn` assertion of a check or signal is false."""
     WORSE_FIGURES = "worse figures"
@@ -74,6 +87,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[SignalFact, ...] = ()
     sources: tuple[SourceFact, ...] = ()
     releases: tuple[ReleaseState, ...] = ()
+    comparisons: tuple[ComparisonResult, ...] = ()
+    signatures: tuple[SignatureResult, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,11 +18,14 @@ class Evidence:
         self.gating = tuple(each for each in self.selected if not each.advisory)
         self.counted = self.gating or self.selected
         """Advisory checks alone never gate, but one of them must have been measured."""
-        session = facts.mode == "session"
+        session = facts.mode != "run"
         self.stale = tuple(each for each in self.counted if session and is_stale_check(each))
         self.fresh = tuple(each for each in self.counted if not (session and is_stale_check(each)))
         main = first_release(facts.releases) if facts.window is None else None
         self.release = main if main is not None and main.phase is not ReleasePhase.NONE else None
+
+        self.comparisons = tuple(each for each in facts.comparisons if each.gate)
+        self.signatures = tuple(each for each in facts.signatures if each.gate)
 
     def gating_with(self, *statuses: Status) -> tuple[CheckFact, ...]:
         """Return the fresh checks that gate and have one of these statuses."""

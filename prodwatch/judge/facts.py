@@ -7,12 +7,14 @@ from typing import Literal
 
 import msgspec
 
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.result import Blocking, CheckResult, SignalResult
 from prodwatch.model.signal import ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
 
-Mode = Literal["run", "session"]
-"""`run`: every check once. `session`: rounds of checks and live sources, until it is closed."""
+Mode = Literal["run", "session", "gate"]
+"""`run`: every check once. `session`: rounds of checks and live sources, until it is closed. `gate`: the same, until
+the bake of one release ends."""
 
 ADVISORY = "advisory"
 """Flag of a check that is shown and never gates."""
@@ -54,6 +56,10 @@ class CheckFact(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the latest round finished; None when unknown."""
     every_s: float | None = None
     """Seconds between rounds; None: it runs once, so that its result does not age."""
+    rounds: int | None = None
+    """Finished rounds that measured something; None where rounds are not counted."""
+    planned: int | None = None
+    """Rounds that fit into the bake; None outside of a gate."""
 
 
 class SignalFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +112,20 @@ class WindowFact(msgspec.Struct, frozen=True, kw_only=True):
     """Parts that have not been read to their end."""
 
 
+class CoverageFact(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes of the old version that the new one has served."""
+
+    needed: float
+    """Share of the old version's routes that the new one must have served, 0 to 1."""
+    served: int
+    routes: int
+    """Routes that the old version served often enough to expect them."""
+    traffic: float
+    """Share of the old version's requests on the served routes, 0 to 1."""
+    missing: tuple[str, ...] = ()
+    """Sentences about routes that were not served, the most expected first."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one verdict rests on, at one moment."""
 
@@ -117,6 +137,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[SourceFact, ...] = ()
     releases: tuple[ReleaseState, ...] = ()
     """Of every function under release, none of them history; empty in a run, which asks about production as it is."""
+    comparisons: tuple[ComparisonResult, ...] = ()
+    """Of every release in `releases` whose two versions are compared."""
+    signatures: tuple[SignatureResult, ...] = ()
+    """Error signatures since the release."""
+    coverage: CoverageFact | None = None
+    """Routes that the new version has served; None where they are not known."""
+    require: Literal["errors", "none"] = "none"
+    """Comparison that a passing gate must prove."""
+    final: bool = False
+    """Gate: the bake is over, so that what is not proven now stays so."""
     window: WindowFact | None = None
     """Triage: production is asked about, not a release. None when a release is watched."""
     refused: Blocking | None = None

@@ -25,6 +25,9 @@ _TEXTS = {
     Rule.UNFINISHED: "no round has finished",
     Rule.SOURCE_UNREAD: "not read yet",
     Rule.SOURCE_STALE: "read too long ago",
+    Rule.UNCONFIRMED: "red in too few rounds to count",
+    Rule.TOO_FEW_ROUNDS: "half or fewer of its planned rounds measured something",
+    Rule.UNATTESTED: "nothing proves which version answered",
 }
 _CODES = {
     Rule.INTERRUPTED: Reason.INTERRUPTED,
@@ -37,6 +40,12 @@ _CODES = {
     Rule.SOURCE_UNREAD: Reason.NO_DATA,
     Rule.SOURCE_STALE: Reason.NO_DATA,
     Rule.ALL_SKIPPED: Reason.ALL_SKIPPED,
+    Rule.WORSE: Reason.ASSERTION,
+    Rule.UNCONFIRMED: Reason.MIN_SAMPLES,
+    Rule.TOO_FEW_ROUNDS: Reason.MIN_SAMPLES,
+    Rule.UNPROVEN: Reason.MIN_SAMPLES,
+    Rule.UNCOVERED: Reason.MIN_SAMPLES,
+    Rule.UNATTESTED: Reason.VERSION_MISMATCH,
     Rule.DEGRADED: Reason.WARNING,
     Rule.WORSE_FIGURES: Reason.WARNING,
     Rule.READING_WINDOW: Reason.NO_DATA,
@@ -111,6 +120,20 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
         Blocking(kind="source", id=each.name, status=finding.status, message=text or problem_of(each))
         for each in finding.sources
     ]
+    found += [
+        Blocking(kind="comparison", id=each.id, status=finding.status, message=each.message)
+        for each in finding.comparisons
+        if finding.status in _RED
+    ]
+    found += [
+        Blocking(kind="signature", id=each.id, status=finding.status, message=each.message)
+        for each in finding.signatures
+    ]
+    if finding.rule is Rule.UNPROVEN and not finding.comparisons:
+        message = "the two versions were not compared"
+        found.append(Blocking(kind="comparison", id="errors", status=finding.status, message=message))
+    if finding.rule is Rule.UNCOVERED:
+        found.append(Blocking(kind="run", id="coverage", status=finding.status, message="too few routes were served"))
     if finding.rule is Rule.ALL_SKIPPED:
         found += [
             Blocking(kind="check", id=each.id, status=Status.SKIPPED, message=each.message) for each in finding.checks
@@ -203,7 +226,30 @@ def _outcome(release: ReleaseState) -> str:
     return f"{text}: {release.cause}" if release.cause else text
 
 
+def _worse(_evidence: Evidence, headline: Finding) -> str:
+    messages = [each.message for each in headline.comparisons]
+    messages += [each.message for each in headline.signatures]
+    more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+    return f"The new version is worse: {messages[0]}{more}."
+
+
+def _unproven(_evidence: Evidence, headline: Finding) -> str:
+    if not headline.comparisons:
+        return "Harm is not excluded: the two versions were not compared."
+    return f"Harm is not excluded: {headline.comparisons[0].message}."
+
+
+def _uncovered(evidence: Evidence, _headline: Finding) -> str:
+    coverage = evidence.facts.coverage
+    if coverage is None or not coverage.routes:
+        return "No route of the new version is known, so its coverage is not."
+    missing = f": {coverage.missing[0]}" if coverage.missing else ""
+    return f"The new version has served {coverage.served} of {coverage.routes} routes{missing}."
+
+
 def _degraded(evidence: Evidence, headline: Finding) -> str:
+    if headline.comparisons and not headline.checks and not headline.signals:
+        return f"{headline.comparisons[0].message}."
     if not headline.checks:
         first = headline.signals[0]
         return _named(f"{first.kind} {first.id} degraded", first.message)
@@ -229,6 +275,12 @@ def _advisory_only(_evidence: Evidence, headline: Finding) -> str:
 _SENTENCES: dict[Rule, Callable[[Evidence, Finding], str]] = {
     Rule.INTERRUPTED: _aborted,
     Rule.FAILING: _counted,
+    Rule.WORSE: _worse,
+    Rule.UNCONFIRMED: _some_checks("Red in too few rounds to count"),
+    Rule.TOO_FEW_ROUNDS: _some_checks("Half or fewer of the planned rounds measured something"),
+    Rule.UNPROVEN: _unproven,
+    Rule.UNCOVERED: _uncovered,
+    Rule.UNATTESTED: _some_checks("Nothing proves that the new version answered"),
     Rule.WENT_WRONG: lambda _evidence, headline: f"{_outcome(headline.releases[0])}.",
     Rule.REFUSED: _refused,
     Rule.ERRORS: _counted,

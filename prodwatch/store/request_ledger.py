@@ -9,7 +9,7 @@ from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
 from prodwatch.model.signal import Level, LogRecord
 
 WARM_UP = 20
-"""First requests of an environment that say nothing of its speed."""
+"""First requests of an environment, left out of its speed."""
 UNKNOWN_VERSION = ""
 """Version of requests whose lines name none."""
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
@@ -27,7 +27,7 @@ IsExcluded = Callable[[str | None, str | None, str], bool]
 
 
 class _Request:
-    """What is known about one request."""
+    """One request, as far as its lines were read."""
 
     __slots__ = (
         "client_error",

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Rule
-from prodwatch.judge.facts import Facts, WindowFact
+from prodwatch.judge.facts import CheckFact, Facts, WindowFact
 from prodwatch.model.exit_code import ExitCode
 from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleasePhase, ReleaseState, SourcePhase
 from prodwatch.model.status import Reason, Status
-from tests.support.verdict_facts import check, facts, signal, source
+from tests.support.verdict_facts import check, comparison, coverage, facts, signal, signature, source
 
 PASS, FAIL, ERROR = Status.PASS, Status.FAIL, Status.ERROR
 UNSURE, WARN, SKIP = Status.INCONCLUSIVE, Status.DEGRADED, Status.SKIPPED
@@ -297,6 +297,98 @@ RULES += [
         facts(A, sources=(source(name, age_s=300),)),
     )
     for name in ("alarms", "release", "metrics")
+]
+
+
+def gate(*checks: CheckFact, **changes: Any) -> Facts:
+    """Facts at the end of a bake, in which nothing is missing."""
+    return facts(
+        *checks, mode="gate", **{"final": True, "require": "errors", "comparisons": (comparison(PASS),), **changes}
+    )
+
+
+def baked(id_: str, status: Status = PASS, **changes: Any) -> CheckFact:
+    return check(id_, status, **{"rounds": 20, "planned": 30, **changes})
+
+
+B = baked("b")
+RULES += [
+    (
+        "a worse version",
+        facts(A, comparisons=(comparison(FAIL),)),
+        "fail",
+        Rule.WORSE,
+        facts(A, comparisons=(comparison(FAIL, gate=False),)),
+    ),
+    ("a worse version in a gate", gate(B, comparisons=(comparison(FAIL),), final=False), "fail", Rule.WORSE, gate(B)),
+    (
+        "a signature bound to the new version",
+        gate(B, signatures=(signature(FAIL),)),
+        "fail",
+        Rule.WORSE,
+        gate(B, signatures=(signature(FAIL, gate=False),)),
+    ),
+    (
+        "error lines",
+        gate(B, comparisons=(comparison(PASS), comparison(WARN, "error_lines", gate=False))),
+        "degraded",
+        Rule.DEGRADED,
+        gate(B),
+    ),
+    ("a rollback within a gate", gate(B, releases=(BACK,)), "fail", Rule.WENT_WRONG, gate(B, releases=(MOVING,))),
+    ("two red rounds in a gate", gate(B, baked("c", FAIL, streak=2)), "fail", Rule.FAILING, None),
+    ("one red round in a gate", gate(B, baked("c", FAIL)), "inconclusive", Rule.UNCONFIRMED, gate(B, baked("c"))),
+    ("one red round of a critical check", gate(B, baked("c", FAIL, critical=True)), "fail", Rule.FAILING, gate(B)),
+    ("a third of red rounds", gate(B, baked("c", FAIL, failed_share=0.3)), "fail", Rule.FAILING, None),
+    (
+        "twenty errors of forty rounds",
+        gate(baked("c", rounds=20, planned=40)),
+        "inconclusive",
+        Rule.TOO_FEW_ROUNDS,
+        gate(baked("c", rounds=21, planned=40)),
+    ),
+    (
+        "a comparison that excludes nothing",
+        gate(B, comparisons=(comparison(UNSURE),)),
+        "inconclusive",
+        Rule.UNPROVEN,
+        gate(B, comparisons=(comparison(UNSURE),), require="none"),
+    ),
+    (
+        "too few requests for latency",
+        gate(B, comparisons=(comparison(PASS), comparison(UNSURE, "latency"))),
+        "inconclusive",
+        Rule.UNPROVEN,
+        gate(B, comparisons=(comparison(PASS), comparison(UNSURE, "latency", gate=False))),
+    ),
+    (
+        "versions that were not compared",
+        gate(B, comparisons=()),
+        "inconclusive",
+        Rule.UNPROVEN,
+        gate(B, comparisons=(), require="none"),
+    ),
+    (
+        "a route that was not served",
+        gate(B, coverage=coverage(served=8)),
+        "inconclusive",
+        Rule.UNCOVERED,
+        gate(B, coverage=coverage(served=9)),
+    ),
+    (
+        "no route known",
+        gate(B, coverage=coverage(served=0, routes=0)),
+        "inconclusive",
+        Rule.UNCOVERED,
+        gate(B, coverage=coverage(served=0, routes=0, needed=0.0)),
+    ),
+    (
+        "samples without a version alone",
+        gate(baked("c", unattested=True), comparisons=(), require="none"),
+        "inconclusive",
+        Rule.UNATTESTED,
+        gate(baked("c", unattested=True)),
+    ),
 ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from prodwatch.judge.facts import CheckFact, Facts, Mode, SignalFact, SourceFact
+from prodwatch.judge.facts import CheckFact, CoverageFact, Facts, Mode, SignalFact, SourceFact
+from prodwatch.model.comparison import ComparedVersion, ComparisonKind, ComparisonResult, SignatureResult
 from prodwatch.model.signal import SourcePhase
 from prodwatch.model.status import Status
 
@@ -28,3 +29,41 @@ def source(name: str = "alarms", phase: SourcePhase = SourcePhase.LIVE, **more: 
 def facts(*checks: CheckFact, mode: Mode = "session", **more: Any) -> Facts:
     """Return the facts of these checks and whatever else is named."""
     return Facts(mode=mode, checks=checks, **more)
+
+
+def comparison(status: Status, kind: ComparisonKind = "errors", **changes: Any) -> ComparisonResult:
+    """Return a comparison of two versions of one function, which gates unless it is said otherwise."""
+    return ComparisonResult(
+        **{
+            "kind": kind,
+            "id": f"f {kind}",
+            "basis": "requests",
+            "status": status,
+            "message": f"{kind} 5.1 % against 0.1 %",
+            "canary": ComparedVersion(version="42", requests=1204, bad=61, share=0.051),
+            "baseline": ComparedVersion(version="41", requests=10_836, bad=11, share=0.001),
+            **changes,
+        }
+    )
+
+
+def signature(status: Status, **changes: Any) -> SignatureResult:
+    """Return an error signature of the new version, which gates unless it is said otherwise."""
+    return SignatureResult(
+        **{
+            "id": "a1b2c3d4",
+            "function": "f",
+            "signature": "KeyError ' tenant '",
+            "example": "KeyError: 'tenant'",
+            "status": status,
+            "new": True,
+            "canary": 5,
+            "message": "KeyError ' tenant ': 5 requests, 0.4 % of the new version",
+            **changes,
+        }
+    )
+
+
+def coverage(*, served: int, routes: int = 9, needed: float = 1.0) -> CoverageFact:
+    """Return how many routes of the old version the new one has served."""
+    return CoverageFact(needed=needed, served=served, routes=routes, traffic=0.97)
