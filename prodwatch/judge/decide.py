@@ -162,7 +162,8 @@ def _went_wrong(evidence: Evidence) -> Finding | None:
     if release is None or release.phase not in WENT_WRONG:
         return None
     wrong = (release, *(each for each in _wrong_releases(evidence) if each is not release))
-    return Finding(rule=Rule.WENT_WRONG, status=_status_of_wrong(wrong), releases=wrong)
+    status = Status.FAIL if evidence.facts.mode == "gate" else _status_of_wrong(wrong)
+    return Finding(rule=Rule.WENT_WRONG, status=status, releases=wrong)
 
 
 def _wrong_releases(evidence: Evidence) -> tuple[ReleaseState, ...]:

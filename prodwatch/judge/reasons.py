@@ -146,10 +146,10 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
                 kind="release",
                 id=each.function,
                 status=finding.status,
-                message=f"{_outcome(each)}, and may still get traffic",
+                message=_outcome(each) if is_withdrawn(each) else f"{_outcome(each)}, and may still get traffic",
             )
             for each in finding.releases
-            if not is_withdrawn(each)
+            if finding.status is Status.FAIL or not is_withdrawn(each)
         ]
     return found
 

@@ -11,7 +11,7 @@ from prodwatch.judge.decide import decide
 from prodwatch.judge.decision import Decision, Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, Facts, SignalFact
-from prodwatch.judge.reasons import problem_of
+from prodwatch.judge.reasons import problem_of, reason_of
 from prodwatch.model.release import UNDER_WAY, is_withdrawn, serving_share
 from prodwatch.model.result import VerdictStatus
 from prodwatch.model.signal import ReleasePhase, ReleaseState
@@ -418,8 +418,28 @@ def _then(title: str) -> Callable[[_Wording, Finding], _Words]:
     return words
 
 
+def _worse(wording: _Wording, headline: Finding) -> _Words:
+    reasons = (*(each.message for each in headline.comparisons), *(each.message for each in headline.signatures))
+    return _Words("FAIL · roll back", reasons, outlook=wording.outlook())
+
+
+def _bake(title: str) -> Callable[[_Wording, Finding], _Words]:
+    """Return words of a rule that only the end of a bake knows: its title, and the judge's own sentence."""
+
+    def words(wording: _Wording, headline: Finding) -> _Words:
+        return _Words(title, (reason_of(wording.evidence, headline).rstrip("."),))
+
+    return words
+
+
 WORDS: dict[Rule, Callable[[_Wording, Finding], _Words]] = {
     Rule.FAILING: _failing,
+    Rule.WORSE: _worse,
+    Rule.UNCONFIRMED: _bake("UNSURE · red once"),
+    Rule.TOO_FEW_ROUNDS: _bake("UNSURE · too few rounds"),
+    Rule.UNPROVEN: _bake("UNSURE · harm is not excluded"),
+    Rule.UNCOVERED: _bake("UNSURE · too few routes served"),
+    Rule.UNATTESTED: _bake("UNSURE · the version is not proven"),
     Rule.WENT_WRONG: _went_wrong,
     Rule.REFUSED: _refused,
     Rule.ERRORS: _errors,
