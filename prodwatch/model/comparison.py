@@ -7,11 +7,14 @@ from typing import Literal
 
 import msgspec
 
+from prodwatch.model.identity import GroupId
 from prodwatch.model.status import Reason, Status
 
 BATCH_MS = 30_000
 """Length of a batch of requests, and the time after its end at which it is closed."""
 
+SignatureKey = tuple[GroupId, str]
+"""Log group and signature: an error that another group always logged is new in this one."""
 ComparisonKind = Literal["errors", "latency", "error_lines", "client_errors", "metric"]
 Basis = Literal["requests", "counts", "before/after"]
 """`requests`: each request once, from its log lines. `counts`: per minute, from CloudWatch, with retries in them.
@@ -33,8 +36,8 @@ class VersionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Durations without cold starts and without the first requests of each environment."""
     environments: Mapping[str, tuple[int, int]] = {}
     """Log stream → (requests, failed requests)."""
-    signatures: Mapping[str, int] = {}
-    """Id of an error signature → requests that logged it."""
+    signatures: Mapping[SignatureKey, int] = {}
+    """Error signature → requests that logged it."""
     routes: Mapping[str, int] = {}
     """Route, operation or event source → requests."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -11,34 +10,23 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from prodwatch.judge.signatures.signature import SignatureReader, signature_text
+from prodwatch.model.comparison import SignatureKey
 from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
-SignatureKey = tuple[GroupId, str]
-"""Log group and shape: an error that another group always logged is new in this one."""
-Fingerprint = Callable[[str], str]
-"""Message → shape; messages of equal shape form one signature."""
+Fingerprint = Callable[[LogRecord], str]
+"""Line → shape; lines of one group and of equal shape form one signature."""
 
 REMEMBERED = 40
 """Dropped signatures whose first line is remembered, as a multiple of the capacity."""
-SHAPE_CHARS = 200
-"""Characters of a message that form its shape."""
 IDS_KEPT = 10_000
 """Request and trace ids of error lines that are remembered: an id may turn out later to be that of an own request."""
 EARLIEST_KEPT = 20
 """Times of the earliest lines remembered per signature."""
 _SEVERE = frozenset((Level.ERROR, Level.FATAL))
-_VARIABLE = re.compile(
-    r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27,}|\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{16,}\b|\b\d[\d.,:]*(?![A-Za-z_])"
-)
-
-
-def shape_of(message: str) -> str:
-    """Return the first line of `message` with ids and numbers replaced by `<*>`."""
-    first = message.split("⏎", 1)[0].split("\n", 1)[0][:SHAPE_CHARS]
-    return _VARIABLE.sub("<*>", first)
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,15 +65,26 @@ class _Counted(NamedTuple):
     kept_since: int
 
 
+class ErrorShapes:
+    """Shapes of error lines: their signatures as text."""
+
+    def __init__(self) -> None:
+        self._reader = SignatureReader()
+
+    def of(self, record: LogRecord) -> str:
+        """Return the shape of a line."""
+        return signature_text(self._reader.read(record.message, record.fields))
+
+
 class SignatureStore:
     """Signatures by log group and shape; beyond `capacity` the least valuable are dropped.
 
     Of least value is what was seen once and longest ago; the release's errors and the latest line are kept longest.
     """
 
-    def __init__(self, capacity: int, fingerprint: Fingerprint = shape_of) -> None:
+    def __init__(self, capacity: int, fingerprint: Fingerprint | None = None) -> None:
         self.capacity = capacity
-        self._fingerprint = fingerprint
+        self._fingerprint = fingerprint or ErrorShapes().of
         self._signatures: dict[SignatureKey, Signature] = {}
         self._first_ms: dict[int, int] = {}
         """Hash of a dropped signature → its first line, so that it is not new when it returns."""
@@ -113,7 +112,7 @@ class SignatureStore:
             if record.level not in _SEVERE or record.kind in {"report", "end"}:
                 continue
             changed = True
-            key = (record.group_id, self._fingerprint(record.message))
+            key = (record.group_id, self._fingerprint(record))
             previous = self._signatures.get(key)
             if previous is None and len(self._signatures) >= self.capacity:
                 self._drop(under_release)

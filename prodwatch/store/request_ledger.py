@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import urlsplit
 
-from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
-from prodwatch.model.signal import Level, LogRecord
+from prodwatch.model.comparison import BATCH_MS, RequestBatch, SignatureKey, VersionCounts
+from prodwatch.model.identity import GroupId
+from prodwatch.model.signal import Level, LogRecord, TraceSummary
+from prodwatch.store.error_signatures import Fingerprint
+from prodwatch.store.own_traffic import OwnTraffic
 
 WARM_UP = 20
 """First requests of an environment, left out of its speed."""
@@ -21,9 +28,10 @@ _UNHANDLED = ("Invoke Error", "Uncaught Exception", "Unhandled Promise Rejection
 """Beginnings of the lines with which Lambda's runtime for Node ends an invocation."""
 _TRACEBACK = "Traceback (most recent call last)"
 
-SignatureOf = Callable[[LogRecord], str]
-IsExcluded = Callable[[str | None, str | None, str], bool]
-"""(request id, trace id, stream) → whether a request never counts: prodwatch's own, and those that a user excludes."""
+_HTTP_STATUS = ("status", "statusCode", "status_code", "httpStatus")
+_ROUTE = ("routeKey", "route", "resourcePath", "path")
+_METHOD = ("httpMethod", "method", "requestMethod")
+_VARIABLE_PART = re.compile(r".*\d|[^/]{25,}")
 
 
 class _Request:
@@ -50,7 +58,7 @@ class _Request:
         self.route: str | None = None
         self.error = self.failed = self.client_error = self.cold = self.warming_up = False
         self.duration_ms = 0.0
-        self.signatures: set[str] = set()
+        self.signatures: set[SignatureKey] = set()
 
 
 class RequestLedger:
@@ -60,9 +68,12 @@ class RequestLedger:
     terminal record becomes visible later are counted apart, with the batch they belong to.
     """
 
-    def __init__(self, signature_of: SignatureOf, is_excluded: IsExcluded) -> None:
-        self._signature_of = signature_of
-        self._is_excluded = is_excluded
+    def __init__(self, fingerprint: Fingerprint, own: OwnTraffic, excluded: Sequence[str] = ()) -> None:
+        """`excluded` are `route:GET /health` and `stream:2026/01/*`; prodwatch's `own` requests never count."""
+        self._fingerprint = fingerprint
+        self._own = own
+        self._excluded_routes = tuple(each.partition(":")[2] for each in excluded if each.startswith("route:"))
+        self._excluded_streams = tuple(each.partition(":")[2] for each in excluded if each.startswith("stream:"))
         self._open: OrderedDict[str, _Request] = OrderedDict()
         self._current: dict[str, str] = {}
         """Stream → id of the request that runs in it, for lines that name none."""
@@ -97,7 +108,7 @@ class RequestLedger:
                 self._finish(request_id, request, record)
             elif record.level in _SEVERE and record.kind != "end":
                 request.error = True
-                request.signatures.add(self._signature_of(record))
+                request.signatures.add((record.group_id, self._fingerprint(record)))
                 request.failed = request.failed or _ends_the_invocation(record)
 
     def add_response(self, trace_id: str, status: int | None, route: str | None) -> None:
@@ -156,11 +167,12 @@ class RequestLedger:
         for request_id, request in requests.items():
             del self._ended[request_id]
             self._remember(request_id)
+            status, route = self._statuses.pop(request.trace_id, (None, None)) if request.trace_id else (None, None)
             # An own request may be known as such only once its check has ended.
-            if self._is_excluded(request_id, request.trace_id, request.stream):
+            own = request_id in self._own or request.trace_id in self._own
+            if own or self._is_excluded(route, request.stream):
                 self.excluded += 1
                 continue
-            status, route = self._statuses.pop(request.trace_id, (None, None)) if request.trace_id else (None, None)
             request.failed = request.failed or (status is not None and status >= 500)
             request.client_error = status is not None and 400 <= status < 500
             request.route = route
@@ -173,10 +185,80 @@ class RequestLedger:
             late=late,
         )
 
+    def _is_excluded(self, route: str | None, stream: str) -> bool:
+        if route is not None and any(fnmatchcase(route, each) for each in self._excluded_routes):
+            return True
+        return any(fnmatchcase(stream, each) for each in self._excluded_streams)
+
     def _remember(self, request_id: str) -> None:
         self._done[request_id] = None
         while len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
+
+
+class RequestStore:
+    """Requests by log group, of the groups that are watched."""
+
+    def __init__(self, fingerprint: Fingerprint, own: OwnTraffic) -> None:
+        self._fingerprint = fingerprint
+        self._own = own
+        self._ledgers: dict[GroupId, RequestLedger] = {}
+
+    def watch(self, group: GroupId, kept: Iterable[LogRecord], excluded: Sequence[str] = ()) -> RequestLedger:
+        """Return the requests of a group, counted from the `kept` lines and from all that are added."""
+        ledger = self._ledgers.get(group)
+        if ledger is None:
+            ledger = self._ledgers[group] = RequestLedger(self._fingerprint, self._own, excluded)
+            ledger.add(record for record in kept if record.group_id == group)
+        return ledger
+
+    def add(self, records: Iterable[LogRecord]) -> None:
+        """Take lines into account: those of watched groups, and those of access logs in others."""
+        if not self._ledgers:
+            return
+        for record in records:
+            ledger = self._ledgers.get(record.group_id)
+            if ledger is not None:
+                ledger.add((record,))
+            elif record.trace_id and record.fields is not None:
+                status = http_status(record.fields)
+                if status is not None:
+                    self._respond(record.trace_id, status, route_of_access_line(record.fields))
+
+    def add_trace(self, trace: TraceSummary) -> None:
+        """Take the response of a traced request into account."""
+        self._respond(trace.id, trace.status, route_of(trace.method, trace.url))
+
+    def _respond(self, trace_id: str, status: int | None, route: str | None) -> None:
+        for ledger in self._ledgers.values():
+            ledger.add_response(trace_id, status, route)
+
+
+def route_of(method: str | None, url: str | None) -> str | None:
+    """Return `GET /orders/*` for a request: segments of the path that hold ids are `*`; None without a URL."""
+    if not url:
+        return None
+    path = urlsplit(url).path or "/"
+    segments = ("*" if _VARIABLE_PART.fullmatch(each) else each for each in path.split("/"))
+    return " ".join(filter(None, (method, "/".join(segments))))
+
+
+def http_status(fields: Mapping[str, Any]) -> int | None:
+    """Return the HTTP status in a line of an access log, None without one."""
+    for key in _HTTP_STATUS:
+        text = str(fields.get(key, ""))
+        if text.isdigit() and len(text) == 3:
+            return int(text)
+    return None
+
+
+def route_of_access_line(fields: Mapping[str, Any]) -> str | None:
+    """Return the route in a line of an access log, None without one."""
+    route = next((value for key in _ROUTE if isinstance(value := fields.get(key), str) and value), None)
+    if route is None or " " in route:
+        return route
+    method = next((value for key in _METHOD if isinstance(value := fields.get(key), str) and value), None)
+    return route_of(method, route)
 
 
 def _counts(requests: list[_Request]) -> VersionCounts:

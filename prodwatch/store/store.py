@@ -10,7 +10,9 @@ import msgspec
 
 from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition
+from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
+from prodwatch.model.identity import GroupId
 from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
@@ -28,11 +30,12 @@ from prodwatch.model.signal import (
 from prodwatch.model.status import Status
 from prodwatch.store.check_history import CheckStore
 from prodwatch.store.emf_metrics import EmbeddedMetrics
-from prodwatch.store.error_signatures import Fingerprint, SignatureStore, shape_of
+from prodwatch.store.error_signatures import ErrorShapes, Fingerprint, SignatureStore
 from prodwatch.store.logs import LogStore
 from prodwatch.store.metrics import MetricStore
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.store.release import ReleaseStore, mark_event
+from prodwatch.store.request_ledger import RequestLedger, RequestStore
 from prodwatch.store.traces import TraceStore
 from prodwatch.store.under_release import NOTHING_RELEASED, UnderRelease
 
@@ -49,6 +52,7 @@ class Topic(StrEnum):
     ALARMS = "alarms"
     RELEASE = "release"
     SOURCES = "sources"
+    COMPARISONS = "comparisons"
     VERDICT = "verdict"
     USAGE = "usage"
 
@@ -86,7 +90,7 @@ class Store:
     """The current state. Used on one event loop only: written by sources and runs, read by views."""
 
     def __init__(
-        self, clock: Clock, *, limits: StoreLimits = DEFAULT_LIMITS, fingerprint: Fingerprint = shape_of
+        self, clock: Clock, *, limits: StoreLimits = DEFAULT_LIMITS, fingerprint: Fingerprint | None = None
     ) -> None:
         self._clock = clock
         self._revisions = dict.fromkeys(Topic, 0)
@@ -94,7 +98,12 @@ class Store:
         self.own = OwnTraffic()
         """Ids of the requests of the checks."""
         self.logs = LogStore(limits.log_lines)
+        fingerprint = fingerprint or ErrorShapes().of
         self.signatures = SignatureStore(limits.signatures, fingerprint)
+        self.requests = RequestStore(fingerprint, self.own)
+        self.comparisons: tuple[ComparisonResult, ...] = ()
+        """Comparisons of the versions of every release, as last made."""
+        self.compared_signatures: tuple[SignatureResult, ...] = ()
         self.traces = TraceStore(limits.traces)
         self.graphs: dict[str, ServiceGraph] = {}
         """Service graphs by part: `before` the release and `now`."""
@@ -141,6 +150,7 @@ class Store:
                     logs.append(record)
                 case TraceSummary():
                     self.traces.add((record,))
+                    self.requests.add_trace(record)
                     self._touch(Topic.TRACES)
                 case ServiceGraph():
                     self.graphs[record.part] = record
@@ -159,6 +169,22 @@ class Store:
             self._add_embedded(logs)
             if self.signatures.add(logs, self.own, self._under_release):
                 self._touch(Topic.SIGNATURES)
+            self.requests.add(logs)
+
+    def watch_requests(self, group: GroupId, excluded: Sequence[str] = ()) -> RequestLedger:
+        """Return the requests of a log group, counted from the lines that are kept and from all that follow.
+
+        `excluded` are patterns of `[compare] exclude`.
+        """
+        return self.requests.watch(group, self.logs.ring, excluded)
+
+    def set_comparisons(
+        self, comparisons: tuple[ComparisonResult, ...], signatures: tuple[SignatureResult, ...]
+    ) -> None:
+        """Replace the comparisons of versions, and the error signatures that they speak of."""
+        if (comparisons, signatures) != (self.comparisons, self.compared_signatures):
+            self.comparisons, self.compared_signatures = comparisons, signatures
+            self._touch(Topic.COMPARISONS)
 
     def _add_series(self, series: MetricSeries) -> None:
         left_out = self.metrics.left_out

@@ -9,9 +9,11 @@ import pytest
 from prodwatch.judge.comparison.version_comparison import VersionComparison
 from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
 from prodwatch.model.environment import Compare
+from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import LambdaReport, Level, LogRecord
 from prodwatch.model.status import Status
-from prodwatch.store.request_ledger import WARM_UP, RequestLedger
+from prodwatch.store.own_traffic import OwnTraffic
+from prodwatch.store.request_ledger import WARM_UP, RequestLedger, http_status, route_of, route_of_access_line
 
 GROUP = "/aws/lambda/pay"
 
@@ -49,11 +51,10 @@ def report(
     return line(at_s, request_id, kind="report", level=Level.PLATFORM, report=values, **more)  # type: ignore[arg-type]
 
 
-def ledger(excluded: frozenset[str] = frozenset()) -> RequestLedger:
-    return RequestLedger(
-        lambda record: record.message,
-        lambda request_id, trace_id, stream: bool({request_id, trace_id, stream} & excluded),
-    )
+def ledger(*own: str, excluded: tuple[str, ...] = ()) -> RequestLedger:
+    traffic = OwnTraffic()
+    traffic.learn(own)
+    return RequestLedger(lambda record: record.message, traffic, excluded)
 
 
 def closed(one: RequestLedger, read_up_to_s: float) -> tuple[RequestBatch, ...]:
@@ -105,7 +106,7 @@ def test_an_error_line_of_a_request_that_succeeds_is_no_failure() -> None:
     one.add([line(1, "a", level=Level.ERROR, message="careful"), report(2, "a"), report(3, "b", status="timeout")])
     counts = only(one)
     assert (counts.requests, counts.failed, counts.error_lines) == (2, 1, 1)
-    assert dict(counts.signatures) == {"careful": 1}
+    assert dict(counts.signatures) == {(GroupId(GROUP), "careful"): 1}
 
 
 def test_an_error_line_that_is_read_after_the_report_still_counts_until_the_batch_is_closed() -> None:
@@ -161,7 +162,7 @@ def test_cold_starts_and_the_first_requests_of_an_environment_are_no_measure_of_
 
 
 def test_own_and_excluded_requests_never_count_and_are_counted_apart() -> None:
-    one = ledger(frozenset(("own", "t-own", "2026/01/canary")))
+    one = ledger("own", "t-own", excluded=("stream:2026/01/*", "route:GET /health"))
     one.add(
         [report(1, "own"), report(1, "b", trace_id="t-own"), report(1, "c", stream="2026/01/canary"), report(1, "d")]
     )
@@ -208,3 +209,32 @@ def test_reports_that_come_later_than_error_lines_on_one_version_fail_no_harmles
                 errors = next(each for each in comparison.results() if each.kind == "errors")
                 assert errors.status is not Status.FAIL
         assert all(each.canary.requests for each in comparison.results() if each.kind == "errors")
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "route"),
+    [
+        ("GET", "https://api.shop.com/orders/4711/items?x=1", "GET /orders/*/items"),
+        ("POST", "https://api.shop.com/refunds", "POST /refunds"),
+        (None, "/health", "/health"),
+        ("GET", "https://api.shop.com", "GET /"),
+        ("GET", None, None),
+    ],
+)
+def test_a_route_is_the_method_and_the_path_without_ids(method: str | None, url: str | None, route: str | None) -> None:
+    assert route_of(method, url) == route
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "route"),
+    [
+        ({"status": "502", "routeKey": "GET /orders/{id}"}, 502, "GET /orders/{id}"),
+        ({"statusCode": 404, "httpMethod": "GET", "path": "/orders/12"}, 404, "GET /orders/*"),
+        ({"status": "ok"}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_a_line_of_an_access_log_names_status_and_route(
+    fields: dict[str, object], status: int | None, route: str | None
+) -> None:
+    assert (http_status(fields), route_of_access_line(fields)) == (status, route)

@@ -9,7 +9,8 @@ import msgspec
 from prodwatch.judge.comparison.e_process import RestartedProcess
 from prodwatch.judge.comparison.strata import ALTERNATIVES, log_rate_factors
 from prodwatch.judge.comparison.version_comparison import RESTART_MS, format_percent
-from prodwatch.model.comparison import RequestBatch, SignatureResult
+from prodwatch.judge.signatures.signature import signature_id
+from prodwatch.model.comparison import RequestBatch, SignatureKey, SignatureResult
 from prodwatch.model.environment import SignatureComparison as Limits
 from prodwatch.model.status import Status
 
@@ -22,8 +23,7 @@ FEWEST_WITHOUT_BASELINE = 3
 class SeenSignature(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one signature that the comparison does not compute."""
 
-    id: str
-    signature: str
+    key: SignatureKey
     example: str
     first_ms: int
     before: bool | None
@@ -50,12 +50,12 @@ class SignatureComparison:
         self._limits = limits
         self._requests_before = requests_before
         """Requests of the old version in the windows before the release; None where they were not read."""
-        self._counts: dict[str, tuple[int, int]] = {}
-        self._processes: dict[str, RestartedProcess] = {}
-        self._worse: set[str] = set()
+        self._counts: dict[SignatureKey, tuple[int, int]] = {}
+        self._processes: dict[SignatureKey, RestartedProcess] = {}
+        self._worse: set[SignatureKey] = set()
         self._requests = 0
         self._alone_requests = 0
-        self._alone: dict[str, int] = {}
+        self._alone: dict[SignatureKey, int] = {}
         self._next_restart_ms: int | None = None
 
     def shift(self) -> None:
@@ -94,16 +94,16 @@ class SignatureComparison:
 
     def result(self, seen: SeenSignature) -> SignatureResult:
         """Return what is known about one signature as of now."""
-        canary, baseline = self._counts.get(seen.id, (0, 0))
-        bound = seen.id in self._worse or self._is_bound_without_baseline(seen)
+        canary, baseline = self._counts.get(seen.key, (0, 0))
+        bound = seen.key in self._worse or self._is_bound_without_baseline(seen)
         share = canary / self._requests if self._requests else None
         status = Status.FAIL if bound else Status.INCONCLUSIVE
         if seen.accepted is not None:
             status = Status.SKIPPED
         return SignatureResult(
-            id=seen.id,
+            id=signature_id(self.function, seen.key[1]),
             function=self.function,
-            signature=seen.signature,
+            signature=seen.key[1],
             example=seen.example,
             status=status,
             gate=self._limits.gate,
@@ -112,7 +112,7 @@ class SignatureComparison:
             baseline=baseline,
             share=share,
             first_ms=seen.first_ms,
-            evidence=math.exp(min(690.0, self._log_evidence(seen.id))),
+            evidence=math.exp(min(690.0, self._log_evidence(seen.key))),
             needed=self.needed,
             request_id=seen.request_id,
             trace_id=seen.trace_id,
@@ -120,13 +120,13 @@ class SignatureComparison:
             message=_sentence(seen, canary, baseline, share),
         )
 
-    def _log_evidence(self, key: str) -> float:
+    def _log_evidence(self, key: SignatureKey) -> float:
         process = self._processes.get(key)
         return process.log_evidence() if process is not None else 0.0
 
     def _is_bound_without_baseline(self, seen: SeenSignature) -> bool:
         """Judge a signature of batches without the old version: the chance that all of its requests came only now."""
-        count = self._alone.get(seen.id, 0)
+        count = self._alone.get(seen.key, 0)
         if seen.before is not False or not self._requests_before or count < FEWEST_WITHOUT_BASELINE:
             return False
         chance = self._alone_requests / (self._alone_requests + self._requests_before)
@@ -136,4 +136,4 @@ class SignatureComparison:
 def _sentence(seen: SeenSignature, canary: int, baseline: int, share: float | None) -> str:
     known = {True: "logged before the release, too", False: "new since the release", None: "the time before is unread"}
     part = f"{canary} requests" if share is None else f"{canary} requests, {format_percent(share)} of the new version"
-    return f"{seen.signature}: {part}, {baseline} of the old one, {known[seen.before]}"
+    return f"{seen.key[1]}: {part}, {baseline} of the old one, {known[seen.before]}"

@@ -42,9 +42,9 @@ class SignatureReader:
         return tokens
 
 
-def signature_id(function: str, tokens: Tokens) -> str:
-    """Return the short id of a signature of one function or log group, in hex."""
-    text = "\x1f".join((function, *tokens))
+def signature_id(function: str, text: str) -> str:
+    """Return the short id of a signature of one function, given as text, in hex."""
+    text = f"{function}\x1f{text}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_CHARS]
 
 

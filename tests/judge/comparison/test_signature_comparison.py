@@ -7,18 +7,14 @@ import pytest
 from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
 from prodwatch.model.comparison import BATCH_MS, RequestBatch, VersionCounts
 from prodwatch.model.environment import SignatureComparison as Limits
+from prodwatch.model.identity import GroupId
 from prodwatch.model.status import Status
+
+KEY = (GroupId("/aws/lambda/pay"), "KeyError ' tenant '")
 
 
 def seen(*, before: bool | None = False, accepted: str | None = None) -> SeenSignature:
-    return SeenSignature(
-        id="a1",
-        signature="KeyError: 'tenant'",
-        example="KeyError: 'tenant'",
-        first_ms=0,
-        before=before,
-        accepted=accepted,
-    )
+    return SeenSignature(key=KEY, example="KeyError: 'tenant'", first_ms=0, before=before, accepted=accepted)
 
 
 def compared(
@@ -26,10 +22,10 @@ def compared(
 ) -> SignatureComparison:
     comparison = SignatureComparison("pay", "42", "41", Limits(), requests_before=before)
     for number, each in enumerate(events):
-        rare = {f"rare-{other}": 1 for other in range(others)}
+        rare = {(KEY[0], f"rare {other}"): 1 for other in range(others)}
         versions = {
-            "42": VersionCounts(requests=canary, signatures={"a1": each[0]}),
-            "41": VersionCounts(requests=baseline, signatures={"a1": each[1], **rare}),
+            "42": VersionCounts(requests=canary, signatures={KEY: each[0]}),
+            "41": VersionCounts(requests=baseline, signatures={KEY: each[1], **rare}),
         }
         start = number * BATCH_MS
         comparison.add(RequestBatch(function="pay", start_ms=start, end_ms=start + BATCH_MS, versions=versions))

@@ -109,10 +109,8 @@ def test_a_json_line_counts_by_message_type_logger_and_trace() -> None:
 
 
 def test_ids_are_equal_in_every_run_and_belong_to_their_function() -> None:
-    tokens = SignatureReader().read("cannot charge order 12")
-    assert signature_id("pay", tokens) == "ae70a809"
-    assert signature_id("pay", tokens) == signature_id("pay", SignatureReader().read("cannot charge order 99"))
-    assert signature_id("pay", tokens) != signature_id("cart", tokens)
+    assert signature_id("pay", "cannot charge order <*>") == "7216b959"
+    assert signature_id("pay", "cannot charge order <*>") != signature_id("cart", "cannot charge order <*>")
 
 
 def test_what_is_remembered_is_bounded_and_changes_nothing() -> None:
