@@ -81,11 +81,12 @@ def read_json(body: bytes, content_type: str | None = None) -> JsonText:
             return JsonText(problem=_kind_of(body, content_type))
     try:
         return JsonText({"json": _value(body)})
-    except UnicodeDecodeError:
-        return JsonText(problem=f"is not UTF-8, as JSON must be; {_beginning(body)}")
     except msgspec.ValidationError:
         problem = "is JSON with a number of too many digits to be read"
-    except msgspec.DecodeError as error:
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        # msgspec before 0.23 raises UnicodeDecodeError for such a text.
+        if isinstance(error, UnicodeDecodeError) or "UTF-8" in str(error):
+            return JsonText(problem=f"is not UTF-8, as JSON must be; {_beginning(body)}")
         return JsonText(problem=_break(body, content_type, str(error)))
     except RecursionError:
         problem = "is JSON that is nested too deeply to be read"
