@@ -14,7 +14,7 @@ from botocore.session import get_session
 from docs.writers.check_types import pages
 from prodwatch.model.spec import Field, Key, ProbeSpec
 from prodwatch.probes import registry
-from prodwatch.probes.mutation_rules import WRITING_READS, aws_mutation, pascal
+from prodwatch.probes.mutation_rules import WRITING_READS, aws_mutation, is_open, pascal
 from prodwatch.settings import load_project
 from prodwatch.settings.flow_builder import with_flow_keys
 
@@ -194,6 +194,7 @@ def test_the_reference_pages_are_up_to_date(name: str) -> None:
             {"service": "ec2", "operation": "${vars.op}"},
             "its operation is known only at run time",
         ),
+        ("aws", {"service": "${vars.service}", "operation": "list-things"}, "its operation is known only at run time"),
     ],
 )
 def test_what_mutates(type_: str, params: dict[str, Any], reason: str | None) -> None:
@@ -220,6 +221,7 @@ def test_what_mutates(type_: str, params: dict[str, Any], reason: str | None) ->
                 ("waf", "GetChangeTokenStatus"),
                 ("kms", "GetParametersForImport"),
                 ("secretsmanager", "GetSecretValue"),
+                ("ce", "ListCostAllocationTags"),
             ]
         ),
         *(
@@ -240,6 +242,8 @@ def test_what_mutates(type_: str, params: dict[str, Any], reason: str | None) ->
                 ("x", "Scanner"),
                 ("sts", "GetWebIdentityToken"),
                 ("sts", "AssumeRole"),
+                ("logs", "StartQuery"),
+                ("sagemaker", "CreatePresignedDomainGetUrl"),
             ]
         ),
     ],
@@ -248,11 +252,30 @@ def test_which_aws_operations_read(service: str, operation: str, reads: bool) ->
     assert (aws_mutation(service, operation) is None) is reads
 
 
-def test_every_listed_exception_is_an_operation_of_aws() -> None:
+def test_every_listed_exception_is_an_operation_of_aws_and_a_mutation_with_its_reason() -> None:
     session = get_session()
-    for each in WRITING_READS:
+    for each, why in WRITING_READS.items():
         service, _, operation = each.partition(":")
         assert operation in session.get_service_model(service).operation_names
+        assert aws_mutation(service, operation) == f"{each} {why}"
+
+
+@pytest.mark.parametrize(
+    ("value", "filled_at_run_time"),
+    [("get", False), ("${vars.op}", True), ("get-$${x}", False), ("$${x}-${vars.op}", True), (None, False)],
+)
+def test_a_doubled_dollar_is_text_and_not_filled_at_run_time(value: Any, filled_at_run_time: bool) -> None:
+    assert is_open(value) is filled_at_run_time
+
+
+@pytest.mark.parametrize("type_", ["sqs", "dynamodb", "s3"])
+def test_only_a_delete_is_one(type_: str) -> None:
+    spec = registry.spec(type_)
+    assert spec is not None
+    assert spec.deletes is not None
+    assert spec.deletes({"operation": "delete"})
+    assert not any(spec.deletes({"operation": each}) for each in ("get", "put", "send", "purge", "${vars.op}"))
+    assert not spec.deletes({})
 
 
 @pytest.mark.parametrize("name", ["DescribeStacks", "describe-stacks", "describe_stacks"])

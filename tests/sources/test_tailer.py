@@ -197,3 +197,33 @@ async def test_the_memory_cap_narrows_the_window_says_so_and_shows_nothing_twice
     assert len(tailer.seen) <= 1000
     assert set(shown.values()) == {1}
     assert len(shown) == 6000
+
+
+@pytest.mark.parametrize(
+    ("read_to_ms", "memory_from_ms", "next_page"),
+    [
+        (None, 0, (0, "page 1")),
+        (None, 1, (1, None)),
+        (1000, 1000, (0, "page 1")),
+        (1000, 1001, (1001, None)),
+    ],
+    ids=["starts where memory begins", "starts before", "has read up to there", "has not read that far"],
+)
+async def test_a_scan_goes_on_unless_all_it_has_read_is_forgotten_and_starts_again_where_memory_begins(
+    read_to_ms: int | None, memory_from_ms: int, next_page: tuple[int, str | None]
+) -> None:
+    start_ms = int(START_S * 1000)
+    asked: list[tuple[int, str | None]] = []
+
+    async def fetch(_group: str, from_ms: int, token: str | None) -> Page:
+        asked.append((from_ms - start_ms, token))
+        # An empty page with a token is common.
+        events = [] if read_to_ms is None else [RawEvent(timestamp=start_ms + read_to_ms, event_id="a")]
+        return Page(events, f"page {len(asked)}")
+
+    tailer = GroupTailer("g", fetch, since_ms=start_ms)
+    await tailer.read_page(START_S)
+    tailer.seen.floor_ms = start_ms + memory_from_ms
+    tailer._forget_below_floor()
+    await tailer.read_page(START_S)
+    assert asked == [(0, None), next_page]

@@ -39,7 +39,7 @@ def group_status(source: str, tailer: GroupTailer, live: LiveTail | None, now_s:
         swept_at=_datetime(swept_s),
         late=tailer.late,
         dropped=tailer.unsure,
-        sampled=0 if live is None else live.sampled_since(fresh_s or 0.0),
+        sampled=0 if live is None else live.sampled_since(fresh_s),
     )
 
 
@@ -71,7 +71,7 @@ def _live_tail_notes(tailer: GroupTailer, live: LiveTail | None) -> list[tuple[s
     if live is None:
         return []
     sentence = live.note()
-    if live.sampled_since(tailer.plan.fresh_s() or 0.0):
+    if live.sampled_since(tailer.plan.fresh_s()):
         sentence = "Live Tail samples at this volume; polling reads the rest"
     elif tailer.live is not None and tailer.live.missed:
         sentence += f"; {tailer.live.missed} lines arrived by polling only"

@@ -90,9 +90,12 @@ class LiveTail:
         why = "" if self.live or not self._problem else f", polling continues: {self._problem}"
         return self.state() + why
 
-    def sampled_since(self, fresh_s: float) -> int:
-        """Return the number of sampled updates since epoch second `fresh_s`, up to which polling has read."""
-        return sum(at_s > fresh_s for at_s in self._sampled_s)
+    def sampled_since(self, fresh_s: float | None) -> int:
+        """Return the number of sampled updates since epoch second `fresh_s`, up to which polling has read.
+
+        None counts all of them: polling has read nothing yet.
+        """
+        return sum(fresh_s is None or at_s > fresh_s for at_s in self._sampled_s)
 
     async def run(self) -> None:
         """Run sessions until cancelled, or until the run's limits are exhausted."""
