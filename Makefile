@@ -24,6 +24,7 @@ lint:
 types:
 	@.ci/setup dev
 	$(BIN)/mypy
+	$(BIN)/mypy --scripts-are-modules .ci/prose .ci/mutants .ci/*.py
 
 contracts:
 	@.ci/setup dev
@@ -67,10 +68,9 @@ bench:  ## Print every benchmark's table of ratios
 	@.ci/setup dev
 	@for script in bench/*.py; do case "$$script" in */_*) ;; *) $(BIN)/python "$$script" || exit 1 ;; esac; done
 
-mutants:  ## Mutate the rooms that decide, a seeded sample of ARGS="--sample 60", and run their tests on each
-	@.ci/setup dev
+mutants:  ## Mutate the rooms that decide, a seeded sample of ARGS="--sample 60 --seed 42", and run the tests of each line
 	@.ci/setup mutants
-	@.venv-mutants/bin/python .ci/mutants $(BIN)/python $(ARGS)
+	@.venv-mutants/bin/python .ci/mutants $(ARGS)
 
 lock:  ## Write the requirement files after a change of pyproject.toml; UPGRADE=1 takes the newest versions
 	@.ci/lock
