@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 from prodwatch.model.result import AssertionResult, CheckResult, RunResult, SignalResult, StepResult
 from prodwatch.model.status import WORST_FIRST, Status
 from prodwatch.text.sanitize import sanitize_line
+from prodwatch.views.status_style import STATES
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
 _Item = TypeVar("_Item", CheckResult, SignalResult)
@@ -22,12 +23,15 @@ _OUTCOMES: dict[Status, Outcome] = {
 }
 
 GLYPHS = {
-    Status.PASS: ("✔", "PASS"),
-    Status.DEGRADED: ("!", "WARN"),
-    Status.FAIL: ("✘", "FAIL"),
-    Status.ERROR: ("✖", "ERROR"),
-    Status.INCONCLUSIVE: ("?", "UNKNOWN"),
-    Status.SKIPPED: ("–", "SKIP"),
+    status: (glyph, STATES[status].word)
+    for status, glyph in (
+        (Status.PASS, "✔"),
+        (Status.DEGRADED, "!"),
+        (Status.FAIL, "✘"),
+        (Status.ERROR, "✖"),
+        (Status.INCONCLUSIVE, "?"),
+        (Status.SKIPPED, "–"),
+    )
 }
 """Status → glyph and word, the same in every place people look."""
 

@@ -197,6 +197,8 @@ def _advice(wording: _Wording, headline: Finding) -> str:
         return "roll back"
     if decision.advice == "confirm":
         red = max(each.streak for each in headline.checks)
+        if decision.rounds_needed - red > 1:
+            return f"red {_TIMES[red]}; two more red rounds mean roll back"
         return f"red {_TIMES[red]}; a {_ORDINALS[decision.rounds_needed]} red round means roll back"
     wrong = decision.of(Rule.WENT_WRONG)
     if wrong is not None and release is not None:

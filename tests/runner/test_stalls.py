@@ -17,7 +17,7 @@ from prodwatch.model.spec import Field
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Failure
 from prodwatch.probes.registry import spec as spec_of
-from prodwatch.runner.bounds.loop_lag import BEAT_S, MIN_LAG_S, LoopLag
+from prodwatch.runner.bounds.loop_lag import BEAT_S, LOADING_S, MIN_LAG_S, LoopLag
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import FakeClock
 from prodwatch.testing.definitions import flow, plain, step
@@ -244,7 +244,10 @@ class TestLoopLag:
         lag = LoopLag(clock)
         lag.start()
         clock.at_s = 5.0
-        assert lag.slow_ms() == pytest.approx(4980)
+        assert lag.slow_ms() is None, "this process loads what it runs"
+        assert lag.stalled_s(0.0, 5.0) == pytest.approx(4.98), "what was measured meanwhile is spoiled all the same"
+        clock.at_s = LOADING_S + 5.0
+        assert lag.slow_ms() == pytest.approx(14980)
         lag.stop()
         assert lag.slow_ms() is None
 

@@ -148,7 +148,8 @@ async def test_the_header_names_the_source_in_trouble(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "words"), [(120, "! this machine is too slow: lag 310 ms"), (80, "! slow machine 310 ms")]
+    ("width", "words"),
+    [(120, "! this machine is too slow: lag 310 ms"), (90, "! slow machine 310 ms"), (80, "! slow 310 ms")],
 )
 async def test_b10_the_header_shows_that_this_machine_is_too_slow(run: Any, width: int, words: str) -> None:
     async with run((width, 40)) as bench:
@@ -156,6 +157,20 @@ async def test_b10_the_header_shows_that_this_machine_is_too_slow(run: Any, widt
             bench.store.set_slow(slow_ms)
             await bench.frames(12)
             assert (words in bench.painted()[0]) is shown, bench.painted()[0]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+@pytest.mark.parametrize("state", ["live", "throttled", "denied"])
+async def test_the_environment_stays_in_the_header_whatever_else_it_shows(run: Any, width: int, state: str) -> None:
+    async with run((width, 24)) as bench:
+        tell(bench, STATES[state])
+        bench.store.set_slow(1310)
+        await bench.frames(12)
+        header = bench.painted()[0]
+        assert "PROD" in header, header
+        if width >= 80:
+            assert "Shop" in header
+            assert "slow" in header
 
 
 async def test_a_session_that_cannot_start_is_the_reason_in_every_panel(run: Any) -> None:

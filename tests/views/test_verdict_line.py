@@ -172,7 +172,7 @@ def test_evidence_that_cannot_be_read_is_not_good_news(
         (1, 1, False, "red once; a second red round means roll back"),
         (2, 1, False, "roll back"),
         (1, 1, True, "roll back"),
-        (1, 6, False, "red once; a third red round means roll back"),
+        (1, 6, False, "red once; two more red rounds mean roll back"),
         (2, 6, False, "red twice; a third red round means roll back"),
         (3, 6, False, "roll back"),
     ],

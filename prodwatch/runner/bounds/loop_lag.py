@@ -19,6 +19,8 @@ STALLED_SHARE = 0.05
 """Share of a time from which on nothing measured in it is evidence about a target."""
 RECENT_S = 5.0
 """Length of the time that `slow_ms` is about."""
+LOADING_S = 10.0
+"""Time after the start in which this process loads what it runs: its stalls then are its own, not the machine's."""
 _MAX_STALLS = 4096
 """Stalls kept, the newest: more than a minute of a machine that is busy all the time."""
 
@@ -45,10 +47,13 @@ class LoopLag:
         self._due_s: float | None = None
         """Time of the next beat; None while the timer is stopped."""
         self._timer: asyncio.TimerHandle | None = None
+        self._loaded_s: float | None = None
+        """End of the time in which this process loads what it runs; None before the start."""
 
     def start(self) -> None:
         """Start the timer on the running event loop; on another clock than the machine's, time has no stalls."""
         if self._timer is None and isinstance(self._clock, SystemClock):
+            self._loaded_s = self._clock.monotonic_s() + LOADING_S
             self._ring(asyncio.get_running_loop())
 
     def stop(self) -> None:
@@ -91,7 +96,9 @@ class LoopLag:
         """Return the longest stall of the last seconds, in milliseconds; None while this machine is fast enough."""
         now_s = self._clock.monotonic_s()
         since_s = now_s - RECENT_S
-        if self.stall(since_s, now_s) is None:
+        if self._loaded_s is not None and now_s < self._loaded_s + RECENT_S:
+            since_s = self._loaded_s
+        if now_s - since_s < WINDOW_S or self.stall(since_s, now_s) is None:
             return None
         longest_s = max((end - start for start, end in self._stalls if end > since_s), default=0.0)
         return round(1000 * max(longest_s, 0.0 if self._due_s is None else now_s - self._due_s))

@@ -11,8 +11,6 @@ from prodwatch.tui.widgets.breadcrumb import breadcrumb_line, layer_names
 from prodwatch.tui.widgets.static_lines import StaticLines
 from prodwatch.views.status_style import SOURCE_STATES, Tone
 
-_WIDE = 110
-"""Width from which the header has room for whole sentences."""
 _PROBLEM_PHASES = (
     SourcePhase.DENIED,
     SourcePhase.EXPIRED,
@@ -34,11 +32,13 @@ class Header(StaticLines):
         bar = "|" if self.context.preferences.ascii else "▎"
         left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar} ", tone)]
         then = "as of " if self._is_past else ""
-        right = [
-            *self._slow(width),
-            *self._signals(),
-            (f"   {then}{self.context.time(self.context.now())} {self.context.zone_name} ", Tone.PLAIN),
-        ]
+        clock: Piece = (f"   {then}{self.context.time(self.context.now())} {self.context.zone_name} ", Tone.PLAIN)
+        signals = self._signals()
+        title = self._place(0)
+        right = [*self._slow(width - width_of([*left, *title, *signals, clock]) - 2), *signals, clock]
+        if width_of([*left, *right]) > width:
+            # The environment stays, whatever else there is no room for.
+            right = [*signals, clock] if width_of([*left, *signals, clock]) <= width else signals
         left += self._place(width - width_of(left) - width_of(right) - 2)
         usage = self.context.store.usage
         optional: list[Piece] = [
@@ -71,14 +71,17 @@ class Header(StaticLines):
         window = self.context.facts.window
         return window is not None and window.is_past
 
-    def _slow(self, width: int) -> list[Piece]:
+    def _slow(self, room: int) -> list[Piece]:
         """Return that this machine is too slow to measure latencies and timeouts; nothing while it is not."""
         slow_ms = self.context.store.slow_ms
         if slow_ms is None or self.context.paused:
             return []
         lag = format_ms(slow_ms)
-        words = f"this machine is too slow: lag {lag}" if width >= _WIDE else f"slow machine {lag}"
-        return [(f"! {words}   ", Tone.WARN)]
+        wordings = [
+            f"! {words}   " for words in (f"this machine is too slow: lag {lag}", f"slow machine {lag}", f"slow {lag}")
+        ]
+        fitting = (words for words in wordings if len(words) <= room)
+        return [(next(fitting, "! slow   "), Tone.WARN)]
 
     def _signals(self) -> list[Piece]:
         if self.context.paused:
