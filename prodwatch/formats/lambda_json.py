@@ -210,7 +210,8 @@ def _platform(fields: dict[str, Any], type_: str, record: dict[str, Any]) -> Lin
         kind,
         request_id,
         trace_id_of(tracing.get("value")) if isinstance(tracing, dict) else None,
-        _text(record.get("version") or record.get("functionVersion")),
+        # Lambda Web Functions have revisions in place of versions.
+        _text(record.get("version") or record.get("functionVersion") or record.get("revisionId")),
         report,
     )
 

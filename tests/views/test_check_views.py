@@ -52,7 +52,7 @@ def test_diagnostics_stand_below_smoke_checks_even_when_red(play: Any, now: date
         (Status.FAIL, {}, False),
     ],
 )
-def test_b10_a_red_check_that_no_round_repeats_says_how_it_is_run_again(
+def test_B10_a_red_check_that_no_round_repeats_says_how_it_is_run_again(
     checks: Any, now: datetime, status: Status, keys: Any, hint: bool
 ) -> None:
     checks.define("order", **keys)
