@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import CannotVerifyError, ConfigurationError
+from prodwatch.model.identity import GroupId
 from prodwatch.model.release import main_release
 from prodwatch.model.signal import ReleaseState
 from prodwatch.model.status import Reason
@@ -14,13 +16,39 @@ from prodwatch.session.engine import Engine
 from prodwatch.sources.redaction import SignalRedactor
 from prodwatch.sources.release.source import ReleaseSource
 from prodwatch.text.parse_user_times import Moment
+from prodwatch.views.release import FunctionReleases
 
 HISTORY = timedelta(days=7)
 """Age of the oldest release that is found."""
 
 
 async def release_of(engine: Engine) -> ReleaseState:
-    """Return the release that the dashboard would show.
+    """Return the release that the dashboard would show. Raises what `_releases` raises."""
+    release = main_release(await _releases(engine), engine.clock.now())
+    if release is None:
+        raise CannotVerifyError("the release could not be read: no alias was found", Reason.UNRESOLVED)
+    return release
+
+
+async def versions_under_release(engine: Engine) -> Callable[[GroupId], str | None]:
+    """Return a function from a log group to its own function's version under release, None for one without a release.
+
+    While nothing is released, it is the version that serves. Raises what `_releases` raises.
+    """
+    states = await _releases(engine)
+    releases = FunctionReleases(states, engine.clock.now())
+    if releases.main is None:
+        return {state.group_id: state.version for state in states}.get
+
+    def version_of(group: GroupId) -> str | None:
+        release = releases.of_group(group)
+        return release.version if release is not None else None
+
+    return version_of
+
+
+async def _releases(engine: Engine) -> Sequence[ReleaseState]:
+    """Return the release of every function as the dashboard would show it.
 
     Raises ConfigurationError when the environment has no function with an alias, and CannotVerifyError when AWS does
     not provide the release.
@@ -42,20 +70,15 @@ async def release_of(engine: Engine) -> ReleaseState:
     )
     try:
         states = [each for each in await source.poll() if isinstance(each, ReleaseState)]
-        release = main_release(states, engine.clock.now())
-        if release is None or release.started_at is None:
-            # Without a deployment the version's creation time is the best estimate.
-            release = (
-                main_release(await read_releases(environment, engine.aws, None, engine.clock), engine.clock.now())
-                or release
-            )
+        main = main_release(states, engine.clock.now())
+        if main is not None and main.started_at is not None:
+            return states
+        # Without a deployment the version's creation time is the best estimate.
+        return await read_releases(environment, engine.aws, None, engine.clock) or states
     except AwsError as caught:
         raise CannotVerifyError(f"the release could not be read: {caught.message}", caught.reason) from caught
     except LookupError as caught:
         raise CannotVerifyError(f"the release could not be read: {caught.args[0]}", Reason.UNRESOLVED) from caught
-    if release is None:
-        raise CannotVerifyError("the release could not be read: no alias was found", Reason.UNRESOLVED)
-    return release
 
 
 async def instant(moment: Moment, engine: Engine) -> datetime:

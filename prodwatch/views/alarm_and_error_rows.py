@@ -66,7 +66,7 @@ def signature_rows(store: Store, now: datetime, *, since: datetime | None = None
     New is what was first seen after `since`; unless it is given, after the release of the function that writes the log
     group began, or the main release where that function has none.
     """
-    releases = FunctionReleases(store, now)
+    releases = FunctionReleases(store.release.states.values(), now)
     main = releases.main if since is None else None
     rows = []
     for signature in store.signatures.signatures.values():

@@ -33,7 +33,7 @@ def usual_range(store: Store, keys: Sequence[MetricKey], now: datetime) -> Usual
 
     The version under release of the series' function never counts; None when no such hour has five minutes.
     """
-    releases = FunctionReleases(store, now)
+    releases = FunctionReleases(store.release.states.values(), now)
     own = [(key, releases.of_series(key)) for key in keys]
     release = first_release(each for _, each in own if each is not None)
     main = release or releases.main

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -64,8 +65,8 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
 class FunctionReleases:
     """The releases of all functions: a version number means something only together with its function."""
 
-    def __init__(self, store: Store, now: datetime) -> None:
-        present = present_releases(store.release.states.values(), now)
+    def __init__(self, releases: Iterable[ReleaseState], now: datetime) -> None:
+        present = present_releases(releases, now)
         self.main = current_release(present, now)
         self._released = tuple(each for each in present if each.phase is not ReleasePhase.NONE)
 

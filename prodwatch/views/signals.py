@@ -69,7 +69,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
 
 def signals(store: Store, now: datetime, *, slots: int = SLOTS, slot_s: int = 60) -> Signals:
     """Return the table for the last `slots` periods of `slot_s` seconds."""
-    releases = FunctionReleases(store, now)
+    releases = FunctionReleases(store.release.states.values(), now)
     release = releases.main
     newest = int(now.timestamp()) // slot_s * slot_s
     start = newest - slot_s * (slots - 1)

@@ -87,3 +87,33 @@ def test_K37_the_release_option_means_the_release_of_the_dashboard(
     run = json.loads(project.run("check", "--env", "t", "--json").out)
     assert [each["status"] for each in run["checks"]] == ["pass"], run["checks"][0]["message"]
     assert (run["release"]["version"], run["release"]["previous"]) == ("42", "41")
+
+
+def test_K12_the_release_option_means_each_functions_own_version(project: CaseProject, name: str, world: World) -> None:
+    pay, cart, mail = f"p{name}", f"c{name}", f"m{name}"
+    released(world, name, pay, old="41", new="42", age_s=300, status="InProgress", weight=0.1)
+    released(world, name, cart, old="39", new="41", age_s=200, status="InProgress", weight=0.1)
+    now_ms = int(time.time() * 1000)
+    written = {(pay, "41"): False, (pay, "42"): True, (cart, "39"): False, (cart, "41"): True, (mail, "42"): False}
+    for function, version in written:
+        line = (now_ms - 30_000, f"[ERROR] {function} {version} is broken")
+        world.aws.logs.put(f"/aws/lambda/{function}", f"2026/11/30/[{version}]ab", [line])
+    project.configure(files(name, (pay, cart)) + f'[[logs]]\ngroup = "/aws/lambda/{mail}"\n')
+    logs = project.run("logs", "--env", "t", "--no-follow", "--since", "2m", "--version", "release", "--json")
+    assert logs.code == 0, logs.err
+    shown = {(function, version) for function, version in written if f"{function} {version} is broken" in logs.out}
+    assert shown == {each for each, is_new in written.items() if is_new}
+
+
+def test_K12_while_nothing_is_released_the_option_means_the_version_that_serves(
+    project: CaseProject, name: str, world: World
+) -> None:
+    versions = tuple(FunctionVersion(version=each, published_s=time.time() - DAY_S) for each in ("41", "42"))
+    world.aws.functions.put(Function(name=name, versions=versions))
+    world.aws.functions.put_alias(name, "live", "42", {})
+    for version in ("41", "42"):
+        line = (int(time.time() * 1000) - 30_000, f"{version} writes")
+        world.aws.logs.put(f"/aws/lambda/{name}", f"2026/11/30/[{version}]ab", [line])
+    project.configure(f'[[function]]\nname = "{name}"\nalias = "live"\n')
+    logs = project.run("logs", "--env", "t", "--no-follow", "--since", "2m", "--version", "release")
+    assert ("42 writes" in logs.out, "41 writes" in logs.out) == (True, False), logs.err

@@ -56,7 +56,9 @@ FORMATS = ("text", "short", "raw", "json")
     metavar="P",
     help="CloudWatch filter pattern, applied by AWS; for very busy groups.",
 )
-@click.option("--version", metavar="V", help="Only lines of this version; release means the version under release.")
+@click.option(
+    "--version", metavar="V", help="Only lines of this version; release means that of each function under release."
+)
 @click.option(
     "--format",
     "form",

@@ -185,8 +185,10 @@ class LogStream:
         hold_s: float = HOLD_S,
         only_errors: bool = False,
         version: str | None = None,
+        version_of: Callable[[GroupId], str | None] | None = None,
         chosen_by: LogFilter | None = None,
     ) -> None:
+        """`version` is that of every group's lines, `version_of` returns that of a group; both None: lines of all."""
         self._hold_s = hold_s
         self._sink = sink
         self._render = render
@@ -196,6 +198,7 @@ class LogStream:
         """The window is over, so all lines can wait for the last one."""
         self._only_errors = only_errors
         self._version = version
+        self._version_of = version_of
         self._filter = chosen_by
         self.problem: str | None = None
         self._held: list[LogRecord] = []
@@ -275,7 +278,10 @@ class LogStream:
             return False
         if not self._matches(record):
             return False
-        if self._version is None or record.version == self._version:
+        if self._version is None and self._version_of is None:
+            return True
+        version = self._version if self._version_of is None else self._version_of(record.group_id)
+        if version is not None and record.version == version:
             return True
         self._without_version += record.version is None
         return False

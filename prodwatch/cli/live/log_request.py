@@ -19,7 +19,7 @@ from prodwatch.session.engine import Engine
 from prodwatch.session.function_log_groups import find_function_groups
 from prodwatch.session.live_sources import log_source
 from prodwatch.session.log_groups import LOG_TABLES, expand, functions_named, source_key, targets_of
-from prodwatch.session.resolve_window import release_of, window_of
+from prodwatch.session.resolve_window import versions_under_release, window_of
 from prodwatch.session.stream_completion import StreamCompletion
 from prodwatch.sources.build_sources import unfilled_sources
 from prodwatch.text.parse_user_times import Moment
@@ -41,7 +41,7 @@ class LogRequest:
     """Whether new lines postpone the end; false for --no-follow, which reads up to its start."""
     only_errors: bool
     version: str | None
-    """A version, or `release` for the version under release."""
+    """A version, or `release` for each function's version under release."""
     chosen_by: LogFilter | None
     form: str
     """`text`, `short`, `raw` or `json`."""
@@ -53,7 +53,7 @@ class LogRequest:
         environment = await find_function_groups(engine, warn=error, only=functions_named(self.groups))
         engine = replace(engine, environment=environment)
         start, end = await window_of(self.since, self.until, engine)
-        version = (await release_of(engine)).version if self.version == "release" else self.version
+        by_release = self.version == "release"
         requested = self._targets(engine)
         named = self._named(engine.environment)
         targets, unknown, empty = await expand(engine, requested)
@@ -78,7 +78,8 @@ class LogRequest:
                 until=end,
                 hold_s=HOLD_S if follows else HOLD_TO_END_S,
                 only_errors=self.only_errors,
-                version=version and version.removeprefix("v"),
+                version=None if by_release or self.version is None else self.version.removeprefix("v"),
+                version_of=await versions_under_release(engine) if by_release else None,
                 chosen_by=self.chosen_by,
             ),
             completion=StreamCompletion(
