@@ -73,7 +73,7 @@ def aws_mutation(service: str, operation: str) -> str | None:
 
 def is_delete(params: Mapping[str, Any]) -> bool:
     """Return whether the operation under `operation` is a delete."""
-    return params.get("operation") == "delete"
+    return params.get("operation") in {"delete", "delete_all"}
 
 
 def operation_mutation(

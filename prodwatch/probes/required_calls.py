@@ -53,6 +53,9 @@ def _sqs(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
 
 def _dynamodb(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     operation = params.get("operation") or "get"
+    table = str(params.get("table", "*"))
+    if operation == "delete_all":
+        return tuple(ProbeCall("dynamodb", name, table) for name in ("DescribeTable", "Query", "DeleteItem"))
     name = {
         "get": "GetItem",
         "query": "Query",
@@ -62,7 +65,6 @@ def _dynamodb(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
         "update": "UpdateItem",
         "delete": "DeleteItem",
     }[operation]
-    table = str(params.get("table", "*"))
     return (ProbeCall("dynamodb", name, f"{table}/index/{params['index']}" if params.get("index") else table),)
 
 

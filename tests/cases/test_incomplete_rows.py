@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -320,3 +320,33 @@ async def test_D_since_the_start_is_undecided_while_what_was_written_cannot_be_v
     bench.aws.answers["logs:FilterLogEvents"] = lambda _request: {"events": []}
     now = QUIET.replace('quiet_for = "30s"', 'since = "start"\nexpect = ["count == 0"]')
     assert await outcome(bench, now) == "inconclusive"
+
+
+DELETE_ALL = """
+[[check]]
+name = "the partition is removed"
+type = "dynamodb"
+operation = "delete_all"
+mutates = true
+table = "orders"
+key = { id = "TEST-${uid}" }
+expect = ["count >= 0"]
+"""
+
+
+async def test_D_delete_all_of_a_partition_that_was_read_in_part_is_not_clean(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pages(
+        _service: str, _operation: str, request: Mapping[str, Any], **_: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        item = {"id": next(iter(request["ExpressionAttributeValues"].values())), "sk": {"N": "1"}}
+        yield {"Items": [item], "Count": 1, "LastEvaluatedKey": item}
+        raise refused_call("ThrottlingException", Reason.THROTTLED)
+
+    schema = [{"AttributeName": name, "KeyType": kind} for name, kind in (("id", "HASH"), ("sk", "RANGE"))]
+    bench.aws.answers["dynamodb:DescribeTable"] = lambda _request: {"Table": {"KeySchema": schema}}
+    bench.aws.answers["dynamodb:DeleteItem"] = lambda _request: {}
+    monkeypatch.setattr(bench.aws, "pages", pages)
+    assert await outcome(bench, DELETE_ALL) == "error"
+    assert [name for name, _ in bench.aws.calls].count("dynamodb:DeleteItem") == 1

@@ -28,6 +28,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("sqs", {"queue": "NAME", "operation": "delete"}),
     *(("dynamodb", {"table": "NAME", "operation": each, "key": KEY, "item": {"a": 1}})
       for each in ("get", "query", "count", "put", "update", "delete")),
+    ("dynamodb", {"table": "NAME", "operation": "delete_all", "key": {"id": "uid123"}}),
     ("dynamodb", {"table": "NAME", "operation": "scan"}),
     ("dynamodb", {"table": "NAME", "operation": "scan", "key": KEY}),
     ("dynamodb", {"table": "NAME", "operation": "scan", "condition": {"a": 1}}),
@@ -72,6 +73,8 @@ async def furnish(bench: Any) -> None:
         "BillingMode": "PAY_PER_REQUEST",
     }
     await bench.call("dynamodb", "CreateTable", table)
+    own = {"id": {"S": "uid123"}, "sk": {"N": "1"}}
+    await bench.call("dynamodb", "PutItem", {"TableName": bench.name, "Item": own})
     bench.world.logs.create_group(f"/{bench.name}")
     now_s = SystemClock().now().timestamp()
     segment = {"trace_id": f"1-{int(now_s):08x}-{bench.name.encode().hex():.>24.24}".replace(".", "0"), "id": "a" * 16}

@@ -235,3 +235,48 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_no_value_is_changed_by_the_round_trip(value: Any) -> None:
     assert from_attribute(to_attribute(value)) == value
+
+
+async def remaining(bench: Any, name: str, id_: str) -> int:
+    found = await bench.run("dynamodb", {"table": name, "operation": "count", "key": {"id": id_}, "consistent": True})
+    return int(found.document["count"])
+
+
+async def test_D_delete_all_removes_its_own_partition_and_no_other(bench: Any) -> None:
+    name = await table(bench, *({"id": id_, "sk": n} for id_ in ("TEST-uid123", "o-1") for n in range(3)))
+    asked = {"table": name, "operation": "delete_all", "key": {"id": "TEST-uid123"}}
+    found = await bench.run("dynamodb", asked, mutates=True)
+    assert (found.failure, found.document["deleted"], found.document["count"]) == (None, True, 3)
+    assert [await remaining(bench, name, id_) for id_ in ("TEST-uid123", "o-1")] == [0, 3]
+    again = await bench.run("dynamodb", asked, mutates=True)
+    assert (again.failure, again.document["deleted"], again.document["count"]) == (None, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ({"id": "o-1"}, "must hold ${uid}"),
+        ({"id": "TEST-uid123", "sk": 1}, "takes the partition key alone"),
+        ({"sk": "uid123"}, "the partition key of the table is id"),
+    ],
+    ids=["other data", "a whole key", "the sort key"],
+)
+async def test_D_delete_all_refuses_what_is_not_a_partition_of_this_execution(
+    bench: Any, key: dict[str, Any], words: str
+) -> None:
+    name = await table(bench, {"id": "o-1", "sk": 1})
+    found = await bench.run("dynamodb", {"table": name, "operation": "delete_all", "key": key}, mutates=True)
+    assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.INVALID)
+    assert words in found.failure.message
+    assert await remaining(bench, name, "o-1") == 1
+
+
+async def test_D_delete_all_deletes_nothing_of_more_than_a_check_creates(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prodwatch.probes.dynamodb.probe.MOST_DELETED", 2)
+    name = await table(bench, *({"id": "TEST-uid123", "sk": n} for n in range(3)))
+    asked = {"table": name, "operation": "delete_all", "key": {"id": "TEST-uid123"}}
+    found = await bench.run("dynamodb", asked, mutates=True)
+    assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.LIMIT)
+    assert await remaining(bench, name, "TEST-uid123") == 3

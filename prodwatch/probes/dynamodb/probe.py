@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from prodwatch.assertions.first_of_several import FirstOfSeveral
@@ -12,6 +12,8 @@ from prodwatch.probes.aws_support import AwsCalls, ask, refuse
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.dynamodb.values import from_item, to_attribute, to_item
 
+MOST_DELETED = 100
+"""Largest number of items that `delete_all` deletes; more are not what one check has created."""
 _PROOF = {"ReturnConsumedCapacity": "TOTAL"}
 """Parameters by which even the response for an absent item has a member, without which it would be empty."""
 
@@ -155,6 +157,39 @@ async def _delete(calls: AwsCalls) -> Observation:
     return calls.answer(document | ({"item": gone[0]} if gone else {}))
 
 
+async def _delete_all(calls: AwsCalls) -> Observation:
+    key = _needed(calls, "key")
+    marks = [mark for mark in calls.context.own_marks if mark]
+    if len(key) != 1 or not any(mark in str(value) for value in key.values() for mark in marks):
+        raise ValueError("`delete_all` takes the partition key alone, and its value must hold ${uid}: only own data")
+    table = (await calls.call("DescribeTable", _base(calls)))["Table"]
+    names = [each["AttributeName"] for each in table["KeySchema"]]
+    if next(iter(key)) != names[0]:
+        raise ValueError(f"the partition key of the table is {names[0]}")
+    keys = await _keys_of_partition(calls, key, names)
+    if len(keys) > MOST_DELETED:
+        message = f"more than {MOST_DELETED} items have this key, so none was deleted: one check did not create them"
+        raise refuse(Status.ERROR, Reason.LIMIT, message)
+    for each in keys:
+        await calls.call("DeleteItem", _base(calls) | {"Key": each} | _PROOF, retries=False)
+    document = {"deleted": bool(keys), "count": len(keys), "latency": calls.latency()}
+    # What was not read was not deleted either.
+    return calls.answer(document, failure=calls.unread)
+
+
+async def _keys_of_partition(calls: AwsCalls, key: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the primary keys of a partition's items, as DynamoDB writes them; one more than `MOST_DELETED` at most."""
+    expressions = _Expressions()
+    request = _base(calls) | {"ConsistentRead": True} | _PROOF
+    request["KeyConditionExpression"] = expressions.equal(key, " AND ")
+    keys: list[dict[str, Any]] = []
+    async for page in calls.pages("Query", request | expressions.parameters()):
+        keys += [{name: item[name] for name in names} for item in page.get("Items") or ()]
+        if len(keys) > MOST_DELETED:
+            break
+    return keys
+
+
 def _found(calls: AwsCalls, items: list[dict[str, Any]]) -> Observation:
     document: dict[str, Any] = {"items": items, "count": len(items), "latency": calls.latency()}
     if items and calls.complete:
@@ -173,4 +208,5 @@ _OPERATIONS: dict[str, Callable[[AwsCalls], Awaitable[Observation]]] = {
     "put": _put,
     "update": _update,
     "delete": _delete,
+    "delete_all": _delete_all,
 }

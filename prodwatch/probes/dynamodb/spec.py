@@ -12,8 +12,9 @@ _WRITES = {
     "put": "a put writes an item",
     "update": "an update changes an item",
     "delete": "a delete removes an item",
+    "delete_all": "delete_all removes the items of a partition",
 }
-_NEEDS = {"get": "key", "query": "key", "delete": "key", "update": "key", "put": "item"}
+_NEEDS = {"get": "key", "query": "key", "delete": "key", "delete_all": "key", "update": "key", "put": "item"}
 
 
 def _mutation(params: Mapping[str, Any]) -> str | None:
@@ -43,14 +44,17 @@ SPECS = (
             Key(
                 name="operation",
                 kind="text",
-                choices=("get", "query", "scan", "count", "put", "delete", "update"),
+                choices=("get", "query", "scan", "count", "put", "delete", "delete_all", "update"),
                 default="get",
-                doc="Operation. `count` counts the items of a query if `key` is given, else of a scan.",
+                doc=(
+                    "Operation. `count` counts the items of a query if `key` is given, else of a scan. `delete_all`"
+                    " deletes the items of one partition, at most 100, whose key holds `${uid}`: only own data."
+                ),
             ),
             Key(
                 name="key",
                 kind="table",
-                doc="Primary key; for `query` and `count` the partition key is enough.",
+                doc="Primary key; for `query` and `count` the partition key is enough; for `delete_all` it is all.",
             ),
             Key(name="item", kind="table", doc="`put`: the item. `update`: the attributes to set."),
             Key(
@@ -81,7 +85,7 @@ SPECS = (
             ),
             Field(name="items", kind="list", doc="All items of a query or scan, from all pages."),
             Field(name="count", kind="integer", behind="items", doc="Number of items."),
-            Field(name="deleted", kind="boolean", doc="Whether a `delete` removed an item."),
+            Field(name="deleted", kind="boolean", doc="Whether a `delete` or `delete_all` removed an item."),
             Field(name="latency", kind="duration", doc="Duration of the call, including all pages."),
         ),
         example="""\
