@@ -235,10 +235,13 @@ class RequestStore:
 
 
 def route_of(method: str | None, url: str | None) -> str | None:
-    """Return `GET /orders/*` for a request: segments of the path that hold ids are `*`; None without a URL."""
+    """Return `GET /orders/*` for a request: segments of the path that hold ids are `*`; None without a valid URL."""
     if not url:
         return None
-    path = urlsplit(url).path or "/"
+    try:
+        path = urlsplit(url).path or "/"
+    except ValueError:
+        return None  # such as a bracket that is not closed: X-Ray holds whatever the client sent
     segments = ("*" if _VARIABLE_PART.fullmatch(each) else each for each in path.split("/"))
     return " ".join(filter(None, (method, "/".join(segments))))
 
