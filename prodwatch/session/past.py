@@ -16,7 +16,6 @@ from prodwatch.clock import Clock
 from prodwatch.model.environment import FunctionTarget
 from prodwatch.model.identity import AlarmId
 from prodwatch.model.signal import (
-    UNREADABLE,
     AlarmState,
     Batch,
     LogRecord,
@@ -30,6 +29,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.session.engine import Engine
 from prodwatch.session.live_sources import BoundedLogReads
+from prodwatch.session.stream_completion import Patience
 from prodwatch.sources.base import Source
 from prodwatch.sources.build_sources import build_sources, log_targets
 from prodwatch.sources.lambda_metrics import FunctionVersions
@@ -113,6 +113,7 @@ class PastReader:
         self._store = store
         self._clock = clock
         self._groups: dict[str, SourceStatus] = {}
+        self._patience = Patience(clock)
         self._alarms = PastAlarms(self._end)
 
     async def run(self) -> None:
@@ -194,15 +195,14 @@ class PastReader:
             if not self._groups:
                 self._store.sources.pop("logs", None)
             self._groups[status.source] = status
+            self._patience.update(status)
             return True
         return status.phase is SourcePhase.LIVE
 
     def _logs_read(self) -> bool:
         named = len({each.id for each in log_targets(self._engine.environment) if not each.group.endswith("*")})
         return len(self._groups) >= named and all(
-            each.phase is SourcePhase.WAITING
-            or each.phase in UNREADABLE
-            or (each.fresh_at is not None and each.fresh_at >= self._end)
+            self._patience.is_over(each.source) or (each.fresh_at is not None and each.fresh_at >= self._end)
             for each in self._groups.values()
         )
 

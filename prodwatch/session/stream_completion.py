@@ -22,6 +22,28 @@ _HOPELESS = frozenset((SourcePhase.DENIED, SourcePhase.EXPIRED, SourcePhase.WAIT
 _PATIENCE_S = {SourcePhase.FAILED: FAILED_FOR_S, SourcePhase.THROTTLED: THROTTLED_FOR_S}
 
 
+class Patience:
+    """Follows the phases of sources until they recover or are given up."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._phases: dict[str, SourcePhase] = {}
+        self._failing_since_s: dict[str, float] = {}
+
+    def update(self, status: SourceStatus) -> None:
+        """Store the phase of a source."""
+        if self._phases.get(status.source) is not status.phase:
+            self._failing_since_s[status.source] = self._clock.monotonic_s()
+        self._phases[status.source] = status.phase
+
+    def is_over(self, source: str) -> bool:
+        """Return whether a source cannot be read, or has failed for too long."""
+        phase = self._phases.get(source)
+        if phase not in _PATIENCE_S:
+            return phase in _HOPELESS
+        return self._clock.monotonic_s() - self._failing_since_s[source] >= _PATIENCE_S[phase]
+
+
 class StreamCompletion:
     """Follows the statuses of the expected sources until all are read, or cannot be."""
 
@@ -49,7 +71,7 @@ class StreamCompletion:
         self._sweep_at: datetime | None = None
         self._latest_news = clock.now()
         self._statuses: dict[str, SourceStatus] = {}
-        self._failing_since_s: dict[str, tuple[SourcePhase, float]] = {}
+        self._patience = Patience(clock)
 
     @property
     def follows(self) -> bool:
@@ -69,13 +91,8 @@ class StreamCompletion:
     def update(self, batch: Batch) -> None:
         """Store the status of a batch's source."""
         if batch.status is not None:
-            name = batch.status.source
-            self._statuses[name] = batch.status
-            known = self._failing_since_s.get(name)
-            if batch.status.phase not in _PATIENCE_S:
-                self._failing_since_s.pop(name, None)
-            elif known is None or known[0] is not batch.status.phase:
-                self._failing_since_s[name] = (batch.status.phase, self._clock.monotonic_s())
+            self._statuses[batch.status.source] = batch.status
+            self._patience.update(batch.status)
 
     def done(self) -> bool:
         """Return whether the stream is complete, or none of its sources may be read."""
@@ -148,9 +165,4 @@ class StreamCompletion:
         return status is not None and status.phase is SourcePhase.DENIED and status.fresh_at is None
 
     def _given_up(self, name: str) -> bool:
-        status = self._statuses.get(name)
-        if status is None:
-            return False
-        since = self._failing_since_s.get(name)
-        failed = since is not None and self._clock.monotonic_s() - since[1] >= _PATIENCE_S[since[0]]
-        return failed or status.phase in _HOPELESS
+        return self._patience.is_over(name)

@@ -6,15 +6,21 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+from msgspec import convert
+from msgspec.structs import replace
+
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.formats.lambda_record import LineParser
-from prodwatch.model.environment import LogTarget
+from prodwatch.model.environment import LogTarget, place_of
 from prodwatch.model.signal import LogRecord
 from prodwatch.sources.logs.discovery import discover_groups
+from prodwatch.sources.logs.events import Occurrences, RawEvent
 from prodwatch.text.redact import Redactor
 
-MAX_PAGES = 5
-"""Most pages read per group: an id is rare, so more pages mean that the text is not an id."""
+MAX_LINES = 5_000
+"""Most lines read per group: an id is rare, so more lines mean that the text is not an id."""
+MAX_CALLS = 200
+"""Most calls per group. CloudWatch searches a part of the group per call, and most parts hold no line with the ids."""
 
 
 async def find_lines(
@@ -25,7 +31,8 @@ async def find_lines(
         return [], []
     pattern = " ".join(f'?"{id_}"' for id_ in dict.fromkeys(ids) if '"' not in id_)
     results = await asyncio.gather(*(_search_target(aws, target, pattern, since, redactor) for target in targets))
-    records = {record.event_id: record for records, _ in results for record in records}
+    # Targets may overlap.
+    records = {(record.group_id, record.event_id): record for records, _ in results for record in records}
     problems = [problem for _, problems_ in results for problem in problems_]
     return sorted(records.values(), key=lambda record: record.timestamp_ms), problems
 
@@ -41,28 +48,34 @@ async def _search_target(
     records: list[LogRecord] = []
     problems: list[str] = []
     for group in groups:
-        query = {"logGroupName": group, "startTime": int(since.timestamp() * 1000), "filterPattern": pattern}
-        pages = 0
         try:
-            async for page in aws.pages("logs", "FilterLogEvents", query, account=target.account, region=target.region):
-                pages += 1
-                records += [
-                    parser.parse(
-                        event.get("message", ""),
-                        group=group,
-                        timestamp_ms=event.get("timestamp", 0),
-                        stream=event.get("logStreamName", ""),
-                        event_id=event.get("eventId", ""),
-                        ingested_ms=event.get("ingestionTime", 0),
-                    )
-                    for event in page.get("events", ())
-                ]
-                if pages >= MAX_PAGES and page.get("nextToken"):
-                    problems.append(
-                        f"{group}: more than {MAX_PAGES} pages of lines with these ids; the rest was not read"
-                    )
-                    break
+            found, problem = await _search_group(aws, target, group, pattern, since)
         except AwsError as error:
             if error.code != "ResourceNotFoundException":
                 problems.append(error.message)
+            continue
+        problems += [problem] if problem else []
+        place = place_of(target)
+        records += [replace(record, place=place) for record in parser.parse_all(found, group)]
     return records, problems
+
+
+async def _search_group(
+    aws: AwsApi, target: LogTarget, group: str, pattern: str, since: datetime
+) -> tuple[list[RawEvent], str | None]:
+    """Return the events of a group that match, and the reason for which not all were read; raises AwsError."""
+    query = {"logGroupName": group, "startTime": int(since.timestamp() * 1000), "filterPattern": pattern}
+    events: list[RawEvent] = []
+    occurrences = Occurrences()
+    calls = 0
+    async for page in aws.pages("logs", "FilterLogEvents", query, account=target.account, region=target.region):
+        calls += 1
+        events += occurrences.identified([convert(each, RawEvent) for each in page.get("events", ())])
+        if not page.get("nextToken"):
+            break
+        if len(events) >= MAX_LINES:
+            return events, f"{group}: more than {len(events):,} lines have these ids; the rest was not read"
+        if calls >= MAX_CALLS:
+            lines = f"{len(events):,} lines with these ids"
+            return events, f"{group}: {calls} calls found {lines} and did not reach the end; the rest was not read"
+    return events, None

@@ -7,8 +7,10 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from prodwatch.demo.aws.functions.model import Function, FunctionVersion
+from prodwatch.demo.aws.protocols.identify import HttpRequest
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
 
@@ -292,3 +294,47 @@ def test_a_resource_that_a_stack_does_not_have_is_named(project: CaseProject, na
     assert ended.code == 3
     assert "Inbix" in ended.out
     assert "cloudformation:ListStackResources" in project.run("iam-policy").out
+
+
+RARE = """
+[[check]]
+name = "no error"
+type = "logs"
+group = "/shop/{name}*"
+filter = "ERROR"
+expect = ["count == 0"]
+
+[[check]]
+name = "an error"
+type = "logs"
+group = "/shop/{name}*"
+filter = "ERROR"
+expect = ["count > 0"]
+"""
+
+
+def test_W8_a_group_that_cannot_be_read_is_named_and_the_others_are_read(
+    project: CaseProject, name: str, world: World
+) -> None:
+    at_ms = int(time.time() * 1000) - 30_000
+    for part in ("a", "b"):
+        world.aws.logs.put(f"/shop/{name}-{part}", "s", [(at_ms, f"ERROR in {part}")])
+
+    def refused(request: HttpRequest) -> web.Response:
+        asked = json.loads(request.body)
+        if asked["logGroupName"].endswith("-a"):
+            message = f"The log group {asked['logGroupName']} is of log-group-class INFREQUENT_ACCESS. FilterLogEvents"
+            body = {"__type": "InvalidOperationException", "message": f"{message} is not supported for this log class"}
+            return web.json_response(body, status=400, content_type="application/x-amz-json-1.1")
+        events = [{"timestamp": at_ms, "message": "ERROR in b", "eventId": "e", "logStreamName": "s"}]
+        return web.json_response({"events": events}, content_type="application/x-amz-json-1.1")
+
+    world.aws.forgeries["logs:FilterLogEvents"] = refused
+    project.configure(f'[[logs]]\ngroup = "/shop/{name}-*"\n')
+    ended = project.run("logs", "--since", "5m", "--no-follow")
+    assert ended.code == 3, ended.said
+    assert "ERROR in b" in ended.out
+    assert "Infrequent Access" in ended.err
+    found = project.checked(RARE.replace("{name}", name))
+    assert found.statuses == {"no error": "fail", "an error": "pass"}
+    assert "Infrequent Access" in json.dumps(found.document)

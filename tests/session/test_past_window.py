@@ -29,6 +29,7 @@ from prodwatch.model.signal import (
 )
 from prodwatch.session import past
 from prodwatch.session.past import BoundedReads, FixedClock, OffsetClock, PastAlarms, PastReader
+from prodwatch.session.stream_completion import FAILED_FOR_S
 from prodwatch.store import Store
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.text.redact import Redactor
@@ -217,3 +218,51 @@ async def test_a_source_that_is_denied_is_said_and_holds_no_other_up(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert told[0].ended
+
+
+def phase(name: SourcePhase, **more: Any) -> Batch:
+    return Batch(source="logs:g", status=SourceStatus(source="logs:g", phase=name, **more))
+
+
+async def test_K30_one_failed_reading_does_not_end_the_reading_of_a_log_group(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = sources()
+    told[-1] = Told(
+        "logs",
+        phase(SourcePhase.FAILED, message="InternalFailure"),
+        *(phase(SourcePhase.BEHIND, message=f"page {number}") for number in range(40)),
+        Batch(source="logs:g", records=(LogRecord(END_MS - 1, "in", "g"),)),
+        Batch(source="logs:g", status=live("logs:g")),
+    )
+    store = await read(engine, told, monkeypatch)
+    assert [each.message for each in store.logs.ring] == ["in"]
+    assert store.sources["logs:g"].phase is SourcePhase.IDLE
+
+
+class Failing(Told):
+    """A source of which every reading fails, each second."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__("logs")
+        self.clock = clock
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        try:
+            while True:
+                yield phase(SourcePhase.FAILED, message="InternalFailure")
+                await self.clock.sleep(1.0)
+        finally:
+            self.ended = True
+
+
+async def test_K30_a_log_group_that_fails_for_long_is_given_up_and_stays_unseen(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(auto=True)
+    told = [*sources()[:-1], Failing(clock)]
+    monkeypatch.setattr(past, "build_sources", lambda *_, **__: told)
+    store = Store(FixedClock(END, clock))
+    await PastReader(engine, WINDOW, store, clock).run()
+    assert clock.monotonic_s() >= FAILED_FOR_S
+    assert store.sources["logs:g"].phase is SourcePhase.FAILED

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from prodwatch.aws.interface import AwsError
 from prodwatch.demo.aws.faults import Fault, FaultPlan
 from prodwatch.model.environment import LogTarget
 from prodwatch.model.signal import Batch, SourcePhase
+from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.logs.source import LogSource
 from prodwatch.store.store import Store
@@ -173,3 +177,35 @@ async def test_a_denied_group_takes_nothing_from_the_other(name: str) -> None:
     latest = {state.source: state.phase for state in watch.screen.states}
     assert latest == {name: SourcePhase.DENIED, f"logs:{other}": SourcePhase.LIVE}
     assert len(watch.messages) == 30
+
+
+class OtherClass(LogDoor):
+    """A log service one of whose groups is of the class Infrequent Access."""
+
+    async def answer(self, service: str, operation: str, params: Mapping[str, Any]) -> Any:
+        if operation == "FilterLogEvents" and params["logGroupName"] == "rare":
+            self.calls.append(("refused", {}))
+            raise AwsError(
+                "FilterLogEvents is not supported for this log class",
+                code="InvalidOperationException",
+                reason=Reason.API_ERROR,
+                service=service,
+                operation=operation,
+            )
+        return await super().answer(service, operation, params)
+
+
+async def test_W8_a_group_of_another_class_is_named_once_and_holds_no_other_up() -> None:
+    watch = Watch("rare", GROUP)
+    watch.source._aws = watch.door = OtherClass(watch.clock)
+    watch.logs = watch.door.region.logs
+    for target in ("rare", GROUP):
+        watch.logs.create_group(target)
+    watch.put("a line")
+    async with shown(watch.source, watch.screen):
+        await watch.clock.advance(600)
+    rare = [state for state in watch.screen.states if state.source == "logs:rare" and state.message]
+    assert {state.phase for state in rare} == {SourcePhase.STOPPED}
+    assert "Infrequent Access" in (rare[-1].message or "")
+    assert sum(name == "refused" for name, _ in watch.door.calls) == 1
+    assert watch.messages == ["a line"]

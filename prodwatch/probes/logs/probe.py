@@ -19,6 +19,7 @@ from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refus
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.logs.pattern import Keeps, keeper
 from prodwatch.probes.logs.spec import is_version
+from prodwatch.sources.logs.discovery import UNREADABLE_CLASS, is_of_unreadable_class
 
 MAX_LINES = 10_000
 """Largest number of lines read; with more, `complete` is false."""
@@ -177,6 +178,9 @@ async def _group(
         if error.code == "ResourceNotFoundException":
             calls.met(error)
             return False
+        if is_of_unreadable_class(error):
+            calls.incomplete(f'log group "{group}" was not read: {UNREADABLE_CLASS}')
+            return True
         raise
     return True
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from prodwatch.aws.interface import AwsApi
+from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.model.environment import LogTarget
+
+UNREADABLE_CLASS = (
+    "FilterLogEvents does not support the class of this log group (Infrequent Access or Delivery); its lines can be"
+    " read in CloudWatch Logs Insights"
+)
+
+
+def is_of_unreadable_class(error: AwsError) -> bool:
+    """Return whether FilterLogEvents refused a group because of its class, which never changes."""
+    return error.code == "InvalidOperationException" and "class" in error.message.casefold()
 
 
 async def discover_groups(aws: AwsApi, target: LogTarget) -> list[str]:

@@ -19,7 +19,7 @@ from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.error_status import error_status, retry_delay_s
 from prodwatch.sources.logs.deduplication import MAX_IDS
-from prodwatch.sources.logs.discovery import discover_groups
+from prodwatch.sources.logs.discovery import discover_groups, is_of_unreadable_class
 from prodwatch.sources.logs.events import RawEvent, fetcher
 from prodwatch.sources.logs.group_status import group_error_status, group_status
 from prodwatch.sources.logs.live_tail import LiveTail
@@ -36,6 +36,8 @@ WORKERS = 4
 QUEUED_BATCHES = 64
 DISCOVER_EVERY_S = 30.0
 MISSING_EVERY_S = 15.0
+UNREADABLE_EVERY_S = 3600.0
+"""Pause before a group of a class that cannot be read is tried again: another one may have its name by then."""
 LIVE_EVERY_S = 5.0
 """Pause between polls of a busy group while Live Tail delivers its lines."""
 
@@ -385,4 +387,6 @@ async def _cancel_all(tasks: set[asyncio.Task[None]]) -> None:
 def _retry_delay_s(error: AwsError, backoff: Backoff) -> float:
     if error.code == "ResourceNotFoundException":
         return MISSING_EVERY_S
+    if is_of_unreadable_class(error):
+        return UNREADABLE_EVERY_S
     return retry_delay_s(error, backoff)
