@@ -114,6 +114,16 @@ def unread_metric(target: MetricTarget, message: str, reason: Reason) -> SignalR
     )
 
 
+def no_such_alarm(name: str | None = None) -> str:
+    """Return the sentence about an alarm that does not exist; without `name` where the name is shown with it."""
+    return "the alarm does not exist" if name is None else f"alarm {name} does not exist"
+
+
+def no_alarm_with(prefix: str) -> str:
+    """Return the sentence about a prefix without any alarm; an empty one means all alarms."""
+    return f"no alarm name begins with {prefix}" if prefix else "there are no alarms"
+
+
 def alarm_signals(target: AlarmTarget, states: Sequence[AlarmState]) -> list[SignalResult]:
     """Judge the alarms that one `[[alarm]]` entry names: firing fails, no state is never green.
 
@@ -123,7 +133,7 @@ def alarm_signals(target: AlarmTarget, states: Sequence[AlarmState]) -> list[Sig
     for name in target.names:
         state = next((each for each in states if each.name == name), None)
         results.append(
-            _absent_alarm(target, name, "the alarm does not exist")
+            _absent_alarm(target, name, no_such_alarm())
             if state is None
             else alarm_signal(state, gate=target.gate, without_data=Status.INCONCLUSIVE)
         )
@@ -136,8 +146,7 @@ def alarm_signals(target: AlarmTarget, states: Sequence[AlarmState]) -> list[Sig
             if each.name not in target.names
         ]
         if not matching:
-            what = f"no alarm name begins with {target.prefix}" if target.prefix else "no alarms exist"
-            results.append(_absent_alarm(target, f"{target.prefix}*", what))
+            results.append(_absent_alarm(target, f"{target.prefix}*", no_alarm_with(target.prefix)))
     return results
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
-from prodwatch.judge.signals import alarm_signals, merged, unread_alarms
+from prodwatch.judge.signals import alarm_signals, merged, no_alarm_with, no_such_alarm, unread_alarms
 from prodwatch.model.environment import AlarmTarget, place_of
 from prodwatch.model.identity import AlarmId
 from prodwatch.model.result import SignalResult
@@ -302,9 +302,9 @@ def _covers(target: AlarmTarget, alarm: _Alarm) -> bool:
 
 def _missing_alarms(target: AlarmTarget, alarms: set[str]) -> list[str]:
     """Return one sentence per configured alarm that does not exist: silence would look like health."""
-    problems = [f"alarm {name} does not exist" for name in target.names if name not in alarms]
+    problems = [no_such_alarm(name) for name in target.names if name not in alarms]
     if target.prefix is not None and not any(name.startswith(target.prefix) for name in alarms):
-        problems.append(f"no alarm name begins with {target.prefix}" if target.prefix else "there are no alarms")
+        problems.append(no_alarm_with(target.prefix))
     return problems
 
 

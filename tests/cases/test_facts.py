@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from prodwatch.demo.aws import MetricAlarm
+from prodwatch.model.check import Poll
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.definitions import plain
 from tests.support.case_project import CaseProject
@@ -221,3 +222,25 @@ def test_D_expired_credentials_are_said_once_per_run(project: CaseProject, world
         assert text.count(advice) == 1, name
     (notice,) = [each for each in document["notices"] if each["code"] == "expired_credentials"]
     assert advice in notice["message"]
+
+
+SEEN = {"ok": True, "foreign": 0}
+
+
+@pytest.mark.parametrize("at", range(4))
+async def test_D_a_warning_of_any_answer_of_a_hold_counts(at: int, bench: Bench) -> None:
+    looks = [SEEN] * 4
+    looks[at] = SEEN | {"foreign": 2}
+    bench.script("scripted", *looks)
+    check = await bench.one(plain(expect=["ok == true"], warn=["foreign == 0"], hold_s=3.0))
+    assert (check.status, check.reason_code) == ("degraded", "warning")
+    assert "`foreign` is 2, not 0" in (check.message or "")
+    moment = check.attempts[at].started_at
+    assert at == 3 or f"at {moment:%H:%M:%S} UTC" in (check.message or "")
+    assert [each.ok for each in check.assertions] == [True, False]
+
+
+async def test_D_a_warning_before_the_awaited_state_does_not_count(bench: Bench) -> None:
+    bench.script("scripted", {"ok": False}, {"ok": False, "foreign": 3}, SEEN)
+    check = await bench.one(plain(expect=["ok == true"], warn=["foreign == 0"], poll=Poll(within_s=5.0)))
+    assert check.status == "pass"

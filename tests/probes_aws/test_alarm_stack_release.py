@@ -50,13 +50,13 @@ async def test_a_named_alarm_that_does_not_exist_is_a_fail(bench: Any) -> None:
     alarms(bench)
     found = await bench.run("alarm", {"names": [f"{bench.name}-a", "no-such-alarm"]})
     assert found.failure.status is Status.FAIL
-    assert found.failure.message == "there is no alarm named no-such-alarm"
+    assert found.failure.message == "alarm no-such-alarm does not exist"
 
 
 async def test_a_prefix_that_finds_nothing_is_inconclusive(bench: Any) -> None:
     found = await bench.run("alarm", {"prefix": "no-such-prefix"})
     assert (found.failure.status, found.failure.reason) == (Status.INCONCLUSIVE, Reason.NO_DATA)
-    assert "no alarm was read" in found.failure.message
+    assert found.failure.message == "no alarm name begins with no-such-prefix"
 
 
 async def test_an_endpoint_that_knows_no_log_alarms_is_asked_without(bench: Any) -> None:

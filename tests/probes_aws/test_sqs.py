@@ -125,6 +125,23 @@ async def test_peek_hands_everything_back(bench: Any) -> None:
     assert await visible(bench, url) == 2
 
 
+async def test_D_messages_of_others_are_counted_over_all_looks_of_a_wait(bench: Any) -> None:
+    url = await queue(bench, "theirs 1", "theirs 2")
+    looks: dict[str, Any] = {"queue": url, "operation": "peek"}
+    first_request_at = SystemClock().now()
+    memory: dict[str, Any] = {}
+    first = await bench.run("sqs", looks, memory=memory)
+    again = await bench.run("sqs", looks, memory=memory, first_request_at=first_request_at)
+    assert (first.document["foreign"], again.document["foreign"]) == (2, 2), "each counted once"
+    await bench.call("sqs", "PurgeQueue", {"QueueUrl": url})
+    await bench.call("sqs", "SendMessage", {"QueueUrl": url, "MessageBody": "mine uid123"})
+    last = await bench.run("sqs", looks, memory=memory, first_request_at=first_request_at)
+    assert last.document["message"]["body"] == "mine uid123"
+    assert last.document["foreign"] == 2, "those that were met before its own came"
+    next_wait = await bench.run("sqs", looks, memory=memory)
+    assert next_wait.document["foreign"] == 0
+
+
 async def test_delete_deletes_own_messages_only(bench: Any) -> None:
     url = await queue(bench, "mine uid123", "theirs", "mine too uid123")
     found = await bench.run("sqs", {"queue": url, "operation": "delete"})

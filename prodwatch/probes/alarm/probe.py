@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from prodwatch.judge.signals import no_alarm_with, no_such_alarm
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask
 from prodwatch.probes.base import Failure, Observation, ProbeContext
@@ -37,12 +38,10 @@ async def _alarms(calls: AwsCalls) -> Observation:
     missing = [name for name in names if name not in found]
     failure = None
     if missing:
-        failure = Failure(
-            status=Status.FAIL, reason=Reason.API_ERROR, message=f"there is no alarm named {', '.join(missing)}"
-        )
+        message = "; ".join(map(no_such_alarm, missing))
+        failure = Failure(status=Status.FAIL, reason=Reason.API_ERROR, message=message)
     elif not ordered:
-        message = f'no alarm has the prefix "{prefix}", so no alarm was read'
-        failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=message)
+        failure = Failure(status=Status.INCONCLUSIVE, reason=Reason.NO_DATA, message=no_alarm_with(prefix or ""))
     return calls.answer(document, failure=failure)
 
 

@@ -26,6 +26,8 @@ SAFE_RECEIVES = 3
 """Smallest redrive limit; with a lower one, our receive could move a message to the dead-letter queue."""
 MAX_REMEMBERED = 1000
 """Messages of one queue whose receive count is remembered."""
+MAX_WAITS = 100
+"""Waits on one queue whose messages of others are remembered."""
 LONGEST_WAIT_S = 2
 """Seconds of long polling, which queries all SQS servers; short polling may miss messages."""
 HANDED_BACK_WITHIN_S = 5.0
@@ -149,6 +151,7 @@ class _Received(msgspec.Struct, frozen=True, kw_only=True):
 
     own: list[dict[str, Any]]
     foreign: int
+    """Messages of others that all looks of this wait have met."""
     pause_s: float
     """Shortest pause before the next receive."""
 
@@ -188,7 +191,21 @@ async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> _Received:
         # What may still be received without risk is spread over the time that is left.
         left = limit - 1 - max(counts[message["MessageId"]] for message in returned)
         pause_s = calls.context.wait_left_s / left if left > 0 else 0.0
-    return _Received(own=own, foreign=len(foreign), pause_s=pause_s)
+    return _Received(own=own, foreign=_met_so_far(calls, url, foreign), pause_s=pause_s)
+
+
+def _met_so_far(calls: AwsCalls, url: str, foreign: list[dict[str, Any]]) -> int:
+    """Return how many messages of others all looks of this wait have met, each counted once."""
+    context = calls.context
+    met: dict[str, set[str]] = context.memory.setdefault(f"sqs foreign {url}", {})
+    wait = context.trace_id
+    if context.first_request_at is None:
+        met.pop(wait, None)
+    ids = met.setdefault(wait, set())
+    ids.update(each["MessageId"] for each in foreign)
+    while len(met) > MAX_WAITS:
+        met.pop(next(iter(met)))
+    return len(ids)
 
 
 def _count(counts: dict[str, int], message: Mapping[str, Any]) -> None:

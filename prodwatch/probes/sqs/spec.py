@@ -127,7 +127,11 @@ SPECS = (
                     " between them is inconclusive: use `messages`."
                 ),
             ),
-            Field(name="foreign", kind="integer", doc="Number of received messages that are not the check's own."),
+            Field(
+                name="foreign",
+                kind="integer",
+                doc="Number of received messages that are not the check's own, over all looks of a `poll` or `hold`.",
+            ),
             Field(name="latency", kind="duration", doc="Duration of the call."),
         ),
         example="""\

@@ -106,6 +106,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_s: float
     waited: bool
     """The step polls or holds."""
+    warned: Attempt | None = None
+    """The first attempt that found the expected state, and a `warn` that is not met; None without one."""
     held: tuple[datetime, datetime] | None = None
     """When the first and the last attempt of `hold` were sent that found the expected state; None without one."""
 
@@ -138,6 +140,7 @@ class Attempts:
         self._kind: AttemptKind = "request"
         self._stalled = False
         self._held: tuple[datetime, datetime] | None = None
+        self._warned: Attempt | None = None
 
     async def run(self) -> Outcome:
         """Send, retry, poll and hold as the step asks for."""
@@ -183,6 +186,7 @@ class Attempts:
             stalled=self._stalled,
             elapsed_s=0.0 if last is None or self._began_s is None else last.ended_s - self._began_s,
             waited=self._poll is not None or hold_s is not None,
+            warned=self._warned,
             held=self._held,
         )
 
@@ -209,6 +213,8 @@ class Attempts:
         if self._last is None:
             self._began_s = attempt.started_s
         self._last = attempt
+        if self._warned is None and not attempt.spoiled and attempt.holds and attempt.warn.ok is not True:
+            self._warned = attempt
         self._stalled = self._stalled or attempt.spoiled
         self._results.append(_result(len(self._results) + 1, attempt, kind))
 

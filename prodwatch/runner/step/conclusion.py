@@ -48,7 +48,11 @@ def conclude(outcome: Outcome, limit: str) -> Conclusion:
         message = f"waiting was stopped: `{met.expression}` is true ({_effort(outcome)})"
         conclusion = Conclusion(Status.FAIL, Reason.ASSERTION, message)
     elif ending is Ending.ANSWERED:
-        conclusion = conclude_judged(last.expect, last.warn)
+        warned = outcome.warned if last.warn.ok is True else None
+        conclusion = conclude_judged(last.expect, last.warn if warned is None else warned.warn)
+        if warned is not None and conclusion.status is Status.DEGRADED:
+            when = f"{warned.started_at:%H:%M:%S} UTC, {_effort(outcome)}"
+            conclusion = replace(conclusion, message=f"{conclusion.message} (at {when})")
     else:
         unmet = last.until if last.until is not None and last.until.ok is not True else last.expect
         conclusion = _never_held(outcome, unmet)

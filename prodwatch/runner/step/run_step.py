@@ -330,8 +330,9 @@ def _assertions(
     if last is None or last.failure is not None:
         return ()
     judged = [(step.expect, last.expect)]
+    warned = last if outcome.warned is None or last.warn.ok is not True else outcome.warned
     if outcome.ending is Ending.ANSWERED:
-        judged.append((step.warn, last.warn))
+        judged.append((step.warn, warned.warn))
     if last.until is not None:
         judged.insert(0, (step.until, last.until))
     if last.stop is not None and outcome.ending is Ending.STOPPED:
@@ -339,14 +340,16 @@ def _assertions(
     results = tuple(result for _, judgement in judged for result in judgement.results)
     if all(result.ok is True for result in results):
         return results
+    # Where only a `warn` of an earlier answer is not met, everything else holds.
+    shown = warned if last.holds else last
     # Assertions that were not judged have no results.
     pairs = (pair for expectations, judgement in judged for pair in zip(expectations, judgement.results, strict=False))
     return with_facts(
         pairs,
-        last.observation.document,
+        shown.observation.document,
         step.spec,
         values=sender.values,
-        now=last.started_at,
+        now=shown.started_at,
         mask=execution.output.masked,
     )
 
