@@ -172,15 +172,16 @@ def _of_logs(environment: Environment) -> Iterable[RequiredCall]:
 
 def _of_signals(environment: Environment) -> Iterable[RequiredCall]:
     if environment.traces_enabled and (environment.functions or environment.traces_filter):
-        yield _use("xray", "GetTraceSummaries", ANY, "traces")
-        yield _use("xray", "BatchGetTraces", ANY, "traces")
-        yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", optional=True)
-        yield _use("xray", "GetIndexingRules", ANY, "traces", optional=True)
-        yield _use("xray", "GetServiceGraph", ANY, "service map", optional=True)
-        spans = spans_target(environment)
-        if spans is not None:
-            # Read only in accounts with Transaction Search, which keeps most spans there.
-            yield _use("logs", "FilterLogEvents", spans.group, "spans", spans, optional=True)
+        for place in environment.trace_places:
+            yield _use("xray", "GetTraceSummaries", ANY, "traces", place)
+            yield _use("xray", "BatchGetTraces", ANY, "traces", place)
+            yield _use("xray", "GetTraceSegmentDestination", ANY, "traces", place, optional=True)
+            yield _use("xray", "GetIndexingRules", ANY, "traces", place, optional=True)
+            yield _use("xray", "GetServiceGraph", ANY, "service map", place, optional=True)
+            spans = spans_target(environment, place)
+            if spans is not None:
+                # Read only in accounts with Transaction Search, which keeps most spans there.
+                yield _use("logs", "FilterLogEvents", spans.group, "spans", spans, optional=True)
     for function in environment.functions:
         yield _use("cloudwatch", "GetMetricData", ANY, "metrics", function)
     for metric in environment.metrics:

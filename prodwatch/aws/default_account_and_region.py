@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from prodwatch.aws.interface import AwsApi, RawAnswer
+from prodwatch.model.identity import Place
 from prodwatch.model.result import Usage
 
 
@@ -116,3 +117,8 @@ class ScopedAws(AwsApi):
     def usage(self) -> Usage:
         """Return call counts, throttles and cost so far, over all accounts."""
         return self._aws.usage()
+
+
+def in_place(aws: AwsApi, place: Place) -> AwsApi:
+    """Return the session with the account and region of `place` as its defaults."""
+    return ScopedAws(aws, place.account or None, place.region or None) if place else aws

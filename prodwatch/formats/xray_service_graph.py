@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import ServiceEdge, ServiceNode
 
 CLIENT = "client"
 OUTSIDE = ServiceNode("clients", CLIENT)
 """The callers from outside: X-Ray has one such node per entry, named after the entry."""
+
+
+def in_place_of(node: ServiceNode, place: Place) -> ServiceNode:
+    """Return a node as one of an account and region; clients are outside of all."""
+    return node if node.kind == CLIENT else replace(node, place=place)
 
 
 def node_of(service: Mapping[str, Any]) -> ServiceNode:

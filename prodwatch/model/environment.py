@@ -277,6 +277,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return target.region or self.accounts.get(target.account or "", self.aws).region
 
     @property
+    def trace_places(self) -> tuple[Place, ...]:
+        """Accounts and regions whose traces are read: the own one and those of functions."""
+        return tuple(dict.fromkeys((HOME, *map(place_of, self.functions))))
+
+    @property
     def deployment_places(self) -> tuple[Place, ...]:
         """Accounts and regions whose deployments are read: those of functions with an alias, else the own one."""
         return tuple(dict.fromkeys(place_of(each) for each in self.functions if each.alias)) or (HOME,)

@@ -72,6 +72,11 @@ class FunctionId(msgspec.Struct, frozen=True, order=True, gc=False):
         return f"{self.name}:{self.alias}" if self.alias else self.name
 
 
+def source_name(kind: str, place: Place) -> str:
+    """Return the name of a source that reads one account and region: `traces`, `traces:us-east-1`."""
+    return f"{kind}:{place}" if place else kind
+
+
 class PlaceNames:
     """Names as shown: followed by the account and region where one name exists in several, and only there."""
 

@@ -101,6 +101,8 @@ class ServiceNode(msgspec.Struct, frozen=True, order=True, gc=False):
     name: str
     kind: str = ""
     """X-Ray's type: `AWS::Lambda::Function`, `remote`, `client` for callers from outside."""
+    place: Place = HOME
+    """Account and region whose X-Ray names it."""
 
 
 class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,8 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[ServiceNode, ...] = ()
     """Services that the request passed through, in no particular order."""
     annotations: dict[str, Any] = {}
+    place: Place = HOME
+    """Account and region whose X-Ray has it; each of several has its own part of a trace."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +177,7 @@ class ServiceGraph(msgspec.Struct, frozen=True, kw_only=True):
     released_ms: int | None = None
     """Start of the release that separates the two windows, epoch milliseconds; None without one."""
     edges: tuple[ServiceEdge, ...] = ()
+    place: Place = HOME
 
 
 SETTLED_AFTER_S = 180.0

@@ -208,7 +208,12 @@ class LiveSession:
         from prodwatch.sources.redaction import SignalRedactor
 
         try:
-            return await fetch_trace(self._engine.aws, trace_id, SignalRedactor(self._engine.redactor))
+            return await fetch_trace(
+                self._engine.aws,
+                trace_id,
+                SignalRedactor(self._engine.redactor),
+                self._engine.environment.trace_places,
+            )
         except AwsError as caught:
             self._store.notice(Notice(code="traces", message=self._engine.clean(caught.message)))
             return None

@@ -10,7 +10,8 @@ from functools import partial
 from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
 from prodwatch.formats.lambda_record import LineParser
-from prodwatch.model.environment import Environment, LogTarget, UnfilledTarget
+from prodwatch.model.environment import Environment, LogTarget, UnfilledTarget, place_of
+from prodwatch.model.identity import HOME, Place
 from prodwatch.model.signal import Batch, SourcePhase, SourceStatus
 from prodwatch.sources.alarms import AlarmSource
 from prodwatch.sources.base import Source
@@ -48,13 +49,17 @@ def _is_same_group(one: LogTarget, other: LogTarget, environment: Environment) -
     return first == second or None in {first, second}
 
 
-def spans_target(environment: Environment) -> LogTarget | None:
-    """Return the log group of the account's spans under Transaction Search, filtered by the environment's functions.
+def spans_target(environment: Environment, place: Place = HOME) -> LogTarget | None:
+    """Return the log group of a place's spans under Transaction Search, filtered by the functions in it.
 
     None without functions: the unfiltered group holds the traffic of the whole account.
     """
-    names = [f'?"{function.name}"' for function in environment.functions if function.account is None]
-    return LogTarget(group=SPANS_GROUP, filter=" ".join(names)) if names else None
+    names = [f'?"{function.name}"' for function in environment.functions if place_of(function) == place]
+    if not names:
+        return None
+    return LogTarget(
+        group=SPANS_GROUP, filter=" ".join(names), account=place.account or None, region=place.region or None
+    )
 
 
 class UnfilledSource:
@@ -113,25 +118,28 @@ def build_sources(
     if log_targets(environment):
         sources.append(logs)
     if environment.traces_enabled and (environment.functions or environment.traces_filter):
-        spans = spans_target(environment)
-        sources.append(
-            TraceSource(
-                aws,
-                clock=clock,
-                since=logs_since,
-                signal_redactor=signal_redactor,
-                filter_expression=environment.traces_filter,
-                on_spans=partial(logs.follow, spans) if spans else None,
+        for place in environment.trace_places:
+            spans = spans_target(environment, place)
+            sources.append(
+                TraceSource(
+                    aws,
+                    clock=clock,
+                    since=logs_since,
+                    signal_redactor=signal_redactor,
+                    filter_expression=environment.traces_filter,
+                    on_spans=partial(logs.follow, spans) if spans else None,
+                    place=place,
+                )
             )
-        )
-        sources.append(
-            ServiceGraphSource(
-                aws,
-                clock=clock,
-                signal_redactor=signal_redactor,
-                released_at=lambda: release_began(release.states.values(), clock.now()),
+            sources.append(
+                ServiceGraphSource(
+                    aws,
+                    clock=clock,
+                    signal_redactor=signal_redactor,
+                    released_at=lambda: release_began(release.states.values(), clock.now()),
+                    place=place,
+                )
             )
-        )
     if environment.functions or environment.metrics:
         sources.append(
             MetricSource(

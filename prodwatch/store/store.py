@@ -12,7 +12,7 @@ from prodwatch.clock import Clock
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.comparison import ComparisonResult, SignatureResult
 from prodwatch.model.event import CheckFinished, CheckStarted, RunEvent
-from prodwatch.model.identity import GroupId
+from prodwatch.model.identity import GroupId, Place
 from prodwatch.model.result import Notice, SignalResult, Usage, Verdict
 from prodwatch.model.signal import (
     AlarmState,
@@ -105,8 +105,8 @@ class Store:
         """Comparisons of the versions of every release, as last made."""
         self.compared_signatures: tuple[SignatureResult, ...] = ()
         self.traces = TraceStore(limits.traces)
-        self.graphs: dict[str, ServiceGraph] = {}
-        """Service graphs by part: `before` the release and `now`."""
+        self.graphs: dict[tuple[str, Place], ServiceGraph] = {}
+        """Service graphs by part (`before` the release and `now`), account and region."""
         self.metrics = MetricStore(limits.points_per_series, limits.series)
         self.embedded = EmbeddedMetrics(limits.embedded_series)
         self.release = ReleaseStore(limits.events)
@@ -153,7 +153,7 @@ class Store:
                     self.requests.add_trace(record)
                     self._touch(Topic.TRACES)
                 case ServiceGraph():
-                    self.graphs[record.part] = record
+                    self.graphs[record.part, record.place] = record
                     self._touch(Topic.SERVICES)
                 case MetricSeries():
                     self._add_series(record)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
+from prodwatch.model.identity import Place
 from prodwatch.model.signal import Trace, TraceSummary
 
 MAX_DETAILS = 100
@@ -17,6 +20,8 @@ class TraceStore:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._summaries: dict[str, TraceSummary] = {}
+        self._parts: dict[str, dict[Place, TraceSummary]] = {}
+        """Trace id → its summaries, for traces that several accounts or regions have a part of."""
         self._details: dict[str, Trace] = {}
         self._earliest: list[tuple[int, str]] = []
         """Start and id of the traces to drop next, the first of them last."""
@@ -25,11 +30,23 @@ class TraceStore:
     def add(self, summaries: Iterable[TraceSummary]) -> None:
         """Add summaries; an older revision never replaces a newer one."""
         for summary in summaries:
-            stored = self._summaries.get(summary.id)
-            if stored is None or summary.revision >= stored.revision:
-                self._summaries[summary.id] = summary
+            self._summaries[summary.id] = self._with(summary)
             if len(self._summaries) > self.capacity:
                 self._drop(summary)
+
+    def _with(self, summary: TraceSummary) -> TraceSummary:
+        """Return the summary of a trace after this one of an account and region has come."""
+        stored, parts = self._summaries.get(summary.id), self._parts.get(summary.id)
+        if stored is None:
+            return summary
+        if parts is None:
+            if stored.place == summary.place:
+                return summary if summary.revision >= stored.revision else stored
+            parts = self._parts[summary.id] = {stored.place: stored}
+        known = parts.get(summary.place)
+        if known is None or summary.revision >= known.revision:
+            parts[summary.place] = summary
+        return joined(parts.values())
 
     def _drop(self, newest: TraceSummary) -> None:
         """Drop the trace that began first, however late it arrived."""
@@ -42,6 +59,7 @@ class TraceStore:
         if dropped == self._earliest[-1]:
             self._earliest.pop()
         del self._summaries[dropped[1]]
+        self._parts.pop(dropped[1], None)
         self._details.pop(dropped[1], None)
         self.dropped += 1
 
@@ -65,3 +83,22 @@ class TraceStore:
     def details(self) -> Mapping[str, Trace]:
         """All kept traces, oldest fetch first."""
         return self._details
+
+
+def joined(parts: Iterable[TraceSummary]) -> TraceSummary:
+    """Return one summary of the parts of a trace that several accounts and regions have."""
+    ordered = sorted(parts, key=lambda part: part.start_ms)
+    end_ms = max(part.start_ms + part.duration_s * 1000 for part in ordered)
+    return replace(
+        ordered[0],
+        duration_s=(end_ms - ordered[0].start_ms) / 1000,
+        fault=any(part.fault for part in ordered),
+        error=any(part.error for part in ordered),
+        throttle=any(part.throttle for part in ordered),
+        partial=any(part.partial for part in ordered),
+        revision=sum(part.revision for part in ordered),
+        root_cause=next((part.root_cause for part in ordered if part.root_cause), None),
+        slowest=next((part.slowest for part in ordered if part.slowest), None),
+        services=tuple(dict.fromkeys(node for part in ordered for node in part.services)),
+        annotations={name: value for part in reversed(ordered) for name, value in part.annotations.items()},
+    )

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.formats.xray_service_graph import CLIENT
+from prodwatch.model.identity import PlaceNames
 from prodwatch.model.signal import ServiceEdge, ServiceGraph, ServiceNode
 from prodwatch.store.store import Store
 
@@ -106,10 +108,10 @@ class ServiceMap(msgspec.Struct, frozen=True, kw_only=True):
 
 def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
     """Return the edges that match `needle`; None before X-Ray's first response."""
-    now = store.graphs.get("now")
+    now = _joined(store, "now")
     if now is None:
         return None
-    before = store.graphs.get("before")
+    before = _joined(store, "before")
     if before is not None and before.released_ms != now.released_ms:
         before = None  # of another release
     old = {_key(edge): edge for edge in before.edges} if before else {}
@@ -131,6 +133,28 @@ def service_map(store: Store, *, needle: str = "") -> ServiceMap | None:
             if summary.id in store.own
         ),
     )
+
+
+def _joined(store: Store, part: str) -> ServiceGraph | None:
+    """Return the graph of all accounts and regions, None before the first.
+
+    A node whose name exists in several has its account and region in its name.
+    """
+    graphs = [graph for (name, _), graph in store.graphs.items() if name == part]
+    if len(graphs) < 2:
+        return graphs[0] if graphs else None
+    nodes = {node for graph in store.graphs.values() for edge in graph.edges for node in (edge.caller, edge.callee)}
+    names = PlaceNames((f"{node.kind}\0{node.name}", node.place) for node in nodes)
+
+    def named(node: ServiceNode) -> ServiceNode:
+        suffix = names.suffix(f"{node.kind}\0{node.name}", node.place)
+        return replace(node, name=node.name + suffix) if suffix else node
+
+    edges = [
+        replace(edge, caller=named(edge.caller), callee=named(edge.callee)) for graph in graphs for edge in graph.edges
+    ]
+    oldest = min(graphs, key=lambda graph: graph.start_ms)
+    return replace(oldest, end_ms=max(graph.end_ms for graph in graphs), edges=tuple(edges))
 
 
 def kind_word(kind: str) -> str:
@@ -175,7 +199,7 @@ def figures(edge: ServiceEdge, window_s: float) -> EdgeFigures:
 
 def _key(edge: ServiceEdge) -> str:
     caller, callee = edge.caller, edge.callee
-    return f"{caller.name}\0{caller.kind}\0{callee.name}\0{callee.kind}"
+    return "\0".join((caller.name, caller.kind, str(caller.place), callee.name, callee.kind, str(callee.place)))
 
 
 def _length_s(graph: ServiceGraph) -> float:

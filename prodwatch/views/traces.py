@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from prodwatch.formats.otel_spans import SPANS_GROUP, trace_of_spans
 from prodwatch.formats.xray_service_graph import CLIENT
@@ -99,10 +100,15 @@ def goes_through(trace: TraceSummary, edge: Edge) -> bool:
 
     X-Ray's summaries list services, not calls: a trace that reached both ends on other paths matches as well.
     """
-    caller, callee = edge
+    caller, callee = map(plain_node, edge)
     if caller.kind == CLIENT:
         return trace.service == callee.name and (not trace.services or callee in trace.services)
     return caller in trace.services and callee in trace.services
+
+
+def plain_node(node: ServiceNode) -> ServiceNode:
+    """Return a node of the service map under X-Ray's own name, without the account and region that were appended."""
+    return replace(node, name=node.name.removesuffix(f" in {node.place}")) if node.place else node
 
 
 def trace_of_lines(trace_id: str, lines: Iterable[LogRecord]) -> Trace | None:

@@ -104,20 +104,28 @@ def command(
         limit_s = SLOW_S if slow is None else slow
         if not as_json:
             sink.write([HEADER])
-        source = TraceSource(
-            engine.aws,
-            clock=engine.clock,
-            since=start,
-            signal_redactor=SignalRedactor(engine.redactor),
-            filter_expression=expression or engine.environment.traces_filter,
-            sample=False,
-        )
+        sources = [
+            TraceSource(
+                engine.aws,
+                clock=engine.clock,
+                since=start,
+                signal_redactor=SignalRedactor(engine.redactor),
+                filter_expression=expression or engine.environment.traces_filter,
+                sample=False,
+                place=place,
+            )
+            for place in engine.environment.trace_places
+        ]
         render = ndjson(limit_s) if as_json else text(style(no_color=common.no_color), limit_s, zone_of({"utc": utc}))
         return Live(
-            sources=[source],
+            sources=sources,
             stream=TraceStream(sink, render, clock=engine.clock, until=end, only_errors=errors, slow_s=slow),
             completion=StreamCompletion(
-                ["traces"], clock=engine.clock, idle_s=until_idle, until=end, counts_news=follow is not False
+                [source.name for source in sources],
+                clock=engine.clock,
+                idle_s=until_idle,
+                until=end,
+                counts_news=follow is not False,
             ),
         )
 
@@ -157,7 +165,14 @@ def _one(project: Project, common: Common, trace_id: str, *, wait_s: float, as_j
                 error(note)
             signal_redactor = SignalRedactor(engine.redactor)
             try:
-                traces = await fetch_traces(engine.aws, [xray_id], signal_redactor, clock=engine.clock, within_s=wait_s)
+                traces = await fetch_traces(
+                    engine.aws,
+                    [xray_id],
+                    signal_redactor,
+                    clock=engine.clock,
+                    within_s=wait_s,
+                    places=engine.environment.trace_places,
+                )
                 return traces.get(xray_id)
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught

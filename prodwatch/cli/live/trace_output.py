@@ -12,6 +12,7 @@ import msgspec
 from prodwatch.cli.live.colour import BOLD, DIM, RED, YELLOW, Style
 from prodwatch.cli.live.line_writer import LineWriter
 from prodwatch.clock import Clock
+from prodwatch.model.identity import Place, unique_name
 from prodwatch.model.signal import Record, Trace, TraceSummary
 from prodwatch.text.cell_width import fitted
 from prodwatch.text.parse_user_times import from_epoch, stamp
@@ -50,6 +51,9 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     slowest: str | None = None
     partial: bool = False
     annotations: dict[str, Any] = {}
+    account: str | None = None
+    """Account and region are left out where they are the environment's own."""
+    region: str | None = None
 
 
 def verdict(trace: TraceSummary, slow_s: float = SLOW_S) -> Verdict:
@@ -81,6 +85,8 @@ def ndjson(slow_s: float) -> Render:
             slowest=trace.slowest,
             partial=trace.partial,
             annotations=trace.annotations,
+            account=trace.place.account or None,
+            region=trace.place.region or None,
         )
         return msgspec.json.encode(line).decode()
 
@@ -101,7 +107,8 @@ def text(style: Style, slow_s: float, zone: tzinfo | None = None) -> Render:
         row = (
             f"{style.paint(f'{at:%H:%M:%S}.{trace.start_ms % 1000:03}', DIM)} "
             f"{style.paint(f'{word:<8}', _COLOURS.get(word))} {format_ms(trace.duration_s * 1000):>9} "
-            f"{trace.status or '':>4} {fitted(request, REQUEST_WIDTH)} {trace.version or '':<7} {trace.id}"
+            f"{trace.status or '':>4} {fitted(request, REQUEST_WIDTH)} {trace.version or '':<7} "
+            f"{unique_name(trace.id, trace.place)}"
         )
         return f"{row}  {cause}" if cause else row
 
@@ -115,6 +122,14 @@ def _path(url: str | None) -> str:
         return urlsplit(url).path or "/"
     except ValueError:
         return url
+
+
+_Key = tuple[str, Place]
+"""Id of a trace, and the account and region that have this part of it."""
+
+
+def _key(trace: TraceSummary) -> _Key:
+    return (trace.id, trace.place)
 
 
 class TraceStream:
@@ -139,25 +154,25 @@ class TraceStream:
         self._until_ms = None if until is None else int(until.timestamp() * 1000)
         self._only_errors = only_errors
         self._slow_s = slow_s
-        self._open: dict[str, tuple[float, TraceSummary]] = {}
-        self._shown: set[str] = set()
-        self._read: set[str] = set()
-        self._grown: set[str] = set()
+        self._open: dict[_Key, tuple[float, TraceSummary]] = {}
+        self._shown: set[_Key] = set()
+        self._read: set[_Key] = set()
+        self._grown: set[_Key] = set()
 
     def take(self, records: Sequence[Record]) -> int:
         """Write or hold the selected traces of a batch; return the number of new ones."""
         traces = [record for record in records if isinstance(record, TraceSummary)]
-        self._read.update(trace.id for trace in traces)
-        self._grown.update(trace.id for trace in traces if trace.id in self._shown)
-        new = [trace for trace in traces if trace.id not in self._shown and self._in_window(trace)]
+        self._read.update(map(_key, traces))
+        self._grown.update(key for key in map(_key, traces) if key in self._shown)
+        new = [trace for trace in traces if _key(trace) not in self._shown and self._in_window(trace)]
         now_s = self._clock.monotonic_s()
         whole = []
         for trace in new:
             if trace.partial:
-                since_s = self._open.get(trace.id, (now_s, trace))[0]
-                self._open[trace.id] = (since_s, trace)
+                since_s = self._open.get(_key(trace), (now_s, trace))[0]
+                self._open[_key(trace)] = (since_s, trace)
             else:
-                self._open.pop(trace.id, None)
+                self._open.pop(_key(trace), None)
                 whole.append(trace)
         return self._show(whole)
 
@@ -166,7 +181,7 @@ class TraceStream:
         now_s = self._clock.monotonic_s()
         due = [trace for since_s, trace in self._open.values() if now_s - since_s >= OPEN_FOR_S]
         for trace in due:
-            del self._open[trace.id]
+            del self._open[_key(trace)]
         self._show(due)
 
     def finish(self) -> None:
@@ -196,7 +211,7 @@ class TraceStream:
     def _show(self, traces: Sequence[TraceSummary]) -> int:
         selected = sorted((trace for trace in traces if self._selects(trace)), key=lambda trace: trace.start_ms)
         written = self._sink.write([self._render(trace) for trace in selected])
-        self._shown.update(trace.id for trace in selected[:written])
+        self._shown.update(map(_key, selected[:written]))
         return len(selected)
 
 

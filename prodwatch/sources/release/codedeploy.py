@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from prodwatch.aws.call_time_limits import shared_reading
-from prodwatch.aws.default_account_and_region import ScopedAws
+from prodwatch.aws.default_account_and_region import in_place
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.model.identity import HOME, Place
@@ -126,7 +126,7 @@ class DeploymentReader:
     """
 
     def __init__(self, aws: AwsApi, application: str, clock: Clock, place: Place = HOME) -> None:
-        self._aws = ScopedAws(aws, place.account or None, place.region or None)
+        self._aws = in_place(aws, place)
         self._application = application
         self._clock = clock
         self._place = place

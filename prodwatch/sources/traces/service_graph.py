@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
+from prodwatch.aws.default_account_and_region import in_place
 from prodwatch.aws.interface import AwsApi
 from prodwatch.clock import Clock
-from prodwatch.formats.xray_service_graph import parse_edges
+from prodwatch.formats.xray_service_graph import in_place_of, parse_edges
+from prodwatch.model.identity import HOME, Place, source_name
 from prodwatch.model.release import current_release
-from prodwatch.model.signal import Batch, Record, ReleaseState, ServiceGraph
+from prodwatch.model.signal import Batch, Record, ReleaseState, ServiceEdge, ServiceGraph
 from prodwatch.sources.backoff import Backoff
 from prodwatch.sources.poll_loop import PollingSource
 from prodwatch.sources.redaction import SignalRedactor
@@ -43,11 +47,14 @@ class ServiceGraphSource(PollingSource):
         clock: Clock,
         signal_redactor: SignalRedactor,
         released_at: Callable[[], datetime | None] = lambda: None,
+        place: Place = HOME,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         """`released_at` returns the start of the release that separates before from now, None without one."""
         super().__init__(clock=clock, backoff=backoff)
-        self._aws = aws
+        self._aws = in_place(aws, place)
+        self._place = place
+        self.name = source_name("service-map", place)
         self._signal_redactor = signal_redactor
         self._released_at = released_at
         self._settled_release: datetime | None = None
@@ -101,8 +108,14 @@ class ServiceGraphSource(PollingSource):
             start_ms=_ms(start),
             end_ms=_ms(end),
             released_ms=None if released is None else _ms(released),
-            edges=tuple(self._signal_redactor.edge(edge) for edge in parse_edges(services)),
+            edges=tuple(self._in_place(self._signal_redactor.edge(edge)) for edge in parse_edges(services)),
+            place=self._place,
         )
+
+    def _in_place(self, edge: ServiceEdge) -> ServiceEdge:
+        if not self._place:
+            return edge
+        return replace(edge, caller=in_place_of(edge.caller, self._place), callee=in_place_of(edge.callee, self._place))
 
 
 def release_began(states: Iterable[ReleaseState], now: datetime) -> datetime | None:

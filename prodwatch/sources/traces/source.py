@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
+from prodwatch.aws.default_account_and_region import in_place
 from prodwatch.aws.interface import AwsApi, AwsError
 from prodwatch.clock import Clock
 from prodwatch.formats.otel_spans import SEARCH_IS_ON, SPANS_GROUP
 from prodwatch.formats.xray_documents import parse_summary
+from prodwatch.formats.xray_service_graph import in_place_of
+from prodwatch.model.identity import HOME, Place, source_name
 from prodwatch.model.signal import Record, SourcePhase, SourceStatus, TraceSummary
 from prodwatch.model.status import Reason
 from prodwatch.sources.backoff import Backoff
@@ -82,11 +87,14 @@ class TraceSource(PollingSource):
         filter_expression: str | None = None,
         sample: bool = True,
         on_spans: Callable[[], None] | None = None,
+        place: Place = HOME,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         """With `sample`, a busy account is read in part, newest first, to limit the cost; else completely."""
         super().__init__(clock=clock, backoff=backoff)
-        self._aws = aws
+        self._aws = in_place(aws, place)
+        self._place = place
+        self.name = source_name("traces", place)
         self._since = since
         self._signal_redactor = signal_redactor
         self._filter = filter_expression
@@ -278,6 +286,9 @@ class TraceSource(PollingSource):
     def _add_summaries(self, items: Iterable[Mapping[str, Any]], now_s: float) -> None:
         for item in items:
             summary = self._signal_redactor.summary(parse_summary(item))
+            if self._place:
+                services = tuple(in_place_of(node, self._place) for node in summary.services)
+                summary = replace(summary, place=self._place, services=services)
             previous, reported = self._reported.get(summary.id), _Reported(summary.revision, not summary.partial, now_s)
             self._reported[summary.id] = reported
             if previous is None or reported[:2] > previous[:2]:
