@@ -51,6 +51,8 @@ class LogStore:
         """(log group, version) → invocation counts."""
         self.lost = 0
         """Lines that Lambda reports as dropped before CloudWatch received them."""
+        self._own: set[int] = set()
+        """Numbers of the kept lines that were written for own requests."""
         self._arrivals: deque[tuple[float, int]] = deque()
 
     def add(self, records: Sequence[LogRecord], monotonic_s: float, own: OwnTraffic | None = None) -> None:
@@ -64,12 +66,26 @@ class LogStore:
             if record.trace_id:
                 self._by_trace.setdefault(record.trace_id, []).append(number)
             self._count(record, own)
+            if own is not None and own.owns(record):
+                self._own.add(number)
             number += 1
-        for dropped in self.ring.extend(records):
+        head = self.ring.head
+        for place, dropped in enumerate(self.ring.extend(records)):
+            self._own.discard(head + place)
             _forget(self._by_request, dropped.request_id)
             _forget(self._by_trace, dropped.trace_id)
         self._arrivals.append((monotonic_s, len(records)))
         self._expire(monotonic_s)
+
+    @property
+    def own_lines(self) -> int:
+        """Number of the kept lines that were written for prodwatch's own requests."""
+        return len(self._own)
+
+    def set_aside(self, ids: Iterable[str]) -> None:
+        """Count the kept lines with these ids as those of own requests."""
+        for id_ in ids:
+            self._own.update(self._by_request.get(id_, ()), self._by_trace.get(id_, ()))
 
     def rate_per_s(self, monotonic_s: float) -> float:
         """Return lines per second over the last ten seconds."""

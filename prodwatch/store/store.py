@@ -248,6 +248,9 @@ class Store:
         # The ids of a trace may have become known before those of its requests, and so the other way round.
         lines = [record for id_ in own_ids for record in self.logs.find((id_,), id_)]
         linked = self.own.learn_lines(lines)
+        if lines:
+            self.logs.set_aside((*own_ids, *linked))
+            self._touch(Topic.LOGS)
         if self.signatures.set_aside((*own_ids, *linked)):
             self._touch(Topic.SIGNATURES)
         if any(id_ in self.traces.summaries for id_ in own_ids):

@@ -27,7 +27,7 @@ from prodwatch.model.signal import (
     TraceSummary,
 )
 from prodwatch.model.status import Status
-from prodwatch.store import Store
+from prodwatch.store import Store, StoreLimits
 from prodwatch.store.own_traffic import OwnTraffic
 from prodwatch.testing.clock import START, FakeClock
 from prodwatch.views.alarm_and_error_rows import signature_rows
@@ -120,6 +120,21 @@ def test_B12_the_same_error_of_a_user_is_new_since_its_own_first_line(order: tup
     (row,) = signature_rows(store_of(*order), START).rows
     assert (row.new, row.on_new, row.signature.count, row.signature.own) == (True, 1, 1, 1)
     assert row.signature.first_ms == USERS.timestamp_ms
+
+
+@pytest.mark.parametrize("order", [*ORDERS, (lines(OWN_ERROR, REPORT), STARTED), (STARTED, lines(OWN_ERROR, REPORT))])
+def test_B12_lines_of_own_requests_are_counted_once_and_only_while_they_are_kept(
+    order: tuple[RunEvent | Batch, ...],
+) -> None:
+    store = store_of(lines(USERS), *order)
+    assert store.logs.own_lines == 2
+    store.logs.set_aside(("r-1", TRACE, "r-0"))
+    assert store.logs.own_lines == 2
+    small = Store(FakeClock(), limits=StoreLimits(log_lines=2))
+    small.apply_event(STARTED)
+    for batch in (lines(OWN_ERROR, REPORT), lines(USERS), lines(line("other"))):
+        small.apply(batch)
+    assert small.logs.own_lines == 0
 
 
 def test_B12_an_own_error_is_no_change_of_the_window() -> None:

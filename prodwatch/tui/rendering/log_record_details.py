@@ -20,8 +20,8 @@ MESSAGE_CHARS = 8_000
 """Characters of a message that are shown: several screens."""
 
 
-def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence[Line]:
-    """Return the opened line for `width` cells."""
+def record_lines(record: LogRecord, width: int, zone: tzinfo | None, *, own: bool = False) -> Sequence[Line]:
+    """Return the opened line for `width` cells; `own` is one that was written for a request of prodwatch's own."""
     tone = LEVEL_TONES[record.level]
     lines: list[Line] = [((time_text(record.timestamp_ms, zone), Tone.STRONG), (f"  {record.level}", tone))]
     for part in record.message[:MESSAGE_CHARS].split("⏎"):
@@ -36,6 +36,7 @@ def record_lines(record: LogRecord, width: int, zone: tzinfo | None) -> Sequence
         *_labelled("version", version_label(record.version) if record.version else ""),
         *_labelled("request", record.request_id or ""),
         *_labelled("trace", record.trace_id or ""),
+        *_labelled("sent by", "prodwatch's own check" if own else ""),
     ]
     if record.ingested_ms:
         delay = format_age(max(0, record.ingested_ms - record.timestamp_ms) / 1000)

@@ -85,7 +85,10 @@ class LogsScreen(DashboardScreen):
 
     def _opened(self, width: int) -> Sequence[Line]:
         record = self.panel.record
-        return record_lines(record, width, self.context.zone) if record else ((("no line selected", Tone.DIM),),)
+        own = record is not None and self.context.store.own.owns(record)
+        return (
+            record_lines(record, width, self.context.zone, own=own) if record else ((("no line selected", Tone.DIM),),)
+        )
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Open the line under the cursor."""

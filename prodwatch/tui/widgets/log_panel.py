@@ -200,9 +200,10 @@ class LogPanel(Panel):
         mode = "following" if self.following else f"+{waiting:,} new, f follows" if waiting else "stopped, f follows"
         dropped = self._dropped_text()
         busy = f"{groups} {'group' if groups == 1 else 'groups'}" if groups else ""
-        parts = [busy, f"{rate:.0f}/s" if groups else "", fresh.text, dropped, mode]
+        own = f"{store.logs.own_lines:,} of own requests" if store.logs.own_lines else ""
+        parts = [busy, f"{rate:.0f}/s" if groups else "", fresh.text, dropped, mode, own]
         # On narrow screens freshness stays longest; counts that are visible on screen are left out first.
-        for index, shorter in ((0, ""), (1, ""), (3, dropped.partition(" (")[0]), (3, ""), (4, "")):
+        for index, shorter in ((5, ""), (0, ""), (1, ""), (3, dropped.partition(" (")[0]), (3, ""), (4, "")):
             if cells(_joined(parts)) <= self.size.width - EDGE_CELLS:
                 break
             parts[index] = shorter
