@@ -159,7 +159,7 @@ def _step(console: Console, step: StepResult, what: str) -> None:
 
 
 def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> None:
-    if assertion.ok is True:
+    if assertion.ok is True and not assertion.facts:
         return
     pad = " " * indent
     style = STYLES[Status.DEGRADED if assertion.severity == "warn" else Status.FAIL]
@@ -167,7 +167,9 @@ def _assertion(console: Console, assertion: AssertionResult, *, indent: int) -> 
     console.print(Text(f"{pad}{sanitize_line(assertion.expression)}{only_warns}", style=style))
     if assertion.message:
         console.print(Text(f"{pad}  {sanitize_line(assertion.message)}"))
-    if assertion.diff:
+    if assertion.ok is True:
+        pass  # it ended a wait: only the things behind it are of interest
+    elif assertion.diff:
         for line in sanitize(assertion.diff).splitlines():
             mark = "green" if line.startswith("+") else "red" if line.startswith("-") else ""
             console.print(Text(f"{pad}  {line}", style=mark))

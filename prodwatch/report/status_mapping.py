@@ -90,9 +90,9 @@ def signal_details(signal: SignalResult) -> list[str]:
 
 
 def first_facts(check: CheckResult) -> list[str]:
-    """Return the facts of the assertion that made a check red: its first one that does not hold."""
+    """Return the facts of the assertion that made a check red: its first one that has any."""
     judged = (*check.assertions, *(assertion for step in check.steps for assertion in step.assertions))
-    return next((facts(assertion) for assertion in judged if assertion.ok is not True and assertion.facts), [])
+    return next((facts(assertion) for assertion in judged if assertion.facts), [])
 
 
 def details(check: CheckResult) -> list[str]:
@@ -118,9 +118,12 @@ def details(check: CheckResult) -> list[str]:
 def _assertions(judged: Iterable[AssertionResult]) -> list[str]:
     lines: list[str] = []
     for assertion in judged:
-        if assertion.ok is True:
+        if assertion.ok is True and not assertion.facts:
             continue
         lines.append(assertion.expression)
+        if assertion.ok is True:
+            lines.extend(f"  {line}" for line in facts(assertion))
+            continue
         if assertion.message:
             lines.append(f"  {assertion.message}")
         if assertion.diff:

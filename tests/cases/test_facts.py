@@ -95,6 +95,20 @@ def test_D_a_red_logs_check_shows_its_lines(name: str, project: CaseProject, wor
     assert "hunter2" not in json.dumps(found)
 
 
+def test_D_a_wait_that_was_stopped_shows_the_lines_that_stopped_it(
+    name: str, project: CaseProject, world: World
+) -> None:
+    world.aws.logs.put(name, "s", [(round(time.time() * 1000) - 60_000, "ERROR order 7 lost")])
+    waits = 'poll = { within = "5s", until = ["count > 5"], stop_when = ["count > 0"] }'
+    found = project.checked(
+        LOGS.format(name=name).replace('expect = ["count == 0"]', f'{waits}\nexpect = ["count > 5"]')
+    )
+    stopped = found["logs"]["assertions"][0]
+    assert (found["logs"]["status"], stopped["expression"], stopped["ok"]) == ("fail", "count > 0", True)
+    assert "ERROR order 7 lost" in stopped["facts"][0]
+    assert "| 20" in project.run("check").out, "in the console, too"
+
+
 ALARMS = """
 [[check]]
 name = "alarms"

@@ -39,14 +39,15 @@ def with_facts(
     values: Mapping[str, Any],
     now: datetime,
     mask: Mask,
+    expected: bool = True,
 ) -> tuple[AssertionResult, ...]:
-    """Return the results, those that do not hold with the facts behind them.
+    """Return the results, those that are not as `expected` with the facts behind them.
 
     `values` holds the values of `${…}` by their text. `mask` masks secrets: a text is cut only after that.
     """
     return tuple(
         result
-        if result.ok is True
+        if result.ok is expected
         else replace(result, facts=_facts(expectation, document, spec, values=values, now=now, mask=mask))
         for expectation, result in judged
     )

@@ -22,6 +22,7 @@ from prodwatch.runner.step.captures import NO_CAPTURES, read_captures
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import PASSED, Conclusion, conclude, stalled
 from prodwatch.runner.step.execution import Execution
+from prodwatch.runner.step.expectations import Expectation, Judgement
 from prodwatch.runner.step.facts import with_facts
 from prodwatch.runner.step.journal import JournalError
 from prodwatch.runner.step.request_sender import RequestSender
@@ -329,29 +330,30 @@ def _assertions(
     last = outcome.last
     if last is None or last.failure is not None:
         return ()
-    judged = [(step.expect, last.expect)]
     warned = last if outcome.warned is None or last.warn.ok is not True else outcome.warned
-    if outcome.ending is Ending.ANSWERED:
-        judged.append((step.warn, warned.warn))
-    if last.until is not None:
-        judged.insert(0, (step.until, last.until))
-    if last.stop is not None and outcome.ending is Ending.STOPPED:
-        judged.insert(0, (step.stop_when, last.stop))
-    results = tuple(result for _, judgement in judged for result in judgement.results)
-    if all(result.ok is True for result in results):
-        return results
     # Where only a `warn` of an earlier answer is not met, everything else holds.
     shown = warned if last.holds else last
-    # Assertions that were not judged have no results.
-    pairs = (pair for expectations, judgement in judged for pair in zip(expectations, judgement.results, strict=False))
-    return with_facts(
-        pairs,
-        shown.observation.document,
-        step.spec,
-        values=sender.values,
-        now=shown.started_at,
-        mask=execution.output.masked,
-    )
+
+    def judged(expectations: Sequence[Expectation], judgement: Judgement, **how: bool) -> tuple[AssertionResult, ...]:
+        return with_facts(
+            # Assertions that were not judged have no results.
+            zip(expectations, judgement.results, strict=False),
+            shown.observation.document,
+            step.spec,
+            values=sender.values,
+            now=shown.started_at,
+            mask=execution.output.masked,
+            **how,
+        )
+
+    results = judged(step.expect, last.expect)
+    if outcome.ending is Ending.ANSWERED:
+        results += judged(step.warn, warned.warn)
+    if last.until is not None:
+        results = judged(step.until, last.until) + results
+    if last.stop is not None and outcome.ending is Ending.STOPPED:
+        results = judged(step.stop_when, last.stop, expected=False) + results
+    return results
 
 
 def _flags(execution: Execution, outcome: Outcome, attestation: Attestation, conclusion: Conclusion) -> tuple[str, ...]:

@@ -62,16 +62,19 @@ def _assertion(assertion: AssertionRow, width: int, context: WidgetContext) -> l
     if assertion.ok:
         if assertion.actual:
             first.append((f"  {assertion.actual}", Tone.DIM))
-        return [first]
+        return [first, *_facts(assertion, width)]
     lines: list[Line] = [first]
     if assertion.message:
         lines += [(("    " + part, state.tone),) for part in wrap(safe(assertion.message), max(20, width - 4))]
     lines.append((("    expected  ", Tone.DIM), (assertion.expected or "–", Tone.PLAIN)))
     lines.append((("    actual    ", Tone.DIM), (assertion.actual or "–", Tone.PLAIN)))
     lines += [((f"    {part}", _diff_tone(part)),) for part in assertion.diff]
-    for fact in assertion.facts:
-        lines += [((f"    | {part}", Tone.PLAIN),) for part in wrap(safe(fact), max(20, width - 6))]
-    return lines
+    return [*lines, *_facts(assertion, width)]
+
+
+def _facts(assertion: AssertionRow, width: int) -> list[Line]:
+    parts = [part for fact in assertion.facts for part in wrap(safe(fact), max(20, width - 6))]
+    return [((f"    | {part}", Tone.PLAIN),) for part in parts]
 
 
 def _diff_tone(text: str) -> Tone:
