@@ -153,8 +153,7 @@ def _of_release(environment: Environment) -> Iterable[RequiredCall]:
             yield _use("lambda", "GetAlias", function.name, "release", function)
         # Gives the only version of a function without alias, and the creation time and hashes of a version.
         yield _use("lambda", "GetFunctionConfiguration", function.name, "release", function)
-    application = environment.release.codedeploy
-    if application:
+    for application in environment.release.codedeploy:
         for place in environment.deployment_places:
             for operation in _DEPLOYMENT_READS:
                 optional = operation not in _RELEASE_READS

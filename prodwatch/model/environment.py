@@ -134,7 +134,8 @@ class AlarmTarget(msgspec.Struct, frozen=True, kw_only=True):
 class ReleaseTarget(msgspec.Struct, frozen=True, kw_only=True):
     """Source of releases, and the proof in a response of the version that served it."""
 
-    codedeploy: str | None = None
+    codedeploy: tuple[str, ...] = ()
+    """CodeDeploy applications."""
     attest: str | None = None
     match: str = "{version}"
     baseline: Literal["auto", "none"] = "auto"

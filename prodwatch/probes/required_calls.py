@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +21,14 @@ class ProbeCall:
     """Whether the check also works without this call, with less detail."""
 
 
-def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: str | None = None) -> tuple[ProbeCall, ...]:
+def calls_of(type_: str, params: Mapping[str, Any], *, codedeploy: Sequence[str] = ()) -> tuple[ProbeCall, ...]:
     """Return the calls of one check or step; empty for a type that does not use AWS.
 
-    `codedeploy` is the environment's application, which a `release` check reads too.
+    `codedeploy` are the environment's applications, which a `release` check reads too.
     """
     of = _CALLS.get(type_)
     found = of(params) if of else ()
-    return found + _deployments(codedeploy) if type_ == "release" and codedeploy else found
+    return found + _deployments(codedeploy) if type_ == "release" else found
 
 
 def _lambda(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
@@ -104,8 +104,12 @@ def _metric(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
     return (ProbeCall("cloudwatch", "GetMetricData"), *unit)
 
 
-def _deployments(application: str | None) -> tuple[ProbeCall, ...]:
-    return tuple(ProbeCall("codedeploy", name, application or "*", optional=True) for name in _CODEDEPLOY)
+def _deployments(applications: Sequence[str]) -> tuple[ProbeCall, ...]:
+    return tuple(
+        ProbeCall("codedeploy", name, application, optional=True)
+        for application in applications
+        for name in _CODEDEPLOY
+    )
 
 
 def _stack(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:

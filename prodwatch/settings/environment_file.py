@@ -255,7 +255,7 @@ class _Reader:
         if "{version}" not in right.get("match", "{version}"):
             cursor.at("match").report('"match" must contain {version}, for example "v{version}"')
         right.pop("signatures", None)
-        return ReleaseTarget(**right)
+        return ReleaseTarget(**{**right, "codedeploy": texts(right.get("codedeploy", ()))})
 
     def _compare(self) -> Compare:
         right = self._table("compare")

@@ -186,7 +186,7 @@ SECTIONS = (
         name="release",
         doc="Source of releases, and the proof in responses of the version that served them.",
         keys=(
-            Key(name="codedeploy", kind="text", doc="CodeDeploy application."),
+            Key(name="codedeploy", kind="texts", doc="CodeDeploy application, or several."),
             Key(name="attest", kind="text", doc="Path to the version in an HTTP response."),
             Key(
                 name="match",

@@ -40,7 +40,7 @@ def test_the_price_table_is_the_shipped_one() -> None:
 )
 def test_every_action_a_check_needs_is_in_its_row(type_: str, params: dict[str, str]) -> None:
     row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{type_}` |"))
-    for expected in calls_of(type_, params, codedeploy="shop"):
+    for expected in calls_of(type_, params, codedeploy=("shop",)):
         for action in actions(expected.service, expected.operation):
             assert f"`{action}`" in row
 

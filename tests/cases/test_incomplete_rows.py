@@ -12,12 +12,13 @@ from prodwatch.assertions import evaluate, parse
 from prodwatch.aws.interface import AwsError
 from prodwatch.errors import ConfigurationError
 from prodwatch.model.check import Poll
+from prodwatch.model.environment import ReleaseTarget
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
 from prodwatch.settings import load_project
 from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import START
-from prodwatch.testing.definitions import plain
+from prodwatch.testing.definitions import environment, plain
 from tests.support.case_project import CaseProject
 from tests.support.forged_aws import World
 
@@ -350,3 +351,19 @@ async def test_D_delete_all_of_a_partition_that_was_read_in_part_is_not_clean(
     monkeypatch.setattr(bench.aws, "pages", pages)
     assert await outcome(bench, DELETE_ALL) == "error"
     assert [name for name, _ in bench.aws.calls].count("dynamodb:DeleteItem") == 1
+
+
+@pytest.mark.parametrize(("gone", "status"), [("", "pass"), ("prices", "inconclusive"), ("shop", "inconclusive")])
+async def test_D_an_application_that_does_not_exist_leaves_a_release_undecided(
+    bench: Bench, gone: str, status: str
+) -> None:
+    def groups(request: Mapping[str, Any]) -> dict[str, Any]:
+        if request["applicationName"] == gone:
+            raise refused_call("ApplicationDoesNotExistException", Reason.API_ERROR)
+        return {"deploymentGroups": []}
+
+    bench.environment = environment(release=ReleaseTarget(codedeploy=("shop", "prices")))
+    bench.aws.answers["lambda:GetAlias"] = lambda _request: {"FunctionVersion": "7", "Name": "live"}
+    bench.aws.answers["codedeploy:ListDeploymentGroups"] = groups
+    check = plain(type="release", function="orders", alias="live", expect=["state == 'stable'"])
+    assert str((await bench.one(check)).status) == status

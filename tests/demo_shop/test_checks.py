@@ -71,7 +71,7 @@ def test_everything_that_the_environment_watches_exists(project: Project) -> Non
     covered = {group for group in groups for item in environment.logs if group.startswith(item.group.removesuffix("*"))}
     assert covered == groups
     assert environment.stacks["shop"].name == resource_names.STACK
-    assert environment.release.codedeploy == resource_names.APPLICATION
+    assert environment.release.codedeploy == (resource_names.APPLICATION,)
     assert environment.secrets["health_token"].ssm == resource_names.HEALTH_TOKEN
     assert environment.secrets["partner_key"].secretsmanager == resource_names.PARTNER_SECRET
     assert environment.demo is not None

@@ -132,7 +132,7 @@ async def test_a_weighted_alias_is_shifting(bench: Any) -> None:
 
 
 def deployed(bench: Any, *steps: DeploymentStep) -> None:
-    bench.environment = msgspec.structs.replace(bench.environment, release=ReleaseTarget(codedeploy=bench.name))
+    bench.environment = msgspec.structs.replace(bench.environment, release=ReleaseTarget(codedeploy=(bench.name,)))
     bench.world.deployments.put(
         Deployment(
             id=f"d-{bench.name.upper()[:9]}",
@@ -193,3 +193,39 @@ async def test_a_missing_alias_is_a_fail(bench: Any) -> None:
     found = await bench.run("release", params | {"alias": "nope"})
     assert found.failure.status is Status.FAIL
     assert found.document["error"]["code"] == "ResourceNotFoundException"
+
+
+STOPPED = (
+    DeploymentStep(after_s=1, status="InProgress", lifecycle="AllowTraffic", lifecycle_status="InProgress", weight=0.1),
+    DeploymentStep(after_s=60, status="Stopped", weight=0.0, error_code="ALARM_ACTIVE", message="alarm"),
+)
+
+
+def with_other_application(bench: Any) -> None:
+    """Let the environment name a second application, before its own."""
+    other = f"{bench.name}-other"
+    release = ReleaseTarget(codedeploy=(other, *bench.environment.release.codedeploy))
+    bench.environment = msgspec.structs.replace(bench.environment, release=release)
+    bench.world.deployments.put(
+        Deployment(
+            id=f"d-{bench.name.upper()[:8]}X",
+            application=other,
+            group="prices",
+            function=other,
+            alias="live",
+            current="1",
+            target="2",
+            created_s=SystemClock().now().timestamp() - 60,
+            events=(DeploymentStep(after_s=1, status="Succeeded"),),
+        )
+    )
+
+
+async def test_D_the_deployments_of_several_applications_are_read(bench: Any) -> None:
+    params = function(bench)
+    deployed(bench, *STOPPED)
+    with_other_application(bench)
+    found = await bench.run("release", params)
+    assert found.complete
+    assert found.document["deployment"]["status"] == "Stopped"
+    assert found.document["state"] in {"failed", "rolled_back"}

@@ -94,11 +94,11 @@ async def test_a_check_calls_what_it_is_said_to_call(bench: Any, type_: str, par
     params = {key: named(value, bench.name) for key, value in params.items()}
     if str(params.get("queue", "")).startswith("http"):
         params["queue"] = (await bench.call("sqs", "GetQueueUrl", {"QueueName": bench.name}))["QueueUrl"]
-    bench.environment = msgspec.structs.replace(bench.environment, release=ReleaseTarget(codedeploy=bench.name))
+    bench.environment = msgspec.structs.replace(bench.environment, release=ReleaseTarget(codedeploy=(bench.name,)))
     bench.world.call_counts.clear()
     await bench.run(type_, params, timeout_s=1.5)
     called = set(bench.world.call_counts)
-    told = calls_of(type_, params, codedeploy=bench.name)
+    told = calls_of(type_, params, codedeploy=(bench.name,))
     assert called <= {f"{each.service}:{each.operation}" for each in told}
     assert {f"{each.service}:{each.operation}" for each in told if not each.optional} <= called
 

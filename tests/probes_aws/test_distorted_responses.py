@@ -135,7 +135,7 @@ async def release(bench: Any) -> Case:
         Function(name=bench.name, versions=[FunctionVersion(version=each, published_s=0) for each in ("7", "8")])
     )
     bench.world.functions.put_alias(bench.name, "live", "7", {})
-    bench.environment = msgspec.structs.replace(bench.environment, release=ReleaseTarget(codedeploy=bench.name))
+    bench.environment = msgspec.structs.replace(bench.environment, release=ReleaseTarget(codedeploy=(bench.name,)))
     steps = (DeploymentStep(after_s=1, status="InProgress"), DeploymentStep(after_s=60, status="Failed"))
     bench.world.deployments.put(
         Deployment(

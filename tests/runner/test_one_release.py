@@ -93,7 +93,7 @@ async def test_K24_K11_a_check_and_its_result_name_the_same_release(bench: Bench
     aws_of(bench)
     bench.environment = environment(
         functions=tuple(FunctionTarget(name=each, alias="live") for each in names),
-        release=ReleaseTarget(codedeploy="shop", attest="header('x-version')"),
+        release=ReleaseTarget(codedeploy=("shop",), attest="header('x-version')"),
     )
     probe = bench.script("http", Observation(document={"status": 200}))
     result = await bench.run(

@@ -214,7 +214,7 @@ UNDO = {
 )
 async def test_codedeploy_tells_when_it_began_and_how_it_stands(shop: Any, story: Any, state: ReleasePhase) -> None:
     shop.environment = environment(
-        functions=(FunctionTarget(name="orders", alias="live"),), release=ReleaseTarget(codedeploy="shop")
+        functions=(FunctionTarget(name="orders", alias="live"),), release=ReleaseTarget(codedeploy=("shop",))
     )
     targets = {
         "d-2": deployed("orders", "41", "42"),

@@ -173,7 +173,7 @@ def test_every_table(shop: Any) -> None:
             ),
         ),
         alarms=(AlarmTarget(prefix="shop-"), AlarmTarget(names=("a", "b"), gate=False)),
-        release=ReleaseTarget(codedeploy="shop", attest="header('x-version')", match="v{version}", baseline="none"),
+        release=ReleaseTarget(codedeploy=("shop",), attest="header('x-version')", match="v{version}", baseline="none"),
         compare=Compare(
             errors=ErrorComparison(ratio=3.0, difference=0.01, always=0.05, min_bad=5, false_alarms=0.002, gate=False),
             latency=LatencyComparison(ratio=1.5, shift_s=0.05, false_alarms=0.02, gate=False),

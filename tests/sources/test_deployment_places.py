@@ -24,8 +24,10 @@ from prodwatch.sources.release.codedeploy import (
     PER_GROUP,
     RECENT_PER_GROUP,
     SHARED_S,
+    DeploymentReader,
     Reading,
     deployment_reader,
+    read_places,
 )
 from prodwatch.sources.release.source import EVERY_S, ReleaseSource
 from prodwatch.testing.clock import START, FakeClock
@@ -120,7 +122,7 @@ def environment(*places: Place) -> Environment:
             FunctionTarget(name="pay", alias="live", account=place.account or None, region=place.region or None)
             for place in places
         ),
-        release=ReleaseTarget(codedeploy="shop"),
+        release=ReleaseTarget(codedeploy=("shop",)),
     )
 
 
@@ -355,3 +357,27 @@ async def test_K18_a_deployment_that_is_not_described_is_named_and_one_without_a
     reading = await read(aws, clock)
     assert ids(reading) == ["d-3", "d-2"]
     assert reading.unread == ("CodeDeploy: codedeploy BatchGetDeployments left out d-1",)
+
+
+async def test_D_one_application_that_cannot_be_read_hides_nothing_of_another_and_is_said() -> None:
+    aws, clock = CodeDeploy(), FakeClock()
+    aws.groups[HOME] = {"pay": ["d-1"]}
+    refused = AwsError(
+        "no such application",
+        code=NO_APPLICATION,
+        reason=Reason.API_ERROR,
+        service="codedeploy",
+        operation="ListDeploymentGroups",
+    )
+
+    async def read_one(reader: DeploymentReader) -> Reading:
+        if reader is absent:
+            raise refused
+        return await reader.read(clean=str)
+
+    present, absent = deployment_reader(aws, "shop", clock), deployment_reader(aws, "prices", clock)
+    outcomes = await read_places({(HOME, "shop"): present, (HOME, "prices"): absent}, read_one)
+    found = outcomes[HOME, "shop"]
+    assert isinstance(found, Reading)
+    assert ids(found) == ["d-1"]
+    assert outcomes[HOME, "prices"] is refused

@@ -94,7 +94,7 @@ def environment_of(world: EmbeddedAws) -> Environment:
         functions=(FunctionTarget(name="shop", alias="live"),),
         alarms=(AlarmTarget(prefix="shop-"),),
         metrics=(MetricTarget(name="errors", namespace="Shop", metric="Errors", stat="Sum"),),
-        release=ReleaseTarget(codedeploy="shop"),
+        release=ReleaseTarget(codedeploy=("shop",)),
     )
 
 

@@ -169,7 +169,7 @@ def watch(account: Account, *functions: FunctionTarget, codedeploy: str | None =
         source=SourcePosition("config/prod.toml"),
         functions=functions or (ORDERS,),
         stacks={"shop": StackReference(name="shop")} if stack else {},
-        release=ReleaseTarget(codedeploy=codedeploy),
+        release=ReleaseTarget(codedeploy=() if codedeploy is None else (codedeploy,)),
     )
     source = ReleaseSource(
         account.aws,

@@ -309,7 +309,7 @@ async def test_alias_weights_become_a_state_and_a_change_an_event(aws: ScriptedA
     function = FunctionTarget(name="f", alias="live")
     source = ReleaseSource(
         aws,
-        environment(functions=(function,), release=ReleaseTarget(codedeploy="shop")),
+        environment(functions=(function,), release=ReleaseTarget(codedeploy=("shop",))),
         clock=clock,
         since=SINCE,
         clean=lambda text: text,

@@ -11,7 +11,7 @@ from prodwatch.model.signal import ReleasePhase
 from prodwatch.probes.aws_support import AwsCalls, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.sources.release.alias_weights import alias_state_of
-from prodwatch.sources.release.codedeploy import PER_GROUP, deployment_reader
+from prodwatch.sources.release.codedeploy import NO_APPLICATION, PER_GROUP, Reading, deployment_reader, read_places
 from prodwatch.sources.release.release_state import Deployment, release_state
 
 _STATES = {
@@ -62,21 +62,46 @@ async def _deployments(calls: AwsCalls, function: str, alias: str) -> list[Deplo
     for unfilled in context.environment.unfilled_of("release"):
         calls.incomplete(f"CodeDeploy was not asked: {unfilled.sentence}", reason=unfilled.reason)
         return None
-    application = context.environment.release.codedeploy
-    if not application:
-        return []
     place = Place(context.account or "", context.region or "")
-    reader = deployment_reader(context.aws, application, context.clock, place)
     try:
-        reading = await reader.read(clean=str, per_group=PER_GROUP, listed_within_s=0)
-        for error in reading.errors:
-            raise error
+        found = [each for reading in await _readings(context, place) for each in reading.deployments]
     except AwsError as error:
         calls.met(error)
         message = f"how the release ended is unknown, because CodeDeploy could not be read: {error.message}"
         calls.incomplete(message, reason=error.reason)
         return None
-    return [each for each in reading.deployments if (each.function, each.alias) == (function, alias)]
+    own = [each for each in found if (each.function, each.alias) == (function, alias)]
+    return sorted(own, key=lambda each: each.created_at, reverse=True)
+
+
+async def _readings(context: ProbeContext, place: Place) -> list[Reading]:
+    """Return the deployments of all applications in a place; raises AwsError when one could not be read whole."""
+    applications = context.environment.release.codedeploy
+    places: tuple[Place, ...] = (place,)
+    while True:
+        readers = {
+            (each, application): deployment_reader(context.aws, application, context.clock, each)
+            for each in places
+            for application in applications
+        }
+        outcomes = await read_places(
+            readers, lambda reader: reader.read(clean=str, per_group=PER_GROUP, listed_within_s=0)
+        )
+        here = [outcomes[place, application] for application in applications]
+        absent = [each for each in here if isinstance(each, AwsError) and each.code == NO_APPLICATION]
+        elsewhere = tuple(dict.fromkeys((place, *context.environment.deployment_places)))
+        if not absent or len(applications) == 1 or places == elsewhere:
+            break
+        # One of several applications may belong to another place.
+        places = elsewhere
+    readings = []
+    for outcome in here:
+        if isinstance(outcome, AwsError):
+            raise outcome
+        for error in outcome.errors:
+            raise error
+        readings.append(outcome)
+    return readings
 
 
 def _age_order(version: str) -> tuple[int, str]:

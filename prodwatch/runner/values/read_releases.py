@@ -50,10 +50,11 @@ async def read_releases(
 
 async def _deployments(aws: AwsApi, environment: Environment, clock: Clock) -> list[Deployment]:
     """Return the newest deployments in every account and region of the functions; raises AwsError."""
-    application = environment.release.codedeploy
-    if application is None:
-        return []
-    readers = {place: deployment_reader(aws, application, clock, place) for place in environment.deployment_places}
+    readers = {
+        (place, application): deployment_reader(aws, application, clock, place)
+        for place in environment.deployment_places
+        for application in environment.release.codedeploy
+    }
     outcomes = await read_places(
         readers, lambda reader: reader.read(clean=sanitize_line, per_group=PER_GROUP, listed_within_s=0)
     )

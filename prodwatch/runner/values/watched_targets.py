@@ -34,7 +34,7 @@ def watched_texts(environment: Environment) -> list[str]:
     """Return every text of the watched tables that may contain a reference, those of assertions included."""
     tables = (environment.functions, environment.logs, environment.metrics, environment.alarms)
     return open_texts(
-        [msgspec.to_builtins(tables), environment.traces_filter or "", environment.release.codedeploy or ""]
+        [msgspec.to_builtins(tables), environment.traces_filter or "", list(environment.release.codedeploy)]
     )
 
 
@@ -62,7 +62,8 @@ async def fill_watched(environment: Environment, inputs: RemoteInputs, clock: Cl
     )
     functions = filler.targets("function", environment.functions)
     traces_filter = filler.named("traces", environment.traces_filter)
-    codedeploy = filler.named("release", environment.release.codedeploy)
+    applications = (filler.named("release", application) for application in environment.release.codedeploy)
+    codedeploy = tuple(application for application in applications if application is not None)
     return replace(
         environment,
         functions=functions,

@@ -382,24 +382,24 @@ def deployment_reader(aws: AwsApi, application: str, clock: Clock, place: Place 
 
 
 async def read_places(
-    readers: Mapping[Place, DeploymentReader], read: Callable[[DeploymentReader], Awaitable[Reading]]
-) -> dict[Place, Reading | AwsError]:
-    """Return each place's deployments or error.
+    readers: Mapping[tuple[Place, str], DeploymentReader], read: Callable[[DeploymentReader], Awaitable[Reading]]
+) -> dict[tuple[Place, str], Reading | AwsError]:
+    """Return the deployments or the error of each place and application.
 
     An application that exists in one of the places has no deployments where it does not exist.
     """
     outcomes = dict(
         zip(readers, await asyncio.gather(*map(read, readers.values()), return_exceptions=True), strict=True)
     )
-    results: dict[Place, Reading | AwsError] = {}
-    exists = any(isinstance(outcome, Reading) for outcome in outcomes.values())
-    for place, outcome in outcomes.items():
-        if isinstance(outcome, AwsError) and outcome.code == NO_APPLICATION and exists:
-            results[place] = Reading(notes=(f"CodeDeploy: {outcome.message}",))
+    results: dict[tuple[Place, str], Reading | AwsError] = {}
+    exist = {application for (_, application), outcome in outcomes.items() if isinstance(outcome, Reading)}
+    for key, outcome in outcomes.items():
+        if isinstance(outcome, AwsError) and outcome.code == NO_APPLICATION and key[1] in exist:
+            results[key] = Reading(notes=(f"CodeDeploy: {outcome.message}",))
         elif isinstance(outcome, BaseException) and not isinstance(outcome, AwsError):
             raise outcome
         else:
-            results[place] = outcome
+            results[key] = outcome
     return results
 
 

@@ -69,14 +69,16 @@ class ReleaseSource(PollingSource):
         self._functions = environment.functions
         self._since = since
         self._clean = clean
-        application = environment.release.codedeploy
-        places = environment.deployment_places if application else ()
-        self._deployments = {place: deployment_reader(aws, application or "", clock, place) for place in places}
-        self._readings: dict[Place, Reading] = {}
-        """As last read; they remain valid while CodeDeploy cannot be read."""
-        self._deployments_due_s: dict[Place, float] = {}
-        self._deployment_errors: dict[Place, str] = {}
-        """Place → why its deployments could not be read."""
+        self._deployments = {
+            (place, application): deployment_reader(aws, application, clock, place)
+            for place in environment.deployment_places
+            for application in environment.release.codedeploy
+        }
+        self._readings: dict[tuple[Place, str], Reading] = {}
+        """Place and application → as last read; they remain valid while CodeDeploy cannot be read."""
+        self._deployments_due_s: dict[tuple[Place, str], float] = {}
+        self._deployment_errors: dict[tuple[Place, str], str] = {}
+        """Place and application → why the deployments could not be read."""
         self._stacks = [StackEventReader(aws, stack, since=since, clean=clean) for stack in environment.stacks.values()]
         self._code = FunctionCodeCache(aws, clean)
         self._alias_history: dict[FunctionTarget, list[AliasObservation]] = {}
@@ -151,9 +153,9 @@ class ReleaseSource(PollingSource):
         """Return the deployments of all accounts and regions; those of one that cannot be read as last known."""
         now_s = self._now_s()
         due = {
-            place: reader
-            for place, reader in self._deployments.items()
-            if now_s >= self._deployments_due_s.get(place, float("-inf"))
+            key: reader
+            for key, reader in self._deployments.items()
+            if now_s >= self._deployments_due_s.get(key, float("-inf"))
         }
         outcomes = await read_places(due, lambda reader: reader.read(clean=self._clean, since=self._since))
         failed = [outcome for outcome in outcomes.values() if isinstance(outcome, AwsError)]
@@ -161,15 +163,16 @@ class ReleaseSource(PollingSource):
             alone = len(failed) == len(self._deployments)
             if error.reason is Reason.LIMIT or (alone and error.reason in _SHARED_CAUSES):
                 raise error
-        for place, outcome in outcomes.items():
+        for key, outcome in outcomes.items():
             if isinstance(outcome, Reading):
-                self._readings[place] = outcome
-                self._deployment_errors.pop(place, None)
+                self._readings[key] = outcome
+                self._deployment_errors.pop(key, None)
                 continue
             # Alias weights still show most of the release; the note reports the missing part.
-            self._deployment_errors[place] = f"CodeDeploy{f' in {place}' if place else ''}: {outcome.message}"
+            place = key[0]
+            self._deployment_errors[key] = f"CodeDeploy{f' in {place}' if place else ''}: {outcome.message}"
             denied = outcome.reason is Reason.ACCESS_DENIED
-            self._deployments_due_s[place] = now_s + (DENIED_EVERY_S if denied else 0.0)
+            self._deployments_due_s[key] = now_s + (DENIED_EVERY_S if denied else 0.0)
         return [deployment for reading in self._readings.values() for deployment in reading.deployments]
 
     async def _read_function(self, function: FunctionTarget) -> list[Record]:
@@ -190,8 +193,9 @@ class ReleaseSource(PollingSource):
             return []
         history.append(AliasObservation(self._clock.now(), now))
         del history[:-MAX_SEEN]
-        if reader := self._deployments.get(place_of(function)):
-            reader.request_listing()
+        for (place, _), reader in self._deployments.items():
+            if place == place_of(function):
+                reader.request_listing()
         if before is not None:
             self._outbox.append(self._alias_event(function, before, now))
         return []
