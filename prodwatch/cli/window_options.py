@@ -72,7 +72,7 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
     from prodwatch.text.parse_user_times import RELEASE, parse_moment
 
     try:
-        moment = parse_moment(text, now)
+        moment = parse_moment(text, now, is_end=name == "--to")
     except ValueError as caught:
         raise click.UsageError(f"{name}: {caught}") from None
     if moment == RELEASE or not isinstance(moment, datetime):

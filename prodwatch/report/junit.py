@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from prodwatch.model.result import CheckResult, RunResult, SignalResult
 from prodwatch.report.status_mapping import (
     details,
@@ -14,10 +12,6 @@ from prodwatch.report.status_mapping import (
     verdict_outcome,
 )
 from prodwatch.text.sanitize import sanitize_line
-
-# XML 1.0 has no way to write these, not even escaped.
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def render(result: RunResult) -> bytes:
     """Return the document: one suite for the run, one case per check and signal, checks with `file` and `line`."""
@@ -34,7 +28,7 @@ def render(result: RunResult) -> bytes:
         ("version", result.release.version if result.release and result.release.version else ""),
         *(("notice", sanitize_line(notice.message)) for notice in result.notices),
     ):
-        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+        ET.SubElement(properties, "property", {"name": name, "value": value})
     counts = dict.fromkeys(("passed", "failure", "error", "skipped"), 0)
     for check in result.checks:
         counts[outcome(check)] += 1
@@ -54,9 +48,9 @@ def render(result: RunResult) -> bytes:
         element.set("skipped", str(counts["skipped"]))
     suite.set("time", _seconds(result.run.duration_ms))
     suite.set("timestamp", result.run.started_at.replace(tzinfo=None).isoformat(timespec="seconds"))
-    suite.set("hostname", _clean(result.run.host))
+    suite.set("hostname", result.run.host)
     ET.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'.encode()
+    return encode_report(f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n')
 
 
 def _case(suite: object, check: CheckResult) -> None:
@@ -66,8 +60,8 @@ def _case(suite: object, check: CheckResult) -> None:
         suite,  # type: ignore[arg-type]
         "testcase",
         {
-            "classname": _clean(check.id.rpartition("/")[0] or "checks"),
-            "name": _clean(check.title),
+            "classname": check.id.rpartition("/")[0] or "checks",
+            "name": check.title,
             "time": _seconds(check.duration_ms),
             "file": check.source.file,
             "line": str(check.source.line),
@@ -82,7 +76,7 @@ def _signal_case(suite: object, signal: SignalResult) -> None:
     case = ET.SubElement(
         suite,  # type: ignore[arg-type]
         "testcase",
-        {"classname": "signals", "name": _clean(signal_title(signal)), "time": _seconds(0)},
+        {"classname": "signals", "name": signal_title(signal), "time": _seconds(0)},
     )
     _outcome(case, signal, signal_details(signal))
 
@@ -100,23 +94,19 @@ def _outcome(case: object, item: CheckResult | SignalResult, body: list[str], fl
         for flag in flags:
             ET.SubElement(marks, "property", {"name": "flag", "value": flag})
     if item.status.value not in {"pass", "skipped"}:
-        ET.SubElement(case, "system-out").text = _clean("\n".join([headline(item), *body]))  # type: ignore[arg-type]
+        ET.SubElement(case, "system-out").text = "\n".join([headline(item), *body])  # type: ignore[arg-type]
 
 
 def _note(case: object, kind: str, message: str, type_: str, body: str) -> None:
     from xml.etree import ElementTree as ET
 
-    attributes = {"message": _clean(message)}
+    attributes = {"message": message}
     if kind != "skipped":
-        attributes["type"] = _clean(type_)
+        attributes["type"] = type_
     note = ET.SubElement(case, kind, attributes)  # type: ignore[arg-type]
     if kind != "skipped":
-        note.text = _clean(body)
+        note.text = body
 
 
 def _seconds(milliseconds: int) -> str:
     return f"{milliseconds / 1000:.3f}"
-
-
-def _clean(text: str) -> str:
-    return _ILLEGAL.sub("\ufffd", text)

@@ -15,17 +15,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMS = "use a duration before now (10m, 2w), a time of day (14:05), RFC 3339, epoch seconds, or release"
 
 
-def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> Moment:
+def parse_moment(text: str, now: datetime, zone: tzinfo | None = None, *, is_end: bool = False) -> Moment:
     """Parse a time relative to `now`; times without an offset are in `zone`, local time when that is None.
 
-    A time of day means its latest occurrence before `now`. Raises ValueError with one sentence.
+    A time of day means its latest occurrence before `now`. A date and time in the hour that is repeated when clocks are
+    put back means the first, or the second when it `is_end` of a span, so that nothing is cut off. Raises ValueError
+    with one sentence.
     """
     text = text.strip()
     if text == RELEASE:
         return RELEASE
     if text == "now":
         return now
-    moment = _ago(text, now) or _parse_epoch(text) or _parse_time_of_day(text, now, zone) or _iso(text, zone)
+    moment = (
+        _ago(text, now) or _parse_epoch(text) or _parse_time_of_day(text, now, zone) or _iso(text, zone, is_end=is_end)
+    )
     if moment is None:
         raise ValueError(f'"{text}" is not a time; {_FORMS}')
     return moment
@@ -58,17 +62,24 @@ def _parse_time_of_day(text: str, now: datetime, zone: tzinfo | None) -> datetim
         except ValueError:
             continue
         today = datetime.combine(local.date(), parsed.time())
-        instant = _in_zone(today, zone)
-        return instant if instant <= now else _in_zone(today - timedelta(days=1), zone)
+        instants = (instant for day in (today, today - timedelta(days=1)) for instant in _instants(day, zone))
+        return max(instant for instant in instants if instant <= now)
     return None
 
 
-def _iso(text: str, zone: tzinfo | None) -> datetime | None:
+def _iso(text: str, zone: tzinfo | None, *, is_end: bool) -> datetime | None:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return _in_zone(parsed, zone) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    return _instants(parsed, zone)[-1 if is_end else 0] if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def _instants(naive: datetime, zone: tzinfo | None) -> tuple[datetime, ...]:
+    """Return the instants of a local time, earliest first: two when clocks are put back over it, else one."""
+    first, second = (_in_zone(naive.replace(fold=fold), zone) for fold in (0, 1))
+    # In the hour that is skipped when clocks are put forward the second is before the first, and neither exists.
+    return (first, second) if first < second else (first,)
 
 
 def _in_zone(naive: datetime, zone: tzinfo | None) -> datetime:

@@ -51,6 +51,11 @@ def sanitize_document(document: bytes) -> bytes:
     return document if _UNSAFE.search(text) is None else _UNSAFE.sub(_visible, text).encode()
 
 
+def encode_report(text: str) -> bytes:
+    """Return the text of a report as UTF-8, with control and bidi characters made visible; newlines and tabs remain."""
+    return _UNSAFE.sub(_visible, text).encode()
+
+
 def escape_json(document: bytes) -> bytes:
     """Return a JSON document with control and bidi characters escaped, which readers decode to the same text."""
     text = document.decode()

@@ -27,13 +27,16 @@ from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.version_history import ALWAYS_S, Shift
 from prodwatch.store import Store
 from prodwatch.store.store import TRIAGE_LIMITS, StoreLimits
+from prodwatch.testing.check_runner import Bench
 from prodwatch.testing.clock import START, FakeClock
+from prodwatch.testing.definitions import plain
 from prodwatch.text.units import format_value
 from prodwatch.views.events_in_window import Changes, changes
 from prodwatch.views.signals import signals
 from prodwatch.views.time_window import Window
 from prodwatch.views.verdict import verdict_line
 from prodwatch.views.window_comparison import MetricComparison, compare_windows, signals_with_previous_window
+from tests.support.case_project import CaseProject
 from tests.support.metric_world import MetricWorld
 
 NOW_MINUTE = int(START.timestamp()) // 60
@@ -57,26 +60,26 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def world(clock: FakeClock) -> MetricWorld:
+def cloudwatch(clock: FakeClock) -> MetricWorld:
     return MetricWorld(clock)
 
 
 V41 = FunctionVersions(("41",))
 
 
-def source(world: MetricWorld, versions: FunctionVersions = V41, hours: float = 2) -> MetricSource:
+def source(cloudwatch: MetricWorld, versions: FunctionVersions = V41, hours: float = 2) -> MetricSource:
     since = START - timedelta(hours=hours)
-    return MetricSource(world, [PAY], [], clock=world.clock, since=since, versions_of=lambda _: versions)
+    return MetricSource(cloudwatch, [PAY], [], clock=cloudwatch.clock, since=since, versions_of=lambda _: versions)
 
 
-async def filled(world: MetricWorld, *sources: MetricSource, polls: int = 1) -> Store:
+async def filled(cloudwatch: MetricWorld, *sources: MetricSource, polls: int = 1) -> Store:
     """Return a store with what the sources read; all other sources are live and have nothing to report."""
-    store = Store(world.clock)
+    store = Store(cloudwatch.clock)
     for name in ("release", "alarms", "logs:/aws/lambda/pay"):
         store.apply(Batch(source=name, status=SourceStatus(source=name, phase=SourcePhase.LIVE)))
     for each in sources:
         for _ in range(polls):
-            began_s = world.clock.now().timestamp()
+            began_s = cloudwatch.clock.now().timestamp()
             records = await each.poll()
             store.apply(Batch(source="metrics", records=tuple(records), status=each.status(began_s)))
     return store
@@ -96,13 +99,13 @@ def changed(store: Store, window: Window = HOUR) -> Changes:
 @pytest.mark.parametrize("status", ["InternalError", "Forbidden", "PartialData", "left out", "Unknown"])
 @pytest.mark.parametrize("versions", [("41",), ("41", "42")], ids=["one version", "two versions"])
 async def test_K1_errors_that_could_not_be_read_are_no_share(
-    world: MetricWorld, status: str, versions: tuple[str, ...]
+    cloudwatch: MetricWorld, status: str, versions: tuple[str, ...]
 ) -> None:
     for metric, stat in (("Invocations", "Sum"), ("Duration", "p95")):
-        world.put(metric, stat, every(ago(60), 100.0))
-    world.answer = lambda key: status if key.metric == "Errors" else "Complete"
-    metrics = source(world, FunctionVersions(versions))
-    store = await filled(world, metrics, polls=3)
+        cloudwatch.put(metric, stat, every(ago(60), 100.0))
+    cloudwatch.answer = lambda key: status if key.metric == "Errors" else "Complete"
+    metrics = source(cloudwatch, FunctionVersions(versions))
+    store = await filled(cloudwatch, metrics, polls=3)
     labels = {key.label for key in store.metrics.series}
     assert {"requests/s", "p95"} <= labels
     assert "errors" not in labels
@@ -113,14 +116,14 @@ async def test_K1_errors_that_could_not_be_read_are_no_share(
         assert "Errors" in " ".join([*line.reasons, changed(store, window).summary])
 
 
-async def test_K1_a_share_ends_where_one_of_its_series_was_last_read(world: MetricWorld, clock: FakeClock) -> None:
+async def test_K1_a_share_ends_where_one_of_its_series_was_last_read(cloudwatch: MetricWorld, clock: FakeClock) -> None:
     for metric, value in (("Invocations", 100.0), ("Errors", 5.0)):
-        world.put(metric, "Sum", every(ago(60, -60), value))
-    metrics = source(world)
-    store = await filled(world, metrics)
-    world.answer = lambda key: "InternalError" if key.metric == "Errors" else "Complete"
+        cloudwatch.put(metric, "Sum", every(ago(60, -60), value))
+    metrics = source(cloudwatch)
+    store = await filled(cloudwatch, metrics)
+    cloudwatch.answer = lambda key: "InternalError" if key.metric == "Errors" else "Complete"
     await clock.advance(1800)
-    store = await filled(world, metrics)
+    store = await filled(cloudwatch, metrics)
     (errors,) = (each for each in store.metrics.series.values() if each.key.label == "errors" and not each.key.version)
     (requests,) = (
         each for each in store.metrics.series.values() if each.key.label == "requests/s" and not each.key.version
@@ -131,18 +134,18 @@ async def test_K1_a_share_ends_where_one_of_its_series_was_last_read(world: Metr
     assert not errors.points[-1].settled, "it was not read after it settled"
 
 
-async def test_K1_a_series_that_recovers_is_read_without_a_gap(world: MetricWorld, clock: FakeClock) -> None:
+async def test_K1_a_series_that_recovers_is_read_without_a_gap(cloudwatch: MetricWorld, clock: FakeClock) -> None:
     for metric, value in (("Invocations", 100.0), ("Errors", 5.0)):
-        world.put(metric, "Sum", every(ago(60, -120), value))
-    metrics = source(world)
+        cloudwatch.put(metric, "Sum", every(ago(60, -120), value))
+    metrics = source(cloudwatch)
     await metrics.poll()
-    world.answer = lambda key: "InternalError" if key.metric == "Errors" else "Complete"
+    cloudwatch.answer = lambda key: "InternalError" if key.metric == "Errors" else "Complete"
     for _ in range(60):
         await clock.advance(60)
         await metrics.poll()
-    world.answer = lambda _key: "Complete"
+    cloudwatch.answer = lambda _key: "Complete"
     await clock.advance(60)
-    store = await filled(world, metrics)
+    store = await filled(cloudwatch, metrics)
     errors = {
         point.timestamp_s: point.value
         for each in store.metrics.series.values()
@@ -154,27 +157,27 @@ async def test_K1_a_series_that_recovers_is_read_without_a_gap(world: MetricWorl
     assert not metrics.unread()
 
 
-async def test_K1_a_version_whose_series_were_not_read_owns_no_minute_of_the_alias(world: MetricWorld) -> None:
-    world.put("Invocations", "Sum", every(ago(60), 100.0))
-    world.put("Errors", "Sum", every(ago(60), 30.0))
-    world.answer = lambda key: "InternalError" if ("ExecutedVersion", "42") in key.dimensions else "Complete"
-    store = await filled(world, source(world, FunctionVersions(("41", "42"))))
+async def test_K1_a_version_whose_series_were_not_read_owns_no_minute_of_the_alias(cloudwatch: MetricWorld) -> None:
+    cloudwatch.put("Invocations", "Sum", every(ago(60), 100.0))
+    cloudwatch.put("Errors", "Sum", every(ago(60), 30.0))
+    cloudwatch.answer = lambda key: "InternalError" if ("ExecutedVersion", "42") in key.dimensions else "Complete"
+    store = await filled(cloudwatch, source(cloudwatch, FunctionVersions(("41", "42"))))
     assert {key.version for key in store.metrics.series} == {None}
 
 
-async def test_K1_throttles_that_could_not_be_read_are_not_zero(world: MetricWorld) -> None:
-    world.put("Invocations", "Sum", every(ago(60), 100.0))
-    world.answer = lambda key: "Forbidden" if key.metric == "Throttles" else "Complete"
-    store = await filled(world, source(world))
+async def test_K1_throttles_that_could_not_be_read_are_not_zero(cloudwatch: MetricWorld) -> None:
+    cloudwatch.put("Invocations", "Sum", every(ago(60), 100.0))
+    cloudwatch.answer = lambda key: "Forbidden" if key.metric == "Throttles" else "Complete"
+    store = await filled(cloudwatch, source(cloudwatch))
     assert "throttles" not in {key.label for key in store.metrics.series}
 
 
 # K2
 
 
-def traffic(world: MetricWorld, minutes: Sequence[int], per_minute: float = 600.0) -> None:
-    world.put("Invocations", "Sum", every(minutes, per_minute))
-    world.put("Duration", "p95", every(minutes, 100.0))
+def traffic(cloudwatch: MetricWorld, minutes: Sequence[int], per_minute: float = 600.0) -> None:
+    cloudwatch.put("Invocations", "Sum", every(minutes, per_minute))
+    cloudwatch.put("Duration", "p95", every(minutes, 100.0))
 
 
 @pytest.mark.parametrize("window", [HOUR, PAST_HOUR], ids=["live", "past"])
@@ -188,10 +191,10 @@ def traffic(world: MetricWorld, minutes: Sequence[int], per_minute: float = 600.
     ],
 )
 async def test_K2_traffic_that_stopped_is_bad_news(
-    world: MetricWorld, minutes: range, quiet: str, window: Window
+    cloudwatch: MetricWorld, minutes: range, quiet: str, window: Window
 ) -> None:
-    traffic(world, minutes)
-    store = await filled(world, source(world))
+    traffic(cloudwatch, minutes)
+    store = await filled(cloudwatch, source(cloudwatch))
     row = compared(store, window)["requests/s"]
     assert row.worse
     assert any(each.bad and each.text.startswith(f"requests/s: {quiet}") for each in changed(store, window).rows)
@@ -200,24 +203,24 @@ async def test_K2_traffic_that_stopped_is_bad_news(
     assert "NO TROUBLE" not in line.title
 
 
-async def test_K2_minutes_without_requests_count_in_the_mean(world: MetricWorld) -> None:
-    traffic(world, [*ago(120, 60), *ago(60)[::2]])
-    row = compared(await filled(world, source(world)))["requests/s"]
+async def test_K2_minutes_without_requests_count_in_the_mean(cloudwatch: MetricWorld) -> None:
+    traffic(cloudwatch, [*ago(120, 60), *ago(60)[::2]])
+    row = compared(await filled(cloudwatch, source(cloudwatch)))["requests/s"]
     assert row.before == pytest.approx(10.0)
     assert row.within == pytest.approx(5.0, rel=0.05)
 
 
-async def test_K2_rare_requests_are_not_called_stopped(world: MetricWorld) -> None:
-    traffic(world, ago(120)[::20], 1.0)
-    assert not changed(await filled(world, source(world))).rows
+async def test_K2_rare_requests_are_not_called_stopped(cloudwatch: MetricWorld) -> None:
+    traffic(cloudwatch, ago(120)[::20], 1.0)
+    assert not changed(await filled(cloudwatch, source(cloudwatch))).rows
 
 
-async def test_K2_traffic_that_stopped_a_week_ago_in_comparison_is_bad_news(world: MetricWorld) -> None:
-    traffic(world, range(NOW_MINUTE - 7 * 1440 - 60, NOW_MINUTE - 7 * 1440))
-    store = await filled(world, source(world))
+async def test_K2_traffic_that_stopped_a_week_ago_in_comparison_is_bad_news(cloudwatch: MetricWorld) -> None:
+    traffic(cloudwatch, range(NOW_MINUTE - 7 * 1440 - 60, NOW_MINUTE - 7 * 1440))
+    store = await filled(cloudwatch, source(cloudwatch))
     assert changed(store).uncompared == ("requests/s (no requests in the hour, nor in the hour before)",)
     week = MetricSource(
-        world,
+        cloudwatch,
         [PAY],
         [],
         clock=FakeClock(START - timedelta(weeks=1)),
@@ -230,11 +233,11 @@ async def test_K2_traffic_that_stopped_a_week_ago_in_comparison_is_bad_news(worl
     assert row.text == "requests/s: no requests for 1h, 10 before that"
 
 
-async def test_K2_a_count_whose_series_was_not_read_did_not_stop(world: MetricWorld, clock: FakeClock) -> None:
-    traffic(world, ago(120, -60))
-    metrics = source(world)
-    store = await filled(world, metrics)
-    world.answer = lambda key: "InternalError" if key.metric == "Invocations" else "Complete"
+async def test_K2_a_count_whose_series_was_not_read_did_not_stop(cloudwatch: MetricWorld, clock: FakeClock) -> None:
+    traffic(cloudwatch, ago(120, -60))
+    metrics = source(cloudwatch)
+    store = await filled(cloudwatch, metrics)
+    cloudwatch.answer = lambda key: "InternalError" if key.metric == "Invocations" else "Complete"
     await clock.advance(1800)
     store.apply(Batch(source="metrics", records=tuple(await metrics.poll()), status=metrics.status(0.0)))
     later = START + timedelta(minutes=30)
@@ -243,11 +246,11 @@ async def test_K2_a_count_whose_series_was_not_read_did_not_stop(world: MetricWo
     assert row.within == pytest.approx(10.0)
 
 
-async def test_K2_the_live_table_shows_that_no_request_comes(world: MetricWorld) -> None:
-    traffic(world, ago(120, 30))
+async def test_K2_the_live_table_shows_that_no_request_comes(cloudwatch: MetricWorld) -> None:
+    traffic(cloudwatch, ago(120, 30))
     (row,) = (
         each
-        for each in signals(await filled(world, source(world, FunctionVersions())), START).rows
+        for each in signals(await filled(cloudwatch, source(cloudwatch, FunctionVersions())), START).rows
         if each.label == "requests/s"
     )
     assert row.old == 0.0
@@ -256,16 +259,16 @@ async def test_K2_the_live_table_shows_that_no_request_comes(world: MetricWorld)
 # K3
 
 
-async def test_K3_two_releases_in_the_window_are_compared_as_a_whole(world: MetricWorld) -> None:
+async def test_K3_two_releases_in_the_window_are_compared_as_a_whole(cloudwatch: MetricWorld) -> None:
     for metric, stat, old, new in (
         ("Invocations", "Sum", 600, 600),
         ("Errors", "Sum", 0, 180),
         ("Duration", "p95", 100, 900),
     ):
-        world.put(metric, stat, every(ago(120, 50), old) | every(ago(50), new))
+        cloudwatch.put(metric, stat, every(ago(120, 50), old) | every(ago(50), new))
     started = [START.timestamp() - 60 * minutes for minutes in (50, 30)]
     shifts = (Shift(ALWAYS_S, "40"), Shift(started[0], "41"), Shift(started[1], "42"))
-    store = await filled(world, source(world, FunctionVersions(("42", "41"), shifts)))
+    store = await filled(cloudwatch, source(cloudwatch, FunctionVersions(("42", "41"), shifts)))
     found = compared(store)
     assert (found["errors"].before, found["errors"].worse) == (0.0, True)
     assert found["p95"].before == pytest.approx(100.0)
@@ -274,20 +277,20 @@ async def test_K3_two_releases_in_the_window_are_compared_as_a_whole(world: Metr
     assert {key.version for key in store.metrics.series} == {None, "41", "42"}
 
 
-async def test_K3_a_figure_without_a_before_is_said(world: MetricWorld) -> None:
-    traffic(world, ago(60))
-    store = await filled(world, source(world, hours=1))
+async def test_K3_a_figure_without_a_before_is_said(cloudwatch: MetricWorld) -> None:
+    traffic(cloudwatch, ago(60))
+    store = await filled(cloudwatch, source(cloudwatch, hours=1))
     found = changed(store)
     assert found.uncompared == ("errors, p95, requests/s, throttles (too few values in the hour before)",)
     assert "not compared: errors, p95, requests/s, throttles (too few values in the hour before)" in found.summary
     assert "not compared" in " ".join(verdict_line(store, START, window=HOUR).reasons)
 
 
-async def test_K3_the_live_table_still_compares_versions(world: MetricWorld) -> None:
-    world.put("Invocations", "Sum", every(ago(60), 600))
-    world.put("Invocations", "Sum", every(ago(30), 540), version="41")
-    world.put("Invocations", "Sum", every(ago(30), 60), version="42")
-    store = await filled(world, source(world, FunctionVersions(("41", "42"))))
+async def test_K3_the_live_table_still_compares_versions(cloudwatch: MetricWorld) -> None:
+    cloudwatch.put("Invocations", "Sum", every(ago(60), 600))
+    cloudwatch.put("Invocations", "Sum", every(ago(30), 540), version="41")
+    cloudwatch.put("Invocations", "Sum", every(ago(30), 60), version="42")
+    store = await filled(cloudwatch, source(cloudwatch, FunctionVersions(("41", "42"))))
     release = ReleaseState(function="pay", alias="live", phase=ReleasePhase.SHIFTING, version="42", previous="41")
     store.apply(Batch(source="release", records=(release,)))
     (row,) = (each for each in signals(store, START).rows if each.label == "requests/s")
@@ -443,3 +446,65 @@ def test_K23_a_point_that_is_no_longer_kept_is_not_a_period_without_data() -> No
     row = compared(store)["Orders · checkout"]
     assert (row.before, row.within) == (None, 5.0)
     assert changed(store).uncompared == ("Orders · checkout (too few values in the hour before)",)
+
+
+# K36
+
+
+METRIC_CHECK = """
+[[check]]
+name = "orders"
+type = "metric"
+namespace = "Shop"
+metric = "Orders"
+stat = "Sum"
+window = "{window}"
+period = "{period}"
+expect = ["value >= 0"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("window", "period", "minute", "begins", "ends"),
+    [
+        ("1h", "1h", 59, 0, 0),
+        ("2h", "1h", 59, -1, 0),
+        ("5m", "1m", 59.5, 55 / 60, 59 / 60),
+        ("1h", "5m", 59, 0, 55 / 60),
+        ("3h", "1h", 0, -3, 0),
+    ],
+)
+async def test_K36_only_whole_periods_within_the_window_are_read(
+    bench: Bench, window: str, period: str, minute: float, begins: float, ends: float
+) -> None:
+    await bench.clock.advance(minute * 60)
+    asked: list[Mapping[str, Any]] = []
+
+    def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(request)
+        return {"MetricDataResults": [{"Id": "m0", "StatusCode": "Complete", "Timestamps": [START], "Values": [1.0]}]}
+
+    bench.aws.answers["cloudwatch:GetMetricData"] = answer
+    bench.aws.answers["cloudwatch:GetMetricStatistics"] = lambda _: {"Datapoints": []}
+    params = {"namespace": "Shop", "metric": "Orders", "stat": "Sum", "window": window, "period": period}
+    result = await bench.run(plain(type="metric", expect=["value >= 0"], **params))
+    hours = [(each - START).total_seconds() / 3600 for each in (asked[0]["StartTime"], asked[0]["EndTime"])]
+    if begins == ends:
+        # No whole period of an hour fits in the last hour: the latest one is read, and that is stated.
+        assert hours == [-1, 0]
+        assert "11:00:00 to 12:00:00 UTC" in str(result)
+    else:
+        assert hours == [pytest.approx(begins), pytest.approx(ends)]
+
+
+@pytest.mark.parametrize(
+    ("window", "period", "warns"),
+    [("1h", "1h", True), ("1h", "30m", True), ("1h", "20m", False), ("5m", "1m", False), ("2m", "1m", True)],
+)
+def test_K36_validate_warns_of_a_window_of_few_periods(
+    project: CaseProject, window: str, period: str, warns: bool
+) -> None:
+    project.write("checks/c.toml", METRIC_CHECK.format(window=window, period=period))
+    ended = project.run("validate")
+    assert ended.code == 0, ended.said
+    assert ("whole periods" in ended.said) is warns

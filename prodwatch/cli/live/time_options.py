@@ -28,7 +28,10 @@ def end_options(command: F) -> F:
         help="Keep reading until Ctrl-C (default), or read up to now and exit.",
     )
     until = click.option(
-        "--until", type=MomentParameter(), metavar="WHEN", help="End; exits once everything up to it is read."
+        "--until",
+        type=MomentParameter(is_end=True),
+        metavar="WHEN",
+        help="End; exits once everything up to it is read.",
     )
     return until(following(command))
 
@@ -55,12 +58,17 @@ class MomentParameter(click.ParamType[Any]):
 
     name = "moment"
 
+    def __init__(self, *, is_end: bool = False) -> None:
+        """`is_end`: the time ends a span."""
+        self._is_end = is_end
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a `Moment`. Raises a usage error for any other value."""
         if isinstance(value, datetime) or value == RELEASE:
             return value
         try:
-            return parse_moment(str(value), datetime.now(UTC), zone_of(ctx.params if ctx else {}))
+            zone = zone_of(ctx.params if ctx else {})
+            return parse_moment(str(value), datetime.now(UTC), zone, is_end=self._is_end)
         except ValueError as caught:
             self.fail(str(caught), param, ctx)
 

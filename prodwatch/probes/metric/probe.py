@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse, seconds
 from prodwatch.probes.base import Failure, Observation, ProbeContext
 from prodwatch.probes.metric.known_metrics import SECONDS_PER, known_unit, traffic_of
+from prodwatch.probes.metric.spec import DEFAULT_PERIOD, DEFAULT_WINDOW
 from prodwatch.probes.scalar_text import text_value
 
 HIGH_RESOLUTION_S = frozenset((1, 5, 10, 20, 30))
@@ -29,7 +31,7 @@ async def _measure(calls: AwsCalls) -> Observation:
     params = calls.params
     namespace, metric, of = params["namespace"], params["metric"], params.get("of")
     stat = "Sum" if of else str(params.get("stat") or "Average")
-    period_s, window_s = _period_s(params), seconds(params.get("window"), "5m")
+    period_s, window_s = _period_s(params), seconds(params.get("window"), DEFAULT_WINDOW)
     companion = of or traffic_of(namespace, metric)
     series, complete = await _series(calls, [metric, *([companion] if companion else [])], stat, period_s, window_s)
     points, beside = series[0], series[1] if companion else []
@@ -46,7 +48,7 @@ async def _measure(calls: AwsCalls) -> Observation:
 
 
 def _period_s(params: Mapping[str, Any]) -> int:
-    period_s = seconds(params.get("period"), "1m")
+    period_s = seconds(params.get("period"), DEFAULT_PERIOD)
     if period_s not in HIGH_RESOLUTION_S and (period_s <= 0 or period_s % 60):
         message = f"`period` must be a whole number of minutes, or 1, 5, 10, 20 or 30 s, not {period_s:g} s"
         raise refuse(Status.ERROR, Reason.INVALID, message)
@@ -54,12 +56,20 @@ def _period_s(params: Mapping[str, Any]) -> int:
 
 
 def _window(calls: AwsCalls, period_s: int, window_s: float) -> tuple[datetime, datetime]:
-    """Return start and end: CloudWatch leaves the end out and cuts the start down to a whole period.
+    """Return start and end of the whole periods in the window; of the latest one when none fits in it.
 
     The start stays while the step looks again, so that the window grows.
     """
-    start_s = (calls.first_now() - timedelta(seconds=window_s)).timestamp()
-    return datetime.fromtimestamp(start_s - start_s % period_s, UTC), calls.now()
+    end_s = calls.now().timestamp() // period_s * period_s
+    start_s = math.ceil((calls.first_now().timestamp() - window_s) / period_s) * period_s
+    if start_s >= end_s:
+        start_s = end_s - period_s
+        begins, ends = (f"{datetime.fromtimestamp(each, UTC):%H:%M:%S}" for each in (start_s, end_s))
+        calls.notice(
+            f"no whole period of {period_s} s is within the last {window_s:g} s: the latest one is read, "
+            f"{begins} to {ends} UTC"
+        )
+    return datetime.fromtimestamp(start_s, UTC), datetime.fromtimestamp(end_s, UTC)
 
 
 def _dimensions(params: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -129,7 +139,7 @@ async def _unit(calls: AwsCalls, stat: str, period_s: int, window_s: float) -> s
         "Dimensions": _dimensions(calls.params),
         "StartTime": start,
         "EndTime": end,
-        "Period": max(60, int(window_s) // 60 * 60),
+        "Period": max(60, int((end - start).total_seconds()) // 60 * 60),
         "Statistics": ["SampleCount"],
     }
     try:

@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+from prodwatch.model.check import StepDefinition
+from prodwatch.model.quantity import Duration
 from prodwatch.model.spec import Field, Key, ProbeSpec
 from prodwatch.probes.metric.known_metrics import DURATIONS
+from prodwatch.text.units import parse_duration
+
+DEFAULT_PERIOD, DEFAULT_WINDOW = "1m", "5m"
+FEWEST_PERIODS = 3
+"""Periods in a window below which `validate` warns: up to two of them are cut off at its ends."""
+
+
+def _doubt(step: StepDefinition, _fields: frozenset[str]) -> str | None:
+    try:
+        period, window = (
+            value if isinstance(value, Duration) else parse_duration(str(value))
+            for value in (step.params.get("period", DEFAULT_PERIOD), step.params.get("window", DEFAULT_WINDOW))
+        )
+    except ValueError:
+        return None  # a reference, which is filled later
+    if FEWEST_PERIODS * period.ns <= window.ns:
+        return None
+    return (
+        f"a window of {window} has room for few whole periods of {period}, and only whole ones are read: make `window` "
+        f"at least {FEWEST_PERIODS} times `period`"
+    )
+
 
 SPECS = (
     ProbeSpec(
@@ -28,8 +52,16 @@ SPECS = (
                 default="Average",
                 doc="Statistic: `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, `p95`, `tm90` and others.",
             ),
-            Key(name="period", kind="duration", default="1m", doc="Length of one data point."),
-            Key(name="window", kind="duration", default="5m", doc="Length of the time window, which ends now."),
+            Key(name="period", kind="duration", default=DEFAULT_PERIOD, doc="Length of one data point."),
+            Key(
+                name="window",
+                kind="duration",
+                default=DEFAULT_WINDOW,
+                doc=(
+                    "Length of the time window, which ends now. Only whole periods in it are read, so that no value is"
+                    " of an unfinished period or of a time before the window; make it at least three periods long."
+                ),
+            ),
             Key(
                 name="missing",
                 kind="text",
@@ -75,6 +107,7 @@ dimensions = { FunctionName = "shop-orders" }
 window = "10m"
 expect = ["value < 1%"]
 """,
+        doubt=_doubt,
         within_s=75.0,
         service="cloudwatch",
     ),
