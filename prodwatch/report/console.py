@@ -142,14 +142,14 @@ def _evidence(console: Console, check: CheckResult) -> None:
         ids.insert(0, f"trace {check.correlation.trace_id}")
     if ids:
         console.print(Text(f"          {sanitize_line('  '.join(ids))}", style="dim"))
-    console.print(Text(f"          {check.id}  {check.source}", style="dim"))
+    console.print(Text(f"          {sanitize_line(f'{check.id}  {check.source}')}", style="dim"))
 
 
 def _step(console: Console, step: StepResult, what: str) -> None:
     if step.status in {Status.PASS, Status.SKIPPED} and not step.leftovers:
         return
     glyph, _ = GLYPHS[step.status]
-    line = Text.assemble((f"          {glyph} {what} {step.name}", STYLES[step.status]))
+    line = Text.assemble((f"          {glyph} {what} {sanitize_line(step.name)}", STYLES[step.status]))
     line.append(f"  {sanitize_line(step.message or '')}")
     console.print(line)
     for assertion in step.assertions:

@@ -13,6 +13,7 @@ from prodwatch.report.status_mapping import (
     signal_title,
     signal_value,
 )
+from prodwatch.text.sanitize import encode_report
 from prodwatch.text.units import format_ms
 
 MAX_BYTES = 900_000
@@ -113,7 +114,7 @@ def _backtick_runs(text: str) -> list[str]:
 
 
 def _capped(text: str) -> bytes:
-    encoded = text.encode()
+    encoded = encode_report(text)
     if len(encoded) <= MAX_BYTES:
         return encoded
     cut = encoded[:MAX_BYTES].decode(errors="ignore").rpartition("\n")[0]
@@ -132,7 +133,7 @@ def _html(text: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return encode_report(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")).decode()
 
 
 def _property(text: str) -> str:

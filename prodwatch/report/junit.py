@@ -11,7 +11,8 @@ from prodwatch.report.status_mapping import (
     signal_title,
     verdict_outcome,
 )
-from prodwatch.text.sanitize import sanitize_line
+from prodwatch.text.sanitize import encode_report, sanitize_line
+
 
 def render(result: RunResult) -> bytes:
     """Return the document: one suite for the run, one case per check and signal, checks with `file` and `line`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from prodwatch.model.result import RunResult
+from prodwatch.text.sanitize import encode_report
 
 CODES = {"pass": 0, "degraded": 1, "fail": 2, "error": 3, "inconclusive": 3, "empty": 3, "aborted": 3}
 """Verdict → plug-in exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
@@ -40,7 +41,7 @@ def render(result: RunResult) -> bytes:
             if check.status.value != "skipped"
         ),
     ]
-    return f"PRODWATCH {WORDS[exit_code(result)]} - {reason} | {' '.join(figures)}\n".encode()
+    return encode_report(f"PRODWATCH {WORDS[exit_code(result)]} - {reason} | {' '.join(figures)}\n")
 
 
 def _label(id_: str) -> str:

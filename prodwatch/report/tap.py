@@ -13,7 +13,7 @@ from prodwatch.report.status_mapping import (
     signal_title,
     verdict_outcome,
 )
-from prodwatch.text.sanitize import sanitize_line
+from prodwatch.text.sanitize import encode_report, sanitize_line
 
 
 def render(result: RunResult) -> bytes:
@@ -31,7 +31,7 @@ def render(result: RunResult) -> bytes:
     lines.append(f"# verdict {result.verdict.status}: {_one_line(result.verdict.reason)}")
     if result.verdict.status == "aborted":
         lines.append(f"Bail out! {_one_line(result.verdict.reason)}")
-    return "\n".join(lines).encode() + b"\n"
+    return encode_report("\n".join(lines) + "\n")
 
 
 def _point(number: int, title: str, item: CheckResult | SignalResult, body: list[str]) -> list[str]:
@@ -46,7 +46,8 @@ def _point(number: int, title: str, item: CheckResult | SignalResult, body: list
         "  ---",
         f"  status: {item.status.value}",
         f"  message: {_quoted(headline(item))}",
-        "  details: |",
+        # The indicator fixes the indentation: a first line that begins with blanks would change it.
+        "  details: |2",
         *(f"    {line}" for line in body),
         "  ...",
     ]

@@ -486,7 +486,8 @@ async def test_K36_only_whole_periods_within_the_window_are_read(
 
     bench.aws.answers["cloudwatch:GetMetricData"] = answer
     bench.aws.answers["cloudwatch:GetMetricStatistics"] = lambda _: {"Datapoints": []}
-    params = {"namespace": "Shop", "metric": "Orders", "stat": "Sum", "window": window, "period": period}
+    params: dict[str, Any] = {"namespace": "Shop", "metric": "Orders", "stat": "Sum"}
+    params |= {"window": window, "period": period}
     result = await bench.run(plain(type="metric", expect=["value >= 0"], **params))
     hours = [(each - START).total_seconds() / 3600 for each in (asked[0]["StartTime"], asked[0]["EndTime"])]
     if begins == ends:

@@ -60,7 +60,7 @@ def _window(calls: AwsCalls, period_s: int, window_s: float) -> tuple[datetime, 
 
     The start stays while the step looks again, so that the window grows.
     """
-    end_s = calls.now().timestamp() // period_s * period_s
+    end_s = int(calls.now().timestamp() // period_s) * period_s
     start_s = math.ceil((calls.first_now().timestamp() - window_s) / period_s) * period_s
     if start_s >= end_s:
         start_s = end_s - period_s
