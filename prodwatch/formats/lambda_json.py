@@ -63,6 +63,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     trace_id: str | None = None
     version: str | None = None
     report: LambdaReport | None = None
+    text: str | None = None
+    """The line as written, for a line of text that contains an object."""
 
 
 class Shape(msgspec.Struct, frozen=True):

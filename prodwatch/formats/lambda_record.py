@@ -9,20 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from prodwatch.formats.lambda_json import Line, parse_json_line
 from prodwatch.formats.lambda_text import normalise_newlines, parse_report, parse_text_line
 from prodwatch.formats.level_values import without_colours
+from prodwatch.model.identity import HOME
 from prodwatch.model.signal import LogRecord
 from prodwatch.text.redact import Redactor
 from prodwatch.text.sanitize import MAX_CHARS, sanitize
 
 __all__ = ["Event", "LineParser", "parse_report", "version_of_stream"]
 
-_VERSION_IN_STREAM = re.compile(r"\[(\$LATEST|\d+)\]")
+_IN_STREAM = re.compile(r"(?:(?:^|/)([A-Za-z0-9_-]{1,140}))?\[(\$LATEST|\d+)\]")
+"""Function, which only groups of several functions need, and version."""
 _BLANKS = "\ufeff \t\r\n"
 """Characters that may precede a JSON document in a line."""
 _MAX_STREAMS = 4096
@@ -56,8 +58,21 @@ class Event(Protocol):
 @lru_cache(maxsize=4096)
 def version_of_stream(stream: str) -> str | None:
     """Return the version in a stream name (`2026/11/20/[7]ab12…` gives `7`); None without one."""
-    match = _VERSION_IN_STREAM.search(stream)
+    match = _IN_STREAM.search(stream)
+    return match[2] if match else None
+
+
+def function_of_stream(stream: str) -> str | None:
+    """Return the function in a stream name (`2026/11/20/orders[7]ab12…` gives `orders`); None without one."""
+    match = _IN_STREAM.search(stream)
     return match[1] if match else None
+
+
+class _Stream(NamedTuple):
+    name: str
+    """One string for all lines of the stream."""
+    version: str | None
+    function: str | None
 
 
 class LineParser:
@@ -65,8 +80,7 @@ class LineParser:
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         self._redactor = redactor
-        self._streams: dict[str, tuple[str, str | None]] = {}
-        """Stream name → the shared string of that name, and its version."""
+        self._streams: dict[str, _Stream] = {}
 
     def parse(
         self,
@@ -82,8 +96,7 @@ class LineParser:
         """Return the record of one event, given as separate values."""
         message = without_colours(message)
         text = self._redactor.text(message) if self._redactor else message
-        stream, version = self._stream(stream)
-        return self._record(text, group, timestamp_ms, stream, version, event_id, ingested_ms, late_ms)
+        return self._record(text, group, timestamp_ms, self._stream(stream), event_id, ingested_ms, late_ms)
 
     def parse_event(self, event: Event, group: str, late_ms: int) -> LogRecord:
         """Return the record of one event."""
@@ -104,17 +117,17 @@ class LineParser:
         records = []
         for event, text in zip(events, texts, strict=True):
             stamp = event.timestamp
-            stream, version = streams.get(event.stream) or self._stream(event.stream)
+            stream = streams.get(event.stream) or self._stream(event.stream)
             late_ms = now_ms - stamp if stamp < late_before_ms else 0
-            records.append(record(text, group, stamp, stream, version, event.event_id, event.ingested_ms, late_ms))
+            records.append(record(text, group, stamp, stream, event.event_id, event.ingested_ms, late_ms))
         return records
 
-    def _stream(self, name: str) -> tuple[str, str | None]:
+    def _stream(self, name: str) -> _Stream:
         cached = self._streams.get(name)
         if cached is None:
             if len(self._streams) >= _MAX_STREAMS:
                 self._streams.clear()
-            cached = self._streams[name] = name, version_of_stream(name)
+            cached = self._streams[name] = _Stream(name, version_of_stream(name), function_of_stream(name))
         return cached
 
     def _record(
@@ -122,8 +135,7 @@ class LineParser:
         text: str,
         group: str,
         timestamp_ms: int,
-        stream: str,
-        version: str | None,
+        stream: _Stream,
         event_id: str,
         ingested_ms: int,
         late_ms: int,
@@ -142,9 +154,9 @@ class LineParser:
             timestamp_ms,
             line.message,
             group,
-            stream,
+            stream.name,
             line.level,
-            version or line.version,
+            stream.version or line.version,
             line.request_id,
             line.trace_id,
             event_id,
@@ -153,6 +165,9 @@ class LineParser:
             line.kind,
             line.report,
             late_ms,
+            HOME,
+            stream.function,
+            line.text,
         )
 
     def _safe(self, line: Line, text: str) -> Line:

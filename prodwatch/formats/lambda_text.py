@@ -61,6 +61,7 @@ def parse_general(text: str) -> Line:
     version: str | None = None
     report = None
     fields: dict[str, Any] | None = None
+    written: str | None = None
     if kind is None:
         level, request_id, body = _application(text)
         found = find_object(body)
@@ -73,6 +74,7 @@ def parse_general(text: str) -> Line:
                 outer = level_of_text(body) if level is Level.UNKNOWN else inner_level(body)
                 level = most_severe((level, outer))
             level = most_severe((level, inner.level))
+            written = sanitize(body)
             if inner.message:
                 body = f"{found.label} {inner.message}".strip()
     else:
@@ -88,7 +90,9 @@ def parse_general(text: str) -> Line:
             level = Level.ERROR
     if len(body) > MAX_CHARS or not body.isprintable():
         body = sanitize(body)
-    return Line(fields, body, level, kind or "app", request_id, trace_id[0] if trace_id else None, version, report)
+    return Line(
+        fields, body, level, kind or "app", request_id, trace_id[0] if trace_id else None, version, report, written
+    )
 
 
 def parse_report(text: str) -> LambdaReport | None:

@@ -49,11 +49,23 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """Lateness against the freshness of its group; 0 when in time."""
     place: Place = HOME
     """Account and region of the group."""
+    function: str | None = None
+    """Function that the stream's name names, which a group of several functions needs; None without one."""
+    text: str | None = None
+    """The line behind its runtime's prefix, for a line of text that contains an object; None for all others."""
 
     @property
     def group_id(self) -> GroupId:
         """Identity of the group: its name may exist in several accounts and regions."""
         return GroupId(self.group, self.place)
+
+    @property
+    def writer(self) -> GroupId:
+        """Identity of the writer: the group that a function has by default, else the group itself.
+
+        Versions are those of a function, and several functions may share a group.
+        """
+        return self.group_id if self.function is None else GroupId(f"{LAMBDA_GROUPS}{self.function}", self.place)
 
 
 class LambdaReport(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -313,6 +325,11 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     def group_id(self) -> GroupId:
         """Identity of the function's log group."""
         return GroupId(self.log_group or f"{LAMBDA_GROUPS}{self.function}", self.place)
+
+    @property
+    def writers(self) -> tuple[GroupId, ...]:
+        """Identities that the function's lines may have as their writer."""
+        return tuple(dict.fromkeys((GroupId(f"{LAMBDA_GROUPS}{self.function}", self.place), self.group_id)))
 
     @property
     def id(self) -> FunctionId:

@@ -38,7 +38,7 @@ async def versions_under_release(engine: Engine) -> Callable[[GroupId], str | No
     states = await _releases(engine)
     releases = FunctionReleases(states, engine.clock.now())
     if releases.main is None:
-        return {state.group_id: state.version for state in states}.get
+        return {writer: state.version for state in states for writer in state.writers}.get
 
     def version_of(group: GroupId) -> str | None:
         release = releases.of_group(group)

@@ -136,7 +136,7 @@ class EmbeddedMetrics:
             record.version,
             place=record.place,
             # A version number means something for its own function only.
-            function=record.group.removeprefix(LAMBDA_GROUPS) if record.version else "",
+            function=(record.function or record.group.removeprefix(LAMBDA_GROUPS)) if record.version else "",
         )
         identity = (key, metric.unit)
         minute = _time_s(record) // PERIOD_S * PERIOD_S

@@ -112,7 +112,7 @@ class SignatureStore:
             if record.level not in _SEVERE or record.kind in {"report", "end"}:
                 continue
             changed = True
-            key = (record.group_id, self._fingerprint(record))
+            key = (record.writer, self._fingerprint(record))
             previous = self._signatures.get(key)
             if previous is None and len(self._signatures) >= self.capacity:
                 self._drop(under_release)

@@ -112,7 +112,7 @@ class LogStore:
         self.lost += lines_lost(record)
         tally.newest_ms = max(tally.newest_ms, record.timestamp_ms)
         if record.report and record.version:
-            key = (group, record.version)
+            key = (record.writer, record.version)
             report = self.invocations.setdefault(key, InvocationTally())
             report.count += 1
             report.own += own is not None and own.owns(record)

@@ -108,7 +108,7 @@ class RequestLedger:
                 self._finish(request_id, request, record)
             elif record.level in _SEVERE and record.kind != "end":
                 request.error = True
-                request.signatures.add((record.group_id, self._fingerprint(record)))
+                request.signatures.add((record.writer, self._fingerprint(record)))
                 request.failed = request.failed or _ends_the_invocation(record)
 
     def add_response(self, trace_id: str, status: int | None, route: str | None) -> None:
@@ -209,7 +209,7 @@ class RequestStore:
         ledger = self._ledgers.get(group)
         if ledger is None:
             ledger = self._ledgers[group] = RequestLedger(self._fingerprint, self._own, excluded)
-            ledger.add(record for record in kept if record.group_id == group)
+            ledger.add(record for record in kept if group in {record.writer, record.group_id})
         return ledger
 
     def add(self, records: Iterable[LogRecord]) -> None:
@@ -217,7 +217,7 @@ class RequestStore:
         if not self._ledgers:
             return
         for record in records:
-            ledger = self._ledgers.get(record.group_id)
+            ledger = self._ledgers.get(record.writer) or self._ledgers.get(record.group_id)
             if ledger is not None:
                 ledger.add((record,))
             elif record.trace_id and record.fields is not None:

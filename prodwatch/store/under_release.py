@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from prodwatch.model.identity import LAMBDA_GROUPS, GroupId, Place
+from prodwatch.model.identity import GroupId, Place
 from prodwatch.model.release import present_releases
 from prodwatch.model.signal import MetricKey, ReleasePhase, ReleaseState
 
@@ -37,8 +37,7 @@ class UnderRelease(msgspec.Struct, frozen=True):
                 continue
             versions |= {(state.function, state.place, each) for each in (None, state.version, state.previous)}
             started_ms = state.started_at.timestamp() * 1000 if state.started_at else None
-            group = GroupId(state.log_group or f"{LAMBDA_GROUPS}{state.function}", state.place)
-            groups[group] = ReleasedGroup(state.version, started_ms)
+            groups |= dict.fromkeys(state.writers, ReleasedGroup(state.version, started_ms))
         return cls(frozenset(versions), groups)
 
     def has_series(self, key: MetricKey) -> bool:

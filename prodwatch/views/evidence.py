@@ -46,7 +46,7 @@ def requests_on(store: Store, release: ReleaseState | None) -> str | None:
     own_reports = sum(
         tally.own
         for (group, version), tally in store.logs.invocations.items()
-        if group == release.group_id and version == release.version
+        if group in release.writers and version == release.version
     )
     text = f"{round(sum(counted)):,} requests on {version_label(release.version)}"
     return f"{text}, at least {own_reports:,} of them prodwatch's own" if own_reports else text

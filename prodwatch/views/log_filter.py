@@ -32,7 +32,7 @@ _LEVEL_NAMES = {"warning": Level.WARN, "critical": Level.FATAL, "err": Level.ERR
 OWN_PLACE = "home"
 """Value of `place` for lines from the environment's own account and region."""
 _OWN_FIELDS: dict[str, Callable[[LogRecord], tuple[str | None, ...]]] = {
-    "group": lambda record: (record.group, record.group.rsplit("/", 1)[-1]),
+    "group": lambda record: (record.group, record.group.rsplit("/", 1)[-1], record.function),
     "place": lambda record: (str(record.place) or OWN_PLACE,),
     "region": lambda record: (record.place.region, _field_text(record, "region")),
     "account": lambda record: (record.place.account, _field_text(record, "account")),

@@ -89,7 +89,7 @@ class FunctionReleases:
 
     def of_group(self, group: GroupId) -> ReleaseState | None:
         """Return the release of the function that writes a log group; None when it has none, or is not known."""
-        own = [each for each in self._released if each.group_id == group]
+        own = [each for each in self._released if group in each.writers]
         if own:
             return first_release(own)
         return None if group.name.startswith(LAMBDA_GROUPS) else self._only

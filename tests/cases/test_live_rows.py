@@ -338,3 +338,53 @@ def test_W8_a_group_that_cannot_be_read_is_named_and_the_others_are_read(
     found = project.checked(RARE.replace("{name}", name))
     assert found.statuses == {"no error": "fail", "an error": "pass"}
     assert "Infrequent Access" in json.dumps(found.document)
+
+
+SHARED = """
+[[check]]
+name = "orders"
+type = "logs"
+group = "{name}"
+function = "orders"
+version = "42"
+expect = ["count == 1", "lines[0].message == 'ERROR of orders'"]
+
+[[check]]
+name = "inbox"
+type = "logs"
+group = "{name}"
+function = "inbox"
+version = "7"
+expect = ["count == 0"]
+
+[[check]]
+name = "which one"
+type = "logs"
+group = "{name}"
+version = "42"
+expect = ["count == 1"]
+"""
+
+
+def test_W10_a_version_is_that_of_one_function_in_a_group_of_several(
+    project: CaseProject, name: str, world: World
+) -> None:
+    at_ms = int(time.time() * 1000) - 30_000
+    for function in ("orders", "inbox"):
+        world.aws.logs.put(name, f"2026/11/30/{function}[42]ab12", [(at_ms, f"ERROR of {function}")])
+    found = project.checked(SHARED.replace("{name}", name))
+    assert found.statuses == {"orders": "pass", "inbox": "inconclusive", "which one": "error"}
+    assert "inbox, orders" in found["which one"]["message"]
+    ended = project.run("logs", name, "--since", "5m", "--no-follow", "--filter", "group:=inbox version:42")
+    assert "ERROR of inbox" in ended.out
+    assert "ERROR of orders" not in ended.out
+
+
+def test_A9_raw_output_shows_the_line_as_written_behind_its_prefix(
+    project: CaseProject, name: str, world: World
+) -> None:
+    at_ms = int(time.time() * 1000) - 30_000
+    line = '[2026-11-30T08:00:00Z] app.INFO: order placed {"orderId":"77"} []'
+    world.aws.logs.put(name, "s", [(at_ms, line)])
+    ended = project.run("logs", name, "--since", "5m", "--no-follow", "--format", "raw")
+    assert ended.out.splitlines() == [line]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodwatch.formats.lambda_record import LineParser, parse_report, version_of_stream
+from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import LambdaReport, Level, LogRecord
 from prodwatch.text.redact import MASK, Redactor
 
@@ -275,6 +276,21 @@ def test_the_stream_names_the_version_of_every_line(stream: str, version: str | 
     assert version_of_stream(stream) == version
     assert parse("plain", stream=stream).version == version
     assert parse(json.dumps({"message": "m", "function_version": "3"}), stream=stream).version == (version or "3")
+
+
+@pytest.mark.parametrize(
+    ("stream", "function"),
+    [
+        ("2026/11/20/[7]ab12cd", None),
+        ("2026/11/20/shop-orders[12][ab12cd]", "shop-orders"),
+        ("2026/11/20/shop_orders[$LATEST]ab12cd", "shop_orders"),
+        ("i-0123", None),
+    ],
+)
+def test_W10_the_stream_names_the_function_in_a_group_of_several(stream: str, function: str | None) -> None:
+    record = parse("plain", stream=stream)
+    assert record.function == function
+    assert record.writer == GroupId(f"/aws/lambda/{function or 'f'}")
 
 
 def test_a_report_is_found_inside_a_log_tail() -> None:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodwatch.formats.lambda_record import LineParser
+from prodwatch.model.identity import GroupId
 from prodwatch.model.signal import (
     AlarmState,
     Level,
@@ -15,14 +17,18 @@ from prodwatch.model.signal import (
     MetricPoint,
     MetricSeries,
     ReleaseEvent,
+    ReleasePhase,
+    ReleaseState,
     Trace,
     TraceSummary,
 )
 from prodwatch.store.error_signatures import ErrorShapes, SignatureStore
+from prodwatch.store.logs import LogStore
 from prodwatch.store.metrics import MetricStore, merge_points
 from prodwatch.store.release import ReleaseStore
 from prodwatch.store.traces import MAX_DETAILS, TraceStore
 from prodwatch.testing.clock import START
+from prodwatch.views.release import FunctionReleases
 
 KEY = MetricKey("AWS/Lambda", "Errors")
 POINTS = st.lists(st.builds(MetricPoint, st.integers(0, 40).map(lambda n: n * 60), st.floats(0, 9)), max_size=30)
@@ -164,3 +170,35 @@ def test_an_alarm_reported_by_state_and_history_is_one_event() -> None:
     reported = ReleaseEvent(at=START, source="alarm", subject="a", what="alarm ALARM", from_="OK", to="ALARM")
     assert not book.add_event(reported)
     assert [each.detail for each in book.events] == ["too many"]
+
+
+def test_W10_versions_and_errors_of_functions_that_share_a_group_are_apart() -> None:
+    parser = LineParser()
+    records = [
+        parser.parse(
+            text, group="/shop", timestamp_ms=number, stream=f"2026/11/30/{function}[42]ab", event_id=f"{number}"
+        )
+        for number, (function, text) in enumerate(
+            [
+                ("inbox", "ERROR cannot charge"),
+                ("orders", "ERROR cannot charge"),
+                ("inbox", "REPORT RequestId: 8f5d9e2a-1111-4222-8333-123456789abc\tDuration: 3.00 ms"),
+            ]
+        )
+    ]
+    book = SignatureStore(10)
+    book.add(records)
+    inbox, orders = GroupId("/aws/lambda/inbox"), GroupId("/aws/lambda/orders")
+    assert {each.group: dict(each.by_version) for each in book.signatures.values()} == {
+        inbox: {"42": 1},
+        orders: {"42": 1},
+    }
+    logs = LogStore(10)
+    logs.add(records, 0.0)
+    assert {key: tally.count for key, tally in logs.invocations.items()} == {(inbox, "42"): 1}
+    states = [
+        ReleaseState(function=name, log_group="/shop", phase=ReleasePhase.SHIFTING, version="42", started_at=START)
+        for name in ("inbox", "orders")
+    ]
+    releases = FunctionReleases(states, START)
+    assert [getattr(releases.of_group(group), "function", None) for group in (inbox, orders)] == ["inbox", "orders"]

@@ -94,6 +94,8 @@ def ndjson(record: LogRecord) -> str:
 
 def raw(record: LogRecord) -> str:
     """Return the original line alone: JSON for a JSON line, the message for any other."""
+    if record.text is not None:
+        return record.text
     if record.fields is None:
         return record.message
     return msgspec.json.encode(record.fields).decode()
@@ -280,7 +282,7 @@ class LogStream:
             return False
         if self._version is None and self._version_of is None:
             return True
-        version = self._version if self._version_of is None else self._version_of(record.group_id)
+        version = self._version if self._version_of is None else self._version_of(record.writer)
         if version is not None and record.version == version:
             return True
         self._without_version += record.version is None

@@ -13,7 +13,7 @@ from prodwatch.clock import AWS_CLOCK_TOLERANCE_S
 from prodwatch.formats.embedded_object import find_object
 from prodwatch.formats.lambda_record import LineParser
 from prodwatch.formats.lambda_text import normalise_newlines
-from prodwatch.model.signal import Level
+from prodwatch.model.signal import Level, LogRecord
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refuse, seconds, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
@@ -44,6 +44,7 @@ class _Wanted:
 
     keeps: Keeps
     version: str | None
+    function: str | None
     fields: Mapping[str, Any]
     """Name → value; with `_MISSING` as value the field must exist."""
     unseen: set[str]
@@ -52,13 +53,19 @@ class _Wanted:
     """Lines read so far that match the filter, with or without these fields."""
     versions: set[str | None] = field(default_factory=set)
     """Versions of the lines read so far that match filter and fields; None for a line without one."""
+    functions: set[str] = field(default_factory=set)
+    """Functions of the lines of the wanted version, as far as the names of their streams name one."""
 
-    def has_version(self, version: str | None) -> bool:
-        """Return whether a line of `version` is wanted, and remember that one was read."""
+    def is_from(self, record: LogRecord) -> bool:
+        """Return whether a line of this function and version is wanted, and remember that one was read."""
+        if self.function is not None and record.function != self.function:
+            return False
         if self.version is None:
             return True
-        self.versions.add(version)
-        return version == self.version
+        self.versions.add(record.version)
+        if record.version == self.version and record.function is not None:
+            self.functions.add(record.function)
+        return record.version == self.version
 
 
 @dataclass(slots=True)
@@ -76,10 +83,14 @@ async def _read(calls: AwsCalls) -> Observation:
     end = moment(params["until"], "until", calls) if params.get("until") is not None else None
     fields = _fields(params.get("fields"))
     unseen = {name for name, value in fields.items() if value is not _MISSING}
-    wanted = _Wanted(await _keeper(calls), _version(params), fields, unseen)
+    wanted = _Wanted(await _keeper(calls), _version(params), params.get("function"), fields, unseen)
     groups = await _groups(calls, str(params["group"]))
     found = _Found()
     missing = [group for group in groups if not await _group(calls, group, start, end, wanted, found)]
+    if wanted.function is None and len(wanted.functions) > 1:
+        several = ", ".join(sorted(wanted.functions))
+        message = f"version {wanted.version} exists of several functions in this log group ({several}): add `function`"
+        raise refuse(Status.ERROR, Reason.INVALID, message)
     found.lines.sort(key=lambda line: line["timestamp"])
     if quiet_for is not None:
         _demand_the_end(calls, seconds(quiet_for, 0.0))
@@ -217,7 +228,7 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     record = _PARSER.parse(
         message, group=group, timestamp_ms=event["timestamp"], stream=event.get("logStreamName") or ""
     )
-    if not wanted.has_version(record.version):
+    if not wanted.is_from(record):
         return None
     told: dict[str, Any] = {
         "message": message,

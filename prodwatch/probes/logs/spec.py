@@ -81,6 +81,14 @@ SPECS = (
                 ),
             ),
             Key(
+                name="function",
+                kind="text",
+                doc=(
+                    "Only lines of this function, by the name in the log stream. A version is that of one function, so"
+                    " a `version` in a group that several functions share needs it."
+                ),
+            ),
+            Key(
                 name="fields",
                 kind="any",
                 doc=(
