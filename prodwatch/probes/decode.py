@@ -113,11 +113,13 @@ def _value(body: bytes) -> Any:
 
 
 def _parsed(body: bytes) -> Any:
-    def built(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members = dict(pairs)
-        return members if len(members) == len(pairs) else AmbiguousObject(pairs)
+    return json.loads(body, object_pairs_hook=unambiguous, parse_float=Decimal, parse_constant=_refuse)
 
-    return json.loads(body, object_pairs_hook=built, parse_float=Decimal, parse_constant=_refuse)
+
+def unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object; an AmbiguousObject when one is repeated."""
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else AmbiguousObject(pairs)
 
 
 def _count_members(value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def answering(*answers: bytes, keep_alive: bool = True) -> tuple[Talk, list[byte
     return talk, requests
 
 
-def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
+def responding(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
     """Return a talk that reads a request, writes `data`, and then ends or keeps the connection open."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,6 +94,12 @@ def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = Non
             end(writer)
 
     return talk
+
+
+def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
+    """Deprecated name of `responding`."""
+    warnings.warn("`saying` is now `responding`", DeprecationWarning, stacklevel=2)
+    return responding(data, end, hold=hold)
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:

@@ -212,3 +212,30 @@ def test_K26_a_filter_that_does_not_end_is_given_up_and_hides_no_line(corpus: Co
     assert ended.code == 3, ended.said
     assert "was stopped after 20 ms" in ended.err
     assert len(ended.out.splitlines()) == 3
+
+
+TWICE = '{"level": "error", "status": "ok", "id": 7, "status": "broken"}'
+
+
+@pytest.mark.parametrize(
+    ("claim", "fields", "status"),
+    [
+        ("count == 1", "", "pass"),
+        ("lines[0].json.id == 7", "", "pass"),
+        ("lines[0].json.status == 'broken'", "", "inconclusive"),
+        ("none lines[*].json.status == 'ok'", "", "inconclusive"),
+        ("lines == []", "", "inconclusive"),
+        ("count == 0", "fields = { id = 7 }", "fail"),
+        ("count == 0", 'fields = { status = "ok" }', "inconclusive"),
+        ("count > 0", 'fields = { status = "broken" }', "inconclusive"),
+    ],
+)
+def test_A11_a_member_that_a_line_has_twice_is_undecided(
+    claim: str, fields: str, status: str, project: CaseProject, name: str, world: World
+) -> None:
+    world.aws.logs.put(name, "s", [(int(time.time() * 1000) - 20_000, TWICE)])
+    head = f'[[check]]\nname = "a"\ntype = "logs"\ngroup = "{name}"\n{fields}\n'
+    found = project.checked(f"{head}expect = [{json.dumps(claim)}]\n")["a"]
+    assert found["status"] == status, found["message"]
+    if status == "inconclusive":
+        assert '"status" twice' in found["message"]

@@ -541,6 +541,34 @@ def test_C10_a_default_stands_in_for_what_is_missing(project: CaseProject, web: 
     assert web.seen == ["POST /orders", "PUT /orders/7", "DELETE /orders/7"]
 
 
+SCHEMA_CLAIMS = {
+    "a step's claim": "expect = [\"json satisfies 'schemas/item.json'\"]",
+    "a step's warning": "warn = [\"json satisfies 'schemas/item.json'\"]",
+    "a variable": "expect = [\"json satisfies 'schemas/${vars.kind}.json'\"]",
+}
+
+
+@pytest.mark.parametrize("claim", SCHEMA_CLAIMS.values(), ids=SCHEMA_CLAIMS)
+@pytest.mark.parametrize("there", [False, True])
+def test_C10_a_schema_file_is_looked_for_before_the_first_mutation(
+    claim: str, there: bool, project: CaseProject, web: RawWeb
+) -> None:
+    web.routes["/orders"] = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"id":7}'
+    project.configure("", variables='kind = "item"')
+    if there:
+        project.write("schemas/item.json", '{"required": ["id"]}')
+    request = 'type = "http"\nmethod = "POST"\nurl = "${vars.url}/orders"\n'
+    plain = f'[[check]]\nname = "plain"\nmutates = true\n{request}{claim}\n'
+    flow = '[[check]]\nname = "flow"\ntype = "flow"\nmutates = true\n'
+    steps = f'[[check.step]]\nname = "put"\n{request}[[check.step]]\nname = "look"\n{request}{claim}\n'
+    found = project.checked(plain + flow + steps)
+    assert found.statuses == dict.fromkeys(("plain", "flow"), "pass" if there else "error")
+    assert len(web.seen) == (3 if there else 0)
+    if not there:
+        assert 'the schema "schemas/item.json" cannot be read' in found["plain"]["message"]
+        assert "nothing was sent" in found["flow"]["message"]
+
+
 PASSING = '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n'
 
 

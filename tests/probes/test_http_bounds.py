@@ -17,7 +17,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
 from prodwatch.probes.decode import AmbiguousObject, read_json
 from prodwatch.probes.http.content_coding import CodingError, body_decoder, can_decode, codings_of
-from prodwatch.testing.targets import answering, http_answer, saying, serving
+from prodwatch.testing.targets import answering, http_answer, responding, serving
 
 Send = Callable[..., Awaitable[Observation]]
 
@@ -178,7 +178,7 @@ async def test_B6_a_coding_that_was_not_asked_for_is_an_error_for_claims_on_the_
 async def test_B6_a_head_beyond_the_bounds_is_an_error(
     send: Send, reply: bytes, expected: tuple[Status, Reason], says: str
 ) -> None:
-    async with serving(saying(reply)) as server:
+    async with serving(responding(reply)) as server:
         seen = await send("http", url=server.url)
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == expected, seen.failure
@@ -187,7 +187,7 @@ async def test_B6_a_head_beyond_the_bounds_is_an_error(
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_a_response_without_a_body_needs_no_end_of_its_coding(send: Send, status: int) -> None:
-    async with serving(saying(f"HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\n\r\n".encode())) as server:
+    async with serving(responding(f"HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\n\r\n".encode())) as server:
         seen = await send("http", url=server.url)
     assert seen.failure is None
 
@@ -202,7 +202,7 @@ def streamed(body: bytes, status: str = "200 OK") -> bytes:
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 async def test_the_first_event_of_a_stream_that_never_ends_is_judged(send: Send, ending: str) -> None:
     body = SSE.replace(b"\n", ending.encode())
-    async with serving(saying(streamed(body), hold=True)) as server:
+    async with serving(responding(streamed(body), hold=True)) as server:
         seen = await send("http", url=server.url, stream="event", timeout_s=30.0)
     assert seen.failure is None
     assert seen.document["event"] == {"name": "tick", "id": "7", "data": '{"n": 1}\n'}
@@ -211,14 +211,14 @@ async def test_the_first_event_of_a_stream_that_never_ends_is_judged(send: Send,
 
 
 async def test_the_first_line_of_a_stream_is_judged(send: Send) -> None:
-    async with serving(saying(streamed(b'\n{"token": "a"}\n{"tok'), hold=True)) as server:
+    async with serving(responding(streamed(b'\n{"token": "a"}\n{"tok'), hold=True)) as server:
         seen = await send("http", url=server.url, stream="line", timeout_s=30.0)
     assert seen.document["event"] == {"data": '{"token": "a"}'}
     assert seen.document["json"] == {"token": "a"}
 
 
 async def test_the_headers_of_a_stream_are_judged_without_its_body(send: Send) -> None:
-    async with serving(saying(streamed(b""), hold=True)) as server:
+    async with serving(responding(streamed(b""), hold=True)) as server:
         seen = await send("http", url=server.url, stream="headers", timeout_s=30.0)
     assert seen.failure is None
     assert seen.document["status"] == 200
@@ -226,7 +226,7 @@ async def test_the_headers_of_a_stream_are_judged_without_its_body(send: Send) -
 
 
 async def test_a_stream_that_ends_before_its_first_event_is_a_failure(send: Send) -> None:
-    async with serving(saying(streamed(b": ping\n\ndata: cut"))) as server:
+    async with serving(responding(streamed(b": ping\n\ndata: cut"))) as server:
         seen = await send("http", url=server.url, stream="event")
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == (Status.FAIL, Reason.PROTOCOL)
@@ -234,7 +234,7 @@ async def test_a_stream_that_ends_before_its_first_event_is_a_failure(send: Send
 
 
 async def test_an_event_longer_than_the_bound_is_a_limit(send: Send) -> None:
-    async with serving(saying(streamed(b"data: " + b"x" * 5000), hold=True)) as server:
+    async with serving(responding(streamed(b"data: " + b"x" * 5000), hold=True)) as server:
         seen = await send("http", url=server.url, stream="event", max_body="1KiB", timeout_s=30.0)
     assert seen.failure is not None
     assert (seen.failure.status, seen.failure.reason) == LIMIT
@@ -242,7 +242,7 @@ async def test_an_event_longer_than_the_bound_is_a_limit(send: Send) -> None:
 
 @pytest.mark.parametrize("hold", [True, False])
 async def test_a_refused_stream_is_judged_by_its_status(send: Send, hold: bool) -> None:
-    async with serving(saying(streamed(b"oh", "500 No"), hold=hold)) as server:
+    async with serving(responding(streamed(b"oh", "500 No"), hold=hold)) as server:
         seen = await send("http", url=server.url, stream="event", timeout_s=0.5)
     assert seen.failure is None
     assert seen.document["status"] == 500

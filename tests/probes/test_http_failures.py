@@ -12,7 +12,7 @@ import pytest
 
 from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
-from prodwatch.testing.targets import Talk, answering, http_answer, read_request, saying, serving
+from prodwatch.testing.targets import Talk, answering, http_answer, read_request, responding, serving
 
 Send = Callable[..., Awaitable[Observation]]
 
@@ -30,45 +30,45 @@ PARTIAL = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfour"
 @pytest.mark.parametrize(
     ("talk", "reason", "says", "transient"),
     [
-        pytest.param(saying(b""), Reason.CONNECT, "closed the connection without a response", True, id="closes"),
-        pytest.param(saying(b"", reset), Reason.CONNECT, "reset the connection", True, id="resets"),
-        pytest.param(saying(b"HTTP/1.1 20"), Reason.CONNECT, "without a response", True, id="stops in the status line"),
+        pytest.param(responding(b""), Reason.CONNECT, "closed the connection without a response", True, id="closes"),
+        pytest.param(responding(b"", reset), Reason.CONNECT, "reset the connection", True, id="resets"),
+        pytest.param(responding(b"HTTP/1.1 20"), Reason.CONNECT, "without a response", True, id="stops in the status line"),
         pytest.param(
-            saying(PARTIAL),
+            responding(PARTIAL),
             Reason.CONNECT,
             "closed the connection inside its response, after 4 of 100 bytes",
             True,
             id="truncated",
         ),
         pytest.param(
-            saying(PARTIAL, reset),
+            responding(PARTIAL, reset),
             Reason.CONNECT,
             "closed the connection inside its response",
             True,
             id="reset mid-body",
         ),
         pytest.param(
-            saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+            responding(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
             Reason.CONNECT,
             "closed the connection inside its response, after 2 bytes",
             True,
             id="chunk truncated",
         ),
         pytest.param(
-            saying(b"HTTP/1.1 200 OK\r\n\r\nall there is", reset),
+            responding(b"HTTP/1.1 200 OK\r\n\r\nall there is", reset),
             Reason.CONNECT,
             "closed the connection inside its response",
             True,
             id="reset where only the end would end the body",
         ),
-        pytest.param(saying(b"SSH-2.0-OpenSSH_9\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="ssh"),
-        pytest.param(saying(b"220 mail ESMTP\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="smtp"),
-        pytest.param(saying(b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="tls"),
+        pytest.param(responding(b"SSH-2.0-OpenSSH_9\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="ssh"),
+        pytest.param(responding(b"220 mail ESMTP\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="smtp"),
+        pytest.param(responding(b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="tls"),
         pytest.param(
-            saying(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="length"
+            responding(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="length"
         ),
         pytest.param(
-            saying(http_answer(b"not gzip", Content_Encoding="gzip")),
+            responding(http_answer(b"not gzip", Content_Encoding="gzip")),
             Reason.PROTOCOL,
             "Content-Encoding",
             False,
@@ -92,10 +92,10 @@ async def test_what_servers_do(send: Send, talk: Talk, reason: Reason, says: str
 @pytest.mark.parametrize(
     ("talk", "says"),
     [
-        pytest.param(saying(b"", hold=True), "did not answer within", id="no answer"),
-        pytest.param(saying(b"HTTP/1.1 200 OK\r\n", hold=True), "did not answer within", id="half a head"),
+        pytest.param(responding(b"", hold=True), "did not answer within", id="no answer"),
+        pytest.param(responding(b"HTTP/1.1 200 OK\r\n", hold=True), "did not answer within", id="half a head"),
         pytest.param(
-            saying(PARTIAL, hold=True),
+            responding(PARTIAL, hold=True),
             "did not finish its response (status 200, 4 bytes received) within",
             id="half a body",
         ),
@@ -242,7 +242,7 @@ async def test_cancelling_leaves_nothing_open(send: Send) -> None:
 
 
 async def test_a_deadline_from_outside_stays_a_cancellation(send: Send) -> None:
-    async with serving(saying(b"", hold=True)) as server:
+    async with serving(responding(b"", hold=True)) as server:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await send("http", url=server.url)

@@ -16,7 +16,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.base import Observation
 from prodwatch.probes.http.proxy import proxy_for
 from prodwatch.probes.http.url import parse_url
-from prodwatch.testing.targets import Talk, answering, http_answer, read_request, saying, serving
+from prodwatch.testing.targets import Talk, answering, http_answer, read_request, responding, serving
 from tests.probes.conftest import Certificates
 
 Send = Callable[..., Awaitable[Observation]]
@@ -131,7 +131,7 @@ async def test_B6_a_tunnel_that_the_proxy_refuses_is_an_error(send: Send, status
 
 
 async def test_B6_a_proxy_that_never_answers_is_an_error(send: Send) -> None:
-    async with serving(saying(b"", hold=True)) as proxy:
+    async with serving(responding(b"", hold=True)) as proxy:
         found = await send(
             "http", url="https://intranet.invalid/", proxy=f"http://127.0.0.1:{proxy.port}", timeout_s=0.2
         )
@@ -140,7 +140,7 @@ async def test_B6_a_proxy_that_never_answers_is_an_error(send: Send) -> None:
 
 
 async def test_B6_a_proxy_that_wants_other_credentials_is_an_error(send: Send) -> None:
-    async with serving(saying(http_answer(b"no", "407 Proxy Authentication Required"))) as proxy:
+    async with serving(responding(http_answer(b"no", "407 Proxy Authentication Required"))) as proxy:
         found = await send("http", url="http://intranet.invalid/", proxy=f"http://127.0.0.1:{proxy.port}")
     assert found.failure is not None
     assert (found.failure.status, found.failure.reason) == (Status.ERROR, Reason.NETWORK), found.failure

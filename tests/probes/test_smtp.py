@@ -81,7 +81,7 @@ async def test_a_certificate_nobody_should_trust(send: Send, trusted: Any, kind:
     assert careless.failure is None
 
 
-def saying(data: bytes, *, hold: bool = False) -> Talk:
+def responding(data: bytes, *, hold: bool = False) -> Talk:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await writer.drain()
@@ -94,13 +94,13 @@ def saying(data: bytes, *, hold: bool = False) -> Talk:
 @pytest.mark.parametrize(
     ("talk", "params", "reason", "says"),
     [
-        pytest.param(saying(b""), {}, Reason.CONNECT, "closed the connection", id="closes"),
-        pytest.param(saying(b"220 hello\r\n"), {}, Reason.CONNECT, "closed the connection", id="closes after greeting"),
-        pytest.param(saying(b"554 no\r\n"), {}, Reason.TARGET_ERROR, "refused: 554 no", id="refuses"),
-        pytest.param(saying(b"HTTP/1.1 400 Bad\r\n\r\n"), {}, Reason.PROTOCOL, "is not SMTP", id="http"),
-        pytest.param(saying(b"", hold=True), {}, Reason.TIMEOUT, "did not greet within 300 ms", id="silent"),
+        pytest.param(responding(b""), {}, Reason.CONNECT, "closed the connection", id="closes"),
+        pytest.param(responding(b"220 hello\r\n"), {}, Reason.CONNECT, "closed the connection", id="closes after greeting"),
+        pytest.param(responding(b"554 no\r\n"), {}, Reason.TARGET_ERROR, "refused: 554 no", id="refuses"),
+        pytest.param(responding(b"HTTP/1.1 400 Bad\r\n\r\n"), {}, Reason.PROTOCOL, "is not SMTP", id="http"),
+        pytest.param(responding(b"", hold=True), {}, Reason.TIMEOUT, "did not greet within 300 ms", id="silent"),
         pytest.param(
-            saying(b"220 hello\r\n", hold=True),
+            responding(b"220 hello\r\n", hold=True),
             {},
             Reason.TIMEOUT,
             "did not finish the session within",

@@ -6,8 +6,11 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from json import loads
 from typing import Any
 
+from prodwatch.assertions.errors import UndecidableError
 from prodwatch.aws.interface import AwsError
 from prodwatch.clock import AWS_CLOCK_TOLERANCE_S
 from prodwatch.formats.embedded_object import find_object
@@ -15,8 +18,9 @@ from prodwatch.formats.lambda_record import LineParser
 from prodwatch.formats.lambda_text import normalise_newlines
 from prodwatch.model.signal import Level, LogRecord
 from prodwatch.model.status import Reason, Status
-from prodwatch.probes.aws_support import AwsCalls, ask, from_json, moment, refuse, seconds, too_young
+from prodwatch.probes.aws_support import AwsCalls, ask, moment, refuse, seconds, too_young
 from prodwatch.probes.base import Failure, Observation, ProbeContext
+from prodwatch.probes.decode import unambiguous
 from prodwatch.probes.logs.pattern import Keeps, keeper
 from prodwatch.probes.logs.spec import is_version
 from prodwatch.sources.logs.discovery import UNREADABLE_CLASS, is_of_unreadable_class
@@ -51,6 +55,8 @@ class _Wanted:
     """Fields with a required value that no line read so far has."""
     read: int = 0
     """Lines read so far that match the filter, with or without these fields."""
+    uncertain: str | None = None
+    """Why it is not known whether a line has the fields; None while it is."""
     versions: set[str | None] = field(default_factory=set)
     """Versions of the lines read so far that match filter and fields; None for a line without one."""
     functions: set[str] = field(default_factory=set)
@@ -100,6 +106,8 @@ async def _read(calls: AwsCalls) -> Observation:
         )
     if end is not None and end > calls.now():
         calls.incomplete("`until` is in the future: the window is not over")
+    if wanted.uncertain is not None:
+        calls.incomplete(f"a line was left out, because {wanted.uncertain}")
     whole = calls.complete and not missing
     document = {
         "count": len(found.lines),
@@ -216,14 +224,15 @@ def _page(events: Any, group: str, wanted: _Wanted, found: _Found) -> bool:
 def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, Any] | None:
     message = event.get("message") or ""
     json = _object(message.lstrip(_BEFORE_JSON))
-    if not wanted.keeps(message, json):
-        return None
-    if json is None and (found := find_object(normalise_newlines(message))) is not None:
-        json = _object(message[found.start : found.end]) or found.fields
-    wanted.read += 1
-    if wanted.unseen:
-        wanted.unseen -= {name for name in wanted.unseen if _field(json, name) is not _MISSING}
-    if not all(_field_is(json, name, value) for name, value in wanted.fields.items()):
+    try:
+        if not wanted.keeps(message, json):
+            return None
+        if json is None and (found := find_object(normalise_newlines(message))) is not None:
+            json = _object(message[found.start : found.end]) or found.fields
+        if not _has_fields(json, wanted):
+            return None
+    except UndecidableError as error:
+        wanted.uncertain = str(error)
         return None
     record = _PARSER.parse(
         message, group=group, timestamp_ms=event["timestamp"], stream=event.get("logStreamName") or ""
@@ -248,11 +257,22 @@ def _line(event: Mapping[str, Any], group: str, wanted: _Wanted) -> dict[str, An
     return told
 
 
+def _has_fields(json: Any, wanted: _Wanted) -> bool:
+    """Return whether a line that matches the filter has the fields; UndecidableError for one that it has twice."""
+    wanted.read += 1
+    if wanted.unseen:
+        wanted.unseen -= {name for name in wanted.unseen if _field(json, name) is not _MISSING}
+    return all(_field_is(json, name, value) for name, value in wanted.fields.items())
+
+
 def _object(text: str) -> Any:
-    """Return the JSON object that `text` is, with exact decimals; None for anything else."""
+    """Return the JSON object that `text` is, with exact decimals; None for anything else.
+
+    A member that it has twice has no certain value.
+    """
     if text.startswith("{"):
-        with contextlib.suppress(ValueError):
-            return from_json(text)
+        with contextlib.suppress(ValueError, RecursionError):
+            return loads(text, object_pairs_hook=unambiguous, parse_float=Decimal)
     return None
 
 

@@ -13,7 +13,7 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.runner.step.compiled import CompiledStep
 from prodwatch.runner.step.conclusion import Conclusion
 from prodwatch.runner.step.execution import Execution
-from prodwatch.runner.step.run_step import GREEN, StepRun, UnsendableError, check_known_values, run_step
+from prodwatch.runner.step.run_step import GREEN, StepRun, UnsendableError, check_known_values, check_schemas, run_step
 from prodwatch.runner.values.template_scope import NO_VALUE
 from prodwatch.settings.template import UnresolvedError
 
@@ -35,6 +35,12 @@ def refusal(execution: Execution) -> Conclusion | None:
             found = error.conclusion
             message = execution.output.text(f"nothing was sent, because of {role} {step.name}: {found.message}")
             return Conclusion(found.status, found.reason, message)
+    try:
+        check_schemas(execution, (*compiled.expect, *compiled.warn))
+    except UnsendableError as error:
+        found = error.conclusion
+        message = execution.output.text(f"nothing was sent: {found.message}")
+        return Conclusion(found.status, found.reason, message)
     return None
 
 

@@ -78,6 +78,11 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
         return any(mentions(expectation, name) for expectation in (*self.expect, *self.until))
 
     @property
+    def assertions(self) -> tuple[Expectation, ...]:
+        """Return every assertion that a response of the step is judged by."""
+        return (*self.expect, *self.warn, *self.until, *self.stop_when, *self.repeat_when)
+
+    @property
     def service(self) -> str | None:
         """Return the AWS service it calls: None for no service, `*` when one of its keys names the service."""
         return self.spec.service if self.spec else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from prodwatch.assertions.errors import PathError
 from prodwatch.errors import UnusableError
 from prodwatch.model.result import AssertionResult, StepResult
 from prodwatch.model.signal import ReleaseState
@@ -72,6 +73,7 @@ async def run_step(execution: Execution, step: CompiledStep, *, cleanup: bool = 
         params, values = _fill(execution, step)
         if step.type != "wait":
             if step.mutates and not cleanup:
+                check_schemas(execution, step.assertions)
                 await _journal(execution, step, params)
             return await _send(execution, step, params, values)
         started_at, started_s = clock.now(), clock.monotonic_s()
@@ -134,10 +136,29 @@ def check_known_values(execution: Execution, step: CompiledStep) -> None:
             _fill(execution, step)
         for name in _FILES & definition.params.keys():
             _check_file(execution, name, definition.params[name])
+        check_schemas(execution, step.assertions)
     except UnresolvedError as error:
         raise UnsendableError(error.reason, error.message) from error
     except ValueError as error:
         raise UnsendableError(Reason.INVALID, str(error)) from error
+
+
+def check_schemas(execution: Execution, expectations: Iterable[Expectation]) -> None:
+    """Raise UnsendableError when a JSON Schema file of `satisfies` cannot be read, as far as its name is known."""
+    for expectation in expectations:
+        assertion = expectation.assertion
+        if assertion.operator != "satisfies":
+            continue
+        try:
+            holes = [fill(parse_template(hole), execution.scope.lookup) for hole in assertion.holes]
+            name = str(assertion.expected(holes))
+        except (UnresolvedError, PathError):
+            continue  # a step provides it, or judging reports it
+        try:
+            execution.context.schemas.load(name)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise UnsendableError(Reason.INVALID, f'the schema "{name}" cannot be read: {why}') from error
 
 
 def _check_file(execution: Execution, key: str, name: Any) -> None:
