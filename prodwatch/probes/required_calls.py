@@ -79,7 +79,10 @@ def _s3(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
 
 
 def _aws(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:
-    return (ProbeCall(str(params.get("service", "")), pascal(str(params.get("operation", "")))),)
+    service, operation = str(params.get("service", "")), pascal(str(params.get("operation", "")))
+    guarded = (service, operation) == ("sqs", "ReceiveMessage") and not params.get("accept_redrive")
+    guard = (ProbeCall("sqs", "GetQueueAttributes"),) if guarded else ()
+    return (*guard, ProbeCall(service, operation))
 
 
 def _logs(params: Mapping[str, Any]) -> tuple[ProbeCall, ...]:

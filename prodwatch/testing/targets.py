@@ -96,12 +96,6 @@ def responding(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None =
     return talk
 
 
-def saying(data: bytes, end: Callable[[asyncio.StreamWriter], None] | None = None, *, hold: bool = False) -> Talk:
-    """Deprecated name of `responding`."""
-    warnings.warn("`saying` is now `responding`", DeprecationWarning, stacklevel=2)
-    return responding(data, end, hold=hold)
-
-
 async def read_request(reader: asyncio.StreamReader) -> bytes:
     """Return one HTTP request, its body by Content-Length included; IncompleteReadError when there is none."""
     head = await reader.readuntil(b"\r\n\r\n")
@@ -133,3 +127,11 @@ async def probe_context(**keys: Any) -> AsyncIterator[ProbeContext]:
             root=".",
         )
         yield replace(context, **keys)
+
+
+def __getattr__(name: str) -> Any:
+    """Return `responding` under its old name, with a warning."""
+    if name != "saying":
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    warnings.warn("`saying` is now `responding`", DeprecationWarning, stacklevel=2)
+    return responding

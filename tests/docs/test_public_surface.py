@@ -90,3 +90,10 @@ def test_the_guides_use_public_names_only(guide: str) -> None:
     assert imports
     for module, names in imports:
         assert set(re.split(r",\s*", names)) <= set(public.get(module, [])), module
+
+
+def test_the_old_name_of_a_talk_still_works_and_warns() -> None:
+    from prodwatch.testing import targets
+
+    with pytest.warns(DeprecationWarning, match="`responding`"):
+        assert targets.saying is targets.responding

@@ -32,7 +32,9 @@ PARTIAL = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfour"
     [
         pytest.param(responding(b""), Reason.CONNECT, "closed the connection without a response", True, id="closes"),
         pytest.param(responding(b"", reset), Reason.CONNECT, "reset the connection", True, id="resets"),
-        pytest.param(responding(b"HTTP/1.1 20"), Reason.CONNECT, "without a response", True, id="stops in the status line"),
+        pytest.param(
+            responding(b"HTTP/1.1 20"), Reason.CONNECT, "without a response", True, id="stops in the status line"
+        ),
         pytest.param(
             responding(PARTIAL),
             Reason.CONNECT,
@@ -63,9 +65,15 @@ PARTIAL = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfour"
         ),
         pytest.param(responding(b"SSH-2.0-OpenSSH_9\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="ssh"),
         pytest.param(responding(b"220 mail ESMTP\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="smtp"),
-        pytest.param(responding(b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="tls"),
         pytest.param(
-            responding(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="length"
+            responding(b"\x15\x03\x01\x00\x02\x02\x16\r\n\r\n"), Reason.PROTOCOL, "is not HTTP", False, id="tls"
+        ),
+        pytest.param(
+            responding(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+            Reason.PROTOCOL,
+            "is not HTTP",
+            False,
+            id="length",
         ),
         pytest.param(
             responding(http_answer(b"not gzip", Content_Encoding="gzip")),

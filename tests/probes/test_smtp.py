@@ -95,7 +95,9 @@ def responding(data: bytes, *, hold: bool = False) -> Talk:
     ("talk", "params", "reason", "says"),
     [
         pytest.param(responding(b""), {}, Reason.CONNECT, "closed the connection", id="closes"),
-        pytest.param(responding(b"220 hello\r\n"), {}, Reason.CONNECT, "closed the connection", id="closes after greeting"),
+        pytest.param(
+            responding(b"220 hello\r\n"), {}, Reason.CONNECT, "closed the connection", id="closes after greeting"
+        ),
         pytest.param(responding(b"554 no\r\n"), {}, Reason.TARGET_ERROR, "refused: 554 no", id="refuses"),
         pytest.param(responding(b"HTTP/1.1 400 Bad\r\n\r\n"), {}, Reason.PROTOCOL, "is not SMTP", id="http"),
         pytest.param(responding(b"", hold=True), {}, Reason.TIMEOUT, "did not greet within 300 ms", id="silent"),

@@ -211,3 +211,19 @@ async def test_an_attribute_that_is_no_text_is_refused(bench: Any) -> None:
     url = await queue(bench)
     found = await bench.run("sqs", {"queue": url, "operation": "send", "body": "x", "attributes": {"a": [1]}})
     assert found.failure.reason is Reason.INVALID
+
+
+@pytest.mark.parametrize("redrive", [2, 4])
+async def test_C13_any_call_respects_the_redrive_limit_too(redrive: int, bench: Any) -> None:
+    url = await queue(bench, "of others", redrive=redrive)
+    params = {"service": "sqs", "operation": "receive-message", "params": {"QueueUrl": url, "VisibilityTimeout": 0}}
+    memory: dict[str, Any] = {}
+    looks = [await bench.run("aws", params, memory=memory) for _ in range(5)]
+    refused = [each for each in looks if each.failure is not None]
+    # The last receive before the limit is left to the queue's consumer.
+    assert len(looks) - len(refused) == (0 if redrive == 2 else 3)
+    assert {each.failure.reason for each in refused} == {Reason.PROTECTED}
+    assert bench.world.call_counts["sqs:ReceiveMessage"] == len(looks) - len(refused)
+    accepted = await bench.run("aws", params | {"accept_redrive": True})
+    assert accepted.failure is None
+    assert accepted.exchange.request["operation"] == "ReceiveMessage"

@@ -9,6 +9,7 @@ from typing import Any
 from prodwatch.probes.aws_support import AwsCalls, ask, exact
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.mutation_rules import aws_mutation, pascal
+from prodwatch.probes.redrive_guard import RedriveGuard
 from prodwatch.text.redact import MIN_LENGTH, SECRET_OPERATIONS
 
 _COUNTS = frozenset(("Count", "ScannedCount", "KeyCount"))
@@ -41,16 +42,26 @@ async def probe(params: Mapping[str, Any], context: ProbeContext) -> Observation
 async def _call(calls: AwsCalls) -> Observation:
     operation = pascal(calls.params["operation"])
     asked = calls.params.get("params") or {}
+    receives = (calls.service, operation) == ("sqs", "ReceiveMessage")
+    guard = await RedriveGuard.admit(calls, str(asked.get("QueueUrl"))) if receives else None
+    pause_s = 0.0
     if calls.params.get("paginate"):
         response = merged([page async for page in calls.pages(operation, asked)])
     else:
         # What may change something is sent once; only a plain read may be repeated after a throttle.
         reads = aws_mutation(calls.service, operation) is None
-        response = await calls.call(operation, asked, retries=reads)
+        try:
+            response = await calls.call(operation, asked, retries=reads)
+        except BaseException:
+            if guard is not None:
+                guard.lost()
+            raise
+        if guard is not None:
+            pause_s = guard.received(response.get("Messages") or ())
     document = {key: exact(value) for key, value in response.items() if key != "ResponseMetadata"}
     secrets = tuple(_secrets(document)) if SECRET_OPERATIONS.fullmatch(operation) else ()
     document.setdefault("latency", calls.latency())
-    return calls.answer(document, secrets=secrets)
+    return calls.answer(document, secrets=secrets, pause_s=pause_s)
 
 
 def merged(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -55,6 +55,15 @@ SPECS = (
                 default=False,
                 doc="`true` reads all pages and joins their lists.",
             ),
+            Key(
+                name="accept_redrive",
+                kind="boolean",
+                default=False,
+                doc=(
+                    "`true` lets `ReceiveMessage` of `sqs` receive even if messages may move to the dead-letter queue;"
+                    " without it, the queue's redrive limit is respected as in an `sqs` check."
+                ),
+            ),
         ),
         fields=(
             Field(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,12 +19,9 @@ from prodwatch.model.status import Reason, Status
 from prodwatch.probes.aws_support import AwsCalls, ask, refuse, to_json
 from prodwatch.probes.base import Observation, ProbeContext
 from prodwatch.probes.decode import read_json
+from prodwatch.probes.redrive_guard import RedriveGuard
 
 MAX_PER_REQUEST = 10
-SAFE_RECEIVES = 3
-"""Smallest redrive limit; with a lower one, our receive could move a message to the dead-letter queue."""
-MAX_REMEMBERED = 1000
-"""Messages of one queue whose receive count is remembered."""
 MAX_WAITS = 100
 """Waits on one queue whose messages of others are remembered."""
 LONGEST_WAIT_S = 2
@@ -158,9 +154,7 @@ class _Received(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> _Received:
     """Receive once, and first return the messages that are not kept, even when the check is cancelled."""
-    limit = await _redrive_limit(calls, url)
-    counts: dict[str, int] = calls.context.memory.setdefault(f"sqs {url}", {})
-    _refuse_unsafe(url, limit, counts)
+    guard = await RedriveGuard.admit(calls, url)
     most = min(MAX_PER_REQUEST, max(1, int(calls.params.get("max") or MAX_PER_REQUEST)))
     request: dict[str, Any] = {
         "QueueUrl": url,
@@ -176,21 +170,14 @@ async def _taken(calls: AwsCalls, url: str, *, keep_own: bool) -> _Received:
     try:
         received = (await calls.call("ReceiveMessage", request, retries=False)).get("Messages") or []
     except BaseException:
-        # Without a response any of the known messages may have been received once more.
-        counts.update({id_: count + 1 for id_, count in counts.items()})
+        guard.lost()
         raise
     marks = _marks(calls)
     own = [each for each in received if _is_own(each, marks)]
     foreign = [each for each in received if not _is_own(each, marks)]
     returned = foreign if keep_own else received
-    for message in returned:
-        _count(counts, message)
+    pause_s = guard.received(returned)
     await _hand_back(calls, url, returned)
-    pause_s = 0.0
-    if limit is not None and returned:
-        # What may still be received without risk is spread over the time that is left.
-        left = limit - 1 - max(counts[message["MessageId"]] for message in returned)
-        pause_s = calls.context.wait_left_s / left if left > 0 else 0.0
     return _Received(own=own, foreign=_met_so_far(calls, url, foreign), pause_s=pause_s)
 
 
@@ -206,48 +193,6 @@ def _met_so_far(calls: AwsCalls, url: str, foreign: list[dict[str, Any]]) -> int
     while len(met) > MAX_WAITS:
         met.pop(next(iter(met)))
     return len(ids)
-
-
-def _count(counts: dict[str, int], message: Mapping[str, Any]) -> None:
-    """Remember how often a message has been received."""
-    id_ = message["MessageId"]
-    told = (message.get("Attributes") or {}).get("ApproximateReceiveCount")
-    counts[id_] = int(told) if told else counts.get(id_, 0) + 1
-    while len(counts) > MAX_REMEMBERED:
-        # The one furthest from its limit.
-        counts.pop(min(counts, key=lambda known: counts[known]))
-
-
-async def _redrive_limit(calls: AwsCalls, url: str) -> int | None:
-    """Return after how many receives the queue gives a message up; None without a limit, or when it is accepted."""
-    if calls.params.get("accept_redrive"):
-        return None
-    # Every queue has an ARN: a response without it is not the queue's, while one without a policy may be.
-    request = {"QueueUrl": url, "AttributeNames": ["RedrivePolicy", "QueueArn"]}
-    attributes = (await calls.call("GetQueueAttributes", request)).get("Attributes") or {}
-    policy = attributes.get("RedrivePolicy")
-    if policy is None:
-        return None
-    try:
-        return int(json.loads(policy)["maxReceiveCount"])
-    except (ValueError, KeyError, TypeError):
-        message = f'the redrive policy of queue "{url.rsplit("/", 1)[-1]}" cannot be read, so looking at it is not safe'
-        raise refuse(Status.ERROR, Reason.PROTECTED, message) from None
-
-
-def _refuse_unsafe(url: str, limit: int | None, counts: Mapping[str, int]) -> None:
-    """Raise ProbeError when one more receive could move a message of others to the dead-letter queue."""
-    if limit is None:
-        return
-    most = max(counts.values(), default=0)
-    if limit >= SAFE_RECEIVES and most < limit - 1:
-        return
-    seen = f" and one has been received {most} times" if most else ""
-    message = (
-        f'queue "{url.rsplit("/", 1)[-1]}" moves a message to its dead-letter queue after {limit} receives{seen}, '
-        "so looking at it again could lose messages of others; `accept_redrive = true` accepts that"
-    )
-    raise refuse(Status.ERROR, Reason.PROTECTED, message)
 
 
 def _marks(calls: AwsCalls) -> tuple[str, ...]:
