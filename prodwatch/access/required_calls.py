@@ -107,7 +107,13 @@ def _filled(environment: Environment, filler: _Filler) -> Environment:
     """Return the environment with its watched tables filled as far as their values are known."""
 
     def fill(targets: Iterable[Any]) -> tuple[Any, ...]:
-        return tuple(msgspec.convert(filler.fill(msgspec.to_builtins(each)), type(each)) for each in targets)
+        return tuple(msgspec.convert(filled(each), type(each)) for each in targets)
+
+    def filled(target: Any) -> dict[str, Any]:
+        table: dict[str, Any] = filler.fill(msgspec.to_builtins(target))
+        if not isinstance(table.get("dimensions", {}), Mapping):
+            table["dimensions"] = {}  # one reference to a whole table; no permission depends on it
+        return table
 
     return replace(
         environment,
@@ -316,7 +322,7 @@ class _Filler:
     def fill(self, value: Any) -> Any:
         """Return `value` with each reference replaced by its value, or by `*`."""
         if isinstance(value, Mapping):
-            return {key: self.fill(each) for key, each in value.items()}
+            return {str(self.fill(key)): self.fill(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [self.fill(each) for each in value]
         if not isinstance(value, str) or "${" not in value:

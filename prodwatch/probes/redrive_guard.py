@@ -16,7 +16,7 @@ MAX_REMEMBERED = 1000
 
 
 class RedriveGuard:
-    """What a run knows of one queue: after how many receives it gives a message up, and how often each was received."""
+    """Receive limit of one queue, and how often a run has received each of its messages."""
 
     def __init__(self, limit: int | None, counts: dict[str, int], *, wait_left_s: float) -> None:
         self._limit = limit

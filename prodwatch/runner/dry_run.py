@@ -126,10 +126,11 @@ class _Planner:
 
     def add_signals(self) -> None:
         """List the reading of every `[[metric]]` and `[[alarm]]` that gates."""
+        fill = StaticValues(None, self._environment, self._environ).fill
         metrics, alarms = gating_signals(self._environment)
         for kind, targets in (("metric", metrics), ("alarm", alarms)):
             for target in targets:
-                params = {name: value for name, value in msgspec.structs.asdict(target).items() if value}
+                params = {name: fill(value) for name, value in msgspec.structs.asdict(target).items() if value}
                 self.calls.append(PlannedCall(check="signals", type=kind, params=self._output.value(params)))
 
 

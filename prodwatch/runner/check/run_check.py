@@ -217,7 +217,7 @@ def _links(execution: Execution) -> dict[str, str]:
     links = {}
     for title, url in templates.items():
         try:
-            links[title] = str(resolve(url, execution.scope.lookup))
+            links[str(resolve(title, execution.scope.lookup))] = str(resolve(url, execution.scope.lookup))
         except (UnresolvedError, TemplateFilterError):
             continue  # a link that cannot be built does not affect the measurement
     return execution.output.links(links)

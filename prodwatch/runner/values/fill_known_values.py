@@ -17,12 +17,17 @@ _ONLY_THE_RUN = "known only at run time"
 
 
 class StaticValues:
-    """Values of one check's `env`, `vars` and `matrix`; a secret's environment variable is never read."""
+    """Values of one check's `env`, `vars` and `matrix`; a secret's environment variable is never read.
 
-    def __init__(self, check: CheckDefinition, environment: Environment, environ: Mapping[str, str]) -> None:
+    Without a check, those of the environment.
+    """
+
+    def __init__(self, check: CheckDefinition | None, environment: Environment, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._secret = {secret.env for secret in environment.secrets.values()}
-        self._tables = {"vars": {**environment.vars, **check.vars}, "matrix": check.matrix}
+        self._tables: dict[str, Mapping[str, Any]] = {"vars": environment.vars}
+        if check is not None:
+            self._tables = {"vars": {**environment.vars, **check.vars}, "matrix": check.matrix}
 
     def fill(self, value: Any) -> Any:
         """Return `value` with every known reference filled; the others remain as written."""

@@ -135,12 +135,21 @@ class _Filler:
         )
 
     def _value(self, name: str, value: Any) -> Any:
+        if name == "dimensions" and isinstance(value, str):
+            value = self._table(value)
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Mapping):
             return {self._text(key): self._text(each) for key, each in value.items()}
         if isinstance(value, tuple):
             return tuple(map(self._assertion if name in _ASSERTIONS else self._text, value))
+        return value
+
+    def _table(self, text: str) -> Mapping[str, Any]:
+        """Return the table that a whole reference names."""
+        value = self._scope.fill(text)
+        if not isinstance(value, Mapping):
+            raise UnresolvedError(Reference("", ()), f"{text} is not a table")
         return value
 
     def _text(self, text: str) -> str:

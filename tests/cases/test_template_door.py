@@ -1,0 +1,129 @@
+"""One template door: a reference in any text of either file is filled, or refused; no command shows or sends it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.settings.test_no_key_without_effect import (
+    CONFIG,
+    check_keys,
+    check_with,
+    environment_keys,
+    environment_with,
+)
+from tests.support.case_project import CaseProject
+from tests.support.raw_web import RawWeb
+
+REFERENCE = "${vars.door}"
+DOOR = "door-4711"
+FORMS: tuple[Any, ...] = (REFERENCE, f"a-{REFERENCE}-b", [REFERENCE], {"x": REFERENCE}, {REFERENCE: "x"})
+"""Kinds of values that may hold a reference; a key takes some of them."""
+COMMANDS = (
+    ("list",),
+    ("list", "--json"),
+    ("validate",),
+    ("check", "--dry-run"),
+    ("check", "--dry-run", "--json"),
+    ("iam-policy",),
+)
+VARIABLES = f'door = "{DOOR}"'
+
+
+def literal(text: str) -> bool:
+    """Return whether a reference, or a part of one, is in an output."""
+    return "${" in text or "vars.door" in text
+
+
+CHECK_KEYS = list(check_keys())
+PARTS = 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_command_shows_a_reference_of_a_check_file(part: int, project: CaseProject) -> None:
+    project.configure(CONFIG, variables=VARIABLES)
+    accepted = 0
+    for kind, type_, name in CHECK_KEYS[part::PARTS]:
+        for form in FORMS:
+            told = f"{kind} {type_}.{name} = {form}"
+            project.write("checks/c.toml", check_with(kind, type_, name, form))
+            shown = project.run(*COMMANDS[0])
+            assert shown.code in {0, 2}, f"{told}: {shown.said}"
+            if shown.code == 2:
+                assert "checks/c.toml:" in shown.said, told
+                continue
+            accepted += 1
+            assert not literal(shown.said), f"{told}: {shown.said}"
+            for command in COMMANDS[1:]:
+                ended = project.run(*command)
+                assert ended.code in {0, 1, 2, 3}, f"{told}: {command}: {ended.said}"
+                assert not literal(ended.said), f"{told}: {command}: {ended.said}"
+            break
+    assert accepted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", list(environment_keys()), ids=".".join)
+def test_no_command_shows_a_reference_of_an_environment(path: tuple[str, ...], project: CaseProject) -> None:
+    project.write("checks/c.toml", '[[check]]\nname = "a"\ntype = "pass"\nreason = "x"\n')
+    for form in FORMS:
+        text = environment_with(path, form)
+        own = text if re.search(r"(?m)^\[vars\]", text) else f"{text}\n[vars]\n{VARIABLES}\n"
+        project.write("config/t.toml", own.replace("[vars]\n", f"[vars]\n{VARIABLES}\n") if own is text else own)
+        refused = project.run("validate")
+        assert refused.code in {0, 2}, refused.said
+        if refused.code == 2:
+            assert "config/t.toml:" in refused.said
+            continue
+        for command in COMMANDS:
+            ended = project.run(*command)
+            assert ended.code in {0, 1, 2, 3}, f"{command}: {ended.said}"
+            assert not literal(ended.said), f"{form}: {command}: {ended.said}"
+
+
+SENT = """
+[[check]]
+name = "sends"
+type = "http"
+method = "POST"
+mutates = true
+url = "${{vars.url}}/x"
+{key}
+expect = ["status == 200"]
+"""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        'headers = { "x-a" = "${vars.door}" }',
+        'headers = { "${vars.door}" = "a" }',
+        'query = { "${vars.door}" = "${vars.door}" }',
+        'body = "${vars.door}"',
+        'json = { "${vars.door}" = ["${vars.door}"] }',
+        'form = { "${vars.door}" = "${vars.door}" }',
+        'auth = { bearer = "${vars.door}" }',
+        'auth = { basic = { user = "${vars.door}", password = "${vars.door}" } }',
+        'auth = { header = { name = "${vars.door}", value = "${vars.door}" } }',
+        'links = { "${vars.door}" = "https://${vars.door}" }',
+        'http_version = "${vars.door}"',
+        'address_family = "${vars.door}"',
+        'max_body = "${vars.door}"',
+        'proxy = "${vars.door}"',
+        'timeout = "${vars.door}"',
+    ],
+)
+def test_no_request_holds_a_reference(key: str, project: CaseProject, web: RawWeb) -> None:
+    web.routes["/x"] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    project.configure("", variables=VARIABLES)
+    project.write("checks/c.toml", SENT.format(key=key))
+    ended = project.run("check", "--json")
+    assert ended.code in {0, 1, 2, 3}, ended.said
+    sent = b"".join(web.requests).decode()
+    assert "${" not in sent
+    assert "vars.door" not in sent
+    if ended.code != 2:
+        assert not literal(ended.out)
