@@ -96,6 +96,10 @@ class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
         return GroupId(self.group, place_of(self))
 
 
+FUNCTION_FIGURES = frozenset(("errors", "p50", "p95", "p99", "requests/s", "throttles"))
+"""Names of the metrics that are derived for every watched function; a `[[metric]]` has another name."""
+
+
 class MetricTarget(msgspec.Struct, frozen=True, kw_only=True):
     """A CloudWatch metric to show and, if it has assertions, to judge."""
 

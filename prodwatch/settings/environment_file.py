@@ -10,6 +10,7 @@ import msgspec
 
 from prodwatch.judge.signals import METRIC_FIELDS
 from prodwatch.model.environment import (
+    FUNCTION_FIGURES,
     AlarmTarget,
     AwsTarget,
     Compare,
@@ -171,6 +172,8 @@ class _Reader:
                     cursor.at("group").report(
                         f'log group "{right["group"]}" is in another [[logs]] too; merge both into one [[logs]]'
                     )
+                if (reason := _taken_name(built)) is not None:
+                    cursor.at("name").report(reason)
         return tuple(built)
 
     def _aws(self) -> tuple[AwsTarget, dict[str, AwsTarget]]:
@@ -350,6 +353,19 @@ def _repeats(targets: Sequence[object]) -> bool:
     """Return whether the last target names the same log group as an earlier one."""
     groups = [(each.group, each.account, each.region) for each in targets if isinstance(each, LogTarget)]
     return bool(groups) and groups[-1] in groups[:-1]
+
+
+def _taken_name(targets: Sequence[object]) -> str | None:
+    """Return why the name of the last target, a metric, is not its own on the screen; None when it is."""
+    metrics = [each for each in targets if isinstance(each, MetricTarget)]
+    if not metrics:
+        return None
+    *others, last = metrics
+    if last.name in FUNCTION_FIGURES:
+        return f'"{last.name}" is the name of a metric that every watched function has; choose another name'
+    if any((each.name, each.account, each.region) == (last.name, last.account, last.region) for each in others):
+        return f'"{last.name}" is the name of another [[metric]] too; give each its own name'
+    return None
 
 
 def override_variables(cursor: TomlCursor, written: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:

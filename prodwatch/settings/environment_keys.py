@@ -142,7 +142,12 @@ SECTIONS = (
         doc="A CloudWatch metric to watch and, with assertions, to judge.",
         shape="tables",
         keys=(
-            Key(name="name", kind="text", required=True, doc="Name on the screen, unique."),
+            Key(
+                name="name",
+                kind="text",
+                required=True,
+                doc="Name on the screen, unique; not `errors` or another name of a function's metrics.",
+            ),
             Key(name="namespace", kind="text", required=True, doc="Namespace, such as `AWS/Lambda`."),
             Key(name="metric", kind="text", required=True, doc="Metric name."),
             Key(name="dimensions", kind="table", doc="Dimension = value, for all dimensions of the metric."),

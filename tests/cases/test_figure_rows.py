@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from prodwatch.model.environment import FunctionTarget
+from prodwatch.model.environment import FUNCTION_FIGURES, FunctionTarget
 from prodwatch.model.signal import (
     Batch,
     MetricKey,
@@ -22,7 +22,7 @@ from prodwatch.model.signal import (
     SourcePhase,
     SourceStatus,
 )
-from prodwatch.sources.lambda_metrics import FunctionVersions
+from prodwatch.sources.lambda_metrics import FunctionVersions, RawSeries, derived_series, raw_keys
 from prodwatch.sources.metrics import MetricSource
 from prodwatch.sources.release.version_history import ALWAYS_S, Shift
 from prodwatch.store import Store
@@ -509,3 +509,47 @@ def test_K36_validate_warns_of_a_window_of_few_periods(
     ended = project.run("validate")
     assert ended.code == 0, ended.said
     assert ("whole periods" in ended.said) is warns
+
+
+# K32
+
+
+OWN_METRIC = '[[metric]]\nname = "{name}"\nnamespace = "AWS/ApiGateway"\nmetric = "Latency"\nstat = "p95"\n{more}'
+
+
+def test_K32_the_reserved_names_are_those_of_the_derived_metrics() -> None:
+    raw = {key: RawSeries({0: 60.0}, 0.0, 600.0) for key in raw_keys(PAY, FunctionVersions())}
+    labels = {each.key.label for each in derived_series(PAY, V41, raw, settles_after_s=0, label_suffix=None)}
+    assert labels == FUNCTION_FIGURES
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTION_FIGURES))
+def test_K32_a_metric_with_the_name_of_a_functions_metric_is_a_mistake(project: CaseProject, name: str) -> None:
+    project.configure(OWN_METRIC.format(name=name, more=""))
+    ended = project.run("validate")
+    assert ended.code == 2, ended.said
+    assert f'"{name}" is the name of a metric that every watched function has' in ended.err
+
+
+@pytest.mark.parametrize(("more", "code"), [("", 2), ('region = "us-east-1"\n', 0)], ids=["here", "in another region"])
+def test_K32_two_metrics_of_one_name_are_a_mistake(project: CaseProject, more: str, code: int) -> None:
+    project.configure(OWN_METRIC.format(name="latency", more="") + OWN_METRIC.format(name="latency", more=more))
+    ended = project.run("validate")
+    assert ended.code == code, ended.said
+
+
+def test_K32_metrics_of_one_label_and_unit_are_not_mixed() -> None:
+    own = MetricKey("AWS/ApiGateway", "Latency", (), "p95", None, "p95")
+    derived = MetricKey("AWS/Lambda", "Duration", (("FunctionName", "pay"),), "p95", None, "p95")
+    store = stored(
+        *(
+            MetricSeries(
+                key=key,
+                unit="Milliseconds",
+                points=tuple(MetricPoint(minute * 60, value) for minute in ago(120)),
+            )
+            for key, value in ((derived, 100.0), (own, 900.0))
+        )
+    )
+    assert [row.old for row in signals(store, START).rows] == [100.0, 900.0]
+    assert [each.within for each in compare_windows(store, HOUR, START)] == [pytest.approx(100.0), pytest.approx(900.0)]
