@@ -51,7 +51,52 @@ NET = """\
 Unhandled exception. System.InvalidOperationException: no currency
    at Shop.Orders.Place(Order order) in /src/Orders.cs:line 42
    at Shop.Function.Handler(Order order)"""
-TRACEBACKS = {"python": PYTHON, "python, one out of another": CHAINED, "java": JAVA, "node": NODE, ".net": NET}
+GO = """\
+panic: runtime error: invalid memory address or nil pointer dereference
+[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x4a]
+
+goroutine 1 [running]:
+main.place(0xc000, {0x1, 0x2})
+\t/src/main.go:12 +0x1d
+github.com/aws/aws-lambda-go/lambda.(*Handler).Invoke(...)
+\t/go/pkg/handler.go:7
+created by main.main
+\t/src/main.go:3 +0x2f
+exit status 2"""
+RUBY = """\
+/var/task/orders.rb:3:in 'Object#place': no currency (RuntimeError)
+\tfrom /var/task/app.rb:9:in 'Object#handler'
+\tfrom /var/runtime/lib/runtime.rb:7:in 'block'"""
+RUST = """\
+thread 'main' panicked at src/main.rs:10:5:
+called `Option::unwrap()` on a `None` value
+stack backtrace:
+   0: rust_begin_unwind
+             at /rustc/library/std/src/panicking.rs:595:5
+   1: shop::place
+note: run with `RUST_BACKTRACE=full` environment variable to display a verbose backtrace"""
+RUST_SHORT = """\
+thread 'tokio-runtime-worker' (27) panicked at src/main.rs:10:5:
+no currency
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace"""
+PHP = """\
+PHP Fatal error:  Uncaught Exception: no currency in /var/task/orders.php:3
+Stack trace:
+#0 /var/task/index.php(9): place()
+#1 {main}
+  thrown in /var/task/orders.php on line 3"""
+TRACEBACKS = {
+    "python": PYTHON,
+    "python, one out of another": CHAINED,
+    "java": JAVA,
+    "node": NODE,
+    ".net": NET,
+    "go": GO,
+    "ruby": RUBY,
+    "rust": RUST,
+    "rust, without frames": RUST_SHORT,
+    "php": PHP,
+}
 
 
 def events(text: str, *, at_ms: int = 0, stream: str = "s") -> list[RawEvent]:
@@ -75,7 +120,7 @@ def test_its_lines_are_one_record_among_others(text: str) -> None:
     assert texts(results) == ["START RequestId: 1", text, "[INFO] next order"]
     assert (results[1].event_id, results[1].stream, results[1].ingested_ms) == (reported[0].event_id, "s", 9)
     record = LineParser().parse_event(results[1], "g", 0)
-    assert (record.level, record.message) == (Level.ERROR, text)
+    assert (record.level in {Level.ERROR, Level.FATAL}, record.message) == (True, text)
 
 
 @pytest.mark.parametrize("text", TRACEBACKS.values(), ids=TRACEBACKS)
@@ -83,6 +128,29 @@ def test_two_streams_may_fail_at_once(text: str) -> None:
     one, other = events(text, stream="a"), events(text, stream="b")
     mixed = [event for pair in zip(one, other, strict=True) for event in pair]
     assert texts(join_tracebacks(mixed)) == [text, text]
+
+
+ONE, OTHER = "8f5d9e2a-1111-4222-8333-123456789ab1", "8f5d9e2a-1111-4222-8333-123456789ab2"
+
+
+def prefixed(text: str, request_id: str, level: str = "fail") -> list[RawEvent]:
+    """Return one event for each line, each behind the prefix of the runtime of .NET or Node."""
+    return events("\n".join(f"2026-11-30T08:00:00.123Z\t{request_id}\t{level}\t{line}" for line in text.split("\n")))
+
+
+@pytest.mark.parametrize("text", [JAVA, NODE, NET, PYTHON, RUBY], ids=["java", "node", ".net", "python", "ruby"])
+def test_lines_of_requests_that_interleave_in_one_stream_are_joined_by_request(text: str) -> None:
+    """Managed Instances serve several requests at once, and write their lines into one stream."""
+    mixed = [event for pair in zip(prefixed(text, ONE), prefixed(text, OTHER), strict=True) for event in pair]
+    assert may_have_tracebacks(mixed)
+    records = [LineParser().parse_event(each, "g", 0) for each in join_tracebacks(mixed)]
+    assert [(each.request_id, each.message) for each in records] == [(ONE, text), (OTHER, text)]
+    assert {each.level for each in records} == {Level.ERROR}
+
+
+def test_another_line_of_the_same_request_ends_its_traceback() -> None:
+    lines = [*prefixed(NET, ONE), *prefixed("next order\n   at noon", ONE, "info")]
+    assert len(join_tracebacks(lines)) == 3
 
 
 def test_a_line_of_a_logger_keeps_its_level_and_takes_its_frames() -> None:
