@@ -26,7 +26,7 @@ _prefix = re.compile(
     r"(?:\[[A-Z]{4,8}\]\t)?\d{4}-\d\d-\d\dT[\d:.]{8,20}Z\t([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\t"
     r"(?:[A-Za-z]{4,11}\t)?"
 ).match
-"""What the runtimes of Python, Node and .NET write before a line, with the request id."""
+"""Prefix of a line by the runtimes of Python, Node and .NET, with the request id."""
 _go_head = re.compile(r"panic: |fatal error: ").match
 _go = re.compile(
     r"$|goroutine \d+ |\[signal |\t\S+:\d+|created by |panic\(|exit status \d|\t?panic: |[\w./*()\[\]-]+\([^)]*\)$"
