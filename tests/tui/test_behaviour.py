@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from prodwatch.model.event import CheckFinished
 from prodwatch.model.result import Notice, SignalResult
@@ -79,6 +80,17 @@ async def test_a_red_check_opens_on_what_was_expected_its_trace_and_its_lines(ru
         ):
             await bench.sees(words)
         assert ("fetch_trace", (FAILED_TRACE_ID,)) in bench.session.asked
+
+
+async def test_a_red_assertion_shows_the_things_behind_it(run: Any) -> None:
+    async with run() as bench:
+        track = bench.store.checks.get("orders/orders-answer-in-time")
+        facts = tuple(f"2026-11-30T09:12:0{n}Z ERROR order {n} lost" for n in range(3))
+        red = replace(track.latest.assertions[0], facts=facts)
+        bench.store.apply_event(CheckFinished(result=replace(track.latest, assertions=(red,))))
+        await bench.press("j", "enter")
+        await bench.sees("| 2026-11-30T09:12:00Z ERROR order 0 lost")
+        await bench.sees("| 2026-11-30T09:12:02Z ERROR order 2 lost")
 
 
 @pytest.mark.parametrize(

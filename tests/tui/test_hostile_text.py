@@ -93,7 +93,9 @@ def flood(store: Store, name: str, evil: str) -> CheckDefinition:
     """Put `evil` wherever text from outside can be."""
     trace_id = f"{TRACE_ID}-{name}"
     document = {evil: evil, "list": [evil, {"deep": evil}]}
-    assertion = AssertionResult(expression=evil, ok=False, actual=evil, expected=document, diff=evil, message=evil)
+    assertion = AssertionResult(
+        expression=evil, ok=False, actual=evil, expected=document, diff=evil, message=evil, facts=(evil, evil)
+    )
     exchange = Exchange(
         request={"method": evil, "headers": {evil: evil}, "body": evil},
         response={"status": evil, "body": document},
