@@ -24,6 +24,7 @@ from prodwatch.model.status import Status
 from prodwatch.runner import RoundPlan, Runner, RunOptions, Selection, select
 from prodwatch.session.engine import Engine, ci_name, host_name, open_engine
 from prodwatch.session.function_log_groups import START_S, find_function_groups
+from prodwatch.session.release_comparison import ReleaseComparisons
 from prodwatch.session.reload import Reload, not_followed
 from prodwatch.settings import Project
 from prodwatch.sources.base import Source
@@ -88,6 +89,8 @@ class LiveSession:
         self._window = window
         self._runner: Runner | None = None
         self._logs: LogSource | None = None
+        environment = project.environment
+        self._comparisons = ReleaseComparisons(store, environment.compare, len(environment.functions))
 
     async def start(self) -> None:
         """Start feeding the store; an error becomes a status in the store, which the dashboard shows."""
@@ -258,6 +261,7 @@ class LiveSession:
     def _judge(self) -> None:
         environment = self._project.environment
         try:
+            self._comparisons.update(self._clock.now())
             decision = judge_session(
                 self._store,
                 self._clock.now(),

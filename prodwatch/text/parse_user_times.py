@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
 
 RELEASE: Literal["release"] = "release"
@@ -11,6 +11,7 @@ Moment = datetime | Literal["release"]
 """An instant in UTC, or `release` for the start of the release, which AWS knows."""
 
 _WEEKS = re.compile(r"-?(\d{1,4})w")
+_DATE = len("2026-12-24")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMS = "use a duration before now (10m, 2w), a time of day (14:05), RFC 3339, epoch seconds, or release"
 
@@ -94,3 +95,12 @@ def from_epoch(epoch_ms: int) -> datetime:
 def stamp(epoch_ms: int) -> str:
     """Return RFC 3339 in UTC, always with milliseconds, so that texts sort like times."""
     return f"{from_epoch(epoch_ms):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03}Z"
+
+
+def instant_of(text: str) -> datetime:
+    """Return the instant of an RFC 3339 date or time: a date means its beginning, a time without a zone is UTC.
+
+    Raises ValueError for anything else.
+    """
+    end = datetime.fromisoformat(text) if len(text) > _DATE else datetime.combine(date.fromisoformat(text), time.min)
+    return end if end.tzinfo is not None else end.replace(tzinfo=UTC)

@@ -49,15 +49,18 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
 
 
-def is_new(store: Store, signature: Signature, since: datetime) -> bool:
-    """Return whether an error was first seen after `since`; False where its group was not read from before on."""
-    group = signature.group
-    source = ":".join(filter(None, ("logs", group.place.account, group.place.region, group.name)))
-    status = store.sources.get(source)
+def was_before(store: Store, signature: Signature, since: datetime) -> bool | None:
+    """Return whether an error was logged before `since`; None where its group was not read from before on."""
+    status = store.sources.get(f"logs:{signature.group.key}")
     read_from = status.read_from if status is not None else None
     if read_from is not None and since - read_from < BEFORE_AT_LEAST:
-        return False
-    return signature.count > 0 and signature.first_ms >= since.timestamp() * 1000
+        return None
+    return signature.count > 0 and signature.first_ms < since.timestamp() * 1000
+
+
+def is_new(store: Store, signature: Signature, since: datetime) -> bool:
+    """Return whether an error was first seen after `since`; False where its group was not read from before on."""
+    return signature.count > 0 and was_before(store, signature, since) is False
 
 
 def signature_rows(store: Store, now: datetime, *, since: datetime | None = None) -> Signatures:

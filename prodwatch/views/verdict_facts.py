@@ -37,6 +37,8 @@ def session_facts(
         signals=_signals(store),
         sources=tuple(_source(each, now) for each in store.sources.values()),
         releases=present_releases(store.release.states.values(), now),
+        comparisons=store.comparisons if window is None else (),
+        signatures=store.compared_signatures if window is None else (),
         window=None if window is None or changed is None else _window(window, changed),
     )
 

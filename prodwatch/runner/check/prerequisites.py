@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 
 from prodwatch.model.check import CheckDefinition
 from prodwatch.model.environment import Environment
@@ -15,6 +15,7 @@ from prodwatch.runner.step.run_step import GREEN
 from prodwatch.runner.values.remote_inputs import VANTAGE, MissingInputError
 from prodwatch.runner.values.template_scope import Scope
 from prodwatch.settings.template import UnresolvedError
+from prodwatch.text.parse_user_times import instant_of
 
 
 def reason_not_to_run(
@@ -28,7 +29,7 @@ def reason_not_to_run(
     """Return why the check must not run here and now, None when it may; `vantage` is the name of this place."""
     if not definition.enabled:
         return _skipped(Reason.DISABLED, "not run: `enabled = false`")
-    if definition.muted_until is not None and now() < _mute_end(definition.muted_until):
+    if definition.muted_until is not None and now() < instant_of(definition.muted_until):
         return _skipped(Reason.MUTED, f"not run: muted until {definition.muted_until}")
     if definition.environments and environment.name not in definition.environments:
         names = ", ".join(definition.environments)
@@ -43,12 +44,6 @@ def reason_not_to_run(
             f"not run: it changes data and {environment.name} is protected; --allow-writes runs it",
         )
     return None
-
-
-def _mute_end(text: str) -> datetime:
-    """Return when muting ends: a date means its beginning, a time without a zone is UTC."""
-    end = datetime.fromisoformat(text) if len(text) > 10 else datetime.combine(date.fromisoformat(text), time.min)
-    return end if end.tzinfo is not None else end.replace(tzinfo=UTC)
 
 
 def blocked_by_needs(needs: Iterable[str], results: Mapping[str, CheckResult | None]) -> Conclusion | None:

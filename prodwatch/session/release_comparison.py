@@ -1,0 +1,142 @@
+"""Compares the versions of every release of a session: reads batches of requests, files the results in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from prodwatch.judge.comparison.signature_comparison import SeenSignature, SignatureComparison
+from prodwatch.judge.comparison.version_comparison import VersionComparison
+from prodwatch.judge.signatures.signature import signature_id
+from prodwatch.model.comparison import ComparisonResult, RequestBatch, SignatureResult
+from prodwatch.model.environment import Compare, KnownSignature
+from prodwatch.model.identity import unique_name
+from prodwatch.model.release import WENT_WRONG, present_releases
+from prodwatch.model.signal import ReleaseState, SourceStatus
+from prodwatch.store.request_ledger import RequestLedger
+from prodwatch.store.store import Store
+from prodwatch.text.parse_user_times import instant_of
+from prodwatch.views.alarm_and_error_rows import was_before
+
+
+class _Key(msgspec.Struct, frozen=True):
+    """Identity of a release: the same version may be released again."""
+
+    subject: str
+    version: str
+    previous: str
+    started_at: datetime | None
+
+
+class ReleaseComparisons:
+    """All comparisons of a session; a release that goes wrong or is replaced is compared no further."""
+
+    def __init__(self, store: Store, limits: Compare, functions: int) -> None:
+        """`functions` is the number of functions that may be under release: the bound on false alarms is for all."""
+        self._store = store
+        self._limits = limits
+        self._functions = max(1, functions)
+        self._compared: dict[_Key, _ComparedRelease] = {}
+        self.batches: list[RequestBatch] = []
+        """Batches closed by the latest update, in the order of time."""
+
+    def update(self, now: datetime) -> None:
+        """Judge what has been read since the last update, and file the results."""
+        present: dict[_Key, _ComparedRelease] = {}
+        self.batches = []
+        for release in present_releases(self._store.release.states.values(), now):
+            key = _key_of(release)
+            if key is None or release.phase in WENT_WRONG:
+                continue
+            compared = self._compared.get(key)
+            if compared is None:
+                ledger = self._store.watch_requests(release.group_id, self._limits.exclude)
+                compared = _ComparedRelease(release, key, ledger, self._limits, self._functions)
+            present[key] = compared
+            source = self._store.sources.get(f"logs:{release.group_id.key}")
+            self.batches += compared.update(release, source)
+        self._compared = present
+        comparisons = [each for compared in present.values() for each in compared.results()]
+        signatures = [each for compared in present.values() for each in compared.signatures(self._store, now)]
+        self._store.set_comparisons(tuple(comparisons), tuple(signatures))
+
+
+class _ComparedRelease:
+    """The release of one function."""
+
+    def __init__(
+        self, release: ReleaseState, key: _Key, ledger: RequestLedger, limits: Compare, functions: int
+    ) -> None:
+        self._key = key
+        self._group = release.group_id
+        self._ledger = ledger
+        self._limits = limits
+        self._weights = release.weights
+        self._started_at = release.started_at
+        self.versions = VersionComparison(key.subject, key.version, key.previous, limits, comparisons=functions)
+        self._errors = (
+            SignatureComparison(key.subject, key.version, key.previous, limits.signatures)
+            if limits.signatures is not None
+            else None
+        )
+
+    def update(self, release: ReleaseState, source: SourceStatus | None) -> tuple[RequestBatch, ...]:
+        """Judge the batches that have been read; return them."""
+        if release.weights != self._weights:
+            self._weights = release.weights
+            self.versions.shift()
+            if self._errors is not None:
+                self._errors.shift()
+        if source is None or source.fresh_at is None:
+            return ()
+        batches = self._ledger.close(self._key.subject, int(source.fresh_at.timestamp() * 1000))
+        for batch in batches:
+            if self._started_at is not None and batch.end_ms <= self._started_at.timestamp() * 1000:
+                self.versions.add_before(batch)
+                continue
+            self.versions.add(batch)
+            if self._errors is not None:
+                self._errors.add(batch)
+        return batches
+
+    def results(self) -> tuple[ComparisonResult, ...]:
+        """Return the comparisons as of now."""
+        return self.versions.results()
+
+    def signatures(self, store: Store, now: datetime) -> list[SignatureResult]:
+        """Return the error signatures that the new version has logged, the surest first."""
+        if self._errors is None:
+            return []
+        results = []
+        for each in store.signatures.signatures.values():
+            if each.group != self._group or not each.by_version.get(self._key.version):
+                continue
+            seen = SeenSignature(
+                key=each.key,
+                example=each.sample,
+                first_ms=each.first_ms,
+                before=was_before(store, each, self._started_at) if self._started_at is not None else None,
+                request_id=each.request_id,
+                trace_id=each.trace_id,
+                accepted=_accepted(signature_id(self._key.subject, each.shape), self._limits.known, now),
+            )
+            results.append(self._errors.result(seen))
+        return sorted(results, key=lambda each: (-each.evidence, -each.canary, each.id))
+
+
+def _key_of(release: ReleaseState) -> _Key | None:
+    """Return the identity of a release with two versions; None without one."""
+    if release.version is None or release.previous is None or release.version == release.previous:
+        return None
+    subject = unique_name(release.id.subject, release.place)
+    return _Key(subject, release.version, release.previous, release.started_at)
+
+
+def _accepted(signature: str, known: Sequence[KnownSignature], now: datetime) -> str | None:
+    """Return the reason and the end of an acceptance that is in force."""
+    for each in known:
+        if each.signature == signature and now < instant_of(each.until):
+            return f"{each.reason}, until {each.until}"
+    return None
