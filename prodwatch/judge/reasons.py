@@ -8,6 +8,7 @@ from prodwatch.judge.decision import Finding, Rule
 from prodwatch.judge.evidence import Evidence, status_of
 from prodwatch.judge.facts import CheckFact, SignalFact, SourceFact, WindowFact
 from prodwatch.model.exit_code import ExitCode
+from prodwatch.model.identity import unique_name
 from prodwatch.model.release import is_withdrawn
 from prodwatch.model.result import Blocking
 from prodwatch.model.signal import ReleaseState
@@ -144,7 +145,7 @@ def _blocking_by_rule(finding: Finding) -> list[Blocking]:
         found += [
             Blocking(
                 kind="release",
-                id=each.function,
+                id=unique_name(each.function, each.place),
                 status=finding.status,
                 message=_outcome(each) if is_withdrawn(each) else f"{_outcome(each)}, and may still get traffic",
             )
@@ -222,7 +223,7 @@ def _sources(text: str) -> Callable[[Evidence, Finding], str]:
 
 
 def _outcome(release: ReleaseState) -> str:
-    text = f"{release.function}: version {release.version} {release.phase}"
+    text = f"{release.title}: version {release.version} {release.phase}"
     return f"{text}: {release.cause}" if release.cause else text
 
 

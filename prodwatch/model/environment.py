@@ -282,6 +282,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return target.region or self.accounts.get(target.account or "", self.aws).region
 
     @property
+    def function_names(self) -> PlaceNames:
+        """Names of the functions as shown."""
+        return PlaceNames((each.name, place_of(each)) for each in self.functions)
+
+    @property
     def trace_places(self) -> tuple[Place, ...]:
         """Accounts and regions whose traces are read: the own one and those of functions."""
         return tuple(dict.fromkeys((HOME, *map(place_of, self.functions))))

@@ -320,6 +320,13 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, str] = {}
     """Version → SHA-256 of its code or image in hex, for versions that could be read."""
     place: Place = HOME
+    suffix: str = ""
+    """Account and region as shown after the function's name, where several functions have it; else empty."""
+
+    @property
+    def title(self) -> str:
+        """Return the function's name as shown."""
+        return self.function + self.suffix
 
     @property
     def group_id(self) -> GroupId:

@@ -49,7 +49,7 @@ def release_header(store: Store, now: datetime) -> ReleaseHeader | None:
     if state is None:
         return None
     return ReleaseHeader(
-        function=state.function,
+        function=state.title,
         shares=_shares(state),
         phase=state.phase,
         version=state.version,

@@ -242,7 +242,7 @@ def _still_served(releases: Sequence[ReleaseState]) -> tuple[str, ...]:
             step = "remove the weight"
         else:
             step = f"move the alias back to {version_label(each.previous)}" if each.previous else "move the alias back"
-        name, new = f"{each.function}:{each.alias}" if each.alias else each.function, version_label(each.version)
+        name, new = each.id.subject + each.suffix, version_label(each.version)
         sentences.append(f"{new} {each.phase} and still gets {share * 100:.0f} % of {name}: {step}")
     return tuple(sentences)
 
@@ -347,11 +347,9 @@ def _all_skipped(wording: _Wording, headline: Finding) -> _Words:
 
 def _half_undone(wording: _Wording, headline: Finding) -> _Words:
     first = headline.releases[0]
-    causes = (
-        f"{each.function}: {version_label(each.version)} {each.phase}{_cause(each)}" for each in headline.releases
-    )
+    causes = (f"{each.title}: {version_label(each.version)} {each.phase}{_cause(each)}" for each in headline.releases)
     heading = "WARN" if headline.status is Status.DEGRADED else "UNSURE"
-    title = f"{heading} · {first.function} {version_label(first.version)} {first.phase}"
+    title = f"{heading} · {first.title} {version_label(first.version)} {first.phase}"
     checks = f"{wording.passing()} while the release of other functions goes on"
     return _Words(title, (*causes, *_still_served(headline.releases), checks), outlook=wording.outlook())
 

@@ -142,7 +142,7 @@ ENVIRONMENT = Environment(
     metrics=tuple(MetricTarget(name="depth", namespace="Shop", metric="Depth", **own(place)) for place in PLACES),
     alarms=tuple(AlarmTarget(names=("orders-errors",), **own(place)) for place in PLACES),
     stacks={f"s{number}": StackReference(name="shop", **own(place)) for number, place in enumerate(PLACES)},
-    release=ReleaseTarget(codedeploy="shop"),
+    release=ReleaseTarget(codedeploy=("shop",)),
 )
 CALLS = (
     "logs:FilterLogEvents",
@@ -221,6 +221,8 @@ async def test_K13_one_bad_place_is_bad_and_no_other(bad: Place, way: str) -> No
         failed = {id_ for id_, phase in phases.items() if phase is ReleasePhase.FAILED}
         assert failed == {FunctionId("orders", "live", bad)}
         assert len(phases) == len(ENVIRONMENT.functions)
+        title = store.release.states[FunctionId("orders", "live", bad)].title
+        assert title == (f"orders in {bad}" if bad else "orders")
     incidents = [row for row in changes(store, WINDOW, END).rows if row.bad and row.kind != "figure"]
     assert {(row.kind, row.place) for row in incidents} == {
         ("alarm", bad),
@@ -239,7 +241,9 @@ async def test_K13_one_bad_place_is_bad_and_no_other(bad: Place, way: str) -> No
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("broken", [HOME, PAY_EAST], ids=str)
-async def test_K17_one_place_that_cannot_be_read_is_named_and_hides_no_other(broken: Place, call: str, way: str) -> None:
+async def test_K17_one_place_that_cannot_be_read_is_named_and_hides_no_other(
+    broken: Place, call: str, way: str
+) -> None:
     bad = next(place for place in reversed(PLACES) if place != broken)
     aws = Shop(bad)
     aws.fail_in(broken, call)

@@ -44,7 +44,11 @@ async def read_releases(
     aliases = await asyncio.gather(*(_alias(aws, target) for target in targets))
     deployments = await _deployments(aws, environment, clock) if targets else []
     now = clock.now()
-    states = [_state(target, alias, deployments, now) for target, alias in zip(targets, aliases, strict=True)]
+    names = environment.function_names
+    states = [
+        replace(_state(target, alias, deployments, now), suffix=names.suffix(target.name, place_of(target)))
+        for target, alias in zip(targets, aliases, strict=True)
+    ]
     return await asyncio.gather(*(_dated(aws, target, state) for target, state in zip(targets, states, strict=True)))
 
 

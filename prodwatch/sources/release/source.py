@@ -67,6 +67,7 @@ class ReleaseSource(PollingSource):
         super().__init__(clock=clock, backoff=backoff)
         self._aws = aws
         self._functions = environment.functions
+        self._names = environment.function_names
         self._since = since
         self._clean = clean
         self._deployments = {
@@ -213,7 +214,8 @@ class ReleaseSource(PollingSource):
             self._previous_code[function] = before
             self._outbox.append(code_changed_event(function, before, code, at))
         self._versions[function] = FunctionVersions(timeout_s=code.timeout_s)
-        return [unaliased_state(function, code, self._previous_code.get(function), at)]
+        state = unaliased_state(function, code, self._previous_code.get(function), at)
+        return [replace(state, suffix=self._names.suffix(function.name, state.place))]
 
     async def _state(
         self, function: FunctionTarget, deployments: Sequence[Deployment], *, readable: bool
@@ -241,7 +243,13 @@ class ReleaseSource(PollingSource):
         )
         self._report_published(function, codes)
         hashes = {code.version: code.sha256 for code in codes if code.sha256}
-        state = replace(state, code=hashes, place=place_of(function), log_group=function.log_group)
+        state = replace(
+            state,
+            code=hashes,
+            place=place_of(function),
+            suffix=self._names.suffix(function.name, place_of(function)),
+            log_group=function.log_group,
+        )
         self.states[function] = state
         return [state]
 
