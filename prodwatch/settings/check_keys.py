@@ -128,7 +128,11 @@ SHARED = (
     Key(name="serial", kind="text", doc="Name of a group of checks that never run at the same time."),
     Key(name="needs", kind="texts", doc="Checks that must pass first; otherwise this one is skipped."),
     Key(name="requires", kind="texts", doc="References that must have a value; otherwise the check is skipped."),
-    Key(name="diagnose", kind="texts", doc="Diagnostic checks to run when this one is not green."),
+    Key(
+        name="diagnose",
+        kind="texts",
+        doc="Diagnostic checks to run when this one is not green; `consumer` is a ready one for a queue.",
+    ),
     Key(name="every", kind="duration", minimum=0.1, doc="Pause between rounds in the dashboard."),
     Key(name="vars", kind="table", doc="Variables of this check, as `${vars.name}`."),
     Key(name="vantage", kind="texts", doc="Places to run it from, by their name in `PRODWATCH_VANTAGE`."),

@@ -22,6 +22,7 @@ from prodwatch.settings.load_time_values import Statics
 from prodwatch.settings.problems import Problems, TomlCursor
 from prodwatch.settings.project_lookup import environments
 from prodwatch.settings.read_shared_keys import CheckContext
+from prodwatch.settings.ready_diagnostics import with_ready_diagnostics
 from prodwatch.settings.suggestions import did_you_mean, listing
 from prodwatch.settings.toml_document import Document, read_document
 from prodwatch.settings.variable_references import follow_check
@@ -96,7 +97,11 @@ class _Loader:
             accounts=frozenset(environment.accounts) if document else None,
             statics=Statics(self.environ, environment.vars),
         )
-        drafts, others = self._drafts(narrowed, context)
+        read = self._drafts(narrowed, context)
+        known = [*read[0], *read[1]]
+        drafts, others = (
+            with_ready_diagnostics(each, known, self.other_checks, context, environment.aws.region) for each in read
+        )
         resolved = resolve_references([*drafts, *others], self.other_checks, complete=self.complete)
         mine, reached = resolved[: len(drafts)], reachable(resolved[: len(drafts)], resolved)
         self._adopt_problems(reached, others)

@@ -367,3 +367,52 @@ async def test_D_an_application_that_does_not_exist_leaves_a_release_undecided(
     bench.aws.answers["codedeploy:ListDeploymentGroups"] = groups
     check = plain(type="release", function="orders", alias="live", expect=["state == 'stable'"])
     assert str((await bench.one(check)).status) == status
+
+
+INBOX = """
+[[check]]
+name = "inbox is consumed"
+type = "sqs"
+queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/inbox"
+diagnose = ["consumer"]
+expect = ["depth == 0"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("mappings", "status", "words"),
+    [
+        ([{"State": "Enabled", "LastProcessingResult": "OK"}], "pass", ""),
+        ([{"State": "Enabled"}], "pass", ""),
+        ([{"State": "Enabled"}, {"State": "Disabled"}], "fail", "Disabled"),
+        ([{"State": "Enabled", "LastProcessingResult": "PROBLEM: Function call failed"}], "fail", "PROBLEM"),
+        ([], "fail", "`length(EventSourceMappings)` is 0"),
+        (Reason.ACCESS_DENIED, "error", "denied"),
+    ],
+    ids=["healthy", "no batch yet", "disabled", "problem", "no consumer", "denied"],
+)
+async def test_D_a_dead_consumer_is_said_by_one_word(
+    bench: Bench, mappings: list[dict[str, str]] | Reason, status: str, words: str
+) -> None:
+    def list_mappings(request: Mapping[str, Any]) -> dict[str, Any]:
+        assert request["EventSourceArn"].endswith(":inbox")
+        if isinstance(mappings, Reason):
+            raise refused_call("denied", mappings)
+        return {"EventSourceMappings": mappings}
+
+    counts = {f"ApproximateNumberOfMessages{kind}": "3" for kind in ("", "NotVisible", "Delayed")}
+    bench.aws.answers["sqs:GetQueueAttributes"] = lambda _request: {"Attributes": counts}
+    bench.aws.answers["lambda:ListEventSourceMappings"] = list_mappings
+    bench.aws.answers["cloudwatch:GetMetricData"] = lambda _request: {"MetricDataResults": []}
+    bench.aws.answers["sts:GetCallerIdentity"] = lambda _request: {"Account": "123456789012"}
+    (bench.root / "checks").mkdir(parents=True)
+    (bench.root / "config").mkdir()
+    (bench.root / "config/t.toml").write_text('protected = false\n[aws]\nregion = "eu-west-1"\n')
+    (bench.root / "checks/c.toml").write_text(INBOX)
+    project = load_project(root=bench.root, env="t", environ={})
+    result = await bench.run(project.checks[0], others=project.checks[1:])
+    assert result.checks[0].status == "fail", result.checks[0].message
+    (diagnostic,) = result.checks[0].diagnosed_by
+    assert diagnostic.status == status
+    assert words in (diagnostic.message or "")
+    assert str(result.verdict.status) == "fail"
