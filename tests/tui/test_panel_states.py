@@ -159,6 +159,16 @@ async def test_b10_the_header_shows_that_this_machine_is_too_slow(run: Any, widt
             assert (words in bench.painted()[0]) is shown, bench.painted()[0]
 
 
+async def test_the_header_names_a_log_group_only_where_there_is_room(run: Any) -> None:
+    status = SourceStatus(source="logs:/aws/lambda/shop-orders", phase=SourcePhase.BEHIND)
+    for width, words in ((120, "! logs:/aws/lambda/shop-orders behind"), (80, "! logs behind")):
+        async with run((width, 24)) as bench:
+            bench.store.apply(Batch(source=status.source, status=status))
+            await bench.frames(12)
+            assert words in bench.painted()[0]
+            assert "Shop · production" in bench.painted()[0]
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 @pytest.mark.parametrize("state", ["live", "throttled", "denied"])
 async def test_the_environment_stays_in_the_header_whatever_else_it_shows(run: Any, width: int, state: str) -> None:

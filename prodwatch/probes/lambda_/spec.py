@@ -41,6 +41,7 @@ SPECS = (
             "Invokes a function exactly once per step; invocations are never retried. Unless an assertion"
             " mentions `function_error`, `function_error absent` is expected too. `invocation ="
             ' "dry-run"` checks that Lambda would accept the call and runs no code, so it needs no `mutates`.'
+            " With `copies`, claim the responses of all: `all results[].payload.ok == true`."
         ),
         keys=(
             Key(name="function", kind="text", required=True, doc="Name or ARN of the function."),

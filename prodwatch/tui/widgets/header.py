@@ -33,8 +33,8 @@ class Header(StaticLines):
         left: list[Piece] = [("prodwatch ", Tone.STRONG), (f"{bar}{badge}{bar} ", tone)]
         then = "as of " if self._is_past else ""
         clock: Piece = (f"   {then}{self.context.time(self.context.now())} {self.context.zone_name} ", Tone.PLAIN)
-        signals = self._signals()
         title = self._place(0)
+        signals = self._signals(width - width_of([*left, *title, clock]) - 2)
         right = [*self._slow(width - width_of([*left, *title, *signals, clock]) - 2), *signals, clock]
         if width_of([*left, *right]) > width:
             # The environment stays, whatever else there is no room for.
@@ -83,7 +83,8 @@ class Header(StaticLines):
         fitting = (words for words in wordings if len(words) <= room)
         return [(next(fitting, "! slow   "), Tone.WARN)]
 
-    def _signals(self) -> list[Piece]:
+    def _signals(self, room: int) -> list[Piece]:
+        """Return the state of the sources, or of the worst of them; a source's group only where there is room."""
         if self.context.paused:
             sign = "||" if self.context.preferences.ascii else "⏸"
             return [(f"{sign} display paused", Tone.WARN)]
@@ -94,7 +95,9 @@ class Header(StaticLines):
         if bad:
             state = SOURCE_STATES[bad[0].phase]
             more = f" +{len(bad) - 1}" if len(bad) > 1 else ""
-            return [(f"{self.context.glyph(state)} {bad[0].source} {state.word}{more}", state.tone)]
+            names = (bad[0].source, bad[0].source.partition(":")[0])
+            wordings = [f"{self.context.glyph(state)} {name} {state.word}{more}" for name in names]
+            return [(next((words for words in wordings if len(words) <= room), wordings[-1]), state.tone)]
         if self._is_past:
             done = all(status.phase is SourcePhase.IDLE for status in statuses)
             return [("window read", Tone.ACCENT) if done else ("… reading the window", Tone.RUNNING)]
