@@ -42,6 +42,8 @@ RECENT_S = 600.0
 """Period before the last poll that is read again."""
 KEPT = timedelta(hours=2)
 """Shortest history kept in memory."""
+KEPT_UNREAD = timedelta(hours=12)
+"""History kept in addition while a series could not be read: a share needs both of its series."""
 FIRST_POLL_AT_S = 10
 """Seconds after the full minute of the first poll: Lambda publishes each minute."""
 CATCH_UP_AT_S = 40
@@ -244,7 +246,10 @@ class MetricSource(PollingSource):
         overlap_s = max(RECENT_S, slowest_s, 3.0 * longest_s)
         by_start: dict[float, list[_SeriesQuery]] = {}
         for query in queries:
-            raw = data.series.setdefault(query.key, RawSeries())
+            data.series.setdefault(query.key, RawSeries())
+        self._prune(data, queries, now_s)
+        for query in queries:
+            raw = data.series[query.key]
             is_new = not math.isfinite(raw.to_s)
             if catching_up and not (is_new or raw.failure or _is_decisive(query.key)):
                 # Every series read costs money, so the second poll of a minute reads only the decisive ones.
@@ -258,7 +263,12 @@ class MetricSource(PollingSource):
                 await self._fetch(place, data, group[start : start + SERIES_PER_CALL], start_s, now)
         if not catching_up:
             data.whole_s = now_s
-        oldest_s = now_s - max(KEPT, self._age).total_seconds()
+
+    def _prune(self, data: _PlaceData, queries: Iterable[_SeriesQuery], now_s: float) -> None:
+        """Forget what was delivered long ago."""
+        unread = any(not math.isfinite(data.series[each.key].to_s) or data.series[each.key].failure for each in queries)
+        kept = max(KEPT, self._age) + (KEPT_UNREAD if unread else timedelta())
+        oldest_s = now_s - kept.total_seconds()
         for raw in data.series.values():
             raw.from_s = max(raw.from_s, oldest_s)
             if raw.points and min(raw.points) < oldest_s:

@@ -12,6 +12,8 @@ from prodwatch.model.status import Reason
 from prodwatch.testing.aws import ScriptedAws
 from prodwatch.testing.clock import FakeClock
 
+Where = tuple[str | None, str | None]
+"""Account and region."""
 Answer = Callable[[MetricKey], str]
 """Series → `Complete`, `InternalError`, `Forbidden`, `PartialData` or `left out`."""
 LATE_S = 60.0
@@ -24,9 +26,9 @@ class MetricWorld(ScriptedAws):
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
         self.clock = clock
-        self.points: dict[MetricKey, dict[int, float]] = {}
+        self.points: dict[tuple[Where, MetricKey], dict[int, float]] = {}
         self.answer: Answer = lambda _key: "Complete"
-        self.down: set[tuple[str | None, str | None]] = set()
+        self.down: set[Where] = set()
         """Accounts and regions that refuse every call."""
         self.page_size = 500
 
@@ -39,19 +41,21 @@ class MetricWorld(ScriptedAws):
         function: str = "pay",
         alias: str = "live",
         version: str | None = None,
+        where: Where = (None, None),
     ) -> None:
         """Put the points of one series; minutes count from the Unix epoch."""
         dimensions: tuple[tuple[str, str], ...] = (("FunctionName", function), ("Resource", f"{function}:{alias}"))
         if version is not None:
             dimensions = (*dimensions, ("ExecutedVersion", version))
         key = MetricKey("AWS/Lambda", metric, dimensions, stat)
-        self.points.setdefault(key, {}).update({minute * 60: value for minute, value in minutes.items()})
+        self.points.setdefault((where, key), {}).update({minute * 60: value for minute, value in minutes.items()})
 
     async def pages(
         self, service: str, operation: str, params: Mapping[str, Any] | None = None, **more: Any
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield the pages of GetMetricData."""
-        if (more.get("account"), more.get("region")) in self.down:
+        where = (more.get("account"), more.get("region"))
+        if where in self.down:
             raise AwsError(
                 "denied", code="AccessDenied", reason=Reason.ACCESS_DENIED, service=service, operation=operation
             )
@@ -59,12 +63,12 @@ class MetricWorld(ScriptedAws):
         results = [
             result
             for asked in query["MetricDataQueries"]
-            if (result := self._result(asked, query["StartTime"], query["EndTime"])) is not None
+            if (result := self._result(where, asked, query["StartTime"], query["EndTime"])) is not None
         ]
         for start in range(0, max(1, len(results)), self.page_size):
             yield {"MetricDataResults": results[start : start + self.page_size]}
 
-    def _result(self, asked: Mapping[str, Any], start: datetime, end: datetime) -> dict[str, Any] | None:
+    def _result(self, where: Where, asked: Mapping[str, Any], start: datetime, end: datetime) -> dict[str, Any] | None:
         of = asked["MetricStat"]
         dimensions = tuple((each["Name"], each["Value"]) for each in of["Metric"]["Dimensions"])
         key = MetricKey(of["Metric"]["Namespace"], of["Metric"]["MetricName"], dimensions, of["Stat"])
@@ -74,7 +78,7 @@ class MetricWorld(ScriptedAws):
         visible_s = self.clock.now().timestamp() - 60 - LATE_S
         points = [
             (at, value)
-            for at, value in sorted(self.points.get(key, {}).items())
+            for at, value in sorted(self.points.get((where, key), {}).items())
             if start.timestamp() <= at < end.timestamp() and at <= visible_s
         ]
         if status in {"InternalError", "Forbidden"}:
