@@ -549,3 +549,42 @@ def test_A12_days_left_are_of_the_chains_first_to_expire(
         assert "intermediate" in json.dumps(found["message"])
         assert found["assertions"][0]["ok"] is False
         assert found["assertions"][1]["ok"] is True
+
+
+ONE_FLOW = """
+[[check]]
+name = "orders"
+type = "flow"
+base_url = "${vars.url}/api/"
+auth = { bearer = "${captured.token}" }
+
+[[check.step]]
+name = "login"
+type = "http"
+url = "/login"
+auth = false
+capture = { token = { path = "body", pattern = 'token=(\\w+)', secret = true }, row = "to_number(header('x-row'))" }
+
+[[check.step]]
+name = "below"
+type = "http"
+url = "/orders"
+expect = ["json.items[${captured.row}].id == 'b'"]
+
+[[check.step]]
+name = "elsewhere"
+type = "http"
+url = "${vars.url}/other"
+"""
+
+
+def test_D_a_flow_sends_its_token_below_its_base_url_only_and_shows_it_nowhere(
+    project: CaseProject, web: RawWeb
+) -> None:
+    web.routes["/api/login"] = response(b"<p>token=S3cr3tT0ken9</p>", x_row="1")
+    web.routes["/api/orders"] = response(b'{"items": [{"id": "a"}, {"id": "b"}]}')
+    found = project.checked(ONE_FLOW)
+    assert (found["orders"]["status"], found["orders"]["message"]) == ("pass", None)
+    assert web.seen == ["GET /api/login", "GET /api/orders", "GET /other"]
+    assert [b"S3cr3tT0ken9" in request for request in web.requests] == [False, True, False]
+    assert "S3cr3tT0ken9" not in json.dumps(found.document)
