@@ -149,6 +149,16 @@ def test_A8_a_functions_own_log_group_is_read(project: CaseProject, name: str, w
     assert ended.code == 0
 
 
+def test_A8_the_policy_names_a_functions_own_log_group(project: CaseProject, name: str, world: World) -> None:
+    versions = (FunctionVersion(version="1", published_s=0),)
+    world.aws.functions.put(Function(name=name, versions=versions, log_group=f"/shop/{name}"))
+    project.configure(f'[[function]]\nname = "{name}"\n')
+    ended = project.run("iam-policy", "--online")
+    assert ended.code == 0, ended.said
+    assert f":log-group:/shop/{name}" in ended.out
+    assert f":log-group:/aws/lambda/{name}" not in ended.out
+
+
 def test_A8_a_group_given_as_an_argument_that_is_not_there_is_an_error(project: CaseProject, name: str) -> None:
     ended = project.run("logs", f"/shop/{name}", "--since", "5m", "--no-follow")
     assert ended.code == 3

@@ -86,15 +86,21 @@ class Asked:
         self.params[operation] = params
         return {}
 
+    async def pages(self, _service: str, operation: str, params: Any = None, **_: Any) -> AsyncIterator[dict[str, Any]]:
+        self.params[f"pages of {operation}"] = params
+        yield {}
 
-async def test_aws_is_asked_for_the_window_only() -> None:
+
+async def test_K10_aws_is_asked_for_the_window_only() -> None:
     asked: Any = Asked()
     aws = BoundedReads(asked, WINDOW, END)
     await aws.call("logs", "FilterLogEvents", {"logGroupName": "g", "startTime": 5})
     await aws.call("codedeploy", "ListDeployments", {"applicationName": "shop"})
     await aws.call("lambda", "GetAlias", {"Name": "live"})
+    assert [page async for page in aws.pages("codedeploy", "ListDeployments", {"deploymentGroupName": "a"})] == [{}]
     assert asked.params["FilterLogEvents"]["endTime"] == END_MS
     assert asked.params["ListDeployments"]["createTimeRange"]["end"] == END
+    assert asked.params["pages of ListDeployments"]["createTimeRange"]["end"] == END
     assert asked.params["GetAlias"] == {"Name": "live"}
 
 

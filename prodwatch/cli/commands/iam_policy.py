@@ -10,6 +10,9 @@ import click
 from prodwatch.cli.options import Common, common_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prodwatch.model.environment import FunctionTarget
     from prodwatch.settings import Project
 
 MANAGED_POLICY_CHARACTERS = 6144
@@ -31,6 +34,8 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
     import json
     import os
 
+    from msgspec.structs import replace
+
     from prodwatch.access.iam_policy import policy_of, unlisted
     from prodwatch.access.required_calls import required_calls
     from prodwatch.cli import stdout
@@ -43,7 +48,11 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
         known = ", ".join(sorted(environment.accounts)) or "none"
         message = f'"{account}" is not in [aws.accounts]; accounts there: {known}'
         raise click.BadParameter(message, param_hint="--account")
-    outputs, number = _read_online(project, common, account) if online else ({}, None)
+    outputs: Mapping[str, Mapping[str, str]] = {}
+    number = None
+    if online:
+        outputs, number, functions = _read_online(project, common, account)
+        project = replace(project, environment=replace(environment, functions=functions))
     uses = required_calls(project, os.environ, outputs=outputs)
     writes = allow_writes or not environment.protected
     granted = [use for use in uses if writes or not use.mutates]
@@ -69,26 +78,35 @@ def command(common: Common, *, allow_writes: bool, account: str | None, online: 
 
 def _read_online(
     project: Project, common: Common, account: str | None
-) -> tuple[Mapping[str, Mapping[str, str]], str | None]:
-    """Return the outputs of every stack and the account's number. Raises CannotVerifyError."""
+) -> tuple[Mapping[str, Mapping[str, str]], str | None, tuple[FunctionTarget, ...]]:
+    """Return the outputs of every stack, the account's number, and the functions with the log groups of their settings.
+
+    Raises CannotVerifyError.
+    """
     import asyncio
 
     from prodwatch.aws.interface import AwsError
     from prodwatch.aws.stacks import Stacks
     from prodwatch.cli.run_with_signals import demo_target
+    from prodwatch.cli.stderr import say
     from prodwatch.errors import CannotVerifyError
     from prodwatch.model.status import Reason
     from prodwatch.session.engine import open_engine
+    from prodwatch.session.function_log_groups import find_function_groups
 
-    async def read() -> tuple[Mapping[str, Mapping[str, str]], str | None]:
+    async def read() -> tuple[Mapping[str, Mapping[str, str]], str | None, tuple[FunctionTarget, ...]]:
         async with open_engine(project, demo=demo_target(project, common)) as engine:
             stacks = Stacks(engine.aws)
             try:
                 number = await engine.aws.account_id(account)
-                return {name: await stacks.outputs(each) for name, each in engine.environment.stacks.items()}, number
+                outputs = {name: await stacks.outputs(each) for name, each in engine.environment.stacks.items()}
             except AwsError as caught:
                 raise CannotVerifyError(caught.message, caught.reason) from caught
             except LookupError as caught:
                 raise CannotVerifyError(str(caught.args[0]), Reason.UNRESOLVED) from caught
+            functions = project.environment.functions
+            if not engine.environment.unfilled_of("function"):
+                functions = (await find_function_groups(engine, warn=say)).functions
+            return outputs, number, functions
 
     return asyncio.run(read())
