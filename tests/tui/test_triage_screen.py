@@ -40,7 +40,7 @@ async def test_healthy_production_says_so_and_what_changed(run: Any) -> None:
     async with run(moment="before", facts=SINCE) as bench:
         await bench.sees("PASS · production is healthy")
         await bench.sees("showing 11:30 – now UTC")
-        await bench.sees("what changed: 1 new error, 1 check changed")
+        await bench.sees("what changed: 4 new errors, 1 check changed")
 
 
 async def test_after_a_rollback_it_is_one_of_the_changes(run: Any) -> None:

@@ -50,7 +50,7 @@ class ServiceMapPanel(FilteredPanel):
         self.set_title(f"{name}  {odd} of {len(rows)} edges need attention" if odd else f"{name}  {len(rows)} edges")
         fresh = freshness(self.context.store, "service-map", self.context.now(), stale_after_s=STALE_AFTER_S)
         own = self._map.own if self._map else 0
-        self.set_subtitle(f"{fresh.text} · includes {own:,} own requests" if own else fresh.text)
+        self.set_subtitle(f"{fresh.text} · includes {own:,} own" if own else fresh.text)
         self.set_class(fresh.stale, "-stale")
         self.rows_changed()
 
